@@ -1,0 +1,70 @@
+"""Errors a person can mend: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_BAD_DATA = 3
+EXIT_NOT_ENOUGH_EVIDENCE = 4
+EXIT_BAD_CHECKPOINT = 5
+EXIT_INTERRUPTED = 130
+
+MAX_PROBLEMS_SHOWN = 20
+
+
+class PricerlError(Exception):
+    """Base of every error caused by the user's input; printed without a traceback."""
+
+    exit_code = EXIT_BUG
+
+
+class UsageError(PricerlError):
+    """A command, option or setting is wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(PricerlError):
+    """The seller's file cannot be used.
+
+    Args:
+        source: name of the file as the user wrote it.
+        problems: every problem found, each one line: where, what was found, how to mend it.
+    """
+
+    exit_code = EXIT_BAD_DATA
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__(_list_problems(source, self.problems))
+
+
+class CheckpointError(PricerlError):
+    """A file is not a usable pricerl checkpoint."""
+
+    exit_code = EXIT_BAD_CHECKPOINT
+
+
+class NonFiniteError(PricerlError):
+    """A NaN or an infinity appeared where a number is needed; names the tensor and where it was found."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'X'?"`` for the closest known word, or an empty string."""
+    by_folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return f"; did you mean {by_folded[close[0]]!r}?" if close else ""
+
+
+def _list_problems(source: str, problems: Sequence[str]) -> str:
+    if len(problems) == 1:
+        return f"{source}: {problems[0]}"
+    shown = [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
+    if len(problems) > MAX_PROBLEMS_SHOWN:
+        shown.append(f"  … and {len(problems) - MAX_PROBLEMS_SHOWN} more")
+    return "\n".join([f"{source} has {len(problems)} problems:", *shown])
