@@ -1,0 +1,166 @@
+"""Settings of the networks and of the SAC updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pricerl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the actor and the critics; every switch works alone.
+
+    With normalisation, LayerNorm, residual, dropout and value bounds off and ``small_init`` 1.0 the networks are
+    ordinary ReLU perceptrons.
+    """
+
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers, first to last."""
+
+    input_normalization: bool = True
+    """Whether observations are centred and scaled by running statistics."""
+
+    layer_norm: bool = True
+    """Whether every hidden layer of actor and critics is layer-normalised."""
+
+    residual: bool = True
+    """Whether a critic's hidden layer adds its input to its output where both have the same width."""
+
+    actor_dropout: float = 0.0
+    """Share of the actor's hidden units dropped while training; never in deterministic actions."""
+
+    critic_dropout: float = 0.0
+    """Share of the critics' hidden units dropped while training."""
+
+    num_critics: int = 2
+    """Number of critics in the ensemble; the smallest of their values is used."""
+
+    value_bounds: bool = True
+    """Whether values are softly squashed into, and td_targets clamped to, what the reward's bounds allow."""
+
+    small_init: float = 1e-2
+    """Factor on the last layers' initial weights: a first policy near the centre, first values near 0; 1.0 is off."""
+
+    log_std_min: float = -5.0
+    """Smallest log standard deviation of the action before the tanh."""
+
+    log_std_max: float = 2.0
+    """Largest log standard deviation of the action before the tanh."""
+
+    def __post_init__(self) -> None:
+        """Turn a YAML list of widths into a tuple and refuse impossible settings, all at once."""
+        widths: object = self.hidden
+        if isinstance(widths, Iterable) and not isinstance(widths, str):
+            object.__setattr__(self, "hidden", tuple(widths))
+        _raise_problems("network settings", self._problems())
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if not isinstance(self.hidden, tuple) or not self.hidden or not all(map(_is_count, self.hidden)):
+            problems.append(
+                f"hidden must be at least one width of 1 or more, such as [256, 256]; found {self.hidden!r}"
+            )
+        elif self.layer_norm and 1 in self.hidden:
+            problems.append("layer_norm over a hidden layer of width 1 outputs a constant; widen it or turn it off")
+        for name in ("actor_dropout", "critic_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                problems.append(f"{name} must be at least 0 and below 1; found {getattr(self, name)!r}")
+        if not _is_count(self.num_critics):
+            problems.append(f"num_critics must be a whole number of 1 or more; found {self.num_critics!r}")
+        if not _is_positive(self.small_init):
+            problems.append(f"small_init must be above 0 (1.0 turns it off); found {self.small_init!r}")
+        if not -math.inf < self.log_std_min < self.log_std_max < math.inf:
+            problems.append(
+                f"log_std_min must be below log_std_max; found {self.log_std_min!r} and {self.log_std_max!r}"
+            )
+        return problems
+
+
+@dataclass(frozen=True)
+class SACConfig:
+    """Settings of the SAC updates (arXiv:1812.05905), tuned on price markets."""
+
+    gamma: float = 0.97
+    """Discount of one env step's future, from 0 (only today counts) to below 1."""
+
+    tau: float = 0.02
+    """Share of the critic that the target_critic takes over in an update."""
+
+    actor_lr: float = 1e-3
+    """Learning rate of the actor."""
+
+    critic_lr: float = 1e-3
+    """Learning rate of the critics."""
+
+    alpha: float = 0.1
+    """Temperature at the start: the worth of one nat of entropy, in rewards."""
+
+    alpha_lr: float = 3e-3
+    """Learning rate of log_alpha."""
+
+    learn_alpha: bool = True
+    """Whether alpha is learned so that the policy's entropy meets target_entropy."""
+
+    target_entropy: float | None = -2.0
+    """Entropy in nats that alpha is learned towards; null means minus the number of action dimensions."""
+
+    max_grad_norm: float = 10.0
+    """Gradients of the actor and of the critics are scaled down to this norm; 0 turns it off."""
+
+    batch_size: int = 256
+    """Transitions in an update."""
+
+    utd_ratio: int = 1
+    """Updates after each step of the vector env."""
+
+    warmup_steps: int = 4096
+    """Env steps taken with random actions before the first update."""
+
+    buffer_capacity: int = 100_000
+    """Transitions that the replay buffer holds; the oldest make way."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible settings, all at once."""
+        _raise_problems("sac settings", self._problems())
+
+    def resolve_target_entropy(self, action_dim: int) -> float:
+        """Return target_entropy, or minus ``action_dim`` where it is null (arXiv:1812.05905, appendix D)."""
+        return -float(action_dim) if self.target_entropy is None else self.target_entropy
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if not 0.0 <= self.gamma < 1.0:
+            problems.append(f"gamma must be at least 0 and below 1; found {self.gamma!r}")
+        if not 0.0 < self.tau <= 1.0:
+            problems.append(f"tau must be above 0 and at most 1; found {self.tau!r}")
+        for name in ("actor_lr", "critic_lr", "alpha", "alpha_lr"):
+            if not _is_positive(getattr(self, name)):
+                problems.append(f"{name} must be above 0; found {getattr(self, name)!r}")
+        if self.target_entropy is not None and not math.isfinite(self.target_entropy):
+            problems.append(f"target_entropy must be a finite number or null; found {self.target_entropy!r}")
+        if not 0.0 <= self.max_grad_norm < math.inf:
+            problems.append(f"max_grad_norm must be 0 (off) or more; found {self.max_grad_norm!r}")
+        for name in ("batch_size", "utd_ratio", "buffer_capacity"):
+            if not _is_count(getattr(self, name)):
+                problems.append(f"{name} must be a whole number of 1 or more; found {getattr(self, name)!r}")
+        if not _is_count(self.warmup_steps, at_least=0):
+            problems.append(f"warmup_steps must be a whole number of 0 or more; found {self.warmup_steps!r}")
+        return problems
+
+
+def _is_count(value: object, at_least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def _is_positive(value: float) -> bool:
+    return 0.0 < value < math.inf
+
+
+def _raise_problems(what: str, problems: list[str]) -> None:
+    if len(problems) == 1:
+        raise UsageError(f"{what}: {problems[0]}")
+    if problems:
+        raise UsageError("\n  ".join([f"{what} have {len(problems)} problems:", *problems]))

@@ -1,0 +1,216 @@
+"""The mathematics of Soft Actor-Critic as pure functions.
+
+Letters: ``B`` transitions of a batch, ``N`` critics of the ensemble, ``A`` action dimensions, ``()`` a scalar tensor.
+Every function refuses ranks and shapes other than those it documents: ``(B,)`` is never broadcast against ``(B, 1)``.
+
+Sources:
+    arXiv:1812.05905  Haarnoja et al., Soft Actor-Critic Algorithms and Applications
+    arXiv:1801.01290  Haarnoja et al., Soft Actor-Critic (the tanh's change of variables)
+    arXiv:1802.09477  Fujimoto et al., TD3 (clipped double Q-learning)
+    arXiv:1509.02971  Lillicrap et al., DDPG (slow target networks)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pricerl.sac.checks import check_rank, check_shape
+
+_LOG_2 = math.log(2.0)
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
+
+
+def td_target(
+    reward: Tensor,
+    discount: Tensor,
+    next_q: Tensor,
+    next_log_prob: Tensor,
+    alpha: Tensor,
+    bounds: tuple[float, float] | None = None,
+) -> Tensor:
+    """Return what the critics should have said: the reward and the discounted soft value of what follows.
+
+    ``y = reward + discount * (min_n next_q_n - alpha * next_log_prob)``: the soft Bellman backup of arXiv:1812.05905,
+    Eqs. 2 and 3, with the smallest value of the ensemble as in arXiv:1802.09477, Eq. 10. No gradient flows through it.
+
+    Args:
+        reward: ``(B,)``.
+        discount: gamma, or 0 after termination, ``(B,)``.
+        next_q: the target_critic's values of the next observation and a fresh action there, ``(N, B)``.
+        next_log_prob: log probability of that action, ``(B,)``.
+        alpha: temperature, ``()``.
+        bounds: lowest and highest value that the target is clamped to; see `value_bounds`.
+
+    Returns:
+        The targets, ``(B,)``.
+
+    Raises:
+        ValueError: if a shape is not as documented.
+    """
+    check_rank("reward", reward, "B")
+    check_shape("discount", discount, tuple(reward.shape), "B")
+    check_rank("next_q", next_q, "NB")
+    check_shape("next_q", next_q, (next_q.shape[0], *reward.shape), "NB")
+    check_shape("next_log_prob", next_log_prob, tuple(reward.shape), "B")
+    check_rank("alpha", alpha, "")
+    with torch.no_grad():
+        next_value = next_q.amin(dim=0) - alpha * next_log_prob
+        target = reward + discount * next_value
+        return target if bounds is None else target.clamp(*bounds)
+
+
+def critic_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Return half the squared error of every critic against one target.
+
+    ``sum_n mean_b 0.5 * (q_nb - y_b)^2``: arXiv:1812.05905, Eq. 5, summed over the ensemble, so that adding a critic
+    leaves the other critics' gradients as they were.
+
+    Args:
+        q: values of the ensemble, ``(N, B)``.
+        target: what they should be, ``(B,)``; held constant.
+
+    Returns:
+        The loss, ``()``.
+
+    Raises:
+        ValueError: if a shape is not as documented.
+    """
+    check_rank("target", target, "B")
+    check_rank("q", q, "NB")
+    check_shape("q", q, (q.shape[0], *target.shape), "NB")
+    error = q - target.detach()
+    return 0.5 * error.square().mean(dim=1).sum()
+
+
+def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
+    """Return the actor's loss: cheap entropy and small values both count against it.
+
+    ``mean_b (alpha * log_prob_b - min_n q_nb)``: arXiv:1812.05905, Eq. 9, where ``log_prob`` and ``q`` belong to an
+    action that the actor sampled by reparameterisation.
+
+    Args:
+        log_prob: log probability of the sampled action, ``(B,)``.
+        q: values of the sampled action, ``(N, B)``.
+        alpha: temperature, ``()``; held constant.
+
+    Returns:
+        The loss, ``()``.
+
+    Raises:
+        ValueError: if a shape is not as documented.
+    """
+    check_rank("log_prob", log_prob, "B")
+    check_rank("q", q, "NB")
+    check_shape("q", q, (q.shape[0], *log_prob.shape), "NB")
+    check_rank("alpha", alpha, "")
+    return (alpha.detach() * log_prob - q.amin(dim=0)).mean()
+
+
+def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+    """Return the loss whose descent raises alpha while the policy's entropy is below its target, and lowers it above.
+
+    ``mean_b -alpha * (log_prob_b + target_entropy)`` with ``alpha = exp(log_alpha)``: arXiv:1812.05905, Eq. 18.
+
+    Args:
+        log_alpha: logarithm of the temperature, ``()``.
+        log_prob: log probability of actions sampled from the policy, ``(B,)``; held constant.
+        target_entropy: entropy wanted, in nats.
+
+    Returns:
+        The loss, ``()``.
+
+    Raises:
+        ValueError: if a shape is not as documented.
+    """
+    check_rank("log_alpha", log_alpha, "")
+    check_rank("log_prob", log_prob, "B")
+    return -log_alpha.exp() * (log_prob.detach().mean() + target_entropy)
+
+
+def tanh_gaussian_log_prob(pre_tanh: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return the log density of ``tanh(u)`` where ``u`` is Gaussian.
+
+    ``sum_a log N(u_a; mean_a, std_a) - log(1 - tanh(u_a)^2)``: arXiv:1801.01290, appendix C, Eq. 21. The last term is
+    computed as ``2 (log 2 - u - softplus(-2u))``, which is the same number and stays finite at every ``u``.
+
+    Args:
+        pre_tanh: the Gaussian draw ``u`` before the tanh, ``(B, A)``.
+        mean: mean of the Gaussian, ``(B, A)``.
+        log_std: log standard deviation of the Gaussian, ``(B, A)``.
+
+    Returns:
+        The log density of the action, summed over its dimensions, ``(B,)``.
+
+    Raises:
+        ValueError: if a shape is not as documented.
+    """
+    check_rank("pre_tanh", pre_tanh, "BA")
+    check_shape("mean", mean, tuple(pre_tanh.shape), "BA")
+    check_shape("log_std", log_std, tuple(pre_tanh.shape), "BA")
+    noise = (pre_tanh - mean) * torch.exp(-log_std)
+    log_gaussian = -0.5 * noise.square() - log_std - _HALF_LOG_2_PI
+    log_slope = 2.0 * (_LOG_2 - pre_tanh - F.softplus(-2.0 * pre_tanh))
+    return (log_gaussian - log_slope).sum(dim=-1)
+
+
+def value_bounds(
+    reward_low: float, reward_high: float, gamma: float, max_entropy_bonus: float = 0.0
+) -> tuple[float, float]:
+    """Return the lowest and highest soft value that rewards within bounds can add up to.
+
+    A value is one reward, then at most endlessly many ``reward + bonus`` discounted by gamma: the geometric series
+    ``(reward + gamma * bonus) / (1 - gamma)`` (the soft return of arXiv:1812.05905, Eqs. 2 and 3). An episode may also
+    end after its first reward, so the reward's own bounds always lie within.
+
+    Args:
+        reward_low: smallest reward of one step.
+        reward_high: largest reward of one step.
+        gamma: discount of one step, at least 0 and below 1.
+        max_entropy_bonus: largest size of ``alpha * log_prob`` in one step, of either sign.
+
+    Returns:
+        ``(low, high)``.
+
+    Raises:
+        ValueError: if the bounds are not finite and in order, gamma not in [0, 1) or the bonus negative.
+    """
+    if not -math.inf < reward_low < reward_high < math.inf:
+        raise ValueError(f"reward_low must be below reward_high, both finite; found {reward_low} and {reward_high}")
+    if not 0.0 <= gamma < 1.0:
+        raise ValueError(f"gamma must be at least 0 and below 1; found {gamma}")
+    if not 0.0 <= max_entropy_bonus < math.inf:
+        raise ValueError(f"max_entropy_bonus must be 0 or more and finite; found {max_entropy_bonus}")
+    low = (reward_low - gamma * max_entropy_bonus) / (1.0 - gamma)
+    high = (reward_high + gamma * max_entropy_bonus) / (1.0 - gamma)
+    return min(low, reward_low), max(high, reward_high)
+
+
+@torch.no_grad()
+def polyak_update(target: nn.Module, source: nn.Module, tau: float) -> None:
+    """Move the target's parameters a share tau of the way to the source's, and copy the source's buffers.
+
+    ``target <- (1 - tau) * target + tau * source``: arXiv:1509.02971, Algorithm 1. Buffers are statistics, not weights:
+    a slow copy must see the same normalised observation as its source.
+
+    Args:
+        target: the slow copy, changed in place.
+        source: a module built alike.
+        tau: share taken over, above 0 and at most 1; 1 copies.
+
+    Raises:
+        ValueError: if tau is out of range or the modules are not built alike.
+    """
+    if not 0.0 < tau <= 1.0:
+        raise ValueError(f"tau must be above 0 and at most 1; found {tau}")
+    slow: list[Tensor] = list(target.parameters())
+    fast: list[Tensor] = list(source.parameters())
+    slow_buffers, fast_buffers = list(target.buffers()), list(source.buffers())
+    if [p.shape for p in slow + slow_buffers] != [p.shape for p in fast + fast_buffers]:
+        raise ValueError("target and source must be built alike; their parameters or buffers differ in number or shape")
+    torch._foreach_lerp_(slow, fast, tau)
+    if slow_buffers:
+        torch._foreach_copy_(slow_buffers, fast_buffers)

@@ -1,0 +1,81 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pricerl.sac import InputNormalization
+from pricerl.sac.layers import NORMALIZED_LIMIT, EnsembleHead, EnsembleLayerNorm, EnsembleLinear
+
+
+def test_before_any_update_normalization_changes_nothing():
+    observation = torch.rand(8, 3)
+    assert torch.equal(InputNormalization(3)(observation), observation)
+
+
+def test_normalized_columns_have_mean_zero_and_variance_one():
+    torch.manual_seed(0)
+    observation = torch.rand(500, 3) * torch.tensor([0.01, 0.5, 1.0]) + torch.tensor([0.9, 0.0, -3.0])
+    normalization = InputNormalization(3)
+    normalization.update(observation)
+    normalized = normalization(observation)
+    torch.testing.assert_close(normalized.mean(dim=0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(normalized.std(dim=0, correction=0), torch.ones(3), atol=1e-2, rtol=0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sizes=st.lists(st.integers(0, 40), min_size=1, max_size=8))
+def test_statistics_of_any_batches_are_those_of_all_rows_at_once(sizes):
+    generator = torch.Generator().manual_seed(sum(sizes))
+    batches = [torch.rand(size, 2, generator=generator) + index for index, size in enumerate(sizes)]
+    rows = torch.cat(batches)
+    normalization = InputNormalization(2)
+    for batch in batches:
+        normalization.update(batch)
+    assert normalization.count.item() == len(rows)
+    if len(rows):
+        torch.testing.assert_close(normalization.mean, rows.mean(dim=0), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(normalization.var, rows.var(dim=0, correction=0), atol=1e-5, rtol=1e-4)
+
+
+def test_a_column_that_never_varied_is_centred_and_not_blown_up():
+    normalization = InputNormalization(1)
+    for _ in range(20):
+        normalization.update(torch.full((50, 1), 0.7))
+    assert normalization(torch.tensor([[0.7]])).item() == pytest.approx(0.0, abs=1e-6)
+    assert normalization(torch.tensor([[0.8]])).item() == pytest.approx(0.1, abs=1e-6)
+
+
+def test_outliers_are_clipped():
+    normalization = InputNormalization(1)
+    normalization.update(torch.tensor([[0.0], [1.0]]))
+    assert normalization(torch.tensor([[1e6], [-1e6]])).flatten().tolist() == [NORMALIZED_LIMIT, -NORMALIZED_LIMIT]
+
+
+def test_statistics_travel_with_the_state():
+    first, second = InputNormalization(2), InputNormalization(2)
+    first.update(torch.rand(10, 2))
+    second.load_state_dict(first.state_dict())
+    observation = torch.rand(4, 2)
+    assert torch.equal(first(observation), second(observation))
+
+
+def test_normalization_refuses_another_number_of_columns():
+    with pytest.raises(ValueError, match=r"observation must have shape \(B, O\) = \(5, 3\); found \(5, 2\)"):
+        InputNormalization(3).update(torch.rand(5, 2))
+
+
+def test_layers_treat_members_apart():
+    torch.manual_seed(0)
+    linear, norm, head = EnsembleLinear(3, 4, 5), EnsembleLayerNorm(3, 5), EnsembleHead(3, 5)
+    inputs = torch.randn(3, 7, 4)
+    before = head(norm(linear(inputs)))
+    changed = inputs.clone()
+    changed[1] += 1.0
+    after = head(norm(linear(changed)))
+    assert before.shape == (3, 7)
+    assert torch.equal(before[[0, 2]], after[[0, 2]]) and not torch.equal(before[1], after[1])
+
+
+def test_layer_norm_over_one_feature_is_refused():
+    with pytest.raises(ValueError, match="constant"):
+        EnsembleLayerNorm(2, 1)

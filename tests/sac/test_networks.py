@@ -1,0 +1,294 @@
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pricerl.errors import NonFiniteError
+from pricerl.sac import Actor, Critic, NetworkConfig, actor_loss, check_finite, critic_loss, frozen
+from pricerl.sac.layers import EnsembleHead, EnsembleLinear
+
+O_DIM, A_DIM, BATCH = 6, 2, 32
+PLAIN = {
+    "hidden": (16, 16),
+    "input_normalization": False,
+    "layer_norm": False,
+    "residual": False,
+    "value_bounds": False,
+    "small_init": 1.0,
+}
+FULL = {"hidden": (16, 16), "actor_dropout": 0.1, "critic_dropout": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def observations():
+    return torch.rand(BATCH, O_DIM)
+
+
+def actions():
+    return 2 * torch.rand(BATCH, A_DIM) - 1
+
+
+def make_critic(settings, *bounds):
+    return Critic(O_DIM, A_DIM, NetworkConfig(**settings), *bounds)
+
+
+def make_actor(settings):
+    return Actor(O_DIM, A_DIM, NetworkConfig(**settings))
+
+
+def test_plain_actor_is_an_ordinary_perceptron():
+    actor, observation = make_actor(PLAIN), observations()
+    ordinary = nn.Sequential(nn.Linear(O_DIM, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 2 * A_DIM))
+    ordinary.load_state_dict(dict(zip(ordinary.state_dict(), actor.state_dict().values(), strict=True)))
+    mean, _ = actor(observation)
+    torch.testing.assert_close(mean, ordinary(observation)[:, :A_DIM])
+
+
+@pytest.mark.parametrize("num_critics", [1, 2, 5])
+def test_plain_critic_equals_separate_ordinary_perceptrons(num_critics):
+    critic = make_critic(PLAIN | {"num_critics": num_critics})
+    observation, action = observations(), actions()
+    q = critic(observation, action)
+    assert q.shape == (num_critics, BATCH)
+    for n in range(num_critics):
+        features = torch.cat([observation, action], dim=1)
+        for linear in critic.linears:
+            features = torch.relu(features @ linear.weight[n] + linear.bias[n, 0])
+        torch.testing.assert_close(q[n], features @ critic.head.weight[n, 0] + critic.head.bias[n, 0])
+
+
+def test_full_critic_equals_its_formula_member_by_member():
+    critic = make_critic({"hidden": (16, 16, 8)}, -2.0, 6.0)
+    critic.update_normalization(torch.rand(100, O_DIM))
+    with torch.no_grad():
+        for parameter in critic.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    observation, action = observations(), actions()
+    q = critic(observation, action)
+    for n in range(2):
+        features = torch.cat([critic.normalization(observation), action], dim=1)
+        for linear, norm in zip(critic.linears, critic.norms, strict=True):
+            hidden = features @ linear.weight[n] + linear.bias[n, 0]
+            hidden = torch.relu(F.layer_norm(hidden, hidden.shape[-1:], norm.weight[n, 0], norm.bias[n, 0]))
+            features = hidden + features if hidden.shape == features.shape else hidden
+        raw = features @ critic.head.weight[n, 0] + critic.head.bias[n, 0]
+        torch.testing.assert_close(q[n], 2.0 + 4.0 * torch.tanh(raw / 4.0))
+
+
+def test_members_of_the_ensemble_start_different():
+    critic = make_critic(FULL).eval()
+    q = critic(observations(), actions())
+    assert not torch.allclose(q[0], q[1], atol=1e-5)
+    assert not torch.allclose(critic.linears[0].weight[0], critic.linears[0].weight[1])
+
+
+def test_members_start_within_the_bounds_of_an_ordinary_linear_layer():
+    linear, head = EnsembleLinear(3, 25, 400), EnsembleHead(3, 25, init_scale=0.01)
+    for tensor, bound in ((linear.weight, 0.2), (linear.bias, 0.2), (head.weight, 0.002), (head.bias, 0.002)):
+        assert tensor.abs().max() <= bound
+    assert linear.weight.std().item() == pytest.approx(0.2 / math.sqrt(3), rel=0.05)
+
+
+@pytest.mark.parametrize("settings", [PLAIN, FULL])
+def test_actor_gradient_reaches_every_parameter(settings):
+    actor, critic = make_actor(settings), make_critic(settings)
+    action, log_prob = actor.sample(observations())
+    with frozen(critic):
+        actor_loss(log_prob, critic(observations(), action), torch.tensor(0.1)).backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in actor.parameters())
+    assert all(parameter.grad is None for parameter in critic.parameters())
+
+
+@pytest.mark.parametrize("settings", [PLAIN, FULL])
+def test_critic_gradient_reaches_every_parameter_of_every_member(settings):
+    critic = make_critic(settings | {"num_critics": 3}, -10.0, 10.0)
+    critic_loss(critic(observations(), actions()), torch.rand(BATCH)).backward()
+    for parameter in critic.parameters():
+        assert (parameter.grad.flatten(1).abs().sum(dim=1) > 0).all()
+
+
+def test_value_gradient_reaches_the_action():
+    action = actions().requires_grad_()
+    make_critic(FULL)(observations(), action).sum().backward()
+    assert (action.grad.abs().sum(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("switch", "network"),
+    [
+        ({"input_normalization": True}, "both"),
+        ({"layer_norm": True}, "both"),
+        ({"residual": True}, "critic"),
+        ({"actor_dropout": 0.5}, "actor"),
+        ({"critic_dropout": 0.5}, "critic"),
+        ({"num_critics": 3}, "critic"),
+        ({"value_bounds": True}, "critic"),
+        ({"small_init": 0.01}, "both"),
+        ({"log_std_min": -1.0}, "actor"),
+        ({"log_std_max": 1.0}, "actor"),
+    ],
+)
+def test_every_switch_changes_its_networks_and_no_other(switch, network):
+    def outputs(settings):
+        torch.manual_seed(1)
+        actor, critic = make_actor(settings), make_critic(settings, -0.1, 0.2)
+        actor.update_normalization(torch.rand(50, O_DIM)), critic.update_normalization(torch.rand(50, O_DIM))
+        torch.manual_seed(2)
+        observation, action = observations(), actions()
+        return torch.cat(actor(observation)), critic(observation, action)
+
+    (actor_before, critic_before), (actor_after, critic_after) = outputs(PLAIN), outputs(PLAIN | switch)
+    assert torch.equal(actor_before, actor_after) == (network == "critic")
+    assert torch.equal(critic_before, critic_after) == (network == "actor") and critic_after.isfinite().all()
+
+
+def test_log_std_stays_within_its_limits_whatever_the_observation():
+    actor = make_actor(PLAIN | {"log_std_min": -3.0, "log_std_max": 1.0})
+    _, log_std = actor(1e4 * torch.randn(BATCH, O_DIM))
+    assert log_std.min() >= -3.0 and log_std.max() <= 1.0
+    assert log_std.max() - log_std.min() > 3.9
+
+
+def test_sampled_action_is_squashed_once_and_matches_its_log_prob():
+    actor, observation = make_actor(PLAIN).double(), observations().double()
+    action, log_prob = actor.sample(observation, torch.Generator().manual_seed(3))
+    mean, log_std = actor(observation)
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    torch.testing.assert_close(torch.atanh(action), mean + log_std.exp() * noise)
+    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(torch.atanh(action))
+    torch.testing.assert_close(log_prob, (gaussian - torch.log1p(-action.square())).sum(dim=1))
+
+
+def test_same_generator_seed_gives_the_same_actions():
+    actor, observation = make_actor(PLAIN), observations()
+
+    def draw(seed):
+        return actor.act(observation, deterministic=False, generator=torch.Generator().manual_seed(seed))
+
+    assert torch.equal(draw(5), draw(5))
+    assert not torch.equal(draw(5), draw(6))
+
+
+def test_same_global_seed_gives_the_same_networks():
+    def build():
+        torch.manual_seed(4)
+        return make_actor(FULL), make_critic(FULL)
+
+    for first, second in zip(build(), build(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_deterministic_action_is_tanh_of_the_mean():
+    actor, observation = make_actor(PLAIN), observations()
+    action = actor.act(observation, deterministic=True)
+    assert torch.equal(action, torch.tanh(actor(observation)[0]))
+    assert not action.requires_grad
+
+
+def test_dropout_is_off_in_deterministic_actions_and_only_there():
+    actor, observation = make_actor(FULL | {"actor_dropout": 0.5}).train(), observations()
+    assert torch.equal(actor.act(observation, deterministic=True), actor.act(observation, deterministic=True))
+    assert actor.training
+    in_training = actor(observation)[0]
+    assert not torch.equal(in_training, actor(observation)[0])
+    torch.testing.assert_close(actor.act(observation, deterministic=True), torch.tanh(actor.eval()(observation)[0]))
+
+
+def test_critic_dropout_is_off_in_evaluation():
+    critic, observation, action = make_critic(FULL | {"critic_dropout": 0.5}).eval(), observations(), actions()
+    assert torch.equal(critic(observation, action), critic(observation, action))
+    critic.train()
+    assert not torch.equal(critic(observation, action), critic(observation, action))
+
+
+@pytest.mark.parametrize("settings", [PLAIN, FULL | {"small_init": 1.0}])
+def test_deterministic_action_varies_with_the_observation(settings):
+    actor = make_actor(settings)
+    actor.update_normalization(torch.rand(100, O_DIM))
+    assert (actor.act(observations(), deterministic=True).std(dim=0) > 1e-2).all()
+
+
+def test_small_init_starts_the_policy_near_the_centre_and_values_near_the_middle():
+    actor, critic = make_actor(FULL), make_critic(FULL, -10.0, 30.0)
+    assert actor.act(observations(), deterministic=True).abs().max() < 0.02
+    torch.testing.assert_close(critic(observations(), actions()), torch.full((2, BATCH), 10.0), atol=0.05, rtol=0)
+
+
+def test_value_scale_multiplies_the_value():
+    ones, tens = (Critic(O_DIM, A_DIM, NetworkConfig(**PLAIN), value_scale=scale) for scale in (1.0, 10.0))
+    tens.load_state_dict(ones.state_dict())
+    observation, action = observations(), actions()
+    torch.testing.assert_close(tens(observation, action), 10.0 * ones(observation, action))
+
+
+def test_values_never_leave_the_bounds():
+    critic = make_critic(FULL, -2.0, 6.0)
+    with torch.no_grad():
+        critic.head.weight.mul_(1e6)
+    q = critic(observations(), actions())
+    assert q.min() >= -2.0 and q.max() <= 6.0
+    assert q.max() - q.min() > 7.9
+
+
+def test_values_far_from_the_bounds_are_left_alone():
+    free, bounded = make_critic(PLAIN), make_critic(PLAIN | {"value_bounds": True}, -1000.0, 1000.0)
+    bounded.load_state_dict(free.state_dict())
+    observation, action = observations(), actions()
+    torch.testing.assert_close(bounded(observation, action), free(observation, action))
+
+
+@pytest.mark.parametrize("bounds", [(0.0, None), (None, 1.0), (1.0, 1.0), (2.0, 1.0)])
+def test_bounds_must_come_in_pairs_and_in_order(bounds):
+    with pytest.raises(ValueError, match="value_low must be below value_high"):
+        make_critic(FULL, *bounds)
+
+
+def test_value_scale_must_be_positive():
+    with pytest.raises(ValueError, match="value_scale must be above 0; found 0"):
+        Critic(O_DIM, A_DIM, NetworkConfig(), value_scale=0.0)
+
+
+def test_wrong_shapes_are_refused_and_named():
+    actor, critic = make_actor(FULL), make_critic(FULL)
+    with pytest.raises(ValueError, match=r"observation must have shape \(B, O\) = \(6, 6\); found \(6,\)"):
+        actor(torch.rand(O_DIM))
+    with pytest.raises(ValueError, match="observation"):
+        critic(torch.rand(BATCH, O_DIM + 1), actions())
+    with pytest.raises(ValueError, match=r"action must have shape \(B, A\) = \(32, 2\); found \(1, 2\)"):
+        critic(observations(), actions()[:1])
+    with pytest.raises(ValueError, match="action"):
+        critic(observations(), actions()[:, :1])
+
+
+def test_copies_share_nothing():
+    critic = make_critic(FULL)
+    target_critic = copy.deepcopy(critic)
+    with torch.no_grad():
+        critic.head.weight.add_(1.0)
+    assert not torch.equal(critic.head.weight, target_critic.head.weight)
+
+
+def test_frozen_restores_what_each_parameter_required_also_after_an_error():
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(False)
+    with pytest.raises(RuntimeError, match="stop"), frozen(layer):
+        assert not any(parameter.requires_grad for parameter in layer.parameters())
+        raise RuntimeError("stop")
+    assert layer.weight.requires_grad and not layer.bias.requires_grad
+
+
+def test_check_finite_names_the_tensor_and_counts_the_bad_elements():
+    observation = observations()
+    check_finite("observation", observation)
+    observation[3, 1], observation[4, 0] = math.nan, math.inf
+    with pytest.raises(
+        NonFiniteError, match=r"observation of shape \(32, 6\) has 2 of 192 elements .* first at \(3, 1\)"
+    ):
+        check_finite("observation", observation)

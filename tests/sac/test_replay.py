@@ -1,0 +1,182 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pricerl.sac import ReplayBuffer, Transition
+
+
+def numbered(first, count):
+    """Transitions whose every field tells their number."""
+    number = torch.arange(first, first + count, dtype=torch.float32)
+    return Transition(
+        observation=torch.stack([number, -number], dim=1),
+        action=number[:, None] / 100,
+        reward=10 * number,
+        discount=torch.full((count,), 0.97),
+        next_observation=torch.stack([number + 1, -number - 1], dim=1),
+    )
+
+
+def filled(capacity, *counts, seed=0):
+    buffer, first = ReplayBuffer(capacity, observation_dim=2, action_dim=1, seed=seed), 0
+    for count in counts:
+        buffer.add(numbered(first, count))
+        first += count
+    return buffer
+
+
+def stored_rewards(buffer):
+    return buffer.state_dict()["reward"].tolist()
+
+
+def test_rows_come_out_as_they_went_in():
+    buffer = filled(100, 5)
+    sample = buffer.sample(64)
+    number = sample.reward / 10
+    expected = Transition(*(field[number.long()] for field in numbered(0, 5)))
+    assert all(torch.equal(field, other) for field, other in zip(sample, expected, strict=True))
+    assert set(number.tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
+
+
+def test_the_newest_overwrite_the_oldest_in_place():
+    buffer = filled(5, 3, 4)
+    assert stored_rewards(buffer) == [50.0, 60.0, 20.0, 30.0, 40.0]
+    assert buffer.state_dict()["observation"][:, 1].tolist() == [-5.0, -6.0, -2.0, -3.0, -4.0]
+    assert len(buffer) == 5 and buffer.is_full
+
+
+def test_of_more_rows_than_the_capacity_the_last_ones_stay():
+    assert sorted(stored_rewards(filled(3, 8))) == [50.0, 60.0, 70.0]
+    assert sorted(stored_rewards(filled(3, 2, 9))) == [80.0, 90.0, 100.0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(capacity=st.integers(1, 7), counts=st.lists(st.integers(0, 20), max_size=5))
+def test_adding_in_batches_equals_adding_one_by_one(capacity, counts):
+    in_batches, one_by_one = filled(capacity, *counts), filled(capacity, *[1] * sum(counts))
+    assert stored_rewards(in_batches) == stored_rewards(one_by_one)
+    assert in_batches.state_dict()["position"] == one_by_one.state_dict()["position"]
+    assert len(in_batches) == min(capacity, sum(counts))
+
+
+def test_length_counts_up_to_the_capacity():
+    buffer = filled(4)
+    assert len(buffer) == 0 and not buffer.is_full
+    buffer.add(numbered(0, 3))
+    assert len(buffer) == 3 and not buffer.is_full
+    buffer.add(numbered(3, 1))
+    assert len(buffer) == 4 and buffer.is_full
+
+
+def test_a_buffer_keeps_copies():
+    transition = numbered(0, 3)
+    buffer = filled(4)
+    buffer.add(transition)
+    transition.reward.zero_()
+    assert stored_rewards(buffer) == [0.0, 10.0, 20.0]
+    saved = buffer.state_dict()
+    buffer.add(numbered(7, 4))
+    assert saved["reward"].tolist() == [0.0, 10.0, 20.0]
+
+
+def test_sampling_is_uniform_over_what_is_held():
+    rewards = filled(50, 10).sample(20_000).reward
+    shares = torch.bincount((rewards / 10).long(), minlength=10) / 20_000
+    assert len(shares) == 10
+    assert (shares - 0.1).abs().max() < 0.01
+
+
+def test_same_seed_gives_the_same_samples_whatever_else_draws():
+    first, second, other = (filled(50, 50, seed=seed) for seed in (1, 1, 2))
+    expected = first.sample(32).reward
+    torch.rand(100)
+    assert torch.equal(second.sample(32).reward, expected)
+    assert not torch.equal(other.sample(32).reward, expected)
+
+
+def test_several_batches_are_one_long_sample_cut():
+    batches, long = filled(50, 50).sample_many(3, 4), filled(50, 50).sample(12)
+    assert [batch.observation.shape for batch in batches] == [(4, 2)] * 3
+    assert all(isinstance(batch, Transition) for batch in batches)
+    assert torch.equal(torch.cat([batch.reward for batch in batches]), long.reward)
+
+
+def test_an_empty_buffer_cannot_be_sampled():
+    with pytest.raises(ValueError, match="the replay buffer is empty; add transitions before sampling"):
+        filled(5).sample(1)
+
+
+@pytest.mark.parametrize("numbers", [(0, 4), (4, 0), (-1, -4)])
+def test_fewer_than_one_sample_is_refused(numbers):
+    buffer = filled(5, 5)
+    with pytest.raises(ValueError, match="1 or more"):
+        buffer.sample_many(*numbers)
+    with pytest.raises(ValueError, match="1 or more"):
+        buffer.sample(0)
+
+
+@pytest.mark.parametrize(
+    ("field", "shape"),
+    [
+        ("observation", (3, 1)),
+        ("observation", (2,)),
+        ("action", (3,)),
+        ("reward", (3, 1)),
+        ("discount", (3, 1)),
+        ("discount", (2,)),
+        ("next_observation", (2, 2)),
+    ],
+)
+def test_wrong_shapes_are_refused_and_store_nothing(field, shape):
+    buffer = filled(5)
+    with pytest.raises(ValueError, match=f"^{field} must have shape"):
+        buffer.add(numbered(0, 3)._replace(**{field: torch.zeros(shape)}))
+    assert len(buffer) == 0
+
+
+@pytest.mark.parametrize("sizes", [(0, 2, 1), (5, 0, 1), (5, 2, 0)])
+def test_sizes_below_one_are_refused(sizes):
+    with pytest.raises(ValueError, match="1 or more"):
+        ReplayBuffer(*sizes)
+
+
+@pytest.mark.parametrize("counts", [(), (3,), (5,), (3, 4), (5, 5)])
+def test_a_restored_buffer_goes_on_as_if_nothing_had_happened(counts):
+    buffer, restored = filled(5, *counts), filled(5, 4, seed=9)
+    buffer.add(numbered(90, 1))
+    buffer.sample(3)
+    restored.load_state_dict(buffer.state_dict())
+    for each in (buffer, restored):
+        each.add(numbered(100, 2))
+    assert stored_rewards(restored) == stored_rewards(buffer)
+    assert torch.equal(restored.sample(32).reward, buffer.sample(32).reward)
+
+
+def test_only_the_filled_part_is_saved():
+    state = filled(1000, 3).state_dict()
+    assert state["observation"].shape == (3, 2)
+    assert all(isinstance(value, torch.Tensor | int) for value in state.values())
+
+
+def test_another_capacity_keeps_the_newest():
+    state = filled(5, 3, 4).state_dict()
+    smaller, larger = filled(3), filled(9)
+    smaller.load_state_dict(state)
+    larger.load_state_dict(state)
+    assert sorted(stored_rewards(smaller)) == [40.0, 50.0, 60.0]
+    assert stored_rewards(larger) == [20.0, 30.0, 40.0, 50.0, 60.0]
+    larger.add(numbered(7, 1))
+    assert stored_rewards(larger)[-1] == 70.0
+
+
+def test_a_state_of_another_shape_is_refused_and_changes_nothing():
+    buffer = ReplayBuffer(5, observation_dim=3, action_dim=1)
+    buffer.add(Transition(torch.ones(2, 3), torch.ones(2, 1), torch.ones(2), torch.ones(2), torch.ones(2, 3)))
+    with pytest.raises(ValueError, match="observation must have shape"):
+        buffer.load_state_dict(filled(5, 3).state_dict())
+    assert len(buffer) == 2
+
+
+def test_memory_is_what_the_docstring_says():
+    assert ReplayBuffer(1000, observation_dim=84, action_dim=1).nbytes == 4 * 1000 * (2 * 84 + 1 + 2)
