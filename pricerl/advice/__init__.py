@@ -1,0 +1,18 @@
+"""Checkpoint and fresh history in; price, interval, reason and grade out."""
+
+from pricerl.advice.advise import advise
+from pricerl.advice.decision import Decision, DecisionConfig, decide
+from pricerl.advice.publish import AdviceFiles, publish
+from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
+
+__all__ = [
+    "AdviceFiles",
+    "DayAdvice",
+    "Decision",
+    "DecisionConfig",
+    "Gain",
+    "ProductAdvice",
+    "advise",
+    "decide",
+    "publish",
+]

@@ -1,0 +1,195 @@
+"""Put together what a seller reads about one product: decision, coming days, checks and reasons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide
+from pricerl.advice.predictor import FloatArray, PathForecast, PricePath, elasticity_at, forecast_path, propose_path
+from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
+from pricerl.advice.wording import explain
+from pricerl.env import Dynamics
+from pricerl.errors import UsageError
+from pricerl.evaluation import Backtest, Policy, compare_baselines, planner_gaps
+
+MAX_HORIZON = 365
+"""Days; nobody plans a daily price further ahead, and the calendar ends later."""
+
+FAMILIAR = 1.25
+"""The price now may lie this factor outside the prices the policy was trained on."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def advise(
+    policy: Policy,
+    dynamics: Dynamics,
+    config: DecisionConfig,
+    horizon: int,
+    backtests: list[Backtest],
+    seed: int = 0,
+) -> list[ProductAdvice]:
+    """Advise on every product of the market.
+
+    Args:
+        policy: deterministic policy.
+        dynamics: market of the fresh history, with reward and guardrails.
+        config: how sure a change must be.
+        horizon: days to look ahead.
+        backtests: forecast skill by product.
+        seed: of the days' noise.
+
+    Raises:
+        UsageError: if the horizon is not between 1 and 365 days.
+    """
+    if not 1 <= horizon <= MAX_HORIZON:
+        raise UsageError(f"--horizon must be between 1 and {MAX_HORIZON} days, found {horizon}")
+    skills = {row.product: row for row in backtests}
+    names = [item.product for item in dynamics.market.preprocessor.products]
+    return [
+        _advise_product(policy, dynamics, config, horizon, skills.get(name), (index, seed))
+        for index, name in enumerate(names)
+    ]
+
+
+def _advise_product(
+    policy: Policy,
+    dynamics: Dynamics,
+    config: DecisionConfig,
+    horizon: int,
+    skill: Backtest | None,
+    index_and_seed: tuple[int, int],
+) -> ProductAdvice:
+    index, seed = index_and_seed
+    market = dynamics.market
+    history, report = market.preprocessor.products[index], market.preprocessor.reports[index]
+    fitted = market.products[index]
+    proposed = propose_path(policy, dynamics, index, horizon)
+    now = proposed.price.new_full(proposed.price.shape, float(history.price[-1]))
+    keep = forecast_path(dynamics, index, now, seed)
+    known = fitted.cost.known
+    proposed_gain = _gain(forecast_path(dynamics, index, proposed.price, seed), keep)
+    decision = decide(_evidence(dynamics, index, proposed, proposed_gain), config)
+    path = _followed(proposed, now, decision)
+    forecast = forecast_path(dynamics, index, path.price, seed)
+    recommended = _first_change(path.price, float(now[0]))
+    moved = decision.follow != "hold"
+    advice = ProductAdvice(
+        product=history.product,
+        price_now=_money(float(now[0])),
+        recommended_price=_money(recommended),
+        settled_price=_money(float(proposed.price[-1])),
+        decision=decision,
+        gain=_gain(forecast, keep) if moved and known else None,
+        proposed_gain=proposed_gain if known else None,
+        elasticity=elasticity_at(dynamics, index, float(now[0])),
+        days=_days(dynamics, index, path, forecast),
+        keep=_daily(keep, known),
+        expected=_daily(forecast, known),
+        baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]))),
+        planner_gap=_planner_gap(dynamics, index, proposed.price[-1:]),
+        backtest=skill,
+        costs=fitted.cost.describe(),
+        data_quality=report.to_dict(),
+        data_lines=tuple(report.lines()),
+        effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
+        reason="",
+    )
+    return replace(advice, reason=explain(advice, market.num_draws))
+
+
+def _planner_gap(dynamics: Dynamics, index: int, price: Tensor) -> float:
+    rows = torch.full_like(price, index, dtype=torch.long)
+    draw = torch.full_like(rows, dynamics.market.mean_draw)
+    return float(planner_gaps(dynamics, rows, draw, price)[0])
+
+
+def _evidence(dynamics: Dynamics, index: int, proposed: PricePath, gain: Gain) -> Evidence:
+    market = dynamics.market
+    history, fitted = market.preprocessor.products[index], market.products[index]
+    tried = history.price[history.observed]
+    path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
+    slack = 0.5 * dynamics.guardrails.price_step
+    lowest, highest = market.preprocessor.trained_prices(index)
+    return Evidence(
+        proposes_change=bool((np.abs(path - now) > slack).any()),
+        chance_better=gain.chance_better,
+        inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
+        usable_days=int(history.observed.sum()),
+        distinct_prices=len(np.unique(tried.round(2))),
+        costs_known=fitted.cost.known,
+        feasible=proposed.feasible,
+        familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
+    )
+
+
+def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:
+    """The part of the proposed path that the decision lets through."""
+    if decision.follow == "path":
+        return proposed
+    if decision.follow == "hold":
+        return PricePath(now, now, now, proposed.feasible)
+    first = float(_first_change(proposed.price, float(now[0])))
+    reached = (proposed.price != now).cumsum(0) > 0
+    price = now.where(~reached, first)
+    return PricePath(price, proposed.low.minimum(price), proposed.high.maximum(price), proposed.feasible)
+
+
+def _first_change(price: Tensor, now: float) -> float:
+    changed = price[price != now]
+    return float(changed[0]) if len(changed) else now
+
+
+def _gain(forecast: PathForecast, keep: PathForecast) -> Gain:
+    """Paired over the drawn markets: same market, two price paths."""
+    difference = forecast.profit_by_draw - keep.profit_by_draw
+    low, high = np.quantile(difference, [0.05, 0.95])
+    return Gain(float(difference.mean()), float(low), float(high), float((difference > 0).mean()))
+
+
+def _daily(forecast: PathForecast, costs_known: bool) -> dict[str, float | None]:
+    return {
+        "units": float(forecast.units[0].mean()),
+        "sales": float(forecast.sales[0].mean()),
+        "profit": float(forecast.profit[0].mean()) if costs_known else None,
+    }
+
+
+def _days(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecast) -> tuple[DayAdvice, ...]:
+    """Rows of the coming days; what cannot be known stays empty."""
+    history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
+    first = history.dates[-1].astype("datetime64[D]") + 1
+    rows = []
+    for day in range(len(path.price)):
+        date = first + day
+        weekday = int((date.astype(np.int64) + 3) % 7)
+        open_day = bool(fitted.trades_on[weekday])
+        rows.append(
+            DayAdvice(
+                date=str(date),
+                recommended_price=_money(float(path.price[day])),
+                price_low=_money(float(path.low[day])),
+                price_high=_money(float(path.high[day])),
+                units=_triple(forecast.units, day) if open_day else None,
+                sales=_triple(forecast.sales, day) if open_day else None,
+                profit=_triple(forecast.profit, day) if open_day and fitted.cost.known else None,
+                organic=float(forecast.organic[day]) if open_day and fitted.organic is not None else None,
+                ad=float(forecast.ad[day]) if open_day and fitted.ad is not None else None,
+                note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
+            )
+        )
+    return tuple(rows)
+
+
+def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tuple[float, float, float]:
+    mean, low, high = (float(value[day]) for value in values)
+    return mean, low, high
+
+
+def _money(value: float) -> float:
+    """Prices leave float32 here: to a hundredth of a cent, so that 12.00 is 12.0 again."""
+    return round(value, 4)

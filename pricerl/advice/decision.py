@@ -1,0 +1,94 @@
+"""Decide: follow the policy, take one careful step, or keep the price because the data cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pricerl.errors import UsageError
+
+Grade = Literal["B", "B-", "C", "D"]
+"""B: clear, inside tried prices, not yet tested; B-: worth one careful step; C: the history does not decide;
+D: nothing can be estimated. A needs a randomised price test."""
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """How sure a change must be before it is recommended."""
+
+    min_chance: float = 0.90
+    """A change is recommended only if it earns more in at least this share of the drawn markets; 0 turns the gate
+    off and follows the policy."""
+
+    claim_chance: float = 0.975
+    """From this share on the whole path is recommended (grade B), below it one step (grade B-)."""
+
+    min_days: int = 28
+    """Fewer usable days than this decide nothing."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_chance", "claim_chance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one product's proposed change."""
+
+    proposes_change: bool
+    """Whether the policy's path leaves the price now."""
+    chance_better: float
+    """Share of drawn markets in which the path earns more than keeping the price."""
+    inside_tried_prices: bool
+    """Whether the path stays between the lowest and the highest price ever charged."""
+    usable_days: int
+    distinct_prices: int
+    costs_known: bool
+    feasible: bool
+    """Whether any price satisfies all guardrails."""
+    familiar: bool
+    """Whether the price now lies where the policy was trained."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is recommended and how strongly."""
+
+    follow: Literal["path", "step", "hold"]
+    """The policy's whole path, its first change only, or the price now."""
+    grade: Grade
+    source: Literal["SAC", "hold"]
+    lacks_evidence: bool
+    """Whether the price is kept because the data cannot tell, not because it is good."""
+    why: str
+    """The rule that decided, as a clause."""
+
+
+def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
+    """Apply the rules in order; the first that holds decides."""
+    gated = config.min_chance > 0
+    if not evidence.feasible:
+        return _hold("D", "the guardrails exclude each other, so the price is held; check floor, ceiling and margin")
+    if not evidence.familiar:
+        return _hold("D", "the price now lies far from those the policy was trained on; run fit on this file")
+    if evidence.distinct_prices < 2:
+        return _hold("D", "the price never varied, so the history cannot say what another price would do")
+    if evidence.usable_days < config.min_days:
+        return _hold("D", f"only {evidence.usable_days} usable days; at least {config.min_days} are needed")
+    if gated and not evidence.costs_known:
+        return _hold("D", "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit")
+    if not evidence.proposes_change:
+        return Decision("hold", "C", "SAC", False, "the policy proposes no other price")
+    if not gated:
+        grade: Grade = "B" if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices else "C"
+        return Decision("path", grade, "SAC", False, "the gate on profit is off and the policy is followed")
+    if evidence.chance_better < config.min_chance:
+        return _hold("C", f"a change must earn more in at least {100 * config.min_chance:.0f} % of them")
+    if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices:
+        return Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
+    return Decision("step", "B-", "SAC", False, "one careful step, then look again; a model estimate, not yet tested")
+
+
+def _hold(grade: Grade, why: str) -> Decision:
+    return Decision("hold", grade, "hold", True, why)

@@ -1,0 +1,148 @@
+"""From a policy and a market to a price path with its consequences, for one product."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pricerl.env import Dynamics, State
+from pricerl.env.dynamics import sample_units
+from pricerl.evaluation import Policy
+
+FloatArray = NDArray[np.float64]
+
+NOISE_SAMPLES = 64
+"""Noisy days per drawn market behind the predictive limits."""
+
+LIMITS = (0.05, 0.95)
+
+
+class PricePath(NamedTuple):
+    """Prices of the coming days, money, each ``(H,)``."""
+
+    price: Tensor
+    """Charged in the posterior-mean market."""
+    low: Tensor
+    """5 % limit over the prices the policy charges in the drawn markets."""
+    high: Tensor
+    """95 % limit."""
+    feasible: bool
+    """Whether the guardrails allowed any price on every decision day."""
+
+
+class PathForecast(NamedTuple):
+    """What a price path brings; ``mean``, ``low`` and ``high`` are ``(H,)``, limits include the day's noise."""
+
+    units: tuple[FloatArray, FloatArray, FloatArray]
+    sales: tuple[FloatArray, FloatArray, FloatArray]
+    profit: tuple[FloatArray, FloatArray, FloatArray]
+    organic: FloatArray
+    ad: FloatArray
+    profit_by_draw: FloatArray
+    """``(K,)`` expected profit a day in every drawn market, for paired comparisons."""
+
+
+@torch.no_grad()
+def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+    """Roll the policy forward from the end of the product's history.
+
+    The price simulated is the price advised: the same ``decide`` and ``advance`` as in training. If the last price
+    change is younger than the minimum hold, the first decision waits until that is over.
+
+    Args:
+        policy: deterministic policy.
+        dynamics: the market with its reward and guardrails.
+        product: product index.
+        horizon: H, days.
+    """
+    market = dynamics.market
+    draw = torch.arange(market.num_draws + 1, device=market.device)
+    rows = torch.full_like(draw, product)
+    state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
+    waiting = min(_hold_left(dynamics, product), horizon)
+    prices: list[Tensor] = []
+    feasible = bool(dynamics.band(state).feasible.all())
+    if waiting:
+        state = _charge(dynamics, state, state.price, waiting, prices)
+    while len(prices) < horizon:
+        price = dynamics.decide(state, policy(state.observation)[:, 0])
+        state = _charge(dynamics, state, price, min(dynamics.days_per_step, horizon - len(prices)), prices)
+    by_draw = torch.stack(prices, 1)
+    low, high = torch.quantile(by_draw, torch.tensor(LIMITS, device=by_draw.device), dim=0)
+    chosen = by_draw[market.mean_draw]
+    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), feasible)
+
+
+@torch.no_grad()
+def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) -> PathForecast:
+    """Forecast every day of a price path ``(H,)`` in all drawn markets.
+
+    Args:
+        dynamics: the market.
+        product: product index.
+        price: money of each day.
+        seed: of the days' noise.
+    """
+    market, horizon = dynamics.market, len(price)
+    repeats = market.num_draws * NOISE_SAMPLES
+    draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(horizon).repeat(NOISE_SAMPLES)
+    rows = torch.full_like(draw, product)
+    first = dynamics.history.first_day[product] + dynamics.history.num_days[product]
+    weekday = (first + torch.arange(horizon, device=market.device) + 3) % 7
+    charged = price.repeat(repeats)
+    expected = market.respond(charged, rows, draw, weekday.repeat(repeats))
+    generator = torch.Generator(market.device).manual_seed(seed)
+    units = sample_units(expected.expected_units, market.size[rows], generator)
+    sales = units * charged
+    profit = market.profit(sales, units, rows, draw)
+    shape = (NOISE_SAMPLES, market.num_draws, horizon)
+    return PathForecast(
+        units=_summary(expected.expected_units, units, shape),
+        sales=_summary(expected.sales, sales, shape),
+        profit=_summary(expected.profit, profit, shape),
+        organic=_first(expected.organic, shape).mean(0),
+        ad=_first(expected.ad, shape).mean(0),
+        profit_by_draw=_first(expected.profit, shape).mean(1),
+    )
+
+
+def elasticity_at(dynamics: Dynamics, product: int, price: float, change: float = 0.05) -> tuple[float, float, float]:
+    """Mean and 90 % limits of the demand's elasticity around a price, over the drawn markets."""
+    market = dynamics.market
+    draw = torch.arange(market.num_draws, device=market.device)
+    rows, weekday = torch.full_like(draw, product), torch.zeros_like(draw)
+    low, high = (
+        market.respond(torch.full_like(draw, price * (1 + side * change), dtype=torch.float32), rows, draw, weekday)
+        for side in (-1, 1)
+    )
+    slope = (high.expected_units / low.expected_units).log() / np.log((1 + change) / (1 - change))
+    limits = torch.quantile(slope, torch.tensor(LIMITS, device=slope.device)).tolist()
+    return float(slope.mean()), limits[0], limits[1]
+
+
+def _hold_left(dynamics: Dynamics, product: int) -> int:
+    """Days until a change is allowed: minimum hold less the days the last price has been charged."""
+    price = dynamics.market.preprocessor.products[product].price
+    changed = np.flatnonzero(price != price[-1])
+    charged = len(price) - 1 - changed[-1] if len(changed) else len(price)
+    return max(0, dynamics.days_per_step - int(charged))
+
+
+def _charge(dynamics: Dynamics, state: State, price: Tensor, days: int, prices: list[Tensor]) -> State:
+    prices.extend([price] * days)
+    return dynamics.advance(state, price, days, None)[0]
+
+
+def _summary(mean: Tensor, noisy: Tensor, shape: tuple[int, int, int]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    samples = noisy.view(-1, shape[2]).cpu().double().numpy()
+    low, high = np.quantile(samples, LIMITS, axis=0)
+    return _first(mean, shape).mean(0), low, high
+
+
+def _first(values: Tensor, shape: tuple[int, int, int]) -> FloatArray:
+    """Expectations do not differ between noise samples: the first suffices, ``(K, H)``."""
+    return np.asarray(values.view(shape)[0].cpu().double().numpy())

@@ -1,0 +1,42 @@
+"""What the command line prints of an advice: the price now, the price advised, and where the files are."""
+
+from __future__ import annotations
+
+from pricerl.advice.publish import AdviceFiles
+from pricerl.advice.result import ProductAdvice
+
+MOST_SHOWN = 20
+
+
+def print_summary(advice: list[ProductAdvice], files: AdviceFiles) -> None:
+    """Print one block a product, at most ``MOST_SHOWN``, and the files."""
+    for item in advice[:MOST_SHOWN]:
+        print("\n".join(_block(item)))
+    if len(advice) > MOST_SHOWN:
+        print(f"… and {len(advice) - MOST_SHOWN} more products in {files.table}")
+    print(f"files: {files.table}, {files.document}, {files.report}")
+
+
+def _block(item: ProductAdvice) -> list[str]:
+    lines = [
+        f"{item.product}",
+        f"  price now         {item.price_now:.2f}",
+        f"  recommended price {item.recommended_price:.2f}",
+        f"  grade             {item.decision.grade}, source {item.decision.source}",
+        f"  {item.reason}",
+        f"  a day, keeping the price: {_outcome(item.keep)}",
+    ]
+    if item.decision.follow != "hold":
+        lines.append(f"  a day, recommended:       {_outcome(item.expected)}")
+    best = next(row for row in item.baselines if row.rule == "planner, this objective")
+    lines.append(
+        f"  policy settles at {item.settled_price:.2f}, best constant price of its market {best.price:.2f}: "
+        f"{100 * abs(item.planner_gap):.2f} % {'less' if item.planner_gap >= 0 else 'more'} profit before fixed cost"
+    )
+    return lines
+
+
+def _outcome(values: dict[str, float | None]) -> str:
+    units, sales, profit = values["units"], values["sales"], values["profit"]
+    money = "profit unknown" if profit is None else f"profit {profit:.2f}"
+    return f"{units:.2f} units, sales {sales:.2f}, {money}"

@@ -1,0 +1,199 @@
+"""The command line: ``check``, ``simulate``, ``fit``, ``validate``, ``test`` and ``predict``.
+
+Results go to stdout, progress and problems to stderr. Heavy packages are imported by the command that needs them,
+so that ``--help`` and ``--version`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pricerl import __version__
+from pricerl.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_ENOUGH_EVIDENCE,
+    EXIT_OK,
+    EXIT_USAGE,
+    PricerlError,
+    UsageError,
+    did_you_mean,
+)
+
+if TYPE_CHECKING:
+    from pricerl.training.command import PricingCLI
+
+HELP = f"""pricerl {__version__}: learn a daily price policy from a seller's own history
+
+usage: python main.py COMMAND [options]        pricerl COMMAND [options]
+
+  check FILE                                   what the file holds, or every problem with its line number
+  simulate --out FILE [--market M] [--days N] [--units U] [--seed S] [--products P]
+                                               a seller with known demand; FILE.truth.json beside it
+  fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
+  validate | test --ckpt_path FILE             score a trained policy on held-out days
+  predict --ckpt_path FILE --data.path FILE [--out DIR] [--horizon 14]
+                                               advise on a fresher file
+
+  COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
+  --version, --debug (show the traceback of an error)
+
+exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice is to keep the price),
+            5 bad checkpoint, 130 interrupted
+"""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        args: the command and its options; the process's own if absent.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        return _run(words)
+    except PricerlError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted; fit goes on with --ckpt_path last", EXIT_INTERRUPTED, debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except Exception as error:
+        if not debug:
+            traceback.print_exc()
+        return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", EXIT_BUG, debug)
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return EXIT_OK if words else EXIT_USAGE
+    if words[0] == "--version":
+        print(__version__)
+        return EXIT_OK
+    command = COMMANDS.get(words[0])
+    if command is None:
+        raise UsageError(f"unknown command {words[0]!r}{did_you_mean(words[0], COMMANDS)} See --help")
+    return command(words)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _check(words: list[str]) -> int:
+    """Print what a file holds."""
+    parser = _Parser(prog="pricerl check", description="Print what a history file holds.")
+    parser.add_argument("file", help="the seller's CSV")
+    parser.add_argument("--date_format", help="strptime format of Report Date, such as %%d.%%m.%%Y")
+    parser.add_argument("--decimal", choices=("auto", ".", ","), default="auto", help="decimal mark of numbers")
+    parser.add_argument("--sales", choices=("auto", "revenue", "units"), default="auto", help="what Total Sales counts")
+    options = parser.parse_args(words[1:])
+    from pricerl.data import DataConfig, read_history
+    from pricerl.market import CostConfig, describe_costs
+
+    reading = DataConfig(date_format=options.date_format, decimal=options.decimal, sales=options.sales)
+    history = read_history(options.file, reading)
+    for product, report in zip(history.products, history.reports, strict=True):
+        print("\n".join(report.lines()))
+        print(f"  {'costs':<16} {describe_costs(product, CostConfig())}")
+    return EXIT_OK
+
+
+def _simulate(words: list[str]) -> int:
+    """Write a seller with known demand."""
+    from pricerl.data.synthetic import MARKETS, SellerConfig, write_seller
+
+    default = SellerConfig()
+    parser = _Parser(prog="pricerl simulate", description="Write a seller whose demand is known.")
+    parser.add_argument("--out", required=True, help="CSV to write; the truth lies in FILE.truth.json")
+    parser.add_argument("--market", choices=MARKETS, default=default.market, help="family of demand")
+    parser.add_argument("--days", type=int, default=default.days, help="days of history")
+    parser.add_argument("--units", type=float, default=default.units, help="mean units a day at the first price")
+    parser.add_argument("--seed", type=int, default=default.seed, help="same seed, same file")
+    parser.add_argument("--products", type=int, default=default.products, help="number of products in the file")
+    options = vars(parser.parse_args(words[1:]))
+    out = Path(options.pop("out"))
+    write_seller(SellerConfig(**options), out)
+    print(f"{out}\n{out}.truth.json")
+    return EXIT_OK
+
+
+def _fit(words: list[str]) -> int:
+    """Train, then advise with the best policy."""
+    from pricerl.training.checkpointing import load_best
+
+    command = _lightning(words)
+    load_best(command.model, command.run_dir)
+    return _advise(command, Path(command.options.out or command.run_dir))
+
+
+def _predict(words: list[str]) -> int:
+    """Advise on a fresh file with a trained policy."""
+    command = _lightning(words)
+    return _advise(command, Path(command.options.out or command.run_dir))
+
+
+def _score(words: list[str]) -> int:
+    """Validate or test; Lightning prints the table."""
+    _lightning(words)
+    return EXIT_OK
+
+
+def _lightning(words: list[str]) -> PricingCLI:
+    """Run a Lightning command; its chatter stays quiet, its usage errors become one message."""
+    warnings.filterwarnings("ignore", module="lightning")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from pricerl.advice import DecisionConfig
+    from pricerl.training.command import run_command
+
+    return run_command(words, {"decision": DecisionConfig})
+
+
+def _advise(command: PricingCLI, out: Path) -> int:
+    """Write and print the advice of a trained policy for the history it was given."""
+    from pricerl.advice import advise, publish
+    from pricerl.advice.summary import print_summary
+    from pricerl.evaluation import backtest
+
+    data = command.datamodule
+    dynamics = data.build_dynamics("cpu")
+    backtests = backtest(data.preprocessor, data.market_config, data.cost, data.seed)
+    decision = command.settings("decision")
+    advice = advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed)
+    step = data.guardrails.price_step
+    files = publish(advice, out, data.preprocessor.source, data.reward.preset, step)
+    print_summary(advice, files)
+    return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong option as a ``UsageError`` instead of leaving the process."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse types it NoReturn; raising is that
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "check": _check,
+    "simulate": _simulate,
+    "fit": _fit,
+    "validate": _score,
+    "test": _score,
+    "predict": _predict,
+}

@@ -1,0 +1,30 @@
+"""Read, check, clean and scale a seller's history; simulate one with known demand."""
+
+from pricerl.data.config import DataConfig
+from pricerl.data.demand_families import expected_profit, expected_units
+from pricerl.data.features import FEATURES, build_features
+from pricerl.data.history import History, ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reader import history_from_text, read_history
+from pricerl.data.report import ProductReport
+from pricerl.data.scaling import MinMaxScaler
+from pricerl.data.synthetic import SellerConfig, simulate, simulated_history, write_seller
+
+__all__ = [
+    "FEATURES",
+    "DataConfig",
+    "DataPreprocessor",
+    "History",
+    "MinMaxScaler",
+    "ProductHistory",
+    "ProductReport",
+    "SellerConfig",
+    "build_features",
+    "expected_profit",
+    "expected_units",
+    "history_from_text",
+    "read_history",
+    "simulate",
+    "simulated_history",
+    "write_seller",
+]

@@ -1,0 +1,69 @@
+"""Settings of the data package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pricerl.errors import UsageError, did_you_mean
+
+LARGEST_HOLDOUT = 0.5
+LONGEST_WINDOW = 365
+
+_PROBE_DATE = datetime(2025, 1, 13)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How a seller's file is read, cleaned and cut into observations.
+
+    Raises:
+        UsageError: a setting is outside its range; the message names it.
+    """
+
+    date_format: str | None = None
+    """Format of dates that are not ISO, in strptime's words, such as ``%d.%m.%Y``; None accepts what is unambiguous."""
+
+    decimal: Literal["auto", ".", ","] = "auto"
+    """Decimal sign of numbers; ``auto`` decides column by column and refuses what can be read two ways."""
+
+    sales: Literal["auto", "revenue", "units"] = "auto"
+    """What ``Total Sales`` counts: money, pieces, or whatever the numbers themselves show."""
+
+    max_gap_days: int = 14
+    """Longest run of days without price and sales that still means "nothing sold"; longer runs mean "not on sale"."""
+
+    holdout: float = 0.15
+    """Share of the history, at its end, kept out of training for evaluation."""
+
+    window: int = 7
+    """Days of features in one observation."""
+
+    def __post_init__(self) -> None:
+        _check_choice("decimal", self.decimal, ("auto", ".", ","))
+        _check_choice("sales", self.sales, ("auto", "revenue", "units"))
+        _check_date_format(self.date_format)
+        if self.max_gap_days < 0:
+            raise UsageError(f"max_gap_days must be 0 or more, found {self.max_gap_days}")
+        if not 0 < self.holdout <= LARGEST_HOLDOUT:
+            raise UsageError(f"holdout must be above 0 and at most {LARGEST_HOLDOUT}, found {self.holdout}")
+        if not 1 <= self.window <= LONGEST_WINDOW:
+            raise UsageError(f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise UsageError(f"{name} must be one of {listed}, found {value!r}{did_you_mean(str(value), choices)}")
+
+
+def _check_date_format(date_format: str | None) -> None:
+    if date_format is None:
+        return
+    try:
+        complete = datetime.strptime(_PROBE_DATE.strftime(date_format), date_format) == _PROBE_DATE
+    except ValueError:
+        complete = False
+    if not complete:
+        raise UsageError(f"date_format must give day, month and year, such as '%d.%m.%Y'; found {date_format!r}")

@@ -1,0 +1,88 @@
+"""The twelve daily features of an observation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from pricerl.data.history import FloatArray, ProductHistory
+
+FEATURES: tuple[str, ...] = (
+    "price",
+    "price_mean_7",
+    "sales_mean_7",
+    "day_of_week",
+    "month",
+    "predicted_sales",
+    "price_momentum",
+    "sales_trend",
+    "organic_conversion",
+    "ad_conversion",
+    "profit",
+    "sales",
+)
+MEAN_DAYS = 7
+"""Days in the rolling means: one week, so the weekday pattern cancels."""
+
+_THURSDAY = 3
+"""Weekday of 1970-01-01, day 0 of numpy's calendar, with Monday 0."""
+
+
+def build_features(history: ProductHistory, use_predicted: bool) -> FloatArray:
+    """Return the features of every day.
+
+    Rolling means end the day before, so a day's own outcome stands only in ``profit``, ``sales`` and the
+    conversions of its own row; a decision reads rows up to yesterday.
+
+    Args:
+        history: one product, ``D`` days.
+        use_predicted: take the supplied forecast where there is one; otherwise the own 7-day mean.
+
+    Returns:
+        ``(D, 12)`` in the order of `FEATURES`, unscaled.
+    """
+    price_mean = shifted_mean(history.price, history.price[0])
+    sales_mean = shifted_mean(history.sales, 0.0)
+    supplied = history.predicted if use_predicted else np.full_like(sales_mean, np.nan)
+    columns = [
+        history.price,
+        price_mean,
+        sales_mean,
+        (history.dates.astype(np.int64) + _THURSDAY) % 7,
+        history.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
+        np.where(np.isfinite(supplied), supplied, sales_mean),
+        history.price / price_mean - 1.0,
+        _sales_trend(sales_mean),
+        np.nan_to_num(history.organic, nan=0.0),
+        np.nan_to_num(history.ad, nan=0.0),
+        history.profit,
+        history.sales,
+    ]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def shifted_mean(values: FloatArray, first: float) -> FloatArray:
+    """Return the mean of the seven days before each day, or of as many as there are.
+
+    Args:
+        values: ``(D,)`` without NaN.
+        first: the mean of the first day, which has no day before it.
+
+    Returns:
+        ``(D,)`` means; element ``t`` reads ``values[t - 7 .. t - 1]``.
+    """
+    num_days = len(values)
+    padded = np.concatenate([np.zeros(MEAN_DAYS), values])
+    sums: FloatArray = sliding_window_view(padded, MEAN_DAYS)[:num_days].sum(axis=1)
+    means: FloatArray = sums / np.clip(np.arange(num_days), 1, MEAN_DAYS)
+    means[0] = first
+    return means
+
+
+def _sales_trend(sales_mean: FloatArray) -> FloatArray:
+    """Return (m1 - m0) / (m1 + m0) of this week's mean m1 and last week's m0; 0 without a last week or sales."""
+    last_week = sales_mean.copy()
+    last_week[MEAN_DAYS + 1 :] = sales_mean[1:-MEAN_DAYS]
+    total = sales_mean + last_week
+    trend: FloatArray = np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0)
+    return trend

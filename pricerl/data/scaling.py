@@ -1,0 +1,83 @@
+"""Min-max scaling of features, product by product, fitted on training days only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data.features import FEATURES
+from pricerl.data.history import FloatArray
+
+FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
+"""Calendar features have bounds of their own: a short history must not redefine what a year is."""
+
+CONSTANT_RANGE = 1e-9
+"""Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
+
+CONSTANT_VALUE = 0.5
+"""Scaled value of a constant column."""
+
+
+@dataclass(frozen=True, eq=False)
+class MinMaxScaler:
+    """Maps features to [0, 1]: ``scaled = clip(x * gain + bias, 0, 1)``."""
+
+    gain: FloatArray
+    """``(P, F)`` one over the training range; 0 for a constant column."""
+
+    bias: FloatArray
+    """``(P, F)`` minus the training minimum over the range; 0.5 for a constant column."""
+
+    @classmethod
+    def fit(cls, per_product_features: Sequence[FloatArray]) -> MinMaxScaler:
+        """Fit a scaler.
+
+        Args:
+            per_product_features: one ``(D_p, F)`` array of training days a product, columns as in `FEATURES`.
+
+        Returns:
+            The scaler; one day is enough, every column is then constant.
+
+        Raises:
+            ValueError: there is no product, no day, or the number of columns is not that of `FEATURES`.
+        """
+        if not per_product_features:
+            raise ValueError("at least one product is needed to fit a scaler")
+        fitted = [_fit_product(np.asarray(features, dtype=np.float64)) for features in per_product_features]
+        return cls(np.stack([gain for gain, _ in fitted]), np.stack([bias for _, bias in fitted]))
+
+    def transform(self, features: FloatArray, product: int) -> NDArray[np.float32]:
+        """Scale one product's features.
+
+        Args:
+            features: ``(D, F)`` raw features.
+            product: position of the product, 0 to ``P - 1``.
+
+        Returns:
+            ``(D, F)`` values in [0, 1]; what lies outside the training range is clipped.
+        """
+        scaled = features * self.gain[product] + self.bias[product]
+        return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
+
+    def select(self, products: Sequence[int]) -> MinMaxScaler:
+        """Return the scaler of some of the products, in the order given."""
+        return MinMaxScaler(self.gain[list(products)], self.bias[list(products)])
+
+
+def _fit_product(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    if features.ndim != 2 or features.shape[1] != len(FEATURES) or not len(features):
+        raise ValueError(
+            f"features must have shape (days, {len(FEATURES)}) with at least one day, got {features.shape}"
+        )
+    low, high = features.min(axis=0), features.max(axis=0)
+    constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+    for name, bounds in FIXED_BOUNDS.items():
+        column = FEATURES.index(name)
+        low[column], high[column] = bounds
+        constant[column] = False
+    spread = np.where(constant, 1.0, high - low)
+    gain = np.where(constant, 0.0, 1.0 / spread)
+    return gain, np.where(constant, CONSTANT_VALUE, -low / spread)

@@ -1,0 +1,172 @@
+"""The data report of a product, made from what cleaning found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from pricerl.data.calendar import DayKinds
+from pricerl.data.features import shifted_mean
+from pricerl.data.history import FloatArray, ProductHistory
+from pricerl.data.measure import WHOLE_SHARE, Measure
+from pricerl.data.report import ProductReport
+from pricerl.data.schema import (
+    AD_CONVERSION,
+    ORGANIC_CONVERSION,
+    PREDICTED_SALES,
+    PRODUCT_PRICE,
+    TOTAL_PROFIT,
+    TOTAL_SALES,
+)
+
+FEWEST_SCORED_DAYS = 7
+"""Days on which the supplied forecast must stand beside sales before it is scored."""
+
+FEWEST_PRICED_DAYS = 30
+FEWEST_PRICES = 3
+LARGEST_MISSING_SHARE = 0.25
+LARGEST_REFUND_SHARE = 0.05
+"""Beyond these a person should look at the file before trusting advice made from it."""
+
+
+class Found(NamedTuple):
+    """What cleaning found in one product's rows."""
+
+    kinds: DayKinds
+    """What each calendar day is."""
+
+    grid: dict[str, FloatArray]
+    """``(D,)`` columns on the calendar as the file has them."""
+
+    measure: Measure
+    """What sales count."""
+
+    filled: dict[str, int]
+    """Blank cells filled, by column."""
+
+    capped: dict[str, int]
+    """Conversions above 100 percent, by column."""
+
+    rows: int
+    """Rows of the product."""
+
+    leading: int
+    """Rows before the first sale."""
+
+    history_rows: int
+    """Rows up to the last day of history."""
+
+    padding: int
+    """Trailing priced zero-sale rows taken for future days."""
+
+
+def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> ProductReport:
+    """Return the data report of one product.
+
+    Args:
+        history: the cleaned product.
+        found: what cleaning found on the way.
+        notes: notes about the whole file, put first.
+
+    Returns:
+        The report, its quality included.
+    """
+    kinds = found.kinds
+    price, sales = found.grid[PRODUCT_PRICE], found.grid[TOTAL_SALES]
+    priced = np.isfinite(price) & np.isfinite(sales)
+    nothing_sold = kinds.observed & (history.sales == 0)
+    skill = score_forecast(history)
+    reasons = tuple(_reasons(history, found, price[priced]))
+    return ProductReport(
+        product=history.product,
+        first_day=str(history.dates[0]),
+        last_day=str(history.dates[-1]),
+        rows=found.rows,
+        history_rows=found.history_rows,
+        history_days=len(history.dates),
+        future_days=len(history.future_dates),
+        priced_days=int(priced.sum()),
+        zero_sale_days=int(nothing_sold.sum()),
+        blank_price_days=int((nothing_sold & np.isnan(price)).sum()),
+        refund_days=int(kinds.refund.sum()),
+        missing_days=int((~kinds.present).sum()),
+        dropped_leading_days=found.leading,
+        gap_days=int(kinds.gap.sum()),
+        distinct_prices=len(np.unique(price[priced])),
+        price_min=float(price[priced].min()),
+        price_max=float(price[priced].max()),
+        filled=found.filled,
+        sales_measure=found.measure.kind,
+        whole_unit_share=found.measure.whole_share,
+        predicted_skill=skill,
+        predicted_used=skill is not None and skill > 0,
+        notes=(*notes, *_notes(history, found, skill)),
+        quality=_quality(reasons),
+        reasons=reasons,
+    )
+
+
+def score_forecast(history: ProductHistory) -> float | None:
+    """Return the skill of the supplied forecast over the own 7-day mean.
+
+    Args:
+        history: one product.
+
+    Returns:
+        1 - MAE(supplied) / MAE(own mean) over observed days with a forecast; None with fewer than seven of
+        them or where the own mean is never wrong.
+    """
+    scored = history.observed & np.isfinite(history.predicted)
+    scored[0] = False
+    if scored.sum() < FEWEST_SCORED_DAYS:
+        return None
+    own_error = np.abs(shifted_mean(history.sales, 0.0) - history.sales)[scored].mean()
+    error = np.abs(history.predicted - history.sales)[scored].mean()
+    return float(1.0 - error / own_error) if own_error > 0 else None
+
+
+def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[str]:
+    kinds = found.kinds
+    told = [
+        found.measure.note,
+        *(_never_reported(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION, TOTAL_PROFIT, PREDICTED_SALES)),
+        *(_counted(f"{name}: values above 100, counted as 100", count) for name, count in found.capped.items()),
+        _counted("Refund days, kept in profit and out of demand", kinds.refund.sum()),
+        _counted("Days with sales but no price, kept out of demand", kinds.unpriced_sale.sum()),
+        _counted("Trailing priced days without sales, taken for future days", found.padding),
+        _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
+    ]
+    if skill is not None and skill <= 0:
+        told.append(f"{PREDICTED_SALES}: not used; on history it is worse than the own 7-day mean.")
+    return [note for note in told if note]
+
+
+def _never_reported(found: Found, name: str) -> str:
+    """Return a note for a column without any value in the history."""
+    if np.isfinite(found.grid[name]).any():
+        return ""
+    return f"{name}: absent or blank throughout the history; done without it."
+
+
+def _counted(words: str, count: int) -> str:
+    return f"{words}: {count}." if count else ""
+
+
+def _reasons(history: ProductHistory, found: Found, prices: FloatArray) -> list[str]:
+    days, distinct = len(history.dates), len(np.unique(prices))
+    missing, refunds = float((~found.kinds.present).mean()), float(found.kinds.refund.mean())
+    checks = [
+        (len(prices) < FEWEST_PRICED_DAYS, f"only {len(prices)} days have a price and sales"),
+        (distinct < FEWEST_PRICES, f"only {distinct} different prices were tried"),
+        (missing > LARGEST_MISSING_SHARE, f"{missing:.0%} of {days} calendar days have no row"),
+        (refunds > LARGEST_REFUND_SHARE, f"{refunds:.0%} of {days} days are refunds"),
+        (bool(found.kinds.gap.any()), f"{found.kinds.gap.sum()} days lie in long gaps; was the product on sale?"),
+        (found.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
+    ]
+    return [reason for failed, reason in checks if failed]
+
+
+def _quality(reasons: Sequence[str]) -> Literal["PASS", "REVIEW"]:
+    return "REVIEW" if reasons else "PASS"

@@ -1,0 +1,330 @@
+"""How a day follows a day: pure functions over batched state, shared by both envs and by the advice.
+
+A row is one product in one drawn market. ``decide`` turns an action into a price inside today's feasible band,
+``advance`` charges it for a number of days and returns the new state with what those days brought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.env.history import HistoryTensors
+from pricerl.errors import UsageError
+from pricerl.market import GuardrailConfig, Market, PriceBand, PriceLimits, Response, feasible_band, price_box, project
+from pricerl.market.guardrails import hard_limits, support_box
+from pricerl.market.reward import DayOutcome, ResolvedReward, Spans, reward_terms, total_reward
+
+WEEK = 7
+MEMORY = 2 * WEEK
+"""Days of raw prices and sales a state remembers: what the 7-day means and their trend need."""
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Length and interface of an episode."""
+
+    horizon: int = 28
+    """Days in an episode; its end is a truncation, values bootstrap beyond it."""
+
+    action: Literal["step", "absolute"] = "step"
+    """``step``: the action is a relative change inside today's feasible band, the default wherever guardrails
+    hold; ``absolute``: a place in the price box, decided every day, for markets without step caps."""
+
+    noise: bool = True
+    """Whether the sales an observation shows carry the day's noise; rewards never do."""
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise UsageError(f"env.horizon must be at least 1 day, found {self.horizon}")
+        if self.action not in ("step", "absolute"):
+            raise UsageError(f"env.action must be 'step' or 'absolute', found {self.action!r}")
+
+
+class State(NamedTuple):
+    """Everything the next day depends on, for ``B`` rows."""
+
+    product: Tensor
+    """``(B,)`` product index."""
+    draw: Tensor
+    """``(B,)`` which drawn market the row lives in."""
+    day: Tensor
+    """``(B,)`` days of the last known day since 1970-01-01."""
+    window: Tensor
+    """``(B, W, F)`` scaled features, oldest day first."""
+    prices: Tensor
+    """``(B, 14)`` prices charged, money, newest last."""
+    sales: Tensor
+    """``(B, 14)`` observed sales, money, newest last."""
+    ratios: Tensor
+    """``(B, 7)`` expected sales over those at the reference price, newest last."""
+
+    @property
+    def observation(self) -> Tensor:
+        """``(B, W * F)`` in [0, 1]."""
+        return self.window.flatten(1)
+
+    @property
+    def price(self) -> Tensor:
+        """``(B,)`` price now, money."""
+        return self.prices[:, -1]
+
+
+class Outcome(NamedTuple):
+    """What the days of one decision brought, each ``(B, n)`` for ``n`` days, expectations under the row's market."""
+
+    reward: Tensor
+    expected_units: Tensor
+    sales: Tensor
+    profit: Tensor
+    organic: Tensor
+    ad: Tensor
+
+
+class References(NamedTuple):
+    """A product in a drawn market at its reference price on an average weekday, each ``(P, K + 1)`` but the first."""
+
+    price: Tensor
+    """``(P,)`` money."""
+    sales: Tensor
+    contribution: Tensor
+    """Profit before fixed cost, at least ``MIN_CONTRIBUTION`` of sales so that it can be divided by."""
+    profit: Tensor
+    organic: Tensor
+    ad: Tensor
+
+
+MIN_CONTRIBUTION = 0.05
+MIN_SPAN = 0.05
+"""A history that hardly varied spans at least this share of its reference."""
+
+
+class Dynamics:
+    """The market with reward, guardrails and calendar: constant data of ``decide`` and ``advance``.
+
+    Args:
+        market: responses to prices; its device is the dynamics' device.
+        reward: the reward's numbers in force.
+        guardrails: limits on the price.
+        config: episode settings.
+    """
+
+    def __init__(self, market: Market, reward: ResolvedReward, guardrails: GuardrailConfig, config: EnvConfig) -> None:
+        self.market, self.reward, self.guardrails, self.config = market, reward, guardrails, config
+        self.history = HistoryTensors(market.preprocessor, market.device)
+        self.limits = product_limits(market, guardrails)
+        self.references = _references(market, self.history.reference_price(reward.seeks_gain))
+        self.spread = _spread(market, self.references)
+        self.spans = _spans(market, self.references)
+
+    @property
+    def days_per_step(self) -> int:
+        """Days one decision lasts: the minimum hold, or 1 for absolute actions."""
+        return self.guardrails.min_hold_days if self.config.action == "step" else 1
+
+    @property
+    def reward_bounds(self) -> tuple[float, float]:
+        """Lowest and highest reward of one decision."""
+        low, high = self.reward.bounds()
+        return low * self.days_per_step, high * self.days_per_step
+
+    def start(self, product: Tensor, index: Tensor, draw: Tensor) -> State:
+        """State at the end of day ``index (B,)`` of each row's product history."""
+        rows = self.history.rows(product, index, self.history.window)
+        memory = self.history.rows(product, index, MEMORY)
+        prices = self.history.price[memory]
+        day = self.history.first_day[product] + index
+        week = prices[:, -WEEK:]
+        rows_product, rows_draw = product.repeat_interleave(WEEK), draw.repeat_interleave(WEEK)
+        response = self.market.respond(week.reshape(-1), rows_product, rows_draw, torch.zeros_like(rows_draw))
+        monday = self.market.weekday[product, 0] * self.references.sales[product, draw]
+        ratios = response.sales.view(-1, WEEK) / monday[:, None]
+        return State(product, draw, day, self.history.scaled[rows], prices, self.history.sales[memory], ratios)
+
+    def band(self, state: State) -> PriceBand:
+        """Prices allowed on the next day, ``(B,)`` each."""
+        limits = PriceLimits(*(limit[state.product] for limit in self.limits))
+        if self.config.action == "absolute":
+            return price_box(state.price, limits, self.guardrails)
+        return feasible_band(state.price, state.prices[:, -WEEK], limits, self.guardrails)
+
+    def decide(self, state: State, action: Tensor) -> Tensor:
+        """Price for an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
+        band = self.band(state)
+        if self.config.action == "absolute":
+            proposal = band.low + 0.5 * (action + 1) * (band.high - band.low)
+        else:
+            proposal = state.price * (1 + action.clamp(-1, 1) * self.guardrails.max_change)
+        return project(proposal, state.price, band, self.guardrails)
+
+    def advance(
+        self, state: State, price: Tensor, days: int, generator: torch.Generator | None
+    ) -> tuple[State, Outcome]:
+        """Charge ``price (B,)`` for ``days`` days; noise in observed sales only with a generator."""
+        prices, sales, ratios, rows, outcomes = state.prices, state.sales, state.ratios, [], []
+        for offset in range(1, days + 1):
+            day = state.day + offset
+            row, observed, ratio, outcome = self._one_day(state, day, price, (prices, sales, ratios), generator)
+            prices = torch.cat([prices[:, 1:], price[:, None]], 1)
+            sales = torch.cat([sales[:, 1:], observed[:, None]], 1)
+            ratios = torch.cat([ratios[:, 1:], ratio[:, None]], 1)
+            rows.append(row)
+            outcomes.append(outcome)
+        window = torch.cat([state.window, torch.stack(rows, 1)], 1)[:, -state.window.shape[1] :]
+        stacked = Outcome(*(torch.stack(values, 1) for values in zip(*outcomes, strict=True)))
+        return State(state.product, state.draw, state.day + days, window, prices, sales, ratios), stacked
+
+    def _one_day(
+        self,
+        state: State,
+        day: Tensor,
+        price: Tensor,
+        memory: tuple[Tensor, Tensor, Tensor],
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Outcome]:
+        """Feature row ``(B, F)``, observed sales, sales ratio and outcome of one day, ``(B,)`` each."""
+        product, draw, market, prices, sales, ratios = state.product, state.draw, self.market, *memory
+        weekday = (day + 3) % 7
+        response = market.respond(price, product, draw, weekday)
+        units = response.expected_units
+        if generator is not None:
+            units = sample_units(units, market.size[product], generator)
+        observed = units * price
+        level = _average_weekday(response, market.weekday[product, weekday])
+        ratio = self.sales_ratio(product, draw, level)
+        reward = self.score(product, draw, price, level, (ratios[:, 1:].sum(1) + ratio) / WEEK)
+        profit = market.profit(observed, units, product, draw)
+        sales_mean, earlier = sales[:, -WEEK:].mean(1), sales[:, :WEEK].mean(1)
+        price_mean = prices[:, -WEEK:].mean(1)
+        row = torch.stack(
+            [
+                price,
+                price_mean,
+                sales_mean,
+                weekday.to(price.dtype),
+                self.history.month(day),
+                self.history.predicted_sales(product, day, sales_mean),
+                price / price_mean - 1,
+                (sales_mean - earlier) / (sales_mean + earlier).clamp(min=1e-9),
+                response.organic,
+                response.ad,
+                profit,
+                observed,
+            ],
+            1,
+        )
+        outcome = Outcome(
+            reward, response.expected_units, response.sales, response.profit, response.organic, response.ad
+        )
+        return self.history.scale(row, product), observed, ratio, outcome
+
+    def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
+        """Reward a day and response on an average weekday once a price has been kept for a week, ``(B,)`` each."""
+        monday = torch.zeros_like(product)
+        level = _average_weekday(self.market.respond(price, product, draw, monday), self.market.weekday[product, 0])
+        profit = self.market.profit(level.sales, level.expected_units, product, draw)
+        reward = self.score(product, draw, price, level, self.sales_ratio(product, draw, level))
+        return reward, level._replace(profit=profit)
+
+    def sales_ratio(self, product: Tensor, draw: Tensor, level: Response) -> Tensor:
+        """Expected sales over those at the reference price, ``(B,)``."""
+        return level.sales / self.references.sales[product, draw]
+
+    def score(self, product: Tensor, draw: Tensor, price: Tensor, level: Response, mean_sales_ratio: Tensor) -> Tensor:
+        """Reward of a day ``(B,)``.
+
+        Args:
+            product: ``(B,)``.
+            draw: ``(B,)``.
+            price: ``(B,)`` money.
+            level: expectations at that price on an average weekday; weekdays cancel against the reference.
+            mean_sales_ratio: ``(B,)`` mean sales ratio of the last 7 days, this one included.
+        """
+        reference, market = self.references, self.market
+        contribution = market.share_kept[product, draw] * level.sales
+        contribution = contribution - market.unit_cost[product, draw] * level.expected_units
+        day = DayOutcome(
+            sales_ratio=self.sales_ratio(product, draw, level),
+            profit_gain=(contribution - reference.profit[product, draw]) / reference.contribution[product, draw],
+            price_ratio=price / reference.price[product],
+            spans=Spans(*(span[product] for span in self.spans)),
+            organic_ratio=level.organic / reference.organic[product, draw],
+            ad_ratio=level.ad / reference.ad[product, draw],
+            mean_sales_ratio=mean_sales_ratio,
+            spread=self._spread_at(product, price),
+        )
+        return total_reward(reward_terms(day, self.reward), self.reward)
+
+    def _spread_at(self, product: Tensor, price: Tensor) -> Tensor:
+        place = (price.log() - self.market.log_price_low[product]) / self.market.log_step[product]
+        grid = self.spread.shape[1]
+        left = place.floor().clamp(0, grid - 2)
+        below = self.spread[product, left.long()]
+        return below + (place - left).clamp(0, 1) * (self.spread[product, left.long() + 1] - below)
+
+
+def _average_weekday(response: Response, factor: Tensor) -> Response:
+    """The same response on an average weekday: units and sales without the weekday's factor."""
+    return response._replace(expected_units=response.expected_units / factor, sales=response.sales / factor)
+
+
+def sample_units(mean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a day's units ``(B,)`` from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate."""
+    rate = torch._standard_gamma(size.expand_as(mean).contiguous(), generator=generator) * (mean / size)
+    return torch.poisson(rate, generator=generator)
+
+
+def product_limits(market: Market, guardrails: GuardrailConfig) -> PriceLimits:
+    """Limits of every product, ``(P,)`` each: support box from its tried prices, floor from its margin."""
+    boxes, hard = [], []
+    for history, item in zip(market.preprocessor.products, market.products, strict=True):
+        boxes.append(support_box(history.price[history.observed], guardrails))
+        cost = item.cost
+        hard.append(hard_limits(guardrails, float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known))
+    low, high = torch.tensor(boxes, dtype=torch.float32, device=market.device).T
+    floor, ceiling = torch.tensor(hard, dtype=torch.float32, device=market.device).T
+    return PriceLimits(floor, ceiling, low, high)
+
+
+def _references(market: Market, price: Tensor) -> References:
+    """Responses at the reference price on an average weekday, for every product and draw."""
+    num_products, num_draws = market.share_kept.shape
+    product = torch.arange(num_products, device=market.device).repeat_interleave(num_draws)
+    draw = torch.arange(num_draws, device=market.device).repeat(num_products)
+    response = market.respond(price[product], product, draw, torch.zeros_like(product))
+    units = (response.expected_units / market.weekday[product, 0]).view(num_products, num_draws)
+    sales = units * price[:, None]
+    profit = market.share_kept * sales - market.unit_cost * units
+    organic, ad = (value.view(num_products, num_draws) for value in (response.organic, response.ad))
+    return References(price, sales, torch.maximum(profit, MIN_CONTRIBUTION * sales), profit, organic, ad)
+
+
+def _spans(market: Market, reference: References) -> Spans:
+    """5th to 95th percentile of each product's history over its reference in the mean market, ``(P,)`` each."""
+    rows = []
+    for product in market.preprocessor.products:
+        series = (product.price, product.sales, product.organic, product.ad)
+        low, high = np.percentile(np.stack(series)[:, product.observed], [5, 95], axis=1)
+        rows.append(np.nan_to_num(high - low))
+    spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
+    usual = (
+        reference.price,
+        *(value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad)),
+    )
+    return Spans(*((span / value).clamp(min=MIN_SPAN) for span, value in zip(spans, usual, strict=True)))
+
+
+def _spread(market: Market, reference: References) -> Tensor:
+    """Standard deviation over draws of the profit gain at every price of the grid, ``(P, G)``."""
+    num_draws, grid = market.num_draws, market.log_curves.shape[2]
+    steps = torch.arange(grid, device=market.device)
+    price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
+    units = market.log_curves[:, :num_draws, :, 0].exp()
+    share, cost = market.share_kept[:, :num_draws, None], market.unit_cost[:, :num_draws, None]
+    contribution = (share * price[:, None] - cost) * units
+    gain = (contribution - reference.profit[:, :num_draws, None]) / reference.contribution[:, :num_draws, None]
+    return gain.std(1, correction=0)

@@ -1,0 +1,109 @@
+"""The seller's history as tensors: where episodes start, how features are scaled, which month a day lies in."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.data import DataPreprocessor
+
+REFERENCE_DAYS = 28
+"""Days behind the reference price: long enough to outlast a promotion, short enough to follow the seller."""
+
+MIN_MEMORY = 14
+"""A training episode starts where the 7-day means and their trend are complete, if the history is long enough."""
+
+CALENDAR_DAYS = 3 * 366
+"""Days after the last history that the calendar covers; no horizon is longer."""
+
+
+class HistoryTensors:
+    """Every product's days behind one another, with the scaler and the calendar, on one device.
+
+    Args:
+        preprocessor: fitted preprocessor with ``P`` products.
+        device: where the tensors shall live.
+    """
+
+    def __init__(self, preprocessor: DataPreprocessor, device: torch.device | str) -> None:
+        self.device, self.window = torch.device(device), preprocessor.window
+        products = preprocessor.products
+        self._products = products
+        self.num_days = self._integers([len(product.dates) for product in products])
+        self.train_days = self._integers(list(preprocessor.train_days))
+        self.offset = self.num_days.cumsum(0) - self.num_days
+        self.first_day = self._integers([int(product.dates[0].astype(np.int64)) for product in products])
+        self.price = self._floats(np.concatenate([product.price for product in products]))
+        self.sales = self._floats(np.concatenate([product.sales for product in products]))
+        scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
+        self.scaled = self._floats(np.concatenate(scaled))
+        self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)
+        self._build_calendar(preprocessor)
+
+    def rows(self, product: Tensor, index: Tensor, count: int) -> Tensor:
+        """Positions ``(B, count)`` of the days up to ``index (B,)``; before the first day it repeats."""
+        back = torch.arange(count - 1, -1, -1, device=self.device)
+        day = (index[:, None] - back).clamp(min=0)
+        return self.offset[product][:, None] + day
+
+    def scale(self, row: Tensor, product: Tensor) -> Tensor:
+        """Min-max scale raw feature rows ``(B, F)`` into [0, 1]."""
+        return (row * self.gain[product] + self.bias[product]).clamp(0, 1)
+
+    def month(self, day: Tensor) -> Tensor:
+        """Month 1..12 of each day ``(B,)``."""
+        return self._month[day - self._first]
+
+    def predicted_sales(self, product: Tensor, day: Tensor, own_mean: Tensor) -> Tensor:
+        """Supplied prediction where it exists and beat the own 7-day mean on history, else that mean, ``(B,)``."""
+        if self._predicted is None:
+            return own_mean
+        supplied = self._predicted[product, day - self._first]
+        return torch.where(torch.isnan(supplied), own_mean, supplied)
+
+    def reference_price(self, over_whole_history: bool) -> Tensor:
+        """Median price ``(P,)`` of the last ``REFERENCE_DAYS`` days, or of the whole history."""
+        first = 0 if over_whole_history else -REFERENCE_DAYS
+        return self._floats([float(np.median(product.price[first:])) for product in self._products])
+
+    def train_starts(self, product: Tensor, share: Tensor) -> Tensor:
+        """Day index ``(B,)`` at ``share (B,)`` in [0, 1) of the product's training days."""
+        last = self.train_days[product] - 1
+        first = torch.minimum(last, torch.full_like(last, MIN_MEMORY - 1))
+        return first + (share * (last - first + 1)).long()
+
+    def holdout_starts(self) -> tuple[Tensor, Tensor]:
+        """Product and day index of every held-out day, from the last training day on, ``(M,)`` each."""
+        pairs = [
+            (product, index)
+            for product, (days, train) in enumerate(zip(self.num_days.tolist(), self.train_days.tolist(), strict=True))
+            for index in range(max(train - 1, 0), days)
+        ]
+        product, index = self._integers(pairs).T
+        return product, index
+
+    def latest(self) -> tuple[Tensor, Tensor]:
+        """Product and index of each product's last day, ``(P,)`` each."""
+        return torch.arange(len(self._products), device=self.device), self.num_days - 1
+
+    def _build_calendar(self, preprocessor: DataPreprocessor) -> None:
+        self._first = int(self.first_day.min())
+        last = int((self.first_day + self.num_days).max()) + CALENDAR_DAYS
+        days = np.arange(self._first, last).astype("datetime64[D]")
+        self._month = self._floats(days.astype("datetime64[M]").astype(np.int64) % 12 + 1)
+        self._predicted: Tensor | None = None
+        if any(preprocessor.use_predicted):
+            table = np.full((len(self._products), len(days)), np.nan)
+            for row, used, product in zip(table, preprocessor.use_predicted, self._products, strict=True):
+                if used:
+                    position = np.concatenate([product.dates, product.future_dates]).astype(np.int64) - self._first
+                    covered = position < len(days)
+                    row[position[covered]] = np.concatenate([product.predicted, product.future_predicted])[covered]
+            self._predicted = self._floats(table)
+
+    def _floats(self, values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self.device)
+
+    def _integers(self, values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=torch.int64, device=self.device)

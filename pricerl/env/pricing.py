@@ -1,0 +1,296 @@
+"""The market with a Gymnasium face: one product's day-by-day pricing, or thousands of rows in one torch batch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
+from pricerl.env.dynamics import Dynamics, EnvConfig, Outcome, State
+from pricerl.market import GuardrailConfig, Market, RewardConfig, fit_market
+
+Starts = Literal["train", "holdout", "latest"]
+Draws = Literal["posterior", "mean"]
+
+
+def default_market() -> Market:
+    """Market of the built-in simulated seller."""
+    preprocessor = DataPreprocessor.fit(simulated_history(SellerConfig(), DataConfig()), DataConfig())
+    return fit_market(preprocessor)
+
+
+def build_dynamics(
+    market: Market | None,
+    reward: RewardConfig | None = None,
+    guardrails: GuardrailConfig | None = None,
+    config: EnvConfig | None = None,
+) -> Dynamics:
+    """Wire a market with reward, guardrails and episode settings; anything left out takes its default."""
+    return Dynamics(
+        market or default_market(),
+        (reward or RewardConfig()).resolved(),
+        guardrails or GuardrailConfig(),
+        config or EnvConfig(),
+    )
+
+
+class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """Charge a price, see what sells, decide again.
+
+    ## Description
+    A seller changes one product's price at most every few days. The market is learned from the seller's own
+    history (``Market``); it is uncertain, so every episode draws one of the markets the history allows.
+
+    ## Action space
+    ``Box(-1, 1, (1,), float32)``. With ``action="step"`` (default) the price becomes
+    ``price now * (1 + action * max_change)``; with ``action="absolute"`` the action is a place between the lowest and
+    the highest price of the price box. Either way the guardrails project it: into the feasible band (support box,
+    margin floor, floor and ceiling, caps on one change and on a week), onto the price grid, and a change under
+    ``min_change`` is no change. Where limits exclude each other the price is held.
+
+    ## Observation space
+    ``Box(0, 1, (window * num_features,), float32)``: the last 7 days, oldest first, each with the features
+    of ``pricerl.data.FEATURES``, min-max scaled with the bounds of the training days and clipped. All of them
+    are known when the decision is made.
+
+    ## Time
+    One step is one decision. In ``step`` mode the price then stays for ``guardrails.min_hold_days`` days, so a step
+    lasts that long and its reward is summed over those days; the matching discount is gamma to that number.
+    In ``absolute`` mode a step is a day. ``info["days"]`` tells the number.
+
+    ## Reward
+    ``0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty`` with the weights of the
+    preset, each term in [-3, 3] (``pricerl.market.reward``). It is computed from expectations under the drawn market:
+    the same prices earn the same reward whatever the day's noise.
+
+    ## Starting state
+    The end of a random training day of the seller's history (``starts="train"``), a held-out day
+    (``"holdout"``) or the last day (``"latest"``). ``reset(options={"product": 0, "index": 40, "draw": 3})`` fixes
+    any of them.
+
+    ## Episode end
+    Never terminates. Truncated once ``horizon`` days are reached: a horizon is not the end of the shop,
+    so values bootstrap beyond it.
+
+    ## Info
+    ``days``, ``price`` (money, the one charged), and over the step's days: ``expected_units`` (sum), ``sales`` and
+    ``profit`` (expected money, sum), ``reward_per_day``.
+
+    Args:
+        market: what prices bring; the built-in simulated seller if absent.
+        reward: objective and weights.
+        guardrails: limits on the price.
+        config: horizon, kind of action, observation noise.
+        starts: where episodes start.
+        draws: ``posterior`` draws a market an episode, ``mean`` always takes the posterior mean.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it as an instance variable
+
+    def __init__(
+        self,
+        market: Market | None = None,
+        reward: RewardConfig | None = None,
+        guardrails: GuardrailConfig | None = None,
+        config: EnvConfig | None = None,
+        starts: Starts = "train",
+        draws: Draws = "posterior",
+    ) -> None:
+        dynamics = build_dynamics(market, reward, guardrails, config)
+        self._batch = EpisodeBatch(dynamics, 1, starts, draws)
+        self.observation_space = observation_space(dynamics)
+        self.action_space = action_space()
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The pure functions this env steps on."""
+        return self._batch.dynamics
+
+    @property
+    def state(self) -> State:
+        """State of the only row."""
+        return self._batch.state
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start an episode; ``options`` may fix ``product``, ``index`` (day of its history) and ``draw``."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._batch.seed(seed)
+        self._batch.reset(options or {})
+        return self._batch.state.observation[0].numpy().copy(), {"price": float(self.state.price[0])}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Charge the price that the action asks for until the next decision."""
+        outcome, truncated = self._batch.step(torch.as_tensor(np.asarray(action, dtype=np.float32)).reshape(1, 1))
+        info = {name: float(value[0]) for name, value in step_info(self.state, outcome).items()}
+        observation = self.state.observation[0].numpy().copy()
+        return observation, float(outcome.reward.sum()), False, truncated, info
+
+
+class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
+    """``PricingEnv`` for ``num_envs`` rows as one torch batch, on any device.
+
+    Rows differ in product, starting day and drawn market, and keep step: all are truncated at the same time and
+    start anew in the same call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is
+    ``info["final_obs"]``). Observations, rewards and flags are tensors on the market's device. Rules, spaces and info
+    are those of ``PricingEnv``; a test holds the two together step by step.
+
+    Args:
+        num_envs: B.
+        market: what prices bring; the built-in simulated seller if absent.
+        reward: objective and weights.
+        guardrails: limits on the price.
+        config: horizon, kind of action, observation noise.
+        starts: where episodes start.
+        draws: ``posterior`` gives every row its own drawn market, ``mean`` the posterior mean.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 64,
+        market: Market | None = None,
+        reward: RewardConfig | None = None,
+        guardrails: GuardrailConfig | None = None,
+        config: EnvConfig | None = None,
+        starts: Starts = "train",
+        draws: Draws = "posterior",
+    ) -> None:
+        dynamics = build_dynamics(market, reward, guardrails, config)
+        self.num_envs = num_envs
+        self._batch = EpisodeBatch(dynamics, num_envs, starts, draws)
+        self.single_observation_space = observation_space(dynamics)
+        self.single_action_space = action_space()
+        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The pure functions this env steps on."""
+        return self._batch.dynamics
+
+    @property
+    def state(self) -> State:
+        """State of all rows."""
+        return self._batch.state
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
+        """Start all rows anew; ``options`` may fix ``product``, ``index`` and ``draw``, each ``(B,)`` or one number."""
+        if seed is not None:
+            self._batch.seed(seed)
+        self._batch.reset(options or {})
+        return self.state.observation, {"price": self.state.price}
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Step all rows with ``actions (B, 1)``; observation ``(B, O)``, the rest ``(B,)``."""
+        outcome, truncated = self._batch.step(actions)
+        info: dict[str, Any] = step_info(self.state, outcome)
+        reward = outcome.reward.sum(1)
+        if truncated:
+            info["final_obs"] = self.state.observation
+            self._batch.reset({})
+        flags = torch.full_like(reward, truncated, dtype=torch.bool)
+        return self.state.observation, reward, torch.zeros_like(flags), flags, info
+
+
+class EpisodeBatch:
+    """Rows that run through episodes in step: their state, their generator and the days elapsed.
+
+    Args:
+        dynamics: the pure functions.
+        num_rows: B.
+        starts: where episodes start.
+        draws: which drawn markets the rows live in.
+    """
+
+    def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
+        self.dynamics, self.num_rows, self.starts, self.draws = dynamics, num_rows, starts, draws
+        self.generator = torch.Generator(dynamics.market.device)
+        self.seed(int(torch.randint(2**31, ()).item()))
+        self.elapsed = 0
+        self.state: State
+
+    def seed(self, seed: int) -> None:
+        """Seed the rows' generator."""
+        self.generator.manual_seed(seed)
+
+    def reset(self, options: dict[str, Any]) -> None:
+        """Start an episode in every row."""
+        chosen = {"product": self._random_products(), "index": None, "draw": self._random_draws()}
+        for name, value in options.items():
+            if name not in chosen:
+                raise ValueError(f"unknown reset option {name!r}; known are {', '.join(chosen)}")
+            chosen[name] = torch.as_tensor(value, device=self.generator.device).expand(self.num_rows)
+        product, index, draw = chosen["product"], chosen["index"], chosen["draw"]
+        assert product is not None and draw is not None
+        if index is None:
+            product, index = self._random_starts(product)
+        self.state = self.dynamics.start(product, index, draw)
+        self.elapsed = 0
+
+    def step(self, action: Tensor) -> tuple[Outcome, bool]:
+        """Decide and hold; returns what the days brought and whether the horizon is reached."""
+        if action.shape != (self.num_rows, 1):
+            raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
+        dynamics = self.dynamics
+        price = dynamics.decide(self.state, action[:, 0])
+        noise = self.generator if dynamics.config.noise else None
+        self.state, outcome = dynamics.advance(self.state, price, dynamics.days_per_step, noise)
+        self.elapsed += dynamics.days_per_step
+        return outcome, self.elapsed >= dynamics.config.horizon
+
+    def _random_starts(self, product: Tensor) -> tuple[Tensor, Tensor]:
+        history = self.dynamics.history
+        if self.starts == "train":
+            return product, history.train_starts(product, self._uniform())
+        products, indices = history.holdout_starts() if self.starts == "holdout" else history.latest()
+        row = (self._uniform() * len(products)).long()
+        return products[row], indices[row]
+
+    def _random_products(self) -> Tensor:
+        return (self._uniform() * self.dynamics.market.num_products).long()
+
+    def _random_draws(self) -> Tensor:
+        market = self.dynamics.market
+        if self.draws == "mean":
+            return torch.full((self.num_rows,), market.mean_draw, device=market.device)
+        return (self._uniform() * market.num_draws).long()
+
+    def _uniform(self) -> Tensor:
+        return torch.rand(self.num_rows, generator=self.generator, device=self.generator.device)
+
+
+def step_info(state: State, outcome: Outcome) -> dict[str, Tensor]:
+    """What a step tells beside the reward, each ``(B,)``."""
+    days = outcome.reward.shape[1]
+    return {
+        "days": torch.full_like(outcome.reward[:, 0], days),
+        "price": state.price,
+        "expected_units": outcome.expected_units.sum(1),
+        "sales": outcome.sales.sum(1),
+        "profit": outcome.profit.sum(1),
+        "reward_per_day": outcome.reward.mean(1),
+    }
+
+
+def observation_space(dynamics: Dynamics) -> spaces.Space[NDArray[np.float32]]:
+    """``Box(0, 1, (window * num_features,))``."""
+    return spaces.Box(0.0, 1.0, (dynamics.market.preprocessor.observation_dim,), np.float32)
+
+
+def action_space() -> spaces.Space[NDArray[np.float32]]:
+    """``Box(-1, 1, (1,))``."""
+    return spaces.Box(-1.0, 1.0, (1,), np.float32)

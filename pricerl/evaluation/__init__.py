@@ -1,0 +1,19 @@
+"""Scores any policy ``observation -> action``; knows nothing of how it was trained."""
+
+from pricerl.evaluation.backtest import Backtest, backtest
+from pricerl.evaluation.baselines import BaselineRow, compare_baselines
+from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
+from pricerl.evaluation.planner import Plan, best_constant_price
+
+__all__ = [
+    "Backtest",
+    "BaselineRow",
+    "EpisodeScores",
+    "Plan",
+    "Policy",
+    "backtest",
+    "best_constant_price",
+    "compare_baselines",
+    "planner_gaps",
+    "score_episodes",
+]

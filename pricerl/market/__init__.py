@@ -1,0 +1,29 @@
+"""What the history says about demand, conversions and costs; the reward and the guardrails."""
+
+from pricerl.market.cost import CostConfig, CostPosterior, decode_cost, describe_costs
+from pricerl.market.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
+from pricerl.market.market import Market, ProductMarket, Response, fit_market, known_market
+from pricerl.market.reward import RewardConfig, reward_terms, total_reward
+from pricerl.market.similar import SimilarConfig
+
+__all__ = [
+    "CostConfig",
+    "CostPosterior",
+    "GuardrailConfig",
+    "Market",
+    "PriceBand",
+    "PriceLimits",
+    "ProductMarket",
+    "Response",
+    "RewardConfig",
+    "SimilarConfig",
+    "decode_cost",
+    "describe_costs",
+    "feasible_band",
+    "fit_market",
+    "known_market",
+    "price_box",
+    "project",
+    "reward_terms",
+    "total_reward",
+]

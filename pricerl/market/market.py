@@ -1,0 +1,294 @@
+"""The market: what the history says a price will bring, as tensors that thousands of env rows can read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
+from pricerl.market.similar import Curves, Days, SimilarConfig, fit_curves, weekday_factors
+
+FloatArray = NDArray[np.float64]
+
+GRID_MARGIN = 1.35
+"""The grid reaches this factor beyond the lowest and highest tried price: further than any guardrail lets go."""
+
+CONVERSION_ELASTICITY = (-1.0, 0.75)
+"""Prior mean and sd of a conversion's own price elasticity."""
+CONVERSION_CURVATURE = (0.0, 1.0)
+"""The same for its curvature."""
+
+RECENT_DAYS = 28
+LEVEL_PRIOR = 30.0
+"""Effective sales that the long-run level is worth against the last ``RECENT_DAYS``."""
+
+MIN_CONVERSION_DAYS = 7
+UNITS, ORGANIC, AD = range(3)
+
+
+class Response(NamedTuple):
+    """What one day brings at a price, each ``(B,)``."""
+
+    expected_units: Tensor
+    """Mean units of that weekday."""
+    sales: Tensor
+    """Expected revenue, money."""
+    profit: Tensor
+    """Expected profit, money."""
+    organic: Tensor
+    """Organic conversion, percent; 0 where never reported."""
+    ad: Tensor
+    """Ad conversion, percent; 0 where never reported."""
+
+
+@dataclass(frozen=True)
+class ProductMarket:
+    """One product's fitted market in numpy, for reports and checks."""
+
+    log_grid: FloatArray
+    """``(G,)`` log prices of the curves."""
+    units: Curves
+    """Demand of an average weekday."""
+    organic: Curves | None
+    ad: Curves | None
+    weekday: FloatArray
+    """``(7,)`` demand of each weekday over the average."""
+    trades_on: NDArray[np.bool_]
+    """``(7,)`` weekdays on which the history has any recorded day."""
+    cost: CostPosterior
+
+
+@dataclass(frozen=True)
+class Market:
+    """Demand, conversions and costs of ``P`` products in ``K`` drawn markets plus their mean (index ``K``).
+
+    Built by ``fit_market`` from a ``DataPreprocessor``; immutable; ``to`` moves it between devices.
+    """
+
+    preprocessor: DataPreprocessor
+    products: tuple[ProductMarket, ...]
+    log_price_low: Tensor
+    """``(P,)`` first log price of the grid."""
+    log_step: Tensor
+    """``(P,)`` distance between log prices."""
+    log_curves: Tensor
+    """``(P, K + 1, G, 3)`` logs of expected units, organic and ad conversion."""
+    weekday: Tensor
+    """``(P, 7)`` weekday factors."""
+    share_kept: Tensor
+    """``(P, K + 1)``."""
+    unit_cost: Tensor
+    """``(P, K + 1)`` money."""
+    fixed_cost: Tensor
+    """``(P, K + 1)`` money a day."""
+    size: Tensor
+    """``(P,)`` negative-binomial size of a day's units."""
+
+    @property
+    def num_products(self) -> int:
+        """P."""
+        return len(self.products)
+
+    @property
+    def num_draws(self) -> int:
+        """K, without the mean market."""
+        return self.log_curves.shape[1] - 1
+
+    @property
+    def mean_draw(self) -> int:
+        """Index of the posterior-mean market."""
+        return self.num_draws
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.log_curves.device
+
+    def to(self, device: torch.device | str) -> Market:
+        """Return the same market on another device."""
+        moved: dict[str, Any] = {
+            key: value.to(device) for key, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+    def respond(self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
+        """Expected outcome of charging ``price`` for one day.
+
+        Linear interpolation in logs, so a constant elasticity is exact. Prices off the grid continue its edge
+        slope. Cost per row does not depend on the length of the history.
+
+        Args:
+            price: ``(B,)`` money, positive.
+            product: ``(B,)`` product index.
+            draw: ``(B,)`` which drawn market, ``K`` for the mean.
+            weekday: ``(B,)`` Monday 0 to Sunday 6.
+        """
+        num_draws, grid = self.log_curves.shape[1:3]
+        place = (price.log() - self.log_price_low[product]) / self.log_step[product]
+        left = place.floor().clamp(0, grid - 2)
+        index = (product * num_draws + draw) * grid + left.long()
+        flat = self.log_curves.view(-1, 3)
+        below = flat[index]
+        values = torch.exp(below + (place - left)[:, None] * (flat[index + 1] - below))
+        units = values[:, UNITS] * self.weekday[product, weekday]
+        sales = units * price
+        profit = self.profit(sales, units, product, draw)
+        return Response(units, sales, profit, values[:, ORGANIC].clamp(max=100), values[:, AD].clamp(max=100))
+
+    def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
+        """Profit of a day, money: share kept of its sales less unit costs and fixed cost, ``(B,)``."""
+        kept = self.share_kept[product, draw] * sales - self.unit_cost[product, draw] * units
+        return kept - self.fixed_cost[product, draw]
+
+
+def fit_market(
+    preprocessor: DataPreprocessor,
+    similar: SimilarConfig | None = None,
+    cost: CostConfig | None = None,
+    seed: int = 0,
+) -> Market:
+    """Learn every product's market from its whole history.
+
+    Args:
+        preprocessor: the fitted preprocessor, which carries the history.
+        similar: settings of the similar-price search.
+        cost: costs the seller supplies.
+        seed: of the draws; the same seed and history give the same market.
+    """
+    similar, cost = similar or SimilarConfig(), cost or CostConfig()
+    fitted = [
+        _fit_product(product, similar, cost, np.random.default_rng([seed, index]))
+        for index, product in enumerate(preprocessor.products)
+    ]
+    return _assemble(preprocessor, fitted)
+
+
+def known_market(preprocessor: DataPreprocessor, units: Callable[[FloatArray], FloatArray], cost: CostConfig) -> Market:
+    """Build a market whose demand is known exactly, for tests, planners and benchmarks.
+
+    Args:
+        preprocessor: history for the windows; its products keep their prices and days.
+        units: expected units a day at each price, ``(G,) -> (G,)``.
+        cost: unit cost, share kept (1 if absent) and fixed cost (0 if absent).
+    """
+    share, unit_cost, fixed = (
+        np.array([value])
+        for value in (
+            1.0 if cost.share_kept is None else cost.share_kept,
+            cost.unit_cost or 0.0,
+            cost.fixed_cost or 0.0,
+        )
+    )
+    fitted = []
+    for product in preprocessor.products:
+        log_grid = _log_grid(product, 257)
+        log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
+        curves = Curves(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
+        posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
+        fitted.append(ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior))
+    return _assemble(preprocessor, fitted)
+
+
+def _fit_product(
+    product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator
+) -> ProductMarket:
+    usable = product.observed
+    weekday = _weekday(product.dates)
+    log_grid = _log_grid(product, similar.grid_size)
+    age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
+    factors = weekday_factors(
+        product.units[usable], weekday[usable], np.full(usable.sum(), product.units[usable].mean())
+    )
+    days = Days(np.log(product.price), product.units, factors[weekday], age)
+    units = fit_curves(days.keep(usable), log_grid, similar, rng)
+    units = replace(units, log_value=units.log_value + _recent_level(days.keep(usable), units, log_grid))
+    conversions = replace(
+        similar,
+        prior_elasticity=CONVERSION_ELASTICITY[0],
+        prior_elasticity_sd=CONVERSION_ELASTICITY[1],
+        prior_curvature=CONVERSION_CURVATURE[0],
+        prior_curvature_sd=CONVERSION_CURVATURE[1],
+    )
+    plain = replace(days, offset=np.ones(len(age)))
+    return ProductMarket(
+        log_grid=log_grid,
+        units=units,
+        organic=_fit_conversion(plain, product.organic, usable, log_grid, conversions, rng),
+        ad=_fit_conversion(plain, product.ad, usable, log_grid, conversions, rng),
+        weekday=factors,
+        trades_on=np.bincount(weekday[usable], minlength=7) > 0,
+        cost=decode_cost(product, cost, similar.num_draws, rng),
+    )
+
+
+def _fit_conversion(
+    days: Days,
+    percent: FloatArray,
+    usable: NDArray[np.bool_],
+    log_grid: FloatArray,
+    config: SimilarConfig,
+    rng: np.random.Generator,
+) -> Curves | None:
+    """Curves of a conversion percentage, or None where it was hardly ever reported."""
+    reported = usable & np.isfinite(percent)
+    if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
+        return None
+    return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, config, rng)
+
+
+def _recent_level(days: Days, curves: Curves, log_grid: FloatArray) -> float:
+    """Log of the recent demand over what the curve expects at the recent prices, shrunk to 0."""
+    recent = days.age < RECENT_DAYS
+    mean = np.log(np.exp(curves.log_value).mean(0))
+    expected = float((np.exp(np.interp(days.log_price, log_grid, mean)) * days.offset)[recent].sum())
+    prior = LEVEL_PRIOR * curves.dispersion
+    return float(np.log((days.value[recent].sum() + prior) / (expected + prior)))
+
+
+def _log_grid(product: ProductHistory, size: int) -> FloatArray:
+    low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
+    return np.linspace(np.log(low), np.log(high), size)
+
+
+def _weekday(dates: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """Monday 0 to Sunday 6; the epoch day was a Thursday."""
+    return (dates.astype("datetime64[D]").astype(np.int64) + 3) % 7
+
+
+def _with_mean(draws: FloatArray) -> FloatArray:
+    """Append the mean over draws (the first axis) as the last draw."""
+    return np.concatenate([draws, draws.mean(0, keepdims=True)])
+
+
+def _log_with_mean(log_draws: FloatArray) -> FloatArray:
+    return np.log(np.maximum(_with_mean(np.exp(log_draws)), 1e-12))
+
+
+def _assemble(preprocessor: DataPreprocessor, products: list[ProductMarket]) -> Market:
+    def stack(arrays: list[FloatArray]) -> Tensor:
+        return torch.as_tensor(np.stack(arrays), dtype=torch.float32)
+
+    curves = []
+    for item in products:
+        silent = np.full_like(item.units.log_value, -np.inf)
+        logs = [silent if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
+        curves.append(np.stack([_log_with_mean(part) for part in logs], axis=-1))
+    return Market(
+        preprocessor=preprocessor,
+        products=tuple(products),
+        log_price_low=stack([item.log_grid[0] for item in products]),
+        log_step=stack([item.log_grid[1] - item.log_grid[0] for item in products]),
+        log_curves=stack(curves),
+        weekday=stack([item.weekday for item in products]),
+        share_kept=stack([_with_mean(item.cost.share_kept) for item in products]),
+        unit_cost=stack([_with_mean(item.cost.unit_cost) for item in products]),
+        fixed_cost=stack([_with_mean(item.cost.fixed_cost) for item in products]),
+        size=stack([np.asarray(item.units.size) for item in products]),
+    )

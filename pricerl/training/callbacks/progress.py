@@ -1,0 +1,115 @@
+"""What a run says while it trains: counters, speed, and a bar on stderr."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+from pricerl.errors import NonFiniteError
+from pricerl.training.collector import Collector
+from pricerl.training.datamodule import PricingDataModule
+
+LOG_EVERY = 50
+"""Updates between two rows of metrics."""
+
+REFRESH_RATE = 20
+"""Lightning steps between two redraws: drawing costs as much as a small step."""
+
+
+class RunMetrics(Callback):
+    """Writes one row every ``LOG_EVERY`` updates: losses, counters (``env_steps`` is the x-axis) and speed.
+
+    Rows go straight to the loggers: Lightning's ``log`` costs a third of a millisecond a key and repeats the last
+    values at every step.
+    """
+
+    def __init__(self) -> None:
+        self.latest: dict[str, float] = {}
+        self._mark: tuple[float, int, int] | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock anew, so that an evaluation does not count as training time."""
+        self._mark = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write a row whenever another ``LOG_EVERY`` updates are complete."""
+        if not outputs or trainer.global_step % LOG_EVERY >= len(batch):
+            return
+        losses = {name: float(value) for name, value in outputs.items()}
+        _check_finite(losses, trainer.global_step)
+        self.latest = {**_counters(trainer), **losses, **self._speed(trainer)}
+        for logger in trainer.loggers:
+            logger.log_metrics(self.latest, step=trainer.global_step)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the x-axis beside an evaluation, too."""
+        if trainer.training or trainer.state.fn == "fit":
+            pl_module.log_dict({name: _counters(trainer)[name] for name in ("env_steps", "updates")})
+
+    def _speed(self, trainer: Trainer) -> dict[str, float]:
+        """Updates and env steps a second since the last row of this epoch."""
+        now, env_steps, before = time.perf_counter(), _collector(trainer).env_steps, self._mark
+        self._mark = (now, trainer.global_step, env_steps)
+        if before is None:
+            return {}
+        elapsed = now - before[0]
+        return {
+            "time/updates_per_second": (trainer.global_step - before[1]) / elapsed,
+            "time/env_steps_per_second": (env_steps - before[2]) / elapsed,
+        }
+
+
+class TrainingBar(RichProgressBar):
+    """Rich progress bar on stderr with return, price and updates a second."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=REFRESH_RATE, leave=False, console_kwargs={"stderr": True})
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Choose what stands beside the bar: the evaluation's return and price, or the collector's before the first."""
+        rows = [callback.latest for callback in _callbacks(trainer) if isinstance(callback, RunMetrics)]
+        known: dict[str, Any] = {**(rows[0] if rows else {}), **trainer.callback_metrics}
+        wanted = {
+            "return": ("eval/episode_return", "train/episode_return"),
+            "price": ("eval/price_mean", "train/price_mean"),
+            "updates/s": ("time/updates_per_second",),
+        }
+        found = {label: next((known[name] for name in names if name in known), None) for label, names in wanted.items()}
+        return {label: f"{float(value):.4g}" for label, value in found.items() if value is not None}
+
+
+def _callbacks(trainer: Trainer) -> list[Callback]:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning declares it elsewhere
+    return callbacks
+
+
+def _collector(trainer: Trainer) -> Collector:
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
+    assert isinstance(data, PricingDataModule) and data.collector is not None
+    return data.collector
+
+
+def _counters(trainer: Trainer) -> dict[str, float]:
+    collector = _collector(trainer)
+    return {
+        "env_steps": float(collector.env_steps),
+        "updates": float(trainer.global_step),
+        "episodes": float(collector.episodes),
+        "train/episode_return": float(collector.last_return),
+        "train/price_mean": float(collector.last_price),
+    }
+
+
+def _check_finite(losses: dict[str, float], update: int) -> None:
+    bad = [f"{name} = {value}" for name, value in losses.items() if not math.isfinite(value)]
+    if bad:
+        raise NonFiniteError(
+            f"training stopped at update {update}: {', '.join(bad)}. Lower model.algorithm.critic_lr and actor_lr; "
+            "the checkpoints of the run are from before and untouched"
+        )

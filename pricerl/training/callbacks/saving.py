@@ -1,0 +1,55 @@
+"""Best and last checkpoint of a run, and its configuration, in the run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
+
+from pricerl import __version__
+from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, LAST, describe_run
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Keeps ``best.ckpt`` (highest ``eval/episode_return``) and ``last.ckpt``, one of each, overwritten in place.
+
+    An interrupted run saves ``last.ckpt`` where it stands; a run that failed saves nothing, so that a diverged
+    model never replaces a good one.
+
+    Args:
+        run_dir: the run's folder.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(
+            dirpath=run_dir,
+            filename=Path(BEST).stem,
+            monitor="eval/episode_return",
+            mode="max",
+            save_last=True,
+            every_n_epochs=1,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
+        self.CHECKPOINT_NAME_LAST = Path(LAST).stem
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save where an interrupted run stands."""
+        if isinstance(exception, KeyboardInterrupt) and trainer.training and trainer.global_step > 0:
+            trainer.save_checkpoint(Path(str(self.dirpath)) / LAST)
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes ``config.yaml`` when ``fit`` starts, and puts the configuration into every checkpoint."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Only training writes a run's configuration."""
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Describe the run under pricerl's own key."""
+        checkpoint[CHECKPOINT_KEY] = describe_run(self.parser.dump(self.config, skip_none=False), __version__)

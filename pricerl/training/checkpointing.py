@@ -1,0 +1,68 @@
+"""Read checkpoints with suspicion, and put into them what a later command needs."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from pricerl.errors import CheckpointError
+
+CHECKPOINT_KEY = "pricerl"
+FORMAT = 1
+LASTING_SETTINGS = ("seed_everything", "data", "model", "decision")
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+def describe_run(config_yaml: str, version: str) -> dict[str, Any]:
+    """What a checkpoint carries under ``CHECKPOINT_KEY``: format, version and the run's configuration."""
+    return {"format": FORMAT, "version": version, "config": config_yaml}
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Load a checkpoint, weights only, onto the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable, no checkpoint or not one of pricerl's.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise CheckpointError(f"{path} cannot be read: no permission") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint, or it is damaged; run fit again or name another") from error
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise CheckpointError(f"{path} is a torch file but no pricerl checkpoint; name one that fit wrote")
+    found = checkpoint[CHECKPOINT_KEY].get("format")
+    if found != FORMAT:
+        raise CheckpointError(f"{path} has checkpoint format {found}, this version reads {FORMAT}; run fit again")
+    return checkpoint
+
+
+def load_best(module: nn.Module, run_dir: Path) -> None:
+    """Put the run's best weights into the module; a run too short for an evaluation keeps its last ones."""
+    best = run_dir / BEST
+    if best.exists():
+        module.load_state_dict(read_checkpoint(best)["state_dict"])
+
+
+def stored_config(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Settings of the run that hold for later commands, all but trainer, paths and the file: its history is carried."""
+    config = yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"])
+    kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
+    kept["data"].pop("path", None)
+    return kept
+
+
+def _others(path: Path) -> str:
+    """Name the checkpoints that do lie in the folder."""
+    found = sorted(item.name for item in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
+    return f"; the folder holds {', '.join(found)}" if found else ""

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pricerl.data import (
+    FEATURES,
+    DataConfig,
+    DataPreprocessor,
+    History,
+    MinMaxScaler,
+    SellerConfig,
+    build_features,
+    simulated_history,
+)
+from pricerl.data.preprocessor import count_train_days
+from pricerl.errors import DataError
+
+Daily = Callable[..., list[str]]
+Read = Callable[..., History]
+
+
+@pytest.fixture(scope="module")
+def three() -> DataPreprocessor:
+    return DataPreprocessor.fit(simulated_history(SellerConfig(days=60, products=3), DataConfig()), DataConfig())
+
+
+def test_sizes(three: DataPreprocessor) -> None:
+    assert (three.window, three.num_features, three.observation_dim) == (7, 12, 84)
+    assert three.names == ("product-1", "product-2", "product-3")
+    assert three.train_days == (51, 51, 51)
+    assert three.source == "simulated seller"
+
+
+def test_scaler_sees_training_days_only(three: DataPreprocessor) -> None:
+    fitted = MinMaxScaler.fit([rows[:51] for rows in three.features])
+    np.testing.assert_array_equal(three.scaler.gain, fitted.gain)
+    np.testing.assert_array_equal(three.scaler.bias, fitted.bias)
+
+
+def test_windows_hold_the_oldest_day_first(three: DataPreprocessor) -> None:
+    windows = three.windows(1)
+    scaled = three.scaler.transform(three.features[1], 1)
+    assert windows.shape == (54, 84) and windows.dtype == np.float32 and windows.flags["C_CONTIGUOUS"]
+    for row in (0, 17, 53):
+        np.testing.assert_array_equal(windows[row], scaled[row : row + 7].reshape(-1))
+
+
+@pytest.mark.parametrize(
+    ("days", "holdout", "expected"),
+    [(8, 0.15, 7), (20, 0.15, 17), (28, 0.15, 21), (100, 0.15, 85), (100, 0.02, 93), (8, 0.5, 7), (365, 0.15, 310)],
+)
+def test_last_days_are_held_out(days: int, holdout: float, expected: int) -> None:
+    assert count_train_days(days, DataConfig(holdout=holdout)) == expected
+
+
+def test_shortest_history_gives_two_observations(read: Read, daily: Daily) -> None:
+    data = DataPreprocessor.fit(read(daily(["10,20"] * 8)), DataConfig())
+    assert data.windows(0).shape == (2, 84)
+    price = FEATURES.index("price")
+    assert (data.windows(0)[:, price] == 0.5).all()
+
+
+def test_products_may_have_histories_of_different_length(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Product"
+    lines = daily(["10,20,A"] * 30, header) + daily(["5,10,B"] * 12, header)[1:]
+    data = DataPreprocessor.fit(read(lines), DataConfig())
+    assert [data.windows(product).shape[0] for product in (0, 1)] == [24, 6]
+    assert data.train_days == (23, 10)
+
+
+def test_window_is_a_setting(read: Read, daily: Daily) -> None:
+    config = DataConfig(window=3)
+    data = DataPreprocessor.fit(read(daily(["10,20"] * 5), config), config)
+    assert data.windows(0).shape == (3, 36)
+
+
+def test_forecast_with_skill_is_used(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Predicted Sales"
+    units = np.random.default_rng(0).integers(1, 20, 60)
+    lines = daily([f"10,{10 * count},{10 * count + 1}" for count in units], header)
+    data = DataPreprocessor.fit(read(lines), DataConfig())
+    assert data.use_predicted == (True,)
+    assert data.reports[0].predicted_skill == pytest.approx(1, abs=0.1)
+    np.testing.assert_array_equal(data.features[0][:, 5], data.products[0].predicted)
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(type(key) is str and _plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_plain(item) for item in value)
+    return value is None or type(value) in (str, int, float, bool)
+
+
+def test_state_is_plain_python_and_survives_json(three: DataPreprocessor) -> None:
+    state = three.state_dict()
+    assert _plain(state)
+    copy = DataPreprocessor.from_state_dict(json.loads(json.dumps(state)))
+    assert json.dumps(copy.state_dict()) == json.dumps(state)
+    assert copy.config == three.config and copy.reports == three.reports and copy.train_days == three.train_days
+    for product in range(3):
+        np.testing.assert_array_equal(copy.windows(product), three.windows(product))
+        np.testing.assert_array_equal(copy.features[product], three.features[product])
+        np.testing.assert_array_equal(copy.products[product].dates, three.products[product].dates)
+        assert copy.products[product].dates.dtype == three.products[product].dates.dtype
+        assert copy.products[product].observed.dtype == np.bool_
+
+
+def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
+    fresh = simulated_history(SellerConfig(days=90, products=3, seed=5), DataConfig())
+    moved = three.with_history(fresh)
+    np.testing.assert_array_equal(moved.scaler.gain, three.scaler.gain)
+    assert moved.windows(2).shape == (84, 84)
+    expected = three.scaler.transform(build_features(fresh.products[2], three.use_predicted[2]), 2)
+    np.testing.assert_array_equal(moved.windows(2)[0], expected[:7].reshape(-1))
+
+
+def test_fresh_file_may_hold_some_products_in_any_order(three: DataPreprocessor) -> None:
+    fresh = simulated_history(SellerConfig(days=60, products=3), DataConfig())
+    some = History("fresh.csv", (fresh.products[2], fresh.products[0]), (fresh.reports[2], fresh.reports[0]))
+    moved = three.with_history(some)
+    assert moved.names == ("product-3", "product-1") and moved.source == "fresh.csv"
+    np.testing.assert_array_equal(moved.windows(0), three.windows(2))
+    np.testing.assert_array_equal(moved.windows(1), three.windows(0))
+
+
+def test_fresh_product_without_training_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:
+    fresh = simulated_history(SellerConfig(days=60, products=4), DataConfig())
+    with pytest.raises(DataError) as caught:
+        three.with_history(fresh)
+    assert caught.value.problems == (
+        "product 'product-4' was not trained on; trained were 'product-1', 'product-2', 'product-3'"
+        "; did you mean 'product-3'?",
+    )
+
+
+def test_fresh_history_keeps_the_choice_of_forecast(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Predicted Sales"
+    units = np.random.default_rng(0).integers(1, 20, 60)
+    good = read(daily([f"10,{10 * count},{10 * count + 1}" for count in units], header))
+    bad = read(daily([f"10,{10 * count},900" for count in units], header))
+    moved = DataPreprocessor.fit(good, DataConfig()).with_history(bad)
+    assert moved.use_predicted == (True,) and moved.reports[0].predicted_used

@@ -1,0 +1,82 @@
+"""Facts about real sellers' files that any reader must get right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, DataPreprocessor, read_history
+
+Shared = Callable[[str], Path]
+
+
+def test_soapnuts_report_tells_what_the_file_holds(shared: Shared) -> None:
+    report = read_history(shared("soapnuts.csv"), DataConfig()).reports[0]
+    assert (report.rows, report.history_rows, report.history_days, report.future_days) == (163, 132, 132, 31)
+    assert (report.priced_days, report.distinct_prices) == (120, 36)
+    assert (report.zero_sale_days, report.blank_price_days, report.refund_days) == (12, 12, 1)
+    assert (report.first_day, report.last_day) == ("2024-08-13", "2024-12-22")
+    assert (report.price_min, report.price_max) == (10.35, 18.0)
+    assert (report.missing_days, report.dropped_leading_days, report.gap_days) == (0, 0, 0)
+    assert report.sales_measure == "revenue"
+    assert report.whole_unit_share == 1.0
+    assert report.quality == "PASS"
+
+
+def test_soapnuts_forecast_has_no_skill_and_is_not_used(shared: Shared) -> None:
+    report = read_history(shared("soapnuts.csv"), DataConfig()).reports[0]
+    assert report.predicted_skill is not None and report.predicted_skill < 0
+    assert not report.predicted_used
+
+
+def test_soapnuts_refund_day_is_out_of_demand_and_kept_in_profit(shared: Shared) -> None:
+    product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
+    day = int(np.flatnonzero(product.dates == np.datetime64("2024-11-24"))[0])
+    assert not product.observed[day] and not product.profit_known[day]
+    assert product.profit[day] == -35.94
+    assert product.sales[day] == pytest.approx(product.sales[day - 7 : day].mean())
+    assert (~product.observed).sum() == 1
+
+
+def test_soapnuts_blank_day_sold_nothing_at_the_carried_price(shared: Shared) -> None:
+    product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
+    day = int(np.flatnonzero(product.dates == np.datetime64("2024-12-07"))[0])
+    assert (product.price[day], product.sales[day], product.units[day]) == (15.55, 0.0, 0.0)
+    assert product.observed[day] and product.profit_known[day]
+
+
+def test_soapnuts_future_holds_only_the_forecast(shared: Shared) -> None:
+    product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
+    assert str(product.future_dates[0]) == "2024-12-23" and str(product.future_dates[-1]) == "2025-01-22"
+    assert product.future_predicted[0] == pytest.approx(99.77747507)
+    assert np.isfinite(product.future_predicted).all()
+    assert product.organic.max() == 100.0
+
+
+def test_woolballs_starts_at_its_first_sale(shared: Shared) -> None:
+    report = read_history(shared("woolballs.csv"), DataConfig()).reports[0]
+    assert (report.rows, report.history_rows, report.dropped_leading_days) == (112, 81, 18)
+    assert (report.first_day, report.history_days, report.missing_days) == ("2024-10-11", 73, 10)
+    assert (report.priced_days, report.distinct_prices, report.future_days) == (50, 10, 31)
+    assert (report.price_min, report.price_max) == (22.7, 26.5)
+
+
+@pytest.mark.parametrize("name", ["onlineretail_85123A.csv", "onlineretail_22423.csv"])
+def test_closed_days_are_unknown_and_price_and_sales_are_enough(shared: Shared, name: str) -> None:
+    history = read_history(shared(name), DataConfig())
+    product, report = history.products[0], history.reports[0]
+    assert report.missing_days == 374 - 305 == (~product.observed).sum()
+    assert np.isnan(product.organic).all() and np.isnan(product.ad).all() and np.isnan(product.predicted).all()
+    assert not product.profit_known.any()
+    assert sum("done without it" in note for note in report.notes) == 4
+
+
+@pytest.mark.parametrize("name", ["soapnuts.csv", "woolballs.csv", "onlineretail_85123A.csv"])
+def test_real_observations_lie_between_0_and_1(shared: Shared, name: str) -> None:
+    data = DataPreprocessor.fit(read_history(shared(name), DataConfig()), DataConfig())
+    windows = data.windows(0)
+    assert windows.shape == (len(data.products[0].dates) - 6, 84)
+    assert np.isfinite(windows).all() and windows.min() >= 0 and windows.max() <= 1

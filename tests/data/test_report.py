@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+from pricerl.data import History, ProductReport
+
+Daily = Callable[..., list[str]]
+
+
+def test_lines_tell_the_verdict_first_and_every_count(read: Callable[..., History], daily: Daily) -> None:
+    lines = daily(["10,20"] * 9 + [",", "11,22", "12,36"] + [","])
+    del lines[4]
+    text = read(lines).reports[0].lines()
+    assert text[:2] == ["product: REVIEW", "  only 10 days have a price and sales"]
+    assert "  history          2025-01-01 to 2025-01-12, 12 days" in text
+    assert "  rows             12: 11 history, 1 future" in text
+    assert "  prices           3 distinct, 10.00 to 12.00" in text
+    assert "  zero-sale days   1, 1 of them with a blank price" in text
+    assert "  missing days     1" in text
+    assert "  Total Sales      revenue; whole units on 100% of days with sales" in text
+    assert "  filled cells     Product Price 1, Total Sales 1" in text
+    assert "  forecast         none to score; the own 7-day mean is used" in text
+
+
+def test_report_survives_json(read: Callable[..., History], daily: Daily) -> None:
+    report = read(daily(["10,20"] * 10)).reports[0]
+    assert ProductReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+
+
+def test_importing_the_package_loads_neither_pandera_nor_torch() -> None:
+    code = "import sys, pricerl.data; sys.exit('pandera' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
