@@ -87,7 +87,8 @@ def _too_little(days: DateArray, rows: Rows, needed: int) -> str:
     start, end, _ = find_bounds(rows[PRODUCT_PRICE], rows[TOTAL_SALES])
     num_days = int((days[end] - days[start]).astype(np.int64)) + 1
     if num_days < needed:
-        return f"{num_days} days of history; at least {needed} are needed, from the first sale to the last"
+        counted = "1 day" if num_days == 1 else f"{num_days} days"
+        return f"{counted} of history; at least {needed} are needed, from the first sale to the last"
     return ""
 
 

@@ -16,7 +16,17 @@ from pricerl.data.files import TextTable, read_text, split_rows
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.numbers import is_blank, read_number_columns
 from pricerl.data.problems import Problem, refuse
-from pricerl.data.schema import NUMERIC, PRODUCT, PRODUCT_PRICE, REPORT_DATE, TOTAL_SALES, UNITS, check_values
+from pricerl.data.schema import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    NUMERIC,
+    PRODUCT,
+    PRODUCT_PRICE,
+    REPORT_DATE,
+    TOTAL_SALES,
+    UNITS,
+    check_values,
+)
 
 LONGEST_SPAN_DAYS = 20_000
 """More than 54 years between two rows is a typo in a year, not a history."""
@@ -107,7 +117,7 @@ def _check_calendar(frame: pd.DataFrame) -> list[Problem]:
     """Check each product's dates: no day twice, no impossible span, daily rows."""
     if REPORT_DATE not in frame.columns:
         return []
-    dated = frame[frame[REPORT_DATE].notna()]
+    dated = frame[frame[REPORT_DATE].dt.year.between(FIRST_YEAR, LAST_YEAR)]
     days = dated[REPORT_DATE].to_numpy().astype("datetime64[D]")
     lines, (codes, names) = dated.index.to_numpy(), pd.factorize(dated[PRODUCT].to_numpy())
     order = np.lexsort((lines, days, codes))

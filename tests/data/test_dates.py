@@ -120,8 +120,8 @@ def test_typo_in_a_year_is_found(problems: Problems, daily: Daily) -> None:
     lines = daily(["10,20"] * 10)
     far = problems([*lines, "2099-01-01,10,20"])
     assert far == ("line 12, Report Date: 2099-01-01 is 27,028 days from 2025-01-01 on line 2; is the year right?",)
-    assert problems([*lines, "2925-01-01,10,20"])[0] == (
-        "line 12, Report Date: year must lie in 1970-2100, found 2925-01-01"
+    assert problems([*lines, "2925-01-01,10,20"]) == (
+        "line 12, Report Date: year must lie in 1970-2100, found 2925-01-01",
     )
 
 

@@ -40,7 +40,7 @@ def test_every_family_has_an_interior_optimum_and_a_seller_who_earns_money(marke
         grid = np.linspace(truth["unit_cost"] / truth["share_kept"], 3 * now, 5_000)
         assert expected_profit(truth, grid).max() <= truth["oracle_profit"] + 1e-9
         assert 0.85 * now < best < 1.15 * now
-        assert truth["oracle_profit"] >= truth["current_profit"] > 0
+        assert truth["oracle_profit"] * (1 + 1e-12) >= truth["current_profit"] > 0
         assert truth["unit_cost"] > 0
         assert truth["oracle_profit"] == pytest.approx(float(expected_profit(truth, best)))
 
@@ -76,7 +76,7 @@ def test_prices_are_cents_held_for_days_within_20_percent() -> None:
 
 def test_mean_units_match_the_truth() -> None:
     frame, truth = simulate(SellerConfig(days=5_000, units=30.0))
-    units = np.round(frame["Total Sales"] / frame["Product Price"]).to_numpy()
+    units = np.round(frame["Total Sales"].to_numpy() / frame["Product Price"].to_numpy())
     expected = expected_units(truth, frame["Product Price"].to_numpy())
     assert units.mean() == pytest.approx(expected.mean(), rel=0.02)
 

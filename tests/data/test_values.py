@@ -74,7 +74,7 @@ def test_no_sale_at_all_is_refused(problems: Problems, daily: Daily) -> None:
 
 def test_short_history_is_refused_with_its_length(problems: Problems, daily: Daily) -> None:
     assert problems(daily(["10,20"] * 5))[0].startswith("5 days of history; at least 8 are needed")
-    assert problems(daily(["10,20"]))[0].startswith("1 days of history")
+    assert problems(daily(["10,20"]))[0].startswith("1 day of history")
 
 
 def test_eight_days_are_enough(read: Callable[..., History], daily: Daily) -> None:
