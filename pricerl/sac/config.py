@@ -95,8 +95,12 @@ class SACConfig:
     critic_lr: float = 1e-3
     """Learning rate of the critics."""
 
-    alpha: float = 0.1
-    """Temperature at the start: the worth of one nat of entropy, in rewards."""
+    final_lr_share: float = 0.02
+    """Share of the learning rates that is left at the run's last update, reached in a straight line; 1.0 keeps them.
+    Without the decay a flat optimum is missed by 1-2 % in price, at random."""
+
+    alpha: float = 0.03
+    """Temperature at the start: the worth of one nat of entropy, in rewards. From 0.1 the price stays 1 % too high."""
 
     alpha_lr: float = 3e-3
     """Learning rate of log_alpha."""
@@ -139,6 +143,8 @@ class SACConfig:
         for name in ("actor_lr", "critic_lr", "alpha", "alpha_lr"):
             if not _is_positive(getattr(self, name)):
                 problems.append(f"{name} must be above 0; found {getattr(self, name)!r}")
+        if not 0.0 < self.final_lr_share <= 1.0:
+            problems.append(f"final_lr_share must be above 0 and at most 1; found {self.final_lr_share!r}")
         if self.target_entropy is not None and not math.isfinite(self.target_entropy):
             problems.append(f"target_entropy must be a finite number or null; found {self.target_entropy!r}")
         if not 0.0 <= self.max_grad_norm < math.inf:

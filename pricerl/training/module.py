@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from pricerl.sac import (
@@ -87,6 +88,7 @@ class SACModule(LightningModule):
 
     def training_step(self, batches: list[Transition], batch_idx: int) -> dict[str, Tensor]:
         """Make one gradient update with each batch, while ``trainer.max_steps`` allows; returns the last metrics."""
+        self._decay_learning_rates()
         metrics: dict[str, Tensor] = {}
         for batch in batches:
             if 0 <= self.trainer.max_steps <= self.trainer.global_step:
@@ -154,9 +156,27 @@ class SACModule(LightningModule):
         """Deterministic actions for a batch of observations ``(B, O)``."""
         return self.policy(batch)
 
+    def _decay_learning_rates(self) -> None:
+        """Lower the rates in a straight line to ``final_lr_share`` at ``trainer.max_steps``, if there is one."""
+        config, total = self.algorithm, self.trainer.max_steps
+        if total <= 0 or config.final_lr_share == 1.0:
+            return
+        share = 1.0 - (1.0 - config.final_lr_share) * min(1.0, self.trainer.global_step / total)
+        for optimizer, rate in zip(
+            self._optimizers(), (config.critic_lr, config.actor_lr, config.alpha_lr), strict=True
+        ):
+            for group in optimizer.optimizer.param_groups:
+                group["lr"] = rate * share
+
+    def _optimizers(self) -> list[LightningOptimizer]:
+        """Critics', actor's and temperature's optimizer."""
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        return optimizers
+
     def _step(self, index: int, loss: Tensor, network: nn.Module | None) -> None:
         """One optimizer step on ``loss``; only the critics' (index 0) goes through Lightning's counter."""
-        optimizer = self.optimizers()[index]  # type: ignore[index]  # configure_optimizers returns a list
+        optimizer = self._optimizers()[index]
         optimizer.optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
         if network is not None and self.algorithm.max_grad_norm > 0:
