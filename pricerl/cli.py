@@ -65,7 +65,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except PricerlError as error:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail("interrupted; fit goes on with --ckpt_path last", EXIT_INTERRUPTED, debug)
+        return _fail("interrupted", EXIT_INTERRUPTED, debug)
+    except SystemExit as leaving:  # a parser's --help
+        return leaving.code if isinstance(leaving.code, int) else EXIT_OK
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
@@ -84,7 +86,7 @@ def _run(words: list[str]) -> int:
         return EXIT_OK
     command = COMMANDS.get(words[0])
     if command is None:
-        raise UsageError(f"unknown command {words[0]!r}{did_you_mean(words[0], COMMANDS)} See --help")
+        raise UsageError(f"unknown command {words[0]!r}{did_you_mean(words[0], COMMANDS)} (see --help)")
     return command(words)
 
 
@@ -149,20 +151,32 @@ def _predict(words: list[str]) -> int:
 
 
 def _score(words: list[str]) -> int:
-    """Validate or test; Lightning prints the table."""
-    _lightning(words)
+    """Validate or test: print the scores of the held-out episodes."""
+    for name, value in sorted(_lightning(words).scores.items()):
+        print(f"{name:<22} {value:>12.4f}")
     return EXIT_OK
 
 
 def _lightning(words: list[str]) -> PricingCLI:
     """Run a Lightning command; its chatter stays quiet, its usage errors become one message."""
     warnings.filterwarnings("ignore", module="lightning")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     from pricerl.advice import DecisionConfig
     from pricerl.training.command import run_command
 
-    return run_command(words, {"decision": DecisionConfig})
+    for name in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return run_command(words, {"decision": DecisionConfig}, _refuse_early)
+
+
+def _refuse_early(command: PricingCLI) -> None:
+    """Refuse options of the advice before a training that would end in vain."""
+    from pricerl.advice import check_folder, check_horizon
+
+    check_horizon(command.options.horizon)
+    if command.options.out:
+        check_folder(Path(command.options.out), "--out ")
+    if command.config.subcommand == "fit":
+        check_folder(command.run_dir, "the run's folder ")
 
 
 def _advise(command: PricingCLI, out: Path) -> int:
@@ -178,7 +192,7 @@ def _advise(command: PricingCLI, out: Path) -> int:
     advice = advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed)
     step = data.guardrails.price_step
     files = publish(advice, out, data.preprocessor.source, data.reward.preset, step)
-    print_summary(advice, files)
+    print_summary(advice, files, step)
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 
@@ -186,7 +200,10 @@ class _Parser(argparse.ArgumentParser):
     """Reports a wrong option as a ``UsageError`` instead of leaving the process."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse types it NoReturn; raising is that
-        raise UsageError(f"{message}; see {self.prog} --help")
+        from pricerl.training.usage import explain_usage
+
+        options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
+        raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {

@@ -50,6 +50,12 @@ class CheckpointError(PricerlError):
     exit_code = EXIT_BAD_CHECKPOINT
 
 
+class InterruptedRunError(PricerlError):
+    """Ctrl-C; the message says what was saved."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
 class NonFiniteError(PricerlError):
     """A NaN or an infinity appeared where a number is needed; names the tensor and where it was found."""
 

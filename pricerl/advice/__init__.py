@@ -1,9 +1,10 @@
 """Checkpoint and fresh history in; price, interval, reason and grade out."""
 
-from pricerl.advice.advise import advise
+from pricerl.advice.advise import advise, check_horizon
 from pricerl.advice.decision import Decision, DecisionConfig, decide
 from pricerl.advice.publish import AdviceFiles, publish
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
+from pricerl.advice.tables import check_folder
 
 __all__ = [
     "AdviceFiles",
@@ -13,6 +14,8 @@ __all__ = [
     "Gain",
     "ProductAdvice",
     "advise",
+    "check_folder",
+    "check_horizon",
     "decide",
     "publish",
 ]

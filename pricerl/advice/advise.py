@@ -11,7 +11,7 @@ from torch import Tensor
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide
 from pricerl.advice.predictor import FloatArray, PathForecast, PricePath, elasticity_at, forecast_path, propose_path
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
-from pricerl.advice.wording import explain
+from pricerl.advice.wording import explain, price_digits
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
 from pricerl.evaluation import Backtest, Policy, compare_baselines, planner_gaps
@@ -19,8 +19,8 @@ from pricerl.evaluation import Backtest, Policy, compare_baselines, planner_gaps
 MAX_HORIZON = 365
 """Days; nobody plans a daily price further ahead, and the calendar ends later."""
 
-FAMILIAR = 1.25
-"""The price now may lie this factor outside the prices the policy was trained on."""
+FAMILIAR = 1.10
+"""The price now may lie this factor outside the prices the policy can tell apart."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -46,14 +46,19 @@ def advise(
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
     """
-    if not 1 <= horizon <= MAX_HORIZON:
-        raise UsageError(f"--horizon must be between 1 and {MAX_HORIZON} days, found {horizon}")
+    check_horizon(horizon)
     skills = {row.product: row for row in backtests}
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [
         _advise_product(policy, dynamics, config, horizon, skills.get(name), (index, seed))
         for index, name in enumerate(names)
     ]
+
+
+def check_horizon(horizon: int) -> None:
+    """Refuse a horizon that is not between 1 and 365 days with a ``UsageError``."""
+    if not 1 <= horizon <= MAX_HORIZON:
+        raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
 
 
 def _advise_product(
@@ -99,7 +104,8 @@ def _advise_product(
         effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
         reason="",
     )
-    return replace(advice, reason=explain(advice, market.num_draws))
+    digits = price_digits(dynamics.guardrails.price_step)
+    return replace(advice, reason=explain(advice, market.num_draws, digits))
 
 
 def _planner_gap(dynamics: Dynamics, index: int, price: Tensor) -> float:

@@ -12,6 +12,12 @@ Grade = Literal["B", "B-", "C", "D"]
 D: nothing can be estimated. A needs a randomised price test."""
 
 
+NO_PRICE_ALLOWED = (
+    "no price within one step of it satisfies floor, ceiling and minimum margin; change one of them or set the price "
+    "by hand"
+)
+
+
 @dataclass(frozen=True)
 class DecisionConfig:
     """How sure a change must be before it is recommended."""
@@ -30,6 +36,8 @@ class DecisionConfig:
         for name in ("min_chance", "claim_chance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
+        if self.min_days < 1:
+            raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
 
 
 @dataclass(frozen=True)
@@ -63,13 +71,15 @@ class Decision:
     """Whether the price is kept because the data cannot tell, not because it is good."""
     why: str
     """The rule that decided, as a clause."""
+    gated: bool = True
+    """Whether a change had to be sure to earn more; without, the reason prints what following the policy costs."""
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Apply the rules in order; the first that holds decides."""
     gated = config.min_chance > 0
     if not evidence.feasible:
-        return _hold("D", "the guardrails exclude each other, so the price is held; check floor, ceiling and margin")
+        return _hold("D", NO_PRICE_ALLOWED)
     if not evidence.familiar:
         return _hold("D", "the price now lies far from those the policy was trained on; run fit on this file")
     if evidence.distinct_prices < 2:
@@ -79,12 +89,15 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and not evidence.costs_known:
         return _hold("D", "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit")
     if not evidence.proposes_change:
-        return Decision("hold", "C", "SAC", False, "the policy proposes no other price")
+        return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated)
     if not gated:
         grade: Grade = "B" if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices else "C"
-        return Decision("path", grade, "SAC", False, "the gate on profit is off and the policy is followed")
+        return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated)
     if evidence.chance_better < config.min_chance:
-        return _hold("C", f"a change must earn more in at least {100 * config.min_chance:.0f} % of them")
+        share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} %"
+        return _hold(
+            "C", f"a change must earn more in {share} of the markets that fit the history, and this one does not"
+        )
     if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices:
         return Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
     return Decision("step", "B-", "SAC", False, "one careful step, then look again; a model estimate, not yet tested")

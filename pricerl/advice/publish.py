@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pricerl.advice.report import render_report
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.tables import render_csv, render_json, write_together
+from pricerl.advice.wording import price_digits
 
 
 class AdviceFiles(NamedTuple):
@@ -28,7 +29,7 @@ def publish(advice: list[ProductAdvice], out: Path, source: str, objective: str,
         objective: the reward preset in force.
         price_step: the price grid; it decides how many digits a price shows.
     """
-    decimals = max(2, len(f"{price_step:.6f}".rstrip("0").split(".")[1]))
+    decimals = price_digits(price_step)
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / "report.html")
     about = {"source": source, "objective": objective}
     write_together(

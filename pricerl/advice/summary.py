@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from pricerl.advice.publish import AdviceFiles
 from pricerl.advice.result import ProductAdvice
+from pricerl.advice.wording import price_digits
 
 MOST_SHOWN = 20
 
 
-def print_summary(advice: list[ProductAdvice], files: AdviceFiles) -> None:
-    """Print one block a product, at most ``MOST_SHOWN``, and the files."""
+def print_summary(advice: list[ProductAdvice], files: AdviceFiles, price_step: float) -> None:
+    """Print one block a product, at most ``MOST_SHOWN``, and the files; ``price_step`` is the price grid."""
+    digits = price_digits(price_step)
     for item in advice[:MOST_SHOWN]:
-        print("\n".join(_block(item)))
+        print("\n".join(_block(item, digits)))
     if len(advice) > MOST_SHOWN:
         print(f"… and {len(advice) - MOST_SHOWN} more products in {files.table}")
     print(f"files: {files.table}, {files.document}, {files.report}")
 
 
-def _block(item: ProductAdvice) -> list[str]:
+def _block(item: ProductAdvice, digits: int) -> list[str]:
     lines = [
         f"{item.product}",
-        f"  price now         {item.price_now:.2f}",
-        f"  recommended price {item.recommended_price:.2f}",
+        f"  price now         {item.price_now:.{digits}f}",
+        f"  recommended price {item.recommended_price:.{digits}f}",
         f"  grade             {item.decision.grade}, source {item.decision.source}",
         f"  {item.reason}",
         f"  a day, keeping the price: {_outcome(item.keep)}",
@@ -29,9 +31,10 @@ def _block(item: ProductAdvice) -> list[str]:
     if item.decision.follow != "hold":
         lines.append(f"  a day, recommended:       {_outcome(item.expected)}")
     best = next(row for row in item.baselines if row.rule == "planner, this objective")
+    gap = f"{100 * abs(item.planner_gap):.2f} % {'less' if item.planner_gap >= 0 else 'more'} profit before fixed cost"
     lines.append(
-        f"  policy settles at {item.settled_price:.2f}, best constant price of its market {best.price:.2f}: "
-        f"{100 * abs(item.planner_gap):.2f} % {'less' if item.planner_gap >= 0 else 'more'} profit before fixed cost"
+        f"  policy settles at {item.settled_price:.{digits}f}, best constant price of its market "
+        f"{best.price:.{digits}f}: {gap}"
     )
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -11,6 +12,7 @@ from typing import Any
 
 from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
+from pricerl.errors import UsageError
 
 FORMAT = 1
 COLUMNS = (
@@ -55,19 +57,67 @@ def render_json(advice: list[ProductAdvice], about: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=float) + "\n"
 
 
+def check_folder(folder: Path, role: str = "") -> None:
+    """Refuse a folder that files could not be written into.
+
+    Args:
+        folder: need not exist.
+        role: what it is for, put before its name.
+
+    Raises:
+        UsageError: it or a folder above it is a file, or writing is not permitted.
+    """
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        raise UsageError(f"{role}{above} is a file; name a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"{role}{folder} cannot be written: no permission")
+
+
 def write_together(files: dict[Path, str]) -> None:
-    """Write every file beside its target first and then move them all into place."""
-    parts = {}
+    """Write every file or none: a failure leaves everything as it was.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    undo = contextlib.ExitStack()
     try:
-        for path, text in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            parts[path] = path.with_name(f".{path.name}.part")
-            parts[path].write_text(text, encoding="utf-8", newline="")
-        for path, part in parts.items():
-            os.replace(part, path)  # noqa: PTH105 - Path.replace is the same call; os names the atomicity
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+        with undo:
+            parts = {path: _write_part(path, text, undo) for path, text in files.items()}
+            for path, part in parts.items():
+                _move(part, path, undo)
+            undo.pop_all()
+    except OSError as error:
+        where = error.filename or next(iter(files)).parent
+        raise UsageError(f"{where} cannot be written: {error.strerror}; earlier files are untouched") from error
+    for path in files:
+        _beside(path, "old").unlink(missing_ok=True)
+
+
+def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
+    """Write a file beside its target."""
+    for folder in reversed([parent for parent in path.parents if not parent.exists()]):
+        folder.mkdir()
+        undo.callback(folder.rmdir)
+    part = _beside(path, "part")
+    undo.callback(part.unlink, missing_ok=True)
+    part.write_text(text, encoding="utf-8", newline="")
+    return part
+
+
+def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
+    """Put a file in its place; what stood there waits aside."""
+    if path.exists():
+        old = _beside(path, "old")
+        path.replace(old)
+        undo.callback(old.replace, path)
+    else:
+        undo.callback(path.unlink, missing_ok=True)
+    part.replace(path)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f".{path.name}.{ending}")
 
 
 def safe_text(text: str) -> str:

@@ -5,49 +5,82 @@ from __future__ import annotations
 from pricerl.advice.result import Gain, ProductAdvice
 
 
-def explain(advice: ProductAdvice, num_draws: int) -> str:
-    """Say what is recommended and why, in at most four sentences."""
-    sentences = [_verdict(advice), _evidence(advice, num_draws), _demand(advice)]
+def explain(advice: ProductAdvice, num_draws: int, digits: int) -> str:
+    """Say what is recommended and why, in at most four sentences.
+
+    Args:
+        advice: everything but the reason.
+        num_draws: drawn markets behind the chances.
+        digits: of a price, after the point.
+    """
+    sentences = [
+        _verdict(advice, digits),
+        _evidence(advice, num_draws, digits),
+        _cost_of_leaning(advice, digits),
+        _demand(advice, digits),
+    ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _verdict(advice: ProductAdvice) -> str:
+def price_digits(price_step: float) -> int:
+    """Digits after the point that the price grid needs, at least two."""
+    return max(2, len(f"{price_step:.6f}".rstrip("0").split(".")[1]))
+
+
+def _verdict(advice: ProductAdvice, digits: int) -> str:
     now, new = advice.price_now, advice.recommended_price
     if advice.decision.follow == "hold":
-        return f"Keep the price at {now:.2f}: {advice.decision.why}."
+        return f"Keep the price at {now:.{digits}f}: {advice.decision.why}."
     verb = "Raise" if new > now else "Lower"
-    change = f"{verb} the price from {now:.2f} to {new:.2f} ({signed(100 * (new / now - 1), 1)} %)"
-    if advice.decision.follow == "path" and abs(advice.settled_price - new) > 0.005:
-        change += f", then on in steps to {advice.settled_price:.2f}"
+    first = next(day.date for day in advice.days if day.recommended_price != now)
+    change = f"{verb} the price on {first} from {now:.{digits}f} to {new:.{digits}f}"
+    change += f" ({signed(100 * (new / now - 1), 1)} %)"
+    if advice.decision.follow == "path" and abs(advice.settled_price - new) > 0.5 * 10**-digits:
+        change += f", then on in steps to {advice.settled_price:.{digits}f}"
     return f"{change}: {advice.decision.why}."
 
 
-def _evidence(advice: ProductAdvice, num_draws: int) -> str:
+def _evidence(advice: ProductAdvice, num_draws: int, digits: int) -> str:
     if advice.decision.grade == "D" or advice.proposed_gain is None:
         return ""
     if advice.decision.follow == "hold":
         if not advice.decision.lacks_evidence:
             return ""
         gain = advice.proposed_gain
-        return f"The policy would go to {advice.settled_price:.2f}, and that {_earns(gain, num_draws)}"
-    return "" if advice.gain is None else f"That {_earns(advice.gain, num_draws)}"
+        would = f"The policy would go to {advice.settled_price:.{digits}f}, and that"
+        return f"{would} {_earns(gain, num_draws, 'such markets')}"
+    return "" if advice.gain is None else f"That {_earns(advice.gain, num_draws, 'markets that fit the history')}"
 
 
-def _earns(gain: Gain, num_draws: int) -> str:
+def _earns(gain: Gain, num_draws: int, markets: str) -> str:
     better = round(gain.chance_better * num_draws)
     return (
-        f"earns more than keeping the price in {better} of {num_draws} markets that fit the history, expected "
+        f"earns more than keeping the price in {better} of {num_draws} {markets}, on average "
         f"{signed(gain.mean, 2)} a day (90 %: {signed(gain.low, 2)} to {signed(gain.high, 2)})."
     )
 
 
-def _demand(advice: ProductAdvice) -> str:
+def _cost_of_leaning(advice: ProductAdvice, digits: int) -> str:
+    """What following the objective costs a day, where nothing holds it back."""
+    if advice.decision.gated or advice.proposed_gain is None:
+        return ""
+    row = {item.rule: item for item in advice.baselines}
+    settled, keep, best = row["policy (SAC)"], row["keep the price"], row["planner, profit alone"]
+    return (
+        f"Expected profit a day once settled at {settled.price:.{digits}f}: {settled.profit:.2f}, that is "
+        f"{signed(settled.profit - keep.profit, 2)} against keeping {keep.price:.{digits}f} and "
+        f"{signed(settled.profit - best.profit, 2)} against {best.price:.{digits}f}, the best price for profit alone."
+    )
+
+
+def _demand(advice: ProductAdvice, digits: int) -> str:
     if advice.data_quality.get("distinct_prices", 0) < 2:
         return "Charge another price for two weeks to learn what it does."
     mean, low, high = (-value for value in advice.elasticity)
+    days = max(1, round(advice.effective_days))
     return (
-        f"A 1 % price cut has gone with about {mean:.1f} % more units ({high:.1f} to {low:.1f}); "
-        f"{advice.effective_days:.0f} effective days at prices like the recommended one."
+        f"A price 1 % lower has gone with about {mean:.1f} % more units (90 %: {high:.1f} to {low:.1f}); about "
+        f"{days} {'day tells' if days == 1 else 'days tell'} of prices near {advice.recommended_price:.{digits}f}."
     )
 
 

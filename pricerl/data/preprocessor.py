@@ -151,10 +151,8 @@ class DataPreprocessor:
         return replace(self, products=products, features=features)
 
     def trained_prices(self, product: int) -> tuple[float, float]:
-        """Return lowest and highest price of the days the scaler was fitted on, or (0, inf) if it never varied."""
-        column = FEATURES.index("price")
-        gain, bias = self.scaler.gain[product, column], self.scaler.bias[product, column]
-        return (float(-bias / gain), float((1 - bias) / gain)) if gain > 0 else (0.0, np.inf)
+        """Return lowest and highest price that the policy can tell apart: the tried ones and ``PRICE_ROOM`` beyond."""
+        return self.scaler.bounds(product, "price")
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything as plain Python values: dicts, lists, strings, numbers and None."""

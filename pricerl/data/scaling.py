@@ -14,6 +14,10 @@ from pricerl.data.history import FloatArray
 FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
 """Calendar features have bounds of their own: a short history must not redefine what a year is."""
 
+PRICE_FEATURES = ("price", "price_mean_7")
+PRICE_ROOM = 0.10
+"""Prices may go this share beyond those tried; a policy must still see where it is. Their bounds are widened by it."""
+
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
 
@@ -62,6 +66,12 @@ class MinMaxScaler:
         scaled = features * self.gain[product] + self.bias[product]
         return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
 
+    def bounds(self, product: int, feature: str) -> tuple[float, float]:
+        """Return the lowest and highest value of a feature that is not clipped; ``(-inf, inf)`` for a constant one."""
+        column = FEATURES.index(feature)
+        gain, bias = float(self.gain[product, column]), float(self.bias[product, column])
+        return (-bias / gain, (1 - bias) / gain) if gain > 0 else (-np.inf, np.inf)
+
     def select(self, products: Sequence[int]) -> MinMaxScaler:
         """Return the scaler of some of the products, in the order given."""
         return MinMaxScaler(self.gain[list(products)], self.bias[list(products)])
@@ -74,6 +84,11 @@ def _fit_product(features: FloatArray) -> tuple[FloatArray, FloatArray]:
         )
     low, high = features.min(axis=0), features.max(axis=0)
     constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+    for name in PRICE_FEATURES:
+        column = FEATURES.index(name)
+        low[column] -= PRICE_ROOM * abs(low[column])
+        high[column] += PRICE_ROOM * abs(high[column])
+        constant[column] = high[column] - low[column] <= CONSTANT_RANGE
     for name, bounds in FIXED_BOUNDS.items():
         column = FEATURES.index(name)
         low[column], high[column] = bounds

@@ -13,15 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.env.history import HistoryTensors
+from pricerl.env.history import CALENDAR_DAYS, HistoryTensors
 from pricerl.errors import UsageError
 from pricerl.market import GuardrailConfig, Market, PriceBand, PriceLimits, Response, feasible_band, price_box, project
 from pricerl.market.guardrails import hard_limits, support_box
 from pricerl.market.reward import DayOutcome, ResolvedReward, Spans, reward_terms, total_reward
 
 WEEK = 7
+EPOCH_WEEKDAY = 3
+"""1970-01-01, day 0, was a Thursday; Monday is 0."""
+
 MEMORY = 2 * WEEK
 """Days of raw prices and sales a state remembers: what the 7-day means and their trend need."""
+
+
+MAX_HORIZON = CALENDAR_DAYS - 366
+"""Days; the calendar also covers the days of a decision that reaches beyond the horizon."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ class EnvConfig:
     """Whether the sales an observation shows carry the day's noise; rewards never do."""
 
     def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise UsageError(f"env.horizon must be at least 1 day, found {self.horizon}")
+        if not 1 <= self.horizon <= MAX_HORIZON:
+            raise UsageError(f"env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
         if self.action not in ("step", "absolute"):
             raise UsageError(f"env.action must be 'step' or 'absolute', found {self.action!r}")
 
@@ -138,11 +145,8 @@ class Dynamics:
         memory = self.history.rows(product, index, MEMORY)
         prices = self.history.price[memory]
         day = self.history.first_day[product] + index
-        week = prices[:, -WEEK:]
-        rows_product, rows_draw = product.repeat_interleave(WEEK), draw.repeat_interleave(WEEK)
-        response = self.market.respond(week.reshape(-1), rows_product, rows_draw, torch.zeros_like(rows_draw))
-        monday = self.market.weekday[product, 0] * self.references.sales[product, draw]
-        ratios = response.sales.view(-1, WEEK) / monday[:, None]
+        level = self.market.average_day(prices[:, -WEEK:], product[:, None], draw[:, None])
+        ratios = self.sales_ratio(product[:, None], draw[:, None], level)
         return State(product, draw, day, self.history.scaled[rows], prices, self.history.sales[memory], ratios)
 
     def band(self, state: State) -> PriceBand:
@@ -164,85 +168,71 @@ class Dynamics:
     def advance(
         self, state: State, price: Tensor, days: int, generator: torch.Generator | None
     ) -> tuple[State, Outcome]:
-        """Charge ``price (B,)`` for ``days`` days; noise in observed sales only with a generator."""
-        prices, sales, ratios, rows, outcomes = state.prices, state.sales, state.ratios, [], []
-        for offset in range(1, days + 1):
-            day = state.day + offset
-            row, observed, ratio, outcome = self._one_day(state, day, price, (prices, sales, ratios), generator)
-            prices = torch.cat([prices[:, 1:], price[:, None]], 1)
-            sales = torch.cat([sales[:, 1:], observed[:, None]], 1)
-            ratios = torch.cat([ratios[:, 1:], ratio[:, None]], 1)
-            rows.append(row)
-            outcomes.append(outcome)
-        window = torch.cat([state.window, torch.stack(rows, 1)], 1)[:, -state.window.shape[1] :]
-        stacked = Outcome(*(torch.stack(values, 1) for values in zip(*outcomes, strict=True)))
-        return State(state.product, state.draw, state.day + days, window, prices, sales, ratios), stacked
+        """Charge ``price (B,)`` for ``days`` days; noise in observed sales only with a generator.
 
-    def _one_day(
-        self,
-        state: State,
-        day: Tensor,
-        price: Tensor,
-        memory: tuple[Tensor, Tensor, Tensor],
-        generator: torch.Generator | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Outcome]:
-        """Feature row ``(B, F)``, observed sales, sales ratio and outcome of one day, ``(B,)`` each."""
-        product, draw, market, prices, sales, ratios = state.product, state.draw, self.market, *memory
-        weekday = (day + 3) % 7
-        response = market.respond(price, product, draw, weekday)
+        The price is the same on every day, so the curves are read once; days differ by weekday, noise and memory.
+        """
+        product, draw, charged = state.product[:, None], state.draw[:, None], price[:, None]
+        day = state.day[:, None] + torch.arange(1, days + 1, device=price.device)
+        level = self.market.average_day(charged, product, draw)
+        response = self.market.on_weekday(level, product, draw, (day + EPOCH_WEEKDAY) % WEEK)
         units = response.expected_units
         if generator is not None:
-            units = sample_units(units, market.size[product], generator)
-        observed = units * price
-        level = _average_weekday(response, market.weekday[product, weekday])
+            units = sample_units(units, self.market.size[product], generator)
+        prices = torch.cat([state.prices, charged.expand(-1, days)], 1)
+        sales = torch.cat([state.sales, units * charged], 1)
         ratio = self.sales_ratio(product, draw, level)
-        reward = self.score(product, draw, price, level, (ratios[:, 1:].sum(1) + ratio) / WEEK)
-        profit = market.profit(observed, units, product, draw)
-        sales_mean, earlier = sales[:, -WEEK:].mean(1), sales[:, :WEEK].mean(1)
-        price_mean = prices[:, -WEEK:].mean(1)
-        row = torch.stack(
-            [
-                price,
-                price_mean,
-                sales_mean,
-                weekday.to(price.dtype),
-                self.history.month(day),
-                self.history.predicted_sales(product, day, sales_mean),
-                price / price_mean - 1,
-                (sales_mean - earlier) / (sales_mean + earlier).clamp(min=1e-9),
-                response.organic,
-                response.ad,
-                profit,
-                observed,
-            ],
-            1,
-        )
-        outcome = Outcome(
-            reward, response.expected_units, response.sales, response.profit, response.organic, response.ad
-        )
-        return self.history.scale(row, product), observed, ratio, outcome
+        ratios = torch.cat([state.ratios, ratio.expand(-1, days)], 1)
+        reward = self.score(product, draw, charged, level, _week_means(ratios, 1, days))
+        profit = self.market.profit(sales[:, MEMORY:], units, product, draw)
+        rows = self._features(product, day, prices, sales, (response.organic, response.ad, profit))
+        window = torch.cat([state.window[:, days:], rows[:, -state.window.shape[1] :]], 1)
+        memory = prices[:, days:], sales[:, days:], ratios[:, days:]
+        outcome = Outcome(reward, *(value.expand(-1, days) for value in response))
+        return State(state.product, state.draw, state.day + days, window, *memory), outcome
+
+    def _features(
+        self, product: Tensor, day: Tensor, prices: Tensor, sales: Tensor, outcomes: tuple[Tensor, Tensor, Tensor]
+    ) -> Tensor:
+        """Scaled feature rows ``(B, n, F)`` of ``day (B, n)``; prices and sales are ``(B, 14 + n)``.
+
+        ``outcomes`` are organic conversion, ad conversion and observed profit of those days.
+        """
+        count, price = day.shape[1], prices[:, MEMORY:]
+        price_mean = _week_means(prices, WEEK, count)
+        sales_mean, earlier = _week_means(sales, WEEK, count), _week_means(sales, 0, count)
+        columns = [
+            price,
+            price_mean,
+            sales_mean,
+            ((day + EPOCH_WEEKDAY) % WEEK).to(price.dtype),
+            self.history.month(day),
+            self.history.predicted_sales(product, day, sales_mean),
+            price / price_mean - 1,
+            (sales_mean - earlier) / (sales_mean + earlier).clamp(min=1e-9),
+            *outcomes,
+            sales[:, MEMORY:],
+        ]
+        return self.history.scale(torch.stack([column.expand_as(price) for column in columns]), product)
 
     def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
         """Reward a day and response on an average weekday once a price has been kept for a week, ``(B,)`` each."""
-        monday = torch.zeros_like(product)
-        level = _average_weekday(self.market.respond(price, product, draw, monday), self.market.weekday[product, 0])
-        profit = self.market.profit(level.sales, level.expected_units, product, draw)
-        reward = self.score(product, draw, price, level, self.sales_ratio(product, draw, level))
-        return reward, level._replace(profit=profit)
+        level = self.market.average_day(price, product, draw)
+        return self.score(product, draw, price, level, self.sales_ratio(product, draw, level)), level
 
     def sales_ratio(self, product: Tensor, draw: Tensor, level: Response) -> Tensor:
-        """Expected sales over those at the reference price, ``(B,)``."""
+        """Expected sales on an average weekday over those at the reference price, in the shape of ``level``."""
         return level.sales / self.references.sales[product, draw]
 
     def score(self, product: Tensor, draw: Tensor, price: Tensor, level: Response, mean_sales_ratio: Tensor) -> Tensor:
-        """Reward of a day ``(B,)``.
+        """Reward of a day ``(B,)``, or of ``n`` days ``(B, n)`` where the price is ``(B, 1)``.
 
         Args:
-            product: ``(B,)``.
-            draw: ``(B,)``.
-            price: ``(B,)`` money.
+            product: ``(B,)`` or ``(B, 1)``.
+            draw: shape of ``product``.
+            price: shape of ``product``, money.
             level: expectations at that price on an average weekday; weekdays cancel against the reference.
-            mean_sales_ratio: ``(B,)`` mean sales ratio of the last 7 days, this one included.
+            mean_sales_ratio: ``(B,)`` or ``(B, n)``, mean sales ratio of the last 7 days, that one included.
         """
         reference, market = self.references, self.market
         contribution = market.share_kept[product, draw] * level.sales
@@ -267,13 +257,13 @@ class Dynamics:
         return below + (place - left).clamp(0, 1) * (self.spread[product, left.long() + 1] - below)
 
 
-def _average_weekday(response: Response, factor: Tensor) -> Response:
-    """The same response on an average weekday: units and sales without the weekday's factor."""
-    return response._replace(expected_units=response.expected_units / factor, sales=response.sales / factor)
+def _week_means(series: Tensor, first: int, count: int) -> Tensor:
+    """Means of the 7 columns from ``first``, ``first + 1``, ... on: ``count`` of them, ``(B, count)``."""
+    return torch.stack([series[:, day : day + WEEK].mean(1) for day in range(first, first + count)], 1)
 
 
 def sample_units(mean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a day's units ``(B,)`` from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate."""
+    """Draw a day's units from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate."""
     rate = torch._standard_gamma(size.expand_as(mean).contiguous(), generator=generator) * (mean / size)
     return torch.poisson(rate, generator=generator)
 
@@ -295,8 +285,8 @@ def _references(market: Market, price: Tensor) -> References:
     num_products, num_draws = market.share_kept.shape
     product = torch.arange(num_products, device=market.device).repeat_interleave(num_draws)
     draw = torch.arange(num_draws, device=market.device).repeat(num_products)
-    response = market.respond(price[product], product, draw, torch.zeros_like(product))
-    units = (response.expected_units / market.weekday[product, 0]).view(num_products, num_draws)
+    response = market.average_day(price[product], product, draw)
+    units = response.expected_units.view(num_products, num_draws)
     sales = units * price[:, None]
     profit = market.share_kept * sales - market.unit_cost * units
     organic, ad = (value.view(num_products, num_draws) for value in (response.organic, response.ad))

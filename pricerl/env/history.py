@@ -47,9 +47,10 @@ class HistoryTensors:
         day = (index[:, None] - back).clamp(min=0)
         return self.offset[product][:, None] + day
 
-    def scale(self, row: Tensor, product: Tensor) -> Tensor:
-        """Min-max scale raw feature rows ``(B, F)`` into [0, 1]."""
-        return (row * self.gain[product] + self.bias[product]).clamp(0, 1)
+    def scale(self, columns: Tensor, product: Tensor) -> Tensor:
+        """Min-max scale raw features ``(F, B, n)`` into rows ``(B, n, F)`` in [0, 1]; ``product`` is ``(B, 1)``."""
+        scaled = torch.addcmul(self.bias.T[:, product], columns, self.gain.T[:, product])
+        return scaled.clamp_(0, 1).permute(1, 2, 0)
 
     def month(self, day: Tensor) -> Tensor:
         """Month 1..12 of each day ``(B,)``."""
@@ -72,6 +73,11 @@ class HistoryTensors:
         last = self.train_days[product] - 1
         first = torch.minimum(last, torch.full_like(last, MIN_MEMORY - 1))
         return first + (share * (last - first + 1)).long()
+
+    def holdout_start(self, product: Tensor, share: Tensor) -> Tensor:
+        """Day index ``(B,)`` at ``share (B,)`` in [0, 1) of the days from the last training day on."""
+        first = (self.train_days[product] - 1).clamp(min=0)
+        return first + (share * (self.num_days[product] - first)).long()
 
     def holdout_starts(self) -> tuple[Tensor, Tensor]:
         """Product and day index of every held-out day, from the last training day on, ``(M,)`` each."""

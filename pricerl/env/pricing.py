@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import gymnasium
@@ -18,6 +19,7 @@ from pricerl.market import GuardrailConfig, Market, RewardConfig, fit_market
 
 Starts = Literal["train", "holdout", "latest"]
 Draws = Literal["posterior", "mean"]
+RESET_OPTIONS = ("product", "index", "draw")
 
 
 def default_market() -> Market:
@@ -130,7 +132,10 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Charge the price that the action asks for until the next decision."""
-        outcome, truncated = self._batch.step(torch.as_tensor(np.asarray(action, dtype=np.float32)).reshape(1, 1))
+        chosen = torch.as_tensor(np.asarray(action, dtype=np.float32))
+        if chosen.shape != (1,):
+            raise ValueError(f"action must have shape (1,), found {tuple(chosen.shape)}")
+        outcome, truncated = self._batch.step(chosen[None])
         info = {name: float(value[0]) for name, value in step_info(self.state, outcome).items()}
         observation = self.state.observation[0].numpy().copy()
         return observation, float(outcome.reward.sum()), False, truncated, info
@@ -228,16 +233,14 @@ class EpisodeBatch:
         self.generator.manual_seed(seed)
 
     def reset(self, options: dict[str, Any]) -> None:
-        """Start an episode in every row."""
-        chosen = {"product": self._random_products(), "index": None, "draw": self._random_draws()}
-        for name, value in options.items():
-            if name not in chosen:
-                raise ValueError(f"unknown reset option {name!r}; known are {', '.join(chosen)}")
-            chosen[name] = torch.as_tensor(value, device=self.generator.device).expand(self.num_rows)
-        product, index, draw = chosen["product"], chosen["index"], chosen["draw"]
-        assert product is not None and draw is not None
-        if index is None:
-            product, index = self._random_starts(product)
+        """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""
+        unknown = [name for name in options if name not in RESET_OPTIONS]
+        if unknown:
+            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(RESET_OPTIONS)}")
+        market, history = self.dynamics.market, self.dynamics.history
+        product = self._chosen(options, "product", market.num_products, self._random_products)
+        draw = self._chosen(options, "draw", market.num_draws + 1, self._random_draws)
+        index = self._chosen(options, "index", history.num_days[product], lambda: self._random_starts(product))
         self.state = self.dynamics.start(product, index, draw)
         self.elapsed = 0
 
@@ -252,13 +255,27 @@ class EpisodeBatch:
         self.elapsed += dynamics.days_per_step
         return outcome, self.elapsed >= dynamics.config.horizon
 
-    def _random_starts(self, product: Tensor) -> tuple[Tensor, Tensor]:
-        history = self.dynamics.history
+    def _chosen(
+        self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]
+    ) -> Tensor:
+        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``, or ``otherwise()`` where it is not given."""
+        if name not in options:
+            return otherwise()
+        value, count = (
+            torch.as_tensor(number, device=self.generator.device).expand(self.num_rows)
+            for number in (options[name], count)
+        )
+        outside = (value < 0) | (value >= count)
+        if outside.any():
+            row = int(outside.nonzero()[0])
+            raise ValueError(f"reset option {name!r} must be 0 to {int(count[row]) - 1}, found {int(value[row])}")
+        return value
+
+    def _random_starts(self, product: Tensor) -> Tensor:
+        history, share = self.dynamics.history, self._uniform()
         if self.starts == "train":
-            return product, history.train_starts(product, self._uniform())
-        products, indices = history.holdout_starts() if self.starts == "holdout" else history.latest()
-        row = (self._uniform() * len(products)).long()
-        return products[row], indices[row]
+            return history.train_starts(product, share)
+        return history.holdout_start(product, share) if self.starts == "holdout" else history.num_days[product] - 1
 
     def _random_products(self) -> Tensor:
         return (self._uniform() * self.dynamics.market.num_products).long()

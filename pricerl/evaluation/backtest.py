@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from pricerl.data import DataPreprocessor
 from pricerl.env.dynamics import sample_units
-from pricerl.market import CostConfig, SimilarConfig, fit_market
+from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
 SAMPLES_PER_DRAW = 16
 
@@ -64,11 +66,14 @@ def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostC
     return rows
 
 
-def _predictive(market, product: int, price, weekday, generator):  # type: ignore[no-untyped-def]
+def _predictive(
+    market: Market, product: int, price: Tensor, weekday: Tensor, generator: torch.Generator
+) -> NDArray[np.float32]:
     """Sampled units ``(S, D)`` under every drawn market."""
     days = len(price)
     draw = torch.arange(market.num_draws).repeat_interleave(days).repeat(SAMPLES_PER_DRAW)
     rows = torch.full_like(draw, product)
     repeats = market.num_draws * SAMPLES_PER_DRAW
     mean = market.respond(price.repeat(repeats), rows, draw, weekday.repeat(repeats)).expected_units
-    return sample_units(mean, market.size[rows], generator).view(repeats, days).numpy()
+    units = sample_units(mean, market.size[rows], generator).view(repeats, days)
+    return np.asarray(units.numpy(), dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,10 @@ class CostConfig:
     """Ad spend and other cost a day that does not depend on units, in money."""
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is not None and not np.isfinite(value):
+                raise UsageError(f"cost.{item.name} must be a finite number, found {value}")
         if self.unit_cost is not None and not self.unit_cost >= 0:
             raise UsageError(f"cost.unit_cost must be 0 or more, found {self.unit_cost}")
         if self.share_kept is not None and not 0.5 <= self.share_kept <= 1:
@@ -93,6 +97,7 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     """
     used = product.profit_known
     price, mean_sales = float(np.median(product.price)), float(product.sales[product.observed].mean())
+    mean_sales = max(mean_sales, 1e-6 * price)
     mean = np.array([PRIOR_FIXED_TO_SALES[0] * mean_sales, PRIOR_SHARE[0], PRIOR_COST_TO_PRICE[0] * price])
     sd = np.array([PRIOR_FIXED_TO_SALES[1] * mean_sales, PRIOR_SHARE[1], PRIOR_COST_TO_PRICE[1] * price])
     covariance = np.diag(sd**2)

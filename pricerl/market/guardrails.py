@@ -18,7 +18,10 @@ from torch import Tensor
 from pricerl.errors import UsageError
 
 ROUNDING_SLACK = 1e-4
-"""Prices are float32; a price this share of a price step outside a limit counts as on it."""
+"""A price this share of a price step outside a limit counts as on it."""
+
+FLOAT32_SLACK = 2.5e-7
+"""The same as a share of the price, two float32 roundings: 49.99 is stored as 49.990002 and must count as 49.99."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,10 @@ class GuardrailConfig:
             raise UsageError(
                 f"guardrails.floor {self.floor} lies above guardrails.ceiling {self.ceiling}; exchange or widen them"
             )
-        for name in ("max_change", "max_week_change", "price_step"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"guardrails.{name} must be positive, found {getattr(self, name)}")
+        for name in ("ceiling", "max_change", "max_week_change", "price_step"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"guardrails.{name} must be positive, found {value}")
         for name in ("max_change", "max_week_change", "min_change", "min_margin", "support_margin"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"guardrails.{name} must be at least 0 and below 1, found {getattr(self, name)}")
@@ -115,13 +119,14 @@ def hard_limits(config: GuardrailConfig, share_kept: float, unit_cost: float, co
 def feasible_band(price_now: Tensor, price_week_ago: Tensor, limits: PriceLimits, config: GuardrailConfig) -> PriceBand:
     """Intersect all limits around the price now, ``(B,)`` each.
 
-    A price now outside the support box is not forced back, it just may not move further out; floor and ceiling
-    do force.
+    A price now outside the support box, or beyond the week's cap because the seller moved it so, is not forced back, it
+    just may not move further out: the end of a promotion is no reason to change the price again. Floor and
+    ceiling do force.
     """
-    step_low = torch.maximum(price_now * (1 - config.max_change), price_week_ago * (1 - config.max_week_change))
-    step_high = torch.minimum(price_now * (1 + config.max_change), price_week_ago * (1 + config.max_week_change))
-    low = torch.maximum(step_low, torch.minimum(limits.support_low, price_now))
-    high = torch.minimum(step_high, torch.maximum(limits.support_high, price_now))
+    outer_low = torch.maximum(price_week_ago * (1 - config.max_week_change), limits.support_low)
+    outer_high = torch.minimum(price_week_ago * (1 + config.max_week_change), limits.support_high)
+    low = torch.maximum(price_now * (1 - config.max_change), torch.minimum(outer_low, price_now))
+    high = torch.minimum(price_now * (1 + config.max_change), torch.maximum(outer_high, price_now))
     return _on_grid(torch.maximum(low, limits.floor), torch.minimum(high, limits.ceiling), price_now, config)
 
 
@@ -138,7 +143,7 @@ def project(proposal: Tensor, price_now: Tensor, band: PriceBand, config: Guardr
     Order: finite check, band, price grid, hysteresis.
     """
     proposal = torch.where(torch.isfinite(proposal), proposal, price_now)
-    price = torch.round(proposal / config.price_step) * config.price_step
+    price = _from_steps(torch.round(_in_steps(proposal, config)), config)
     price = torch.minimum(torch.maximum(price, band.low), band.high)
     now_allowed = (price_now >= band.low) & (price_now <= band.high)
     small = (price - price_now).abs() < config.min_change * price_now
@@ -147,8 +152,26 @@ def project(proposal: Tensor, price_now: Tensor, band: PriceBand, config: Guardr
 
 def _on_grid(low: Tensor, high: Tensor, price_now: Tensor, config: GuardrailConfig) -> PriceBand:
     """Pull limits inward to the price grid and hold the price now where nothing is left."""
-    step = config.price_step
-    low = torch.ceil(low / step - ROUNDING_SLACK) * step
-    high = torch.floor(high / step + ROUNDING_SLACK) * step
+    low, high = _in_steps(low, config), _in_steps(high, config)
+    low = _from_steps(torch.ceil(low * (1 - FLOAT32_SLACK) - ROUNDING_SLACK), config)
+    high = _from_steps(torch.floor(high * (1 + FLOAT32_SLACK) + ROUNDING_SLACK), config)
     feasible = torch.isfinite(low) & (high >= low)
     return PriceBand(torch.where(feasible, low, price_now), torch.where(feasible, high, price_now), feasible)
+
+
+def _in_steps(price: Tensor, config: GuardrailConfig) -> Tensor:
+    """Price in price steps."""
+    per_unit = _steps_per_unit(config)
+    return price / config.price_step if per_unit is None else price * per_unit
+
+
+def _from_steps(steps: Tensor, config: GuardrailConfig) -> Tensor:
+    """Price of a whole number of steps; 1200 cents are exactly the 12.00 that a file would be read as."""
+    per_unit = _steps_per_unit(config)
+    return steps * config.price_step if per_unit is None else steps / per_unit
+
+
+def _steps_per_unit(config: GuardrailConfig) -> int | None:
+    """Price steps in one unit of money where that is a whole number: dividing by it rounds correctly."""
+    per_unit = round(1 / config.price_step)
+    return per_unit if per_unit and abs(per_unit * config.price_step - 1) < 1e-9 else None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
+from pricerl.market.outliers import winsorise
 from pricerl.market.similar import Curves, Days, SimilarConfig, fit_curves, weekday_factors
 
 FloatArray = NDArray[np.float64]
@@ -119,10 +120,9 @@ class Market:
         return replace(self, **moved)
 
     def respond(self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
-        """Expected outcome of charging ``price`` for one day.
+        """Expected outcome of charging ``price`` for one day; cost per row does not depend on the history's length.
 
-        Linear interpolation in logs, so a constant elasticity is exact. Prices off the grid continue its edge
-        slope. Cost per row does not depend on the length of the history.
+        Linear interpolation in logs, so a constant elasticity is exact; prices off the grid continue its edge slope.
 
         Args:
             price: ``(B,)`` money, positive.
@@ -130,20 +130,29 @@ class Market:
             draw: ``(B,)`` which drawn market, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
         """
+        return self.on_weekday(self.average_day(price, product, draw), product, draw, weekday)
+
+    def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
+        """Expected outcome of charging ``price`` on an average weekday; any shape, the same for all three."""
         num_draws, grid = self.log_curves.shape[1:3]
         place = (price.log() - self.log_price_low[product]) / self.log_step[product]
         left = place.floor().clamp(0, grid - 2)
         index = (product * num_draws + draw) * grid + left.long()
         flat = self.log_curves.view(-1, 3)
-        below = flat[index]
-        values = torch.exp(below + (place - left)[:, None] * (flat[index + 1] - below))
-        units = values[:, UNITS] * self.weekday[product, weekday]
+        values = torch.exp(torch.lerp(flat[index], flat[index + 1], (place - left)[..., None]))
+        units = values[..., UNITS]
         sales = units * price
         profit = self.profit(sales, units, product, draw)
-        return Response(units, sales, profit, values[:, ORGANIC].clamp(max=100), values[:, AD].clamp(max=100))
+        return Response(units, sales, profit, values[..., ORGANIC].clamp(max=100), values[..., AD].clamp(max=100))
+
+    def on_weekday(self, level: Response, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
+        """Turn an average weekday's outcome into that of ``weekday``, shapes as they broadcast."""
+        factor = self.weekday[product, weekday]
+        units, sales = level.expected_units * factor, level.sales * factor
+        return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
-        """Profit of a day, money: share kept of its sales less unit costs and fixed cost, ``(B,)``."""
+        """Profit of a day, money: share kept of its sales less unit costs and fixed cost."""
         kept = self.share_kept[product, draw] * sales - self.unit_cost[product, draw] * units
         return kept - self.fixed_cost[product, draw]
 
@@ -178,13 +187,9 @@ def known_market(preprocessor: DataPreprocessor, units: Callable[[FloatArray], F
         units: expected units a day at each price, ``(G,) -> (G,)``.
         cost: unit cost, share kept (1 if absent) and fixed cost (0 if absent).
     """
+    share_kept = 1.0 if cost.share_kept is None else cost.share_kept
     share, unit_cost, fixed = (
-        np.array([value])
-        for value in (
-            1.0 if cost.share_kept is None else cost.share_kept,
-            cost.unit_cost or 0.0,
-            cost.fixed_cost or 0.0,
-        )
+        np.array([value]) for value in (share_kept, cost.unit_cost or 0.0, cost.fixed_cost or 0.0)
     )
     fitted = []
     for product in preprocessor.products:
@@ -203,9 +208,8 @@ def _fit_product(
     weekday = _weekday(product.dates)
     log_grid = _log_grid(product, similar.grid_size)
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
-    factors = weekday_factors(
-        product.units[usable], weekday[usable], np.full(usable.sum(), product.units[usable].mean())
-    )
+    usual = winsorise(product.units[usable], similar.outlier_sds)
+    factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
     days = Days(np.log(product.price), product.units, factors[weekday], age)
     units = fit_curves(days.keep(usable), log_grid, similar, rng)
     units = replace(units, log_value=units.log_value + _recent_level(days.keep(usable), units, log_grid))

@@ -6,13 +6,14 @@ term is squashed smoothly into [-3, 3]. Expectations enter, never a day's noise.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, did_you_mean
 
 TERM_BOUND = 3.0
 """Every term lies in [-3, 3]; squashed, not clipped, so that more is always told from less."""
@@ -58,7 +59,12 @@ class RewardConfig:
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
-            raise UsageError(f"reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}")
+            close = did_you_mean(str(self.preset), PRESETS)
+            raise UsageError(f"reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}{close}")
+        for name in ("sales_weight", "price_weight", "organic_weight", "ad_weight", "drop_weight", "exploration"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise UsageError(f"reward.{name} must be a finite number, found {value}")
         for name in ("sales_tolerance", "conversion_tolerance", "drop_threshold"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:

@@ -1,14 +1,15 @@
 """Similar-price demand: what sold at prices like this one, averaged by closeness, as draws of a curve.
 
-The curve of one draw is a log-quadratic trend fitted to all days, corrected at every price by the days charged
-at similar prices. Far from any tried price the correction fades and the trend remains. Draws come from a
+The curve of one draw is a log-quadratic trend in price fitted to all days beside a slow season, corrected at every
+price by the de-seasonalised days charged at similar prices. Far from any tried price the correction fades and the trend
+remains. Draws come from a
 bootstrap over weeks with randomised priors (Osband et al. 2018, arXiv:1806.03335): where the
 history is silent they disagree, and that disagreement is the interval.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
 
 from pricerl.errors import UsageError
+from pricerl.market.outliers import find_inliers, winsorise
 
 FloatArray = NDArray[np.float64]
 
@@ -30,6 +32,16 @@ SMOOTHING_SHARE = 0.04
 """Width of the smoothing after the monotone projection, as a share of the grid: it removes its steps."""
 
 DAYS_PER_BLOCK = 7
+
+SEASON_DEGREE = 3
+"""Degree of the slow season in time; it competes with the price for what both could explain."""
+
+YEARLY_HARMONICS = 2
+DAYS_PER_YEAR = 365.25
+"""A history longer than a year gets yearly waves, too."""
+
+RECENT_DAYS = 28
+"""The season's level of the curves is that of the last weeks."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,9 @@ class SimilarConfig:
     prior_curvature_sd: float = 4.0
     """Its sd: wide enough for linear, exponential and logit demand."""
 
+    prior_season_sd: float = 0.5
+    """Prior sd of each season coefficient, in logs."""
+
     trend_trust: float = 0.15
     """Relative sd of the similar-price correction around the trend before any data."""
 
@@ -74,6 +89,7 @@ class SimilarConfig:
             "outlier_sds": self.outlier_sds,
             "prior_elasticity_sd": self.prior_elasticity_sd,
             "prior_curvature_sd": self.prior_curvature_sd,
+            "prior_season_sd": self.prior_season_sd,
             "trend_trust": self.trend_trust,
         }
         for name, value in positive.items():
@@ -130,8 +146,9 @@ def fit_curves(days: Days, log_grid: FloatArray, config: SimilarConfig, rng: np.
         Curves that fall in price with slopes inside ``SLOPE_RANGE`` and are finite everywhere.
     """
     recency = 0.5 ** (days.age / config.half_life_days)
-    expected, dispersion = _expected(days, recency, log_grid, config)
-    inliers = _inliers(days.value, expected, config.outlier_sds)
+    provisional = replace(days, value=winsorise(days.value, config.outlier_sds))
+    expected, dispersion = _expected(provisional, recency, log_grid, config)
+    inliers = find_inliers(days.value, expected, config.outlier_sds)
     outliers = int((~inliers).sum())
     days, recency = days.keep(inliers), recency[inliers]
     expected, dispersion = _expected(days, recency, log_grid, config)
@@ -163,7 +180,7 @@ def weekday_factors(
     units: FloatArray, weekday: NDArray[np.int64], expected: FloatArray, prior_days: float = 4.0
 ) -> FloatArray:
     """Demand of each weekday over the mean day, ``(7,)``, shrunk to 1 by ``prior_days`` average days."""
-    prior = prior_days * float(units.mean())
+    prior = max(prior_days * float(units.mean()), 1e-9)
     observed = np.bincount(weekday, units, 7) + prior
     usual = np.bincount(weekday, expected, 7) + prior
     factors = observed / np.maximum(usual, 1e-12)
@@ -177,27 +194,19 @@ def _closeness(log_price: FloatArray, log_grid: FloatArray, bandwidth: float) ->
 
 def _expected(days: Days, recency: FloatArray, log_grid: FloatArray, config: SimilarConfig) -> tuple[FloatArray, float]:
     """Expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
-    dispersion, prior = 1.0, _prior_mean(config)[None]
+    dispersion = 1.0
     kernel = recency[:, None] * _closeness(days.log_price, log_grid, config.bandwidth)
     centre = float(np.average(days.log_price, weights=recency))
-    design = _design(days.log_price - centre)
+    design = _design(days.log_price - centre, season_columns(days.age))
+    prior_mean, prior_sd = _prior(config, design.shape[1])
     for _ in range(2):
-        trend = _fit_trends(days, recency[None], design, prior, dispersion, config)
+        trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2)
         mean = np.exp(_log_mean(trend, design))[0] * days.offset
         strength = dispersion / config.trend_trust**2
         ratio = (days.value @ kernel + strength) / (mean @ kernel + strength)
         expected = np.maximum(mean * np.interp(days.log_price, log_grid, ratio), 1e-9)
         dispersion = max(1.0, float(np.average((days.value - expected) ** 2 / expected, weights=recency)))
     return expected, dispersion
-
-
-def _inliers(value: FloatArray, expected: FloatArray, sds: float) -> NDArray[np.bool_]:
-    """Days whose square-root residual lies within ``sds`` robust sds (MAD) of the median, ``(D,)``."""
-    residual = np.sqrt(value + 0.375) - np.sqrt(expected + 0.375)
-    spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
-    if spread == 0:
-        return np.ones(len(value), dtype=bool)
-    return np.asarray(np.abs(residual - np.median(residual)) <= sds * spread)
 
 
 def _draw_curves(
@@ -212,61 +221,68 @@ def _draw_curves(
     num_draws, centre = config.num_draws, float(np.average(days.log_price, weights=recency))
     _, block = np.unique((days.age // DAYS_PER_BLOCK).astype(int), return_inverse=True)
     weights = recency * rng.exponential(size=(num_draws, block.max() + 1))[:, block]
-    prior = _prior_mean(config) + rng.normal(size=(num_draws, 2)) * _prior_sd(config)
-    design = _design(days.log_price - centre)
-    trend = _fit_trends(days, weights, design, prior, dispersion, config)
+    season = season_columns(days.age)
+    design = _design(days.log_price - centre, season)
+    prior_mean, prior_sd = _prior(config, design.shape[1])
+    prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
+    trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2)
     mean = np.exp(_log_mean(trend, design)) * days.offset
     kernel = _closeness(days.log_price, log_grid, config.bandwidth)
     strength = dispersion / config.trend_trust**2
     ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
-    log_value = _log_mean(trend, _design(log_grid - centre)) + np.log(ratio)
+    recent = season[days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
+    on_grid = _design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
+    log_value = _log_mean(trend, on_grid) + np.log(ratio)
     return shape_curves(log_value, (recency[:, None] * kernel).sum(0), log_grid)
 
 
-def _prior_mean(config: SimilarConfig) -> FloatArray:
-    """Slope and curvature, ``(2,)``."""
-    return np.array([config.prior_elasticity, config.prior_curvature])
+def season_columns(age: FloatArray) -> FloatArray:
+    """Slow season of each day ``(D, S)``: Legendre polynomials over the history, yearly waves if it is long enough."""
+    span = max(float(age.max()), 1.0)
+    slow = np.polynomial.legendre.legvander(1 - 2 * age / span, SEASON_DEGREE)[:, 1:]
+    if span < DAYS_PER_YEAR:
+        return np.asarray(slow)
+    phase = 2 * np.pi * age[:, None] / DAYS_PER_YEAR * np.arange(1, YEARLY_HARMONICS + 1)
+    return np.concatenate([slow, np.sin(phase), np.cos(phase)], axis=1)
 
 
-def _prior_sd(config: SimilarConfig) -> FloatArray:
-    return np.array([config.prior_elasticity_sd, config.prior_curvature_sd])
+def _prior(config: SimilarConfig, columns: int) -> tuple[FloatArray, FloatArray]:
+    """Prior mean and sd of slope, curvature and season, ``(columns - 1,)`` each."""
+    season = np.zeros(columns - 3)
+    mean = np.concatenate([[config.prior_elasticity, config.prior_curvature], season])
+    sd = np.concatenate([[config.prior_elasticity_sd, config.prior_curvature_sd], season + config.prior_season_sd])
+    return mean, sd
 
 
-def _design(x: FloatArray) -> FloatArray:
-    """Columns 1, x and x squared, ``(D, 3)``."""
-    return np.stack([np.ones_like(x), x, x**2], axis=1)
+def _design(x: FloatArray, season: FloatArray) -> FloatArray:
+    """Columns 1, x, x squared and the season, ``(D, 3 + S)``."""
+    return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), season], axis=1)
 
 
 def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
-    """Log mean ``(K, D)`` of trends ``(K, 3)``, kept inside what exp can take."""
+    """Log mean ``(K, D)`` of trends ``(K, C)``, kept inside what exp can take."""
     return np.asarray(np.clip(trend @ design.T, -30, 30))
 
 
 def _fit_trends(
-    days: Days,
-    weights: FloatArray,
-    design: FloatArray,
-    prior: FloatArray,
-    dispersion: float,
-    config: SimilarConfig,
+    days: Days, weights: FloatArray, design: FloatArray, prior: FloatArray, precision: FloatArray
 ) -> FloatArray:
-    """Quasi-Poisson log-quadratic trends by Newton's method, ``(K, 3)``: level, slope, curvature.
+    """Quasi-Poisson log-linear trends by Newton's method, ``(K, C)``.
 
     Args:
         days: ``D`` days.
         weights: ``(K, D)`` weight of each day in each draw.
-        design: ``(D, 3)``.
-        prior: ``(K, 2)`` prior means of slope and curvature.
-        dispersion: variance over mean.
-        config: prior sds.
+        design: ``(D, C)``, the level first.
+        prior: ``(K, C - 1)`` prior means of all coefficients but the level.
+        precision: ``(C - 1,)`` prior precision times dispersion.
     """
     level = (weights * days.value).sum(1) / (weights * days.offset).sum(1)
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
     trend = anchor.copy()
-    precision = dispersion * np.diag([INTERCEPT_RIDGE, *_prior_sd(config) ** -2.0])
+    penalty = np.concatenate([[INTERCEPT_RIDGE], precision])
     for _ in range(NEWTON_STEPS):
         weighted = weights * np.exp(_log_mean(trend, design)) * days.offset
-        gradient = (weights * days.value - weighted) @ design - (trend - anchor) @ precision
-        hessian = np.einsum("kd,di,dj->kij", weighted, design, design, optimize=True) + precision
+        gradient = (weights * days.value - weighted) @ design - (trend - anchor) * penalty
+        hessian = np.einsum("kd,di,dj->kij", weighted, design, design, optimize=True) + np.diag(penalty)
         trend = trend + np.clip(np.linalg.solve(hessian, gradient[..., None])[..., 0], -2, 2)
     return trend

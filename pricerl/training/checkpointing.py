@@ -34,17 +34,34 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise CheckpointError(f"{path} cannot be read: no permission") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a checkpoint, or it is damaged; run fit again or name another") from error
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+    checkpoint: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+    about = checkpoint.get(CHECKPOINT_KEY)
+    if not isinstance(about, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise CheckpointError(f"{path} is a torch file but no pricerl checkpoint; name one that fit wrote")
-    found = checkpoint[CHECKPOINT_KEY].get("format")
+    found = about.get("format")
     if found != FORMAT:
         raise CheckpointError(f"{path} has checkpoint format {found}, this version reads {FORMAT}; run fit again")
     return checkpoint
+
+
+def check_weights(module: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
+    """Load a checkpoint's weights into the module.
+
+    Raises:
+        CheckpointError: they belong to another network.
+    """
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path} was trained with another network than these settings ask for; take the model and "
+            "data.reading.window of its run, or start a new run without --ckpt_path"
+        ) from error
 
 
 def load_best(module: nn.Module, run_dir: Path) -> None:
@@ -56,9 +73,12 @@ def load_best(module: nn.Module, run_dir: Path) -> None:
 
 def stored_config(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Settings of the run that hold for later commands, all but trainer, paths and the file: its history is carried."""
-    config = yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"])
-    kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
-    kept["data"].pop("path", None)
+    try:
+        config = yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"])
+        kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
+        kept["data"].pop("path", None)
+    except (yaml.YAMLError, KeyError, AttributeError) as error:
+        raise CheckpointError("the checkpoint's configuration is damaged; run fit again or name another") from error
     return kept
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, set_parsing_settings
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.training.callbacks import Evaluation, RunCheckpoint, RunConfig, RunMetrics, TrainingBar
-from pricerl.training.checkpointing import BEST, LAST, read_checkpoint, stored_config
+from pricerl.training.checkpointing import BEST, LAST, check_weights, read_checkpoint, stored_config
 from pricerl.training.datamodule import PricingDataModule
 from pricerl.training.loggers import build_loggers
 from pricerl.training.module import SACModule
+from pricerl.training.usage import ALLOWED_CLASSES, check_config_files, explain_usage, option_values
+
+LAST_WORD, BEST_WORD = "last", "best"
+"""What ``--ckpt_path`` takes beside a file."""
 
 RUNS = Path("checkpoints")
 """Runs land here, relative to the working directory, one folder each."""
@@ -37,10 +44,13 @@ class PricingCLI(LightningCLI):
     Args:
         args: the command and its options, without the program's name.
         groups: further settings by name, each a config dataclass, that the caller reads from ``settings``.
+        check: looks at the parsed command before anything starts, and refuses what would only fail at its end.
     """
 
-    def __init__(self, args: list[str], groups: dict[str, type]) -> None:
-        self.groups = groups
+    def __init__(self, args: list[str], groups: dict[str, type], check: Callable[[PricingCLI], None]) -> None:
+        self.groups, self.check = groups, check
+        self.checkpoint: dict[str, Any] | None = None
+        self.scores: Mapping[str, float] = {}
         quiet_parsers = {name: {"exit_on_error": False} for name in self.subcommands()}
         super().__init__(
             SACModule,
@@ -68,31 +78,71 @@ class PricingCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Let a checkpoint's own configuration stand beneath everything that the command says."""
         assert isinstance(args, list)
-        path = _option(args, "--ckpt_path")
-        if path is None or args[0] == "fit" or path in ("last", "best"):
-            super().parse_arguments(parser, args)
+        check_config_files(args)
+        given = option_values(args, "--ckpt_path")
+        if not given or args[0] == "fit":
+            self._parse(parser, args)
             return
+        if given[-1] in (LAST_WORD, BEST_WORD):
+            self._parse(parser, args)
+        path = self._named_checkpoint(given[-1])
         with tempfile.TemporaryDirectory() as folder:
             stored = Path(folder) / "stored.yaml"
-            stored.write_text(yaml.safe_dump(stored_config(read_checkpoint(Path(path)))), encoding="utf-8")
-            super().parse_arguments(parser, [args[0], "--config", str(stored), *args[1:]])
+            stored.write_text(yaml.safe_dump(stored_config(read_checkpoint(path))), encoding="utf-8")
+            self._parse(parser, [args[0], "--config", str(stored), *args[1:], f"--ckpt_path={path}"])
+
+    def _parse(self, parser: LightningArgumentParser, args: list[str]) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except ArgumentError as error:
+            command = self._subcommand_parsers.get(args[0], parser)
+            options = {action.dest for action in command._actions}
+            raise UsageError(f"{explain_usage(str(error), options)} (see {args[0]} --help)") from error
 
     def _parse_ckpt_path(self) -> None:
         """Resolve ``last`` and ``best`` to the run's files and refuse what is no checkpoint, before anything starts."""
-        options = self.config[self.config.subcommand]
-        path = options.get("ckpt_path")
+        path = self.options.get("ckpt_path")
         if path is None:
             if self.config.subcommand != "fit":
                 raise CheckpointError(f"{self.config.subcommand} needs --ckpt_path FILE: a checkpoint that fit wrote")
             return
-        named = {"last": self.run_dir / LAST, "best": self.run_dir / BEST}
-        options["ckpt_path"] = str(named.get(path, path))
-        read_checkpoint(Path(options["ckpt_path"]))
+        self.options["ckpt_path"] = str(self._named_checkpoint(path))
+        self.checkpoint = read_checkpoint(Path(self.options["ckpt_path"]))
+
+    def _named_checkpoint(self, path: str) -> Path:
+        """The file that a path, or ``last`` or ``best``, means."""
+        named = {LAST_WORD: LAST, BEST_WORD: BEST}
+        return self.run_dir / named[path] if path in named else Path(path)
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse a wrong command early."""
+        self.check(self)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Turn Ctrl-C, which Lightning answers with ``SystemExit(1)`` and a deaf process, into an error of its own."""
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as stopped:
+            if not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, handler)
+            done = self.trainer.global_step
+            saved = f" after {done} updates; {self.run_dir / LAST} is saved, fit goes on with --ckpt_path last"
+            raise InterruptedRunError(f"interrupted{saved if subcommand == 'fit' and done else ''}") from stopped
 
     @property
     def options(self) -> Any:
         """Parsed options of the command."""
         return self.config[self.config.subcommand]
+
+    def validate(self, **arguments: Any) -> None:
+        """Score the policy; the caller prints ``scores``."""
+        self.scores = self.trainer.validate(**{**arguments, "verbose": False})[0]
+
+    def test(self, **arguments: Any) -> None:
+        """Score the policy; the caller prints ``scores``."""
+        self.scores = self.trainer.test(**{**arguments, "verbose": False})[0]
 
     def settings(self, group: str) -> Any:
         """The config object of one of ``groups``."""
@@ -102,15 +152,19 @@ class PricingCLI(LightningCLI):
     def run_dir(self) -> Path:
         """The run's folder: of the checkpoint where one is given, else by ``run_name`` or by file and preset."""
         path = self.options.get("ckpt_path")
-        if path not in (None, "last", "best") and self.config.subcommand != "fit":
+        if path not in (None, LAST_WORD, BEST_WORD) and self.config.subcommand != "fit":
             return Path(path).parent
         data = self.options.data
         source = Path(data.path).stem if data.path else "simulated"
         return RUNS / (self.options.run_name or f"{source}-{data.reward.preset}")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Add loggers and callbacks for the run's folder."""
+        """Add loggers and callbacks for the run's folder, once file and checkpoint are known to be good."""
         fitting = self.subcommand == "fit"
+        if self.checkpoint is not None:
+            check_weights(self.model, self.checkpoint, self.options["ckpt_path"])
+        if fitting:
+            _ = self.datamodule.preprocessor
         callbacks = [Evaluation(), RunMetrics()]
         if self.options.trainer.enable_progress_bar is not False:
             callbacks.append(TrainingBar())
@@ -118,39 +172,25 @@ class PricingCLI(LightningCLI):
             callbacks.append(RunCheckpoint(self.run_dir))
         self.trainer_defaults["callbacks"] = callbacks
         if self.options.trainer.logger in (None, True):
-            kwargs["logger"] = build_loggers(self.run_dir, self.options.wandb) if fitting else False
-        return super().instantiate_trainer(**kwargs)
+            resumed_at = None if self.checkpoint is None else int(self.checkpoint["global_step"])
+            kwargs["logger"] = build_loggers(self.run_dir, self.options.wandb, resumed_at) if fitting else False
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ValueError) as error:
+            raise UsageError(f"trainer: {error}") from error
 
 
-def run_command(words: list[str], groups: dict[str, type]) -> PricingCLI:
+def run_command(words: list[str], groups: dict[str, type], check: Callable[[PricingCLI], None]) -> PricingCLI:
     """Run ``fit``, ``validate``, ``test`` or ``predict``; wrong options become one ``UsageError``.
 
     Args:
         words: the command and its options.
         groups: see ``PricingCLI``.
+        check: see ``PricingCLI``.
     """
-    try:
-        return PricingCLI(words, groups)
-    except ArgumentError as error:
-        raise UsageError(_short(str(error))) from error
-
-
-def _short(message: str) -> str:
-    """First lines of a parser's message, without its hints about other help pages."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return "; ".join(lines[:3])
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
+    return PricingCLI(words, groups, check)
 
 
 def _task(data: PricingDataModule) -> Any:
     return data.task
-
-
-def _option(args: list[str], name: str) -> str | None:
-    """Value of the last ``--name value`` or ``--name=value`` among the arguments."""
-    found = None
-    for position, argument in enumerate(args):
-        if argument == name and position + 1 < len(args):
-            found = args[position + 1]
-        elif argument.startswith(f"{name}="):
-            found = argument.split("=", 1)[1]
-    return found

@@ -115,12 +115,15 @@ class PricingDataModule(LightningDataModule):
 
     test_dataloader = val_dataloader
 
-    def predict_dataloader(self) -> list[Tensor]:
-        """Observations ``(P, O)`` at the end of every product's history."""
+    def predict_dataloader(self) -> Tensor:
+        """One batch of observations at the end of every product's history, ``(1, P, O)``.
+
+        Lightning takes a list for several loaders; a tensor is one, of its rows.
+        """
         dynamics = self.dynamics
         product, index = dynamics.history.latest()
         mean = product.new_full(product.shape, dynamics.market.mean_draw)
-        return [dynamics.start(product, index, mean).observation]
+        return dynamics.start(product, index, mean).observation[None]
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Batches are sampled where they are used; nothing moves."""

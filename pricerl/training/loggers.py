@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
+import csv
+import netrc
 import os
 import warnings
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 METRICS_FILE = "metrics.csv"
 X_AXIS = "env_steps"
 
 
-def build_loggers(run_dir: Path, use_wandb: bool) -> list[Logger]:
-    """The CSV logger first: its folder is the run's folder."""
-    loggers: list[Logger] = [_csv_logger(run_dir)]
+def build_loggers(run_dir: Path, use_wandb: bool, resumed_at: int | None) -> list[Logger]:
+    """Build the loggers of a run; the CSV logger first, its folder is the run's.
+
+    Args:
+        run_dir: the run's folder.
+        use_wandb: whether to log to Weights & Biases, too.
+        resumed_at: gradient updates of the checkpoint that the run goes on from; rows up to there are kept.
+    """
+    loggers: list[Logger] = [_csv_logger(run_dir, resumed_at)]
     if use_wandb:
         loggers.append(_wandb_logger(run_dir))
     return loggers
 
 
-def _csv_logger(run_dir: Path) -> CSVLogger:
+def _csv_logger(run_dir: Path, resumed_at: int | None) -> CSVLogger:
     logger = CSVLogger(save_dir=run_dir.parent, name=run_dir.name, version="")
+    earlier = [] if resumed_at is None else _rows_until(run_dir / METRICS_FILE, resumed_at)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Experiment logs directory")  # one folder a run; a rerun starts anew
-        _ = logger.experiment
+        experiment = logger.experiment
+    for row in earlier:
+        experiment.log_metrics(row, step=int(row.pop("step")))
     return logger
+
+
+def _rows_until(path: Path, updates: int) -> list[dict[str, float]]:
+    """Rows of an earlier part of the run, without empty cells."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    return [row for row in rows if row.get("updates", 0.0) <= updates]
 
 
 def _wandb_logger(run_dir: Path) -> WandbLogger:
     """Weights & Biases, offline where no key is known: nothing prompts, nothing fails."""
     os.environ.setdefault("WANDB_SILENT", "true")
     run_dir.mkdir(parents=True, exist_ok=True)
-    offline = os.environ.get("WANDB_MODE") == "offline" or not wandb.api.api_key
-    logger = WandbLogger(project="pricerl", name=run_dir.name, save_dir=run_dir, offline=offline)
+    mode = os.environ.get("WANDB_MODE") or ("online" if _knows_key() else "offline")
+    logger = WandbLogger(project="pricerl", name=run_dir.name, save_dir=run_dir, mode=mode)
     logger.experiment.define_metric("*", step_metric=X_AXIS, step_sync=True)
     return logger
+
+
+def _knows_key() -> bool:
+    """Whether Weights & Biases would find a key where its own login puts it."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

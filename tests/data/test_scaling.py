@@ -19,9 +19,9 @@ def rows(num_days: int, seed: int = 0) -> np.ndarray:
 def test_training_range_maps_to_0_and_1() -> None:
     features = rows(20)
     scaled = MinMaxScaler.fit([features]).transform(features, 0)
-    price = FEATURES.index("price")
+    sales = FEATURES.index("sales")
     assert scaled.dtype == np.float32
-    assert (scaled[:, price].min(), scaled[:, price].max()) == (0.0, 1.0)
+    assert (scaled[:, sales].min(), scaled[:, sales].max()) == (0.0, 1.0)
 
 
 def test_values_outside_the_training_range_are_clipped() -> None:
@@ -32,12 +32,24 @@ def test_values_outside_the_training_range_are_clipped() -> None:
 
 def test_constant_column_becomes_one_half() -> None:
     features = rows(20)
-    price, momentum = FEATURES.index("price"), FEATURES.index("price_momentum")
-    features[:, price] = 12.5
+    profit, momentum = FEATURES.index("profit"), FEATURES.index("price_momentum")
+    features[:, profit] = 12.5
     features[:, momentum] = np.linspace(-1e-16, 1e-16, 20)
     scaler = MinMaxScaler.fit([features])
-    assert (scaler.gain[0, price], scaler.bias[0, price]) == (0.0, 0.5)
-    assert (scaler.transform(rows(5, 1), 0)[:, [price, momentum]] == 0.5).all()
+    assert (scaler.gain[0, profit], scaler.bias[0, profit]) == (0.0, 0.5)
+    assert (scaler.transform(rows(5, 1), 0)[:, [profit, momentum]] == 0.5).all()
+
+
+def test_prices_keep_room_for_those_not_yet_tried() -> None:
+    features = rows(20)
+    price = FEATURES.index("price")
+    features[:, price] = np.linspace(10, 20, 20)
+    scaler = MinMaxScaler.fit([features])
+    assert scaler.bounds(0, "price") == pytest.approx((9.0, 22.0))
+    features[:, price] = 10.0
+    constant = MinMaxScaler.fit([features])
+    assert constant.transform(features, 0)[:, price] == pytest.approx(0.5)
+    assert constant.bounds(0, "price") == pytest.approx((9.0, 11.0)), "moves of a price that never varied are seen"
 
 
 def test_one_row_is_enough() -> None:

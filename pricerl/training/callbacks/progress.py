@@ -32,13 +32,15 @@ class RunMetrics(Callback):
         self._mark: tuple[float, int, int] | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock anew, so that an evaluation does not count as training time."""
-        self._mark = None
+        """Start the clock anew, so that neither warm-up nor evaluation count as training time."""
+        self._mark = None if _data(trainer).collector is None else _clock(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write a row whenever another ``LOG_EVERY`` updates are complete."""
+        if self._mark is None:
+            self._mark = _clock(trainer)
         if not outputs or trainer.global_step % LOG_EVERY >= len(batch):
             return
         losses = {name: float(value) for name, value in outputs.items()}
@@ -53,16 +55,12 @@ class RunMetrics(Callback):
             pl_module.log_dict({name: _counters(trainer)[name] for name in ("env_steps", "updates")})
 
     def _speed(self, trainer: Trainer) -> dict[str, float]:
-        """Updates and env steps a second since the last row of this epoch."""
-        now, env_steps, before = time.perf_counter(), _collector(trainer).env_steps, self._mark
-        self._mark = (now, trainer.global_step, env_steps)
-        if before is None:
+        """Updates and env steps a second since the last row or the start of this epoch."""
+        before, self._mark = self._mark, _clock(trainer)
+        if before is None or before[1] == self._mark[1]:
             return {}
-        elapsed = now - before[0]
-        return {
-            "time/updates_per_second": (trainer.global_step - before[1]) / elapsed,
-            "time/env_steps_per_second": (env_steps - before[2]) / elapsed,
-        }
+        elapsed, updates, env_steps = (now - then for now, then in zip(self._mark, before, strict=True))
+        return {"time/updates_per_second": updates / elapsed, "time/env_steps_per_second": env_steps / elapsed}
 
 
 class TrainingBar(RichProgressBar):
@@ -70,6 +68,10 @@ class TrainingBar(RichProgressBar):
 
     def __init__(self) -> None:
         super().__init__(refresh_rate=REFRESH_RATE, leave=False, console_kwargs={"stderr": True})
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        """An epoch is the time between two evaluations; how many there are, ``max_steps`` decides."""
+        return f"Updates to evaluation {current_epoch + 1}"
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Choose what stands beside the bar: the evaluation's return and price, or the collector's before the first."""
@@ -89,10 +91,21 @@ def _callbacks(trainer: Trainer) -> list[Callback]:
     return callbacks
 
 
-def _collector(trainer: Trainer) -> Collector:
+def _data(trainer: Trainer) -> PricingDataModule:
     data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-    assert isinstance(data, PricingDataModule) and data.collector is not None
-    return data.collector
+    assert isinstance(data, PricingDataModule)
+    return data
+
+
+def _collector(trainer: Trainer) -> Collector:
+    collector = _data(trainer).collector
+    assert collector is not None
+    return collector
+
+
+def _clock(trainer: Trainer) -> tuple[float, int, int]:
+    """Seconds, updates and env steps so far."""
+    return time.perf_counter(), trainer.global_step, _collector(trainer).env_steps
 
 
 def _counters(trainer: Trainer) -> dict[str, float]:

@@ -29,17 +29,26 @@ class RunCheckpoint(ModelCheckpoint):
             filename=Path(BEST).stem,
             monitor="eval/episode_return",
             mode="max",
-            save_last=True,
             every_n_epochs=1,
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        self.CHECKPOINT_NAME_LAST = Path(LAST).stem
+        self._last = run_dir / LAST
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` whatever it is."""
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == "fit":
+            trainer.save_checkpoint(self._last)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the updates made since the last evaluation."""
+        trainer.save_checkpoint(self._last)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where an interrupted run stands."""
         if isinstance(exception, KeyboardInterrupt) and trainer.training and trainer.global_step > 0:
-            trainer.save_checkpoint(Path(str(self.dirpath)) / LAST)
+            trainer.save_checkpoint(self._last)
 
 
 class RunConfig(SaveConfigCallback):

@@ -1,0 +1,32 @@
+"""Days unlike the others: a bulk order or a slip of the keyboard must not spoil what the rest says."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+ROOT_SHIFT, ROOT_SD = 0.375, 0.5
+"""The square root of Poisson counts, shifted so, has about this sd whatever their mean (Anscombe 1948)."""
+
+
+def winsorise(value: FloatArray, sds: float) -> FloatArray:
+    """Cut spikes ``(D,)`` down to ``sds`` robust sds of the square root above the median: safe for a first fit."""
+    root = np.sqrt(value + ROOT_SHIFT)
+    spread = max(_robust_sd(root), ROOT_SD)
+    return np.asarray(np.minimum(value, (float(np.median(root)) + sds * spread) ** 2 - ROOT_SHIFT))
+
+
+def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> NDArray[np.bool_]:
+    """Days whose square-root residual lies within ``sds`` robust sds (MAD) of the median, ``(D,)``."""
+    residual = np.sqrt(value + ROOT_SHIFT) - np.sqrt(expected + ROOT_SHIFT)
+    spread = _robust_sd(residual)
+    if spread == 0:
+        return np.ones(len(value), dtype=bool)
+    return np.asarray(np.abs(residual - np.median(residual)) <= sds * spread)
+
+
+def _robust_sd(values: FloatArray) -> float:
+    """Standard deviation as 1.4826 times the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))

@@ -1,0 +1,120 @@
+"""Wrong options and configurations in plain words: which one, what was found, what is meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import yaml
+
+from pricerl.errors import UsageError, did_you_mean
+
+ALLOWED_CLASSES = ("pricerl", "lightning")
+"""Packages whose classes a configuration may name; nothing else is imported for it."""
+
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
+
+
+PLAIN_REFUSAL = re.compile(r"argument (\S+): invalid (?:(int|float) value|choice): '([^']*)'(?: \(choose from (.*)\))?")
+"""How argparse itself words a wrong value."""
+
+
+def check_config_files(args: list[str]) -> None:
+    """Read every file given with ``--config``.
+
+    Raises:
+        UsageError: one is missing, a folder, no text or no YAML mapping.
+    """
+    for name in _values(args, ("--config", "-c")):
+        if name.lstrip().startswith("{"):
+            continue
+        path = Path(name)
+        if path.is_dir():
+            raise UsageError(f"--config {name} is a folder; name a YAML file in it")
+        if not path.exists():
+            near = [str(item) for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+            raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}")
+        _check_yaml(name, path)
+
+
+def explain_usage(message: str, options: Collection[str]) -> str:
+    """Rewrite a parser's message.
+
+    Args:
+        message: what jsonargparse said.
+        options: every option of the command, without dashes.
+    """
+    denied = re.search(r"Importing '([^']+)' is not allowed", message)
+    unknown = re.search(r"unrecognized arguments: (.+)|does not accept option '([^']+)'", message)
+    if denied:
+        return f"{_key(message)}{denied[1]} is not allowed; only classes of {' and '.join(ALLOWED_CLASSES)} are"
+    if unknown:
+        return _explain_unknown(unknown[1], unknown[2], options)
+    plain = PLAIN_REFUSAL.match(message)
+    if plain:
+        return _explain_plain(*plain.groups())
+    key, found = _key(message), re.search(r"(?:Got|Given) value: (.*)", message)
+    choices = re.findall(r"'([^']*)'", "".join(re.findall(r"Literal\[([^\]]*)\]", message)))
+    kinds = dict.fromkeys(KINDS[name] for name in re.findall(r"<class '(\w+)'>", message) if name in KINDS)
+    if key and found and choices:
+        return f"{key}must be one of {', '.join(choices)}, found {found[1]!r}{did_you_mean(found[1], choices)}"
+    if key and found and kinds:
+        return f"{key}must be {' or '.join(kinds)}, found {found[1]!r}"
+    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
+    return "; ".join(lines[:2])
+
+
+def option_values(args: list[str], name: str) -> list[str]:
+    """Values of every ``name value`` and ``name=value`` among the arguments."""
+    return list(_values(args, (name,)))
+
+
+def _explain_unknown(words: str | None, setting: str | None, options: Collection[str]) -> str:
+    if setting is not None:
+        return f"unknown setting {setting}{did_you_mean(setting, options)}"
+    assert words is not None
+    names = [word.split("=")[0] for word in words.split() if word.startswith("-")]
+    if not names:
+        return f"unexpected argument {words!r}; options start with --"
+    known = [f"--{option}" for option in options]
+    return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
+
+
+def _explain_plain(option: str, kind: str | None, found: str, known: str | None) -> str:
+    """Argparse's own refusal of a value."""
+    if kind is not None:
+        return f"{option}: must be {KINDS[kind]}, found {found!r}"
+    choices = [choice.strip(" '") for choice in (known or "").split(", ")]
+    return f"{option}: must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
+
+
+def _check_yaml(name: str, path: Path) -> None:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--config {name} is no text file; write the configuration as YAML in UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"--config {name} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+        what = getattr(error, "problem", None) or getattr(error, "reason", "")
+        raise UsageError(f"--config {name} is not valid YAML{where}: {what}") from error
+    if content is not None and not isinstance(content, dict):
+        raise UsageError(f"--config {name} must hold settings such as 'data:' or 'trainer:', found {content!r:.40}")
+
+
+def _key(message: str) -> str:
+    """The option a message is about, with a colon, or an empty string."""
+    found = re.search(r'Parser key "([^"]+)"', message)
+    return f"--{found[1]}: " if found else ""
+
+
+def _values(args: list[str], names: tuple[str, ...]) -> Iterator[str]:
+    for position, argument in enumerate(args):
+        for name in names:
+            if argument == name and position + 1 < len(args):
+                yield args[position + 1]
+            elif argument.startswith(f"{name}="):
+                yield argument.split("=", 1)[1]

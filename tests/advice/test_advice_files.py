@@ -1,0 +1,168 @@
+"""The three files of an advice: columns, dates, numbers, guardrails, safety."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
+from conftest import read_outputs
+
+LAST_DAY = date(2025, 1, 1) + timedelta(days=89)
+
+COLUMNS = (
+    "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"
+    "Expected Sales,Sales Low,Sales High,Expected Profit,Profit Low,Profit High,Organic Conversion Percentage,"
+    "Ad Conversion Percentage,Chance Better,Grade,Source,Reason"
+)
+FORBIDDEN_WORDS = ("optimal", "will increase", "guarantee", "100 %", "100%", "nan", "None", "inf ")
+
+EVIL_NAMES = {
+    "<script>alert(1)</script>": "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "=cmd()": "=cmd()",
+    "{{7*7}}": "{{7*7}}",
+    "long " * 1000: "long long",
+    "abc\u202edef\u200f": "abc",
+    "🧼 soap & nuts": "🧼 soap &amp; nuts",
+}
+
+
+@pytest.fixture(params=["gated", "moved"])
+def outputs(request: pytest.FixtureRequest, trained: Path, moved: Path) -> Path:
+    return trained if request.param == "gated" else moved
+
+
+def test_the_table_has_the_contracts_columns_and_a_row_a_day_after_the_history(outputs: Path) -> None:
+    assert (outputs / "advice.csv").read_text(encoding="utf-8").splitlines()[0] == COLUMNS
+    rows = read_outputs(outputs).rows
+    horizon = 28 if outputs.name == "moved" else 14
+    assert [row["Date"] for row in rows] == [str(LAST_DAY + timedelta(days=day + 1)) for day in range(horizon)]
+
+
+def test_limits_enclose_what_is_expected(outputs: Path) -> None:
+    for row in read_outputs(outputs).rows:
+        assert float(row["Price Low"]) <= float(row["Recommended Price"]) <= float(row["Price High"])
+        for name in ("Units", "Sales", "Profit"):
+            assert float(row[f"{name} Low"]) <= float(row[f"Expected {name}"]) <= float(row[f"{name} High"])
+
+
+def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None:
+    rows, (product,), _ = read_outputs(outputs)
+    assert len(rows) == len(product["days"])
+    for row, day in zip(rows, product["days"], strict=True):
+        assert row["Recommended Price"] == f"{day['recommended_price']:.2f}"
+        assert row["Current Price"] == f"{product['price_now']:.2f}"
+        for name in ("Units", "Sales", "Profit"):
+            cells = [row[f"Expected {name}"], row[f"{name} Low"], row[f"{name} High"]]
+            assert cells == [f"{value:.2f}" for value in day[name.lower()]]
+        assert row["Organic Conversion Percentage"] == f"{day['organic']:.2f}"
+        assert row["Reason"] == product["reason"]
+        assert (row["Grade"], row["Source"]) == (product["decision"]["grade"], product["decision"]["source"])
+
+
+def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
+    _, (product,), html = read_outputs(outputs)
+    for day in product["days"]:
+        assert day["date"] in html and f"{day['units'][0]:,.2f}" in html and f"{day['profit'][0]:,.2f}" in html
+
+
+def test_recommended_prices_obey_the_guardrails(moved: Path) -> None:
+    charged = [float(line.split(",")[1]) for line in seller_lines()[1:]]
+    days = len(charged)
+    prices = np.array(charged + [float(row["Recommended Price"]) for row in read_outputs(moved).rows])
+    advised = np.arange(days, len(prices))
+    assert (prices[advised] != charged[-1]).any()
+    change = np.abs(prices[advised] / prices[advised - 1] - 1)
+    week = np.abs(prices[advised] / prices[advised - 7] - 1)
+    assert change.max() <= 0.05 + 1e-9 and week[change > 0].max() <= 0.10 + 1e-9
+    changes = np.flatnonzero(np.diff(prices)) + 1
+    new = changes[changes >= days]
+    assert all(day - changes[changes < day].max() >= 3 for day in new)
+
+
+@pytest.mark.parametrize("age", [1, 2, 3])
+def test_a_change_just_before_the_end_is_held_for_three_days(age: int, trained: Path, tmp_path: Path) -> None:
+    lines = seller_lines()
+    for row in range(1, age + 1):
+        cells = lines[-row].split(",")
+        cells[1], cells[2] = "10.20", f"{10.20 * 20:.2f}"
+        lines[-row] = ",".join(cells)
+    write_lines(tmp_path / "sales.csv", lines)
+    words = ["--data.path", "sales.csv", "--decision.min_chance", "0", "--out", "out"]
+    assert run(tmp_path, "predict", "--ckpt_path", str(trained / "best.ckpt"), *words).code == 0
+    prices = [float(row["Recommended Price"]) for row in read_outputs(tmp_path / "out").rows]
+    assert prices[: 3 - age] == [10.20] * (3 - age)
+    assert prices[3 - age] != 10.20
+
+
+def test_texts_claim_nothing_and_show_no_programmers_words(outputs: Path) -> None:
+    _, (product,), html = read_outputs(outputs)
+    texts = [product["reason"], (outputs / "advice.csv").read_text(encoding="utf-8"), _visible(html)]
+    assert [word for word in FORBIDDEN_WORDS for text in texts if word in text] == []
+
+
+def test_the_report_loads_nothing_and_runs_nothing(outputs: Path) -> None:
+    html = read_outputs(outputs).html
+    assert "http://" not in html and "https://" not in html
+    assert "<script" not in html.lower() and "src=" not in html and "@import" not in html and "url(" not in html
+    assert "Content-Security-Policy\" content=\"default-src 'none'" in html
+    assert len(html.encode()) < 150_000
+
+
+def test_predict_on_the_same_file_repeats_fits_advice_byte_for_byte(trained: Path, tmp_path: Path) -> None:
+    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path)]
+    assert run(trained.parents[1], "predict", *words).code in (0, 4)
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_predict_without_a_file_advises_for_the_history_that_was_trained_on(trained: Path, tmp_path: Path) -> None:
+    assert run(tmp_path, "predict", "--ckpt_path", str(trained / "best.ckpt"), "--out", "out").code in (0, 4)
+    assert (tmp_path / "out" / "advice.csv").read_bytes() == (trained / "advice.csv").read_bytes()
+
+
+def test_a_fresher_file_moves_the_dates(trained: Path, tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines(97))
+    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--out", "out", "--horizon", "3"]
+    assert run(tmp_path, "predict", *words).code in (0, 4)
+    rows = read_outputs(tmp_path / "out").rows
+    assert [row["Date"] for row in rows] == [str(LAST_DAY + timedelta(days=day)) for day in (8, 9, 10)]
+
+
+def test_products_get_a_row_a_day_each_and_their_names_are_harmless(tmp_path: Path) -> None:
+    lines: list[str] = []
+    for name in EVIL_NAMES:
+        more = seller_lines(40, product=f'"{name}"')
+        lines += more[1:] if lines else more
+    write_lines(tmp_path / "sales.csv", lines)
+    result = run(tmp_path, "fit", "--data.path", "sales.csv", "--run_name", "all", "--horizon", "5", *FAST)
+    assert result.code in (0, 4), result.err
+    rows, products, html = read_outputs(tmp_path / "checkpoints" / "all")
+    assert len(rows) == 5 * len(products) == 5 * len(EVIL_NAMES)
+    assert [row["Product"] for row in rows if row["Product"].startswith(("=", "+", "-", "@"))] == []
+    assert "'=cmd()" in {row["Product"] for row in rows}
+    assert "<script" not in html and all(shown in html for shown in EVIL_NAMES.values())
+    assert "49" not in {row["Product"] for row in rows}
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.hidden = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.hidden = tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.parts.append(data)
+
+
+def _visible(html: str) -> str:
+    parser = _Text()
+    parser.feed(html)
+    return " ".join(parser.parts)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pricerl.advice import DecisionConfig, decide
+from pricerl.advice.decision import Evidence
+from pricerl.errors import UsageError
+
+CLEAR = Evidence(
+    proposes_change=True,
+    chance_better=0.99,
+    inside_tried_prices=True,
+    usable_days=90,
+    distinct_prices=5,
+    costs_known=True,
+    feasible=True,
+    familiar=True,
+)
+OPEN = DecisionConfig(min_chance=0.0)
+
+
+def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
+    decision = decide(CLEAR, DecisionConfig())
+    assert (decision.follow, decision.grade, decision.source) == ("path", "B", "SAC")
+    assert "not yet tested" in decision.why and not decision.lacks_evidence
+
+
+@pytest.mark.parametrize("change", [{"chance_better": 0.95}, {"inside_tried_prices": False}])
+def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, object]) -> None:
+    decision = decide(replace(CLEAR, **change), DecisionConfig())
+    assert (decision.follow, decision.grade, decision.lacks_evidence) == ("step", "B-", False)
+
+
+@pytest.mark.parametrize(
+    ("change", "grade", "why"),
+    [
+        ({"chance_better": 0.89}, "C", "at least 90 % of the markets that fit the history, and this one does not"),
+        ({"feasible": False}, "D", "no price within one step of it satisfies floor, ceiling and minimum margin"),
+        ({"familiar": False}, "D", "run fit on this file"),
+        ({"distinct_prices": 1}, "D", "the price never varied"),
+        ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
+        ({"costs_known": False}, "D", "profit cannot be estimated without costs"),
+    ],
+)
+def test_what_the_data_cannot_tell_holds_the_price(change: dict[str, object], grade: str, why: str) -> None:
+    decision = decide(replace(CLEAR, **change), DecisionConfig())
+    assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", grade, "hold", True)
+    assert why in decision.why
+
+
+def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
+    decision = decide(replace(CLEAR, proposes_change=False, chance_better=0.0), DecisionConfig())
+    assert (decision.follow, decision.grade, decision.source) == ("hold", "C", "SAC")
+    assert not decision.lacks_evidence
+
+
+@pytest.mark.parametrize(
+    ("change", "grade"),
+    [
+        ({}, "B"),
+        ({"chance_better": 0.1}, "C"),
+        ({"inside_tried_prices": False}, "C"),
+        ({"costs_known": False, "chance_better": 0.5}, "C"),
+    ],
+)
+def test_without_the_gate_the_policy_is_followed_and_the_grade_stays_honest(
+    change: dict[str, object], grade: str
+) -> None:
+    decision = decide(replace(CLEAR, **change), OPEN)
+    assert (decision.follow, decision.grade, decision.gated) == ("path", grade, False)
+
+
+@pytest.mark.parametrize("change", [{"feasible": False}, {"distinct_prices": 1}, {"usable_days": 3}])
+def test_without_the_gate_a_history_that_says_nothing_still_holds(change: dict[str, object]) -> None:
+    assert decide(replace(CLEAR, **change), OPEN).follow == "hold"
+
+
+def test_infeasible_guardrails_come_first() -> None:
+    nothing = replace(CLEAR, feasible=False, familiar=False, distinct_prices=1, usable_days=0, costs_known=False)
+    assert "satisfies floor" in decide(nothing, DecisionConfig()).why
+
+
+@pytest.mark.parametrize("chance", [0.9, 0.975])
+def test_the_limits_themselves_count_as_reached(chance: float) -> None:
+    assert decide(replace(CLEAR, chance_better=chance), DecisionConfig()).follow != "hold"
+
+
+def test_certainty_is_never_written_as_a_percentage() -> None:
+    decision = decide(CLEAR, DecisionConfig(min_chance=1.0))
+    assert "in all of the markets" in decision.why and "100" not in decision.why
+
+
+@pytest.mark.parametrize(
+    "settings", [{"min_chance": -0.1}, {"min_chance": 1.1}, {"claim_chance": 2.0}, {"min_days": 0}]
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=f"decision.{next(iter(settings))}"):
+        DecisionConfig(**settings)  # type: ignore[arg-type]

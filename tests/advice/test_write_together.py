@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pricerl.advice import check_folder
+from pricerl.advice.tables import write_together
+from pricerl.errors import UsageError
+
+
+def _listing(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_all_files_appear_and_no_others(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    write_together({out / "one": "1", out / "two": "2"})
+    assert _listing(tmp_path) == {str(Path("a", "b", "one")): "1", str(Path("a", "b", "two")): "2"}
+
+
+def test_a_second_write_replaces_the_first(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        write_together({tmp_path / "one": text, tmp_path / "two": text})
+    assert _listing(tmp_path) == {"one": "new", "two": "new"}
+
+
+@pytest.mark.parametrize("step", ["write_text", "replace"])
+@pytest.mark.parametrize("existing", [True, False])
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_at_the_second_file_leaves_everything_as_it_was(
+    step: str, existing: bool, failure: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    if existing:
+        write_together({out / "one": "old", out / "two": "old"})
+    before = _listing(tmp_path)
+    real = getattr(Path, step)
+
+    def fail_at_two(self: Path, *args: object, **options: object) -> object:
+        if self.name == ".two.part":
+            raise failure
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(Path, step, fail_at_two)
+    expected = UsageError if isinstance(failure, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        write_together({out / "one": "new", out / "two": "new"})
+    assert _listing(tmp_path) == before
+    assert out.exists() == existing
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="--out .*file is a file; name a folder"):
+        check_folder(tmp_path / "file" / "below", "--out ")
+
+
+def test_a_folder_that_does_not_exist_yet_is_accepted_and_not_made(tmp_path: Path) -> None:
+    check_folder(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()

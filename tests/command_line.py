@@ -1,0 +1,99 @@
+"""Run pricerl's command line inside the test process, on sellers made for it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from pricerl.cli import main
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+HEADER = [
+    "Report Date",
+    "Product Price",
+    "Total Sales",
+    "Total Profit",
+    "Organic Conversion Percentage",
+    "Ad Conversion Percentage",
+]
+SMALL_NETWORK = ["--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256"]
+FAST = [
+    *SMALL_NETWORK,
+    *("--trainer.max_steps", "40", "--data.eval_every", "20", "--trainer.enable_progress_bar", "false"),
+]
+OUTPUTS = ("advice.csv", "advice.json", "report.html")
+
+
+class Result(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(folder: Path, *words: str) -> Result:
+    """Run a command in a folder; one thread, since many small tests share few cores."""
+    torch.set_num_threads(1)
+    out, err = io.StringIO(), io.StringIO()
+    with _inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(words))
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+def seller_lines(
+    days: int = 90, columns: int = 6, price: float | None = None, seed: int = 1, product: str | None = None
+) -> list[str]:
+    """CSV of a seller whose price changes every week and whose demand has elasticity -2; unit cost 4, fees 15 %."""
+    rng = np.random.default_rng(seed)
+    prices = (
+        np.repeat(rng.choice([9.5, 10.0, 10.5, 11.0], days // 7 + 1), 7)[:days] if price is None else [price] * days
+    )
+    lines = [",".join((["Product"] if product else []) + HEADER[:columns])]
+    for day, charged in enumerate(prices):
+        units = rng.poisson(20 * (charged / 10) ** -2)
+        cells = [str(np.datetime64("2025-01-01") + day), f"{charged:.2f}", f"{charged * units:.2f}"]
+        cells += [f"{0.85 * charged * units - 4 * units:.2f}", f"{12 + rng.integers(3)}", f"{8 + rng.integers(3)}"]
+        lines.append(",".join(([product] if product else []) + cells[:columns]))
+    return lines
+
+
+def write_lines(path: Path, lines: list[str]) -> Path:
+    """Write lines of text."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
+    return path
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes, and every folder with none."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def train(folder: Path) -> Path:
+    """Fit the 90-day seller once into ``folder`` and return its run's folder."""
+    done = folder / "checkpoints" / "seller"
+    if not (done / "report.html").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_lines(folder / "seller.csv", seller_lines())
+        result = run(folder, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST)
+        assert result.code in (0, 4), result.err
+    return done
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,96 @@
+"""Histories and markets that many tests share; each is built once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, SellerConfig, simulated_history
+from pricerl.market import CostConfig, Market, SimilarConfig, fit_market, known_market
+
+BEST_PRICE_COST = 6.0
+"""With elasticity -2 the best price is ``c e / (1 + e)`` = 12.00."""
+
+
+@cache
+def _simulated(seller: SellerConfig) -> DataPreprocessor:
+    return DataPreprocessor.fit(simulated_history(seller, DataConfig()), DataConfig())
+
+
+@cache
+def _fitted(seller: SellerConfig, similar: SimilarConfig) -> Market:
+    return fit_market(_simulated(seller), similar)
+
+
+def _product(price: Any, units: Any, **changes: Any) -> ProductHistory:
+    units = np.asarray(units, dtype=np.float64)
+    days, price = len(units), np.broadcast_to(np.asarray(price, dtype=np.float64), len(units)).copy()
+    unknown, flags = np.full(days, np.nan), np.ones(days, dtype=bool)
+    dates = np.datetime64("2025-01-06", "D") + np.arange(days)
+    history = ProductHistory(
+        product="product",
+        dates=dates,
+        price=price,
+        units=units,
+        sales=price * units,
+        profit=np.zeros(days),
+        organic=unknown,
+        ad=unknown,
+        predicted=unknown,
+        observed=flags,
+        profit_known=~flags,
+        future_dates=dates[:0],
+        future_predicted=unknown[:0],
+        unit_cost=None,
+    )
+    return replace(history, **changes)
+
+
+def _prepare(*products: ProductHistory) -> DataPreprocessor:
+    report = _simulated(SellerConfig()).reports[0]
+    reports = tuple(replace(report, product=item.product, predicted_used=False) for item in products)
+    return DataPreprocessor.fit(History("made up", products, reports), DataConfig())
+
+
+def _known(price: Any = 10.0, elasticity: float = -2.0, num_days: int = 60) -> Market:
+    history = _product(price, np.full(num_days, 20.0))
+    return known_market(
+        _prepare(history),
+        lambda at: 20.0 * (at / 10.0) ** elasticity,
+        CostConfig(unit_cost=BEST_PRICE_COST),
+    )
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Callable[[SellerConfig], DataPreprocessor]:
+    """Return the preprocessor of a simulated seller."""
+    return _simulated
+
+
+@pytest.fixture(scope="session")
+def fitted() -> Callable[[SellerConfig, SimilarConfig], Market]:
+    """Return the market fitted to a simulated seller."""
+    return _fitted
+
+
+@pytest.fixture(scope="session")
+def make_product() -> Callable[..., ProductHistory]:
+    """Return a history from Monday 2025-01-06 on, from prices and units; keywords replace its fields."""
+    return _product
+
+
+@pytest.fixture(scope="session")
+def prepare() -> Callable[..., DataPreprocessor]:
+    """Return a preprocessor of made-up products."""
+    return _prepare
+
+
+@pytest.fixture(scope="session")
+def known_demand() -> Callable[..., Market]:
+    """Return a market with ``units = 20 (p / 10)^elasticity`` and a unit cost of 6, after a history at ``price``."""
+    return _known

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pricerl.data import FEATURES, SellerConfig, build_features
+from pricerl.env import EnvConfig
+from pricerl.env.dynamics import sample_units
+from pricerl.env.pricing import build_dynamics
+from pricerl.market import GuardrailConfig, RewardConfig, SimilarConfig
+
+SELLER = SellerConfig(days=130, units=30.0)
+TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
+SMALL = SimilarConfig(num_draws=8)
+
+
+@pytest.fixture(scope="module")
+def dynamics(fitted):
+    return build_dynamics(fitted(TRIO, SMALL), config=EnvConfig(noise=False))
+
+
+def latest(dynamics):
+    product, index = dynamics.history.latest()
+    return dynamics.start(product, index, torch.full_like(product, dynamics.market.mean_draw))
+
+
+def append_days(history, states, outcomes, row):
+    """Return the history with the simulated days of one row behind it."""
+    price = np.concatenate(
+        [
+            np.full(len(outcome.sales[row]), float(state.price[row]))
+            for state, outcome in zip(states, outcomes, strict=True)
+        ]
+    )
+    column = {
+        name: np.concatenate([getattr(outcome, name)[row].numpy() for outcome in outcomes]).astype(float)
+        for name in ("expected_units", "sales", "profit", "organic", "ad")
+    }
+    new = {"price": price, "units": column.pop("expected_units"), **column}
+    days, more = len(history.dates), len(price)
+    flags = np.ones(more, dtype=bool)
+    supplied = np.full(more, np.nan)
+    supplied[: min(more, len(history.future_dates))] = history.future_predicted[:more]
+    joined = {name: np.concatenate([getattr(history, name), values]) for name, values in new.items()}
+    return replace(
+        history,
+        dates=history.dates[0] + np.arange(days + more),
+        predicted=np.concatenate([history.predicted, supplied]),
+        observed=np.concatenate([history.observed, flags]),
+        profit_known=np.concatenate([history.profit_known, flags]),
+        **joined,
+    )
+
+
+@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize("actions", [(0.4, -0.8, 1.0, 0.0, -0.3), (0.0, 0.0, 0.0, 0.0, 0.0)])
+def test_simulated_days_have_the_features_that_a_longer_history_would_have(dynamics, row, actions):
+    state, states, outcomes = latest(dynamics), [], []
+    for action in actions:
+        price = dynamics.decide(state, torch.full((3,), action))
+        state, outcome = dynamics.advance(state, price, 3, None)
+        states.append(state)
+        outcomes.append(outcome)
+    preprocessor = dynamics.market.preprocessor
+    longer = append_days(preprocessor.products[row], states, outcomes, row)
+    rows = build_features(longer, preprocessor.use_predicted[row])[-preprocessor.window :]
+    expected = preprocessor.scaler.transform(rows, row)
+    for column, name in enumerate(FEATURES):
+        np.testing.assert_allclose(state.window[row, :, column].numpy(), expected[:, column], atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("index", [6, 13, 40, 129])
+def test_an_episode_starts_with_the_observation_of_the_history(dynamics, index):
+    product = torch.arange(3)
+    state = dynamics.start(product, torch.full((3,), index), product)
+    for row, observation in enumerate(state.observation.numpy()):
+        np.testing.assert_allclose(observation, dynamics.market.preprocessor.windows(row)[index - 6], atol=1e-6)
+
+
+def test_an_episode_starts_with_the_prices_and_sales_of_the_history(dynamics):
+    state, history = latest(dynamics), dynamics.market.preprocessor.products[1]
+    np.testing.assert_allclose(state.prices[1].numpy(), history.price[-14:], rtol=1e-6)
+    np.testing.assert_allclose(state.sales[1].numpy(), history.sales[-14:], rtol=1e-6)
+    assert int(state.day[1]) == int(history.dates[-1].astype(int))
+
+
+def test_three_days_at_once_equal_three_days_one_by_one(dynamics):
+    state = latest(dynamics)
+    price = state.price * 1.04
+    together, outcome = dynamics.advance(state, price, 3, None)
+    days = []
+    for _ in range(3):
+        state, day = dynamics.advance(state, price, 1, None)
+        days.append(day)
+    for name in outcome._fields:
+        apart = torch.cat([getattr(day, name) for day in days], 1)
+        torch.testing.assert_close(getattr(outcome, name), apart, rtol=1e-5, atol=1e-5)
+    for name in together._fields:
+        torch.testing.assert_close(getattr(together, name), getattr(state, name), rtol=1e-5, atol=1e-5)
+
+
+def test_a_hold_longer_than_the_window_leaves_a_full_window(dynamics):
+    state = latest(dynamics)
+    together, _ = dynamics.advance(state, state.price, 16, None)
+    for _ in range(16):
+        state, _ = dynamics.advance(state, state.price, 1, None)
+    torch.testing.assert_close(together.window, state.window, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together.sales, state.sales, rtol=1e-5, atol=1e-5)
+
+
+def test_weekdays_change_the_units_of_a_day_but_not_its_reward(dynamics):
+    state = latest(dynamics)
+    _, outcome = dynamics.advance(state, dynamics.references.price, 14, None)
+    weekday = (state.day[:, None] + 1 + torch.arange(14) + 3) % 7
+    factor = dynamics.market.weekday.gather(1, weekday)
+    units = outcome.expected_units / factor
+    torch.testing.assert_close(units, units[:, :1].expand(-1, 14), rtol=1e-4, atol=0)
+    assert outcome.expected_units.std(1).min() > 0.5
+    torch.testing.assert_close(outcome.reward[:, -1], outcome.reward[:, -2])
+
+
+def test_a_reference_price_kept_for_a_week_earns_nothing(dynamics):
+    rows = torch.arange(3)
+    reward, _ = dynamics.constant_price(dynamics.references.price, rows, rows)
+    assert reward.tolist() == pytest.approx([0, 0, 0], abs=0.02)
+
+
+def test_a_kept_price_earns_what_the_days_after_its_first_week_earn(dynamics):
+    state = latest(dynamics)
+    price = dynamics.references.price * 1.06
+    kept, _ = dynamics.constant_price(price, state.product, state.draw)
+    _, outcome = dynamics.advance(state, price, 9, None)
+    torch.testing.assert_close(outcome.reward[:, -1], kept, rtol=1e-4, atol=1e-5)
+
+
+def test_noise_averages_to_the_expected_sales(dynamics):
+    row = dynamics.start(*(torch.full((4000,), value) for value in (0, 129, 8)))
+    generator = torch.Generator().manual_seed(0)
+    noisy, outcome = dynamics.advance(row, row.price, 1, generator)
+    assert float(noisy.sales[:, -1].mean()) == pytest.approx(float(outcome.sales.mean()), rel=0.03)
+    units = noisy.sales[:, -1] / row.price
+    assert float((units - units.round()).abs().max()) < 1e-3
+
+
+def test_the_bounds_of_a_step_hold_every_reward(dynamics):
+    state, (low, high) = latest(dynamics), dynamics.reward_bounds
+    assert (low, high) == pytest.approx((-3 * 4.8, 3 * 4.8))
+    for price in (0.3, 3.0):
+        _, outcome = dynamics.advance(state, state.price * price, 3, None)
+        assert low <= float(outcome.reward.sum(1).min()) and float(outcome.reward.sum(1).max()) <= high
+
+
+def test_conversions_never_reported_neither_cost_nor_earn(known_demand):
+    market = known_demand()
+    dynamics = [build_dynamics(market, RewardConfig(organic_weight=weight), GuardrailConfig()) for weight in (0.0, 5.0)]
+    price, rows = torch.tensor([8.0, 12.0]), torch.zeros(2, dtype=torch.long)
+    without, heavy = (item.constant_price(price, rows, rows)[0] for item in dynamics)
+    assert torch.equal(without, heavy)
+
+
+def test_the_margin_floor_follows_from_decoded_costs(known_demand):
+    limits = build_dynamics(known_demand(price=10.0), guardrails=GuardrailConfig(min_margin=0.25)).limits
+    assert limits.floor.tolist() == pytest.approx([8.0])
+    assert (limits.support_low.item(), limits.support_high.item()) == pytest.approx((9.0, 11.0))
+
+
+@pytest.mark.parametrize(("mean", "size"), [(0.7, 2.0), (8.0, 5.0), (60.0, 10.0), (8.0, 1e4)])
+def test_sampled_units_have_the_mean_and_variance_of_the_negative_binomial(mean, size):
+    generator = torch.Generator().manual_seed(1)
+    units = sample_units(torch.full((200_000,), mean), torch.tensor(size), generator)
+    assert float(units.mean()) == pytest.approx(mean, rel=0.02)
+    assert float(units.var()) == pytest.approx(mean + mean**2 / size, rel=0.04)
+    assert torch.equal(units, units.round()) and units.min() >= 0

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pricerl.data import SellerConfig
+from pricerl.env import EnvConfig
+from pricerl.env.pricing import build_dynamics
+from pricerl.evaluation import best_constant_price, compare_baselines, planner_gaps, score_episodes
+from pricerl.evaluation.baselines import best_past_price
+from pricerl.evaluation.planner import candidate_prices, mean_values
+from pricerl.market import CostConfig, GuardrailConfig, RewardConfig, SimilarConfig, fit_market
+
+WIDE = GuardrailConfig(support_margin=0.5)
+GRID_STEP = 0.05
+"""The box from 6 (the unit cost) to 15 holds 201 candidates."""
+
+AT_TWELVE = 1 / 3
+"""The absolute action of price 12 in that box."""
+
+ABSOLUTE = EnvConfig(action="absolute")
+TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
+
+
+def dynamics_at_ten(known_demand, preset, config=None):
+    return build_dynamics(known_demand(price=10.0), RewardConfig(preset), WIDE, config)
+
+
+def keep(observation):
+    return torch.zeros(len(observation), 1)
+
+
+@pytest.mark.parametrize(("preset", "objective"), [("profit", "profit"), ("profit", "reward"), ("balanced", "profit")])
+def test_the_planner_finds_the_price_of_the_closed_form(known_demand, preset, objective):
+    plan = best_constant_price(dynamics_at_ten(known_demand, preset), objective)
+    assert plan.price.tolist() == pytest.approx([12.0], abs=GRID_STEP)
+
+
+def test_the_planner_values_the_best_price_at_its_profit(known_demand):
+    plan = best_constant_price(dynamics_at_ten(known_demand, "profit"), "profit")
+    assert plan.value.tolist() == pytest.approx([6 * 20 / 1.2**2], rel=1e-3)
+
+
+def test_the_balanced_optimum_is_where_sales_leave_their_tolerance(known_demand):
+    plan = best_constant_price(dynamics_at_ten(known_demand, "balanced"), "reward")
+    assert plan.price.tolist() == pytest.approx([10 / 0.95], abs=GRID_STEP)
+
+
+def test_the_upward_planner_charges_more_than_the_median(known_demand):
+    market = known_demand(price=np.repeat([9.0, 10.0, 11.0], 20))
+    dynamics = build_dynamics(market, RewardConfig("upward", sales_weight=0.05, drop_weight=0.0), WIDE)
+    assert float(best_constant_price(dynamics, "reward").price) > 11.0
+
+
+def test_the_planner_never_leaves_the_guardrails(known_demand):
+    dynamics = build_dynamics(known_demand(), RewardConfig("profit"), GuardrailConfig(support_margin=0.5, ceiling=11.0))
+    assert best_constant_price(dynamics, "profit").price.tolist() == pytest.approx([11.0])
+
+
+def test_no_candidate_beats_the_plan_of_any_product(fitted):
+    dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)))
+    plan = best_constant_price(dynamics, "reward")
+    for product in range(3):
+        value = mean_values(dynamics, product, candidate_prices(dynamics, product), "reward")
+        assert float(value.max()) == pytest.approx(float(plan.value[product]))
+
+
+def test_a_policy_that_keeps_the_price_gains_and_loses_nothing(known_demand):
+    dynamics = dynamics_at_ten(known_demand, "profit")
+    scores = score_episodes(keep, dynamics)
+    assert scores.price_mean.unique().tolist() == [10.0]
+    assert scores.profit_uplift.abs().max() == 0
+    assert scores.sales_ratio.unique().tolist() == [1.0]
+    expected_gap = 1 - (4 * 20) / (6 * 20 / 1.2**2)
+    np.testing.assert_allclose(scores.planner_gap.numpy(), expected_gap, atol=1e-3)
+
+
+def test_a_policy_that_charges_the_best_price_leaves_no_gap(known_demand):
+    dynamics = dynamics_at_ten(known_demand, "profit", ABSOLUTE)
+    scores = score_episodes(lambda observation: torch.full((len(observation), 1), AT_TWELVE), dynamics)
+    np.testing.assert_allclose(scores.price_mean.numpy(), 12.0, atol=1e-4)
+    np.testing.assert_allclose(scores.planner_gap.numpy(), 0.0, atol=1e-4)
+    np.testing.assert_allclose(scores.reward_gap.numpy(), 0.0, atol=1e-3)
+    np.testing.assert_allclose(scores.profit_uplift.numpy(), (6 / 1.2**2) / 4 - 1, atol=1e-4)
+    np.testing.assert_allclose(scores.sales_ratio.numpy(), 1 / 1.2, atol=1e-4)
+
+
+def test_an_episode_returns_its_daily_rewards(known_demand):
+    dynamics = dynamics_at_ten(known_demand, "profit", ABSOLUTE)
+    scores = score_episodes(lambda observation: torch.full((len(observation), 1), AT_TWELVE), dynamics, days=9)
+    gain = ((6 * 20 / 1.2**2) / 80 - 1) / 0.10
+    np.testing.assert_allclose(scores.episode_return.numpy(), 9 * 3 * np.tanh(gain / 3), rtol=1e-3)
+
+
+def test_every_held_out_day_starts_one_episode(fitted):
+    dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)))
+    assert len(score_episodes(keep, dynamics, days=3).sales_ratio) == 3 * (130 - 110 + 1)
+
+
+def test_gaps_are_measured_against_each_rows_own_product(fitted):
+    dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)), RewardConfig("profit"))
+    best, rows = best_constant_price(dynamics, "reward").price, torch.arange(3)
+    gap, reward_gap = planner_gaps(dynamics, rows, rows, best)
+    assert gap.tolist() == pytest.approx([0, 0, 0], abs=1e-6) and reward_gap.tolist() == [0, 0, 0]
+
+
+def test_the_best_past_price_earned_most_a_day(make_product, prepare):
+    product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
+    market = fit_market(prepare(product), SimilarConfig(num_draws=4), CostConfig(unit_cost=6.0, share_kept=1.0))
+    dynamics = build_dynamics(market)
+    assert best_past_price(product, dynamics) == 12.0
+
+
+def test_the_best_past_price_goes_by_sales_where_costs_are_unknown(make_product, prepare):
+    product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
+    dynamics = build_dynamics(fit_market(prepare(product), SimilarConfig(num_draws=4)))
+    assert best_past_price(product, dynamics) == 9.0
+
+
+def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
+    price, units = np.repeat([10.0, 15.0], [58, 2]), np.repeat([10.0, 50.0], [58, 2])
+    product = make_product(price, units)
+    assert best_past_price(product, build_dynamics(fit_market(prepare(product), SimilarConfig(num_draws=4)))) == 10.0
+
+
+def test_baselines_value_each_rule_at_its_own_price(known_demand):
+    rows = {row.rule: row for row in compare_baselines(dynamics_at_ten(known_demand, "balanced"), 0, 11.0)}
+    assert rows["keep the price"].profit == pytest.approx(80, rel=1e-3)
+    assert rows["policy (SAC)"].price == 11.0
+    assert rows["policy (SAC)"].profit == pytest.approx(5 * 20 / 1.1**2, rel=1e-3)
+    assert rows["planner, profit alone"].price == pytest.approx(12.0, abs=GRID_STEP)
+    assert rows["planner, this objective"].price == pytest.approx(10 / 0.95, abs=GRID_STEP)

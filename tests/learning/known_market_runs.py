@@ -1,0 +1,82 @@
+"""A market whose demand is known, and a short training run on it through the real Lightning shell."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+
+from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.env.pricing import build_dynamics
+from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, known_market
+from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.training.datamodule import PricingDataModule
+from pricerl.training.module import SACModule
+
+UNIT_COST, ELASTICITY, BEST_PRICE = 6.0, -2.0, 12.0
+"""Closed form: ``c e / (1 + e)`` = 12.00."""
+
+
+def constant_elasticity_market(price_now: float = 10.0) -> Market:
+    """Demand ``2000 p^-2`` at a unit cost of 6, with a history of prices around ``price_now``."""
+    history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
+    product = history.products[0]
+    scaled = replace(product, price=product.price / product.price[-1] * price_now)
+    preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
+    return known_market(preprocessor, lambda price: 2000.0 * price**ELASTICITY, CostConfig(unit_cost=UNIT_COST))
+
+
+class KnownMarketData(PricingDataModule):
+    """The DataModule with a market handed in instead of one fitted to a file."""
+
+    def __init__(self, market: Market, reward: RewardConfig, guardrails: GuardrailConfig, env: EnvConfig, seed: int):
+        super().__init__(reward=reward, guardrails=guardrails, env=env, seed=seed, eval_every=500)
+        self._known = market
+        self._preprocessor = market.preprocessor
+
+    def build_dynamics(self, device: torch.device | str) -> Dynamics:
+        return build_dynamics(self._known.to(device), self.reward, self.guardrails, self.env_config)
+
+
+@dataclass
+class Run:
+    module: SACModule
+    dynamics: Dynamics
+
+
+def train(
+    market: Market,
+    reward: RewardConfig,
+    guardrails: GuardrailConfig,
+    env: EnvConfig,
+    seed: int,
+    updates: int = 1000,
+    algorithm: SACConfig | None = None,
+) -> Run:
+    """Train small networks for a few seconds."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    seed_everything(seed, verbose=False)
+    data = KnownMarketData(market, reward, guardrails, env, seed)
+    module = SACModule(data.task, algorithm or SACConfig(), NetworkConfig(hidden=(128, 128)))
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=updates,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    trainer.fit(module, data)
+    return Run(module.eval(), data.dynamics)
+
+
+WIDE_BOX = GuardrailConfig(support_margin=0.5)
+"""Prices far beyond those tried, so that the optimum lies well inside the box."""
+
+ABSOLUTE = EnvConfig(action="absolute")

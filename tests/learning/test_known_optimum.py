@@ -1,0 +1,91 @@
+"""SAC must find what a pencil finds."""
+
+import pytest
+import torch
+from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
+
+from pricerl.env import EnvConfig
+from pricerl.evaluation import best_constant_price, score_episodes
+from pricerl.market import GuardrailConfig, RewardConfig
+from pricerl.sac import SACConfig
+
+
+def settled_prices(run, days=28):
+    """Prices ``(steps, B)`` of deterministic episodes from every held-out day."""
+    from pricerl.evaluation.episodes import holdout_states
+
+    state, prices = holdout_states(run.dynamics), []
+    for _ in range(0, days, run.dynamics.days_per_step):
+        price = run.dynamics.decide(state, run.module.policy(state.observation)[:, 0])
+        state, _ = run.dynamics.advance(state, price, run.dynamics.days_per_step, None)
+        prices.append(price)
+    return torch.stack(prices)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_sac_finds_the_closed_form_best_price_within_one_percent(known, seed):
+    run = train(known, RewardConfig(preset="profit"), WIDE_BOX, ABSOLUTE, seed)
+    price = settled_prices(run)[-1].mean()
+    assert price == pytest.approx(BEST_PRICE, rel=0.01)
+
+
+def test_balanced_settles_where_sales_begin_to_cost(known):
+    run = train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=0)
+    planner = best_constant_price(run.dynamics, "reward").price[0]
+    reference = float(run.dynamics.references.price[0])
+    assert planner == pytest.approx(reference / 0.95, rel=0.01), "the kink of a 5 % tolerance at elasticity -2"
+    assert settled_prices(run)[-1].mean() == pytest.approx(float(planner), rel=0.01)
+
+
+def test_inside_the_guardrails_the_price_arrives_and_stays():
+    market = constant_elasticity_market(price_now=11.0)
+    run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=0)
+    prices = settled_prices(run, days=60)
+    late = prices[-8:]
+    changes_a_day = (late[1:] != late[:-1]).float().mean() / run.dynamics.days_per_step
+    assert changes_a_day <= 0.2
+    assert (late.std(0) / late.mean(0)).max() < 0.01
+    low, high = float(run.dynamics.limits.support_low[0]), float(run.dynamics.limits.support_high[0])
+    assert low < 0.98 * BEST_PRICE and high > 1.02 * BEST_PRICE, "the optimum lies inside the box"
+    assert late.min() > 1.005 * low and late.max() < 0.995 * high, "no day at the box's edge"
+    scores = score_episodes(run.module.policy, run.dynamics, days=60)
+    assert scores.planner_gap.mean() < 0.01
+
+
+def test_the_action_depends_on_the_observation():
+    market = constant_elasticity_market(price_now=BEST_PRICE)
+    run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=1)
+    prices = run.dynamics.history.price
+    cheap, dear = int(prices[14:].argmin()) + 14, int(prices[14:].argmax()) + 14
+    index = torch.tensor([cheap, dear])
+    state = run.dynamics.start(torch.zeros_like(index), index, torch.full_like(index, run.dynamics.market.mean_draw))
+    raised, lowered = run.module.policy(state.observation)[:, 0].tolist()
+    assert raised > 0.2, "from a price below the best one it goes up"
+    assert lowered < -0.2, "from a price above it goes down"
+
+
+def test_the_gradient_reaches_every_layer(known):
+    run = train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=0, updates=20, algorithm=SACConfig(warmup_steps=256))
+    torch.manual_seed(0)
+    observation = torch.rand(64, run.module.task.observation_dim)
+    run.module.zero_grad()
+    action, log_prob = run.module.actor.sample(observation)
+    (log_prob.mean() - run.module.critic(observation, action).amin(0).mean()).backward()
+    for name, parameter in [*run.module.actor.named_parameters(), *run.module.critic.named_parameters()]:
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_training_moves_every_network_and_the_temperature(known):
+    before = train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=4, updates=10, algorithm=SACConfig(warmup_steps=256))
+    after = train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=4, updates=20, algorithm=SACConfig(warmup_steps=256))
+    for (name, old), new in zip(before.module.named_parameters(), after.module.parameters(), strict=True):
+        assert not torch.equal(old, new), name
+
+
+def test_the_same_seed_trains_the_same_policy(known):
+    first, second = (
+        train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=5, updates=30, algorithm=SACConfig(warmup_steps=256))
+        for _ in range(2)
+    )
+    for old, new in zip(first.module.parameters(), second.module.parameters(), strict=True):
+        assert torch.equal(old, new)

@@ -1,0 +1,98 @@
+"""Every weight and tolerance of the reward moves the best price where it should."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market
+
+from pricerl.env.pricing import build_dynamics
+from pricerl.evaluation import best_constant_price
+from pricerl.market import RewardConfig
+
+
+@pytest.fixture(scope="module")
+def market():
+    """Best price 12.00 from a reference near 10, with conversions that fall with the price."""
+    known = constant_elasticity_market()
+    steps = torch.arange(known.log_curves.shape[2])
+    log_price = known.log_price_low[:, None] + known.log_step[:, None] * steps
+    curves = known.log_curves.clone()
+    curves[..., 1] = 5.0 - 1.0 * log_price[:, None]
+    curves[..., 2] = 5.5 - 1.5 * log_price[:, None]
+    return replace(known, log_curves=curves)
+
+
+def best(market, **settings):
+    dynamics = build_dynamics(market, RewardConfig(**settings), WIDE_BOX)
+    return float(best_constant_price(dynamics, "reward").price[0])
+
+
+ALONE = {
+    "sales_weight": 0.0,
+    "organic_weight": 0.0,
+    "ad_weight": 0.0,
+    "drop_weight": 0.0,
+    "exploration": 0.0,
+    "price_weight": 1.0,
+}
+
+
+def test_profit_alone_goes_to_the_closed_form(market):
+    assert best(market, **ALONE) == pytest.approx(BEST_PRICE, rel=0.005)
+    assert best(market, preset="profit") == pytest.approx(BEST_PRICE, rel=0.005)
+
+
+@pytest.mark.parametrize("weight", ["sales_weight", "organic_weight", "ad_weight", "drop_weight"])
+def test_each_maintenance_weight_holds_the_price_back(market, weight):
+    assert best(market, **{**ALONE, weight: 5.0}) < 0.97 * BEST_PRICE, weight
+
+
+@pytest.mark.parametrize(
+    ("weight", "tolerance", "loose"),
+    [
+        ("sales_weight", "sales_tolerance", 0.10),
+        ("organic_weight", "conversion_tolerance", 0.15),
+        ("ad_weight", "conversion_tolerance", 0.15),
+        ("drop_weight", "drop_threshold", 0.85),
+    ],
+)
+def test_a_looser_tolerance_lets_the_price_go_further(market, weight, tolerance, loose):
+    tight = best(market, **{**ALONE, weight: 5.0})
+    assert best(market, **{**ALONE, weight: 5.0, tolerance: loose}) > 1.02 * tight
+
+
+def test_more_weight_on_profit_lets_sales_go(market):
+    careful = best(market, **{**ALONE, "sales_weight": 1.0, "price_weight": 0.1})
+    keen = best(market, **{**ALONE, "sales_weight": 1.0, "price_weight": 10.0})
+    assert keen > 1.05 * careful
+
+
+def test_pessimism_stays_nearer_to_the_reference_where_the_spread_is_zero(market):
+    uncertain = _with_uncertain_slope(market)
+    free, shy = best(uncertain, **ALONE), best(uncertain, **{**ALONE, "exploration": -3.0})
+    reference = float(build_dynamics(uncertain).references.price[0])
+    assert abs(shy - reference) < 0.7 * abs(free - reference)
+
+
+def test_the_upward_preset_charges_more_than_the_median(market):
+    median = float(build_dynamics(market, RewardConfig(preset="upward")).references.price[0])
+    assert best(market, preset="upward") > 1.02 * median
+
+
+def _with_uncertain_slope(market):
+    """Two drawn markets that agree at the reference price and disagree beyond it."""
+    reference = float(build_dynamics(market).references.price[0])
+    steps = torch.arange(market.log_curves.shape[2])
+    distance = market.log_price_low[:, None] + market.log_step[:, None] * steps - torch.tensor(reference).log()
+    curves = torch.cat([market.log_curves[:, :1], market.log_curves], 1).clone()
+    curves[:, 0, :, 0] -= 0.7 * distance
+    curves[:, 1, :, 0] += 0.7 * distance
+    wider = {name: torch.cat([value[:, :1], value], 1) for name, value in _by_draw(market).items()}
+    return replace(market, log_curves=curves, **wider)
+
+
+def _by_draw(market):
+    return {name: getattr(market, name) for name in ("share_kept", "unit_cost", "fixed_cost")}

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pricerl.data import SellerConfig, simulate
+from pricerl.errors import UsageError
+from pricerl.market import CostConfig, decode_cost, describe_costs
+
+SELLERS = [SellerConfig(market=market, seed=seed) for market, seed in (("constant", 0), ("linear", 1), ("logit", 2))]
+
+
+def decode(product, config=None, num_draws=256):
+    return decode_cost(product, config or CostConfig(), num_draws, np.random.default_rng(0))
+
+
+@pytest.fixture
+def seller(simulated):
+    return simulated(SELLERS[0]).products[0]
+
+
+@pytest.mark.parametrize("config", SELLERS, ids=lambda config: config.market)
+def test_decoded_costs_lie_within_four_sds_of_the_truth(simulated, config):
+    _, truth = simulate(config)
+    cost = decode(simulated(config).products[0])
+    for name in ("share_kept", "unit_cost", "fixed_cost"):
+        draws = getattr(cost, name)
+        assert abs(draws.mean() - truth[name]) < 4 * draws.std(), name
+        assert draws.std() < 0.1 * truth[name] or name == "fixed_cost", name
+
+
+def test_more_days_narrow_the_decoded_costs(seller):
+    short, long = decode(seller.first_days(40)), decode(seller)
+    assert long.unit_cost.std() < 0.6 * short.unit_cost.std()
+    assert long.share_kept.std() < 0.6 * short.share_kept.std()
+
+
+def test_a_profit_booked_on_the_wrong_day_hardly_moves_the_decoded_costs(seller):
+    profit = seller.profit.copy()
+    profit[100] += 50 * np.abs(profit).max()
+    clean, spoiled = decode(seller), decode(replace(seller, profit=profit))
+    assert spoiled.unit_cost.mean() == pytest.approx(clean.unit_cost.mean(), rel=0.05)
+    assert spoiled.share_kept.mean() == pytest.approx(clean.share_kept.mean(), rel=0.05)
+
+
+@pytest.mark.parametrize(("profit_days", "known"), [(0, False), (14, False), (15, True)])
+def test_costs_are_known_from_fifteen_profit_days_on(seller, profit_days, known):
+    reported = np.arange(len(seller.dates)) < profit_days
+    cost = decode(replace(seller, profit_known=reported))
+    assert (cost.known, cost.profit_days) == (known, profit_days)
+
+
+def test_unknown_costs_ask_for_the_unit_cost(seller):
+    silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
+    assert "set data.cost.unit_cost" in describe_costs(silent, CostConfig())
+
+
+def test_supplied_values_win_over_decoded_ones(seller):
+    cost = decode(seller, CostConfig(unit_cost=3.5, share_kept=0.8, fixed_cost=2.0))
+    for draws, value in ((cost.unit_cost, 3.5), (cost.share_kept, 0.8), (cost.fixed_cost, 2.0)):
+        assert np.all(draws == value)
+
+
+def test_the_unit_cost_of_the_file_makes_costs_known_and_yields_to_the_config(make_product):
+    product = make_product(10.0, np.full(8, 5.0), unit_cost=4.0)
+    from_file, from_config = decode(product), decode(product, CostConfig(unit_cost=3.0))
+    assert from_file.known and np.all(from_file.unit_cost == 4.0)
+    assert np.all(from_config.unit_cost == 3.0)
+
+
+@pytest.mark.parametrize("slope", [-3.0, 0.0, 0.4, 2.0])
+def test_draws_stay_sensible_whatever_the_profits_say(make_product, slope):
+    rng = np.random.default_rng(1)
+    price, units = rng.uniform(8, 12, 60).round(2), rng.poisson(9, 60)
+    profit = slope * price * units + rng.normal(0, 3, 60)
+    cost = decode(make_product(price, units, profit=profit, profit_known=np.ones(60, dtype=bool)))
+    assert cost.share_kept.min() >= 0.5 and cost.share_kept.max() <= 1
+    assert cost.unit_cost.min() >= 0 and cost.fixed_cost.min() >= 0
+
+
+def test_a_history_that_sold_nothing_still_has_finite_costs(make_product):
+    reported = np.ones(30, dtype=bool)
+    cost = decode(make_product(10.0, np.zeros(30), profit=np.full(30, -2.0), profit_known=reported))
+    assert np.isfinite([cost.share_kept, cost.unit_cost, cost.fixed_cost]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"unit_cost": -1.0}, "unit_cost"),
+        ({"unit_cost": float("inf")}, "unit_cost"),
+        ({"share_kept": 0.4}, "share_kept"),
+        ({"fixed_cost": float("nan")}, "fixed_cost"),
+    ],
+)
+def test_an_impossible_supplied_cost_is_refused_by_name(values, word):
+    with pytest.raises(UsageError, match=f"cost.{word} must"):
+        CostConfig(**values)

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from itertools import pairwise
+from math import tanh
+
+import pytest
+import torch
+
+from pricerl.data import SellerConfig
+from pricerl.env import EnvConfig
+from pricerl.env.pricing import build_dynamics
+from pricerl.errors import UsageError
+from pricerl.market import GuardrailConfig, RewardConfig, SimilarConfig, reward_terms, total_reward
+from pricerl.market.reward import PRESETS, DayOutcome, ResolvedReward, Spans, squash
+
+NEUTRAL = {
+    "sales_ratio": 1.0,
+    "profit_gain": 0.0,
+    "price_ratio": 1.0,
+    "organic_ratio": 1.0,
+    "ad_ratio": 1.0,
+    "mean_sales_ratio": 1.0,
+    "spread": 0.0,
+}
+BAD_DAY = {
+    "sales_ratio": 0.8,
+    "profit_gain": 0.12,
+    "price_ratio": 1.1,
+    "organic_ratio": 0.85,
+    "ad_ratio": 0.7,
+    "mean_sales_ratio": 0.82,
+    "spread": 0.05,
+}
+
+
+def day(**changes):
+    values = {name: torch.tensor([value]) for name, value in (NEUTRAL | changes).items()}
+    return DayOutcome(**values, spans=Spans(*(torch.tensor([span]) for span in (0.4, 0.2, 0.5, 0.25))))
+
+
+def reward(config=None, **changes):
+    config = (config or RewardConfig()).resolved()
+    return float(total_reward(reward_terms(day(**changes), config), config))
+
+
+def squashed(value):
+    return 3 * tanh(value / 3)
+
+
+def test_balanced_reward_matches_a_hand_computed_day():
+    lost = 0.4 * squashed(-1.5) + 0.15 * squashed(-0.5) + 0.15 * squashed(-2.0)
+    expected = lost + 0.3 * squashed(1.2) - 0.1 * squashed(0.5) - 0.5 * squashed(0.8)
+    assert reward(**BAD_DAY) == pytest.approx(expected, abs=1e-5)
+
+
+def test_profit_reward_matches_a_hand_computed_day():
+    assert reward(RewardConfig("profit"), **BAD_DAY) == pytest.approx(squashed(1.2) - 0.1 * squashed(0.5), abs=1e-5)
+
+
+def test_upward_reward_matches_a_hand_computed_day():
+    terms = 0.4 * squashed(-0.2 / 0.2) + 0.3 * squashed(0.1 / 0.4)
+    terms += 0.15 * squashed(-0.15 / 0.5) + 0.15 * squashed(-0.3 / 0.25)
+    assert reward(RewardConfig("upward"), **BAD_DAY) == pytest.approx(terms - squashed(0.8), abs=1e-5)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_day_at_the_reference_earns_nothing(preset):
+    assert reward(RewardConfig(preset)) == 0
+
+
+CHANGED = {
+    "sales_weight": 0.7,
+    "price_weight": 0.6,
+    "organic_weight": 0.4,
+    "ad_weight": 0.4,
+    "sales_tolerance": 0.15,
+    "conversion_tolerance": 0.02,
+    "drop_threshold": 0.95,
+    "drop_weight": 0.9,
+    "exploration": 0.3,
+}
+SETTINGS = [item.name for item in fields(RewardConfig) if item.name != "preset"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_changes_the_reward_and_only_its_own_number(name):
+    config = RewardConfig(**{name: CHANGED[name]})
+    assert abs(reward(config, **BAD_DAY) - reward(**BAD_DAY)) > 0.01
+    assert config.resolved() == replace(PRESETS["balanced"], **{name: CHANGED[name]})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_fills_every_field_left_open(preset):
+    assert RewardConfig(preset).resolved() == PRESETS[preset]
+
+
+def test_a_weight_of_zero_overrides_the_preset():
+    assert RewardConfig(price_weight=0.0).resolved().price_weight == 0.0
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("extreme", [-1e6, -5.0, 0.0, 5.0, 1e6])
+def test_terms_and_reward_stay_inside_their_bounds(preset, extreme):
+    config = replace(PRESETS[preset], exploration=0.5)
+    terms = reward_terms(day(**dict.fromkeys(NEUTRAL, extreme)), config)
+    assert all(-3 <= float(term) <= 3 for term in terms)
+    low, high = config.bounds()
+    assert low <= float(total_reward(terms, config)) <= high
+
+
+def test_bounds_add_every_weight_three_times():
+    config = ResolvedReward(False, 0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0.5, -0.25)
+    assert config.bounds() == pytest.approx((-5.25, 5.25))
+
+
+def test_reward_rises_strictly_with_profit_beyond_thirty_percent():
+    gains = [reward(profit_gain=gain) for gain in (0.0, 0.3, 0.6, 1.0)]
+    assert all(later > earlier + 0.01 for earlier, later in pairwise(gains))
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [("sales_ratio", 0.96, 0.94), ("organic_ratio", 0.91, 0.89), ("ad_ratio", 0.91, 0.89)],
+)
+def test_a_loss_inside_its_tolerance_costs_nothing_and_beyond_it_something(name, inside, outside):
+    assert reward(**{name: inside}) == 0
+    assert reward(**{name: outside}) < -0.01
+
+
+@pytest.mark.parametrize("name", ["sales_ratio", "organic_ratio", "ad_ratio"])
+def test_an_excess_of_sales_or_conversions_earns_nothing_in_balanced(name):
+    assert reward(**{name: 1.5}) == 0
+    assert reward(RewardConfig("upward"), **{name: 1.5}) > 0.1
+
+
+def test_the_drop_penalty_sets_in_below_ninety_percent_of_the_week():
+    assert reward(mean_sales_ratio=0.91) == 0
+    assert reward(mean_sales_ratio=0.80) == pytest.approx(-0.5 * squashed(1.0), abs=1e-5)
+
+
+def test_squashing_keeps_small_terms_and_tells_large_ones_apart():
+    small, large = squash(torch.tensor([0.1])), squash(torch.tensor([6.0, 8.0]))
+    assert float(small) == pytest.approx(0.1, rel=1e-3)
+    assert large[1] > large[0] + 0.01
+
+
+def test_an_unknown_preset_is_refused_with_the_list_and_a_guess():
+    with pytest.raises(UsageError, match=r"one of balanced, profit, upward, found 'balance'; did you mean 'balanced'"):
+        RewardConfig(preset="balance")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sales_tolerance", -0.1), ("drop_threshold", 1.2), ("price_weight", float("nan")), ("exploration", float("inf"))],
+)
+def test_an_impossible_setting_is_refused_by_name(name, value):
+    with pytest.raises(UsageError, match=f"reward.{name} must"):
+        RewardConfig(**{name: value})
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_changes_what_a_simulated_seller_is_rewarded(fitted, name):
+    market = fitted(SellerConfig(days=130, units=30.0), SimilarConfig(num_draws=16))
+    price = torch.tensor([0.85, 1.25]) * float(market.preprocessor.products[0].price[-1])
+    rows = torch.zeros(2, dtype=torch.long)
+
+    def rewards(config):
+        dynamics = build_dynamics(market, config, GuardrailConfig(), EnvConfig())
+        return dynamics.constant_price(price, rows, rows)[0]
+
+    assert (rewards(RewardConfig(**{name: CHANGED[name]})) - rewards(RewardConfig())).abs().max() > 1e-3

@@ -1,0 +1,155 @@
+"""The design's rules about the code itself, enforced by reading it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "pricerl"
+FILES = sorted(ROOT.rglob("*.py"))
+
+CHAIN = ("data", "market", "env", "evaluation", "training", "advice", "operations", "cli")
+"""Each part may import those to its left, and itself."""
+
+FREE_FOR_ALL = {"errors", "__version__"}
+SAC_FORBIDS = {"pandas", "gymnasium", "lightning"}
+MAY_IMPORT = {
+    "sac": {"training"},
+    "lightning": {"training", "cli"},
+    "pandas": {"data", "evaluation", "advice", "operations"},
+}
+"""Who may import a part or a package; everyone may import what is not listed."""
+
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 50
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module and name a module imports, dotted, inside functions and ``TYPE_CHECKING``, too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def import_faults(part: str, tree: ast.AST) -> list[str]:
+    """What a module of ``part`` imports but must not."""
+    return [f"{part} imports {name}" for name in imports(tree) if not _allowed(part, name)]
+
+
+def _allowed(part: str, name: str) -> bool:
+    package, _, rest = name.partition(".")
+    target = rest.split(".")[0] if package == "pricerl" else package
+    if part == "sac" and (package in SAC_FORBIDS or (package == "pricerl" and target not in {"sac", "errors"})):
+        return False
+    if target in MAY_IMPORT and target != part:
+        return part in MAY_IMPORT[target]
+    if package != "pricerl" or target in FREE_FOR_ALL or target == part:
+        return True
+    return part in CHAIN and target in CHAIN and CHAIN.index(target) < CHAIN.index(part)
+
+
+def function_faults(tree: ast.AST) -> list[str]:
+    """Functions that are too long, and public ones that swallow keywords."""
+    faults = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            faults += _swallowers(node.body, [ast.unparse(base) for base in node.bases])
+        if isinstance(node, Function) and _length(node) > MAX_FUNCTION_LINES:
+            faults.append(f"{node.name} has {_length(node)} lines")
+    assert isinstance(tree, ast.Module)
+    return faults + _swallowers(tree.body, [])
+
+
+def _swallowers(body: list[ast.stmt], bases: list[str]) -> list[str]:
+    """Public functions with ``**kwargs``; a subclass of Lightning's overrides what takes them."""
+    overrides = any(base.startswith(("Lightning", "ModelCheckpoint", "SaveConfig")) for base in bases)
+    return [
+        f"{node.name} takes **{node.args.kwarg.arg}"
+        for node in body
+        if isinstance(node, Function) and node.args.kwarg and not node.name.startswith("_") and not overrides
+    ]
+
+
+def _length(node: Function) -> int:
+    """Lines of a function without its docstring."""
+    assert node.end_lineno is not None
+    lines = node.end_lineno - node.lineno + 1
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        assert first.end_lineno is not None
+        lines -= first.end_lineno - first.lineno + 1
+    return lines
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_keeps_the_rules(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    faults = import_faults(_part(path), tree) + function_faults(tree)
+    if (lines := len(text.splitlines())) > MAX_FILE_LINES:
+        faults.append(f"{lines} lines")
+    assert not faults, f"{path.relative_to(ROOT)}: {'; '.join(faults)}"
+
+
+def test_every_part_of_the_package_has_a_place_in_the_chain() -> None:
+    assert {_part(path) for path in FILES} <= {*CHAIN, "sac", "errors", "__init__"}
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [
+        *((left, f"from pricerl.{right} import x") for at, left in enumerate(CHAIN) for right in CHAIN[at + 1 :]),
+        *((part, "import pandas as pd") for part in ("market", "env", "sac", "training", "cli", "errors")),
+        *((part, "from lightning.pytorch import Trainer") for part in ("data", "env", "sac", "evaluation", "advice")),
+        *((part, "from pricerl.sac import Actor") for part in ("advice", "cli", "env", "evaluation", "errors")),
+        *(("sac", f"from pricerl.{part} import x") for part in CHAIN),
+        ("sac", "import gymnasium"),
+        ("errors", "from pricerl.data import x"),
+        ("data", "def f():\n    from pricerl.advice import x"),
+        ("data", "if TYPE_CHECKING:\n    import pricerl.cli"),
+    ],
+)
+def test_a_forbidden_import_is_found(part: str, line: str) -> None:
+    assert len(import_faults(part, ast.parse(line))) == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "line"),
+    [
+        *((right, f"from pricerl.{left} import x") for at, right in enumerate(CHAIN) for left in CHAIN[:at]),
+        *((part, "from pricerl.errors import UsageError") for part in (*CHAIN, "sac")),
+        *((part, f"from pricerl.{part}.x import y") for part in (*CHAIN, "sac")),
+        ("training", "from pricerl.sac import Actor"),
+        ("training", "from lightning.pytorch import Trainer"),
+        ("data", "import pandas"),
+        ("sac", "import torch"),
+    ],
+)
+def test_an_allowed_import_is_none_of_the_faults(part: str, line: str) -> None:
+    assert import_faults(part, ast.parse(line)) == []
+
+
+def test_a_long_function_is_found_and_its_docstring_does_not_count() -> None:
+    body = "    x = 1\n" * MAX_FUNCTION_LINES
+    assert function_faults(ast.parse(f"def long():\n{body}")) == ["long has 51 lines"]
+    docstring = '    """Text.\n\n    More.\n    """\n'
+    assert function_faults(ast.parse(f"def fits():\n{docstring}{body[10:]}")) == []
+
+
+def test_keywords_that_swallow_flags_are_found_but_not_in_overrides_of_lightning() -> None:
+    assert function_faults(ast.parse("def f(**kwargs): ...")) == ["f takes **kwargs"]
+    assert function_faults(ast.parse("class A:\n    def f(self, **options): ...")) == ["f takes **options"]
+    assert function_faults(ast.parse("class A(LightningCLI):\n    def f(self, **kwargs): ...")) == []

@@ -1,0 +1,75 @@
+"""Every shipped configuration runs through the real command line and gives advice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import CONFIGS, FAST, OUTPUTS, listing, run
+
+SHIPPED = sorted(CONFIGS.glob("*.yaml"))
+WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
+
+
+def _advice(folder: Path) -> dict[str, object]:
+    (run_dir,) = (folder / "checkpoints").iterdir()
+    assert {path.name for path in run_dir.iterdir()} >= {*OUTPUTS, "config.yaml", "last.ckpt", "metrics.csv"}
+    document: dict[str, object] = json.loads((run_dir / "advice.json").read_text(encoding="utf-8"))
+    return document
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_configuration_trains_and_advises(path: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, "fit", "--config", str(path), *FAST, "--wandb", "false")
+    assert result.code in (0, 4), result.err
+    preset = yaml.safe_load(path.read_text()).get("data", {}).get("reward", {}).get("preset", "balanced")
+    assert _advice(tmp_path)["objective"] == preset
+
+
+@pytest.mark.parametrize("name", ["profit", "upward"])
+def test_a_variant_counts_after_the_defaults_too(name: str, tmp_path: Path) -> None:
+    words = ["--config", str(CONFIGS / "default.yaml"), "--config", str(CONFIGS / f"{name}.yaml")]
+    result = run(tmp_path, "fit", *words, *FAST, "--wandb", "false")
+    assert result.code in (0, 4), result.err
+    assert _advice(tmp_path)["objective"] == name
+
+
+def test_upward_turns_the_gate_off_and_prints_what_that_costs(tmp_path: Path) -> None:
+    result = run(tmp_path, "fit", "--config", str(CONFIGS / "upward.yaml"), *FAST)
+    assert result.code == 0
+    assert "Expected profit a day once settled at" in result.out
+    assert "the best price for profit alone" in result.out
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_an_unknown_key_in_a_shipped_configuration_is_refused(path: Path, tmp_path: Path) -> None:
+    content = {**yaml.safe_load(path.read_text()), "decisio": {"min_chance": 0.5}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(content))
+    result = run(tmp_path, "fit", "--config", "run.yaml")
+    assert result.code == 2
+    assert "unknown setting decisio.min_chance; did you mean 'decision.min_chance'?" in result.err
+    assert list(listing(tmp_path)) == ["run.yaml"]
+
+
+def test_a_runs_own_configuration_trains_it_again(tmp_path: Path) -> None:
+    assert run(tmp_path, "fit", "--run_name", "one", *FAST).code in (0, 4)
+    first = tmp_path / "checkpoints" / "one"
+    result = run(tmp_path, "fit", "--config", str(first / "config.yaml"), "--run_name", "two")
+    assert result.code in (0, 4), result.err
+    assert (first / "advice.csv").read_bytes() == (tmp_path / "checkpoints" / "two" / "advice.csv").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_weights_and_biases_without_a_key_works_offline_and_asks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in WITHOUT_ACCOUNT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("builtins.input", lambda *args: pytest.fail("asked for something"))
+    result = run(tmp_path, "fit", "--config", str(CONFIGS / "default.yaml"), "--run_name", "w", *FAST)
+    assert result.code in (0, 4), result.err
+    assert list((tmp_path / "checkpoints" / "w" / "wandb").glob("offline-run-*"))

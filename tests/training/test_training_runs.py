@@ -1,0 +1,159 @@
+"""The Lightning shell: what a run counts, saves, resumes and refuses."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+import torch
+
+from pricerl.cli import main
+from pricerl.training.checkpointing import CHECKPOINT_KEY, read_checkpoint
+
+SMALL = [
+    "--run_name=run",
+    "--data.eval_every=20",
+    "--data.num_envs=8",
+    "--model.network.hidden=[32,32]",
+    "--model.algorithm.warmup_steps=64",
+    "--model.algorithm.batch_size=32",
+    "--data.seller.days=120",
+]
+
+
+def fit(*extra):
+    assert main(["fit", *SMALL, *extra]) in (0, 4)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fit("--trainer.max_steps=60")
+    return folder / "checkpoints" / "run"
+
+
+def test_a_run_leaves_its_seven_files(run):
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.yaml",
+        "last.ckpt",
+        "best.ckpt",
+        "metrics.csv",
+        "advice.csv",
+        "advice.json",
+        "report.html",
+    }
+
+
+def test_max_steps_counts_gradient_updates(run):
+    checkpoint = read_checkpoint(run / "last.ckpt")
+    assert checkpoint["global_step"] == 60
+    critic_steps = {float(state["step"]) for state in checkpoint["optimizer_states"][0]["state"].values()}
+    actor_steps = {float(state["step"]) for state in checkpoint["optimizer_states"][1]["state"].values()}
+    assert critic_steps == actor_steps == {60.0}
+
+
+def test_metrics_carry_the_contract_s_names_and_finite_numbers(run):
+    table = rows(run / "metrics.csv")
+    wanted = {
+        "env_steps",
+        "updates",
+        "train/critic_loss",
+        "train/actor_loss",
+        "train/alpha",
+        "train/q_mean",
+        "train/entropy",
+        "eval/episode_return",
+        "eval/price_mean",
+        "eval/profit_uplift",
+        "eval/sales_ratio",
+        "eval/planner_gap",
+        "time/updates_per_second",
+        "time/env_steps_per_second",
+    }
+    assert wanted <= set(table[0])
+    numbers = [float(value) for row in table for value in row.values() if value]
+    assert all(math.isfinite(number) for number in numbers)
+    assert all(row["env_steps"] for row in table), "every row has its x-axis"
+
+
+def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
+    last = rows(run / "metrics.csv")[-1]
+    assert float(last["env_steps"]) == 64 + 60 * 8
+
+
+def test_a_checkpoint_is_read_weights_only_and_tells_its_run(run):
+    checkpoint = torch.load(run / "best.ckpt", weights_only=True)
+    assert checkpoint[CHECKPOINT_KEY]["format"] == 1
+    assert "preset: balanced" in checkpoint[CHECKPOINT_KEY]["config"]
+    assert not any("buffer" in key.lower() for key in checkpoint), "the replay buffer is filled again, not saved"
+
+
+def test_a_resumed_run_goes_on_from_the_same_step(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit("--trainer.max_steps=40")
+    folder = tmp_path / "checkpoints" / "run"
+    half = read_checkpoint(folder / "last.ckpt")
+    fit("--trainer.max_steps=80", "--ckpt_path=last")
+    whole = read_checkpoint(folder / "last.ckpt")
+    assert (half["global_step"], whole["global_step"]) == (40, 80)
+    counts = [row for row in rows(folder / "metrics.csv") if row["updates"]]
+    assert {float(row["updates"]) for row in counts} >= {20.0, 40.0, 60.0, 80.0}, "earlier rows are kept"
+    half_counts, whole_counts = (
+        next(state["counts"] for state in saved.values() if isinstance(state, dict) and "counts" in state)
+        for saved in (half, whole)
+    )
+    assert half_counts["env_steps"] == 64 + 40 * 8
+    assert whole_counts["env_steps"] == 64 + 80 * 8
+    critic = half["optimizer_states"][0]["state"]
+    assert critic and float(next(iter(whole["optimizer_states"][0]["state"].values()))["step"]) == 80.0
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path, monkeypatch):
+    advice = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        fit("--trainer.max_steps=20")
+        advice.append((tmp_path / name / "checkpoints" / "run" / "advice.csv").read_bytes())
+    assert advice[0] == advice[1]
+
+
+def test_validate_and_test_score_a_checkpoint(run, capsys, monkeypatch):
+    monkeypatch.chdir(run.parent.parent)
+    for command in ("validate", "test"):
+        assert main([command, "--ckpt_path", str(run / "best.ckpt")]) == 0
+        assert "eval/planner_gap" in capsys.readouterr().out
+    assert (run / "metrics.csv").exists()
+
+
+def test_a_diverged_run_stops_and_leaves_the_checkpoints_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fit("--trainer.max_steps=20")
+    folder = tmp_path / "checkpoints" / "run"
+    before = (folder / "best.ckpt").read_bytes(), (folder / "last.ckpt").read_bytes()
+    settings = [
+        "--model.algorithm.critic_lr=1e30",
+        "--model.algorithm.max_grad_norm=0",
+        "--model.network.layer_norm=false",
+    ]
+    unbounded = ["--model.network.value_bounds=false", "--data.eval_every=400"]
+    assert main(["fit", *SMALL, *settings, *unbounded, "--trainer.max_steps=400"]) == 1
+    assert "training stopped at update" in capsys.readouterr().err
+    assert before == ((folder / "best.ckpt").read_bytes(), (folder / "last.ckpt").read_bytes())
+
+
+def test_several_products_train_one_policy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit("--trainer.max_steps=20", "--data.seller.products=3")
+    table = rows(tmp_path / "checkpoints" / "run" / "advice.csv")
+    assert len(table) == 3 * 14
+    assert len({row["Product"] for row in table}) == 3
