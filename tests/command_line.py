@@ -28,7 +28,8 @@ HEADER = [
 SMALL_NETWORK = ["--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256"]
 FAST = [
     *SMALL_NETWORK,
-    *("--trainer.max_steps", "40", "--data.eval_every", "20", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.max_steps", "40", "--data.eval_every", "40", "--trainer.enable_progress_bar", "false"),
+    *("--data.market.num_draws", "16", "--data.num_envs", "16"),
 ]
 OUTPUTS = ("advice.csv", "advice.json", "report.html")
 

@@ -54,6 +54,7 @@ WRONG_COMMANDS = {
     "check a --decimal x": "--decimal: must be one of auto, ., ,, found 'x'",
     "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",
+    "simulate --out .": ". cannot be written: it is a folder",
     "simulate --out x.csv --days 0": "days must be 8 to",
     "simulate --out x.csv --dayss 9": "unknown option --dayss; did you mean '--days'?",
     "fit extra": "unexpected argument 'extra'",

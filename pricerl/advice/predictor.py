@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
-from pricerl.env.dynamics import WEEK, sample_units
+from pricerl.env.dynamics import sample_units
 from pricerl.evaluation import Policy
 
 FloatArray = NDArray[np.float64]
@@ -31,10 +31,7 @@ class PricePath(NamedTuple):
     high: Tensor
     """95 % limit."""
     feasible: bool
-    """Whether the guardrails allow any price once the price now has been kept for a week.
-
-    Right after a large change the weekly limit alone forbids every price; that passes by itself.
-    """
+    """Whether the guardrails allow any price; not where floor, ceiling or margin lie out of a step's reach."""
 
 
 class PathForecast(NamedTuple):
@@ -68,8 +65,7 @@ def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int)
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
     waiting = min(_hold_left(dynamics, product), horizon)
     prices: list[Tensor] = []
-    settled, _ = dynamics.advance(state, state.price, WEEK, None)
-    feasible = bool(dynamics.band(settled).feasible.all())
+    feasible = bool(dynamics.band(state).feasible.all())
     if waiting:
         state = _charge(dynamics, state, state.price, waiting, prices)
     while len(prices) < horizon:

@@ -147,6 +147,8 @@ def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be written.
     """
+    if out.is_dir():
+        raise UsageError(f"{out} cannot be written: it is a folder; name a CSV file in it")
     frame, truth = simulate(config)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pricerl.env.history import CALENDAR_DAYS, HistoryTensors
+from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.errors import UsageError
 from pricerl.market import GuardrailConfig, Market, PriceBand, PriceLimits, Response, feasible_band, price_box, project
 from pricerl.market.guardrails import hard_limits, support_box
@@ -92,24 +92,6 @@ class Outcome(NamedTuple):
     ad: Tensor
 
 
-class References(NamedTuple):
-    """A product in a drawn market at its reference price on an average weekday, each ``(P, K + 1)`` but the first."""
-
-    price: Tensor
-    """``(P,)`` money."""
-    sales: Tensor
-    contribution: Tensor
-    """Profit before fixed cost, at least ``MIN_CONTRIBUTION`` of sales so that it can be divided by."""
-    profit: Tensor
-    organic: Tensor
-    ad: Tensor
-
-
-MIN_CONTRIBUTION = 0.05
-MIN_SPAN = 0.05
-"""A history that hardly varied spans at least this share of its reference."""
-
-
 class Dynamics:
     """The market with reward, guardrails and calendar: constant data of ``decide`` and ``advance``.
 
@@ -124,9 +106,9 @@ class Dynamics:
         self.market, self.reward, self.guardrails, self.config = market, reward, guardrails, config
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.limits = product_limits(market, guardrails)
-        self.references = _references(market, self.history.reference_price(reward.seeks_gain))
-        self.spread = _spread(market, self.references)
-        self.spans = _spans(market, self.references)
+        self.references = find_references(market, self.history.reference_price(reward.seeks_gain))
+        self.spread = find_spread(market, self.references)
+        self.spans = find_spans(market, self.references)
 
     @property
     def days_per_step(self) -> int:
@@ -278,43 +260,3 @@ def product_limits(market: Market, guardrails: GuardrailConfig) -> PriceLimits:
     low, high = torch.tensor(boxes, dtype=torch.float32, device=market.device).T
     floor, ceiling = torch.tensor(hard, dtype=torch.float32, device=market.device).T
     return PriceLimits(floor, ceiling, low, high)
-
-
-def _references(market: Market, price: Tensor) -> References:
-    """Responses at the reference price on an average weekday, for every product and draw."""
-    num_products, num_draws = market.share_kept.shape
-    product = torch.arange(num_products, device=market.device).repeat_interleave(num_draws)
-    draw = torch.arange(num_draws, device=market.device).repeat(num_products)
-    response = market.average_day(price[product], product, draw)
-    units = response.expected_units.view(num_products, num_draws)
-    sales = units * price[:, None]
-    profit = market.share_kept * sales - market.unit_cost * units
-    organic, ad = (value.view(num_products, num_draws) for value in (response.organic, response.ad))
-    return References(price, sales, torch.maximum(profit, MIN_CONTRIBUTION * sales), profit, organic, ad)
-
-
-def _spans(market: Market, reference: References) -> Spans:
-    """5th to 95th percentile of each product's history over its reference in the mean market, ``(P,)`` each."""
-    rows = []
-    for product in market.preprocessor.products:
-        series = (product.price, product.sales, product.organic, product.ad)
-        low, high = np.percentile(np.stack(series)[:, product.observed], [5, 95], axis=1)
-        rows.append(np.nan_to_num(high - low))
-    spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
-    usual = (
-        reference.price,
-        *(value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad)),
-    )
-    return Spans(*((span / value).clamp(min=MIN_SPAN) for span, value in zip(spans, usual, strict=True)))
-
-
-def _spread(market: Market, reference: References) -> Tensor:
-    """Standard deviation over draws of the profit gain at every price of the grid, ``(P, G)``."""
-    num_draws, grid = market.num_draws, market.log_curves.shape[2]
-    steps = torch.arange(grid, device=market.device)
-    price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
-    units = market.log_curves[:, :num_draws, :, 0].exp()
-    share, cost = market.share_kept[:, :num_draws, None], market.unit_cost[:, :num_draws, None]
-    contribution = (share * price[:, None] - cost) * units
-    gain = (contribution - reference.profit[:, :num_draws, None]) / reference.contribution[:, :num_draws, None]
-    return gain.std(1, correction=0)

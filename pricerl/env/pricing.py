@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -15,11 +14,8 @@ from torch import Tensor
 
 from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
 from pricerl.env.dynamics import Dynamics, EnvConfig, Outcome, State
+from pricerl.env.episodes import Draws, EpisodeBatch, Starts
 from pricerl.market import GuardrailConfig, Market, RewardConfig, fit_market
-
-Starts = Literal["train", "holdout", "latest"]
-Draws = Literal["posterior", "mean"]
-RESET_OPTIONS = ("product", "index", "draw")
 
 
 def default_market() -> Market:
@@ -209,85 +205,6 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             self._batch.reset({})
         flags = torch.full_like(reward, truncated, dtype=torch.bool)
         return self.state.observation, reward, torch.zeros_like(flags), flags, info
-
-
-class EpisodeBatch:
-    """Rows that run through episodes in step: their state, their generator and the days elapsed.
-
-    Args:
-        dynamics: the pure functions.
-        num_rows: B.
-        starts: where episodes start.
-        draws: which drawn markets the rows live in.
-    """
-
-    def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
-        self.dynamics, self.num_rows, self.starts, self.draws = dynamics, num_rows, starts, draws
-        self.generator = torch.Generator(dynamics.market.device)
-        self.seed(int(torch.randint(2**31, ()).item()))
-        self.elapsed = 0
-        self.state: State
-
-    def seed(self, seed: int) -> None:
-        """Seed the rows' generator."""
-        self.generator.manual_seed(seed)
-
-    def reset(self, options: dict[str, Any]) -> None:
-        """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""
-        unknown = [name for name in options if name not in RESET_OPTIONS]
-        if unknown:
-            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(RESET_OPTIONS)}")
-        market, history = self.dynamics.market, self.dynamics.history
-        product = self._chosen(options, "product", market.num_products, self._random_products)
-        draw = self._chosen(options, "draw", market.num_draws + 1, self._random_draws)
-        index = self._chosen(options, "index", history.num_days[product], lambda: self._random_starts(product))
-        self.state = self.dynamics.start(product, index, draw)
-        self.elapsed = 0
-
-    def step(self, action: Tensor) -> tuple[Outcome, bool]:
-        """Decide and hold; returns what the days brought and whether the horizon is reached."""
-        if action.shape != (self.num_rows, 1):
-            raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
-        dynamics = self.dynamics
-        price = dynamics.decide(self.state, action[:, 0])
-        noise = self.generator if dynamics.config.noise else None
-        self.state, outcome = dynamics.advance(self.state, price, dynamics.days_per_step, noise)
-        self.elapsed += dynamics.days_per_step
-        return outcome, self.elapsed >= dynamics.config.horizon
-
-    def _chosen(
-        self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]
-    ) -> Tensor:
-        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``, or ``otherwise()`` where it is not given."""
-        if name not in options:
-            return otherwise()
-        value, count = (
-            torch.as_tensor(number, device=self.generator.device).expand(self.num_rows)
-            for number in (options[name], count)
-        )
-        outside = (value < 0) | (value >= count)
-        if outside.any():
-            row = int(outside.nonzero()[0])
-            raise ValueError(f"reset option {name!r} must be 0 to {int(count[row]) - 1}, found {int(value[row])}")
-        return value
-
-    def _random_starts(self, product: Tensor) -> Tensor:
-        history, share = self.dynamics.history, self._uniform()
-        if self.starts == "train":
-            return history.train_starts(product, share)
-        return history.holdout_start(product, share) if self.starts == "holdout" else history.num_days[product] - 1
-
-    def _random_products(self) -> Tensor:
-        return (self._uniform() * self.dynamics.market.num_products).long()
-
-    def _random_draws(self) -> Tensor:
-        market = self.dynamics.market
-        if self.draws == "mean":
-            return torch.full((self.num_rows,), market.mean_draw, device=market.device)
-        return (self._uniform() * market.num_draws).long()
-
-    def _uniform(self) -> Tensor:
-        return torch.rand(self.num_rows, generator=self.generator, device=self.generator.device)
 
 
 def step_info(state: State, outcome: Outcome) -> dict[str, Tensor]:

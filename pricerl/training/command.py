@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import ArgumentError, set_parsing_settings
+from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -36,6 +38,12 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
 }
 """``max_steps`` counts gradient updates; the module itself decides how often it logs."""
+
+
+THREADS_HELP = (
+    "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
+    "anything else runs beside them."
+)
 
 
 class PricingCLI(LightningCLI):
@@ -68,6 +76,7 @@ class PricingCLI(LightningCLI):
         """Add the run's own options and let the data tell the model its dimensions."""
         parser.add_argument("--run_name", type=str, help="Folder of the run; made from file and preset if absent.")
         parser.add_argument("--wandb", type=bool, default=False, help="Log to Weights & Biases, offline without a key.")
+        parser.add_argument("--threads", type=PositiveInt, default=1, help=THREADS_HELP)
         parser.add_argument("--out", type=str, help="Folder for the advice; the run's folder if absent.")
         parser.add_argument("--horizon", type=int, default=14, help="Days the advice looks ahead.")
         for name, config in self.groups.items():
@@ -115,8 +124,9 @@ class PricingCLI(LightningCLI):
         return self.run_dir / named[path] if path in named else Path(path)
 
     def before_instantiate_classes(self) -> None:
-        """Refuse a wrong command early."""
+        """Refuse a wrong command early, then claim the CPU threads."""
         self.check(self)
+        torch.set_num_threads(self.options.threads)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Turn Ctrl-C, which Lightning answers with ``SystemExit(1)`` and a deaf process, into an error of its own."""

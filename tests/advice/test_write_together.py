@@ -52,7 +52,7 @@ def test_a_failure_at_the_second_file_leaves_everything_as_it_was(
 
 def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="--out .*file is a file; name a folder"):
+    with pytest.raises(UsageError, match=r"--out .*file is a file; name a folder"):
         check_folder(tmp_path / "file" / "below", "--out ")
 
 

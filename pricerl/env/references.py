@@ -1,0 +1,70 @@
+"""What the reward compares with: every product at its reference price, in every drawn market."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.market import Market
+from pricerl.market.reward import Spans
+
+
+class References(NamedTuple):
+    """A product in a drawn market at its reference price on an average weekday, each ``(P, K + 1)`` but the first."""
+
+    price: Tensor
+    """``(P,)`` money."""
+    sales: Tensor
+    contribution: Tensor
+    """Profit before fixed cost, at least ``MIN_CONTRIBUTION`` of sales so that it can be divided by."""
+    profit: Tensor
+    organic: Tensor
+    ad: Tensor
+
+
+MIN_CONTRIBUTION = 0.05
+MIN_SPAN = 0.05
+"""A history that hardly varied spans at least this share of its reference."""
+
+
+def find_references(market: Market, price: Tensor) -> References:
+    """Responses at the reference price on an average weekday, for every product and draw."""
+    num_products, num_draws = market.share_kept.shape
+    product = torch.arange(num_products, device=market.device).repeat_interleave(num_draws)
+    draw = torch.arange(num_draws, device=market.device).repeat(num_products)
+    response = market.average_day(price[product], product, draw)
+    units = response.expected_units.view(num_products, num_draws)
+    sales = units * price[:, None]
+    profit = market.share_kept * sales - market.unit_cost * units
+    organic, ad = (value.view(num_products, num_draws) for value in (response.organic, response.ad))
+    return References(price, sales, torch.maximum(profit, MIN_CONTRIBUTION * sales), profit, organic, ad)
+
+
+def find_spans(market: Market, reference: References) -> Spans:
+    """5th to 95th percentile of each product's history over its reference in the mean market, ``(P,)`` each."""
+    rows = []
+    for product in market.preprocessor.products:
+        series = (product.price, product.sales, product.organic, product.ad)
+        low, high = np.percentile(np.stack(series)[:, product.observed], [5, 95], axis=1)
+        rows.append(np.nan_to_num(high - low))
+    spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
+    usual = (
+        reference.price,
+        *(value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad)),
+    )
+    return Spans(*((span / value).clamp(min=MIN_SPAN) for span, value in zip(spans, usual, strict=True)))
+
+
+def find_spread(market: Market, reference: References) -> Tensor:
+    """Standard deviation over draws of the profit gain at every price of the grid, ``(P, G)``."""
+    num_draws, grid = market.num_draws, market.log_curves.shape[2]
+    steps = torch.arange(grid, device=market.device)
+    price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
+    units = market.log_curves[:, :num_draws, :, 0].exp()
+    share, cost = market.share_kept[:, :num_draws, None], market.unit_cost[:, :num_draws, None]
+    contribution = (share * price[:, None] - cost) * units
+    gain = (contribution - reference.profit[:, :num_draws, None]) / reference.contribution[:, :num_draws, None]
+    return gain.std(1, correction=0)

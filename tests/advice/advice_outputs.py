@@ -1,0 +1,38 @@
+"""Read what a command advised, and advise with a policy that moves."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from pricerl.training.module import SACModule
+
+
+class Outputs(NamedTuple):
+    """What a command wrote into a folder."""
+
+    rows: list[dict[str, str]]
+    products: list[dict[str, Any]]
+    html: str
+
+
+def read_outputs(folder: Path) -> Outputs:
+    """Read the three files of an advice."""
+    with (folder / "advice.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    products = json.loads((folder / "advice.json").read_text(encoding="utf-8"))["products"]
+    return Outputs(rows, products, (folder / "report.html").read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def lowering_policy() -> Iterator[None]:
+    """Put a policy that always asks for the largest cut in the place of the trained one."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SACModule, "policy", lambda module, observation: -observation.new_ones(len(observation), 1))
+        yield

@@ -1,0 +1,73 @@
+"""Histories that say little: the advice says so, and everything still runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from advice_outputs import Outputs, read_outputs
+from command_line import FAST, SHARED, run, seller_lines, write_lines
+
+
+def _fit(folder: Path, lines: list[str], *words: str) -> tuple[int, Outputs]:
+    write_lines(folder / "sales.csv", lines)
+    result = run(folder, "fit", "--data.path", "sales.csv", "--run_name", "run", *FAST, *words)
+    assert result.err == ""
+    return result.code, read_outputs(folder / "checkpoints" / "run")
+
+
+def test_a_price_that_never_varied_is_kept_with_grade_d(tmp_path: Path) -> None:
+    code, (rows, (product,), _) = _fit(tmp_path, seller_lines(60, price=10.0))
+    assert code == 4
+    assert {(row["Recommended Price"], row["Grade"], row["Source"]) for row in rows} == {("10.00", "D", "hold")}
+    assert product["reason"].startswith("Keep the price at 10.00: the price never varied")
+    assert "Charge another price" in product["reason"]
+
+
+@pytest.mark.parametrize("days", [8, 13, 20])
+def test_a_very_short_history_is_kept_and_says_how_many_days_are_needed(days: int, tmp_path: Path) -> None:
+    code, (rows, (product,), _) = _fit(tmp_path, seller_lines(days))
+    assert code == 4 and len(rows) == 14
+    assert f"only {days} usable days; at least 28 are needed" in product["reason"]
+
+
+def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path) -> None:
+    code, (rows, (product,), html) = _fit(tmp_path, seller_lines(90, columns=3))
+    assert code == 4
+    unknown = ["Expected Profit", "Profit Low", "Profit High", "Organic Conversion Percentage"]
+    unknown += ["Ad Conversion Percentage", "Chance Better"]
+    assert {row[name] for row in rows for name in unknown} == {""}
+    assert all(row["Expected Units"] and row["Expected Sales"] for row in rows)
+    assert "profit cannot be estimated without costs" in product["reason"]
+    visible = html.split("<body>")[1]
+    for text in (visible, *(",".join(row.values()) for row in rows)):
+        assert not any(word in text for word in ("nan", "NaN", "None", "null", "inf"))
+
+
+def test_supplied_costs_make_profit_known(tmp_path: Path) -> None:
+    words = ["--data.cost.unit_cost", "4", "--data.cost.share_kept", "0.85"]
+    _, (rows, _, _) = _fit(tmp_path, seller_lines(90, columns=3), *words)
+    assert all(row["Expected Profit"] for row in rows)
+
+
+def test_some_products_that_can_be_told_apart_make_the_exit_code_0(tmp_path: Path) -> None:
+    lines = seller_lines(60, price=10.0, product="Mug") + seller_lines(90, product="Bowl")[1:]
+    write_lines(tmp_path / "sales.csv", lines)
+    words = ["fit", "--data.path", "sales.csv", "--decision.min_chance", "0", *FAST]
+    assert run(tmp_path, *words).code == 0
+
+
+@pytest.mark.parametrize("name", ["soapnuts", "woolballs", "onlineretail_22423"])
+@pytest.mark.parametrize("preset", ["balanced", "upward"])
+def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset: str, tmp_path: Path) -> None:
+    if not (path := SHARED / f"{name}.csv").is_file():
+        pytest.skip("the real data files are not here")
+    gate = ["--decision.min_chance", "0"] if preset == "upward" else []
+    words = ["--data.path", str(path), "--data.reward.preset", preset, "--run_name", "run", *gate]
+    assert run(tmp_path, "fit", *words, *FAST).code in (0, 4)
+    (product,) = read_outputs(tmp_path / "checkpoints" / "run").products
+    reason = product["reason"]
+    assert not any(word in reason for word in ("optimal", "will increase", "100 %", "nan"))
+    assert len(reason) < 700 and reason.endswith(".") and ".." not in reason
+    if preset == "upward" and product["proposed_gain"] is not None:
+        assert "Expected profit a day once settled at" in reason and "the best price for profit alone" in reason

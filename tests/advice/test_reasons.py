@@ -1,0 +1,119 @@
+"""Sentences: made from numbers, and no stronger than the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
+from pricerl.advice.tables import safe_text
+from pricerl.advice.wording import explain, price_digits
+from pricerl.evaluation import BaselineRow
+
+GAIN = Gain(mean=2.5, low=-1.0, high=6.0, chance_better=0.95)
+STEP = Decision("step", "B-", "SAC", False, "one careful step, then look again")
+PATH = Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
+HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of the markets")
+LEANING = Decision("path", "C", "SAC", False, "the objective is followed without a check on profit", gated=False)
+
+
+def _day(date: str, price: float) -> DayAdvice:
+    return DayAdvice(date, price, price, price, None, None, None, None, None, "")
+
+
+def _row(rule: str, price: float, profit: float) -> BaselineRow:
+    return BaselineRow(rule, price, 5.0, 5.0 * price, profit, profit - 1, profit + 1)
+
+
+def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
+    new = 10.0 if decision.follow == "hold" else 10.5
+    advice = ProductAdvice(
+        product="Mug",
+        price_now=10.0,
+        recommended_price=new,
+        settled_price=12.0,
+        decision=decision,
+        gain=None if decision.follow == "hold" else GAIN,
+        proposed_gain=GAIN,
+        elasticity=(-2.0, -3.0, -1.0),
+        days=(_day("2025-04-01", 10.0), _day("2025-04-02", new)),
+        keep={},
+        expected={},
+        baselines=(_row("keep the price", 10, 50), _row("planner, profit alone", 13, 58), _row("policy (SAC)", 12, 45)),
+        planner_gap=0.0,
+        backtest=None,
+        costs="",
+        data_quality={"distinct_prices": 4},
+        data_lines=(),
+        effective_days=44.4,
+        reason="",
+    )
+    return replace(advice, **changes)
+
+
+def test_a_hold_says_what_the_policy_would_do_and_how_sure_that_is() -> None:
+    assert explain(_advice(HOLD), 64, 2) == (
+        "Keep the price at 10.00: a change must earn more in at least 90 % of the markets. The policy would go to "
+        "12.00, and that earns more than keeping the price in 61 of 64 such markets, on average +2.50 a day "
+        "(90 %: -1.00 to +6.00). A price 1 % lower has gone with about 2.0 % more units (90 %: 1.0 to 3.0); about "
+        "44 days tell of prices near 10.00."
+    )
+
+
+def test_a_step_names_day_change_and_gain() -> None:
+    text = explain(_advice(STEP), 64, 2)
+    assert text.startswith("Raise the price on 2025-04-02 from 10.00 to 10.50 (+5.0 %): one careful step")
+    assert "That earns more than keeping the price in 61 of 64 markets that fit the history" in text
+    assert "in steps" not in text
+
+
+def test_a_path_names_where_it_ends() -> None:
+    assert "(+5.0 %), then on in steps to 12.00: a model estimate" in explain(_advice(PATH), 64, 2)
+    assert "in steps" not in explain(_advice(PATH, settled_price=10.5), 64, 2)
+
+
+def test_a_cut_is_called_one() -> None:
+    days = (_day("2025-04-01", 9.6),)
+    assert explain(_advice(PATH, recommended_price=9.6, days=days), 64, 2).startswith(
+        "Lower the price on 2025-04-01 from 10.00 to 9.60 (-4.0 %)"
+    )
+
+
+def test_without_the_gate_the_cost_of_leaning_is_told_against_keeping_and_against_profit() -> None:
+    assert (
+        "Expected profit a day once settled at 12.00: 45.00, that is -5.00 against keeping 10.00 and -13.00 against "
+        "13.00, the best price for profit alone."
+    ) in explain(_advice(LEANING), 64, 2)
+
+
+@pytest.mark.parametrize("decision", [STEP, PATH, HOLD])
+def test_with_the_gate_nothing_leans(decision: Decision) -> None:
+    assert "once settled" not in explain(_advice(decision), 64, 2)
+
+
+def test_unknown_costs_bring_no_money_into_the_reason() -> None:
+    text = explain(_advice(LEANING, gain=None, proposed_gain=None), 64, 2)
+    assert "earns" not in text and "profit a day" not in text
+
+
+def test_one_price_alone_says_how_to_learn_more() -> None:
+    text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), 64, 2)
+    assert text.endswith("Charge another price for two weeks to learn what it does.")
+    assert "1 % lower" not in text
+
+
+def test_one_day_is_singular() -> None:
+    assert "about 1 day tells of prices" in explain(_advice(HOLD, effective_days=0.2), 64, 2)
+
+
+@pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (1.0, 2), (0.05, 2), (0.001, 3), (0.0005, 4)])
+def test_prices_show_the_digits_of_their_grid(step: float, digits: int) -> None:
+    assert price_digits(step) == digits
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_text_that_a_spreadsheet_would_run_is_quoted(start: str) -> None:
+    assert safe_text(f"{start}1+1") == f"'{start}1+1"
+    assert safe_text(f"a{start}") == f"a{start}"
