@@ -181,13 +181,17 @@ class PricingCLI(LightningCLI):
         if fitting and self.options.trainer.enable_checkpointing is not False:
             callbacks.append(RunCheckpoint(self.run_dir))
         self.trainer_defaults["callbacks"] = callbacks
-        if self.options.trainer.logger in (None, True):
-            resumed_at = None if self.checkpoint is None else int(self.checkpoint["global_step"])
-            kwargs["logger"] = build_loggers(self.run_dir, self.options.wandb, resumed_at) if fitting else False
+        own_loggers = self.options.trainer.logger in (None, True)
+        if own_loggers:
+            kwargs["logger"] = False
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(f"trainer: {error}") from error
+        if own_loggers and fitting:
+            resumed_at = None if self.checkpoint is None else int(self.checkpoint["global_step"])
+            trainer.loggers = build_loggers(self.run_dir, self.options.wandb, resumed_at)
+        return trainer
 
 
 def run_command(words: list[str], groups: dict[str, type], check: Callable[[PricingCLI], None]) -> PricingCLI:

@@ -47,7 +47,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where an interrupted run stands."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.training and trainer.global_step > 0:
+        if isinstance(exception, KeyboardInterrupt) and trainer.state.fn == "fit" and trainer.global_step > 0:
             trainer.save_checkpoint(self._last)
 
 
