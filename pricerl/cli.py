@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pricerl import __version__
 from pricerl.errors import (
@@ -100,16 +100,23 @@ def _fail(message: str, code: int, debug: bool) -> int:
 def _check(words: list[str]) -> int:
     """Print what a file holds."""
     parser = _Parser(prog="pricerl check", description="Print what a history file holds.")
-    parser.add_argument("file", help="the seller's CSV")
-    parser.add_argument("--date_format", help="strptime format of Report Date, such as %%d.%%m.%%Y")
-    parser.add_argument("--decimal", choices=("auto", ".", ","), default="auto", help="decimal mark of numbers")
-    parser.add_argument("--sales", choices=("auto", "revenue", "units"), default="auto", help="what Total Sales counts")
+    reading: dict[str, dict[str, Any]] = {
+        "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
+        "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
+        "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "what Total Sales counts"},
+    }
+    parser.add_argument("file", nargs="?", help="the seller's CSV")
+    parser.add_argument("--data.path", dest="path", help="the same, as the other commands name it")
+    for name, settings in reading.items():
+        parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
     options = parser.parse_args(words[1:])
+    file = options.path or options.file
+    if file is None:
+        raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
     from pricerl.data import DataConfig, read_history
     from pricerl.market import CostConfig, describe_costs
 
-    reading = DataConfig(date_format=options.date_format, decimal=options.decimal, sales=options.sales)
-    history = read_history(options.file, reading)
+    history = read_history(file, DataConfig(**{name: getattr(options, name) for name in reading}))
     for product, report in zip(history.products, history.reports, strict=True):
         print("\n".join(report.lines()))
         print(f"  {'costs':<16} {describe_costs(product, CostConfig())}")

@@ -49,9 +49,9 @@ def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(tmp_path: Pa
 WRONG_COMMANDS = {
     "fitt": "unknown command 'fitt'; did you mean 'fit'?",
     "--versoin": "unknown command '--versoin'",
-    "check": "required: file",
+    "check": "check needs a FILE",
     "check a b": "unexpected argument 'b'",
-    "check a --decimal x": "--decimal: must be one of auto, ., ,, found 'x'",
+    "check a --decimal x": "--decimal/--data.reading.decimal: must be one of auto, ., ,, found 'x'",
     "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",
     "simulate --out .": ". cannot be written: it is a folder",

@@ -69,7 +69,7 @@ class CostPosterior:
         """Return one sentence about the decoded costs for people."""
         if not self.known:
             return (
-                f"costs unknown ({self.profit_days} days with a profit, {MIN_PROFIT_DAYS} are needed); "
+                f"unknown: {self.profit_days} days with a profit, {MIN_PROFIT_DAYS} are needed; "
                 "set data.cost.unit_cost to get profit figures"
             )
         parts = [

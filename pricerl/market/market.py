@@ -14,7 +14,7 @@ from torch import Tensor
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.outliers import winsorise
-from pricerl.market.similar import Curves, Days, SimilarConfig, fit_curves, weekday_factors
+from pricerl.market.similar import RECENT_DAYS, Curves, Days, SimilarConfig, fit_curves, weekday_factors
 
 FloatArray = NDArray[np.float64]
 
@@ -26,7 +26,6 @@ CONVERSION_ELASTICITY = (-1.0, 0.75)
 CONVERSION_CURVATURE = (0.0, 1.0)
 """The same for its curvature."""
 
-RECENT_DAYS = 28
 LEVEL_PRIOR = 30.0
 """Effective sales that the long-run level is worth against the last ``RECENT_DAYS``."""
 

@@ -1,10 +1,9 @@
 """Similar-price demand: what sold at prices like this one, averaged by closeness, as draws of a curve.
 
 The curve of one draw is a log-quadratic trend in price fitted to all days beside a slow season, corrected at every
-price by the de-seasonalised days charged at similar prices. Far from any tried price the correction fades and the trend
-remains. Draws come from a
-bootstrap over weeks with randomised priors (Osband et al. 2018, arXiv:1806.03335): where the
-history is silent they disagree, and that disagreement is the interval.
+price by the de-seasonalised days charged at similar prices. Far from any tried price the correction fades and the
+trend remains. Draws come from a bootstrap over weeks with randomised priors (Osband et al. 2018, arXiv:1806.03335):
+where the history is silent they disagree, and that disagreement is the interval.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ DAYS_PER_YEAR = 365.25
 """A history longer than a year gets yearly waves, too."""
 
 RECENT_DAYS = 28
-"""The season's level of the curves is that of the last weeks."""
+"""The curves' level, in season and in demand, is that of the last weeks."""
 
 
 @dataclass(frozen=True)
