@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.advice.wording import explain, price_digits
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation import Backtest, Policy, compare_baselines, planner_gaps
+from pricerl.evaluation import Backtest, Plans, Policy, compare_baselines, plan_all, planner_gaps
 
 MAX_HORIZON = 365
 """Days; nobody plans a daily price further ahead, and the calendar ends later."""
@@ -48,11 +48,9 @@ def advise(
     """
     check_horizon(horizon)
     skills = {row.product: row for row in backtests}
+    adviser = _Adviser(policy, dynamics, config, horizon, plan_all(dynamics), seed)
     names = [item.product for item in dynamics.market.preprocessor.products]
-    return [
-        _advise_product(policy, dynamics, config, horizon, skills.get(name), (index, seed))
-        for index, name in enumerate(names)
-    ]
+    return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names)]
 
 
 def check_horizon(horizon: int) -> None:
@@ -61,57 +59,61 @@ def check_horizon(horizon: int) -> None:
         raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
 
 
-def _advise_product(
-    policy: Policy,
-    dynamics: Dynamics,
-    config: DecisionConfig,
-    horizon: int,
-    skill: Backtest | None,
-    index_and_seed: tuple[int, int],
-) -> ProductAdvice:
-    index, seed = index_and_seed
-    market = dynamics.market
-    history, report = market.preprocessor.products[index], market.preprocessor.reports[index]
-    fitted = market.products[index]
-    proposed = propose_path(policy, dynamics, index, horizon)
-    now = proposed.price.new_full(proposed.price.shape, float(history.price[-1]))
-    keep = forecast_path(dynamics, index, now, seed)
-    known = fitted.cost.known
-    proposed_gain = _gain(forecast_path(dynamics, index, proposed.price, seed), keep)
-    decision = decide(_evidence(dynamics, index, proposed, proposed_gain), config)
-    path = _followed(proposed, now, decision)
-    forecast = forecast_path(dynamics, index, path.price, seed)
-    recommended = _first_change(path.price, float(now[0]))
-    moved = decision.follow != "hold"
-    advice = ProductAdvice(
-        product=history.product,
-        price_now=_money(float(now[0])),
-        recommended_price=_money(recommended),
-        settled_price=_money(float(proposed.price[-1])),
-        decision=decision,
-        gain=_gain(forecast, keep) if moved and known else None,
-        proposed_gain=proposed_gain if known else None,
-        elasticity=elasticity_at(dynamics, index, float(now[0])),
-        days=_days(dynamics, index, path, forecast),
-        keep=_daily(keep, known),
-        expected=_daily(forecast, known),
-        baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]))),
-        planner_gap=_planner_gap(dynamics, index, proposed.price[-1:]),
-        backtest=skill,
-        costs=fitted.cost.describe(),
-        data_quality=report.to_dict(),
-        data_lines=tuple(report.lines()),
-        effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
-        reason="",
-    )
-    digits = price_digits(dynamics.guardrails.price_step)
-    return replace(advice, reason=explain(advice, market.num_draws, digits))
+@dataclass(frozen=True)
+class _Adviser:
+    """What all products of one advice share."""
+
+    policy: Policy
+    dynamics: Dynamics
+    config: DecisionConfig
+    horizon: int
+    plans: Plans
+    seed: int
+
+    def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
+        """Propose, forecast, decide and word the advice on one product."""
+        dynamics, market = self.dynamics, self.dynamics.market
+        history, report = market.preprocessor.products[index], market.preprocessor.reports[index]
+        fitted = market.products[index]
+        proposed = propose_path(self.policy, dynamics, index, self.horizon)
+        now = proposed.price.new_full(proposed.price.shape, float(history.price[-1]))
+        keep = forecast_path(dynamics, index, now, self.seed)
+        known = fitted.cost.known
+        proposed_gain = _gain(forecast_path(dynamics, index, proposed.price, self.seed), keep)
+        decision = decide(_evidence(dynamics, index, proposed, proposed_gain), self.config)
+        path = _followed(proposed, now, decision)
+        forecast = forecast_path(dynamics, index, path.price, self.seed)
+        recommended = _first_change(path.price, float(now[0]))
+        moved = decision.follow != "hold"
+        advice = ProductAdvice(
+            product=history.product,
+            price_now=_money(float(now[0])),
+            recommended_price=_money(recommended),
+            settled_price=_money(float(proposed.price[-1])),
+            decision=decision,
+            gain=_gain(forecast, keep) if moved and known else None,
+            proposed_gain=proposed_gain if known else None,
+            elasticity=elasticity_at(dynamics, index, float(now[0])),
+            days=_days(dynamics, index, path, forecast),
+            keep=_daily(keep, known),
+            expected=_daily(forecast, known),
+            baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]), self.plans)),
+            planner_gap=_planner_gap(dynamics, self.plans, index, proposed.price[-1:]) if known else None,
+            backtest=skill,
+            costs=fitted.cost.describe(),
+            data_quality=report.to_dict(),
+            data_lines=tuple(report.lines()),
+            effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
+            reason="",
+        )
+        digits = price_digits(dynamics.guardrails.price_step)
+        return replace(advice, reason=explain(advice, market.num_draws, digits))
 
 
-def _planner_gap(dynamics: Dynamics, index: int, price: Tensor) -> float:
+def _planner_gap(dynamics: Dynamics, plans: Plans, index: int, price: Tensor) -> float:
     rows = torch.full_like(price, index, dtype=torch.long)
     draw = torch.full_like(rows, dynamics.market.mean_draw)
-    return float(planner_gaps(dynamics, rows, draw, price)[0])
+    return float(planner_gaps(dynamics, plans.reward, rows, draw, price)[0])
 
 
 def _evidence(dynamics: Dynamics, index: int, proposed: PricePath, gain: Gain) -> Evidence:

@@ -57,7 +57,7 @@ class ProductAdvice:
     expected: dict[str, float | None]
     """The same for the recommended path."""
     baselines: tuple[BaselineRow, ...]
-    planner_gap: float
+    planner_gap: float | None
     """Profit before fixed cost lost at the settled price against the best constant price of its market, as a share."""
     backtest: Backtest | None
     costs: str

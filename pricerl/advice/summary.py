@@ -31,12 +31,17 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
     if item.decision.follow != "hold":
         lines.append(f"  a day, recommended:       {_outcome(item.expected)}")
     best = next(row for row in item.baselines if row.rule == "planner, this objective")
-    gap = f"{100 * abs(item.planner_gap):.2f} % {'less' if item.planner_gap >= 0 else 'more'} profit before fixed cost"
     lines.append(
         f"  policy settles at {item.settled_price:.{digits}f}, best constant price of its market "
-        f"{best.price:.{digits}f}: {gap}"
+        f"{best.price:.{digits}f}{_gap(item.planner_gap)}"
     )
     return lines
+
+
+def _gap(share: float | None) -> str:
+    if share is None:
+        return ""
+    return f": {100 * abs(share):.2f} % {'less' if share >= 0 else 'more'} profit before fixed cost"
 
 
 def _outcome(values: dict[str, float | None]) -> str:

@@ -66,6 +66,8 @@ def _cost_of_leaning(advice: ProductAdvice, digits: int) -> str:
         return ""
     row = {item.rule: item for item in advice.baselines}
     settled, keep, best = row["policy (SAC)"], row["keep the price"], row["planner, profit alone"]
+    if settled.profit is None or keep.profit is None or best.profit is None:
+        return ""
     return (
         f"Expected profit a day once settled at {settled.price:.{digits}f}: {settled.profit:.2f}, that is "
         f"{signed(settled.profit - keep.profit, 2)} against keeping {keep.price:.{digits}f} and "

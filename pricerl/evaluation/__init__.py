@@ -3,17 +3,19 @@
 from pricerl.evaluation.backtest import Backtest, backtest
 from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
-from pricerl.evaluation.planner import Plan, best_constant_price
+from pricerl.evaluation.planner import Plan, Plans, best_constant_price, plan_all
 
 __all__ = [
     "Backtest",
     "BaselineRow",
     "EpisodeScores",
     "Plan",
+    "Plans",
     "Policy",
     "backtest",
     "best_constant_price",
     "compare_baselines",
+    "plan_all",
     "planner_gaps",
     "score_episodes",
 ]

@@ -9,7 +9,7 @@ import torch
 
 from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
-from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.planner import Plans
 
 MIN_DAYS_AT_PRICE = 3
 """A past price counts only when it was charged on this many recorded days."""
@@ -22,26 +22,28 @@ class BaselineRow(NamedTuple):
     price: float
     units: float
     sales: float
-    profit: float
-    profit_low: float
-    profit_high: float
+    profit: float | None
+    """Money; None where costs are unknown."""
+    profit_low: float | None
+    profit_high: float | None
 
 
 @torch.no_grad()
-def compare_baselines(dynamics: Dynamics, product: int, policy_price: float) -> list[BaselineRow]:
+def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, plans: Plans) -> list[BaselineRow]:
     """Value the policy's settled price beside the simple rules, all in the same drawn markets.
 
     Args:
         dynamics: the market with its reward and guardrails.
         product: product index.
         policy_price: price at which the policy settles, money.
+        plans: the planner's best constant prices.
     """
     history = dynamics.market.preprocessor.products[product]
     prices = {
         "keep the price": float(history.price[-1]),
         "best past price": best_past_price(history, dynamics),
-        "planner, this objective": float(best_constant_price(dynamics, "reward").price[product]),
-        "planner, profit alone": float(best_constant_price(dynamics, "profit").price[product]),
+        "planner, this objective": float(plans.reward.price[product]),
+        "planner, profit alone": float(plans.profit.price[product]),
         "policy (SAC)": policy_price,
     }
     return [_value_price(dynamics, product, rule, price) for rule, price in prices.items()]
@@ -68,4 +70,6 @@ def _value_price(dynamics: Dynamics, product: int, rule: str, price: float) -> B
     )
     low, high = torch.quantile(response.profit, torch.tensor([0.05, 0.95], device=market.device)).tolist()
     units, sales, profit = (float(value.mean()) for value in (response.expected_units, response.sales, response.profit))
+    if not market.products[product].cost.known:
+        return BaselineRow(rule, price, units, sales, None, None, None)
     return BaselineRow(rule, price, units, sales, profit, low, high)

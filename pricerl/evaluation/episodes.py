@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
-from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.planner import Plan, best_constant_price
 
 Policy = Callable[[Tensor], Tensor]
 """``observation (B, O) -> action (B, 1)``."""
@@ -58,7 +58,9 @@ def score_episodes(policy: Policy, dynamics: Dynamics, days: int | None = None) 
         prices.append(price)
     settled = torch.stack(prices, 1)[:, -max(1, SETTLED_DAYS // dynamics.days_per_step) :].mean(1)
     earned, baseline = _totals(dynamics, state, rewards), _totals(dynamics, state, kept)
-    planner_gap, reward_gap = planner_gaps(dynamics, state.product, state.draw, settled)
+    planner_gap, reward_gap = planner_gaps(
+        dynamics, best_constant_price(dynamics, "reward"), state.product, state.draw, settled
+    )
     return EpisodeScores(
         episode_return=torch.cat([outcome.reward for outcome in rewards], 1).sum(1),
         price_mean=torch.stack(prices, 1).mean(1),
@@ -85,13 +87,20 @@ def _totals(dynamics: Dynamics, state: State, outcomes: list) -> tuple[Tensor, T
     return sales, (profit + fixed[:, None]).sum(1)
 
 
-def planner_gaps(dynamics: Dynamics, product: Tensor, draw: Tensor, price: Tensor) -> tuple[Tensor, Tensor]:
+def planner_gaps(dynamics: Dynamics, plan: Plan, product: Tensor, draw: Tensor, price: Tensor) -> tuple[Tensor, Tensor]:
     """How far a kept price is from the planner's best constant price, in profit and in reward, ``(B,)`` each.
 
     Profit is measured before fixed cost and relative to the planner's; below 0 the price earns more than the
     planner's, whose objective is the reward.
+
+    Args:
+        dynamics: the market with its reward.
+        plan: the planner's best constant price for the reward.
+        product: ``(B,)``.
+        draw: ``(B,)``.
+        price: ``(B,)`` money.
     """
-    best = best_constant_price(dynamics, "reward").price[product]
+    best = plan.price[product]
     fixed = dynamics.market.fixed_cost[product, draw]
     reward, response = dynamics.constant_price(price, product, draw)
     best_reward, best_response = dynamics.constant_price(best, product, draw)

@@ -23,6 +23,18 @@ class Plan(NamedTuple):
     """Mean daily reward or profit at that price over the drawn markets."""
 
 
+class Plans(NamedTuple):
+    """Best constant prices of all products, by objective."""
+
+    reward: Plan
+    profit: Plan
+
+
+def plan_all(dynamics: Dynamics) -> Plans:
+    """Search the best constant prices for the configured reward and for profit alone."""
+    return Plans(best_constant_price(dynamics, "reward"), best_constant_price(dynamics, "profit"))
+
+
 @torch.no_grad()
 def best_constant_price(dynamics: Dynamics, objective: Literal["reward", "profit"]) -> Plan:
     """Search the price box of every product for the price with the highest mean value over the drawn markets.

@@ -7,7 +7,7 @@ import torch
 from pricerl.data import SellerConfig
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
-from pricerl.evaluation import best_constant_price, compare_baselines, planner_gaps, score_episodes
+from pricerl.evaluation import best_constant_price, compare_baselines, plan_all, planner_gaps, score_episodes
 from pricerl.evaluation.baselines import best_past_price
 from pricerl.evaluation.planner import candidate_prices, mean_values
 from pricerl.market import CostConfig, GuardrailConfig, RewardConfig, SimilarConfig, fit_market
@@ -101,7 +101,7 @@ def test_every_held_out_day_starts_one_episode(fitted):
 def test_gaps_are_measured_against_each_rows_own_product(fitted):
     dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)), RewardConfig("profit"))
     best, rows = best_constant_price(dynamics, "reward").price, torch.arange(3)
-    gap, reward_gap = planner_gaps(dynamics, rows, rows, best)
+    gap, reward_gap = planner_gaps(dynamics, best_constant_price(dynamics, "reward"), rows, rows, best)
     assert gap.tolist() == pytest.approx([0, 0, 0], abs=1e-6) and reward_gap.tolist() == [0, 0, 0]
 
 
@@ -125,7 +125,8 @@ def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
 
 
 def test_baselines_value_each_rule_at_its_own_price(known_demand):
-    rows = {row.rule: row for row in compare_baselines(dynamics_at_ten(known_demand, "balanced"), 0, 11.0)}
+    dynamics = dynamics_at_ten(known_demand, "balanced")
+    rows = {row.rule: row for row in compare_baselines(dynamics, 0, 11.0, plan_all(dynamics))}
     assert rows["keep the price"].profit == pytest.approx(80, rel=1e-3)
     assert rows["policy (SAC)"].price == 11.0
     assert rows["policy (SAC)"].profit == pytest.approx(5 * 20 / 1.1**2, rel=1e-3)
