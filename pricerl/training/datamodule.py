@@ -107,7 +107,7 @@ class PricingDataModule(LightningDataModule):
         assert self.trainer is not None
         module = self.trainer.lightning_module
         assert isinstance(module, SACModule)
-        return SampleStream(self, module, module.algorithm)
+        return SampleStream(self, module, module.algorithm, updates_per_epoch(self.eval_every, self.trainer.max_steps))
 
     def val_dataloader(self) -> list[int]:
         """One item, so that Lightning opens an evaluation; the callback runs the episodes."""
@@ -156,19 +156,32 @@ class PricingDataModule(LightningDataModule):
         return read_history(Path(self.path), self.reading)
 
 
+def updates_per_epoch(eval_every: int, max_steps: int) -> int:
+    """Updates between two evaluations: at most ``eval_every``, evened out so that the last one ends the run."""
+    if max_steps <= 0:
+        return eval_every
+    return math.ceil(max_steps / math.ceil(max_steps / eval_every))
+
+
 class SampleStream:
     """One epoch of the train loader: each item collects env steps and then holds several sampled batches.
 
     A plain sized iterable, no ``DataLoader``: nothing is prefetched from a stale policy.
+
+    Args:
+        data: owner of env and buffer.
+        policy: acts and learns.
+        config: batch size and updates an env step.
+        length: gradient updates in an epoch.
     """
 
-    def __init__(self, data: PricingDataModule, policy: CollectingPolicy, config: SACConfig) -> None:
-        self._data, self._policy, self._config = data, policy, config
+    def __init__(self, data: PricingDataModule, policy: CollectingPolicy, config: SACConfig, length: int) -> None:
+        self._data, self._policy, self._config, self._length = data, policy, config, length
         self._vector_steps = max(1, round(UPDATES_PER_ITERATION / config.utd_ratio))
         self._updates = self._vector_steps * config.utd_ratio
 
     def __len__(self) -> int:
-        return math.ceil(self._data.eval_every / self._updates)
+        return math.ceil(self._length / self._updates)
 
     def __iter__(self) -> Iterator[list[Transition]]:
         collector = self._data.start_collector(self._policy, self._config)

@@ -10,6 +10,7 @@ import torch
 
 from pricerl.cli import main
 from pricerl.training.checkpointing import CHECKPOINT_KEY, read_checkpoint
+from pricerl.training.datamodule import updates_per_epoch
 
 SMALL = [
     "--run_name=run",
@@ -157,3 +158,17 @@ def test_several_products_train_one_policy(tmp_path, monkeypatch):
     table = rows(tmp_path / "checkpoints" / "run" / "advice.csv")
     assert len(table) == 3 * 14
     assert len({row["Product"] for row in table}) == 3
+
+
+def test_a_run_shorter_than_an_evaluation_interval_is_evaluated_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit("--trainer.max_steps=30", "--data.eval_every=1000")
+    folder = tmp_path / "checkpoints" / "run"
+    assert read_checkpoint(folder / "best.ckpt")["global_step"] == 30
+
+
+@pytest.mark.parametrize(
+    ("eval_every", "max_steps", "expected"), [(250, 2000, 250), (250, 600, 200), (250, 100, 100), (250, -1, 250)]
+)
+def test_evaluations_are_spread_evenly_over_the_run(eval_every, max_steps, expected):
+    assert updates_per_epoch(eval_every, max_steps) == expected

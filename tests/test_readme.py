@@ -1,0 +1,146 @@
+"""The documents say what the code says."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pricerl.advice.decision import Grade
+from pricerl.advice.tables import COLUMNS
+from pricerl.cli import COMMANDS, HELP
+from pricerl.data import FEATURES
+from pricerl.data.schema import OPTIONAL, REQUIRED
+from pricerl.evaluation import EpisodeScores
+from pricerl.market.reward import PRESETS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pricerl"
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/data.md", "docs/metrics.md")
+MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
+
+MAIN_JOB = "pip install -e . && python main.py fit --config configs/quickstart.yaml"
+TESTS = 'pip install -e ".[test]" && python -m pytest'
+
+WRITTEN_BY_A_RUN = {"config.yaml"}
+"""Files that the documents name and only a run makes."""
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def bash_lines(text: str) -> list[str]:
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """Cells of every table row but the dashes below a head."""
+    rows = [line.strip().strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows if set("".join(row)) - set("-: ")]
+
+
+def files_named(text: str) -> set[str]:
+    """Files of the repository that a document names in code, in commands and in links."""
+    code = [span for span in re.findall(r"`([^`\n]+)`", text) if re.fullmatch(r"[\w./-]+", span)]
+    paths = [span for span in code if re.search(r"\.(py|yaml|md|cfg|toml|html)$|^\.ci/|/$", span)]
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    commands = re.findall(r"(?:configs|benchmarks|tests|docs)/[\w./-]*\w", text)
+    written = {*WRITTEN_BY_A_RUN, "report.html"}
+    return {name for name in (*paths, *links, *commands) if name not in written and "checkpoints/" not in name}
+
+
+def metric_names() -> set[str]:
+    """Names under which the training code and the evaluation log."""
+    names = {f"eval/{name}" for name in EpisodeScores._fields}
+    for path in (PACKAGE / "training/module.py", *sorted((PACKAGE / "training/callbacks").glob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and re.fullmatch(r"(train|time)/\w+", str(node.value)):
+                names.add(str(node.value))
+            if isinstance(node, ast.FunctionDef) and node.name == "_counters":
+                keys = [key for inner in ast.walk(node) if isinstance(inner, ast.Dict) for key in inner.keys]
+                names |= {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+    return names
+
+
+def test_the_readme_holds_the_two_commands_as_written_and_no_other_that_installs() -> None:
+    assert [line for line in bash_lines(read("README.md")) if "install" in line] == [MAIN_JOB, TESTS]
+
+
+def test_the_readme_names_every_command_and_no_unknown_one() -> None:
+    assert set(re.findall(r"python main\.py ([a-z]\w*)", read("README.md"))) == set(COMMANDS)
+
+
+def test_the_readmes_columns_are_those_of_the_schema() -> None:
+    rows = [row for row in table_rows(read("README.md")) if row[1].startswith(("required", "optional"))]
+    assert [row[0] for row in rows if row[1].startswith("required")] == [f"`{name}`" for name in REQUIRED]
+    assert [row[0] for row in rows if row[1].startswith("optional")] == [f"`{name}`" for name in OPTIONAL]
+
+
+def test_the_readmes_columns_of_the_advice_are_those_it_has() -> None:
+    (line,) = [line for line in read("README.md").splitlines() if line.startswith("Product, Date,")]
+    assert tuple(line.split(", ")) == COLUMNS
+
+
+def test_the_readme_explains_every_grade_and_preset() -> None:
+    text = read("README.md")
+    first_cells = [row[0] for row in table_rows(text)]
+    assert [cell for cell in first_cells if cell in Grade.__args__] == list(Grade.__args__)
+    assert all(f"`{preset}`" in text for preset in PRESETS)
+
+
+def test_the_readme_explains_every_exit_code_of_the_help() -> None:
+    codes = re.findall(r"(\d+) [a-z]", HELP.partition("exit codes:")[2])
+    listed = [row[0] for row in table_rows(read("README.md")) if row[0].isdigit()]
+    assert listed == codes
+
+
+def test_the_readme_lists_every_shipped_configuration() -> None:
+    listed = {row[0].strip("`") for row in table_rows(read("README.md")) if row[0].startswith("`configs/")}
+    assert listed == {f"configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_a_document_names_exists(document: str) -> None:
+    above = (ROOT, PACKAGE, (ROOT / document).parent)
+    named = files_named(read(document))
+    assert not [name for name in named if not any((folder / name).exists() for folder in above)]
+
+
+def test_a_file_that_does_not_exist_is_found() -> None:
+    text = "`data/gone.py`, [x](gone.md), `a/b` and `checkpoints/x/advice.md`\n```bash\nrun configs/gone.yaml\n```"
+    assert files_named(text) == {"data/gone.py", "gone.md", "configs/gone.yaml"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_architecture_names_every_module(module: str) -> None:
+    assert f"`{module}`" in read("ARCHITECTURE.md")
+
+
+def test_the_table_of_metrics_lists_exactly_those_of_the_code() -> None:
+    listed = [row[0].strip("`") for row in table_rows(read("docs/metrics.md")) if row[0].startswith("`")]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == metric_names()
+
+
+def test_the_page_on_data_lists_columns_and_features_of_the_code() -> None:
+    rows = table_rows(read("docs/data.md"))
+    columns = {row[0].strip("`"): row[1] for row in rows if row[1] in ("required", "optional")}
+    assert columns == {**dict.fromkeys(REQUIRED, "required"), **dict.fromkeys(OPTIONAL, "optional")}
+    assert tuple(row[0].strip("`") for row in rows if row[0].strip("`") in FEATURES) == FEATURES
+
+
+def test_the_ci_script_is_executable_and_parses() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", str(script)], check=False, timeout=20).returncode == 0
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_names_no_absolute_path(document: str) -> None:
+    assert not re.search(r"(?<![\w.:/…>])/(?:home|root|tmp|work|usr|mnt)\b", read(document))
