@@ -211,7 +211,9 @@ def _fit_product(
     factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
     days = Days(np.log(product.price), product.units, factors[weekday], age)
     units = fit_curves(days.keep(usable), log_grid, similar, rng)
-    units = replace(units, log_value=units.log_value + _recent_level(days.keep(usable), units, log_grid))
+    level, level_sd = _recent_level(days.keep(usable), units, log_grid)
+    shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
+    units = replace(units, log_value=units.log_value + shift)
     conversions = replace(
         similar,
         prior_elasticity=CONVERSION_ELASTICITY[0],
@@ -246,13 +248,14 @@ def _fit_conversion(
     return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, config, rng)
 
 
-def _recent_level(days: Days, curves: Curves, log_grid: FloatArray) -> float:
-    """Log of the recent demand over what the curve expects at the recent prices, shrunk to 0."""
+def _recent_level(days: Days, curves: Curves, log_grid: FloatArray) -> tuple[float, float]:
+    """Log of the recent demand over what the curve expects at the recent prices, shrunk to 0, and its sd."""
     recent = days.age < RECENT_DAYS
     mean = np.log(np.exp(curves.log_value).mean(0))
     expected = float((np.exp(np.interp(days.log_price, log_grid, mean)) * days.offset)[recent].sum())
     prior = LEVEL_PRIOR * curves.dispersion
-    return float(np.log((days.value[recent].sum() + prior) / (expected + prior)))
+    sold = float(days.value[recent].sum()) + prior
+    return float(np.log(sold / (expected + prior))), float(np.sqrt(curves.dispersion / sold))
 
 
 def _log_grid(product: ProductHistory, size: int) -> FloatArray:

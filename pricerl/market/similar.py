@@ -31,6 +31,9 @@ SMOOTHING_SHARE = 0.04
 """Width of the smoothing after the monotone projection, as a share of the grid: it removes its steps."""
 
 DAYS_PER_BLOCK = 7
+BOOTSTRAP_SHAPE = 0.7
+"""Gamma shape of a week's weight. 1 is the Bayesian bootstrap (Rubin 1981); shaping and smoothing the curves takes
+spread away, and at 0.7 the 90 % intervals of a profit gain cover nine in ten simulated truths instead of eight."""
 
 SEASON_DEGREE = 3
 """Degree of the slow season in time; it competes with the price for what both could explain."""
@@ -216,10 +219,11 @@ def _draw_curves(
     config: SimilarConfig,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """``K`` shaped curves ``(K, G)``: weekly Bayesian bootstrap (Rubin 1981) and randomised priors."""
+    """``K`` shaped curves ``(K, G)``: weekly bootstrap and randomised priors."""
     num_draws, centre = config.num_draws, float(np.average(days.log_price, weights=recency))
     _, block = np.unique((days.age // DAYS_PER_BLOCK).astype(int), return_inverse=True)
-    weights = recency * rng.exponential(size=(num_draws, block.max() + 1))[:, block]
+    size = (num_draws, int(block.max()) + 1)
+    weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
     season = season_columns(days.age)
     design = _design(days.log_price - centre, season)
     prior_mean, prior_sd = _prior(config, design.shape[1])

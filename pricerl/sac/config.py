@@ -97,7 +97,7 @@ class SACConfig:
 
     final_lr_share: float = 0.02
     """Share of the learning rates that is left at the run's last update, reached in a straight line; 1.0 keeps them.
-    Without the decay a flat optimum is missed by 1-2 % in price, at random."""
+    The decay takes the last updates' noise out of the price, so that a run ends near its best evaluation."""
 
     alpha: float = 0.1
     """Temperature at the start: the worth of one nat of entropy, in rewards. From 0.03 the policy narrows before the

@@ -162,11 +162,11 @@ def test_an_impossible_setting_is_refused_by_name(name, value):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_changes_what_a_simulated_seller_is_rewarded(fitted, name):
     market = fitted(SellerConfig(days=130, units=30.0), SimilarConfig(num_draws=16))
-    price = torch.tensor([0.85, 1.25]) * float(market.preprocessor.products[0].price[-1])
-    rows = torch.zeros(2, dtype=torch.long)
+    draw = torch.arange(16).repeat(2)
+    price = torch.tensor([0.85, 1.25]).repeat_interleave(16) * float(market.preprocessor.products[0].price[-1])
 
     def rewards(config):
         dynamics = build_dynamics(market, config, GuardrailConfig(), EnvConfig())
-        return dynamics.constant_price(price, rows, rows)[0]
+        return dynamics.constant_price(price, torch.zeros_like(draw), draw)[0]
 
     assert (rewards(RewardConfig(**{name: CHANGED[name]})) - rewards(RewardConfig())).abs().max() > 1e-3

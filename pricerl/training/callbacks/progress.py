@@ -52,7 +52,9 @@ class RunMetrics(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the x-axis beside an evaluation, too."""
         if trainer.training or trainer.state.fn == "fit":
-            pl_module.log_dict({name: _counters(trainer)[name] for name in ("env_steps", "updates")})
+            counters = _counters(trainer)
+            x_axis = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
+            pl_module.log_dict({**x_axis, "step": counters["updates"]})
 
     def _speed(self, trainer: Trainer) -> dict[str, float]:
         """Updates and env steps a second since the last row or the start of this epoch."""
