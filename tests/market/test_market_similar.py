@@ -105,9 +105,11 @@ def test_the_mean_curve_is_close_to_the_truth_after_much_data(fitted, seller):
 
 def test_draws_agree_where_data_is_dense_and_disagree_where_it_is_silent(fitted):
     product = fitted(RICH_SELLERS[0], SMALL).products[0]
-    spread = product.units.log_value.std(0)
     tried = product.log_grid[[np.argmax(product.units.effective_days)]]
     dense = np.abs(product.log_grid - tried) < 0.1
+    level = product.units.log_value[:, dense].mean(1, keepdims=True)
+    assert 0.02 < level.std() < 0.15, "four weeks do not settle the level"
+    spread = (product.units.log_value - level).std(0)
     assert spread[dense].max() < 0.08
     assert spread[0] > 3 * spread[dense].max() and spread[-1] > 3 * spread[dense].max()
 
