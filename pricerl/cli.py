@@ -147,6 +147,8 @@ def _fit(words: list[str]) -> int:
     from pricerl.training.checkpointing import load_best
 
     command = _lightning(words)
+    if not command.trainer.is_global_zero:
+        return EXIT_OK
     load_best(command.model, command.run_dir)
     return _advise(command, Path(command.options.out or command.run_dir))
 

@@ -22,6 +22,7 @@ from pricerl.training.checkpointing import BEST, LAST, check_weights, read_check
 from pricerl.training.datamodule import PricingDataModule
 from pricerl.training.loggers import build_loggers
 from pricerl.training.module import SACModule
+from pricerl.training.strategies import choose_strategy
 from pricerl.training.usage import ALLOWED_CLASSES, check_config_files, explain_usage, option_values
 
 LAST_WORD, BEST_WORD = "last", "best"
@@ -181,6 +182,8 @@ class PricingCLI(LightningCLI):
         if fitting and self.options.trainer.enable_checkpointing is not False:
             callbacks.append(RunCheckpoint(self.run_dir))
         self.trainer_defaults["callbacks"] = callbacks
+        wanted = self.options.trainer
+        kwargs["strategy"] = choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)
         own_loggers = self.options.trainer.logger in (None, True)
         if own_loggers:
             kwargs["logger"] = False

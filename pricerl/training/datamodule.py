@@ -20,6 +20,9 @@ from pricerl.sac import SACConfig, Transition
 from pricerl.training.collector import CollectingPolicy, Collector
 from pricerl.training.module import SACModule, TaskSpec
 
+RANK_SEED_STRIDE = 1_000_003
+"""Distance between the seeds of two ranks: each has its own episodes, noise and samples."""
+
 UPDATES_PER_ITERATION = 10
 """About how many gradient updates one ``training_step`` makes: Lightning's own cost is shared among them."""
 
@@ -144,7 +147,8 @@ class PricingDataModule(LightningDataModule):
         """Build env and buffer and warm up; a resumed run goes on counting and fills the buffer with its policy."""
         if self.collector is None:
             env = PricingVectorEnv(self.num_envs, self.market, self.reward, self.guardrails, self.env_config)
-            self.collector = Collector(env, config, self.seed)
+            rank = 0 if self.trainer is None else self.trainer.global_rank
+            self.collector = Collector(env, config, self.seed + RANK_SEED_STRIDE * rank)
             self.collector.warm_up(policy, random=self._saved_counts is None)
             if self._saved_counts is not None:
                 self.collector.load_state_dict(self._saved_counts)

@@ -29,6 +29,7 @@ from pricerl.sac import (
     temperature_loss,
     value_bounds,
 )
+from pricerl.training.strategies import average_gradients, average_tensors
 
 MAX_ENTROPY_BONUS = 1.0
 """Room that the value bounds leave for ``alpha * log_prob`` of one step; alpha settles far below 1."""
@@ -86,9 +87,15 @@ class SACModule(LightningModule):
             torch.optim.Adam([self.log_alpha], lr=config.alpha_lr, fused=True),
         ]
 
+    def on_train_start(self) -> None:
+        """Give every rank its own exploration."""
+        if self.trainer.world_size > 1:
+            torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
+
     def training_step(self, batches: list[Transition], batch_idx: int) -> dict[str, Tensor]:
         """Make one gradient update with each batch, while ``trainer.max_steps`` allows; returns the last metrics."""
         self._decay_learning_rates()
+        self._share_normalization()
         metrics: dict[str, Tensor] = {}
         for batch in batches:
             if 0 <= self.trainer.max_steps <= self.trainer.global_step:
@@ -168,6 +175,12 @@ class SACModule(LightningModule):
             for group in optimizer.optimizer.param_groups:
                 group["lr"] = rate * share
 
+    def _share_normalization(self) -> None:
+        """Average the input statistics over the ranks: each has seen other observations."""
+        buffers = [*self.actor.buffers(), *self.critic.buffers()]
+        if self.trainer.world_size > 1 and buffers:
+            average_tensors(self.trainer.strategy, buffers)
+
     def _optimizers(self) -> list[LightningOptimizer]:
         """Critics', actor's and temperature's optimizer."""
         optimizers = self.optimizers()
@@ -179,6 +192,8 @@ class SACModule(LightningModule):
         optimizer = self._optimizers()[index]
         optimizer.optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
+        if self.trainer.world_size > 1:
+            average_gradients(self.trainer.strategy, optimizer.optimizer.param_groups[0]["params"])
         if network is not None and self.algorithm.max_grad_norm > 0:
             nn.utils.clip_grad_norm_(network.parameters(), self.algorithm.max_grad_norm, foreach=True)
         if index == 0:

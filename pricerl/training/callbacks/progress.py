@@ -107,15 +107,15 @@ def _collector(trainer: Trainer) -> Collector:
 
 def _clock(trainer: Trainer) -> tuple[float, int, int]:
     """Seconds, updates and env steps so far."""
-    return time.perf_counter(), trainer.global_step, _collector(trainer).env_steps
+    return time.perf_counter(), trainer.global_step, _collector(trainer).env_steps * trainer.world_size
 
 
 def _counters(trainer: Trainer) -> dict[str, float]:
-    collector = _collector(trainer)
+    collector, ranks = _collector(trainer), trainer.world_size
     return {
-        "env_steps": float(collector.env_steps),
+        "env_steps": float(collector.env_steps * ranks),
         "updates": float(trainer.global_step),
-        "episodes": float(collector.episodes),
+        "episodes": float(collector.episodes * ranks),
         "train/episode_return": float(collector.last_return),
         "train/price_mean": float(collector.last_price),
     }

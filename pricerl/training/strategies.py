@@ -1,0 +1,82 @@
+"""Several devices, several machines: Lightning's processes, with gradients averaged by the module itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch import Tensor
+
+from pricerl.errors import UsageError
+
+TIMEOUT = timedelta(minutes=10)
+"""A rank that waits longer than this for the others gives up."""
+
+REPLICATED = ("auto", "ddp")
+
+
+class ReplicatedStrategy(DDPStrategy):
+    """DDP's launcher and process group without its wrapper.
+
+    The wrapper averages gradients in hooks of one backward pass; three manual backward passes an update confuse it.
+    Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before each optimizer step, so
+    that all ranks stay identical.
+    """
+
+    def __init__(self, timeout: timedelta = TIMEOUT) -> None:
+        super().__init__(timeout=timeout)
+
+    def configure_ddp(self) -> None:
+        """Take over rank 0's parameters and buffers."""
+        assert isinstance(self.model, LightningModule)
+        for tensor in [*self.model.parameters(), *self.model.buffers()]:
+            torch.distributed.broadcast(tensor.detach(), src=0)
+
+
+def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
+    """Return the strategy to train with.
+
+    Args:
+        strategy: what the trainer was asked for: a name or a strategy.
+        devices: a number, ``auto``, -1 or a list of devices.
+        num_nodes: machines.
+
+    Raises:
+        UsageError: the strategy shards or wraps the model in a way that manual optimization does not allow.
+    """
+    if isinstance(strategy, Strategy):
+        return strategy
+    if strategy not in REPLICATED:
+        raise UsageError(f"trainer.strategy must be one of {', '.join(REPLICATED)}, found {strategy!r}")
+    several = num_nodes > 1 or count_devices(devices) > 1
+    return ReplicatedStrategy() if several else "auto"
+
+
+def count_devices(devices: Any) -> int:
+    """How many devices of a machine a ``devices`` setting asks for."""
+    if isinstance(devices, (list, tuple)):
+        return len(devices)
+    text = str(devices)
+    if text in ("auto", "-1"):
+        return max(1, torch.cuda.device_count())
+    if "," in text:
+        return len([part for part in text.split(",") if part.strip()])
+    return int(text) if text.isdigit() else 1
+
+
+def average_gradients(strategy: Strategy, parameters: list[Tensor]) -> None:
+    """Replace every gradient by its mean over the ranks, in one message."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    average_tensors(strategy, gradients)
+
+
+def average_tensors(strategy: Strategy, tensors: list[Tensor]) -> None:
+    """Replace tensors by their means over the ranks, in one message."""
+    flat = strategy.reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]), reduce_op="mean")
+    assert isinstance(flat, Tensor)
+    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))
