@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env import Dynamics, State
+from pricerl.env import Dynamics, Outcome, State
 from pricerl.evaluation.planner import Plan, best_constant_price
 
 Policy = Callable[[Tensor], Tensor]
@@ -79,7 +79,7 @@ def holdout_states(dynamics: Dynamics) -> State:
     return dynamics.start(product[rows], index[rows], draw)
 
 
-def _totals(dynamics: Dynamics, state: State, outcomes: list) -> tuple[Tensor, Tensor]:  # type: ignore[type-arg]
+def _totals(dynamics: Dynamics, state: State, outcomes: list[Outcome]) -> tuple[Tensor, Tensor]:
     """Sales and profit before fixed cost over the episode, ``(B,)`` each."""
     sales = torch.cat([outcome.sales for outcome in outcomes], 1).sum(1)
     profit = torch.cat([outcome.profit for outcome in outcomes], 1)

@@ -73,7 +73,7 @@ class TrainingBar(RichProgressBar):
 
     def _get_train_description(self, current_epoch: int) -> str:
         """An epoch is the time between two evaluations; how many there are, ``max_steps`` decides."""
-        return f"Updates to evaluation {current_epoch + 1}"
+        return f"To evaluation {current_epoch + 1}"
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Choose what stands beside the bar: the evaluation's return and price, or the collector's before the first."""
