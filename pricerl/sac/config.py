@@ -115,6 +115,9 @@ class SACConfig:
     max_grad_norm: float = 10.0
     """Gradients of the actor and of the critics are scaled down to this norm; 0 turns it off."""
 
+    finite_checks: bool = True
+    """Whether sampled batches are looked through for NaN and infinity, once every few updates."""
+
     batch_size: int = 256
     """Transitions in an update."""
 

@@ -22,6 +22,7 @@ from pricerl.sac import (
     SACConfig,
     Transition,
     actor_loss,
+    check_finite,
     critic_loss,
     frozen,
     polyak_update,
@@ -30,6 +31,9 @@ from pricerl.sac import (
     value_bounds,
 )
 from pricerl.training.strategies import average_gradients, average_tensors
+
+FUSED_DEVICES = ("cpu", "cuda")
+"""Where one fused kernel updates all parameters."""
 
 MAX_ENTROPY_BONUS = 1.0
 """Room that the value bounds leave for ``alpha * log_prob`` of one step; alpha settles far below 1."""
@@ -80,11 +84,11 @@ class SACModule(LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Three Adam optimizers: critics, actor, temperature."""
-        config = self.algorithm
+        config, fused = self.algorithm, self.device.type in FUSED_DEVICES
         return [
-            torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr, fused=True),
-            torch.optim.Adam(self.actor.parameters(), lr=config.actor_lr, fused=True),
-            torch.optim.Adam([self.log_alpha], lr=config.alpha_lr, fused=True),
+            torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr, fused=fused),
+            torch.optim.Adam(self.actor.parameters(), lr=config.actor_lr, fused=fused),
+            torch.optim.Adam([self.log_alpha], lr=config.alpha_lr, fused=fused),
         ]
 
     def on_train_start(self) -> None:
@@ -96,6 +100,9 @@ class SACModule(LightningModule):
         """Make one gradient update with each batch, while ``trainer.max_steps`` allows; returns the last metrics."""
         self._decay_learning_rates()
         self._share_normalization()
+        if self.algorithm.finite_checks:
+            for name, tensor in zip(Transition._fields, batches[0], strict=True):
+                check_finite(f"{name} in the replay buffer at update {self.trainer.global_step}", tensor)
         metrics: dict[str, Tensor] = {}
         for batch in batches:
             if 0 <= self.trainer.max_steps <= self.trainer.global_step:

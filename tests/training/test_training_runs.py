@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pricerl.cli import main
+from pricerl.env import PricingVectorEnv
 from pricerl.training.checkpointing import CHECKPOINT_KEY, read_checkpoint
 from pricerl.training.datamodule import updates_per_epoch
 
@@ -148,8 +149,24 @@ def test_a_diverged_run_stops_and_leaves_the_checkpoints_alone(tmp_path, monkeyp
     ]
     unbounded = ["--model.network.value_bounds=false", "--data.eval_every=400"]
     assert main(["fit", *SMALL, *settings, *unbounded, "--trainer.max_steps=400"]) == 1
-    assert "training stopped at update" in capsys.readouterr().err
+    assert "at update" in capsys.readouterr().err
     assert before == ((folder / "best.ckpt").read_bytes(), (folder / "last.ckpt").read_bytes())
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_nan_from_the_env_is_named_if_finite_checks_are_on(tmp_path, monkeypatch, capsys, checked):
+    monkeypatch.chdir(tmp_path)
+    step = PricingVectorEnv.step
+
+    def spoiled(self, actions):
+        observation, reward, *rest = step(self, actions)
+        return observation, reward * float("nan"), *rest
+
+    monkeypatch.setattr(PricingVectorEnv, "step", spoiled)
+    code = main(["fit", *SMALL, "--trainer.max_steps=60", f"--model.algorithm.finite_checks={str(checked).lower()}"])
+    assert code == 1
+    assert ("reward in the replay buffer" in capsys.readouterr().err) == checked
+    assert not (tmp_path / "checkpoints" / "run" / "advice.csv").exists()
 
 
 def test_several_products_train_one_policy(tmp_path, monkeypatch):
