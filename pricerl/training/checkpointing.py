@@ -64,13 +64,6 @@ def check_weights(module: nn.Module, checkpoint: dict[str, Any], path: str) -> N
         ) from error
 
 
-def load_best(module: nn.Module, run_dir: Path) -> None:
-    """Put the run's best weights into the module; a run too short for an evaluation keeps its last ones."""
-    best = run_dir / BEST
-    if best.exists():
-        module.load_state_dict(read_checkpoint(best)["state_dict"])
-
-
 def stored_config(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Settings of the run that hold for later commands, all but trainer, paths and the file: its history is carried."""
     try:

@@ -23,7 +23,7 @@ from pricerl.training.datamodule import PricingDataModule
 from pricerl.training.loggers import build_loggers
 from pricerl.training.module import SACModule
 from pricerl.training.strategies import choose_strategy
-from pricerl.training.usage import ALLOWED_CLASSES, check_config_files, explain_usage, option_values
+from pricerl.training.usage import ALLOWED_CLASSES, check_config_files, check_trainer, explain_usage, option_values
 
 LAST_WORD, BEST_WORD = "last", "best"
 """What ``--ckpt_path`` takes beside a file."""
@@ -127,6 +127,7 @@ class PricingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Refuse a wrong command early, then claim the CPU threads."""
         self.check(self)
+        check_trainer(self.options.trainer)
         torch.set_num_threads(self.options.threads)
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -154,6 +155,13 @@ class PricingCLI(LightningCLI):
     def test(self, **arguments: Any) -> None:
         """Score the policy; the caller prints ``scores``."""
         self.scores = self.trainer.test(**{**arguments, "verbose": False})[0]
+
+    @property
+    def best_checkpoint(self) -> Path | None:
+        """The best checkpoint of this run, none if it ended before an evaluation."""
+        callback = self.trainer.checkpoint_callback
+        path = callback.best_model_path if isinstance(callback, RunCheckpoint) else ""
+        return Path(path) if path else None
 
     def settings(self, group: str) -> Any:
         """The config object of one of ``groups``."""
@@ -205,6 +213,7 @@ def run_command(words: list[str], groups: dict[str, type], check: Callable[[Pric
         groups: see ``PricingCLI``.
         check: see ``PricingCLI``.
     """
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)  # a field's docstring is its help
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
     return PricingCLI(words, groups, check)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,6 +13,9 @@ from pricerl.errors import UsageError, did_you_mean
 
 ALLOWED_CLASSES = ("pricerl", "lightning")
 """Packages whose classes a configuration may name; nothing else is imported for it."""
+
+PRECISIONS = (None, 32, "32", "32-true", "bf16-mixed")
+"""Half precision throughout would round the temperature; a gradient scaler does not see three optimizers."""
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 
@@ -118,3 +122,23 @@ def _values(args: list[str], names: tuple[str, ...]) -> Iterator[str]:
                 yield args[position + 1]
             elif argument.startswith(f"{name}="):
                 yield argument.split("=", 1)[1]
+
+
+def check_trainer(trainer: Any) -> None:
+    """Refuse trainer settings that manual optimization cannot honour.
+
+    Args:
+        trainer: the parsed ``trainer`` options.
+
+    Raises:
+        UsageError: naming the setting and what to use instead.
+    """
+    if trainer.gradient_clip_val is not None or trainer.gradient_clip_algorithm is not None:
+        raise UsageError("--trainer.gradient_clip_val is not supported; set --model.algorithm.max_grad_norm")
+    if trainer.accumulate_grad_batches != 1:
+        raise UsageError("--trainer.accumulate_grad_batches is not supported; set --model.algorithm.batch_size")
+    if trainer.precision not in PRECISIONS:
+        shown = ", ".join(str(value) for value in PRECISIONS if isinstance(value, str))
+        raise UsageError(f"--trainer.precision must be one of {shown}, found {trainer.precision!r}")
+    if trainer.max_steps == 0 or trainer.max_steps < -1:
+        raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")

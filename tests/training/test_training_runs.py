@@ -153,6 +153,37 @@ def test_a_diverged_run_stops_and_leaves_the_checkpoints_alone(tmp_path, monkeyp
     assert before == ((folder / "best.ckpt").read_bytes(), (folder / "last.ckpt").read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ("--trainer.gradient_clip_val=1", "max_grad_norm"),
+        ("--trainer.accumulate_grad_batches=2", "batch_size"),
+        ("--trainer.precision=bf16-true", "32-true, bf16-mixed"),
+        ("--trainer.max_steps=0", "1 or more"),
+        ("--trainer.strategy=fsdp", "auto, ddp"),
+    ],
+)
+def test_a_trainer_setting_that_cannot_be_honoured_is_refused(tmp_path, monkeypatch, capsys, option, remedy):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *SMALL, option]) == 2
+    assert remedy in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_evaluation_does_not_advise_with_an_earlier_runs_policy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit("--trainer.max_steps=20")
+    stale = tmp_path / "checkpoints" / "run" / "best.ckpt"
+    stale.write_bytes(b"an earlier run's, which must not be read")
+    fit("--trainer.max_steps=20", "--trainer.limit_val_batches=0")
+
+
+def test_a_trial_run_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *SMALL, "--trainer.fast_dev_run=true"]) == 0
+    assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.rglob("advice.*"))
+
+
 @pytest.mark.parametrize("checked", [True, False])
 def test_a_nan_from_the_env_is_named_if_finite_checks_are_on(tmp_path, monkeypatch, capsys, checked):
     monkeypatch.chdir(tmp_path)

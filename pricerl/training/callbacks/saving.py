@@ -38,12 +38,13 @@ class RunCheckpoint(ModelCheckpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` whatever it is."""
         super().on_validation_end(trainer, pl_module)
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.save_checkpoint(self._last)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the updates made since the last evaluation."""
-        trainer.save_checkpoint(self._last)
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(self._last)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where an interrupted run stands."""
