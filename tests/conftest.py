@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, SellerConfig, simulated_history
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market, known_market
+
+torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
 BEST_PRICE_COST = 6.0
 """With elasticity -2 the best price is ``c e / (1 + e)`` = 12.00."""

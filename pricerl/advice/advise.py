@@ -15,6 +15,7 @@ from pricerl.advice.wording import explain, price_digits
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
 from pricerl.evaluation import Backtest, Plans, Policy, compare_baselines, plan_all, planner_gaps
+from pricerl.market.guardrails import FLOAT32_SLACK
 
 MAX_HORIZON = 365
 """Days; nobody plans a daily price further ahead, and the calendar ends later."""
@@ -121,16 +122,20 @@ def _evidence(dynamics: Dynamics, index: int, proposed: PricePath, gain: Gain) -
     history, fitted = market.preprocessor.products[index], market.products[index]
     tried = history.price[history.observed]
     path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
-    slack = 0.5 * dynamics.guardrails.price_step
+    slack = FLOAT32_SLACK * float(tried.max())
     lowest, highest = market.preprocessor.trained_prices(index)
+    limits = proposed.limits
     return Evidence(
         proposes_change=bool((np.abs(path - now) > slack).any()),
         chance_better=gain.chance_better,
         inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
         usable_days=int(history.observed.sum()),
-        distinct_prices=len(np.unique(tried.round(2))),
+        distinct_prices=len(np.unique(tried)),
         costs_known=fitted.cost.known,
-        feasible=proposed.feasible,
+        feasible=limits.feasible,
+        keep_allowed=limits.keep_allowed,
+        movable=limits.movable,
+        hold_lasts=limits.wait >= len(path),
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
     )
 
@@ -140,11 +145,12 @@ def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath
     if decision.follow == "path":
         return proposed
     if decision.follow == "hold":
-        return PricePath(now, now, now, proposed.feasible)
-    first = float(_first_change(proposed.price, float(now[0])))
+        return proposed._replace(price=now, low=now, high=now)
+    limit = decision.follow == "limit"
+    first = proposed.limits.nearest if limit else _first_change(proposed.price, float(now[0]))
     reached = (proposed.price != now).cumsum(0) > 0
     price = now.where(~reached, first)
-    return PricePath(price, proposed.low.minimum(price), proposed.high.maximum(price), proposed.feasible)
+    return proposed._replace(price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price))
 
 
 def _first_change(price: Tensor, now: float) -> float:

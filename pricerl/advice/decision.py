@@ -13,8 +13,16 @@ D: nothing can be estimated. A needs a randomised price test."""
 
 
 NO_PRICE_ALLOWED = (
-    "no price within one step of it satisfies floor, ceiling and minimum margin; change one of them or set the price "
-    "by hand"
+    "no price within one step of it satisfies floor, ceiling and minimum margin (it must at least cover fees and unit "
+    "cost); change one of them or set the price by hand"
+)
+NO_OTHER_PRICE = (
+    "floor, ceiling, max_change and price_step (data.guardrails) leave no other price within one step of it"
+)
+KEEP_NOT_ALLOWED = "floor, ceiling or minimum margin do not allow the price now; this is the nearest one that they do"
+UNFAMILIAR = (
+    "the price now lies far from those the policy was trained on; run fit on this file, or some weeks later if it was "
+    "run: the newest days are held out of training"
 )
 
 
@@ -55,6 +63,12 @@ class Evidence:
     costs_known: bool
     feasible: bool
     """Whether any price satisfies all guardrails."""
+    keep_allowed: bool
+    """Whether floor, ceiling and margin allow the price now."""
+    movable: bool
+    """Whether any other price satisfies all guardrails."""
+    hold_lasts: bool
+    """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
     """Whether the price now lies where the policy was trained."""
 
@@ -63,10 +77,10 @@ class Evidence:
 class Decision:
     """What is recommended and how strongly."""
 
-    follow: Literal["path", "step", "hold"]
-    """The policy's whole path, its first change only, or the price now."""
+    follow: Literal["path", "step", "limit", "hold"]
+    """The policy's whole path, its first change only, the nearest price that the limits allow, or the price now."""
     grade: Grade
-    source: Literal["SAC", "hold"]
+    source: Literal["SAC", "limits", "hold"]
     lacks_evidence: bool
     """Whether the price is kept because the data cannot tell, not because it is good."""
     why: str
@@ -76,12 +90,24 @@ class Decision:
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Apply the rules in order; the first that holds decides."""
-    gated = config.min_chance > 0
+    """Apply the rules in order; the first that holds decides. A hold never keeps a price that the limits forbid."""
     if not evidence.feasible:
         return _hold("D", NO_PRICE_ALLOWED)
+    if evidence.hold_lasts:
+        return Decision("hold", "C", "hold", False, "the minimum hold of its last change outlasts these days")
+    if not evidence.movable:
+        return Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
+    decision = _weigh(evidence, config)
+    if decision.follow == "hold" and not evidence.keep_allowed:
+        return Decision("limit", "C", "limits", False, KEEP_NOT_ALLOWED)
+    return decision
+
+
+def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
+    """Follow the policy or keep the price, as the evidence says."""
+    gated = config.min_chance > 0
     if not evidence.familiar:
-        return _hold("D", "the price now lies far from those the policy was trained on; run fit on this file")
+        return _hold("D", UNFAMILIAR)
     if evidence.distinct_prices < 2:
         return _hold("D", "the price never varied, so the history cannot say what another price would do")
     if evidence.usable_days < config.min_days:

@@ -12,6 +12,7 @@ from torch import Tensor
 from pricerl.env import Dynamics, State
 from pricerl.env.dynamics import sample_units
 from pricerl.evaluation import Policy
+from pricerl.market.guardrails import FLOAT32_SLACK
 
 FloatArray = NDArray[np.float64]
 
@@ -30,8 +31,23 @@ class PricePath(NamedTuple):
     """5 % limit over the prices the policy charges in the drawn markets."""
     high: Tensor
     """95 % limit."""
+    limits: Limits
+    """What the guardrails say about the first change."""
+
+
+class Limits(NamedTuple):
+    """What the guardrails leave of one product's price now."""
+
     feasible: bool
-    """Whether the guardrails allow any price; not where floor, ceiling or margin lie out of a step's reach."""
+    """Whether they allow any price; not where floor, ceiling or margin lie out of a step's reach."""
+    keep_allowed: bool
+    """Whether floor, ceiling and margin allow the price now."""
+    movable: bool
+    """Whether they allow a price other than the one now."""
+    nearest: float
+    """The allowed price nearest to the one now, money."""
+    wait: int
+    """Days until the minimum hold of the last change is over."""
 
 
 class PathForecast(NamedTuple):
@@ -63,9 +79,9 @@ def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int)
     draw = torch.arange(market.num_draws + 1, device=market.device)
     rows = torch.full_like(draw, product)
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
-    waiting = min(_hold_left(dynamics, product), horizon)
+    limits = _limits(dynamics, state, product)
+    waiting = min(limits.wait, horizon)
     prices: list[Tensor] = []
-    feasible = bool(dynamics.band(state).feasible.all())
     if waiting:
         state = _charge(dynamics, state, state.price, waiting, prices)
     while len(prices) < horizon:
@@ -74,7 +90,7 @@ def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int)
     by_draw = torch.stack(prices, 1)
     low, high = torch.quantile(by_draw, torch.tensor(LIMITS, device=by_draw.device), dim=0)
     chosen = by_draw[market.mean_draw]
-    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), feasible)
+    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), limits)
 
 
 @torch.no_grad()
@@ -122,6 +138,19 @@ def elasticity_at(dynamics: Dynamics, product: int, price: float, change: float 
     slope = (high.expected_units / low.expected_units).log() / np.log((1 + change) / (1 - change))
     limits = torch.quantile(slope, torch.tensor(LIMITS, device=slope.device)).tolist()
     return float(slope.mean()), limits[0], limits[1]
+
+
+def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:
+    band, now = dynamics.band(state), float(state.price[0])
+    low, high = float(band.low[0]), float(band.high[0])
+    floor, ceiling = (float(limit[product]) for limit in (dynamics.limits.floor, dynamics.limits.ceiling))
+    return Limits(
+        feasible=bool(band.feasible.all()),
+        keep_allowed=floor * (1 - FLOAT32_SLACK) <= now <= ceiling * (1 + FLOAT32_SLACK),
+        movable=low < now or now < high,
+        nearest=min(max(now, low), high),
+        wait=_hold_left(dynamics, product),
+    )
 
 
 def _hold_left(dynamics: Dynamics, product: int) -> int:

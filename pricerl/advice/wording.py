@@ -47,7 +47,9 @@ def _evidence(advice: ProductAdvice, num_draws: int, digits: int) -> str:
         if not advice.decision.lacks_evidence:
             return ""
         gain = advice.proposed_gain
-        would = f"The policy would go to {advice.settled_price:.{digits}f}, and that"
+        settled = f"{advice.settled_price:.{digits}f}"
+        back = settled == f"{advice.price_now:.{digits}f}"
+        would = f"The policy would {'leave it and come back' if back else f'go to {settled}'}, and that"
         return f"{would} {_earns(gain, num_draws, 'such markets')}"
     return "" if advice.gain is None else f"That {_earns(advice.gain, num_draws, 'markets that fit the history')}"
 

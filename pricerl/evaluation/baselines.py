@@ -14,6 +14,9 @@ from pricerl.evaluation.planner import Plans
 MIN_DAYS_AT_PRICE = 3
 """A past price counts only when it was charged on this many recorded days."""
 
+COARSEST_GRID = 0.01
+"""Money: past prices are told apart to a cent, or to the price step where that is finer."""
+
 
 class BaselineRow(NamedTuple):
     """A constant price and what a day at it brings in the drawn markets: mean and 90 % interval of the mean."""
@@ -56,7 +59,8 @@ def best_past_price(history: ProductHistory, dynamics: Dynamics) -> float:
     price = history.price[history.observed]
     units = history.units[history.observed]
     share, unit_cost = (cost.share_kept.mean(), cost.unit_cost.mean()) if cost.known else (1.0, 0.0)
-    tried, which, days = np.unique(price.round(2), return_inverse=True, return_counts=True)
+    grid = min(COARSEST_GRID, dynamics.guardrails.price_step)
+    tried, which, days = np.unique((price / grid).round() * grid, return_inverse=True, return_counts=True)
     earned = np.bincount(which, (share * price - unit_cost) * units) / days
     earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
     return float(tried[earned.argmax()])

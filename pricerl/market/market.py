@@ -13,8 +13,9 @@ from torch import Tensor
 
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
+from pricerl.market.level import recent_level
 from pricerl.market.outliers import winsorise
-from pricerl.market.similar import RECENT_DAYS, Curves, Days, SimilarConfig, fit_curves, weekday_factors
+from pricerl.market.similar import Curves, Days, SimilarConfig, fit_curves, weekday_factors
 
 FloatArray = NDArray[np.float64]
 
@@ -25,9 +26,6 @@ CONVERSION_ELASTICITY = (-1.0, 0.75)
 """Prior mean and sd of a conversion's own price elasticity."""
 CONVERSION_CURVATURE = (0.0, 1.0)
 """The same for its curvature."""
-
-LEVEL_PRIOR = 30.0
-"""Effective sales that the long-run level is worth against the last ``RECENT_DAYS``."""
 
 MIN_CONVERSION_DAYS = 7
 UNITS, ORGANIC, AD = range(3)
@@ -211,7 +209,7 @@ def _fit_product(
     factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
     days = Days(np.log(product.price), product.units, factors[weekday], age)
     units = fit_curves(days.keep(usable), log_grid, similar, rng)
-    level, level_sd = _recent_level(days.keep(usable), units, log_grid)
+    level, level_sd = recent_level(days.keep(usable), units, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
     units = replace(units, log_value=units.log_value + shift)
     conversions = replace(
@@ -246,16 +244,6 @@ def _fit_conversion(
     if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
         return None
     return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, config, rng)
-
-
-def _recent_level(days: Days, curves: Curves, log_grid: FloatArray) -> tuple[float, float]:
-    """Log of the recent demand over what the curve expects at the recent prices, shrunk to 0, and its sd."""
-    recent = days.age < RECENT_DAYS
-    mean = np.log(np.exp(curves.log_value).mean(0))
-    expected = float((np.exp(np.interp(days.log_price, log_grid, mean)) * days.offset)[recent].sum())
-    prior = LEVEL_PRIOR * curves.dispersion
-    sold = float(days.value[recent].sum()) + prior
-    return float(np.log(sold / (expected + prior))), float(np.sqrt(curves.dispersion / sold))
 
 
 def _log_grid(product: ProductHistory, size: int) -> FloatArray:

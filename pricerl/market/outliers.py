@@ -19,11 +19,13 @@ def winsorise(value: FloatArray, sds: float) -> FloatArray:
 
 
 def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> NDArray[np.bool_]:
-    """Days whose square-root residual lies within ``sds`` robust sds (MAD) of the median, ``(D,)``."""
+    """Days whose square-root residual lies within ``sds`` robust sds (MAD) of the median, ``(D,)``.
+
+    The sd is at least that of counts: where most days are alike, such as days without a sale, the MAD is next to
+    nothing, and every other day would be cut.
+    """
     residual = np.sqrt(value + ROOT_SHIFT) - np.sqrt(expected + ROOT_SHIFT)
-    spread = _robust_sd(residual)
-    if spread == 0:
-        return np.ones(len(value), dtype=bool)
+    spread = max(_robust_sd(residual), ROOT_SD)
     return np.asarray(np.abs(residual - np.median(residual)) <= sds * spread)
 
 

@@ -42,6 +42,9 @@ YEARLY_HARMONICS = 2
 DAYS_PER_YEAR = 365.25
 """A history longer than a year gets yearly waves, too."""
 
+WEEKDAY_PRIOR_SALES = 20.0
+"""Sales that "all weekdays alike" is worth: weekdays differ by about a fifth, and a handful of sales cannot show it."""
+
 RECENT_DAYS = 28
 """The curves' level, in season and in demand, is that of the last weeks."""
 
@@ -181,11 +184,11 @@ def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArra
 def weekday_factors(
     units: FloatArray, weekday: NDArray[np.int64], expected: FloatArray, prior_days: float = 4.0
 ) -> FloatArray:
-    """Demand of each weekday over the mean day, ``(7,)``, shrunk to 1 by ``prior_days`` average days."""
-    prior = max(prior_days * float(units.mean()), 1e-9)
+    """Demand of each weekday over the mean day, ``(7,)``, shrunk to 1 by ``prior_days`` average days or a few sales."""
+    prior = max(prior_days * float(units.mean()), WEEKDAY_PRIOR_SALES)
     observed = np.bincount(weekday, units, 7) + prior
     usual = np.bincount(weekday, expected, 7) + prior
-    factors = observed / np.maximum(usual, 1e-12)
+    factors = observed / usual
     return np.asarray(factors / factors.mean())
 
 

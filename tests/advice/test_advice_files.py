@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,3 +168,30 @@ def _visible(html: str) -> str:
     parser = _Text()
     parser.feed(html)
     return " ".join(parser.parts)
+
+
+def _lowered(trained: Path, out: str, *words: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    folder = trained.parents[1]
+    words = ("--data.path", "seller.csv", "--out", out, "--horizon", "7", *words)
+    with lowering_policy():
+        result = run(folder, "predict", "--ckpt_path", str(trained / "best.ckpt"), *words)
+    assert result.code == 0, result.err
+    rows, (product,), _ = read_outputs(folder / out)
+    return rows, product
+
+
+def test_an_unproven_change_is_no_reason_to_stay_above_the_ceiling(trained: Path) -> None:
+    now = float(seller_lines()[-1].split(",")[1])
+    words = ["--data.guardrails.ceiling", f"{now - 0.2:.2f}", "--decision.min_chance", "1", "--decision.min_days", "91"]
+    rows, product = _lowered(trained, "ceiling", *words)
+    assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.2)
+    assert (rows[0]["Grade"], rows[0]["Source"]) == ("C", "limits")
+    assert product["reason"].startswith("Lower the price") and "this is the nearest one" in product["reason"]
+
+
+def test_a_change_smaller_than_half_a_price_step_is_still_a_change(trained: Path) -> None:
+    now = float(seller_lines()[-1].split(",")[1])
+    step = (now - 0.3) / 2
+    rows, product = _lowered(trained, "coarse", "--data.guardrails.price_step", f"{step}", "--decision.min_chance", "0")
+    assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.3, abs=0.01)
+    assert product["decision"]["follow"] == "path"

@@ -16,6 +16,9 @@ CLEAR = Evidence(
     distinct_prices=5,
     costs_known=True,
     feasible=True,
+    keep_allowed=True,
+    movable=True,
+    hold_lasts=False,
     familiar=True,
 )
 OPEN = DecisionConfig(min_chance=0.0)
@@ -47,6 +50,30 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
 def test_what_the_data_cannot_tell_holds_the_price(change: dict[str, object], grade: str, why: str) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", grade, "hold", True)
+    assert why in decision.why
+
+
+@pytest.mark.parametrize("weak", [{"chance_better": 0.1}, {"usable_days": 3}, {"costs_known": False}])
+def test_a_hold_never_keeps_a_price_that_the_limits_forbid(weak: dict[str, object]) -> None:
+    decision = decide(replace(CLEAR, keep_allowed=False, **weak), DecisionConfig())
+    assert (decision.follow, decision.grade, decision.source) == ("limit", "C", "limits")
+    assert not decision.lacks_evidence and "do not allow the price now" in decision.why
+
+
+def test_a_clear_gain_is_followed_from_a_forbidden_price_too() -> None:
+    assert decide(replace(CLEAR, keep_allowed=False), DecisionConfig()).follow == "path"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"movable": False}, "price_step (data.guardrails) leave no other price"),
+        ({"hold_lasts": True, "keep_allowed": False}, "the minimum hold of its last change outlasts these days"),
+    ],
+)
+def test_what_the_guardrails_forbid_is_no_lack_of_evidence(change: dict[str, object], why: str) -> None:
+    decision = decide(replace(CLEAR, proposes_change=False, **change), DecisionConfig())
+    assert (decision.follow, decision.source, decision.lacks_evidence) == ("hold", "hold", False)
     assert why in decision.why
 
 

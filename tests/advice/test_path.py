@@ -63,7 +63,7 @@ def test_a_path_obeys_change_week_and_hold_limits(
     assert ((week <= 0.10 + 1e-6) | (week <= kept)).all()  # a price that is too far already may only come nearer
     changed = np.flatnonzero(change > 1e-6)
     assert (np.diff(changed) >= hold).all()
-    assert path.feasible
+    assert path.limits.feasible
 
 
 @pytest.mark.parametrize("age", [1, 2, 3])
@@ -79,14 +79,34 @@ def test_a_jump_beyond_the_weekly_limit_is_no_contradiction(known_demand: Callab
     price = np.full(60, 10.0)
     price[-4:] = 13.0
     path = propose_path(_up, _dynamics(known_demand(price)), 0, HORIZON)
-    assert path.feasible
+    assert path.limits.feasible
     assert (path.price[:3] == 13.0).all()
 
 
 def test_a_ceiling_out_of_reach_is_a_contradiction_and_holds(known_demand: Callable[..., Market]) -> None:
     path = propose_path(_up, _dynamics(known_demand(10.0), ceiling=5.0), 0, HORIZON)
-    assert not path.feasible
+    assert not path.limits.feasible
     assert (path.price == 10.0).all()
+
+
+def test_a_price_above_the_ceiling_may_not_be_kept_and_the_ceiling_is_nearest(
+    known_demand: Callable[..., Market],
+) -> None:
+    limits = propose_path(_up, _dynamics(known_demand(10.0), ceiling=9.8), 0, HORIZON).limits
+    assert limits.feasible and limits.movable and not limits.keep_allowed
+    assert limits.nearest == pytest.approx(9.8)
+
+
+@pytest.mark.parametrize("price", [9.8, 10.0])
+def test_a_price_on_its_limit_or_inside_may_be_kept(price: float, known_demand: Callable[..., Market]) -> None:
+    limits = propose_path(_up, _dynamics(known_demand(price), ceiling=10.0, floor=9.8), 0, HORIZON).limits
+    assert limits.keep_allowed and limits.nearest == pytest.approx(price)
+
+
+def test_a_grid_coarser_than_a_step_leaves_no_other_price(known_demand: Callable[..., Market]) -> None:
+    market = known_demand(10.0)
+    assert not propose_path(_up, _dynamics(market, price_step=1.0), 0, HORIZON).limits.movable
+    assert propose_path(_up, _dynamics(market, price_step=0.5), 0, HORIZON).limits.movable
 
 
 def test_limits_of_the_path_enclose_it(varied: Market) -> None:

@@ -62,6 +62,12 @@ def test_a_hold_says_what_the_policy_would_do_and_how_sure_that_is() -> None:
     )
 
 
+def test_a_hold_does_not_send_the_policy_where_the_price_is() -> None:
+    assert "The policy would leave it and come back, and that earns more" in explain(
+        _advice(HOLD, settled_price=10.0), 64, 2
+    )
+
+
 def test_a_step_names_day_change_and_gain() -> None:
     text = explain(_advice(STEP), 64, 2)
     assert text.startswith("Raise the price on 2025-04-02 from 10.00 to 10.50 (+5.0 %): one careful step")

@@ -112,6 +112,13 @@ def test_the_best_past_price_earned_most_a_day(make_product, prepare):
     assert best_past_price(product, dynamics) == 12.0
 
 
+def test_past_prices_below_a_cent_apart_are_told_apart_on_a_finer_grid(make_product, prepare):
+    product = make_product(np.repeat([0.051, 0.053], 20), np.repeat([900.0, 700.0], 20))
+    market = fit_market(prepare(product), SimilarConfig(num_draws=4))
+    dynamics = build_dynamics(market, guardrails=GuardrailConfig(price_step=0.001))
+    assert best_past_price(product, dynamics) == pytest.approx(0.051)
+
+
 def test_the_best_past_price_goes_by_sales_where_costs_are_unknown(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
     dynamics = build_dynamics(fit_market(prepare(product), SimilarConfig(num_draws=4)))

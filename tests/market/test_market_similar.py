@@ -91,6 +91,45 @@ def test_spikes_are_left_out_counted_and_change_little(make_product, prepare, si
     assert spiked.weekday == pytest.approx(plain.weekday, abs=0.1)
 
 
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.6])
+def test_days_with_a_sale_are_no_outliers_where_most_days_have_none(make_product, prepare, rate):
+    rng = np.random.default_rng(1)
+    price = np.repeat(10 * np.exp(rng.uniform(-0.1, 0.1, 36)), 10).round(2)
+    product = fit_market(prepare(make_product(price, rng.poisson(rate, 360))), SMALL).products[0]
+    at_ten = np.exp(np.interp(np.log(10), product.log_grid, product.units.log_value.mean(0)))
+    assert product.units.outliers == 0
+    assert 0.5 * rate < at_ten < 2 * rate
+
+
+def test_a_bulk_order_in_the_last_weeks_is_no_new_level(make_product, prepare):
+    clean = random_history(make_product)
+    units = clean.units.copy()
+    units[-10] *= 50
+    plain, spiked = (fit_market(prepare(item), SMALL).products[0] for item in (clean, replace(clean, units=units)))
+    assert spiked.units.log_value.mean() == pytest.approx(plain.units.log_value.mean(), abs=0.05)
+
+
+def test_last_weeks_that_all_sold_more_are_a_new_level(make_product, prepare):
+    clean = random_history(make_product)
+    units = clean.units * np.where(np.arange(120) < 92, 1, 2)
+    plain, risen = (fit_market(prepare(item), SMALL).products[0] for item in (clean, replace(clean, units=units)))
+    assert risen.units.log_value.mean() - plain.units.log_value.mean() == pytest.approx(np.log(2), abs=0.25)
+
+
+def test_weeks_without_a_usable_day_at_the_end_leave_the_level_finite(make_product, prepare):
+    history = random_history(make_product)
+    usable = np.arange(120) < 80
+    market = fit_market(prepare(replace(history, observed=usable)), SMALL)
+    assert torch.isfinite(market.log_curves[..., 0]).all()
+
+
+def test_a_handful_of_sales_does_not_tell_weekdays_apart():
+    days = np.arange(70)
+    units = np.where(np.isin(days, [2, 9, 30, 44]), 1.0, 0.0)
+    factors = weekday_factors(units, days % 7, np.full(70, units.mean()))
+    assert np.abs(factors - 1).max() < 0.2
+
+
 @pytest.mark.parametrize("seller", RICH_SELLERS, ids=lambda seller: f"{seller.market}-{seller.seed}")
 def test_the_mean_curve_is_close_to_the_truth_after_much_data(fitted, seller):
     _, truth = simulate(seller)
