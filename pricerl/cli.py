@@ -7,6 +7,7 @@ so that ``--help`` and ``--version`` answer at once.
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ from pricerl.errors import (
 
 if TYPE_CHECKING:
     from pricerl.training.command import PricingCLI
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 HELP = f"""pricerl {__version__}: learn a daily price policy from a seller's own history
 
@@ -72,6 +75,8 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", EXIT_USAGE, debug)
         if not debug:
             traceback.print_exc()
         return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", EXIT_BUG, debug)

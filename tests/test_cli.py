@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -44,6 +45,17 @@ def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(tmp_path: Pa
         [sys.executable, str(MAIN), "check", "sales.csv"], capture_output=True, text=True, cwd=tmp_path, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: sales.csv: there is no such file\n")
+
+
+def test_a_full_disk_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines(20))
+
+    def full(self: object) -> list[str]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pricerl.data.report.ProductReport.lines", full)
+    result = run(tmp_path, "check", "sales.csv")
+    assert (result.code, result.err) == (2, "error: the output cannot be written: No space left on device\n")
 
 
 WRONG_COMMANDS = {

@@ -26,6 +26,7 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"  recommended price {item.recommended_price:.{digits}f}",
         f"  grade             {item.decision.grade}, source {item.decision.source}",
         f"  {item.reason}",
+        *(f"  check the data: {reason}" for reason in item.data_quality["reasons"]),
         f"  a day, keeping the price: {_outcome(item.keep)}",
     ]
     if item.decision.follow != "hold":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -107,6 +108,8 @@ def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
 
 def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
     """Put a file in its place; what stood there waits aside."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if path.exists():
         old = _beside(path, "old")
         path.replace(old)

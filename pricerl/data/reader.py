@@ -31,6 +31,9 @@ from pricerl.data.schema import (
 LONGEST_SPAN_DAYS = 20_000
 """More than 54 years between two rows is a typo in a year, not a history."""
 
+LONGEST_GAP_DAYS = 1_000
+"""So long without any row is a typo in a year as well, or two histories of which the first says nothing any more."""
+
 WEEKLY_SPACING_DAYS = 5
 """Rows at least this far apart (median) are weekly or monthly sums, not days."""
 
@@ -139,6 +142,8 @@ def _check_days(days: NDArray[np.datetime64], lines: NDArray[np.int64], whose: s
     ]
     if int(steps.sum()) > LONGEST_SPAN_DAYS:
         problems.append(_span_problem(days, lines, whose))
+    elif len(steps) and steps.max() > LONGEST_GAP_DAYS:
+        problems.append(_gap_problem(days, lines, int(steps.argmax()), whose))
     gaps = steps[steps > 0]
     if len(gaps) and np.median(gaps) >= WEEKLY_SPACING_DAYS:
         text = f"rows{whose} are {np.median(gaps):g} days apart (median); daily rows are needed, one row a day"
@@ -153,3 +158,11 @@ def _span_problem(days: NDArray[np.datetime64], lines: NDArray[np.int64], whose:
     span = int((days[-1] - days[0]).astype(np.int64))
     text = f"{days[at]}{whose} is {span:,} days from {days[other]} on line {lines[other]}; is the year right?"
     return Problem(int(lines[at]), REPORT_DATE, text)
+
+
+def _gap_problem(days: NDArray[np.datetime64], lines: NDArray[np.int64], at: int, whose: str) -> Problem:
+    """Name the row beside the gap that has fewer rows behind it."""
+    odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
+    gap = int((days[at + 1] - days[at]).astype(np.int64))
+    text = f"{days[odd]}{whose} is {gap:,} days from the nearest row, {days[other]} on line {lines[other]}"
+    return Problem(int(lines[odd]), REPORT_DATE, f"{text}; is the year right? Otherwise keep the rows after the gap")

@@ -132,6 +132,7 @@ def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[s
     told = [
         found.measure.note,
         *(_never_reported(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION, TOTAL_PROFIT, PREDICTED_SALES)),
+        *(_shares(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION)),
         *(_counted(f"{name}: values above 100, counted as 100", count) for name, count in found.capped.items()),
         _counted("Refund days, kept in profit and out of demand", kinds.refund.sum()),
         _counted("Days with sales but no price, kept out of demand", kinds.unpriced_sale.sum()),
@@ -148,6 +149,14 @@ def _never_reported(found: Found, name: str) -> str:
     if np.isfinite(found.grid[name]).any():
         return ""
     return f"{name}: absent or blank throughout the history; done without it."
+
+
+def _shares(found: Found, name: str) -> str:
+    """Return a note for conversions that look like shares: none above 1, and not all of them 0."""
+    highest = float(np.nanmax(found.grid[name], initial=0.0))
+    if not 0 < highest <= 1:
+        return ""
+    return f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
 
 
 def _counted(words: str, count: int) -> str:

@@ -24,6 +24,10 @@ PRIOR_COST_TO_PRICE = (0.35, 0.20)
 PRIOR_FIXED_TO_SALES = (0.05, 0.15)
 """Mean and sd of daily fixed cost (ads, storage) over mean daily sales."""
 
+LARGEST_MISFIT = 0.10
+"""Decoded costs that miss the profit of the middle day with sales by more than this share of its sales are none: such a
+column holds zeros, other days' money, or something else than profit."""
+
 NUM_PROPOSALS = 4096
 HUBER_THRESHOLD = 2.5
 """Residuals beyond this many sds are down-weighted: a profit booked on another day is not a cost."""
@@ -67,6 +71,11 @@ class CostPosterior:
 
     def describe(self) -> str:
         """Return one sentence about the decoded costs for people."""
+        if not self.known and self.profit_days >= MIN_PROFIT_DAYS:
+            return (
+                "unknown: Total Profit follows from no share of sales, unit cost and fixed cost; check it, or set "
+                "data.cost.unit_cost to get profit figures"
+            )
         if not self.known:
             return (
                 f"unknown: {self.profit_days} days with a profit, {MIN_PROFIT_DAYS} are needed; "
@@ -100,12 +109,15 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     mean_sales = max(mean_sales, 1e-6 * price)
     mean = np.array([PRIOR_FIXED_TO_SALES[0] * mean_sales, PRIOR_SHARE[0], PRIOR_COST_TO_PRICE[0] * price])
     sd = np.array([PRIOR_FIXED_TO_SALES[1] * mean_sales, PRIOR_SHARE[1], PRIOR_COST_TO_PRICE[1] * price])
-    covariance = np.diag(sd**2)
+    prior = mean, np.diag(sd**2)
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
     if identified:
         design = np.column_stack([-np.ones(used.sum()), product.sales[used], -product.units[used]])
-        mean, covariance = _linear_posterior(design, product.profit[used], mean, covariance)
-    fixed, share, cost = _truncated_draws(mean, covariance, num_draws, rng).T
+        draws = _truncated_draws(*_linear_posterior(design, product.profit[used], *prior), num_draws, rng)
+        identified = _explains(draws.mean(0), design, product.profit[used])
+    if not identified:
+        draws = _truncated_draws(*prior, num_draws, rng)
+    fixed, share, cost = draws.T
     supplied_cost = config.unit_cost if config.unit_cost is not None else product.unit_cost
     return CostPosterior(
         share_kept=_supplied(config.share_kept, share),
@@ -138,6 +150,15 @@ def _linear_posterior(
         )
         weights = np.minimum(1.0, HUBER_THRESHOLD * noise / np.maximum(np.abs(residual), 1e-12))
     return mean, np.asarray(np.linalg.inv(precision), dtype=np.float64)
+
+
+def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool:
+    """Whether costs ``(3,)`` give about the profit of the middle day with sales."""
+    sold = design[:, 1] > 0
+    if not sold.any():
+        return True
+    missed = float(np.median((design @ costs - profit)[sold]))
+    return abs(missed) <= LARGEST_MISFIT * float(np.median(design[sold, 1]))
 
 
 def _solve(matrix: FloatArray, vector: FloatArray) -> FloatArray:

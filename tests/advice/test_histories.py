@@ -44,6 +44,12 @@ def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path
         assert not any(word in text for word in ("nan", "NaN", "None", "null", "inf"))
 
 
+def test_a_doubtful_history_is_told_beside_the_advice(tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines(60, price=10.0))
+    result = run(tmp_path, "fit", "--data.path", "sales.csv", *FAST)
+    assert "  check the data: only 1 different prices were tried\n" in result.out
+
+
 def test_supplied_costs_make_profit_known(tmp_path: Path) -> None:
     words = ["--data.cost.unit_cost", "4", "--data.cost.share_kept", "0.85"]
     _, (rows, _, _) = _fit(tmp_path, seller_lines(90, columns=3), *words)

@@ -50,6 +50,13 @@ def test_a_failure_at_the_second_file_leaves_everything_as_it_was(
     assert out.exists() == existing
 
 
+def test_a_folder_in_a_files_place_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    with pytest.raises(UsageError, match=r"two cannot be written: it is a folder; earlier files are untouched"):
+        write_together({tmp_path / "one": "1", tmp_path / "two": "2"})
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+
+
 def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"--out .*file is a file; name a folder"):

@@ -116,6 +116,16 @@ def test_two_products_may_share_a_day(read: Callable[..., History], daily: Daily
     assert [product.product for product in history.products] == ["A", "B"]
 
 
+def test_a_row_years_from_all_others_is_refused(problems: Problems, daily: Daily) -> None:
+    lines = daily(["10,20"] * 30)
+    assert problems([*lines, "2034-01-06,10,20"]) == (
+        "line 32, Report Date: 2034-01-06 is 3,263 days from the nearest row, 2025-01-30 on line 31; "
+        "is the year right? Otherwise keep the rows after the gap",
+    )
+    (early,) = problems([lines[0], "2015-01-06,10,20", *lines[1:]])
+    assert early.startswith("line 2, Report Date: 2015-01-06 is 3,648 days from the nearest row, 2025-01-01 on line 3")
+
+
 def test_typo_in_a_year_is_found(problems: Problems, daily: Daily) -> None:
     lines = daily(["10,20"] * 10)
     far = problems([*lines, "2099-01-01,10,20"])

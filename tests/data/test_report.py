@@ -25,6 +25,14 @@ def test_lines_tell_the_verdict_first_and_every_count(read: Callable[..., Histor
     assert "  forecast         none to score; the own 7-day mean is used" in text
 
 
+def test_conversions_that_look_like_shares_are_noted(read: Callable[..., History], daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Organic Conversion Percentage,Ad Conversion Percentage"
+    for cells, noted in (("0.05,5", True), ("0,5", False), (",5", False), ("1.2,5", False)):
+        notes = read(daily([f"10,20,{cells}"] * 10, header)).reports[0].notes
+        shares = [note for note in notes if "Multiply by 100 if these are shares" in note]
+        assert [note.split(":")[0] for note in shares] == ["Organic Conversion Percentage"] * noted
+
+
 def test_report_survives_json(read: Callable[..., History], daily: Daily) -> None:
     report = read(daily(["10,20"] * 10)).reports[0]
     assert ProductReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report

@@ -80,6 +80,23 @@ def test_draws_stay_sensible_whatever_the_profits_say(make_product, slope):
     assert cost.unit_cost.min() >= 0 and cost.fixed_cost.min() >= 0
 
 
+@pytest.mark.parametrize("factor", [0.0, -1.0, 3.0])
+def test_profits_that_no_costs_explain_leave_them_unknown(seller, factor):
+    odd = replace(seller, profit=factor * seller.profit)
+    assert not decode(odd).known
+    assert "check it, or set data.cost.unit_cost" in describe_costs(odd, CostConfig())
+    supplied = decode(odd, CostConfig(unit_cost=3.0))
+    assert supplied.known and 0.75 < supplied.share_kept.mean() < 0.95
+
+
+def test_a_loss_every_day_is_explained_by_its_costs(make_product):
+    price = np.repeat([9.0, 10.0, 11.0], 20)
+    units = np.repeat([12.0, 10.0, 8.0], 20)
+    profit = 0.85 * price * units - 12 * units
+    cost = decode(make_product(price, units, profit=profit, profit_known=np.ones(60, dtype=bool)))
+    assert cost.known and cost.unit_cost.mean() == pytest.approx(12, rel=0.1)
+
+
 def test_a_history_that_sold_nothing_still_has_finite_costs(make_product):
     reported = np.ones(30, dtype=bool)
     cost = decode(make_product(10.0, np.zeros(30), profit=np.full(30, -2.0), profit_known=reported))
