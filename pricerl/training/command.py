@@ -213,7 +213,10 @@ def run_command(words: list[str], groups: dict[str, type], check: Callable[[Pric
         groups: see ``PricingCLI``.
         check: see ``PricingCLI``.
     """
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)  # a field's docstring is its help
+    asks_help = any(word.split("=")[0] in ("-h", "--help") or word.startswith("--help.") for word in words)
+    set_parsing_settings(
+        docstring_parse_attribute_docstrings=asks_help
+    )  # a field's docstring is its help; slow to read
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
     return PricingCLI(words, groups, check)
 
