@@ -12,6 +12,7 @@ from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide
 from pricerl.advice.predictor import FloatArray, PathForecast, PricePath, elasticity_at, forecast_path, propose_path
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.advice.wording import explain, price_digits
+from pricerl.data import weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
 from pricerl.evaluation import Backtest, Plans, Policy, compare_baselines, plan_all, planner_gaps
@@ -180,7 +181,7 @@ def _days(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecas
     rows = []
     for day in range(len(path.price)):
         date = first + day
-        weekday = int((date.astype(np.int64) + 3) % 7)
+        weekday = int(weekday_of(date.astype(np.int64)))
         open_day = bool(fitted.trades_on[weekday])
         rows.append(
             DayAdvice(

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.data import weekday_of
 from pricerl.env import Dynamics, State
 from pricerl.env.dynamics import sample_units
 from pricerl.evaluation import Policy
@@ -108,7 +109,7 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
     draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(horizon).repeat(NOISE_SAMPLES)
     rows = torch.full_like(draw, product)
     first = dynamics.history.first_day[product] + dynamics.history.num_days[product]
-    weekday = (first + torch.arange(horizon, device=market.device) + 3) % 7
+    weekday = weekday_of(first + torch.arange(horizon, device=market.device))
     charged = price.repeat(repeats)
     expected = market.respond(charged, rows, draw, weekday.repeat(repeats))
     generator = torch.Generator(market.device).manual_seed(seed)

@@ -2,7 +2,7 @@
 
 from pricerl.data.config import DataConfig
 from pricerl.data.demand_families import expected_profit, expected_units
-from pricerl.data.features import FEATURES, build_features
+from pricerl.data.features import FEATURES, build_features, weekday_of
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reader import history_from_text, read_history
@@ -26,5 +26,6 @@ __all__ = [
     "read_history",
     "simulate",
     "simulated_history",
+    "weekday_of",
     "write_seller",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -24,9 +26,6 @@ FEATURES: tuple[str, ...] = (
 MEAN_DAYS = 7
 """Days in the rolling means: one week, so the weekday pattern cancels."""
 
-_THURSDAY = 3
-"""Weekday of 1970-01-01, day 0 of numpy's calendar, with Monday 0."""
-
 
 def build_features(history: ProductHistory, use_predicted: bool) -> FloatArray:
     """Return the features of every day.
@@ -48,7 +47,7 @@ def build_features(history: ProductHistory, use_predicted: bool) -> FloatArray:
         history.price,
         price_mean,
         sales_mean,
-        (history.dates.astype(np.int64) + _THURSDAY) % 7,
+        weekday_of(history.dates.astype(np.int64)),
         history.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
         np.where(np.isfinite(supplied), supplied, sales_mean),
         history.price / price_mean - 1.0,
@@ -59,6 +58,11 @@ def build_features(history: ProductHistory, use_predicted: bool) -> FloatArray:
         history.sales,
     ]
     return np.column_stack(columns).astype(np.float64)
+
+
+def weekday_of(day: Any) -> Any:
+    """Return Monday 0 to Sunday 6 of days since 1970-01-01, which was a Thursday; numbers, arrays and tensors alike."""
+    return (day + 3) % 7
 
 
 def shifted_mean(values: FloatArray, first: float) -> FloatArray:

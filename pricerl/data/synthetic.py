@@ -15,7 +15,7 @@ import pandas as pd
 
 from pricerl.data.config import DataConfig
 from pricerl.data.demand_families import expected_profit, expected_units, find_optimal_price, local_elasticity
-from pricerl.data.features import shifted_mean
+from pricerl.data.features import shifted_mean, weekday_of
 from pricerl.data.history import FloatArray, History
 from pricerl.data.reader import history_from_text
 from pricerl.data.schema import (
@@ -203,7 +203,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     truth = _draw_truth(config, generator)
     days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
     price = _draw_prices(truth["current_price"], config.days, generator)
-    weekday = WEEKDAY_PATTERN[(days.astype(np.int64) + 3) % 7]
+    weekday = WEEKDAY_PATTERN[weekday_of(days.astype(np.int64))]
     mean_units = expected_units(truth, price) * weekday
     units = generator.negative_binomial(NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean_units))
     sales = np.round(units * price, 2)

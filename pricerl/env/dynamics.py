@@ -12,20 +12,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env.history import CALENDAR_DAYS, HistoryTensors
+from pricerl.data import weekday_of
+from pricerl.env.history import CALENDAR_DAYS, MEMORY, WEEK, HistoryTensors
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.errors import UsageError
 from pricerl.market import GuardrailConfig, Market, PriceBand, PriceLimits, Response, feasible_band, price_box, project
 from pricerl.market.guardrails import hard_limits, support_box
 from pricerl.market.reward import DayOutcome, ResolvedReward, Spans, reward_terms, total_reward
-
-WEEK = 7
-EPOCH_WEEKDAY = 3
-"""1970-01-01, day 0, was a Thursday; Monday is 0."""
-
-MEMORY = 2 * WEEK
-"""Days of raw prices and sales a state remembers: what the 7-day means and their trend need."""
-
 
 MAX_HORIZON = CALENDAR_DAYS - 366
 """Days; the calendar also covers the days of a decision that reaches beyond the horizon."""
@@ -50,6 +43,10 @@ class EnvConfig:
             raise UsageError(f"env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
         if self.action not in ("step", "absolute"):
             raise UsageError(f"env.action must be 'step' or 'absolute', found {self.action!r}")
+
+    def days_per_step(self, guardrails: GuardrailConfig) -> int:
+        """Days one decision lasts: the minimum hold, or 1 for absolute actions."""
+        return guardrails.min_hold_days if self.action == "step" else 1
 
 
 class State(NamedTuple):
@@ -112,8 +109,8 @@ class Dynamics:
 
     @property
     def days_per_step(self) -> int:
-        """Days one decision lasts: the minimum hold, or 1 for absolute actions."""
-        return self.guardrails.min_hold_days if self.config.action == "step" else 1
+        """Days one decision lasts."""
+        return self.config.days_per_step(self.guardrails)
 
     @property
     def reward_bounds(self) -> tuple[float, float]:
@@ -157,7 +154,7 @@ class Dynamics:
         product, draw, charged = state.product[:, None], state.draw[:, None], price[:, None]
         day = state.day[:, None] + torch.arange(1, days + 1, device=price.device)
         level = self.market.average_day(charged, product, draw)
-        response = self.market.on_weekday(level, product, draw, (day + EPOCH_WEEKDAY) % WEEK)
+        response = self.market.on_weekday(level, product, draw, weekday_of(day))
         units = response.expected_units
         if generator is not None:
             units = sample_units(units, self.market.size[product], generator)
@@ -187,7 +184,7 @@ class Dynamics:
             price,
             price_mean,
             sales_mean,
-            ((day + EPOCH_WEEKDAY) % WEEK).to(price.dtype),
+            weekday_of(day).to(price.dtype),
             self.history.month(day),
             self.history.predicted_sales(product, day, sales_mean),
             price / price_mean - 1,

@@ -11,8 +11,10 @@ from pricerl.data import DataPreprocessor
 REFERENCE_DAYS = 28
 """Days behind the reference price: long enough to outlast a promotion, short enough to follow the seller."""
 
-MIN_MEMORY = 14
-"""A training episode starts where the 7-day means and their trend are complete, if the history is long enough."""
+WEEK = 7
+MEMORY = 2 * WEEK
+"""Days of raw prices and sales that a state remembers: what the 7-day means and their trend need. Training episodes
+start where all of them are known, if the history is long enough."""
 
 CALENDAR_DAYS = 3 * 366
 """Days after the last history that the calendar covers; no horizon is longer."""
@@ -71,7 +73,7 @@ class HistoryTensors:
     def train_starts(self, product: Tensor, share: Tensor) -> Tensor:
         """Day index ``(B,)`` at ``share (B,)`` in [0, 1) of the product's training days."""
         last = self.train_days[product] - 1
-        first = torch.minimum(last, torch.full_like(last, MIN_MEMORY - 1))
+        first = torch.minimum(last, torch.full_like(last, MEMORY - 1))
         return first + (share * (last - first + 1)).long()
 
     def holdout_start(self, product: Tensor, share: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor
+from pricerl.data import DataPreprocessor, weekday_of
 from pricerl.env.dynamics import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
@@ -50,7 +50,7 @@ def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostC
             continue
         units = whole.units[later][seen]
         price = torch.as_tensor(whole.price[later][seen], dtype=torch.float32)
-        weekday = torch.as_tensor((whole.dates[later][seen].astype(np.int64) + 3) % 7)
+        weekday = torch.as_tensor(weekday_of(whole.dates[later][seen].astype(np.int64)))
         samples = _predictive(market, index, price, weekday, generator)
         low, high = np.quantile(samples, [0.05, 0.95], axis=0)
         total = max(float(units.sum()), 1e-9)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.level import recent_level
 from pricerl.market.outliers import winsorise
@@ -202,7 +202,7 @@ def _fit_product(
     product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator
 ) -> ProductMarket:
     usable = product.observed
-    weekday = _weekday(product.dates)
+    weekday = weekday_of(product.dates.astype(np.int64))
     log_grid = _log_grid(product, similar.grid_size)
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
     usual = winsorise(product.units[usable], similar.outlier_sds)
@@ -249,11 +249,6 @@ def _fit_conversion(
 def _log_grid(product: ProductHistory, size: int) -> FloatArray:
     low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
     return np.linspace(np.log(low), np.log(high), size)
-
-
-def _weekday(dates: NDArray[np.datetime64]) -> NDArray[np.int64]:
-    """Monday 0 to Sunday 6; the epoch day was a Thursday."""
-    return (dates.astype("datetime64[D]").astype(np.int64) + 3) % 7
 
 
 def _with_mean(draws: FloatArray) -> FloatArray:

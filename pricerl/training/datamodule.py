@@ -74,7 +74,7 @@ class PricingDataModule(LightningDataModule):
     def task(self) -> TaskSpec:
         """What the networks must know; needs no file."""
         low, high = self.reward.resolved().bounds()
-        days = self.guardrails.min_hold_days if self.env_config.action == "step" else 1
+        days = self.env_config.days_per_step(self.guardrails)
         return TaskSpec(self.reading.window * len(FEATURES), 1, low * days, high * days, days)
 
     @property
