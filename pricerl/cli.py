@@ -149,13 +149,10 @@ def _simulate(words: list[str]) -> int:
 
 def _fit(words: list[str]) -> int:
     """Train, then advise with the best policy."""
-    from pricerl.training.checkpointing import read_checkpoint
-
     command = _lightning(words)
     if not command.trainer.is_global_zero or command.options.trainer.fast_dev_run:
         return EXIT_OK
-    if command.best_checkpoint is not None:
-        command.model.load_state_dict(read_checkpoint(command.best_checkpoint)["state_dict"])
+    command.load_best()
     return _advise(command, Path(command.options.out or command.run_dir))
 
 

@@ -48,8 +48,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def check_weights(module: nn.Module, checkpoint: dict[str, Any], path: str) -> None:
-    """Load a checkpoint's weights into the module.
+def load_weights(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into the module.
 
     Raises:
         CheckpointError: they belong to another network.

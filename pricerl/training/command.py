@@ -18,7 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.training.callbacks import Evaluation, RunCheckpoint, RunConfig, RunMetrics, TrainingBar
-from pricerl.training.checkpointing import BEST, LAST, check_weights, read_checkpoint, stored_config
+from pricerl.training.checkpointing import BEST, LAST, load_weights, read_checkpoint, stored_config
 from pricerl.training.datamodule import PricingDataModule
 from pricerl.training.loggers import build_loggers
 from pricerl.training.module import SACModule
@@ -38,8 +38,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 1,
     "enable_model_summary": False,
 }
-"""``max_steps`` counts gradient updates; the module itself decides how often it logs."""
-
+"""``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written."""
 
 THREADS_HELP = (
     "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
@@ -156,12 +155,12 @@ class PricingCLI(LightningCLI):
         """Score the policy; the caller prints ``scores``."""
         self.scores = self.trainer.test(**{**arguments, "verbose": False})[0]
 
-    @property
-    def best_checkpoint(self) -> Path | None:
-        """The best checkpoint of this run, none if it ended before an evaluation."""
+    def load_best(self) -> None:
+        """Put this run's best weights into the model; a run that ended before an evaluation keeps its last ones."""
         callback = self.trainer.checkpoint_callback
-        path = callback.best_model_path if isinstance(callback, RunCheckpoint) else ""
-        return Path(path) if path else None
+        if isinstance(callback, RunCheckpoint) and callback.best_model_path:
+            best = Path(callback.best_model_path)
+            load_weights(self.model, read_checkpoint(best), best)
 
     def settings(self, group: str) -> Any:
         """The config object of one of ``groups``."""
@@ -179,20 +178,19 @@ class PricingCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add loggers and callbacks for the run's folder, once file and checkpoint are known to be good."""
-        fitting = self.subcommand == "fit"
+        fitting, wanted = self.subcommand == "fit", self.options.trainer
         if self.checkpoint is not None:
-            check_weights(self.model, self.checkpoint, self.options["ckpt_path"])
+            load_weights(self.model, self.checkpoint, Path(self.options["ckpt_path"]))
         if fitting:
             _ = self.datamodule.preprocessor
         callbacks = [Evaluation(), RunMetrics()]
-        if self.options.trainer.enable_progress_bar is not False:
+        if wanted.enable_progress_bar is not False:
             callbacks.append(TrainingBar())
-        if fitting and self.options.trainer.enable_checkpointing is not False:
+        if fitting and wanted.enable_checkpointing is not False:
             callbacks.append(RunCheckpoint(self.run_dir))
         self.trainer_defaults["callbacks"] = callbacks
-        wanted = self.options.trainer
         kwargs["strategy"] = choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)
-        own_loggers = self.options.trainer.logger in (None, True)
+        own_loggers = wanted.logger in (None, True)
         if own_loggers:
             kwargs["logger"] = False
         try:
@@ -214,9 +212,8 @@ def run_command(words: list[str], groups: dict[str, type], check: Callable[[Pric
         check: see ``PricingCLI``.
     """
     asks_help = any(word.split("=")[0] in ("-h", "--help") or word.startswith("--help.") for word in words)
-    set_parsing_settings(
-        docstring_parse_attribute_docstrings=asks_help
-    )  # a field's docstring is its help; slow to read
+    # A field's docstring is its help; reading all of them takes a second.
+    set_parsing_settings(docstring_parse_attribute_docstrings=asks_help)
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
     return PricingCLI(words, groups, check)
 

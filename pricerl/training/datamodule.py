@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, SellerConfig, read_history, simulated_history
@@ -66,6 +66,7 @@ class PricingDataModule(LightningDataModule):
         self.guardrails, self.env_config = guardrails, env
         self.num_envs, self.eval_every, self.seed = num_envs, eval_every, seed
         self._preprocessor: DataPreprocessor | None = None
+        self._market: Market | None = None
         self._dynamics: Dynamics | None = None
         self._saved_counts: dict[str, Any] | None = None
         self.collector: Collector | None = None
@@ -86,8 +87,10 @@ class PricingDataModule(LightningDataModule):
 
     @property
     def market(self) -> Market:
-        """The market of the whole history."""
-        return self.dynamics.market
+        """The market of the whole history, fitted at first use."""
+        if self._market is None:
+            self._market = fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
+        return self._market
 
     @property
     def dynamics(self) -> Dynamics:
@@ -97,9 +100,8 @@ class PricingDataModule(LightningDataModule):
         return self._dynamics
 
     def build_dynamics(self, device: torch.device | str) -> Dynamics:
-        """Fit the market and wire it with reward and guardrails on a device of choice."""
-        market = fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
-        return build_dynamics(market.to(device), self.reward, self.guardrails, self.env_config)
+        """Wire the market with reward and guardrails on a device of choice."""
+        return build_dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
         """Read the file early, so that a bad one is reported before anything starts."""
@@ -141,12 +143,12 @@ class PricingDataModule(LightningDataModule):
         """Take over the saved scaler; a file given now supplies the days, otherwise the saved ones remain."""
         trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
         self._preprocessor = trained if self.path is None else trained.with_history(self._read())
-        self._dynamics, self._saved_counts = None, state_dict["counts"]
+        self._market, self._dynamics, self._saved_counts = None, None, state_dict["counts"]
 
     def start_collector(self, policy: CollectingPolicy, config: SACConfig) -> Collector:
         """Build env and buffer and warm up; a resumed run goes on counting and fills the buffer with its policy."""
         if self.collector is None:
-            env = PricingVectorEnv(self.num_envs, self.market, self.reward, self.guardrails, self.env_config)
+            env = PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
             rank = 0 if self.trainer is None else self.trainer.global_rank
             self.collector = Collector(env, config, self.seed + RANK_SEED_STRIDE * rank)
             self.collector.warm_up(policy, random=self._saved_counts is None)
@@ -158,6 +160,13 @@ class PricingDataModule(LightningDataModule):
         if self.path is None:
             return simulated_history(self.seller, self.reading)
         return read_history(Path(self.path), self.reading)
+
+
+def pricing_data(trainer: Trainer) -> PricingDataModule:
+    """Return the trainer's DataModule."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
+    assert isinstance(data, PricingDataModule)
+    return data
 
 
 def updates_per_epoch(eval_every: int, max_steps: int) -> int:

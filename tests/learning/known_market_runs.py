@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-import torch
 from lightning.pytorch import Trainer, seed_everything
 
 from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.pricing import build_dynamics
 from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.training.datamodule import PricingDataModule
@@ -34,11 +32,7 @@ class KnownMarketData(PricingDataModule):
 
     def __init__(self, market: Market, reward: RewardConfig, guardrails: GuardrailConfig, env: EnvConfig, seed: int):
         super().__init__(reward=reward, guardrails=guardrails, env=env, seed=seed, eval_every=500)
-        self._known = market
-        self._preprocessor = market.preprocessor
-
-    def build_dynamics(self, device: torch.device | str) -> Dynamics:
-        return build_dynamics(self._known.to(device), self.reward, self.guardrails, self.env_config)
+        self._preprocessor, self._market = market.preprocessor, market
 
 
 @dataclass

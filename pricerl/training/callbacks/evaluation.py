@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torchmetrics import MeanMetric
 
 from pricerl.evaluation import EpisodeScores, score_episodes
-from pricerl.training.datamodule import PricingDataModule
+from pricerl.training.datamodule import pricing_data
 from pricerl.training.module import SACModule
 
 
@@ -27,9 +25,8 @@ class Evaluation(Callback):
         self._evaluate(trainer, pl_module)
 
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-        assert isinstance(module, SACModule) and isinstance(data, PricingDataModule)
-        scores = score_episodes(module.policy, data.dynamics)
+        assert isinstance(module, SACModule)
+        scores = score_episodes(module.policy, pricing_data(trainer).dynamics)
         for name, metric in self.metrics.items():
             metric.reset()
             metric.to(module.device).update(getattr(scores, name))

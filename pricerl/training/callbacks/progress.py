@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 from pricerl.errors import NonFiniteError
 from pricerl.training.collector import Collector
-from pricerl.training.datamodule import PricingDataModule
+from pricerl.training.datamodule import pricing_data
 
 LOG_EVERY = 50
 """Updates between two rows of metrics."""
@@ -33,7 +33,7 @@ class RunMetrics(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock anew, so that neither warm-up nor evaluation count as training time."""
-        self._mark = None if _data(trainer).collector is None else _clock(trainer)
+        self._mark = None if pricing_data(trainer).collector is None else _clock(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -51,7 +51,7 @@ class RunMetrics(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the x-axis beside an evaluation, too."""
-        if trainer.training or trainer.state.fn == "fit":
+        if trainer.state.fn == "fit":
             counters = _counters(trainer)
             x_axis = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
             pl_module.log_dict({**x_axis, "step": counters["updates"]})
@@ -93,14 +93,8 @@ def _callbacks(trainer: Trainer) -> list[Callback]:
     return callbacks
 
 
-def _data(trainer: Trainer) -> PricingDataModule:
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-    assert isinstance(data, PricingDataModule)
-    return data
-
-
 def _collector(trainer: Trainer) -> Collector:
-    collector = _data(trainer).collector
+    collector = pricing_data(trainer).collector
     assert collector is not None
     return collector
 

@@ -33,23 +33,28 @@ class RunCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        self._last = run_dir / LAST
+        self._last, self._last_step = run_dir / LAST, 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` whatever it is."""
         super().on_validation_end(trainer, pl_module)
-        if trainer.state.fn == "fit" and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(self._last)
+        self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the updates made since the last evaluation."""
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(self._last)
+        self._save_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where an interrupted run stands."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.state.fn == "fit" and trainer.global_step > 0:
+        if isinstance(exception, KeyboardInterrupt):
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        """Save ``last.ckpt`` unless it stands there already, or this is no training at all."""
+        trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
+        if trainer.state.fn == "fit" and not trial and trainer.global_step > self._last_step:
             trainer.save_checkpoint(self._last)
+            self._last_step = trainer.global_step
 
 
 class RunConfig(SaveConfigCallback):
