@@ -152,6 +152,9 @@ def _fit(words: list[str]) -> int:
     command = _lightning(words)
     if not command.trainer.is_global_zero or command.options.trainer.fast_dev_run:
         return EXIT_OK
+    if not command.advises:
+        print("\n".join(command.training_summary()))
+        return EXIT_OK
     command.load_best()
     return _advise(command, Path(command.options.out or command.run_dir))
 
@@ -184,6 +187,8 @@ def _refuse_early(command: PricingCLI) -> None:
     """Refuse options of the advice before a training that would end in vain."""
     from pricerl.advice import check_folder, check_horizon
 
+    if not command.advises and command.config.subcommand == "predict":
+        raise UsageError("predict advises on a seller's file; score a policy of a Gymnasium environment with test")
     check_horizon(command.options.horizon)
     if command.options.out:
         check_folder(Path(command.options.out), "--out ")

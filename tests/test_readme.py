@@ -15,18 +15,27 @@ from pricerl.advice.tables import COLUMNS
 from pricerl.cli import COMMANDS, HELP
 from pricerl.data import FEATURES
 from pricerl.data.schema import OPTIONAL, REQUIRED
-from pricerl.evaluation import EpisodeScores
+from pricerl.evaluation import EpisodeScores, ReturnScores
 from pricerl.market.reward import PRESETS
+from pricerl.sac import ActorMetrics, CriticMetrics
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pricerl"
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/data.md", "docs/metrics.md")
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/data.md",
+    "docs/metrics.md",
+    "docs/sac.md",
+)
 MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
 
 MAIN_JOB = "pip install -e . && python main.py fit --config configs/quickstart.yaml"
 TESTS = 'pip install -e ".[test]" && python -m pytest'
 
-WRITTEN_BY_A_RUN = {"config.yaml"}
+WRITTEN_BY_A_RUN = {"config.yaml", "replay-0.pt"}
 """Files that the documents name and only a run makes."""
 
 
@@ -57,8 +66,9 @@ def files_named(text: str) -> set[str]:
 
 def metric_names() -> set[str]:
     """Names under which the training code and the evaluation log."""
-    names = {f"eval/{name}" for name in EpisodeScores._fields}
-    for path in (PACKAGE / "training/module.py", *sorted((PACKAGE / "training/callbacks").glob("*.py"))):
+    names = {f"eval/{name}" for name in (*EpisodeScores._fields, *ReturnScores._fields)}
+    names |= {f"train/{name}" for name in (*CriticMetrics._fields, *ActorMetrics._fields)}
+    for path in sorted((PACKAGE / "training/callbacks").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(r"(train|time)/\w+", str(node.value)):
                 names.add(str(node.value))
@@ -102,7 +112,7 @@ def test_the_readme_explains_every_exit_code_of_the_help() -> None:
 
 def test_the_readme_lists_every_shipped_configuration() -> None:
     listed = {row[0].strip("`") for row in table_rows(read("README.md")) if row[0].startswith("`configs/")}
-    assert listed == {f"configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
+    assert listed == {str(path.relative_to(ROOT)) for path in (ROOT / "configs").rglob("*.yaml")}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -1,9 +1,20 @@
 """The market as an environment; importing this package registers ``pricerl/Pricing-v0`` with Gymnasium."""
 
+from pricerl.env.adapter import GymVectorEnv
 from pricerl.env.dynamics import Dynamics, EnvConfig, Outcome, State
 from pricerl.env.pricing import PricingEnv, PricingVectorEnv
 from pricerl.env.registration import ENV_ID, register_envs
 
 register_envs()
 
-__all__ = ["ENV_ID", "Dynamics", "EnvConfig", "Outcome", "PricingEnv", "PricingVectorEnv", "State", "register_envs"]
+__all__ = [
+    "ENV_ID",
+    "Dynamics",
+    "EnvConfig",
+    "GymVectorEnv",
+    "Outcome",
+    "PricingEnv",
+    "PricingVectorEnv",
+    "State",
+    "register_envs",
+]

@@ -37,15 +37,18 @@ class EpisodeScores(NamedTuple):
 
 
 @torch.no_grad()
-def score_episodes(policy: Policy, dynamics: Dynamics, days: int | None = None) -> EpisodeScores:
+def score_episodes(
+    policy: Policy, dynamics: Dynamics, days: int | None = None, share: tuple[int, int] = (0, 1)
+) -> EpisodeScores:
     """Roll a policy forward from every held-out day in the posterior-mean market, without noise.
 
     Args:
         policy: deterministic policy.
         dynamics: the market with its reward and guardrails.
         days: length of an episode; the configured horizon by default.
+        share: ``(k, n)`` runs every n-th of the episodes, from the k-th on.
     """
-    state = holdout_states(dynamics)
+    state = holdout_states(dynamics, share)
     start = state.price
     rewards, prices, kept = [], [], []
     held = state
@@ -71,10 +74,11 @@ def score_episodes(policy: Policy, dynamics: Dynamics, days: int | None = None) 
     )
 
 
-def holdout_states(dynamics: Dynamics) -> State:
+def holdout_states(dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> State:
     """Starting states of the evaluation: the held-out days in the posterior-mean market, thinned evenly."""
     product, index = dynamics.history.holdout_starts()
     rows = torch.linspace(0, len(product) - 1, min(len(product), MAX_EPISODES), device=product.device).long()
+    rows = rows[share[0] :: share[1]]
     draw = torch.full_like(rows, dynamics.market.mean_draw)
     return dynamics.start(product[rows], index[rows], draw)
 

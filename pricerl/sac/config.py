@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from pricerl.errors import UsageError
+
+Block = Literal["mlp", "simba"]
+Choice = Literal["min", "mean"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,11 @@ class NetworkConfig:
 
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers, first to last."""
+
+    block: Block = "mlp"
+    """``mlp``: hidden layers one after the other. ``simba`` (arXiv:2410.09754): a linear embedding, then for every
+    hidden width a residual block with a LayerNorm before and a fourfold wider layer inside, then a last LayerNorm; the
+    widths must be equal, and ``layer_norm`` and ``residual``, which belong to it, stay on."""
 
     input_normalization: bool = True
     """Whether observations are centred and scaled by running statistics."""
@@ -65,6 +74,13 @@ class NetworkConfig:
             )
         elif self.layer_norm and 1 in self.hidden:
             problems.append("layer_norm over a hidden layer of width 1 outputs a constant; widen it or turn it off")
+        if self.block not in get_args(Block):
+            problems.append(f"block must be one of {', '.join(get_args(Block))}; found {self.block!r}")
+        if self.block == "simba" and not problems:
+            if len(set(self.hidden)) > 1:
+                problems.append(f"hidden must hold equal widths with block simba; found {list(self.hidden)}")
+            if not (self.layer_norm and self.residual):
+                problems.append("layer_norm and residual belong to block simba; leave both true")
         for name in ("actor_dropout", "critic_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 problems.append(f"{name} must be at least 0 and below 1; found {getattr(self, name)!r}")
@@ -122,13 +138,26 @@ class SACConfig:
     """Transitions in an update."""
 
     utd_ratio: int = 1
-    """Updates after each step of the vector env."""
+    """Updates after each step of the vector env; with one row, updates an env step."""
+
+    actor_interval: int = 1
+    """Critic updates to each update of actor and temperature; equal to ``utd_ratio`` in REDQ and DroQ."""
+
+    target_critics: int | None = None
+    """Critics drawn at random for each td_target, whose smallest value counts (arXiv:2101.05982); null takes all."""
+
+    actor_q: Choice = "min"
+    """What of the critics' values the actor climbs: their smallest, or (REDQ, DroQ) their mean."""
 
     warmup_steps: int = 4096
     """Env steps taken with random actions before the first update."""
 
     buffer_capacity: int = 100_000
     """Transitions that the replay buffer holds; the oldest make way."""
+
+    buffer_memory_gb: float = 4.0
+    """Gigabytes of replay buffer kept in memory; a larger one on the CPU is mapped to a file in the temporary folder
+    (TMPDIR chooses which)."""
 
     def __post_init__(self) -> None:
         """Refuse impossible settings, all at once."""
@@ -153,9 +182,17 @@ class SACConfig:
             problems.append(f"target_entropy must be a finite number or null; found {self.target_entropy!r}")
         if not 0.0 <= self.max_grad_norm < math.inf:
             problems.append(f"max_grad_norm must be 0 (off) or more; found {self.max_grad_norm!r}")
-        for name in ("batch_size", "utd_ratio", "buffer_capacity"):
+        if self.actor_q not in get_args(Choice):
+            problems.append(f"actor_q must be one of {', '.join(get_args(Choice))}; found {self.actor_q!r}")
+        if self.target_critics is not None and not _is_count(self.target_critics):
+            problems.append(
+                f"target_critics must be null or a whole number of 1 or more; found {self.target_critics!r}"
+            )
+        for name in ("batch_size", "utd_ratio", "actor_interval", "buffer_capacity"):
             if not _is_count(getattr(self, name)):
                 problems.append(f"{name} must be a whole number of 1 or more; found {getattr(self, name)!r}")
+        if not 0.0 <= self.buffer_memory_gb < math.inf:
+            problems.append(f"buffer_memory_gb must be 0 or more; found {self.buffer_memory_gb!r}")
         if not _is_count(self.warmup_steps, at_least=0):
             problems.append(f"warmup_steps must be a whole number of 0 or more; found {self.warmup_steps!r}")
         return problems

@@ -8,11 +8,13 @@ Sources:
     arXiv:1801.01290  Haarnoja et al., Soft Actor-Critic (the tanh's change of variables)
     arXiv:1802.09477  Fujimoto et al., TD3 (clipped double Q-learning)
     arXiv:1509.02971  Lillicrap et al., DDPG (slow target networks)
+    arXiv:2101.05982  Chen et al., REDQ (random subsets and means of an ensemble)
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -86,16 +88,18 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     return 0.5 * error.square().mean(dim=1).sum()
 
 
-def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
+def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor, actor_q: Literal["min", "mean"] = "min") -> Tensor:
     """Return the actor's loss: cheap entropy and small values both count against it.
 
     ``mean_b (alpha * log_prob_b - min_n q_nb)``: arXiv:1812.05905, Eq. 9, where ``log_prob`` and ``q`` belong to an
-    action that the actor sampled by reparameterisation.
+    action that the actor sampled by reparameterisation; with ``mean`` the ensemble's mean replaces its minimum
+    (arXiv:2101.05982, Algorithm 1).
 
     Args:
         log_prob: log probability of the sampled action, ``(B,)``.
         q: values of the sampled action, ``(N, B)``.
         alpha: temperature, ``()``; held constant.
+        actor_q: what of the ensemble's values counts, ``min`` or ``mean``.
 
     Returns:
         The loss, ``()``.
@@ -107,7 +111,8 @@ def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
     check_rank("q", q, "NB")
     check_shape("q", q, (q.shape[0], *log_prob.shape), "NB")
     check_rank("alpha", alpha, "")
-    return (alpha.detach() * log_prob - q.amin(dim=0)).mean()
+    value = q.amin(dim=0) if actor_q == "min" else q.mean(dim=0)
+    return (alpha.detach() * log_prob - value).mean()
 
 
 def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
@@ -212,5 +217,6 @@ def polyak_update(target: nn.Module, source: nn.Module, tau: float) -> None:
     if [p.shape for p in slow + slow_buffers] != [p.shape for p in fast + fast_buffers]:
         raise ValueError("target and source must be built alike; their parameters or buffers differ in number or shape")
     torch._foreach_lerp_(slow, fast, tau)
-    if slow_buffers:
-        torch._foreach_copy_(slow_buffers, fast_buffers)
+    for slow_buffer, fast_buffer in zip(slow_buffers, fast_buffers, strict=True):
+        if slow_buffer is not fast_buffer:
+            slow_buffer.copy_(fast_buffer)

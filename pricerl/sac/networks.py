@@ -1,22 +1,21 @@
 """The actor and the ensemble of critics.
 
-Letters: ``B`` batch, ``O`` observation, ``A`` action, ``N`` critics. A hidden layer is, in the order of DroQ
-(arXiv:2110.02034): linear, dropout, LayerNorm, ReLU. Initial weights are drawn from torch's global generator.
+Letters: ``B`` batch, ``O`` observation, ``A`` action, ``N`` critics. Initial weights are drawn from torch's global
+generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pricerl.sac.checks import check_shape
 from pricerl.sac.config import NetworkConfig
 from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization
 from pricerl.sac.losses import tanh_gaussian_log_prob
+from pricerl.sac.trunk import Trunk
 
 
 class Actor(nn.Module):
@@ -26,17 +25,22 @@ class Actor(nn.Module):
         observation_dim: ``O``.
         action_dim: ``A``.
         config: widths, switches and limits of the log standard deviation.
+        normalization: input statistics shared with other networks; of its own if absent and the config wants them.
     """
 
-    def __init__(self, observation_dim: int, action_dim: int, config: NetworkConfig) -> None:
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        config: NetworkConfig,
+        normalization: InputNormalization | None = None,
+    ) -> None:
         super().__init__()
         self.observation_dim = observation_dim
         self.action_dim = action_dim
         self.config = config
-        self.normalization = InputNormalization(observation_dim) if config.input_normalization else None
-        in_dims = (observation_dim, *config.hidden[:-1])
-        self.linears = nn.ModuleList(nn.Linear(i, h) for i, h in zip(in_dims, config.hidden, strict=True))
-        self.norms = nn.ModuleList(nn.LayerNorm(h) if config.layer_norm else nn.Identity() for h in config.hidden)
+        self.normalization = _normalization(observation_dim, config, normalization)
+        self.trunk = Trunk(observation_dim, config, nn.Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         with torch.no_grad():
             self.head.weight.mul_(config.small_init)
@@ -91,16 +95,10 @@ class Actor(nn.Module):
         mean, log_std = self._gaussian(observation, dropout=self.training and not deterministic)
         return torch.tanh(mean if deterministic else _draw(mean, log_std, generator))
 
-    def update_normalization(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the input statistics; does nothing where these are off."""
-        if self.normalization is not None:
-            self.normalization.update(observation)
-
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
         check_shape("observation", observation, (observation.shape[0], self.observation_dim), "BO")
-        features = observation if self.normalization is None else self.normalization(observation)
-        for linear, norm in zip(self.linears, self.norms, strict=True):
-            features = F.relu(norm(_drop(linear(features), self.config.actor_dropout, dropout)))
+        normalized = observation if self.normalization is None else self.normalization(observation)
+        features = self.trunk(normalized, self.config.actor_dropout, dropout)
         mean, raw_log_std = self.head(features).chunk(2, dim=-1)
         low, high = self.config.log_std_min, self.config.log_std_max
         return mean, low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
@@ -111,7 +109,6 @@ class Critic(nn.Module):
 
     The head's output is multiplied by ``value_scale``. Between bounds it is then squashed softly:
     ``q = mid + half * tanh(raw / half)``, whose slope at the middle is 1, so far from the bounds nothing changes.
-    A hidden layer adds its input to its output where both are equally wide; the first one never does.
 
     Args:
         observation_dim: ``O``.
@@ -120,6 +117,7 @@ class Critic(nn.Module):
         value_low: smallest value possible, see `pricerl.sac.losses.value_bounds`; None if unknown.
         value_high: largest value possible; None if unknown.
         value_scale: the size of a typical value: what the head's output of 1 is worth.
+        normalization: input statistics shared with other networks; of its own if absent and the config wants them.
 
     Raises:
         ValueError: if only one bound is given, the bounds are not in order or the scale is not above 0.
@@ -133,6 +131,7 @@ class Critic(nn.Module):
         value_low: float | None = None,
         value_high: float | None = None,
         value_scale: float = 1.0,
+        normalization: InputNormalization | None = None,
     ) -> None:
         super().__init__()
         if not value_scale > 0.0:
@@ -142,15 +141,14 @@ class Critic(nn.Module):
         self.config = config
         self.value_scale = value_scale
         self.bounds = _ordered_bounds(value_low, value_high) if config.value_bounds else None
-        self.normalization = InputNormalization(observation_dim) if config.input_normalization else None
-        in_dims, members = (observation_dim + action_dim, *config.hidden[:-1]), config.num_critics
-        self.linears = nn.ModuleList(EnsembleLinear(members, i, h) for i, h in zip(in_dims, config.hidden, strict=True))
-        self.norms = nn.ModuleList(
-            EnsembleLayerNorm(members, h) if config.layer_norm else nn.Identity() for h in config.hidden
-        )
-        self.skips = tuple(
-            config.residual and layer > 0 and in_dim == width
-            for layer, (in_dim, width) in enumerate(zip(in_dims, config.hidden, strict=True))
+        self.normalization = _normalization(observation_dim, config, normalization)
+        members = config.num_critics
+        self.trunk = Trunk(
+            observation_dim + action_dim,
+            config,
+            partial(EnsembleLinear, members),
+            partial(EnsembleLayerNorm, members),
+            residual=config.residual,
         )
         self.head = EnsembleHead(members, config.hidden[-1], init_scale=config.small_init)
 
@@ -170,16 +168,9 @@ class Critic(nn.Module):
         check_shape("observation", observation, (observation.shape[0], self.observation_dim), "BO")
         check_shape("action", action, (observation.shape[0], self.action_dim), "BA")
         normalized = observation if self.normalization is None else self.normalization(observation)
-        features = torch.cat([normalized, action], dim=-1).expand(self.config.num_critics, -1, -1)
-        for linear, norm, skip in zip(self.linears, self.norms, self.skips, strict=True):
-            hidden = F.relu(norm(_drop(linear(features), self.config.critic_dropout, self.training)))
-            features = hidden + features if skip else hidden
+        inputs = torch.cat([normalized, action], dim=-1).expand(self.config.num_critics, -1, -1)
+        features = self.trunk(inputs, self.config.critic_dropout, self.training)
         return self._bounded(self.value_scale * self.head(features))
-
-    def update_normalization(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the input statistics; does nothing where these are off."""
-        if self.normalization is not None:
-            self.normalization.update(observation)
 
     def _bounded(self, raw: Tensor) -> Tensor:
         if self.bounds is None:
@@ -189,25 +180,12 @@ class Critic(nn.Module):
         return middle + half * torch.tanh(raw / half)
 
 
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Compute no gradients for a module's parameters inside the block; those of its inputs still flow.
-
-    The actor's loss runs through the critic and must not pay for the critic's weight gradients. What each parameter
-    required before is restored afterwards, also after an error.
-    """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def _drop(features: Tensor, share: float, active: bool) -> Tensor:
-    return F.dropout(features, share) if active and share > 0.0 else features
+def _normalization(
+    observation_dim: int, config: NetworkConfig, shared: InputNormalization | None
+) -> InputNormalization | None:
+    if not config.input_normalization:
+        return None
+    return InputNormalization(observation_dim) if shared is None else shared
 
 
 def _draw(mean: Tensor, log_std: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pricerl.errors import UsageError
 from pricerl.sac.checks import check_rank, check_shape
 
 _AXES = ("BO", "BA", "B", "B", "BO")
+
+_ROWS_PER_COPY = 65_536
+"""Transitions that loading packs at a time: 34 MB at 63 observation columns, however many are loaded."""
 
 
 class Transition(NamedTuple):
@@ -32,39 +41,65 @@ class Transition(NamedTuple):
 
 
 class ReplayBuffer:
-    """A ring of transitions in preallocated float32 tensors; the newest overwrite the oldest.
+    """A ring of transitions in one preallocated float32 tensor; the newest overwrite the oldest.
 
-    Memory: ``4 * capacity * (2 O + A + 2)`` bytes, all of it taken at once: 68 MB for 100,000 transitions of 84
-    observation columns and one action. Uniform sampling with replacement, from a generator of its own.
+    A row of the tensor ``(capacity, 2 O + A + 2)`` holds observation, action, reward, discount and next_observation
+    side by side: one place in memory, or on disk, for each transition, so adding one is one copy and sampling goes to
+    each drawn transition once. Sampling is uniform with replacement, from a generator of the buffer's own.
+
+    Memory: ``4 * capacity * (2 O + A + 2)`` bytes, all of it taken at once: 51 MB for 100,000 transitions of 63
+    observation columns and one action, 5.12 GB for 10 million. Where that is more than ``memory_limit``, a buffer on
+    the CPU lies in a file that the system keeps in memory as far as there is room; samples are the same. The file is
+    sparse, grows as transitions come, and vanishes with the process, however that ends. (A system that cannot delete
+    a file in use has it deleted when the buffer goes, or at the process's orderly end.) Where the folder's disk fills
+    up later, because of other files, the system ends the process.
 
     Args:
         capacity: transitions held at most.
         observation_dim: ``O``.
         action_dim: ``A``.
-        device: where the tensors live and samples come out.
+        device: where the rows live and samples come out.
         seed: start of the sampling generator: same seed, same samples.
+        memory_limit: bytes above which a CPU buffer is mapped to a file; None for never. Other devices ignore it.
+        folder: where that file is made; by default `tempfile.gettempdir`, which ``TMPDIR`` chooses.
 
     Raises:
-        ValueError: if a size is below 1.
+        ValueError: if a size is below 1, or ``memory_limit`` below 0.
+        UsageError: if the folder cannot be used, or its disk has less room than the rows take.
     """
 
     def __init__(
-        self, capacity: int, observation_dim: int, action_dim: int, device: torch.device | str = "cpu", seed: int = 0
+        self,
+        capacity: int,
+        observation_dim: int,
+        action_dim: int,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        memory_limit: int | None = None,
+        folder: Path | None = None,
     ) -> None:
         if min(capacity, observation_dim, action_dim) < 1:
             raise ValueError(
                 f"capacity, observation_dim and action_dim must be 1 or more; "
                 f"found {capacity}, {observation_dim} and {action_dim}"
             )
+        if memory_limit is not None and memory_limit < 0:
+            raise ValueError(f"memory_limit must be 0 bytes or more, or None; found {memory_limit}")
         self.capacity = capacity
         self.device = torch.device(device)
-        self._rows = Transition(
-            observation=torch.zeros(capacity, observation_dim, device=self.device),
-            action=torch.zeros(capacity, action_dim, device=self.device),
-            reward=torch.zeros(capacity, device=self.device),
-            discount=torch.zeros(capacity, device=self.device),
-            next_observation=torch.zeros(capacity, observation_dim, device=self.device),
-        )
+        self._widths = [observation_dim, action_dim, 1, 1, observation_dim]
+        self._shapes = ((observation_dim,), (action_dim,), (), (), (observation_dim,))
+        shape = capacity, sum(self._widths)
+        nbytes = shape[0] * shape[1] * torch.float32.itemsize
+        self._is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and nbytes > memory_limit
+        if self._is_memory_mapped:
+            self._rows, left_over = _map_zeros(shape, Path(tempfile.gettempdir()) if folder is None else folder)
+            if left_over is not None:
+                weakref.finalize(self, _discard, self._rows, left_over)
+        else:
+            self._rows = torch.zeros(shape, dtype=torch.float32, device=self.device)
+        # Kept from draw to draw: memory taken anew each time can cost more than the drawing.
+        self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._position = 0
         self._size = 0
@@ -79,33 +114,47 @@ class ReplayBuffer:
         return self._size == self.capacity
 
     @property
+    def is_memory_mapped(self) -> bool:
+        """Whether the rows lie in a file rather than in memory."""
+        return self._is_memory_mapped
+
+    @property
     def nbytes(self) -> int:
-        """Bytes that the tensors take."""
-        return sum(rows.nbytes for rows in self._rows)
+        """Bytes that the rows take, in memory or on disk: ``4 * capacity * (2 O + A + 2)``."""
+        return self._rows.nbytes
 
     def add(self, transition: Transition) -> None:
         """Store ``B`` transitions, as if one after the other; of more than the capacity the last ones stay.
 
         Args:
-            transition: tensors of any device and float type.
+            transition: tensors of any float type, all on one device, whichever.
 
         Raises:
             ValueError: if a shape is not as `Transition` documents; then nothing is stored.
         """
         self._check(transition)
-        count = len(transition.reward)
-        skipped = max(count - self.capacity, 0)
-        start = (self._position + skipped) % self.capacity
-        before_end = min(count - skipped, self.capacity - start)
-        for new, rows in zip(transition, self._rows, strict=True):
-            kept = new.detach()[skipped:]
-            rows[start : start + before_end].copy_(kept[:before_end])
-            rows[: len(kept) - before_end].copy_(kept[before_end:])
+        observation, action, reward, discount, next_observation = transition
+        columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
+        new = torch.cat(columns, 1).detach()
+        count = len(new)
+        if count > self.capacity:
+            new = new[-self.capacity :]
+        start = (self._position + count - len(new)) % self.capacity
+        end = start + len(new)
+        if end <= self.capacity:
+            self._rows[start:end].copy_(new)
+        else:
+            before_end = self.capacity - start
+            self._rows[start:].copy_(new[:before_end])
+            self._rows[: end - self.capacity].copy_(new[before_end:])
         self._position = (self._position + count) % self.capacity
         self._size = min(self._size + count, self.capacity)
 
     def sample(self, batch_size: int) -> Transition:
         """Draw ``batch_size`` transitions uniformly, with replacement.
+
+        Returns:
+            Contiguous copies on the buffer's device, ``4 * batch_size * (2 O + A + 2)`` bytes together.
 
         Raises:
             ValueError: if the buffer is empty or ``batch_size`` below 1.
@@ -115,7 +164,10 @@ class ReplayBuffer:
         if batch_size < 1:
             raise ValueError(f"the number of transitions to sample must be 1 or more; found {batch_size}")
         index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
-        return Transition(*(rows.index_select(0, index) for rows in self._rows))
+        rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
+        # Copies, though views would do for a linear layer: a compiled update relies on every batch having the same
+        # strides, wherever it comes from.
+        return Transition(*(field.clone(memory_format=torch.contiguous_format) for field in self._unpack(rows)))
 
     def sample_many(self, num_batches: int, batch_size: int) -> list[Transition]:
         """Draw several batches in one selection; the same rows that one long `sample` would give, cut into batches.
@@ -131,15 +183,17 @@ class ReplayBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Return the filled part, where the ring stands, and the generator's state: tensors and plain ints only.
 
-        The tensors are copies, so adding transitions later does not change what was saved.
+        The tensors are copies in memory, of a memory-mapped buffer too, ``4 * len(self) * (2 O + A + 2)`` bytes: adding
+        transitions later does not change what was saved.
         """
+        filled = self._unpack(self._rows[: self._size])
         state: dict[str, Any] = {
-            name: rows[: self._size].clone() for name, rows in zip(Transition._fields, self._rows, strict=True)
+            name: field.clone(memory_format=torch.contiguous_format) for name, field in filled._asdict().items()
         }
         return state | {"position": self._position, "generator_state": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become what `state_dict` saved, also on another device or in a buffer of another capacity.
+        """Become what `state_dict` saved, also on another device, in a buffer of another capacity or mapped otherwise.
 
         In an equal capacity everything that follows is as if nothing had happened. A smaller buffer keeps the newest
         transitions. Another kind of device has another generator, which then keeps its own state.
@@ -148,19 +202,64 @@ class ReplayBuffer:
             ValueError: if the transitions are of another shape than this buffer's.
         """
         saved = Transition(*(state[name] for name in Transition._fields))
-        position = int(state["position"])
+        self._check(saved)
+        count, position = len(saved.reward), int(state["position"])
         # A ring that never wrapped has its oldest row first; one that did has it where the next would be written.
-        wrapped = position < len(saved.reward)
-        oldest_first = Transition(*(rows.roll(-position, 0) for rows in saved)) if wrapped else saved
-        self._check(oldest_first)
-        same_ring = wrapped and len(saved.reward) == self.capacity
-        self._position, self._size = (position if same_ring else 0), 0
-        self.add(oldest_first)
+        oldest = position if position < count else 0
+        self._position, self._size = (oldest if count == self.capacity else 0), 0
+        for first, last in ((oldest, count), (0, oldest)):
+            for start in range(first, last, _ROWS_PER_COPY):
+                self.add(Transition(*(field[start : min(start + _ROWS_PER_COPY, last)] for field in saved)))
         if state["generator_state"].shape == self._generator.get_state().shape:
             self._generator.set_state(state["generator_state"].cpu())
+
+    def _unpack(self, rows: Tensor) -> Transition:
+        """Return the fields of ``(B, 2 O + A + 2)`` rows as views."""
+        observation, action, reward, discount, next_observation = rows.split_with_sizes(self._widths, 1)
+        return Transition(observation, action, reward.squeeze(1), discount.squeeze(1), next_observation)
 
     def _check(self, transition: Transition) -> None:
         check_rank("reward", transition.reward, "B")
         count = len(transition.reward)
-        for name, axes, new, rows in zip(Transition._fields, _AXES, transition, self._rows, strict=True):
-            check_shape(name, new, (count, *rows.shape[1:]), axes)
+        for name, axes, new, shape in zip(Transition._fields, _AXES, transition, self._shapes, strict=True):
+            check_shape(name, new, (count, *shape), axes)
+
+
+def _map_zeros(shape: tuple[int, int], folder: Path) -> tuple[Tensor, Path | None]:
+    """Return float32 zeros in a sparse file of ``4 * rows * columns`` bytes, and the file if it could not be deleted.
+
+    Raises:
+        UsageError: if the folder cannot be used or its disk has too little room.
+    """
+    needed = shape[0] * shape[1] * torch.float32.itemsize
+    remedy = "choose a smaller model.algorithm.buffer_capacity, or another folder with the environment variable TMPDIR"
+    try:
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise UsageError(
+                f"{folder}: the replay buffer needs {needed:,} bytes on disk and {free:,} bytes are free; {remedy}"
+            )
+        handle, name = tempfile.mkstemp(prefix="pricerl-replay-", dir=folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot make the replay buffer's file of {needed:,} bytes here ({error.strerror}); {remedy}"
+        ) from error
+    os.close(handle)
+    path = Path(name)
+    try:
+        # Resized, not viewed: a view would keep the mapping alive after `_discard`.
+        rows = torch.from_file(name, shared=True, size=shape[0] * shape[1], dtype=torch.float32).resize_(shape)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    try:
+        path.unlink()
+    except OSError:
+        return rows, path
+    return rows, None
+
+
+def _discard(rows: Tensor, path: Path) -> None:
+    """Unmap ``rows``, which is empty afterwards, and delete its file."""
+    rows.set_(torch.empty(0).untyped_storage())
+    path.unlink(missing_ok=True)

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import gymnasium
 import torch
 from torch import Tensor
 
-from pricerl.env import PricingVectorEnv
 from pricerl.sac import ReplayBuffer, SACConfig, Transition
+
+BYTES_PER_GB = 10**9
+
+WATCHED = ("price",)
+"""What a step's info may hold whose mean over the rows is logged."""
+
+
+class CollectingEnv(Protocol):
+    """What the collector needs of a vector env: tensors, and finished rows that start anew in the same call."""
+
+    num_envs: int
+    single_observation_space: gymnasium.Space[Any]
+    single_action_space: gymnasium.Space[Any]
+
+    def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
+        """Observation ``(B, O)`` and info."""
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Observation, reward, terminated, truncated and info; info holds ``final_obs`` if any row finished."""
 
 
 class CollectingPolicy(Protocol):
@@ -32,57 +51,81 @@ class Collector:
         seed: of the env, the random actions and the sampling.
     """
 
-    def __init__(self, env: PricingVectorEnv, config: SACConfig, seed: int) -> None:
+    def __init__(self, env: CollectingEnv, config: SACConfig, seed: int) -> None:
         self.env, self.config = env, config
-        self.env_steps, self.episodes = 0, 0
-        device = env.dynamics.market.device
-        dims = env.dynamics.market.preprocessor.observation_dim, 1
-        self.buffer = ReplayBuffer(config.buffer_capacity, *dims, device=device, seed=seed)
+        self._observation, _ = env.reset(seed=seed)
+        device = self._observation.device
+        (observation_dim,), (self._action_dim,) = _sizes(env.single_observation_space), _sizes(env.single_action_space)
+        self.buffer = ReplayBuffer(
+            config.buffer_capacity,
+            observation_dim,
+            self._action_dim,
+            device=device,
+            seed=seed,
+            memory_limit=int(config.buffer_memory_gb * BYTES_PER_GB),
+        )
         self._random = torch.Generator(device)
         self._random.manual_seed(seed)
-        self._observation, _ = env.reset(seed=seed)
+        self.env_steps = 0
+        self._episodes = torch.zeros((), dtype=torch.int64, device=device)
         self._returns = torch.zeros(env.num_envs, device=device)
-        self.last_return = torch.zeros((), device=device)
-        self.last_price = torch.zeros((), device=device)
+        self.last_return = torch.full((), torch.nan, device=device)
+        self.watched: dict[str, Tensor] = {}
+
+    @property
+    def episodes(self) -> int:
+        """Episodes finished so far, all rows."""
+        return int(self._episodes)
 
     @torch.no_grad()
     def warm_up(self, policy: CollectingPolicy, random: bool) -> None:
         """Fill the buffer with ``warmup_steps`` transitions, with random actions or (resumed) with the policy's."""
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
+            policy.observe(self._observation)
             self._step(policy, self._random_action() if random else policy.act(self._observation))
 
     @torch.no_grad()
     def collect(self, policy: CollectingPolicy, vector_steps: int) -> None:
         """Step all rows ``vector_steps`` times with the stochastic policy."""
+        seen = []
         for _ in range(vector_steps):
+            seen.append(self._observation)
             self._step(policy, policy.act(self._observation))
+        policy.observe(torch.cat(seen))
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters; the buffer is filled again on resume, its market is at hand."""
+        """Counters; the buffer is filled again on resume."""
         return {"env_steps": self.env_steps, "episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on counting where a saved run stopped."""
-        self.env_steps, self.episodes = int(state["env_steps"]), int(state["episodes"])
+        self.env_steps = int(state["env_steps"])
+        self._episodes.fill_(int(state["episodes"]))
 
     def _step(self, policy: CollectingPolicy, action: Tensor) -> None:
-        following, reward, terminated, _, info = self.env.step(action)
+        following, reward, terminated, truncated, info = self.env.step(action)
         last = info.get("final_obs", following)
         discount = policy.step_discount * (~terminated).to(reward.dtype)
         self.buffer.add(Transition(self._observation, action, reward, discount, last))
-        policy.observe(self._observation)
         self._observation = following
         self.env_steps += self.env.num_envs
-        self._count_episodes(reward, info, finished="final_obs" in info)
-
-    def _count_episodes(self, reward: Tensor, info: dict[str, Any], finished: bool) -> None:
         self._returns += reward
-        self.last_price = info["price"].mean()
-        if finished:
-            self.last_return = self._returns.mean()
-            self._returns = torch.zeros_like(self._returns)
-            self.episodes += self.env.num_envs
+        if "final_obs" in info:
+            self._count_episodes(terminated | truncated)
+        self.watched = {name: info[name].mean() for name in WATCHED if name in info}
+
+    def _count_episodes(self, finished: Tensor) -> None:
+        """Note the returns of the rows that finished, without waiting for the device."""
+        count = finished.sum()
+        self.last_return = (self._returns * finished).sum() / count
+        self._returns *= ~finished
+        self._episodes += count
 
     def _random_action(self) -> Tensor:
-        shape = (self.env.num_envs, 1)
+        shape = (self.env.num_envs, self._action_dim)
         return 2 * torch.rand(shape, generator=self._random, device=self._random.device) - 1
+
+
+def _sizes(space: gymnasium.Space[Any]) -> tuple[int, ...]:
+    assert space.shape is not None
+    return space.shape

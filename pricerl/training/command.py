@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from jsonargparse import ArgumentError, set_parsing_settings
 from jsonargparse.typing import PositiveInt
@@ -19,13 +19,23 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.training.callbacks import Evaluation, RunCheckpoint, RunConfig, RunMetrics, TrainingBar
 from pricerl.training.checkpointing import BEST, LAST, load_weights, read_checkpoint, stored_config
-from pricerl.training.datamodule import PricingDataModule
-from pricerl.training.loggers import build_loggers
+from pricerl.training.compute import claim_cpu
+from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.gym_data import GymDataModule
+from pricerl.training.loggers import METRICS_FILE, build_loggers
 from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.strategies import choose_strategy
-from pricerl.training.usage import ALLOWED_CLASSES, check_config_files, check_trainer, explain_usage, option_values
+from pricerl.training.usage import (
+    ALLOWED_CLASSES,
+    check_config_files,
+    check_trainer,
+    explain_usage,
+    names_setting,
+    option_values,
+)
 
-LAST_WORD, BEST_WORD = "last", "best"
+NAMED = {"last": LAST, "best": BEST}
 """What ``--ckpt_path`` takes beside a file."""
 
 RUNS = Path("checkpoints")
@@ -36,9 +46,11 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "devices": 1,
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 1,
+    "reload_dataloaders_every_n_epochs": 1,
     "enable_model_summary": False,
 }
-"""``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written."""
+"""``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch is as long as
+what is left of the run asks for."""
 
 THREADS_HELP = (
     "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
@@ -48,6 +60,8 @@ THREADS_HELP = (
 
 class PricingCLI(LightningCLI):
     """Parses a command, wires data, model and trainer, and runs it.
+
+    ``data.env_id``, wherever it is set, makes the data a Gymnasium environment; otherwise they are a seller's.
 
     Args:
         args: the command and its options, without the program's name.
@@ -62,7 +76,7 @@ class PricingCLI(LightningCLI):
         quiet_parsers = {name: {"exit_on_error": False} for name in self.subcommands()}
         super().__init__(
             SACModule,
-            PricingDataModule,
+            chosen_data(args),
             save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},
             trainer_defaults=TRAINER_DEFAULTS,
@@ -87,12 +101,11 @@ class PricingCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Let a checkpoint's own configuration stand beneath everything that the command says."""
         assert isinstance(args, list)
-        check_config_files(args)
         given = option_values(args, "--ckpt_path")
         if not given or args[0] == "fit":
             self._parse(parser, args)
             return
-        if given[-1] in (LAST_WORD, BEST_WORD):
+        if given[-1] in NAMED:
             self._parse(parser, args)
         path = self._named_checkpoint(given[-1])
         with tempfile.TemporaryDirectory() as folder:
@@ -120,14 +133,13 @@ class PricingCLI(LightningCLI):
 
     def _named_checkpoint(self, path: str) -> Path:
         """The file that a path, or ``last`` or ``best``, means."""
-        named = {LAST_WORD: LAST, BEST_WORD: BEST}
-        return self.run_dir / named[path] if path in named else Path(path)
+        return self.run_dir / NAMED[path] if path in NAMED else Path(path)
 
     def before_instantiate_classes(self) -> None:
         """Refuse a wrong command early, then claim the CPU threads."""
         self.check(self)
         check_trainer(self.options.trainer)
-        torch.set_num_threads(self.options.threads)
+        self.cpu = claim_cpu(self.options.threads)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Turn Ctrl-C, which Lightning answers with ``SystemExit(1)`` and a deaf process, into an error of its own."""
@@ -155,6 +167,26 @@ class PricingCLI(LightningCLI):
         """Score the policy; the caller prints ``scores``."""
         self.scores = self.trainer.test(**{**arguments, "verbose": False})[0]
 
+    @property
+    def advises(self) -> bool:
+        """Whether the command is about a seller's data, which ends in advice."""
+        return "env_id" not in self.options.data
+
+    def training_summary(self) -> list[str]:
+        """What a training in a Gymnasium environment came to, and where it lies."""
+        seen = self.trainer.callback_metrics
+        lines = [f"{self.options.data.env_id}"]
+        if "eval/episode_return" in seen:
+            lines.append(
+                f"  evaluation   {float(seen['eval/episode_return']):.2f}, mean return of "
+                f"{self.options.data.eval_episodes} deterministic episodes after {self.trainer.global_step:,} updates"
+            )
+        saver: Any = self.trainer.checkpoint_callback
+        if getattr(saver, "best_model_score", None) is not None:
+            lines.append(f"  best so far  {float(saver.best_model_score):.2f}")
+        files = [self.run_dir / name for name in (LAST, BEST, METRICS_FILE) if (self.run_dir / name).exists()]
+        return [*lines, f"files: {', '.join(map(str, files))}"]
+
     def load_best(self) -> None:
         """Put this run's best weights into the model; a run that ended before an evaluation keeps its last ones."""
         callback = self.trainer.checkpoint_callback
@@ -170,18 +202,16 @@ class PricingCLI(LightningCLI):
     def run_dir(self) -> Path:
         """The run's folder: of the checkpoint where one is given, else by ``run_name`` or by file and preset."""
         path = self.options.get("ckpt_path")
-        if path not in (None, LAST_WORD, BEST_WORD) and self.config.subcommand != "fit":
+        if path is not None and path not in NAMED and self.config.subcommand != "fit":
             return Path(path).parent
-        data = self.options.data
-        source = Path(data.path).stem if data.path else "simulated"
-        return RUNS / (self.options.run_name or f"{source}-{data.reward.preset}")
+        return RUNS / (self.options.run_name or _default_name(self.options.data))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add loggers and callbacks for the run's folder, once file and checkpoint are known to be good."""
         fitting, wanted = self.subcommand == "fit", self.options.trainer
         if self.checkpoint is not None:
             load_weights(self.model, self.checkpoint, Path(self.options["ckpt_path"]))
-        if fitting:
+        if fitting and isinstance(self.datamodule, PricingDataModule):
             _ = self.datamodule.preprocessor
         callbacks = [Evaluation(), RunMetrics()]
         if wanted.enable_progress_bar is not False:
@@ -218,5 +248,38 @@ def run_command(words: list[str], groups: dict[str, type], check: Callable[[Pric
     return PricingCLI(words, groups, check)
 
 
-def _task(data: PricingDataModule) -> Any:
+def chosen_data(args: list[str]) -> type[ReplayDataModule]:
+    """Find out whose data the command is about, before its options can be parsed.
+
+    Args:
+        args: the command and its options.
+
+    Raises:
+        UsageError: a configuration cannot be read.
+        CheckpointError: the checkpoint cannot be read.
+    """
+    check_config_files(args)
+    if names_setting(args, "data", "env_id"):
+        return GymDataModule
+    given = option_values(args, "--ckpt_path")
+    path = _file_meant(given[-1], option_values(args, "--run_name")) if given and args[0] != "fit" else None
+    stored = {} if path is None else stored_config(read_checkpoint(path))
+    return GymDataModule if "env_id" in stored.get("data", {}) else PricingDataModule
+
+
+def _file_meant(path: str, run_names: list[str]) -> Path | None:
+    """The checkpoint to look into; None for ``last`` or ``best`` of a run whose name is not given."""
+    if path not in NAMED:
+        return Path(path)
+    return RUNS / run_names[-1] / NAMED[path] if run_names else None
+
+
+def _default_name(data: Any) -> str:
+    """Name of a run: by environment, or by file and preset."""
+    if "env_id" in data:
+        return re.sub(r"[^\w.-]+", "-", str(data.env_id))
+    return f"{Path(data.path).stem if data.path else 'simulated'}-{data.reward.preset}"
+
+
+def _task(data: ReplayDataModule) -> Any:
     return data.task

@@ -1,42 +1,42 @@
-"""SAC as a LightningModule: owns networks and optimizers, knows no environment.
+"""SAC as a LightningModule: owns agent and optimizers, knows no environment.
 
-One ``training_step`` receives several sampled batches and makes one gradient update with each. Only the critics'
-optimizer counts in ``trainer.global_step``, so ``trainer.max_steps`` means gradient updates.
+One ``training_step`` receives several sampled batches and makes one gradient update with each; ``trainer.global_step``,
+and with it ``trainer.max_steps``, counts these updates.
 """
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
+from pricerl.errors import UsageError
 from pricerl.sac import (
-    Actor,
-    Critic,
+    Adam,
+    CompiledFunction,
     NetworkConfig,
+    Optimizers,
+    SACAgent,
     SACConfig,
+    SACUpdate,
     Transition,
-    actor_loss,
     check_finite,
-    critic_loss,
-    frozen,
-    polyak_update,
-    td_target,
-    temperature_loss,
+    make_optimizers,
     value_bounds,
 )
-from pricerl.training.strategies import average_gradients, average_tensors
-
-FUSED_DEVICES = ("cpu", "cuda")
-"""Where one fused kernel updates all parameters."""
+from pricerl.training.strategies import average_tensors
 
 MAX_ENTROPY_BONUS = 1.0
 """Room that the value bounds leave for ``alpha * log_prob`` of one step; alpha settles far below 1."""
+
+COMPILE_FROM = 10_000
+"""Updates from which compiling pays: it takes 10 to 20 seconds and saves about 3 milliseconds an update."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class TaskSpec:
     """O."""
     action_dim: int
     """A."""
-    reward_low: float
+    reward_low: float = -math.inf
     """Lowest reward of one env step."""
-    reward_high: float
+    reward_high: float = math.inf
     """Highest reward of one env step."""
-    days_per_step: int
-    """Days of one env step; its discount is gamma to this number."""
+    days_per_step: int = 1
+    """Days, or other units of time, of one env step; its discount is gamma to this number."""
 
 
 class SACModule(LightningModule):
@@ -62,6 +62,8 @@ class SACModule(LightningModule):
         task: dimensions and reward bounds; linked from the data by the command line.
         algorithm: settings of the updates.
         network: shape of actor and critics.
+        compile: whether updates are compiled into one graph. ``auto`` compiles where the run is long enough to pay for
+            it, in one process. Where there is no compiler, updates run as they are, with a warning.
     """
 
     def __init__(
@@ -69,96 +71,87 @@ class SACModule(LightningModule):
         task: TaskSpec,
         algorithm: SACConfig = SACConfig(),
         network: NetworkConfig = NetworkConfig(),
+        compile: Literal["auto", "off", "on"] = "auto",
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.task, self.algorithm, self.network = task, algorithm, network
+        if compile not in ("auto", "off", "on"):
+            raise UsageError(f"model.compile must be one of auto, off, on; found {compile!r}")
+        self.task, self.algorithm, self.network, self.compile_mode = task, algorithm, network, compile
         self.step_discount = algorithm.gamma**task.days_per_step
-        self.value_bounds = _bounds(task, self.step_discount) if network.value_bounds else None
-        low, high = self.value_bounds or (None, None)
-        self.actor = Actor(task.observation_dim, task.action_dim, network)
-        self.critic = Critic(task.observation_dim, task.action_dim, network, low, high)
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.log_alpha = nn.Parameter(torch.tensor(math.log(algorithm.alpha)))
-        self.target_entropy = algorithm.resolve_target_entropy(task.action_dim)
+        bounds = _bounds(task, self.step_discount)
+        self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds)
+        self._rates = algorithm.critic_lr, algorithm.actor_lr, algorithm.alpha_lr
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Three Adam optimizers: critics, actor, temperature."""
-        config, fused = self.algorithm, self.device.type in FUSED_DEVICES
-        return [
-            torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr, fused=fused),
-            torch.optim.Adam(self.actor.parameters(), lr=config.actor_lr, fused=fused),
-            torch.optim.Adam([self.log_alpha], lr=config.alpha_lr, fused=fused),
-        ]
+        return list(make_optimizers(self.agent))
 
     def on_train_start(self) -> None:
-        """Give every rank its own exploration."""
-        if self.trainer.world_size > 1:
+        """Wire the update, once weights and optimizers are where and what they shall be; seed every rank."""
+        several = self.trainer.world_size > 1
+        if several:
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
+        reduce = partial(average_tensors, self.trainer.strategy) if several else None
+        update = SACUpdate(self.agent, self._optimizers(), reduce)
+        wrap = CompiledFunction if self.compiles else _plain
+        self._update, self._critic_update = wrap(update.full), wrap(update.critic_only)
+
+    @property
+    def compiles(self) -> bool:
+        """Whether this run's updates are to be compiled.
+
+        Raises:
+            UsageError: they shall be, but gradients have to be averaged over processes in between.
+        """
+        several, left = self.trainer.world_size > 1, self.trainer.max_steps - self.trainer.global_step
+        if self.compile_mode == "on" and several:
+            raise UsageError("--model.compile on works in one process; use auto or off with several devices")
+        long_enough = self.trainer.max_steps < 0 or left >= COMPILE_FROM
+        return self.compile_mode == "on" or (self.compile_mode == "auto" and long_enough and not several)
 
     def training_step(self, batches: list[Transition], batch_idx: int) -> dict[str, Tensor]:
-        """Make one gradient update with each batch, while ``trainer.max_steps`` allows; returns the last metrics."""
+        """Make one gradient update with each batch, while ``trainer.max_steps`` allows.
+
+        Returns:
+            Metrics by name, one number an update that tells of them, ``(G,)`` or fewer.
+        """
         self._decay_learning_rates()
         self._share_normalization()
-        if self.algorithm.finite_checks:
-            for name, tensor in zip(Transition._fields, batches[0], strict=True):
-                check_finite(f"{name} in the replay buffer at update {self.trainer.global_step}", tensor)
-        metrics: dict[str, Tensor] = {}
+        self._check_batch(batches[0])
+        metrics: dict[str, list[Tensor]] = {}
         for batch in batches:
             if 0 <= self.trainer.max_steps <= self.trainer.global_step:
                 break
-            metrics = self.update(batch)
-        return metrics
+            for name, value in self.update(batch).items():
+                metrics.setdefault(f"train/{name}", []).append(value)
+        return {name: torch.stack(values) for name, values in metrics.items()}
 
     def update(self, batch: Transition) -> dict[str, Tensor]:
-        """Critics, actor, temperature, slow copy: one gradient update of each; returns what to log."""
-        metrics = self.update_critic(batch)
-        log_prob = self.update_actor(batch, metrics)
-        self.update_temperature(log_prob, metrics)
-        polyak_update(self.target_critic, self.critic, self.algorithm.tau)
-        return metrics
-
-    def update_critic(self, batch: Transition) -> dict[str, Tensor]:
-        """Fit every critic to the td_target."""
-        with torch.no_grad():
-            next_action, next_log_prob = self.actor.sample(batch.next_observation)
-            next_q = self.target_critic(batch.next_observation, next_action)
-            target = td_target(
-                batch.reward, batch.discount, next_q, next_log_prob, self.log_alpha.exp(), self.value_bounds
-            )
-        q = self.critic(batch.observation, batch.action)
-        loss = critic_loss(q, target)
-        self._step(0, loss, self.critic)
-        return {"train/critic_loss": loss.detach(), "train/q_mean": q.detach().mean()}
-
-    def update_actor(self, batch: Transition, metrics: dict[str, Tensor]) -> Tensor:
-        """Move the actor towards actions the critics value; returns the log probabilities ``(B,)``."""
-        action, log_prob = self.actor.sample(batch.observation)
-        with frozen(self.critic):
-            loss = actor_loss(log_prob, self.critic(batch.observation, action), self.log_alpha.exp())
-            self._step(1, loss, self.actor)
-        metrics["train/actor_loss"] = loss.detach()
-        metrics["train/entropy"] = -log_prob.detach().mean()
-        return log_prob
-
-    def update_temperature(self, log_prob: Tensor, metrics: dict[str, Tensor]) -> None:
-        """Move the temperature towards the target entropy."""
-        if self.algorithm.learn_alpha:
-            self._step(2, temperature_loss(self.log_alpha, log_prob, self.target_entropy), None)
-        metrics["train/alpha"] = self.log_alpha.detach().exp()
+        """Critics and slow copy; every ``actor_interval`` updates actor and temperature, too."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        progress.increment_ready()
+        with_actor = (self.trainer.global_step + 1) % self.algorithm.actor_interval == 0
+        if with_actor:
+            critic_metrics, actor_metrics = self._update(batch)
+            told = {**critic_metrics._asdict(), **actor_metrics._asdict()}
+        else:
+            told = self._critic_update(batch)._asdict()
+        # Lightning counts steps of its optimizer wrappers, which cost a tenth of a millisecond each.
+        progress.increment_completed()
+        return told
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
-        return self.actor.act(observation, deterministic)
+        return self.agent.act(observation, deterministic)
 
     def policy(self, observation: Tensor) -> Tensor:
         """The deterministic policy ``tanh(mean)``, ``(B, O) -> (B, A)``."""
-        return self.actor.act(observation, deterministic=True)
+        return self.agent.act(observation, deterministic=True)
 
     def observe(self, observation: Tensor) -> None:
-        """Update the input normalization with observations ``(B, O)``; the slow copy gets it with the weights."""
-        self.actor.update_normalization(observation)
-        self.critic.update_normalization(observation)
+        """Update the input normalization with observations ``(B, O)``."""
+        self.agent.observe(observation)
 
     def validation_step(self, batch: object, batch_idx: int) -> None:
         """Nothing to do: the ``Evaluation`` callback runs the episodes."""
@@ -176,37 +169,30 @@ class SACModule(LightningModule):
         if total <= 0 or config.final_lr_share == 1.0:
             return
         share = 1.0 - (1.0 - config.final_lr_share) * min(1.0, self.trainer.global_step / total)
-        for optimizer, rate in zip(
-            self._optimizers(), (config.critic_lr, config.actor_lr, config.alpha_lr), strict=True
-        ):
-            for group in optimizer.optimizer.param_groups:
-                group["lr"] = rate * share
+        for optimizer, rate in zip(self._optimizers(), self._rates, strict=True):
+            optimizer.set_learning_rate(rate * share)
 
     def _share_normalization(self) -> None:
         """Average the input statistics over the ranks: each has seen other observations."""
-        buffers = [*self.actor.buffers(), *self.critic.buffers()]
-        if self.trainer.world_size > 1 and buffers:
-            average_tensors(self.trainer.strategy, buffers)
+        if self.trainer.world_size > 1 and self.agent.normalization is not None:
+            average_tensors(self.trainer.strategy, list(self.agent.normalization.buffers()))
 
-    def _optimizers(self) -> list[LightningOptimizer]:
+    def _check_batch(self, batch: Transition) -> None:
+        """Look through one batch; not on other devices than the CPU, which would have to be waited for."""
+        if self.algorithm.finite_checks and self.device.type == "cpu":
+            for name, tensor in zip(Transition._fields, batch, strict=True):
+                check_finite(f"{name} in the replay buffer at update {self.trainer.global_step}", tensor)
+
+    def _optimizers(self) -> Optimizers:
         """Critics', actor's and temperature's optimizer."""
-        optimizers = self.optimizers()
-        assert isinstance(optimizers, list)
-        return optimizers
+        wrapped = self.optimizers()
+        assert isinstance(wrapped, list)
+        found = [optimizer.optimizer for optimizer in wrapped]
+        return Optimizers(*(optimizer for optimizer in found if isinstance(optimizer, Adam)))
 
-    def _step(self, index: int, loss: Tensor, network: nn.Module | None) -> None:
-        """One optimizer step on ``loss``; only the critics' (index 0) goes through Lightning's counter."""
-        optimizer = self._optimizers()[index]
-        optimizer.optimizer.zero_grad(set_to_none=True)
-        self.manual_backward(loss)
-        if self.trainer.world_size > 1:
-            average_gradients(self.trainer.strategy, optimizer.optimizer.param_groups[0]["params"])
-        if network is not None and self.algorithm.max_grad_norm > 0:
-            nn.utils.clip_grad_norm_(network.parameters(), self.algorithm.max_grad_norm, foreach=True)
-        if index == 0:
-            optimizer.step()
-        else:
-            optimizer.optimizer.step()
+
+def _plain(function: Callable[[Transition], Any]) -> Callable[[Transition], Any]:
+    return function
 
 
 def _bounds(task: TaskSpec, discount: float) -> tuple[float, float] | None:

@@ -67,12 +67,6 @@ def count_devices(devices: Any) -> int:
     return int(text) if text.isdigit() else 1
 
 
-def average_gradients(strategy: Strategy, parameters: list[Tensor]) -> None:
-    """Replace every gradient by its mean over the ranks, in one message."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    average_tensors(strategy, gradients)
-
-
 def average_tensors(strategy: Strategy, tensors: list[Tensor]) -> None:
     """Replace tensors by their means over the ranks, in one message."""
     flat = strategy.reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]), reduce_op="mean")

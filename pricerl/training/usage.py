@@ -42,6 +42,18 @@ def check_config_files(args: list[str]) -> None:
         _check_yaml(name, path)
 
 
+def names_setting(args: list[str], group: str, name: str) -> bool:
+    """Whether an option or a file given with ``--config`` (all of them checked before) sets ``group.name``."""
+    if any(_values(args, (f"--{group}.{name}",))):
+        return True
+    for config in _values(args, ("--config", "-c")):
+        text = config if config.lstrip().startswith("{") else Path(config).read_text(encoding="utf-8")
+        settings = (yaml.safe_load(text) or {}).get(group)
+        if isinstance(settings, dict) and settings.get(name) is not None:
+            return True
+    return False
+
+
 def explain_usage(message: str, options: Collection[str]) -> str:
     """Rewrite a parser's message.
 

@@ -11,8 +11,8 @@ from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, si
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.training.datamodule import PricingDataModule
 from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
 
 UNIT_COST, ELASTICITY, BEST_PRICE = 6.0, -2.0, 12.0
 """Closed form: ``c e / (1 + e)`` = 12.00."""

@@ -69,9 +69,9 @@ def test_the_gradient_reaches_every_layer(known):
     torch.manual_seed(0)
     observation = torch.rand(64, run.module.task.observation_dim)
     run.module.zero_grad()
-    action, log_prob = run.module.actor.sample(observation)
-    (log_prob.mean() - run.module.critic(observation, action).amin(0).mean()).backward()
-    for name, parameter in [*run.module.actor.named_parameters(), *run.module.critic.named_parameters()]:
+    action, log_prob = run.module.agent.actor.sample(observation)
+    (log_prob.mean() - run.module.agent.critic(observation, action).amin(0).mean()).backward()
+    for name, parameter in [*run.module.agent.actor.named_parameters(), *run.module.agent.critic.named_parameters()]:
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 

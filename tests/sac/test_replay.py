@@ -1,9 +1,20 @@
+import gc
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricerl.sac import ReplayBuffer, Transition
+from pricerl.errors import UsageError
+from pricerl.sac import ReplayBuffer, Transition, replay
+
+ROW_BYTES = 4 * (2 * 2 + 1 + 2)
+"""What one transition of `numbered` takes."""
+
+DiskUsage = namedtuple("DiskUsage", "total used free")
 
 
 def numbered(first, count):
@@ -18,8 +29,8 @@ def numbered(first, count):
     )
 
 
-def filled(capacity, *counts, seed=0):
-    buffer, first = ReplayBuffer(capacity, observation_dim=2, action_dim=1, seed=seed), 0
+def filled(capacity, *counts, seed=0, **mapping):
+    buffer, first = ReplayBuffer(capacity, observation_dim=2, action_dim=1, seed=seed, **mapping), 0
     for count in counts:
         buffer.add(numbered(first, count))
         first += count
@@ -180,3 +191,106 @@ def test_a_state_of_another_shape_is_refused_and_changes_nothing():
 
 def test_memory_is_what_the_docstring_says():
     assert ReplayBuffer(1000, observation_dim=84, action_dim=1).nbytes == 4 * 1000 * (2 * 84 + 1 + 2)
+
+
+def test_rows_of_any_float_type_are_stored_as_float32_without_their_gradients():
+    buffer, number = filled(4), torch.tensor([1.5], dtype=torch.float64, requires_grad=True)
+    buffer.add(Transition(number.expand(1, 2), number[:, None].half(), number, number.float(), number.expand(1, 2)))
+    sample = buffer.sample(3)
+    assert all(field.dtype == torch.float32 and not field.requires_grad for field in sample)
+    assert all((field == 1.5).all() for field in sample)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_samples_are_contiguous_copies(batch_size):
+    buffer = filled(5, 5)
+    first = buffer.sample(batch_size)
+    before = [field.clone() for field in first]
+    buffer.sample(batch_size)
+    buffer.add(numbered(50, 5))
+    assert all(torch.equal(field, old) for field, old in zip(first, before, strict=True))
+    assert [field.stride() for field in first] == [(2, 1), (1, 1), (1,), (1,), (2, 1)]
+
+
+@pytest.mark.parametrize("counts", [(3,), (5, 4), (12,)])
+def test_a_memory_mapped_buffer_gives_the_samples_of_one_in_memory(tmp_path, counts):
+    in_memory, mapped = filled(5, *counts, seed=3), filled(5, *counts, seed=3, memory_limit=0, folder=tmp_path)
+    assert mapped.is_memory_mapped and not in_memory.is_memory_mapped
+    assert mapped.nbytes == in_memory.nbytes == 5 * ROW_BYTES
+    for batch, other in zip(mapped.sample_many(3, 4), in_memory.sample_many(3, 4), strict=True):
+        assert all(torch.equal(field, expected) for field, expected in zip(batch, other, strict=True))
+
+
+def test_only_more_bytes_than_the_limit_are_mapped(tmp_path):
+    assert not filled(5, memory_limit=5 * ROW_BYTES, folder=tmp_path).is_memory_mapped
+    assert filled(5, memory_limit=5 * ROW_BYTES - 1, folder=tmp_path).is_memory_mapped
+    assert not filled(5, folder=tmp_path).is_memory_mapped
+    with pytest.raises(ValueError, match="memory_limit must be 0 bytes or more, or None; found -1"):
+        filled(5, memory_limit=-1)
+
+
+def test_a_mapped_buffer_leaves_no_file_behind_even_while_it_lives(tmp_path):
+    buffer = filled(5, 5, memory_limit=0, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert len(buffer.sample(3).reward) == 3
+
+
+def test_the_file_lies_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(UsageError, match=r"missing: cannot make .* of 140 bytes here .*environment variable TMPDIR"):
+        filled(5, memory_limit=0)
+
+
+def test_where_a_mapped_file_cannot_be_deleted_it_goes_with_the_buffer(tmp_path, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        buffer = filled(5, 5, memory_limit=0, folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    maps = Path("/proc/self/maps")
+    assert file.stat().st_size == 5 * ROW_BYTES
+    assert not maps.exists() or str(file) in maps.read_text()
+    del buffer
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    assert not maps.exists() or str(file) not in maps.read_text()
+
+
+def test_too_little_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay.shutil, "disk_usage", lambda folder: DiskUsage(10_000_000, 9_999_000, 1_000))
+    with pytest.raises(UsageError) as error:
+        filled(1_000_000, memory_limit=0, folder=tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: the replay buffer needs 28,000,000 bytes on disk and 1,000 bytes are free; choose a smaller "
+        "model.algorithm.buffer_capacity, or another folder with the environment variable TMPDIR"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sparse_file_of_ten_million_transitions_takes_no_room_until_filled(tmp_path):
+    if replay.shutil.disk_usage(tmp_path).free < 2 * 10_000_000 * ROW_BYTES:
+        pytest.skip("the disk has too little room")
+    buffer = filled(10_000_000, 4, memory_limit=2**20, folder=tmp_path)
+    assert buffer.nbytes == 280_000_000 and len(buffer) == 4
+    assert set(buffer.sample(64).reward.tolist()) == {0.0, 10.0, 20.0, 30.0}
+
+
+@pytest.mark.parametrize("counts", [(3,), (5,), (3, 4)])
+@pytest.mark.parametrize("rows_per_copy", [1, 2, 100])
+def test_a_state_goes_from_memory_to_file_and_back(tmp_path, monkeypatch, counts, rows_per_copy):
+    monkeypatch.setattr(replay, "_ROWS_PER_COPY", rows_per_copy)
+    source, mapped, back = filled(5, *counts), filled(5, 2, memory_limit=0, folder=tmp_path), filled(5, seed=4)
+    mapped.load_state_dict(source.state_dict())
+    back.load_state_dict(mapped.state_dict())
+    mapped.add(numbered(30, 5))
+    for name, value in source.state_dict().items():
+        assert torch.equal(torch.as_tensor(back.state_dict()[name]), torch.as_tensor(value))
+    assert torch.equal(back.sample(16).reward, source.sample(16).reward)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_buffer_ignores_the_memory_limit():
+    buffer = filled(5, 5, device="cuda", memory_limit=0)
+    assert not buffer.is_memory_mapped and buffer.sample(3).reward.device.type == "cuda"

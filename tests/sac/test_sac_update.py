@@ -1,23 +1,20 @@
 """The functions together: SAC on bandits, whose best action is known."""
 
-import copy
+import shutil
 
 import pytest
 import torch
-from torch import nn
 
+from pricerl.errors import UsageError
 from pricerl.sac import (
-    Actor,
-    Critic,
+    CompiledFunction,
     NetworkConfig,
     ReplayBuffer,
+    SACAgent,
+    SACConfig,
+    SACUpdate,
     Transition,
-    actor_loss,
-    critic_loss,
-    frozen,
-    polyak_update,
-    td_target,
-    temperature_loss,
+    make_optimizers,
     value_bounds,
 )
 
@@ -26,60 +23,39 @@ PLAIN = NetworkConfig(
     hidden=(32, 32), input_normalization=False, layer_norm=False, residual=False, value_bounds=False, small_init=1.0
 )
 FULL = NetworkConfig(hidden=(32, 32))
+COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
+RATES = {"actor_lr": 3e-3, "critic_lr": 3e-3, "alpha_lr": 1e-2}
 
 
 class Learner:
-    """The smallest SAC that uses every function of the package."""
+    """An agent that lives through a bandit."""
 
-    def __init__(self, config, seed=0):
+    def __init__(self, network, seed=0, **settings):
         torch.manual_seed(seed)
         self.noise = torch.Generator().manual_seed(seed)
-        self.actor = Actor(OBSERVATION_DIM, 1, config)
-        self.critic = Critic(OBSERVATION_DIM, 1, config, *value_bounds(-4.0, 1.0, gamma=0.0))
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.log_alpha = nn.Parameter(torch.tensor(0.1).log())
-        self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=3e-3)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=3e-3)
-        self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=1e-2)
+        self.config = SACConfig(**{**RATES, **settings})
+        self.agent = SACAgent(OBSERVATION_DIM, 1, self.config, network, value_bounds(-4.0, 1.0, gamma=0.0))
+        self.updates = SACUpdate(self.agent, make_optimizers(self.agent))
         self.buffer = ReplayBuffer(10_000, OBSERVATION_DIM, 1, seed=seed)
 
     def collect(self, reward_of, random):
         observation = torch.rand(ROWS, OBSERVATION_DIM, generator=self.noise)
-        if random:
-            action = 2 * torch.rand(ROWS, 1, generator=self.noise) - 1
-        else:
-            action = self.actor.act(observation, deterministic=False, generator=self.noise)
-        self.actor.update_normalization(observation)
-        self.critic.update_normalization(observation)
+        action = 2 * torch.rand(ROWS, 1, generator=self.noise) - 1 if random else self.agent.act(observation)
+        self.agent.observe(observation)
         reward = reward_of(observation, action)
         self.buffer.add(Transition(observation, action, reward, torch.zeros(ROWS), observation))
-
-    def update(self):
-        batch, alpha = self.buffer.sample(BATCH), self.log_alpha.detach().exp()
-        with torch.no_grad():
-            next_action, next_log_prob = self.actor.sample(batch.next_observation, self.noise)
-            next_q = self.target_critic(batch.next_observation, next_action)
-        target = td_target(batch.reward, batch.discount, next_q, next_log_prob, alpha, self.critic.bounds)
-        descend(self.critic_optimizer, critic_loss(self.critic(batch.observation, batch.action), target))
-        action, log_prob = self.actor.sample(batch.observation, self.noise)
-        with frozen(self.critic):
-            descend(self.actor_optimizer, actor_loss(log_prob, self.critic(batch.observation, action), alpha))
-        descend(self.alpha_optimizer, temperature_loss(self.log_alpha, log_prob, target_entropy=-2.0))
-        polyak_update(self.target_critic, self.critic, tau=0.02)
 
     def learn(self, reward_of, updates):
         for _ in range(10):
             self.collect(reward_of, random=True)
-        for _ in range(updates):
+        for number in range(updates):
             self.collect(reward_of, random=False)
-            self.update()
+            batch = self.buffer.sample(BATCH)
+            if number % self.config.actor_interval == 0:
+                self.updates.full(batch)
+            else:
+                self.updates.critic_only(batch)
         return self
-
-
-def descend(optimizer, loss):
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
 
 
 def prefers_three_tenths(observation, action):
@@ -94,7 +70,7 @@ def prefers_what_it_sees(observation, action):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_sac_finds_the_best_action_of_a_bandit(config, seed):
     learner = Learner(config, seed).learn(prefers_three_tenths, updates=400)
-    action = learner.actor.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
+    action = learner.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
     assert action.mean().item() == pytest.approx(0.3, abs=0.03)
     assert (action - 0.3).abs().max() < 0.1
 
@@ -103,22 +79,109 @@ def test_sac_finds_the_best_action_of_a_bandit(config, seed):
 def test_sac_learns_an_action_that_follows_the_observation(config):
     learner = Learner(config).learn(prefers_what_it_sees, updates=600)
     observation = torch.rand(200, OBSERVATION_DIM)
-    error = learner.actor.act(observation, deterministic=True)[:, 0] - (1.4 * observation[:, 0] - 0.7)
+    error = learner.agent.act(observation, deterministic=True)[:, 0] - (1.4 * observation[:, 0] - 0.7)
     assert error.abs().mean() < 0.06
 
 
 def test_alpha_falls_while_the_policy_is_more_random_than_wanted():
     learner = Learner(PLAIN).learn(prefers_three_tenths, updates=100)
-    assert learner.log_alpha.exp().item() < 0.1
+    assert learner.agent.log_alpha.exp().item() < 0.1
 
 
 def test_same_seed_learns_the_same_weights():
     first, second, other = (Learner(FULL, seed).learn(prefers_three_tenths, updates=20) for seed in (3, 3, 4))
-    assert all(torch.equal(a, b) for a, b in zip(first.actor.parameters(), second.actor.parameters(), strict=True))
-    assert not torch.equal(first.actor.head.weight, other.actor.head.weight)
+    assert all(torch.equal(a, b) for a, b in zip(first.agent.parameters(), second.agent.parameters(), strict=True))
+    assert not torch.equal(first.agent.actor.head.weight, other.agent.actor.head.weight)
 
 
-def test_the_slow_copy_normalizes_as_the_critic_does():
-    learner = Learner(FULL).learn(prefers_three_tenths, updates=3)
-    assert torch.equal(learner.target_critic.normalization.mean, learner.critic.normalization.mean)
-    assert not torch.equal(learner.target_critic.head.weight, learner.critic.head.weight)
+def test_actor_critics_and_slow_copy_share_their_input_statistics_and_nothing_else():
+    agent = Learner(FULL).learn(prefers_three_tenths, updates=3).agent
+    assert agent.target_critic.normalization is agent.critic.normalization is agent.actor.normalization
+    assert agent.normalization.count == 13 * ROWS
+    assert not torch.equal(agent.target_critic.head.weight, agent.critic.head.weight)
+
+
+VARIANTS = {
+    "redq": (NetworkConfig(hidden=(32, 32), num_critics=5), {"target_critics": 2, "actor_q": "mean"}),
+    "droq": (NetworkConfig(hidden=(32, 32), critic_dropout=0.01), {"actor_interval": 2, "actor_q": "mean"}),
+    "simba": (NetworkConfig(block="simba", hidden=(32,)), {}),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_learns_an_action_that_follows_the_observation(name):
+    network, settings = VARIANTS[name]
+    learner = Learner(network, **settings).learn(prefers_what_it_sees, updates=600)
+    observation = torch.rand(200, OBSERVATION_DIM)
+    error = learner.agent.act(observation, deterministic=True)[:, 0] - (1.4 * observation[:, 0] - 0.7)
+    assert error.abs().mean() < 0.1
+
+
+def test_between_two_actor_updates_only_critics_and_their_slow_copy_move():
+    learner = Learner(FULL)
+    learner.collect(prefers_three_tenths, random=True)
+    before = {name: value.clone() for name, value in learner.agent.named_parameters()}
+    learner.updates.critic_only(learner.buffer.sample(BATCH))
+    moved = {name.split(".")[0] for name, value in learner.agent.named_parameters() if not value.equal(before[name])}
+    assert moved == {"critic", "target_critic"}
+
+
+def test_the_target_takes_the_smallest_of_the_critics_drawn():
+    learner = Learner(NetworkConfig(hidden=(8, 8), num_critics=4), target_critics=2)
+    q = torch.arange(4.0)[:, None].expand(4, 5)
+    drawn = torch.stack([learner.updates._drawn(q)[:, 0].sort().values for _ in range(200)])
+    assert drawn.shape == (200, 2) and (drawn[:, 0] < drawn[:, 1]).all()
+    assert set(drawn.flatten().tolist()) == {0.0, 1.0, 2.0, 3.0}
+
+
+def test_more_critics_for_a_target_than_there_are_is_refused():
+    with pytest.raises(UsageError, match="target_critics is 3, but there are 2 critics"):
+        SACAgent(OBSERVATION_DIM, 1, SACConfig(target_critics=3), FULL)
+
+
+def test_gradients_are_handed_over_for_averaging_before_they_are_used():
+    averaged = Learner(FULL)
+    averaged.updates.reduce = lambda gradients: [gradient.zero_() for gradient in gradients]
+    averaged.collect(prefers_three_tenths, random=True)
+    before = [value.clone() for value in averaged.agent.critic.parameters()]
+    averaged.updates.full(averaged.buffer.sample(BATCH))
+    assert all(map(torch.equal, before, averaged.agent.critic.parameters()))
+
+
+def test_a_function_that_cannot_be_compiled_runs_as_it_is_with_one_warning():
+    def update(batch):
+        torch._dynamo.graph_break()
+        return batch.reward.sum()
+
+    batch = Transition(*(torch.ones(3) for _ in Transition._fields))
+    function = CompiledFunction(update)
+    with pytest.warns(UserWarning, match="updates run uncompiled, which is slower: ") as caught:
+        assert function(batch) == 3.0
+    assert len(caught) == 1 and not function.is_compiled
+    assert function(batch) == 3.0
+
+
+@pytest.mark.skipif(not COMPILER, reason="no C++ compiler")
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [
+        (PLAIN, {"max_grad_norm": 0.0}),
+        (NetworkConfig(hidden=(32, 32), actor_dropout=0.1, critic_dropout=0.1), {}),
+        VARIANTS["redq"],
+    ],
+    ids=["plain", "dropout", "redq"],
+)
+def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
+    runs = []
+    for wrap in (lambda function: function, CompiledFunction):
+        learner = Learner(network, **settings)
+        for _ in range(4):
+            learner.collect(prefers_what_it_sees, random=True)
+        update = wrap(learner.updates.full)
+        learner.updates.optimizers.critic.set_learning_rate(1e-3)
+        first = [update(learner.buffer.sample(BATCH)) for _ in range(3)]
+        learner.updates.optimizers.critic.set_learning_rate(5e-4)
+        metrics = [*first, update(learner.buffer.sample(BATCH))]
+        runs.append(torch.tensor([[*critic, *actor] for critic, actor in metrics]))
+    assert update.is_compiled
+    torch.testing.assert_close(runs[1], runs[0], rtol=1e-4, atol=1e-5)

@@ -9,8 +9,8 @@ from lightning.pytorch import Trainer, seed_everything
 
 from pricerl.data import SellerConfig
 from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.training.datamodule import PricingDataModule
 from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.strategies import ReplicatedStrategy
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""Deterministic episodes from held-out days, scored against keeping the price and against the planner."""
+"""Deterministic episodes, dealt out among the ranks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torchmetrics import MeanMetric
 
-from pricerl.evaluation import EpisodeScores, score_episodes
-from pricerl.training.datamodule import pricing_data
+from pricerl.training.datamodule import replay_data
 from pricerl.training.module import SACModule
+
+ON_THE_BAR = ("episode_return", "price_mean")
 
 
 class Evaluation(Callback):
-    """Runs the episodes whenever Lightning validates or tests, and logs their means as ``eval/…``."""
-
-    def __init__(self) -> None:
-        self.metrics = {name: MeanMetric() for name in EpisodeScores._fields}
+    """Runs the data's episodes whenever Lightning validates or tests, and logs their means as ``eval/…``."""
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate while training and for ``validate``."""
@@ -26,8 +27,20 @@ class Evaluation(Callback):
 
     def _evaluate(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, SACModule)
-        scores = score_episodes(module.policy, pricing_data(trainer).dynamics)
-        for name, metric in self.metrics.items():
-            metric.reset()
-            metric.to(module.device).update(getattr(scores, name))
-            module.log(f"eval/{name}", metric.compute(), prog_bar=name in ("episode_return", "price_mean"))
+        scores = replay_data(trainer).score(module.policy, trainer.global_rank, trainer.world_size)
+        for name, value in mean_over_ranks(scores).items():
+            module.log(f"eval/{name}", value, prog_bar=name in ON_THE_BAR)
+
+
+def mean_over_ranks(scores: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Means over the episodes of all ranks; a rank may have had none.
+
+    Args:
+        scores: this rank's numbers by name, one an episode.
+    """
+    means = {}
+    for name, values in scores.items():
+        metric = MeanMetric().to(values.device)
+        metric.update(values.float().mean() if len(values) else values.new_zeros(()), weight=len(values))
+        means[name] = metric.compute()
+    return means

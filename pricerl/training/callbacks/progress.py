@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from torch import Tensor
 
-from pricerl.errors import NonFiniteError
+from pricerl.training.callbacks.saving import raise_diverged
 from pricerl.training.collector import Collector
-from pricerl.training.datamodule import pricing_data
+from pricerl.training.datamodule import replay_data
 
 LOG_EVERY = 50
 """Updates between two rows of metrics."""
@@ -29,11 +30,12 @@ class RunMetrics(Callback):
 
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
+        self._recent: list[dict[str, Tensor]] = []
         self._mark: tuple[float, int, int] | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock anew, so that neither warm-up nor evaluation count as training time."""
-        self._mark = None if pricing_data(trainer).collector is None else _clock(trainer)
+        self._mark = None if replay_data(trainer).collector is None else _clock(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -41,13 +43,18 @@ class RunMetrics(Callback):
         """Write a row whenever another ``LOG_EVERY`` updates are complete."""
         if self._mark is None:
             self._mark = _clock(trainer)
+        if outputs:
+            self._recent.append(dict(outputs))
         if not outputs or trainer.global_step % LOG_EVERY >= len(batch):
             return
-        losses = {name: float(value) for name, value in outputs.items()}
-        _check_finite(losses, trainer.global_step)
-        self.latest = {**_counters(trainer), **losses, **self._speed(trainer)}
+        self.latest = {**_counters(trainer), **self._means(trainer), **self._speed(trainer)}
         for logger in trainer.loggers:
             logger.log_metrics(self.latest, step=trainer.global_step)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the last losses before anything is saved."""
+        if trainer.state.fn == "fit":
+            self._means(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the x-axis beside an evaluation, too."""
@@ -55,6 +62,22 @@ class RunMetrics(Callback):
             counters = _counters(trainer)
             x_axis = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
             pl_module.log_dict({**x_axis, "step": counters["updates"]})
+
+    def _means(self, trainer: Trainer) -> dict[str, float]:
+        """Means of what updates told since the last call.
+
+        Raises:
+            NonFiniteError: one of them is NaN or infinite; names the update and the last good checkpoint.
+        """
+        names = dict.fromkeys(name for told in self._recent for name in told)
+        series = {name: torch.cat([told[name] for told in self._recent if name in told]) for name in names}
+        self._recent = []
+        for name, values in series.items():
+            bad = (~values.isfinite()).nonzero()
+            if len(bad):
+                first = int(bad[0])
+                raise_diverged(trainer, trainer.global_step - len(values) + first + 1, f"{name} is {values[first]:g}")
+        return {name: float(values.mean()) for name, values in series.items()}
 
     def _speed(self, trainer: Trainer) -> dict[str, float]:
         """Updates and env steps a second since the last row or the start of this epoch."""
@@ -94,7 +117,7 @@ def _callbacks(trainer: Trainer) -> list[Callback]:
 
 
 def _collector(trainer: Trainer) -> Collector:
-    collector = pricing_data(trainer).collector
+    collector = replay_data(trainer).collector
     assert collector is not None
     return collector
 
@@ -106,19 +129,13 @@ def _clock(trainer: Trainer) -> tuple[float, int, int]:
 
 def _counters(trainer: Trainer) -> dict[str, float]:
     collector, ranks = _collector(trainer), trainer.world_size
-    return {
+    counters = {
         "env_steps": float(collector.env_steps * ranks),
         "updates": float(trainer.global_step),
         "episodes": float(collector.episodes * ranks),
-        "train/episode_return": float(collector.last_return),
-        "train/price_mean": float(collector.last_price),
     }
-
-
-def _check_finite(losses: dict[str, float], update: int) -> None:
-    bad = [f"{name} = {value}" for name, value in losses.items() if not math.isfinite(value)]
-    if bad:
-        raise NonFiniteError(
-            f"training stopped at update {update}: {', '.join(bad)}. Lower model.algorithm.critic_lr and actor_lr; "
-            "the checkpoints of the run are from before and untouched"
-        )
+    if collector.episodes:
+        counters["train/episode_return"] = float(collector.last_return)
+    if "price" in collector.watched:
+        counters["train/price_mean"] = float(collector.watched["price"])
+    return counters

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 
 from pricerl import __version__
+from pricerl.errors import NonFiniteError
 from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, LAST, describe_run
+from pricerl.training.datamodule import replay_data
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -33,28 +35,62 @@ class RunCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        self._last, self._last_step = run_dir / LAST, 0
+        self.last, self.last_step = run_dir / LAST, 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` whatever it is."""
+        """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` whatever it is.
+
+        Raises:
+            NonFiniteError: a weight is NaN or infinite; nothing is saved.
+        """
+        _refuse_diverged(trainer, pl_module)
         super().on_validation_end(trainer, pl_module)
         self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the updates made since the last evaluation."""
+        _refuse_diverged(trainer, pl_module)
         self._save_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save where an interrupted run stands."""
-        if isinstance(exception, KeyboardInterrupt):
+        if isinstance(exception, KeyboardInterrupt) and first_bad_weight(pl_module) is None:
             self._save_last(trainer)
 
     def _save_last(self, trainer: Trainer) -> None:
         """Save ``last.ckpt`` unless it stands there already, or this is no training at all."""
         trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
-        if trainer.state.fn == "fit" and not trial and trainer.global_step > self._last_step:
-            trainer.save_checkpoint(self._last)
-            self._last_step = trainer.global_step
+        if trainer.state.fn == "fit" and not trial and trainer.global_step > self.last_step:
+            trainer.save_checkpoint(self.last)
+            replay_data(trainer).save_buffer(self.last.parent)
+            self.last_step = trainer.global_step
+
+
+def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
+    bad = first_bad_weight(module)
+    if bad is not None:
+        raise_diverged(trainer, trainer.global_step, f"{bad} holds NaN or infinity")
+
+
+def first_bad_weight(module: LightningModule) -> str | None:
+    """Name of the first parameter that holds a NaN or an infinity."""
+    return next((name for name, value in module.named_parameters() if not value.isfinite().all()), None)
+
+
+def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
+    """Stop a training that ran away.
+
+    Raises:
+        NonFiniteError: always; with update, finding, remedy and the last good checkpoint.
+    """
+    savers: list[Any] = trainer.checkpoint_callbacks
+    saved = next((saver for saver in savers if isinstance(saver, RunCheckpoint) and saver.last_step), None)
+    good = "this run has saved no checkpoint yet"
+    if saved is not None:
+        good = f"the last good checkpoint is {saved.last}, of update {saved.last_step}"
+    raise NonFiniteError(
+        f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
+    )
 
 
 class RunConfig(SaveConfigCallback):

@@ -1,0 +1,288 @@
+"""Any Gymnasium environment with Box observations and Box actions, with the face that the collector knows."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformAction
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pricerl.errors import NonFiniteError, UsageError, did_you_mean
+
+Array = NDArray[Any]
+Env = gymnasium.Env[Any, Any]
+
+UNBOUNDED = np.finfo(np.float32).max
+"""A bound this far out means "no bound": environments write it where they could write infinity."""
+
+
+class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
+    """``num_envs`` copies of a registered Gymnasium environment as one batch of tensors.
+
+    Observations of any Box shape and type become flat float32; actions in [-1, 1] are rescaled to the environment's
+    bounds and given its shape, and those outside are clipped. A row that finished starts anew in the same call
+    (``AutoresetMode.SAME_STEP``), each row for itself. Gymnasium's environment checker is off unless ``settings`` ask
+    for it with ``disable_env_checker: false``; what the environment puts into ``info`` is dropped.
+
+    Args:
+        env_id: a registered id, or ``module:Id-v0`` to import the module that registers it.
+        num_envs: B.
+        device: where the tensors come out.
+        settings: keyword arguments of ``gymnasium.make``: those of the environment, ``max_episode_steps`` and the like.
+
+    Attributes:
+        env_id: the id as given.
+        observation_dim: O.
+        action_dim: A.
+        max_episode_steps: steps after which an episode is truncated; None if unknown.
+
+    Raises:
+        UsageError: if the environment cannot be made, or if its spaces are not Boxes that SAC can learn in.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+    closed = True  # until there is something to close: Gymnasium closes even what failed to be built
+
+    def __init__(
+        self,
+        env_id: str,
+        num_envs: int = 1,
+        device: torch.device | str = "cpu",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise UsageError(f"num_envs must be 1 or more, found {num_envs}")
+        self.env_id, self.num_envs, self.device = env_id, num_envs, torch.device(device)
+        with warnings.catch_warnings():
+            # Gymnasium calls ids such as HalfCheetah-v4 out of date; who compares with published numbers needs them.
+            warnings.filterwarnings("ignore", module=r"gymnasium\.")
+            name = registered_name(env_id)
+            self._envs = SyncVectorEnv(
+                [lambda: _wrapped(name, settings or {})] * num_envs,
+                copy=False,  # step and reset copy
+                autoreset_mode=AutoresetMode.SAME_STEP,
+            )
+            self.max_episode_steps = _max_episode_steps(self._envs.envs[0])
+        self.closed = False
+        self._define_spaces()
+        self._steps = 0
+
+    def _define_spaces(self) -> None:
+        observed, acted = self._envs.single_observation_space, self._envs.single_action_space
+        assert isinstance(observed, spaces.Box) and isinstance(acted, spaces.Box)
+        with np.errstate(over="ignore"):  # a bound beyond float32 is none
+            low, high = observed.low.astype(np.float32), observed.high.astype(np.float32)
+        self.observation_dim, self.action_dim = low.size, int(np.prod(acted.shape))
+        self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (self.action_dim,), np.float32)
+        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, self.num_envs)
+        self._action_shape, self._action_dtype = (self.num_envs, *acted.shape), acted.dtype
+
+    def reset(
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Start all rows anew.
+
+        Args:
+            seed: one a row, or a number ``n`` for ``n, n + 1, …``; without one the rows' generators run on.
+            options: passed to every row's ``reset``.
+
+        Returns:
+            Observation ``(B, O)`` and an empty info.
+
+        Raises:
+            NonFiniteError: if an observation is NaN or infinite.
+        """
+        observation, _ = self._envs.reset(seed=list(seed) if isinstance(seed, list) else seed, options=options)
+        self._steps = 0
+        return self._finite_observation(observation).to(self.device), {}
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Step all rows.
+
+        Args:
+            actions: ``(B, A)`` in [-1, 1].
+
+        Returns:
+            Observation ``(B, O)``, reward, terminated and truncated ``(B,)``, and info. If a row finished, info holds
+            ``final_obs (B, O)``: the episode's last observation in rows that finished, in the others the one returned.
+
+        Raises:
+            ValueError: if ``actions`` has another shape.
+            NonFiniteError: if an action, an observation or a reward is NaN or infinite.
+        """
+        if actions.shape != (self.num_envs, self.action_dim):
+            raise ValueError(
+                f"actions must have shape ({self.num_envs}, {self.action_dim}), found {tuple(actions.shape)}"
+            )
+        self._steps += 1
+        chosen = actions.detach().to("cpu", torch.float32).numpy()
+        if not np.isfinite(chosen).all():
+            raise NonFiniteError(f"{self.env_id} was given {_first_bad(chosen, 'action')} {self._when()}")
+        chosen = chosen.astype(self._action_dtype, copy=False).reshape(self._action_shape)
+        following, rewards, terminated, truncated, raw = self._envs.step(chosen)
+        info: dict[str, Any] = {}
+        if "final_obs" in raw:
+            last = following.copy()
+            for row in np.flatnonzero(terminated | truncated):
+                last[row] = raw["final_obs"][row]
+            info["final_obs"] = self._finite_observation(last).to(self.device)
+        reward = torch.from_numpy(rewards).float()
+        self._check_finite("reward", reward.numpy())
+        return (
+            self._finite_observation(following).to(self.device),
+            reward.to(self.device),
+            torch.from_numpy(terminated).to(self.device),
+            torch.from_numpy(truncated).to(self.device),
+            info,
+        )
+
+    def close(self) -> None:  # type: ignore[override] # Gymnasium's takes keywords for viewers that are not here
+        """Close every row's environment; a second time does nothing."""
+        if not self.closed:
+            self._envs.close()
+            self.closed = True
+
+    def _finite_observation(self, observation: Array) -> Tensor:
+        """Copy of ``observation (B, O)`` as float32, checked."""
+        copied = torch.from_numpy(observation).to(torch.float32, copy=True)
+        self._check_finite("observation", copied.numpy())
+        return copied
+
+    def _check_finite(self, name: str, values: Array) -> None:
+        if not np.isfinite(values).all():
+            raise NonFiniteError(
+                f"{self.env_id} returned {_first_bad(values, name)} {self._when()}; "
+                "mend the environment or its settings, so that it stays finite in float32"
+            )
+
+    def _when(self) -> str:
+        return f"in step {self._steps} after the reset" if self._steps else "at the reset"
+
+
+class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """The environment without its info, which the vector env would gather at every step for nobody to read."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, _ = self.env.reset(seed=seed, options=options)
+        return observation, {}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, _ = self.env.step(action)
+        if terminated or truncated:
+            observation = np.array(observation)  # the reset that follows may write into the same array
+        return observation, reward, terminated, truncated, {}
+
+
+def registered_name(env_id: str) -> str:
+    """Name under which Gymnasium knows an id; the module before a colon is imported.
+
+    Args:
+        env_id: ``Id-v0``, ``namespace/Id-v0`` or ``module:Id-v0``.
+
+    Raises:
+        UsageError: if the module cannot be imported or nothing is registered under the name.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            raise UsageError(
+                f"{env_id}: the module {module!r} cannot be imported ({type(error).__name__}: {error}); "
+                "correct its name, install it or put its folder on PYTHONPATH"
+            ) from error
+    try:
+        gymnasium.spec(name)
+    except gymnasium.error.Error as error:
+        hint = did_you_mean(name, gymnasium.registry) or "; write module:Id-v0 to import the module that registers it"
+        raise UsageError(f"no environment is registered as {name!r}{hint}") from error
+    return name
+
+
+def _wrapped(name: str, settings: Mapping[str, Any]) -> Env:
+    """Make one row: flat observations, actions in [-1, 1]."""
+    made = _made(name, settings)
+    try:
+        box = _check_spaces(name, made)
+    except UsageError:
+        made.close()
+        raise
+    env: Env = _PlainEnv(made)
+    if len(made.observation_space.shape or ()) != 1:
+        env = FlattenObservation(env)
+    # Rescaling may round past a bound, and environments assert theirs.
+    env = TransformAction(env, lambda action: np.asarray(np.minimum(np.maximum(action, box.low), box.high)), box)
+    return RescaleAction(env, -1.0, 1.0)  # type: ignore[arg-type] # it takes floats, whatever it declares
+
+
+def _made(name: str, settings: Mapping[str, Any]) -> Env:
+    try:
+        return gymnasium.make(name, **{"disable_env_checker": True, **settings})
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        package = getattr(error.__cause__ or error, "name", None)
+        if package is None:
+            raise UsageError(f"{name} cannot be imported: {error}") from error
+        cure = 'run pip install -e ".[gym]"' if package == "mujoco" else "install it"
+        raise UsageError(f"{name} needs the package {package!r}, which is not installed; {cure}") from error
+    except Exception as error:
+        if not settings and not isinstance(error, (TypeError, gymnasium.error.Error)):
+            raise
+        reason = str(error).partition(" was raised from the environment creator")[0]  # Gymnasium repeats the settings
+        raise UsageError(
+            f"{name} cannot be made with settings {dict(settings)} ({type(error).__name__}: {reason}); "
+            "correct, remove or add what it names"
+        ) from error
+
+
+def _check_spaces(name: str, env: Env) -> spaces.Box:
+    """Return the action space, if SAC can learn in this environment."""
+    observed, acted = env.observation_space, env.action_space
+    if not isinstance(observed, spaces.Box):
+        raise UsageError(
+            f"{name} has a {type(observed).__name__} observation space, but SAC learns from a Box of numbers; "
+            "choose another environment, or register this one wrapped so that its observations are a Box"
+        )
+    if not isinstance(acted, spaces.Box) or not np.issubdtype(acted.dtype, np.floating):
+        found = f"Box of {acted.dtype} as" if isinstance(acted, spaces.Box) else type(acted).__name__
+        raise UsageError(
+            f"{name} has a {found} action space, but SAC learns continuous actions, a Box of floats; "
+            "choose another environment, or register this one wrapped so that its actions are such a Box"
+        )
+    bad = ~((acted.low > -UNBOUNDED) & (acted.high < UNBOUNDED) & (acted.low < acted.high))
+    if bad.any():
+        at = tuple(int(place) for place in np.argwhere(bad)[0])
+        raise UsageError(
+            f"{name} has an action space that runs from {acted.low[at]:g} to {acted.high[at]:g} at index {at}, "
+            "but SAC needs finite bounds, the lower below the upper; register the environment with such bounds"
+        )
+    if not (acted.low.size and np.prod(observed.shape)):
+        raise UsageError(
+            f"{name} has observations of shape {observed.shape} and actions of shape {acted.shape}, "
+            "one of them without elements; choose another environment"
+        )
+    return acted
+
+
+def _max_episode_steps(env: Env) -> int | None:
+    return env.spec.max_episode_steps if env.spec else None
+
+
+def _first_bad(values: Array, name: str) -> str:
+    """Describe the first NaN or infinity in ``(B, …)`` and say where it is."""
+    at = tuple(int(place) for place in np.argwhere(~np.isfinite(values))[0])
+    place = f"element {at[1]} of the {name}" if len(at) > 1 else f"the {name}"
+    return f"{values[at]} as {place} of row {at[0]}"

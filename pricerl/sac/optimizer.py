@@ -1,0 +1,73 @@
+"""Adam that takes its gradients as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+
+
+class Adam(torch.optim.Adam):
+    """torch's Adam (arXiv:1412.6980, Algorithm 1) with a step that can be traced into a larger graph.
+
+    The learning rate is a tensor, so that changing it changes no compiled code. State and ``state_dict`` are torch's.
+
+    Args:
+        params: what is learned; the module lies on its final device.
+        lr: learning rate.
+    """
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float) -> None:
+        params = list(params)
+        super().__init__(params, lr=torch.tensor(lr, device=params[0].device), fused=True)
+        for param in params:
+            self.state[param] = {
+                "step": torch.zeros((), device=param.device),
+                "exp_avg": torch.zeros_like(param),
+                "exp_avg_sq": torch.zeros_like(param),
+            }
+
+    @property
+    def params(self) -> list[nn.Parameter]:
+        """What is learned."""
+        params: list[nn.Parameter] = self.param_groups[0]["params"]
+        return params
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Use another learning rate from now on."""
+        self.param_groups[0]["lr"].fill_(lr)
+
+    @torch.no_grad()
+    def descend(self, gradients: Sequence[Tensor], max_norm: float = 0.0) -> None:
+        """Make one step against the gradients.
+
+        Args:
+            gradients: one for each of ``params``, in their order; may be changed.
+            max_norm: all of them together are scaled down to this norm (arXiv:1211.5063, Algorithm 1); 0 turns it off.
+        """
+        gradients = list(gradients)
+        if max_norm > 0.0:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            gradients = list(torch._foreach_mul(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0)))
+        group, states = self.param_groups[0], [self.state[param] for param in self.params]
+        compiling = torch.compiler.is_compiling()
+        adam(
+            list(self.params),
+            gradients,
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=not compiling,
+            foreach=compiling,
+            capturable=compiling,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )

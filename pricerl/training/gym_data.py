@@ -1,0 +1,74 @@
+"""Any Gymnasium environment with Box observations and actions as what training runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from pricerl.env import GymVectorEnv
+from pricerl.errors import UsageError
+from pricerl.evaluation import Policy, score_returns
+from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.module import TaskSpec
+
+EVALUATION_SEED = 1_000_000
+"""Seed of the first evaluation episode, the same in every run, so that runs are compared on the same starts."""
+
+
+class GymDataModule(ReplayDataModule):
+    """Steps a registered environment and streams batches from the replay buffer.
+
+    Args:
+        env_id: registered id, such as Pendulum-v1, or module:Id-v0 to import the module that registers it.
+        env_settings: keyword arguments of gymnasium.make.
+        num_envs: rows of the vector env.
+        eval_every: gradient updates between two evaluations; one epoch.
+        eval_episodes: episodes of an evaluation, with the same starts every time.
+        seed: of the env and the sampling.
+
+    Raises:
+        UsageError: if the environment cannot be made or SAC cannot learn in it.
+    """
+
+    saves_buffer = True
+
+    def __init__(
+        self,
+        env_id: str,
+        env_settings: dict[str, Any] | None = None,
+        num_envs: int = 1,
+        eval_every: int = 5000,
+        eval_episodes: int = 10,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(num_envs, eval_every, seed)
+        if eval_episodes < 1:
+            raise UsageError(f"data.eval_episodes must be positive, found {eval_episodes}")
+        self.env_id, self.env_settings, self.eval_episodes = env_id, env_settings, eval_episodes
+        env = GymVectorEnv(env_id, settings=env_settings)
+        env.close()
+        self._task = TaskSpec(env.observation_dim, env.action_dim)
+
+    @property
+    def task(self) -> TaskSpec:
+        """Dimensions of the environment; its rewards have no known bounds."""
+        return self._task
+
+    def build_env(self) -> GymVectorEnv:
+        """``num_envs`` copies of the environment."""
+        return GymVectorEnv(self.env_id, self.num_envs, self.device, self.env_settings)
+
+    def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+        """One episode a seed; every rank plays its share of them."""
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.eval_episodes)[rank::num_ranks]
+        return score_returns(policy, self.env_id, self.env_settings, seeds, self.device)._asdict()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counters."""
+        return {"counts": self.counts()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting where the saved run stopped."""
+        self._saved_counts = state_dict["counts"]

@@ -1,0 +1,127 @@
+"""From a seller's file to the env that training runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, SellerConfig, read_history, simulated_history
+from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
+from pricerl.env.pricing import build_dynamics
+from pricerl.evaluation import Policy, score_episodes
+from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, SimilarConfig, fit_market
+from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.module import TaskSpec
+
+
+class PricingDataModule(ReplayDataModule):
+    """Reads a history, fits its market and streams batches from a replay buffer that the env fills.
+
+    Args:
+        path: the seller's CSV; the built-in simulated seller if absent.
+        reading: how the file is read.
+        seller: the simulated seller that stands in for a file.
+        market: similar-price search.
+        cost: costs the seller knows.
+        reward: objective.
+        guardrails: limits on the price.
+        env: episodes.
+        num_envs: rows of the vector env.
+        eval_every: gradient updates between two evaluations; one epoch.
+        seed: of the market's draws, the env and the sampling.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        reading: DataConfig = DataConfig(),
+        seller: SellerConfig = SellerConfig(),
+        market: SimilarConfig = SimilarConfig(),
+        cost: CostConfig = CostConfig(),
+        reward: RewardConfig = RewardConfig(),
+        guardrails: GuardrailConfig = GuardrailConfig(),
+        env: EnvConfig = EnvConfig(),
+        num_envs: int = 64,
+        eval_every: int = 250,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(num_envs, eval_every, seed)
+        self.path, self.reading, self.seller = path, reading, seller
+        self.market_config, self.cost, self.reward = market, cost, reward
+        self.guardrails, self.env_config = guardrails, env
+        self._preprocessor: DataPreprocessor | None = None
+        self._market: Market | None = None
+        self._dynamics: Dynamics | None = None
+
+    @property
+    def task(self) -> TaskSpec:
+        """What the networks must know; needs no file."""
+        low, high = self.reward.resolved().bounds()
+        days = self.env_config.days_per_step(self.guardrails)
+        return TaskSpec(self.reading.window * len(FEATURES), 1, low * days, high * days, days)
+
+    @property
+    def preprocessor(self) -> DataPreprocessor:
+        """The fitted preprocessor, read and fitted at first use."""
+        if self._preprocessor is None:
+            self._preprocessor = DataPreprocessor.fit(self._read(), self.reading)
+        return self._preprocessor
+
+    @property
+    def market(self) -> Market:
+        """The market of the whole history, fitted at first use."""
+        if self._market is None:
+            self._market = fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
+        return self._market
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The market with reward and guardrails, on the trainer's device."""
+        if self._dynamics is None:
+            self._dynamics = self.build_dynamics(self.device)
+        return self._dynamics
+
+    def build_dynamics(self, device: torch.device | str) -> Dynamics:
+        """Wire the market with reward and guardrails on a device of choice."""
+        return build_dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
+
+    def setup(self, stage: str) -> None:
+        """Read the file early, so that a bad one is reported before anything starts."""
+        _ = self.preprocessor
+
+    def build_env(self) -> PricingVectorEnv:
+        """Rows that start on training days, each in a drawn market."""
+        return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
+
+    def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+        """Episodes from the held-out days, in the posterior-mean market."""
+        return score_episodes(policy, self.dynamics, share=(rank, num_ranks))._asdict()
+
+    def predict_dataloader(self) -> Tensor:
+        """One batch of observations at the end of every product's history, ``(1, P, O)``.
+
+        Lightning takes a list for several loaders; a tensor is one, of its rows.
+        """
+        dynamics = self.dynamics
+        product, index = dynamics.history.latest()
+        mean = product.new_full(product.shape, dynamics.market.mean_draw)
+        return dynamics.start(product, index, mean).observation[None]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values: preprocessor with its history, counters."""
+        return {"preprocessor": self.preprocessor.state_dict(), "counts": self.counts()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the saved scaler; a file given now supplies the days, otherwise the saved ones remain."""
+        trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
+        self._preprocessor = trained if self.path is None else trained.with_history(self._read())
+        self._market, self._dynamics, self._saved_counts = None, None, state_dict["counts"]
+
+    def _read(self) -> History:
+        if self.path is None:
+            return simulated_history(self.seller, self.reading)
+        return read_history(Path(self.path), self.reading)

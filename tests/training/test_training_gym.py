@@ -1,0 +1,157 @@
+"""SAC in Gymnasium environments through the real command line."""
+
+import csv
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from command_line import CONFIGS, listing, run
+
+from pricerl.training.checkpointing import read_checkpoint
+
+PENDULUM = ["--data.env_id", "Pendulum-v1"]
+SMALL = [
+    *("--model.network.hidden", "[16,16]", "--model.algorithm.batch_size", "32", "--data.eval_episodes", "2"),
+    *("--model.algorithm.warmup_steps", "40", "--trainer.max_steps", "20", "--data.eval_every", "20"),
+    *("--trainer.enable_progress_bar", "false", "--run_name", "run"),
+]
+VARIANTS = sorted(path.name for path in (CONFIGS / "gym").glob("*.yaml"))
+
+
+class Spoiled(gymnasium.Env):
+    """Its rewards become NaN at its seventieth step."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-2.0, 2.0, (1,), np.float32)
+
+    def __init__(self, bad: float = np.nan) -> None:
+        self.steps, self.bad = 0, bad
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        reward = self.bad if self.steps >= 70 else 1.0
+        return np.zeros(2, np.float32), reward, False, self.steps % 10 == 0, {}
+
+
+gymnasium.register("pricerl-tests/Spoiled-v0", Spoiled)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "checkpoints" / "run" / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_shipped_variant_trains_and_can_be_scored(variant, tmp_path):
+    configs = ["--config", str(CONFIGS / "gym" / "sac.yaml"), "--config", str(CONFIGS / "gym" / variant)]
+    result = run(tmp_path, "fit", *configs, *SMALL)
+    assert result.code == 0, result.err
+    assert "Pendulum-v1" in result.out and "mean return of 2 deterministic episodes after 20 updates" in result.out
+    folder = tmp_path / "checkpoints" / "run"
+    assert {path.name for path in folder.iterdir()} == {
+        *("best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "replay-0.pt")
+    }
+    scored = run(tmp_path, "test", "--ckpt_path", str(folder / "best.ckpt"), "--trainer.enable_progress_bar", "false")
+    assert scored.code == 0, scored.err
+    (line,) = [line for line in scored.out.splitlines() if line.startswith("eval/episode_return")]
+    assert float(line.split()[1]) == pytest.approx(float(rows(tmp_path)[-1]["eval/episode_return"]), abs=1e-3)
+
+
+def test_a_resumed_run_takes_up_counters_and_replay_buffer(tmp_path):
+    assert run(tmp_path, "fit", *PENDULUM, *SMALL, "--data.num_envs", "2").code == 0
+    result = run(
+        tmp_path, "fit", *PENDULUM, *SMALL, "--data.num_envs", "2", "--trainer.max_steps", "30", "--ckpt_path", "last"
+    )
+    assert result.code == 0, result.err
+    last = rows(tmp_path)[-1]
+    assert float(last["updates"]) == 30.0
+    assert float(last["env_steps"]) == 40 + 2 * 30
+    buffer = torch.load(tmp_path / "checkpoints" / "run" / "replay-0.pt", weights_only=True)
+    assert len(buffer["reward"]) == 40 + 2 * 30
+
+
+def test_the_input_statistics_of_a_run_lie_in_its_checkpoint(tmp_path):
+    assert run(tmp_path, "fit", *PENDULUM, *SMALL, "--model.network.input_normalization", "true").code == 0
+    state = read_checkpoint(tmp_path / "checkpoints" / "run" / "last.ckpt")["state_dict"]
+    assert state["agent.normalization.count"] == 60.0
+    assert (state["agent.normalization.var"] > 0.01).all()
+
+
+def test_updates_an_env_step_and_actor_updates_follow_their_settings(tmp_path):
+    words = ["--model.algorithm.utd_ratio", "4", "--model.algorithm.actor_interval", "4"]
+    assert run(tmp_path, "fit", *PENDULUM, *SMALL, *words).code == 0
+    assert float(rows(tmp_path)[-1]["env_steps"]) == pytest.approx(40 + 20 / 4, abs=2)
+    optimizers = read_checkpoint(tmp_path / "checkpoints" / "run" / "last.ckpt")["optimizer_states"]
+    critic, actor, _ = (float(next(iter(state["state"].values()))["step"]) for state in optimizers)
+    assert (critic, actor) == (20.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data.env_id", "Pendulun-v1"], "Pendulum-v1"),
+        (["--data.env_id", "CartPole-v1"], "Discrete"),
+        (["--data.env_id", "nowhere:Some-v0"], "nowhere"),
+        ([*PENDULUM, "--data.path", "sales.csv"], "unknown option --data.path"),
+        ([*PENDULUM, "--data.eval_episodes", "0"], "data.eval_episodes must be positive, found 0"),
+        ([*PENDULUM, "--trainer.accelerator", "gpu"], "gpu" if not torch.cuda.is_available() else ""),
+        ([*PENDULUM, "--model.compile", "perhaps"], "must be one of auto, off, on"),
+        ([*PENDULUM, "--model.network.block", "simba", "--model.network.hidden", "[8,16]"], "equal widths"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_cannot_work_is_refused_in_one_line_before_anything_is_written(words, message, tmp_path):
+    result = run(tmp_path, "fit", *SMALL, *words)
+    assert result.code == 2, result.err
+    assert message in result.err and result.err.count("\n") == 1
+    assert not listing(tmp_path)
+
+
+def test_an_environment_that_returns_nan_is_named_and_nothing_good_is_lost(tmp_path):
+    result = run(tmp_path, "fit", "--data.env_id", "pricerl-tests/Spoiled-v0", *SMALL, "--trainer.max_steps", "60")
+    assert result.code == 1
+    assert "pricerl-tests/Spoiled-v0" in result.err and "reward" in result.err and "70" in result.err
+
+
+def test_a_run_that_diverges_names_update_loss_and_the_last_good_checkpoint(tmp_path):
+    words = ["--data.env_id", "pricerl-tests/Spoiled-v0", "--data.env_settings", '{"bad": 1e38}']
+    result = run(tmp_path, "fit", *words, *SMALL, "--trainer.max_steps", "60")
+    last = Path("checkpoints", "run", "last.ckpt")
+    assert result.code == 1, result.err
+    assert "training stopped at update" in result.err and "train/critic_loss is inf" in result.err
+    assert f"the last good checkpoint is {last}, of update" in result.err
+    saved = read_checkpoint(tmp_path / last)
+    assert all(value.isfinite().all() for value in saved["state_dict"].values())
+
+
+def test_predict_has_nothing_to_say_about_an_environment(tmp_path):
+    assert run(tmp_path, "fit", *PENDULUM, *SMALL).code == 0
+    result = run(tmp_path, "predict", "--ckpt_path", "checkpoints/run/best.ckpt")
+    assert result.code == 2
+    assert "score a policy of a Gymnasium environment with test" in result.err
+
+
+def test_compiling_across_processes_is_refused_with_its_alternative():
+    from types import SimpleNamespace
+
+    from pricerl.errors import UsageError
+    from pricerl.training.module import COMPILE_FROM, SACModule, TaskSpec
+
+    module = SACModule(TaskSpec(2, 1), compile="on")
+    module._trainer = SimpleNamespace(world_size=2, max_steps=10, global_step=0)
+    with pytest.raises(UsageError, match="use auto or off with several devices"):
+        _ = module.compiles
+    decisions = {}
+    for mode in ("auto", "off"):
+        for world_size, left in ((1, COMPILE_FROM), (1, COMPILE_FROM - 1), (2, COMPILE_FROM)):
+            module.compile_mode = mode
+            module._trainer = SimpleNamespace(world_size=world_size, max_steps=left + 5, global_step=5)
+            decisions[mode, world_size, left] = module.compiles
+    assert [key for key, value in decisions.items() if value] == [("auto", 1, COMPILE_FROM)]
