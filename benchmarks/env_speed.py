@@ -4,31 +4,47 @@ Run from the repository root::
 
     python benchmarks/env_speed.py --repeats 7 --threads 2
 
-An env step is one decision of one row; with the default guardrails it simulates three days. Every repeat times all
-envs one after the other, so that a machine that slows down slows all of them; the medians over the repeats are
-printed, after a warm-up of each env. Pick no more threads than idle cores: a thread that waits for a busy
-core makes every operation wait with it.
+An env step is one decision of one row, with noise and everything else at its default: a day with absolute actions, the
+days of the minimum hold (three) with steps. Every repeat times all envs one after the other, each for whole episodes,
+so that starting anew counts and a machine that slows down slows all of them; the medians over the repeats are printed,
+after a warm-up. The cost of a row must not grow with the batch: see ``ns a row``. ``ratio`` is over ``SyncVectorEnv``
+with the same action. Pick no more threads than idle cores: a thread that waits for a busy core makes every operation
+wait with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from gymnasium.vector import SyncVectorEnv
 
-from pricerl.env import PricingEnv, PricingVectorEnv
+from pricerl.env import EnvConfig, PricingEnv, PricingVectorEnv
 from pricerl.env.pricing import default_market
 from pricerl.market import Market
 
-BATCHES = (16_384, 1_024, 64)
+BATCHES = (64, 1_024, 4_096, 16_384, 65_536)
+ACTIONS = ("absolute", "step")
 SYNC_ENVS = 64
-SECONDS_A_REPEAT = 0.5
-WARMUP_STEPS = 3
+SECONDS_A_REPEAT = 0.3
+
+
+class Contestant(NamedTuple):
+    """An env with what its rate must be counted in."""
+
+    name: str
+    action: str
+    rows: int
+    days_per_step: int
+    steps: int
+    """Of an episode."""
+    step: Callable[[], Any]
+    """Steps all rows once."""
 
 
 def main() -> None:
@@ -38,57 +54,64 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    report(measure(build_steppers(default_market()), options.repeats))
+    report(measure(build_contestants(default_market()), options.repeats))
 
 
-def build_steppers(market: Market) -> dict[str, tuple[int, int, Callable[[], Any]]]:
-    """Name, rows, days a step and a function that makes one step of all rows."""
-    steppers: dict[str, tuple[int, int, Callable[[], Any]]] = {}
-    for rows in BATCHES:
-        env = PricingVectorEnv(rows, market)
-        steppers[f"PricingVectorEnv, {rows:,} rows"] = rows, env.dynamics.days_per_step, stepper(env, rows)
-    sync = SyncVectorEnv([lambda: PricingEnv(market)] * SYNC_ENVS)
-    steppers[f"SyncVectorEnv of {SYNC_ENVS} PricingEnv"] = (
-        SYNC_ENVS,
-        env.dynamics.days_per_step,
-        stepper(sync, SYNC_ENVS, as_numpy=True),
-    )
-    return steppers
+def build_contestants(market: Market) -> list[Contestant]:
+    """Both kinds of action; per kind, the single envs first, which the batches are compared with."""
+    contestants = []
+    for action in ACTIONS:
+        config = EnvConfig(action=action)
+        singles = SyncVectorEnv([lambda config=config: PricingEnv(market, config=config)] * SYNC_ENVS)
+        envs = [(SYNC_ENVS, singles), *((rows, PricingVectorEnv(rows, market, config=config)) for rows in BATCHES)]
+        days = envs[-1][1].dynamics.days_per_step
+        steps = math.ceil(config.horizon / days)
+        contestants += [
+            Contestant(type(env).__name__, action, rows, days, steps, stepper(env, rows)) for rows, env in envs
+        ]
+    return contestants
 
 
-def stepper(env: Any, rows: int, as_numpy: bool = False) -> Callable[[], Any]:
+def stepper(env: Any, rows: int) -> Callable[[], Any]:
     """Step ``env`` with random actions drawn beforehand; both kinds of env start anew by themselves."""
     actions = torch.rand(rows, 1) * 2 - 1
-    chosen = actions.numpy() if as_numpy else actions
+    chosen = actions.numpy() if isinstance(env, SyncVectorEnv) else actions
     env.reset(seed=0)
-    for _ in range(WARMUP_STEPS):
-        env.step(chosen)
     return lambda: env.step(chosen)
 
 
-def measure(steppers: dict[str, tuple[int, int, Callable[[], Any]]], repeats: int) -> dict[str, tuple[float, int]]:
-    """Median env steps a second of each env, timed in turn, and its days a step."""
-    rates: dict[str, list[float]] = {name: [] for name in steppers}
-    for _ in range(repeats):
-        for name, (rows, _, step) in steppers.items():
-            rates[name].append(rows * steps_a_second(step))
-    return {name: (statistics.median(rates[name]), days) for name, (_, days, _) in steppers.items()}
+def measure(contestants: list[Contestant], repeats: int) -> list[tuple[Contestant, float]]:
+    """Every contestant with its median env steps a second, timed in turn."""
+    rates: list[list[float]] = [[] for _ in contestants]
+    for repeat in range(repeats + 1):
+        for contestant, found in zip(contestants, rates, strict=True):
+            rate = contestant.rows * steps_a_second(contestant)
+            if repeat:  # the first round is the warm-up
+                found.append(rate)
+    return [(item, statistics.median(found)) for item, found in zip(contestants, rates, strict=True)]
 
 
-def steps_a_second(step: Callable[[], Any]) -> float:
+def steps_a_second(contestant: Contestant) -> float:
+    """Rate over whole episodes, at least one."""
     steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS_A_REPEAT:
-        step()
-        steps += 1
+    while steps == 0 or time.perf_counter() - start < SECONDS_A_REPEAT:
+        for _ in range(contestant.steps):
+            contestant.step()
+        steps += contestant.steps
     return steps / (time.perf_counter() - start)
 
 
-def report(rates: dict[str, tuple[float, int]]) -> None:
+def report(results: list[tuple[Contestant, float]]) -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, cpu")
-    print(f"{'env':<32} {'env steps/s':>14} {'days/s':>14} {'ratio':>8}")
-    *_, (one_by_one, _) = rates.values()
-    for name, (rate, days) in rates.items():
-        print(f"{name:<32} {rate:>14,.0f} {rate * days:>14,.0f} {rate / one_by_one:>8,.0f}")
+    print(f"{'env':<18} {'action':<10} {'rows':>7} {'env steps/s':>12} {'days/s':>12} {'ns a row':>9} {'ratio':>7}")
+    one_by_one = 1.0
+    for item, rate in results:
+        if item.name == SyncVectorEnv.__name__:
+            one_by_one = rate
+        print(
+            f"{item.name:<18} {item.action:<10} {item.rows:>7,} {rate:>12,.0f} {rate * item.days_per_step:>12,.0f} "
+            f"{1e9 / rate:>9,.0f} {rate / one_by_one:>7,.0f}"
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pricerl.data import weekday_of
 from pricerl.env import Dynamics, State
-from pricerl.env.dynamics import sample_units
+from pricerl.env.noise import sample_units
 from pricerl.evaluation import Policy
 from pricerl.market.guardrails import FLOAT32_SLACK
 

@@ -12,13 +12,24 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.data import weekday_of
 from pricerl.env.history import CALENDAR_DAYS, MEMORY, WEEK, HistoryTensors
+from pricerl.env.noise import Noise
 from pricerl.env.references import find_references, find_spans, find_spread
+from pricerl.env.rows import Rows, gather
 from pricerl.errors import UsageError
-from pricerl.market import GuardrailConfig, Market, PriceBand, PriceLimits, Response, feasible_band, price_box, project
+from pricerl.market import (
+    GuardrailConfig,
+    Market,
+    Place,
+    PriceBand,
+    PriceLimits,
+    Response,
+    feasible_band,
+    price_box,
+    project,
+)
 from pricerl.market.guardrails import hard_limits, support_box
-from pricerl.market.reward import DayOutcome, ResolvedReward, Spans, reward_terms, total_reward
+from pricerl.market.reward import DayOutcome, ResolvedReward, reward_terms, total_reward
 
 MAX_HORIZON = CALENDAR_DAYS - 366
 """Days; the calendar also covers the days of a decision that reaches beyond the horizon."""
@@ -58,24 +69,21 @@ class State(NamedTuple):
     """``(B,)`` which drawn market the row lives in."""
     day: Tensor
     """``(B,)`` days of the last known day since 1970-01-01."""
-    window: Tensor
-    """``(B, W, F)`` scaled features, oldest day first."""
+    rows: Rows
+    """What stays the same in every row."""
+    observation: Tensor
+    """``(B, W * F)`` scaled features in [0, 1], oldest day first."""
     prices: Tensor
-    """``(B, 14)`` prices charged, money, newest last."""
+    """``(14, B)`` prices charged, money, newest last."""
     sales: Tensor
-    """``(B, 14)`` observed sales, money, newest last."""
+    """``(14, B)`` observed sales, money, newest last."""
     ratios: Tensor
-    """``(B, 7)`` expected sales over those at the reference price, newest last."""
-
-    @property
-    def observation(self) -> Tensor:
-        """``(B, W * F)`` in [0, 1]."""
-        return self.window.flatten(1)
+    """``(7, B)`` expected sales over those at the reference price, newest last."""
 
     @property
     def price(self) -> Tensor:
         """``(B,)`` price now, money."""
-        return self.prices[:, -1]
+        return self.prices[-1]
 
 
 class Outcome(NamedTuple):
@@ -106,6 +114,7 @@ class Dynamics:
         self.references = find_references(market, self.history.reference_price(reward.seeks_gain))
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
+        self.calendar = self.history.build_calendar(market.weekday)
 
     @property
     def days_per_step(self) -> int:
@@ -118,22 +127,37 @@ class Dynamics:
         low, high = self.reward.bounds()
         return low * self.days_per_step, high * self.days_per_step
 
+    def rows(self, product: Tensor, draw: Tensor) -> Rows:
+        """Constants of the rows of ``product (B,)`` in ``draw (B,)``: looked up once an episode."""
+        return Rows(
+            market=self.market.rows(product, draw),
+            limits=gather(self.limits, product),
+            references=gather(self.references, product, draw),
+            spans=gather(self.spans, product),
+            gain=self.history.gain.T[:, product],
+            bias=self.history.bias.T[:, product],
+            first_spread=product * self.spread.shape[1],
+            first_date=self.history.first_date(product),
+        )
+
     def start(self, product: Tensor, index: Tensor, draw: Tensor) -> State:
         """State at the end of day ``index (B,)`` of each row's product history."""
-        rows = self.history.rows(product, index, self.history.window)
-        memory = self.history.rows(product, index, MEMORY)
-        prices = self.history.price[memory]
-        day = self.history.first_day[product] + index
-        level = self.market.average_day(prices[:, -WEEK:], product[:, None], draw[:, None])
-        ratios = self.sales_ratio(product[:, None], draw[:, None], level)
-        return State(product, draw, day, self.history.scaled[rows], prices, self.history.sales[memory], ratios)
+        rows, history = self.rows(product, draw), self.history
+        window = history.positions(product, index, history.window)
+        scaled = history.scaled.index_select(0, window.flatten()).view(len(product), -1)
+        memory = history.positions(product, index, MEMORY).T.flatten()
+        prices, sales = (series.index_select(0, memory).view(MEMORY, -1) for series in (history.price, history.sales))
+        week = prices[-WEEK:]
+        level = self.market.average_day_at(week, self.market.place(week, rows.market), rows.market)
+        day, ratios = history.first_day[product] + index, level.sales / rows.references.sales
+        return State(product, draw, day, rows, scaled, prices, sales, ratios)
 
     def band(self, state: State) -> PriceBand:
         """Prices allowed on the next day, ``(B,)`` each."""
-        limits = PriceLimits(*(limit[state.product] for limit in self.limits))
+        limits = state.rows.limits
         if self.config.action == "absolute":
             return price_box(state.price, limits, self.guardrails)
-        return feasible_band(state.price, state.prices[:, -WEEK], limits, self.guardrails)
+        return feasible_band(state.price, state.prices[-WEEK], limits, self.guardrails)
 
     def decide(self, state: State, action: Tensor) -> Tensor:
         """Price for an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
@@ -144,107 +168,115 @@ class Dynamics:
             proposal = state.price * (1 + action.clamp(-1, 1) * self.guardrails.max_change)
         return project(proposal, state.price, band, self.guardrails)
 
-    def advance(
-        self, state: State, price: Tensor, days: int, generator: torch.Generator | None
-    ) -> tuple[State, Outcome]:
-        """Charge ``price (B,)`` for ``days`` days; noise in observed sales only with a generator.
+    def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
+        """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise.
 
         The price is the same on every day, so the curves are read once; days differ by weekday, noise and memory.
+        Inside, days come before rows, ``(n, B)``: what belongs to one day lies side by side.
         """
-        product, draw, charged = state.product[:, None], state.draw[:, None], price[:, None]
-        day = state.day[:, None] + torch.arange(1, days + 1, device=price.device)
-        level = self.market.average_day(charged, product, draw)
-        response = self.market.on_weekday(level, product, draw, weekday_of(day))
-        units = response.expected_units
-        if generator is not None:
-            units = sample_units(units, self.market.size[product], generator)
-        prices = torch.cat([state.prices, charged.expand(-1, days)], 1)
-        sales = torch.cat([state.sales, units * charged], 1)
-        ratio = self.sales_ratio(product, draw, level)
-        ratios = torch.cat([state.ratios, ratio.expand(-1, days)], 1)
-        reward = self.score(product, draw, charged, level, _week_means(ratios, 1, days))
-        profit = self.market.profit(sales[:, MEMORY:], units, product, draw)
-        rows = self._features(product, day, prices, sales, (response.organic, response.ad, profit))
-        window = torch.cat([state.window[:, days:], rows[:, -state.window.shape[1] :]], 1)
-        memory = prices[:, days:], sales[:, days:], ratios[:, days:]
-        outcome = Outcome(reward, *(value.expand(-1, days) for value in response))
-        return State(state.product, state.draw, state.day + days, window, *memory), outcome
+        rows = state.rows
+        place = self.market.place(price, rows.market)
+        level = self.market.average_day_at(price, place, rows.market)
+        dates = self._dates(state, days)
+        expected = level.expected_units * dates[0]
+        units = expected if noise is None else noise.sample_units(expected, rows.market.size)
+        prices = torch.cat([state.prices, price.expand(days, -1)])
+        sales = torch.cat([state.sales, units * price])
+        ratio = level.sales / rows.references.sales
+        ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
+        reward = self.score(rows, price, place, level, _week_means(ratios, 1, days))
+        profit = rows.market.profit(sales[MEMORY:], units)
+        features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
+        observation = _roll(state.observation, features)
+        memory = prices[days:], sales[days:], ratios[days:]
+        after = State(state.product, state.draw, state.day + days, rows, observation, *memory)
+        expected_sales = level.sales * dates[0]
+        expected_profit = rows.market.profit(expected_sales, expected)
+        outcome = (reward, expected, expected_sales, expected_profit, level.organic, level.ad)
+        return after, Outcome(*(value.expand(days, -1).T for value in outcome))
+
+    def _dates(self, state: State, days: int) -> Tensor:
+        """What the calendar knows of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
+        ahead = torch.arange(1, days + 1, device=state.day.device)
+        column = state.rows.first_date + state.day + ahead[:, None]
+        return self.calendar.index_select(1, column.flatten()).view(-1, days, len(state.day))
 
     def _features(
-        self, product: Tensor, day: Tensor, prices: Tensor, sales: Tensor, outcomes: tuple[Tensor, Tensor, Tensor]
+        self, rows: Rows, dates: Tensor, prices: Tensor, sales: Tensor, outcomes: tuple[Tensor, Tensor, Tensor]
     ) -> Tensor:
-        """Scaled feature rows ``(B, n, F)`` of ``day (B, n)``; prices and sales are ``(B, 14 + n)``.
+        """Scaled features ``(n, F, B)`` of ``n`` days.
 
-        ``outcomes`` are organic conversion, ad conversion and observed profit of those days.
+        Args:
+            rows: constants.
+            dates: ``(3 or 4, n, B)`` what the calendar knows of those days.
+            prices: ``(14 + n, B)`` up to the last of them.
+            sales: ``(14 + n, B)`` up to the last of them.
+            outcomes: organic conversion, ad conversion and observed profit of those days.
         """
-        count, price = day.shape[1], prices[:, MEMORY:]
-        price_mean = _week_means(prices, WEEK, count)
-        sales_mean, earlier = _week_means(sales, WEEK, count), _week_means(sales, 0, count)
+        days, price = dates.shape[1], prices[MEMORY:]
+        price_mean = _week_means(prices, WEEK, days)
+        sales_mean, earlier = _week_means(sales, WEEK, days), _week_means(sales, 0, days)
+        _, weekday, month, *supplied = dates
         columns = [
             price,
             price_mean,
             sales_mean,
-            weekday_of(day).to(price.dtype),
-            self.history.month(day),
-            self.history.predicted_sales(product, day, sales_mean),
+            weekday,
+            month,
+            torch.where(supplied[0].isnan(), sales_mean, supplied[0]) if supplied else sales_mean,
             price / price_mean - 1,
             (sales_mean - earlier) / (sales_mean + earlier).clamp(min=1e-9),
             *outcomes,
-            sales[:, MEMORY:],
+            sales[MEMORY:],
         ]
-        return self.history.scale(torch.stack([column.expand_as(price) for column in columns]), product)
+        raw = torch.stack([column.expand(days, -1) for column in columns], 1)
+        return torch.addcmul(rows.bias, raw, rows.gain).clamp_(0, 1)
 
     def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
         """Reward a day and response on an average weekday once a price has been kept for a week, ``(B,)`` each."""
-        level = self.market.average_day(price, product, draw)
-        return self.score(product, draw, price, level, self.sales_ratio(product, draw, level)), level
+        rows = self.rows(product, draw)
+        place = self.market.place(price, rows.market)
+        level = self.market.average_day_at(price, place, rows.market)
+        return self.score(rows, price, place, level, level.sales / rows.references.sales), level
 
-    def sales_ratio(self, product: Tensor, draw: Tensor, level: Response) -> Tensor:
-        """Expected sales on an average weekday over those at the reference price, in the shape of ``level``."""
-        return level.sales / self.references.sales[product, draw]
-
-    def score(self, product: Tensor, draw: Tensor, price: Tensor, level: Response, mean_sales_ratio: Tensor) -> Tensor:
-        """Reward of a day ``(B,)``, or of ``n`` days ``(B, n)`` where the price is ``(B, 1)``.
+    def score(self, rows: Rows, price: Tensor, place: Place, level: Response, mean_sales_ratio: Tensor) -> Tensor:
+        """Reward of a day ``(B,)``, or of ``n`` days ``(n, B)`` as ``mean_sales_ratio``.
 
         Args:
-            product: ``(B,)`` or ``(B, 1)``.
-            draw: shape of ``product``.
-            price: shape of ``product``, money.
+            rows: constants.
+            price: ``(B,)`` money.
+            place: where it lies on the grid.
             level: expectations at that price on an average weekday; weekdays cancel against the reference.
-            mean_sales_ratio: ``(B,)`` or ``(B, n)``, mean sales ratio of the last 7 days, that one included.
+            mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, that one included.
         """
-        reference, market = self.references, self.market
-        contribution = market.share_kept[product, draw] * level.sales
-        contribution = contribution - market.unit_cost[product, draw] * level.expected_units
+        reference = rows.references
+        contribution = rows.market.contribution(level.sales, level.expected_units)
         day = DayOutcome(
-            sales_ratio=self.sales_ratio(product, draw, level),
-            profit_gain=(contribution - reference.profit[product, draw]) / reference.contribution[product, draw],
-            price_ratio=price / reference.price[product],
-            spans=Spans(*(span[product] for span in self.spans)),
-            organic_ratio=level.organic / reference.organic[product, draw],
-            ad_ratio=level.ad / reference.ad[product, draw],
+            sales_ratio=level.sales / reference.sales,
+            profit_gain=(contribution - reference.profit) / reference.contribution,
+            price_ratio=price / reference.price,
+            spans=rows.spans,
+            organic_ratio=level.organic / reference.organic,
+            ad_ratio=level.ad / reference.ad,
             mean_sales_ratio=mean_sales_ratio,
-            spread=self._spread_at(product, price),
+            spread=self._spread_at(rows, place),
         )
         return total_reward(reward_terms(day, self.reward), self.reward)
 
-    def _spread_at(self, product: Tensor, price: Tensor) -> Tensor:
-        place = (price.log() - self.market.log_price_low[product]) / self.market.log_step[product]
-        grid = self.spread.shape[1]
-        left = place.floor().clamp(0, grid - 2)
-        below = self.spread[product, left.long()]
-        return below + (place - left).clamp(0, 1) * (self.spread[product, left.long() + 1] - below)
+    def _spread_at(self, rows: Rows, place: Place) -> Tensor:
+        left, spread = rows.first_spread + place.left, self.spread.flatten()
+        return torch.lerp(spread.index_select(0, left), spread.index_select(0, left + 1), place.share.clamp(0, 1))
+
+
+def _roll(observation: Tensor, features: Tensor) -> Tensor:
+    """Drop the oldest days of ``observation (B, W * F)`` for those of ``features (n, F, B)``."""
+    new = features.flatten(0, 1).T[:, -observation.shape[1] :]
+    return torch.cat([observation[:, new.shape[1] :], new], 1)
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:
-    """Means of the 7 columns from ``first``, ``first + 1``, ... on: ``count`` of them, ``(B, count)``."""
-    return torch.stack([series[:, day : day + WEEK].mean(1) for day in range(first, first + count)], 1)
-
-
-def sample_units(mean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a day's units from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate."""
-    rate = torch._standard_gamma(size.expand_as(mean).contiguous(), generator=generator) * (mean / size)
-    return torch.poisson(rate, generator=generator)
+    """Means over 7 days of ``series (D, B)`` from day ``first``, ``first + 1``, ... on: ``count`` of them."""
+    return torch.stack([series[day : day + WEEK].mean(0) for day in range(first, first + count)])
 
 
 def product_limits(market: Market, guardrails: GuardrailConfig) -> PriceLimits:

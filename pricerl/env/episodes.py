@@ -9,14 +9,20 @@ import torch
 from torch import Tensor
 
 from pricerl.env.dynamics import Dynamics, Outcome, State
+from pricerl.env.noise import Noise
 
 Starts = Literal["train", "holdout", "latest"]
 Draws = Literal["posterior", "mean"]
 RESET_OPTIONS = ("product", "index", "draw")
 
+MANY_ROWS = 4096
+"""From here on a batch of observations is larger than what the C library likes to keep when it is freed."""
+KEPT_BYTES = 31 * 2**20
+"""Just under the largest block that glibc learns from."""
+
 
 class EpisodeBatch:
-    """Rows that run through episodes in step: their state, their generator and the days elapsed.
+    """Rows that run through episodes in step: their state, their noise and the days elapsed.
 
     Args:
         dynamics: the pure functions.
@@ -27,14 +33,16 @@ class EpisodeBatch:
 
     def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
         self.dynamics, self.num_rows, self.starts, self.draws = dynamics, num_rows, starts, draws
-        self.generator = torch.Generator(dynamics.market.device)
+        self.noise = Noise(num_rows, dynamics.market.device)
         self.seed(int(torch.randint(2**31, ()).item()))
         self.elapsed = 0
         self.state: State
+        if num_rows >= MANY_ROWS:
+            keep_freed_memory()
 
     def seed(self, seed: int) -> None:
-        """Seed the rows' generator."""
-        self.generator.manual_seed(seed)
+        """Seed the rows' noise and where their episodes start."""
+        self.noise.seed(seed)
 
     def reset(self, options: dict[str, Any]) -> None:
         """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""
@@ -54,7 +62,7 @@ class EpisodeBatch:
             raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
         dynamics = self.dynamics
         price = dynamics.decide(self.state, action[:, 0])
-        noise = self.generator if dynamics.config.noise else None
+        noise = self.noise if dynamics.config.noise else None
         self.state, outcome = dynamics.advance(self.state, price, dynamics.days_per_step, noise)
         self.elapsed += dynamics.days_per_step
         return outcome, self.elapsed >= dynamics.config.horizon
@@ -66,7 +74,7 @@ class EpisodeBatch:
         if name not in options:
             return otherwise()
         value, count = (
-            torch.as_tensor(number, device=self.generator.device).expand(self.num_rows)
+            torch.as_tensor(number, device=self.dynamics.market.device).expand(self.num_rows)
             for number in (options[name], count)
         )
         outside = (value < 0) | (value >= count)
@@ -91,4 +99,14 @@ class EpisodeBatch:
         return (self._uniform() * market.num_draws).long()
 
     def _uniform(self) -> Tensor:
-        return torch.rand(self.num_rows, generator=self.generator, device=self.generator.device)
+        generator = self.noise.generator
+        return torch.rand(self.num_rows, generator=generator, device=generator.device)
+
+
+def keep_freed_memory() -> None:
+    """Teach glibc to keep the memory of freed tensors for the next ones.
+
+    It gives large freed blocks back to the system, and whoever needs as much again waits for fresh pages, until it has
+    seen a larger block freed once. The block is never written to, so it costs no memory; elsewhere this does nothing.
+    """
+    torch.empty(KEPT_BYTES, dtype=torch.uint8)

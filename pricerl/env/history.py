@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor
+from pricerl.data import DataPreprocessor, weekday_of
 
 REFERENCE_DAYS = 28
 """Days behind the reference price: long enough to outlast a promotion, short enough to follow the seller."""
@@ -41,29 +41,35 @@ class HistoryTensors:
         scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
         self.scaled = self._floats(np.concatenate(scaled))
         self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)
-        self._build_calendar(preprocessor)
+        self._use_predicted = preprocessor.use_predicted
+        self._first = int(self.first_day.min())
+        self._dates = np.arange(self._first, int((self.first_day + self.num_days).max()) + CALENDAR_DAYS)
+        self._num_dates = len(self._dates)
 
-    def rows(self, product: Tensor, index: Tensor, count: int) -> Tensor:
+    def positions(self, product: Tensor, index: Tensor, count: int) -> Tensor:
         """Positions ``(B, count)`` of the days up to ``index (B,)``; before the first day it repeats."""
         back = torch.arange(count - 1, -1, -1, device=self.device)
         day = (index[:, None] - back).clamp(min=0)
         return self.offset[product][:, None] + day
 
-    def scale(self, columns: Tensor, product: Tensor) -> Tensor:
-        """Min-max scale raw features ``(F, B, n)`` into rows ``(B, n, F)`` in [0, 1]; ``product`` is ``(B, 1)``."""
-        scaled = torch.addcmul(self.bias.T[:, product], columns, self.gain.T[:, product])
-        return scaled.clamp_(0, 1).permute(1, 2, 0)
+    def first_date(self, product: Tensor) -> Tensor:
+        """What added to a day since 1970-01-01 gives its column in the calendar, for each product ``(B,)``."""
+        return product * self._num_dates - self._first
 
-    def month(self, day: Tensor) -> Tensor:
-        """Month 1..12 of each day ``(B,)``."""
-        return self._month[day - self._first]
+    def build_calendar(self, factor: Tensor) -> Tensor:
+        """Everything known of each product's coming dates, ``(3 or 4, P * dates)``: one lookup reads a day.
 
-    def predicted_sales(self, product: Tensor, day: Tensor, own_mean: Tensor) -> Tensor:
-        """Supplied prediction where it exists and beat the own 7-day mean on history, else that mean, ``(B,)``."""
-        if self._predicted is None:
-            return own_mean
-        supplied = self._predicted[product, day - self._first]
-        return torch.where(torch.isnan(supplied), own_mean, supplied)
+        Rows: the weekday's demand over the average, weekday Monday 0 to Sunday 6, month 1 to 12, and, where any
+        product's supplied prediction beat its own 7-day mean on history, that prediction or NaN.
+
+        Args:
+            factor: ``(P, 7)`` demand of each weekday over the average.
+        """
+        weekday = self._integers(weekday_of(self._dates))
+        month = self._floats(self._dates.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
+        columns = [factor[:, weekday], *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
+        supplied = self._supplied_predictions()
+        return torch.stack(columns if supplied is None else [*columns, supplied]).flatten(1)
 
     def reference_price(self, over_whole_history: bool) -> Tensor:
         """Median price ``(P,)`` of the last ``REFERENCE_DAYS`` days, or of the whole history."""
@@ -95,20 +101,17 @@ class HistoryTensors:
         """Product and index of each product's last day, ``(P,)`` each."""
         return torch.arange(len(self._products), device=self.device), self.num_days - 1
 
-    def _build_calendar(self, preprocessor: DataPreprocessor) -> None:
-        self._first = int(self.first_day.min())
-        last = int((self.first_day + self.num_days).max()) + CALENDAR_DAYS
-        days = np.arange(self._first, last).astype("datetime64[D]")
-        self._month = self._floats(days.astype("datetime64[M]").astype(np.int64) % 12 + 1)
-        self._predicted: Tensor | None = None
-        if any(preprocessor.use_predicted):
-            table = np.full((len(self._products), len(days)), np.nan)
-            for row, used, product in zip(table, preprocessor.use_predicted, self._products, strict=True):
-                if used:
-                    position = np.concatenate([product.dates, product.future_dates]).astype(np.int64) - self._first
-                    covered = position < len(days)
-                    row[position[covered]] = np.concatenate([product.predicted, product.future_predicted])[covered]
-            self._predicted = self._floats(table)
+    def _supplied_predictions(self) -> Tensor | None:
+        """Predicted sales of every product and date ``(P, dates)``, NaN where none is used."""
+        if not any(self._use_predicted):
+            return None
+        table = np.full((len(self._products), self._num_dates), np.nan)
+        for row, used, product in zip(table, self._use_predicted, self._products, strict=True):
+            if used:
+                position = np.concatenate([product.dates, product.future_dates]).astype(np.int64) - self._first
+                covered = position < self._num_dates
+                row[position[covered]] = np.concatenate([product.predicted, product.future_predicted])[covered]
+        return self._floats(table)
 
     def _floats(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self.device)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pricerl.data import DataPreprocessor, weekday_of
-from pricerl.env.dynamics import sample_units
+from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
 SAMPLES_PER_DRAW = 16

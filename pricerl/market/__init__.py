@@ -2,8 +2,9 @@
 
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost, describe_costs
 from pricerl.market.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
-from pricerl.market.market import Market, ProductMarket, Response, fit_market, known_market
+from pricerl.market.market import Market, ProductMarket, fit_market, known_market
 from pricerl.market.reward import RewardConfig, reward_terms, total_reward
+from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import SimilarConfig
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "CostPosterior",
     "GuardrailConfig",
     "Market",
+    "MarketRows",
+    "Place",
     "PriceBand",
     "PriceLimits",
     "ProductMarket",

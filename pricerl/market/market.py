@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.level import recent_level
 from pricerl.market.outliers import winsorise
+from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import Curves, Days, SimilarConfig, fit_curves, weekday_factors
 
 FloatArray = NDArray[np.float64]
@@ -29,21 +31,6 @@ CONVERSION_CURVATURE = (0.0, 1.0)
 
 MIN_CONVERSION_DAYS = 7
 UNITS, ORGANIC, AD = range(3)
-
-
-class Response(NamedTuple):
-    """What one day brings at a price, each ``(B,)``."""
-
-    expected_units: Tensor
-    """Mean units of that weekday."""
-    sales: Tensor
-    """Expected revenue, money."""
-    profit: Tensor
-    """Expected profit, money."""
-    organic: Tensor
-    """Organic conversion, percent; 0 where never reported."""
-    ad: Tensor
-    """Ad conversion, percent; 0 where never reported."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +98,8 @@ class Market:
 
     def to(self, device: torch.device | str) -> Market:
         """Return the same market on another device."""
-        moved: dict[str, Any] = {
-            key: value.to(device) for key, value in vars(self).items() if isinstance(value, Tensor)
-        }
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
 
     def respond(self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
@@ -131,16 +117,8 @@ class Market:
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
         """Expected outcome of charging ``price`` on an average weekday; any shape, the same for all three."""
-        num_draws, grid = self.log_curves.shape[1:3]
-        place = (price.log() - self.log_price_low[product]) / self.log_step[product]
-        left = place.floor().clamp(0, grid - 2)
-        index = (product * num_draws + draw) * grid + left.long()
-        flat = self.log_curves.view(-1, 3)
-        values = torch.exp(torch.lerp(flat[index], flat[index + 1], (place - left)[..., None]))
-        units = values[..., UNITS]
-        sales = units * price
-        profit = self.profit(sales, units, product, draw)
-        return Response(units, sales, profit, values[..., ORGANIC].clamp(max=100), values[..., AD].clamp(max=100))
+        rows = self.rows(product, draw)
+        return self.average_day_at(price, self.place(price, rows), rows)
 
     def on_weekday(self, level: Response, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
         """Turn an average weekday's outcome into that of ``weekday``, shapes as they broadcast."""
@@ -150,8 +128,40 @@ class Market:
 
     def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
         """Profit of a day, money: share kept of its sales less unit costs and fixed cost."""
-        kept = self.share_kept[product, draw] * sales - self.unit_cost[product, draw] * units
-        return kept - self.fixed_cost[product, draw]
+        return self.rows(product, draw).profit(sales, units)
+
+    def rows(self, product: Tensor, draw: Tensor) -> MarketRows:
+        """Constants of the rows of ``product (B,)`` in ``draw (B,)``, for callers that charge them many prices."""
+        num_draws, grid = self.log_curves.shape[1:3]
+        return MarketRows(
+            first_point=(product * num_draws + draw) * grid,
+            log_price_low=self.log_price_low[product],
+            log_step=self.log_step[product],
+            share_kept=self.share_kept[product, draw],
+            unit_cost=self.unit_cost[product, draw],
+            fixed_cost=self.fixed_cost[product, draw],
+            size=self.size[product],
+        )
+
+    def place(self, price: Tensor, rows: MarketRows) -> Place:
+        """Where ``price (B,)`` lies on the grid of its row."""
+        distance = (price.log() - rows.log_price_low) / rows.log_step
+        left = distance.floor().clamp(0, self.log_curves.shape[2] - 2)
+        return Place(left.long(), distance - left)
+
+    def average_day_at(self, price: Tensor, place: Place, rows: MarketRows) -> Response:
+        """Expected outcome of an average weekday at ``price (B,)``, whose place is known."""
+        left = (rows.first_point + place.left).flatten()
+        below, above = self._curves.index_select(1, left), self._curves.index_select(1, left + 1)
+        values = torch.lerp(below, above, place.share.flatten()).exp_().view(3, *price.shape)
+        units, sales = values[UNITS], values[UNITS] * price
+        organic, ad = values[ORGANIC:].clamp(max=100)
+        return Response(units, sales, rows.profit(sales, units), organic, ad)
+
+    @cached_property
+    def _curves(self) -> Tensor:
+        """``(3, P * (K + 1) * G)`` the curves behind one another: one lookup reads all three kinds."""
+        return self.log_curves.movedim(3, 0).reshape(3, -1).contiguous()
 
 
 def fit_market(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, set_parsing_settings
-from jsonargparse.typing import PositiveInt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -19,7 +19,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.training.callbacks import Evaluation, RunCheckpoint, RunConfig, RunMetrics, TrainingBar
 from pricerl.training.checkpointing import BEST, LAST, load_weights, read_checkpoint, stored_config
-from pricerl.training.compute import claim_cpu
+from pricerl.training.compute import MatmulPrecision, claim_compute
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
@@ -57,6 +57,11 @@ THREADS_HELP = (
     "anything else runs beside them."
 )
 
+PRECISION_HELP = (
+    "Precision of matrix products, in torch's words. With medium they are made in bfloat16 and summed in single "
+    "precision where the processor has units for that (CPUs with matrix tiles, GPUs), which trains up to twice as fast."
+)
+
 
 class PricingCLI(LightningCLI):
     """Parses a command, wires data, model and trainer, and runs it.
@@ -90,7 +95,8 @@ class PricingCLI(LightningCLI):
         """Add the run's own options and let the data tell the model its dimensions."""
         parser.add_argument("--run_name", type=str, help="Folder of the run; made from file and preset if absent.")
         parser.add_argument("--wandb", type=bool, default=False, help="Log to Weights & Biases, offline without a key.")
-        parser.add_argument("--threads", type=PositiveInt, default=1, help=THREADS_HELP)
+        parser.add_argument("--threads", type=int, default=1, help=THREADS_HELP)
+        parser.add_argument("--matmul_precision", type=MatmulPrecision, default="highest", help=PRECISION_HELP)
         parser.add_argument("--out", type=str, help="Folder for the advice; the run's folder if absent.")
         parser.add_argument("--horizon", type=int, default=14, help="Days the advice looks ahead.")
         for name, config in self.groups.items():
@@ -136,10 +142,10 @@ class PricingCLI(LightningCLI):
         return self.run_dir / NAMED[path] if path in NAMED else Path(path)
 
     def before_instantiate_classes(self) -> None:
-        """Refuse a wrong command early, then claim the CPU threads."""
+        """Refuse a wrong command early, then claim what computes."""
         self.check(self)
         check_trainer(self.options.trainer)
-        self.cpu = claim_cpu(self.options.threads)
+        self.compute = claim_compute(self.options.threads, self.options.matmul_precision)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Turn Ctrl-C, which Lightning answers with ``SystemExit(1)`` and a deaf process, into an error of its own."""
@@ -158,6 +164,11 @@ class PricingCLI(LightningCLI):
     def options(self) -> Any:
         """Parsed options of the command."""
         return self.config[self.config.subcommand]
+
+    def before_fit(self) -> None:
+        """Say what computes, where there is a bar to say it beside."""
+        if self.trainer.is_global_zero and self.options.trainer.enable_progress_bar is not False:
+            print(self.compute, file=sys.stderr)
 
     def validate(self, **arguments: Any) -> None:
         """Score the policy; the caller prints ``scores``."""
@@ -225,8 +236,10 @@ class PricingCLI(LightningCLI):
             kwargs["logger"] = False
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, ValueError) as error:
-            raise UsageError(f"trainer: {error}") from error
+        except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
+            absent = wanted.accelerator not in ("auto", "cpu")
+            hint = "; --trainer.accelerator auto takes what this machine has" if absent else ""
+            raise UsageError(f"trainer: {error}{hint}") from error
         if own_loggers and fitting:
             resumed_at = None if self.checkpoint is None else int(self.checkpoint["global_step"])
             trainer.loggers = build_loggers(self.run_dir, self.options.wandb, resumed_at)

@@ -8,7 +8,7 @@ import torch
 
 from pricerl.data import FEATURES, SellerConfig, build_features
 from pricerl.env import EnvConfig
-from pricerl.env.dynamics import sample_units
+from pricerl.env.noise import BLOCK_ROWS, Noise, sample_units
 from pricerl.env.pricing import build_dynamics
 from pricerl.market import GuardrailConfig, RewardConfig, SimilarConfig
 
@@ -68,8 +68,9 @@ def test_simulated_days_have_the_features_that_a_longer_history_would_have(dynam
     longer = append_days(preprocessor.products[row], states, outcomes, row)
     rows = build_features(longer, preprocessor.use_predicted[row])[-preprocessor.window :]
     expected = preprocessor.scaler.transform(rows, row)
+    window = state.observation[row].view(preprocessor.window, -1).numpy()
     for column, name in enumerate(FEATURES):
-        np.testing.assert_allclose(state.window[row, :, column].numpy(), expected[:, column], atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(window[:, column], expected[:, column], atol=2e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("index", [6, 13, 40, 129])
@@ -82,8 +83,8 @@ def test_an_episode_starts_with_the_observation_of_the_history(dynamics, index):
 
 def test_an_episode_starts_with_the_prices_and_sales_of_the_history(dynamics):
     state, history = latest(dynamics), dynamics.market.preprocessor.products[1]
-    np.testing.assert_allclose(state.prices[1].numpy(), history.price[-14:], rtol=1e-6)
-    np.testing.assert_allclose(state.sales[1].numpy(), history.sales[-14:], rtol=1e-6)
+    np.testing.assert_allclose(state.prices[:, 1].numpy(), history.price[-14:], rtol=1e-6)
+    np.testing.assert_allclose(state.sales[:, 1].numpy(), history.sales[-14:], rtol=1e-6)
     assert int(state.day[1]) == int(history.dates[-1].astype(int))
 
 
@@ -98,8 +99,7 @@ def test_three_days_at_once_equal_three_days_one_by_one(dynamics):
     for name in outcome._fields:
         apart = torch.cat([getattr(day, name) for day in days], 1)
         torch.testing.assert_close(getattr(outcome, name), apart, rtol=1e-5, atol=1e-5)
-    for name in together._fields:
-        torch.testing.assert_close(getattr(together, name), getattr(state, name), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together, state, rtol=1e-5, atol=1e-5)
 
 
 def test_a_hold_longer_than_the_window_leaves_a_full_window(dynamics):
@@ -107,7 +107,7 @@ def test_a_hold_longer_than_the_window_leaves_a_full_window(dynamics):
     together, _ = dynamics.advance(state, state.price, 16, None)
     for _ in range(16):
         state, _ = dynamics.advance(state, state.price, 1, None)
-    torch.testing.assert_close(together.window, state.window, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together.observation, state.observation, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(together.sales, state.sales, rtol=1e-5, atol=1e-5)
 
 
@@ -138,10 +138,11 @@ def test_a_kept_price_earns_what_the_days_after_its_first_week_earn(dynamics):
 
 def test_noise_averages_to_the_expected_sales(dynamics):
     row = dynamics.start(*(torch.full((4000,), value) for value in (0, 129, 8)))
-    generator = torch.Generator().manual_seed(0)
-    noisy, outcome = dynamics.advance(row, row.price, 1, generator)
-    assert float(noisy.sales[:, -1].mean()) == pytest.approx(float(outcome.sales.mean()), rel=0.03)
-    units = noisy.sales[:, -1] / row.price
+    noise = Noise(4000, row.price.device)
+    noise.seed(0)
+    noisy, outcome = dynamics.advance(row, row.price, 1, noise)
+    assert float(noisy.sales[-1].mean()) == pytest.approx(float(outcome.sales.mean()), rel=0.03)
+    units = noisy.sales[-1] / row.price
     assert float((units - units.round()).abs().max()) < 1e-3
 
 
@@ -174,3 +175,38 @@ def test_sampled_units_have_the_mean_and_variance_of_the_negative_binomial(mean,
     assert float(units.mean()) == pytest.approx(mean, rel=0.02)
     assert float(units.var()) == pytest.approx(mean + mean**2 / size, rel=0.04)
     assert torch.equal(units, units.round()) and units.min() >= 0
+
+
+def drawn_units(num_rows, seed, num_threads=1):
+    noise = Noise(num_rows, torch.device("cpu"))
+    noise.seed(seed)
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        return noise.sample_units(torch.full((2, num_rows), 20.0), torch.full((num_rows,), 5.0))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_many_rows_draw_the_same_units_on_any_number_of_threads():
+    one, two = (drawn_units(10_000, seed=3, num_threads=count) for count in (1, 2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, drawn_units(10_000, seed=4))
+
+
+def test_blocks_of_rows_draw_units_of_their_own():
+    units = drawn_units(3 * BLOCK_ROWS, seed=0).view(2, 3, BLOCK_ROWS)
+    assert units.mean((0, 2)).tolist() == pytest.approx([20.0] * 3, rel=0.02)
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        pair = torch.stack([units[:, first].flatten(), units[:, second].flatten()])
+        assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.05
+
+
+def test_a_state_can_be_continued_twice_with_the_same_result(dynamics):
+    state = latest(dynamics)
+    before = state.observation.clone()
+    first, _ = dynamics.advance(state, state.price * 1.03, 3, None)
+    dynamics.advance(state, state.price * 0.95, 3, None)
+    again, _ = dynamics.advance(state, state.price * 1.03, 3, None)
+    assert torch.equal(state.observation, before)
+    assert torch.equal(first.observation, again.observation) and torch.equal(first.ratios, again.ratios)

@@ -167,7 +167,7 @@ def test_a_price_stays_for_the_days_of_the_hold(known_demand):
     env.reset(seed=0)
     info = env.step(one(1.0))[4]
     assert info["days"] == 4
-    assert env.state.prices[0, -5:].tolist() == pytest.approx([10.0, 10.5, 10.5, 10.5, 10.5])
+    assert env.state.prices[-5:, 0].tolist() == pytest.approx([10.0, 10.5, 10.5, 10.5, 10.5])
 
 
 def test_the_reward_of_a_step_is_the_sum_over_its_days(market):

@@ -1,0 +1,221 @@
+"""Learning curves of pricerl's SAC on Gymnasium environments, beside published ones.
+
+Run from the repository root::
+
+    pip install -e ".[gym]"
+    python benchmarks/gym_returns.py run --envs HalfCheetah-v4 Hopper-v4 Walker2d-v4 --presets sac layernorm
+    python benchmarks/gym_returns.py run --envs Pendulum-v1 --presets pendulum --seeds 0 1 2 3 4 --env_steps 20000
+    python benchmarks/gym_returns.py table
+
+``run`` trains every environment, preset and seed that is still missing with ``python main.py fit``, each in a process
+of its own on one CPU thread, in ``checkpoints/returns-…``. What was interrupted, or is to become longer, goes on from
+its ``last.ckpt``. ``table`` gathers all evaluations of these runs in ``docs/returns.csv`` and prints, for every number
+of env steps asked for, mean, interquartile mean (arXiv:2108.13264) and the 95 % bootstrap interval of the mean over
+seeds. An evaluation is ten deterministic episodes (100 in Pendulum) that start the same for every run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = ROOT / "checkpoints"
+CURVES = ROOT / "docs" / "returns.csv"
+PREFIX = "returns"
+PRESETS = {
+    "pendulum": ("pendulum",),
+    **{name: ("sac", name) for name in ("layernorm", "droq", "redq", "simba")},
+    "sac": ("sac",),
+}
+"""Files in ``configs/gym``, one laid over the other."""
+EVALUATE_EVERY = 5_000
+"""Env steps between two evaluations."""
+EPISODES = {"Pendulum-v1": 100}
+DEFAULT_EPISODES = 10
+
+PUBLISHED = {
+    ("HalfCheetah-v4", 100_000): 5534,
+    ("Hopper-v4", 100_000): 906,
+    ("Walker2d-v4", 100_000): 626,
+    ("HalfCheetah-v4", 300_000): 8509,
+    ("Hopper-v4", 300_000): 2401,
+    ("Walker2d-v4", 300_000): 2371,
+    ("Pendulum-v1", 20_000): -157,
+}
+"""Plain SAC, mean of ten seeds, by environment and env steps."""
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    env: str
+    preset: str
+    seed: int
+    env_steps: int
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """Its folder in ``checkpoints/``."""
+        return f"{PREFIX}-{self.env}-{self.preset}-{self.precision}-{self.seed}"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has been evaluated at its last env step."""
+        return self.reached >= self.env_steps
+
+    @property
+    def reached(self) -> int:
+        """Env steps at its latest evaluation."""
+        evaluations = read_evaluations(RUNS / self.name)
+        return 0 if evaluations.empty else int(evaluations["env_steps"].max())
+
+    def words(self) -> list[str]:
+        """The command that trains it, or trains it further."""
+        files = [ROOT / "configs" / "gym" / f"{name}.yaml" for name in PRESETS[self.preset]]
+        algorithm: dict[str, Any] = {"warmup_steps": 5000, "utd_ratio": 1}
+        for file in files:
+            algorithm |= yaml.safe_load(file.read_text(encoding="utf-8"))["model"].get("algorithm", {})
+        utd = algorithm["utd_ratio"]
+        options = {
+            "data.env_id": self.env,
+            "data.eval_every": EVALUATE_EVERY * utd,
+            "data.eval_episodes": EPISODES.get(self.env, DEFAULT_EPISODES),
+            "seed_everything": self.seed,
+            "run_name": self.name,
+            "matmul_precision": self.precision,
+            "trainer.max_steps": (self.env_steps - algorithm["warmup_steps"]) * utd,
+            "trainer.enable_progress_bar": "false",
+        }
+        if (RUNS / self.name / "last.ckpt").exists():
+            options["ckpt_path"] = "last"
+        configs = [word for file in files for word in ("--config", str(file))]
+        return [sys.executable, str(ROOT / "main.py"), "fit", *configs, *(f"--{k}={v}" for k, v in options.items())]
+
+
+def train(run: Run, cores: SimpleQueue[int]) -> None:
+    """Train one run on a core that is free; what it says goes to a file beside its folder."""
+    if run.is_done:
+        print(f"{run.name}: done before", flush=True)
+        return
+    core = cores.get()
+    RUNS.mkdir(exist_ok=True)
+    log = RUNS / f"{run.name}.log"
+    print(f"{run.name}: training from {run.reached:,} to {run.env_steps:,} env steps", flush=True)
+    pin = ["taskset", "-c", str(core)] if sys.platform == "linux" else []
+    with log.open("ab") as file:
+        code = subprocess.run([*pin, *run.words()], cwd=ROOT, stdout=file, stderr=file, check=False).returncode
+    cores.put(core)
+    print(f"{run.name}: {'done' if code == 0 else f'failed with exit code {code}, see {log}'}", flush=True)
+
+
+def read_evaluations(folder: Path) -> pd.DataFrame:
+    """Env steps and mean return of every evaluation of a run."""
+    file = folder / "metrics.csv"
+    if not file.exists():
+        return pd.DataFrame(columns=["env_steps", "eval/episode_return"])
+    rows = pd.read_csv(file)
+    if "eval/episode_return" not in rows:
+        return pd.DataFrame(columns=["env_steps", "eval/episode_return"])
+    return rows.dropna(subset=["eval/episode_return"])[["env_steps", "eval/episode_return"]]
+
+
+def gather() -> pd.DataFrame:
+    """All evaluations of all runs, those of ``docs/returns.csv`` whose runs are not here among them."""
+    found = []
+    for folder in sorted(RUNS.glob(f"{PREFIX}-*/")):
+        _, env, preset, precision, seed = folder.name.replace("-v", "~v").split("-")
+        curve = read_evaluations(folder).rename(columns={"eval/episode_return": "return"})
+        key = {"env": env.replace("~v", "-v"), "preset": preset, "precision": precision, "seed": int(seed)}
+        found.append(curve.assign(**key))
+    before = [pd.read_csv(CURVES)] if CURVES.exists() else []
+    columns = ["env", "preset", "precision", "seed", "env_steps", "return"]
+    rows = pd.concat([*before, *found])[columns]
+    rows["env_steps"] = rows["env_steps"].astype(int)
+    return rows.drop_duplicates(columns[:-1], keep="last").sort_values(columns[:-1])
+
+
+def summarise(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
+    """One line an environment, preset and number of env steps."""
+    lines = []
+    at_marks = rows[rows["env_steps"].isin(marks)]
+    for (env, preset, precision, steps), group in at_marks.groupby(["env", "preset", "precision", "env_steps"]):
+        returns = group["return"].to_numpy()
+        low, high = bootstrap(returns)
+        lines.append(
+            {
+                "env": env,
+                "preset": preset,
+                "precision": precision,
+                "env steps": steps,
+                "seeds": len(returns),
+                "mean": returns.mean(),
+                "IQM": stats.trim_mean(returns, 0.25),
+                "low": low,
+                "high": high,
+                "each": ", ".join(f"{value:.0f}" for value in returns),
+                "published": PUBLISHED.get((env, steps), ""),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def bootstrap(returns: np.ndarray) -> tuple[float, float]:
+    """95 % percentile interval of the mean; with few seeds too narrow, as every bootstrap is."""
+    if len(returns) < 2:
+        return np.nan, np.nan
+    found = stats.bootstrap(
+        (returns,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
+    )
+    return found.confidence_interval.low, found.confidence_interval.high
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="train what is missing")
+    running.add_argument("--envs", nargs="+", default=["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"])
+    running.add_argument("--presets", nargs="+", default=["sac"], choices=PRESETS)
+    running.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    running.add_argument("--env_steps", type=int, default=100_000)
+    running.add_argument("--precision", default="highest", choices=("highest", "high", "medium"))
+    running.add_argument("--cores", type=int, nargs="+", help="one run at a time on each; all if absent")
+    table = commands.add_parser("table", help="gather the curves and print the table")
+    table.add_argument("--at", type=int, nargs="+", default=[20_000, 50_000, 100_000, 200_000, 300_000])
+    options = parser.parse_args()
+    if options.command == "table":
+        rows = gather()
+        rows.to_csv(CURVES, index=False, float_format="%.2f")
+        print(summarise(rows, options.at).to_string(index=False, float_format=lambda value: f"{value:.1f}"))
+        return
+    chosen = options.cores or sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in chosen:
+        cores.put(core)
+    runs = [
+        Run(env, preset, seed, options.env_steps, options.precision)
+        for seed in options.seeds
+        for env in options.envs
+        for preset in options.presets
+    ]
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        list(pool.map(lambda run: train(run, cores), runs))
+
+
+if __name__ == "__main__":
+    main()

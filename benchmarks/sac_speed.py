@@ -1,0 +1,289 @@
+"""SAC updates a second: pricerl beside other libraries, and beside what the processor allows.
+
+Run from the repository root::
+
+    pip install -e ".[bench]"
+    python benchmarks/sac_speed.py --threads 1 2 --repeats 7
+
+All train the same actor and two critics ([256, 256], ReLU, fp32) on the same cheap env with batches of 256 and one
+update an env step, from Gymnasium env to optimizer step. Each contestant is a process of its own, pinned to as many
+cores as it has threads. It starts up, fills its buffer, compiles and warms up unmeasured, then sleeps until it is told
+to train a chunk. Every repeat lets all contestants train one chunk after the other, so that a machine that slows down
+slows all of them. The medians over the repeats are printed; ratios are medians of the ratios within a repeat.
+Updates are counted by each library's own counter; ``steps`` are env steps an update, counted by the env, and
+``cores`` the processor's seconds a second.
+
+Every library runs with its own choice of matrix products: pricerl's command line takes oneDNN where that is faster and
+exact, the others torch's default, JAX its own.
+
+The floor is the time of an update's matrix products alone, by the fastest way in which torch computes them in full
+precision. What is not installed or fails is said in the table. Pick no more threads than idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+from peers import PEERS, TRAINING_STEPS, adam_steps
+from speed_env import (
+    BATCH,
+    CAPACITY,
+    ENV_ID,
+    FLOORS,
+    HIDDEN,
+    LEARNING_STARTS,
+    Contender,
+    Contestant,
+    Gate,
+    Tick,
+    megaflop,
+)
+
+BASE = "stable-baselines3"
+FASTEST_PEER = "SBX"
+"""How the names begin of which the faster one is compared with."""
+PACKAGES = ("torch", "jax", "stable-baselines3", "sbx-rl", "torchrl", "tianshou", "skrl", "lightning")
+
+GYM_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "gym" / "sac.yaml"
+UNCOMPILED = "updates run uncompiled"
+"""How pricerl warns that a compilation failed; what is called compiled here must be."""
+NAME_WIDTH = 36
+UNDISTURBED = 0.9
+"""Cores that a contestant keeps busy at least, where nothing else runs on them."""
+THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ONE_JAX_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+
+def pricerl(tick: Tick, *words: str) -> NoReturn:
+    """``pricerl fit`` on its own command line, with progress bar and CSV log, without evaluations.
+
+    Args:
+        tick: told by a callback after every ``training_step``.
+        words: further options of the command.
+    """
+    from lightning.pytorch import Callback, Trainer
+
+    from pricerl.cli import main as command
+    from pricerl.training.command import PricingCLI
+
+    class Ticking(Callback):
+        seen = 0
+
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            new, self.seen = trainer.global_step - self.seen, trainer.global_step
+            tick(new, lambda: adam_steps(trainer.optimizers[1]))  # the actor's
+
+    warnings.filterwarnings("error", message=UNCOMPILED)
+    instantiate = PricingCLI.instantiate_trainer
+
+    def with_ticks(cli: PricingCLI, **kwargs: Any) -> Trainer:
+        trainer = instantiate(cli, **kwargs)
+        trainer.callbacks.append(Ticking())
+        return trainer
+
+    PricingCLI.instantiate_trainer = with_ticks  # type: ignore[method-assign]
+    options = {
+        "config": GYM_CONFIG,
+        "data.env_id": ENV_ID,
+        "data.eval_every": TRAINING_STEPS,
+        "model.algorithm.batch_size": BATCH,
+        "model.algorithm.warmup_steps": LEARNING_STARTS,
+        "model.algorithm.buffer_capacity": CAPACITY,
+        "trainer.max_steps": TRAINING_STEPS,
+        "threads": os.environ[THREAD_COUNTS[0]],
+    }
+    given = [f"--{name}={value}" for name, value in options.items()]
+    raise SystemExit(command(["fit", *given, *words]))
+
+
+def bare_loop(tick: Tick) -> None:
+    """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
+    import torch
+
+    from pricerl.env import GymVectorEnv
+    from pricerl.sac import CompiledFunction, NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
+    from pricerl.training.collector import Collector
+    from pricerl.training.compute import claim_compute
+    from pricerl.training.datamodule import UPDATES_PER_ITERATION
+
+    claim_compute(int(os.environ[THREAD_COUNTS[0]]))
+    warnings.filterwarnings("error", message=UNCOMPILED)
+    torch.manual_seed(0)
+    env = GymVectorEnv(ENV_ID)
+    config = SACConfig(max_grad_norm=0.0, batch_size=BATCH, warmup_steps=LEARNING_STARTS, buffer_capacity=CAPACITY)
+    plain = NetworkConfig(
+        hidden=HIDDEN, input_normalization=False, layer_norm=False, residual=False, value_bounds=False, small_init=1.0
+    )
+
+    class Agent(SACAgent):
+        step_discount = config.gamma
+
+    agent = Agent(env.observation_dim, env.action_dim, config, plain)
+    optimizers = make_optimizers(agent)
+    update = CompiledFunction(SACUpdate(agent, optimizers).full)
+    collector = Collector(env, config, seed=0)
+    collector.warm_up(agent, random=True)
+    while True:
+        collector.collect(agent, UPDATES_PER_ITERATION)
+        for batch in collector.buffer.sample_many(UPDATES_PER_ITERATION, BATCH):
+            update(batch)
+        tick(UPDATES_PER_ITERATION, lambda: adam_steps(optimizers.actor))
+
+
+COMPILED, EAGER = "--model.compile=on", "--model.compile=off"
+FULL = (
+    "--model.network.input_normalization=true",
+    "--model.network.layer_norm=true",
+    "--model.network.residual=true",
+    "--model.network.actor_dropout=0.05",
+    "--model.network.critic_dropout=0.05",
+)
+"""More than the peers compute: input statistics, LayerNorm, residual connections and dropout."""
+PRICERL: dict[str, Contender] = {
+    "pricerl compiled": lambda tick: pricerl(tick, COMPILED),
+    "pricerl eager": lambda tick: pricerl(tick, EAGER),
+    "pricerl full, compiled": lambda tick: pricerl(tick, COMPILED, *FULL),
+    "pricerl full, eager": lambda tick: pricerl(tick, EAGER, *FULL),
+    "pricerl compiled, medium precision": lambda tick: pricerl(tick, COMPILED, "--matmul_precision=medium"),
+    "pricerl bare loop": bare_loop,
+}
+CONTESTANTS = {**FLOORS, **PEERS, **{name: ("pricerl", contender) for name, contender in PRICERL.items()}}
+
+
+def serve(name: str, threads: int, updates: int) -> NoReturn:
+    """Be a contestant: stdin and stdout belong to the parent, what libraries print goes to stderr."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    CONTESTANTS[name][1](Gate(answers, updates).tick)
+    raise SystemExit("it stopped training")
+
+
+def start(name: str, threads: int, updates: int, folder: Path) -> Contestant:
+    """Start a contestant in an empty folder and wait until it is warm."""
+    if importlib.util.find_spec(CONTESTANTS[name][0]) is None:
+        return Contestant(name, problem="not installed")
+    own = folder / str(len(list(folder.iterdir())))
+    own.mkdir()
+    environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, str(threads))}
+    environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    if threads == 1:
+        environment["XLA_FLAGS"] = ONE_JAX_THREAD
+    words = [sys.executable, str(Path(__file__).resolve()), "--serve", name]
+    words += ["--threads", str(threads), "--updates", str(updates)]
+    log = own / "log.txt"
+    with log.open("wb") as file:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=file, cwd=own, env=environment)
+    contestant = Contestant(name, process, log)
+    contestant.answer()
+    return contestant
+
+
+def compete(names: list[str], threads: int, repeats: int, updates: int) -> list[Contestant]:
+    """Let all contestants train in turn."""
+    contestants: list[Contestant] = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            for name in names:
+                print(f"warming up {name}", file=sys.stderr)
+                contestants.append(start(name, threads, updates, Path(folder)))
+            for repeat in range(repeats):
+                print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr)
+                for contestant in contestants:
+                    if not contestant.problem:
+                        contestant.train()
+        finally:
+            for contestant in contestants:
+                contestant.end()
+    return contestants
+
+
+def report(contestants: list[Contestant], threads: int) -> None:
+    """Print the table of one number of threads."""
+    titles = ("median", "slowest", "fastest", "/ SB3", "/ SBX", "of floor", "cores", "steps")
+    print(f"\n{f'{threads} threads, updates/s' if threads > 1 else '1 thread, updates/s':<{NAME_WIDTH}}", end="")
+    print(*(f"{title:>8}" for title in titles))
+    measured = {contestant.name: contestant.rates for contestant in contestants if not contestant.problem}
+    base = measured.get(BASE)
+    peer = _fastest({name: rates for name, rates in measured.items() if name.startswith(FASTEST_PEER)})
+    floor = _fastest({name: rates for name, rates in measured.items() if name in FLOORS})
+    for contestant in contestants:
+        if contestant.problem:
+            print(f"{contestant.name:<{NAME_WIDTH}} {contestant.problem}")
+            continue
+        rates = contestant.rates
+        cells = [f"{number:.1f}" for number in (statistics.median(rates), min(rates), max(rates))]
+        cells += [_ratio(rates, base, ".2f"), _ratio(rates, peer, ".2f"), _ratio(rates, floor, ".0%")]
+        cells += [
+            f"{statistics.median(contestant.cores):.2f}",
+            f"{statistics.median(contestant.steps):.2f}" if any(contestant.steps) else "-",
+        ]
+        print(f"{contestant.name:<{NAME_WIDTH}}", end="")
+        print(*(f"{cell:>8}" for cell in cells))
+    with_lightning, bare = measured.get("pricerl compiled"), measured.get("pricerl bare loop")
+    if with_lightning and bare:
+        cost = statistics.median(1 / slow - 1 / quick for slow, quick in zip(with_lightning, bare, strict=True))
+        share = statistics.median(1 - slow / quick for slow, quick in zip(with_lightning, bare, strict=True))
+        print(f"Lightning's own cost: {1e3 * cost:.2f} ms an update, {share:.1%} (compiled beside bare loop)")
+    if any(min(contestant.cores, default=1.0) < UNDISTURBED for contestant in contestants):
+        print("Something else ran on these cores: the updates/s are too low, only the ratios count.")
+
+
+def _fastest(measured: dict[str, list[float]]) -> list[float] | None:
+    return max(measured.values(), key=statistics.median, default=None)
+
+
+def _ratio(rates: list[float], others: list[float] | None, form: str) -> str:
+    if others is None:
+        return "-"
+    return format(statistics.median(rate / other for rate, other in zip(rates, others, strict=True)), form)
+
+
+def versions() -> str:
+    """The packages that are measured."""
+    found: list[str] = []
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{package} {importlib.metadata.version(package)}")
+    return ", ".join(found)
+
+
+def parse() -> Any:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="threads, and cores, of each contestant")
+    parser.add_argument("--repeats", type=int, default=7, help="chunks of every contestant; the median is printed")
+    parser.add_argument("--updates", type=int, default=600, help="updates in a chunk, about")
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, metavar="NAME", help=", ".join(CONTESTANTS))
+    parser.add_argument("--serve", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if max(options.threads) > cores:
+        parser.error(f"--threads {max(options.threads)}: there are {cores} cores")
+    return options
+
+
+def main() -> None:
+    options = parse()
+    if options.serve:
+        serve(options.serve, options.threads[0], options.updates)
+    print(versions())
+    print(f"floor: {megaflop():.0f} MFLOP an update")
+    for threads in options.threads:
+        report(compete(options.only or list(CONTESTANTS), threads, options.repeats, options.updates), threads)
+
+
+if __name__ == "__main__":
+    main()
