@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import math
 import statistics
 import time
@@ -178,6 +179,7 @@ def train(market: str, setting: str, seed: int) -> dict[str, Any]:
     ).fit(module, data)
     parity, close = looks.arrival(PARITY), looks.arrival(CLOSE)
     price = settled_price(module.eval(), looks.dynamics)
+    gc.collect()  # trainer, module and buffer refer to one another
     return {
         "market": market,
         "setting": setting,

@@ -3,7 +3,7 @@
 Run from the repository root::
 
     pip install -e ".[gym]"
-    python benchmarks/gym_returns.py run --envs HalfCheetah-v4 Hopper-v4 Walker2d-v4 --presets sac layernorm
+    python benchmarks/gym_returns.py run --envs HalfCheetah-v4 Hopper-v4 Walker2d-v4 --presets sac fast
     python benchmarks/gym_returns.py run --envs Pendulum-v1 --presets pendulum --seeds 0 1 2 3 4 --env_steps 20000
     python benchmarks/gym_returns.py table
 
@@ -37,7 +37,7 @@ CURVES = ROOT / "docs" / "returns.csv"
 PREFIX = "returns"
 PRESETS = {
     "pendulum": ("pendulum",),
-    **{name: ("sac", name) for name in ("layernorm", "droq", "redq", "simba")},
+    **{name: ("sac", name) for name in ("fast", "layernorm", "droq", "redq", "simba")},
     "sac": ("sac",),
 }
 """Files in ``configs/gym``, one laid over the other."""

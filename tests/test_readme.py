@@ -26,6 +26,7 @@ DOCUMENTS = (
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/benchmarks.md",
     "docs/data.md",
     "docs/metrics.md",
     "docs/sac.md",

@@ -119,27 +119,37 @@ class SACModule(LightningModule):
         self._decay_learning_rates()
         self._share_normalization()
         self._check_batch(batches[0])
+        done, limit = self.trainer.global_step, self.trainer.max_steps
+        if limit >= 0:
+            batches = batches[: limit - done]
         metrics: dict[str, list[Tensor]] = {}
-        for batch in batches:
-            if 0 <= self.trainer.max_steps <= self.trainer.global_step:
-                break
-            for name, value in self.update(batch).items():
+        for number, batch in enumerate(batches, done + 1):
+            for name, value in self.update(batch, number).items():
                 metrics.setdefault(f"train/{name}", []).append(value)
+        self._count_updates(len(batches))
         return {name: torch.stack(values) for name, values in metrics.items()}
 
-    def update(self, batch: Transition) -> dict[str, Tensor]:
-        """Critics and slow copy; every ``actor_interval`` updates actor and temperature, too."""
+    def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
+        """Critics and slow copy; every ``actor_interval`` updates actor and temperature, too.
+
+        Args:
+            batch: transitions.
+            number: of the update in this run, from 1 on.
+        """
+        if number % self.algorithm.actor_interval:
+            return {**self._critic_update(batch)._asdict()}
+        critic_metrics, actor_metrics = self._update(batch)
+        return {**critic_metrics._asdict(), **actor_metrics._asdict()}
+
+    def _count_updates(self, updates: int) -> None:
+        """Count gradient updates for ``trainer.global_step``.
+
+        Lightning counts steps of its optimizer wrappers, which cost a tenth of a millisecond each.
+        """
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        progress.increment_ready()
-        with_actor = (self.trainer.global_step + 1) % self.algorithm.actor_interval == 0
-        if with_actor:
-            critic_metrics, actor_metrics = self._update(batch)
-            told = {**critic_metrics._asdict(), **actor_metrics._asdict()}
-        else:
-            told = self._critic_update(batch)._asdict()
-        # Lightning counts steps of its optimizer wrappers, which cost a tenth of a millisecond each.
-        progress.increment_completed()
-        return told
+        for counter in (progress.total, progress.current):
+            counter.ready += updates
+            counter.completed += updates
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
