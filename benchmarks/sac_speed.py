@@ -35,7 +35,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-from peers import PEERS, TRAINING_STEPS, adam_steps
+from peers import PEERS, SBX_BURST, TRAINING_STEPS, adam_steps
 from speed_env import (
     BATCH,
     CAPACITY,
@@ -115,7 +115,6 @@ def bare_loop(tick: Tick) -> None:
     from pricerl.sac import CompiledFunction, NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
     from pricerl.training.collector import Collector
     from pricerl.training.compute import claim_compute
-    from pricerl.training.datamodule import UPDATES_PER_ITERATION
 
     claim_compute(int(os.environ[THREAD_COUNTS[0]]))
     warnings.filterwarnings("error", message=UNCOMPILED)
@@ -135,10 +134,10 @@ def bare_loop(tick: Tick) -> None:
     collector = Collector(env, config, seed=0)
     collector.warm_up(agent, random=True)
     while True:
-        collector.collect(agent, UPDATES_PER_ITERATION)
-        for batch in collector.buffer.sample_many(UPDATES_PER_ITERATION, BATCH):
+        collector.collect(agent, config.updates_per_iteration)
+        for batch in collector.buffer.sample_many(config.updates_per_iteration, BATCH):
             update(batch)
-        tick(UPDATES_PER_ITERATION, lambda: adam_steps(optimizers.actor))
+        tick(config.updates_per_iteration, lambda: adam_steps(optimizers.actor))
 
 
 COMPILED, EAGER = "--model.compile=on", "--model.compile=off"
@@ -152,6 +151,9 @@ FULL = (
 """More than the peers compute: input statistics, LayerNorm, residual connections and dropout."""
 PRICERL: dict[str, Contender] = {
     "pricerl compiled": lambda tick: pricerl(tick, COMPILED),
+    f"pricerl compiled, {SBX_BURST} updates a step": lambda tick: pricerl(
+        tick, COMPILED, f"--model.algorithm.updates_per_iteration={SBX_BURST}"
+    ),
     "pricerl eager": lambda tick: pricerl(tick, EAGER),
     "pricerl full, compiled": lambda tick: pricerl(tick, COMPILED, *FULL),
     "pricerl full, eager": lambda tick: pricerl(tick, EAGER, *FULL),

@@ -38,7 +38,7 @@ class CompiledFunction(Generic[Result]):
         return self._first(batch) if self._compiled is None else self._compiled(batch)
 
     def _first(self, batch: Transition) -> Result:
-        options: dict[str, Any] = {"fallback_random": True, "guard_filter_fn": _no_guards}
+        options: dict[str, Any] = {"fallback_random": True, "guard_filter_fn": _no_guards, "size_asserts": False}
         compiled = torch.compile(self._plain, fullgraph=True, dynamic=False, options=options)
         try:
             # Gradients are taken inside the graph, which torch traces only when asked to.

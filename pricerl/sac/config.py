@@ -140,6 +140,10 @@ class SACConfig:
     utd_ratio: int = 1
     """Updates after each step of the vector env; with one row, updates an env step."""
 
+    updates_per_iteration: int = 10
+    """About how many updates are made in a row, after as many env steps as utd_ratio asks for. A longer row costs less
+    between updates and acts with an older policy."""
+
     actor_interval: int = 1
     """Critic updates to each update of actor and temperature; equal to ``utd_ratio`` in REDQ and DroQ."""
 
@@ -188,7 +192,7 @@ class SACConfig:
             problems.append(
                 f"target_critics must be null or a whole number of 1 or more; found {self.target_critics!r}"
             )
-        for name in ("batch_size", "utd_ratio", "actor_interval", "buffer_capacity"):
+        for name in ("batch_size", "utd_ratio", "updates_per_iteration", "actor_interval", "buffer_capacity"):
             if not _is_count(getattr(self, name)):
                 problems.append(f"{name} must be a whole number of 1 or more; found {getattr(self, name)!r}")
         if not 0.0 <= self.buffer_memory_gb < math.inf:

@@ -21,9 +21,6 @@ from pricerl.training.module import SACModule, TaskSpec
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks: each has its own episodes, noise and samples."""
 
-UPDATES_PER_ITERATION = 10
-"""About how many gradient updates one ``training_step`` makes: Lightning's own cost is shared among them."""
-
 
 class ReplayDataModule(LightningDataModule, ABC):
     """Streams batches from a replay buffer that an env fills; a subclass says which env.
@@ -161,7 +158,7 @@ class SampleStream:
 
     def __init__(self, data: ReplayDataModule, policy: CollectingPolicy, config: SACConfig, length: int) -> None:
         self._data, self._policy, self._config, self._length = data, policy, config, length
-        self._vector_steps = max(1, round(UPDATES_PER_ITERATION / config.utd_ratio))
+        self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
         self._updates = self._vector_steps * config.utd_ratio
 
     def __len__(self) -> int:
