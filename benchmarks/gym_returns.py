@@ -41,8 +41,6 @@ PRESETS = {
     "sac": ("sac",),
 }
 """Files in ``configs/gym``, one laid over the other."""
-EVALUATE_EVERY = 5_000
-"""Env steps between two evaluations."""
 EPISODES = {"Pendulum-v1": 100}
 DEFAULT_EPISODES = 10
 
@@ -68,6 +66,8 @@ class Run:
     seed: int
     env_steps: int
     precision: str
+    evaluate_every: int
+    """Env steps between two evaluations."""
 
     @property
     def name(self) -> str:
@@ -94,7 +94,7 @@ class Run:
         utd = algorithm["utd_ratio"]
         options = {
             "data.env_id": self.env,
-            "data.eval_every": EVALUATE_EVERY * utd,
+            "data.eval_every": self.evaluate_every * utd,
             "data.eval_episodes": EPISODES.get(self.env, DEFAULT_EPISODES),
             "seed_everything": self.seed,
             "run_name": self.name,
@@ -193,6 +193,7 @@ def main() -> None:
     running.add_argument("--presets", nargs="+", default=["sac"], choices=PRESETS)
     running.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     running.add_argument("--env_steps", type=int, default=100_000)
+    running.add_argument("--evaluate_every", type=int, default=5_000, help="env steps between two evaluations")
     running.add_argument("--precision", default="highest", choices=("highest", "high", "medium"))
     running.add_argument("--cores", type=int, nargs="+", help="one run at a time on each; all if absent")
     table = commands.add_parser("table", help="gather the curves and print the table")
@@ -208,7 +209,7 @@ def main() -> None:
     for core in chosen:
         cores.put(core)
     runs = [
-        Run(env, preset, seed, options.env_steps, options.precision)
+        Run(env, preset, seed, options.env_steps, options.precision, options.evaluate_every)
         for seed in options.seeds
         for env in options.envs
         for preset in options.presets

@@ -25,8 +25,8 @@ from pathlib import Path
 OBSERVATION, ACTION = 63, 1
 ROWS_A_WRITE = 50_000
 UPDATES_A_SAMPLE = 10
-SECONDS = 3.0
-ROUNDS = 3
+SECONDS = 2.0
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
