@@ -202,7 +202,7 @@ def main() -> None:
     if options.command == "table":
         rows = gather()
         rows.to_csv(CURVES, index=False, float_format="%.2f")
-        print(summarise(rows, options.at).to_string(index=False, float_format=lambda value: f"{value:.1f}"))
+        print(summarise(rows, options.at).to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.1f}"))
         return
     chosen = options.cores or sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
     cores: SimpleQueue[int] = SimpleQueue()

@@ -155,3 +155,14 @@ def test_compiling_across_processes_is_refused_with_its_alternative():
             module._trainer = SimpleNamespace(world_size=world_size, max_steps=left + 5, global_step=5)
             decisions[mode, world_size, left] = module.compiles
     assert [key for key, value in decisions.items() if value] == [("auto", 1, COMPILE_FROM)]
+
+
+@pytest.mark.slow
+def test_sac_swings_the_pendulum_up_and_keeps_it_there(tmp_path):
+    words = ["--config", str(CONFIGS / "gym" / "pendulum.yaml"), "--run_name", "run"]
+    words += ["--trainer.enable_progress_bar", "false", "--data.eval_every", "19000", "--data.eval_episodes", "100"]
+    result = run(tmp_path, "fit", *words)
+    assert result.code == 0, result.err
+    last = rows(tmp_path)[-1]
+    assert float(last["env_steps"]) == 20_000
+    assert float(last["eval/episode_return"]) > -175, "about -150 upright, below -1000 where nothing was learned"
