@@ -224,10 +224,10 @@ def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
     real = SACModule.update
 
-    def update(self: SACModule, batch: Transition) -> object:
-        if self.trainer.global_step >= updates:
+    def update(self: SACModule, batch: Transition, number: int) -> object:
+        if number > updates:
             raise KeyboardInterrupt
-        return real(self, batch)
+        return real(self, batch, number)
 
     monkeypatch.setattr(SACModule, "update", update)
 

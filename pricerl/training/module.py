@@ -123,10 +123,15 @@ class SACModule(LightningModule):
         if limit >= 0:
             batches = batches[: limit - done]
         metrics: dict[str, list[Tensor]] = {}
-        for number, batch in enumerate(batches, done + 1):
-            for name, value in self.update(batch, number).items():
-                metrics.setdefault(f"train/{name}", []).append(value)
-        self._count_updates(len(batches))
+        made = 0
+        try:
+            for batch in batches:
+                told = self.update(batch, done + made + 1)
+                made += 1
+                for name, value in told.items():
+                    metrics.setdefault(f"train/{name}", []).append(value)
+        finally:  # after Ctrl-C, too: what was made is saved
+            self._count_updates(made)
         return {name: torch.stack(values) for name, values in metrics.items()}
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
