@@ -166,3 +166,16 @@ def test_sac_swings_the_pendulum_up_and_keeps_it_there(tmp_path):
     last = rows(tmp_path)[-1]
     assert float(last["env_steps"]) == 20_000
     assert float(last["eval/episode_return"]) > -175, "about -150 upright, below -1000 where nothing was learned"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trainer.accelerator", "tpu"], "--trainer.accelerator auto takes what this machine has"),
+        (["--trainer.accelerator", "cpu", "--trainer.devices=-3"], "should be an int > 0"),
+    ],
+)
+def test_a_device_that_is_absent_is_one_message(words, told, tmp_path):
+    result = run(tmp_path, "fit", *PENDULUM, *SMALL, *words)
+    assert result.code == 2
+    assert result.err.startswith("error: trainer: ") and told in result.err and result.err.count("\n") == 1
