@@ -24,7 +24,7 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     """Set torch's CPU threads and its matrix products; returns both in words.
 
     Numbers too small for single precision's full accuracy count as 0: Adam's averages of weights that hardly move
-    become that small, and Intel's processors need a hundred times as long for each. Freed memory is kept: an eager
+    become that small, and Intel's processors need many times as long for each. Freed memory is kept: an eager
     update frees and takes many megabytes.
 
     Args:

@@ -121,7 +121,7 @@ class SACModule(LightningModule):
         self._check_batch(batches[0])
         done, limit = self.trainer.global_step, self.trainer.max_steps
         if limit >= 0:
-            batches = batches[: limit - done]
+            batches = batches[: max(0, limit - done)]
         metrics: dict[str, list[Tensor]] = {}
         made = 0
         try:
