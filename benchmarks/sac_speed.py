@@ -111,8 +111,9 @@ def bare_loop(tick: Tick) -> None:
     """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
     import torch
 
+    from pricerl.compilation import CompiledFunction
     from pricerl.env import GymVectorEnv
-    from pricerl.sac import CompiledFunction, NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
+    from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
     from pricerl.training.collector import Collector
     from pricerl.training.compute import claim_compute
 
@@ -130,7 +131,7 @@ def bare_loop(tick: Tick) -> None:
 
     agent = Agent(env.observation_dim, env.action_dim, config, plain)
     optimizers = make_optimizers(agent)
-    update = CompiledFunction(SACUpdate(agent, optimizers).full)
+    update = CompiledFunction(SACUpdate(agent, optimizers).full, "updates")
     collector = Collector(env, config, seed=0)
     collector.warm_up(agent, random=True)
     while True:
@@ -180,7 +181,7 @@ def start(name: str, threads: int, updates: int, folder: Path) -> Contestant:
     own = folder / str(len(list(folder.iterdir())))
     own.mkdir()
     environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, str(threads))}
-    environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "FORCE_COLOR": "1"}  # a bar is drawn
     if threads == 1:
         environment["XLA_FLAGS"] = ONE_JAX_THREAD
     words = [sys.executable, str(Path(__file__).resolve()), "--serve", name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -16,8 +17,17 @@ from pricerl.market import CostConfig, Market, SimilarConfig, fit_market, known_
 
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
+COMPILER = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
+
 BEST_PRICE_COST = 6.0
 """With elasticity -2 the best price is ``c e / (1 + e)`` = 12.00."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a compiler where there is none."""
+    for item in items:
+        if COMPILER is None and item.get_closest_marker("compiler"):
+            item.add_marker(pytest.mark.skip(reason="no C++ compiler"))
 
 
 @cache

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from pricerl.env.dynamics import Dynamics, Outcome, State
+from pricerl.compilation import CompiledFunction
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import Noise
+from pricerl.env.state import Expected, State
 
 Starts = Literal["train", "holdout", "latest"]
 Draws = Literal["posterior", "mean"]
@@ -19,6 +21,17 @@ MANY_ROWS = 4096
 """From here on a batch of observations is larger than what the C library likes to keep when it is freed."""
 KEPT_BYTES = 31 * 2**20
 """Just under the largest block that glibc learns from."""
+
+
+class StepSums(NamedTuple):
+    """Sums over the days of one decision, each ``(B,)``, expectations under the row's market."""
+
+    reward: Tensor
+    expected_units: Tensor
+    sales: Tensor
+    """Money."""
+    profit: Tensor
+    """Money."""
 
 
 class EpisodeBatch:
@@ -37,6 +50,10 @@ class EpisodeBatch:
         self.seed(int(torch.randint(2**31, ()).item()))
         self.elapsed = 0
         self.state: State
+        self._expect, self._record = self._decide_and_expect, self._record_and_sum
+        if dynamics.config.compile:
+            self._expect = CompiledFunction(self._decide_and_expect, "env steps")
+            self._record = CompiledFunction(self._record_and_sum, "env steps")
         if num_rows >= MANY_ROWS:
             keep_freed_memory()
 
@@ -56,16 +73,28 @@ class EpisodeBatch:
         self.state = self.dynamics.start(product, index, draw)
         self.elapsed = 0
 
-    def step(self, action: Tensor) -> tuple[Outcome, bool]:
+    def step(self, action: Tensor) -> tuple[StepSums, bool]:
         """Decide and hold; returns what the days brought and whether the horizon is reached."""
         if action.shape != (self.num_rows, 1):
             raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
+        expected = self._expect(self.state, action)
+        units = expected.units
+        if self.dynamics.config.noise:
+            units = self.noise.sample_units(units, self.state.rows.market.size)
+        self.state, sums = self._record(self.state, expected, units)
+        self.elapsed += self.dynamics.days_per_step
+        return sums, self.elapsed >= self.dynamics.config.horizon
+
+    def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
+        """What comes before the noise."""
         dynamics = self.dynamics
-        price = dynamics.decide(self.state, action[:, 0])
-        noise = self.noise if dynamics.config.noise else None
-        self.state, outcome = dynamics.advance(self.state, price, dynamics.days_per_step, noise)
-        self.elapsed += dynamics.days_per_step
-        return outcome, self.elapsed >= dynamics.config.horizon
+        return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
+
+    def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, StepSums]:
+        """What comes after it."""
+        after, outcome = self.dynamics.record(state, expected, units)
+        totals = (outcome.reward, outcome.expected_units, outcome.sales, outcome.profit)
+        return after, StepSums(*(value.sum(1) for value in totals))
 
     def _chosen(
         self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]

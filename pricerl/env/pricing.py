@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
-from pricerl.env.dynamics import Dynamics, EnvConfig, Outcome, State
-from pricerl.env.episodes import Draws, EpisodeBatch, Starts
+from pricerl.env.dynamics import Dynamics, EnvConfig
+from pricerl.env.episodes import Draws, EpisodeBatch, Starts, StepSums
+from pricerl.env.state import State
 from pricerl.market import GuardrailConfig, Market, RewardConfig, fit_market
 
 
@@ -131,10 +132,10 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         chosen = torch.as_tensor(np.asarray(action, dtype=np.float32))
         if chosen.shape != (1,):
             raise ValueError(f"action must have shape (1,), found {tuple(chosen.shape)}")
-        outcome, truncated = self._batch.step(chosen[None])
-        info = {name: float(value[0]) for name, value in step_info(self.state, outcome).items()}
+        sums, truncated = self._batch.step(chosen[None])
+        info = {name: float(value[0]) for name, value in step_info(self._batch, sums).items()}
         observation = self.state.observation[0].numpy().copy()
-        return observation, float(outcome.reward.sum()), False, truncated, info
+        return observation, float(sums.reward[0]), False, truncated, info
 
 
 class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
@@ -197,26 +198,25 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step all rows with ``actions (B, 1)``; observation ``(B, O)``, the rest ``(B,)``."""
-        outcome, truncated = self._batch.step(actions)
-        info: dict[str, Any] = step_info(self.state, outcome)
-        reward = outcome.reward.sum(1)
+        sums, truncated = self._batch.step(actions)
+        info: dict[str, Any] = step_info(self._batch, sums)
         if truncated:
             info["final_obs"] = self.state.observation
             self._batch.reset({})
-        flags = torch.full_like(reward, truncated, dtype=torch.bool)
-        return self.state.observation, reward, torch.zeros_like(flags), flags, info
+        flags = torch.full_like(sums.reward, truncated, dtype=torch.bool)
+        return self.state.observation, sums.reward, torch.zeros_like(flags), flags, info
 
 
-def step_info(state: State, outcome: Outcome) -> dict[str, Tensor]:
+def step_info(batch: EpisodeBatch, sums: StepSums) -> dict[str, Tensor]:
     """What a step tells beside the reward, each ``(B,)``."""
-    days = outcome.reward.shape[1]
+    days = batch.dynamics.days_per_step
     return {
-        "days": torch.full_like(outcome.reward[:, 0], days),
-        "price": state.price,
-        "expected_units": outcome.expected_units.sum(1),
-        "sales": outcome.sales.sum(1),
-        "profit": outcome.profit.sum(1),
-        "reward_per_day": outcome.reward.mean(1),
+        "days": torch.full_like(sums.reward, days),
+        "price": batch.state.price,
+        "expected_units": sums.expected_units,
+        "sales": sums.sales,
+        "profit": sums.profit,
+        "reward_per_day": sums.reward / days,
     }
 
 

@@ -2,7 +2,6 @@
 
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.checks import check_finite
-from pricerl.sac.compilation import CompiledFunction
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.losses import (
@@ -23,7 +22,6 @@ __all__ = [
     "Actor",
     "ActorMetrics",
     "Adam",
-    "CompiledFunction",
     "Critic",
     "CriticMetrics",
     "InputNormalization",

@@ -16,10 +16,10 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from pricerl.compilation import CompiledFunction
 from pricerl.errors import UsageError
 from pricerl.sac import (
     Adam,
-    CompiledFunction,
     NetworkConfig,
     Optimizers,
     SACAgent,
@@ -94,7 +94,7 @@ class SACModule(LightningModule):
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
         reduce = partial(average_tensors, self.trainer.strategy) if several else None
         update = SACUpdate(self.agent, self._optimizers(), reduce)
-        wrap = CompiledFunction if self.compiles else _plain
+        wrap = partial(CompiledFunction, name="updates") if self.compiles else _plain
         self._update, self._critic_update = wrap(update.full), wrap(update.critic_only)
 
     @property
@@ -110,11 +110,11 @@ class SACModule(LightningModule):
         long_enough = self.trainer.max_steps < 0 or left >= COMPILE_FROM
         return self.compile_mode == "on" or (self.compile_mode == "auto" and long_enough and not several)
 
-    def training_step(self, batches: list[Transition], batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batches: list[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
         """Make one gradient update with each batch, while ``trainer.max_steps`` allows.
 
         Returns:
-            Metrics by name, one number an update that tells of them, ``(G,)`` or fewer.
+            Metrics by name, one number ``()`` an update that tells of them.
         """
         self._decay_learning_rates()
         self._share_normalization()
@@ -132,7 +132,7 @@ class SACModule(LightningModule):
                     metrics.setdefault(f"train/{name}", []).append(value)
         finally:  # after Ctrl-C, too: what was made is saved
             self._count_updates(made)
-        return {name: torch.stack(values) for name, values in metrics.items()}
+        return metrics
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
         """Critics and slow copy; every ``actor_interval`` updates actor and temperature, too.

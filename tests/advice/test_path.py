@@ -24,7 +24,7 @@ def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
 
 def _wandering(observation: Tensor) -> Tensor:
     """A deterministic policy that depends on all of its observation and uses the whole range."""
-    return torch.sin(1000 * observation.sum(1, keepdim=True))
+    return torch.sin(1000 * observation.double().sum(1, keepdim=True)).float()
 
 
 def _up(observation: Tensor) -> Tensor:

@@ -271,3 +271,20 @@ def test_an_action_that_is_no_number_holds_the_price(market, action):
 def test_a_reset_option_outside_the_market_is_refused(trio, options, message):
     with pytest.raises(ValueError, match=message):
         PricingEnv(trio).reset(options=options)
+
+
+@pytest.mark.compiler
+@pytest.mark.parametrize("action", ["step", "absolute"])
+def test_compiled_steps_give_the_numbers_of_plain_ones(trio, action):
+    rows = 7
+    plain, compiled = (
+        PricingVectorEnv(rows, trio, config=EnvConfig(horizon=6, action=action, compile=compile))
+        for compile in (False, True)
+    )
+    before = [env.reset(seed=3)[0] for env in (plain, compiled)]
+    assert torch.equal(*before)
+    for actions in random_actions(13, rows):
+        *expected, expected_info = plain.step(actions)
+        *found, found_info = compiled.step(actions)
+        torch.testing.assert_close([*found, found_info], [*expected, expected_info], rtol=1e-4, atol=1e-5)
+    assert compiled._batch._record.is_compiled and compiled._batch._expect.is_compiled

@@ -1,13 +1,13 @@
 """The functions together: SAC on bandits, whose best action is known."""
 
-import shutil
+from functools import partial
 
 import pytest
 import torch
 
+from pricerl.compilation import CompiledFunction
 from pricerl.errors import UsageError
 from pricerl.sac import (
-    CompiledFunction,
     NetworkConfig,
     ReplayBuffer,
     SACAgent,
@@ -23,7 +23,6 @@ PLAIN = NetworkConfig(
     hidden=(32, 32), input_normalization=False, layer_norm=False, residual=False, value_bounds=False, small_init=1.0
 )
 FULL = NetworkConfig(hidden=(32, 32))
-COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
 RATES = {"actor_lr": 3e-3, "critic_lr": 3e-3, "alpha_lr": 1e-2}
 
 
@@ -148,20 +147,7 @@ def test_gradients_are_handed_over_for_averaging_before_they_are_used():
     assert all(map(torch.equal, before, averaged.agent.critic.parameters()))
 
 
-def test_a_function_that_cannot_be_compiled_runs_as_it_is_with_one_warning():
-    def update(batch):
-        torch._dynamo.graph_break()
-        return batch.reward.sum()
-
-    batch = Transition(*(torch.ones(3) for _ in Transition._fields))
-    function = CompiledFunction(update)
-    with pytest.warns(UserWarning, match="updates run uncompiled, which is slower: ") as caught:
-        assert function(batch) == 3.0
-    assert len(caught) == 1 and not function.is_compiled
-    assert function(batch) == 3.0
-
-
-@pytest.mark.skipif(not COMPILER, reason="no C++ compiler")
+@pytest.mark.compiler
 @pytest.mark.parametrize(
     ("network", "settings"),
     [
@@ -173,7 +159,7 @@ def test_a_function_that_cannot_be_compiled_runs_as_it_is_with_one_warning():
 )
 def test_compiled_updates_give_the_numbers_of_plain_ones(network, settings):
     runs = []
-    for wrap in (lambda function: function, CompiledFunction):
+    for wrap in (lambda function: function, partial(CompiledFunction, name="updates")):
         learner = Learner(network, **settings)
         for _ in range(4):
             learner.collect(prefers_what_it_sees, random=True)

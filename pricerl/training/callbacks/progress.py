@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ from pricerl.training.datamodule import replay_data
 LOG_EVERY = 50
 """Updates between two rows of metrics."""
 
-REFRESH_RATE = 20
-"""Lightning steps between two redraws: drawing costs as much as a small step."""
+REFRESHES_PER_SECOND = 4
+"""Drawing the bar takes some milliseconds, in which nothing is trained."""
 
 
 class RunMetrics(Callback):
@@ -30,7 +31,7 @@ class RunMetrics(Callback):
 
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
-        self._recent: list[dict[str, Tensor]] = []
+        self._recent: dict[str, list[Tensor]] = defaultdict(list)
         self._mark: tuple[float, int, int] | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -43,8 +44,8 @@ class RunMetrics(Callback):
         """Write a row whenever another ``LOG_EVERY`` updates are complete."""
         if self._mark is None:
             self._mark = _clock(trainer)
-        if outputs:
-            self._recent.append(dict(outputs))
+        for name, values in (outputs or {}).items():
+            self._recent[name].extend(values)
         if not outputs or trainer.global_step % LOG_EVERY >= len(batch):
             return
         self.latest = {**_counters(trainer), **self._means(trainer), **self._speed(trainer)}
@@ -69,9 +70,8 @@ class RunMetrics(Callback):
         Raises:
             NonFiniteError: one of them is NaN or infinite; names the update and the last good checkpoint.
         """
-        names = dict.fromkeys(name for told in self._recent for name in told)
-        series = {name: torch.cat([told[name] for told in self._recent if name in told]) for name in names}
-        self._recent = []
+        series = {name: torch.stack(values) for name, values in self._recent.items()}
+        self._recent.clear()
         for name, values in series.items():
             bad = (~values.isfinite()).nonzero()
             if len(bad):
@@ -92,7 +92,15 @@ class TrainingBar(RichProgressBar):
     """Rich progress bar on stderr with return, price and updates a second."""
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=REFRESH_RATE, leave=False, console_kwargs={"stderr": True})
+        super().__init__(refresh_rate=REFRESHES_PER_SECOND, leave=False, console_kwargs={"stderr": True})
+        self._told = 0.0
+
+    def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
+        """Tell the bar where the run is as often as it is drawn."""
+        now = time.monotonic()
+        if trainer.is_last_batch or now - self._told >= 1 / REFRESHES_PER_SECOND:
+            self._told = now
+            super().on_train_batch_end(trainer, *arguments)
 
     def _get_train_description(self, current_epoch: int) -> str:
         """An epoch is the time between two evaluations; how many there are, ``max_steps`` decides."""
