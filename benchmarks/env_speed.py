@@ -8,8 +8,8 @@ An env step is one decision of one row, with noise and everything else at its de
 days of the minimum hold (three) with steps. Every repeat times all envs one after the other, each for whole episodes,
 so that starting anew counts and a machine that slows down slows all of them; the medians over the repeats are printed,
 after a warm-up. The cost of a row must not grow with the batch: see ``ns a row``. ``ratio`` is over ``SyncVectorEnv``
-with the same action. Pick no more threads than idle cores: a thread that waits for a busy core makes every operation
-wait with it.
+with the same action; ``compiled`` is ``EnvConfig(compile=True)``. Pick no more threads than idle cores: a thread that
+waits for a busy core makes every operation wait with it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -30,7 +31,7 @@ from pricerl.market import Market
 
 BATCHES = (64, 1_024, 4_096, 16_384, 65_536)
 ACTIONS = ("absolute", "step")
-SYNC_ENVS = 64
+SINGLES, SYNC_ENVS = "SyncVectorEnv", 64
 SECONDS_A_REPEAT = 0.3
 
 
@@ -63,12 +64,13 @@ def build_contestants(market: Market) -> list[Contestant]:
     for action in ACTIONS:
         config = EnvConfig(action=action)
         singles = SyncVectorEnv([lambda config=config: PricingEnv(market, config=config)] * SYNC_ENVS)
-        envs = [(SYNC_ENVS, singles), *((rows, PricingVectorEnv(rows, market, config=config)) for rows in BATCHES)]
-        days = envs[-1][1].dynamics.days_per_step
+        envs: list[tuple[str, int, Any]] = [(SINGLES, SYNC_ENVS, singles)]
+        for name, compiled in (("PricingVectorEnv", False), ("compiled", True)):
+            own = replace(config, compile=compiled)
+            envs += [(name, rows, PricingVectorEnv(rows, market, config=own)) for rows in BATCHES]
+        days = envs[-1][2].dynamics.days_per_step
         steps = math.ceil(config.horizon / days)
-        contestants += [
-            Contestant(type(env).__name__, action, rows, days, steps, stepper(env, rows)) for rows, env in envs
-        ]
+        contestants += [Contestant(name, action, rows, days, steps, stepper(env, rows)) for name, rows, env in envs]
     return contestants
 
 
@@ -106,7 +108,7 @@ def report(results: list[tuple[Contestant, float]]) -> None:
     print(f"{'env':<18} {'action':<10} {'rows':>7} {'env steps/s':>12} {'days/s':>12} {'ns a row':>9} {'ratio':>7}")
     one_by_one = 1.0
     for item, rate in results:
-        if item.name == SyncVectorEnv.__name__:
+        if item.name == SINGLES:
             one_by_one = rate
         print(
             f"{item.name:<18} {item.action:<10} {item.rows:>7,} {rate:>12,.0f} {rate * item.days_per_step:>12,.0f} "

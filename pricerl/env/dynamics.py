@@ -111,14 +111,14 @@ class Dynamics:
     def start(self, product: Tensor, index: Tensor, draw: Tensor) -> State:
         """State at the end of day ``index (B,)`` of each row's product history."""
         rows, history = self.rows(product, draw), self.history
-        window = history.positions(product, index, history.window)
-        scaled = history.scaled.index_select(0, window.flatten()).view(len(product), -1).T.contiguous()
-        memory = history.positions(product, index, MEMORY).T.flatten()
+        seen = history.positions(product, index, history.window).flatten()
+        window = history.scaled.index_select(0, seen).view(history.window, len(product), -1)
+        memory = history.positions(product, index, MEMORY).flatten()
         prices, sales = (series.index_select(0, memory).view(MEMORY, -1) for series in (history.price, history.sales))
         week = prices[-WEEK:]
         level = self.market.average_day_at(week, self.market.place(week, rows.market), rows.market)
         day, ratios = history.first_day[product] + index, level.sales / rows.references.sales
-        return State(product, draw, day, rows, scaled, prices, sales, ratios)
+        return State(product, draw, day, rows, window.transpose(1, 2).reshape(-1, len(product)), prices, sales, ratios)
 
     def band(self, state: State) -> PriceBand:
         """Prices allowed on the next day, ``(B,)`` each."""

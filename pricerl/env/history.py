@@ -47,10 +47,9 @@ class HistoryTensors:
         self._num_dates = len(self._dates)
 
     def positions(self, product: Tensor, index: Tensor, count: int) -> Tensor:
-        """Positions ``(B, count)`` of the days up to ``index (B,)``; before the first day it repeats."""
+        """Positions ``(count, B)`` of the days up to ``index (B,)``, oldest first; before the first day it repeats."""
         back = torch.arange(count - 1, -1, -1, device=self.device)
-        day = (index[:, None] - back).clamp(min=0)
-        return self.offset[product][:, None] + day
+        return (index - back[:, None]).clamp_(min=0).add_(self.offset[product])
 
     def first_date(self, product: Tensor) -> Tensor:
         """What added to a day since 1970-01-01 gives its column in the calendar, for each product ``(B,)``."""
