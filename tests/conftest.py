@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if COMPILER is None and item.get_closest_marker("compiler"):
             item.add_marker(pytest.mark.skip(reason="no C++ compiler"))
+
+
+@pytest.fixture(autouse=True)
+def _tiny_numbers() -> Iterator[None]:
+    """A training in this process counts tiny numbers as zero, which is not meant for the tests after it."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @cache

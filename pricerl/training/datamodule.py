@@ -18,6 +18,9 @@ from pricerl.sac import ReplayBuffer, SACConfig, Transition
 from pricerl.training.collector import CollectingEnv, CollectingPolicy, Collector
 from pricerl.training.module import SACModule, TaskSpec
 
+UPDATES_AN_ITEM = 50
+"""Gradient updates of one item of the train loader, and so of one ``training_step``; more where a turn is longer."""
+
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks: each has its own episodes, noise and samples."""
 
@@ -145,9 +148,11 @@ def updates_per_epoch(eval_every: int, left: int) -> int:
 
 
 class SampleStream:
-    """One epoch of the train loader: each item collects env steps and then holds several sampled batches.
+    """One epoch of the train loader: each item is a stream of batches, between which env steps are collected.
 
-    A plain sized iterable, no ``DataLoader``: nothing is prefetched from a stale policy.
+    The collector and the updates take turns: so many env steps, then so many batches. An item holds several turns,
+    because Lightning takes a millisecond an item. A plain sized iterable, no ``DataLoader``: nothing is prefetched from
+    a stale policy.
 
     Args:
         data: owner of env and buffer.
@@ -157,15 +162,21 @@ class SampleStream:
     """
 
     def __init__(self, data: ReplayDataModule, policy: CollectingPolicy, config: SACConfig, length: int) -> None:
-        self._data, self._policy, self._config, self._length = data, policy, config, length
+        self._data, self._policy, self._config = data, policy, config
         self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
         self._updates = self._vector_steps * config.utd_ratio
+        self._turns = math.ceil(length / self._updates)
+        self._turns_an_item = max(1, UPDATES_AN_ITEM // self._updates)
 
     def __len__(self) -> int:
-        return math.ceil(self._length / self._updates)
+        return math.ceil(self._turns / self._turns_an_item)
 
-    def __iter__(self) -> Iterator[list[Transition]]:
+    def __iter__(self) -> Iterator[Iterator[Transition]]:
         collector = self._data.start_collector(self._policy, self._config)
-        for _ in range(len(self)):
+        for first in range(0, self._turns, self._turns_an_item):
+            yield self._take_turns(collector, min(self._turns_an_item, self._turns - first))
+
+    def _take_turns(self, collector: Collector, turns: int) -> Iterator[Transition]:
+        for _ in range(turns):
             collector.collect(self._policy, self._vector_steps)
-            yield collector.buffer.sample_many(self._updates, self._config.batch_size)
+            yield from collector.buffer.sample_many(self._updates, self._config.batch_size)

@@ -1,15 +1,17 @@
 """SAC as a LightningModule: owns agent and optimizers, knows no environment.
 
-One ``training_step`` receives several sampled batches and makes one gradient update with each; ``trainer.global_step``,
-and with it ``trainer.max_steps``, counts these updates.
+One ``training_step`` receives a stream of sampled batches and makes one gradient update with each;
+``trainer.global_step``, and with it ``trainer.max_steps``, counts these updates.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 import torch
@@ -110,28 +112,29 @@ class SACModule(LightningModule):
         long_enough = self.trainer.max_steps < 0 or left >= COMPILE_FROM
         return self.compile_mode == "on" or (self.compile_mode == "auto" and long_enough and not several)
 
-    def training_step(self, batches: list[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
+    def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
         """Make one gradient update with each batch, while ``trainer.max_steps`` allows.
 
         Returns:
             Metrics by name, one number ``()`` an update that tells of them.
         """
-        self._decay_learning_rates()
         self._share_normalization()
-        self._check_batch(batches[0])
         done, limit = self.trainer.global_step, self.trainer.max_steps
-        if limit >= 0:
-            batches = batches[: max(0, limit - done)]
-        metrics: dict[str, list[Tensor]] = {}
+        left = None if limit < 0 else max(0, limit - done)
+        metrics: dict[str, list[Tensor]] = defaultdict(list)
         made = 0
         try:
-            for batch in batches:
+            for batch in islice(batches, left):
+                if not made:
+                    self._check_batch(batch)
+                self._decay_learning_rates(done + made)
                 told = self.update(batch, done + made + 1)
                 made += 1
                 for name, value in told.items():
-                    metrics.setdefault(f"train/{name}", []).append(value)
+                    metrics[f"train/{name}"].append(value)
         finally:  # after Ctrl-C, too: what was made is saved
             self._count_updates(made)
+        self._share_normalization()
         return metrics
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
@@ -178,12 +181,12 @@ class SACModule(LightningModule):
         """Deterministic actions for a batch of observations ``(B, O)``."""
         return self.policy(batch)
 
-    def _decay_learning_rates(self) -> None:
+    def _decay_learning_rates(self, updates: int) -> None:
         """Lower the rates in a straight line to ``final_lr_share`` at ``trainer.max_steps``, if there is one."""
         config, total = self.algorithm, self.trainer.max_steps
         if total <= 0 or config.final_lr_share == 1.0:
             return
-        share = 1.0 - (1.0 - config.final_lr_share) * min(1.0, self.trainer.global_step / total)
+        share = 1.0 - (1.0 - config.final_lr_share) * min(1.0, updates / total)
         for optimizer, rate in zip(self._optimizers(), self._rates, strict=True):
             optimizer.set_learning_rate(rate * share)
 

@@ -18,7 +18,7 @@ from pricerl.training.datamodule import replay_data
 LOG_EVERY = 50
 """Updates between two rows of metrics."""
 
-REFRESHES_PER_SECOND = 4
+REFRESHES_PER_SECOND = 2
 """Drawing the bar takes some milliseconds, in which nothing is trained."""
 
 
@@ -33,6 +33,11 @@ class RunMetrics(Callback):
         self.latest: dict[str, float] = {}
         self._recent: dict[str, list[Tensor]] = defaultdict(list)
         self._mark: tuple[float, int, int] | None = None
+        self._rows = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A resumed run goes on with the next row."""
+        self._rows = trainer.global_step // LOG_EVERY
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock anew, so that neither warm-up nor evaluation count as training time."""
@@ -46,7 +51,9 @@ class RunMetrics(Callback):
             self._mark = _clock(trainer)
         for name, values in (outputs or {}).items():
             self._recent[name].extend(values)
-        if not outputs or trainer.global_step % LOG_EVERY >= len(batch):
+        rows, before = trainer.global_step // LOG_EVERY, self._rows
+        self._rows = rows
+        if not outputs or rows == before:
             return
         self.latest = {**_counters(trainer), **self._means(trainer), **self._speed(trainer)}
         for logger in trainer.loggers:
