@@ -1,21 +1,14 @@
-"""Simple rules to stand beside the policy: keep the price, the best price so far, the planner."""
+"""Rules and the planner, valued beside the policy in the same drawn markets."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
 from pricerl.evaluation.planner import Plans
-
-MIN_DAYS_AT_PRICE = 3
-"""A past price counts only when it was charged on this many recorded days."""
-
-COARSEST_GRID = 0.01
-"""Money: past prices are told apart to a cent, or to the price step where that is finer."""
+from pricerl.evaluation.rules import RULES, WITHOUT_COSTS, Shop
 
 
 class BaselineRow(NamedTuple):
@@ -33,7 +26,9 @@ class BaselineRow(NamedTuple):
 
 @torch.no_grad()
 def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, plans: Plans) -> list[BaselineRow]:
-    """Value the policy's settled price beside the simple rules, all in the same drawn markets.
+    """Value the policy's settled price beside those of all rules and the planner, in the same drawn markets.
+
+    Without costs only rules that need none are shown.
 
     Args:
         dynamics: the market with its reward and guardrails.
@@ -41,29 +36,16 @@ def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, pla
         policy_price: price at which the policy settles, money.
         plans: the planner's best constant prices.
     """
-    history = dynamics.market.preprocessor.products[product]
+    market = dynamics.market
+    shop = Shop(market.preprocessor.products[product], market.products[product], dynamics.guardrails)
+    rules = RULES if shop.market.cost.known else {name: RULES[name] for name in WITHOUT_COSTS}
     prices = {
-        "keep the price": float(history.price[-1]),
-        "best past price": best_past_price(history, dynamics),
+        **{name: rule(shop) for name, rule in rules.items()},
         "planner, this objective": float(plans.reward.price[product]),
         "planner, profit alone": float(plans.profit.price[product]),
         "policy (SAC)": policy_price,
     }
     return [_value_price(dynamics, product, rule, price) for rule, price in prices.items()]
-
-
-def best_past_price(history: ProductHistory, dynamics: Dynamics) -> float:
-    """Tried price with the highest mean daily profit on its days (sales where costs are unknown), money."""
-    index = [item.product for item in dynamics.market.preprocessor.products].index(history.product)
-    cost = dynamics.market.products[index].cost
-    price = history.price[history.observed]
-    units = history.units[history.observed]
-    share, unit_cost = (cost.share_kept.mean(), cost.unit_cost.mean()) if cost.known else (1.0, 0.0)
-    grid = min(COARSEST_GRID, dynamics.guardrails.price_step)
-    tried, which, days = np.unique((price / grid).round() * grid, return_inverse=True, return_counts=True)
-    earned = np.bincount(which, (share * price - unit_cost) * units) / days
-    earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
-    return float(tried[earned.argmax()])
 
 
 def _value_price(dynamics: Dynamics, product: int, rule: str, price: float) -> BaselineRow:

@@ -1,6 +1,7 @@
 """What the history says about demand, conversions and costs; the reward and the guardrails."""
 
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost, describe_costs
+from pricerl.market.demand import DEMAND_MODELS, DemandModel
 from pricerl.market.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
 from pricerl.market.market import Market, ProductMarket, fit_market, known_market
 from pricerl.market.reward import RewardConfig, reward_terms, total_reward
@@ -8,8 +9,10 @@ from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import SimilarConfig
 
 __all__ = [
+    "DEMAND_MODELS",
     "CostConfig",
     "CostPosterior",
+    "DemandModel",
     "GuardrailConfig",
     "Market",
     "MarketRows",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pricerl.market.curves import Curves
 from pricerl.market.outliers import find_inliers
-from pricerl.market.similar import RECENT_DAYS, Curves, Days
+from pricerl.market.similar import RECENT_DAYS, Days
 
 LEVEL_PRIOR = 30.0
 """Effective sales that the long-run level is worth against the last ``RECENT_DAYS``."""

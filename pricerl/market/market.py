@@ -14,10 +14,11 @@ from torch import Tensor
 
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
+from pricerl.market.curves import Curves
+from pricerl.market.demand import find_model
 from pricerl.market.level import recent_level
-from pricerl.market.outliers import winsorise
 from pricerl.market.rows import MarketRows, Place, Response
-from pricerl.market.similar import Curves, Days, SimilarConfig, fit_curves, weekday_factors
+from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
 
 FloatArray = NDArray[np.float64]
 
@@ -211,17 +212,13 @@ def known_market(preprocessor: DataPreprocessor, units: Callable[[FloatArray], F
 def _fit_product(
     product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator
 ) -> ProductMarket:
-    usable = product.observed
-    weekday = weekday_of(product.dates.astype(np.int64))
-    log_grid = _log_grid(product, similar.grid_size)
-    age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
-    usual = winsorise(product.units[usable], similar.outlier_sds)
-    factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
-    days = Days(np.log(product.price), product.units, factors[weekday], age)
-    units = fit_curves(days.keep(usable), log_grid, similar, rng)
-    level, level_sd = recent_level(days.keep(usable), units, log_grid, similar.outlier_sds)
+    usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
+    demand = find_model(similar.demand)(product, log_grid, similar, rng)
+    plain = plain_days(product)
+    days = replace(plain, offset=demand.weekday[weekday_of(product.dates.astype(np.int64))])
+    level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
-    units = replace(units, log_value=units.log_value + shift)
+    units = replace(demand.curves, log_value=demand.curves.log_value + shift)
     conversions = replace(
         similar,
         prior_elasticity=CONVERSION_ELASTICITY[0],
@@ -229,14 +226,13 @@ def _fit_product(
         prior_curvature=CONVERSION_CURVATURE[0],
         prior_curvature_sd=CONVERSION_CURVATURE[1],
     )
-    plain = replace(days, offset=np.ones(len(age)))
     return ProductMarket(
         log_grid=log_grid,
         units=units,
         organic=_fit_conversion(plain, product.organic, usable, log_grid, conversions, rng),
         ad=_fit_conversion(plain, product.ad, usable, log_grid, conversions, rng),
-        weekday=factors,
-        trades_on=np.bincount(weekday[usable], minlength=7) > 0,
+        weekday=demand.weekday,
+        trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, similar.num_draws, rng),
     )
 

@@ -12,23 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.optimize import isotonic_regression
 
+from pricerl.data import ProductHistory, weekday_of
 from pricerl.errors import UsageError
+from pricerl.market.curves import Curves, Demand, closeness, effective_days, shape_curves
 from pricerl.market.outliers import find_inliers, winsorise
 
 FloatArray = NDArray[np.float64]
 
 NEWTON_STEPS = 12
-SLOPE_RANGE = (-8.0, -0.05)
-"""Elasticity bounds on the whole grid: demand falls with price, and no cliff is steeper than -8."""
-
 INTERCEPT_RIDGE = 1e-4
 """Prior precision of the log level: none to speak of, just enough to keep an all-zero history finite."""
-
-SMOOTHING_SHARE = 0.04
-"""Width of the smoothing after the monotone projection, as a share of the grid: it removes its steps."""
 
 DAYS_PER_BLOCK = 7
 BOOTSTRAP_SHAPE = 0.7
@@ -52,6 +46,10 @@ RECENT_DAYS = 28
 @dataclass(frozen=True)
 class SimilarConfig:
     """How days at similar prices are searched and averaged."""
+
+    demand: str = "similar"
+    """Model of demand, by its name in ``pricerl.market.DEMAND_MODELS``: ``similar``, ``quadratic``, ``mixture``,
+    ``hybrid``."""
 
     num_draws: int = 64
     """Markets drawn from the history's uncertainty; SAC trains in all of them."""
@@ -122,20 +120,29 @@ class Days:
         return Days(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
 
 
-@dataclass(frozen=True)
-class Curves:
-    """Draws of expected value by price, for one product and one quantity."""
+def fit_similar(
+    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+) -> Demand:
+    """Draw demand curves by similar-price search, whatever the shape of demand.
 
-    log_value: FloatArray
-    """``(K, G)`` log of the expected value on the grid."""
-    effective_days: FloatArray
-    """``(G,)`` effective number of days at similar prices: ``(sum w)^2 / sum w^2`` (Kish), at most ``sum w``."""
-    dispersion: float
-    """Variance over mean of a day's value around its expectation."""
-    size: float
-    """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
-    outliers: int
-    """Days left out as outliers."""
+    Args:
+        product: one product's history.
+        log_grid: ``(G,)`` ascending log prices.
+        config: the search's settings.
+        rng: owner of the randomness.
+    """
+    days, usable = plain_days(product), product.observed
+    weekday = weekday_of(product.dates.astype(np.int64))
+    usual = winsorise(product.units[usable], config.outlier_sds)
+    factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
+    days = replace(days, offset=factors[weekday])
+    return Demand(fit_curves(days.keep(usable), log_grid, config, rng), factors)
+
+
+def plain_days(product: ProductHistory) -> Days:
+    """All days of a history, as if all weekdays were alike."""
+    age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
+    return Days(np.log(product.price), product.units, np.ones(len(age)), age)
 
 
 def fit_curves(days: Days, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator) -> Curves:
@@ -158,27 +165,10 @@ def fit_curves(days: Days, log_grid: FloatArray, config: SimilarConfig, rng: np.
     days, recency = days.keep(inliers), recency[inliers]
     expected, dispersion = _expected(days, recency, log_grid, config)
     log_value = _draw_curves(days, recency, log_grid, dispersion, config, rng)
-    kernel = recency[:, None] * _closeness(days.log_price, log_grid, config.bandwidth)
-    kish = kernel.sum(0) ** 2 / np.maximum((kernel**2).sum(0), 1e-300)
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.mean(expected**2)) / max(excess, 1e-6)
-    return Curves(log_value, np.minimum(kish, kernel.sum(0)), dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
-
-
-def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Make curves ``(K, G)`` fall in price: monotone projection, smoothing, bounded slope.
-
-    The projection is isotonic least squares weighted by ``weights (G,)``; smoothing takes away its steps, on whose
-    wrong side a policy would land; slopes are then held inside ``SLOPE_RANGE`` about the best-known price.
-    """
-    step = float(log_grid[1] - log_grid[0])
-    weights = weights + 1e-3 * weights.max() + 1e-9
-    projected = np.stack([isotonic_regression(row, weights=weights, increasing=False).x for row in log_value])
-    slope = np.clip(np.diff(projected, axis=1) / step, *SLOPE_RANGE)
-    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * len(log_grid), axis=1, mode="nearest")
-    rebuilt = np.concatenate([np.zeros((len(slope), 1)), np.cumsum(slope * step, axis=1)], axis=1)
-    level = ((projected - rebuilt) * weights).sum(1, keepdims=True) / weights.sum()
-    return np.asarray(rebuilt + level)
+    known = effective_days(days.log_price, recency, log_grid, config.bandwidth)
+    return Curves(log_value, known, dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
 
 
 def weekday_factors(
@@ -192,15 +182,10 @@ def weekday_factors(
     return np.asarray(factors / factors.mean())
 
 
-def _closeness(log_price: FloatArray, log_grid: FloatArray, bandwidth: float) -> FloatArray:
-    """Gaussian closeness ``(D, G)`` of each day's price to each price of the grid."""
-    return np.asarray(np.exp(-0.5 * ((log_price[:, None] - log_grid[None]) / bandwidth) ** 2))
-
-
 def _expected(days: Days, recency: FloatArray, log_grid: FloatArray, config: SimilarConfig) -> tuple[FloatArray, float]:
     """Expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
     dispersion = 1.0
-    kernel = recency[:, None] * _closeness(days.log_price, log_grid, config.bandwidth)
+    kernel = recency[:, None] * closeness(days.log_price, log_grid, config.bandwidth)
     centre = float(np.average(days.log_price, weights=recency))
     design = _design(days.log_price - centre, season_columns(days.age))
     prior_mean, prior_sd = _prior(config, design.shape[1])
@@ -233,7 +218,7 @@ def _draw_curves(
     prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
     trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2)
     mean = np.exp(_log_mean(trend, design)) * days.offset
-    kernel = _closeness(days.log_price, log_grid, config.bandwidth)
+    kernel = closeness(days.log_price, log_grid, config.bandwidth)
     strength = dispersion / config.trend_trust**2
     ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
     recent = season[days.age <= max(RECENT_DAYS, days.age.min())].mean(0)

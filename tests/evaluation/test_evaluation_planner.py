@@ -8,8 +8,8 @@ from pricerl.data import SellerConfig
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import best_constant_price, compare_baselines, plan_all, planner_gaps, score_episodes
-from pricerl.evaluation.baselines import best_past_price
 from pricerl.evaluation.planner import candidate_prices, mean_values
+from pricerl.evaluation.rules import Shop, best_past
 from pricerl.market import CostConfig, GuardrailConfig, RewardConfig, SimilarConfig, fit_market
 
 WIDE = GuardrailConfig(support_margin=0.5)
@@ -108,27 +108,26 @@ def test_gaps_are_measured_against_each_rows_own_product(fitted):
 def test_the_best_past_price_earned_most_a_day(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
     market = fit_market(prepare(product), SimilarConfig(num_draws=4), CostConfig(unit_cost=6.0, share_kept=1.0))
-    dynamics = build_dynamics(market)
-    assert best_past_price(product, dynamics) == 12.0
+    assert best_past(Shop(product, market.products[0])) == 12.0
 
 
 def test_past_prices_below_a_cent_apart_are_told_apart_on_a_finer_grid(make_product, prepare):
     product = make_product(np.repeat([0.051, 0.053], 20), np.repeat([900.0, 700.0], 20))
     market = fit_market(prepare(product), SimilarConfig(num_draws=4))
-    dynamics = build_dynamics(market, guardrails=GuardrailConfig(price_step=0.001))
-    assert best_past_price(product, dynamics) == pytest.approx(0.051)
+    assert best_past(Shop(product, market.products[0], GuardrailConfig(price_step=0.001))) == pytest.approx(0.051)
 
 
 def test_the_best_past_price_goes_by_sales_where_costs_are_unknown(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
-    dynamics = build_dynamics(fit_market(prepare(product), SimilarConfig(num_draws=4)))
-    assert best_past_price(product, dynamics) == 9.0
+    market = fit_market(prepare(product), SimilarConfig(num_draws=4))
+    assert best_past(Shop(product, market.products[0])) == 9.0
 
 
 def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
     price, units = np.repeat([10.0, 15.0], [58, 2]), np.repeat([10.0, 50.0], [58, 2])
     product = make_product(price, units)
-    assert best_past_price(product, build_dynamics(fit_market(prepare(product), SimilarConfig(num_draws=4)))) == 10.0
+    market = fit_market(prepare(product), SimilarConfig(num_draws=4))
+    assert best_past(Shop(product, market.products[0])) == 10.0
 
 
 def test_baselines_value_each_rule_at_its_own_price(known_demand):

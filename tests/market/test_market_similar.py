@@ -9,7 +9,8 @@ import torch
 from pricerl.data import SellerConfig, expected_units, simulate
 from pricerl.errors import UsageError
 from pricerl.market import CostConfig, SimilarConfig, fit_market
-from pricerl.market.similar import SLOPE_RANGE, Days, fit_curves, shape_curves, weekday_factors
+from pricerl.market.curves import SLOPE_RANGE, shape_curves
+from pricerl.market.similar import Days, fit_curves, weekday_factors
 
 SMALL = SimilarConfig(num_draws=16)
 RICH_SELLERS = [

@@ -1,0 +1,115 @@
+"""PriceBench: rules on simulated shops whose demand is known, so that every decision can be held against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, expected_profit, simulate, simulated_history
+from pricerl.evaluation.rules import HARM, RULES, Rule, Shop
+from pricerl.market import SimilarConfig, fit_market
+
+TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
+DAYS = (130, 365, 1000)
+UNITS = (5.5, 50.0, 500.0)
+
+NUM_DRAWS = 200
+STEP = 1.05
+"""The gain of this change is what intervals are checked on."""
+LIMITS = (0.05, 0.95)
+CLAIM = 0.975
+"""Chance of a gain from which it is claimed (grade B)."""
+PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Shops of one kind."""
+
+    truth: str
+    """Family of demand, or what hides it."""
+    days: int
+    """Of history."""
+    units: float
+    """Mean daily units at the price now."""
+
+
+ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS for truth in TRUTHS)
+
+
+def run_shop(cell: Cell, seed: int, demand: str, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
+    """Let all rules price one shop.
+
+    Args:
+        cell: which kind.
+        seed: which shop of it.
+        demand: name of the demand model that the rules see.
+        rules: by name.
+
+    Yields:
+        A row a rule: its price, profit there and at the price now over the oracle's, the chance of a gain, and whether
+        the 90 % interval of a 5 % step's gain holds the truth.
+    """
+    seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]
+    truth = simulate(seller)[1]
+    prepared = DataPreprocessor.fit(simulated_history(seller, DataConfig()), DataConfig())
+    market = fit_market(prepared, SimilarConfig(demand=demand, num_draws=NUM_DRAWS), seed=seed)
+    shop = Shop(prepared.products[0], market.products[0])
+    profit_now, oracle = (_true_profit(truth, price) for price in (shop.price_now, truth["optimal_price"]))
+    covered = _covers(shop, _true_profit(truth, STEP * shop.price_now) / profit_now)
+    for name, rule in rules.items():
+        price = rule(shop)
+        profit = _true_profit(truth, price)
+        yield {
+            "truth": cell.truth,
+            "days": cell.days,
+            "units": cell.units,
+            "seed": seed,
+            "demand": demand,
+            "rule": name,
+            "price": price,
+            "moved": not np.isclose(price, shop.price_now, rtol=1e-6),
+            "oracle_share": profit / oracle,
+            "gain": profit / profit_now - 1,
+            "chance": shop.chance_better(price),
+            "covered": covered,
+        }
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line a cell, demand model and rule, in percent.
+
+    Args:
+        rows: of ``run_shop``.
+
+    Returns:
+        ``oracle``: mean share of the oracle's profit; ``harmed``: shops made more than 1 % worse; ``moved``: shops
+        whose price changes; ``claims``: changes with a chance of at least 0.975; ``true``: those of them that gained;
+        ``cover``: 90 % intervals that hold the truth; ``shops``: how many, no percentage.
+    """
+    rows = rows.assign(claim=rows["moved"] & (rows["chance"] >= CLAIM))
+    rows = rows.assign(harmed=rows["gain"] < -HARM, kept_word=(rows["gain"] > 0).where(rows["claim"]))
+    keys = ["days", "units", "truth", "demand", "rule"]
+    return PERCENT * rows.groupby(keys, sort=False).agg(
+        oracle=("oracle_share", "mean"),
+        harmed=("harmed", "mean"),
+        moved=("moved", "mean"),
+        claims=("claim", "mean"),
+        true=("kept_word", lambda kept: kept.dropna().astype(float).mean()),
+        cover=("covered", "mean"),
+    ).assign(shops=rows.groupby(keys, sort=False)["seed"].nunique() / PERCENT)
+
+
+def _true_profit(truth: Mapping[str, Any], price: float) -> float:
+    """Expected profit before fixed cost of an average day."""
+    return float(expected_profit(truth, price)) + float(truth["fixed_cost"])
+
+
+def _covers(shop: Shop, true_ratio: float) -> bool:
+    """Whether the 90 % interval of the profit ratio of a 5 % step holds the true one."""
+    low, high = np.quantile(shop.at(STEP * shop.price_now) / shop.profit_now, LIMITS)
+    return bool(low <= true_ratio <= high)

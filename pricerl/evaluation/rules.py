@@ -1,0 +1,173 @@
+"""Rules that turn what is known about a shop into one price: what pricerl must be better than, and its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory
+from pricerl.market import ProductMarket
+from pricerl.market.guardrails import GuardrailConfig, support_box
+
+FloatArray = NDArray[np.float64]
+
+MIN_DAYS_AT_PRICE = 3
+"""A past price counts only when it was charged on this many recorded days."""
+
+COARSEST_GRID = 0.01
+"""Money: past prices are told apart to a cent, or to the price step where that is finer."""
+
+NUM_PRICES = 201
+GATE = 0.90
+"""Share of the drawn markets in which a change must earn more."""
+LOWER_QUANTILE = 0.10
+KAPPA = 0.3
+"""Relative profit that a certain loss of more than 1 % counts as."""
+HARM = 0.01
+SIMILAR_WIDTH = 0.03
+"""Prices within about 3 % count as alike in the plain lookup."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One product's history with a market fitted to it."""
+
+    history: ProductHistory
+    market: ProductMarket
+    guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
+
+    @property
+    def price_now(self) -> float:
+        """Money."""
+        return float(self.history.price[-1])
+
+    @property
+    def share_kept(self) -> float:
+        """Mean share of revenue kept after fees."""
+        return float(self.market.cost.share_kept.mean())
+
+    @property
+    def unit_cost(self) -> float:
+        """Mean landed cost of a unit, money."""
+        return float(self.market.cost.unit_cost.mean())
+
+    @cached_property
+    def prices(self) -> FloatArray:
+        """``(G,)`` money, ascending: candidates inside the support box and on the curves, the price now among them."""
+        low, high = support_box(self.history.price[self.history.observed], self.guardrails)
+        known = np.exp(self.market.log_grid)
+        return np.unique(np.append(np.linspace(max(low, known[0]), min(high, known[-1]), NUM_PRICES), self.price_now))
+
+    @cached_property
+    def profit(self) -> FloatArray:
+        """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every drawn market."""
+        market, log_price = self.market, np.log(self.prices)
+        units = np.exp(np.stack([np.interp(log_price, market.log_grid, row) for row in market.units.log_value]))
+        margin = market.cost.share_kept[:, None] * self.prices - market.cost.unit_cost[:, None]
+        return np.asarray(margin * units)
+
+    @property
+    def profit_now(self) -> FloatArray:
+        """``(K,)`` the same at the price now."""
+        return self.profit[:, np.searchsorted(self.prices, self.price_now)]
+
+    def chance_better(self, price: float) -> float:
+        """Share of the drawn markets in which ``price`` earns more than the price now."""
+        return float((self.at(price) > self.profit_now).mean())
+
+    def at(self, price: float) -> FloatArray:
+        """Profit before fixed cost of an average day at ``price`` in every drawn market, ``(K,)``."""
+        return np.asarray([np.interp(price, self.prices, row) for row in self.profit])
+
+    def best(self, value: FloatArray) -> float:
+        """The candidate of the highest ``value (G,)``."""
+        return float(self.prices[int(np.argmax(value))])
+
+
+Rule = Callable[[Shop], float]
+"""From a shop to a price, money."""
+
+
+def keep(shop: Shop) -> float:
+    """Keep the price."""
+    return shop.price_now
+
+
+def median_price(shop: Shop) -> float:
+    """Return to the usual price."""
+    return float(np.median(shop.history.price))
+
+
+def best_past(shop: Shop) -> float:
+    """Take the tried price whose days earned the most profit; sales, where costs are unknown."""
+    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    share, cost = (shop.share_kept, shop.unit_cost) if shop.market.cost.known else (1.0, 0.0)
+    grid = min(COARSEST_GRID, shop.guardrails.price_step)
+    tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
+    earned = np.bincount(which, (share * price - cost) * units) / days
+    earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
+    return float(tried[earned.argmax()])
+
+
+def similar_lookup(shop: Shop) -> float:
+    """Average what sold at similar prices and take the price that earned the most: the plan's search, taken plainly."""
+    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / SIMILAR_WIDTH) ** 2)
+    sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
+    earned = (shop.share_kept * shop.prices - shop.unit_cost) * sold
+    return shop.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
+
+
+def log_log(shop: Shop) -> float:
+    """Regress log units on log price and use the closed form ``c e / (k (1 + e))``; elasticities down to -1.05."""
+    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    if np.ptp(price) == 0:
+        return shop.price_now
+    elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
+    optimum = shop.unit_cost * elasticity / (1 + elasticity) / shop.share_kept
+    return float(np.clip(optimum, shop.prices[0], shop.prices[-1]))
+
+
+def posterior_mean(shop: Shop) -> float:
+    """Take the price of the highest mean profit over the drawn markets, however unsure."""
+    return shop.best(shop.profit.mean(0))
+
+
+def lower_bound(shop: Shop) -> float:
+    """Take the price whose gain over the price now is highest in an unlucky market (the 10 % quantile)."""
+    gain = np.quantile(shop.profit - shop.profit_now[:, None], LOWER_QUANTILE, axis=0)
+    return shop.best(gain) if gain.max() > 0 else shop.price_now
+
+
+def gated(shop: Shop) -> float:
+    """Take the price of the highest mean profit if it earns more in nine of ten drawn markets, else keep the price."""
+    proposal = posterior_mean(shop)
+    return proposal if shop.chance_better(proposal) >= GATE else shop.price_now
+
+
+def mean_less_harm(shop: Shop) -> float:
+    """Maximise the mean relative gain less ``KAPPA`` times the chance of losing more than 1 %."""
+    usual = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
+    gain = (shop.profit - shop.profit_now[:, None]) / usual
+    return shop.best(gain.mean(0) - KAPPA * (gain < -HARM).mean(0))
+
+
+RULES: dict[str, Rule] = {
+    "keep the price": keep,
+    "median price": median_price,
+    "best past price": best_past,
+    "similar-price lookup": similar_lookup,
+    "log-log, closed form": log_log,
+    "posterior mean": posterior_mean,
+    "lower bound": lower_bound,
+    "gated": gated,
+    "mean less harm": mean_less_harm,
+}
+"""By the name in tables."""
+
+WITHOUT_COSTS = ("keep the price", "median price", "best past price")
+"""Rules that can do without."""

@@ -1,0 +1,86 @@
+"""What moves a day's units beside its price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory, weekday_of
+from pricerl.market.outliers import winsorise
+from pricerl.market.similar import RECENT_DAYS, season_columns
+
+FloatArray = NDArray[np.float64]
+
+WEEKDAY_SD, SEASON_SD, LAG_SD, AD_SD = 0.2, 0.5, 0.2, 0.2
+"""Prior sds of the coefficients, in logs: weekdays differ by about a fifth."""
+
+WEEK = 7
+MIN_AD_DAYS = 28
+"""Fewer days with an ad conversion than this say nothing about ads."""
+
+
+@dataclass(frozen=True)
+class DemandDays:
+    """The days of one product on which price and sales are known, ``D`` of them, newest last."""
+
+    log_price: FloatArray
+    """``(D,)`` log money."""
+    units: FloatArray
+    """``(D,)``."""
+    age: FloatArray
+    """``(D,)`` days before the end of history."""
+    causes: FloatArray
+    """``(D, C)`` everything but the price that moves demand."""
+    cause_sd: FloatArray
+    """``(C,)`` prior sds of their coefficients; all prior means are 0."""
+    now: FloatArray
+    """``(C,)`` the causes on an average weekday of the coming days."""
+
+    def keep(self, mask: NDArray[np.bool_]) -> DemandDays:
+        """Return the days where ``mask`` holds."""
+        kept = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
+        return DemandDays(*kept, self.cause_sd, self.now)
+
+    def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
+        """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
+        factors = np.exp(coefficients[:WEEK])
+        return np.asarray(factors / factors.mean())
+
+
+def gather_days(product: ProductHistory) -> DemandDays:
+    """Collect the causes of demand: weekday, slow season, demand of the week before, ad conversion of the week before.
+
+    Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause.
+
+    Args:
+        product: its whole history; lags are of dates, so days without sales count.
+    """
+    age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
+    weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
+    season = season_columns(age)
+    lag = _lagged(winsorise(product.units, 4.0))
+    columns = [weekday, season, lag[:, None]]
+    sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.array([LAG_SD])]
+    recent = age <= max(RECENT_DAYS - 1, age.min())
+    now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), lag[recent].mean(keepdims=True)]
+    if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
+        ad = _lagged(product.ad)
+        columns.append(ad[:, None])
+        sds.append(np.array([AD_SD]))
+        now.append(ad[recent].mean(keepdims=True))
+    causes = np.concatenate(columns, axis=1)
+    everything = DemandDays(np.log(product.price), product.units, age, causes, np.concatenate(sds), np.concatenate(now))
+    return everything.keep(product.observed)
+
+
+def _lagged(series: FloatArray) -> FloatArray:
+    """Log of the mean of the seven days before over that of all days, ``(D,)``; 0 where nothing came before."""
+    total = np.concatenate([[0.0], np.cumsum(series)])
+    last = np.arange(len(series))
+    first = np.maximum(last - WEEK, 0)
+    overall = max(float(series.mean()), 1e-9)
+    before = (total[last] - total[first]) / np.maximum(last - first, 1)
+    ratio = np.log((before + overall) / (2 * overall)) * 2
+    return np.where(last > 0, ratio, 0.0)

@@ -1,0 +1,175 @@
+"""Demand models: from a product's history to draws of its demand curve."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.market.curves import SLOPE_RANGE, Curves, Demand, effective_days
+from pricerl.market.demand.days import DemandDays, gather_days
+from pricerl.market.demand.mixture import bin_prices, draw_curves
+from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
+from pricerl.market.outliers import find_inliers, winsorise
+from pricerl.market.similar import SimilarConfig, fit_similar
+
+FloatArray = NDArray[np.float64]
+
+PRIOR_SLOPE, PRIOR_CURVATURE = (-2.2, 1.5), (-2.0, 4.0)
+"""Mean and sd of the coefficients of log price and its square."""
+SUPPORT_MARGIN = 0.10
+"""Curves fall with the price this far beyond the prices tried, in logs."""
+
+
+class DemandModel(Protocol):
+    """How a product's demand is learned from its history."""
+
+    def __call__(
+        self, product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+    ) -> Demand:
+        """Draw ``config.num_draws`` curves at the ascending log prices ``log_grid (G,)``."""
+
+
+def fit_quadratic(
+    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+) -> Demand:
+    """Draw log-quadratic curves from the regression's posterior.
+
+    Args:
+        product: one product's history.
+        log_grid: ``(G,)`` ascending log prices.
+        config: number of draws; cut of outliers.
+        rng: owner of the randomness.
+    """
+    days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
+    x = days.log_price - np.median(days.log_price)
+    ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
+    slopes = np.zeros((2, len(posterior.mode)))
+    slopes[:, 1], slopes[:, 2] = 1.0, 2 * ends
+    drawn = draw_falling(posterior, slopes, config.num_draws, rng)
+    grid = log_grid - np.median(days.log_price)
+    middle = 0.5 * (grid[1:] + grid[:-1])
+    slope = np.clip(drawn[:, 1:2] + 2 * drawn[:, 2:3] * middle, *SLOPE_RANGE)
+    rises = np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(slope * np.diff(grid), axis=1)], axis=1)
+    at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
+    log_value = (drawn[:, 0] + drawn[:, 3:] @ days.now)[:, None] + rises - at_median[:, None]
+    return _demand(days, posterior, log_value, log_grid, config, outliers)
+
+
+def fit_mixture(
+    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+) -> Demand:
+    """Draw curves of several families; weekday, season and lags come from the regression.
+
+    Args:
+        product: one product's history.
+        log_grid: ``(G,)`` ascending log prices.
+        config: number of draws; cut of outliers.
+        rng: owner of the randomness.
+    """
+    days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
+    now = float(np.log(product.price[-1]))
+    multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
+    dispersion = posterior.dispersion(days.units)
+    bins = bin_prices(days.log_price - now, days.units, multiplier, _price_share(days, posterior) / dispersion)
+    curves = draw_curves(bins, float(product.price[-1]), rng)
+    curves = curves.take(rng.permutation(len(curves.family))[: config.num_draws])
+    level = bins.log_level(curves.at(bins.x, float(product.price[-1])))
+    level = level + rng.normal(size=len(level)) * np.sqrt(dispersion / max(float(days.units.sum()), 1.0))
+    log_value = level[:, None] + _bounded(curves.at(log_grid - now, float(product.price[-1])), log_grid)
+    return _demand(days, posterior, log_value, log_grid, config, outliers)
+
+
+def fit_hybrid(
+    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+) -> Demand:
+    """Draw every other curve from the mixture and from similar prices: where the two disagree, so do the draws.
+
+    Args:
+        product: one product's history.
+        log_grid: ``(G,)`` ascending log prices.
+        config: number of draws; settings of the search.
+        rng: owner of the randomness.
+    """
+    mixture, similar = (fit(product, log_grid, config, rng) for fit in (fit_mixture, fit_similar))
+    log_value = mixture.curves.log_value.copy()
+    log_value[1::2] = similar.curves.log_value[1::2]
+    return replace(mixture, curves=replace(mixture.curves, log_value=log_value))
+
+
+DEMAND_MODELS: dict[str, DemandModel] = {
+    "similar": fit_similar,
+    "quadratic": fit_quadratic,
+    "mixture": fit_mixture,
+    "hybrid": fit_hybrid,
+}
+"""By name; to add one, put a function here."""
+
+
+def find_model(name: str) -> DemandModel:
+    """Return the demand model of that name; an unknown one is a ``UsageError``."""
+    if name not in DEMAND_MODELS:
+        known = ", ".join(DEMAND_MODELS)
+        raise UsageError(
+            f"data.market.demand must be one of {known}, found {name!r}{did_you_mean(name, DEMAND_MODELS)}"
+        )
+    return DEMAND_MODELS[name]
+
+
+def _fit(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
+    """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others."""
+    usual = replace(days, units=winsorise(days.units, outlier_sds))
+    first = _regress(usual)
+    inliers = find_inliers(days.units, np.exp(first.log_mean), outlier_sds)
+    kept = days.keep(inliers)
+    return kept, _regress(kept), int((~inliers).sum())
+
+
+def _regress(days: DemandDays) -> RegressionPosterior:
+    x = days.log_price - np.median(days.log_price)
+    design = np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), days.causes], axis=1)
+    mean = np.concatenate([[0.0, PRIOR_SLOPE[0], PRIOR_CURVATURE[0]], np.zeros_like(days.cause_sd)])
+    sd = np.concatenate([[np.inf, PRIOR_SLOPE[1], PRIOR_CURVATURE[1]], days.cause_sd])
+    return fit_regression(days.units, design, Prior(mean, sd))
+
+
+def _price_share(days: DemandDays, posterior: RegressionPosterior) -> float:
+    """Share of the price's information about its slope that is left once the other causes are profiled out."""
+    expected = np.exp(posterior.log_mean)
+    weight = expected / (1 + expected / posterior.size)
+    x = days.log_price - np.average(days.log_price, weights=weight)
+    causes = days.causes - np.average(days.causes, axis=0, weights=weight)
+    alone = float((weight * x**2).sum())
+    if alone <= 0:
+        return 1.0
+    cross = (causes.T * weight) @ x
+    inner = (causes.T * weight) @ causes + np.diag(1 / days.cause_sd**2)
+    return float(np.clip(1 - cross @ np.linalg.solve(inner, cross) / alone, 0.0, 1.0))
+
+
+def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
+    """Hold the slopes of curves ``(K, G)`` inside ``SLOPE_RANGE`` without moving their values at 0."""
+    step = np.diff(log_grid)
+    slope = np.clip(np.diff(log_demand, axis=1) / step, *SLOPE_RANGE)
+    rebuilt = np.concatenate([np.zeros((len(slope), 1)), np.cumsum(slope * step, axis=1)], axis=1)
+    anchor = np.abs(log_demand).argmin(1)
+    rows = np.arange(len(rebuilt))
+    return np.asarray(rebuilt + (log_demand[rows, anchor] - rebuilt[rows, anchor])[:, None])
+
+
+def _demand(
+    days: DemandDays,
+    posterior: RegressionPosterior,
+    log_value: FloatArray,
+    log_grid: FloatArray,
+    config: SimilarConfig,
+    outliers: int,
+) -> Demand:
+    recency = 0.5 ** (days.age / config.half_life_days)
+    known = effective_days(days.log_price, recency, log_grid, config.bandwidth)
+    curves = Curves(log_value, known, posterior.dispersion(days.units), posterior.size, outliers)
+    return Demand(curves, days.weekday_factors(posterior.mode[3:]))

@@ -1,0 +1,156 @@
+"""Negative-binomial regression of daily units on price and on everything else that moves them.
+
+``units_t ~ NegativeBinomial(mean lambda_t, size r)`` with ``log lambda_t = a + b x + q x^2 + nuisances``, ``x`` the log
+price over its median. The posterior of the coefficients is a Gaussian around its mode (Laplace); slopes of the curve
+are held negative by truncating it (Gelfand, Smith and Lee 1992).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import gammaln, ndtr, ndtri
+
+FloatArray = NDArray[np.float64]
+
+MAX_SLOPE = -0.05
+"""Elasticity from which on demand would hardly fall with the price: no curve is flatter anywhere on the support."""
+
+SCORING_STEPS = 50
+TOLERANCE = 1e-8
+LARGEST_STEP = 2.0
+"""No coefficient moves further in one step of Fisher's scoring."""
+
+SIZE_RANGE = (0.3, 1e4)
+"""Smallest and largest negative-binomial size: from wild to Poisson."""
+SIZE_ROUNDS = 4
+
+GIBBS_SWEEPS = 30
+LOG_MEAN_RANGE = (-30.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Independent Gaussians, ``(C,)`` each; an infinite sd leaves a coefficient free."""
+
+    mean: FloatArray
+    sd: FloatArray
+
+
+@dataclass(frozen=True)
+class RegressionPosterior:
+    """Gaussian posterior of ``C`` coefficients."""
+
+    mode: FloatArray
+    """``(C,)`` maximum of the posterior, without the bound on slopes."""
+    covariance: FloatArray
+    """``(C, C)`` inverse of the expected information there, prior included."""
+    size: float
+    """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
+    log_mean: FloatArray
+    """``(D,)`` fitted log mean of every day."""
+
+    def dispersion(self, units: FloatArray) -> float:
+        """Pearson's variance over mean of ``units (D,)``, at least 1."""
+        mean = np.exp(self.log_mean)
+        return max(1.0, float(((units - mean) ** 2 / mean).mean()))
+
+
+def fit_regression(
+    units: FloatArray, design: FloatArray, prior: Prior, size: float | None = None
+) -> RegressionPosterior:
+    """Find the mode by Fisher's scoring, in turn with the size that makes the units likeliest.
+
+    Args:
+        units: ``(D,)`` not negative.
+        design: ``(D, C)``.
+        prior: of the coefficients.
+        size: negative-binomial size, if known.
+
+    Returns:
+        The posterior.
+    """
+    precision = 1.0 / np.square(prior.sd)
+    coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
+    coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
+    current = SIZE_RANGE[1] if size is None else size
+    for _ in range(SIZE_ROUNDS if size is None else 1):
+        coefficients, information = _find_mode(units, design, prior.mean, precision, coefficients, current)
+        log_mean = _log_mean(design, coefficients)
+        if size is None:
+            current = likeliest_size(units, np.exp(log_mean))
+    return RegressionPosterior(coefficients, np.asarray(np.linalg.inv(information)), current, log_mean)
+
+
+def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
+    """Return the negative-binomial size at which ``units (D,)`` around ``mean (D,)`` are likeliest."""
+
+    def surprise(log_size: float) -> float:
+        size = float(np.exp(log_size))
+        share = np.log1p(mean / size)
+        return -float(
+            (gammaln(units + size) - gammaln(size) - size * share + units * (np.log(mean / size) - share)).sum()
+        )
+
+    low, high = np.log(SIZE_RANGE)
+    return float(np.exp(minimize_scalar(surprise, bounds=(low, high), method="bounded").x))
+
+
+def draw_falling(
+    posterior: RegressionPosterior, slopes: FloatArray, num_draws: int, rng: np.random.Generator
+) -> FloatArray:
+    """Draw coefficients ``(K, C)`` whose two slopes lie below ``MAX_SLOPE``.
+
+    The slopes are drawn from their truncated bivariate Gaussian by Gibbs sampling, everything else given them.
+
+    Args:
+        posterior: of the coefficients.
+        slopes: ``(2, C)`` the curve's slope at both ends of the support, as weights of the coefficients.
+        num_draws: K.
+        rng: owner of the randomness.
+    """
+    mean = slopes @ posterior.mode
+    covariance = slopes @ posterior.covariance @ slopes.T
+    drawn = _truncated_pair(mean, covariance, num_draws, rng)
+    free = rng.multivariate_normal(posterior.mode, posterior.covariance, size=num_draws, method="eigh")
+    gain = np.linalg.solve(covariance, slopes @ posterior.covariance)
+    return np.asarray(free + (drawn - free @ slopes.T) @ gain)
+
+
+def _find_mode(
+    units: FloatArray, design: FloatArray, mean: FloatArray, precision: FloatArray, start: FloatArray, size: float
+) -> tuple[FloatArray, FloatArray]:
+    """Mode ``(C,)`` and the expected information ``(C, C)`` there."""
+    coefficients = start
+    anchor = np.where(precision > 0, mean, 0.0)
+    for _ in range(SCORING_STEPS):
+        expected = np.exp(_log_mean(design, coefficients))
+        weight = expected / (1 + expected / size)
+        residual = (units - expected) / (1 + expected / size)
+        information = (design.T * weight) @ design + np.diag(precision)
+        gradient = design.T @ residual - precision * (coefficients - anchor)
+        step = np.clip(np.linalg.solve(information, gradient), -LARGEST_STEP, LARGEST_STEP)
+        coefficients = coefficients + step
+        if np.abs(step).max() < TOLERANCE:
+            break
+    return coefficients, information
+
+
+def _log_mean(design: FloatArray, coefficients: FloatArray) -> FloatArray:
+    return np.asarray(np.clip(design @ coefficients, *LOG_MEAN_RANGE))
+
+
+def _truncated_pair(mean: FloatArray, covariance: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
+    """Draws ``(K, 2)`` of a bivariate Gaussian with both coordinates below ``MAX_SLOPE``."""
+    drawn = np.minimum(np.broadcast_to(mean, (count, 2)), MAX_SLOPE).copy()
+    for _ in range(GIBBS_SWEEPS):
+        for one, other in ((0, 1), (1, 0)):
+            slope = covariance[one, other] / covariance[other, other]
+            sd = np.sqrt(max(covariance[one, one] - slope * covariance[one, other], 1e-12))
+            centre = mean[one] + slope * (drawn[:, other] - mean[other])
+            reach = ndtr((MAX_SLOPE - centre) / sd)
+            drawn[:, one] = np.minimum(centre + sd * ndtri(np.maximum(rng.random(count) * reach, 1e-300)), MAX_SLOPE)
+    return drawn

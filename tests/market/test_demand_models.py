@@ -1,0 +1,91 @@
+"""Every demand model on simulated sellers whose demand is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pricerl.data import SellerConfig
+from pricerl.data.demand_families import expected_units
+from pricerl.data.synthetic import simulate
+from pricerl.errors import UsageError
+from pricerl.market import DEMAND_MODELS, SimilarConfig, fit_market
+from pricerl.market.demand.days import gather_days
+
+MODELS = sorted(DEMAND_MODELS)
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return request.param
+
+
+def test_curves_fall_and_are_finite(fitted, model):
+    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), SimilarConfig(demand=model)).products[0]
+    values = demand.units.log_value
+    assert values.shape == (64, 97) and np.isfinite(values).all()
+    assert (np.diff(values, axis=1) <= 1e-9).all()
+    assert demand.weekday.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("family", ["constant", "linear", "logit"])
+def test_much_history_comes_close_to_the_true_curve(fitted, model, family):
+    seller = SellerConfig(market=family, days=730, units=80.0, seed=5)
+    market = fitted(seller, SimilarConfig(demand=model)).products[0]
+    truth = simulate(seller)[1]
+    price = truth["current_price"] * np.array([0.9, 1.0, 1.1])
+    mean = np.exp(np.stack([np.interp(np.log(price), market.log_grid, row) for row in market.units.log_value])).mean(0)
+    shape, true = mean / mean[1], expected_units(truth, price) / expected_units(truth, price[1])
+    np.testing.assert_allclose(shape, true, rtol=0.06)
+
+
+def test_the_same_seed_fits_the_same_market(simulated, model):
+    config = SimilarConfig(demand=model, num_draws=8)
+    first, second = (fit_market(simulated(SellerConfig(days=90)), config, seed=3).log_curves for _ in range(2))
+    assert (first == second).all()
+
+
+def test_one_price_for_ever_leaves_the_prior_wide(prepare, make_product, model):
+    rng = np.random.default_rng(0)
+    market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), SimilarConfig(demand=model)).products[0]
+    at = np.stack([np.interp(np.log([10.0, 11.0]), market.log_grid, row) for row in market.units.log_value])
+    slope = (at[:, 1] - at[:, 0]) / np.log(1.1)
+    assert slope.std() > 0.5 and -3.5 < slope.mean() < -1
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones(simulated):
+    with pytest.raises(UsageError, match=r"data\.market\.demand must be one of similar, .*did you mean 'mixture'"):
+        fit_market(simulated(SellerConfig(days=90)), SimilarConfig(demand="mixtur"))
+
+
+def test_a_model_of_ones_own_is_used_by_its_name(simulated, monkeypatch):
+    flat = DEMAND_MODELS["similar"]
+
+    def mine(product, log_grid, config, rng):
+        demand = flat(product, log_grid, config, rng)
+        return replace(demand, curves=replace(demand.curves, log_value=-2 * log_grid + np.zeros((config.num_draws, 1))))
+
+    monkeypatch.setitem(DEMAND_MODELS, "mine", mine)
+    market = fit_market(simulated(SellerConfig(days=90)), SimilarConfig(demand="mine")).products[0]
+    np.testing.assert_allclose(np.diff(market.units.log_value) / np.diff(market.log_grid), -2, rtol=1e-6)
+
+
+def test_a_weekly_rhythm_is_found(prepare, make_product, model):
+    rng = np.random.default_rng(0)
+    weekday = np.arange(280) % 7
+    price = 10 * np.exp(rng.uniform(-0.15, 0.15, 280))
+    units = rng.poisson(40 * np.where(weekday >= 5, 1.5, 0.8) * (price / 10) ** -2)
+    factors = fit_market(prepare(make_product(price, units)), SimilarConfig(demand=model)).products[0].weekday
+    assert factors[5:].min() > 1.35 and factors[:5].max() < 0.9
+
+
+def test_causes_are_known_before_the_day(make_product):
+    rng = np.random.default_rng(0)
+    units, ad = rng.poisson(20, 100).astype(float), rng.uniform(5, 15, 100)
+    before = gather_days(make_product(10.0, units, ad=ad))
+    units[60], ad[60] = 200.0, 90.0
+    after = gather_days(make_product(10.0, units, ad=ad))
+    changed = np.flatnonzero((np.abs(before.causes[:, 10:] - after.causes[:, 10:]) > 0.2).any(1))
+    assert changed.tolist() == list(range(61, 68))
