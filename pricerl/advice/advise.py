@@ -8,14 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide
-from pricerl.advice.predictor import FloatArray, PathForecast, PricePath, elasticity_at, forecast_path, propose_path
+from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
+from pricerl.advice.predictor import (
+    FloatArray,
+    PathForecast,
+    PricePath,
+    approach_path,
+    elasticity_at,
+    forecast_path,
+    propose_path,
+)
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.advice.wording import explain, price_digits
 from pricerl.data import weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation import Backtest, Plans, Policy, compare_baselines, plan_all, planner_gaps
+from pricerl.evaluation import Backtest, Plans, Policy, cautious_price, compare_baselines, plan_all, planner_gaps
 from pricerl.market.guardrails import FLOAT32_SLACK
 
 MAX_HORIZON = 365
@@ -83,7 +91,10 @@ class _Adviser:
         known = fitted.cost.known
         proposed_gain = _gain(forecast_path(dynamics, index, proposed.price, self.seed), keep)
         decision = decide(_evidence(dynamics, index, proposed, proposed_gain), self.config)
-        path = _followed(proposed, now, decision)
+        aim = proposed
+        if decision.unsure:
+            decision, aim = self._fall_back(index, decision, proposed, keep)
+        path = _followed(aim, now, decision)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
         recommended = _first_change(path.price, float(now[0]))
         moved = decision.follow != "hold"
@@ -91,7 +102,7 @@ class _Adviser:
             product=history.product,
             price_now=_money(float(now[0])),
             recommended_price=_money(recommended),
-            settled_price=_money(float(proposed.price[-1])),
+            settled_price=_money(float(aim.price[-1])),
             decision=decision,
             gain=_gain(forecast, keep) if moved and known else None,
             proposed_gain=proposed_gain if known else None,
@@ -110,6 +121,16 @@ class _Adviser:
         )
         digits = price_digits(dynamics.guardrails.price_step)
         return replace(advice, reason=explain(advice, market.num_draws, digits))
+
+    def _fall_back(
+        self, index: int, decision: Decision, proposed: PricePath, keep: PathForecast
+    ) -> tuple[Decision, PricePath]:
+        """The decision and its path, once a more cautious price has been looked at."""
+        target = cautious_price(self.dynamics, index, self.config.min_chance)
+        path = approach_path(target, self.dynamics, index, self.horizon)
+        gain = _gain(forecast_path(self.dynamics, index, path.price, self.seed), keep)
+        cautious = fall_back(decision, _evidence(self.dynamics, index, path, gain), self.config)
+        return cautious, (proposed if cautious is decision else path)
 
 
 def _planner_gap(dynamics: Dynamics, plans: Plans, index: int, price: Tensor) -> float:

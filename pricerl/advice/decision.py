@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pricerl.errors import UsageError
@@ -80,13 +80,32 @@ class Decision:
     follow: Literal["path", "step", "limit", "hold"]
     """The policy's whole path, its first change only, the nearest price that the limits allow, or the price now."""
     grade: Grade
-    source: Literal["SAC", "limits", "hold"]
+    source: Literal["SAC", "lower bound", "limits", "hold"]
     lacks_evidence: bool
     """Whether the price is kept because the data cannot tell, not because it is good."""
     why: str
     """The rule that decided, as a clause."""
+    unsure: bool = False
+    """Whether the policy's change only failed for want of a sure gain."""
     gated: bool = True
     """Whether a change had to be sure to earn more; without, the reason prints what following the policy costs."""
+
+
+def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
+    """Take a more cautious price where the policy's own is not sure enough, if that one is.
+
+    Args:
+        decision: on the policy's path.
+        evidence: on the path to the lower bound's price: best for the objective in an unlucky market.
+        config: how sure a change must be.
+    """
+    if not (decision.unsure and evidence.proposes_change):
+        return decision
+    cautious = _weigh(evidence, config)
+    if cautious.follow == "hold":
+        return decision
+    why = f"the policy would go further than the history is sure of; {cautious.why}"
+    return replace(cautious, source="lower bound", why=why)
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -115,15 +134,14 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and not evidence.costs_known:
         return _hold("D", "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit")
     if not evidence.proposes_change:
-        return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated)
+        return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
     if not gated:
         grade: Grade = "B" if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices else "C"
-        return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated)
+        return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated=gated)
     if evidence.chance_better < config.min_chance:
         share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} %"
-        return _hold(
-            "C", f"a change must earn more in {share} of the markets that fit the history, and this one does not"
-        )
+        why = f"a change must earn more in {share} of the markets that fit the history, and this one does not"
+        return replace(_hold("C", why), unsure=True)
     if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices:
         return Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
     return Decision("step", "B-", "SAC", False, "one careful step, then look again; a model estimate, not yet tested")

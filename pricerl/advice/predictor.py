@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from pricerl.data import weekday_of
 from pricerl.env import Dynamics, State
 from pricerl.env.noise import sample_units
 from pricerl.evaluation import Policy
+from pricerl.market import project
 from pricerl.market.guardrails import FLOAT32_SLACK
 
 FloatArray = NDArray[np.float64]
@@ -63,18 +65,40 @@ class PathForecast(NamedTuple):
     """``(K,)`` expected profit a day in every drawn market, for paired comparisons."""
 
 
-@torch.no_grad()
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
     """Roll the policy forward from the end of the product's history.
-
-    The price simulated is the price advised: the same ``decide`` and ``advance`` as in training. If the last price
-    change is younger than the minimum hold, the first decision waits until that is over.
 
     Args:
         policy: deterministic policy.
         dynamics: the market with its reward and guardrails.
         product: product index.
         horizon: H, days.
+    """
+    return _roll(lambda state: dynamics.decide(state, policy(state.observation)[:, 0]), dynamics, product, horizon)
+
+
+def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+    """Go to a price as fast as the guardrails allow and stay there.
+
+    Args:
+        target: money.
+        dynamics: the market with its reward and guardrails.
+        product: product index.
+        horizon: H, days.
+    """
+
+    def choose(state: State) -> Tensor:
+        return project(torch.full_like(state.price, target), state.price, dynamics.band(state), dynamics.guardrails)
+
+    return _roll(choose, dynamics, product, horizon)
+
+
+@torch.no_grad()
+def _roll(choose: Callable[[State], Tensor], dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+    """Charge what ``choose`` makes of each state, in every drawn market and in the mean.
+
+    The price simulated is the price advised: the same ``decide`` and ``advance`` as in training. If the last price
+    change is younger than the minimum hold, the first decision waits until that is over.
     """
     market = dynamics.market
     draw = torch.arange(market.num_draws + 1, device=market.device)
@@ -86,7 +110,7 @@ def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int)
     if waiting:
         state = _charge(dynamics, state, state.price, waiting, prices)
     while len(prices) < horizon:
-        price = dynamics.decide(state, policy(state.observation)[:, 0])
+        price = choose(state)
         state = _charge(dynamics, state, price, min(dynamics.days_per_step, horizon - len(prices)), prices)
     by_draw = torch.stack(prices, 1)
     low, high = torch.quantile(by_draw, torch.tensor(LIMITS, device=by_draw.device), dim=0)

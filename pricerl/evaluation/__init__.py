@@ -3,7 +3,7 @@
 from pricerl.evaluation.backtest import Backtest, backtest
 from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
-from pricerl.evaluation.planner import Plan, Plans, best_constant_price, plan_all
+from pricerl.evaluation.planner import Plan, Plans, best_constant_price, cautious_price, plan_all
 from pricerl.evaluation.returns import MAX_STEPS, ReturnScores, score_returns
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ReturnScores",
     "backtest",
     "best_constant_price",
+    "cautious_price",
     "compare_baselines",
     "plan_all",
     "planner_gaps",

@@ -55,9 +55,28 @@ def best_constant_price(dynamics: Dynamics, objective: Literal["reward", "profit
     return Plan(torch.stack(prices).gather(1, best)[:, 0], value.gather(1, best)[:, 0])
 
 
+@torch.no_grad()
+def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
+    """Return the price whose gain in reward over the price now is largest at a given chance; the price now if none is.
+
+    It is the best price in an unlucky market: candidates are compared by the quantile ``1 - chance`` of their daily
+    gain over the drawn markets, so that each gains at least that much with that chance.
+
+    Args:
+        dynamics: the market with its reward and guardrails.
+        product: product index.
+        chance: between 0 and 1.
+    """
+    now = _price_now(dynamics, product)
+    prices = candidate_prices(dynamics, product)
+    reward, _ = _draw_values(dynamics, product, torch.cat([now.reshape(1), prices]))
+    gain = torch.quantile(reward[:, 1:] - reward[:, :1], 1 - chance, dim=0)
+    return float(prices[gain.argmax()] if gain.max() > 0 else now)
+
+
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
     """Prices ``(201,)`` from the lowest to the highest that the product's guardrails ever allow."""
-    now = dynamics.history.price[dynamics.history.offset[product] + dynamics.history.num_days[product] - 1]
+    now = _price_now(dynamics, product)
     limits = PriceLimits(*(limit[product].reshape(1) for limit in dynamics.limits))
     band = price_box(now.reshape(1), limits, dynamics.guardrails)
     return torch.lerp(band.low, band.high, torch.linspace(0, 1, NUM_PRICES, device=now.device))
@@ -65,9 +84,19 @@ def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
 
 def mean_values(dynamics: Dynamics, product: int, prices: Tensor, objective: Literal["reward", "profit"]) -> Tensor:
     """Mean over the drawn markets of the daily reward or profit at each price ``(G,)``."""
+    reward, profit = _draw_values(dynamics, product, prices)
+    return (reward if objective == "reward" else profit).mean(0)
+
+
+def _draw_values(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Tensor]:
+    """Daily reward and profit ``(K, G)`` in every drawn market at each price ``(G,)``."""
     num_draws = dynamics.market.num_draws
     draw = torch.arange(num_draws, device=prices.device).repeat_interleave(len(prices))
     rows = torch.full_like(draw, product)
     reward, response = dynamics.constant_price(prices.repeat(num_draws), rows, draw)
-    value = reward if objective == "reward" else response.profit
-    return value.view(num_draws, len(prices)).mean(0)
+    return reward.view(num_draws, -1), response.profit.view(num_draws, -1)
+
+
+def _price_now(dynamics: Dynamics, product: int) -> Tensor:
+    history = dynamics.history
+    return history.price[history.offset[product] + history.num_days[product] - 1]

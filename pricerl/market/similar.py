@@ -47,7 +47,7 @@ RECENT_DAYS = 28
 class SimilarConfig:
     """How days at similar prices are searched and averaged."""
 
-    demand: str = "similar"
+    demand: str = "mixture"
     """Model of demand, by its name in ``pricerl.market.DEMAND_MODELS``: ``similar``, ``quadratic``, ``mixture``,
     ``hybrid``."""
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pricerl.advice import DecisionConfig, decide
-from pricerl.advice.decision import Evidence
+from pricerl.advice.decision import Evidence, fall_back
 from pricerl.errors import UsageError
 
 CLEAR = Evidence(
@@ -125,3 +125,28 @@ def test_certainty_is_never_written_as_a_percentage() -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"decision.{next(iter(settings))}"):
         DecisionConfig(**settings)  # type: ignore[arg-type]
+
+
+UNSURE = replace(CLEAR, chance_better=0.7)
+
+
+def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
+    held = decide(UNSURE, DecisionConfig())
+    assert held.unsure
+    cautious = fall_back(held, replace(CLEAR, chance_better=0.93), DecisionConfig())
+    assert (cautious.follow, cautious.grade, cautious.source) == ("step", "B-", "lower bound")
+    assert "further than the history is sure of" in cautious.why and not cautious.lacks_evidence
+
+
+@pytest.mark.parametrize("change", [{"chance_better": 0.89}, {"proposes_change": False}])
+def test_no_surer_price_leaves_the_hold_as_it_is(change: dict[str, object]) -> None:
+    held = decide(UNSURE, DecisionConfig())
+    assert fall_back(held, replace(CLEAR, **change), DecisionConfig()) is held
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"distinct_prices": 1}, {"usable_days": 3}, {"costs_known": False}, {"hold_lasts": True}]
+)
+def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
+    decision = decide(replace(CLEAR, **change), DecisionConfig())
+    assert not decision.unsure and fall_back(decision, CLEAR, DecisionConfig()) is decision

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.advice.predictor import forecast_path, propose_path
+from pricerl.advice.predictor import approach_path, forecast_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.market import GuardrailConfig, Market, RewardConfig
@@ -128,3 +128,12 @@ def test_a_forecast_repeats_with_its_seed_and_differs_with_another(varied: Marke
     first, again, other = (forecast_path(_dynamics(varied), 0, price, seed).units[2] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+@pytest.mark.parametrize("target", [9.3, 10.0, 11.5])
+def test_a_target_is_approached_in_steps_and_kept(target: float, varied: Market) -> None:
+    path = approach_path(target, _dynamics(varied), 0, HORIZON).price.numpy()
+    prices = np.concatenate([[10.0], path])
+    assert path[-1] == pytest.approx(target) and (path[-6:] == path[-1]).all()
+    assert (np.sign(np.diff(prices)) * np.sign(target - 10.0) >= 0).all()
+    assert np.abs(prices[1:] / prices[:-1] - 1).max() <= 0.0501

@@ -7,7 +7,14 @@ import torch
 from pricerl.data import SellerConfig
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
-from pricerl.evaluation import best_constant_price, compare_baselines, plan_all, planner_gaps, score_episodes
+from pricerl.evaluation import (
+    best_constant_price,
+    cautious_price,
+    compare_baselines,
+    plan_all,
+    planner_gaps,
+    score_episodes,
+)
 from pricerl.evaluation.planner import candidate_prices, mean_values
 from pricerl.evaluation.rules import Shop, best_past
 from pricerl.market import CostConfig, GuardrailConfig, RewardConfig, SimilarConfig, fit_market
@@ -138,3 +145,21 @@ def test_baselines_value_each_rule_at_its_own_price(known_demand):
     assert rows["policy (SAC)"].profit == pytest.approx(5 * 20 / 1.1**2, rel=1e-3)
     assert rows["planner, profit alone"].price == pytest.approx(12.0, abs=GRID_STEP)
     assert rows["planner, this objective"].price == pytest.approx(10 / 0.95, abs=GRID_STEP)
+
+
+def test_without_doubt_the_cautious_price_is_the_best_one(known_demand):
+    dynamics = dynamics_at_ten(known_demand, "profit")
+    assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
+
+
+def test_more_caution_stays_closer_to_the_price_now(fitted):
+    market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), SimilarConfig())
+    dynamics = build_dynamics(market, RewardConfig("profit"))
+    now = float(dynamics.history.price[-1])
+    moves = [abs(cautious_price(dynamics, 0, chance) / now - 1) for chance in (0.5, 0.8, 0.95, 0.999)]
+    assert moves[0] > 0.02 and moves[0] > moves[1] > moves[2] >= moves[3]
+
+
+def test_a_certain_loss_keeps_the_price(known_demand):
+    dynamics = build_dynamics(known_demand(price=12.0), RewardConfig("profit"), WIDE)
+    assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)

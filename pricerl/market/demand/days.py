@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.market.outliers import winsorise
@@ -13,8 +14,11 @@ from pricerl.market.similar import RECENT_DAYS, season_columns
 
 FloatArray = NDArray[np.float64]
 
-WEEKDAY_SD, SEASON_SD, LAG_SD, AD_SD = 0.2, 0.5, 0.2, 0.2
+WEEKDAY_SD, SEASON_SD, LAG_SD, REFERENCE_SD, AD_SD = 0.2, 0.5, 0.2, 0.5, 0.2
 """Prior sds of the coefficients, in logs: weekdays differ by about a fifth."""
+
+REFERENCE_MEMORY = 0.9
+"""Share of yesterday's reference price in today's: buyers get used to a price in some ten days."""
 
 WEEK = 7
 MIN_AD_DAYS = 28
@@ -50,9 +54,10 @@ class DemandDays:
 
 
 def gather_days(product: ProductHistory) -> DemandDays:
-    """Collect the causes of demand: weekday, slow season, demand of the week before, ad conversion of the week before.
+    """Collect the causes of demand: weekday, slow season, demand and ad conversion of the week before, reference price.
 
-    Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause.
+    Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause. The price buyers are
+    used to counts twice: by its distance from the price, and once more where the price lies above it.
 
     Args:
         product: its whole history; lags are of dates, so days without sales count.
@@ -61,10 +66,12 @@ def gather_days(product: ProductHistory) -> DemandDays:
     weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
     season = season_columns(age)
     lag = _lagged(winsorise(product.units, 4.0))
-    columns = [weekday, season, lag[:, None]]
-    sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.array([LAG_SD])]
+    rise = _rise_over_reference(np.log(product.price))
+    reference = -np.stack([rise, np.maximum(rise, 0)], axis=1)
+    columns = [weekday, season, lag[:, None], reference]
+    sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.array([LAG_SD]), np.full(2, REFERENCE_SD)]
     recent = age <= max(RECENT_DAYS - 1, age.min())
-    now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), lag[recent].mean(keepdims=True)]
+    now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), lag[recent].mean(keepdims=True), np.zeros(2)]
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
         ad = _lagged(product.ad)
         columns.append(ad[:, None])
@@ -73,6 +80,12 @@ def gather_days(product: ProductHistory) -> DemandDays:
     causes = np.concatenate(columns, axis=1)
     everything = DemandDays(np.log(product.price), product.units, age, causes, np.concatenate(sds), np.concatenate(now))
     return everything.keep(product.observed)
+
+
+def _rise_over_reference(x: FloatArray) -> FloatArray:
+    """How far log prices ``(D,)`` lie above the one that buyers were used to before."""
+    reference = lfilter([0.0, 1 - REFERENCE_MEMORY], [1.0, -REFERENCE_MEMORY], x - x[0]) + x[0]
+    return np.asarray(x - reference)
 
 
 def _lagged(series: FloatArray) -> FloatArray:
