@@ -7,10 +7,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from pricerl.data import ProductHistory
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.market.curves import SLOPE_RANGE, Curves, Demand, effective_days
+from pricerl.market.curves import SLOPE_RANGE, SMOOTHING_SHARE, Curves, Demand, effective_days
 from pricerl.market.demand.days import DemandDays, gather_days
 from pricerl.market.demand.mixture import bin_prices, draw_curves
 from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
@@ -79,7 +80,7 @@ def fit_mixture(
     curves = draw_curves(bins, float(product.price[-1]), rng)
     curves = curves.take(rng.permutation(len(curves.family))[: config.num_draws])
     level = bins.log_level(curves.at(bins.x, float(product.price[-1])))
-    level = level + rng.normal(size=len(level)) * np.sqrt(dispersion / max(float(days.units.sum()), 1.0))
+    level = level + rng.normal(size=len(level)) * _level_sd(days, posterior)
     log_value = level[:, None] + _bounded(curves.at(log_grid - now, float(product.price[-1])), log_grid)
     return _demand(days, posterior, log_value, log_grid, config, outliers)
 
@@ -151,10 +152,17 @@ def _price_share(days: DemandDays, posterior: RegressionPosterior) -> float:
     return float(np.clip(1 - cross @ np.linalg.solve(inner, cross) / alone, 0.0, 1.0))
 
 
+def _level_sd(days: DemandDays, posterior: RegressionPosterior) -> float:
+    """Sd of the log level of the coming days at the median price, in which the season's uncertainty counts, too."""
+    now = np.concatenate([[1.0, 0.0, 0.0], days.now])
+    return float(np.sqrt(now @ posterior.covariance @ now))
+
+
 def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Hold the slopes of curves ``(K, G)`` inside ``SLOPE_RANGE`` without moving their values at 0."""
+    """Hold the slopes of curves ``(K, G)`` inside ``SLOPE_RANGE``, without their steps, through their values at 0."""
     step = np.diff(log_grid)
     slope = np.clip(np.diff(log_demand, axis=1) / step, *SLOPE_RANGE)
+    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * len(log_grid), axis=1, mode="nearest")
     rebuilt = np.concatenate([np.zeros((len(slope), 1)), np.cumsum(slope * step, axis=1)], axis=1)
     anchor = np.abs(log_demand).argmin(1)
     rows = np.arange(len(rebuilt))
