@@ -89,3 +89,21 @@ def test_causes_are_known_before_the_day(make_product):
     after = gather_days(make_product(10.0, units, ad=ad))
     changed = np.flatnonzero((np.abs(before.causes[:, 10:] - after.causes[:, 10:]) > 0.2).any(1))
     assert changed.tolist() == list(range(61, 68))
+
+
+def test_buyers_get_used_to_a_price(make_product):
+    days = gather_days(make_product(np.repeat([10.0, 11.0, 10.0], [50, 60, 30]), np.full(140, 20.0)))
+    rise, loss = days.causes[:, 11], days.causes[:, 12]
+    assert (rise[:50] == 0).all() and rise[50] == pytest.approx(-np.log(1.1))
+    assert rise[60] == pytest.approx(0.9**10 * rise[50])
+    assert (loss[:110] == rise[:110]).all()
+    assert rise[110] > 0.09 and (loss[110:] == 0).all()
+    assert (days.now[11:13] == 0).all()
+
+
+def test_a_level_in_doubt_widens_all_curves_alike(make_product, prepare):
+    rng = np.random.default_rng(0)
+    price = 10 * np.exp(rng.uniform(-0.1, 0.1, 120))
+    market = fit_market(prepare(make_product(price, rng.poisson(30 * (price / 10) ** -2.0))), SimilarConfig())
+    log_units = market.products[0].units.log_value
+    assert 0.02 < log_units[:, 48].std() < 0.3
