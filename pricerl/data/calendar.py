@@ -49,15 +49,18 @@ class DayKinds(NamedTuple):
     unpriced_sale: BoolArray
     """Something sold at a price that is blank."""
 
+    stock_out: BoolArray
+    """More might have sold, had it been in stock."""
+
     @property
     def observed(self) -> BoolArray:
         """Days that say something about demand."""
-        return self.present & ~self.refund & ~self.gap & ~self.unpriced_sale
+        return self.present & ~self.refund & ~self.gap & ~self.unpriced_sale & ~self.stock_out
 
     @property
     def unknown(self) -> BoolArray:
         """Days whose sales are imputed."""
-        return ~self.present | self.refund | self.gap
+        return ~self.present | self.refund | self.gap | self.stock_out
 
 
 def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
@@ -98,12 +101,15 @@ def to_calendar(values: FloatArray, offsets: NDArray[np.int64]) -> FloatArray:
     return grid
 
 
-def sort_days(price: FloatArray, sales: FloatArray, present: BoolArray, config: DataConfig) -> DayKinds:
+def sort_days(
+    price: FloatArray, sales: FloatArray, stock: FloatArray, present: BoolArray, config: DataConfig
+) -> DayKinds:
     """Say of each calendar day what it is.
 
     Args:
         price: ``(D,)`` NaN where blank.
         sales: ``(D,)`` NaN where blank.
+        stock: ``(D,)`` 0 on days out of stock, NaN where blank.
         present: ``(D,)`` True where the file has a row.
         config: holds the longest run of blank days that still means "nothing sold".
 
@@ -112,7 +118,9 @@ def sort_days(price: FloatArray, sales: FloatArray, present: BoolArray, config: 
     """
     blank = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
     gap = blank & (_run_length(blank | ~present) > config.max_gap_days)
-    return DayKinds(present, sales < 0, blank & ~gap, gap, np.isnan(price) & (sales > 0))
+    out = stock == 0
+    out[0] = False  # history starts with a sale
+    return DayKinds(present, sales < 0, blank & ~gap, gap, np.isnan(price) & (sales > 0), out)
 
 
 def carry_forward(values: FloatArray) -> FloatArray:

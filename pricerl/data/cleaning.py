@@ -22,6 +22,7 @@ from pricerl.data.measure import Measure, count_units, find_measure, known_unit_
 from pricerl.data.problems import Problem, refuse
 from pricerl.data.schema import (
     AD_CONVERSION,
+    IN_STOCK,
     NUMERIC,
     ORGANIC_CONVERSION,
     PREDICTED_SALES,
@@ -75,7 +76,7 @@ def _split(frame: pd.DataFrame) -> Iterator[tuple[str, DateArray, Rows]]:
     days = frame[REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = np.lexsort((days, codes))
     blank = np.full(len(frame), np.nan)
-    columns = {name: frame[name].to_numpy() if name in frame.columns else blank for name in NUMERIC}
+    columns = {name: frame[name].to_numpy() if name in frame.columns else blank for name in (*NUMERIC, IN_STOCK)}
     for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         yield str(names[codes[rows[0]]]), days[rows], {name: values[rows] for name, values in columns.items()}
 
@@ -97,7 +98,8 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
     inside = slice(start, end + 1)
     offsets = (days[inside] - days[start]).astype(np.int64)
     grid = {column: to_calendar(values[inside], offsets) for column, values in rows.items()}
-    kinds = sort_days(grid[PRODUCT_PRICE], grid[TOTAL_SALES], to_calendar(np.ones(len(offsets)), offsets) == 1, config)
+    present = to_calendar(np.ones(len(offsets)), offsets) == 1
+    kinds = sort_days(grid[PRODUCT_PRICE], grid[TOTAL_SALES], grid[IN_STOCK], present, config)
     price = carry_forward(grid[PRODUCT_PRICE])
     measure = _measure(grid, config)
     units, sales = _units_and_sales(price, grid, kinds, measure)

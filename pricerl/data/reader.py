@@ -18,6 +18,7 @@ from pricerl.data.numbers import is_blank, read_number_columns
 from pricerl.data.problems import Problem, refuse
 from pricerl.data.schema import (
     FIRST_YEAR,
+    IN_STOCK,
     LAST_YEAR,
     NUMERIC,
     PRODUCT,
@@ -27,6 +28,7 @@ from pricerl.data.schema import (
     UNITS,
     check_values,
 )
+from pricerl.data.stock import read_stock
 
 LONGEST_SPAN_DAYS = 20_000
 """More than 54 years between two rows is a typo in a year, not a history."""
@@ -88,6 +90,9 @@ def _parse(table: TextTable, config: DataConfig) -> tuple[pd.DataFrame, list[Pro
     names, blank_names = _product_names(table)
     frame[PRODUCT] = names
     problems = [*table.problems, *problems, *blank_names]
+    if IN_STOCK in table.columns:
+        frame[IN_STOCK], trouble = read_stock(table.columns[IN_STOCK], table.lines)
+        problems += trouble
     if REPORT_DATE in table.columns:
         days, trouble = read_dates(table.columns[REPORT_DATE], table.lines, config.date_format)
         frame[REPORT_DATE] = days.astype("datetime64[s]")

@@ -134,6 +134,7 @@ def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[s
         *(_never_reported(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION, TOTAL_PROFIT, PREDICTED_SALES)),
         *(_shares(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION)),
         *(_counted(f"{name}: values above 100, counted as 100", count) for name, count in found.capped.items()),
+        _counted("Days out of stock, kept out of demand", kinds.stock_out.sum()),
         _counted("Refund days, kept in profit and out of demand", kinds.refund.sum()),
         _counted("Days with sales but no price, kept out of demand", kinds.unpriced_sale.sum()),
         _counted("Trailing priced days without sales, taken for future days", found.padding),

@@ -136,20 +136,28 @@ def describe_costs(product: ProductHistory, config: CostConfig) -> str:
 def _linear_posterior(
     design: FloatArray, profit: FloatArray, prior_mean: FloatArray, prior_covariance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Gaussian posterior of the coefficients with Huber weights, ``(3,)`` and ``(3, 3)``."""
-    prior_precision = np.linalg.inv(prior_covariance)
-    weights: FloatArray = np.ones(len(profit))
-    mean = prior_mean
-    noise = max(float(profit.std()), 1e-6)
+    """Gaussian posterior of the coefficients with Huber weights, ``(3,)`` and ``(3, 3)``.
+
+    Coefficients are counted in prior sds: one price for ever makes sales and units the same column, and only the prior
+    tells them apart.
+
+    Args:
+        design: ``(D, 3)``.
+        profit: ``(D,)`` money.
+        prior_mean: ``(3,)``.
+        prior_covariance: ``(3, 3)`` diagonal.
+    """
+    sd = np.sqrt(np.diag(prior_covariance))
+    scaled, target = design * sd, profit - design @ prior_mean
+    least = max(1e-3 * float(np.abs(profit).max()), 1e-6)
+    weights, noise = np.ones(len(profit)), max(float(profit.std()), least)
     for _ in range(8):
-        precision = prior_precision + (design.T * weights) @ design / noise**2
-        mean = _solve(precision, prior_precision @ prior_mean + (design.T * weights) @ profit / noise**2)
-        residual = profit - design @ mean
-        noise = max(
-            float(np.sqrt((weights * residual**2).sum() / weights.sum())), 1e-3 * float(np.abs(profit).max()), 1e-6
-        )
+        precision = np.eye(len(sd)) + (scaled.T * weights) @ scaled / noise**2
+        moved = np.linalg.solve(precision, (scaled.T * weights) @ target / noise**2)
+        residual = target - scaled @ moved
+        noise = max(float(np.sqrt((weights * residual**2).sum() / weights.sum())), least)
         weights = np.minimum(1.0, HUBER_THRESHOLD * noise / np.maximum(np.abs(residual), 1e-12))
-    return mean, np.asarray(np.linalg.inv(precision), dtype=np.float64)
+    return prior_mean + sd * moved, np.asarray(np.linalg.inv(precision) * np.outer(sd, sd), dtype=np.float64)
 
 
 def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool:
@@ -159,10 +167,6 @@ def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool
         return True
     missed = float(np.median((design @ costs - profit)[sold]))
     return abs(missed) <= LARGEST_MISFIT * float(np.median(design[sold, 1]))
-
-
-def _solve(matrix: FloatArray, vector: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.solve(matrix, vector), dtype=np.float64)
 
 
 def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, rng: np.random.Generator) -> FloatArray:

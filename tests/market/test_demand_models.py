@@ -107,3 +107,15 @@ def test_a_level_in_doubt_widens_all_curves_alike(make_product, prepare):
     market = fit_market(prepare(make_product(price, rng.poisson(30 * (price / 10) ** -2.0))), SimilarConfig())
     log_units = market.products[0].units.log_value
     assert 0.02 < log_units[:, 48].std() < 0.3
+
+
+def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
+    rng = np.random.default_rng(0)
+    out = np.arange(140) % 7 >= 5
+    units = np.where(out, 0, rng.poisson(10, 140))
+    told, untold = (
+        fit_market(prepare(make_product(10.0, units, observed=observed)), SimilarConfig(num_draws=16)).products[0]
+        for observed in (~out, np.ones(140, dtype=bool))
+    )
+    levels = [np.exp(market.units.log_value[:, 48]).mean() for market in (told, untold)]
+    assert levels[0] == pytest.approx(10, rel=0.15) and levels[1] < 8

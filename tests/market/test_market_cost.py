@@ -115,3 +115,10 @@ def test_a_history_that_sold_nothing_still_has_finite_costs(make_product):
 def test_an_impossible_supplied_cost_is_refused_by_name(values, word):
     with pytest.raises(UsageError, match=f"cost.{word} must"):
         CostConfig(**values)
+
+
+@pytest.mark.parametrize("profit", [0.0, 5.0, 1e-9, 1e9])
+def test_a_profit_that_never_varies_is_no_crash(make_product, profit):
+    product = make_product(10.0, np.full(60, 7.0), profit=np.full(60, profit), profit_known=np.ones(60, dtype=bool))
+    costs = decode_cost(product, CostConfig(), 16, np.random.default_rng(0))
+    assert np.isfinite(costs.share_kept).all() and (costs.unit_cost >= 0).all()
