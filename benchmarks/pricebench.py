@@ -24,10 +24,14 @@ import torch
 from rich.progress import track
 
 from pricerl.evaluation.pricebench import ALL_CELLS, DAYS, TRUTHS, UNITS, Cell, run_shop, summarise
+from pricerl.evaluation.rules import RULES
 from pricerl.market import DEMAND_MODELS
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"
 KEY = ["truth", "days", "units", "seed", "demand"]
+SHOWN = ("constant", "linear", "logit", "kinked", "optimal")
+"""Truths of which a history shows everything."""
+BY_TRUTH = ["keep the price", "best past price", "posterior mean", "gated", "lower bound"]
 QUICK_DAYS, QUICK_SHOPS = 130, 40
 JOBS_AT_ONCE = 8
 """Handed to a process together; a shop takes a twentieth of a second."""
@@ -63,11 +67,28 @@ def run(options: argparse.Namespace) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print one line a cell, demand model and rule."""
-    lines = summarise(pd.read_csv(ROWS)).reset_index()
-    if options.rules:
-        lines = lines[lines["rule"].isin(options.rules)]
-    print(lines.to_string(index=False, float_format=lambda value: f"{value:.1f}", na_rep="-"))
+    """Print two tables: all rules over the truths that a history shows, and some rules on every truth."""
+    rows = pd.read_csv(ROWS)
+    rows = rows[rows["demand"] == options.demand]
+    shown = rows[rows["truth"].isin(SHOWN)].assign(truth="shown")
+    print("Share of the oracle's profit (shops made more than 1 % worse), percent; " + ", ".join(SHOWN))
+    print(
+        _pivot(summarise(shown), list(dict.fromkeys(rows["rule"])))
+        .droplevel("truth")
+        .reset_index()
+        .to_string(index=False)
+    )
+    lines = summarise(rows)
+    bound = lines.xs("lower bound", level="rule").droplevel("demand")
+    told = bound[["cover", "moved", "claims", "true"]].map(lambda value: "-" if pd.isna(value) else f"{value:.0f}")
+    print("\nThe same by truth; of the lower bound: intervals that hold the truth, moves, claims, claims that are true")
+    print(_pivot(lines, options.rules).join(told).reset_index().to_string(index=False))
+
+
+def _pivot(lines: pd.DataFrame, rules: list[str]) -> pd.DataFrame:
+    """One row a cell, one column a rule."""
+    cells = lines["oracle"].map("{:.1f}".format) + " (" + lines["harmed"].map("{:.0f}".format) + ")"
+    return cells.droplevel("demand").unstack("rule", sort=False)[rules]
 
 
 def main() -> None:
@@ -82,7 +103,8 @@ def main() -> None:
     running.add_argument("--units", nargs="+", type=float, default=UNITS, choices=UNITS)
     running.add_argument("--demand", nargs="+", default=["mixture"], choices=DEMAND_MODELS)
     showing = commands.add_parser("table", help="print what is known")
-    showing.add_argument("--rules", nargs="+", help="these rules only")
+    showing.add_argument("--demand", default="mixture", choices=DEMAND_MODELS)
+    showing.add_argument("--rules", nargs="+", default=BY_TRUTH, choices=RULES, help="in the table by truth")
     options = parser.parse_args()
     (run if options.command == "run" else table)(options)
 
