@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from pricerl.data import ProductHistory, weekday_of
-from pricerl.market.outliers import winsorise
-from pricerl.market.similar import RECENT_DAYS, season_columns
+from pricerl.market.similar import RECENT_DAYS
 
 FloatArray = NDArray[np.float64]
 
-WEEKDAY_SD, SEASON_SD, LAG_SD, REFERENCE_SD, AD_SD = 0.2, 0.5, 0.2, 0.5, 0.2
+WEEKDAY_SD, SEASON_SD, REFERENCE_SD, AD_SD = 0.2, 0.3, 0.5, 0.2
 """Prior sds of the coefficients, in logs: weekdays differ by about a fifth."""
+
+SEASON_DAYS, MOST_KNOTS = 21.0, 120
+"""The season may turn every three weeks: whatever moves demand more slowly than that, and the price with it, is not
+taken for the price's work. Longer histories have wider turns, so that fitting them takes no minutes."""
 
 REFERENCE_MEMORY = 0.9
 """Share of yesterday's reference price in today's: buyers get used to a price in some ten days."""
@@ -54,24 +57,25 @@ class DemandDays:
 
 
 def gather_days(product: ProductHistory) -> DemandDays:
-    """Collect the causes of demand: weekday, slow season, demand and ad conversion of the week before, reference price.
+    """Collect the causes of demand: weekday, slow season, reference price, ad conversion of the week before.
 
-    Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause. The price buyers are
-    used to counts twice: by its distance from the price, and once more where the price lies above it.
+    Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause. So is the demand of the
+    days before: beside a season that turns as fast as this one its coefficient is biased downwards (Nickell 1981), and
+    the price's with it. The price buyers are used to counts twice: by its distance from the price, and once more where
+    the price lies above it.
 
     Args:
         product: its whole history; lags are of dates, so days without sales count.
     """
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
     weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
-    season = season_columns(age)
-    lag = _lagged(winsorise(product.units, 4.0))
+    season = _season(age)
     rise = _rise_over_reference(np.log(product.price))
     reference = -np.stack([rise, np.maximum(rise, 0)], axis=1)
-    columns = [weekday, season, lag[:, None], reference]
-    sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.array([LAG_SD]), np.full(2, REFERENCE_SD)]
+    columns = [weekday, season, reference]
+    sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.full(2, REFERENCE_SD)]
     recent = age <= max(RECENT_DAYS - 1, age.min())
-    now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), lag[recent].mean(keepdims=True), np.zeros(2)]
+    now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), np.zeros(2)]
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
         ad = _lagged(product.ad)
         columns.append(ad[:, None])
@@ -80,6 +84,13 @@ def gather_days(product: ProductHistory) -> DemandDays:
     causes = np.concatenate(columns, axis=1)
     everything = DemandDays(np.log(product.price), product.units, age, causes, np.concatenate(sds), np.concatenate(now))
     return everything.keep(product.observed)
+
+
+def _season(age: FloatArray) -> FloatArray:
+    """Broken line through time ``(D, S)``: the weight of each of its knots on each day."""
+    spacing = max(SEASON_DAYS, float(age.max()) / MOST_KNOTS)
+    knots = np.arange(0, age.max() + spacing, spacing)
+    return np.asarray(np.maximum(1 - np.abs(age[:, None] - knots) / spacing, 0))
 
 
 def _rise_over_reference(x: FloatArray) -> FloatArray:

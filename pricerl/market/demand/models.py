@@ -22,6 +22,8 @@ FloatArray = NDArray[np.float64]
 
 PRIOR_SLOPE, PRIOR_CURVATURE = (-2.2, 1.5), (-2.0, 4.0)
 """Mean and sd of the coefficients of log price and its square."""
+LARGEST_LEVEL_SD = 2.0
+"""Where next to nothing sold, the level is known to a factor of seven at best; more would overflow."""
 SUPPORT_MARGIN = 0.10
 """Curves fall with the price this far beyond the prices tried, in logs."""
 
@@ -155,7 +157,7 @@ def _price_share(days: DemandDays, posterior: RegressionPosterior) -> float:
 def _level_sd(days: DemandDays, posterior: RegressionPosterior) -> float:
     """Sd of the log level of the coming days at the median price, in which the season's uncertainty counts, too."""
     now = np.concatenate([[1.0, 0.0, 0.0], days.now])
-    return float(np.sqrt(now @ posterior.covariance @ now))
+    return min(float(np.sqrt(now @ posterior.covariance @ now)), LARGEST_LEVEL_SD)
 
 
 def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
