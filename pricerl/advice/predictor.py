@@ -14,8 +14,9 @@ from pricerl.data import weekday_of
 from pricerl.env import Dynamics, State
 from pricerl.env.noise import sample_units
 from pricerl.evaluation import Policy
-from pricerl.market import project
+from pricerl.market import Response, project
 from pricerl.market.guardrails import FLOAT32_SLACK
+from pricerl.market.memory import lift, reference_prices
 
 FloatArray = NDArray[np.float64]
 
@@ -136,6 +137,9 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
     weekday = weekday_of(first + torch.arange(horizon, device=market.device))
     charged = price.repeat(repeats)
     expected = market.respond(charged, rows, draw, weekday.repeat(repeats))
+    lifted = _lifts(dynamics, product, price).flatten().repeat(NOISE_SAMPLES)
+    units, sales = expected.expected_units * lifted, expected.sales * lifted
+    expected = Response(units, sales, market.profit(sales, units, rows, draw), expected.organic, expected.ad)
     generator = torch.Generator(market.device).manual_seed(seed)
     units = sample_units(expected.expected_units, market.size[rows], generator)
     sales = units * charged
@@ -149,6 +153,15 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
         ad=_first(expected.ad, shape).mean(0),
         profit_by_draw=_first(expected.profit, shape).mean(1),
     )
+
+
+def _lifts(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
+    """What buyers' memory makes of each day of a price path ``(H,)`` in every drawn market, ``(K, H)``."""
+    market, history = dynamics.market, dynamics.market.preprocessor.products[product]
+    log_price = np.log(np.concatenate([history.price, price.cpu().double().numpy()]))
+    rise = (log_price - reference_prices(log_price)[:-1])[len(history.price) :]
+    weights = (weight[product, : market.num_draws, None] for weight in (market.memory_gain, market.memory_loss))
+    return lift(torch.as_tensor(rise, dtype=torch.float32, device=market.device), *weights)
 
 
 def elasticity_at(dynamics: Dynamics, product: int, price: float, change: float = 0.05) -> tuple[float, float, float]:

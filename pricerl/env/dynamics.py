@@ -30,6 +30,7 @@ from pricerl.market import (
     project,
 )
 from pricerl.market.guardrails import hard_limits, support_box
+from pricerl.market.memory import REFERENCE_MEMORY, fade, lift
 from pricerl.market.reward import DayOutcome, ResolvedReward, reward_terms, total_reward
 
 MAX_HORIZON = CALENDAR_DAYS - 366
@@ -117,8 +118,12 @@ class Dynamics:
         prices, sales = (series.index_select(0, memory).view(MEMORY, -1) for series in (history.price, history.sales))
         week = prices[-WEEK:]
         level = self.market.average_day_at(week, self.market.place(week, rows.market), rows.market)
-        day, ratios = history.first_day[product] + index, level.sales / rows.references.sales
-        return State(product, draw, day, rows, window.transpose(1, 2).reshape(-1, len(product)), prices, sales, ratios)
+        usual = history.usual_price.index_select(0, history.positions(product, index, WEEK + 1).flatten())
+        usual = usual.view(WEEK + 1, -1)
+        lifted = lift(week.log() - usual[:-1], rows.market.memory_gain, rows.market.memory_loss)
+        day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
+        window = window.transpose(1, 2).reshape(-1, len(product))
+        return State(product, draw, day, rows, window, prices, sales, ratios, usual[-1])
 
     def band(self, state: State) -> PriceBand:
         """Prices allowed on the next day, ``(B,)`` each."""
@@ -145,12 +150,14 @@ class Dynamics:
     def expect(self, state: State, price: Tensor, days: int) -> Expected:
         """What ``price (B,)`` can be expected to bring on the next ``days`` days.
 
-        The price is the same on every day, so the curves are read once; days differ by weekday, noise and memory.
+        The price is the same on every day, so the curves are read once; days differ by weekday and noise, and by how
+        far buyers have got used to the price.
         """
         place = self.market.place(price, state.rows.market)
         level = self.market.average_day_at(price, place, state.rows.market)
         dates = self._dates(state, days)
-        return Expected(price, place, level, dates, level.expected_units * dates[0])
+        lifted = self._lift(state, price, days)
+        return Expected(price, place, level, dates, level.expected_units * dates[0] * lifted, lifted)
 
     def record(self, state: State, expected: Expected, units: Tensor) -> tuple[State, Outcome]:
         """Let the days pass on which ``units (n, B)`` were sold.
@@ -158,21 +165,36 @@ class Dynamics:
         Inside, days come before rows, ``(n, B)``: what belongs to one day lies side by side.
         """
         rows, days = state.rows, len(units)
-        price, place, level, dates, _ = expected
+        price, place, level, dates, _, lifted = expected
+        day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         prices = torch.cat([state.prices, price.expand(days, -1)])
         sales = torch.cat([state.sales, units * price])
-        ratio = level.sales / rows.references.sales
+        ratio = day.sales / rows.references.sales
         ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
-        reward = self.score(rows, price, place, level, _week_means(ratios, 1, days))
+        reward = self.score(rows, price, place, day, _week_means(ratios, 1, days))
         profit = rows.market.profit(sales[MEMORY:], units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         memory = prices[days:], sales[days:], ratios[days:]
-        after = State(state.product, state.draw, state.day + days, rows, window, *memory)
-        expected_sales = level.sales * dates[0]
+        usual = self._usual_price(state, price, days)
+        after = State(state.product, state.draw, state.day + days, rows, window, *memory, usual)
+        expected_sales = day.sales * dates[0]
         expected_profit = rows.market.profit(expected_sales, expected.units)
         outcome = (reward, expected.units, expected_sales, expected_profit, level.organic, level.ad)
         return after, Outcome(*(value.expand(days, -1).T for value in outcome))
+
+    def _lift(self, state: State, price: Tensor, days: int) -> Tensor:
+        """What buyers' memory makes of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
+        if not self.market.remembers:
+            return price.new_ones(1, 1)
+        rise = (price.log() - state.usual_price) * fade(days, price.device)
+        return lift(rise, state.rows.market.memory_gain, state.rows.market.memory_loss)
+
+    def _usual_price(self, state: State, price: Tensor, days: int) -> Tensor:
+        """The log price that buyers are used to after ``days`` days at ``price (B,)``."""
+        if not self.market.remembers:
+            return state.usual_price
+        return torch.lerp(price.log(), state.usual_price, REFERENCE_MEMORY**days)
 
     def _dates(self, state: State, days: int) -> Tensor:
         """What the calendar knows of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
@@ -225,7 +247,8 @@ class Dynamics:
             rows: constants.
             price: ``(B,)`` money.
             place: where it lies on the grid.
-            level: expectations at that price on an average weekday; weekdays cancel against the reference.
+            level: expectations at that price on an average weekday, ``(B,)`` or ``(n, B)``; weekdays cancel against
+                the reference.
             mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, that one included.
         """
         reference = rows.references

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data import DataPreprocessor, weekday_of
+from pricerl.market.memory import reference_prices
 
 REFERENCE_DAYS = 28
 """Days behind the reference price: long enough to outlast a promotion, short enough to follow the seller."""
@@ -38,6 +39,7 @@ class HistoryTensors:
         self.first_day = self._integers([int(product.dates[0].astype(np.int64)) for product in products])
         self.price = self._floats(np.concatenate([product.price for product in products]))
         self.sales = self._floats(np.concatenate([product.sales for product in products]))
+        self.usual_price = self._floats(np.concatenate([reference_prices(np.log(item.price))[1:] for item in products]))
         scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
         self.scaled = self._floats(np.concatenate(scaled))
         self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)

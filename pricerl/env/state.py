@@ -29,6 +29,8 @@ class State(NamedTuple):
     """``(14, B)`` observed sales, money, newest last."""
     ratios: Tensor
     """``(7, B)`` expected sales over those at the reference price, newest last."""
+    usual_price: Tensor
+    """``(B,)`` log of the price that buyers are used to."""
 
     @property
     def observation(self) -> Tensor:
@@ -54,6 +56,8 @@ class Expected(NamedTuple):
     """``(3 or 4, n, B)`` what the calendar knows of those days."""
     units: Tensor
     """``(n, B)`` expected units."""
+    lift: Tensor
+    """``(n, B)``, or ``(1, 1)`` where nobody remembers prices: what buyers' memory makes of each day."""
 
 
 class Outcome(NamedTuple):

@@ -4,6 +4,7 @@ from pricerl.market.cost import CostConfig, CostPosterior, decode_cost, describe
 from pricerl.market.demand import DEMAND_MODELS, DemandModel
 from pricerl.market.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
 from pricerl.market.market import Market, ProductMarket, fit_market, known_market
+from pricerl.market.memory import PriceMemory
 from pricerl.market.reward import RewardConfig, reward_terms, total_reward
 from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import SimilarConfig
@@ -19,6 +20,7 @@ __all__ = [
     "Place",
     "PriceBand",
     "PriceLimits",
+    "PriceMemory",
     "ProductMarket",
     "Response",
     "RewardConfig",

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
 
+from pricerl.market.memory import PriceMemory
+
 FloatArray = NDArray[np.float64]
 
 SLOPE_RANGE = (-8.0, -0.05)
@@ -42,6 +44,8 @@ class Demand:
     """Draws of an average weekday's units."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
+    memory: PriceMemory | None = None
+    """What buyers make of a price they are not used to; None where the model does not say."""
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.curves import Curves
 from pricerl.market.demand import find_model
 from pricerl.market.level import recent_level
+from pricerl.market.memory import PriceMemory, lift, reference_prices
 from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
 
@@ -49,6 +50,8 @@ class ProductMarket:
     trades_on: NDArray[np.bool_]
     """``(7,)`` weekdays on which the history has any recorded day."""
     cost: CostPosterior
+    memory: PriceMemory | None = None
+    """What buyers make of a price they are not used to; None where they do not care."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ class Market:
     """``(P, K + 1)`` money a day."""
     size: Tensor
     """``(P,)`` negative-binomial size of a day's units."""
+    memory_gain: Tensor
+    """``(P, K + 1)`` log units won a log price below the price buyers are used to."""
+    memory_loss: Tensor
+    """``(P, K + 1)`` log units lost a log price above it."""
 
     @property
     def num_products(self) -> int:
@@ -96,6 +103,11 @@ class Market:
     def device(self) -> torch.device:
         """Where the tensors live."""
         return self.log_curves.device
+
+    @cached_property
+    def remembers(self) -> bool:
+        """Whether buyers remember prices in any of the markets."""
+        return bool((self.memory_loss > 0).any())
 
     def to(self, device: torch.device | str) -> Market:
         """Return the same market on another device."""
@@ -142,6 +154,8 @@ class Market:
             unit_cost=self.unit_cost[product, draw],
             fixed_cost=self.fixed_cost[product, draw],
             size=self.size[product],
+            memory_gain=self.memory_gain[product, draw],
+            memory_loss=self.memory_loss[product, draw],
         )
 
     def place(self, price: Tensor, rows: MarketRows) -> Place:
@@ -187,13 +201,19 @@ def fit_market(
     return _assemble(preprocessor, fitted)
 
 
-def known_market(preprocessor: DataPreprocessor, units: Callable[[FloatArray], FloatArray], cost: CostConfig) -> Market:
+def known_market(
+    preprocessor: DataPreprocessor,
+    units: Callable[[FloatArray], FloatArray],
+    cost: CostConfig,
+    memory: PriceMemory | None = None,
+) -> Market:
     """Build a market whose demand is known exactly, for tests, planners and benchmarks.
 
     Args:
         preprocessor: history for the windows; its products keep their prices and days.
         units: expected units a day at each price, ``(G,) -> (G,)``.
         cost: unit cost, share kept (1 if absent) and fixed cost (0 if absent).
+        memory: what buyers make of a price they are not used to, one draw; none if absent.
     """
     share_kept = 1.0 if cost.share_kept is None else cost.share_kept
     share, unit_cost, fixed = (
@@ -205,7 +225,7 @@ def known_market(preprocessor: DataPreprocessor, units: Callable[[FloatArray], F
         log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
         curves = Curves(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
         posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
-        fitted.append(ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior))
+        fitted.append(ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory))
     return _assemble(preprocessor, fitted)
 
 
@@ -215,7 +235,8 @@ def _fit_product(
     usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
     demand = find_model(similar.demand)(product, log_grid, similar, rng)
     plain = plain_days(product)
-    days = replace(plain, offset=demand.weekday[weekday_of(product.dates.astype(np.int64))])
+    offset = demand.weekday[weekday_of(product.dates.astype(np.int64))] * _mean_lift(product, demand.memory)
+    days = replace(plain, offset=offset)
     level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
     units = replace(demand.curves, log_value=demand.curves.log_value + shift)
@@ -234,7 +255,17 @@ def _fit_product(
         weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, similar.num_draws, rng),
+        memory=demand.memory,
     )
+
+
+def _mean_lift(product: ProductHistory, memory: PriceMemory | None) -> FloatArray:
+    """What buyers' memory made of each day ``(D,)``, in the mean market."""
+    log_price = np.log(product.price)
+    if memory is None:
+        return np.ones_like(log_price)
+    rise = torch.as_tensor(log_price - reference_prices(log_price)[:-1])
+    return np.asarray(lift(rise, *(torch.tensor(weight.mean()) for weight in (memory.gain, memory.loss))))
 
 
 def _fit_conversion(
@@ -275,6 +306,8 @@ def _assemble(preprocessor: DataPreprocessor, products: list[ProductMarket]) -> 
         silent = np.full_like(item.units.log_value, -np.inf)
         logs = [silent if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
         curves.append(np.stack([_log_with_mean(part) for part in logs], axis=-1))
+    none = np.zeros(len(products[0].cost.share_kept))
+    memories = [item.memory or PriceMemory(none, none) for item in products]
     return Market(
         preprocessor=preprocessor,
         products=tuple(products),
@@ -286,4 +319,6 @@ def _assemble(preprocessor: DataPreprocessor, products: list[ProductMarket]) -> 
         unit_cost=stack([_with_mean(item.cost.unit_cost) for item in products]),
         fixed_cost=stack([_with_mean(item.cost.fixed_cost) for item in products]),
         size=stack([np.asarray(item.units.size) for item in products]),
+        memory_gain=stack([_with_mean(memory.gain) for memory in memories]),
+        memory_loss=stack([_with_mean(memory.loss) for memory in memories]),
     )

@@ -47,6 +47,10 @@ class MarketRows(NamedTuple):
     """Money a day."""
     size: Tensor
     """Negative-binomial size of a day's units."""
+    memory_gain: Tensor
+    """Log units won a log price below the reference price."""
+    memory_loss: Tensor
+    """Log units lost a log price above it."""
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
         """Share kept of sales less unit costs, money, ``(B,)`` or ``(n, B)`` as ``sales`` and ``units``."""

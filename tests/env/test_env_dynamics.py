@@ -112,7 +112,7 @@ def test_a_hold_longer_than_the_window_leaves_a_full_window(dynamics):
 
 
 def test_weekdays_change_the_units_of_a_day_but_not_its_reward(dynamics):
-    state = latest(dynamics)
+    state = latest(dynamics)._replace(usual_price=dynamics.references.price.log())
     _, outcome = dynamics.advance(state, dynamics.references.price, 14, None)
     weekday = (state.day[:, None] + 1 + torch.arange(14) + 3) % 7
     factor = dynamics.market.weekday.gather(1, weekday)
@@ -129,8 +129,8 @@ def test_a_reference_price_kept_for_a_week_earns_nothing(dynamics):
 
 
 def test_a_kept_price_earns_what_the_days_after_its_first_week_earn(dynamics):
-    state = latest(dynamics)
     price = dynamics.references.price * 1.06
+    state = latest(dynamics)._replace(usual_price=price.log())
     kept, _ = dynamics.constant_price(price, state.product, state.draw)
     _, outcome = dynamics.advance(state, price, 9, None)
     torch.testing.assert_close(outcome.reward[:, -1], kept, rtol=1e-4, atol=1e-5)

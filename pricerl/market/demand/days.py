@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from pricerl.data import ProductHistory, weekday_of
+from pricerl.market.memory import PriceMemory, reference_prices
 from pricerl.market.similar import RECENT_DAYS
 
 FloatArray = NDArray[np.float64]
@@ -19,9 +19,6 @@ WEEKDAY_SD, SEASON_SD, REFERENCE_SD, AD_SD = 0.2, 0.3, 0.5, 0.2
 SEASON_DAYS, MOST_KNOTS = 21.0, 120
 """The season may turn every three weeks: whatever moves demand more slowly than that, and the price with it, is not
 taken for the price's work. Longer histories have wider turns, so that fitting them takes no minutes."""
-
-REFERENCE_MEMORY = 0.9
-"""Share of yesterday's reference price in today's: buyers get used to a price in some ten days."""
 
 WEEK = 7
 MIN_AD_DAYS = 28
@@ -44,16 +41,23 @@ class DemandDays:
     """``(C,)`` prior sds of their coefficients; all prior means are 0."""
     now: FloatArray
     """``(C,)`` the causes on an average weekday of the coming days."""
+    first_reference: int
+    """Where the two causes of the reference price stand: minus the rise over it, and minus the rise above it."""
 
     def keep(self, mask: NDArray[np.bool_]) -> DemandDays:
         """Return the days where ``mask`` holds."""
-        kept = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
-        return DemandDays(*kept, self.cause_sd, self.now)
+        log_price, units, age, causes = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
+        return replace(self, log_price=log_price, units=units, age=age, causes=causes)
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
         """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
         factors = np.exp(coefficients[:WEEK])
         return np.asarray(factors / factors.mean())
+
+    def price_memory(self, coefficients: FloatArray) -> PriceMemory:
+        """What buyers make of a price they are not used to, from draws of the causes' coefficients ``(K, C)``."""
+        gain, further = np.maximum(coefficients[:, self.first_reference :][:, :2], 0).T
+        return PriceMemory(gain, gain + further)
 
 
 def gather_days(product: ProductHistory) -> DemandDays:
@@ -70,7 +74,8 @@ def gather_days(product: ProductHistory) -> DemandDays:
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
     weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
     season = _season(age)
-    rise = _rise_over_reference(np.log(product.price))
+    log_price = np.log(product.price)
+    rise = log_price - reference_prices(log_price)[:-1]
     reference = -np.stack([rise, np.maximum(rise, 0)], axis=1)
     columns = [weekday, season, reference]
     sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.full(2, REFERENCE_SD)]
@@ -82,7 +87,8 @@ def gather_days(product: ProductHistory) -> DemandDays:
         sds.append(np.array([AD_SD]))
         now.append(ad[recent].mean(keepdims=True))
     causes = np.concatenate(columns, axis=1)
-    everything = DemandDays(np.log(product.price), product.units, age, causes, np.concatenate(sds), np.concatenate(now))
+    prior = np.concatenate(sds), np.concatenate(now)
+    everything = DemandDays(log_price, product.units, age, causes, *prior, WEEK + season.shape[1])
     return everything.keep(product.observed)
 
 
@@ -91,12 +97,6 @@ def _season(age: FloatArray) -> FloatArray:
     spacing = max(SEASON_DAYS, float(age.max()) / MOST_KNOTS)
     knots = np.arange(0, age.max() + spacing, spacing)
     return np.asarray(np.maximum(1 - np.abs(age[:, None] - knots) / spacing, 0))
-
-
-def _rise_over_reference(x: FloatArray) -> FloatArray:
-    """How far log prices ``(D,)`` lie above the one that buyers were used to before."""
-    reference = lfilter([0.0, 1 - REFERENCE_MEMORY], [1.0, -REFERENCE_MEMORY], x - x[0]) + x[0]
-    return np.asarray(x - reference)
 
 
 def _lagged(series: FloatArray) -> FloatArray:

@@ -60,7 +60,8 @@ def fit_quadratic(
     rises = np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(slope * np.diff(grid), axis=1)], axis=1)
     at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
     log_value = (drawn[:, 0] + drawn[:, 3:] @ days.now)[:, None] + rises - at_median[:, None]
-    return _demand(days, posterior, log_value, log_grid, config, outliers)
+    demand = _demand(days, posterior, log_value, log_grid, config, outliers)
+    return replace(demand, memory=days.price_memory(drawn[:, 3:]))
 
 
 def fit_mixture(
@@ -84,7 +85,9 @@ def fit_mixture(
     level = bins.log_level(curves.at(bins.x, float(product.price[-1])))
     level = level + rng.normal(size=len(level)) * _level_sd(days, posterior)
     log_value = level[:, None] + _bounded(curves.at(log_grid - now, float(product.price[-1])), log_grid)
-    return _demand(days, posterior, log_value, log_grid, config, outliers)
+    drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=len(level), method="eigh")
+    demand = _demand(days, posterior, log_value, log_grid, config, outliers)
+    return replace(demand, memory=days.price_memory(drawn[:, 3:]))
 
 
 def fit_hybrid(
