@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gc
 import math
 import statistics
 import time
@@ -30,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer
+from price_training import train_policy
 
 from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
 from pricerl.env import EnvConfig
@@ -162,24 +162,11 @@ def train(market: str, setting: str, seed: int) -> dict[str, Any]:
         config(**{name: value for name, value in changes.items() if name in config.__dataclass_fields__})
         for config in (SACConfig, NetworkConfig)
     )
-    seed_everything(seed, verbose=False)
     data = MARKETS[market](seed)
-    module = SACModule(data.task, algorithm, network)
     looks = Looks(data)
-    Trainer(
-        accelerator="cpu",
-        max_steps=UPDATES,
-        max_epochs=-1,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[looks],
-    ).fit(module, data)
+    module = train_policy(data, UPDATES, algorithm, network, [looks])
     parity, close = looks.arrival(PARITY), looks.arrival(CLOSE)
-    price = settled_price(module.eval(), looks.dynamics)
-    gc.collect()  # trainer, module and buffer refer to one another
+    price = settled_price(module, looks.dynamics)
     return {
         "market": market,
         "setting": setting,

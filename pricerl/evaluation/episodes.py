@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pricerl.env import Dynamics, Outcome, State
 from pricerl.evaluation.planner import Plan, best_constant_price
+from pricerl.evaluation.rollout import roll_out
 
 Policy = Callable[[Tensor], Tensor]
 """``observation (B, O) -> action (B, 1)``."""
@@ -49,24 +50,17 @@ def score_episodes(
         share: ``(k, n)`` runs every n-th of the episodes, from the k-th on.
     """
     state = holdout_states(dynamics, share)
-    start = state.price
-    rewards, prices, kept = [], [], []
-    held = state
-    for _ in range(0, days or dynamics.config.horizon, dynamics.days_per_step):
-        price = dynamics.decide(state, policy(state.observation)[:, 0])
-        state, outcome = dynamics.advance(state, price, dynamics.days_per_step, None)
-        held, keep = dynamics.advance(held, start, dynamics.days_per_step, None)
-        rewards.append(outcome)
-        kept.append(keep)
-        prices.append(price)
-    settled = torch.stack(prices, 1)[:, -max(1, SETTLED_DAYS // dynamics.days_per_step) :].mean(1)
-    earned, baseline = _totals(dynamics, state, rewards), _totals(dynamics, state, kept)
+    length = days or dynamics.config.horizon
+    price, outcome = roll_out(lambda now: dynamics.decide(now, policy(now.observation)[:, 0]), dynamics, state, length)
+    kept = roll_out(lambda now: now.price, dynamics, state, length)
+    settled = price[:, -max(1, SETTLED_DAYS // dynamics.days_per_step) :].mean(1)
+    earned, baseline = _totals(dynamics, state, outcome), _totals(dynamics, state, kept.outcome)
     planner_gap, reward_gap = planner_gaps(
         dynamics, best_constant_price(dynamics, "reward"), state.product, state.draw, settled
     )
     return EpisodeScores(
-        episode_return=torch.cat([outcome.reward for outcome in rewards], 1).sum(1),
-        price_mean=torch.stack(prices, 1).mean(1),
+        episode_return=outcome.reward.sum(1),
+        price_mean=price.mean(1),
         profit_uplift=(earned[1] - baseline[1]) / baseline[1].abs().clamp(min=1e-9),
         sales_ratio=earned[0] / baseline[0].clamp(min=1e-9),
         planner_gap=planner_gap,
@@ -83,12 +77,10 @@ def holdout_states(dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> State
     return dynamics.start(product[rows], index[rows], draw)
 
 
-def _totals(dynamics: Dynamics, state: State, outcomes: list[Outcome]) -> tuple[Tensor, Tensor]:
+def _totals(dynamics: Dynamics, state: State, outcome: Outcome) -> tuple[Tensor, Tensor]:
     """Sales and profit before fixed cost over the episode, ``(B,)`` each."""
-    sales = torch.cat([outcome.sales for outcome in outcomes], 1).sum(1)
-    profit = torch.cat([outcome.profit for outcome in outcomes], 1)
     fixed = dynamics.market.fixed_cost[state.product, state.draw]
-    return sales, (profit + fixed[:, None]).sum(1)
+    return outcome.sales.sum(1), (outcome.profit + fixed[:, None]).sum(1)
 
 
 def planner_gaps(dynamics: Dynamics, plan: Plan, product: Tensor, draw: Tensor, price: Tensor) -> tuple[Tensor, Tensor]:

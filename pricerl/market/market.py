@@ -225,7 +225,9 @@ def known_market(
         log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
         curves = Curves(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
         posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
-        fitted.append(ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory))
+        fitted.append(
+            ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)
+        )
     return _assemble(preprocessor, fitted)
 
 

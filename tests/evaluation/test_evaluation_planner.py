@@ -12,12 +12,23 @@ from pricerl.evaluation import (
     cautious_price,
     compare_baselines,
     plan_all,
+    plan_dynamically,
     planner_gaps,
+    roll_out,
     score_episodes,
 )
 from pricerl.evaluation.planner import candidate_prices, mean_values
 from pricerl.evaluation.rules import Shop, best_past
-from pricerl.market import CostConfig, GuardrailConfig, RewardConfig, SimilarConfig, fit_market
+from pricerl.market import (
+    CostConfig,
+    GuardrailConfig,
+    PriceMemory,
+    RewardConfig,
+    SimilarConfig,
+    fit_market,
+    known_market,
+    project,
+)
 
 WIDE = GuardrailConfig(support_margin=0.5)
 GRID_STEP = 0.05
@@ -163,3 +174,51 @@ def test_more_caution_stays_closer_to_the_price_now(fitted):
 def test_a_certain_loss_keeps_the_price(known_demand):
     dynamics = build_dynamics(known_demand(price=12.0), RewardConfig("profit"), WIDE)
     assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
+
+
+def remembering(make_product, prepare, loss, price_now=10.0):
+    """Demand ``2000 p^-2`` at a unit cost of 6 and buyers who mind a rise over the price they are used to."""
+    memory = PriceMemory(gain=np.array([0.5]), loss=np.array([loss]))
+    history = prepare(make_product(np.repeat([0.9, 1.1, 1.0], 30) * price_now, np.full(90, 20.0)))
+    market = known_market(history, lambda price: 2000 * price**-2.0, CostConfig(unit_cost=6.0), memory)
+    return build_dynamics(market, RewardConfig("profit"), WIDE, EnvConfig(noise=False))
+
+
+def latest(dynamics):
+    product, index = dynamics.history.latest()
+    return dynamics.start(product, index, torch.zeros_like(product))
+
+
+def discounted(choose, dynamics):
+    price, outcome = roll_out(choose, dynamics, latest(dynamics), 120)
+    weight = 0.97 ** (torch.arange(outcome.reward.shape[1]) // 3 * 3)
+    return float((outcome.reward[0] * weight).sum()), float(price[0, -1])
+
+
+def test_without_memory_dynamic_programming_settles_at_the_best_constant_price(known_demand):
+    dynamics = build_dynamics(known_demand(price=10.0), RewardConfig("profit"), WIDE, EnvConfig(noise=False))
+    _, settled = discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)
+    assert settled == pytest.approx(12.0, rel=0.01)
+
+
+def test_with_memory_dynamic_programming_beats_the_way_to_any_constant_price(make_product, prepare):
+    dynamics = remembering(make_product, prepare, loss=1.0)
+    planned, settled = discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)
+
+    def approach(target):
+        return lambda now: project(
+            torch.full_like(now.price, target), now.price, dynamics.band(now), dynamics.guardrails
+        )
+
+    ways = {target: discounted(approach(target), dynamics)[0] for target in np.linspace(8, 14, 61)}
+    assert planned > max(ways.values()) - 0.01 * 33, "within a thousandth of profit a day"
+    assert planned > ways[min(ways, key=lambda target: abs(target - 12.0))] + 0.1, "12.00 is too dear to go to"
+    assert 10.0 < settled < 11.8
+
+
+def test_the_more_buyers_mind_a_rise_the_sooner_it_stops(make_product, prepare):
+    settled = []
+    for loss in (0.5, 1.0, 2.0):
+        dynamics = remembering(make_product, prepare, loss, price_now=9.0)
+        settled.append(discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)[1])
+    assert settled[0] > settled[1] > settled[2]

@@ -95,4 +95,6 @@ def _with_uncertain_slope(market):
 
 
 def _by_draw(market):
-    return {name: getattr(market, name) for name in ("share_kept", "unit_cost", "fixed_cost", "memory_gain", "memory_loss")}
+    return {
+        name: getattr(market, name) for name in ("share_kept", "unit_cost", "fixed_cost", "memory_gain", "memory_loss")
+    }

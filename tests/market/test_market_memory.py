@@ -1,4 +1,4 @@
-"""Buyers who remember prices: what the formula says, what is learned from a history, what env and forecast make of it."""
+"""Buyers who remember prices: the formula, what a history tells of it, what env and forecast make of it."""
 
 from __future__ import annotations
 

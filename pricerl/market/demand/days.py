@@ -49,6 +49,17 @@ class DemandDays:
         log_price, units, age, causes = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
         return replace(self, log_price=log_price, units=units, age=age, causes=causes)
 
+    @property
+    def reference(self) -> slice:
+        """Columns of ``causes`` that the reference price stands in."""
+        return slice(self.first_reference, self.first_reference + 2)
+
+    def without_reference(self) -> DemandDays:
+        """Return the days as buyers see them who remember no price."""
+        columns = np.arange(len(self.cause_sd))[self.reference]
+        causes, sd, now = (np.delete(values, columns, axis=-1) for values in (self.causes, self.cause_sd, self.now))
+        return replace(self, causes=causes, cause_sd=sd, now=now)
+
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
         """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
         factors = np.exp(coefficients[:WEEK])
@@ -56,7 +67,7 @@ class DemandDays:
 
     def price_memory(self, coefficients: FloatArray) -> PriceMemory:
         """What buyers make of a price they are not used to, from draws of the causes' coefficients ``(K, C)``."""
-        gain, further = np.maximum(coefficients[:, self.first_reference :][:, :2], 0).T
+        gain, further = np.maximum(coefficients[:, self.reference], 0).T
         return PriceMemory(gain, gain + further)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import expit
 
 from pricerl.data import ProductHistory
 from pricerl.errors import UsageError, did_you_mean
@@ -76,18 +77,40 @@ def fit_mixture(
         rng: owner of the randomness.
     """
     days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
-    now = float(np.log(product.price[-1]))
-    multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
-    dispersion = posterior.dispersion(days.units)
-    bins = bin_prices(days.log_price - now, days.units, multiplier, _price_share(days, posterior) / dispersion)
-    curves = draw_curves(bins, float(product.price[-1]), rng)
-    curves = curves.take(rng.permutation(len(curves.family))[: config.num_draws])
-    level = bins.log_level(curves.at(bins.x, float(product.price[-1])))
-    level = level + rng.normal(size=len(level)) * _level_sd(days, posterior)
-    log_value = level[:, None] + _bounded(curves.at(log_grid - now, float(product.price[-1])), log_grid)
-    drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=len(level), method="eigh")
+    columns = slice(3 + days.first_reference, 3 + days.first_reference + 2)
+    log_odds = posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
+    forgetful = round(config.num_draws * float(expit(log_odds)))
+    price_now = float(product.price[-1])
+    parts = (
+        (days.without_reference(), posterior.given_zero(columns), forgetful),
+        (days, posterior, config.num_draws - forgetful),
+    )
+    log_value = np.concatenate([_mixture_curves(*part, price_now, log_grid, rng) for part in parts])
+    drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=config.num_draws, method="eigh")
+    drawn[:forgetful] = 0.0
     demand = _demand(days, posterior, log_value, log_grid, config, outliers)
     return replace(demand, memory=days.price_memory(drawn[:, 3:]))
+
+
+def _mixture_curves(
+    days: DemandDays,
+    posterior: RegressionPosterior,
+    count: int,
+    price_now: float,
+    log_grid: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Log units of an average day, ``(count, G)``, on curves of all families, other causes as the regression says."""
+    if count == 0:
+        return np.zeros((0, len(log_grid)))
+    now = np.log(price_now)
+    multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
+    trust = _price_share(days, posterior) / posterior.dispersion(days.units)
+    bins = bin_prices(days.log_price - now, days.units, multiplier, trust)
+    curves = draw_curves(bins, price_now, rng)
+    curves = curves.take(rng.permutation(len(curves.family))[:count])
+    level = bins.log_level(curves.at(bins.x, price_now)) + rng.normal(size=count) * _level_sd(days, posterior)
+    return np.asarray(level[:, None] + _bounded(curves.at(log_grid - now, price_now), log_grid))
 
 
 def fit_hybrid(

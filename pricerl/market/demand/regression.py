@@ -7,7 +7,7 @@ are held negative by truncating it (Gelfand, Smith and Lee 1992).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,26 @@ class RegressionPosterior:
     """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
     log_mean: FloatArray
     """``(D,)`` fitted log mean of every day."""
+
+    def given_zero(self, columns: slice) -> RegressionPosterior:
+        """Condition on the coefficients of ``columns`` being 0 and leave them out."""
+        out = np.arange(len(self.mode))[columns]
+        kept = np.setdiff1d(np.arange(len(self.mode)), out)
+        gain = np.linalg.solve(self.covariance[np.ix_(out, out)], self.covariance[np.ix_(out, kept)]).T
+        return replace(
+            self,
+            mode=self.mode[kept] - gain @ self.mode[out],
+            covariance=self.covariance[np.ix_(kept, kept)] - gain @ self.covariance[np.ix_(out, kept)],
+        )
+
+    def log_odds_of_zero(self, columns: slice, prior_sd: FloatArray) -> float:
+        """Log Bayes factor for the coefficients of ``columns`` being 0 against their prior around 0.
+
+        Density ratio of posterior over prior at 0 (Dickey 1971).
+        """
+        mode, covariance = self.mode[columns], self.covariance[columns, columns]
+        posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
+        return float(posterior + np.log(prior_sd).sum())
 
     def dispersion(self, units: FloatArray) -> float:
         """Pearson's variance over mean of ``units (D,)``, at least 1."""

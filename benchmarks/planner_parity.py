@@ -1,0 +1,185 @@
+"""Does SAC find what a planner finds who knows the market: pairs of markets and seeds.
+
+Run from the repository root::
+
+    python benchmarks/planner_parity.py --seeds 5
+
+Every market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6,
+with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults through
+Lightning on one thread. Then SAC, dynamic programming (price and reference price are its state) and the best constant
+price, which is approached as fast as the guardrails allow, are rolled out for ``DAYS`` days from held-out days in every
+drawn market. Rewards are discounted as in training.
+
+``gap`` is how much less than dynamic programming a policy earns: mean daily reward, counted in the profit that would
+earn as much. A pair is at parity when SAC's gap is at most 1 %; below 0 it does better, which it can: it reads the
+sales, from which the drawn market shows. Rows are appended to ``checkpoints/planner_parity.csv``, and pairs that it
+holds are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from price_training import train_policy
+from torch import Tensor
+
+from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
+from pricerl.env import Dynamics, State
+from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
+from pricerl.evaluation.rollout import Choice
+from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market, project
+from pricerl.market.reward import UNIT
+from pricerl.sac import SACConfig
+from pricerl.training.compute import claim_compute
+from pricerl.training.pricing_data import PricingDataModule
+
+ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "planner_parity.csv"
+UPDATES = 2000
+DAYS = 84
+STARTS = 8
+"""Held-out days that roll-outs start on, in every drawn market."""
+PARITY = 0.01
+GAMMA = SACConfig().gamma
+
+
+def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDataModule]:
+    """A year of a simulated seller; the seed also draws its markets."""
+
+    def build(seed: int) -> PricingDataModule:
+        seller = SellerConfig(market=family, days=365, units=units, seed=7)  # type: ignore[arg-type]
+        return PricingDataModule(seller=seller, reward=RewardConfig(preset), seed=seed)  # type: ignore[arg-type]
+
+    return build
+
+
+def known(memory: PriceMemory | None) -> Callable[[int], PricingDataModule]:
+    """Constant elasticity of -2 from a price of 10; best constant price 12."""
+
+    def build(seed: int) -> PricingDataModule:
+        history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
+        product = history.products[0]
+        scaled = replace(product, price=product.price / product.price[-1] * 10.0)
+        data = PricingDataModule(reward=RewardConfig("profit"), seed=seed)
+        data._preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
+        cost = CostConfig(unit_cost=6.0)
+        data._market = known_market(data._preprocessor, lambda price: 2000.0 * price**-2.0, cost, memory)
+        return data
+
+    return build
+
+
+MARKETS = {
+    "known": known(None),
+    "known, memory 0.5 and 1": known(PriceMemory(np.array([0.5]), np.array([1.0]))),
+    "known, memory 0.5 and 2": known(PriceMemory(np.array([0.5]), np.array([2.0]))),
+    **{
+        f"{family}, {units:g} a day, {preset}": fitted(family, units, preset)
+        for preset in ("balanced", "profit")
+        for family, units in (
+            ("constant", 50.0),
+            ("linear", 50.0),
+            ("logit", 5.5),
+            ("kinked", 50.0),
+            ("reference", 50.0),
+        )
+    },
+}
+
+
+def run_pair(market: str, seed: int) -> dict[str, Any]:
+    """Train SAC once and hold it against both planners."""
+    data = MARKETS[market](seed)
+    began = time.process_time()
+    module = train_policy(data, UPDATES)
+    seconds = time.process_time() - began
+    dynamics, state = data.dynamics, starts(data.dynamics)
+
+    def sac(now: State) -> Tensor:
+        return dynamics.decide(now, module.policy(now.observation)[:, 0])
+
+    target = best_constant_price(dynamics, "reward").price[0]
+
+    def approach(now: State) -> Tensor:
+        return project(target.expand_as(now.price), now.price, dynamics.band(now), dynamics.guardrails)
+
+    planner, best = worth(plan_dynamically(dynamics, 0, GAMMA), dynamics, state)
+    (learned, price), (constant, _) = worth(sac, dynamics, state), worth(approach, dynamics, state)
+    share = UNIT / dynamics.reward.price_weight
+    return {
+        "market": market,
+        "seed": seed,
+        "gap": share * (planner - learned),
+        "constant_gap": share * (planner - constant),
+        "price": price,
+        "planner_price": best,
+        "constant_price": float(target),
+        "seconds": round(seconds, 1),
+    }
+
+
+def starts(dynamics: Dynamics) -> State:
+    """Held-out days in every drawn market."""
+    product, index = dynamics.history.holdout_starts()
+    chosen = torch.linspace(0, len(product) - 1, STARTS).long()
+    draw = torch.arange(dynamics.market.num_draws)
+    return dynamics.start(
+        product[chosen].repeat(len(draw)), index[chosen].repeat(len(draw)), draw.repeat_interleave(STARTS)
+    )
+
+
+def worth(choose: Choice, dynamics: Dynamics, state: State) -> tuple[float, float]:
+    """Mean daily reward, discounted by decision, and the mean price at the end."""
+    price, outcome = roll_out(choose, dynamics, state, DAYS)
+    decision = torch.arange(outcome.reward.shape[1]) // dynamics.days_per_step
+    weight = GAMMA ** (decision * dynamics.days_per_step)
+    return float((outcome.reward * weight / weight.sum()).sum(1).mean()), float(price[:, -1].mean())
+
+
+def report(rows: pd.DataFrame) -> None:
+    """Print one line a market, and the share of pairs at parity."""
+    rows = rows.assign(parity=rows["gap"] <= PARITY)
+    print("| market | at parity | SAC's gap, mean (worst) | constant price's gap | SAC, dynamic, constant price |")
+    print("|---|---|---|---|---|")
+    for market, found in rows.groupby("market", sort=False):
+        prices = ", ".join(f"{found[name].mean():.2f}" for name in ("price", "planner_price", "constant_price"))
+        gaps = f"{found['gap'].mean():.2%} ({found['gap'].max():.2%}) | {found['constant_gap'].mean():.2%}"
+        print(f"| {market} | {found['parity'].sum()}/{len(found)} | {gaps} | {prices} |")
+    print(f"\n{rows['parity'].sum()} of {len(rows)} pairs at parity ({rows['parity'].mean():.1%})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="runs of every market")
+    parser.add_argument("--markets", nargs="+", default=list(MARKETS), choices=MARKETS, metavar="MARKET")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    claim_compute(1)
+    done = set()
+    if ROWS.exists():
+        done = set(pd.read_csv(ROWS)[["market", "seed"]].itertuples(index=False, name=None))
+    todo = [(market, seed) for seed in range(options.seeds) for market in options.markets if (market, seed) not in done]
+    ROWS.parent.mkdir(exist_ok=True)
+    with ROWS.open("a", newline="", encoding="utf-8") as file:
+        for number, pair in enumerate(todo, 1):
+            row = run_pair(*pair)
+            writer = csv.DictWriter(file, list(row))
+            if not file.tell():
+                writer.writeheader()
+            writer.writerow(row)
+            file.flush()
+            print(f"{number} of {len(todo)}: {row}", flush=True)
+    report(pd.read_csv(ROWS))
+
+
+if __name__ == "__main__":
+    main()
