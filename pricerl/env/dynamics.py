@@ -6,18 +6,16 @@ A row is one product in one drawn market. ``decide`` turns an action into a pric
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from pricerl.env.history import CALENDAR_DAYS, MEMORY, WEEK, HistoryTensors
+from pricerl.env.config import EnvConfig
+from pricerl.env.description import describe
+from pricerl.env.history import MEMORY, WEEK, HistoryTensors
 from pricerl.env.noise import Noise
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.rows import Rows, gather
 from pricerl.env.state import Expected, Outcome, State
-from pricerl.errors import UsageError
 from pricerl.market import (
     GuardrailConfig,
     Market,
@@ -32,38 +30,6 @@ from pricerl.market import (
 from pricerl.market.guardrails import hard_limits, support_box
 from pricerl.market.memory import REFERENCE_MEMORY, fade, lift
 from pricerl.market.reward import DayOutcome, ResolvedReward, reward_terms, total_reward
-
-MAX_HORIZON = CALENDAR_DAYS - 366
-"""Days; the calendar also covers the days of a decision that reaches beyond the horizon."""
-
-
-@dataclass(frozen=True)
-class EnvConfig:
-    """Length and interface of an episode."""
-
-    horizon: int = 28
-    """Days in an episode; its end is a truncation, values bootstrap beyond it."""
-
-    action: Literal["step", "absolute"] = "step"
-    """``step``: the action is a relative change inside today's feasible band, the default wherever guardrails
-    hold; ``absolute``: a place in the price box, decided every day, for markets without step caps."""
-
-    noise: bool = True
-    """Whether the sales an observation shows carry the day's noise; rewards never do."""
-
-    compile: bool = False
-    """Whether a step is compiled, which takes some ten seconds once and then saves half of the time of 64 rows and a
-    third of that of thousands. Where there is no compiler, steps run as they are, with a warning."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.horizon <= MAX_HORIZON:
-            raise UsageError(f"env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
-        if self.action not in ("step", "absolute"):
-            raise UsageError(f"env.action must be 'step' or 'absolute', found {self.action!r}")
-
-    def days_per_step(self, guardrails: GuardrailConfig) -> int:
-        """Days one decision lasts: the minimum hold, or 1 for absolute actions."""
-        return guardrails.min_hold_days if self.action == "step" else 1
 
 
 class Dynamics:
@@ -84,11 +50,20 @@ class Dynamics:
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
         self.calendar = self.history.build_calendar(market.weekday)
+        self.description = market.size.new_zeros(market.num_products, 0)
+        if config.describe:
+            self.description = describe(market, self.references, self.history)
 
     @property
     def days_per_step(self) -> int:
         """Days one decision lasts."""
         return self.config.days_per_step(self.guardrails)
+
+    @property
+    def observation_dim(self) -> int:
+        """O: days of the window times features of a day."""
+        prepared = self.market.preprocessor
+        return prepared.window * (prepared.num_features + self.config.num_descriptions)
 
     @property
     def reward_bounds(self) -> tuple[float, float]:
@@ -105,6 +80,7 @@ class Dynamics:
             spans=gather(self.spans, product),
             gain=self.history.gain.T[:, product],
             bias=self.history.bias.T[:, product],
+            description=self.description.T[:, product],
             first_spread=product * self.spread.shape[1],
             first_date=self.history.first_date(product),
         )
@@ -122,7 +98,8 @@ class Dynamics:
         usual = usual.view(WEEK + 1, -1)
         lifted = lift(week.log() - usual[:-1], rows.market.memory_gain, rows.market.memory_loss)
         day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
-        window = window.transpose(1, 2).reshape(-1, len(product))
+        described = rows.description.expand(history.window, -1, -1)
+        window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
         return State(product, draw, day, rows, window, prices, sales, ratios, usual[-1])
 
     def band(self, state: State) -> PriceBand:
@@ -174,6 +151,8 @@ class Dynamics:
         reward = self.score(rows, price, place, day, _week_means(ratios, 1, days))
         profit = rows.market.profit(sales[MEMORY:], units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
+        if self.config.describe:
+            features = torch.cat([features, rows.description.expand(days, -1, -1)], 1)
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         memory = prices[days:], sales[days:], ratios[days:]
         usual = self._usual_price(state, price, days)

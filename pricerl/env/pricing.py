@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
-from pricerl.env.dynamics import Dynamics, EnvConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.episodes import Draws, EpisodeBatch, Starts, StepSums
 from pricerl.env.state import State
 from pricerl.market import GuardrailConfig, Market, RewardConfig, fit_market
@@ -57,7 +58,8 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ## Observation space
     ``Box(0, 1, (window * num_features,), float32)``: the last 7 days, oldest first, each with the features
     of ``pricerl.data.FEATURES``, min-max scaled with the bounds of the training days and clipped. All of them
-    are known when the decision is made.
+    are known when the decision is made. With ``describe`` every day also carries the numbers of
+    ``pricerl.env.description.DESCRIPTION``.
 
     ## Time
     One step is one decision. In ``step`` mode the price then stays for ``guardrails.min_hold_days`` days, so a step
@@ -222,7 +224,7 @@ def step_info(batch: EpisodeBatch, sums: StepSums) -> dict[str, Tensor]:
 
 def observation_space(dynamics: Dynamics) -> spaces.Space[NDArray[np.float32]]:
     """``Box(0, 1, (window * num_features,))``."""
-    return spaces.Box(0.0, 1.0, (dynamics.market.preprocessor.observation_dim,), np.float32)
+    return spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
 
 
 def action_space() -> spaces.Space[NDArray[np.float32]]:

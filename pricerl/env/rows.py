@@ -25,6 +25,8 @@ class Rows(NamedTuple):
     """``(F, B)`` of the feature scaler."""
     bias: Tensor
     """``(F, B)`` of the feature scaler."""
+    description: Tensor
+    """``(M, B)`` what the market is like, in [0, 1]; ``M`` is 0 where observations do not say."""
     first_spread: Tensor
     """``(B,)`` position of the row's first grid point among the spreads of all products."""
     first_date: Tensor

@@ -22,7 +22,7 @@ class State(NamedTuple):
     rows: Rows
     """What stays the same in every row."""
     window: Tensor
-    """``(W * F, B)`` scaled features in [0, 1], oldest day first."""
+    """``(W * F, B)`` scaled features in [0, 1], oldest day first; ``F`` counts what describes the market, too."""
     prices: Tensor
     """``(14, B)`` prices charged, money, newest last."""
     sales: Tensor

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics
+from pricerl.evaluation.rules import LOWER_QUANTILE
 from pricerl.market import price_box
-from pricerl.market.guardrails import PriceLimits
+from pricerl.market.guardrails import FLOAT32_SLACK, PriceLimits
 
 NUM_PRICES = 201
 
@@ -57,10 +58,10 @@ def best_constant_price(dynamics: Dynamics, objective: Literal["reward", "profit
 
 @torch.no_grad()
 def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
-    """Return the price whose gain in reward over the price now is largest at a given chance; the price now if none is.
+    """Return the price that gains most reward in an unlucky market; the price now if none gains for sure enough.
 
-    It is the best price in an unlucky market: candidates are compared by the quantile ``1 - chance`` of their daily
-    gain over the drawn markets, so that each gains at least that much with that chance.
+    Candidates must earn more than the price now in a share ``chance`` of the drawn markets, and are compared by the
+    ``LOWER_QUANTILE`` of their daily gain over them.
 
     Args:
         dynamics: the market with its reward and guardrails.
@@ -70,8 +71,10 @@ def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
     now = _price_now(dynamics, product)
     prices = candidate_prices(dynamics, product)
     reward, _ = _draw_values(dynamics, product, torch.cat([now.reshape(1), prices]))
-    gain = torch.quantile(reward[:, 1:] - reward[:, :1], 1 - chance, dim=0)
-    return float(prices[gain.argmax()] if gain.max() > 0 else now)
+    gain = reward[:, 1:] - reward[:, :1]
+    sure = (gain > 0).float().mean(0) >= chance - FLOAT32_SLACK
+    bound = torch.where(sure, torch.quantile(gain, LOWER_QUANTILE, dim=0), 0.0)
+    return float(prices[bound.argmax()] if bound.max() > 0 else now)
 
 
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:

@@ -24,7 +24,8 @@ COARSEST_GRID = 0.01
 NUM_PRICES = 201
 GATE = 0.90
 """Share of the drawn markets in which a change must earn more."""
-LOWER_QUANTILE = 0.10
+LOWER_QUANTILE = 0.20
+"""An unlucky market is one of the worst fifth."""
 KAPPA = 0.3
 """Relative profit that a certain loss of more than 1 % counts as."""
 HARM = 0.01
@@ -138,9 +139,10 @@ def posterior_mean(shop: Shop) -> float:
 
 
 def lower_bound(shop: Shop) -> float:
-    """Take the price whose gain over the price now is highest in an unlucky market (the 10 % quantile)."""
-    gain = np.quantile(shop.profit - shop.profit_now[:, None], LOWER_QUANTILE, axis=0)
-    return shop.best(gain) if gain.max() > 0 else shop.price_now
+    """Take the price whose gain is highest in an unlucky market, among those that gain in nine of ten markets."""
+    gain = shop.profit - shop.profit_now[:, None]
+    bound = np.where((gain > 0).mean(0) >= GATE, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
+    return shop.best(bound) if bound.max() > 0 else shop.price_now
 
 
 def gated(shop: Shop) -> float:

@@ -2,8 +2,9 @@
 
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost, describe_costs
 from pricerl.market.demand import DEMAND_MODELS, DemandModel
+from pricerl.market.fitting import fit_market, known_market
 from pricerl.market.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
-from pricerl.market.market import Market, ProductMarket, fit_market, known_market
+from pricerl.market.market import Market, ProductMarket
 from pricerl.market.memory import PriceMemory
 from pricerl.market.reward import RewardConfig, reward_terms, total_reward
 from pricerl.market.rows import MarketRows, Place, Response

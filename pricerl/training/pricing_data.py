@@ -62,7 +62,8 @@ class PricingDataModule(ReplayDataModule):
         """What the networks must know; needs no file."""
         low, high = self.reward.resolved().bounds()
         days = self.env_config.days_per_step(self.guardrails)
-        return TaskSpec(self.reading.window * len(FEATURES), 1, low * days, high * days, days)
+        num_features = len(FEATURES) + self.env_config.num_descriptions
+        return TaskSpec(self.reading.window * num_features, 1, low * days, high * days, days)
 
     @property
     def preprocessor(self) -> DataPreprocessor:

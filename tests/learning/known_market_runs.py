@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer, seed_everything
 
 from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, known_market
+from pricerl.market import CostConfig, GuardrailConfig, Market, PriceMemory, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
@@ -18,13 +18,14 @@ UNIT_COST, ELASTICITY, BEST_PRICE = 6.0, -2.0, 12.0
 """Closed form: ``c e / (1 + e)`` = 12.00."""
 
 
-def constant_elasticity_market(price_now: float = 10.0) -> Market:
+def constant_elasticity_market(price_now: float = 10.0, memory: PriceMemory | None = None) -> Market:
     """Demand ``2000 p^-2`` at a unit cost of 6, with a history of prices around ``price_now``."""
     history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
     product = history.products[0]
     scaled = replace(product, price=product.price / product.price[-1] * price_now)
     preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
-    return known_market(preprocessor, lambda price: 2000.0 * price**ELASTICITY, CostConfig(unit_cost=UNIT_COST))
+    cost = CostConfig(unit_cost=UNIT_COST)
+    return known_market(preprocessor, lambda price: 2000.0 * price**ELASTICITY, cost, memory)
 
 
 class KnownMarketData(PricingDataModule):

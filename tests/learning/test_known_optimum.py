@@ -1,19 +1,19 @@
 """SAC must find what a pencil finds."""
 
+import numpy as np
 import pytest
 import torch
 from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
 
 from pricerl.env import EnvConfig
-from pricerl.evaluation import best_constant_price, score_episodes
-from pricerl.market import GuardrailConfig, RewardConfig
+from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out, score_episodes
+from pricerl.evaluation.episodes import holdout_states
+from pricerl.market import GuardrailConfig, PriceMemory, RewardConfig
 from pricerl.sac import SACConfig
 
 
 def settled_prices(run, days=28):
     """Prices ``(steps, B)`` of deterministic episodes from every held-out day."""
-    from pricerl.evaluation.episodes import holdout_states
-
     state, prices = holdout_states(run.dynamics), []
     for _ in range(0, days, run.dynamics.days_per_step):
         price = run.dynamics.decide(state, run.module.policy(state.observation)[:, 0])
@@ -89,3 +89,21 @@ def test_the_same_seed_trains_the_same_policy(known):
     )
     for old, new in zip(first.module.parameters(), second.module.parameters(), strict=True):
         assert torch.equal(old, new)
+
+
+def earned(run, choose, days=84):
+    """Mean daily profit from all held-out days on."""
+    _, outcome = roll_out(choose, run.dynamics, holdout_states(run.dynamics), days)
+    return float(outcome.profit.mean())
+
+
+@pytest.mark.parametrize(("gamma", "arrives"), [(0.97, True), (0.0, False)])
+def test_with_buyers_who_remember_prices_sac_earns_what_dynamic_programming_earns(gamma, arrives):
+    memory = PriceMemory(gain=np.array([0.5]), loss=np.array([2.0]))
+    market = constant_elasticity_market(price_now=9.0, memory=memory)
+    profit = RewardConfig(preset="profit")
+    algorithm = SACConfig(gamma=gamma)
+    run = train(market, profit, GuardrailConfig(), EnvConfig(), seed=0, updates=2000, algorithm=algorithm)
+    learned = earned(run, lambda now: run.dynamics.decide(now, run.module.policy(now.observation)[:, 0]))
+    planned = earned(run, plan_dynamically(run.dynamics, 0, gamma=0.97))
+    assert (learned > 0.99 * planned) == arrives, (learned, planned)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from pricerl.data import ProductHistory
 from pricerl.errors import UsageError, did_you_mean
@@ -27,6 +27,11 @@ LARGEST_LEVEL_SD = 2.0
 """Where next to nothing sold, the level is known to a factor of seven at best; more would overflow."""
 SUPPORT_MARGIN = 0.10
 """Curves fall with the price this far beyond the prices tried, in logs."""
+
+
+NO_MEMORY = 0.25
+"""Chance that buyers remember no price, before any data. At 0.5 the 90 % intervals of simulated shops whose buyers do
+remember held the truth for 65 to 82 %, at 0.25 for 77 to 87 %."""
 
 
 class DemandModel(Protocol):
@@ -78,7 +83,7 @@ def fit_mixture(
     """
     days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
     columns = slice(3 + days.first_reference, 3 + days.first_reference + 2)
-    log_odds = posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
+    log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
     forgetful = round(config.num_draws * float(expit(log_odds)))
     price_now = float(product.price[-1])
     parts = (
@@ -108,7 +113,7 @@ def _mixture_curves(
     trust = _price_share(days, posterior) / posterior.dispersion(days.units)
     bins = bin_prices(days.log_price - now, days.units, multiplier, trust)
     curves = draw_curves(bins, price_now, rng)
-    curves = curves.take(rng.permutation(len(curves.family))[:count])
+    curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
     level = bins.log_level(curves.at(bins.x, price_now)) + rng.normal(size=count) * _level_sd(days, posterior)
     return np.asarray(level[:, None] + _bounded(curves.at(log_grid - now, price_now), log_grid))
 

@@ -1,0 +1,52 @@
+"""Settings of an episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pricerl.env.description import DESCRIPTION
+from pricerl.env.history import CALENDAR_DAYS
+from pricerl.errors import UsageError
+from pricerl.market import GuardrailConfig
+
+MAX_HORIZON = CALENDAR_DAYS - 366
+"""Days; the calendar also covers the days of a decision that reaches beyond the horizon."""
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Length and interface of an episode."""
+
+    horizon: int = 28
+    """Days in an episode; its end is a truncation, values bootstrap beyond it."""
+
+    action: Literal["step", "absolute"] = "step"
+    """``step``: the action is a relative change inside today's feasible band, the default wherever guardrails
+    hold; ``absolute``: a place in the price box, decided every day, for markets without step caps."""
+
+    noise: bool = True
+    """Whether the sales an observation shows carry the day's noise; rewards never do."""
+
+    describe: bool = False
+    """Whether observations also carry what the product's market is like: elasticity and its spread, margin, volume,
+    season. One policy for many products needs it to tell them apart."""
+
+    compile: bool = False
+    """Whether a step is compiled, which takes some ten seconds once and then saves half of the time of 64 rows and a
+    third of that of thousands. Where there is no compiler, steps run as they are, with a warning."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.horizon <= MAX_HORIZON:
+            raise UsageError(f"env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
+        if self.action not in ("step", "absolute"):
+            raise UsageError(f"env.action must be 'step' or 'absolute', found {self.action!r}")
+
+    @property
+    def num_descriptions(self) -> int:
+        """Numbers that describe the market on every day of an observation."""
+        return len(DESCRIPTION) if self.describe else 0
+
+    def days_per_step(self, guardrails: GuardrailConfig) -> int:
+        """Days one decision lasts: the minimum hold, or 1 for absolute actions."""
+        return guardrails.min_hold_days if self.action == "step" else 1

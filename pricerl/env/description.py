@@ -1,0 +1,93 @@
+"""What a market is like, in a few numbers that stay the same for a whole episode: how one policy prices many products.
+
+They describe the posterior, not the drawn market a row lives in: all of them are known when the decision is made.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.env.history import REFERENCE_DAYS, HistoryTensors
+from pricerl.env.references import References
+from pricerl.market import Market
+
+DESCRIPTION = (
+    "elasticity_below",
+    "elasticity",
+    "elasticity_above",
+    "elasticity_sd",
+    "memory_loss",
+    "margin",
+    "volume",
+    "season",
+    "reference_place",
+    "price_span",
+)
+"""Elasticity 10 % below, at and 10 % above the reference price and its sd over the drawn markets; what buyers make of a
+rise; share of the price left after fees and unit cost; units a day; demand of the last weeks over the usual; the
+reference price among the prices of the scaler, and how far those span."""
+
+RATIOS = (0.9, 1.0, 1.1)
+STEP = 0.02
+"""Log price on both sides of which an elasticity is taken."""
+STEEPEST, LARGEST_SD, LARGEST_LOSS = 8.0, 2.0, 4.0
+VOLUMES = (-1.0, 4.0)
+"""Log10 of units a day that count as 0 and 1."""
+
+
+@torch.no_grad()
+def describe(market: Market, references: References, history: HistoryTensors) -> Tensor:
+    """Describe every product, ``(P, M)`` in [0, 1].
+
+    Args:
+        market: with its drawn markets.
+        references: every product at its reference price.
+        history: with the scaler of the features.
+    """
+    slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in RATIOS])
+    below, now, above = -slopes.mean(2) / STEEPEST
+    draws = slice(0, market.num_draws)
+    kept, cost = market.share_kept[:, draws].mean(1), market.unit_cost[:, draws].mean(1)
+    units = references.sales[:, market.mean_draw] / references.price
+    low, high = VOLUMES
+    columns = [
+        below,
+        now,
+        above,
+        slopes[1].std(1, correction=0) / LARGEST_SD,
+        market.memory_loss[:, draws].mean(1) / LARGEST_LOSS,
+        1 - cost / (kept * references.price),
+        (units.clamp(min=1e-6).log10() - low) / (high - low),
+        0.5 + 0.5 * _recent_season(market),
+        history.gain[:, 0] * references.price + history.bias[:, 0],
+        _price_span(history),
+    ]
+    return torch.stack(columns, 1).nan_to_num(0.5, 1.0, 0.0).clamp(0, 1)
+
+
+def _elasticity(market: Market, price: Tensor) -> Tensor:
+    """Elasticity in every drawn market at a price ``(P,)``, ``(P, K)``."""
+    draw = torch.arange(market.num_draws, device=price.device).expand(len(price), -1)
+    product = torch.arange(len(price), device=price.device)[:, None].expand_as(draw)
+    below, above = (
+        market.average_day((price * np.exp(side * STEP))[:, None].expand_as(draw), product, draw).expected_units.log()
+        for side in (-1, 1)
+    )
+    return (above - below) / (2 * STEP)
+
+
+def _recent_season(market: Market) -> Tensor:
+    """Log of mean units of the last weeks over those of the whole history, ``(P,)``."""
+    ratios = []
+    for product in market.preprocessor.products:
+        units = product.units[product.observed]
+        ratios.append(np.log(max(units[-REFERENCE_DAYS:].mean(), 1e-3) / max(units.mean(), 1e-3)))
+    return torch.tensor(ratios, dtype=torch.float32, device=market.device)
+
+
+def _price_span(history: HistoryTensors) -> Tensor:
+    """Log of the highest over the lowest price of the scaler, ``(P,)``."""
+    bias = history.bias[:, 0]
+    return ((1 - bias) / -bias).log()

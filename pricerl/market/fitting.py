@@ -1,0 +1,179 @@
+"""From histories to their market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
+from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
+from pricerl.market.curves import Curves
+from pricerl.market.demand import find_model
+from pricerl.market.level import recent_level
+from pricerl.market.market import Market, ProductMarket
+from pricerl.market.memory import PriceMemory, lift, reference_prices
+from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
+
+FloatArray = NDArray[np.float64]
+
+GRID_MARGIN = 1.35
+"""The grid reaches this factor beyond the lowest and highest tried price: further than any guardrail lets go."""
+
+CONVERSION_ELASTICITY = (-1.0, 0.75)
+"""Prior mean and sd of a conversion's own price elasticity."""
+CONVERSION_CURVATURE = (0.0, 1.0)
+"""The same for its curvature."""
+
+MIN_CONVERSION_DAYS = 7
+
+
+def fit_market(
+    preprocessor: DataPreprocessor,
+    similar: SimilarConfig | None = None,
+    cost: CostConfig | None = None,
+    seed: int = 0,
+) -> Market:
+    """Learn every product's market from its whole history.
+
+    Args:
+        preprocessor: the fitted preprocessor, which carries the history.
+        similar: settings of the similar-price search.
+        cost: costs the seller supplies.
+        seed: of the draws; the same seed and history give the same market.
+    """
+    similar, cost = similar or SimilarConfig(), cost or CostConfig()
+    fitted = [
+        _fit_product(product, similar, cost, np.random.default_rng([seed, index]))
+        for index, product in enumerate(preprocessor.products)
+    ]
+    return _assemble(preprocessor, fitted)
+
+
+def known_market(
+    preprocessor: DataPreprocessor,
+    units: Callable[[FloatArray], FloatArray],
+    cost: CostConfig,
+    memory: PriceMemory | None = None,
+) -> Market:
+    """Build a market whose demand is known exactly, for tests, planners and benchmarks.
+
+    Args:
+        preprocessor: history for the windows; its products keep their prices and days.
+        units: expected units a day at each price, ``(G,) -> (G,)``.
+        cost: unit cost, share kept (1 if absent) and fixed cost (0 if absent).
+        memory: what buyers make of a price they are not used to, one draw; none if absent.
+    """
+    share_kept = 1.0 if cost.share_kept is None else cost.share_kept
+    share, unit_cost, fixed = (
+        np.array([value]) for value in (share_kept, cost.unit_cost or 0.0, cost.fixed_cost or 0.0)
+    )
+    fitted = []
+    for product in preprocessor.products:
+        log_grid = _log_grid(product, 257)
+        log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
+        curves = Curves(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
+        posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
+        fitted.append(
+            ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)
+        )
+    return _assemble(preprocessor, fitted)
+
+
+def _fit_product(
+    product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator
+) -> ProductMarket:
+    usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
+    demand = find_model(similar.demand)(product, log_grid, similar, rng)
+    plain = plain_days(product)
+    offset = demand.weekday[weekday_of(product.dates.astype(np.int64))] * _mean_lift(product, demand.memory)
+    days = replace(plain, offset=offset)
+    level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
+    shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
+    units = replace(demand.curves, log_value=demand.curves.log_value + shift)
+    conversions = replace(
+        similar,
+        prior_elasticity=CONVERSION_ELASTICITY[0],
+        prior_elasticity_sd=CONVERSION_ELASTICITY[1],
+        prior_curvature=CONVERSION_CURVATURE[0],
+        prior_curvature_sd=CONVERSION_CURVATURE[1],
+    )
+    return ProductMarket(
+        log_grid=log_grid,
+        units=units,
+        organic=_fit_conversion(plain, product.organic, usable, log_grid, conversions, rng),
+        ad=_fit_conversion(plain, product.ad, usable, log_grid, conversions, rng),
+        weekday=demand.weekday,
+        trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
+        cost=decode_cost(product, cost, similar.num_draws, rng),
+        memory=demand.memory,
+    )
+
+
+def _mean_lift(product: ProductHistory, memory: PriceMemory | None) -> FloatArray:
+    """What buyers' memory made of each day ``(D,)``, in the mean market."""
+    log_price = np.log(product.price)
+    if memory is None:
+        return np.ones_like(log_price)
+    rise = torch.as_tensor(log_price - reference_prices(log_price)[:-1])
+    return np.asarray(lift(rise, *(torch.tensor(weight.mean()) for weight in (memory.gain, memory.loss))))
+
+
+def _fit_conversion(
+    days: Days,
+    percent: FloatArray,
+    usable: NDArray[np.bool_],
+    log_grid: FloatArray,
+    config: SimilarConfig,
+    rng: np.random.Generator,
+) -> Curves | None:
+    """Curves of a conversion percentage, or None where it was hardly ever reported."""
+    reported = usable & np.isfinite(percent)
+    if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
+        return None
+    return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, config, rng)
+
+
+def _log_grid(product: ProductHistory, size: int) -> FloatArray:
+    low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
+    return np.linspace(np.log(low), np.log(high), size)
+
+
+def _with_mean(draws: FloatArray) -> FloatArray:
+    """Append the mean over draws (the first axis) as the last draw."""
+    return np.concatenate([draws, draws.mean(0, keepdims=True)])
+
+
+def _log_with_mean(log_draws: FloatArray) -> FloatArray:
+    return np.log(np.maximum(_with_mean(np.exp(log_draws)), 1e-12))
+
+
+def _assemble(preprocessor: DataPreprocessor, products: list[ProductMarket]) -> Market:
+    def stack(arrays: list[FloatArray]) -> Tensor:
+        return torch.as_tensor(np.stack(arrays), dtype=torch.float32)
+
+    curves = []
+    for item in products:
+        silent = np.full_like(item.units.log_value, -np.inf)
+        logs = [silent if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
+        curves.append(np.stack([_log_with_mean(part) for part in logs], axis=-1))
+    none = np.zeros(len(products[0].cost.share_kept))
+    memories = [item.memory or PriceMemory(none, none) for item in products]
+    return Market(
+        preprocessor=preprocessor,
+        products=tuple(products),
+        log_price_low=stack([item.log_grid[0] for item in products]),
+        log_step=stack([item.log_grid[1] - item.log_grid[0] for item in products]),
+        log_curves=stack(curves),
+        weekday=stack([item.weekday for item in products]),
+        share_kept=stack([_with_mean(item.cost.share_kept) for item in products]),
+        unit_cost=stack([_with_mean(item.cost.unit_cost) for item in products]),
+        fixed_cost=stack([_with_mean(item.cost.fixed_cost) for item in products]),
+        size=stack([np.asarray(item.units.size) for item in products]),
+        memory_gain=stack([_with_mean(memory.gain) for memory in memories]),
+        memory_loss=stack([_with_mean(memory.loss) for memory in memories]),
+    )

@@ -1,0 +1,61 @@
+"""What the numbers that describe a market say, and where observations carry them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pricerl.data import FEATURES, SellerConfig
+from pricerl.env import EnvConfig, PricingVectorEnv
+from pricerl.env.description import DESCRIPTION
+from pricerl.env.pricing import build_dynamics
+from pricerl.market import SimilarConfig
+from pricerl.training.pricing_data import PricingDataModule
+
+F, M = len(FEATURES), len(DESCRIPTION)
+TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
+DESCRIBED = EnvConfig(describe=True)
+
+
+def described(market):
+    values = build_dynamics(market, config=DESCRIBED).description
+    return [dict(zip(DESCRIPTION, row.tolist(), strict=True)) for row in values]
+
+
+def test_a_known_market_is_described_by_its_own_numbers(known_demand):
+    row = described(known_demand(price=10.0, elasticity=-2.0))[0]
+    assert [row[name] for name in DESCRIPTION[:3]] == pytest.approx([2 / 8] * 3, rel=1e-3)
+    assert row["elasticity_sd"] == pytest.approx(0, abs=1e-4) and row["memory_loss"] == 0
+    assert row["margin"] == pytest.approx(0.4)
+    assert row["season"] == pytest.approx(0.5)
+    assert row["volume"] == pytest.approx((1.30103 + 1) / 5, rel=1e-3), "20 units a day"
+
+
+def test_markets_that_differ_are_told_apart(fitted):
+    first, *others = described(fitted(TRIO, SimilarConfig(num_draws=16)))
+    assert all(0 <= value <= 1 for row in (first, *others) for value in row.values())
+    assert all(row["margin"] != first["margin"] and row["elasticity"] != first["elasticity"] for row in others)
+    assert all(row["elasticity_sd"] > 0.01 for row in (first, *others))
+
+
+def test_every_day_of_an_observation_carries_the_description(fitted):
+    market = fitted(TRIO, SimilarConfig(num_draws=16))
+    with_it, without = (
+        PricingVectorEnv(3, market, config=replace(DESCRIBED, describe=describe, noise=False)) for describe in (1, 0)
+    )
+    chosen = {"product": torch.arange(3), "index": 60, "draw": 2}
+    seen, plain = (env.reset(options=chosen)[0] for env in (with_it, without))
+    for _ in range(4):
+        days, bare = seen.view(3, 7, F + M), plain.view(3, 7, F)
+        torch.testing.assert_close(days[:, :, :F], bare)
+        torch.testing.assert_close(days[:, :, F:], with_it.dynamics.description[:, None].expand(-1, 7, -1))
+        action = torch.full((3, 1), 0.5)
+        seen, plain = (env.step(action)[0] for env in (with_it, without))
+    assert with_it.single_observation_space.shape == (7 * (F + M),)
+
+
+def test_networks_are_told_how_long_observations_are():
+    assert PricingDataModule(env=DESCRIBED).task.observation_dim == 7 * (F + M)
+    assert PricingDataModule().task.observation_dim == 7 * F
