@@ -109,6 +109,7 @@ def _check(words: list[str]) -> int:
         "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
         "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
         "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "what Total Sales counts"},
+        "forecaster": {"default": "mean_7", "help": "what predicts sales, if it is closer than the 7-day mean"},
     }
     parser.add_argument("file", nargs="?", help="the seller's CSV")
     parser.add_argument("--data.path", dest="path", help="the same, as the other commands name it")
@@ -118,11 +119,12 @@ def _check(words: list[str]) -> int:
     file = options.path or options.file
     if file is None:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
-    from pricerl.data import DataConfig, read_history
+    from pricerl.data import DataConfig, DataPreprocessor, read_history
     from pricerl.market import CostConfig, describe_costs
 
-    history = read_history(file, DataConfig(**{name: getattr(options, name) for name in reading}))
-    for product, report in zip(history.products, history.reports, strict=True):
+    config = DataConfig(**{name: getattr(options, name) for name in reading})
+    known = DataPreprocessor.fit(read_history(file, config), config)
+    for product, report in zip(known.products, known.reports, strict=True):
         print("\n".join(report.lines()))
         print(f"  {'costs':<16} {describe_costs(product, CostConfig())}")
     return EXIT_OK

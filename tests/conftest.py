@@ -73,7 +73,7 @@ def _product(price: Any, units: Any, **changes: Any) -> ProductHistory:
 
 def _prepare(*products: ProductHistory) -> DataPreprocessor:
     report = _simulated(SellerConfig()).reports[0]
-    reports = tuple(replace(report, product=item.product, predicted_used=False) for item in products)
+    reports = tuple(replace(report, product=item.product) for item in products)
     return DataPreprocessor.fit(History("made up", products, reports), DataConfig())
 
 

@@ -3,6 +3,8 @@
 from pricerl.data.config import DataConfig
 from pricerl.data.demand_families import expected_profit, expected_units
 from pricerl.data.features import FEATURES, build_features, weekday_of
+from pricerl.data.forecasters import FORECASTERS, Forecaster, SalesForecast
+from pricerl.data.forecasts import PredictedSales, score_forecasts
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reader import history_from_text, read_history
@@ -12,18 +14,23 @@ from pricerl.data.synthetic import SellerConfig, simulate, simulated_history, wr
 
 __all__ = [
     "FEATURES",
+    "FORECASTERS",
     "DataConfig",
     "DataPreprocessor",
+    "Forecaster",
     "History",
     "MinMaxScaler",
+    "PredictedSales",
     "ProductHistory",
     "ProductReport",
+    "SalesForecast",
     "SellerConfig",
     "build_features",
     "expected_profit",
     "expected_units",
     "history_from_text",
     "read_history",
+    "score_forecasts",
     "simulate",
     "simulated_history",
     "weekday_of",

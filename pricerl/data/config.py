@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pricerl.data.forecasters import OWN_MEAN, find_forecaster
 from pricerl.errors import UsageError, did_you_mean
 
 LARGEST_HOLDOUT = 0.5
@@ -40,7 +41,13 @@ class DataConfig:
     window: int = 7
     """Days of features in one observation."""
 
+    forecaster: str = OWN_MEAN
+    """Forecaster of ``Predicted Sales``, by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
+    ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used where it beats the own 7-day
+    mean and the supplied column on the training days."""
+
     def __post_init__(self) -> None:
+        find_forecaster(self.forecaster)
         _check_choice("decimal", self.decimal, ("auto", ".", ","))
         _check_choice("sales", self.sales, ("auto", "revenue", "units"))
         _check_date_format(self.date_format)

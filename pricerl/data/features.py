@@ -27,7 +27,7 @@ MEAN_DAYS = 7
 """Days in the rolling means: one week, so the weekday pattern cancels."""
 
 
-def build_features(history: ProductHistory, use_predicted: bool) -> FloatArray:
+def build_features(history: ProductHistory, predicted: FloatArray | None = None) -> FloatArray:
     """Return the features of every day.
 
     Rolling means end the day before, so a day's own outcome stands only in ``profit``, ``sales`` and the
@@ -35,21 +35,21 @@ def build_features(history: ProductHistory, use_predicted: bool) -> FloatArray:
 
     Args:
         history: one product, ``D`` days.
-        use_predicted: take the supplied forecast where there is one; otherwise the own 7-day mean.
+        predicted: ``(D,)`` forecast of revenue; where it is NaN, or absent, the own 7-day mean stands instead.
 
     Returns:
         ``(D, 12)`` in the order of `FEATURES`, unscaled.
     """
     price_mean = shifted_mean(history.price, history.price[0])
     sales_mean = shifted_mean(history.sales, 0.0)
-    supplied = history.predicted if use_predicted else np.full_like(sales_mean, np.nan)
+    forecast = np.full_like(sales_mean, np.nan) if predicted is None else predicted
     columns = [
         history.price,
         price_mean,
         sales_mean,
         weekday_of(history.dates.astype(np.int64)),
         history.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
-        np.where(np.isfinite(supplied), supplied, sales_mean),
+        np.where(np.isfinite(forecast), forecast, sales_mean),
         history.price / price_mean - 1.0,
         _sales_trend(sales_mean),
         np.nan_to_num(history.organic, nan=0.0),

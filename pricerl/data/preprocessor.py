@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pricerl.data.config import DataConfig
 from pricerl.data.features import FEATURES, build_features
+from pricerl.data.forecasts import ForecastChoice, PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import FloatArray, History, ProductHistory
 from pricerl.data.report import ProductReport
 from pricerl.data.scaling import MinMaxScaler
@@ -44,8 +45,8 @@ class DataPreprocessor:
     reports: tuple[ProductReport, ...]
     """The data report of each product."""
 
-    use_predicted: tuple[bool, ...]
-    """True for products whose supplied forecast beats the own 7-day mean."""
+    forecasts: tuple[PredictedSales, ...]
+    """The forecast behind each product's feature "predicted sales"."""
 
     features: tuple[FloatArray, ...]
     """``(D_p, F)`` raw features of each product."""
@@ -58,23 +59,29 @@ class DataPreprocessor:
 
     @classmethod
     def fit(cls, history: History, config: DataConfig) -> DataPreprocessor:
-        """Build features and fit the scaler on the training days.
+        """Choose forecasts, build features and fit the scaler, all on the training days.
 
         Args:
             history: the cleaned history.
-            config: window and share of held-out days.
+            config: window, share of held-out days and forecaster.
 
         Returns:
             The fitted preprocessor.
+
+        Raises:
+            UsageError: the forecaster needs a package that is not installed.
         """
-        use_predicted = tuple(report.predicted_used for report in history.reports)
-        features = _all_features(history.products, use_predicted)
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
+        choices = [
+            choose_forecast(product, days, config.forecaster)
+            for product, days in zip(history.products, train_days, strict=True)
+        ]
+        forecasts = tuple(choice.forecast for choice in choices)
+        features = _all_features(history.products, forecasts)
         training = [rows[:days] for rows, days in zip(features, train_days, strict=True)]
         scaler = MinMaxScaler.fit(training)
-        return cls(
-            history.source, config, history.products, history.reports, use_predicted, features, train_days, scaler
-        )
+        reports = _all_reports(history.reports, choices)
+        return cls(history.source, config, history.products, reports, forecasts, features, train_days, scaler)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,7 +125,7 @@ class DataPreprocessor:
 
         Returns:
             A preprocessor of the fresh products; scaler and choice of forecast stay those of training, the
-            split into training and held-out days is made anew.
+            forecasts and the split into training and held-out days are made anew.
 
         Raises:
             DataError: the fresh file has a product that was not trained on; tells every such product.
@@ -128,16 +135,20 @@ class DataPreprocessor:
         if strangers:
             raise DataError(fresh.source, [self._unknown_product(name) for name in strangers])
         order = [self.names.index(name) for name in fresh_names]
-        use_predicted = tuple(self.use_predicted[index] for index in order)
-        reports = zip(fresh.reports, use_predicted, strict=True)
+        train_days = tuple(count_train_days(len(product.dates), self.config) for product in fresh.products)
+        choices = [
+            choose_forecast(product, days, self.config.forecaster, self.forecasts[index].source)
+            for product, days, index in zip(fresh.products, train_days, order, strict=True)
+        ]
+        forecasts = tuple(choice.forecast for choice in choices)
         return DataPreprocessor(
             source=fresh.source,
             config=self.config,
             products=fresh.products,
-            reports=tuple(replace(report, predicted_used=used) for report, used in reports),
-            use_predicted=use_predicted,
-            features=_all_features(fresh.products, use_predicted),
-            train_days=tuple(count_train_days(len(product.dates), self.config) for product in fresh.products),
+            reports=_all_reports(fresh.reports, choices),
+            forecasts=forecasts,
+            features=_all_features(fresh.products, forecasts),
+            train_days=train_days,
             scaler=self.scaler.select(order),
         )
 
@@ -147,8 +158,9 @@ class DataPreprocessor:
         Scaler and choice of forecast stay; nothing in it has seen a held-out day.
         """
         products = tuple(product.first_days(days) for product, days in zip(self.products, self.train_days, strict=True))
-        features = _all_features(products, self.use_predicted)
-        return replace(self, products=products, features=features)
+        forecasts = tuple(known.first_days(days) for known, days in zip(self.forecasts, self.train_days, strict=True))
+        features = _all_features(products, forecasts)
+        return replace(self, products=products, forecasts=forecasts, features=features)
 
     def trained_prices(self, product: int) -> tuple[float, float]:
         """Return lowest and highest price that the policy can tell apart: the tried ones and ``PRICE_ROOM`` beyond."""
@@ -161,7 +173,7 @@ class DataPreprocessor:
             "config": asdict(self.config),
             "products": [_product_state(product) for product in self.products],
             "reports": [report.to_dict() for report in self.reports],
-            "use_predicted": [int(used) for used in self.use_predicted],
+            "forecasts": [_forecast_state(forecast) for forecast in self.forecasts],
             "train_days": list(self.train_days),
             "gain": self.scaler.gain.tolist(),
             "bias": self.scaler.bias.tolist(),
@@ -171,14 +183,14 @@ class DataPreprocessor:
     def from_state_dict(cls, state: Mapping[str, Any]) -> DataPreprocessor:
         """Return the preprocessor that `state_dict` described; the features are computed again."""
         products = tuple(_product_from_state(values) for values in state["products"])
-        use_predicted = tuple(bool(used) for used in state["use_predicted"])
+        forecasts = tuple(_forecast_from_state(values) for values in state["forecasts"])
         return cls(
             source=state["source"],
             config=DataConfig(**state["config"]),
             products=products,
             reports=tuple(ProductReport.from_dict(values) for values in state["reports"]),
-            use_predicted=use_predicted,
-            features=_all_features(products, use_predicted),
+            forecasts=forecasts,
+            features=_all_features(products, forecasts),
             train_days=tuple(state["train_days"]),
             scaler=MinMaxScaler(np.array(state["gain"]), np.array(state["bias"])),
         )
@@ -205,8 +217,23 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
     return max(num_days - holdout, config.window)
 
 
-def _all_features(products: tuple[ProductHistory, ...], use_predicted: tuple[bool, ...]) -> tuple[FloatArray, ...]:
-    return tuple(build_features(product, used) for product, used in zip(products, use_predicted, strict=True))
+def _all_features(
+    products: tuple[ProductHistory, ...], forecasts: tuple[PredictedSales, ...]
+) -> tuple[FloatArray, ...]:
+    return tuple(build_features(product, known.past) for product, known in zip(products, forecasts, strict=True))
+
+
+def _all_reports(reports: tuple[ProductReport, ...], choices: Sequence[ForecastChoice]) -> tuple[ProductReport, ...]:
+    return tuple(report_forecast(report, choice) for report, choice in zip(reports, choices, strict=True))
+
+
+def _forecast_state(forecast: PredictedSales) -> dict[str, Any]:
+    return {"source": forecast.source, "past": forecast.past.tolist(), "coming": forecast.coming.tolist()}
+
+
+def _forecast_from_state(state: Mapping[str, Any]) -> PredictedSales:
+    past, coming = (np.array(state[name], dtype=np.float64) for name in ("past", "coming"))
+    return PredictedSales(state["source"], past, coming)
 
 
 def _product_state(product: ProductHistory) -> dict[str, Any]:

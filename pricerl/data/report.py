@@ -71,11 +71,11 @@ class ProductReport:
     whole_unit_share: float
     """Share of the days with sales on which that measure gives a whole number of units."""
 
-    predicted_skill: float | None
-    """1 - MAE(supplied forecast) / MAE(own 7-day mean); None with too few days to tell."""
+    forecast_used: str
+    """Forecast behind the feature "predicted sales": ``mean_7``, ``supplied`` or a forecaster's name."""
 
-    predicted_used: bool
-    """True where the supplied forecast beats the own mean and is therefore used."""
+    forecast_errors: dict[str, float]
+    """Mean absolute error on training days by forecast, money a day; empty with too few days to tell."""
 
     notes: tuple[str, ...]
     """What could not be used, and why, in plain sentences."""
@@ -122,10 +122,10 @@ class ProductReport:
         return [*facts, ("filled cells", self._filled())]
 
     def _forecast(self) -> str:
-        if self.predicted_skill is None:
-            return "none to score; the own 7-day mean is used"
-        verdict = "used" if self.predicted_used else "not used, the own 7-day mean is"
-        return f"skill {self.predicted_skill:+.2f} over the own 7-day mean; {verdict}"
+        if not self.forecast_errors:
+            return f"too few days to score one; {self.forecast_used} is used"
+        errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
+        return f"{self.forecast_used} is used; mean absolute error on training days: {errors}"
 
     def _filled(self) -> str:
         return ", ".join(f"{column} {count}" for column, count in self.filled.items() if count) or "none"

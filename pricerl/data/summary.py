@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pricerl.data.calendar import DayKinds
-from pricerl.data.features import shifted_mean
+from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import FloatArray, ProductHistory
 from pricerl.data.measure import WHOLE_SHARE, Measure
 from pricerl.data.report import ProductReport
@@ -20,9 +20,6 @@ from pricerl.data.schema import (
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
-
-FEWEST_SCORED_DAYS = 7
-"""Days on which the supplied forecast must stand beside sales before it is scored."""
 
 FEWEST_PRICED_DAYS = 30
 FEWEST_PRICES = 3
@@ -71,13 +68,12 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
         notes: notes about the whole file, put first.
 
     Returns:
-        The report, its quality included.
+        The report, its quality included; the forecast is scored later, once training days are known.
     """
     kinds = found.kinds
     price, sales = found.grid[PRODUCT_PRICE], found.grid[TOTAL_SALES]
     priced = np.isfinite(price) & np.isfinite(sales)
     nothing_sold = kinds.observed & (history.sales == 0)
-    skill = score_forecast(history)
     reasons = tuple(_reasons(history, found, price[priced]))
     return ProductReport(
         product=history.product,
@@ -100,34 +96,15 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
         filled=found.filled,
         sales_measure=found.measure.kind,
         whole_unit_share=found.measure.whole_share,
-        predicted_skill=skill,
-        predicted_used=skill is not None and skill > 0,
-        notes=(*notes, *_notes(history, found, skill)),
+        forecast_used=OWN_MEAN,
+        forecast_errors={},
+        notes=(*notes, *_notes(found)),
         quality=_quality(reasons),
         reasons=reasons,
     )
 
 
-def score_forecast(history: ProductHistory) -> float | None:
-    """Return the skill of the supplied forecast over the own 7-day mean.
-
-    Args:
-        history: one product.
-
-    Returns:
-        1 - MAE(supplied) / MAE(own mean) over observed days with a forecast; None with fewer than seven of
-        them or where the own mean is never wrong.
-    """
-    scored = history.observed & np.isfinite(history.predicted)
-    scored[0] = False
-    if scored.sum() < FEWEST_SCORED_DAYS:
-        return None
-    own_error = np.abs(shifted_mean(history.sales, 0.0) - history.sales)[scored].mean()
-    error = np.abs(history.predicted - history.sales)[scored].mean()
-    return float(1.0 - error / own_error) if own_error > 0 else None
-
-
-def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[str]:
+def _notes(found: Found) -> list[str]:
     kinds = found.kinds
     told = [
         found.measure.note,
@@ -140,8 +117,6 @@ def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[s
         _counted("Trailing priced days without sales, taken for future days", found.padding),
         _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
     ]
-    if skill is not None and skill <= 0:
-        told.append(f"{PREDICTED_SALES}: not used; on history it is worse than the own 7-day mean.")
     return [note for note in told if note]
 
 

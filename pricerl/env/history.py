@@ -43,7 +43,7 @@ class HistoryTensors:
         scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
         self.scaled = self._floats(np.concatenate(scaled))
         self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)
-        self._use_predicted = preprocessor.use_predicted
+        self._forecasts = preprocessor.forecasts
         self._first = int(self.first_day.min())
         self._dates = np.arange(self._first, int((self.first_day + self.num_days).max()) + CALENDAR_DAYS)
         self._num_dates = len(self._dates)
@@ -61,7 +61,7 @@ class HistoryTensors:
         """Everything known of each product's coming dates, ``(3 or 4, P * dates)``: one lookup reads a day.
 
         Rows: the weekday's demand over the average, weekday Monday 0 to Sunday 6, month 1 to 12, and, where any
-        product's supplied prediction beat its own 7-day mean on history, that prediction or NaN.
+        product's sales are predicted by more than the own 7-day mean, that prediction or NaN.
 
         Args:
             factor: ``(P, 7)`` demand of each weekday over the average.
@@ -69,8 +69,8 @@ class HistoryTensors:
         weekday = self._integers(weekday_of(self._dates))
         month = self._floats(self._dates.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
         columns = [factor[:, weekday], *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
-        supplied = self._supplied_predictions()
-        return torch.stack(columns if supplied is None else [*columns, supplied]).flatten(1)
+        predicted = self._predicted_sales()
+        return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
 
     def reference_price(self, over_whole_history: bool) -> Tensor:
         """Median price ``(P,)`` of the last ``REFERENCE_DAYS`` days, or of the whole history."""
@@ -102,17 +102,14 @@ class HistoryTensors:
         """Product and index of each product's last day, ``(P,)`` each."""
         return torch.arange(len(self._products), device=self.device), self.num_days - 1
 
-    def _supplied_predictions(self) -> Tensor | None:
-        """Predicted sales of every product and date ``(P, dates)``, NaN where none is used."""
-        if not any(self._use_predicted):
-            return None
+    def _predicted_sales(self) -> Tensor | None:
+        """Predicted sales of every product and date ``(P, dates)``, NaN where the own 7-day mean is used."""
         table = np.full((len(self._products), self._num_dates), np.nan)
-        for row, used, product in zip(table, self._use_predicted, self._products, strict=True):
-            if used:
-                position = np.concatenate([product.dates, product.future_dates]).astype(np.int64) - self._first
-                covered = position < self._num_dates
-                row[position[covered]] = np.concatenate([product.predicted, product.future_predicted])[covered]
-        return self._floats(table)
+        for row, forecast, first_day in zip(table, self._forecasts, self.first_day.tolist(), strict=True):
+            values = np.concatenate([forecast.past, forecast.coming])
+            place = row[first_day - self._first :][: len(values)]
+            place[:] = values[: len(place)]
+        return self._floats(table) if np.isfinite(table).any() else None
 
     def _floats(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self.device)

@@ -38,7 +38,7 @@ def column(features: np.ndarray, name: str) -> np.ndarray:
 
 
 def test_features_follow_their_definitions_day_by_day(product: ProductHistory) -> None:
-    features = build_features(product, use_predicted=False)
+    features = build_features(product)
     assert features.shape == (30, 12) and features.dtype == np.float64
     for day in range(30):
         price_mean = product.price[max(0, day - 7) : day].mean() if day else product.price[0]
@@ -64,22 +64,22 @@ def test_features_follow_their_definitions_day_by_day(product: ProductHistory) -
 
 def test_means_never_see_today_or_later(product: ProductHistory) -> None:
     shocked = replace(product, sales=np.where(np.arange(30) >= 20, 1e6, product.sales))
-    before, after = build_features(product, False), build_features(shocked, False)
+    before, after = build_features(product), build_features(shocked)
     np.testing.assert_array_equal(before[:20], after[:20])
     np.testing.assert_array_equal(before[20, :11], after[20, :11])
 
 
 def test_supplied_forecast_is_used_only_where_asked_and_present(product: ProductHistory) -> None:
     supplied = replace(product, predicted=np.where(np.arange(30) % 2 == 0, 55.0, np.nan))
-    used = column(build_features(supplied, True), "predicted_sales")
-    own = column(build_features(supplied, False), "predicted_sales")
+    used = column(build_features(supplied, supplied.predicted), "predicted_sales")
+    own = column(build_features(supplied), "predicted_sales")
     assert (used[::2] == 55).all()
     np.testing.assert_array_equal(used[1::2], own[1::2])
-    np.testing.assert_array_equal(own, column(build_features(supplied, False), "sales_mean_7"))
+    np.testing.assert_array_equal(own, column(build_features(supplied), "sales_mean_7"))
 
 
 def test_trend_is_zero_without_sales(product: ProductHistory) -> None:
-    features = build_features(replace(product, sales=np.zeros(30)), False)
+    features = build_features(replace(product, sales=np.zeros(30)))
     assert (column(features, "sales_trend") == 0).all()
 
 

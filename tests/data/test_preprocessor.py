@@ -84,8 +84,8 @@ def test_forecast_with_skill_is_used(read: Read, daily: Daily) -> None:
     units = np.random.default_rng(0).integers(1, 20, 60)
     lines = daily([f"10,{10 * count},{10 * count + 1}" for count in units], header)
     data = DataPreprocessor.fit(read(lines), DataConfig())
-    assert data.use_predicted == (True,)
-    assert data.reports[0].predicted_skill == pytest.approx(1, abs=0.1)
+    assert data.forecasts[0].source == data.reports[0].forecast_used == "supplied"
+    assert data.reports[0].forecast_errors == pytest.approx({"mean_7": 50.0, "supplied": 1.0}, abs=10)
     np.testing.assert_array_equal(data.features[0][:, 5], data.products[0].predicted)
 
 
@@ -116,7 +116,7 @@ def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
     moved = three.with_history(fresh)
     np.testing.assert_array_equal(moved.scaler.gain, three.scaler.gain)
     assert moved.windows(2).shape == (84, 84)
-    expected = three.scaler.transform(build_features(fresh.products[2], three.use_predicted[2]), 2)
+    expected = three.scaler.transform(build_features(fresh.products[2], moved.forecasts[2].past), 2)
     np.testing.assert_array_equal(moved.windows(2)[0], expected[:7].reshape(-1))
 
 
@@ -145,4 +145,5 @@ def test_fresh_history_keeps_the_choice_of_forecast(read: Read, daily: Daily) ->
     good = read(daily([f"10,{10 * count},{10 * count + 1}" for count in units], header))
     bad = read(daily([f"10,{10 * count},900" for count in units], header))
     moved = DataPreprocessor.fit(good, DataConfig()).with_history(bad)
-    assert moved.use_predicted == (True,) and moved.reports[0].predicted_used
+    assert moved.forecasts[0].source == moved.reports[0].forecast_used == "supplied"
+    np.testing.assert_array_equal(moved.features[0][:, 5], bad.products[0].predicted)

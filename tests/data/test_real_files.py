@@ -27,9 +27,11 @@ def test_soapnuts_report_tells_what_the_file_holds(shared: Shared) -> None:
 
 
 def test_soapnuts_forecast_has_no_skill_and_is_not_used(shared: Shared) -> None:
-    report = read_history(shared("soapnuts.csv"), DataConfig()).reports[0]
-    assert report.predicted_skill is not None and report.predicted_skill < 0
-    assert not report.predicted_used
+    data = DataPreprocessor.fit(read_history(shared("soapnuts.csv"), DataConfig()), DataConfig())
+    report = data.reports[0]
+    assert report.forecast_errors["supplied"] > report.forecast_errors["mean_7"]
+    assert report.forecast_used == data.forecasts[0].source == "mean_7"
+    assert report.notes[-1] == "Predicted Sales: not used; on the training days mean_7 was closer."
 
 
 def test_soapnuts_refund_day_is_out_of_demand_and_kept_in_profit(shared: Shared) -> None:

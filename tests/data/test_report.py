@@ -22,7 +22,7 @@ def test_lines_tell_the_verdict_first_and_every_count(read: Callable[..., Histor
     assert "  missing days     1" in text
     assert "  Total Sales      revenue; whole units on 100% of days with sales" in text
     assert "  filled cells     Product Price 1, Total Sales 1" in text
-    assert "  forecast         none to score; the own 7-day mean is used" in text
+    assert "  forecast         too few days to score one; mean_7 is used" in text
 
 
 def test_conversions_that_look_like_shares_are_noted(read: Callable[..., History], daily: Daily) -> None:

@@ -66,7 +66,9 @@ def test_simulated_days_have_the_features_that_a_longer_history_would_have(dynam
         outcomes.append(outcome)
     preprocessor = dynamics.market.preprocessor
     longer = append_days(preprocessor.products[row], states, outcomes, row)
-    rows = build_features(longer, preprocessor.use_predicted[row])[-preprocessor.window :]
+    rows = build_features(longer, longer.predicted if preprocessor.forecasts[row].source == "supplied" else None)[
+        -preprocessor.window :
+    ]
     expected = preprocessor.scaler.transform(rows, row)
     window = state.observation[row].view(preprocessor.window, -1).numpy()
     for column, name in enumerate(FEATURES):

@@ -94,7 +94,7 @@ def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
 
 def test_a_checkpoint_is_read_weights_only_and_tells_its_run(run):
     checkpoint = torch.load(run / "best.ckpt", weights_only=True)
-    assert checkpoint[CHECKPOINT_KEY]["format"] == 2
+    assert checkpoint[CHECKPOINT_KEY]["format"] == 3
     assert "preset: balanced" in checkpoint[CHECKPOINT_KEY]["config"]
     assert not any("buffer" in key.lower() for key in checkpoint), "the replay buffer is filled again, not saved"
 

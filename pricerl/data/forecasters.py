@@ -1,0 +1,140 @@
+"""Forecasters of sales by name: one day ahead over history, and the coming days."""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from pricerl.data.features import shifted_mean
+from pricerl.data.history import FloatArray
+from pricerl.errors import UsageError, did_you_mean
+
+OWN_MEAN = "mean_7"
+"""Name of the own 7-day mean, which every other forecast must beat."""
+
+WEEK = 7
+LEVEL_WEEKS, PATTERN_WEEKS = 4, 8
+"""Weeks behind the level and behind the weekday pattern: a level ages faster than a pattern."""
+WEEKDAY_PRIOR_WEEKS = 4.0
+"""Weeks that "all weekdays alike" is worth: with few sales a weekday's mean is mostly chance."""
+
+FEWEST_FITTED_DAYS = 28
+"""Four weeks: with fewer days a weekly pattern cannot be told from chance."""
+REFIT_DAYS = 28
+"""A fitted model goes on with its parameters for four weeks, taking up each day's sales, before it is fitted again."""
+
+
+class SalesForecast(NamedTuple):
+    """Predicted revenue of a product; NaN where there is no forecast."""
+
+    past: FloatArray
+    """``(D,)`` money for every day of history, made from the days before it alone."""
+
+    coming: FloatArray
+    """``(H,)`` money for the days after it."""
+
+
+class Forecaster(Protocol):
+    """How sales are predicted from the sales of earlier days."""
+
+    def __call__(self, sales: FloatArray, days: int) -> SalesForecast:
+        """Forecast every day of history from the days before it, and ``days`` coming days.
+
+        Args:
+            sales: ``(D,)`` revenue of a contiguous calendar, so that a weekday returns every seventh place.
+            days: how many coming days.
+
+        Raises:
+            UsageError: the forecaster needs a package that is not installed.
+        """
+
+
+def forecast_mean(sales: FloatArray, days: int) -> SalesForecast:
+    """Predict the mean of the seven days before; the coming days get that of the last seven."""
+    return SalesForecast(shifted_mean(sales, 0.0), np.full(days, sales[-WEEK:].mean()))
+
+
+def forecast_last_week(sales: FloatArray, days: int) -> SalesForecast:
+    """Predict what the same weekday of the week before brought (seasonal naive)."""
+    padded = np.concatenate([np.full(WEEK, np.nan), sales])
+    return SalesForecast(padded[:-WEEK], np.resize(padded[-WEEK:], days))
+
+
+def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
+    """Predict the mean of four weeks times the weekday's share, which is that of eight weeks, shrunk to 1."""
+    span = WEEK * PATTERN_WEEKS
+    padded = np.concatenate([np.full(span, np.nan), sales])
+    before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, WEEK)  # (D + 1, weeks, weekdays from own)
+    known = np.isfinite(before)
+    value = np.where(known, before, 0.0)
+    level = _mean(value[:, -LEVEL_WEEKS:].sum((1, 2)), known[:, -LEVEL_WEEKS:].sum((1, 2)))
+    prior = WEEKDAY_PRIOR_WEEKS * _mean(value.sum((1, 2)), known.sum((1, 2)))[:, None]
+    weekday = (value.sum(1) + prior) / (known.sum(1) + WEEKDAY_PRIOR_WEEKS)
+    average = prior / WEEKDAY_PRIOR_WEEKS
+    share = np.divide(weekday, average, out=np.ones_like(weekday), where=average > 0)
+    return SalesForecast(level[:-1] * share[:-1, 0], level[-1] * np.resize(share[-1], days))
+
+
+def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesForecast:
+    """Predict with a model of the package ``statsforecast``, fitted again every four weeks.
+
+    Args:
+        sales: ``(D,)`` revenue of a contiguous calendar.
+        days: how many coming days.
+        model: its class in ``statsforecast.models``, such as ``AutoETS``.
+
+    Returns:
+        The forecast, never negative; NaN on the first four weeks, and on coming days after so short a history.
+
+    Raises:
+        UsageError: the package is not installed.
+    """
+    kind = getattr(_statsforecast(), model)
+    past, coming = np.full(len(sales), np.nan), np.full(days, np.nan)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):  # series of zeros make it divide by zero inside
+        warnings.simplefilter("ignore")
+        for first in range(FEWEST_FITTED_DAYS, len(sales) + 1, REFIT_DAYS):
+            fitted = kind(season_length=WEEK).fit(sales[:first])
+            for day in range(first, min(first + REFIT_DAYS, len(sales))):
+                past[day] = fitted.forward(sales[:day], h=1)["mean"][0]
+        if len(sales) >= FEWEST_FITTED_DAYS:
+            coming = kind(season_length=WEEK).fit(sales).predict(h=days)["mean"]
+    return SalesForecast(np.maximum(past, 0.0), np.maximum(coming, 0.0))
+
+
+FORECASTERS: dict[str, Forecaster] = {
+    OWN_MEAN: forecast_mean,
+    "last_week": forecast_last_week,
+    "weekday_mean": forecast_weekday_mean,
+    "auto_ets": partial(forecast_statistically, model="AutoETS"),
+    "auto_theta": partial(forecast_statistically, model="AutoTheta"),
+}
+"""By name; to add one, put a function here."""
+
+
+def find_forecaster(name: str) -> Forecaster:
+    """Return the forecaster of that name; an unknown one is a ``UsageError``."""
+    if name not in FORECASTERS:
+        known = ", ".join(FORECASTERS)
+        raise UsageError(f"forecaster must be one of {known}, found {name!r}{did_you_mean(name, FORECASTERS)}")
+    return FORECASTERS[name]
+
+
+def _statsforecast() -> Any:
+    try:
+        return import_module("statsforecast.models")
+    except ImportError as error:
+        raise UsageError(
+            "this forecaster needs the package statsforecast, which is not installed; install it with "
+            "pip install 'pricerl[forecast]', or set data.reading.forecaster to weekday_mean"
+        ) from error
+
+
+def _mean(total: FloatArray, count: FloatArray) -> FloatArray:
+    """Return means ``(N,)``, NaN where nothing was counted."""
+    return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))
