@@ -15,7 +15,7 @@ from pricerl.advice.tables import COLUMNS
 from pricerl.cli import COMMANDS, HELP
 from pricerl.data import FEATURES
 from pricerl.data.schema import OPTIONAL, REQUIRED
-from pricerl.evaluation import EpisodeScores, ReturnScores
+from pricerl.evaluation import EpisodeScores, HorizonScore, ReturnScores
 from pricerl.market.reward import PRESETS
 from pricerl.sac import ActorMetrics, CriticMetrics
 
@@ -26,6 +26,7 @@ DOCUMENTS = (
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/backtest.md",
     "docs/benchmarks.md",
     "docs/data.md",
     "docs/metrics.md",
@@ -131,6 +132,11 @@ def test_a_file_that_does_not_exist_is_found() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_the_architecture_names_every_module(module: str) -> None:
     assert f"`{module}`" in read("ARCHITECTURE.md")
+
+
+def test_the_table_of_the_backtest_lists_exactly_the_scores_of_a_horizon() -> None:
+    listed = [row[0].strip("`") for row in table_rows(read("docs/backtest.md")) if row[0].startswith("`")]
+    assert sorted(listed) == sorted([*HorizonScore._fields, "skill"])
 
 
 def test_the_table_of_metrics_lists_exactly_those_of_the_code() -> None:

@@ -60,6 +60,7 @@ class ProductAdvice:
     planner_gap: float | None
     """Profit before fixed cost lost at the settled price against the best constant price of its market, as a share."""
     backtest: Backtest | None
+    """How well such markets forecast this product's past; None where no day of it could be scored."""
     costs: str
     data_quality: dict[str, Any]
     data_lines: tuple[str, ...]
@@ -71,5 +72,5 @@ class ProductAdvice:
         """Plain Python values for ``advice.json``."""
         plain = asdict(self)
         plain["baselines"] = [row._asdict() for row in self.baselines]
-        plain["backtest"] = None if self.backtest is None else {**self.backtest._asdict(), "skill": self.backtest.skill}
+        plain["backtest"] = None if self.backtest is None else self.backtest.to_dict()
         return plain

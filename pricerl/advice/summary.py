@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pricerl.advice.publish import AdviceFiles
 from pricerl.advice.result import ProductAdvice
-from pricerl.advice.wording import price_digits
+from pricerl.advice.wording import judge_backtest, line_up_backtest, price_digits
 
 MOST_SHOWN = 20
 
@@ -36,6 +36,8 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"  policy settles at {item.settled_price:.{digits}f}, best constant price of its market "
         f"{best.price:.{digits}f}{_gap(item.planner_gap)}"
     )
+    if item.backtest is not None:
+        lines += [f"  {line_up_backtest(item.backtest)}", f"  {judge_backtest(item.backtest)}"]
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pricerl.advice.result import Gain, ProductAdvice
+from pricerl.evaluation import Backtest
 
 
 def explain(advice: ProductAdvice, num_draws: int, digits: int) -> str:
@@ -86,6 +87,29 @@ def _demand(advice: ProductAdvice, digits: int) -> str:
         f"A price 1 % lower has gone with about {mean:.1f} % more units (90 %: {high:.1f} to {low:.1f}); about "
         f"{days} {'day tells' if days == 1 else 'days tell'} of prices near {advice.recommended_price:.{digits}f}."
     )
+
+
+def judge_backtest(backtest: Backtest) -> str:
+    """Say at which horizons the market beat the 7-day mean, and how many days its intervals held."""
+    days = sum(row.days for row in backtest.scores)
+    held = round(sum(row.days * row.coverage for row in backtest.scores))
+    lost = [str(row.days_ahead) for row in backtest.scores if row.skill <= 0]
+    verdict = "The market forecast every horizon better than the 7-day mean"
+    if lost:
+        verdict = f"The market did not beat the 7-day mean {_joined(lost)} {'day' if lost == ['1'] else 'days'} ahead"
+    return f"{verdict}; its 90 % intervals held {held} of {days} days."
+
+
+def line_up_backtest(backtest: Backtest) -> str:
+    """Name the errors of every horizon, the market's and the 7-day mean's, on one line."""
+    ahead = ", ".join(str(row.days_ahead) for row in backtest.scores)
+    market = ", ".join(f"{row.wape_market:.1%}" for row in backtest.scores)
+    mean = ", ".join(f"{row.wape_mean_7:.1%}" for row in backtest.scores)
+    return f"backtest, days ahead {ahead}: error {market} of units, 7-day mean {mean}"
+
+
+def _joined(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def signed(value: float, digits: int) -> str:

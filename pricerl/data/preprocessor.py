@@ -152,15 +152,24 @@ class DataPreprocessor:
             scaler=self.scaler.select(order),
         )
 
-    def training_part(self) -> DataPreprocessor:
-        """Return a preprocessor whose histories end with the training days, as if the held-out days were still to come.
+    def first_days(self, product: int, days: int) -> DataPreprocessor:
+        """Return one product as it stood after its first ``days`` days, as if the others were still to come.
 
-        Scaler and choice of forecast stay; nothing in it has seen a held-out day.
+        Scaler and choice of forecast stay. Features are not computed again: they read no later day.
+
+        Args:
+            product: position of the product.
+            days: at least one.
         """
-        products = tuple(product.first_days(days) for product, days in zip(self.products, self.train_days, strict=True))
-        forecasts = tuple(known.first_days(days) for known, days in zip(self.forecasts, self.train_days, strict=True))
-        features = _all_features(products, forecasts)
-        return replace(self, products=products, forecasts=forecasts, features=features)
+        return replace(
+            self,
+            products=(self.products[product].first_days(days),),
+            reports=(self.reports[product],),
+            forecasts=(self.forecasts[product].first_days(days),),
+            features=(self.features[product][:days],),
+            train_days=(min(self.train_days[product], days),),
+            scaler=self.scaler.select([product]),
+        )
 
     def trained_prices(self, product: int) -> tuple[float, float]:
         """Return lowest and highest price that the policy can tell apart: the tried ones and ``PRICE_ROOM`` beyond."""

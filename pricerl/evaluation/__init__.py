@@ -1,6 +1,6 @@
 """Scores any policy ``observation -> action``; knows nothing of how it was trained."""
 
-from pricerl.evaluation.backtest import Backtest, backtest
+from pricerl.evaluation.backtest import Backtest, HorizonScore, backtest
 from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
@@ -14,6 +14,7 @@ __all__ = [
     "BaselineRow",
     "DynamicPlan",
     "EpisodeScores",
+    "HorizonScore",
     "Plan",
     "Plans",
     "Policy",

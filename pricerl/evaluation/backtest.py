@@ -1,79 +1,219 @@
-"""How well the market forecasts days it has not seen, beside the 7-day mean."""
+"""How well the market forecasts days it has not seen, from several days of the past, beside simpler forecasts."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from pricerl.data import DataPreprocessor, weekday_of
+from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
+FloatArray = NDArray[np.float64]
+
+DAYS_AHEAD = (1, 7, 14)
+"""A forecast of the first of the coming days is one day ahead."""
+LAST_SHARE = 1 / 3
+"""Share of the history, at its end, that forecasts are made in: before it a market knows too little."""
+
+MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
+"""Markets fitted a product. One costs 0.05 to 0.1 s on a year of days, and more on longer histories, so the number
+falls with the number of products and of years; four are the fewest that say anything."""
+DAYS_PER_YEAR = 365
+
+WEEK = 7
 SAMPLES_PER_DRAW = 16
 
 
-class Backtest(NamedTuple):
-    """Forecast errors of one product on its held-out days, at the prices really charged."""
+class Forecasts(NamedTuple):
+    """Forecasts of a product's units, ``(N,)`` each, made at several origins."""
 
-    product: str
+    origin: NDArray[np.int64]
+    """Days of history that were known."""
+    day: NDArray[np.int64]
+    """Index of the day that is forecast: ``origin + days_ahead - 1``."""
+    mean: FloatArray
+    """Units, mean over the drawn markets."""
+    low: FloatArray
+    """Lower 90 % limit of units."""
+    high: FloatArray
+    """Upper 90 % limit of units."""
+
+
+class HorizonScore(NamedTuple):
+    """Errors of a product's forecasts some days ahead, on observed days and at the prices really charged."""
+
+    days_ahead: int
     days: int
+    """Days forecast: one an origin, where it was observed."""
     wape_market: float
-    """Weighted absolute percentage error of daily units: sum of absolute errors over sum of units."""
+    """Weighted absolute percentage error of a day's units: sum of absolute errors over sum of units."""
     wape_mean_7: float
-    """The same for the mean of the last 7 training days."""
+    """The same for the mean of the seven days before the origin."""
     coverage: float
-    """Share of held-out days inside the 90 % predictive interval."""
+    """Share of the days inside the 90 % predictive interval."""
+    wape_supplied: float | None
+    """Error of the supplied forecast, over the price charged, on the days that have one; None where none has."""
+    skill_supplied: float | None
+    """1 minus the ratio of the market's error to the supplied forecast's, both on those days."""
 
     @property
     def skill(self) -> float:
         """1 minus the ratio of the two errors: above 0 the market beats the 7-day mean."""
-        return 1 - self.wape_market / self.wape_mean_7 if self.wape_mean_7 > 0 else 0.0
+        return _skill(self.wape_market, self.wape_mean_7)
+
+
+class Backtest(NamedTuple):
+    """Forecasts of one product from several days of its past."""
+
+    product: str
+    origins: int
+    """Markets fitted, each on the days before its origin."""
+    scores: tuple[HorizonScore, ...]
+    """One a horizon on which something sold, nearest first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values for ``advice.json``."""
+        scores = [{**row._asdict(), "skill": row.skill} for row in self.scores]
+        return {"origins": self.origins, "scores": scores}
 
 
 def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostConfig, seed: int = 0) -> list[Backtest]:
-    """Fit the market on the training days alone and forecast the held-out days of every product.
+    """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
-    Products without an observed held-out day are left out.
+    At each origin the market is fitted again, on the days before it alone. It is then told the price that was really
+    charged on the day to forecast, as an advice knows the price it recommends; the 7-day mean and the supplied
+    forecast are not. What is scored is therefore demand at a known price, not the seller's pricing.
+
+    Args:
+        preprocessor: whole histories.
+        similar: settings of demand.
+        cost: costs the seller knows.
+        seed: of the drawn markets and of the days' noise.
+
+    Returns:
+        One entry a product; products whose forecast days were all unobserved, or sold nothing, are left out.
     """
-    training = preprocessor.training_part()
-    market = fit_market(training, similar, cost, seed)
-    generator = torch.Generator().manual_seed(seed)
     rows = []
-    for index, (known, whole) in enumerate(zip(training.products, preprocessor.products, strict=True)):
-        later = slice(len(known.dates), None)
-        seen = whole.observed[later]
-        if not seen.any():
-            continue
-        units = whole.units[later][seen]
-        price = torch.as_tensor(whole.price[later][seen], dtype=torch.float32)
-        weekday = torch.as_tensor(weekday_of(whole.dates[later][seen].astype(np.int64)))
-        samples = _predictive(market, index, price, weekday, generator)
-        low, high = np.quantile(samples, [0.05, 0.95], axis=0)
-        total = max(float(units.sum()), 1e-9)
-        rows.append(
-            Backtest(
-                product=whole.product,
-                days=int(seen.sum()),
-                wape_market=float(np.abs(units - samples.mean(0)).sum()) / total,
-                wape_mean_7=float(np.abs(units - known.units[-7:].mean()).sum()) / total,
-                coverage=float(((units >= low) & (units <= high)).mean()),
-            )
-        )
+    for index, product in enumerate(preprocessor.products):
+        most = count_origins(len(product.dates), len(preprocessor.products))
+        origins = choose_origins(len(product.dates), preprocessor.window, most)
+        forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed)
+        scores = score_forecasts(product, forecasts)
+        if scores:
+            rows.append(Backtest(product.product, len(origins), scores))
     return rows
 
 
+def count_origins(num_days: int, num_products: int) -> int:
+    """Return how many origins a product of ``num_days`` days can have, so that all together stay cheap."""
+    years = max(1.0, num_days / DAYS_PER_YEAR)
+    return max(FEWEST_ORIGINS, round(MOST_ORIGINS / (years * num_products)))
+
+
+def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
+    """Return evenly spaced origins, ascending; an origin is a number of known days.
+
+    They lie in the last third of the history and leave room for 14 days, if it is long enough. Their distance is no
+    multiple of a week, or all forecasts would be of the same weekday.
+
+    Args:
+        num_days: days of history, more than ``fewest_known``.
+        fewest_known: days that a market must know.
+        most: the most origins to return.
+    """
+    first = max(round(num_days * (1 - LAST_SHARE)), fewest_known)
+    last = max(first, num_days - max(DAYS_AHEAD))
+    step = ceil((last - first + 1) / most)
+    step += step % WEEK == 0
+    return list(range(last, first - 1, -step))[::-1]
+
+
+def forecast_units(
+    preprocessor: DataPreprocessor, index: int, origins: list[int], similar: SimilarConfig, cost: CostConfig, seed: int
+) -> Forecasts:
+    """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices really charged.
+
+    Args:
+        preprocessor: whole histories.
+        index: position of the product.
+        origins: days known before each forecast.
+        similar: settings of demand.
+        cost: costs the seller knows.
+        seed: of the drawn markets and of the days' noise.
+    """
+    product = preprocessor.products[index]
+    generator = torch.Generator().manual_seed(seed)
+    parts = []
+    for origin in origins:
+        day = np.array([origin + ahead - 1 for ahead in DAYS_AHEAD if origin + ahead <= len(product.dates)])
+        market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed)
+        mean, low, high = _predictive(market, product, day, generator)
+        parts.append(Forecasts(np.full_like(day, origin), day, mean, low, high))
+    return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[HorizonScore, ...]:
+    """Score a product's forecasts, horizon by horizon, on observed days.
+
+    Args:
+        product: its whole history.
+        forecasts: made at its origins.
+
+    Returns:
+        One score a horizon; without those whose days were all unobserved or sold nothing.
+    """
+    ahead = forecasts.day - forecasts.origin + 1
+    scores = []
+    for days_ahead in DAYS_AHEAD:
+        kept = (ahead == days_ahead) & product.observed[forecasts.day]
+        if product.units[forecasts.day[kept]].sum() > 0:
+            scores.append(_score(product, Forecasts(*(array[kept] for array in forecasts)), days_ahead))
+    return tuple(scores)
+
+
+def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> HorizonScore:
+    units = product.units[forecasts.day]
+    mean_7 = np.array([product.units[max(origin - WEEK, 0) : origin].mean() for origin in forecasts.origin])
+    supplied = product.predicted[forecasts.day] / product.price[forecasts.day]
+    given = np.isfinite(supplied)
+    rival, beside = None, None
+    if units[given].sum() > 0:
+        rival = _wape(supplied[given], units[given])
+        beside = _skill(_wape(forecasts.mean[given], units[given]), rival)
+    return HorizonScore(
+        days_ahead=days_ahead,
+        days=len(units),
+        wape_market=_wape(forecasts.mean, units),
+        wape_mean_7=_wape(mean_7, units),
+        coverage=float(((units >= forecasts.low) & (units <= forecasts.high)).mean()),
+        wape_supplied=rival,
+        skill_supplied=beside,
+    )
+
+
+def _wape(forecast: FloatArray, units: FloatArray) -> float:
+    return float(np.abs(forecast - units).sum() / units.sum())
+
+
+def _skill(error: float, rival: float) -> float:
+    return 1 - error / rival if rival > 0 else 0.0
+
+
 def _predictive(
-    market: Market, product: int, price: Tensor, weekday: Tensor, generator: torch.Generator
-) -> NDArray[np.float32]:
-    """Sampled units ``(S, D)`` under every drawn market."""
-    days = len(price)
-    draw = torch.arange(market.num_draws).repeat_interleave(days).repeat(SAMPLES_PER_DRAW)
-    rows = torch.full_like(draw, product)
-    repeats = market.num_draws * SAMPLES_PER_DRAW
-    mean = market.respond(price.repeat(repeats), rows, draw, weekday.repeat(repeats)).expected_units
-    units = sample_units(mean, market.size[rows], generator).view(repeats, days)
-    return np.asarray(units.numpy(), dtype=np.float32)
+    market: Market, product: ProductHistory, day: NDArray[np.int64], generator: torch.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the drawn markets of one product."""
+    price = torch.as_tensor(product.price[day], dtype=torch.float32)
+    weekday = torch.as_tensor(weekday_of(product.dates[day].astype(np.int64)))
+    draw = torch.arange(market.num_draws)[:, None].expand(-1, len(day)).flatten()
+    row = torch.zeros_like(draw)
+    expected = market.respond(price.repeat(market.num_draws), row, draw, weekday.repeat(market.num_draws))
+    units = expected.expected_units.view(market.num_draws, len(day))
+    samples = sample_units(units.repeat(SAMPLES_PER_DRAW, 1), market.size, generator).numpy()
+    low, high = np.quantile(samples, [0.05, 0.95], axis=0)
+    return units.mean(0).double().numpy(), low, high

@@ -70,6 +70,17 @@ def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
         assert day["date"] in html and f"{day['units'][0]:,.2f}" in html and f"{day['profit'][0]:,.2f}" in html
 
 
+def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
+    _, (product,), html = read_outputs(trained)
+    scores = product["backtest"]["scores"]
+    assert [row["days_ahead"] for row in scores] == [1, 7, 14]
+    table = html[html.index("How well such a market forecast the past") :]
+    for row in scores:
+        errors = f"<td>{100 * row['wape_market']:.1f} %</td><td>{100 * row['wape_mean_7']:.1f} %</td>"
+        assert f"<td>{row['days_ahead']}</td><td>{row['days']}</td>{errors}<td>{row['skill']:+.2f}</td>" in table
+    assert "; its 90 % intervals held " in table
+
+
 def test_recommended_prices_obey_the_guardrails(moved: Path) -> None:
     charged = [float(line.split(",")[1]) for line in seller_lines()[1:]]
     days = len(charged)

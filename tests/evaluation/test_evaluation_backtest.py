@@ -1,3 +1,5 @@
+"""The rolling backtest: known errors of a hand-made series, no look ahead, and a market that beats the last week."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,73 +8,167 @@ import numpy as np
 import pytest
 
 from pricerl.data import SellerConfig
-from pricerl.evaluation import Backtest, backtest
+from pricerl.evaluation import backtest
+from pricerl.evaluation.backtest import (
+    FEWEST_ORIGINS,
+    MOST_ORIGINS,
+    Forecasts,
+    choose_origins,
+    count_origins,
+    forecast_units,
+    score_forecasts,
+)
 from pricerl.market import CostConfig, SimilarConfig
 
 SMALL = SimilarConfig(num_draws=16)
-LONG = [SellerConfig(days=1000, units=60.0, seed=seed) for seed in (0, 1, 2)]
+YEARS = [SellerConfig(days=365, units=60.0, seed=seed) for seed in (0, 1, 2)]
+FLAT = np.full(3, 10.0)
 
 
-def with_later_units(preprocessor, units):
-    """Return the preprocessor with other sales on the held-out days; scaler and split stay."""
-    product, train = preprocessor.products[0], preprocessor.train_days[0]
-    changed = product.units.copy()
-    changed[train:] = units
-    return replace(preprocessor, products=(replace(product, units=changed, sales=changed * product.price),))
+def with_units(preprocessor, units, price=None):
+    """Return the preprocessor with other units, and prices, in its only product's history."""
+    product = preprocessor.products[0]
+    price = product.price if price is None else price
+    return replace(preprocessor, products=(replace(product, units=units, price=price, sales=units * price),))
+
+
+def one_day_ahead(origin, mean=FLAT, low=FLAT - 5, high=FLAT + 5):
+    origin = np.array(origin)
+    return Forecasts(origin, origin, mean, low, high)
 
 
 @pytest.fixture(scope="module")
-def long_runs(simulated):
-    return [backtest(simulated(seller), SMALL, CostConfig())[0] for seller in LONG]
+def year_runs(simulated):
+    return [backtest(simulated(seller), SMALL, CostConfig())[0] for seller in YEARS]
 
 
-def test_the_market_forecasts_better_than_the_last_week_when_prices_vary(long_runs):
-    assert all(row.skill > 0.05 for row in long_runs)
-    assert all(row.wape_market < row.wape_mean_7 for row in long_runs)
+def test_errors_of_a_hand_made_series(make_product):
+    units = np.arange(30.0)
+    product = make_product(2.0, units, predicted=np.where(units == 21, 2 * 20.0, np.nan))
+    (score,) = score_forecasts(product, one_day_ahead([20, 21, 22], mean=np.array([20.0, 24.0, 19.0])))
+    assert (score.days_ahead, score.days) == (1, 3)
+    assert score.wape_market == pytest.approx((0 + 3 + 3) / 63)
+    assert score.wape_mean_7 == pytest.approx((4 + 4 + 4) / 63)
+    assert score.skill == pytest.approx(0.5)
+    assert score.wape_supplied == pytest.approx(1 / 21)
+    assert score.skill_supplied == pytest.approx(1 - 3 / 1)
 
 
-def test_ninety_percent_intervals_hold_about_ninety_percent_of_the_days(long_runs):
-    assert np.mean([row.coverage for row in long_runs]) == pytest.approx(0.9, abs=0.06)
+def test_coverage_is_the_share_of_days_inside_the_limits(make_product):
+    product = make_product(2.0, np.array([*[1.0] * 20, 5.0, 15.0, 16.0]))
+    (score,) = score_forecasts(product, one_day_ahead([20, 21, 22]))
+    assert score.coverage == pytest.approx(2 / 3)
+    assert score.wape_supplied is None and score.skill_supplied is None
 
 
-def test_every_observed_held_out_day_is_forecast(long_runs):
-    assert [row.days for row in long_runs] == [150] * 3
+def test_each_horizon_is_scored_by_itself_on_observed_days(make_product):
+    product = make_product(2.0, np.full(40, 10.0))
+    observed = product.observed.copy()
+    observed[26] = False
+    origin, ahead = np.array([20, 20, 20, 21, 21, 21]), np.array([1, 7, 14, 1, 7, 14])
+    mean = np.array([10.0, 99.0, 12.0, 11.0, 13.0, 12.0])
+    forecasts = Forecasts(origin, origin + ahead - 1, mean, mean - 1, mean + 1)
+    scores = score_forecasts(replace(product, observed=observed), forecasts)
+    assert [(row.days_ahead, row.days) for row in scores] == [(1, 2), (7, 1), (14, 2)]
+    assert [row.wape_market for row in scores] == pytest.approx([0.05, 0.3, 0.2])
 
 
-def test_the_forecast_never_sees_a_held_out_day(simulated):
-    preprocessor = simulated(LONG[0])
-    large = 1e6
-    silent = backtest(with_later_units(preprocessor, 0.0), SMALL, CostConfig())[0]
-    loud = backtest(with_later_units(preprocessor, large), SMALL, CostConfig())[0]
-    forecast_if_silent = silent.wape_market * 1e-9
-    forecast_if_loud = (1 - loud.wape_market) * large * loud.days
-    assert forecast_if_silent == pytest.approx(forecast_if_loud, rel=1e-6)
-    assert forecast_if_silent > 1000
+def test_a_mean_that_is_never_wrong_leaves_no_skill(make_product):
+    (score,) = score_forecasts(make_product(2.0, np.full(30, 10.0)), one_day_ahead([20, 21, 22], mean=FLAT + 1))
+    assert score.wape_mean_7 == 0 and score.skill == 0
 
 
-def test_the_rival_forecast_is_the_mean_of_the_last_training_week(simulated):
-    preprocessor = simulated(LONG[0])
-    product, train = preprocessor.products[0], preprocessor.train_days[0]
-    mean, later = product.units[train - 7 : train].mean(), product.units[train:]
-    row = backtest(preprocessor, SimilarConfig(num_draws=2), CostConfig())[0]
-    assert row.wape_mean_7 == pytest.approx(np.abs(later - mean).sum() / later.sum())
+def test_days_that_sold_nothing_are_not_scored(make_product):
+    product = make_product(2.0, np.repeat([5.0, 0.0], [20, 5]))
+    assert score_forecasts(product, one_day_ahead([20, 21, 22])) == ()
+
+
+@pytest.mark.parametrize("day", [260, 300])
+def test_a_forecast_sees_no_day_after_its_origin(simulated, day):
+    preprocessor = simulated(YEARS[0])
+    product = preprocessor.products[0]
+    units, price = product.units.copy(), product.price.copy()
+    units[day:] = np.random.default_rng(0).poisson(900, len(units) - day)
+    price[day + 14 :] *= 3
+    origins = [day - 40, day, day + 1, day + 20]
+    kept, changed = (
+        forecast_units(data, 0, origins, SMALL, CostConfig(), 0)
+        for data in (preprocessor, with_units(preprocessor, units, price))
+    )
+    before = kept.origin <= day
+    for name in ("mean", "low", "high"):
+        np.testing.assert_array_equal(getattr(kept, name)[before], getattr(changed, name)[before])
+        assert (getattr(kept, name)[~before] != getattr(changed, name)[~before]).all()
+
+
+def test_a_forecast_is_made_at_the_price_really_charged(simulated):
+    preprocessor = simulated(YEARS[0])
+    product = preprocessor.products[0]
+    dearer = np.where(np.arange(365) == 306, 1.1, 1.0) * product.price
+    kept, changed = (
+        forecast_units(data, 0, [300], SMALL, CostConfig(), 0)
+        for data in (preprocessor, with_units(preprocessor, product.units, dearer))
+    )
+    assert kept.day.tolist() == [300, 306, 313]
+    assert changed.mean[1] < 0.95 * kept.mean[1]
+    np.testing.assert_array_equal(changed.mean[[0, 2]], kept.mean[[0, 2]])
+
+
+def test_the_market_forecasts_better_than_the_last_week_when_prices_vary(year_runs):
+    for row in year_runs:
+        assert [score.days_ahead for score in row.scores] == [1, 7, 14]
+        assert all(score.wape_market < score.wape_mean_7 for score in row.scores)
+        assert np.mean([score.skill for score in row.scores]) > 0.1
+
+
+def test_ninety_percent_intervals_hold_about_ninety_percent_of_the_days(year_runs):
+    assert np.mean([score.coverage for row in year_runs for score in row.scores]) == pytest.approx(0.9, abs=0.06)
 
 
 def test_the_same_seed_gives_the_same_backtest(simulated):
-    preprocessor = simulated(SellerConfig(days=100))
+    preprocessor = simulated(SellerConfig(days=60))
     first, again, other = (backtest(preprocessor, SMALL, CostConfig(), seed=seed) for seed in (1, 1, 2))
     assert first == again and first != other
 
 
-def test_products_without_an_observed_held_out_day_are_left_out(simulated):
-    preprocessor = simulated(SellerConfig(days=100, products=2))
+def test_products_without_an_observed_forecast_day_are_left_out(simulated):
+    preprocessor = simulated(SellerConfig(days=60, products=2))
     first, second = preprocessor.products
-    unseen = second.observed.copy()
-    unseen[preprocessor.train_days[1] :] = False
+    unseen = second.observed & (np.arange(60) < 40)
     silent = replace(preprocessor, products=(first, replace(second, observed=unseen)))
     assert [row.product for row in backtest(silent, SMALL, CostConfig())] == [first.product]
 
 
-def test_skill_is_the_share_of_the_rivals_error_that_is_saved():
-    assert Backtest("a", 10, 0.3, 0.4, 0.9).skill == pytest.approx(0.25)
-    assert Backtest("a", 10, 0.3, 0.0, 0.9).skill == 0.0
+def test_the_shortest_history_is_forecast_where_it_can_be(make_product, prepare):
+    (row,) = backtest(prepare(make_product(10.0, np.full(8, 20.0))), SMALL, CostConfig())
+    assert row.origins == 1
+    assert [(score.days_ahead, score.days) for score in row.scores] == [(1, 1)]
+
+
+def test_origins_lie_in_the_last_third_and_leave_room_for_every_horizon():
+    assert choose_origins(60, 7, 32) == [40, 41, 42, 43, 44, 45, 46]
+    assert choose_origins(60, 7, 4) == [40, 42, 44, 46]
+    assert choose_origins(20, 7, 32) == [13]
+    assert choose_origins(8, 7, 32) == [7]
+    assert choose_origins(40, 35, 32) == [35]
+
+
+@pytest.mark.parametrize("num_days", [100, 365, 500, 1000])
+@pytest.mark.parametrize("most", [4, 12, 32])
+def test_origins_are_few_and_fall_on_every_weekday(num_days, most):
+    origins = choose_origins(num_days, 7, most)
+    assert len(origins) <= most
+    assert len({origin % 7 for origin in origins}) == min(7, len(origins))
+
+
+def test_more_products_and_longer_histories_get_fewer_origins():
+    assert count_origins(365, 1) == count_origins(50, 1) == MOST_ORIGINS
+    assert count_origins(730, 1) == count_origins(365, 2) == MOST_ORIGINS // 2
+    assert count_origins(365, 1000) == FEWEST_ORIGINS
+
+
+def test_the_document_holds_every_number_of_every_horizon(year_runs):
+    document = year_runs[0].to_dict()
+    assert document["origins"] == year_runs[0].origins
+    score = year_runs[0].scores[1]
+    assert document["scores"][1] == {**score._asdict(), "skill": score.skill}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pricerl.advice.result import ProductAdvice
-from pricerl.advice.wording import signed
+from pricerl.advice.wording import judge_backtest, signed
 
 
 def render_report(advice: list[ProductAdvice], source: str, objective: str, decimals: int) -> str:
@@ -28,6 +28,8 @@ def render_report(advice: list[ProductAdvice], source: str, objective: str, deci
     environment.filters["number"] = _number
     environment.filters["signed"] = lambda value: signed(value, 2)
     environment.filters["percent"] = _percent
+    environment.filters["error"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters["judge"] = judge_backtest
     template = environment.get_template("report.html")
     return template.render(products=advice, source=source, objective=objective)
 
