@@ -91,8 +91,12 @@ class PricingDataModule(ReplayDataModule):
         return build_dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
-        """Read the file early, so that a bad one is reported before anything starts."""
-        _ = self.preprocessor
+        """Read the file early, so that a bad one is reported before anything starts.
+
+        Without one, any stage but ``fit`` uses the history that the checkpoint brings.
+        """
+        if stage == "fit" or self.path is not None:
+            _ = self.preprocessor
 
     def build_env(self) -> PricingVectorEnv:
         """Rows that start on training days, each in a drawn market."""
