@@ -16,7 +16,6 @@ from pricerl.env.noise import sample_units
 from pricerl.evaluation import Policy
 from pricerl.market import Response, project
 from pricerl.market.guardrails import FLOAT32_SLACK
-from pricerl.market.memory import lift, reference_prices
 
 FloatArray = NDArray[np.float64]
 
@@ -158,10 +157,12 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
 def _lifts(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
     """What buyers' memory makes of each day of a price path ``(H,)`` in every drawn market, ``(K, H)``."""
     market, history = dynamics.market, dynamics.market.preprocessor.products[product]
-    log_price = np.log(np.concatenate([history.price, price.cpu().double().numpy()]))
-    rise = (log_price - reference_prices(log_price)[:-1])[len(history.price) :]
-    weights = (weight[product, : market.num_draws, None] for weight in (market.memory_gain, market.memory_loss))
-    return lift(torch.as_tensor(rise, dtype=torch.float32, device=market.device), *weights)
+    memory = market.products[product].memory
+    if memory is None:
+        return price.new_ones(market.num_draws, len(price))
+    charged = np.concatenate([history.price, price.cpu().double().numpy()])
+    lifts = memory.lifts(charged)[:, len(history.price) :]
+    return torch.as_tensor(lifts, dtype=torch.float32, device=market.device)
 
 
 def elasticity_at(dynamics: Dynamics, product: int, price: float, change: float = 0.05) -> tuple[float, float, float]:

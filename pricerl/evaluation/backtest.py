@@ -214,6 +214,9 @@ def _predictive(
     row = torch.zeros_like(draw)
     expected = market.respond(price.repeat(market.num_draws), row, draw, weekday.repeat(market.num_draws))
     units = expected.expected_units.view(market.num_draws, len(day))
+    memory = market.products[0].memory
+    if memory is not None:
+        units = units * torch.as_tensor(memory.lifts(product.price)[:, day], dtype=torch.float32)
     samples = sample_units(units.repeat(SAMPLES_PER_DRAW, 1), market.size, generator).numpy()
     low, high = np.quantile(samples, [0.05, 0.95], axis=0)
     return units.mean(0).double().numpy(), low, high

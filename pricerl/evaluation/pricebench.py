@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, expected_profit, simulate, simulated_history
+from pricerl.data import (
+    DataConfig,
+    DataPreprocessor,
+    History,
+    SellerConfig,
+    expected_profit,
+    simulate,
+    simulated_history,
+)
 from pricerl.evaluation.rules import HARM, RULES, Rule, Shop
-from pricerl.market import SimilarConfig, fit_market
+from pricerl.market import Market, SimilarConfig, assemble, fit_market
 
 TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
 DAYS = (130, 365, 1000)
@@ -41,43 +49,79 @@ class Cell:
 ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS for truth in TRUTHS)
 
 
-def run_shop(cell: Cell, seed: int, demand: str, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
-    """Let all rules price one shop.
+@dataclass(frozen=True)
+class Street:
+    """Shops of one cell side by side: one market whose products are they."""
+
+    cell: Cell
+    demand: str
+    """Name of the demand model that was fitted."""
+    seeds: tuple[int, ...]
+    """Which shops of the cell."""
+    truths: tuple[dict[str, Any], ...]
+    """What the simulated sellers are made of."""
+    market: Market
+
+    def shops(self) -> list[Shop]:
+        """What rules may know of each."""
+        return [Shop(*pair) for pair in zip(self.market.preprocessor.products, self.market.products, strict=True)]
+
+
+def open_street(cell: Cell, seeds: Sequence[int], demand: str) -> Street:
+    """Simulate shops and fit a market to each one's history; what a shop is does not depend on its neighbours.
 
     Args:
         cell: which kind.
-        seed: which shop of it.
-        demand: name of the demand model that the rules see.
+        seeds: which shops of it.
+        demand: name of the demand model.
+    """
+    truths, histories, fitted = [], [], []
+    config = SimilarConfig(demand=demand, num_draws=NUM_DRAWS)
+    for seed in seeds:
+        seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]
+        history = simulated_history(seller, DataConfig())
+        alone = DataPreprocessor.fit(history, DataConfig())
+        truths.append(simulate(seller)[1])
+        fitted.append(fit_market(alone, config, seed=seed).products[0])
+        histories.append(history)
+    names = [f"shop {seed}" for seed in seeds]
+    products = tuple(replace(item.products[0], product=name) for item, name in zip(histories, names, strict=True))
+    reports = tuple(replace(item.reports[0], product=name) for item, name in zip(histories, names, strict=True))
+    prepared = DataPreprocessor.fit(History("PriceBench", products, reports), DataConfig())
+    return Street(cell, demand, tuple(seeds), tuple(truths), assemble(prepared, fitted))
+
+
+def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
+    """Let all rules price all shops of a street.
+
+    Args:
+        street: the shops.
         rules: by name.
 
     Yields:
-        A row a rule: its price, profit there and at the price now over the oracle's, the chance of a gain, and whether
-        the 90 % interval of a 5 % step's gain holds the truth.
+        A row a shop and rule: its price, profit there and at the price now over the oracle's, the chance of a gain,
+        and whether the 90 % interval of a 5 % step's gain holds the truth.
     """
-    seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]
-    truth = simulate(seller)[1]
-    prepared = DataPreprocessor.fit(simulated_history(seller, DataConfig()), DataConfig())
-    market = fit_market(prepared, SimilarConfig(demand=demand, num_draws=NUM_DRAWS), seed=seed)
-    shop = Shop(prepared.products[0], market.products[0])
-    profit_now, oracle = (_true_profit(truth, price) for price in (shop.price_now, truth["optimal_price"]))
-    covered = _covers(shop, _true_profit(truth, STEP * shop.price_now) / profit_now)
-    for name, rule in rules.items():
-        price = rule(shop)
-        profit = _true_profit(truth, price)
-        yield {
-            "truth": cell.truth,
-            "days": cell.days,
-            "units": cell.units,
-            "seed": seed,
-            "demand": demand,
-            "rule": name,
-            "price": price,
-            "moved": not np.isclose(price, shop.price_now, rtol=1e-6),
-            "oracle_share": profit / oracle,
-            "gain": profit / profit_now - 1,
-            "chance": shop.chance_better(price),
-            "covered": covered,
-        }
+    for seed, truth, shop in zip(street.seeds, street.truths, street.shops(), strict=True):
+        profit_now, oracle = (_true_profit(truth, price) for price in (shop.price_now, truth["optimal_price"]))
+        covered = _covers(shop, _true_profit(truth, STEP * shop.price_now) / profit_now)
+        for name, rule in rules.items():
+            price = rule(shop)
+            profit = _true_profit(truth, price)
+            yield {
+                "truth": street.cell.truth,
+                "days": street.cell.days,
+                "units": street.cell.units,
+                "seed": seed,
+                "demand": street.demand,
+                "rule": name,
+                "price": price,
+                "moved": not np.isclose(price, shop.price_now, rtol=1e-6),
+                "oracle_share": profit / oracle,
+                "gain": profit / profit_now - 1,
+                "chance": shop.chance_better(price),
+                "covered": covered,
+            }
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:

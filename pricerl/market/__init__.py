@@ -2,7 +2,7 @@
 
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost, describe_costs
 from pricerl.market.demand import DEMAND_MODELS, DemandModel
-from pricerl.market.fitting import fit_market, known_market
+from pricerl.market.fitting import assemble, fit_market, known_market
 from pricerl.market.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
 from pricerl.market.market import Market, ProductMarket
 from pricerl.market.memory import PriceMemory
@@ -26,6 +26,7 @@ __all__ = [
     "Response",
     "RewardConfig",
     "SimilarConfig",
+    "assemble",
     "decode_cost",
     "describe_costs",
     "feasible_band",

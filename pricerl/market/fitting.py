@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from pricerl.market.curves import Curves
 from pricerl.market.demand import find_model
 from pricerl.market.level import recent_level
 from pricerl.market.market import Market, ProductMarket
-from pricerl.market.memory import PriceMemory, lift, reference_prices
+from pricerl.market.memory import PriceMemory
 from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
 
 FloatArray = NDArray[np.float64]
@@ -51,7 +51,7 @@ def fit_market(
         _fit_product(product, similar, cost, np.random.default_rng([seed, index]))
         for index, product in enumerate(preprocessor.products)
     ]
-    return _assemble(preprocessor, fitted)
+    return assemble(preprocessor, fitted)
 
 
 def known_market(
@@ -81,7 +81,7 @@ def known_market(
         fitted.append(
             ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)
         )
-    return _assemble(preprocessor, fitted)
+    return assemble(preprocessor, fitted)
 
 
 def _fit_product(
@@ -90,8 +90,9 @@ def _fit_product(
     usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
     demand = find_model(similar.demand)(product, log_grid, similar, rng)
     plain = plain_days(product)
-    offset = demand.weekday[weekday_of(product.dates.astype(np.int64))] * _mean_lift(product, demand.memory)
-    days = replace(plain, offset=offset)
+    offset = demand.weekday[weekday_of(product.dates.astype(np.int64))]
+    lifts = 1.0 if demand.memory is None else demand.memory.lifts(product.price).mean(0)
+    days = replace(plain, offset=offset * lifts)
     level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
     units = replace(demand.curves, log_value=demand.curves.log_value + shift)
@@ -112,15 +113,6 @@ def _fit_product(
         cost=decode_cost(product, cost, similar.num_draws, rng),
         memory=demand.memory,
     )
-
-
-def _mean_lift(product: ProductHistory, memory: PriceMemory | None) -> FloatArray:
-    """What buyers' memory made of each day ``(D,)``, in the mean market."""
-    log_price = np.log(product.price)
-    if memory is None:
-        return np.ones_like(log_price)
-    rise = torch.as_tensor(log_price - reference_prices(log_price)[:-1])
-    return np.asarray(lift(rise, *(torch.tensor(weight.mean()) for weight in (memory.gain, memory.loss))))
 
 
 def _fit_conversion(
@@ -152,7 +144,14 @@ def _log_with_mean(log_draws: FloatArray) -> FloatArray:
     return np.log(np.maximum(_with_mean(np.exp(log_draws)), 1e-12))
 
 
-def _assemble(preprocessor: DataPreprocessor, products: list[ProductMarket]) -> Market:
+def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) -> Market:
+    """Put fitted products into one market; all have the same number of draws and of grid points.
+
+    Args:
+        preprocessor: with their histories, in the same order.
+        products: one or more.
+    """
+
     def stack(arrays: list[FloatArray]) -> Tensor:
         return torch.as_tensor(np.stack(arrays), dtype=torch.float32)
 

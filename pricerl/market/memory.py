@@ -29,6 +29,12 @@ class PriceMemory:
     loss: FloatArray
     """``(K,)`` lost above it, at least ``gain``."""
 
+    def lifts(self, price: FloatArray) -> FloatArray:
+        """What it makes of demand on each day of a series of prices ``(D,)``, money, in every market: ``(K, D)``."""
+        log_price = np.log(price)
+        rise = log_price - reference_prices(log_price)[:-1]
+        return np.exp(-np.where(rise > 0, self.loss[:, None], self.gain[:, None]) * rise)
+
 
 def reference_prices(log_price: FloatArray) -> FloatArray:
     """Log reference price before each day ``(D,)`` and after the last one: ``(D + 1,)``, oldest first.
