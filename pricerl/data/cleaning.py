@@ -22,12 +22,14 @@ from pricerl.data.measure import Measure, count_units, find_measure, known_unit_
 from pricerl.data.problems import Problem, refuse
 from pricerl.data.schema import (
     AD_CONVERSION,
+    COMPETITOR_PRICE,
     IN_STOCK,
     NUMERIC,
     ORGANIC_CONVERSION,
     PREDICTED_SALES,
     PRODUCT,
     PRODUCT_PRICE,
+    PROMOTION,
     REPORT_DATE,
     TOTAL_PROFIT,
     TOTAL_SALES,
@@ -76,7 +78,8 @@ def _split(frame: pd.DataFrame) -> Iterator[tuple[str, DateArray, Rows]]:
     days = frame[REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = np.lexsort((days, codes))
     blank = np.full(len(frame), np.nan)
-    columns = {name: frame[name].to_numpy() if name in frame.columns else blank for name in (*NUMERIC, IN_STOCK)}
+    named = (*NUMERIC, IN_STOCK, PROMOTION)
+    columns = {name: frame[name].to_numpy() if name in frame.columns else blank for name in named}
     for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         yield str(names[codes[rows[0]]]), days[rows], {name: values[rows] for name, values in columns.items()}
 
@@ -122,6 +125,8 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
         future_dates=future_dates,
         future_predicted=future_predicted,
         unit_cost=_last_value(rows[UNIT_COST]),
+        competitor=carry_forward(grid[COMPETITOR_PRICE]) if _is_told(grid[COMPETITOR_PRICE]) else None,
+        promotion=grid[PROMOTION] == 1 if _is_told(grid[PROMOTION]) else None,
     )
     filled = {
         PRODUCT_PRICE: int((kinds.present & np.isnan(grid[PRODUCT_PRICE])).sum()),
@@ -129,6 +134,8 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
         TOTAL_PROFIT: _blanks(grid[TOTAL_PROFIT], kinds),
         ORGANIC_CONVERSION: filled_organic,
         AD_CONVERSION: filled_ad,
+        COMPETITOR_PRICE: _blanks(grid[COMPETITOR_PRICE], kinds),
+        PROMOTION: _blanks(grid[PROMOTION], kinds),
     }
     capped = {ORGANIC_CONVERSION: capped_organic, AD_CONVERSION: capped_ad}
     return history, Found(kinds, grid, measure, filled, capped, len(days), start, end + 1, padding)
@@ -158,9 +165,13 @@ def _future(days: DateArray, predicted: FloatArray, end: int, as_revenue: float)
 
 
 def _blanks(column: FloatArray, kinds: DayKinds) -> int:
-    """Count the blank cells filled with zero; a column that was never reported is not filled but absent."""
+    """Count the blank cells that were filled; a column that was never reported is not filled but absent."""
     blank = kinds.present & np.isnan(column)
-    return int(blank.sum()) if np.isfinite(column).any() else 0
+    return int(blank.sum()) if _is_told(column) else 0
+
+
+def _is_told(column: FloatArray) -> bool:
+    return bool(np.isfinite(column).any())
 
 
 def _last_value(column: FloatArray) -> float | None:

@@ -26,6 +26,8 @@ NAMES_SHOWN = 10
 _ARRAYS = ("price", "units", "sales", "profit", "organic", "ad", "predicted", "future_predicted")
 _FLAGS = ("observed", "profit_known")
 _DATES = ("dates", "future_dates")
+_OPTIONAL = {"competitor": np.float64, "promotion": np.bool_}
+"""Arrays that only some histories have, and their type in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +215,8 @@ def _product_state(product: ProductHistory) -> dict[str, Any]:
     state: dict[str, Any] = {"product": product.product, "unit_cost": product.unit_cost}
     state |= {name: getattr(product, name).tolist() for name in _ARRAYS}
     state |= {name: getattr(product, name).astype(int).tolist() for name in _FLAGS}
+    told = {name: getattr(product, name) for name in _OPTIONAL}
+    state |= {name: values.tolist() for name, values in told.items() if values is not None}
     return state | {name: getattr(product, name).astype(np.int64).tolist() for name in _DATES}
 
 
@@ -221,4 +225,5 @@ def _product_from_state(state: Mapping[str, Any]) -> ProductHistory:
     values |= {name: np.array(state[name], dtype=np.float64) for name in _ARRAYS}
     values |= {name: np.array(state[name], dtype=np.bool_) for name in _FLAGS}
     values |= {name: np.array(state[name], dtype=np.int64).astype("datetime64[D]") for name in _DATES}
+    values |= {name: np.array(state[name], dtype=kind) for name, kind in _OPTIONAL.items() if name in state}
     return ProductHistory(**values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class Demand:
     """Draws of an average weekday's units."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
+    effects: dict[str, float] = field(default_factory=dict)
+    """Coefficients of the causes that only some files tell of, by name; see ``market.demand.causes``."""
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:

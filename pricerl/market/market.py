@@ -16,6 +16,7 @@ from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.curves import Curves
 from pricerl.market.demand import find_model
+from pricerl.market.demand.causes import past_multiplier
 from pricerl.market.level import recent_level
 from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
@@ -215,7 +216,8 @@ def _fit_product(
     usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
     demand = find_model(similar.demand)(product, log_grid, similar, rng)
     plain = plain_days(product)
-    days = replace(plain, offset=demand.weekday[weekday_of(product.dates.astype(np.int64))])
+    weekday = demand.weekday[weekday_of(product.dates.astype(np.int64))]
+    days = replace(plain, offset=weekday * past_multiplier(product, demand.effects))
     level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
     units = replace(demand.curves, log_value=demand.curves.log_value + shift)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from pricerl.data import ProductHistory, weekday_of
+from pricerl.market.demand.causes import optional_causes
 from pricerl.market.similar import RECENT_DAYS
 
 FloatArray = NDArray[np.float64]
@@ -24,6 +25,8 @@ REFERENCE_MEMORY = 0.9
 """Share of yesterday's reference price in today's: buyers get used to a price in some ten days."""
 
 WEEK = 7
+FEWEST_ALIKE = 3
+"""Days of a kind from which on their median is worth anything."""
 MIN_AD_DAYS = 28
 """Fewer days with an ad conversion than this say nothing about ads."""
 
@@ -41,23 +44,40 @@ class DemandDays:
     causes: FloatArray
     """``(D, C)`` everything but the price that moves demand."""
     cause_sd: FloatArray
-    """``(C,)`` prior sds of their coefficients; all prior means are 0."""
+    """``(C,)`` prior sds of their coefficients."""
     now: FloatArray
     """``(C,)`` the causes on an average weekday of the coming days."""
+    cause_mean: FloatArray
+    """``(C,)`` prior means of their coefficients."""
+    optional: tuple[str, ...]
+    """Names of the last causes, those that only some files tell of."""
 
     def keep(self, mask: NDArray[np.bool_]) -> DemandDays:
         """Return the days where ``mask`` holds."""
-        kept = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
-        return DemandDays(*kept, self.cause_sd, self.now)
+        daily = ("log_price", "units", "age", "causes")
+        return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
         """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
         factors = np.exp(coefficients[:WEEK])
         return np.asarray(factors / factors.mean())
 
+    def kinds(self) -> NDArray[np.int64]:
+        """Number the days ``(D,)`` by the optional yes-or-no causes at work; a few alike count as usual."""
+        last = self.causes[:, self.causes.shape[1] - len(self.optional) :]
+        flags = last[:, ((last == 0) | (last == 1)).all(0)].astype(np.int64)
+        kind = flags @ 2 ** np.arange(flags.shape[1])
+        count = np.bincount(kind)
+        return np.where(count[kind] < FEWEST_ALIKE, count.argmax(), kind)
+
+    def effects(self, coefficients: FloatArray) -> dict[str, float]:
+        """Coefficients of the optional causes by name, from those of all causes ``(C,)``."""
+        last = coefficients[len(coefficients) - len(self.optional) :].tolist()
+        return dict(zip(self.optional, last, strict=True))
+
 
 def gather_days(product: ProductHistory) -> DemandDays:
-    """Collect the causes of demand: weekday, slow season, reference price, ad conversion of the week before.
+    """Collect the causes of demand: weekday, season, reference price, earlier ad conversion, and ``optional_causes``.
 
     Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause. So is the demand of the
     days before: beside a season that turns as fast as this one its coefficient is biased downwards (Nickell 1981), and
@@ -81,8 +101,23 @@ def gather_days(product: ProductHistory) -> DemandDays:
         columns.append(ad[:, None])
         sds.append(np.array([AD_SD]))
         now.append(ad[recent].mean(keepdims=True))
-    causes = np.concatenate(columns, axis=1)
-    everything = DemandDays(np.log(product.price), product.units, age, causes, np.concatenate(sds), np.concatenate(now))
+    optional = optional_causes(product)
+    columns += [cause.values[:, None] for cause in optional]
+    sds += [np.array([cause.sd]) for cause in optional]
+    now += [np.array([cause.now]) for cause in optional]
+    causes, cause_sd = np.concatenate(columns, axis=1), np.concatenate(sds)
+    cause_mean = np.zeros_like(cause_sd)
+    cause_mean[len(cause_sd) - len(optional) :] = [cause.mean for cause in optional]
+    everything = DemandDays(
+        np.log(product.price),
+        product.units,
+        age,
+        causes,
+        cause_sd,
+        np.concatenate(now),
+        cause_mean,
+        tuple(cause.name for cause in optional),
+    )
     return everything.keep(product.observed)
 
 

@@ -1,0 +1,81 @@
+"""Causes of demand that only some files tell of: the competitor's price and promotions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory
+from pricerl.market.similar import RECENT_DAYS
+
+FloatArray = NDArray[np.float64]
+
+COMPETITOR_PRIOR = (0.26, 0.5)
+"""Mean and sd of the cross-price elasticity: 7,264 estimates have a mean of 0.26, most of them lie between -0.5 and 1
+(Auer and Papies 2020)."""
+
+PROMOTION_PRIOR = (0.0, 0.5)
+"""Mean and sd of a promotion's log effect beside its price: it seldom doubles demand, and may do nothing."""
+
+ANSWER_SHARE = 0.9
+"""A competitor's price of which our own explains more than this share is an answer to it."""
+ANSWER_DAYS = 7
+"""Days within which a competitor answers."""
+
+
+class Cause(NamedTuple):
+    """One more cause of a product's demand; its coefficient is the change of log units with one unit of it."""
+
+    name: str
+    values: FloatArray
+    """``(D,)`` on every day of the history."""
+    now: float
+    """On the coming days."""
+    mean: float
+    """Of the coefficient's prior."""
+    sd: float
+    """Of the coefficient's prior."""
+
+
+def optional_causes(product: ProductHistory) -> list[Cause]:
+    """Collect what the product's file tells beside prices and sales; what never varied is left out.
+
+    A competitor who does nothing but answer our price is left out, too: raising the price then raises theirs, so the
+    price's own slope shall hold both effects.
+
+    Args:
+        product: its whole history.
+    """
+    causes = []
+    if product.competitor is not None and not _is_answer(product.competitor, product.price):
+        log_price = np.log(product.competitor)
+        values = log_price - np.median(log_price[-RECENT_DAYS:])
+        causes.append(Cause("competitor", values, float(values[-1]), *COMPETITOR_PRIOR))
+    if product.promotion is not None:
+        causes.append(Cause("promotion", product.promotion.astype(np.float64), 0.0, *PROMOTION_PRIOR))
+    return [cause for cause in causes if np.ptp(cause.values[product.observed]) > 0]
+
+
+def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> FloatArray:
+    """What the optional causes made of each day of the history, over the coming days, ``(D,)``.
+
+    Args:
+        product: its whole history.
+        effects: coefficients by the causes' names; causes without one count for nothing.
+    """
+    log_multiplier = np.zeros(len(product.dates))
+    for cause in optional_causes(product) if effects else ():
+        log_multiplier += effects.get(cause.name, 0.0) * (cause.values - cause.now)
+    return np.asarray(np.exp(log_multiplier))
+
+
+def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
+    """Whether our price of the day and of the week before explains nearly all of the competitor's price."""
+    x, y = np.log(price), np.log(competitor)
+    lags = [np.concatenate([np.full(lag, x[0]), x[: len(x) - lag]]) for lag in range(ANSWER_DAYS + 1)]
+    design = np.stack([np.ones_like(x), *lags], axis=1)
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    return bool(residual.var() < (1 - ANSWER_SHARE) * y.var())
