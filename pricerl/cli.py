@@ -109,6 +109,7 @@ def _check(words: list[str]) -> int:
         "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
         "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
         "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "what Total Sales counts"},
+        "country": {"help": "country whose public holidays count, such as GB or DE-BY"},
     }
     parser.add_argument("file", nargs="?", help="the seller's CSV")
     parser.add_argument("--data.path", dest="path", help="the same, as the other commands name it")

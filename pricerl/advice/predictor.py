@@ -133,9 +133,10 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
     draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(horizon).repeat(NOISE_SAMPLES)
     rows = torch.full_like(draw, product)
     first = dynamics.history.first_day[product] + dynamics.history.num_days[product]
-    weekday = weekday_of(first + torch.arange(horizon, device=market.device))
+    days = first + torch.arange(horizon, device=market.device)
+    weekday, kind = weekday_of(days), dynamics.history.kinds(product, days)
     charged = price.repeat(repeats)
-    expected = market.respond(charged, rows, draw, weekday.repeat(repeats))
+    expected = market.respond(charged, rows, draw, weekday.repeat(repeats), kind.repeat(repeats))
     generator = torch.Generator(market.device).manual_seed(seed)
     units = sample_units(expected.expected_units, market.size[rows], generator)
     sales = units * charged

@@ -5,6 +5,7 @@ from pricerl.data.demand_families import expected_profit, expected_units
 from pricerl.data.features import FEATURES, build_features, weekday_of
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.public_holidays import kinds_of_dates
 from pricerl.data.reader import history_from_text, read_history
 from pricerl.data.report import ProductReport
 from pricerl.data.scaling import MinMaxScaler
@@ -23,6 +24,7 @@ __all__ = [
     "expected_profit",
     "expected_units",
     "history_from_text",
+    "kinds_of_dates",
     "read_history",
     "simulate",
     "simulated_history",

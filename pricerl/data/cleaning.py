@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import DateArray, FloatArray, History, ProductHistory
 from pricerl.data.measure import Measure, count_units, find_measure, known_unit_days
 from pricerl.data.problems import Problem, refuse
+from pricerl.data.public_holidays import find_holidays
 from pricerl.data.schema import (
     AD_CONVERSION,
     COMPETITOR_PRICE,
@@ -59,17 +61,24 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
     """
     products, reports, problems = [], [], []
     named = PRODUCT in frame.columns and frame[PRODUCT].nunique() > 1
+    holidays = _holidays(frame, config)
     for name, days, rows in _split(frame):
         trouble = _too_little(days, rows, config.window + 1)
         if trouble:
             problems.append(Problem(0, "", f"product {name!r}: {trouble}" if named else trouble))
             continue
         history, found = _clean_product(name, days, rows, config)
+        history = replace(history, holidays=holidays)
         products.append(history)
         reports.append(summarize(history, found, notes))
     if problems:
         refuse(source, problems)
     return History(source, tuple(products), tuple(reports))
+
+
+def _holidays(frame: pd.DataFrame, config: DataConfig) -> DateArray | None:
+    days = frame[REPORT_DATE].to_numpy().astype("datetime64[D]")
+    return None if config.country is None else find_holidays(config.country, days.min(), days.max())
 
 
 def _split(frame: pd.DataFrame) -> Iterator[tuple[str, DateArray, Rows]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pricerl.data.public_holidays import check_country
 from pricerl.errors import UsageError, did_you_mean
 
 LARGEST_HOLDOUT = 0.5
@@ -40,10 +41,15 @@ class DataConfig:
     window: int = 7
     """Days of features in one observation."""
 
+    country: str | None = None
+    """Country whose public holidays count, as an ISO code such as GB, or with a part such as DE-BY; None for none."""
+
     def __post_init__(self) -> None:
         _check_choice("decimal", self.decimal, ("auto", ".", ","))
         _check_choice("sales", self.sales, ("auto", "revenue", "units"))
         _check_date_format(self.date_format)
+        if self.country is not None:
+            check_country(self.country)
         if self.max_gap_days < 0:
             raise UsageError(f"max_gap_days must be 0 or more, found {self.max_gap_days}")
         if not 0 < self.holdout <= LARGEST_HOLDOUT:

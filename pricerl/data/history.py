@@ -68,6 +68,9 @@ class ProductHistory:
     promotion: BoolArray | None = None
     """``(D,)`` True on days with a promotion; None where the file does not tell."""
 
+    holidays: DateArray | None = None
+    """``(N,)`` public holidays from the first day on to years after the last; None without a country."""
+
     def first_days(self, days: int) -> ProductHistory:
         """Return the history as it stood after its first ``days`` days, without any future."""
         daily = ("dates", "price", "units", "sales", "profit", "organic", "ad", "predicted", "observed", "profit_known")

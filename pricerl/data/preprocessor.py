@@ -26,7 +26,7 @@ NAMES_SHOWN = 10
 _ARRAYS = ("price", "units", "sales", "profit", "organic", "ad", "predicted", "future_predicted")
 _FLAGS = ("observed", "profit_known")
 _DATES = ("dates", "future_dates")
-_OPTIONAL = {"competitor": np.float64, "promotion": np.bool_}
+_OPTIONAL: dict[str, Any] = {"competitor": np.float64, "promotion": np.bool_, "holidays": "datetime64[D]"}
 """Arrays that only some histories have, and their type in memory."""
 
 
@@ -216,8 +216,13 @@ def _product_state(product: ProductHistory) -> dict[str, Any]:
     state |= {name: getattr(product, name).tolist() for name in _ARRAYS}
     state |= {name: getattr(product, name).astype(int).tolist() for name in _FLAGS}
     told = {name: getattr(product, name) for name in _OPTIONAL}
-    state |= {name: values.tolist() for name, values in told.items() if values is not None}
+    state |= {name: _plain(values) for name, values in told.items() if values is not None}
     return state | {name: getattr(product, name).astype(np.int64).tolist() for name in _DATES}
+
+
+def _plain(values: NDArray[Any]) -> list[Any]:
+    """Return dates as days since 1970-01-01, and other values as they are."""
+    return list((values.astype(np.int64) if values.dtype.kind == "M" else values).tolist())
 
 
 def _product_from_state(state: Mapping[str, Any]) -> ProductHistory:

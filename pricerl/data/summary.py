@@ -11,6 +11,7 @@ from pricerl.data.calendar import DayKinds
 from pricerl.data.features import shifted_mean
 from pricerl.data.history import FloatArray, ProductHistory
 from pricerl.data.measure import WHOLE_SHARE, Measure
+from pricerl.data.public_holidays import FEWEST_HOLIDAYS, HOLIDAY, kinds_of_dates
 from pricerl.data.report import ProductReport
 from pricerl.data.schema import (
     AD_CONVERSION,
@@ -140,6 +141,7 @@ def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[s
         _counted("Trailing priced days without sales, taken for future days", found.padding),
         _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
     ]
+    told.append(_holidays(history))
     if skill is not None and skill <= 0:
         told.append(f"{PREDICTED_SALES}: not used; on history it is worse than the own 7-day mean.")
     return [note for note in told if note]
@@ -158,6 +160,16 @@ def _shares(found: Found, name: str) -> str:
     if not 0 < highest <= 1:
         return ""
     return f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
+
+
+def _holidays(history: ProductHistory) -> str:
+    """Return how many public holidays the history holds; nothing without a country."""
+    if history.holidays is None:
+        return ""
+    on_holidays = kinds_of_dates(history.dates, history.holidays) == HOLIDAY
+    known = int((on_holidays & history.observed).sum())
+    few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to tell what they do to demand"
+    return f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."
 
 
 def _counted(words: str, count: int) -> str:

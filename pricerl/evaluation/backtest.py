@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor, weekday_of
+from pricerl.data import DataPreprocessor, kinds_of_dates, weekday_of
 from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
@@ -50,8 +50,10 @@ def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostC
             continue
         units = whole.units[later][seen]
         price = torch.as_tensor(whole.price[later][seen], dtype=torch.float32)
-        weekday = torch.as_tensor(weekday_of(whole.dates[later][seen].astype(np.int64)))
-        samples = _predictive(market, index, price, weekday, generator)
+        dates = whole.dates[later][seen]
+        weekday, kind = weekday_of(dates.astype(np.int64)), kinds_of_dates(dates, whole.holidays)
+        day = torch.as_tensor(weekday), torch.as_tensor(kind)
+        samples = _predictive(market, index, price, day, generator)
         low, high = np.quantile(samples, [0.05, 0.95], axis=0)
         total = max(float(units.sum()), 1e-9)
         rows.append(
@@ -67,13 +69,13 @@ def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostC
 
 
 def _predictive(
-    market: Market, product: int, price: Tensor, weekday: Tensor, generator: torch.Generator
+    market: Market, product: int, price: Tensor, day: tuple[Tensor, Tensor], generator: torch.Generator
 ) -> NDArray[np.float32]:
-    """Sampled units ``(S, D)`` under every drawn market."""
+    """Sampled units ``(S, D)`` under every drawn market; ``day`` holds weekdays and kinds of date, ``(D,)`` each."""
     days = len(price)
     draw = torch.arange(market.num_draws).repeat_interleave(days).repeat(SAMPLES_PER_DRAW)
     rows = torch.full_like(draw, product)
     repeats = market.num_draws * SAMPLES_PER_DRAW
-    mean = market.respond(price.repeat(repeats), rows, draw, weekday.repeat(repeats)).expected_units
+    mean = market.respond(price.repeat(repeats), rows, draw, *(part.repeat(repeats) for part in day)).expected_units
     units = sample_units(mean, market.size[rows], generator).view(repeats, days)
     return np.asarray(units.numpy(), dtype=np.float32)

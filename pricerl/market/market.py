@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.curves import Curves
 from pricerl.market.demand import find_model
-from pricerl.market.demand.causes import past_multiplier
+from pricerl.market.demand.causes import holiday_factors, past_multiplier
 from pricerl.market.level import recent_level
 from pricerl.market.rows import MarketRows, Place, Response
 from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
@@ -50,6 +50,8 @@ class ProductMarket:
     trades_on: NDArray[np.bool_]
     """``(7,)`` weekdays on which the history has any recorded day."""
     cost: CostPosterior
+    holiday: FloatArray = field(default_factory=lambda: holiday_factors({}))
+    """``(3,)`` demand by kind of date over that of an ordinary one; see ``data.kinds_of_dates``."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Market:
     """``(P, K + 1, G, 3)`` logs of expected units, organic and ad conversion."""
     weekday: Tensor
     """``(P, 7)`` weekday factors."""
+    holiday: Tensor
+    """``(P, 3)`` factors by kind of date."""
     share_kept: Tensor
     """``(P, K + 1)``."""
     unit_cost: Tensor
@@ -104,7 +108,9 @@ class Market:
         moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
 
-    def respond(self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
+    def respond(
+        self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor, kind: Tensor | int = 0
+    ) -> Response:
         """Expected outcome of charging ``price`` for one day; cost per row does not depend on the history's length.
 
         Linear interpolation in logs, so a constant elasticity is exact; prices off the grid continue its edge slope.
@@ -114,19 +120,17 @@ class Market:
             product: ``(B,)`` product index.
             draw: ``(B,)`` which drawn market, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
+            kind: ``(B,)`` kind of date as ``data.kinds_of_dates`` has it, 0 for ordinary ones.
         """
-        return self.on_weekday(self.average_day(price, product, draw), product, draw, weekday)
+        factor = self.weekday[product, weekday] * self.holiday[product, kind]
+        level = self.average_day(price, product, draw)
+        units, sales = level.expected_units * factor, level.sales * factor
+        return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
         """Expected outcome of charging ``price`` on an average weekday; any shape, the same for all three."""
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.place(price, rows), rows)
-
-    def on_weekday(self, level: Response, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
-        """Turn an average weekday's outcome into that of ``weekday``, shapes as they broadcast."""
-        factor = self.weekday[product, weekday]
-        units, sales = level.expected_units * factor, level.sales * factor
-        return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
         """Profit of a day, money: share kept of its sales less unit costs and fixed cost."""
@@ -236,6 +240,7 @@ def _fit_product(
         weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, similar.num_draws, rng),
+        holiday=holiday_factors(demand.effects),
     )
 
 
@@ -284,6 +289,7 @@ def _assemble(preprocessor: DataPreprocessor, products: list[ProductMarket]) -> 
         log_step=stack([item.log_grid[1] - item.log_grid[0] for item in products]),
         log_curves=stack(curves),
         weekday=stack([item.weekday for item in products]),
+        holiday=stack([item.holiday for item in products]),
         share_kept=stack([_with_mean(item.cost.share_kept) for item in products]),
         unit_cost=stack([_with_mean(item.cost.unit_cost) for item in products]),
         fixed_cost=stack([_with_mean(item.cost.fixed_cost) for item in products]),

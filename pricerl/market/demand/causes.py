@@ -1,4 +1,4 @@
-"""Causes of demand that only some files tell of: the competitor's price and promotions."""
+"""Causes of demand that not every file tells of: the competitor's price, promotions, public holidays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pricerl.data import ProductHistory
+from pricerl.data import ProductHistory, kinds_of_dates
+from pricerl.data.public_holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
 from pricerl.market.similar import RECENT_DAYS
 
 FloatArray = NDArray[np.float64]
@@ -19,6 +20,10 @@ COMPETITOR_PRIOR = (0.26, 0.5)
 
 PROMOTION_PRIOR = (0.0, 0.5)
 """Mean and sd of a promotion's log effect beside its price: it seldom doubles demand, and may do nothing."""
+
+HOLIDAY_PRIOR = (0.0, 0.3)
+"""Mean and sd of a holiday's and of the day before's log effect: up or down by about a third."""
+HOLIDAY_CAUSES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
 
 ANSWER_SHARE = 0.9
 """A competitor's price of which our own explains more than this share is an answer to it."""
@@ -56,6 +61,10 @@ def optional_causes(product: ProductHistory) -> list[Cause]:
         causes.append(Cause("competitor", values, float(values[-1]), *COMPETITOR_PRIOR))
     if product.promotion is not None:
         causes.append(Cause("promotion", product.promotion.astype(np.float64), 0.0, *PROMOTION_PRIOR))
+    kinds = kinds_of_dates(product.dates, product.holidays)
+    for name, kind in HOLIDAY_CAUSES.items():
+        if (product.observed & (kinds == kind)).sum() >= FEWEST_HOLIDAYS:
+            causes.append(Cause(name, (kinds == kind).astype(np.float64), 0.0, *HOLIDAY_PRIOR))
     return [cause for cause in causes if np.ptp(cause.values[product.observed]) > 0]
 
 
@@ -70,6 +79,18 @@ def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> Fl
     for cause in optional_causes(product) if effects else ():
         log_multiplier += effects.get(cause.name, 0.0) * (cause.values - cause.now)
     return np.asarray(np.exp(log_multiplier))
+
+
+def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
+    """Demand by kind of date over that of an ordinary one, ``(3,)`` in the order of ``kinds_of_dates``.
+
+    Args:
+        effects: coefficients by the causes' names.
+    """
+    factors = np.ones(1 + len(HOLIDAY_CAUSES))
+    for name, kind in HOLIDAY_CAUSES.items():
+        factors[kind] = np.exp(effects.get(name, 0.0))
+    return factors
 
 
 def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
