@@ -15,15 +15,20 @@ from pricerl.data.public_holidays import FEWEST_HOLIDAYS, HOLIDAY, kinds_of_date
 from pricerl.data.report import ProductReport
 from pricerl.data.schema import (
     AD_CONVERSION,
+    IN_STOCK,
     ORGANIC_CONVERSION,
     PREDICTED_SALES,
     PRODUCT_PRICE,
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
+from pricerl.data.zero_runs import improbable_runs
 
 FEWEST_SCORED_DAYS = 7
 """Days on which the supplied forecast must stand beside sales before it is scored."""
+
+RUNS_SHOWN = 5
+"""Runs of days without a sale that are named; the others are counted."""
 
 FEWEST_PRICED_DAYS = 30
 FEWEST_PRICES = 3
@@ -141,7 +146,7 @@ def _notes(history: ProductHistory, found: Found, skill: float | None) -> list[s
         _counted("Trailing priced days without sales, taken for future days", found.padding),
         _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
     ]
-    told.append(_holidays(history))
+    told += [_zero_runs(history, found), _holidays(history)]
     if skill is not None and skill <= 0:
         told.append(f"{PREDICTED_SALES}: not used; on history it is worse than the own 7-day mean.")
     return [note for note in told if note]
@@ -160,6 +165,19 @@ def _shares(found: Found, name: str) -> str:
     if not 0 < highest <= 1:
         return ""
     return f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
+
+
+def _zero_runs(history: ProductHistory, found: Found) -> str:
+    """Return which days without a sale can be no chance, unless the file says that they were in stock."""
+    runs = improbable_runs(history.units, history.observed & (found.grid[IN_STOCK] != 1))
+    if not runs:
+        return ""
+    named = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
+    more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
+    return (
+        f"Nothing sold from {', '.join([*named, *more])}: too long for chance. If it was out of stock or off sale, "
+        f"say so in an {IN_STOCK} column; until then these days count as demand for none."
+    )
 
 
 def _holidays(history: ProductHistory) -> str:
