@@ -13,7 +13,7 @@ from pricerl.market.demand.days import gather_days
 from pricerl.market.demand.models import _fit, _regress
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
-DAYS, UNITS = 800, 60.0
+DAYS, UNITS = 700, 60.0
 MODELS = ["quadratic", "mixture"]
 
 
@@ -185,3 +185,28 @@ def test_past_days_are_compared_with_the_coming_ones(make_product):
     assert multiplier[[0, 1, 59]] == pytest.approx([1.25 * np.exp(0.5), 1.25, 1.0])
     assert (past_multiplier(product, {}) == 1).all()
     assert (past_multiplier(replace(product, promotion=None), {"promotion": 0.5}) == 1).all()
+
+
+def yearly_shop(seed, days):
+    """The seller raises the price in a season that comes every year."""
+    rng = np.random.default_rng(seed)
+    season = 0.35 * np.sin(2 * np.pi * (np.arange(days) / 365.25 + rng.random()))
+    x = wandering(rng, days) + 0.3 * season
+    return 10 * np.exp(x), sold(rng, SLOPE * x + season)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_yearly_season_that_moves_the_price_is_not_taken_for_its_work(make_product, prepare, model):
+    slopes = [slope_at(fit(prepare, make_product(*yearly_shop(seed, 1100)), model)) for seed in range(3)]
+    assert np.mean(slopes) == pytest.approx(SLOPE, abs=0.35), "without waves it is 0.8 too flat"
+
+
+def test_yearly_waves_need_two_years_and_are_not_carried_into_the_coming_days(make_product):
+    short, long = (make_product(*yearly_shop(0, days)) for days in (729, 730))
+    assert optional_causes(short) == []
+    waves = optional_causes(long)
+    assert [cause.name for cause in waves] == [f"yearly_wave_{number}" for number in (1, 2, 3, 4)]
+    for cause in waves:
+        assert cause.now == pytest.approx(cause.values[-28:].mean())
+    yearly = np.stack([cause.values for cause in waves])
+    np.testing.assert_allclose(yearly[:, :300], yearly[:, 365:665], atol=0.02)

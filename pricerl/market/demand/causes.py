@@ -1,4 +1,4 @@
-"""Causes of demand that not every file tells of: the competitor's price, promotions, public holidays."""
+"""Causes of demand that not every history tells of: competitor's price, promotions, public holidays, yearly waves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pricerl.data import ProductHistory, kinds_of_dates
 from pricerl.data.public_holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
-from pricerl.market.similar import RECENT_DAYS
+from pricerl.market.similar import DAYS_PER_YEAR, RECENT_DAYS, YEARLY_HARMONICS
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +24,11 @@ PROMOTION_PRIOR = (0.0, 0.5)
 HOLIDAY_PRIOR = (0.0, 0.3)
 """Mean and sd of a holiday's and of the day before's log effect: up or down by about a third."""
 HOLIDAY_CAUSES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
+
+WAVE_PRIOR = (0.0, 0.3)
+"""Mean and sd of a yearly wave's log amplitude: as for the season beside it, whose many turns it replaces."""
+FEWEST_WAVE_DAYS = 730
+"""A wave that is not seen twice is no yearly one."""
 
 ANSWER_SHARE = 0.9
 """A competitor's price of which our own explains more than this share is an answer to it."""
@@ -49,7 +54,8 @@ def optional_causes(product: ProductHistory) -> list[Cause]:
     """Collect what the product's file tells beside prices and sales; what never varied is left out.
 
     A competitor who does nothing but answer our price is left out, too: raising the price then raises theirs, so the
-    price's own slope shall hold both effects.
+    price's own slope shall hold both effects. Yearly waves take out of the price's work what comes every year; the
+    coming days keep those of the last weeks, since waves that are carried on lead astray where the season is none.
 
     Args:
         product: its whole history.
@@ -65,6 +71,7 @@ def optional_causes(product: ProductHistory) -> list[Cause]:
     for name, kind in HOLIDAY_CAUSES.items():
         if (product.observed & (kinds == kind)).sum() >= FEWEST_HOLIDAYS:
             causes.append(Cause(name, (kinds == kind).astype(np.float64), 0.0, *HOLIDAY_PRIOR))
+    causes += _yearly_waves(product)
     return [cause for cause in causes if np.ptp(cause.values[product.observed]) > 0]
 
 
@@ -91,6 +98,18 @@ def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
     for name, kind in HOLIDAY_CAUSES.items():
         factors[kind] = np.exp(effects.get(name, 0.0))
     return factors
+
+
+def _yearly_waves(product: ProductHistory) -> list[Cause]:
+    days = len(product.dates)
+    if days < FEWEST_WAVE_DAYS:
+        return []
+    phase = 2 * np.pi * np.arange(1 - days, 1) / DAYS_PER_YEAR
+    waves = [wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)]
+    return [
+        Cause(f"yearly_wave_{number}", wave, float(wave[-RECENT_DAYS:].mean()), *WAVE_PRIOR)
+        for number, wave in enumerate(waves, start=1)
+    ]
 
 
 def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
