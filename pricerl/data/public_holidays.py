@@ -32,7 +32,8 @@ def check_country(country: str) -> None:
     known = _library().list_supported_countries()
     code, _, part = country.upper().partition("-")
     if code not in known:
-        near = ", ".join(sorted(other for other in known if other[:1] == code[:1])) or ", ".join(sorted(known))
+        short = sorted(other for other in known if len(other) == 2)
+        near = ", ".join(other for other in short if other[0] == code[:1]) or ", ".join(short)
         wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
         raise UsageError(f"country {wanted}, found {country!r}{did_you_mean(code, known)}; among the known are {near}")
     if part and part not in known[code]:

@@ -160,6 +160,15 @@ def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
     assert outliers == 1, "the bulk order of the first day"
 
 
+@pytest.mark.parametrize("days", [2, 7, 8])
+def test_a_few_days_can_be_fitted_with_every_column(make_product, days):
+    rng = np.random.default_rng(0)
+    product = make_product(
+        10 + rng.random(days), np.full(days, 5.0), competitor=9 + rng.random(days), promotion=np.arange(days) == 1
+    )
+    assert np.isfinite(regression(product)[0].mode).all()
+
+
 def test_what_never_varies_is_no_cause(make_product):
     units = np.full(60, 20.0)
     never, always = np.zeros(60, dtype=bool), np.ones(60, dtype=bool)

@@ -115,7 +115,7 @@ def _yearly_waves(product: ProductHistory) -> list[Cause]:
 def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
     """Whether our price of the day and of the week before explains nearly all of the competitor's price."""
     x, y = np.log(price), np.log(competitor)
-    lags = [np.concatenate([np.full(lag, x[0]), x[: len(x) - lag]]) for lag in range(ANSWER_DAYS + 1)]
+    lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(ANSWER_DAYS + 1)]
     design = np.stack([np.ones_like(x), *lags], axis=1)
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     return bool(residual.var() < (1 - ANSWER_SHARE) * y.var())
