@@ -1,69 +1,132 @@
-"""PriceBench: every rule on simulated shops whose demand is known.
+"""PriceBench: every rule and SAC on simulated shops whose demand is known.
 
 Run from the repository root::
 
-    python benchmarks/pricebench.py run --shops 200 --processes 2
+    python benchmarks/pricebench.py run --shops 100 --processes 2
     python benchmarks/pricebench.py run --quick
     python benchmarks/pricebench.py table
 
-``run`` lets all rules of ``pricerl.evaluation.rules`` price the shops that ``checkpoints/pricebench.csv`` does not hold
-yet, so it goes on where it was stopped. Cells are truths x days x daily units; shop ``n`` of a cell is the seller that
-``pricerl simulate --seed n`` writes. ``--quick`` takes 130 days only, and 40 shops a cell.
+Cells are truths x days x daily units; shop ``n`` of a cell is the seller that ``pricerl simulate --seed n`` writes. In
+every cell SAC trains one policy for all its shops: each row of the vector env is a shop in one of the markets that fit
+its history, and observations describe the market. ``SAC`` is the price at which that policy settles, ``SAC, decided``
+what the decision layer makes of it: the policy's price where it is sure enough to earn more, else the lower bound.
+``run`` prices the cells whose shops ``checkpoints/pricebench.csv`` does not hold all of, so it goes on where it was
+stopped. ``--quick`` takes 130 days only, and 40 shops a cell.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import logging
+import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from price_training import train_policy
 from rich.progress import track
+from torch import Tensor
 
-from pricerl.evaluation.pricebench import ALL_CELLS, DAYS, TRUTHS, UNITS, Cell, run_shop, summarise
-from pricerl.evaluation.rules import RULES
-from pricerl.market import DEMAND_MODELS
+from pricerl.env import EnvConfig, State
+from pricerl.evaluation import roll_out
+from pricerl.evaluation.pricebench import (
+    ALL_CELLS,
+    DAYS,
+    TRUTHS,
+    UNITS,
+    Cell,
+    Street,
+    open_street,
+    price_street,
+    summarise,
+)
+from pricerl.evaluation.rules import GATE, RULES, Rule, Shop, lower_bound
+from pricerl.market import DEMAND_MODELS, RewardConfig
+from pricerl.training.compute import claim_compute
+from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"
 KEY = ["truth", "days", "units", "seed", "demand"]
 SHOWN = ("constant", "linear", "logit", "kinked", "optimal")
 """Truths of which a history shows everything."""
-BY_TRUTH = ["keep the price", "best past price", "posterior mean", "gated", "lower bound"]
+SAC, DECIDED = "SAC", "SAC, decided"
+BY_TRUTH = ["keep the price", "best past price", "posterior mean", "lower bound", SAC, DECIDED]
 QUICK_DAYS, QUICK_SHOPS = 130, 40
-JOBS_AT_ONCE = 8
-"""Handed to a process together; a shop takes a twentieth of a second."""
+
+UPDATES = 2000
+NUM_ENVS = 128
+"""Rows of the vector env, each a shop in one of its markets."""
+SETTLING_DAYS = 120
+"""A policy may move by at most 10 % a week, and stays then."""
 
 
-def work(job: tuple[Cell, int, str]) -> list[dict[str, Any]]:
-    """Price one shop; the processes share the cores, so torch has one thread in each."""
-    torch.set_num_threads(1)
-    return list(run_shop(*job))
+def work(job: tuple[Cell, tuple[int, ...], str]) -> list[dict[str, Any]]:
+    """Price the shops of one cell; the processes share the cores, so torch has one thread in each."""
+    warnings.simplefilter("ignore")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    claim_compute(1)
+    began = time.perf_counter()
+    street = open_street(*job)
+    rows = list(price_street(street, {**RULES, **learned_rules(street)}))
+    seconds = (time.perf_counter() - began) / len(street.seeds)
+    return [{**row, "seconds": round(seconds, 3)} for row in rows]
+
+
+def learned_rules(street: Street) -> dict[str, Rule]:
+    """Train one policy for the shops of a street; what it charges there in the end, before and after the decision."""
+    data = PricingDataModule(
+        reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS, seed=street.seeds[0]
+    )
+    data._preprocessor, data._market = street.market.preprocessor, street.market
+    module, dynamics = train_policy(data, UPDATES), data.dynamics
+
+    def choose(state: State) -> Tensor:
+        return dynamics.decide(state, module.policy(state.observation)[:, 0])
+
+    product, index = dynamics.history.latest()
+    state = dynamics.start(product, index, torch.full_like(product, street.market.mean_draw))
+    settled = roll_out(choose, dynamics, state, SETTLING_DAYS).price[:, -1].tolist()
+    names = [item.product for item in street.market.preprocessor.products]
+    price_of = dict(zip(names, settled, strict=True))
+
+    def follow(shop: Shop) -> float:
+        return price_of[shop.history.product]
+
+    def decide(shop: Shop) -> float:
+        return follow(shop) if shop.chance_better(follow(shop)) >= GATE else lower_bound(shop)
+
+    return {SAC: follow, DECIDED: decide}
 
 
 def run(options: argparse.Namespace) -> None:
-    """Price the shops that are missing and append their rows as they come."""
+    """Price the shops that are missing and append their rows as they come, a cell at a time."""
     done = set() if not ROWS.exists() else set(pd.read_csv(ROWS)[KEY].itertuples(index=False, name=None))
-    missing = [
-        (cell, seed, demand)
-        for seed in range(QUICK_SHOPS if options.quick else options.shops)
-        for cell in ALL_CELLS
-        if cell.days in ([QUICK_DAYS] if options.quick else options.days)
-        if cell.units in options.units and cell.truth in options.truths
-        for demand in options.demand
-        if (cell.truth, cell.days, cell.units, seed, demand) not in done
-    ]
+    jobs = []
+    for cell in ALL_CELLS:
+        if cell.days not in ([QUICK_DAYS] if options.quick else options.days):
+            continue
+        if cell.units not in options.units or cell.truth not in options.truths:
+            continue
+        for demand in options.demand:
+            seeds = range(QUICK_SHOPS if options.quick else options.shops)
+            missing = tuple(seed for seed in seeds if (cell.truth, cell.days, cell.units, seed, demand) not in done)
+            if missing:
+                jobs.append((cell, missing, demand))
     ROWS.parent.mkdir(exist_ok=True)
     with ProcessPoolExecutor(options.processes) as pool, ROWS.open("a", newline="", encoding="utf-8") as file:
         writer: csv.DictWriter[str] | None = None
-        for rows in track(pool.map(work, missing, chunksize=JOBS_AT_ONCE), "shops", len(missing)):
+        for rows in track(pool.map(work, jobs), "cells", len(jobs)):
             if writer is None:
                 writer = csv.DictWriter(file, list(rows[0]))
                 if file.tell() == 0:
                     writer.writeheader()
             writer.writerows(rows)
+            file.flush()
 
 
 def table(options: argparse.Namespace) -> None:
@@ -104,7 +167,7 @@ def main() -> None:
     running.add_argument("--demand", nargs="+", default=["mixture"], choices=DEMAND_MODELS)
     showing = commands.add_parser("table", help="print what is known")
     showing.add_argument("--demand", default="mixture", choices=DEMAND_MODELS)
-    showing.add_argument("--rules", nargs="+", default=BY_TRUTH, choices=RULES, help="in the table by truth")
+    showing.add_argument("--rules", nargs="+", default=BY_TRUTH, help="in the table by truth")
     options = parser.parse_args()
     (run if options.command == "run" else table)(options)
 

@@ -110,6 +110,7 @@ def _check(words: list[str]) -> int:
         "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
         "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "what Total Sales counts"},
         "forecaster": {"default": "mean_7", "help": "what predicts sales, if it is closer than the 7-day mean"},
+        "country": {"help": "country whose public holidays count, such as GB or DE-BY"},
     }
     parser.add_argument("file", nargs="?", help="the seller's CSV")
     parser.add_argument("--data.path", dest="path", help="the same, as the other commands name it")

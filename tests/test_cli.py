@@ -63,6 +63,8 @@ WRONG_COMMANDS = {
     "--versoin": "unknown command '--versoin'",
     "check": "check needs a FILE",
     "check a b": "unexpected argument 'b'",
+    "check a --country XX": "country must be an ISO code such as GB",
+    "fit --data.reading.country DE-XX": "the known parts of DE are BB, BE",
     "check a --decimal x": "--decimal/--data.reading.decimal: must be one of auto, ., ,, found 'x'",
     "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",

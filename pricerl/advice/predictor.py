@@ -133,9 +133,10 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
     draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(horizon).repeat(NOISE_SAMPLES)
     rows = torch.full_like(draw, product)
     first = dynamics.history.first_day[product] + dynamics.history.num_days[product]
-    weekday = weekday_of(first + torch.arange(horizon, device=market.device))
+    days = first + torch.arange(horizon, device=market.device)
+    weekday, kind = weekday_of(days), dynamics.history.kinds(product, days)
     charged = price.repeat(repeats)
-    expected = market.respond(charged, rows, draw, weekday.repeat(repeats))
+    expected = market.respond(charged, rows, draw, weekday.repeat(repeats), kind.repeat(repeats))
     lifted = _lifts(dynamics, product, price).flatten().repeat(NOISE_SAMPLES)
     units, sales = expected.expected_units * lifted, expected.sales * lifted
     expected = Response(units, sales, market.profit(sales, units, rows, draw), expected.organic, expected.ad)

@@ -7,6 +7,7 @@ from pricerl.data.forecasters import FORECASTERS, Forecaster, SalesForecast
 from pricerl.data.forecasts import PredictedSales, score_forecasts
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.public_holidays import kinds_of_dates
 from pricerl.data.reader import history_from_text, read_history
 from pricerl.data.report import ProductReport
 from pricerl.data.scaling import MinMaxScaler
@@ -29,6 +30,7 @@ __all__ = [
     "expected_profit",
     "expected_units",
     "history_from_text",
+    "kinds_of_dates",
     "read_history",
     "score_forecasts",
     "simulate",

@@ -124,8 +124,10 @@ def sort_days(
 
 
 def carry_forward(values: FloatArray) -> FloatArray:
-    """Return ``(D,)`` values with NaN replaced by the last known one; the first value is known."""
-    last_known = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), 0))
+    """Return ``(D,)`` values with NaN replaced by the last known one, before the first by that; one is known."""
+    known = np.isfinite(values)
+    first = int(known.argmax())
+    last_known = np.maximum.accumulate(np.where(known, np.arange(len(values)), first))
     return values[last_known]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,14 +21,17 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import DateArray, FloatArray, History, ProductHistory
 from pricerl.data.measure import Measure, count_units, find_measure, known_unit_days
 from pricerl.data.problems import Problem, refuse
+from pricerl.data.public_holidays import find_holidays
 from pricerl.data.schema import (
     AD_CONVERSION,
+    COMPETITOR_PRICE,
     IN_STOCK,
     NUMERIC,
     ORGANIC_CONVERSION,
     PREDICTED_SALES,
     PRODUCT,
     PRODUCT_PRICE,
+    PROMOTION,
     REPORT_DATE,
     TOTAL_PROFIT,
     TOTAL_SALES,
@@ -57,17 +61,24 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
     """
     products, reports, problems = [], [], []
     named = PRODUCT in frame.columns and frame[PRODUCT].nunique() > 1
+    holidays = _holidays(frame, config)
     for name, days, rows in _split(frame):
         trouble = _too_little(days, rows, config.window + 1)
         if trouble:
             problems.append(Problem(0, "", f"product {name!r}: {trouble}" if named else trouble))
             continue
         history, found = _clean_product(name, days, rows, config)
+        history = replace(history, holidays=holidays)
         products.append(history)
         reports.append(summarize(history, found, notes))
     if problems:
         refuse(source, problems)
     return History(source, tuple(products), tuple(reports))
+
+
+def _holidays(frame: pd.DataFrame, config: DataConfig) -> DateArray | None:
+    days = frame[REPORT_DATE].to_numpy().astype("datetime64[D]")
+    return None if config.country is None else find_holidays(config.country, days.min(), days.max())
 
 
 def _split(frame: pd.DataFrame) -> Iterator[tuple[str, DateArray, Rows]]:
@@ -76,7 +87,8 @@ def _split(frame: pd.DataFrame) -> Iterator[tuple[str, DateArray, Rows]]:
     days = frame[REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = np.lexsort((days, codes))
     blank = np.full(len(frame), np.nan)
-    columns = {name: frame[name].to_numpy() if name in frame.columns else blank for name in (*NUMERIC, IN_STOCK)}
+    named = (*NUMERIC, IN_STOCK, PROMOTION)
+    columns = {name: frame[name].to_numpy() if name in frame.columns else blank for name in named}
     for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         yield str(names[codes[rows[0]]]), days[rows], {name: values[rows] for name, values in columns.items()}
 
@@ -122,6 +134,8 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
         future_dates=future_dates,
         future_predicted=future_predicted,
         unit_cost=_last_value(rows[UNIT_COST]),
+        competitor=carry_forward(grid[COMPETITOR_PRICE]) if _is_told(grid[COMPETITOR_PRICE]) else None,
+        promotion=grid[PROMOTION] == 1 if _is_told(grid[PROMOTION]) else None,
     )
     filled = {
         PRODUCT_PRICE: int((kinds.present & np.isnan(grid[PRODUCT_PRICE])).sum()),
@@ -129,6 +143,8 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
         TOTAL_PROFIT: _blanks(grid[TOTAL_PROFIT], kinds),
         ORGANIC_CONVERSION: filled_organic,
         AD_CONVERSION: filled_ad,
+        COMPETITOR_PRICE: _blanks(grid[COMPETITOR_PRICE], kinds),
+        PROMOTION: _blanks(grid[PROMOTION], kinds),
     }
     capped = {ORGANIC_CONVERSION: capped_organic, AD_CONVERSION: capped_ad}
     return history, Found(kinds, grid, measure, filled, capped, len(days), start, end + 1, padding)
@@ -158,9 +174,13 @@ def _future(days: DateArray, predicted: FloatArray, end: int, as_revenue: float)
 
 
 def _blanks(column: FloatArray, kinds: DayKinds) -> int:
-    """Count the blank cells filled with zero; a column that was never reported is not filled but absent."""
+    """Count the blank cells that were filled; a column that was never reported is not filled but absent."""
     blank = kinds.present & np.isnan(column)
-    return int(blank.sum()) if np.isfinite(column).any() else 0
+    return int(blank.sum()) if _is_told(column) else 0
+
+
+def _is_told(column: FloatArray) -> bool:
+    return bool(np.isfinite(column).any())
 
 
 def _last_value(column: FloatArray) -> float | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from pricerl.data.forecasters import OWN_MEAN, find_forecaster
+from pricerl.data.public_holidays import check_country
 from pricerl.errors import UsageError, did_you_mean
 
 LARGEST_HOLDOUT = 0.5
@@ -45,12 +46,16 @@ class DataConfig:
     """Forecaster of ``Predicted Sales``, by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
     ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used where it beats the own 7-day
     mean and the supplied column on the training days."""
+    country: str | None = None
+    """Country whose public holidays count, as an ISO code such as GB, or with a part such as DE-BY; None for none."""
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)
         _check_choice("decimal", self.decimal, ("auto", ".", ","))
         _check_choice("sales", self.sales, ("auto", "revenue", "units"))
         _check_date_format(self.date_format)
+        if self.country is not None:
+            check_country(self.country)
         if self.max_gap_days < 0:
             raise UsageError(f"max_gap_days must be 0 or more, found {self.max_gap_days}")
         if not 0 < self.holdout <= LARGEST_HOLDOUT:

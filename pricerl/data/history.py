@@ -62,10 +62,20 @@ class ProductHistory:
     unit_cost: float | None
     """Money per unit: the last value of the ``Unit Cost`` column, None where the seller gave none."""
 
+    competitor: FloatArray | None = None
+    """``(D,)`` the competitor's money per unit, blanks filled with the price known last; None where never given."""
+
+    promotion: BoolArray | None = None
+    """``(D,)`` True on days with a promotion; None where the file does not tell."""
+
+    holidays: DateArray | None = None
+    """``(N,)`` public holidays from the first day on to years after the last; None without a country."""
+
     def first_days(self, days: int) -> ProductHistory:
         """Return the history as it stood after its first ``days`` days, without any future."""
         daily = ("dates", "price", "units", "sales", "profit", "organic", "ad", "predicted", "observed", "profit_known")
-        cut = {name: getattr(self, name)[:days] for name in daily}
+        told = [name for name in ("competitor", "promotion") if getattr(self, name) is not None]
+        cut = {name: getattr(self, name)[:days] for name in (*daily, *told)}
         return replace(self, **cut, future_dates=self.future_dates[:0], future_predicted=self.future_predicted[:0])
 
 

@@ -27,6 +27,8 @@ NAMES_SHOWN = 10
 _ARRAYS = ("price", "units", "sales", "profit", "organic", "ad", "predicted", "future_predicted")
 _FLAGS = ("observed", "profit_known")
 _DATES = ("dates", "future_dates")
+_OPTIONAL: dict[str, Any] = {"competitor": np.float64, "promotion": np.bool_, "holidays": "datetime64[D]"}
+"""Arrays that only some histories have, and their type in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +251,14 @@ def _product_state(product: ProductHistory) -> dict[str, Any]:
     state: dict[str, Any] = {"product": product.product, "unit_cost": product.unit_cost}
     state |= {name: getattr(product, name).tolist() for name in _ARRAYS}
     state |= {name: getattr(product, name).astype(int).tolist() for name in _FLAGS}
+    told = {name: getattr(product, name) for name in _OPTIONAL}
+    state |= {name: _plain(values) for name, values in told.items() if values is not None}
     return state | {name: getattr(product, name).astype(np.int64).tolist() for name in _DATES}
+
+
+def _plain(values: NDArray[Any]) -> list[Any]:
+    """Return dates as days since 1970-01-01, and other values as they are."""
+    return list((values.astype(np.int64) if values.dtype.kind == "M" else values).tolist())
 
 
 def _product_from_state(state: Mapping[str, Any]) -> ProductHistory:
@@ -257,4 +266,5 @@ def _product_from_state(state: Mapping[str, Any]) -> ProductHistory:
     values |= {name: np.array(state[name], dtype=np.float64) for name in _ARRAYS}
     values |= {name: np.array(state[name], dtype=np.bool_) for name in _FLAGS}
     values |= {name: np.array(state[name], dtype=np.int64).astype("datetime64[D]") for name in _DATES}
+    values |= {name: np.array(state[name], dtype=kind) for name, kind in _OPTIONAL.items() if name in state}
     return ProductHistory(**values)

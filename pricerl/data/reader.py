@@ -16,6 +16,7 @@ from pricerl.data.files import TextTable, read_text, split_rows
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.numbers import is_blank, read_number_columns
 from pricerl.data.problems import Problem, refuse
+from pricerl.data.promotion import read_promotion
 from pricerl.data.schema import (
     FIRST_YEAR,
     IN_STOCK,
@@ -23,6 +24,7 @@ from pricerl.data.schema import (
     NUMERIC,
     PRODUCT,
     PRODUCT_PRICE,
+    PROMOTION,
     REPORT_DATE,
     TOTAL_SALES,
     UNITS,
@@ -90,9 +92,10 @@ def _parse(table: TextTable, config: DataConfig) -> tuple[pd.DataFrame, list[Pro
     names, blank_names = _product_names(table)
     frame[PRODUCT] = names
     problems = [*table.problems, *problems, *blank_names]
-    if IN_STOCK in table.columns:
-        frame[IN_STOCK], trouble = read_stock(table.columns[IN_STOCK], table.lines)
-        problems += trouble
+    for name, read in ((IN_STOCK, read_stock), (PROMOTION, read_promotion)):
+        if name in table.columns:
+            frame[name], trouble = read(table.columns[name], table.lines)
+            problems += trouble
     if REPORT_DATE in table.columns:
         days, trouble = read_dates(table.columns[REPORT_DATE], table.lines, config.date_format)
         frame[REPORT_DATE] = days.astype("datetime64[s]")

@@ -27,6 +27,7 @@ UNITS = "Units"
 IN_STOCK = "In Stock"
 UNIT_COST = "Unit Cost"
 COMPETITOR_PRICE = "Competitor Price"
+PROMOTION = "Promotion"
 
 REQUIRED = (REPORT_DATE, PRODUCT_PRICE, TOTAL_SALES)
 OPTIONAL = (
@@ -39,6 +40,7 @@ OPTIONAL = (
     IN_STOCK,
     UNIT_COST,
     COMPETITOR_PRICE,
+    PROMOTION,
 )
 NUMERIC = (
     PRODUCT_PRICE,
@@ -49,8 +51,8 @@ NUMERIC = (
     PREDICTED_SALES,
     UNITS,
     UNIT_COST,
+    COMPETITOR_PRICE,
 )
-NOT_USED_YET = (COMPETITOR_PRICE,)
 
 FIRST_YEAR = 1970
 LAST_YEAR = 2100
@@ -111,7 +113,6 @@ def match_header(cells: Sequence[str], line: int) -> Header:
             text = f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
             problems.append(Problem(line, "", text))
     notes = [f"Column {cell!r} is not known and was ignored." for cell in unknown if cell not in misspelt]
-    notes += [f"{name} is understood but not used yet." for name in NOT_USED_YET if name in positions]
     return Header(positions, tuple(notes), tuple(problems))
 
 
@@ -158,6 +159,7 @@ def _build_schema() -> pa.DataFrameSchema:
         AD_CONVERSION: [not_negative],
         UNITS: [not_negative],
         UNIT_COST: [not_negative],
+        COMPETITOR_PRICE: [positive],
     }
     columns = {name: pa.Column(float, [limit, *own.get(name, [])], nullable=True, required=False) for name in NUMERIC}
     columns[REPORT_DATE] = pa.Column("datetime64[s]", days, nullable=True, required=False)

@@ -11,15 +11,21 @@ from pricerl.data.calendar import DayKinds
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import FloatArray, ProductHistory
 from pricerl.data.measure import WHOLE_SHARE, Measure
+from pricerl.data.public_holidays import FEWEST_HOLIDAYS, HOLIDAY, kinds_of_dates
 from pricerl.data.report import ProductReport
 from pricerl.data.schema import (
     AD_CONVERSION,
+    IN_STOCK,
     ORGANIC_CONVERSION,
     PREDICTED_SALES,
     PRODUCT_PRICE,
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
+from pricerl.data.zero_runs import improbable_runs
+
+RUNS_SHOWN = 5
+"""Runs of days without a sale that are named; the others are counted."""
 
 FEWEST_PRICED_DAYS = 30
 FEWEST_PRICES = 3
@@ -98,13 +104,13 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
         whole_unit_share=found.measure.whole_share,
         forecast_used=OWN_MEAN,
         forecast_errors={},
-        notes=(*notes, *_notes(found)),
+        notes=(*notes, *_notes(history, found)),
         quality=_quality(reasons),
         reasons=reasons,
     )
 
 
-def _notes(found: Found) -> list[str]:
+def _notes(history: ProductHistory, found: Found) -> list[str]:
     kinds = found.kinds
     told = [
         found.measure.note,
@@ -117,6 +123,7 @@ def _notes(found: Found) -> list[str]:
         _counted("Trailing priced days without sales, taken for future days", found.padding),
         _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
     ]
+    told += [_zero_runs(history, found), _holidays(history)]
     return [note for note in told if note]
 
 
@@ -133,6 +140,29 @@ def _shares(found: Found, name: str) -> str:
     if not 0 < highest <= 1:
         return ""
     return f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
+
+
+def _zero_runs(history: ProductHistory, found: Found) -> str:
+    """Return which days without a sale can be no chance, unless the file says that they were in stock."""
+    runs = improbable_runs(history.units, history.observed & (found.grid[IN_STOCK] != 1))
+    if not runs:
+        return ""
+    named = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
+    more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
+    return (
+        f"Nothing sold from {', '.join([*named, *more])}: too long for chance. If it was out of stock or off sale, "
+        f"say so in an {IN_STOCK} column; until then these days count as demand for none."
+    )
+
+
+def _holidays(history: ProductHistory) -> str:
+    """Return how many public holidays the history holds; nothing without a country."""
+    if history.holidays is None:
+        return ""
+    on_holidays = kinds_of_dates(history.dates, history.holidays) == HOLIDAY
+    known = int((on_holidays & history.observed).sum())
+    few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to tell what they do to demand"
+    return f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."
 
 
 def _counted(words: str, count: int) -> str:

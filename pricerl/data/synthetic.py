@@ -15,7 +15,7 @@ import pandas as pd
 
 from pricerl.data.config import DataConfig
 from pricerl.data.demand_families import expected_profit, expected_units, find_optimal_price, local_elasticity
-from pricerl.data.disturbances import censor, disturb
+from pricerl.data.disturbances import Disturbing, censor, disturb
 from pricerl.data.features import shifted_mean, weekday_of
 from pricerl.data.history import FloatArray, History
 from pricerl.data.reader import history_from_text
@@ -31,10 +31,8 @@ from pricerl.data.schema import (
 )
 from pricerl.errors import UsageError, did_you_mean
 
-MarketFamily = Literal[
-    "constant", "linear", "exponential", "logit", "kinked", "optimal", "reference", "seasonal", "stockouts", "ads"
-]
-"""The last four have a constant elasticity, behind what ``pricerl.data.disturbances`` does to the history."""
+MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal", Disturbing]
+"""Curves, and a constant elasticity behind what ``pricerl.data.disturbances`` does to the history."""
 MARKETS: tuple[str, ...] = get_args(MarketFamily)
 
 FEWEST_DAYS, MOST_DAYS = 8, 20_000
@@ -84,7 +82,7 @@ class SellerConfig:
 
     market: MarketFamily = "constant"
     """Family of the demand curve; ``optimal`` is constant elasticity with the current price already the best,
-    ``reference``, ``seasonal``, ``stockouts`` and ``ads`` make a constant elasticity hard to see."""
+    those after it hide a constant elasticity."""
 
     days: int = 365
     """Days of history."""
@@ -209,7 +207,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
     price = _draw_prices(truth["current_price"], config.days, generator)
     weekday = WEEKDAY_PATTERN[weekday_of(days.astype(np.int64))]
-    price, swing, reach = disturb(config.market, price, generator)
+    price, swing, reach, told = disturb(config.market, price, generator)
     mean_units = expected_units(truth, price) * weekday * swing
     units = generator.negative_binomial(NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean_units))
     units = censor(config.market, units, config.units)
@@ -226,7 +224,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
             PREDICTED_SALES: _draw_forecast(sales, generator),
         }
     )
-    return frame, truth
+    return frame.assign(**told), truth
 
 
 def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[str, Any]:

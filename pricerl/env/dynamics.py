@@ -49,7 +49,7 @@ class Dynamics:
         self.references = find_references(market, self.history.reference_price(reward.seeks_gain))
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
-        self.calendar = self.history.build_calendar(market.weekday)
+        self.calendar = self.history.build_calendar(market.weekday, market.holiday)
         self.description = market.size.new_zeros(market.num_products, 0)
         if config.describe:
             self.description = describe(market, self.references, self.history)

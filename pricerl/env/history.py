@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor, weekday_of
+from pricerl.data import DataPreprocessor, kinds_of_dates, weekday_of
 from pricerl.market.memory import reference_prices
 
 REFERENCE_DAYS = 28
@@ -57,20 +57,27 @@ class HistoryTensors:
         """What added to a day since 1970-01-01 gives its column in the calendar, for each product ``(B,)``."""
         return product * self._num_dates - self._first
 
-    def build_calendar(self, factor: Tensor) -> Tensor:
+    def build_calendar(self, factor: Tensor, holiday: Tensor) -> Tensor:
         """Everything known of each product's coming dates, ``(3 or 4, P * dates)``: one lookup reads a day.
 
-        Rows: the weekday's demand over the average, weekday Monday 0 to Sunday 6, month 1 to 12, and, where any
+        Rows: the date's demand over the average, weekday Monday 0 to Sunday 6, month 1 to 12, and, where any
         product's sales are predicted by more than the own 7-day mean, that prediction or NaN.
 
         Args:
             factor: ``(P, 7)`` demand of each weekday over the average.
+            holiday: ``(P, 3)`` demand by kind of date over that of an ordinary one.
         """
         weekday = self._integers(weekday_of(self._dates))
         month = self._floats(self._dates.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
-        columns = [factor[:, weekday], *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
+        demand = factor[:, weekday] * holiday.gather(1, self._kinds())
+        columns = [demand, *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
         predicted = self._predicted_sales()
         return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
+
+    def kinds(self, product: int, day: Tensor) -> Tensor:
+        """Kind of a product's dates ``(B,)``, days since 1970-01-01; see ``data.kinds_of_dates``."""
+        dates = day.cpu().numpy().astype("datetime64[D]")
+        return self._integers(kinds_of_dates(dates, self._products[product].holidays))
 
     def reference_price(self, over_whole_history: bool) -> Tensor:
         """Median price ``(P,)`` of the last ``REFERENCE_DAYS`` days, or of the whole history."""
@@ -101,6 +108,11 @@ class HistoryTensors:
     def latest(self) -> tuple[Tensor, Tensor]:
         """Product and index of each product's last day, ``(P,)`` each."""
         return torch.arange(len(self._products), device=self.device), self.num_days - 1
+
+    def _kinds(self) -> Tensor:
+        """Kind of every product's dates ``(P, dates)``."""
+        dates = torch.as_tensor(self._dates)
+        return torch.stack([self.kinds(product, dates) for product in range(len(self._products))])
 
     def _predicted_sales(self) -> Tensor | None:
         """Predicted sales of every product and date ``(P, dates)``, NaN where the own 7-day mean is used."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
+from pricerl.data import DataPreprocessor, ProductHistory, kinds_of_dates, weekday_of
 from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
@@ -209,10 +209,12 @@ def _predictive(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the drawn markets of one product."""
     price = torch.as_tensor(product.price[day], dtype=torch.float32)
-    weekday = torch.as_tensor(weekday_of(product.dates[day].astype(np.int64)))
+    dates = product.dates[day]
+    weekday = torch.as_tensor(weekday_of(dates.astype(np.int64))).repeat(market.num_draws)
+    kind = torch.as_tensor(kinds_of_dates(dates, product.holidays)).repeat(market.num_draws)
     draw = torch.arange(market.num_draws)[:, None].expand(-1, len(day)).flatten()
     row = torch.zeros_like(draw)
-    expected = market.respond(price.repeat(market.num_draws), row, draw, weekday.repeat(market.num_draws))
+    expected = market.respond(price.repeat(market.num_draws), row, draw, weekday, kind)
     units = expected.expected_units.view(market.num_draws, len(day))
     memory = market.products[0].memory
     if memory is not None:

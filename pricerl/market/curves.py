@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Demand:
     """``(7,)`` demand of each weekday over the average."""
     memory: PriceMemory | None = None
     """What buyers make of a price they are not used to; None where the model does not say."""
+    effects: dict[str, float] = field(default_factory=dict)
+    """Coefficients of the causes that only some files tell of, by name; see ``market.demand.causes``."""
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:

@@ -14,6 +14,7 @@ from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.curves import Curves
 from pricerl.market.demand import find_model
+from pricerl.market.demand.causes import holiday_factors, past_multiplier
 from pricerl.market.level import recent_level
 from pricerl.market.market import Market, ProductMarket
 from pricerl.market.memory import PriceMemory
@@ -90,9 +91,9 @@ def _fit_product(
     usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
     demand = find_model(similar.demand)(product, log_grid, similar, rng)
     plain = plain_days(product)
-    offset = demand.weekday[weekday_of(product.dates.astype(np.int64))]
+    weekday = demand.weekday[weekday_of(product.dates.astype(np.int64))]
     lifts = 1.0 if demand.memory is None else demand.memory.lifts(product.price).mean(0)
-    days = replace(plain, offset=offset * lifts)
+    days = replace(plain, offset=weekday * lifts * past_multiplier(product, demand.effects))
     level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
     units = replace(demand.curves, log_value=demand.curves.log_value + shift)
@@ -112,6 +113,7 @@ def _fit_product(
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, similar.num_draws, rng),
         memory=demand.memory,
+        holiday=holiday_factors(demand.effects),
     )
 
 
@@ -169,6 +171,7 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
         log_step=stack([item.log_grid[1] - item.log_grid[0] for item in products]),
         log_curves=stack(curves),
         weekday=stack([item.weekday for item in products]),
+        holiday=stack([item.holiday for item in products]),
         share_kept=stack([_with_mean(item.cost.share_kept) for item in products]),
         unit_cost=stack([_with_mean(item.cost.unit_cost) for item in products]),
         fixed_cost=stack([_with_mean(item.cost.fixed_cost) for item in products]),

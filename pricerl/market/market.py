@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from pricerl.data import DataPreprocessor
 from pricerl.market.cost import CostPosterior
 from pricerl.market.curves import Curves
+from pricerl.market.demand.causes import holiday_factors
 from pricerl.market.memory import PriceMemory
 from pricerl.market.rows import MarketRows, Place, Response
 
@@ -39,6 +40,8 @@ class ProductMarket:
     cost: CostPosterior
     memory: PriceMemory | None = None
     """What buyers make of a price they are not used to; None where they do not care."""
+    holiday: FloatArray = field(default_factory=lambda: holiday_factors({}))
+    """``(3,)`` demand by kind of date over that of an ordinary one; see ``data.kinds_of_dates``."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Market:
     """``(P, K + 1, G, 3)`` logs of expected units, organic and ad conversion."""
     weekday: Tensor
     """``(P, 7)`` weekday factors."""
+    holiday: Tensor
+    """``(P, 3)`` factors by kind of date."""
     share_kept: Tensor
     """``(P, K + 1)``."""
     unit_cost: Tensor
@@ -102,7 +107,9 @@ class Market:
         moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
 
-    def respond(self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
+    def respond(
+        self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor, kind: Tensor | int = 0
+    ) -> Response:
         """Expected outcome of charging ``price`` for one day; cost per row does not depend on the history's length.
 
         Linear interpolation in logs, so a constant elasticity is exact; prices off the grid continue its edge slope.
@@ -112,19 +119,17 @@ class Market:
             product: ``(B,)`` product index.
             draw: ``(B,)`` which drawn market, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
+            kind: ``(B,)`` kind of date as ``data.kinds_of_dates`` has it, 0 for ordinary ones.
         """
-        return self.on_weekday(self.average_day(price, product, draw), product, draw, weekday)
+        factor = self.weekday[product, weekday] * self.holiday[product, kind]
+        level = self.average_day(price, product, draw)
+        units, sales = level.expected_units * factor, level.sales * factor
+        return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
         """Expected outcome of charging ``price`` on an average weekday; any shape, the same for all three."""
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.place(price, rows), rows)
-
-    def on_weekday(self, level: Response, product: Tensor, draw: Tensor, weekday: Tensor) -> Response:
-        """Turn an average weekday's outcome into that of ``weekday``, shapes as they broadcast."""
-        factor = self.weekday[product, weekday]
-        units, sales = level.expected_units * factor, level.sales * factor
-        return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
         """Profit of a day, money: share kept of its sales less unit costs and fixed cost."""

@@ -32,12 +32,6 @@ def test_other_unknown_columns_are_ignored_with_a_note(read: Callable[..., Histo
     assert notes[0] == "Column 'Colour' is not known and was ignored."
 
 
-def test_columns_without_a_use_yet_say_so(read: Callable[..., History], daily: Daily) -> None:
-    header = "Report Date,Product Price,Total Sales,Competitor Price"
-    notes = read(daily(["10,20,9.99"] * 10, header)).reports[0].notes
-    assert "Competitor Price is understood but not used yet." in notes
-
-
 def test_duplicated_column_is_a_problem(problems: Problems, daily: Daily) -> None:
     found = problems(daily(["10,20,20"] * 10, "Report Date,Product Price,Total Sales,total_sales"))
     assert found == ("line 1: column 'total_sales' appears more than once; keep one",)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricerl.data import ProductHistory, weekday_of
+from pricerl.market.demand.causes import optional_causes
 from pricerl.market.memory import PriceMemory, reference_prices
 from pricerl.market.similar import RECENT_DAYS
 
@@ -21,6 +22,8 @@ SEASON_DAYS, MOST_KNOTS = 21.0, 120
 taken for the price's work. Longer histories have wider turns, so that fitting them takes no minutes."""
 
 WEEK = 7
+FEWEST_ALIKE = 3
+"""Days of a kind from which on their median is worth anything."""
 MIN_AD_DAYS = 28
 """Fewer days with an ad conversion than this say nothing about ads."""
 
@@ -38,16 +41,20 @@ class DemandDays:
     causes: FloatArray
     """``(D, C)`` everything but the price that moves demand."""
     cause_sd: FloatArray
-    """``(C,)`` prior sds of their coefficients; all prior means are 0."""
+    """``(C,)`` prior sds of their coefficients."""
     now: FloatArray
     """``(C,)`` the causes on an average weekday of the coming days."""
     first_reference: int
     """Where the two causes of the reference price stand: minus the rise over it, and minus the rise above it."""
+    cause_mean: FloatArray
+    """``(C,)`` prior means of their coefficients."""
+    optional: tuple[str, ...]
+    """Names of the last causes, those that only some files tell of."""
 
     def keep(self, mask: NDArray[np.bool_]) -> DemandDays:
         """Return the days where ``mask`` holds."""
-        log_price, units, age, causes = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
-        return replace(self, log_price=log_price, units=units, age=age, causes=causes)
+        daily = ("log_price", "units", "age", "causes")
+        return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
     @property
     def reference(self) -> slice:
@@ -57,8 +64,8 @@ class DemandDays:
     def without_reference(self) -> DemandDays:
         """Return the days as buyers see them who remember no price."""
         columns = np.arange(len(self.cause_sd))[self.reference]
-        causes, sd, now = (np.delete(values, columns, axis=-1) for values in (self.causes, self.cause_sd, self.now))
-        return replace(self, causes=causes, cause_sd=sd, now=now)
+        by_cause = ("causes", "cause_sd", "now", "cause_mean")
+        return replace(self, **{name: np.delete(getattr(self, name), columns, axis=-1) for name in by_cause})
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
         """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
@@ -70,9 +77,22 @@ class DemandDays:
         gain, further = np.maximum(coefficients[:, self.reference], 0).T
         return PriceMemory(gain, gain + further)
 
+    def kinds(self) -> NDArray[np.int64]:
+        """Number the days ``(D,)`` by the optional yes-or-no causes at work; a few alike count as usual."""
+        last = self.causes[:, self.causes.shape[1] - len(self.optional) :]
+        flags = last[:, ((last == 0) | (last == 1)).all(0)].astype(np.int64)
+        kind = flags @ 2 ** np.arange(flags.shape[1])
+        count = np.bincount(kind)
+        return np.where(count[kind] < FEWEST_ALIKE, count.argmax(), kind)
+
+    def effects(self, coefficients: FloatArray) -> dict[str, float]:
+        """Coefficients of the optional causes by name, from those of all causes ``(C,)``."""
+        last = coefficients[len(coefficients) - len(self.optional) :].tolist()
+        return dict(zip(self.optional, last, strict=True))
+
 
 def gather_days(product: ProductHistory) -> DemandDays:
-    """Collect the causes of demand: weekday, slow season, reference price, ad conversion of the week before.
+    """Collect the causes of demand: weekday, season, reference price, earlier ad conversion, and ``optional_causes``.
 
     Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause. So is the demand of the
     days before: beside a season that turns as fast as this one its coefficient is biased downwards (Nickell 1981), and
@@ -97,9 +117,24 @@ def gather_days(product: ProductHistory) -> DemandDays:
         columns.append(ad[:, None])
         sds.append(np.array([AD_SD]))
         now.append(ad[recent].mean(keepdims=True))
-    causes = np.concatenate(columns, axis=1)
-    prior = np.concatenate(sds), np.concatenate(now)
-    everything = DemandDays(log_price, product.units, age, causes, *prior, WEEK + season.shape[1])
+    optional = optional_causes(product)
+    columns += [cause.values[:, None] for cause in optional]
+    sds += [np.array([cause.sd]) for cause in optional]
+    now += [np.array([cause.now]) for cause in optional]
+    cause_sd = np.concatenate(sds)
+    cause_mean = np.zeros_like(cause_sd)
+    cause_mean[len(cause_sd) - len(optional) :] = [cause.mean for cause in optional]
+    everything = DemandDays(
+        log_price=log_price,
+        units=product.units,
+        age=age,
+        causes=np.concatenate(columns, axis=1),
+        cause_sd=cause_sd,
+        now=np.concatenate(now),
+        first_reference=WEEK + season.shape[1],
+        cause_mean=cause_mean,
+        optional=tuple(cause.name for cause in optional),
+    )
     return everything.keep(product.observed)
 
 

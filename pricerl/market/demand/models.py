@@ -156,17 +156,24 @@ def find_model(name: str) -> DemandModel:
 
 def _fit(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
     """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others."""
-    usual = replace(days, units=winsorise(days.units, outlier_sds))
-    first = _regress(usual)
+    first = _regress(replace(days, units=_cut_spikes(days, outlier_sds)))
     inliers = find_inliers(days.units, np.exp(first.log_mean), outlier_sds)
     kept = days.keep(inliers)
     return kept, _regress(kept), int((~inliers).sum())
 
 
+def _cut_spikes(days: DemandDays, outlier_sds: float) -> FloatArray:
+    """Units ``(D,)`` without spikes; days of a kind, such as those with a promotion, have a median of their own."""
+    units, kinds = days.units.copy(), days.kinds()
+    for kind in np.unique(kinds):
+        units[kinds == kind] = winsorise(units[kinds == kind], outlier_sds)
+    return units
+
+
 def _regress(days: DemandDays) -> RegressionPosterior:
     x = days.log_price - np.median(days.log_price)
     design = np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), days.causes], axis=1)
-    mean = np.concatenate([[0.0, PRIOR_SLOPE[0], PRIOR_CURVATURE[0]], np.zeros_like(days.cause_sd)])
+    mean = np.concatenate([[0.0, PRIOR_SLOPE[0], PRIOR_CURVATURE[0]], days.cause_mean])
     sd = np.concatenate([[np.inf, PRIOR_SLOPE[1], PRIOR_CURVATURE[1]], days.cause_sd])
     return fit_regression(days.units, design, Prior(mean, sd))
 
@@ -213,4 +220,5 @@ def _demand(
     recency = 0.5 ** (days.age / config.half_life_days)
     known = effective_days(days.log_price, recency, log_grid, config.bandwidth)
     curves = Curves(log_value, known, posterior.dispersion(days.units), posterior.size, outliers)
-    return Demand(curves, days.weekday_factors(posterior.mode[3:]))
+    coefficients = posterior.mode[3:]
+    return Demand(curves, days.weekday_factors(coefficients), effects=days.effects(coefficients))

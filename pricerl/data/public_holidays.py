@@ -1,0 +1,73 @@
+"""Public holidays by country, from the library ``holidays``: past ones, and coming ones for years ahead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data.history import DateArray
+from pricerl.errors import UsageError, did_you_mean
+
+ORDINARY, DAY_BEFORE, HOLIDAY = range(3)
+"""Kinds of dates."""
+
+FEWEST_HOLIDAYS = 3
+"""Holidays with known sales from which on a history says what they do to demand."""
+
+YEARS_AHEAD = 4
+"""Calendar years after a file's last row whose holidays are looked up: further than any episode reaches."""
+
+
+def check_country(country: str) -> None:
+    """Refuse a country without a holiday calendar.
+
+    Args:
+        country: ISO code such as ``GB``, or with a part of the country such as ``DE-BY``; in any case.
+
+    Raises:
+        UsageError: the code is not known, or the library is not installed; says what is known and what to do.
+    """
+    known = _library().list_supported_countries()
+    code, _, part = country.upper().partition("-")
+    if code not in known:
+        short = sorted(other for other in known if len(other) == 2)
+        near = ", ".join(other for other in short if other[0] == code[:1]) or ", ".join(short)
+        wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
+        raise UsageError(f"country {wanted}, found {country!r}{did_you_mean(code, known)}; among the known are {near}")
+    if part and part not in known[code]:
+        parts = ", ".join(known[code]) or "none"
+        raise UsageError(f"country {country!r}: the known parts of {code} are {parts}{did_you_mean(part, known[code])}")
+
+
+def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> DateArray:
+    """Return the public holidays ``(N,)`` of the years from ``first`` to ``YEARS_AHEAD`` after ``last``, ascending.
+
+    Args:
+        country: a code that ``check_country`` accepts.
+        first: first day of the file.
+        last: its last day.
+    """
+    begin, end = (int(str(day.astype("datetime64[Y]"))) for day in (first, last))
+    code, _, part = country.upper().partition("-")
+    found = _library().country_holidays(code, subdiv=part or None, years=range(begin, end + YEARS_AHEAD + 1))
+    return np.array(sorted(found), dtype="datetime64[D]")
+
+
+def kinds_of_dates(dates: DateArray, holidays: DateArray | None) -> NDArray[np.int64]:
+    """Return ``ORDINARY``, ``DAY_BEFORE`` a holiday or ``HOLIDAY`` for each date ``(D,)``; ordinary for None."""
+    if holidays is None:
+        return np.zeros(len(dates), dtype=np.int64)
+    is_holiday, is_before = np.isin(dates, holidays), np.isin(dates + 1, holidays)
+    return np.where(is_holiday, HOLIDAY, np.where(is_before, DAY_BEFORE, ORDINARY))
+
+
+def _library() -> Any:
+    try:
+        import holidays
+    except ImportError:
+        raise UsageError(
+            "holidays by country need the library of that name: pip install holidays, or leave the country out"
+        ) from None
+    return holidays

@@ -1,0 +1,221 @@
+"""Causes beside price: their effects are found, and they are not taken for the price's work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pricerl.market import SimilarConfig, fit_market
+from pricerl.market.demand.causes import optional_causes, past_multiplier
+from pricerl.market.demand.days import gather_days
+from pricerl.market.demand.models import _fit, _regress
+
+SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
+DAYS, UNITS = 700, 60.0
+MODELS = ["quadratic", "mixture"]
+
+
+def wandering(rng, days=DAYS, swing=0.12):
+    """Log prices around 0, each kept for three to fourteen days."""
+    holds = rng.integers(3, 15, days)
+    return np.repeat(rng.uniform(-swing, swing, days), holds)[:days]
+
+
+def sold(rng, log_mean):
+    return rng.poisson(UNITS * np.exp(log_mean) * rng.gamma(10, 0.1, len(log_mean))).astype(float)
+
+
+def promoted_shop(seed):
+    """Two in five weeks are promoted, most of them at a lower price."""
+    rng = np.random.default_rng(seed)
+    weeks = rng.random(DAYS // 7 + 1) < 0.4
+    on, cut = (np.repeat(flags, 7)[:DAYS] for flags in (weeks, weeks & (rng.random(len(weeks)) < 0.8)))
+    x = wandering(rng) - 0.12 * cut
+    return 10 * np.exp(x), sold(rng, SLOPE * x + PROMOTED * on), on
+
+
+def rivalled_shop(seed, follow=0.5):
+    """We follow a competitor half way."""
+    rng = np.random.default_rng(seed)
+    z = wandering(rng, swing=0.3)
+    x = wandering(rng) + follow * z
+    return 10 * np.exp(x), sold(rng, SLOPE * x + CROSS * z), 11 * np.exp(z)
+
+
+def slope_at(market, price=10.0):
+    at = np.log(price * np.array([0.95, 1.05]))
+    rows = np.stack([np.interp(at, market.log_grid, row) for row in market.units.log_value])
+    return ((rows[:, 1] - rows[:, 0]) / np.diff(at)).mean()
+
+
+def fit(prepare, product, model="mixture"):
+    return fit_market(prepare(product), SimilarConfig(demand=model, num_draws=32)).products[0]
+
+
+def regression(product):
+    days = gather_days(product)
+    posterior = _regress(days)
+    return posterior, days.effects(posterior.mode[3:])
+
+
+def test_the_effects_of_promotions_and_of_the_competitors_price_are_recovered(make_product):
+    promoted, crossed = [], []
+    for seed in range(5):
+        price, units, on = promoted_shop(seed)
+        promoted.append(regression(make_product(price, units, promotion=on))[1]["promotion"])
+        price, units, competitor = rivalled_shop(seed)
+        crossed.append(regression(make_product(price, units, competitor=competitor))[1]["competitor"])
+    assert np.mean(promoted) == pytest.approx(PROMOTED, abs=0.05)
+    assert np.mean(crossed) == pytest.approx(CROSS, abs=0.15)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_promotions_that_go_with_price_cuts_are_not_taken_for_the_prices_work(make_product, prepare, model):
+    told, untold = [], []
+    for seed in range(4):
+        price, units, on = promoted_shop(seed)
+        told.append(slope_at(fit(prepare, make_product(price, units, promotion=on), model)))
+        untold.append(slope_at(fit(prepare, make_product(price, units), model)))
+    assert np.mean(told) == pytest.approx(SLOPE, abs=0.25)
+    assert np.mean(untold) < SLOPE - 0.6, "promoted days look like cheap ones"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_competitor_whom_we_follow_is_not_taken_for_the_prices_work(make_product, prepare, model):
+    told, untold = [], []
+    for seed in range(4):
+        price, units, competitor = rivalled_shop(seed)
+        told.append(slope_at(fit(prepare, make_product(price, units, competitor=competitor), model)))
+        untold.append(slope_at(fit(prepare, make_product(price, units), model)))
+    assert np.mean(told) == pytest.approx(SLOPE, abs=0.25)
+    assert np.mean(untold) > SLOPE + 0.4, "demand that both prices moved looks less elastic"
+
+
+def following_shop(seed, lag, noise):
+    """A competitor answers our price some days later."""
+    rng = np.random.default_rng(seed)
+    x = wandering(rng)
+    z = np.concatenate([np.full(lag, x[0]), x[: DAYS - lag]]) + noise * np.repeat(rng.normal(size=DAYS), 7)[:DAYS]
+    return 10 * np.exp(x), sold(rng, SLOPE * x + CROSS * z), 11 * np.exp(z)
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+def test_a_competitor_who_only_answers_our_price_is_no_cause_and_the_slope_holds_both_effects(make_product, lag):
+    slopes = []
+    for seed in range(4):
+        price, units, competitor = following_shop(seed, lag, noise=0.0)
+        posterior, effects = regression(make_product(price, units, competitor=competitor))
+        assert effects == {}
+        slopes.append(posterior.mode[1])
+    assert SLOPE + 0.2 < np.mean(slopes) < SLOPE + CROSS + 0.15
+
+
+def test_a_competitor_who_answers_with_a_will_of_his_own_leaves_the_slope_unbiased_and_less_certain(make_product):
+    slopes, sds, crossed = [], [], []
+    for seed in range(4):
+        price, units, competitor = following_shop(seed, lag=1, noise=0.06)
+        for column in (competitor, None):
+            posterior, effects = regression(make_product(price, units, competitor=column))
+            slopes.append(posterior.mode[1])
+            sds.append(posterior.covariance[1, 1] ** 0.5)
+            crossed += effects.values()
+    assert np.mean(slopes[::2]) == pytest.approx(SLOPE, abs=0.25) and len(crossed) == 4
+    assert np.mean(slopes[1::2]) > SLOPE + 0.25, "their answer softens ours"
+    assert np.mean(sds[::2]) > np.mean(sds[1::2])
+
+
+def test_a_competitor_who_has_just_cut_the_price_lowers_what_the_coming_days_sell(make_product, prepare):
+    price, units, competitor = rivalled_shop(0)
+    cut = competitor.copy()
+    competitor[-7:], cut[-7:] = 11.0, np.repeat([11.0, 9.0], [6, 1])
+    levels = [
+        np.exp([np.interp(np.log(10.0), market.log_grid, row) for row in market.units.log_value]).mean()
+        for market in (fit(prepare, make_product(price, units, competitor=column)) for column in (competitor, cut))
+    ]
+    assert np.log(levels[1] / levels[0]) == pytest.approx(CROSS * np.log(9 / 11), abs=0.06)
+
+
+def test_a_promotion_that_is_over_does_not_raise_the_coming_days(make_product, prepare):
+    rng = np.random.default_rng(1)
+    on = np.arange(280) % 56 >= 28
+    price = 10 * np.exp(wandering(rng, 280))
+    units = sold(rng, SLOPE * np.log(price / 10) + 0.6 * on)
+    told, untold = (
+        np.exp([np.interp(np.log(10.0), market.log_grid, row) for row in market.units.log_value]).mean()
+        for market in (fit(prepare, make_product(price, units, promotion=column)) for column in (on, None))
+    )
+    assert told < 1.2 * UNITS < 1.5 * UNITS < untold
+
+
+def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
+    rng = np.random.default_rng(2)
+    on = np.arange(280) % 40 >= 37
+    units = rng.poisson(UNITS * np.where(on, 3, 1))
+    units[0] = 20 * UNITS
+    product = make_product(10 * np.exp(wandering(rng, 280)), units, promotion=on)
+    days, posterior, outliers = _fit(gather_days(product), SimilarConfig().outlier_sds)
+    assert days.effects(posterior.mode[3:])["promotion"] == pytest.approx(np.log(3), abs=0.15)
+    assert outliers == 1, "the bulk order of the first day"
+
+
+@pytest.mark.parametrize("days", [2, 7, 8])
+def test_a_few_days_can_be_fitted_with_every_column(make_product, days):
+    rng = np.random.default_rng(0)
+    product = make_product(
+        10 + rng.random(days), np.full(days, 5.0), competitor=9 + rng.random(days), promotion=np.arange(days) == 1
+    )
+    assert np.isfinite(regression(product)[0].mode).all()
+
+
+def test_what_never_varies_is_no_cause(make_product):
+    units = np.full(60, 20.0)
+    never, always = np.zeros(60, dtype=bool), np.ones(60, dtype=bool)
+    for promotion in (None, never, always):
+        product = make_product(10.0, units, promotion=promotion, competitor=np.full(60, 9.0))
+        assert gather_days(product).optional == () and optional_causes(product) == []
+    only_unobserved = make_product(10.0, units, promotion=np.arange(60) == 7, observed=np.arange(60) != 7)
+    assert optional_causes(only_unobserved) == []
+
+
+def test_the_columns_of_a_file_without_them_stay_as_they_were(make_product):
+    price, units, on = promoted_shop(0)
+    plain, told = gather_days(make_product(price, units)), gather_days(make_product(price, units, promotion=on))
+    np.testing.assert_array_equal(told.causes[:, :-1], plain.causes)
+    assert told.now[-1] == 0 and (plain.cause_mean == 0).all() and plain.effects(np.ones(plain.causes.shape[1])) == {}
+
+
+def test_past_days_are_compared_with_the_coming_ones(make_product):
+    on = np.arange(60) % 10 == 0
+    competitor = np.where(np.arange(60) < 59, 10.0, 8.0)
+    product = make_product(np.tile([10.0, 11.0], 30), np.full(60, 20.0), promotion=on, competitor=competitor)
+    multiplier = past_multiplier(product, {"promotion": 0.5, "competitor": 1.0})
+    assert multiplier[[0, 1, 59]] == pytest.approx([1.25 * np.exp(0.5), 1.25, 1.0])
+    assert (past_multiplier(product, {}) == 1).all()
+    assert (past_multiplier(replace(product, promotion=None), {"promotion": 0.5}) == 1).all()
+
+
+def yearly_shop(seed, days):
+    """The seller raises the price in a season that comes every year."""
+    rng = np.random.default_rng(seed)
+    season = 0.35 * np.sin(2 * np.pi * (np.arange(days) / 365.25 + rng.random()))
+    x = wandering(rng, days) + 0.3 * season
+    return 10 * np.exp(x), sold(rng, SLOPE * x + season)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_yearly_season_that_moves_the_price_is_not_taken_for_its_work(make_product, prepare, model):
+    slopes = [slope_at(fit(prepare, make_product(*yearly_shop(seed, 1100)), model)) for seed in range(3)]
+    assert np.mean(slopes) == pytest.approx(SLOPE, abs=0.35), "without waves it is 0.8 too flat"
+
+
+def test_yearly_waves_need_two_years_and_are_not_carried_into_the_coming_days(make_product):
+    short, long = (make_product(*yearly_shop(0, days)) for days in (729, 730))
+    assert optional_causes(short) == []
+    waves = optional_causes(long)
+    assert [cause.name for cause in waves] == [f"yearly_wave_{number}" for number in (1, 2, 3, 4)]
+    for cause in waves:
+        assert cause.now == pytest.approx(cause.values[-28:].mean())
+    yearly = np.stack([cause.values for cause in waves])
+    np.testing.assert_allclose(yearly[:, :300], yearly[:, 365:665], atol=0.02)
