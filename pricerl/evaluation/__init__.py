@@ -4,6 +4,7 @@ from pricerl.evaluation.backtest import Backtest, backtest
 from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
 from pricerl.evaluation.planner import Plan, Plans, best_constant_price, cautious_price, plan_all
+from pricerl.evaluation.policy_value import PathGain, PolicyValue, value_path
 from pricerl.evaluation.returns import MAX_STEPS, ReturnScores, score_returns
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "Backtest",
     "BaselineRow",
     "EpisodeScores",
+    "PathGain",
     "Plan",
     "Plans",
     "Policy",
+    "PolicyValue",
     "ReturnScores",
     "backtest",
     "best_constant_price",
@@ -23,4 +26,5 @@ __all__ = [
     "planner_gaps",
     "score_episodes",
     "score_returns",
+    "value_path",
 ]
