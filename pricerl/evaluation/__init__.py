@@ -3,6 +3,7 @@
 from pricerl.evaluation.backtest import Backtest, backtest
 from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
+from pricerl.evaluation.ope import OffPolicyValue, estimate_off_policy
 from pricerl.evaluation.planner import Plan, Plans, best_constant_price, cautious_price, plan_all
 from pricerl.evaluation.policy_value import PathGain, PolicyValue, value_path
 from pricerl.evaluation.returns import MAX_STEPS, ReturnScores, score_returns
@@ -12,6 +13,7 @@ __all__ = [
     "Backtest",
     "BaselineRow",
     "EpisodeScores",
+    "OffPolicyValue",
     "PathGain",
     "Plan",
     "Plans",
@@ -22,6 +24,7 @@ __all__ = [
     "best_constant_price",
     "cautious_price",
     "compare_baselines",
+    "estimate_off_policy",
     "plan_all",
     "planner_gaps",
     "score_episodes",
