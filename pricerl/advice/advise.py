@@ -23,7 +23,16 @@ from pricerl.advice.wording import explain, price_digits
 from pricerl.data import weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation import Backtest, Plans, Policy, cautious_price, compare_baselines, plan_all, planner_gaps
+from pricerl.evaluation import (
+    Backtest,
+    Plans,
+    Policy,
+    cautious_price,
+    compare_baselines,
+    plan_all,
+    planner_gaps,
+    would_raising_pay,
+)
 from pricerl.market.guardrails import FLOAT32_SLACK
 
 MAX_HORIZON = 365
@@ -107,6 +116,7 @@ class _Adviser:
             gain=_gain(forecast, keep) if moved and known else None,
             proposed_gain=proposed_gain if known else None,
             elasticity=elasticity_at(dynamics, index, float(now[0])),
+            raising=would_raising_pay(fitted, float(now[0])),
             days=_days(dynamics, index, path, forecast),
             keep=_daily(keep, known),
             expected=_daily(forecast, known),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
-from pricerl.evaluation import Backtest, BaselineRow
+from pricerl.evaluation import Backtest, BaselineRow, Raising
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class ProductAdvice:
     proposed_gain: Gain | None
     """Of the policy's own path, before the gate; None where costs are unknown."""
     elasticity: tuple[float, float, float]
+    """Around the price now: mean and 90 % limits."""
+    raising: Raising | None
+    """Whether a slightly higher price than the one now earns more; None where costs are unknown."""
     days: tuple[DayAdvice, ...]
     keep: dict[str, float | None]
     """Expected units, sales and profit a day when keeping the price."""
@@ -71,5 +74,6 @@ class ProductAdvice:
         """Plain Python values for ``advice.json``."""
         plain = asdict(self)
         plain["baselines"] = [row._asdict() for row in self.baselines]
+        plain["raising"] = None if self.raising is None else self.raising._asdict()
         plain["backtest"] = None if self.backtest is None else {**self.backtest._asdict(), "skill": self.backtest.skill}
         return plain

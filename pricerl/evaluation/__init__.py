@@ -6,6 +6,7 @@ from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, sco
 from pricerl.evaluation.ope import OffPolicyValue, estimate_off_policy
 from pricerl.evaluation.planner import Plan, Plans, best_constant_price, cautious_price, plan_all
 from pricerl.evaluation.policy_value import PathGain, PolicyValue, value_path
+from pricerl.evaluation.raising import Raising, would_raising_pay
 from pricerl.evaluation.returns import MAX_STEPS, ReturnScores, score_returns
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Plans",
     "Policy",
     "PolicyValue",
+    "Raising",
     "ReturnScores",
     "backtest",
     "best_constant_price",
@@ -30,4 +32,5 @@ __all__ = [
     "score_episodes",
     "score_returns",
     "value_path",
+    "would_raising_pay",
 ]
