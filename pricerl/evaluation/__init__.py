@@ -5,7 +5,7 @@ from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
 from pricerl.evaluation.ope import OffPolicyValue, estimate_off_policy
 from pricerl.evaluation.planner import Plan, Plans, best_constant_price, cautious_price, plan_all
-from pricerl.evaluation.policy_value import PathGain, PolicyValue, value_path
+from pricerl.evaluation.policy_value import PathGain, PathScores, PolicyValue, score_paths, value_path
 from pricerl.evaluation.raising import Raising, would_raising_pay
 from pricerl.evaluation.returns import MAX_STEPS, ReturnScores, score_returns
 
@@ -16,6 +16,7 @@ __all__ = [
     "EpisodeScores",
     "OffPolicyValue",
     "PathGain",
+    "PathScores",
     "Plan",
     "Plans",
     "Policy",
@@ -30,6 +31,7 @@ __all__ = [
     "plan_all",
     "planner_gaps",
     "score_episodes",
+    "score_paths",
     "score_returns",
     "value_path",
     "would_raising_pay",
