@@ -8,11 +8,14 @@ from pricerl.evaluation.planner import Plan, Plans, best_constant_price, cautiou
 from pricerl.evaluation.policy_value import PathGain, PathScores, PolicyValue, score_paths, value_path
 from pricerl.evaluation.raising import Raising, would_raising_pay
 from pricerl.evaluation.returns import MAX_STEPS, ReturnScores, score_returns
+from pricerl.evaluation.rules import Shop
+from pricerl.evaluation.sensitivity import Causes, Sensitivity, find_sensitivity, observe_causes
 
 __all__ = [
     "MAX_STEPS",
     "Backtest",
     "BaselineRow",
+    "Causes",
     "EpisodeScores",
     "OffPolicyValue",
     "PathGain",
@@ -23,11 +26,15 @@ __all__ = [
     "PolicyValue",
     "Raising",
     "ReturnScores",
+    "Sensitivity",
+    "Shop",
     "backtest",
     "best_constant_price",
     "cautious_price",
     "compare_baselines",
     "estimate_off_policy",
+    "find_sensitivity",
+    "observe_causes",
     "plan_all",
     "planner_gaps",
     "score_episodes",

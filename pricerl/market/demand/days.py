@@ -44,11 +44,13 @@ class DemandDays:
     """``(C,)`` prior sds of their coefficients; all prior means are 0."""
     now: FloatArray
     """``(C,)`` the causes on an average weekday of the coming days."""
+    names: tuple[str, ...] = ()
+    """Which cause each of the first columns of ``causes`` belongs to."""
 
     def keep(self, mask: NDArray[np.bool_]) -> DemandDays:
         """Return the days where ``mask`` holds."""
         kept = self.log_price[mask], self.units[mask], self.age[mask], self.causes[mask]
-        return DemandDays(*kept, self.cause_sd, self.now)
+        return DemandDays(*kept, self.cause_sd, self.now, self.names)
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
         """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
@@ -75,14 +77,16 @@ def gather_days(product: ProductHistory) -> DemandDays:
     columns = [weekday, season, reference]
     sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.full(2, REFERENCE_SD)]
     recent = age <= max(RECENT_DAYS - 1, age.min())
+    names = ("weekday",) * WEEK + ("season",) * season.shape[1] + ("reference",) * 2
     now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), np.zeros(2)]
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
         ad = _lagged(product.ad)
         columns.append(ad[:, None])
         sds.append(np.array([AD_SD]))
+        names += ("ads",)
         now.append(ad[recent].mean(keepdims=True))
-    causes = np.concatenate(columns, axis=1)
-    everything = DemandDays(np.log(product.price), product.units, age, causes, np.concatenate(sds), np.concatenate(now))
+    causes, sd, means = np.concatenate(columns, axis=1), np.concatenate(sds), np.concatenate(now)
+    everything = DemandDays(np.log(product.price), product.units, age, causes, sd, means, names)
     return everything.keep(product.observed)
 
 

@@ -48,7 +48,7 @@ def fit_quadratic(
         config: number of draws; cut of outliers.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
+    days, posterior, outliers = fit_causes(gather_days(product), config.outlier_sds)
     x = days.log_price - np.median(days.log_price)
     ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
     slopes = np.zeros((2, len(posterior.mode)))
@@ -74,7 +74,7 @@ def fit_mixture(
         config: number of draws; cut of outliers.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
+    days, posterior, outliers = fit_causes(gather_days(product), config.outlier_sds)
     now = float(np.log(product.price[-1]))
     multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
     dispersion = posterior.dispersion(days.units)
@@ -123,8 +123,16 @@ def find_model(name: str) -> DemandModel:
     return DEMAND_MODELS[name]
 
 
-def _fit(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
-    """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others."""
+def fit_causes(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
+    """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others.
+
+    Args:
+        days: of one product.
+        outlier_sds: robust sds from which a day is left out.
+
+    Returns:
+        The days kept, the posterior, and how many were left out.
+    """
     usual = replace(days, units=winsorise(days.units, outlier_sds))
     first = _regress(usual)
     inliers = find_inliers(days.units, np.exp(first.log_mean), outlier_sds)
