@@ -91,7 +91,8 @@ def estimate_off_policy(
     weight, effective = similarity(days, np.log(price))
     weeks = len(np.unique(days.week[weight > 0]))
     if effective < MIN_EFFECTIVE_DAYS or weeks < MIN_WEEKS:
-        reason = f"{effective:.0f} effective days in {weeks} weeks at similar prices; 20 days and 4 weeks are needed"
+        seen = f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices"
+        reason = f"{seen}; {MIN_EFFECTIVE_DAYS:.0f} days and {MIN_WEEKS} weeks are needed"
         return OffPolicyValue(price, None, None, None, None, effective, reason)
     expected = _expected(market, np.full_like(days.log_price, np.log(price)), days.weekday)
     surprise = days.contribution - _expected(market, days.log_price, days.weekday)
