@@ -143,8 +143,10 @@ def table(options: argparse.Namespace) -> None:
     )
     lines = summarise(rows)
     bound = lines.xs("lower bound", level="rule").droplevel("demand")
-    told = bound[["cover", "moved", "claims", "true"]].map(lambda value: "-" if pd.isna(value) else f"{value:.0f}")
-    print("\nThe same by truth; of the lower bound: intervals that hold the truth, moves, claims, claims that are true")
+    columns = bound[["cover", "moved", "claims", "stand", "true"]]
+    told = columns.map(lambda value: "-" if pd.isna(value) else f"{value:.0f}")
+    print("\nThe same by truth; of the lower bound: intervals that hold the truth, moves, claims, and of these")
+    print("those that a hidden cause like the strongest observed one would not undo, and those that are true")
     print(_pivot(lines, options.rules).join(told).reset_index().to_string(index=False))
 
 

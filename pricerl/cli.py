@@ -30,6 +30,7 @@ from pricerl.errors import (
 )
 
 if TYPE_CHECKING:
+    from pricerl.advice import AdviceFiles, ProductAdvice
     from pricerl.training.command import PricingCLI
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -42,7 +43,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   simulate --out FILE [--market M] [--days N] [--units U] [--seed S] [--products P]
                                                a seller with known demand; FILE.truth.json beside it
   fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
-  validate | test --ckpt_path FILE             score a trained policy on held-out days
+  validate | test --ckpt_path FILE             score a trained policy on held-out days, beside the rules
   predict --ckpt_path FILE --data.path FILE [--out DIR] [--horizon 14]
                                                advise on a fresher file
 
@@ -169,9 +170,18 @@ def _predict(words: list[str]) -> int:
 
 
 def _score(words: list[str]) -> int:
-    """Validate or test: print the scores of the held-out episodes."""
-    for name, value in sorted(_lightning(words).scores.items()):
+    """Validate or test: print the scores of the held-out episodes, and every product's policy beside the rules."""
+    command = _lightning(words)
+    for name, value in sorted(command.scores.items()):
         print(f"{name:<22} {value:>12.4f}")
+    if command.advises and command.trainer.is_global_zero:
+        from pricerl.advice.scores import MOST_SHOWN, print_scores
+
+        everything, data = command.options.out is not None, command.datamodule
+        advice = _make_advice(command, None if everything else MOST_SHOWN)
+        print_scores(advice, data.guardrails.price_step, data.market.num_products)
+        if everything:
+            _write_advice(command, advice, Path(command.options.out))
     return EXIT_OK
 
 
@@ -201,19 +211,32 @@ def _refuse_early(command: PricingCLI) -> None:
 
 def _advise(command: PricingCLI, out: Path) -> int:
     """Write and print the advice of a trained policy for the history it was given."""
-    from pricerl.advice import advise, publish
     from pricerl.advice.summary import print_summary
+
+    advice = _make_advice(command)
+    files = _write_advice(command, advice, out)
+    print_summary(advice, files, command.datamodule.guardrails.price_step)
+    return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
+
+
+def _make_advice(command: PricingCLI, most: int | None = None) -> list[ProductAdvice]:
+    """Advise on the products of the history that the command was given, or on the first ``most`` of them."""
+    from pricerl.advice import advise
     from pricerl.evaluation import backtest
 
     data = command.datamodule
     dynamics = data.build_dynamics("cpu")
     backtests = backtest(data.preprocessor, data.market_config, data.cost, data.seed)
     decision = command.settings("decision")
-    advice = advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed)
-    step = data.guardrails.price_step
-    files = publish(advice, out, data.preprocessor.source, data.reward.preset, step)
-    print_summary(advice, files, step)
-    return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
+    return advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed, most)
+
+
+def _write_advice(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
+    """Write the three files into a folder."""
+    from pricerl.advice import publish
+
+    data = command.datamodule
+    return publish(advice, out, data.preprocessor.source, data.reward.preset, data.guardrails.price_step)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,7 +15,7 @@ from pricerl.advice.tables import COLUMNS
 from pricerl.cli import COMMANDS, HELP
 from pricerl.data import FEATURES
 from pricerl.data.schema import OPTIONAL, REQUIRED
-from pricerl.evaluation import EpisodeScores, HorizonScore, ReturnScores
+from pricerl.evaluation import EpisodeScores, HorizonScore, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
 from pricerl.sac import ActorMetrics, CriticMetrics
 
@@ -68,7 +68,7 @@ def files_named(text: str) -> set[str]:
 
 def metric_names() -> set[str]:
     """Names under which the training code and the evaluation log."""
-    names = {f"eval/{name}" for name in (*EpisodeScores._fields, *ReturnScores._fields)}
+    names = {f"eval/{name}" for name in (*EpisodeScores._fields, *PathScores._fields, *ReturnScores._fields)}
     names |= {f"train/{name}" for name in (*CriticMetrics._fields, *ActorMetrics._fields)}
     for path in sorted((PACKAGE / "training/callbacks").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

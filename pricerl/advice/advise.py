@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pricerl.advice.checks import Unseen, ask_the_log
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
 from pricerl.advice.predictor import (
     FloatArray,
@@ -23,7 +24,17 @@ from pricerl.advice.wording import explain, price_digits
 from pricerl.data import weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation import Backtest, Plans, Policy, cautious_price, compare_baselines, plan_all, planner_gaps
+from pricerl.evaluation import (
+    Backtest,
+    Plans,
+    Policy,
+    cautious_price,
+    compare_baselines,
+    plan_all,
+    planner_gaps,
+    value_path,
+    would_raising_pay,
+)
 from pricerl.market.guardrails import FLOAT32_SLACK
 
 MAX_HORIZON = 365
@@ -42,6 +53,7 @@ def advise(
     horizon: int,
     backtests: list[Backtest],
     seed: int = 0,
+    most: int | None = None,
 ) -> list[ProductAdvice]:
     """Advise on every product of the market.
 
@@ -52,6 +64,7 @@ def advise(
         horizon: days to look ahead.
         backtests: forecast skill by product.
         seed: of the days' noise.
+        most: advise on the first so many products only; on all if absent.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
@@ -60,7 +73,7 @@ def advise(
     skills = {row.product: row for row in backtests}
     adviser = _Adviser(policy, dynamics, config, horizon, plan_all(dynamics), seed)
     names = [item.product for item in dynamics.market.preprocessor.products]
-    return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names)]
+    return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names[:most])]
 
 
 def check_horizon(horizon: int) -> None:
@@ -90,10 +103,11 @@ class _Adviser:
         keep = forecast_path(dynamics, index, now, self.seed)
         known = fitted.cost.known
         proposed_gain = _gain(forecast_path(dynamics, index, proposed.price, self.seed), keep)
-        decision = decide(_evidence(dynamics, index, proposed, proposed_gain), self.config)
+        unseen = Unseen(dynamics, index, self.config)
+        decision = decide(_evidence(proposed, proposed_gain, unseen), self.config)
         aim = proposed
         if decision.unsure:
-            decision, aim = self._fall_back(index, decision, proposed, keep)
+            decision, aim = self._fall_back(decision, proposed, keep, unseen)
         path = _followed(aim, now, decision)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
         recommended = _first_change(path.price, float(now[0]))
@@ -107,9 +121,13 @@ class _Adviser:
             gain=_gain(forecast, keep) if moved and known else None,
             proposed_gain=proposed_gain if known else None,
             elasticity=elasticity_at(dynamics, index, float(now[0])),
+            raising=would_raising_pay(fitted, float(now[0])),
             days=_days(dynamics, index, path, forecast),
             keep=_daily(keep, known),
             expected=_daily(forecast, known),
+            policy_value=value_path(dynamics, index, proposed.price) if known else None,
+            off_policy=ask_the_log(dynamics, index, float(aim.price[-1]), self.seed),
+            sensitivity=unseen.find_sensitivity(float(aim.price[-1])),
             baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]), self.plans)),
             planner_gap=_planner_gap(dynamics, self.plans, index, proposed.price[-1:]) if known else None,
             backtest=skill,
@@ -123,13 +141,14 @@ class _Adviser:
         return replace(advice, reason=explain(advice, market.num_draws, digits))
 
     def _fall_back(
-        self, index: int, decision: Decision, proposed: PricePath, keep: PathForecast
+        self, decision: Decision, proposed: PricePath, keep: PathForecast, unseen: Unseen
     ) -> tuple[Decision, PricePath]:
         """The decision and its path, once a more cautious price has been looked at."""
+        index = unseen.product
         target = cautious_price(self.dynamics, index, self.config.min_chance)
         path = approach_path(target, self.dynamics, index, self.horizon)
         gain = _gain(forecast_path(self.dynamics, index, path.price, self.seed), keep)
-        cautious = fall_back(decision, _evidence(self.dynamics, index, path, gain), self.config)
+        cautious = fall_back(decision, _evidence(path, gain, unseen), self.config)
         return cautious, (proposed if cautious is decision else path)
 
 
@@ -139,8 +158,8 @@ def _planner_gap(dynamics: Dynamics, plans: Plans, index: int, price: Tensor) ->
     return float(planner_gaps(dynamics, plans.reward, rows, draw, price)[0])
 
 
-def _evidence(dynamics: Dynamics, index: int, proposed: PricePath, gain: Gain) -> Evidence:
-    market = dynamics.market
+def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
+    market, index = unseen.dynamics.market, unseen.product
     history, fitted = market.preprocessor.products[index], market.products[index]
     tried = history.price[history.observed]
     path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
@@ -158,6 +177,7 @@ def _evidence(dynamics: Dynamics, index: int, proposed: PricePath, gain: Gain) -
         keep_allowed=limits.keep_allowed,
         movable=limits.movable,
         hold_lasts=limits.wait >= len(path),
+        undone_by=unseen.undone_by(float(path[-1])),
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
     )
 

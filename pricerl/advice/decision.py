@@ -37,6 +37,10 @@ class DecisionConfig:
     claim_chance: float = 0.975
     """From this share on the whole path is recommended (grade B), below it one step (grade B-)."""
 
+    hidden_strength: float = 1.0
+    """A change must stand a cause that no column tells and that is this many times as strong as the strongest one that
+    the history shows; where it does not, its grade is one lower. 0 turns that off."""
+
     min_days: int = 28
     """Fewer usable days than this decide nothing."""
 
@@ -44,6 +48,8 @@ class DecisionConfig:
         for name in ("min_chance", "claim_chance"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
+        if not 0 <= self.hidden_strength < float("inf"):
+            raise UsageError(f"decision.hidden_strength must be 0 or more, found {self.hidden_strength}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
 
@@ -71,6 +77,9 @@ class Evidence:
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
     """Whether the price now lies where the policy was trained."""
+    undone_by: str = ""
+    """The observed cause of which a hidden one that is ``hidden_strength`` times as strong would bring the chance of a
+    gain down to a half; empty where none would."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +145,26 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if not evidence.proposes_change:
         return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
     if not gated:
-        grade: Grade = "B" if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices else "C"
+        grade: Grade = "B" if _is_clear(evidence, config) and not evidence.undone_by else "C"
         return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated=gated)
     if evidence.chance_better < config.min_chance:
         share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} %"
         why = f"a change must earn more in {share} of the markets that fit the history, and this one does not"
         return replace(_hold("C", why), unsure=True)
-    if evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices:
+    if evidence.undone_by:
+        times = "" if config.hidden_strength == 1 else f"{config.hidden_strength:.4g} times "
+        hidden = f"a cause that no column tells, {times}as strong as the {evidence.undone_by}, "
+        if not _is_clear(evidence, config):
+            return replace(_hold("C", hidden + "would undo the likely gain of a change"), unsure=True)
+        return Decision("step", "B-", "SAC", False, f"one careful step, then look again; {hidden}would undo its gain")
+    if _is_clear(evidence, config):
         return Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
     return Decision("step", "B-", "SAC", False, "one careful step, then look again; a model estimate, not yet tested")
+
+
+def _is_clear(evidence: Evidence, config: DecisionConfig) -> bool:
+    """Whether the gain can be claimed as far as the columns tell."""
+    return evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices
 
 
 def _hold(grade: Grade, why: str) -> Decision:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
-from pricerl.evaluation import Backtest, BaselineRow
+from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,21 @@ class ProductAdvice:
     proposed_gain: Gain | None
     """Of the policy's own path, before the gate; None where costs are unknown."""
     elasticity: tuple[float, float, float]
+    """Around the price now: mean and 90 % limits."""
+    raising: Raising | None
+    """Whether a slightly higher price than the one now earns more; None where costs are unknown."""
     days: tuple[DayAdvice, ...]
     keep: dict[str, float | None]
     """Expected units, sales and profit a day when keeping the price."""
     expected: dict[str, float | None]
     """The same for the recommended path."""
+    policy_value: PolicyValue | None
+    """Of the policy's own path; None where costs are unknown."""
+    off_policy: dict[str, OffPolicyValue]
+    """What the log alone says of the price at which the path ends, ``settled``, and of the price ``now``."""
+    sensitivity: Sensitivity | None
+    """To causes that no column tells, of the price at which the path ends; None where that is the price now or costs
+    are unknown."""
     baselines: tuple[BaselineRow, ...]
     planner_gap: float | None
     """Profit before fixed cost lost at the settled price against the best constant price of its market, as a share."""
@@ -70,7 +80,20 @@ class ProductAdvice:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values for ``advice.json``."""
-        plain = asdict(self)
-        plain["baselines"] = [row._asdict() for row in self.baselines]
+        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
         plain["backtest"] = None if self.backtest is None else self.backtest.to_dict()
         return plain
+
+
+def _plain(value: Any) -> Any:
+    """Turn dataclasses and named tuples into dictionaries, whatever they lie in."""
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

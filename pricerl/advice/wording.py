@@ -18,7 +18,7 @@ def explain(advice: ProductAdvice, num_draws: int, digits: int) -> str:
         _verdict(advice, digits),
         _evidence(advice, num_draws, digits),
         _cost_of_leaning(advice, digits),
-        _demand(advice, digits),
+        _demand(advice, num_draws, digits),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -78,14 +78,15 @@ def _cost_of_leaning(advice: ProductAdvice, digits: int) -> str:
     )
 
 
-def _demand(advice: ProductAdvice, digits: int) -> str:
+def _demand(advice: ProductAdvice, num_draws: int, digits: int) -> str:
     if advice.data_quality.get("distinct_prices", 0) < 2:
         return "Charge another price for two weeks to learn what it does."
     mean, low, high = (-value for value in advice.elasticity)
     days = max(1, round(advice.effective_days))
+    told = f"{days} {'day tells' if days == 1 else 'days tell'}"
     return (
-        f"A price 1 % lower has gone with about {mean:.1f} % more units (90 %: {high:.1f} to {low:.1f}); about "
-        f"{days} {'day tells' if days == 1 else 'days tell'} of prices near {advice.recommended_price:.{digits}f}."
+        f"A price 1 % lower has gone with about {mean:.1f} % more units (90 %: {high:.1f} to {low:.1f})"
+        f"{_raising(advice, num_draws)}; about {told} of prices near {advice.recommended_price:.{digits}f}."
     )
 
 
@@ -110,6 +111,15 @@ def line_up_backtest(backtest: Backtest) -> str:
 
 def _joined(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _raising(advice: ProductAdvice, num_draws: int) -> str:
+    """The decision statistic behind the elasticity, as a clause."""
+    if advice.raising is None:
+        return ""
+    pays, limit = round(advice.raising.chance * num_draws), advice.raising.break_even
+    where = "" if limit is None else f", for which that must be below {limit:.1f} %"
+    return f"; a slightly higher price earns more in {pays} of {num_draws} markets{where}"
 
 
 def signed(value: float, digits: int) -> str:

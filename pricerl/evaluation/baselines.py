@@ -9,6 +9,7 @@ import torch
 from pricerl.env import Dynamics
 from pricerl.evaluation.planner import Plans
 from pricerl.evaluation.rules import RULES, WITHOUT_COSTS, Shop
+from pricerl.market.rows import Response
 
 
 class BaselineRow(NamedTuple):
@@ -22,6 +23,9 @@ class BaselineRow(NamedTuple):
     """Money; None where costs are unknown."""
     profit_low: float | None
     profit_high: float | None
+    chance_better: float | None = None
+    """Share of the drawn markets in which it earns more than the price now; None where it is that one or costs are
+    unknown."""
 
 
 @torch.no_grad()
@@ -45,17 +49,24 @@ def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, pla
         "planner, profit alone": float(plans.profit.price[product]),
         "policy (SAC)": policy_price,
     }
-    return [_value_price(dynamics, product, rule, price) for rule, price in prices.items()]
+    keep = _respond(dynamics, product, shop.price_now)
+    return [_value_price(dynamics, product, rule, price, keep) for rule, price in prices.items()]
 
 
-def _value_price(dynamics: Dynamics, product: int, rule: str, price: float) -> BaselineRow:
+def _respond(dynamics: Dynamics, product: int, price: float) -> Response:
+    """What an average day at a price brings in every drawn market, ``(K,)`` each."""
+    draw = torch.arange(dynamics.market.num_draws, device=dynamics.market.device)
+    money = torch.full_like(draw, price, dtype=torch.float32)
+    return dynamics.constant_price(money, torch.full_like(draw, product), draw)[1]
+
+
+def _value_price(dynamics: Dynamics, product: int, rule: str, price: float, keep: Response) -> BaselineRow:
     market = dynamics.market
-    draw = torch.arange(market.num_draws, device=market.device)
-    _, response = dynamics.constant_price(
-        torch.full_like(draw, price, dtype=torch.float32), torch.full_like(draw, product), draw
-    )
+    response = _respond(dynamics, product, price)
     low, high = torch.quantile(response.profit, torch.tensor([0.05, 0.95], device=market.device)).tolist()
     units, sales, profit = (float(value.mean()) for value in (response.expected_units, response.sales, response.profit))
     if not market.products[product].cost.known:
         return BaselineRow(rule, price, units, sales, None, None, None)
-    return BaselineRow(rule, price, units, sales, profit, low, high)
+    same = bool((response.expected_units == keep.expected_units).all())
+    chance = None if same else float((response.profit > keep.profit).double().mean())
+    return BaselineRow(rule, price, units, sales, profit, low, high, chance)

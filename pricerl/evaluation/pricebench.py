@@ -18,7 +18,8 @@ from pricerl.data import (
     simulate,
     simulated_history,
 )
-from pricerl.evaluation.rules import HARM, RULES, Rule, Shop
+from pricerl.evaluation.rules import GATE, HARM, RULES, Rule, Shop
+from pricerl.evaluation.sensitivity import Causes, find_sensitivity, observe_causes
 from pricerl.market import Market, SimilarConfig, assemble, fit_market
 
 TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
@@ -100,10 +101,12 @@ def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[
 
     Yields:
         A row a shop and rule: its price, profit there and at the price now over the oracle's, the chance of a gain,
-        and whether the 90 % interval of a 5 % step's gain holds the truth.
+        whether a hidden cause like the strongest observed one would undo it, and whether the 90 % interval of a 5 %
+        step's gain holds the truth.
     """
     for seed, truth, shop in zip(street.seeds, street.truths, street.shops(), strict=True):
         profit_now, oracle = (_true_profit(truth, price) for price in (shop.price_now, truth["optimal_price"]))
+        causes = observe_causes(shop.history)
         covered = _covers(shop, _true_profit(truth, STEP * shop.price_now) / profit_now)
         for name, rule in rules.items():
             price = rule(shop)
@@ -120,6 +123,7 @@ def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[
                 "oracle_share": profit / oracle,
                 "gain": profit / profit_now - 1,
                 "chance": shop.chance_better(price),
+                "fragile": _is_fragile(shop, price, causes),
                 "covered": covered,
             }
 
@@ -132,10 +136,12 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``oracle``: mean share of the oracle's profit; ``harmed``: shops made more than 1 % worse; ``moved``: shops
-        whose price changes; ``claims``: changes with a chance of at least 0.975; ``true``: those of them that gained;
+        whose price changes; ``claims``: changes with a chance of at least 0.975; ``stand``: those of them that a hidden
+        cause like the strongest observed one would not undo; ``true``: those of the claims that gained;
         ``cover``: 90 % intervals that hold the truth; ``shops``: how many, no percentage.
     """
     rows = rows.assign(claim=rows["moved"] & (rows["chance"] >= CLAIM))
+    rows = rows.assign(stands=(~rows["fragile"].astype(bool)).where(rows["claim"]))
     rows = rows.assign(harmed=rows["gain"] < -HARM, kept_word=(rows["gain"] > 0).where(rows["claim"]))
     keys = ["days", "units", "truth", "demand", "rule"]
     return PERCENT * rows.groupby(keys, sort=False).agg(
@@ -143,9 +149,20 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         harmed=("harmed", "mean"),
         moved=("moved", "mean"),
         claims=("claim", "mean"),
-        true=("kept_word", lambda kept: kept.dropna().astype(float).mean()),
+        stand=("stands", _mean_of_known),
+        true=("kept_word", _mean_of_known),
         cover=("covered", "mean"),
     ).assign(shops=rows.groupby(keys, sort=False)["seed"].nunique() / PERCENT)
+
+
+def _mean_of_known(values: pd.Series[Any]) -> float:
+    return float(values.dropna().astype(float).mean())
+
+
+def _is_fragile(shop: Shop, price: float, causes: Causes) -> bool:
+    """Whether a hidden cause like the strongest observed one would bring the chance of a gain down to a half."""
+    found = find_sensitivity(shop, price, GATE, causes)
+    return found is not None and found.strength is not None and found.strength < 1
 
 
 def _true_profit(truth: Mapping[str, Any], price: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,8 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pricerl.data import ProductHistory
+from pricerl.data import ProductHistory, weekday_of
 from pricerl.market import ProductMarket
+from pricerl.market.demand.regression import Prior, fit_regression
 from pricerl.market.guardrails import GuardrailConfig, support_box
 
 FloatArray = NDArray[np.float64]
@@ -31,6 +33,11 @@ KAPPA = 0.3
 HARM = 0.01
 SIMILAR_WIDTH = 0.03
 """Prices within about 3 % count as alike in the plain lookup."""
+WEEK = 7
+WEEKDAY_SD = 3.0
+"""Prior sd of a weekday's coefficient, in logs: next to none, but finite where nothing was ever sold on it."""
+CEM_ROUNDS, CEM_SAMPLES, CEM_ELITES = 30, 64, 8
+"""Rounds, prices tried in each, and how many of the best of them the next round is drawn around."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,25 @@ def log_log(shop: Shop) -> float:
     return float(np.clip(optimum, shop.prices[0], shop.prices[-1]))
 
 
+def glm_plug_in(shop: Shop) -> float:
+    """Fit a Poisson regression of units on log price and weekday and take the best price on its curve.
+
+    ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972); whatever ``b`` comes out is believed.
+    """
+    history = shop.history
+    seen = history.observed
+    log_price = np.log(history.price[seen])
+    if np.ptp(log_price) == 0:
+        return shop.price_now
+    weekday = np.eye(WEEK)[weekday_of(history.dates[seen].astype(np.int64))]
+    design = np.concatenate(
+        [np.stack([np.ones_like(log_price), log_price - log_price.mean()], axis=1), weekday], axis=1
+    )
+    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[WEEKDAY_SD] * WEEK]))
+    elasticity = fit_regression(history.units[seen], design, prior, size=np.inf).mode[1]
+    return shop.best((shop.share_kept * shop.prices - shop.unit_cost) * shop.prices**elasticity)
+
+
 def posterior_mean(shop: Shop) -> float:
     """Take the price of the highest mean profit over the drawn markets, however unsure."""
     return shop.best(shop.profit.mean(0))
@@ -158,16 +184,50 @@ def mean_less_harm(shop: Shop) -> float:
     return shop.best(gain.mean(0) - KAPPA * (gain < -HARM).mean(0))
 
 
+def weekly_thompson(shop: Shop) -> float:
+    """Take the best price of one drawn market (Thompson 1933): one week's step of posterior sampling.
+
+    The draw is the shop's own, so the same history gives the same price.
+    """
+    rng = _generator(shop)
+    return shop.best(shop.profit[rng.integers(len(shop.profit))])
+
+
+def cross_entropy_search(shop: Shop) -> float:
+    """Search the price of the highest mean profit by the cross-entropy method (De Boer et al. 2005).
+
+    Prices are drawn from a Gaussian that is fitted to the best of them, round after round; it must end where the grid
+    search of ``posterior_mean`` does.
+    """
+    rng = _generator(shop)
+    low, high = shop.prices[0], shop.prices[-1]
+    profit = shop.profit.mean(0)
+    centre, width = 0.5 * (low + high), 0.5 * (high - low)
+    for _ in range(CEM_ROUNDS):
+        tried = np.clip(rng.normal(centre, width, CEM_SAMPLES), low, high)
+        elites = tried[np.argsort(np.interp(tried, shop.prices, profit))[-CEM_ELITES:]]
+        centre, width = elites.mean(), elites.std()
+    return shop.best(-np.abs(shop.prices - centre))
+
+
+def _generator(shop: Shop) -> np.random.Generator:
+    """The shop's own randomness: it follows from the units it sold."""
+    return np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
+
+
 RULES: dict[str, Rule] = {
     "keep the price": keep,
     "median price": median_price,
     "best past price": best_past,
     "similar-price lookup": similar_lookup,
     "log-log, closed form": log_log,
+    "GLM plug-in": glm_plug_in,
     "posterior mean": posterior_mean,
     "lower bound": lower_bound,
     "gated": gated,
     "mean less harm": mean_less_harm,
+    "weekly Thompson": weekly_thompson,
+    "cross-entropy search": cross_entropy_search,
 }
 """By the name in tables."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, SellerConfig, read_history, simulated_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.env.pricing import build_dynamics
-from pricerl.evaluation import Policy, score_episodes
+from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, SimilarConfig, fit_market
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import TaskSpec
@@ -103,8 +103,10 @@ class PricingDataModule(ReplayDataModule):
         return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Episodes from the held-out days, in the posterior-mean market."""
-        return score_episodes(policy, self.dynamics, share=(rank, num_ranks))._asdict()
+        """Episodes from the held-out days in the posterior-mean market; the path after the last day in all others."""
+        share = rank, num_ranks
+        episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
+        return {**episodes._asdict(), **paths._asdict()}
 
     def predict_dataloader(self) -> Tensor:
         """One batch of observations at the end of every product's history, ``(1, P, O)``.

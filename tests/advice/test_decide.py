@@ -89,6 +89,7 @@ def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
         ({}, "B"),
         ({"chance_better": 0.1}, "C"),
         ({"inside_tried_prices": False}, "C"),
+        ({"undone_by": "season"}, "C"),
         ({"costs_known": False, "chance_better": 0.5}, "C"),
     ],
 )
@@ -120,11 +121,32 @@ def test_certainty_is_never_written_as_a_percentage() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"min_chance": -0.1}, {"min_chance": 1.1}, {"claim_chance": 2.0}, {"min_days": 0}]
+    "settings",
+    [{"min_chance": -0.1}, {"min_chance": 1.1}, {"claim_chance": 2.0}, {"hidden_strength": -1.0}, {"min_days": 0}],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"decision.{next(iter(settings))}"):
         DecisionConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_what_a_weak_hidden_cause_would_undo_is_graded_one_lower() -> None:
+    clear = decide(replace(CLEAR, undone_by="season"), DecisionConfig())
+    assert (clear.follow, clear.grade) == ("step", "B-")
+    assert clear.why.endswith("a cause that no column tells, as strong as the season, would undo its gain")
+    likely = decide(replace(CLEAR, chance_better=0.95, undone_by="season"), DecisionConfig())
+    assert (likely.follow, likely.grade, likely.lacks_evidence, likely.unsure) == ("hold", "C", True, True)
+    assert "would undo the likely gain" in likely.why
+    half = decide(replace(CLEAR, undone_by="ads"), DecisionConfig(hidden_strength=0.5))
+    assert "0.5 times as strong as the ads" in half.why
+    unsure = decide(replace(CLEAR, chance_better=0.5, undone_by="season"), DecisionConfig())
+    assert unsure.grade == "C" and "no column" not in unsure.why
+
+
+def test_a_fragile_hold_gives_way_to_a_surer_price() -> None:
+    held = decide(replace(CLEAR, chance_better=0.95, undone_by="season"), DecisionConfig())
+    assert fall_back(held, CLEAR, DecisionConfig()).grade == "B"
+    assert fall_back(held, replace(CLEAR, undone_by="season"), DecisionConfig()).grade == "B-"
+    assert fall_back(held, replace(CLEAR, chance_better=0.95, undone_by="season"), DecisionConfig()) is held
 
 
 UNSURE = replace(CLEAR, chance_better=0.7)

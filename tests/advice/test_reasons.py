@@ -10,7 +10,7 @@ import pytest
 from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
 from pricerl.advice.tables import safe_text
 from pricerl.advice.wording import explain, price_digits
-from pricerl.evaluation import BaselineRow
+from pricerl.evaluation import BaselineRow, Raising
 
 GAIN = Gain(mean=2.5, low=-1.0, high=6.0, chance_better=0.95)
 STEP = Decision("step", "B-", "SAC", False, "one careful step, then look again")
@@ -38,7 +38,11 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
         gain=None if decision.follow == "hold" else GAIN,
         proposed_gain=GAIN,
         elasticity=(-2.0, -3.0, -1.0),
+        raising=Raising(chance=0.875, break_even=2.5),
         days=(_day("2025-04-01", 10.0), _day("2025-04-02", new)),
+        policy_value=None,
+        off_policy={},
+        sensitivity=None,
         keep={},
         expected={},
         baselines=(_row("keep the price", 10, 50), _row("planner, profit alone", 13, 58), _row("policy (SAC)", 12, 45)),
@@ -57,7 +61,8 @@ def test_a_hold_says_what_the_policy_would_do_and_how_sure_that_is() -> None:
     assert explain(_advice(HOLD), 64, 2) == (
         "Keep the price at 10.00: a change must earn more in at least 90 % of the markets. The policy would go to "
         "12.00, and that earns more than keeping the price in 61 of 64 such markets, on average +2.50 a day "
-        "(90 %: -1.00 to +6.00). A price 1 % lower has gone with about 2.0 % more units (90 %: 1.0 to 3.0); about "
+        "(90 %: -1.00 to +6.00). A price 1 % lower has gone with about 2.0 % more units (90 %: 1.0 to 3.0); a "
+        "slightly higher price earns more in 56 of 64 markets, for which that must be below 2.5 %; about "
         "44 days tell of prices near 10.00."
     )
 
@@ -100,8 +105,14 @@ def test_with_the_gate_nothing_leans(decision: Decision) -> None:
 
 
 def test_unknown_costs_bring_no_money_into_the_reason() -> None:
-    text = explain(_advice(LEANING, gain=None, proposed_gain=None), 64, 2)
+    text = explain(_advice(LEANING, gain=None, proposed_gain=None, raising=None), 64, 2)
     assert "earns" not in text and "profit a day" not in text
+
+
+def test_where_raising_pays_is_told_as_far_as_costs_are_known() -> None:
+    assert "slightly higher" not in explain(_advice(HOLD, raising=None), 64, 2)
+    text = explain(_advice(HOLD, raising=Raising(1.0, None)), 64, 2)
+    assert "a slightly higher price earns more in 64 of 64 markets; about" in text
 
 
 def test_one_price_alone_says_how_to_learn_more() -> None:

@@ -9,7 +9,15 @@ from pricerl.evaluation.rules import RULES
 
 def row(**changes):
     usual = {"truth": "constant", "days": 130, "units": 5.5, "seed": 0, "demand": "mixture", "rule": "gated"}
-    found = {"price": 11.0, "moved": True, "oracle_share": 0.98, "gain": 0.05, "chance": 0.99, "covered": True}
+    found = {
+        "price": 11.0,
+        "moved": True,
+        "oracle_share": 0.98,
+        "gain": 0.05,
+        "chance": 0.99,
+        "fragile": False,
+        "covered": True,
+    }
     return {**usual, **found, **changes}
 
 
@@ -30,14 +38,14 @@ def test_keeping_the_price_is_optimal_where_it_is():
 def test_shares_are_counted_in_percent():
     rows = [
         row(),
-        row(seed=1, gain=-0.02, oracle_share=0.90, covered=False),
+        row(seed=1, gain=-0.02, oracle_share=0.90, fragile=True, covered=False),
         row(seed=2, moved=False, gain=0.0, chance=0.0, oracle_share=0.94),
         row(seed=3, gain=0.01, chance=0.92, oracle_share=0.94),
     ]
     line = summarise(pd.DataFrame(rows)).iloc[0]
     assert line["oracle"] == pytest.approx(94.0)
     assert line["harmed"] == 25 and line["moved"] == 75 and line["cover"] == 75
-    assert line["claims"] == 50 and line["true"] == 50 and line["shops"] == 4
+    assert line["claims"] == 50 and line["true"] == 50 and line["stand"] == 50 and line["shops"] == 4
 
 
 def test_there_are_81_cells():

@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pricerl.data import SellerConfig
 from pricerl.evaluation.rules import RULES, Shop
-from pricerl.market import CostConfig, GuardrailConfig, known_market
+from pricerl.market import CostConfig, GuardrailConfig, SimilarConfig, known_market
 
 WIDE = GuardrailConfig(support_margin=0.6)
 """A box that reaches as far as the curves do."""
+
+CURVE_RULES = ("posterior mean", "weekly Thompson", "cross-entropy search")
 
 
 @pytest.fixture
@@ -34,13 +37,51 @@ def in_markets(shop, *factors):
     return Shop(shop.history, market, shop.guardrails)
 
 
-@pytest.mark.parametrize("rule", ["posterior mean", "lower bound", "gated", "mean less harm"])
+@pytest.mark.parametrize("rule", [*CURVE_RULES, "lower bound", "gated", "mean less harm"])
 def test_in_a_certain_market_every_rule_takes_the_best_price(shop, rule):
     assert RULES[rule](shop) == pytest.approx(12.0, rel=0.01)
 
 
 def test_the_closed_form_is_exact_at_a_constant_elasticity(shop):
     assert RULES["log-log, closed form"](shop) == pytest.approx(12.0, rel=0.03)
+
+
+def test_the_poisson_regression_finds_the_closed_form_behind_a_weekend_that_sells_more(make_product, shop):
+    price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
+    weekend = np.where(np.arange(len(price)) % 7 >= 5, 1.6, 1.0)
+    busy = make_product(price, np.round(20000 * weekend * price**-2.0))
+    assert RULES["GLM plug-in"](Shop(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
+
+
+def test_the_poisson_regression_keeps_a_price_that_never_varied(make_product, shop):
+    assert RULES["GLM plug-in"](Shop(make_product(np.full(60, 10.0), np.full(60, 5.0)), shop.market, WIDE)) == 10.0
+
+
+def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_product, shop):
+    price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
+    closed = np.where(np.arange(len(price)) % 7 == 6, 0.0, 1.0)
+    busy = make_product(price, np.round(20000 * closed * price**-2.0))
+    assert RULES["GLM plug-in"](Shop(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_cross_entropy_search_ends_within_a_grid_step_of_the_grid_search(simulated, fitted, seed):
+    seller = SellerConfig(days=130, units=5.5, seed=seed)
+    sold = Shop(simulated(seller).products[0], fitted(seller, SimilarConfig()).products[0])
+    step = np.diff(sold.prices).max()
+    assert RULES["cross-entropy search"](sold) == pytest.approx(RULES["posterior mean"](sold), abs=1.01 * step)
+
+
+def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(make_product, shop):
+    apart = in_markets(shop, 1.0, 0.5)
+    best = {apart.best(row) for row in apart.profit}
+    assert len(best) == 2
+    sold = shop.history.units
+    chosen = [
+        RULES["weekly Thompson"](replace(apart, history=replace(shop.history, units=sold + more))) for more in range(20)
+    ]
+    assert set(chosen) == best
+    assert RULES["weekly Thompson"](apart) == RULES["weekly Thompson"](apart)
 
 
 def test_keep_median_and_best_past_are_prices_that_were_charged(shop):

@@ -10,7 +10,7 @@ import pytest
 from pricerl.market import SimilarConfig, fit_market
 from pricerl.market.demand.causes import optional_causes, past_multiplier
 from pricerl.market.demand.days import gather_days
-from pricerl.market.demand.models import _fit, _regress
+from pricerl.market.demand.models import _regress, fit_causes
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
 DAYS, UNITS = 700, 60.0
@@ -155,7 +155,7 @@ def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
     units = rng.poisson(UNITS * np.where(on, 3, 1))
     units[0] = 20 * UNITS
     product = make_product(10 * np.exp(wandering(rng, 280)), units, promotion=on)
-    days, posterior, outliers = _fit(gather_days(product), SimilarConfig().outlier_sds)
+    days, posterior, outliers = fit_causes(gather_days(product), SimilarConfig().outlier_sds)
     assert days.effects(posterior.mode[3:])["promotion"] == pytest.approx(np.log(3), abs=0.15)
     assert outliers == 1, "the bulk order of the first day"
 

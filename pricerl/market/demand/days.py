@@ -22,6 +22,8 @@ SEASON_DAYS, MOST_KNOTS = 21.0, 120
 taken for the price's work. Longer histories have wider turns, so that fitting them takes no minutes."""
 
 WEEK = 7
+REFERENCE = "reference"
+"""Name of the two causes that the price buyers are used to stands in."""
 FEWEST_ALIKE = 3
 """Days of a kind from which on their median is worth anything."""
 MIN_AD_DAYS = 28
@@ -44,8 +46,8 @@ class DemandDays:
     """``(C,)`` prior sds of their coefficients."""
     now: FloatArray
     """``(C,)`` the causes on an average weekday of the coming days."""
-    first_reference: int
-    """Where the two causes of the reference price stand: minus the rise over it, and minus the rise above it."""
+    names: tuple[str, ...]
+    """``(C,)`` which cause each column belongs to."""
     cause_mean: FloatArray
     """``(C,)`` prior means of their coefficients."""
     optional: tuple[str, ...]
@@ -58,14 +60,17 @@ class DemandDays:
 
     @property
     def reference(self) -> slice:
-        """Columns of ``causes`` that the reference price stands in."""
-        return slice(self.first_reference, self.first_reference + 2)
+        """Columns of the reference price: minus the rise over it, and minus the rise where it lies above."""
+        first = self.names.index(REFERENCE)
+        return slice(first, first + 2)
 
     def without_reference(self) -> DemandDays:
         """Return the days as buyers see them who remember no price."""
-        columns = np.arange(len(self.cause_sd))[self.reference]
+        columns = np.arange(len(self.names))[self.reference]
         by_cause = ("causes", "cause_sd", "now", "cause_mean")
-        return replace(self, **{name: np.delete(getattr(self, name), columns, axis=-1) for name in by_cause})
+        names = tuple(name for name in self.names if name != REFERENCE)
+        kept = {name: np.delete(getattr(self, name), columns, axis=-1) for name in by_cause}
+        return replace(self, names=names, **kept)
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
         """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
@@ -111,16 +116,19 @@ def gather_days(product: ProductHistory) -> DemandDays:
     columns = [weekday, season, reference]
     sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.full(2, REFERENCE_SD)]
     recent = age <= max(RECENT_DAYS - 1, age.min())
+    names = ("weekday",) * WEEK + ("season",) * season.shape[1] + (REFERENCE,) * 2
     now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), np.zeros(2)]
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
         ad = _lagged(product.ad)
         columns.append(ad[:, None])
         sds.append(np.array([AD_SD]))
+        names += ("ads",)
         now.append(ad[recent].mean(keepdims=True))
     optional = optional_causes(product)
     columns += [cause.values[:, None] for cause in optional]
     sds += [np.array([cause.sd]) for cause in optional]
     now += [np.array([cause.now]) for cause in optional]
+    told = tuple(cause.name for cause in optional)
     cause_sd = np.concatenate(sds)
     cause_mean = np.zeros_like(cause_sd)
     cause_mean[len(cause_sd) - len(optional) :] = [cause.mean for cause in optional]
@@ -131,9 +139,9 @@ def gather_days(product: ProductHistory) -> DemandDays:
         causes=np.concatenate(columns, axis=1),
         cause_sd=cause_sd,
         now=np.concatenate(now),
-        first_reference=WEEK + season.shape[1],
+        names=(*names, *told),
         cause_mean=cause_mean,
-        optional=tuple(cause.name for cause in optional),
+        optional=told,
     )
     return everything.keep(product.observed)
 

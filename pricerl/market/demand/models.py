@@ -54,7 +54,7 @@ def fit_quadratic(
         config: number of draws; cut of outliers.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
+    days, posterior, outliers = fit_causes(gather_days(product), config.outlier_sds)
     x = days.log_price - np.median(days.log_price)
     ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
     slopes = np.zeros((2, len(posterior.mode)))
@@ -81,8 +81,8 @@ def fit_mixture(
         config: number of draws; cut of outliers.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = _fit(gather_days(product), config.outlier_sds)
-    columns = slice(3 + days.first_reference, 3 + days.first_reference + 2)
+    days, posterior, outliers = fit_causes(gather_days(product), config.outlier_sds)
+    columns = slice(3 + days.reference.start, 3 + days.reference.stop)
     log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
     forgetful = round(config.num_draws * float(expit(log_odds)))
     price_now = float(product.price[-1])
@@ -154,8 +154,16 @@ def find_model(name: str) -> DemandModel:
     return DEMAND_MODELS[name]
 
 
-def _fit(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
-    """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others."""
+def fit_causes(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
+    """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others.
+
+    Args:
+        days: of one product.
+        outlier_sds: robust sds from which a day is left out.
+
+    Returns:
+        The days kept, the posterior, and how many were left out.
+    """
     first = _regress(replace(days, units=_cut_spikes(days, outlier_sds)))
     inliers = find_inliers(days.units, np.exp(first.log_mean), outlier_sds)
     kept = days.keep(inliers)

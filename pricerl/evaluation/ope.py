@@ -1,0 +1,161 @@
+"""Off-policy estimate: what the log itself says a price earns, with the market's curve only as a first guess.
+
+Kernel-smoothed doubly robust estimator of a constant price ``p`` (Kallus and Zhou 2018, arXiv:1802.06037, with the
+self-normalised weights of their section 3; doubly robust after Dudik, Langford and Li 2011, arXiv:1103.4601)::
+
+    value(p) = mean_i m(x_i, p) + sum_i w_i (y_i - m(x_i, p_i)) / sum_i w_i
+    w_i = K((log p_i - log p) / h) / f(log p_i | x_i)
+
+Day ``i`` of weekday ``x_i`` was charged ``p_i`` and earned the contribution ``y_i = (k p_i - c) units_i``; ``m`` is
+what the market expects of it and ``f`` the density of the seller's log prices. If either of the two is right, so is
+the value; what neither knows of, a hidden cause of price and demand, still bends it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory, weekday_of
+from pricerl.market import ProductMarket
+
+FloatArray = NDArray[np.float64]
+
+MIN_EFFECTIVE_DAYS = 20.0
+"""Fewer effective days at similar prices identify no value."""
+MIN_WEEKS = 4
+"""The same in weeks: the interval comes from the differences between weeks."""
+
+WIDTH_FACTOR = 2.34
+"""Silverman's rule for the Epanechnikov kernel: width = 2.34 sd n^(-1/5)."""
+LEAST_WIDTH = 0.01
+"""Log prices closer than a hundredth always count as similar."""
+
+WEEK = 7
+NUM_RESAMPLES = 1000
+LIMITS = (0.05, 0.95)
+
+
+class OffPolicyValue(NamedTuple):
+    """Contribution of an average recorded day at one price, money: profit before fixed cost."""
+
+    price: float
+    """Money."""
+    value: float | None
+    """None where the log does not identify it."""
+    low: float | None
+    """5 % limit of a bootstrap over weeks."""
+    high: float | None
+    """95 % limit."""
+    model: float | None
+    """What the market alone says of those days."""
+    effective_days: float
+    """Days at similar prices that the correction rests on."""
+    reason: str
+    """Why it is not identifiable; empty where it is."""
+
+
+class LoggedDays(NamedTuple):
+    """Recorded days, ``(D,)`` each."""
+
+    log_price: FloatArray
+    """Log money."""
+    weekday: NDArray[np.int64]
+    """Monday 0 to Sunday 6."""
+    week: NDArray[np.int64]
+    """Index of the week, from 0 on without gaps."""
+    contribution: FloatArray
+    """Money."""
+
+
+def estimate_off_policy(
+    history: ProductHistory, market: ProductMarket, price: float, rng: np.random.Generator
+) -> OffPolicyValue:
+    """Estimate the daily contribution at a price from the days on which similar prices were charged.
+
+    Args:
+        history: the log.
+        market: fitted to it; its mean curve, weekdays and mean costs are the model.
+        price: money.
+        rng: of the bootstrap.
+
+    Returns:
+        No number, but the reason, where costs are unknown or where similar prices were charged on fewer than 20
+        effective days or in fewer than 4 weeks.
+    """
+    if not market.cost.known:
+        return OffPolicyValue(price, None, None, None, None, 0.0, "costs are unknown")
+    days = log_days(history, market)
+    weight, effective = similarity(days, np.log(price))
+    weeks = len(np.unique(days.week[weight > 0]))
+    if effective < MIN_EFFECTIVE_DAYS or weeks < MIN_WEEKS:
+        seen = f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices"
+        reason = f"{seen}; {MIN_EFFECTIVE_DAYS:.0f} days and {MIN_WEEKS} weeks are needed"
+        return OffPolicyValue(price, None, None, None, None, effective, reason)
+    expected = _expected(market, np.full_like(days.log_price, np.log(price)), days.weekday)
+    surprise = days.contribution - _expected(market, days.log_price, days.weekday)
+    value = float(expected.mean() + (weight * surprise).sum() / weight.sum())
+    low, high = np.quantile(_resampled(days.week, expected, weight, surprise, rng), LIMITS)
+    return OffPolicyValue(price, value, float(low), float(high), float(expected.mean()), effective, "")
+
+
+def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
+    """Gather the recorded days with the contribution that their units and prices made at the mean costs."""
+    seen = history.observed
+    day, price, units = history.dates[seen].astype(np.int64), history.price[seen], history.units[seen]
+    _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
+    share, cost = float(market.cost.share_kept.mean()), float(market.cost.unit_cost.mean())
+    return LoggedDays(np.log(price), weekday_of(day), week, (share * price - cost) * units)
+
+
+def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
+    """Weights ``w (D,)`` of the days, and how many days they are worth.
+
+    The density is that of prices around the mean of their own weekday. What the days are worth is Kish's effective
+    size, at most the sum of their closeness, which is 1 at the price itself: many days at the edge of the kernel say
+    little about its middle.
+
+    Args:
+        days: of the log.
+        log_price: log money.
+    """
+    usual = _weekday_means(days.log_price, days.weekday)
+    width = max(WIDTH_FACTOR * float(days.log_price.std()) * len(usual) ** -0.2, LEAST_WIDTH)
+    own = days.log_price - usual
+    density = _epanechnikov((own[:, None] - own[None]) / width).mean(1)
+    closeness = _epanechnikov((days.log_price - log_price) / width)
+    weight = closeness / density
+    kish = weight.sum() ** 2 / max(float((weight**2).sum()), 1e-300)
+    return weight, float(min(kish, closeness.sum()))
+
+
+def _expected(market: ProductMarket, log_price: FloatArray, weekday: NDArray[np.int64]) -> FloatArray:
+    """Contribution ``(D,)`` that the mean market expects of the days."""
+    mean = np.log(np.exp(market.units.log_value).mean(0))
+    units = np.exp(np.interp(log_price, market.log_grid, mean)) * market.weekday[weekday]
+    return np.asarray((market.cost.share_kept.mean() * np.exp(log_price) - market.cost.unit_cost.mean()) * units)
+
+
+def _resampled(
+    week: NDArray[np.int64], expected: FloatArray, weight: FloatArray, surprise: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Values ``(R,)`` of logs made of other weeks of this one; a log without any similar price is none."""
+    sums = np.stack([np.bincount(week, item) for item in (np.ones_like(weight), expected, weight, weight * surprise)])
+    number = sums.shape[1]
+    counts = rng.multinomial(number, np.full(number, 1 / number), size=NUM_RESAMPLES)
+    days, model, weights, correction = (counts @ sums.T).T
+    kept = weights > 0
+    return np.asarray(model[kept] / days[kept] + correction[kept] / weights[kept])
+
+
+def _weekday_means(values: FloatArray, weekday: NDArray[np.int64]) -> FloatArray:
+    """Mean of each day's weekday, ``(D,)``."""
+    total, count = np.bincount(weekday, values, minlength=WEEK), np.bincount(weekday, minlength=WEEK)
+    return np.asarray((total / np.maximum(count, 1))[weekday])
+
+
+def _epanechnikov(distance: FloatArray) -> FloatArray:
+    """Kernel ``1 - u^2`` inside the unit interval, 1 in its middle."""
+    return np.asarray(np.maximum(1 - distance**2, 0))

@@ -1,0 +1,205 @@
+"""How strong a cause that no column tells would have to be to undo a change of price.
+
+A hidden cause that moves price and demand together bends the elasticity, however long the history. If it explains the
+share ``R2_d`` of the log price and ``R2_u`` of the log units that all other causes leave unexplained, then by
+``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, both sds those of what is left unexplained (Cinelli and Hazlett
+2020, "Making sense of sensitivity", section 4). The robustness value is the share of both at which that undoes the
+change. What shares are usual, the causes tell that the history shows: a hidden cause is as strong as one of them if it
+explains the same shares.
+
+Units are looked at in logs, by the working response and weights of the demand regression.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory
+from pricerl.evaluation.rules import Shop
+from pricerl.market import SimilarConfig
+from pricerl.market.demand.days import REFERENCE, gather_days
+from pricerl.market.demand.models import fit_causes
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+MADE_OF_PRICES = (REFERENCE,)
+"""Causes that are made of the seller's own prices count as part of the price: they say nothing of how strongly others
+move it."""
+
+RANK_TOLERANCE = 1e-8
+"""Singular values below this share of the largest belong to columns that others already span."""
+
+MAX_SHARE = 0.99
+"""No cause explains a price whole."""
+
+
+class ObservedCause(NamedTuple):
+    """A cause that the history shows, and what a hidden one like it would do."""
+
+    name: str
+    price_share: float
+    """Share of the price's variance, unexplained by the other causes, that it explains (partial R2)."""
+    units_share: float
+    """The same of the units', price included among the others."""
+    bias: float
+    """By how much a hidden cause with these shares would bend the elasticity."""
+
+
+class Causes(NamedTuple):
+    """What the history shows of the causes of price and demand, as a measure for those it does not show."""
+
+    observed: tuple[ObservedCause, ...]
+    scale: float
+    """Sd of the units over that of the price, both in logs and as far as the observed causes leave them unexplained."""
+
+
+class Sensitivity(NamedTuple):
+    """How far a change of price can be trusted if the history does not show everything."""
+
+    robustness: float
+    """Share of what is unexplained in both price and units that a hidden cause must explain to bring the chance of a
+    gain below the gate, 0 to 1."""
+    undoing: float
+    """The same to bring it down to a half."""
+    strength: float | None
+    """The latter cause's strength over that of the strongest observed one; None where none of these moves both price
+    and units."""
+    strongest: str
+    """The name of that one: like it, a hidden cause would bend the elasticity most; empty where there is none."""
+    observed: tuple[ObservedCause, ...]
+
+
+class _Regressed(NamedTuple):
+    """The demand regression at its mode, as weighted least squares."""
+
+    log_price: FloatArray
+    """``(D,)`` log money."""
+    log_units: FloatArray
+    """``(D,)`` working response: fitted log mean plus the relative residual."""
+    causes: FloatArray
+    """``(D, C)`` everything but the price, a constant among them."""
+    names: tuple[str, ...]
+    """``(C,)`` cause that each column belongs to."""
+    weight: FloatArray
+    """``(D,)`` information that a day bears on its log mean."""
+
+
+def observe_causes(history: ProductHistory) -> Causes:
+    """Measure how strongly each observed cause moves the price and the units of a product."""
+    regressed = _regress(history)
+    with_price = np.concatenate([regressed.causes, regressed.log_price[:, None]], axis=1)
+    price = _unexplained(regressed.log_price, regressed.causes, regressed.weight)
+    units = _unexplained(regressed.log_units, with_price, regressed.weight)
+    scale = float(np.sqrt(units / price)) if price > 0 else 0.0
+    return Causes(tuple(_observe(regressed, name, scale) for name in dict.fromkeys(regressed.names) if name), scale)
+
+
+def find_sensitivity(shop: Shop, price: float, gate: float, causes: Causes) -> Sensitivity | None:
+    """Ask how strong a hidden cause would have to be to undo the gain of a change of price.
+
+    Args:
+        shop: the history with its market.
+        price: the recommended one, money.
+        gate: chance of a gain that a change needs.
+        causes: what the history shows.
+
+    Returns:
+        None where there is nothing to undo: no change, unknown costs, or a price that never varied.
+    """
+    tried = shop.history.price[shop.history.observed]
+    if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.price_now, rtol=1e-6):
+        return None
+    gated, undone = (spare / causes.scale for spare in elasticity_to_spare(shop, price, (1 - gate, 0.5)))
+    worst = max(causes.observed, key=lambda cause: cause.bias, default=ObservedCause("", 0.0, 0.0, 0.0))
+    strength = _strength(undone, worst.price_share, worst.units_share)
+    name = "" if strength is None else worst.name
+    return Sensitivity(robustness(gated), robustness(undone), strength, name, causes.observed)
+
+
+def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) -> list[float]:
+    """By how much the elasticity between both prices may be worse before nothing is gained, at quantiles of the draws.
+
+    ``log(q1 / q0) - log(m0 / m1)`` over ``|log(p1 / p0)|``, with ``q`` units and ``m = k p - c`` margins.
+
+    Args:
+        shop: the history with its market.
+        price: the recommended one, money.
+        quantiles: between 0 and 1.
+    """
+    market = shop.market
+    ends = np.log([shop.price_now, price])
+    log_units = np.stack([np.interp(ends, market.log_grid, row) for row in market.units.log_value])
+    margin = market.cost.share_kept[:, None] * np.exp(ends) - market.cost.unit_cost[:, None]
+    earns = np.asarray((margin > 0).all(axis=1), dtype=np.bool_)
+    log_margin = np.log(np.where(earns[:, None], margin, 1.0))
+    spare = (np.diff(log_units + log_margin, axis=1)[:, 0]) / abs(ends[1] - ends[0])
+    spare = np.where(earns, spare, np.where(margin[:, 1] > 0, np.inf, -np.inf))
+    return [float(value) for value in np.quantile(spare, quantiles, method="lower")]
+
+
+def robustness(effect: float) -> float:
+    """Robustness value ``(sqrt(f^4 + 4 f^2) - f^2) / 2`` of an effect ``f`` over the scale of the bias; 0 below 0.
+
+    Cinelli and Hazlett 2020, section 4; ``bias(robustness(f), robustness(f)) = f``.
+    """
+    if not np.isfinite(effect):
+        return float(effect > 0)
+    square = max(effect, 0.0) ** 2
+    return float(2 * square / (np.sqrt(square**2 + 4 * square) + square)) if square else 0.0
+
+
+def bias(price_share: float, units_share: float) -> float:
+    """How far a hidden cause bends the elasticity, over the scale: ``sqrt(R2_u R2_d / (1 - R2_d))``."""
+    return float(np.sqrt(units_share * price_share / (1 - price_share)))
+
+
+def _strength(effect: float, price_share: float, units_share: float) -> float | None:
+    """The ``s`` at which a hidden cause with ``s`` times these shares has this effect: ``bias(s R2_d, s R2_u) = f``."""
+    product, square = price_share * units_share, max(effect, 0.0) ** 2
+    if product == 0 or not np.isfinite(square):
+        return None
+    drag = square * price_share
+    return 2 * square / (drag + float(np.sqrt(drag**2 + 4 * product * square))) if square else 0.0
+
+
+def _regress(history: ProductHistory) -> _Regressed:
+    """Fit the demand regression and lay it out as weighted least squares."""
+    days, posterior, _ = fit_causes(gather_days(history), SimilarConfig().outlier_sds)
+    mean = np.exp(posterior.log_mean)
+    response = posterior.log_mean + (days.units - mean) / mean
+    kept = [column for column, name in enumerate(days.names) if name not in MADE_OF_PRICES]
+    causes = np.concatenate([days.causes[:, kept], np.ones((len(mean), 1))], axis=1)
+    names = [*(days.names[column] for column in kept), ""]
+    return _Regressed(days.log_price, response, causes, tuple(names), mean / (1 + mean / posterior.size))
+
+
+def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray) -> float:
+    """Partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
+
+    ``1 - variance left by all columns / variance left by the others``, each over its degrees of freedom.
+    """
+    without = _unexplained(values, design[:, ~group], weight)
+    share = 1 - _unexplained(values, design, weight) / without if without > 0 else 0.0
+    return float(np.clip(share, 0.0, MAX_SHARE))
+
+
+def _observe(regressed: _Regressed, name: str, scale: float) -> ObservedCause:
+    group = np.array([item == name for item in regressed.names])
+    price = partial_share(regressed.log_price, regressed.causes, group, regressed.weight)
+    with_price = np.concatenate([regressed.causes, regressed.log_price[:, None]], axis=1)
+    units = partial_share(regressed.log_units, with_price, np.append(group, False), regressed.weight)
+    return ObservedCause(name, price, units, scale * bias(price, units))
+
+
+def _unexplained(values: FloatArray, design: FloatArray, weight: FloatArray) -> float:
+    """Weighted residual variance of ``values (D,)`` over the degrees of freedom that ``design (D, C)`` leaves."""
+    root = np.sqrt(weight)
+    basis, singular, _ = np.linalg.svd(root[:, None] * design, full_matrices=False)
+    basis = basis[:, singular > RANK_TOLERANCE * singular[0]]
+    rest = root * values
+    rest = rest - basis @ (basis.T @ rest)
+    return float(np.square(rest).sum() / max(len(values) - basis.shape[1], 1))
