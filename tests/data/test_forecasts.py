@@ -88,12 +88,12 @@ def test_the_env_reads_the_forecast_of_coming_days(make_product: Make) -> None:
     product = make_product(2.0, weekly())
     data = prepared(product, "last_week")
     history = HistoryTensors(data, "cpu")
-    calendar = history.build_calendar(history.price.new_ones(1, 7))
+    calendar = history.build_calendar(history.price.new_ones(1, 7), history.price.new_ones(1, 3))
     assert calendar.shape[0] == 4
     expected = 2 * weekly(120)
     np.testing.assert_allclose(calendar[3, 7:120], expected[7:])
     own = HistoryTensors(prepared(product, "mean_7"), "cpu")
-    assert own.build_calendar(own.price.new_ones(1, 7)).shape[0] == 3
+    assert own.build_calendar(own.price.new_ones(1, 7), own.price.new_ones(1, 3)).shape[0] == 3
 
 
 def test_the_report_names_the_forecast_and_every_error(make_product: Make) -> None:

@@ -55,8 +55,8 @@ def test_both_columns_survive_a_checkpoint_and_end_with_the_training_days(read, 
     np.testing.assert_array_equal(loaded.competitor, history.products[0].competitor)
     np.testing.assert_array_equal(loaded.promotion, history.products[0].promotion)
     assert loaded.promotion.dtype == np.bool_
-    known = fitted.training_part().products[0]
-    assert len(known.competitor) == len(known.promotion) == len(known.dates) < 40
+    known = fitted.first_days(0, 30).products[0]
+    assert len(known.competitor) == len(known.promotion) == len(known.dates) == 30
 
 
 def test_a_checkpoint_of_a_file_without_the_columns_does_not_speak_of_them(read, daily):

@@ -56,7 +56,10 @@ def test_paths_meet_the_same_markets(fitted):
 
 def test_a_week_earns_the_mean_of_an_average_day(fitted):
     market = fitted(SellerConfig(days=130, units=30.0), SimilarConfig())
-    even = replace(market, weekday=market.weekday / market.weekday.mean(1, keepdim=True))
+    none = torch.zeros_like(market.memory_loss)
+    even = replace(
+        market, weekday=market.weekday / market.weekday.mean(1, keepdim=True), memory_gain=none, memory_loss=none
+    )
     dynamics = build_dynamics(even, RewardConfig())
     price = float(market.preprocessor.products[0].price[-1])
     draw = torch.arange(market.num_draws)

@@ -78,7 +78,7 @@ def test_promotions_that_go_with_price_cuts_are_not_taken_for_the_prices_work(ma
         price, units, on = promoted_shop(seed)
         told.append(slope_at(fit(prepare, make_product(price, units, promotion=on), model)))
         untold.append(slope_at(fit(prepare, make_product(price, units), model)))
-    assert np.mean(told) == pytest.approx(SLOPE, abs=0.25)
+    assert np.mean(told) == pytest.approx(SLOPE, abs=0.3)
     assert np.mean(untold) < SLOPE - 0.6, "promoted days look like cheap ones"
 
 
@@ -89,7 +89,7 @@ def test_a_competitor_whom_we_follow_is_not_taken_for_the_prices_work(make_produ
         price, units, competitor = rivalled_shop(seed)
         told.append(slope_at(fit(prepare, make_product(price, units, competitor=competitor), model)))
         untold.append(slope_at(fit(prepare, make_product(price, units), model)))
-    assert np.mean(told) == pytest.approx(SLOPE, abs=0.25)
+    assert np.mean(told) == pytest.approx(SLOPE, abs=0.3)
     assert np.mean(untold) > SLOPE + 0.4, "demand that both prices moved looks less elastic"
 
 
