@@ -46,6 +46,7 @@ from pricerl.evaluation.pricebench import (
 )
 from pricerl.evaluation.rules import GATE, RULES, Rule, Shop, lower_bound
 from pricerl.market import DEMAND_MODELS, RewardConfig
+from pricerl.sac import NetworkConfig
 from pricerl.training.compute import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -58,6 +59,7 @@ BY_TRUTH = ["keep the price", "best past price", "posterior mean", "lower bound"
 QUICK_DAYS, QUICK_SHOPS = 130, 40
 
 UPDATES = 2000
+NETWORK = NetworkConfig(hidden=(128, 128))
 NUM_ENVS = 128
 """Rows of the vector env, each a shop in one of its markets."""
 SETTLING_DAYS = 120
@@ -83,7 +85,7 @@ def learned_rules(street: Street) -> dict[str, Rule]:
         reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS, seed=street.seeds[0]
     )
     data._preprocessor, data._market = street.market.preprocessor, street.market
-    module, dynamics = train_policy(data, UPDATES), data.dynamics
+    module, dynamics = train_policy(data, UPDATES, network=NETWORK), data.dynamics
 
     def choose(state: State) -> Tensor:
         return dynamics.decide(state, module.policy(state.observation)[:, 0])

@@ -97,6 +97,7 @@ def earned(run, choose, days=84):
     return float(outcome.profit.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gamma", "arrives"), [(0.97, True), (0.0, False)])
 def test_with_buyers_who_remember_prices_sac_earns_what_dynamic_programming_earns(gamma, arrives):
     memory = PriceMemory(gain=np.array([0.5]), loss=np.array([2.0]))
