@@ -6,18 +6,19 @@ Run from the repository root::
     python benchmarks/pricebench.py run --quick
     python benchmarks/pricebench.py table
 
-Cells are truths x days x daily units; shop ``n`` of a cell is the seller that ``pricerl simulate --seed n`` writes. In
-every cell SAC trains one policy for all its shops: each row of the vector env is a shop in one of the markets that fit
-its history, and observations describe the market. ``SAC`` is the price at which that policy settles, ``SAC, decided``
-what the decision layer makes of it: the policy's price where it is sure enough to earn more, else the lower bound.
-``run`` prices the cells whose shops ``checkpoints/pricebench.csv`` does not hold all of, so it goes on where it was
-stopped. ``--quick`` takes 130 days only, and 40 shops a cell.
+Cells are truths x days x daily units; shop ``n`` of a cell is the seller that ``pricerl simulate --seed n`` writes. For
+each number of days and units SAC trains one policy, which prices the shops of all truths: each row of the vector env is
+a shop in one of the markets that fit its history, and observations describe the market, but not the truth. ``SAC`` is
+the price at which that policy settles, ``SAC, decided`` what the decision layer makes of it: the policy's price where
+it is sure enough to earn more, else the lower bound. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does
+not hold, so it goes on where it was stopped. ``--quick`` takes 130 days only, and 10 shops a cell.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import logging
 import time
 import warnings
@@ -34,7 +35,6 @@ from torch import Tensor
 from pricerl.env import EnvConfig, State
 from pricerl.evaluation import roll_out
 from pricerl.evaluation.pricebench import (
-    ALL_CELLS,
     DAYS,
     TRUTHS,
     UNITS,
@@ -56,7 +56,7 @@ SHOWN = ("constant", "linear", "logit", "kinked", "optimal")
 """Truths of which a history shows everything."""
 SAC, DECIDED = "SAC", "SAC, decided"
 BY_TRUTH = ["keep the price", "best past price", "posterior mean", "lower bound", SAC, DECIDED]
-QUICK_DAYS, QUICK_SHOPS = 130, 40
+QUICK_DAYS, QUICK_SHOPS = 130, 10
 
 UPDATES = 2000
 NETWORK = NetworkConfig(hidden=(128, 128))
@@ -66,8 +66,8 @@ SETTLING_DAYS = 120
 """A policy may move by at most 10 % a week, and stays then."""
 
 
-def work(job: tuple[Cell, tuple[int, ...], str]) -> list[dict[str, Any]]:
-    """Price the shops of one cell; the processes share the cores, so torch has one thread in each."""
+def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
+    """Price the shops of one street; the processes share the cores, so torch has one thread in each."""
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -75,15 +75,13 @@ def work(job: tuple[Cell, tuple[int, ...], str]) -> list[dict[str, Any]]:
     began = time.perf_counter()
     street = open_street(*job)
     rows = list(price_street(street, {**RULES, **learned_rules(street)}))
-    seconds = (time.perf_counter() - began) / len(street.seeds)
+    seconds = (time.perf_counter() - began) / len(street.addresses)
     return [{**row, "seconds": round(seconds, 3)} for row in rows]
 
 
 def learned_rules(street: Street) -> dict[str, Rule]:
     """Train one policy for the shops of a street; what it charges there in the end, before and after the decision."""
-    data = PricingDataModule(
-        reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS, seed=street.seeds[0]
-    )
+    data = PricingDataModule(reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS)
     data._preprocessor, data._market = street.market.preprocessor, street.market
     module, dynamics = train_policy(data, UPDATES, network=NETWORK), data.dynamics
 
@@ -106,23 +104,22 @@ def learned_rules(street: Street) -> dict[str, Rule]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Price the shops that are missing and append their rows as they come, a cell at a time."""
+    """Price the shops that are missing and append their rows, a street at a time."""
     done = set() if not ROWS.exists() else set(pd.read_csv(ROWS)[KEY].itertuples(index=False, name=None))
     jobs = []
-    for cell in ALL_CELLS:
-        if cell.days not in ([QUICK_DAYS] if options.quick else options.days):
+    for days, units, demand in itertools.product(options.days, options.units, options.demand):
+        if options.quick and days != QUICK_DAYS:
             continue
-        if cell.units not in options.units or cell.truth not in options.truths:
-            continue
-        for demand in options.demand:
-            seeds = range(QUICK_SHOPS if options.quick else options.shops)
-            missing = tuple(seed for seed in seeds if (cell.truth, cell.days, cell.units, seed, demand) not in done)
-            if missing:
-                jobs.append((cell, missing, demand))
+        cells = [Cell(truth, days, units) for truth in options.truths]
+        seeds = range(QUICK_SHOPS if options.quick else options.shops)
+        wanted = itertools.product(cells, seeds)
+        missing = [(cell, seed) for cell, seed in wanted if (cell.truth, days, units, seed, demand) not in done]
+        if missing:
+            jobs.append((missing, demand))
     ROWS.parent.mkdir(exist_ok=True)
     with ProcessPoolExecutor(options.processes) as pool, ROWS.open("a", newline="", encoding="utf-8") as file:
         writer: csv.DictWriter[str] | None = None
-        for rows in track(pool.map(work, jobs), "cells", len(jobs)):
+        for rows in track(pool.map(work, jobs), "streets", len(jobs)):
             if writer is None:
                 writer = csv.DictWriter(file, list(rows[0]))
                 if file.tell() == 0:

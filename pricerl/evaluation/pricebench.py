@@ -52,13 +52,12 @@ ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS f
 
 @dataclass(frozen=True)
 class Street:
-    """Shops of one cell side by side: one market whose products are they."""
+    """Shops side by side: one market whose products are they."""
 
-    cell: Cell
+    addresses: tuple[tuple[Cell, int], ...]
+    """Cell and seed of each shop."""
     demand: str
     """Name of the demand model that was fitted."""
-    seeds: tuple[int, ...]
-    """Which shops of the cell."""
     truths: tuple[dict[str, Any], ...]
     """What the simulated sellers are made of."""
     market: Market
@@ -68,28 +67,27 @@ class Street:
         return [Shop(*pair) for pair in zip(self.market.preprocessor.products, self.market.products, strict=True)]
 
 
-def open_street(cell: Cell, seeds: Sequence[int], demand: str) -> Street:
+def open_street(addresses: Sequence[tuple[Cell, int]], demand: str) -> Street:
     """Simulate shops and fit a market to each one's history; what a shop is does not depend on its neighbours.
 
     Args:
-        cell: which kind.
-        seeds: which shops of it.
+        addresses: cell and seed of each shop.
         demand: name of the demand model.
     """
     truths, histories, fitted = [], [], []
     config = SimilarConfig(demand=demand, num_draws=NUM_DRAWS)
-    for seed in seeds:
+    for cell, seed in addresses:
         seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]
         history = simulated_history(seller, DataConfig())
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])
         fitted.append(fit_market(alone, config, seed=seed).products[0])
         histories.append(history)
-    names = [f"shop {seed}" for seed in seeds]
+    names = [f"{cell.truth} {seed}" for cell, seed in addresses]
     products = tuple(replace(item.products[0], product=name) for item, name in zip(histories, names, strict=True))
     reports = tuple(replace(item.reports[0], product=name) for item, name in zip(histories, names, strict=True))
     prepared = DataPreprocessor.fit(History("PriceBench", products, reports), DataConfig())
-    return Street(cell, demand, tuple(seeds), tuple(truths), assemble(prepared, fitted))
+    return Street(tuple(addresses), demand, tuple(truths), assemble(prepared, fitted))
 
 
 def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
@@ -104,7 +102,7 @@ def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[
         whether a hidden cause like the strongest observed one would undo it, and whether the 90 % interval of a 5 %
         step's gain holds the truth.
     """
-    for seed, truth, shop in zip(street.seeds, street.truths, street.shops(), strict=True):
+    for (cell, seed), truth, shop in zip(street.addresses, street.truths, street.shops(), strict=True):
         profit_now, oracle = (_true_profit(truth, price) for price in (shop.price_now, truth["optimal_price"]))
         causes = observe_causes(shop.history)
         covered = _covers(shop, _true_profit(truth, STEP * shop.price_now) / profit_now)
@@ -112,9 +110,9 @@ def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[
             price = rule(shop)
             profit = _true_profit(truth, price)
             yield {
-                "truth": street.cell.truth,
-                "days": street.cell.days,
-                "units": street.cell.units,
+                "truth": cell.truth,
+                "days": cell.days,
+                "units": cell.units,
                 "seed": seed,
                 "demand": street.demand,
                 "rule": name,

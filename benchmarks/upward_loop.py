@@ -1,0 +1,73 @@
+"""Where the ``upward`` preset goes from given prices, decision by decision, and what leaning upward costs.
+
+Run from the repository root::
+
+    python benchmarks/upward_loop.py --path soapnuts.csv --prices 14 15 15.7 16.2 16.6 16.5
+
+One policy is trained with the preset's reward on the file's history. Then the last week of the history is set to each
+of the prices in turn, and the policy asked for the next price. ``cost`` is how much less profit a day the next price
+is expected to earn than the best constant price for profit alone, in the posterior mean market.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from price_training import train_policy
+
+from pricerl.data import History, ProductHistory
+from pricerl.env.pricing import build_dynamics
+from pricerl.evaluation import best_constant_price
+from pricerl.evaluation.planner import mean_values
+from pricerl.market import RewardConfig
+from pricerl.training.compute import claim_compute
+from pricerl.training.pricing_data import PricingDataModule
+
+UPDATES = 2000
+LAST_DAYS = 14
+"""Days at the asked price: what the features look back on."""
+
+
+def charged(product: ProductHistory, price: float) -> ProductHistory:
+    """Return the history as if ``price`` had been charged on its last days, with the units really sold."""
+    changed = product.price.copy()
+    changed[-LAST_DAYS:] = price
+    return replace(
+        product, price=changed, sales=np.where(product.price > 0, product.sales / product.price, 0) * changed
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--path", type=Path, required=True, help="the seller's file")
+    parser.add_argument("--prices", type=float, nargs="+", required=True, help="prices to ask from")
+    parser.add_argument("--preset", default="upward", help="of the reward")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    claim_compute(1)
+    data = PricingDataModule(path=str(options.path), reward=RewardConfig(options.preset))
+    module = train_policy(data, UPDATES)
+    prepared, product = data.preprocessor, data.preprocessor.products[0]
+    best = best_constant_price(data.dynamics, "profit")
+    print(f"best constant price for profit alone {float(best.price[0]):.2f}, {float(best.value[0]):.2f} a day")
+    print("price now  next price  profit a day  cost a day")
+    for price in options.prices:
+        history = History(prepared.source, (charged(product, price),), prepared.reports)
+        market = replace(data.market, preprocessor=prepared.with_history(history))
+        dynamics = build_dynamics(market, data.reward, data.guardrails, data.env_config)
+        where, index = dynamics.history.latest()
+        state = dynamics.start(where, index, torch.full_like(where, market.mean_draw))
+        chosen = dynamics.decide(state, module.policy(state.observation)[:, 0])
+        profit = float(mean_values(data.dynamics, 0, chosen, "profit")[0])
+        print(
+            f"{price:9.2f}  {float(chosen[0]):10.2f}  {profit:12.2f}  {float(best.value[0]) - profit:10.2f}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
