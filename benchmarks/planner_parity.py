@@ -5,10 +5,10 @@ Run from the repository root::
     python benchmarks/planner_parity.py --seeds 5
 
 Every market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6,
-with and without buyers who remember prices), under the default guardrails. SAC trains with its
-defaults but for smaller networks, through Lightning on one thread. Then SAC, dynamic programming (price and reference price are its state) and the best constant
-price, which is approached as fast as the guardrails allow, are rolled out for ``DAYS`` days from held-out days in every
-drawn market. Rewards are discounted as in training.
+with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults but for smaller
+networks, through Lightning on one thread. Then SAC, dynamic programming (price and reference price are its state) and
+the best constant price, which is approached as fast as the guardrails allow, are rolled out for ``DAYS`` days from
+held-out days in every drawn market. Rewards are discounted as in training.
 
 ``gap`` is how much less than dynamic programming a policy earns: mean daily reward, counted in the profit that would
 earn as much. A pair is at parity when SAC's gap is at most 1 %; below 0 it does better, which it can: it reads the
