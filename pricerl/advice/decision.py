@@ -12,6 +12,11 @@ Grade = Literal["B", "B-", "C", "D"]
 D: nothing can be estimated. A needs a randomised price test."""
 
 
+Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
+
+FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
+"""Who sets the price, in turn: the policy, the best price in an unlucky market, the price now, a person."""
+
 NO_PRICE_ALLOWED = (
     "no price within one step of it satisfies floor, ceiling and minimum margin (it must at least cover fees and unit "
     "cost); change one of them or set the price by hand"
@@ -89,7 +94,7 @@ class Decision:
     follow: Literal["path", "step", "limit", "hold"]
     """The policy's whole path, its first change only, the nearest price that the limits allow, or the price now."""
     grade: Grade
-    source: Literal["SAC", "lower bound", "limits", "hold"]
+    source: Source
     lacks_evidence: bool
     """Whether the price is kept because the data cannot tell, not because it is good."""
     why: str
@@ -98,6 +103,11 @@ class Decision:
     """Whether the policy's change only failed for want of a sure gain."""
     gated: bool = True
     """Whether a change had to be sure to earn more; without, the reason prints what following the policy costs."""
+
+    @property
+    def chain(self) -> tuple[Source, ...]:
+        """The fallbacks down to the one that decided; limits and overrides stand outside of them."""
+        return FALLBACKS[: FALLBACKS.index(self.source) + 1] if self.source in FALLBACKS else (self.source,)
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -120,7 +130,7 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Apply the rules in order; the first that holds decides. A hold never keeps a price that the limits forbid."""
     if not evidence.feasible:
-        return _hold("D", NO_PRICE_ALLOWED)
+        return replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
     if evidence.hold_lasts:
         return Decision("hold", "C", "hold", False, "the minimum hold of its last change outlasts these days")
     if not evidence.movable:

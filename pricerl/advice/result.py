@@ -82,6 +82,7 @@ class ProductAdvice:
         """Plain Python values for ``advice.json``."""
         values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
+        plain["chain"] = list(self.decision.chain)
         plain["backtest"] = None if self.backtest is None else self.backtest.to_dict()
         return plain
 

@@ -24,7 +24,7 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"{item.product}",
         f"  price now         {item.price_now:.{digits}f}",
         f"  recommended price {item.recommended_price:.{digits}f}",
-        f"  grade             {item.decision.grade}, source {item.decision.source}",
+        f"  grade             {item.decision.grade}, source {_source(item)}",
         f"  {item.reason}",
         *(f"  check the data: {reason}" for reason in item.data_quality["reasons"]),
         f"  a day, keeping the price: {_outcome(item.keep)}",
@@ -39,6 +39,12 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
     if item.backtest is not None:
         lines += [f"  {line_up_backtest(item.backtest)}", f"  {judge_backtest(item.backtest)}"]
     return lines
+
+
+def _source(item: ProductAdvice) -> str:
+    """Name the source, and the fallbacks before it that did not decide."""
+    *before, last = item.decision.chain
+    return last if not before else f"{last} (after {', '.join(before)})"
 
 
 def _gap(share: float | None) -> str:
