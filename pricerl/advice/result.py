@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
+from pricerl.advice.overrides import Order
 from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
@@ -33,6 +34,21 @@ class DayAdvice:
     organic: float | None
     ad: float | None
     note: str
+    market_sd: tuple[float, float, float | None] | None = None
+    """How far expected units, sales and profit differ between the drawn markets: the part of the limits that does not
+    average out over the days."""
+
+
+@dataclass(frozen=True)
+class ModelAdvice:
+    """What the model alone advised, where a person decided otherwise."""
+
+    recommended_price: float
+    settled_price: float
+    decision: Decision
+    gain: Gain | None
+    expected: dict[str, float | None]
+    days: tuple[DayAdvice, ...]
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,17 @@ class ProductAdvice:
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str
+    proposed_prices: tuple[float, ...] = ()
+    """The policy's own path, day by day, before any gate."""
+    orders: tuple[Order, ...] = ()
+    """What people ordered for this product, oldest first, with what became of it."""
+    model: ModelAdvice | None = None
+    """The model's own advice, where the advice is not the model's."""
+
+    @property
+    def order(self) -> Order | None:
+        """The order that is followed."""
+        return next((order for order in self.orders if order.status == "active"), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values for ``advice.json``."""

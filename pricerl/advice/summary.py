@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pricerl.advice.past import past_lines
 from pricerl.advice.publish import AdviceFiles
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.wording import judge_backtest, line_up_backtest, price_digits
@@ -36,6 +37,7 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"  policy settles at {item.settled_price:.{digits}f}, best constant price of its market "
         f"{best.price:.{digits}f}{_gap(item.planner_gap)}"
     )
+    lines += [f"  {line}" for line in past_lines(item)]
     if item.backtest is not None:
         lines += [f"  {line_up_backtest(item.backtest)}", f"  {judge_backtest(item.backtest)}"]
     return lines

@@ -1,0 +1,97 @@
+"""What stands above the model's advice: people's orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pricerl.advice.advise import day_rows, first_change, gain_over_keep, mean_day, money
+from pricerl.advice.audit import Entry
+from pricerl.advice.decision import Decision, DecisionConfig, Source
+from pricerl.advice.objections import hard_limits_of
+from pricerl.advice.overrides import OVERRIDE, Order, judge_orders, orders_of, shown
+from pricerl.advice.predictor import PricePath, approach_path, forecast_path
+from pricerl.advice.result import ModelAdvice, ProductAdvice
+from pricerl.advice.wording import explain, price_digits
+from pricerl.env import Dynamics
+from pricerl.market import CostConfig, SimilarConfig
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """What all products of one advice share."""
+
+    dynamics: Dynamics
+    """Market of the fresh history, with reward and guardrails."""
+    entries: Sequence[Entry]
+    """Of the run's log, before this advice."""
+    config: DecisionConfig
+    settings: tuple[SimilarConfig, CostConfig, int]
+    """Of demand and costs, and the seed."""
+
+    def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
+        """Follow the orders in force and tell what became of the others."""
+        return [self._look_at(item, index) for index, item in enumerate(advice)]
+
+    def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
+        limits = hard_limits_of(self.dynamics, index)
+        orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.price_now, limits)
+        item = replace(item, orders=tuple(orders))
+        return item if item.order is None else self._obey(item, index, item.order)
+
+    def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
+        """Charge what was ordered; after its last day the price stays until a new advice."""
+        target = item.price_now if order.price is None else order.price
+        now = torch.tensor(item.price_now, dtype=torch.float32, device=self.dynamics.market.device)
+        price = torch.full_like(now.expand(len(item.days)), target)
+        digits = price_digits(self.dynamics.guardrails.price_step)
+        what = "override" if order.kind == OVERRIDE else "paused"
+        model = f"the model alone: {item.recommended_price:.{digits}f}, grade {item.decision.grade}"
+        why = (
+            f"{what} by {shown(order.actor, 40)} until {order.until} (entry {order.id}): “{shown(order.reason)}”; "
+            f"{model}, source {item.decision.source}"
+        )
+        moves = bool((price != now).any())
+        source: Source = "override" if order.kind == OVERRIDE else "manual"
+        decision = Decision("step" if moves else "hold", "C", source, False, why)
+        limits = approach_path(item.price_now, self.dynamics, index, 1).limits
+        obeyed = self._redirect(item, index, PricePath(price, price, price, limits), decision)
+        days = [
+            replace(day, note=_join(day.note, f"after the {order.kind} ends on {order.until}"))
+            if day.date > order.until
+            else day
+            for day in obeyed.days
+        ]
+        return replace(obeyed, days=tuple(days))
+
+    def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
+        """Put another path and decision in the place of the model's, which is kept beside."""
+        dynamics, seed = self.dynamics, self.settings[2]
+        fitted = dynamics.market.products[index]
+        forecast = forecast_path(dynamics, index, path.price, seed)
+        now = torch.full_like(path.price, item.price_now)
+        moved = decision.follow != "hold" and fitted.cost.known
+        keep = forecast_path(dynamics, index, now, seed)
+        own = ModelAdvice(
+            item.recommended_price, item.settled_price, item.decision, item.gain, item.expected, item.days
+        )
+        recommended = first_change(path.price, float(now[0]))
+        redirected = replace(
+            item,
+            recommended_price=money(recommended),
+            decision=decision,
+            gain=gain_over_keep(forecast, keep) if moved else None,
+            expected=mean_day(forecast, fitted.cost.known),
+            days=day_rows(dynamics, index, path, forecast),
+            effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
+            model=item.model or own,
+        )
+        digits = price_digits(dynamics.guardrails.price_step)
+        return replace(redirected, reason=explain(redirected, dynamics.market.num_draws, digits))
+
+
+def _join(note: str, more: str) -> str:
+    return f"{note}; {more}" if note else more
