@@ -249,6 +249,43 @@ def test_a_replay_of_a_run_trained_again_says_that_the_weights_changed(shop: Pat
     assert run(shop, "audit", "replay", "2", *RUN).code == 0
 
 
+def test_what_was_advised_is_held_against_what_happened(shop: Path) -> None:
+    now = float(seller_lines()[-1].split(",")[1])
+    lines = seller_lines(97)
+    kept = [line if day <= 90 else _repriced(line, now) for day, line in enumerate(lines)]
+    kept[92] = _repriced(lines[92], now + 1)
+    write_lines(shop / "later.csv", kept)
+    result, product, _ = _predict(shop, data="later.csv")
+    record = product["track_record"]
+    assert [day["outcome"] for day in record["days"]] == ["followed", "not followed", *["followed"] * 5]
+    assert record["followed"] == 6 and record["inside"]["units"][1] == 6
+    assert record["total"]["profit"]["low"] < record["total"]["profit"]["predicted"] < record["total"]["profit"]["high"]
+    assert (
+        "track record: 7 days advised before have come, 6 at the advised price; inside the 90 % interval" in result.out
+    )
+    assert "not followed, so no test of the forecast: 2025-04-02" in result.out
+    assert _predict(shop)[1]["track_record"] is None
+
+
+def test_an_override_is_scored_in_the_track_record(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    _predict(shop)
+    lines = seller_lines(93)
+    write_lines(shop / "later.csv", [line if day <= 90 else _repriced(line, 12.5) for day, line in enumerate(lines)])
+    result, product, _ = _predict(shop, data="later.csv")
+    overruled = product["track_record"]["overruled"]
+    assert (overruled["days"], overruled["charged_price"]) == (3, 12.5)
+    assert overruled["model_price"] == _entries(shop)[0]["days"][0]["price"]
+    assert "model overruled on 3 days" in result.out
+
+
+def _repriced(line: str, price: float) -> str:
+    """The same day at another price, with the units that the seller's known demand brings there."""
+    date, _, _, _, *rest = line.split(",")
+    units = round(20 * (price / 10) ** -2)
+    return ",".join([date, f"{price:.2f}", f"{price * units:.2f}", f"{0.85 * price * units - 4 * units:.2f}", *rest])
+
+
 def test_several_products_must_be_named(shop: Path) -> None:
     lines = seller_lines(60, product="Mug") + seller_lines(60, product="Bowl", seed=3)[1:]
     write_lines(shop / "two.csv", lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pricerl.advice.decision import Decision
 from pricerl.advice.overrides import Order
+from pricerl.advice.track_record import TrackRecord
 from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
@@ -99,6 +100,8 @@ class ProductAdvice:
     """What people ordered for this product, oldest first, with what became of it."""
     model: ModelAdvice | None = None
     """The model's own advice, where the advice is not the model's."""
+    track_record: TrackRecord | None = None
+    """What was predicted of days that have come since; None where none was."""
 
     @property
     def order(self) -> Order | None:

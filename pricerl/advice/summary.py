@@ -37,7 +37,7 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"  policy settles at {item.settled_price:.{digits}f}, best constant price of its market "
         f"{best.price:.{digits}f}{_gap(item.planner_gap)}"
     )
-    lines += [f"  {line}" for line in past_lines(item)]
+    lines += [f"  {line}" for line in past_lines(item, digits)]
     if item.backtest is not None:
         lines += [f"  {line_up_backtest(item.backtest)}", f"  {judge_backtest(item.backtest)}"]
     return lines

@@ -1,4 +1,4 @@
-"""What stands above the model's advice: people's orders."""
+"""What stands above the model's advice: people's orders, and the record of what it said before."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pricerl.advice.objections import hard_limits_of
 from pricerl.advice.overrides import OVERRIDE, Order, judge_orders, orders_of, shown
 from pricerl.advice.predictor import PricePath, approach_path, forecast_path
 from pricerl.advice.result import ModelAdvice, ProductAdvice
+from pricerl.advice.track_record import find_predictions, keep_record
 from pricerl.advice.wording import explain, price_digits
 from pricerl.env import Dynamics
 from pricerl.market import CostConfig, SimilarConfig
@@ -33,13 +34,15 @@ class Supervisor:
     """Of demand and costs, and the seed."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
-        """Follow the orders in force and tell what became of the others."""
+        """Follow the orders in force and add the track record."""
         return [self._look_at(item, index) for index, item in enumerate(advice)]
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
+        history = self.dynamics.market.preprocessor.products[index]
+        predictions = find_predictions(self.entries, history)
         limits = hard_limits_of(self.dynamics, index)
         orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.price_now, limits)
-        item = replace(item, orders=tuple(orders))
+        item = replace(item, orders=tuple(orders), track_record=keep_record(predictions, history))
         return item if item.order is None else self._obey(item, index, item.order)
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
