@@ -286,6 +286,24 @@ def _repriced(line: str, price: float) -> str:
     return ",".join([date, f"{price:.2f}", f"{price * units:.2f}", f"{0.85 * price * units - 4 * units:.2f}", *rest])
 
 
+def test_three_bad_days_stop_the_model_and_name_the_last_good_price(shop: Path) -> None:
+    lines = seller_lines(90)
+    before = float(lines[-4].split(",")[1])
+    cells = [line.split(",") for line in lines[-3:]]
+    raised = f"{before + 0.4:.2f}"
+    bad = [",".join([cell[0], raised, raised, "1", *cell[4:]]) for cell in cells]  # one unit a day
+    write_lines(shop / "bad.csv", [*lines[:-3], *bad])
+    result, product, rows = _predict(shop, data="bad.csv")
+    assert product["alarm"]["days"] == 3 and product["alarm"]["last_good_price"] == before
+    assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
+    assert "sales lay below the 5 % limit of what was predicted on 3 days running" in product["reason"]
+    assert "back to the last good price" in product["reason"] and product["model"] is not None
+    assert "source hold (after SAC, lower bound)" in result.out
+    off = _predict(shop, "--decision.kill_days", "0", data="bad.csv")[1]
+    assert off["alarm"] is None and "running" not in off["reason"]
+    assert _predict(shop, "--decision.kill_days", "4", data="bad.csv")[1]["alarm"] is None
+
+
 def test_several_products_must_be_named(shop: Path) -> None:
     lines = seller_lines(60, product="Mug") + seller_lines(60, product="Bowl", seed=3)[1:]
     write_lines(shop / "two.csv", lines)

@@ -49,6 +49,10 @@ class DecisionConfig:
     min_days: int = 28
     """Fewer usable days than this decide nothing."""
 
+    kill_days: int = 3
+    """So many days in a row whose sales lie below the 5 % limit of what was predicted stop the model: the price goes
+    back to the last good one. 0 turns that off."""
+
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance"):
             if not 0 <= getattr(self, name) <= 1:
@@ -57,6 +61,8 @@ class DecisionConfig:
             raise UsageError(f"decision.hidden_strength must be 0 or more, found {self.hidden_strength}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
+        if self.kill_days < 0:
+            raise UsageError(f"decision.kill_days must be 0 (off) or more, found {self.kill_days}")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
+from pricerl.advice.kill_switch import Alarm
 from pricerl.advice.overrides import Order
 from pricerl.advice.track_record import TrackRecord
 from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
@@ -42,7 +43,7 @@ class DayAdvice:
 
 @dataclass(frozen=True)
 class ModelAdvice:
-    """What the model alone advised, where a person decided otherwise."""
+    """What the model alone advised, where a person or the kill switch decided otherwise."""
 
     recommended_price: float
     settled_price: float
@@ -98,6 +99,8 @@ class ProductAdvice:
     """The policy's own path, day by day, before any gate."""
     orders: tuple[Order, ...] = ()
     """What people ordered for this product, oldest first, with what became of it."""
+    alarm: Alarm | None = None
+    """The run of bad days that stopped the model."""
     model: ModelAdvice | None = None
     """The model's own advice, where the advice is not the model's."""
     track_record: TrackRecord | None = None

@@ -1,4 +1,4 @@
-"""What stands above the model's advice: people's orders, and the record of what it said before."""
+"""What stands above the model's advice: the kill switch, people's orders, and the record of what it said before."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch
 from pricerl.advice.advise import day_rows, first_change, gain_over_keep, mean_day, money
 from pricerl.advice.audit import Entry
 from pricerl.advice.decision import Decision, DecisionConfig, Source
+from pricerl.advice.kill_switch import Alarm, find_alarm, predict_low
 from pricerl.advice.objections import hard_limits_of
 from pricerl.advice.overrides import OVERRIDE, Order, judge_orders, orders_of, shown
 from pricerl.advice.predictor import PricePath, approach_path, forecast_path
 from pricerl.advice.result import ModelAdvice, ProductAdvice
-from pricerl.advice.track_record import find_predictions, keep_record
+from pricerl.advice.track_record import Predictions, advised_low, find_predictions, keep_record
 from pricerl.advice.wording import explain, price_digits
 from pricerl.env import Dynamics
 from pricerl.market import CostConfig, SimilarConfig
@@ -34,16 +35,37 @@ class Supervisor:
     """Of demand and costs, and the seed."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
-        """Follow the orders in force and add the track record."""
+        """Stop the model where sales fell out of its predictions, follow orders, and add the track record."""
         return [self._look_at(item, index) for index, item in enumerate(advice)]
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
         history = self.dynamics.market.preprocessor.products[index]
         predictions = find_predictions(self.entries, history)
+        alarm = self._find_alarm(index, predictions)
+        if alarm is not None:
+            item = self._stop(item, index, alarm)
         limits = hard_limits_of(self.dynamics, index)
         orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.price_now, limits)
         item = replace(item, orders=tuple(orders), track_record=keep_record(predictions, history))
         return item if item.order is None else self._obey(item, index, item.order)
+
+    def _find_alarm(self, index: int, predictions: Predictions) -> Alarm | None:
+        preprocessor, days = self.dynamics.market.preprocessor, self.config.kill_days
+        history = preprocessor.products[index]
+        low = predict_low(preprocessor, index, days, self.settings)
+        return find_alarm(history, advised_low(predictions, history, low), days)
+
+    def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
+        path = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
+        back = float(path.price[-1]) != float(path.price.new_tensor(item.price_now))
+        where = "back to the last good price" if back else "this is the last good price that the limits allow now"
+        why = (
+            f"sales lay below the 5 % limit of what was predicted on {alarm.days} days running (since "
+            f"{alarm.first_day}: {alarm.sales:.2f} a day, limit {alarm.low:.2f}), so the model is stopped; {where}"
+        )
+        decision = Decision("path" if back else "hold", "C", "hold", False, why)
+        stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])))
+        return self._redirect(stopped, index, path, decision)
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
         """Charge what was ordered; after its last day the price stays until a new advice."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pricerl.advice.audit import Entry
 from pricerl.data import ProductHistory
+
+FloatArray = NDArray[np.float64]
 
 Z90 = 1.6449
 """Standard deviations of a normal distribution from its middle to either 90 % limit."""
@@ -48,7 +51,7 @@ class TrackDay:
     sales: Check | None
     profit: Check | None
     model_price: float | None
-    """What the model wanted, where a person decided otherwise."""
+    """What the model wanted, where a person or the kill switch decided otherwise."""
     model_profit: float | None
     """What it expected of that price."""
     actual_profit: float | None
@@ -124,6 +127,21 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
         total={name: _total(tested, at) for at, name in enumerate(MEASURES)},
         overruled=_score_overruled(days),
     )
+
+
+def advised_low(predictions: Predictions, history: ProductHistory, low: FloatArray) -> FloatArray:
+    """Put what was really advised in the place of what a market of today says: 5 % limits of sales.
+
+    Args:
+        predictions: by day of the history.
+        history: of the product.
+        low: ``(L,)`` limits of its last days, money.
+    """
+    first, told = len(history.dates) - len(low), low.copy()
+    for at, (_, day) in predictions.items():
+        if at >= first and day["sales"] is not None and _is_same(history.price[at], day["price"]):
+            told[at - first] = day["sales"][1]
+    return told
 
 
 def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) -> TrackDay:

@@ -76,6 +76,11 @@ def test_a_cautious_price_is_the_second_of_the_chain() -> None:
     assert fall_back(unsure, CLEAR, DecisionConfig()).chain == ("SAC", "lower bound")
 
 
+def test_fewer_than_no_days_cannot_stop_the_model() -> None:
+    with pytest.raises(UsageError, match="kill_days must be 0"):
+        DecisionConfig(kill_days=-1)
+
+
 @pytest.mark.parametrize("weak", [{"chance_better": 0.1}, {"usable_days": 3}, {"costs_known": False}])
 def test_a_hold_never_keeps_a_price_that_the_limits_forbid(weak: dict[str, object]) -> None:
     decision = decide(replace(CLEAR, keep_allowed=False, **weak), DecisionConfig())

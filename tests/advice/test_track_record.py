@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pricerl.advice.past import track_lines
-from pricerl.advice.track_record import TrackRecord, find_predictions, keep_record
+from pricerl.advice.track_record import TrackRecord, advised_low, find_predictions, keep_record
 from pricerl.data import ProductHistory
 
 Z = 1.6449
@@ -134,3 +134,11 @@ def test_an_override_is_scored_against_what_the_model_wanted(history: ProductHis
     line = next(line for line in track_lines(record, 2) if "overruled" in line)
     assert "it wanted 10.50 on average, 11.00 was charged" in line and "(-15.00)" in line
     assert record.followed == 5  # the forecast was made for the ordered price
+
+
+def test_what_was_advised_takes_the_place_of_a_limit_only_where_its_price_was_charged(history: ProductHistory) -> None:
+    days = [dict(COMING[0], price=10.0), *COMING[1:]]
+    predictions = find_predictions([_entry(1, "2025-02-04", *days)], history)
+    np.testing.assert_array_equal(
+        advised_low(predictions, history, np.full(7, 99.0)), [99.0, 99.0, 99.0, 150.0, 150.0, 150.0, 150.0]
+    )
