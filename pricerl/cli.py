@@ -47,6 +47,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   validate | test --ckpt_path FILE             score a trained policy on held-out days, beside the rules
   predict --ckpt_path FILE --data.path FILE [--out DIR] [--horizon 14]
                                                advise on a fresher file
+  what-if --ckpt_path FILE --data.path FILE --price X [--product P]
+                                               what a price would bring against keeping the one now
   override --price X --until DAY --reason WHY  charge this price, whatever the model says, within the hard limits
   pause --until DAY --reason WHY               keep the price, whatever the model says
   approve [ID] | history                       record an approval; what was decided, by whom and why
@@ -184,11 +186,11 @@ def _decide(words: list[str]) -> int:
 
 
 def _look(words: list[str]) -> int:
-    """Prove the log of decisions, or make one of them again."""
-    from pricerl.advice.questions import Tools, audit
+    """Ask what a price would bring, prove the log of decisions, or make one of them again."""
+    from pricerl.advice.questions import Tools, audit, what_if
 
     tools = Tools(_Parser(prog=f"pricerl {words[0]}", allow_abbrev=False), _lightning, _make_advice)
-    return audit(words[1:], tools)
+    return (what_if if words[0] == "what-if" else audit)(words[1:], tools)
 
 
 def _score(words: list[str]) -> int:
@@ -286,6 +288,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "validate": _score,
     "test": _score,
     "predict": _predict,
+    "what-if": _look,
     "override": _decide,
     "pause": _decide,
     "approve": _decide,

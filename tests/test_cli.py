@@ -164,7 +164,7 @@ def test_debug_shows_the_traceback_and_its_absence_hides_it(tmp_path: Path) -> N
 
 
 def test_a_commands_help_is_no_error(tmp_path: Path) -> None:
-    for command in ("check", "simulate", "fit", "override", "pause", "approve", "history", "audit"):
+    for command in ("check", "simulate", "fit", "what-if", "override", "pause", "approve", "history", "audit"):
         result = run(tmp_path, command, "--help")
         assert result.code == 0 and "usage" in result.out
 

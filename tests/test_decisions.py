@@ -126,13 +126,16 @@ WRONG = {
     "history --product x": "--product 'x' is unknown; known are product",
     "audit replay": "audit replay needs the number of an entry",
     "audit prove": "must be one of verify, replay, found 'prove'",
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price -1": "--price: must be a positive number, found -1",
+    "what-if --price 9": "required: --ckpt_path",
 }
 
 
 @pytest.mark.parametrize("words", WRONG)
 def test_a_wrong_order_is_answered_with_one_line_and_nothing_is_written(words: str, shop: Path) -> None:
     before = (shop / "checkpoints/seller/decisions.jsonl").read_bytes()
-    result = run(shop, *words.split(" "), *RUN)
+    run_option = () if words.startswith("what-if") else RUN
+    result = run(shop, *words.split(" "), *run_option)
     assert result.code == 2 and result.err.startswith("error: ") and result.err.count("\n") == 1
     assert WRONG[words] in result.err
     assert (shop / "checkpoints/seller/decisions.jsonl").read_bytes() == before
@@ -304,6 +307,19 @@ def test_three_bad_days_stop_the_model_and_name_the_last_good_price(shop: Path) 
     assert _predict(shop, "--decision.kill_days", "4", data="bad.csv")[1]["alarm"] is None
 
 
+def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
+    words = ["what-if", "--ckpt_path", BEST, "--data.path", "seller.csv", "--price"]
+    result = run(shop, *words, "10.40", *QUIET)
+    assert (result.code, result.err) == (0, "")
+    for name in ("units", "sales", "profit", "organic conversion %", "ad conversion %", "earns more in"):
+        assert f"  {name}" in result.out
+    assert "at 10.40" in result.out and "guardrails: no objection" in result.out
+    assert "guardrails object: max_change: +50.0 %" in run(shop, *words, "15", *QUIET).out
+    assert len(_entries(shop)) == 1
+    wrong = run(shop, *words, "10", "--product", "prodct")
+    assert wrong.code == 2 and "did you mean 'product'?" in wrong.err
+
+
 def test_several_products_must_be_named(shop: Path) -> None:
     lines = seller_lines(60, product="Mug") + seller_lines(60, product="Bowl", seed=3)[1:]
     write_lines(shop / "two.csv", lines)
@@ -315,6 +331,8 @@ def test_several_products_must_be_named(shop: Path) -> None:
     assert [entry["product"] for entry in _entries(shop)] == ["Mug", "Bowl"]
     unnamed = _override(shop, "12.50", "2025-04-05")
     assert unnamed.code == 2 and "--product is needed, this run has 2: Mug, Bowl" in unnamed.err
+    asked = run(shop, "what-if", "--ckpt_path", BEST, "--data.path", "two.csv", "--price", "9")
+    assert asked.code == 2 and "--product is needed, the file has 2: Mug, Bowl" in asked.err
     assert _override(shop, "12.50", "2025-04-05", "--product", "Mug").code == 0
     assert run(shop, "predict", "--ckpt_path", BEST, "--data.path", "two.csv", *QUIET).code in (0, 4)
     assert [(entry["product"], entry.get("order")) for entry in _entries(shop)[3:]] == [("Mug", 3), ("Bowl", None)]
