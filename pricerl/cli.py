@@ -1,4 +1,4 @@
-"""The command line: ``check``, ``simulate``, ``fit``, ``validate``, ``test`` and ``predict``.
+"""The command line: training and advice, and what people decide about them.
 
 Results go to stdout, progress and problems to stderr. Heavy packages are imported by the command that needs them,
 so that ``--help`` and ``--version`` answer at once.
@@ -31,6 +31,7 @@ from pricerl.errors import (
 
 if TYPE_CHECKING:
     from pricerl.advice import AdviceFiles, ProductAdvice
+    from pricerl.advice.audit import Entry
     from pricerl.training.command import PricingCLI
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -46,6 +47,13 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   validate | test --ckpt_path FILE             score a trained policy on held-out days, beside the rules
   predict --ckpt_path FILE --data.path FILE [--out DIR] [--horizon 14]
                                                advise on a fresher file
+  what-if --ckpt_path FILE --data.path FILE --price X [--product P]
+                                               what a price would bring against keeping the one now
+  override --price X --until DAY --reason WHY  charge this price, whatever the model says, within the hard limits
+  pause --until DAY --reason WHY               keep the price, whatever the model says
+  approve [ID] | history                       record an approval; what was decided, by whom and why
+  audit verify [FILE] | replay ID              prove that the log is unbroken; make a decision again
+  (override, pause, approve, history and audit take --run_name R or --ckpt_path FILE, and --product P)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
   --version, --debug (show the traceback of an error)
@@ -169,16 +177,33 @@ def _predict(words: list[str]) -> int:
     return _advise(command, Path(command.options.out or command.run_dir))
 
 
+def _decide(words: list[str]) -> int:
+    """Write down what people decide, or print it."""
+    from pricerl.advice import desk
+
+    command = {"approve": desk.approve, "history": desk.history}.get(words[0], desk.order)
+    return command(words, _Parser(prog=f"pricerl {words[0]}"))
+
+
+def _look(words: list[str]) -> int:
+    """Ask what a price would bring, prove the log of decisions, or make one of them again."""
+    from pricerl.advice.questions import Tools, audit, what_if
+
+    tools = Tools(_Parser(prog=f"pricerl {words[0]}", allow_abbrev=False), _lightning, _make_advice)
+    return (what_if if words[0] == "what-if" else audit)(words[1:], tools)
+
+
 def _score(words: list[str]) -> int:
     """Validate or test: print the scores of the held-out episodes, and every product's policy beside the rules."""
     command = _lightning(words)
     for name, value in sorted(command.scores.items()):
         print(f"{name:<22} {value:>12.4f}")
     if command.advises and command.trainer.is_global_zero:
+        from pricerl.advice import session
         from pricerl.advice.scores import MOST_SHOWN, print_scores
 
         everything, data = command.options.out is not None, command.datamodule
-        advice = _make_advice(command, None if everything else MOST_SHOWN)
+        advice = _make_advice(command, session.entries_of(command), None if everything else MOST_SHOWN)
         print_scores(advice, data.guardrails.price_step, data.market.num_products)
         if everything:
             _write_advice(command, advice, Path(command.options.out))
@@ -198,37 +223,44 @@ def _lightning(words: list[str]) -> PricingCLI:
 
 def _refuse_early(command: PricingCLI) -> None:
     """Refuse options of the advice before a training that would end in vain."""
-    from pricerl.advice import check_folder, check_horizon
+    from pricerl.advice import check_folder, check_horizon, session
 
     if not command.advises and command.config.subcommand == "predict":
         raise UsageError("predict advises on a seller's file; score a policy of a Gymnasium environment with test")
     check_horizon(command.options.horizon)
     if command.options.out:
         check_folder(Path(command.options.out), "--out ")
-    if command.config.subcommand == "fit":
+    if command.config.subcommand in ("fit", "predict"):
         check_folder(command.run_dir, "the run's folder ")
+    if command.advises:
+        session.entries_of(command)
 
 
 def _advise(command: PricingCLI, out: Path) -> int:
     """Write and print the advice of a trained policy for the history it was given."""
+    from pricerl.advice import session
     from pricerl.advice.summary import print_summary
 
-    advice = _make_advice(command)
+    entries = session.entries_of(command)
+    advice = _make_advice(command, entries)
+    recorded = session.record(command, advice, len(entries)) if command.trainer.is_global_zero else ""
     files = _write_advice(command, advice, out)
     print_summary(advice, files, command.datamodule.guardrails.price_step)
+    print(recorded)
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 
-def _make_advice(command: PricingCLI, most: int | None = None) -> list[ProductAdvice]:
-    """Advise on the products of the history that the command was given, or on the first ``most`` of them."""
-    from pricerl.advice import advise
+def _make_advice(command: PricingCLI, entries: list[Entry], most: int | None = None) -> list[ProductAdvice]:
+    """Advise on the command's products, or the first ``most``; ``entries`` are those of the run's log."""
+    from pricerl.advice import advise, session
     from pricerl.evaluation import backtest
 
     data = command.datamodule
     dynamics = data.build_dynamics("cpu")
     backtests = backtest(data.preprocessor, data.market_config, data.cost, data.seed)
     decision = command.settings("decision")
-    return advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed, most)
+    model = advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed, most)
+    return session.supervise(command, dynamics, model, entries)
 
 
 def _write_advice(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
@@ -256,4 +288,10 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "validate": _score,
     "test": _score,
     "predict": _predict,
+    "what-if": _look,
+    "override": _decide,
+    "pause": _decide,
+    "approve": _decide,
+    "history": _decide,
+    "audit": _look,
 }

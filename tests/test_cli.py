@@ -164,7 +164,7 @@ def test_debug_shows_the_traceback_and_its_absence_hides_it(tmp_path: Path) -> N
 
 
 def test_a_commands_help_is_no_error(tmp_path: Path) -> None:
-    for command in ("check", "simulate", "fit"):
+    for command in ("check", "simulate", "fit", "what-if", "override", "pause", "approve", "history", "audit"):
         result = run(tmp_path, command, "--help")
         assert result.code == 0 and "usage" in result.out
 
@@ -191,7 +191,7 @@ def test_fit_says_nothing_on_stderr_without_the_bar_and_results_on_stdout(tmp_pa
     assert "recommended price" in result.out
     run_dir = tmp_path / "checkpoints" / "sales-balanced"
     assert {path.name for path in run_dir.iterdir()} == {
-        *("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv"),
+        *("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "decisions.jsonl"),
         *OUTPUTS,
     }
     assert run(tmp_path, "fit", "--data.path", "sales.csv", *FAST).code == result.code

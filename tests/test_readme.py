@@ -29,6 +29,7 @@ DOCUMENTS = (
     "docs/backtest.md",
     "docs/benchmarks.md",
     "docs/data.md",
+    "docs/decisions.md",
     "docs/metrics.md",
     "docs/sac.md",
 )
@@ -85,7 +86,7 @@ def test_the_readme_holds_the_two_commands_as_written_and_no_other_that_installs
 
 
 def test_the_readme_names_every_command_and_no_unknown_one() -> None:
-    assert set(re.findall(r"python main\.py ([a-z]\w*)", read("README.md"))) == set(COMMANDS)
+    assert set(re.findall(r"python main\.py ([a-z][\w-]*)", read("README.md"))) == set(COMMANDS)
 
 
 def test_the_readmes_columns_are_those_of_the_schema() -> None:

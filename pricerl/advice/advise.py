@@ -102,7 +102,7 @@ class _Adviser:
         now = proposed.price.new_full(proposed.price.shape, float(history.price[-1]))
         keep = forecast_path(dynamics, index, now, self.seed)
         known = fitted.cost.known
-        proposed_gain = _gain(forecast_path(dynamics, index, proposed.price, self.seed), keep)
+        proposed_gain = gain_over_keep(forecast_path(dynamics, index, proposed.price, self.seed), keep)
         unseen = Unseen(dynamics, index, self.config)
         decision = decide(_evidence(proposed, proposed_gain, unseen), self.config)
         aim = proposed
@@ -110,21 +110,21 @@ class _Adviser:
             decision, aim = self._fall_back(decision, proposed, keep, unseen)
         path = _followed(aim, now, decision)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
-        recommended = _first_change(path.price, float(now[0]))
+        recommended = first_change(path.price, float(now[0]))
         moved = decision.follow != "hold"
         advice = ProductAdvice(
             product=history.product,
-            price_now=_money(float(now[0])),
-            recommended_price=_money(recommended),
-            settled_price=_money(float(aim.price[-1])),
+            price_now=money(float(now[0])),
+            recommended_price=money(recommended),
+            settled_price=money(float(aim.price[-1])),
             decision=decision,
-            gain=_gain(forecast, keep) if moved and known else None,
+            gain=gain_over_keep(forecast, keep) if moved and known else None,
             proposed_gain=proposed_gain if known else None,
             elasticity=elasticity_at(dynamics, index, float(now[0])),
             raising=would_raising_pay(fitted, float(now[0])),
-            days=_days(dynamics, index, path, forecast),
-            keep=_daily(keep, known),
-            expected=_daily(forecast, known),
+            days=day_rows(dynamics, index, path, forecast),
+            keep=mean_day(keep, known),
+            expected=mean_day(forecast, known),
             policy_value=value_path(dynamics, index, proposed.price) if known else None,
             off_policy=ask_the_log(dynamics, index, float(aim.price[-1]), self.seed),
             sensitivity=unseen.find_sensitivity(float(aim.price[-1])),
@@ -136,6 +136,7 @@ class _Adviser:
             data_lines=tuple(report.lines()),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             reason="",
+            proposed_prices=tuple(money(float(price)) for price in proposed.price),
         )
         digits = price_digits(dynamics.guardrails.price_step)
         return replace(advice, reason=explain(advice, market.num_draws, digits))
@@ -147,7 +148,7 @@ class _Adviser:
         index = unseen.product
         target = cautious_price(self.dynamics, index, self.config.min_chance)
         path = approach_path(target, self.dynamics, index, self.horizon)
-        gain = _gain(forecast_path(self.dynamics, index, path.price, self.seed), keep)
+        gain = gain_over_keep(forecast_path(self.dynamics, index, path.price, self.seed), keep)
         cautious = fall_back(decision, _evidence(path, gain, unseen), self.config)
         return cautious, (proposed if cautious is decision else path)
 
@@ -189,25 +190,27 @@ def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath
     if decision.follow == "hold":
         return proposed._replace(price=now, low=now, high=now)
     limit = decision.follow == "limit"
-    first = proposed.limits.nearest if limit else _first_change(proposed.price, float(now[0]))
+    first = proposed.limits.nearest if limit else first_change(proposed.price, float(now[0]))
     reached = (proposed.price != now).cumsum(0) > 0
     price = now.where(~reached, first)
     return proposed._replace(price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price))
 
 
-def _first_change(price: Tensor, now: float) -> float:
+def first_change(price: Tensor, now: float) -> float:
+    """The first price of a path that differs from the price now, or the price now."""
     changed = price[price != now]
     return float(changed[0]) if len(changed) else now
 
 
-def _gain(forecast: PathForecast, keep: PathForecast) -> Gain:
+def gain_over_keep(forecast: PathForecast, keep: PathForecast) -> Gain:
     """Paired over the drawn markets: same market, two price paths."""
     difference = forecast.profit_by_draw - keep.profit_by_draw
     low, high = np.quantile(difference, [0.05, 0.95])
     return Gain(float(difference.mean()), float(low), float(high), float((difference > 0).mean()))
 
 
-def _daily(forecast: PathForecast, costs_known: bool) -> dict[str, float | None]:
+def mean_day(forecast: PathForecast, costs_known: bool) -> dict[str, float | None]:
+    """Expected units, sales and profit a day."""
     return {
         "units": float(forecast.units[0].mean()),
         "sales": float(forecast.sales[0].mean()),
@@ -215,7 +218,7 @@ def _daily(forecast: PathForecast, costs_known: bool) -> dict[str, float | None]
     }
 
 
-def _days(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecast) -> tuple[DayAdvice, ...]:
+def day_rows(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecast) -> tuple[DayAdvice, ...]:
     """Rows of the coming days; what cannot be known stays empty."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + 1
@@ -227,18 +230,24 @@ def _days(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecas
         rows.append(
             DayAdvice(
                 date=str(date),
-                recommended_price=_money(float(path.price[day])),
-                price_low=_money(float(path.low[day])),
-                price_high=_money(float(path.high[day])),
+                recommended_price=money(float(path.price[day])),
+                price_low=money(float(path.low[day])),
+                price_high=money(float(path.high[day])),
                 units=_triple(forecast.units, day) if open_day else None,
                 sales=_triple(forecast.sales, day) if open_day else None,
                 profit=_triple(forecast.profit, day) if open_day and fitted.cost.known else None,
                 organic=float(forecast.organic[day]) if open_day and fitted.organic is not None else None,
                 ad=float(forecast.ad[day]) if open_day and fitted.ad is not None else None,
                 note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
+                market_sd=_spread(forecast, day, fitted.cost.known) if open_day else None,
             )
         )
     return tuple(rows)
+
+
+def _spread(forecast: PathForecast, day: int, costs_known: bool) -> tuple[float, float, float | None]:
+    units, sales, profit = (float(values[day]) for values in forecast.market_sd)
+    return units, sales, profit if costs_known else None
 
 
 def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tuple[float, float, float]:
@@ -246,6 +255,6 @@ def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tupl
     return mean, low, high
 
 
-def _money(value: float) -> float:
+def money(value: float) -> float:
     """Prices leave float32 here: to a hundredth of a cent, so that 12.00 is 12.0 again."""
     return round(value, 4)

@@ -12,6 +12,11 @@ Grade = Literal["B", "B-", "C", "D"]
 D: nothing can be estimated. A needs a randomised price test."""
 
 
+Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
+
+FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
+"""Who sets the price, in turn: the policy, the best price in an unlucky market, the price now, a person."""
+
 NO_PRICE_ALLOWED = (
     "no price within one step of it satisfies floor, ceiling and minimum margin (it must at least cover fees and unit "
     "cost); change one of them or set the price by hand"
@@ -44,6 +49,10 @@ class DecisionConfig:
     min_days: int = 28
     """Fewer usable days than this decide nothing."""
 
+    kill_days: int = 3
+    """So many days in a row whose sales lie below the 5 % limit of what was predicted stop the model: the price goes
+    back to the last good one. 0 turns that off."""
+
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance"):
             if not 0 <= getattr(self, name) <= 1:
@@ -52,6 +61,8 @@ class DecisionConfig:
             raise UsageError(f"decision.hidden_strength must be 0 or more, found {self.hidden_strength}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
+        if self.kill_days < 0:
+            raise UsageError(f"decision.kill_days must be 0 (off) or more, found {self.kill_days}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class Decision:
     follow: Literal["path", "step", "limit", "hold"]
     """The policy's whole path, its first change only, the nearest price that the limits allow, or the price now."""
     grade: Grade
-    source: Literal["SAC", "lower bound", "limits", "hold"]
+    source: Source
     lacks_evidence: bool
     """Whether the price is kept because the data cannot tell, not because it is good."""
     why: str
@@ -98,6 +109,11 @@ class Decision:
     """Whether the policy's change only failed for want of a sure gain."""
     gated: bool = True
     """Whether a change had to be sure to earn more; without, the reason prints what following the policy costs."""
+
+    @property
+    def chain(self) -> tuple[Source, ...]:
+        """The fallbacks down to the one that decided; limits and overrides stand outside of them."""
+        return FALLBACKS[: FALLBACKS.index(self.source) + 1] if self.source in FALLBACKS else (self.source,)
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -120,7 +136,7 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Apply the rules in order; the first that holds decides. A hold never keeps a price that the limits forbid."""
     if not evidence.feasible:
-        return _hold("D", NO_PRICE_ALLOWED)
+        return replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
     if evidence.hold_lasts:
         return Decision("hold", "C", "hold", False, "the minimum hold of its last change outlasts these days")
     if not evidence.movable:

@@ -63,6 +63,8 @@ class PathForecast(NamedTuple):
     ad: FloatArray
     profit_by_draw: FloatArray
     """``(K,)`` expected profit a day in every drawn market, for paired comparisons."""
+    market_sd: tuple[FloatArray, FloatArray, FloatArray]
+    """``(H,)`` each: how far the expected units, sales and profit of a day differ between the drawn markets."""
 
 
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
@@ -128,31 +130,46 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
         price: money of each day.
         seed: of the days' noise.
     """
-    market, horizon = dynamics.market, len(price)
-    repeats = market.num_draws * NOISE_SAMPLES
-    draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(horizon).repeat(NOISE_SAMPLES)
+    market = dynamics.market
+    expected = expect_path(dynamics, product, price)
+    repeated = expected.expected_units.repeat(NOISE_SAMPLES, 1)
+    draw = torch.arange(market.num_draws, device=market.device)[:, None].repeat(NOISE_SAMPLES, len(price))
+    rows = torch.full_like(draw, product)
+    generator = torch.Generator(market.device).manual_seed(seed)
+    units = sample_units(repeated, market.size[rows], generator)
+    sales = units * price
+    profit = market.profit(sales, units, rows, draw)
+    return PathForecast(
+        units=_summary(expected.expected_units, units),
+        sales=_summary(expected.sales, sales),
+        profit=_summary(expected.profit, profit),
+        organic=_numpy(expected.organic).mean(0),
+        ad=_numpy(expected.ad).mean(0),
+        profit_by_draw=_numpy(expected.profit).mean(1),
+        market_sd=(_spread(expected.expected_units), _spread(expected.sales), _spread(expected.profit)),
+    )
+
+
+@torch.no_grad()
+def expect_path(dynamics: Dynamics, product: int, price: Tensor) -> Response:
+    """What every day of a price path ``(H,)`` can be expected to bring in every drawn market, ``(K, H)`` each.
+
+    Args:
+        dynamics: the market.
+        product: product index.
+        price: money of each day.
+    """
+    market = dynamics.market
+    draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(len(price))
     rows = torch.full_like(draw, product)
     first = dynamics.history.first_day[product] + dynamics.history.num_days[product]
-    days = first + torch.arange(horizon, device=market.device)
-    weekday, kind = weekday_of(days), dynamics.history.kinds(product, days)
-    charged = price.repeat(repeats)
-    expected = market.respond(charged, rows, draw, weekday.repeat(repeats), kind.repeat(repeats))
-    lifted = _lifts(dynamics, product, price).flatten().repeat(NOISE_SAMPLES)
+    days = first + torch.arange(len(price), device=market.device)
+    weekday, kind = weekday_of(days).repeat(market.num_draws), dynamics.history.kinds(product, days)
+    expected = market.respond(price.repeat(market.num_draws), rows, draw, weekday, kind.repeat(market.num_draws))
+    lifted = _lifts(dynamics, product, price).flatten()
     units, sales = expected.expected_units * lifted, expected.sales * lifted
-    expected = Response(units, sales, market.profit(sales, units, rows, draw), expected.organic, expected.ad)
-    generator = torch.Generator(market.device).manual_seed(seed)
-    units = sample_units(expected.expected_units, market.size[rows], generator)
-    sales = units * charged
-    profit = market.profit(sales, units, rows, draw)
-    shape = (NOISE_SAMPLES, market.num_draws, horizon)
-    return PathForecast(
-        units=_summary(expected.expected_units, units, shape),
-        sales=_summary(expected.sales, sales, shape),
-        profit=_summary(expected.profit, profit, shape),
-        organic=_first(expected.organic, shape).mean(0),
-        ad=_first(expected.ad, shape).mean(0),
-        profit_by_draw=_first(expected.profit, shape).mean(1),
-    )
+    response = Response(units, sales, market.profit(sales, units, rows, draw), expected.organic, expected.ad)
+    return Response(*(values.view(market.num_draws, len(price)) for values in response))
 
 
 def _lifts(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
@@ -189,11 +206,11 @@ def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:
         keep_allowed=floor * (1 - FLOAT32_SLACK) <= now <= ceiling * (1 + FLOAT32_SLACK),
         movable=low < now or now < high,
         nearest=min(max(now, low), high),
-        wait=_hold_left(dynamics, product),
+        wait=hold_left(dynamics, product),
     )
 
 
-def _hold_left(dynamics: Dynamics, product: int) -> int:
+def hold_left(dynamics: Dynamics, product: int) -> int:
     """Days until a change is allowed: minimum hold less the days the last price has been charged."""
     price = dynamics.market.preprocessor.products[product].price
     changed = np.flatnonzero(price != price[-1])
@@ -206,12 +223,15 @@ def _charge(dynamics: Dynamics, state: State, price: Tensor, days: int, prices: 
     return dynamics.advance(state, price, days, None)[0]
 
 
-def _summary(mean: Tensor, noisy: Tensor, shape: tuple[int, int, int]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    samples = noisy.view(-1, shape[2]).cpu().double().numpy()
-    low, high = np.quantile(samples, LIMITS, axis=0)
-    return _first(mean, shape).mean(0), low, high
+def _summary(mean: Tensor, samples: Tensor) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean of expectations ``(K, H)`` and limits of noisy days ``(N, H)``."""
+    low, high = np.quantile(_numpy(samples), LIMITS, axis=0)
+    return _numpy(mean).mean(0), low, high
 
 
-def _first(values: Tensor, shape: tuple[int, int, int]) -> FloatArray:
-    """Expectations do not differ between noise samples: the first suffices, ``(K, H)``."""
-    return np.asarray(values.view(shape)[0].cpu().double().numpy())
+def _spread(mean: Tensor) -> FloatArray:
+    return np.asarray(_numpy(mean).std(0))
+
+
+def _numpy(values: Tensor) -> FloatArray:
+    return np.asarray(values.cpu().double().numpy())

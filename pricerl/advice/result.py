@@ -6,6 +6,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
+from pricerl.advice.kill_switch import Alarm
+from pricerl.advice.overrides import Order
+from pricerl.advice.track_record import TrackRecord
 from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
@@ -33,6 +36,21 @@ class DayAdvice:
     organic: float | None
     ad: float | None
     note: str
+    market_sd: tuple[float, float, float | None] | None = None
+    """How far expected units, sales and profit differ between the drawn markets: the part of the limits that does not
+    average out over the days."""
+
+
+@dataclass(frozen=True)
+class ModelAdvice:
+    """What the model alone advised, where a person or the kill switch decided otherwise."""
+
+    recommended_price: float
+    settled_price: float
+    decision: Decision
+    gain: Gain | None
+    expected: dict[str, float | None]
+    days: tuple[DayAdvice, ...]
 
 
 @dataclass(frozen=True)
@@ -77,11 +95,27 @@ class ProductAdvice:
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str
+    proposed_prices: tuple[float, ...] = ()
+    """The policy's own path, day by day, before any gate."""
+    orders: tuple[Order, ...] = ()
+    """What people ordered for this product, oldest first, with what became of it."""
+    alarm: Alarm | None = None
+    """The run of bad days that stopped the model."""
+    model: ModelAdvice | None = None
+    """The model's own advice, where the advice is not the model's."""
+    track_record: TrackRecord | None = None
+    """What was predicted of days that have come since; None where none was."""
+
+    @property
+    def order(self) -> Order | None:
+        """The order that is followed."""
+        return next((order for order in self.orders if order.status == "active"), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values for ``advice.json``."""
         values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
+        plain["chain"] = list(self.decision.chain)
         plain["backtest"] = None if self.backtest is None else self.backtest.to_dict()
         return plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pricerl.advice.past import past_lines
 from pricerl.advice.publish import AdviceFiles
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.wording import judge_backtest, line_up_backtest, price_digits
@@ -24,7 +25,7 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"{item.product}",
         f"  price now         {item.price_now:.{digits}f}",
         f"  recommended price {item.recommended_price:.{digits}f}",
-        f"  grade             {item.decision.grade}, source {item.decision.source}",
+        f"  grade             {item.decision.grade}, source {_source(item)}",
         f"  {item.reason}",
         *(f"  check the data: {reason}" for reason in item.data_quality["reasons"]),
         f"  a day, keeping the price: {_outcome(item.keep)}",
@@ -36,9 +37,16 @@ def _block(item: ProductAdvice, digits: int) -> list[str]:
         f"  policy settles at {item.settled_price:.{digits}f}, best constant price of its market "
         f"{best.price:.{digits}f}{_gap(item.planner_gap)}"
     )
+    lines += [f"  {line}" for line in past_lines(item, digits)]
     if item.backtest is not None:
         lines += [f"  {line_up_backtest(item.backtest)}", f"  {judge_backtest(item.backtest)}"]
     return lines
+
+
+def _source(item: ProductAdvice) -> str:
+    """Name the source, and the fallbacks before it that did not decide."""
+    *before, last = item.decision.chain
+    return last if not before else f"{last} (after {', '.join(before)})"
 
 
 def _gap(share: float | None) -> str:

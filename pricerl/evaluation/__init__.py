@@ -1,6 +1,6 @@
 """Scores any policy ``observation -> action``; knows nothing of how it was trained."""
 
-from pricerl.evaluation.backtest import Backtest, HorizonScore, backtest
+from pricerl.evaluation.backtest import Backtest, HorizonScore, backtest, predict_units
 from pricerl.evaluation.baselines import BaselineRow, compare_baselines
 from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.episodes import EpisodeScores, Policy, planner_gaps, score_episodes
@@ -43,6 +43,7 @@ __all__ = [
     "plan_all",
     "plan_dynamically",
     "planner_gaps",
+    "predict_units",
     "roll_out",
     "score_episodes",
     "score_paths",

@@ -152,7 +152,7 @@ def forecast_units(
     for origin in origins:
         day = np.array([origin + ahead - 1 for ahead in DAYS_AHEAD if origin + ahead <= len(product.dates)])
         market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed)
-        mean, low, high = _predictive(market, product, day, generator)
+        mean, low, high = predict_units(market, product, day, generator)
         parts.append(Forecasts(np.full_like(day, origin), day, mean, low, high))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -204,7 +204,7 @@ def _skill(error: float, rival: float) -> float:
     return 1 - error / rival if rival > 0 else 0.0
 
 
-def _predictive(
+def predict_units(
     market: Market, product: ProductHistory, day: NDArray[np.int64], generator: torch.Generator
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the drawn markets of one product."""

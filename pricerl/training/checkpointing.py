@@ -16,6 +16,9 @@ FORMAT = 3
 LASTING_SETTINGS = ("seed_everything", "data", "model", "decision")
 LAST, BEST = "last.ckpt", "best.ckpt"
 
+RUNS = Path("checkpoints")
+"""Runs land here, relative to the working directory, one folder each."""
+
 
 def describe_run(config_yaml: str, version: str) -> dict[str, Any]:
     """What a checkpoint carries under ``CHECKPOINT_KEY``: format, version and the run's configuration."""

@@ -18,7 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.training.callbacks import Evaluation, RunCheckpoint, RunConfig, RunMetrics, TrainingBar
-from pricerl.training.checkpointing import BEST, LAST, load_weights, read_checkpoint, stored_config
+from pricerl.training.checkpointing import BEST, LAST, RUNS, load_weights, read_checkpoint, stored_config
 from pricerl.training.compute import MatmulPrecision, claim_compute
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.gym_data import GymDataModule
@@ -37,9 +37,6 @@ from pricerl.training.usage import (
 
 NAMED = {"last": LAST, "best": BEST}
 """What ``--ckpt_path`` takes beside a file."""
-
-RUNS = Path("checkpoints")
-"""Runs land here, relative to the working directory, one folder each."""
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,

@@ -40,7 +40,6 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
     ("change", "grade", "why"),
     [
         ({"chance_better": 0.89}, "C", "at least 90 % of the markets that fit the history, and this one does not"),
-        ({"feasible": False}, "D", "no price within one step of it satisfies floor, ceiling and minimum margin"),
         ({"familiar": False}, "D", "run fit on this file"),
         ({"distinct_prices": 1}, "D", "the price never varied"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
@@ -51,6 +50,35 @@ def test_what_the_data_cannot_tell_holds_the_price(change: dict[str, object], gr
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", grade, "hold", True)
     assert why in decision.why
+
+
+def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
+    decision = decide(replace(CLEAR, feasible=False), DecisionConfig())
+    assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", "D", "manual", True)
+    assert "no price within one step of it satisfies floor, ceiling and minimum margin" in decision.why
+
+
+@pytest.mark.parametrize(
+    ("change", "chain"),
+    [
+        ({}, ("SAC",)),
+        ({"chance_better": 0.5}, ("SAC", "lower bound", "hold")),
+        ({"feasible": False}, ("SAC", "lower bound", "hold", "manual")),
+        ({"keep_allowed": False, "usable_days": 3}, ("limits",)),
+    ],
+)
+def test_a_decision_names_the_fallbacks_down_to_its_own(change: dict[str, object], chain: tuple[str, ...]) -> None:
+    assert decide(replace(CLEAR, **change), DecisionConfig()).chain == chain
+
+
+def test_a_cautious_price_is_the_second_of_the_chain() -> None:
+    unsure = decide(replace(CLEAR, chance_better=0.5), DecisionConfig())
+    assert fall_back(unsure, CLEAR, DecisionConfig()).chain == ("SAC", "lower bound")
+
+
+def test_fewer_than_no_days_cannot_stop_the_model() -> None:
+    with pytest.raises(UsageError, match="kill_days must be 0"):
+        DecisionConfig(kill_days=-1)
 
 
 @pytest.mark.parametrize("weak", [{"chance_better": 0.1}, {"usable_days": 3}, {"costs_known": False}])

@@ -42,7 +42,7 @@ def run(tmp_path_factory):
     return folder / "checkpoints" / "run"
 
 
-def test_a_run_leaves_its_seven_files(run):
+def test_a_run_leaves_its_eight_files(run):
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.yaml",
@@ -52,6 +52,7 @@ def test_a_run_leaves_its_seven_files(run):
         "advice.csv",
         "advice.json",
         "report.html",
+        "decisions.jsonl",
     }
 
 

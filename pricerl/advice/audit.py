@@ -1,0 +1,205 @@
+"""An append-only log of decisions in which every line carries the hash of the line before.
+
+A line changed, moved or taken out of the middle breaks the chain from there on. Lines cut off at the end are not seen:
+keep a copy of the last hash elsewhere where that matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from pricerl.errors import DataError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # Windows has no such module; there one writer at a time is up to the user
+    fcntl = None  # type: ignore[assignment]
+
+LOG_FILE = "decisions.jsonl"
+BEFORE_THE_FIRST = "0" * 64
+"""What the first line carries as the hash of the line before it."""
+
+REMEDY = "restore the file from a copy, or move it away to begin a new one"
+
+Entry = dict[str, Any]
+
+
+class Log(NamedTuple):
+    """A log whose chain is unbroken."""
+
+    entries: list[Entry]
+    torn: bytes
+    """What an interrupted write left behind the last whole line; empty as a rule."""
+
+    @property
+    def last_hash(self) -> str:
+        """Hash of the last line."""
+        return str(self.entries[-1]["hash"]) if self.entries else BEFORE_THE_FIRST
+
+
+def canonical(entry: Entry) -> str:
+    """Write an entry in the only way there is: one line of ASCII, keys sorted, whatever text it holds."""
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def link(draft: Entry, number: int, previous: str) -> Entry:
+    """Make an entry of a draft: its number, the hash of the line before and its own.
+
+    Args:
+        draft: everything else.
+        number: of its line, from 1 on.
+        previous: hash of the line before.
+    """
+    entry = {**draft, "id": number, "previous": previous}
+    return {**entry, "hash": hashlib.sha256(canonical(entry).encode()).hexdigest()}
+
+
+def read_log(path: Path) -> Log:
+    """Read a log and check its chain; one that does not exist is empty.
+
+    Raises:
+        DataError: the chain is broken; names the first broken line.
+        UsageError: the file cannot be read.
+    """
+    if not path.exists():
+        return Log([], b"")
+    with _opened(path, "rb") as file:
+        return check_chain(file.read(), str(path))
+
+
+def verify(path: Path) -> Log:
+    """Read a log that must exist, unbroken to its last byte.
+
+    Raises:
+        DataError: the chain is broken or the last line torn; names the line.
+        UsageError: there is no such file, or it cannot be read.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; fit and predict begin it")
+    log = read_log(path)
+    if log.torn:
+        found = f"line {len(log.entries) + 1}: is torn, {len(log.torn)} bytes without an end: a write was interrupted"
+        raise DataError(str(path), [f"{found}; the next command that writes sets it aside"])
+    return log
+
+
+def check_chain(content: bytes, source: str) -> Log:
+    """Check every whole line of a log.
+
+    Args:
+        content: the file.
+        source: its name.
+
+    Raises:
+        DataError: names the first line that is no entry, was changed, or does not follow the one before.
+    """
+    *lines, torn = content.split(b"\n")
+    entries: list[Entry] = []
+    previous = BEFORE_THE_FIRST
+    for number, line in enumerate(lines, 1):
+        entry = _parse(line)
+        problem = _problem(entry, line, number, previous)
+        if entry is None or problem:
+            raise DataError(source, [f"line {number}: {problem}; {REMEDY}"])
+        entries.append(entry)
+        previous = str(entry["hash"])
+    return Log(entries, torn)
+
+
+def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
+    """Append entries under a lock, all or none; a torn last line is kept in an entry that says so.
+
+    Args:
+        path: the log; made if absent.
+        drafts: what the entries say, without number and hashes.
+
+    Raises:
+        DataError: the chain is broken.
+        UsageError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from error
+    with _opened(path, "ab+") as file:
+        file.seek(0)
+        content = file.read()
+        log = check_chain(content, str(path))
+        if log.torn:
+            drafts = [_set_aside(log.torn), *drafts]
+        entries: list[Entry] = []
+        previous = log.last_hash
+        for draft in drafts:
+            entries.append(link(draft, len(log.entries) + len(entries) + 1, previous))
+            previous = entries[-1]["hash"]
+        _write_whole(file, len(content) - len(log.torn), "".join(f"{canonical(entry)}\n" for entry in entries))
+    return entries
+
+
+def stamp(kind: str, actor: str, reason: str) -> Entry:
+    """What every entry says: its kind, when, who and why."""
+    time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"kind": kind, "time": time, "actor": actor, "reason": reason}
+
+
+def _set_aside(torn: bytes) -> Entry:
+    draft = stamp("repair", "pricerl", "the line before was torn: a write was interrupted; it never counted")
+    return {**draft, "torn": torn.decode("utf-8", "backslashreplace")}
+
+
+def _parse(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and "hash" in entry else None
+
+
+def _problem(entry: Entry | None, line: bytes, number: int, previous: str) -> str:
+    """What is wrong with a line, or nothing."""
+    if entry is None:
+        return "is no entry of a log"
+    bare = {key: value for key, value in entry.items() if key != "hash"}
+    try:
+        intact = link(bare, bare.get("id", 0), bare.get("previous", "")) == entry and canonical(entry).encode() == line
+    except ValueError:
+        intact = False
+    if not intact:
+        return "was changed after it was written; its hash does not fit"
+    if entry["previous"] != previous or entry["id"] != number:
+        return "does not follow the line before; a line was taken out, put in or moved"
+    return ""
+
+
+def _write_whole(file: IO[bytes], size: int, text: str) -> None:
+    """Write after the first ``size`` bytes, or leave these as they are."""
+    try:
+        file.truncate(size)
+        rest = memoryview(text.encode())
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(size)
+        raise
+
+
+@contextlib.contextmanager
+def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
+    """Open a file while no other process writes it."""
+    try:
+        file = path.open(mode, buffering=0) if mode != "rb" else path.open(mode)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be opened: {error.strerror}") from error
+    with file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_SH if mode == "rb" else fcntl.LOCK_EX)
+        yield file

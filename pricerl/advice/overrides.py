@@ -1,0 +1,113 @@
+"""What people ordered: a price until a day, or a pause; above the model, never above the hard limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from pricerl.advice.audit import Entry
+from pricerl.market.guardrails import FLOAT32_SLACK, ROUNDING_SLACK
+
+OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
+"""Kinds of entries, beside ``repair``."""
+
+MOST_SHOWN = 160
+"""Characters of a typed text in a sentence; the log holds all of it."""
+
+Status = Literal["active", "expired", "replaced", "refused"]
+
+
+@dataclass(frozen=True)
+class HardLimits:
+    """Limits that nothing outranks, in money."""
+
+    floor: float
+    """The larger of ``guardrails.floor``, the price that leaves the minimum margin, and one price step."""
+    ceiling: float | None
+    price_step: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """An override or a pause of one product, as the log holds it."""
+
+    id: int
+    kind: Literal["override", "pause"]
+    price: float | None
+    """Money; None for a pause, which keeps the price now."""
+    until: str
+    """Its last day."""
+    actor: str
+    reason: str
+    status: Status
+    """On the first of the coming days."""
+    refusal: str = ""
+    """Which hard limit it breaks, with both numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
+    """Every order on a product, oldest first; a newer one replaces those before it.
+
+    Args:
+        entries: of the log.
+        product: its name.
+        first_day: of the coming days, ISO; an order whose last day lies before it has expired.
+    """
+    found = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE) and entry["product"] == product]
+    orders: list[Order] = []
+    for entry in found:
+        status: Status = "expired" if entry["until"] < first_day else "replaced" if entry is not found[-1] else "active"
+        orders.append(
+            Order(
+                id=entry["id"],
+                kind=entry["kind"],
+                price=entry.get("price"),
+                until=entry["until"],
+                actor=entry["actor"],
+                reason=entry["reason"],
+                status=status,
+            )
+        )
+    return orders
+
+
+def judge_orders(orders: Sequence[Order], price_now: float, limits: HardLimits) -> list[Order]:
+    """Refuse the active order if its price breaks a hard limit: those can change after it was given."""
+    judged = []
+    for order in orders:
+        refusal = ""
+        if order.status == "active":
+            refusal = refuse_price(price_now if order.price is None else order.price, limits, order.kind)
+        judged.append(replace(order, status="refused", refusal=refusal) if refusal else order)
+    return judged
+
+
+def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
+    """Say which hard limit a price breaks, naming both; nothing if it breaks none.
+
+    Args:
+        price: money.
+        limits: of the product.
+        what: the order's kind; a pause invents no price, so its price need not lie on the grid.
+    """
+    if price < limits.floor * (1 - FLOAT32_SLACK):
+        return f"the {what} of {price:g} lies below the floor of {limits.floor:g} (floor, minimum margin or price step)"
+    if limits.ceiling is not None and price > limits.ceiling * (1 + FLOAT32_SLACK):
+        return f"the {what} of {price:g} lies above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
+    steps = round(price / limits.price_step)
+    off = abs(price / limits.price_step - steps)
+    if what == OVERRIDE and off > max(ROUNDING_SLACK, FLOAT32_SLACK * steps):
+        return f"the {what} of {price:g} is no whole multiple of the price step of {limits.price_step:g}"
+    return ""
+
+
+def shown(text: str, most: int = MOST_SHOWN) -> str:
+    """A typed text on one line: no line breaks, no marks that turn the writing around, at most ``most`` characters."""
+    visible = "".join(char if char.isprintable() else " " for char in text)
+    words = " ".join(visible.split())
+    return words if len(words) <= most else f"{words[: most - 1]}…"
