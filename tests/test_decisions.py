@@ -182,6 +182,12 @@ def test_a_nasty_reason_breaks_none_of_the_outputs(shop: Path) -> None:
     assert product["orders"][0]["reason"] == NASTY.strip() and len(product["reason"]) < 1000
 
 
+def test_bytes_that_are_no_text_break_none_of_the_outputs(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05", reason="caf\udce9").code == 0
+    _, product, _ = _predict(shop)
+    assert product["orders"][0]["reason"] == "caf\\udce9" and "“caf\\udce9”" in product["reason"]
+
+
 def test_verify_names_the_first_broken_line_and_predict_follows_no_such_log(shop: Path) -> None:
     assert _override(shop, "12.50", "2025-04-05").code == 0
     fine = run(shop, "audit", "verify", *RUN)

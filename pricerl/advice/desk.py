@@ -107,7 +107,7 @@ def approve(words: Sequence[str], parser: Parser) -> int:
             f"entry {advice['id']} was approved before, by {shown(known[0]['actor'])} ({known[0]['time']})"
         )
     day, price = change
-    draft = stamp(APPROVAL, _actor(options.by), options.reason.strip())
+    draft = stamp(APPROVAL, _actor(options.by), _typed(options.reason))
     draft |= {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
     written = append(log, [draft])[-1]
     print(
@@ -189,7 +189,12 @@ def _read_day(text: str, advice: Entry) -> date:
 def _read_reason(text: str) -> str:
     if not shown(text):
         raise UsageError("--reason: must say why, found nothing")
-    return text.strip()
+    return _typed(text)
+
+
+def _typed(text: str) -> str:
+    """A typed text without bytes that are no text: those would break the files it is written into."""
+    return text.encode("utf-8", "backslashreplace").decode().strip()
 
 
 def _read_price(price: float) -> float:
@@ -200,7 +205,7 @@ def _read_price(price: float) -> float:
 
 def _actor(name: str | None) -> str:
     if name is not None and name.strip():
-        return name.strip()
+        return _typed(name)
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # no such user, as in some containers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pricerl.advice.fingerprint import hash_code, hash_file, hash_history, hash_
 from pricerl.advice.objections import hard_limits_of
 from pricerl.advice.overrides import ADVICE
 from pricerl.advice.result import DayAdvice, ProductAdvice
+from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
 
 DIGITS = 7
@@ -54,17 +55,19 @@ class Origin:
         return {**asdict(self), "versions": versions}
 
 
-def collect_hashes(dynamics: Dynamics, path: str | None, config: Mapping[str, Any], weights: Any) -> dict[str, Any]:
+def collect_hashes(
+    products: Sequence[ProductHistory], path: str | None, config: Mapping[str, Any], weights: Any
+) -> dict[str, Any]:
     """Hash what a decision is made from.
 
     Args:
-        dynamics: its market, with the history.
+        products: the cleaned history.
         path: the data file, if there is one.
         config: every setting that counts.
         weights: the model's state dict.
     """
     return {
-        "data": hash_history(dynamics.market.preprocessor.products),
+        "data": hash_history(products),
         "file": None if path is None else hash_file(Path(path)),
         "config": hash_settings(config),
         "model": hash_weights(weights),

@@ -78,7 +78,7 @@ def origin_of(command: PricingCLI) -> Origin:
         threads=options.threads,
         matmul_precision=options.matmul_precision,
         settings=differing(settings, stored),
-        hashes=collect_hashes(data.build_dynamics("cpu"), data.path, config, weights),
+        hashes=collect_hashes(data.preprocessor.products, data.path, config, weights),
     )
 
 

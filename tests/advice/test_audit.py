@@ -33,6 +33,10 @@ def _lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
+def _hash(line: bytes) -> bytes:
+    return str(json.loads(line)["hash"]).encode()
+
+
 def test_a_line_carries_the_hash_of_the_line_before_and_its_own(tmp_path: Path) -> None:
     first, second, *_ = (json.loads(line) for line in _lines(_log(tmp_path)))
     assert first["previous"] == BEFORE_THE_FIRST and second["previous"] == first["hash"]
@@ -67,6 +71,12 @@ CHANGES = {
     "a first line taken out": (lambda lines: lines[1:], 1, "does not follow"),
     "two lines swapped": (lambda lines: [lines[0], lines[2], lines[1], lines[3]], 2, "does not follow"),
     "a line twice": (lambda lines: [*lines[:2], *lines[1:]], 3, "does not follow"),
+    "a hash that is none": (lambda lines: [b'{"hash":5,"id":1}\n', *lines[1:]], 1, "was changed"),
+    "a hash of another line": (
+        lambda lines: [*lines[:2], lines[2].replace(_hash(lines[2]), _hash(lines[1])), lines[3]],
+        3,
+        "was changed",
+    ),
     "a blank line": (lambda lines: [lines[0], b"\n", *lines[1:]], 2, "is no entry"),
     "another text": (lambda lines: [*lines[:3], b"hello\n"], 4, "is no entry"),
     "a list": (lambda lines: [b"[1]\n", *lines], 1, "is no entry"),
