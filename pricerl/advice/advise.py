@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pricerl.advice.checks import Unseen, ask_the_log
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
+from pricerl.advice.details import gather_details
 from pricerl.advice.predictor import (
     FloatArray,
     PathForecast,
@@ -136,6 +137,7 @@ class _Adviser:
             data_lines=tuple(report.lines()),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             reason="",
+            details=gather_details(dynamics, index, path, forecast, keep),
         )
         digits = price_digits(dynamics.guardrails.price_step)
         return replace(advice, reason=explain(advice, market.num_draws, digits))
@@ -233,9 +235,11 @@ def _days(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecas
                 units=_triple(forecast.units, day) if open_day else None,
                 sales=_triple(forecast.sales, day) if open_day else None,
                 profit=_triple(forecast.profit, day) if open_day and fitted.cost.known else None,
-                organic=float(forecast.organic[day]) if open_day and fitted.organic is not None else None,
-                ad=float(forecast.ad[day]) if open_day and fitted.ad is not None else None,
+                organic=float(forecast.organic[0, day]) if open_day and fitted.organic is not None else None,
+                ad=float(forecast.ad[0, day]) if open_day and fitted.ad is not None else None,
                 note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
+                organic_limits=_limits(forecast.organic, day) if open_day and fitted.organic is not None else None,
+                ad_limits=_limits(forecast.ad, day) if open_day and fitted.ad is not None else None,
             )
         )
     return tuple(rows)
@@ -244,6 +248,10 @@ def _days(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecas
 def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tuple[float, float, float]:
     mean, low, high = (float(value[day]) for value in values)
     return mean, low, high
+
+
+def _limits(values: FloatArray, day: int) -> tuple[float, float]:
+    return float(values[1, day]), float(values[2, day])
 
 
 def _money(value: float) -> float:

@@ -60,9 +60,12 @@ class PathForecast(NamedTuple):
     sales: tuple[FloatArray, FloatArray, FloatArray]
     profit: tuple[FloatArray, FloatArray, FloatArray]
     organic: FloatArray
+    """Mean, 5 % and 95 % limit over the drawn markets, ``(3, H)``; so is ``ad``. A day's own noise is not in them."""
     ad: FloatArray
+    units_by_draw: FloatArray
+    """``(K,)`` expected units a day in every drawn market, for paired comparisons; the next two likewise."""
+    sales_by_draw: FloatArray
     profit_by_draw: FloatArray
-    """``(K,)`` expected profit a day in every drawn market, for paired comparisons."""
 
 
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
@@ -149,8 +152,10 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
         units=_summary(expected.expected_units, units, shape),
         sales=_summary(expected.sales, sales, shape),
         profit=_summary(expected.profit, profit, shape),
-        organic=_first(expected.organic, shape).mean(0),
-        ad=_first(expected.ad, shape).mean(0),
+        organic=_over_draws(_first(expected.organic, shape)),
+        ad=_over_draws(_first(expected.ad, shape)),
+        units_by_draw=_first(expected.expected_units, shape).mean(1),
+        sales_by_draw=_first(expected.sales, shape).mean(1),
         profit_by_draw=_first(expected.profit, shape).mean(1),
     )
 
@@ -210,6 +215,11 @@ def _summary(mean: Tensor, noisy: Tensor, shape: tuple[int, int, int]) -> tuple[
     samples = noisy.view(-1, shape[2]).cpu().double().numpy()
     low, high = np.quantile(samples, LIMITS, axis=0)
     return _first(mean, shape).mean(0), low, high
+
+
+def _over_draws(values: FloatArray) -> FloatArray:
+    """Mean and limits of ``(K, H)``, ``(3, H)``."""
+    return np.concatenate([values.mean(0)[None], np.quantile(values, LIMITS, axis=0)])
 
 
 def _first(values: Tensor, shape: tuple[int, int, int]) -> FloatArray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
+from pricerl.advice.details import Details
 from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
@@ -33,6 +34,9 @@ class DayAdvice:
     organic: float | None
     ad: float | None
     note: str
+    organic_limits: tuple[float, float] | None = None
+    """90 % limits of the expected conversion over the drawn markets, without the day's own noise."""
+    ad_limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class ProductAdvice:
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str
+    details: Details | None = None
+    """What only the report shows; None where no report is wanted."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values for ``advice.json``."""
