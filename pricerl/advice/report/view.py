@@ -18,7 +18,6 @@ from pricerl.advice.report.numbers import (
     signed,
     unit_digits,
 )
-from pricerl.advice.report.sentences import SOURCES
 from pricerl.advice.report.texts import shorten
 
 Product = Mapping[str, Any]
@@ -232,10 +231,7 @@ def index_row(product: Product, decimals: int) -> dict[str, Any]:
     return {
         "name": shorten(product["product"]),
         "verdict": headline(product, digits),
-        "cells": [
-            Cell("Price now", number(product["price_now"], decimals)),
-            _cell("Profit a day", profit, digits.profit, sign=True),
-            Cell("Grade", product["decision"]["grade"]),
-            Cell("Source", SOURCES.get(product["decision"]["source"], product["decision"]["source"])),
-        ],
+        "now": number(product["price_now"], decimals),
+        "gain": _cell("Profit a day", profit, digits.profit, sign=True),
+        "grade": product["decision"]["grade"],
     }
