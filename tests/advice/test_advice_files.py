@@ -90,7 +90,7 @@ def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
         shown = [f'<span class="value">{cell}</span>' for cell in cells]
         line = next(line for line in table.splitlines() if shown[0] in line and shown[1] in line)
         assert all(cell in line for cell in shown) and f"of {row['days']}<" in line
-    assert "; its 90 % intervals held " in table
+    assert "; its 90\u00a0% intervals held " in table
 
 
 def test_recommended_prices_obey_the_guardrails(moved: Path) -> None:
@@ -204,7 +204,7 @@ class _Text(HTMLParser):
 def _visible(html: str) -> str:
     parser = _Text()
     parser.feed(html)
-    return " ".join(parser.parts)
+    return " ".join(" ".join(parser.parts).split())  # also no-break spaces, so that no "100 %" hides
 
 
 def _lowered(trained: Path, out: str, *words: str) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -22,6 +22,8 @@ JOINERS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}
 
 def clean(text: str, most: int = MOST_CHARACTERS) -> str:
     """Drop control characters and marks of direction; cut what is too long."""
+    if len(text) <= most and text.isprintable():  # nearly always: nothing invisible in it
+        return text
     spaced = re.sub(r"[\t\r\n]+", " ", text)
     kept = "".join(
         character for character in spaced if character in JOINERS or unicodedata.category(character) not in INVISIBLE
@@ -35,8 +37,10 @@ def shorten(name: str) -> str:
 
 
 def finalize(value: object) -> object:
-    """Clean every text that a template prints, whatever it is; markup of ours is already safe."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Clean every text that a template prints and keep percent signs at their numbers; our own markup is safe."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return clean(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def page_name(index: int, product: str) -> str:
