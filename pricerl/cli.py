@@ -265,10 +265,14 @@ def _make_advice(command: PricingCLI, entries: list[Entry], most: int | None = N
 
 def _write_advice(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
     """Write the three files into a folder."""
-    from pricerl.advice import publish
+    from pricerl.advice import About, fingerprint_model, fingerprint_settings, publish
 
     data = command.datamodule
-    return publish(advice, out, data.preprocessor.source, data.reward.preset, data.guardrails.price_step)
+    settings = (data.market_config, data.cost, data.guardrails, data.reward, command.settings("decision"), data.seed)
+    model, config = fingerprint_model(command.model), fingerprint_settings(settings)
+    return publish(
+        advice, out, About(data.preprocessor.source, data.reward.preset, data.guardrails.price_step, model, config)
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -2,11 +2,13 @@
 
 from pricerl.advice.advise import advise, check_horizon
 from pricerl.advice.decision import Decision, DecisionConfig, decide
-from pricerl.advice.publish import AdviceFiles, publish
+from pricerl.advice.fingerprint import fingerprint_model, fingerprint_settings
+from pricerl.advice.publish import About, AdviceFiles, publish
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.advice.tables import check_folder
 
 __all__ = [
+    "About",
     "AdviceFiles",
     "DayAdvice",
     "Decision",
@@ -17,5 +19,7 @@ __all__ = [
     "check_folder",
     "check_horizon",
     "decide",
+    "fingerprint_model",
+    "fingerprint_settings",
     "publish",
 ]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pricerl.advice.checks import Unseen, ask_the_log
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
+from pricerl.advice.details import gather_details
 from pricerl.advice.predictor import (
     FloatArray,
     PathForecast,
@@ -137,6 +138,7 @@ class _Adviser:
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             reason="",
             proposed_prices=tuple(money(float(price)) for price in proposed.price),
+            details=gather_details(dynamics, index, path, forecast, keep),
         )
         digits = price_digits(dynamics.guardrails.price_step)
         return replace(advice, reason=explain(advice, market.num_draws, digits))
@@ -236,10 +238,12 @@ def day_rows(dynamics: Dynamics, index: int, path: PricePath, forecast: PathFore
                 units=_triple(forecast.units, day) if open_day else None,
                 sales=_triple(forecast.sales, day) if open_day else None,
                 profit=_triple(forecast.profit, day) if open_day and fitted.cost.known else None,
-                organic=float(forecast.organic[day]) if open_day and fitted.organic is not None else None,
-                ad=float(forecast.ad[day]) if open_day and fitted.ad is not None else None,
+                organic=float(forecast.organic[0, day]) if open_day and fitted.organic is not None else None,
+                ad=float(forecast.ad[0, day]) if open_day and fitted.ad is not None else None,
                 note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
                 market_sd=_spread(forecast, day, fitted.cost.known) if open_day else None,
+                organic_limits=_limits(forecast.organic, day) if open_day and fitted.organic is not None else None,
+                ad_limits=_limits(forecast.ad, day) if open_day and fitted.ad is not None else None,
             )
         )
     return tuple(rows)
@@ -253,6 +257,10 @@ def _spread(forecast: PathForecast, day: int, costs_known: bool) -> tuple[float,
 def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tuple[float, float, float]:
     mean, low, high = (float(value[day]) for value in values)
     return mean, low, high
+
+
+def _limits(values: FloatArray, day: int) -> tuple[float, float]:
+    return float(values[1, day]), float(values[2, day])
 
 
 def money(value: float) -> float:

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pricerl.data import ProductHistory
+
+LENGTH = 12
+"""Hexadecimal digits of a short name; among a million models, two share one once in 500 times."""
 
 
 def hash_file(path: Path) -> str:
@@ -58,3 +61,13 @@ def hash_code() -> str:
     for path in sorted(root.rglob("*.py")):
         found.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return found.hexdigest()
+
+
+def fingerprint_model(module: nn.Module) -> str:
+    """Name a network by its weights."""
+    return hash_weights(module.state_dict())[:LENGTH]
+
+
+def fingerprint_settings(settings: Iterable[object]) -> str:
+    """Name settings by what frozen config objects and plain values print."""
+    return hashlib.sha256("\n".join(repr(item) for item in settings).encode()).hexdigest()[:LENGTH]

@@ -60,7 +60,11 @@ class PathForecast(NamedTuple):
     sales: tuple[FloatArray, FloatArray, FloatArray]
     profit: tuple[FloatArray, FloatArray, FloatArray]
     organic: FloatArray
+    """Mean, 5 % and 95 % limit over the drawn markets, ``(3, H)``; so is ``ad``. A day's own noise is not in them."""
     ad: FloatArray
+    units_by_draw: FloatArray
+    """``(K,)`` expected units a day in every drawn market, for paired comparisons; the next two likewise."""
+    sales_by_draw: FloatArray
     profit_by_draw: FloatArray
     """``(K,)`` expected profit a day in every drawn market, for paired comparisons."""
     market_sd: tuple[FloatArray, FloatArray, FloatArray]
@@ -143,8 +147,10 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
         units=_summary(expected.expected_units, units),
         sales=_summary(expected.sales, sales),
         profit=_summary(expected.profit, profit),
-        organic=_numpy(expected.organic).mean(0),
-        ad=_numpy(expected.ad).mean(0),
+        organic=_over_draws(expected.organic),
+        ad=_over_draws(expected.ad),
+        units_by_draw=_numpy(expected.expected_units).mean(1),
+        sales_by_draw=_numpy(expected.sales).mean(1),
         profit_by_draw=_numpy(expected.profit).mean(1),
         market_sd=(_spread(expected.expected_units), _spread(expected.sales), _spread(expected.profit)),
     )
@@ -235,3 +241,9 @@ def _spread(mean: Tensor) -> FloatArray:
 
 def _numpy(values: Tensor) -> FloatArray:
     return np.asarray(values.cpu().double().numpy())
+
+
+def _over_draws(values: Tensor) -> FloatArray:
+    """Mean and limits over the drawn markets ``(K, H)``, ``(3, H)``."""
+    plain = _numpy(values)
+    return np.concatenate([plain.mean(0)[None], np.quantile(plain, LIMITS, axis=0)])

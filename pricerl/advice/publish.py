@@ -1,14 +1,25 @@
-"""Write ``advice.csv``, ``advice.json`` and ``report.html`` of an advice into a folder, all or none."""
+"""Write ``advice.csv``, ``advice.json`` and the report of an advice into a folder, all or none."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.report import render_report
+from rich.console import Console
+from rich.progress import track
+
+from pricerl.advice.report import FOLDER, INDEX, render_pages
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.tables import render_csv, render_json, write_together
 from pricerl.advice.wording import price_digits
+
+MANY_PRODUCTS = 20
+"""From so many on, the report takes long enough for a progress bar."""
+
+PAGES = "[0-9][0-9][0-9]*-*.html"
+"""How pages are named: ``texts.page_name``."""
 
 
 class AdviceFiles(NamedTuple):
@@ -19,24 +30,45 @@ class AdviceFiles(NamedTuple):
     report: Path
 
 
-def publish(advice: list[ProductAdvice], out: Path, source: str, objective: str, price_step: float) -> AdviceFiles:
-    """Write the three files.
+class About(NamedTuple):
+    """Where an advice comes from."""
+
+    source: str
+    """The history's name as the user wrote it."""
+    objective: str
+    """The reward preset in force."""
+    price_step: float
+    """The price grid; it decides how many digits a price shows."""
+    model: str = ""
+    """Fingerprint of the policy; empty where it has none."""
+    config: str = ""
+    """Fingerprint of the settings that the advice depends on."""
+
+
+def publish(advice: list[ProductAdvice], out: Path, about: About) -> AdviceFiles:
+    """Write table, document and pages; pages of earlier advice on other products go.
 
     Args:
         advice: one entry a product.
         out: folder, made if absent.
-        source: the history's name as the user wrote it.
-        objective: the reward preset in force.
-        price_step: the price grid; it decides how many digits a price shows.
+        about: where the advice comes from.
     """
-    decimals = price_digits(price_step)
-    files = AdviceFiles(out / "advice.csv", out / "advice.json", out / "report.html")
-    about = {"source": source, "objective": objective}
-    write_together(
-        {
-            files.table: render_csv(advice, decimals),
-            files.document: render_json(advice, about),
-            files.report: render_report(advice, source, objective, decimals),
-        }
-    )
+    decimals = price_digits(about.price_step)
+    files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
+    named = {name: value for name, value in about._asdict().items() if name != "price_step"}
+    document = render_json(advice, {**named, "price_decimals": decimals})
+    pages = {out / name: page for name, page in _with_progress(render_pages(json.loads(document)), len(advice))}
+    write_together({files.table: render_csv(advice, decimals), files.document: document, **pages})
+    for page in (out / FOLDER).glob(PAGES):
+        if page not in pages:
+            page.unlink()
     return files
+
+
+def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[tuple[str, str]]:
+    """Show on a terminal's standard error how far the pages of many products are."""
+    if products < MANY_PRODUCTS:
+        return pages
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return track(pages, "report", total=products + 1, console=console, transient=True, disable=hidden)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from pricerl.advice.decision import Decision
+from pricerl.advice.details import Details
 from pricerl.advice.kill_switch import Alarm
 from pricerl.advice.overrides import Order
 from pricerl.advice.track_record import TrackRecord
@@ -39,6 +40,9 @@ class DayAdvice:
     market_sd: tuple[float, float, float | None] | None = None
     """How far expected units, sales and profit differ between the drawn markets: the part of the limits that does not
     average out over the days."""
+    organic_limits: tuple[float, float] | None = None
+    """90 % limits of the expected conversion over the drawn markets, without the day's own noise."""
+    ad_limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class ProductAdvice:
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str
+    details: Details | None = None
+    """What only the report shows; None where no report is wanted."""
     proposed_prices: tuple[float, ...] = ()
     """The policy's own path, day by day, before any gate."""
     orders: tuple[Order, ...] = ()

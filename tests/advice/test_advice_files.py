@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import numpy as np
 import pytest
 from advice_outputs import lowering_policy, read_outputs
 from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
+
+from pricerl.advice.report.numbers import number, percent, short_date, signed, unit_digits
+from pricerl.advice.report.view import MOST_DAYS
 
 LAST_DAY = date(2025, 1, 1) + timedelta(days=89)
 
@@ -66,8 +71,13 @@ def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None
 
 def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
     _, (product,), html = read_outputs(outputs)
+    assert 14 <= len(product["days"]) <= MOST_DAYS
+    digits = unit_digits(*(value for day in product["days"] for value in day["units"]))
     for day in product["days"]:
-        assert day["date"] in html and f"{day['units'][0]:,.2f}" in html and f"{day['profit'][0]:,.2f}" in html
+        mean, low, high = (number(value, digits) for value in day["units"])
+        units = f'<span class="value">{mean}</span> <span class="range">{low} to {high}</span>'
+        row = html[html.index(f"<tr><td>{short_date(day['date'])}") :].split("</tr>")[0]
+        assert units in row and number(day["organic"], 1) in row
 
 
 def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
@@ -76,9 +86,11 @@ def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
     assert [row["days_ahead"] for row in scores] == [1, 7, 14]
     table = html[html.index("How well such a market forecast the past") :]
     for row in scores:
-        errors = f"<td>{100 * row['wape_market']:.1f} %</td><td>{100 * row['wape_mean_7']:.1f} %</td>"
-        assert f"<td>{row['days_ahead']}</td><td>{row['days']}</td>{errors}<td>{row['skill']:+.2f}</td>" in table
-    assert "; its 90 % intervals held " in table
+        cells = [str(row["days_ahead"]), percent(row["wape_market"]), percent(row["wape_mean_7"]), signed(row["skill"])]
+        shown = [f'<span class="value">{cell}</span>' for cell in cells]
+        line = next(line for line in table.splitlines() if shown[0] in line and shown[1] in line)
+        assert all(cell in line for cell in shown) and f"of {row['days']}<" in line
+    assert "; its 90\u00a0% intervals held " in table
 
 
 def test_recommended_prices_obey_the_guardrails(moved: Path) -> None:
@@ -113,15 +125,20 @@ def test_a_change_just_before_the_end_is_held_for_three_days(age: int, trained: 
 
 def test_texts_claim_nothing_and_show_no_programmers_words(outputs: Path) -> None:
     _, (product,), html = read_outputs(outputs)
-    texts = [product["reason"], (outputs / "advice.csv").read_text(encoding="utf-8"), _visible(html.split("<pre>")[0])]
+    texts = [product["reason"], (outputs / "advice.csv").read_text(encoding="utf-8"), _visible(html)]
     assert [word for word in FORBIDDEN_WORDS for text in texts if word in text] == []
 
 
 def test_the_report_loads_nothing_and_runs_nothing(outputs: Path) -> None:
     html = read_outputs(outputs).html
-    assert "http://" not in html and "https://" not in html
-    assert "<script" not in html.lower() and "src=" not in html and "@import" not in html and "url(" not in html
-    assert "Content-Security-Policy\" content=\"default-src 'none'" in html
+    assert "http://" not in html and "https://" not in html and "style=" not in html
+    assert (
+        "<script" not in html.lower()
+        and "src=" not in html
+        and "@import" not in html
+        and html.count("url(") == html.count("url(#") == 1
+    )
+    assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-" in unescape(html)
     assert len(html.encode()) < 150_000
 
 
@@ -153,11 +170,17 @@ def test_products_get_a_row_a_day_each_and_their_names_are_harmless(tmp_path: Pa
     write_lines(tmp_path / "sales.csv", lines)
     result = run(tmp_path, "fit", "--data.path", "sales.csv", "--run_name", "all", "--horizon", "5", *FAST)
     assert result.code in (0, 4), result.err
-    rows, products, html = read_outputs(tmp_path / "checkpoints" / "all")
+    folder = tmp_path / "checkpoints" / "all"
+    rows, products, html = read_outputs(folder)
     assert len(rows) == 5 * len(products) == 5 * len(EVIL_NAMES)
     assert [row["Product"] for row in rows if row["Product"].startswith(("=", "+", "-", "@"))] == []
     assert "'=cmd()" in {row["Product"] for row in rows}
     assert "<script" not in html and all(shown in html for shown in EVIL_NAMES.values())
+    pages = sorted((folder / "report").iterdir())
+    assert re.findall(r'href="report/([^"]+)"', html) == [page.name for page in pages]
+    for page, shown in zip(pages, EVIL_NAMES.values(), strict=True):
+        text = page.read_text(encoding="utf-8")
+        assert "<script" not in text and shown in text and '<a href="../report.html">' in text
     assert "49" not in {row["Product"] for row in rows}
 
 
@@ -170,6 +193,9 @@ class _Text(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.hidden = tag == "style"
 
+    def handle_endtag(self, tag: str) -> None:
+        self.hidden = False
+
     def handle_data(self, data: str) -> None:
         if not self.hidden:
             self.parts.append(data)
@@ -178,7 +204,7 @@ class _Text(HTMLParser):
 def _visible(html: str) -> str:
     parser = _Text()
     parser.feed(html)
-    return " ".join(parser.parts)
+    return " ".join(" ".join(parser.parts).split())  # also no-break spaces, so that no "100 %" hides
 
 
 def _lowered(trained: Path, out: str, *words: str) -> tuple[list[dict[str, str]], dict[str, Any]]:

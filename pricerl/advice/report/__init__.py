@@ -1,5 +1,5 @@
-"""The report a seller reads: one self-contained page, made from the advice alone."""
+"""The report a seller reads: one self-contained page a product, made from ``advice.json`` alone."""
 
-from pricerl.advice.report.render import render_report
+from pricerl.advice.report.render import FOLDER, INDEX, render_page, render_pages
 
-__all__ = ["render_report"]
+__all__ = ["FOLDER", "INDEX", "render_page", "render_pages"]

@@ -1,0 +1,120 @@
+"""How long the report of many products takes, rendered and written, without any training.
+
+    python benchmarks/report_speed.py --products 500
+
+The advice is made up: every product has a year of own days, 14 coming days, 15 rules, a backtest and 64 drawn markets,
+as `fit` gives them by default. One process, one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from pricerl.advice import About, DayAdvice, Decision, Gain, ProductAdvice, publish
+from pricerl.advice.details import DailyOutcome, Details, OwnDays, PriceBounds, PriceCurves
+from pricerl.advice.price_test import PriceTest
+from pricerl.evaluation import Backtest, BaselineRow, HorizonScore, PathGain, PolicyValue
+from pricerl.evaluation.rules import RULES
+
+OWN_DAYS, COMING_DAYS, CURVE_PRICES, MARKETS = 365, 14, 41, 64
+FIRST_DAY = datetime.date(2025, 1, 1)
+
+
+def made_up_advice(index: int) -> ProductAdvice:
+    rng = random.Random(index)
+    now = round(rng.uniform(5, 80), 2)
+    new, units = round(1.04 * now, 2), rng.uniform(2, 90)
+    gain = Gain(3.0, 1.0, 5.0, 1.0)
+    value = PathGain(3.0, 1.0, 5.0, 1.0, 0.5)
+    rules = [*RULES, "planner, this objective", "planner, profit alone", "policy (SAC)"]
+    return ProductAdvice(
+        product=f"Product {index:03d}",
+        price_now=now,
+        recommended_price=new,
+        settled_price=new,
+        decision=Decision("path", "B", "SAC", False, "a model estimate, not yet tested"),
+        gain=gain,
+        proposed_gain=gain,
+        elasticity=(-2.0, -3.0, -1.0),
+        raising=None,
+        days=tuple(_day(day, new, units) for day in range(COMING_DAYS)),
+        keep={"units": units, "sales": units * now, "profit": units},
+        expected={"units": units, "sales": units * new, "profit": units},
+        policy_value=PolicyValue(COMING_DAYS, MARKETS, units, value, value),
+        off_policy={},
+        sensitivity=None,
+        baselines=tuple(BaselineRow(rule, new, units, units * new, 30.0, 20.0, 40.0, 0.9) for rule in rules),
+        planner_gap=0.001,
+        backtest=Backtest("", 28, tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None) for days in (1, 7, 14))),
+        costs="80 % of sales kept",
+        data_quality=_quality(now),
+        data_lines=(),
+        effective_days=90.0,
+        reason="Raise the price: a model estimate, not yet tested.",
+        details=_details(rng, now, new, units),
+    )
+
+
+def _day(day: int, price: float, units: float) -> DayAdvice:
+    date = str(FIRST_DAY + datetime.timedelta(OWN_DAYS + day))
+    band = (units, 0.5 * units, 1.5 * units)
+    return DayAdvice(date, price, price, price, band, band, band, 11.0, 7.0, "", (10.0, 12.0), (6.0, 8.0))
+
+
+def _details(rng: random.Random, now: float, new: float, units: float) -> Details:
+    outcome = DailyOutcome(*[(units, 0.9 * units, 1.1 * units)] * 3)
+    prices = [now * (0.8 + 0.01 * step) for step in range(CURVE_PRICES)]
+    curve = tuple((level, 0.9 * level, 1.1 * level) for level in (units * (now / price) ** 2 for price in prices))
+    sold = tuple(float(rng.randrange(int(2 * units) + 1)) for _ in range(OWN_DAYS))
+    own = OwnDays(
+        date=tuple(str(FIRST_DAY + datetime.timedelta(day)) for day in range(OWN_DAYS)),
+        price=tuple(round(now * rng.uniform(0.85, 1.15), 2) for _ in range(OWN_DAYS)),
+        units=sold,
+        profit=tuple(0.3 * now * count for count in sold),
+        total=OWN_DAYS,
+    )
+    return Details(
+        markets=MARKETS,
+        change=new / now - 1,
+        first_change=str(FIRST_DAY + datetime.timedelta(OWN_DAYS)),
+        keep=outcome,
+        recommended=outcome,
+        difference=outcome,
+        curves=PriceCurves(tuple(prices), curve, curve),
+        own_days=own,
+        bounds=PriceBounds(0.8 * now, 1.2 * now, 0.05, 0.1, 3),
+        beyond="above",
+        price_test=PriceTest(new, 40, (3.0, 1.0, 5.0)),
+    )
+
+
+def _quality(now: float) -> dict[str, object]:
+    counts = ("history_days", "priced_days", "distinct_prices", "zero_sale_days", "missing_days", "refund_days")
+    days = {"first_day": str(FIRST_DAY), "last_day": str(FIRST_DAY + datetime.timedelta(OWN_DAYS - 1))}
+    prices = {"price_min": 0.85 * now, "price_max": 1.15 * now}
+    return {**dict.fromkeys(counts, 60), **days, **prices, "quality": "PASS", "reasons": [], "notes": []}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--products", type=int, default=500)
+    products = parser.parse_args().products
+    about = About("made-up.csv", "balanced", 0.01, "0" * 12, "0" * 12)
+    with tempfile.TemporaryDirectory() as folder:
+        for count in dict.fromkeys((1, products)):
+            advice = [made_up_advice(index) for index in range(count)]
+            started = time.perf_counter()
+            publish(advice, Path(folder) / str(count), about)
+            seconds = time.perf_counter() - started
+            pages = list((Path(folder) / str(count)).rglob("*.html"))
+            largest = max(page.stat().st_size for page in pages)
+            print(f"{count} products: {seconds:.2f} s, {len(pages)} pages, the largest {largest / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Make the example pages: two simulated sellers, one whose history is clear and one whose history cannot say yet.
+
+    python docs/examples/make.py                  # both anew: simulate, train, advise
+    python docs/examples/make.py --pages          # only the pages, from the advice that lies here
+
+Writes ``NAME.json`` (the advice) and ``NAME.html`` (its page) beside this file; a minute or two. Real files are
+no part of the repository, so no page is made of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pricerl.advice.report import render_pages
+from pricerl.cli import main
+
+HERE = Path(__file__).resolve().parent
+
+
+class Example(NamedTuple):
+    """A simulated seller and the name of its product."""
+
+    product: str
+    market: str
+    days: int
+    units: float
+    seed: int
+
+
+EXAMPLES = {
+    "clear": Example("Garlic press (simulated)", "linear", 365, 60.0, 1),
+    "unsure": Example("Wool felt balls (simulated)", "constant", 90, 3.0, 4),
+}
+
+
+def make_example(name: str, example: Example) -> None:
+    """Simulate, train and keep the advice with its page."""
+    with tempfile.TemporaryDirectory() as folder, _inside(Path(folder)):
+        seller = {"market": example.market, "days": example.days, "units": example.units, "seed": example.seed}
+        words = [word for option, value in seller.items() for word in (f"--{option}", str(value))]
+        run(["simulate", "--out", f"{name}.csv", *words])
+        _name_product(Path(f"{name}.csv"), example.product)
+        run(["fit", "--data.path", f"{name}.csv", "--run_name", name, "--trainer.max_steps", "1000", "--out", "."])
+        for made, kept in (("advice.json", f"{name}.json"), ("report.html", f"{name}.html")):
+            (HERE / kept).write_bytes(Path(made).read_bytes())
+
+
+def run(words: list[str]) -> None:
+    """Run a command; that the advice is to keep the price (4) is no failure."""
+    if (code := main(words)) not in (0, 4):
+        raise SystemExit(code)
+
+
+def _name_product(path: Path, product: str) -> None:
+    """Put a ``Product`` column before the others."""
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    lines = [f"Product,{head}", *(f"{product},{row}" for row in rows)]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def render_example(name: str) -> None:
+    """Make the page of the advice that lies here."""
+    document = json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))
+    (HERE / f"{name}.html").write_text(dict(render_pages(document))["report.html"], encoding="utf-8", newline="")
+
+
+if __name__ == "__main__":
+    for name, example in EXAMPLES.items():
+        if sys.argv[1:] == ["--pages"]:
+            render_example(name)
+        else:
+            make_example(name, example)

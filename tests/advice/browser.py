@@ -1,0 +1,93 @@
+"""Look at a page with a headless chromium: what it logs, and where its texts lie at several widths."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from html import escape, unescape
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # inside a container it cannot make one; the pages are our own
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=4000",
+    "--enable-logging=stderr",
+    "--window-size=1400,900",
+)
+
+PRINTED_WIDTH = 710
+"""CSS pixels between the margins of A4 in ``style.css``: 188 mm."""
+
+MEASURE = """
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), boxes = [];
+while (texts.nextNode()) {
+  const node = texts.currentNode, parent = node.parentElement;
+  if (!node.data.trim() || parent.closest('script, style, title')) continue;
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  const inside = parent.namespaceURI.endsWith('svg');
+  for (const box of inside ? [parent.getBoundingClientRect()] : range.getClientRects())
+    if (box.right > 0 && box.width > 1) boxes.push([box.left, box.top, box.right, box.bottom, node.data.trim()]);
+}
+const met = [], cut = boxes.filter(box => box[2] > innerWidth + 1 || box[0] < -1).map(box => box[4]);
+boxes.forEach((one, place) => boxes.slice(place + 1).forEach(other => {
+  const across = Math.min(one[2], other[2]) - Math.max(one[0], other[0]);
+  if (across > 2 && Math.min(one[3], other[3]) - Math.max(one[1], other[1]) > 2.5) met.push([one[4], other[4]]);
+}));
+parent.postMessage({name: window.name, width: innerWidth, scroll: document.documentElement.scrollWidth,
+  texts: boxes.length, met: met.slice(0, 5), cut: cut.slice(0, 5)}, '*');
+"""
+
+
+def browse(html: str) -> tuple[str, list[str]]:
+    """Open a page and return its document as the browser leaves it, and what the console said."""
+    assert CHROMIUM is not None
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        page.write_text(html, encoding="utf-8")
+        words = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}/profile", "--dump-dom", page.as_uri()]
+        done = subprocess.run(words, capture_output=True, check=True, timeout=120, encoding="utf-8")
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def measure(html: str, widths: dict[str, int]) -> dict[str, Any]:
+    """Lay a copy of the page out at every width; where the width is ``printed``, with the styles of print.
+
+    Returns:
+        By name of the width: the page's own and its scroll width, how many texts it has, which of them meet or are cut.
+    """
+    frames = [
+        f'<iframe name="{name}" style="width:{width}px;height:800px" srcdoc="{escape(_copy(html, name))}"></iframe>'
+        for name, width in widths.items()
+    ]
+    gather = (
+        "const found = {}; addEventListener('message', ({data}) => { found[data.name] = data; "
+        "document.getElementById('found').textContent = JSON.stringify(found); });"
+    )
+    document, _ = browse(
+        f'<style>iframe {{ border: 0 }}</style><pre id="found"></pre><script>{gather}</script>{"".join(frames)}'
+    )
+    told = re.search(r'<pre id="found">(.*?)</pre>', document, re.DOTALL)
+    assert told is not None
+    measured: dict[str, Any] = json.loads(unescape(told.group(1)))
+    return measured
+
+
+def _copy(html: str, name: str) -> str:
+    """The page without its policy, which allows no script, and with a script that measures."""
+    copied = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    if name == "printed":
+        copied = copied.replace("@media print", "@media all").replace("@media screen", "@media not all")
+    return copied.replace("</body>", f"<script>addEventListener('load', () => {{{MEASURE}}})</script></body>")

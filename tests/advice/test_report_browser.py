@@ -1,0 +1,61 @@
+"""The report in a real browser: silent console, nothing overlaps, nothing is cut off, no sideways scrolling."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
+
+from pricerl.advice.report import render_pages
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium")]
+
+WIDTHS = {"desktop": 1280, "phone": 390, "printed": PRINTED_WIDTH}
+
+PAGE = '<!DOCTYPE html><html><head><meta name="viewport" content="width=device-width"></head><body>{}</body></html>'
+
+
+def pages_of(folder: Path, *names: str) -> dict[str, str]:
+    """Pages of an advice; with names, of as many products that are called so."""
+    document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    if names:
+        document["products"] = [{**document["products"][0], "product": name} for name in names]
+    return dict(render_pages(document))
+
+
+@pytest.mark.parametrize("advice", ["kept", "changed", "several", "long name"])
+def test_a_page_is_laid_out_at_every_width_without_overlaps_or_cuts(advice: str, trained: Path, moved: Path) -> None:
+    if advice in ("kept", "changed"):
+        html = pages_of(trained if advice == "kept" else moved)["report.html"]
+    elif advice == "several":
+        html = pages_of(moved, "Mug", "x" * 5000, "<b>Bowl</b>", "🧼 سلام \u202e")["report.html"]
+    else:
+        html = pages_of(moved, "W" * 5000)["report.html"]
+    measured = measure(html, WIDTHS)
+    assert set(measured) == set(WIDTHS)
+    for name, found in measured.items():
+        assert found["width"] == WIDTHS[name] and found["texts"] > 20, name
+        assert found["scroll"] <= found["width"], (name, found["cut"])
+        assert (found["met"], found["cut"]) == ([], []), name
+
+
+def test_the_console_stays_silent(trained: Path, moved: Path) -> None:
+    for html in (*pages_of(trained).values(), *pages_of(moved, "<img src=x onerror=alert(1)>", "Mug").values()):
+        document, said = browse(html)
+        assert said == [] and "</html>" in document
+
+
+def test_the_style_sheet_is_in_force_under_the_pages_own_policy(moved: Path) -> None:
+    html = pages_of(moved)["report.html"]
+    assert browse(html.replace("color-scheme: light", "color-scheme: dark"))[1] != []
+
+
+def test_what_a_page_must_not_do_is_found() -> None:
+    wide = measure(PAGE.format('<p style="width:2000px">wide</p>' + "<p>text</p>" * 30), {"phone": 390})["phone"]
+    assert wide["scroll"] == 2008
+    over = '<p>below</p><p style="position:absolute;top:0;left:8px">above</p>'
+    assert measure(PAGE.format(over), {"desktop": 1280})["desktop"]["met"] == [["below", "above"]]
+    cut = '<p style="position:absolute;left:380px;white-space:nowrap">a text that runs off</p>'
+    assert measure(PAGE.format(cut), {"phone": 390})["phone"]["cut"] == ["a text that runs off"]

@@ -1,0 +1,67 @@
+"""The report's SVG: where things are drawn, and that nothing runs off or grows."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from pricerl.advice.report import svg
+from pricerl.advice.report.charts import _marks, _reach
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.0, 100.0, [0, 20, 40, 60, 80, 100]), (9.9, 18.7, [10, 12, 14, 16, 18]), (-0.4, 0.4, [-0.4, -0.2, 0, 0.2, 0.4])],
+)
+def test_ticks_are_round_and_inside(low: float, high: float, expected: list[float]) -> None:
+    assert svg.ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size", [1e-6, 0.013, 1.0, 37.0, 1e9])
+@pytest.mark.parametrize("shift", [-3.0, 0.0, 100.0])
+def test_no_axis_has_more_than_a_handful_of_ticks_or_two_of_the_same_name(size: float, shift: float) -> None:
+    low, high = shift * size, (shift + 1.7) * size
+    found = svg.number_ticks(low, high)
+    assert 2 <= len(found) <= 6 and len({label for _, label in found}) == len(found)
+
+
+def test_a_higher_value_is_drawn_higher_and_what_is_outside_at_the_edge() -> None:
+    frame = svg.Frame(0.0, 10.0, 0.0, 100.0)
+    assert frame.y(80) < frame.y(20) and frame.x(8) > frame.x(2)
+    assert (frame.y(1e9), frame.y(-5)) == (svg.TOP, svg.HEIGHT - svg.BOTTOM)
+
+
+def test_a_single_price_and_a_flat_curve_still_have_a_frame() -> None:
+    frame = svg.frame_of([10.0, 10.0], [0.0, 0.0])
+    assert frame.x_low < 10 < frame.x_high and frame.y_low < frame.y_high
+
+
+def test_dots_at_one_place_are_drawn_once() -> None:
+    frame = svg.Frame(0.0, 10.0, 0.0, 10.0)
+    assert svg.dots(frame, [1.0, 1.0, 2.0], [5.0, 5.0, 5.0]).count("h0") == 2
+    assert svg.dots(frame, [], []) == ""
+
+
+def test_words_are_escaped_and_never_read_as_a_formula() -> None:
+    drawn = svg.chart("x", '<b>"$\\alpha$"', [svg.text(1, 2, "$x^2$ </text><script>", "end", "tick")])
+    root = ElementTree.fromstring(drawn)
+    assert [element.tag for element in root.iter()] == ["svg", "title", "text"]
+    assert [element.text for element in root] == ['<b>"$\\alpha$"', "$x^2$ </text><script>"]
+
+
+def test_a_day_far_out_does_not_flatten_the_others() -> None:
+    near = [float(value) for value in range(20)]
+    assert _reach([*near, 5000.0], [2.0], [15.0]) == (0.0, 19.0)
+    assert _reach([], [2.0], [15.0]) == (2.0, 15.0)
+
+
+@pytest.mark.parametrize(("now", "advised"), list(itertools.permutations([10.0, 10.01, 14.9, 20.0], 2)))
+def test_the_names_of_now_and_advised_never_meet_or_leave_the_chart(now: float, advised: float) -> None:
+    texts = [part for part in _marks(svg.Frame(10.0, 20.0, 0.0, 1.0), now, advised) if part.startswith("<text")]
+    first, second = (float(re.search(r'x="([\d.]+)"', part).group(1)) for part in texts)  # type: ignore[union-attr]
+    assert 20 <= first < second <= svg.WIDTH - 20
+    assert 'text-anchor="end"' in texts[0] and 'text-anchor="start"' in texts[1]
+    assert (">now<" in texts[0]) == (now < advised)

@@ -1,0 +1,305 @@
+"""A product's page: every number from ``advice.json``, verdicts that can also say no, and the same bytes again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pricerl.advice.report import render_page, render_pages
+from pricerl.advice.report.optional import TITLES
+from pricerl.advice.report.sentences import judge_policy, judge_quality
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(params=["kept", "changed"])
+def document(request: pytest.FixtureRequest, trained: Path, moved: Path) -> Document:
+    folder = trained if request.param == "kept" else moved
+    found: Document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture
+def changed(moved: Path) -> Document:
+    found: Document = json.loads((moved / "advice.json").read_text(encoding="utf-8"))
+    return found
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the visible text without the ticks of axes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, tuple[str, ...]]] = []
+        self.values: list[str] = []
+        self.parts: list[str] = []
+        self.silent = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
+        self.values += [value or "" for _, value in attrs]
+        self.silent = tag == "style" or ("class", "tick") in attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        self.silent = False
+
+    def handle_data(self, data: str) -> None:
+        if not self.silent:
+            self.parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.parts).split())
+
+
+def page_of(document: Document) -> Page:
+    return Page(render_page(document, document["products"][0]))
+
+
+def decimals_of(text: str) -> list[str]:
+    """Numbers with digits after the point, in order."""
+    return re.findall(r"\d[\d,]*\.\d+", text)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def with_floats(value: Any, factor: float) -> Any:
+    """The same with every float moved."""
+    if isinstance(value, dict):
+        return {key: with_floats(item, factor) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_floats(item, factor) for item in value]
+    return value * factor if isinstance(value, float) else value
+
+
+def test_every_number_on_the_page_is_one_of_the_document(document: Document) -> None:
+    shown = set(decimals_of(page_of(document).text))
+    assert len(shown) > 100
+    told = {found for leaf in leaves(document) if isinstance(leaf, str) for found in decimals_of(leaf)}
+    numbers = [leaf for leaf in leaves(document) if isinstance(leaf, float)]
+    known = {f"{abs(value) * scale:,.{digits}f}" for value in numbers for scale in (1, 100) for digits in (1, 2, 3)}
+    assert shown - known - told == set()
+
+
+def test_every_number_on_the_page_moves_when_the_documents_numbers_do(document: Document) -> None:
+    wordless = poisoned(document, "words")
+    moved = {**wordless, "products": with_floats(wordless["products"], 0.913)}
+    pairs = list(zip(*(decimals_of(page_of(item).text) for item in (wordless, moved)), strict=True))
+    long = [pair for pair in pairs if len(pair[0].replace(".", "").lstrip("0")) >= 3]
+    assert len(long) > 100
+    assert [one for one, other in long if one == other] == []
+
+
+def test_the_same_document_gives_the_same_bytes(document: Document) -> None:
+    again = json.loads(json.dumps(document))
+    assert list(render_pages(document)) == list(render_pages(again))
+
+
+def test_the_sections_stand_in_the_order_of_what_a_seller_asks(document: Document) -> None:
+    text = page_of(document).text
+    order = [
+        "Recommended price",
+        "Why.",
+        "What your data says",
+        "The next",
+        "Now against recommended",
+        "Limits, fallback",
+    ]
+    order += [
+        "Checked against simpler rules",
+        "How well such a market",
+        "Data quality",
+        "What would help",
+        "Approve or",
+    ]
+    places = [text.index(heading) for heading in order]
+    assert places == sorted(places)
+
+
+def test_every_chart_has_a_text_alternative_and_every_reference_its_target(document: Document) -> None:
+    html = render_page(document, document["products"][0])
+    names = re.findall(r'aria-labelledby="(\S+) (\S+)"', html)
+    assert len(names) == 4
+    identities = re.findall(r' id="([^"]+)"', html)
+    assert len(identities) == len(set(identities))
+    assert {name for pair in names for name in pair} <= set(identities)
+
+
+def test_a_price_that_is_kept_for_want_of_evidence_is_a_normal_page(changed: Document) -> None:
+    product = changed["products"][0]
+    product["decision"] |= {"follow": "hold", "lacks_evidence": True, "grade": "C", "source": "hold"}
+    product["details"] |= {"first_change": None, "change": 0.0}
+    product |= {"recommended_price": product["price_now"], "gain": None}
+    text = page_of(changed).text
+    assert f"Keep {product['price_now']:.2f} cannot say yet: the price is kept" in text
+    assert "Chance that it beats today – nothing changes the policy's own path:" in text
+
+
+def _value(mean: float, low: float, high: float, chance: float) -> dict[str, Any]:
+    gain = {"mean": mean, "low": low, "high": high, "chance": chance, "cvar": low}
+    return {"policy_value": {"days": 14, "markets": 64, "profit": 1.0, "over_keep": gain, "over_log": gain}}
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (
+            (2.0, 1.0, 3.0, 1.0),
+            "is better than keeping the price: +2.00 (90 %: +1.00 to +3.00) a day; it earns more in 64",
+        ),
+        ((2.0, -1.0, 3.0, 0.8), "is not shown to be better than keeping the price: +2.00 (90 %: −1.00 to +3.00) a day"),
+        ((-2.0, -3.0, 1.0, 0.1), "is not better than keeping the price: −2.00 (90 %: −3.00 to +1.00) a day"),
+        ((0.0, 0.0, 0.0, 0.0), "it is not better than keeping the price."),
+    ],
+)
+def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
+    value: tuple[float, float, float, float], verdict: str, changed: Document
+) -> None:
+    changed["products"][0] |= _value(*value)
+    assert verdict in judge_policy(changed["products"][0])
+    assert verdict in page_of(changed).text
+
+
+@pytest.mark.parametrize(("side", "words"), [("above", "the highest price you tried ("), ("below", "the lowest price")])
+def test_at_the_edge_of_the_tried_prices_the_best_may_lie_beyond(side: str, words: str, changed: Document) -> None:
+    changed["products"][0]["details"]["beyond"] = side
+    text = page_of(changed).text
+    assert words in text and f"the best price may lie {side} it, where your history says nothing." in text
+    changed["products"][0]["details"]["beyond"] = ""
+    assert "may lie" not in page_of(changed).text
+
+
+def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> None:
+    product = changed["products"][0]
+    product |= {"gain": None, "proposed_gain": None, "policy_value": None, "raising": None, "sensitivity": None}
+    product["expected"]["profit"] = product["keep"]["profit"] = None
+    for name in ("keep", "recommended", "difference"):
+        product["details"][name]["profit"] = None
+    product["details"]["curves"]["profit"], product["details"]["price_test"] = None, None
+    product["days"] = [{**day, "profit": None} for day in product["days"]]
+    product["baselines"] = [
+        {**row, "profit": None, "profit_low": None, "profit_high": None, "chance_better": None}
+        for row in product["baselines"]
+    ]
+    page = page_of(changed)
+    assert "Profit a day unknown costs are not known" in page.text and "Unit Cost" in page.text
+    assert "Profit a day at each price" not in page.text and "None" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"quality": "PASS"}, "PASS"),
+        ({"quality": "REVIEW", "reasons": ["30% of 90 calendar days have no row"]}, "REVIEW"),
+        ({"distinct_prices": 1}, "FAIL"),
+        ({"priced_days": 27}, "FAIL"),
+    ],
+)
+def test_the_data_pass_or_fail_or_ask_for_a_look(changes: dict[str, Any], verdict: str, changed: Document) -> None:
+    changed["products"][0]["data_quality"] |= changes
+    assert judge_quality(changed["products"][0]) == verdict
+    text = page_of(changed).text
+    assert f"Data quality: {verdict}" in text
+    assert ("Export every calendar day" in text) == (verdict == "REVIEW")
+
+
+def test_optional_sections_appear_with_what_they_hold_and_only_then(changed: Document) -> None:
+    plain = page_of(changed).text
+    assert not [title for title in TITLES.values() if f" {title} " in plain and title != "Fallback"]
+    changed["products"][0] |= {
+        "guardrails": [{"limit": "max_change", "wanted": 20.01, "allowed": 17.82}, {"limit": "floor", "why": None}],
+        "track_record": {"said": [18.0, 9.0, 26.0], "inside": True, "days": 1200},
+        "override": "9.90 until 3 May",
+        "what_if": [],
+    }
+    text = page_of(changed).text
+    assert "Guardrails that changed the price Limit Wanted Allowed Why max_change 20.01 17.82 – floor – – –" in text
+    assert "Track record Said: 18.00, 9.00, 26.00 Inside: yes Days: 1,200" in text
+    assert "Override 9.90 until 3 May" in text and "What if" not in text
+
+
+def test_a_page_stays_small_with_a_year_of_days_and_a_long_horizon(changed: Document) -> None:
+    product = changed["products"][0]
+    own = product["details"]["own_days"]
+    days = [f"2024-{1 + day // 30 % 12:02d}-{1 + day % 28:02d}" for day in range(365)]
+    own |= {
+        "date": days,
+        "price": [9.5 + day * 0.01 for day in range(365)],
+        "units": [day * 1.37 for day in range(365)],
+    }
+    own |= {"profit": [day * 3.3 for day in range(365)]}
+    product["days"] = [product["days"][0]] * 365
+    page = render_page(changed, product)
+    assert len(page.encode()) < 150_000 and "Further days are in advice.csv." in page
+
+
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style><svg onload=alert(1)>",
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}{% raw %}",
+    "$\\frac{1}{0}$ $x^2$",
+    '=HYPERLINK("http://x")',
+    "../../etc/passwd\x00",
+    "abc\u202edef\u2066\u200f",
+    "🧼👩\u200d🔧",
+    "&lt;b&gt; &#60;script&#62;",
+    "]]><!-- -->",
+    "x" * 5000,
+)
+SETTLED = {"date", "first_day", "last_day", "first_change", "grade", "follow", "beyond", "quality", "sales_measure"}
+"""Keys whose texts are ours and choose what is shown."""
+
+
+def poisoned(value: Any, payload: str, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: poisoned(item, payload, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [poisoned(item, payload, key) for item in value]
+    return payload if isinstance(value, str) and key not in SETTLED else value
+
+
+def _with_sections(document: Document, words: str) -> Document:
+    document["products"][0] |= {"guardrails": [{words: words}], "override": words, "track_record": {words: words}}
+    return document
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_texts_of_the_file_change_no_tag_and_no_attribute(payload: str, changed: Document) -> None:
+    product = changed["products"][0]
+    product["data_quality"] |= {"reasons": ["reason"], "notes": ["note"]}
+    plain, page = (page_of(_with_sections(poisoned(changed, words), words)) for words in ("harmless", payload))
+    assert page.tags == plain.tags
+    assert not [value for value in page.values if "\u202e" in value]
+    assert "\u202e" not in page.text and "\x00" not in page.text and "x" * 1001 not in page.text
+    assert payload[:3] in page.text
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_names_of_products_are_inert_in_the_index_and_in_the_names_of_pages(payload: str, changed: Document) -> None:
+    product = changed["products"][0]
+    both = {**changed, "products": [{**copy.deepcopy(product), "product": name} for name in (payload, "Mug")]}
+    pages = dict(render_pages(both))
+    assert list(pages)[-1] == "report.html" and len(pages) == 3
+    assert all(re.fullmatch(r"report\.html|report/[a-z0-9-]+\.html", name) for name in pages)
+    plain = {**changed, "products": [product, product]}
+    assert Page(pages["report.html"]).tags == Page(dict(render_pages(plain))["report.html"]).tags

@@ -1,0 +1,84 @@
+"""``advice.json`` against its schema: real advice fits, every key is described, and what is wrong is found."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pricerl.advice.tables import FORMAT
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "pricerl/advice/advice.schema.json").read_text(encoding="utf-8"))
+
+
+def faults(document: Any) -> list[str]:
+    return [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(document)]
+
+
+def read(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    return found
+
+
+def undescribed(schema: dict[str, Any], value: Any, place: str) -> Iterator[str]:
+    """Keys of a document that its schema does not name."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+    for choice in schema.get("anyOf", []):
+        if value is not None and "$ref" in choice:
+            yield from undescribed(choice, value, place)
+    if isinstance(value, list) and "items" in schema and schema["items"]:
+        for item in value:
+            yield from undescribed(schema["items"], item, place)
+    if isinstance(value, dict) and "anyOf" not in schema:
+        for key, item in value.items():
+            inner = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+            if inner is None:
+                yield f"{place}/{key}"
+            else:
+                yield from undescribed(inner, item, f"{place}/{key}")
+
+
+def test_the_schema_is_one_and_names_the_format_that_is_written() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["properties"]["format"]["const"] == FORMAT
+
+
+def test_real_advice_fits_the_schema_and_every_key_is_described(trained: Path, moved: Path) -> None:
+    for folder in (trained, moved):
+        document = read(folder)
+        assert faults(document) == []
+        assert list(undescribed(SCHEMA, document, "")) == []
+        assert len(document["model"]) == len(document["config"]) == 12
+
+
+def test_a_key_without_a_description_is_found(trained: Path) -> None:
+    document = read(trained)
+    document["products"][0]["details"]["curves"]["new"] = 1
+    assert list(undescribed(SCHEMA, document, "")) == ["/products/details/curves/new"]
+
+
+BREAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "another format": lambda document: document.update(format=2),
+    "no products": lambda document: document.update(products=[]),
+    "an unknown grade": lambda document: document["products"][0]["decision"].update(grade="E"),
+    "a number as text": lambda document: document["products"][0].update(price_now="12.00"),
+    "a chance above 1": lambda document: document["products"][0].update(
+        gain={"mean": 1.0, "low": 1.0, "high": 1.0, "chance_better": 1.1}
+    ),
+    "an interval of one limit": lambda document: document["products"][0]["days"][0].update(organic_limits=[1.0]),
+    "a day that is none": lambda document: document["products"][0]["days"][0].update(date="1 May"),
+    "a reason that is missing": lambda document: document["products"][0].pop("reason"),
+}
+
+
+@pytest.mark.parametrize("wrong", BREAKERS)
+def test_what_is_wrong_is_found(wrong: str, trained: Path) -> None:
+    document = copy.deepcopy(read(trained))
+    BREAKERS[wrong](document)
+    assert len(faults(document)) == 1
