@@ -10,11 +10,9 @@ from pricerl.advice.report.texts import clean
 
 TITLES = {
     "guardrails": "Guardrails that changed the price",
-    "fallback": "Fallback",
-    "override": "Override",
-    "overrides": "Overrides",
+    "orders": "What people ordered",
+    "alarm": "Why the model was stopped",
     "track_record": "Track record",
-    "what_if": "What if",
 }
 """Keys of a product in ``advice.json`` and the headings of their sections, in the order of the page."""
 
