@@ -30,7 +30,7 @@ from pricerl.errors import (
 )
 
 if TYPE_CHECKING:
-    from pricerl.advice import AdviceFiles, ProductAdvice
+    from pricerl.advice import ProductAdvice
     from pricerl.advice.audit import Entry
     from pricerl.training.command import PricingCLI
 
@@ -244,7 +244,7 @@ def _advise(command: PricingCLI, out: Path) -> int:
     entries = session.entries_of(command)
     advice = _make_advice(command, entries)
     recorded = session.record(command, advice, len(entries)) if command.trainer.is_global_zero else ""
-    files = _write_advice(command, advice, out)
+    files = session.write_files(command, advice, out)
     print_summary(advice, files, command.datamodule.guardrails.price_step)
     print(recorded)
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
@@ -261,18 +261,6 @@ def _make_advice(command: PricingCLI, entries: list[Entry], most: int | None = N
     decision = command.settings("decision")
     model = advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed, most)
     return session.supervise(command, dynamics, model, entries)
-
-
-def _write_advice(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
-    """Write the three files into a folder."""
-    from pricerl.advice import About, fingerprint_model, fingerprint_settings, publish
-
-    data = command.datamodule
-    settings = (data.market_config, data.cost, data.guardrails, data.reward, command.settings("decision"), data.seed)
-    model, config = fingerprint_model(command.model), fingerprint_settings(settings)
-    return publish(
-        advice, out, About(data.preprocessor.source, data.reward.preset, data.guardrails.price_step, model, config)
-    )
 
 
 class _Parser(argparse.ArgumentParser):

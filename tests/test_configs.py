@@ -36,6 +36,23 @@ def test_a_variant_counts_after_the_defaults_too(name: str, tmp_path: Path) -> N
     assert _advice(tmp_path)["objective"] == name
 
 
+def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
+    words = ["--config", str(CONFIGS / "quickstart.yaml"), "--config", str(CONFIGS / "guardrails.yaml"), *FAST]
+    result = run(tmp_path, "fit", *words, "--data.guardrails.products", "{product: {pause: true}}")
+    assert result.code in (0, 4), result.err
+    checkpoint = ["--ckpt_path", "checkpoints/quickstart/best.ckpt", "--out", "out"]
+    paused = run(tmp_path, "predict", *checkpoint)
+    assert "it is paused (data.guardrails.pause)" in paused.out
+    (tmp_path / "fresh.yaml").write_text("data: {guardrails: {products: {product: {max_rise: 0.02}}}}")
+    assert "it is paused" not in run(tmp_path, "predict", *checkpoint, "--config", "fresh.yaml").out
+    (tmp_path / "wrong.yaml").write_text("data: {guardrails: {products: {prodct: {}, Lamp: {}}}}")
+    for command in (["predict", *checkpoint], ["fit", *FAST, "--run_name", "none"]):
+        refused = run(tmp_path, *command, "--config", "wrong.yaml")
+        assert refused.code == 2
+        assert "no product 'prodct'; did you mean 'product'?, and none 'Lamp'" in refused.err
+    assert not (tmp_path / "checkpoints" / "none").exists()
+
+
 def test_upward_turns_the_gate_off_and_prints_what_that_costs(tmp_path: Path) -> None:
     result = run(tmp_path, "fit", "--config", str(CONFIGS / "upward.yaml"), *FAST)
     assert result.code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from pricerl.advice.checks import Unseen, ask_the_log
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
 from pricerl.advice.details import gather_details
+from pricerl.advice.gating import confirm, gate_path
 from pricerl.advice.predictor import (
     FloatArray,
     PathForecast,
@@ -100,7 +102,8 @@ class _Adviser:
         history, report = market.preprocessor.products[index], market.preprocessor.reports[index]
         fitted = market.products[index]
         proposed = propose_path(self.policy, dynamics, index, self.horizon)
-        now = proposed.price.new_full(proposed.price.shape, float(history.price[-1]))
+        price_now = float(history.price[-1])
+        now = proposed.price.new_full(proposed.price.shape, price_now)
         keep = forecast_path(dynamics, index, now, self.seed)
         known = fitted.cost.known
         proposed_gain = gain_over_keep(forecast_path(dynamics, index, proposed.price, self.seed), keep)
@@ -110,20 +113,24 @@ class _Adviser:
         if decision.unsure:
             decision, aim = self._fall_back(decision, proposed, keep, unseen)
         path = _followed(aim, now, decision)
+        gated = gate_path(dynamics, index, path)
+        path, decision = gated.onto(path), confirm(decision, gated, price_now)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
-        recommended = first_change(path.price, float(now[0]))
+        recommended = next((price for price in gated.prices if price != price_now), price_now)
         moved = decision.follow != "hold"
         advice = ProductAdvice(
             product=history.product,
-            price_now=money(float(now[0])),
+            price_now=money(price_now),
             recommended_price=money(recommended),
             settled_price=money(float(aim.price[-1])),
             decision=decision,
             gain=gain_over_keep(forecast, keep) if moved and known else None,
             proposed_gain=proposed_gain if known else None,
-            elasticity=elasticity_at(dynamics, index, float(now[0])),
-            raising=would_raising_pay(fitted, float(now[0])),
-            days=day_rows(dynamics, index, path, forecast),
+            elasticity=elasticity_at(dynamics, index, price_now),
+            raising=would_raising_pay(fitted, price_now),
+            asked_price=None if gated.asked is None else money(gated.asked),
+            guardrails=gated.edits,
+            days=day_rows(dynamics, index, path, gated.prices, forecast),
             keep=mean_day(keep, known),
             expected=mean_day(forecast, known),
             policy_value=value_path(dynamics, index, proposed.price) if known else None,
@@ -180,6 +187,7 @@ def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
         keep_allowed=limits.keep_allowed,
         movable=limits.movable,
         hold_lasts=limits.wait >= len(path),
+        paused=unseen.dynamics.guardrails.of(history.product).pause,
         undone_by=unseen.undone_by(float(path[-1])),
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
     )
@@ -190,12 +198,15 @@ def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath
     if decision.follow == "path":
         return proposed
     if decision.follow == "hold":
-        return proposed._replace(price=now, low=now, high=now)
+        return proposed._replace(price=now, low=now, high=now, asked=now)
     limit = decision.follow == "limit"
     first = proposed.limits.nearest if limit else first_change(proposed.price, float(now[0]))
     reached = (proposed.price != now).cumsum(0) > 0
     price = now.where(~reached, first)
-    return proposed._replace(price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price))
+    asked = price.where(reached.cumsum(0) != 1, now if limit else proposed.asked)
+    return proposed._replace(
+        price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price), asked=asked
+    )
 
 
 def first_change(price: Tensor, now: float) -> float:
@@ -220,7 +231,9 @@ def mean_day(forecast: PathForecast, costs_known: bool) -> dict[str, float | Non
     }
 
 
-def day_rows(dynamics: Dynamics, index: int, path: PricePath, forecast: PathForecast) -> tuple[DayAdvice, ...]:
+def day_rows(
+    dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast
+) -> tuple[DayAdvice, ...]:
     """Rows of the coming days; what cannot be known stays empty."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + 1
@@ -232,7 +245,7 @@ def day_rows(dynamics: Dynamics, index: int, path: PricePath, forecast: PathFore
         rows.append(
             DayAdvice(
                 date=str(date),
-                recommended_price=money(float(path.price[day])),
+                recommended_price=money(prices[day]),
                 price_low=money(float(path.low[day])),
                 price_high=money(float(path.high[day])),
                 units=_triple(forecast.units, day) if open_day else None,

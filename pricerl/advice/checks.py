@@ -33,7 +33,7 @@ class Unseen:
         """The product's history with its market."""
         market = self.dynamics.market
         history, fitted = market.preprocessor.products[self.product], market.products[self.product]
-        return Shop(history, fitted, self.dynamics.guardrails)
+        return Shop(history, fitted, self.dynamics.guardrails.of(history.product))
 
     @cached_property
     def causes(self) -> Causes:

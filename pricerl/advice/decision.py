@@ -17,12 +17,14 @@ Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
 FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
 """Who sets the price, in turn: the policy, the best price in an unlucky market, the price now, a person."""
 
+PAUSED = "it is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
     "no price within one step of it satisfies floor, ceiling and minimum margin (it must at least cover fees and unit "
-    "cost); change one of them or set the price by hand"
+    "cost) and the other limits (data.guardrails); change one of them or set the price by hand"
 )
 NO_OTHER_PRICE = (
-    "floor, ceiling, max_change and price_step (data.guardrails) leave no other price within one step of it"
+    "floor, ceiling, largest change, price ladder, charm endings and price_step (data.guardrails) leave no other price "
+    "within one step of it"
 )
 KEEP_NOT_ALLOWED = "floor, ceiling or minimum margin do not allow the price now; this is the nearest one that they do"
 UNFAMILIAR = (
@@ -88,6 +90,8 @@ class Evidence:
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
     """Whether the price now lies where the policy was trained."""
+    paused: bool = False
+    """Whether the seller keeps the price as it is, whatever could be earned."""
     undone_by: str = ""
     """The observed cause of which a hidden one that is ``hidden_strength`` times as strong would bring the chance of a
     gain down to a half; empty where none would."""
@@ -135,6 +139,8 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Apply the rules in order; the first that holds decides. A hold never keeps a price that the limits forbid."""
+    if evidence.paused:
+        return Decision("hold", "C", "hold", False, PAUSED)
     if not evidence.feasible:
         return replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
     if evidence.hold_lasts:

@@ -14,7 +14,7 @@ from pricerl.data import weekday_of
 from pricerl.env import Dynamics, State
 from pricerl.env.noise import sample_units
 from pricerl.evaluation import Policy
-from pricerl.market import Response, project
+from pricerl.market import PriceBand, Response, project
 from pricerl.market.guardrails import FLOAT32_SLACK
 
 FloatArray = NDArray[np.float64]
@@ -34,6 +34,8 @@ class PricePath(NamedTuple):
     """5 % limit over the prices the policy charges in the drawn markets."""
     high: Tensor
     """95 % limit."""
+    asked: Tensor
+    """What was asked of the guardrails in the posterior-mean market; on days of the hold the price held."""
     limits: Limits
     """What the guardrails say about the first change."""
 
@@ -80,7 +82,11 @@ def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int)
         product: product index.
         horizon: H, days.
     """
-    return _roll(lambda state: dynamics.decide(state, policy(state.observation)[:, 0]), dynamics, product, horizon)
+
+    def ask(state: State, band: PriceBand) -> Tensor:
+        return dynamics.propose(state, policy(state.observation)[:, 0], band)
+
+    return _roll(ask, dynamics, product, horizon)
 
 
 def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
@@ -92,18 +98,14 @@ def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int)
         product: product index.
         horizon: H, days.
     """
-
-    def choose(state: State) -> Tensor:
-        return project(torch.full_like(state.price, target), state.price, dynamics.band(state), dynamics.guardrails)
-
-    return _roll(choose, dynamics, product, horizon)
+    return _roll(lambda state, band: torch.full_like(state.price, target), dynamics, product, horizon)
 
 
 @torch.no_grad()
-def _roll(choose: Callable[[State], Tensor], dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Charge what ``choose`` makes of each state, in every drawn market and in the mean.
+def _roll(ask: Callable[[State, PriceBand], Tensor], dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+    """Charge what the guardrails make of the price asked in each state, in every drawn market and in the mean.
 
-    The price simulated is the price advised: the same ``decide`` and ``advance`` as in training. If the last price
+    The price simulated is the price advised: the same projection and ``advance`` as in training. If the last price
     change is younger than the minimum hold, the first decision waits until that is over.
     """
     market = dynamics.market
@@ -112,16 +114,21 @@ def _roll(choose: Callable[[State], Tensor], dynamics: Dynamics, product: int, h
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
     limits = _limits(dynamics, state, product)
     waiting = min(limits.wait, horizon)
-    prices: list[Tensor] = []
+    prices, asked = [state.price] * waiting, [state.price] * waiting
     if waiting:
-        state = _charge(dynamics, state, state.price, waiting, prices)
+        state, _ = dynamics.advance(state, state.price, waiting, None)
     while len(prices) < horizon:
-        price = choose(state)
-        state = _charge(dynamics, state, price, min(dynamics.days_per_step, horizon - len(prices)), prices)
+        band, days = dynamics.band(state), min(dynamics.days_per_step, horizon - len(prices))
+        proposal = ask(state, band)
+        price = project(proposal, state.price, band, dynamics.guardrails)
+        state, _ = dynamics.advance(state, price, days, None)
+        prices += [price] * days
+        asked += [proposal, *[price] * (days - 1)]
     by_draw = torch.stack(prices, 1)
     low, high = torch.quantile(by_draw, torch.tensor(LIMITS, device=by_draw.device), dim=0)
     chosen = by_draw[market.mean_draw]
-    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), limits)
+    proposed = torch.stack(asked, 1)[market.mean_draw]
+    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), proposed, limits)
 
 
 @torch.no_grad()
@@ -222,11 +229,6 @@ def hold_left(dynamics: Dynamics, product: int) -> int:
     changed = np.flatnonzero(price != price[-1])
     charged = len(price) - 1 - changed[-1] if len(changed) else len(price)
     return max(0, dynamics.days_per_step - int(charged))
-
-
-def _charge(dynamics: Dynamics, state: State, price: Tensor, days: int, prices: list[Tensor]) -> State:
-    prices.extend([price] * days)
-    return dynamics.advance(state, price, days, None)[0]
 
 
 def _summary(mean: Tensor, samples: Tensor) -> tuple[FloatArray, FloatArray, FloatArray]:

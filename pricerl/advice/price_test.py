@@ -55,9 +55,9 @@ def plan_price_test(dynamics: Dynamics, product: int) -> PriceTest | None:
 
 
 def _reachable_edges(dynamics: Dynamics, product: int, now: float) -> list[float]:
-    price = torch.tensor([now])
-    limits = PriceLimits(*(limit[product].reshape(1).cpu() for limit in dynamics.limits))
-    band = feasible_band(price, price, limits, dynamics.guardrails)
+    price, row = (torch.tensor([value], device=dynamics.market.device) for value in (now, product))
+    limits = PriceLimits(*(limit[row] for limit in dynamics.limits))
+    band = feasible_band(price, price, limits, dynamics.rules.rows(row), price)
     edges = (float(band.low), float(band.high))
     return [edge for edge in edges if bool(band.feasible) and abs(edge / now - 1) >= MIN_DISTANCE]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pricerl.advice.decision import Decision
 from pricerl.advice.details import Details
+from pricerl.advice.gating import DayEdit
 from pricerl.advice.kill_switch import Alarm
 from pricerl.advice.overrides import Order
 from pricerl.advice.track_record import TrackRecord
@@ -76,6 +77,10 @@ class ProductAdvice:
     """Around the price now: mean and 90 % limits."""
     raising: Raising | None
     """Whether a slightly higher price than the one now earns more; None where costs are unknown."""
+    asked_price: float | None
+    """What was asked for on the first day on which a guardrail changed something, unclipped; None if none did."""
+    guardrails: tuple[DayEdit, ...]
+    """What each guardrail changed on the way to the prices advised, in order; empty where nothing was changed."""
     days: tuple[DayAdvice, ...]
     keep: dict[str, float | None]
     """Expected units, sales and profit a day when keeping the price."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pricerl.advice.audit import LOG_FILE, Entry, append, read_log
+from pricerl.advice.fingerprint import fingerprint_model, fingerprint_settings
+from pricerl.advice.publish import About, AdviceFiles, publish
 from pricerl.advice.record import HASHED, Origin, collect_hashes, differing, draft_advice, recommended
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.supervise import Supervisor
@@ -153,6 +155,15 @@ def compare(entry: Entry, advice: Sequence[ProductAdvice], log: Path) -> str:
 def entries_of(command: PricingCLI) -> list[Entry]:
     """Entries of the run's log, its chain checked."""
     return read_log(log_path(command)).entries
+
+
+def write_files(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
+    """Write table, document and report into a folder."""
+    data = command.datamodule
+    settings = (data.market_config, data.cost, data.guardrails, data.reward, command.settings("decision"), data.seed)
+    model, config = fingerprint_model(command.model), fingerprint_settings(settings)
+    about = About(data.preprocessor.source, data.reward.preset, data.guardrails.price_step, model, config)
+    return publish(advice, out, about)
 
 
 def _short(found: str | None) -> str:

@@ -11,6 +11,7 @@ import torch
 from pricerl.advice.advise import day_rows, first_change, gain_over_keep, mean_day, money
 from pricerl.advice.audit import Entry
 from pricerl.advice.decision import Decision, DecisionConfig, Source
+from pricerl.advice.gating import gate_path
 from pricerl.advice.kill_switch import Alarm, find_alarm, predict_low
 from pricerl.advice.objections import hard_limits_of
 from pricerl.advice.overrides import OVERRIDE, Order, judge_orders, orders_of, shown
@@ -56,7 +57,9 @@ class Supervisor:
         return find_alarm(history, advised_low(predictions, history, low), days)
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
-        path = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
+        way = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
+        gated = gate_path(self.dynamics, index, way)
+        path = gated.onto(way)
         back = float(path.price[-1]) != float(path.price.new_tensor(item.price_now))
         where = "back to the last good price" if back else "this is the last good price that the limits allow now"
         why = (
@@ -64,7 +67,7 @@ class Supervisor:
             f"{alarm.first_day}: {alarm.sales:.2f} a day, limit {alarm.low:.2f}), so the model is stopped; {where}"
         )
         decision = Decision("path" if back else "hold", "C", "hold", False, why)
-        stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])))
+        stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])), guardrails=gated.edits)
         return self._redirect(stopped, index, path, decision)
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
@@ -83,7 +86,7 @@ class Supervisor:
         source: Source = "override" if order.kind == OVERRIDE else "manual"
         decision = Decision("step" if moves else "hold", "C", source, False, why)
         limits = approach_path(item.price_now, self.dynamics, index, 1).limits
-        obeyed = self._redirect(item, index, PricePath(price, price, price, limits), decision)
+        obeyed = self._redirect(item, index, PricePath(price, price, price, price, limits), decision)
         days = [
             replace(day, note=_join(day.note, f"after the {order.kind} ends on {order.until}"))
             if day.date > order.until
@@ -110,7 +113,7 @@ class Supervisor:
             decision=decision,
             gain=gain_over_keep(forecast, keep) if moved else None,
             expected=mean_day(forecast, fitted.cost.known),
-            days=day_rows(dynamics, index, path, forecast),
+            days=day_rows(dynamics, index, path, path.price.tolist(), forecast),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             model=item.model or own,
         )

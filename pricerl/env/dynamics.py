@@ -27,7 +27,7 @@ from pricerl.market import (
     price_box,
     project,
 )
-from pricerl.market.guardrails import hard_limits, support_box
+from pricerl.market.guardrails import TRAILING_DAYS, hard_limits, price_rules, support_box
 from pricerl.market.memory import REFERENCE_MEMORY, fade, lift
 from pricerl.market.reward import DayOutcome, ResolvedReward, reward_terms, total_reward
 
@@ -46,6 +46,7 @@ class Dynamics:
         self.market, self.reward, self.guardrails, self.config = market, reward, guardrails, config
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.limits = product_limits(market, guardrails)
+        self.rules = price_rules([guardrails.of(name) for name in market.preprocessor.names], market.device)
         self.references = find_references(market, self.history.reference_price(reward.seeks_gain))
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
@@ -100,23 +101,28 @@ class Dynamics:
         day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
         described = rows.description.expand(history.window, -1, -1)
         window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
-        return State(product, draw, day, rows, window, prices, sales, ratios, usual[-1])
+        trail = None
+        if self.rules.above_median is not None:
+            trail = history.price[history.positions(product, index, TRAILING_DAYS)]
+        return State(product, draw, day, rows, window, prices, sales, ratios, usual[-1], trail)
 
     def band(self, state: State) -> PriceBand:
         """Prices allowed on the next day, ``(B,)`` each."""
-        limits = state.rows.limits
+        limits, rules = state.rows.limits, self.rules.rows(state.product)
         if self.config.action == "absolute":
-            return price_box(state.price, limits, self.guardrails)
-        return feasible_band(state.price, state.prices[-WEEK], limits, self.guardrails)
+            return price_box(state.price, limits, rules)
+        return feasible_band(state.price, state.prices[-WEEK], limits, rules, _median(state.trail))
+
+    def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
+        """Price that an action ``(B,)`` in [-1, 1] asks for, before the guardrails, money ``(B,)``."""
+        if self.config.action == "absolute":
+            return band.low + 0.5 * (action + 1) * (band.high - band.low)
+        return state.price * (1 + band.rules.change(action.clamp(-1, 1)))
 
     def decide(self, state: State, action: Tensor) -> Tensor:
         """Price for an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
         band = self.band(state)
-        if self.config.action == "absolute":
-            proposal = band.low + 0.5 * (action + 1) * (band.high - band.low)
-        else:
-            proposal = state.price * (1 + action.clamp(-1, 1) * self.guardrails.max_change)
-        return project(proposal, state.price, band, self.guardrails)
+        return project(self.propose(state, action, band), state.price, band, self.guardrails)
 
     def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise."""
@@ -156,7 +162,8 @@ class Dynamics:
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         memory = prices[days:], sales[days:], ratios[days:]
         usual = self._usual_price(state, price, days)
-        after = State(state.product, state.draw, state.day + days, rows, window, *memory, usual)
+        trail = None if state.trail is None else torch.cat([state.trail, price.expand(days, -1)])[days:]
+        after = State(state.product, state.draw, state.day + days, rows, window, *memory, usual, trail)
         expected_sales = day.sales * dates[0]
         expected_profit = rows.market.profit(expected_sales, expected.units)
         outcome = (reward, expected.units, expected_sales, expected_profit, level.organic, level.ad)
@@ -254,13 +261,18 @@ def _week_means(series: Tensor, first: int, count: int) -> Tensor:
     return torch.stack([series[day : day + WEEK].mean(0) for day in range(first, first + count)])
 
 
+def _median(prices: Tensor | None) -> Tensor | None:
+    """Median of each row's ``prices (D, B)``, D even, ``(B,)``: the mean of the middle two."""
+    return None if prices is None else prices.sort(0).values[len(prices) // 2 - 1 :][:2].mean(0)
+
+
 def product_limits(market: Market, guardrails: GuardrailConfig) -> PriceLimits:
     """Limits of every product, ``(P,)`` each: support box from its tried prices, floor from its margin."""
     boxes, hard = [], []
     for history, item in zip(market.preprocessor.products, market.products, strict=True):
-        boxes.append(support_box(history.price[history.observed], guardrails))
-        cost = item.cost
-        hard.append(hard_limits(guardrails, float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known))
+        own, cost = guardrails.of(history.product), item.cost
+        boxes.append(support_box(history.price[history.observed], own))
+        hard.append(hard_limits(own, float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known))
     low, high = torch.tensor(boxes, dtype=torch.float32, device=market.device).T
     floor, ceiling = torch.tensor(hard, dtype=torch.float32, device=market.device).T
     return PriceLimits(floor, ceiling, low, high)

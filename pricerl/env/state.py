@@ -31,6 +31,8 @@ class State(NamedTuple):
     """``(7, B)`` expected sales over those at the reference price, newest last."""
     usual_price: Tensor
     """``(B,)`` log of the price that buyers are used to."""
+    trail: Tensor | None
+    """``(28, B)`` prices charged, money, newest last; None where no limit looks at a product's trailing price."""
 
     @property
     def observation(self) -> Tensor:

@@ -41,7 +41,8 @@ def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, pla
         plans: the planner's best constant prices.
     """
     market = dynamics.market
-    shop = Shop(market.preprocessor.products[product], market.products[product], dynamics.guardrails)
+    history = market.preprocessor.products[product]
+    shop = Shop(history, market.products[product], dynamics.guardrails.of(history.product))
     rules = RULES if shop.market.cost.known else {name: RULES[name] for name in WITHOUT_COSTS}
     prices = {
         **{name: rule(shop) for name, rule in rules.items()},

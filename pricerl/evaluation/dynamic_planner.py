@@ -74,7 +74,7 @@ def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicP
     reward = _rewards(dynamics, product, log_price)
     kept = REFERENCE_MEMORY**days
     column, share = _places(log_price[:, None] * (1 - kept) + log_price * kept, log_price)
-    reachable = _reachable(dynamics, log_price)
+    reachable = _reachable(dynamics, product, log_price)
     value = torch.zeros_like(reward)
     while True:
         following = torch.lerp(value.gather(1, column), value.gather(1, column + 1), share)
@@ -90,7 +90,8 @@ def _price_grid(dynamics: Dynamics, product: int) -> Tensor:
     history = dynamics.market.preprocessor.products[product]
     prices = torch.cat([candidate_prices(dynamics, product), dynamics.history.price.new_tensor(history.price[-14:])])
     low, high = float(prices.min().log()), float(prices.max().log())
-    step = math.log1p(dynamics.guardrails.max_change) / STEPS_A_CHANGE
+    rails = dynamics.guardrails.of(history.product)
+    step = math.log1p(max(rails.rise, rails.drop)) / STEPS_A_CHANGE
     count = min(max(math.ceil((high - low) / step) + 1, NUM_PRICES[0]), NUM_PRICES[1])
     return torch.linspace(low, high, count, device=prices.device)
 
@@ -117,13 +118,14 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     return torch.stack(columns, 1)
 
 
-def _reachable(dynamics: Dynamics, log_price: Tensor) -> Tensor:
+def _reachable(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     """Which next price (columns) one decision leads to from each price now (rows), ``(G, G)`` bool."""
     if dynamics.config.action == "absolute":
         return torch.ones(len(log_price), len(log_price), dtype=torch.bool, device=log_price.device)
-    change = (log_price - log_price[:, None]).expm1().abs()
-    rails = dynamics.guardrails
-    return (change == 0) | ((change >= rails.min_change) & (change <= rails.max_change * (1 + 1e-4)))
+    change = (log_price - log_price[:, None]).expm1()
+    rails = dynamics.guardrails.of(dynamics.market.preprocessor.names[product])
+    inside = (change >= -rails.drop * (1 + 1e-4)) & (change <= rails.rise * (1 + 1e-4))
+    return (change == 0) | ((change.abs() >= rails.min_change) & inside)
 
 
 def _places(values: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from pricerl.env import Dynamics
 from pricerl.evaluation.rules import LOWER_QUANTILE
 from pricerl.market import price_box
-from pricerl.market.guardrails import FLOAT32_SLACK, PriceLimits
+from pricerl.market.guardrails import FLOAT32_SLACK, PriceLimits, to_allowed
 
 NUM_PRICES = 201
 
@@ -78,11 +78,17 @@ def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
 
 
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
-    """Prices ``(201,)`` from the lowest to the highest that the product's guardrails ever allow."""
+    """Prices ``(201,)`` from the lowest to the highest that the product's guardrails ever allow.
+
+    With a price ladder or charm endings they are prices of those, repeated where there are fewer.
+    """
     now = _price_now(dynamics, product)
     limits = PriceLimits(*(limit[product].reshape(1) for limit in dynamics.limits))
-    band = price_box(now.reshape(1), limits, dynamics.guardrails)
-    return torch.lerp(band.low, band.high, torch.linspace(0, 1, NUM_PRICES, device=now.device))
+    band = price_box(now.reshape(1), limits, dynamics.rules.rows(torch.tensor([product], device=now.device)))
+    prices = torch.lerp(band.low, band.high, torch.linspace(0, 1, NUM_PRICES, device=now.device))
+    if band.rules.menu is None or not band.feasible:
+        return prices
+    return torch.minimum(torch.maximum(to_allowed(prices, band, dynamics.guardrails), band.low), band.high)
 
 
 def mean_values(dynamics: Dynamics, product: int, prices: Tensor, objective: Literal["reward", "profit"]) -> Tensor:

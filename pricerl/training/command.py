@@ -220,7 +220,7 @@ class PricingCLI(LightningCLI):
         if self.checkpoint is not None:
             load_weights(self.model, self.checkpoint, Path(self.options["ckpt_path"]))
         if fitting and isinstance(self.datamodule, PricingDataModule):
-            _ = self.datamodule.preprocessor
+            self.datamodule.guardrails.check_products(self.datamodule.preprocessor.names)
         callbacks = [Evaluation(), RunMetrics()]
         if wanted.enable_progress_bar is not False:
             callbacks.append(TrainingBar())

@@ -125,6 +125,7 @@ class PricingDataModule(ReplayDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the saved scaler; a file given now supplies the days, otherwise the saved ones remain."""
         trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
+        self.guardrails.check_products(trained.names)
         self._preprocessor = trained if self.path is None else trained.with_history(self._read())
         self._market, self._dynamics, self._saved_counts = None, None, state_dict["counts"]
 
