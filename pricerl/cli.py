@@ -206,7 +206,7 @@ def _score(words: list[str]) -> int:
         advice = _make_advice(command, session.entries_of(command), None if everything else MOST_SHOWN)
         print_scores(advice, data.guardrails.price_step, data.market.num_products)
         if everything:
-            _write_advice(command, advice, Path(command.options.out))
+            session.write_files(command, advice, Path(command.options.out))
     return EXIT_OK
 
 

@@ -99,8 +99,8 @@ class _Adviser:
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
         """Propose, forecast, decide and word the advice on one product."""
         dynamics, market = self.dynamics, self.dynamics.market
-        history, report = market.preprocessor.products[index], market.preprocessor.reports[index]
-        fitted = market.products[index]
+        prepared, fitted = market.preprocessor, market.products[index]
+        history, report = prepared.products[index], prepared.reports[index]
         proposed = propose_path(self.policy, dynamics, index, self.horizon)
         price_now = float(history.price[-1])
         now = proposed.price.new_full(proposed.price.shape, price_now)
@@ -112,19 +112,17 @@ class _Adviser:
         aim = proposed
         if decision.unsure:
             decision, aim = self._fall_back(decision, proposed, keep, unseen)
-        path = _followed(aim, now, decision)
-        gated = gate_path(dynamics, index, path)
-        path, decision = gated.onto(path), confirm(decision, gated, price_now)
+        gated = gate_path(dynamics, index, _followed(aim, now, decision))
+        path, decision = gated.onto(_followed(aim, now, decision)), confirm(decision, gated, price_now)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
         recommended = next((price for price in gated.prices if price != price_now), price_now)
-        moved = decision.follow != "hold"
         advice = ProductAdvice(
             product=history.product,
             price_now=money(price_now),
             recommended_price=money(recommended),
             settled_price=money(float(aim.price[-1])),
             decision=decision,
-            gain=gain_over_keep(forecast, keep) if moved and known else None,
+            gain=gain_over_keep(forecast, keep) if decision.follow != "hold" and known else None,
             proposed_gain=proposed_gain if known else None,
             elasticity=elasticity_at(dynamics, index, price_now),
             raising=would_raising_pay(fitted, price_now),
@@ -147,8 +145,7 @@ class _Adviser:
             proposed_prices=tuple(money(float(price)) for price in proposed.price),
             details=gather_details(dynamics, index, path, forecast, keep),
         )
-        digits = price_digits(dynamics.guardrails.price_step)
-        return replace(advice, reason=explain(advice, market.num_draws, digits))
+        return replace(advice, reason=explain(advice, market.num_draws, price_digits(dynamics.guardrails.price_step)))
 
     def _fall_back(
         self, decision: Decision, proposed: PricePath, keep: PathForecast, unseen: Unseen

@@ -110,9 +110,7 @@ def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index:
         "proposal": list(item.proposed_prices),
         "days": [_day(day) for day in item.days],
     }
-    edits = item.to_dict().get("edits")
-    if edits is not None:
-        draft["edits"] = edits
+    draft["edits"] = item.to_dict()["guardrails"]
     if item.model is not None:
         draft["model_days"] = [_day(day) for day in item.model.days]
         draft["model_grade"], draft["model_source"] = item.model.decision.grade, item.model.decision.source

@@ -77,10 +77,6 @@ class ProductAdvice:
     """Around the price now: mean and 90 % limits."""
     raising: Raising | None
     """Whether a slightly higher price than the one now earns more; None where costs are unknown."""
-    asked_price: float | None
-    """What was asked for on the first day on which a guardrail changed something, unclipped; None if none did."""
-    guardrails: tuple[DayEdit, ...]
-    """What each guardrail changed on the way to the prices advised, in order; empty where nothing was changed."""
     days: tuple[DayAdvice, ...]
     keep: dict[str, float | None]
     """Expected units, sales and profit a day when keeping the price."""
@@ -106,6 +102,10 @@ class ProductAdvice:
     reason: str
     details: Details | None = None
     """What only the report shows; None where no report is wanted."""
+    asked_price: float | None = None
+    """What was asked for on the first day on which a guardrail changed something, unclipped; None if none did."""
+    guardrails: tuple[DayEdit, ...] = ()
+    """What each guardrail changed on the way to the prices advised, in order; empty where nothing was changed."""
     proposed_prices: tuple[float, ...] = ()
     """The policy's own path, day by day, before any gate."""
     orders: tuple[Order, ...] = ()

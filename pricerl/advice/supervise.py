@@ -86,7 +86,12 @@ class Supervisor:
         source: Source = "override" if order.kind == OVERRIDE else "manual"
         decision = Decision("step" if moves else "hold", "C", source, False, why)
         limits = approach_path(item.price_now, self.dynamics, index, 1).limits
-        obeyed = self._redirect(item, index, PricePath(price, price, price, price, limits), decision)
+        obeyed = self._redirect(
+            replace(item, asked_price=None, guardrails=()),
+            index,
+            PricePath(price, price, price, price, limits),
+            decision,
+        )
         days = [
             replace(day, note=_join(day.note, f"after the {order.kind} ends on {order.until}"))
             if day.date > order.until

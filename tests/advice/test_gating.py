@@ -128,7 +128,7 @@ def test_the_advice_carries_what_the_guardrails_changed_and_the_report_shows_it(
     first = product["guardrails"][0]
     assert first["rule"] == "floor" and first["after"] == floor and first["why"] == f"at least {floor:g}"
     assert product["asked_price"] == first["before"] < floor
-    assert f"floor: {first['before']:.2f} to {floor:.2f}" in product["html"]
+    assert "Guardrails that changed the price" in product["html"] and first["why"] in product["html"]
 
 
 def test_a_paused_product_keeps_its_price_and_says_so(trained: Path) -> None:
