@@ -30,6 +30,7 @@ DOCUMENTS = (
     "docs/benchmarks.md",
     "docs/data.md",
     "docs/decisions.md",
+    "docs/guardrails.md",
     "docs/metrics.md",
     "docs/sac.md",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
 import numpy as np
@@ -133,6 +134,12 @@ def test_the_median_is_that_of_the_last_28_days_and_the_first_price_holds_before
     assert gated(10.4, short, max_above_median=0.02, min_change=0.0).price == 10.09
 
 
+def test_the_median_counts_every_one_of_the_28_days_once() -> None:
+    free = {"min_hold_days": 1, "max_week_change": 0.5}
+    assert gated(10.4, log_of(*[9.0] * 14, *[10.0] * 14), max_above_median=0.05, **free).price == 10.0
+    assert gated(10.4, log_of(*[9.0, 10.0] * 14), max_above_median=0.1, **free).price == 10.4
+
+
 def test_gaps_in_the_log_count_as_days_at_the_price_before() -> None:
     dates = FIRST_DAY + np.array([0, 1, 2, 20, 21])
     log = PriceLog(dates, np.array([9.0, 9.0, 9.0, 9.9, 9.9]), WIDE)
@@ -204,6 +211,40 @@ def test_a_conflict_is_told_even_where_nothing_else_was_proposed() -> None:
     assert rules(gated(10.0, floor=12.0))[-1] == "conflict"
 
 
+def test_a_conflict_is_told_where_the_limits_come_back_to_the_price_now() -> None:
+    result = gated(10.0, floor=12.0, max_rise=0.0)
+    assert rules(result) == ["floor", "max_rise", "conflict"] and result.edits[-1].before == result.price == 10.0
+
+
+def test_limits_that_meet_between_two_prices_leave_none() -> None:
+    result = gated(10.2, floor=10.205, ceiling=10.205)
+    assert result.price == 10.0
+    assert result.edits[-1].why.startswith("price_step has no price between 10.205 (floor) and 10.205 (ceiling)")
+
+
+def test_what_keeps_a_price_that_nobody_moves_is_not_told() -> None:
+    assert gated(10.0, pause=True) == gated(10.0, log_of(*[9.9] * 20, 10.0)) == Gated(10.0, ())
+
+
+def test_prices_below_one_unit_of_money_obey_the_same_rules() -> None:
+    assert gated(0.48, steady(0.5), ceiling=0.6, max_above_median=0.2) == Gated(0.48, ())
+    assert gated(1.2, steady(1.0), ceiling=1.05).price == 1.05
+    assert gated(0.5, steady(1.0), floor=0.95).price == 0.95
+
+
+def test_before_its_first_day_a_log_stands_at_its_first_price() -> None:
+    assert gated(10.4, log_of(9.0, 10.0, 10.0, 10.0)).price == 10.0
+    assert gated(10.4, log_of(10.0, 10.0, 10.0, 10.0)).price == 10.4
+
+
+def test_edits_and_what_passed_cannot_be_changed_afterwards() -> None:
+    result = gated(11.0)
+    with pytest.raises(FrozenInstanceError):
+        result.price = 11.0
+    with pytest.raises(FrozenInstanceError):
+        result.edits[0].after = 11.0
+
+
 def test_a_price_off_the_menu_may_stay_but_only_moves_onto_it() -> None:
     assert gated(10.0, price_ladder=(9.6, 10.2)) == Gated(10.0, ())
     assert gated(10.08, price_ladder=(9.6, 10.2)).price == 10.2
@@ -228,6 +269,12 @@ def test_single_precision_on_a_limit_counts_as_on_it() -> None:
     assert gated(price, steady(49.0), ceiling=49.99).price == 49.99
     assert rules(gated(price, steady(49.0), ceiling=49.99)) == []
     assert gated(float(np.float32(12.1)), steady(12.1)) == Gated(12.1, ())
+
+
+def test_a_price_now_in_single_precision_is_that_of_the_log() -> None:
+    now = float(np.float32(49.99))
+    assert pass_gate(51.0, now, steady(49.99), NO_COSTS, GuardrailConfig()) == Gated(51.0, ())
+    assert rules(pass_gate(51.0, 49.995, steady(49.99), NO_COSTS, GuardrailConfig())) == ["fault"]
 
 
 def test_without_steps_only_limits_on_the_price_itself_count() -> None:

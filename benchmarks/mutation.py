@@ -1,0 +1,185 @@
+"""Mutation test of the guardrails: change one operator or constant at a time and see whether a test notices.
+
+Run from the repository root, with the extra ``test``::
+
+    python benchmarks/mutation.py pricerl/market/gate.py
+    python benchmarks/mutation.py                          # all four modules
+
+Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
+number changed. It is imported in a child process instead of the module, and the guardrails' tests run until one fails.
+What no test notices is printed with its line: a gap in the tests, or a change that changes nothing, which
+``docs/guardrails.md`` explains. Linux and macOS only: children are forked, so that nothing heavy is imported twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import copy
+import importlib
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GATE, CONFIG, BATCH = (
+    f"tests/market/test_{name}.py" for name in ("market_gate", "guardrail_config", "market_guardrails")
+)
+TESTS = {
+    "pricerl/market/gate.py": (GATE,),
+    "pricerl/market/price_menu.py": (CONFIG, GATE),
+    "pricerl/market/guardrail_config.py": (CONFIG,),
+    "pricerl/market/guardrails.py": (BATCH,),
+}
+"""The modules that are mutated, and which tests guard each of them."""
+
+SECONDS = 120
+"""A mutant that takes longer hangs, which counts as noticed."""
+
+SWAPS: dict[type, type] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+}
+NAMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "amin": "amax", "amax": "amin"}
+NAMES |= {"floor": "ceil", "ceil": "floor"}
+
+
+class Mutant(NamedTuple):
+    """One changed copy of a module."""
+
+    line: int
+    change: str
+    source: str
+
+
+class MutatedModule(MetaPathFinder, Loader):
+    """Imports a mutant's source under the module's name."""
+
+    def __init__(self, name: str, path: Path, source: str) -> None:
+        self.name, self.path, self.source = name, path, source
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Claim the module's name only."""
+        return ModuleSpec(fullname, self, origin=str(self.path)) if fullname == self.name else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the mutant's source."""
+        exec(compile(self.source, str(self.path), "exec"), module.__dict__)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", help="modules to mutate; all if absent")
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "market")]
+    importlib.import_module("pricerl.market")
+    for module in parser.parse_args().modules or TESTS:
+        report(module, time.perf_counter())
+
+
+def report(module: str, started: float) -> None:
+    """Try every mutant of a module and print those that no test notices."""
+    source, killed = Path(module).read_text(encoding="utf-8"), 0
+    if not survives(module, Mutant(0, "none", source)):
+        raise SystemExit(f"{module}: the tests fail on the module as it is")
+    mutants = list(mutate(source))
+    for mutant in mutants:
+        if survives(module, mutant):
+            print(f"{module}:{mutant.line}: {mutant.change}", flush=True)
+        else:
+            killed += 1
+    seconds = time.perf_counter() - started
+    print(f"{module}: {killed} of {len(mutants)} mutants noticed, {seconds:.0f} s", flush=True)
+
+
+def mutate(source: str) -> Iterator[Mutant]:
+    """Yield every mutant of a source; docstrings, annotations and texts stay as they are."""
+    tree = ast.parse(source)
+    for index, node in enumerate(ast.walk(tree)):
+        for change in changes(node):
+            mutant = copy.deepcopy(tree)
+            twin = next(item for place, item in enumerate(ast.walk(mutant)) if place == index)
+            before = ast.unparse(twin)
+            setattr(twin, *change)
+            ast.fix_missing_locations(mutant)
+            line = getattr(node, "lineno", 0)
+            yield Mutant(line, f"{before}  ->  {ast.unparse(twin)}", ast.unparse(mutant))
+
+
+def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
+    """Yield what may be changed in a node: an attribute and its other value."""
+    if isinstance(node, ast.Compare):
+        for position, operator in enumerate(node.ops):
+            if type(operator) in SWAPS:
+                yield "ops", [*node.ops[:position], SWAPS[type(operator)](), *node.ops[position + 1 :]]
+    elif isinstance(node, (ast.BinOp, ast.BoolOp)) and type(node.op) in SWAPS and not _is_type(node):
+        yield "op", SWAPS[type(node.op)]()
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield "op", ast.UAdd()
+    elif isinstance(node, ast.Name) and node.id in NAMES:
+        yield "id", NAMES[node.id]
+    elif isinstance(node, ast.Attribute) and node.attr in NAMES and isinstance(node.ctx, ast.Load):
+        yield "attr", NAMES[node.attr]
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield "value", node.value + 1
+    elif isinstance(node, ast.Constant) and type(node.value) is bool:
+        yield "value", not node.value
+
+
+def _is_type(node: ast.BinOp | ast.BoolOp) -> bool:
+    """Whether ``A | B`` is a type, which nothing evaluates."""
+    words = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+    return bool(words & {"float", "int", "str", "object", "Tensor"}) or "None" in ast.unparse(node)
+
+
+def survives(module: str, mutant: Mutant) -> bool:
+    """Run the module's tests on a mutant in a child process; True if all pass."""
+    child = os.fork()
+    if not child:
+        signal.alarm(SECONDS)
+        os._exit(run_tests(module, mutant.source))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def run_tests(module: str, source: str) -> int:
+    """Import the mutant in the module's place and return pytest's exit code."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "pricerl"]:
+        del sys.modules[name]
+    name = module.removesuffix(".py").replace("/", ".")
+    sys.meta_path.insert(0, MutatedModule(name, ROOT / module, source))
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *TESTS[module]]))
+        except BaseException:  # a mutant that cannot even be imported
+            return 1
+
+
+if __name__ == "__main__":
+    main()
