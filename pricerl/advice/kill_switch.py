@@ -81,7 +81,7 @@ def predict_low(
     origin = days - (2 * kill_days + 1)
     if kill_days == 0 or origin < max(FEWEST_KNOWN_DAYS, preprocessor.window):
         return np.zeros(0)
-    market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed)
+    market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
     coming = np.arange(origin, days)
     _, low, _ = predict_units(market, history, coming, torch.Generator().manual_seed(seed))
     return np.asarray(low * history.price[coming], dtype=np.float64)

@@ -151,7 +151,7 @@ def forecast_units(
     parts = []
     for origin in origins:
         day = np.array([origin + ahead - 1 for ahead in DAYS_AHEAD if origin + ahead <= len(product.dates)])
-        market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed)
+        market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
         mean, low, high = predict_units(market, product, day, generator)
         parts.append(Forecasts(np.full_like(day, origin), day, mean, low, high))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

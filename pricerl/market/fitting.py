@@ -38,6 +38,7 @@ def fit_market(
     similar: SimilarConfig | None = None,
     cost: CostConfig | None = None,
     seed: int = 0,
+    conversions: bool = True,
 ) -> Market:
     """Learn every product's market from its whole history.
 
@@ -46,10 +47,11 @@ def fit_market(
         similar: settings of the similar-price search.
         cost: costs the seller supplies.
         seed: of the draws; the same seed and history give the same market.
+        conversions: whether conversions answer the price, too; who asks for units alone saves half of the time.
     """
     similar, cost = similar or SimilarConfig(), cost or CostConfig()
     fitted = [
-        _fit_product(product, similar, cost, np.random.default_rng([seed, index]))
+        _fit_product(product, similar, cost, np.random.default_rng([seed, index]), conversions)
         for index, product in enumerate(preprocessor.products)
     ]
     return assemble(preprocessor, fitted)
@@ -86,7 +88,7 @@ def known_market(
 
 
 def _fit_product(
-    product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator
+    product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator, conversions: bool
 ) -> ProductMarket:
     usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
     demand = find_model(similar.demand)(product, log_grid, similar, rng)
@@ -97,18 +99,15 @@ def _fit_product(
     level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
     shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
     units = replace(demand.curves, log_value=demand.curves.log_value + shift)
-    conversions = replace(
-        similar,
-        prior_elasticity=CONVERSION_ELASTICITY[0],
-        prior_elasticity_sd=CONVERSION_ELASTICITY[1],
-        prior_curvature=CONVERSION_CURVATURE[0],
-        prior_curvature_sd=CONVERSION_CURVATURE[1],
+    organic, ad = (
+        _fit_conversion(plain, percent, usable, log_grid, similar, rng) if conversions else None
+        for percent in (product.organic, product.ad)
     )
     return ProductMarket(
         log_grid=log_grid,
         units=units,
-        organic=_fit_conversion(plain, product.organic, usable, log_grid, conversions, rng),
-        ad=_fit_conversion(plain, product.ad, usable, log_grid, conversions, rng),
+        organic=organic,
+        ad=ad,
         weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, similar.num_draws, rng),
@@ -129,6 +128,13 @@ def _fit_conversion(
     reported = usable & np.isfinite(percent)
     if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
         return None
+    config = replace(
+        config,
+        prior_elasticity=CONVERSION_ELASTICITY[0],
+        prior_elasticity_sd=CONVERSION_ELASTICITY[1],
+        prior_curvature=CONVERSION_CURVATURE[0],
+        prior_curvature_sd=CONVERSION_CURVATURE[1],
+    )
     return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, config, rng)
 
 

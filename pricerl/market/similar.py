@@ -271,9 +271,11 @@ def _fit_trends(
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
     trend = anchor.copy()
     penalty = np.concatenate([[INTERCEPT_RIDGE], precision])
+    columns = design.shape[1]
+    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
     for _ in range(NEWTON_STEPS):
         weighted = weights * np.exp(_log_mean(trend, design)) * days.offset
         gradient = (weights * days.value - weighted) @ design - (trend - anchor) * penalty
-        hessian = np.einsum("kd,di,dj->kij", weighted, design, design, optimize=True) + np.diag(penalty)
+        hessian = (weighted @ squares).reshape(-1, columns, columns) + np.diag(penalty)
         trend = trend + np.clip(np.linalg.solve(hessian, gradient[..., None])[..., 0], -2, 2)
     return trend
