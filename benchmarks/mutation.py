@@ -3,7 +3,7 @@
 Run from the repository root, with the extra ``test``::
 
     python benchmarks/mutation.py pricerl/market/gate.py
-    python benchmarks/mutation.py                          # all four modules
+    python benchmarks/mutation.py                          # all five modules
 
 Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
 number changed. It is imported in a child process instead of the module, and the guardrails' tests run until one fails.
@@ -38,6 +38,7 @@ GATE, CONFIG, BATCH = (
 )
 TESTS = {
     "pricerl/market/gate.py": (GATE,),
+    "pricerl/market/rulebook.py": (GATE,),
     "pricerl/market/price_menu.py": (CONFIG, GATE),
     "pricerl/market/guardrail_config.py": (CONFIG,),
     "pricerl/market/guardrails.py": (BATCH,),

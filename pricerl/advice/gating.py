@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pricerl.advice.decision import Decision
 from pricerl.advice.predictor import PricePath
 from pricerl.env import Dynamics
-from pricerl.market.gate import Edit, Gated, PriceLog, UnitCosts, pass_gate
-from pricerl.market.guardrails import TRAILING_DAYS
+from pricerl.market.gate import Gated, pass_gate
+from pricerl.market.guardrail_config import TRAILING_DAYS, GuardrailConfig
+from pricerl.market.rulebook import Edit, PriceLog, Rulebook, UnitCosts
 
 ROUNDING = 1.01
 """Price steps by which single and double precision may round a price apart."""
@@ -58,13 +59,7 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
         product: product index.
         path: what the decision lets through.
     """
-    history, cost = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost
-    config, limits = dynamics.guardrails.of(history.product), dynamics.limits
-    back = max(TRAILING_DAYS, dynamics.days_per_step)
-    support = float(limits.support_low[product]), float(limits.support_high[product])
-    in_steps = dynamics.config.action == "step"
-    log = PriceLog(history.dates[-back:].astype("datetime64[D]"), history.price[-back:], support, in_steps)
-    costs = UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known)
+    log, costs, config = _before_the_gate(dynamics, product)
     edits: list[DayEdit] = []
     asked: float | None = None
     prices: list[float] = []
@@ -83,12 +78,38 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
     return GatedPath(tuple(prices), asked, tuple(edits))
 
 
+def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
+    """Say which guardrails object to a price on the first of the coming days, why, and the nearest price each allows.
+
+    Args:
+        price: positive, finite, money.
+        dynamics: the market with its guardrails.
+        product: product index.
+    """
+    log, costs, config = _before_the_gate(dynamics, product)
+    found = Rulebook(float(log.prices[-1]), log, costs, config).objections(price)
+    return [f"{edit.rule}: {edit.why} (nearest: {round(edit.after, DIGITS):.10g})" for edit in found]
+
+
 def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
     """Turn a change of which the gate left nothing into a decision to keep the price."""
     if decision.follow == "hold" or any(price != now for price in gated.prices):
         return decision
     why = gated.edits[-1].why if gated.edits else "the guardrails leave no other price"
     return replace(decision, follow="hold", grade="C", source="hold", lacks_evidence=False, why=why, unsure=False)
+
+
+def _before_the_gate(dynamics: Dynamics, product: int) -> tuple[PriceLog, UnitCosts, GuardrailConfig]:
+    """A product's recent prices, costs and own limits."""
+    history, cost = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost
+    back = max(TRAILING_DAYS, dynamics.days_per_step)
+    support = float(dynamics.limits.support_low[product]), float(dynamics.limits.support_high[product])
+    in_steps = dynamics.config.action == "step"
+    return (
+        PriceLog(history.dates[-back:].astype("datetime64[D]"), history.price[-back:], support, in_steps),
+        UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known),
+        dynamics.guardrails.of(history.product),
+    )
 
 
 def _explain(asked: Gated, passed: Gated, price_step: float) -> tuple[Edit, ...]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pricerl.advice.audit import Entry
 from pricerl.market.guardrails import FLOAT32_SLACK, ROUNDING_SLACK
+
+if TYPE_CHECKING:
+    from pricerl.env import Dynamics
 
 OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
 """Kinds of entries, beside ``repair``."""
@@ -48,6 +51,18 @@ class Order:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
+    """The limits of one product that nothing outranks.
+
+    Args:
+        dynamics: the market with its guardrails.
+        product: product index.
+    """
+    floor, ceiling = (float(limit[product]) for limit in (dynamics.limits.floor, dynamics.limits.ceiling))
+    step = dynamics.guardrails.price_step
+    return HardLimits(round(max(floor, step), 6), None if ceiling == float("inf") else round(ceiling, 6), step)
 
 
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:

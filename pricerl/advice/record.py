@@ -13,8 +13,7 @@ import torch
 from pricerl import __version__
 from pricerl.advice.audit import Entry, stamp
 from pricerl.advice.fingerprint import hash_code, hash_file, hash_history, hash_settings, hash_weights
-from pricerl.advice.objections import hard_limits_of
-from pricerl.advice.overrides import ADVICE
+from pricerl.advice.overrides import ADVICE, hard_limits_of
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.data import ProductHistory
 from pricerl.env import Dynamics

@@ -13,8 +13,7 @@ from pricerl.advice.audit import Entry
 from pricerl.advice.decision import Decision, DecisionConfig, Source
 from pricerl.advice.gating import gate_path
 from pricerl.advice.kill_switch import Alarm, find_alarm, predict_low
-from pricerl.advice.objections import hard_limits_of
-from pricerl.advice.overrides import OVERRIDE, Order, judge_orders, orders_of, shown
+from pricerl.advice.overrides import OVERRIDE, Order, hard_limits_of, judge_orders, orders_of, shown
 from pricerl.advice.predictor import PricePath, approach_path, forecast_path
 from pricerl.advice.result import ModelAdvice, ProductAdvice
 from pricerl.advice.track_record import Predictions, advised_low, find_predictions, keep_record

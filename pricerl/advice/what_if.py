@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pricerl.advice.objections import find_objections
+from pricerl.advice.gating import objections_to
+from pricerl.advice.overrides import hard_limits_of, refuse_price
 from pricerl.advice.predictor import LIMITS, expect_path
 from pricerl.advice.wording import price_digits, signed
 from pricerl.env import Dynamics
@@ -47,6 +48,9 @@ class Answer(NamedTuple):
     chance_better: float | None
     """Share of the markets in which it earns more; None where costs are unknown."""
     objections: tuple[str, ...]
+    """Of the guardrails, each with its reason."""
+    refusal: str
+    """Why an override at this price would be refused, too; mostly empty."""
 
 
 def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
@@ -79,8 +83,9 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
     }
     measures = tuple(WhatIf(name, _range(a), _range(b), _range(a - b)) for name, (a, b) in days.items())
     better = float((days["profit"][0] > days["profit"][1]).mean()) if "profit" in days else None
-    objections = tuple(find_objections(dynamics, product, price))
-    return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections)
+    objections = tuple(objections_to(price, dynamics, product))
+    refusal = refuse_price(price, hard_limits_of(dynamics, product))
+    return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections, refusal)
 
 
 def answer_lines(answer: Answer, price_step: float) -> list[str]:
@@ -103,6 +108,7 @@ def answer_lines(answer: Answer, price_step: float) -> list[str]:
         count = round(answer.chance_better * answer.markets)
         better = f"{count} of {answer.markets} markets that fit the history"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
+    objections += [f"  and no order can set it: {answer.refusal}"] if answer.refusal else []
     return [f"{answer.product}: {asked} instead of {now}", *lines, f"  earns more in  {better}", *objections]
 
 

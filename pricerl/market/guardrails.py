@@ -2,7 +2,7 @@
 
 Training, evaluation and advice call the same function, so the price simulated is the price advised. It is total
 and fail-closed: whatever is proposed, the result is finite, and where no price satisfies every limit the
-price now is held. ``market/gate.py`` holds the same rules for one price at a time, and says what each changed.
+price now is held. ``market/rulebook.py`` holds the same rules for one price at a time.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from pricerl.advice.predictor import approach_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.market import GuardrailConfig, Market, RewardConfig
-from pricerl.market.gate import Edit, Gated
+from pricerl.market.gate import Gated
+from pricerl.market.rulebook import Edit
 
 HORIZON = 30
 FOLLOWED = Decision("path", "B", "SAC", False, "clear", unsure=False)

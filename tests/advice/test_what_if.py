@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.objections import find_objections, hard_limits_of
+from pricerl.advice.gating import objections_to
+from pricerl.advice.overrides import hard_limits_of
 from pricerl.advice.what_if import answer_lines, ask
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
@@ -46,35 +47,57 @@ def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Ma
 
 
 @pytest.mark.parametrize(
-    ("price", "guardrails", "said"),
+    ("price", "guardrails", "said", "nearest"),
     [
-        (7.0, {}, "max_change: -30.0 % in one change, at most 5 %"),
-        (10.6, {}, "max_change: +6.0 % in one change"),
-        (11.2, {"max_change": 0.5}, "max_week_change: +12.0 % in a week, at most 10 %"),
-        (12.5, {"max_change": 0.5, "max_week_change": 0.5}, "support_margin: outside 8.10 to 12.10"),
-        (10.05, {}, "min_change: a change of +0.50 % is ignored"),
-        (5.9, {}, "hard limit: 5.9 lies below the floor of 6 "),
-        (10.0, {"floor": 10.5}, "hard limit: 10 lies below the floor of 10.5"),
-        (10.4, {"min_margin": 0.5}, "hard limit: 10.4 lies below the floor of 12"),
-        (10.4, {"ceiling": 10.2}, "hard limit: 10.4 lies above the ceiling of 10.2"),
-        (10.403, {}, "hard limit: 10.403 is no whole multiple of the price step of 0.01"),
+        (7.0, {}, "max_change: at most 5 % below the price now", 9.5),
+        (10.6, {}, "max_change: at most 5 % above the price now", 10.5),
+        (10.4, {"max_rise": 0.03}, "max_rise: at most 3 % above the price now", 10.3),
+        (11.2, {"max_change": 0.5}, "max_week_change: at most 10 % from 10, the price of 7 days before", 11),
+        (10.4, {"max_above_median": 0.02}, "max_above_median: at most 2 % above 10, its median of 28 days", 10.2),
+        (12.5, {"max_change": 0.5}, "support_margin: near the prices that were tried", 12.1),
+        (10.4, {"pause": True}, "pause: the product is paused", 10),
+        (10.4, {"price_ladder": (10.0, 10.5)}, "price_ladder: the nearest price that may be charged", 10.5),
+        (10.05, {}, "min_change: smaller than 1 %", 10),
+        (5.9, {}, "min_margin: a margin of 0 % after fees and cost", 6),
+        (10.0, {"floor": 10.5}, "floor: at least 10.5", 10.5),
+        (10.4, {"min_margin": 0.5}, "min_margin: a margin of 50 % after fees and cost", 12),
+        (10.4, {"ceiling": 10.2}, "ceiling: at most 10.2", 10.2),
+        (10.403, {}, "price_step: the nearest price that may be charged", 10.4),
+        (10.4, {"products": {"product": {"ceiling": 10.2}}}, "ceiling: at most 10.2", 10.2),
     ],
 )
 def test_every_guardrail_that_objects_is_named(
-    price: float, guardrails: dict[str, Any], said: str, varied: Market
+    price: float, guardrails: dict[str, Any], said: str, nearest: float, varied: Market
 ) -> None:
-    assert any(said in text for text in find_objections(_dynamics(varied, **guardrails), 0, price))
+    assert f"{said} (nearest: {nearest:g})" in objections_to(price, _dynamics(varied, **guardrails), 0)
 
 
 @pytest.mark.parametrize("price", [9.5, 9.9, 10.1, 10.5])
 def test_a_price_that_the_policy_could_reach_meets_no_objection(price: float, varied: Market) -> None:
-    assert find_objections(_dynamics(varied), 0, price) == []
+    assert objections_to(price, _dynamics(varied), 0) == []
 
 
 def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None:
     young = known_demand(np.array([10.0] * 59 + [10.2]))
-    (said,) = find_objections(_dynamics(young), 0, 10.4)
-    assert said == "min_hold_days: the last change is too young, 2 more days to wait"
+    (said,) = objections_to(10.4, _dynamics(young), 0)
+    assert said == "min_hold_days: the price now has been charged for 1 of at least 3 days (nearest: 10.2)"
+
+
+@pytest.mark.parametrize(
+    ("price", "guardrails", "said"),
+    [
+        (5.9, {}, "lies below the floor of 6 "),
+        (10.4, {"ceiling": 10.2}, "lies above the ceiling of 10.2"),
+        (10.403, {}, "is no whole multiple of the price step of 0.01"),
+        (12.0, {}, ""),
+    ],
+)
+def test_a_price_that_no_order_can_set_is_told_apart(
+    price: float, guardrails: dict[str, Any], said: str, varied: Market
+) -> None:
+    answer = ask(_dynamics(varied, **guardrails), 0, price, 3)
+    assert answer.objections and said in answer.refusal and bool(said) == bool(answer.refusal)
+    assert ("and no order can set it" in answer_lines(answer, 0.01)[-1]) == bool(said)
 
 
 def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pricerl.errors import UsageError
-from pricerl.market.gate import PriceLog, UnitCosts
 from pricerl.market.guardrails import GuardrailConfig
+from pricerl.market.rulebook import PriceLog, UnitCosts
 
 DAYS = 40
 FIRST_DAY = np.datetime64("2025-01-01")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from pricerl.errors import NonFiniteError
 from pricerl.market import gate
-from pricerl.market.gate import Edit, Gated, PriceLog, UnitCosts, is_price, pass_gate
+from pricerl.market.gate import Gated, is_price, pass_gate
 from pricerl.market.guardrails import GuardrailConfig
+from pricerl.market.rulebook import Edit, PriceLog, Rulebook, UnitCosts
 
 WIDE = (0.01, 1e6)
 NO_COSTS = UnitCosts(1.0, 0.0, known=False)
@@ -340,7 +341,7 @@ def test_a_broken_log_keeps_the_price_and_says_what_is_wrong(log: PriceLog | Non
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0, None])
 def test_a_rule_that_goes_wrong_lets_nothing_out(wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate._Gate, "apply", lambda *args: Gated(wrong))
+    monkeypatch.setattr(gate, "_apply", lambda *args: Gated(wrong))
     result = gated(10.3)
     assert result.price == 10.0 and rules(result) == ["fault"] and f"made {wrong} of it" in result.edits[0].why
 
@@ -349,7 +350,7 @@ def test_an_exception_inside_keeps_the_price_and_names_it(monkeypatch: pytest.Mo
     def explode(*args: object) -> Gated:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(gate._Gate, "apply", explode)
+    monkeypatch.setattr(gate, "_apply", explode)
     assert gated(10.3) == Gated(10.0, (Edit("fault", None, 10.0, "the price now is kept: ZeroDivisionError: boom"),))
 
 
@@ -374,6 +375,46 @@ def test_whatever_is_proposed_a_price_inside_the_limits_leaves(proposed: object,
     case = draw_case(rng, draw_config(rng, 10.0), 10.0)._replace(proposed=proposed)
     result = pass_gate(proposed, case.now, case.log, case.costs, case.config)
     assert faults(result.price, case) == []
+
+
+def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_through() -> None:
+    rng, moved = np.random.default_rng(2), 0
+    for _ in range(3_000):
+        case = draw_case(rng, draw_config(rng, 10.0), 10.0)
+        if not is_price(case.proposed):
+            continue
+        result = pass_gate(case.proposed, case.now, case.log, case.costs, case.config)
+        rules = Rulebook(case.now, case.log, case.costs, case.config)
+        if result.edits:
+            objections = {edit.rule for edit in rules.objections(case.proposed)}
+            assert objections, case
+            assert result.edits[0].rule in {*objections, "conflict"}, case
+        if result.price != case.now:
+            assert list(rules.objections(result.price)) == [], case
+            moved += 1
+    assert moved > 300, moved
+
+
+@pytest.mark.parametrize("price", [9.0, 9.4, 9.99, 10.0, 10.6, 12.0])
+def test_every_rule_speaks_for_itself(price: float) -> None:
+    log, limits = steady(10.0, support=(9.5, 11.5)), {"ceiling": 10.5, "floor": 9.9}
+    said = list(Rulebook(10.0, log, NO_COSTS, GuardrailConfig(**limits)).objections(price))
+    expected = {
+        9.0: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
+        9.4: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
+        9.99: {"min_change": 10.0},
+        10.0: {},
+        10.6: {"ceiling": 10.5, "max_change": 10.5},
+        12.0: {"support_margin": 11.5, "ceiling": 10.5, "max_change": 10.5, "max_week_change": 11.0},
+    }[price]
+    assert {edit.rule: pytest.approx(edit.after) for edit in said} == expected
+    assert list(expected) == [edit.rule for edit in said] and all(edit.before == price for edit in said)
+
+
+def test_a_rule_that_allows_no_price_objects_to_all() -> None:
+    costs, config = UnitCosts(0.5, 1.0, known=True), GuardrailConfig(min_margin=0.5)
+    (said,) = Rulebook(10.0, steady(), costs, config).objections(10.3)
+    assert (said.rule, said.after) == ("min_margin", np.inf)
 
 
 def check_many(count: int, seed: int) -> float:
