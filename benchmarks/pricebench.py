@@ -10,7 +10,8 @@ Cells are truths x days x daily units; shop ``n`` of a cell is the seller that `
 each number of days and units SAC trains one policy, which prices the shops of all truths: each row of the vector env is
 a shop in one of the markets that fit its history, and observations describe the market, but not the truth. ``SAC`` is
 the price at which that policy settles, ``SAC, decided`` what the decision layer makes of it: the policy's price where
-it is sure enough to earn more, else the lower bound. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does
+it is sure enough to earn more, else the lower bound, and the price now where unexplained days without a sale say that
+stock-outs are likely. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does
 not hold, so it goes on where it was stopped. ``--quick`` takes 130 days only, and 10 shops a cell.
 """
 
@@ -32,6 +33,8 @@ from price_training import train_policy
 from rich.progress import track
 from torch import Tensor
 
+from pricerl.advice import DecisionConfig
+from pricerl.data import unlikely_zeros
 from pricerl.env import EnvConfig, State
 from pricerl.evaluation import roll_out
 from pricerl.evaluation.pricebench import (
@@ -98,6 +101,9 @@ def learned_rules(street: Street) -> dict[str, Rule]:
         return price_of[shop.history.product]
 
     def decide(shop: Shop) -> float:
+        zeros = unlikely_zeros(shop.history)
+        if zeros is not None and zeros.share > DecisionConfig().max_unlikely_zeros:
+            return shop.price_now
         return follow(shop) if shop.chance_better(follow(shop)) >= GATE else lower_bound(shop)
 
     return {SAC: follow, DECIDED: decide}

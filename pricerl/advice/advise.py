@@ -24,7 +24,7 @@ from pricerl.advice.predictor import (
 )
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.advice.wording import explain, price_digits
-from pricerl.data import weekday_of
+from pricerl.data import unlikely_zeros, weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
 from pricerl.evaluation import (
@@ -187,6 +187,7 @@ def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
         paused=unseen.dynamics.guardrails.of(history.product).pause,
         undone_by=unseen.undone_by(float(path[-1])),
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
+        unlikely_zeros=unlikely_zeros(history),
     )
 
 

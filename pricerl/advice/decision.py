@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pricerl.data.zero_runs import LARGEST_SHARE, UnlikelyZeros
 from pricerl.errors import UsageError
 
 Grade = Literal["B", "B-", "C", "D"]
@@ -51,6 +52,10 @@ class DecisionConfig:
     min_days: int = 28
     """Fewer usable days than this decide nothing."""
 
+    max_unlikely_zeros: float = LARGEST_SHARE
+    """Nothing is decided where a larger share of the days sold nothing without usual demand explaining it: stock-outs
+    that no column tells hide what a price does. 1 turns that off."""
+
     kill_days: int = 3
     """So many days in a row whose sales lie below the 5 % limit of what was predicted stop the model: the price goes
     back to the last good one. 0 turns that off."""
@@ -61,6 +66,8 @@ class DecisionConfig:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
         if not 0 <= self.hidden_strength < float("inf"):
             raise UsageError(f"decision.hidden_strength must be 0 or more, found {self.hidden_strength}")
+        if not 0 <= self.max_unlikely_zeros <= 1:
+            raise UsageError(f"decision.max_unlikely_zeros must lie between 0 and 1, found {self.max_unlikely_zeros}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
         if self.kill_days < 0:
@@ -90,6 +97,8 @@ class Evidence:
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
     """Whether the price now lies where the policy was trained."""
+    unlikely_zeros: UnlikelyZeros | None = None
+    """Days without a sale that can be no chance, if there are."""
     paused: bool = False
     """Whether the seller keeps the price as it is, whatever could be earned."""
     undone_by: str = ""
@@ -162,6 +171,10 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return _hold("D", "the price never varied, so the history cannot say what another price would do")
     if evidence.usable_days < config.min_days:
         return _hold("D", f"only {evidence.usable_days} usable days; at least {config.min_days} are needed")
+    zeros = evidence.unlikely_zeros
+    if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
+        why = f"{zeros}: stock-outs or closed days that no column tells would mislead; say so in an In Stock column"
+        return _hold("D", why)
     if gated and not evidence.costs_known:
         return _hold("D", "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit")
     if not evidence.proposes_change:

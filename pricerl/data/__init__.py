@@ -12,6 +12,7 @@ from pricerl.data.reader import history_from_text, read_history
 from pricerl.data.report import ProductReport
 from pricerl.data.scaling import MinMaxScaler
 from pricerl.data.synthetic import SellerConfig, simulate, simulated_history, write_seller
+from pricerl.data.zero_runs import UnlikelyZeros, unlikely_zeros
 
 __all__ = [
     "FEATURES",
@@ -26,6 +27,7 @@ __all__ = [
     "ProductReport",
     "SalesForecast",
     "SellerConfig",
+    "UnlikelyZeros",
     "build_features",
     "expected_profit",
     "expected_units",
@@ -35,6 +37,7 @@ __all__ = [
     "score_forecasts",
     "simulate",
     "simulated_history",
+    "unlikely_zeros",
     "weekday_of",
     "write_seller",
 ]

@@ -136,6 +136,7 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
         unit_cost=_last_value(rows[UNIT_COST]),
         competitor=carry_forward(grid[COMPETITOR_PRICE]) if _is_told(grid[COMPETITOR_PRICE]) else None,
         promotion=grid[PROMOTION] == 1 if _is_told(grid[PROMOTION]) else None,
+        in_stock=grid[IN_STOCK] == 1 if _is_told(grid[IN_STOCK]) else None,
     )
     filled = {
         PRODUCT_PRICE: int((kinds.present & np.isnan(grid[PRODUCT_PRICE])).sum()),

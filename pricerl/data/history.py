@@ -68,13 +68,21 @@ class ProductHistory:
     promotion: BoolArray | None = None
     """``(D,)`` True on days with a promotion; None where the file does not tell."""
 
+    in_stock: BoolArray | None = None
+    """``(D,)`` True on days that the file says were in stock; None where it never tells."""
+
     holidays: DateArray | None = None
     """``(N,)`` public holidays from the first day on to years after the last; None without a country."""
+
+    @property
+    def stock_untold(self) -> BoolArray:
+        """``(D,)`` True on observed days of which the file does not say that they were in stock."""
+        return self.observed if self.in_stock is None else self.observed & ~self.in_stock
 
     def first_days(self, days: int) -> ProductHistory:
         """Return the history as it stood after its first ``days`` days, without any future."""
         daily = ("dates", "price", "units", "sales", "profit", "organic", "ad", "predicted", "observed", "profit_known")
-        told = [name for name in ("competitor", "promotion") if getattr(self, name) is not None]
+        told = [name for name in ("competitor", "promotion", "in_stock") if getattr(self, name) is not None]
         cut = {name: getattr(self, name)[:days] for name in (*daily, *told)}
         return replace(self, **cut, future_dates=self.future_dates[:0], future_predicted=self.future_predicted[:0])
 

@@ -27,7 +27,12 @@ NAMES_SHOWN = 10
 _ARRAYS = ("price", "units", "sales", "profit", "organic", "ad", "predicted", "future_predicted")
 _FLAGS = ("observed", "profit_known")
 _DATES = ("dates", "future_dates")
-_OPTIONAL: dict[str, Any] = {"competitor": np.float64, "promotion": np.bool_, "holidays": "datetime64[D]"}
+_OPTIONAL: dict[str, Any] = {
+    "competitor": np.float64,
+    "promotion": np.bool_,
+    "in_stock": np.bool_,
+    "holidays": "datetime64[D]",
+}
 """Arrays that only some histories have, and their type in memory."""
 
 

@@ -22,7 +22,7 @@ from pricerl.data.schema import (
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
-from pricerl.data.zero_runs import improbable_runs
+from pricerl.data.zero_runs import LARGEST_SHARE, improbable_runs, unlikely_zeros
 
 RUNS_SHOWN = 5
 """Runs of days without a sale that are named; the others are counted."""
@@ -123,7 +123,7 @@ def _notes(history: ProductHistory, found: Found) -> list[str]:
         _counted("Trailing priced days without sales, taken for future days", found.padding),
         _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
     ]
-    told += [_zero_runs(history, found), _holidays(history)]
+    told += [_zero_runs(history), _zeros(history), _holidays(history)]
     return [note for note in told if note]
 
 
@@ -142,9 +142,9 @@ def _shares(found: Found, name: str) -> str:
     return f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
 
 
-def _zero_runs(history: ProductHistory, found: Found) -> str:
+def _zero_runs(history: ProductHistory) -> str:
     """Return which days without a sale can be no chance, unless the file says that they were in stock."""
-    runs = improbable_runs(history.units, history.observed & (found.grid[IN_STOCK] != 1))
+    runs = improbable_runs(history.units, history.stock_untold)
     if not runs:
         return ""
     named = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
@@ -153,6 +153,14 @@ def _zero_runs(history: ProductHistory, found: Found) -> str:
         f"Nothing sold from {', '.join([*named, *more])}: too long for chance. If it was out of stock or off sale, "
         f"say so in an {IN_STOCK} column; until then these days count as demand for none."
     )
+
+
+def _zeros(history: ProductHistory) -> str:
+    """Return a note where days without a sale come too often for chance, but are still few."""
+    zeros = unlikely_zeros(history)
+    if zeros is None or zeros.share > LARGEST_SHARE:
+        return ""
+    return f"{str(zeros).capitalize()}. If it was out of stock or off sale, say so in an {IN_STOCK} column."
 
 
 def _holidays(history: ProductHistory) -> str:
@@ -171,6 +179,7 @@ def _counted(words: str, count: int) -> str:
 
 def _reasons(history: ProductHistory, found: Found, prices: FloatArray) -> list[str]:
     days, distinct = len(history.dates), len(np.unique(prices))
+    zeros = unlikely_zeros(history)
     missing, refunds = float((~found.kinds.present).mean()), float(found.kinds.refund.mean())
     checks = [
         (len(prices) < FEWEST_PRICED_DAYS, f"only {len(prices)} days have a price and sales"),
@@ -178,6 +187,7 @@ def _reasons(history: ProductHistory, found: Found, prices: FloatArray) -> list[
         (missing > LARGEST_MISSING_SHARE, f"{missing:.0%} of {days} calendar days have no row"),
         (refunds > LARGEST_REFUND_SHARE, f"{refunds:.0%} of {days} days are refunds"),
         (bool(found.kinds.gap.any()), f"{found.kinds.gap.sum()} days lie in long gaps; was the product on sale?"),
+        (zeros is not None and zeros.share > LARGEST_SHARE, f"{zeros}; was it in stock? {IN_STOCK} can tell"),
         (found.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
     ]
     return [reason for failed, reason in checks if failed]

@@ -6,6 +6,7 @@ import pytest
 
 from pricerl.advice import DecisionConfig, decide
 from pricerl.advice.decision import Evidence, fall_back
+from pricerl.data import UnlikelyZeros
 from pricerl.errors import UsageError
 
 CLEAR = Evidence(
@@ -44,12 +45,24 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
         ({"distinct_prices": 1}, "D", "the price never varied"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
         ({"costs_known": False}, "D", "profit cannot be estimated without costs"),
+        (
+            {"unlikely_zeros": UnlikelyZeros(15, 2.0, 100)},
+            "D",
+            "nothing sold on 15 of 100 days, usual demand",
+        ),
     ],
 )
 def test_what_the_data_cannot_tell_holds_the_price(change: dict[str, object], grade: str, why: str) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", grade, "hold", True)
     assert why in decision.why
+
+
+def test_few_unlikely_zeros_or_another_limit_decide_nothing() -> None:
+    few, many = (replace(CLEAR, unlikely_zeros=UnlikelyZeros(days, 2.0, 100)) for days in (12, 13))
+    assert decide(few, DecisionConfig()).grade == "B" and decide(many, DecisionConfig()).grade == "D"
+    assert decide(many, DecisionConfig(max_unlikely_zeros=0.2)).grade == "B"
+    assert decide(many, OPEN).follow == "path"
 
 
 def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data.zero_runs import improbable_runs
+from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
+from pricerl.data.zero_runs import improbable_runs, unlikely_zeros
 
 HEADER = "Report Date,Product Price,Total Sales,In Stock"
 
@@ -88,3 +89,62 @@ def test_of_many_runs_the_first_are_named_and_the_others_counted(read, daily):
     notes = read(daily([f"10,{10 * sold}," for sold in units], HEADER)).reports[0].notes
     (note,) = [note for note in notes if note.startswith("Nothing sold")]
     assert note.count(" to ") == 5 and ", 3 more: too long" in note
+
+
+def simulated(market, days=365, units=20.0, seed=0):
+    config = SellerConfig(market=market, days=days, units=units, seed=seed)
+    return simulated_history(config, DataConfig())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("days", "units"), [(130, 5.5), (365, 20.0)])
+def test_a_delivery_that_sells_out_every_week_is_noticed(days, units, seed):
+    history = simulated("stockouts", days, units, seed)
+    zeros = unlikely_zeros(history.products[0])
+    assert zeros.days == (history.products[0].units == 0).sum() > 2 * zeros.expected
+    assert f"nothing sold on {zeros.days} of {days} days" in str(zeros)
+    assert any(reason.startswith(f"{zeros}; was it in stock?") for reason in history.reports[0].reasons)
+
+
+@pytest.mark.parametrize("market", ["constant", "reference", "seasonal", "ads", "promotions"])
+@pytest.mark.parametrize("units", [0.3, 1.5, 5.5, 50.0])
+def test_sellers_who_always_have_stock_are_not_accused(market, units):
+    assert [unlikely_zeros(simulated(market, 365, units, seed).products[0]) for seed in range(5)] == [None] * 5
+
+
+def test_the_days_that_are_due_are_counted_right(make_product):
+    units = seller(3.0, days=730, seed=2)
+    units[::10] = 0
+    zeros = unlikely_zeros(make_product(10.0, units))
+    due = 730 * (10 / 13) ** 10
+    assert zeros.expected == pytest.approx(due, rel=0.2)
+    assert zeros.share == pytest.approx((zeros.days - zeros.expected) / 730)
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        np.arange(365) % 7 == 6,  # every Sunday
+        (np.arange(365) >= 350) | (np.arange(365) < 20),  # two holidays
+        np.isin(np.arange(365), [100, 200, 300]),
+    ],
+)
+def test_closed_weekdays_and_a_few_holidays_are_no_stock_outs(closed, make_product):
+    units = np.where(closed, 0, seller(20.0, seed=4))
+    assert unlikely_zeros(make_product(10.0, units)) is None
+
+
+def test_days_that_the_file_says_were_in_stock_are_believed(make_product):
+    units = seller(20.0)
+    units[::8] = 0
+    history = make_product(10.0, units, in_stock=np.zeros(365, dtype=bool))
+    assert unlikely_zeros(history).days == 46
+    assert unlikely_zeros(make_product(10.0, units, in_stock=np.ones(365, dtype=bool))) is None
+
+
+def test_a_checkpoint_remembers_which_days_were_in_stock(read, daily):
+    words = ["yes"] * 60 + [""] * 60
+    preprocessor = DataPreprocessor.fit(read(lines(daily, words)), DataConfig())
+    again = DataPreprocessor.from_state_dict(preprocessor.state_dict()).products[0]
+    assert again.in_stock.tolist() == [True] * 60 + [False] * 60
+    assert again.first_days(70).in_stock.sum() == 60
