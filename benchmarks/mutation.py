@@ -40,7 +40,7 @@ TESTS = {
     "pricerl/market/gate.py": (GATE,),
     "pricerl/market/rulebook.py": (GATE,),
     "pricerl/market/price_menu.py": (CONFIG, GATE),
-    "pricerl/market/guardrail_config.py": (CONFIG,),
+    "pricerl/market/guardrail_config.py": (CONFIG, GATE),
     "pricerl/market/guardrails.py": (BATCH,),
 }
 """The modules that are mutated, and which tests guard each of them."""

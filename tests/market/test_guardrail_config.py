@@ -70,6 +70,8 @@ def test_limits_that_exclude_each_other_are_refused_naming_both(settings: dict[s
         ("min_hold_days", 1.5, "must be at least 1 and whole"),
         ("price_ladder", (), "must be a list of prices"),
         ("price_ladder", 9.5, "must be a list of prices"),
+        ("price_ladder", (0.0, 9.5), "must hold positive prices, found 0"),
+        ("charm_endings", (-0.01, 0.99), "must hold positive prices, found -0.01"),
         ("charm_endings", ("0.99",), "must be a list of prices"),
         ("pause", "yes", "must be true or false"),
         ("products", ["Mug"], "must hold products by their name"),
@@ -87,8 +89,10 @@ def test_an_impossible_limit_is_refused_by_name(name: str, value: object, messag
         {"min_change": 0.05},
         {"max_above_median": 0.0},
         {"price_ladder": (9.5,), "floor": 9.5, "ceiling": 9.5},
+        {"price_ladder": (70_000.07,), "floor": 70_000.07},
         {"charm_endings": (0.0, 0.5)},
         {"max_drop": 0.0},
+        {"min_hold_days": 1},
     ],
 )
 def test_limits_that_just_fit_are_accepted(settings: dict[str, object]) -> None:
@@ -150,12 +154,13 @@ def test_a_ladder_ends_and_endings_repeat() -> None:
 
 
 @pytest.mark.parametrize(
-    ("endings", "period"), [((0.99,), 100), ((1.0,), 1000), ((9.99, 4.99), 1000), ((80.0,), 10_000)]
+    ("endings", "period"),
+    [((0.99,), 100), ((1.0,), 1000), ((9.99, 4.99), 1000), ((0.5, 9.99), 1000), ((80.0,), 10_000)],
 )
 def test_endings_repeat_after_the_next_power_of_ten(endings: tuple[float, ...], period: int) -> None:
     assert endings_menu(endings, 0.01).period == period
 
 
 def test_a_float_that_is_nearly_whole_counts_as_a_multiple() -> None:
-    assert is_multiple(9.99, 0.01) and is_multiple(1299.0, 0.01) and not is_multiple(9.995, 0.01)
+    assert is_multiple(9.99, 0.01) and is_multiple(70_000.07, 0.01) and not is_multiple(9.995, 0.01)
     assert [steps_per_unit(step) for step in (0.01, 0.25, 1.0, 0.99, 2.5)] == [100, 4, 1, None, None]

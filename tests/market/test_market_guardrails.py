@@ -161,12 +161,14 @@ def test_the_margin_floor_needs_known_costs_and_yields_to_a_higher_floor():
 
 
 def test_a_margin_no_price_can_earn_leaves_no_price():
-    assert hard_limits(GuardrailConfig(min_margin=0.9), 0.8, 6.0, costs_known=True)[0] == INF
+    for margin in (0.8, 0.9):
+        assert hard_limits(GuardrailConfig(min_margin=margin), 0.8, 6.0, costs_known=True)[0] == INF
 
 
 def test_the_support_box_reaches_ten_percent_beyond_the_central_prices():
     tried = np.concatenate([np.full(98, 10.0), [1.0, 99.0]])
     assert support_box(tried, GuardrailConfig()) == pytest.approx((9.0, 11.0))
+    assert support_box(np.linspace(10.0, 30.0, 101), GuardrailConfig()) == pytest.approx((0.9 * 11.0, 1.1 * 29.0))
     assert support_box(np.array([20.0]), GuardrailConfig(support_margin=0.5)) == pytest.approx((10.0, 30.0))
 
 
