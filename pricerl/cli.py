@@ -213,12 +213,13 @@ def _score(words: list[str]) -> int:
 def _lightning(words: list[str]) -> PricingCLI:
     """Run a Lightning command; its chatter stays quiet, its usage errors become one message."""
     warnings.filterwarnings("ignore", module="lightning")
-    from pricerl.advice import DecisionConfig
+    from pricerl.advice import DecisionConfig, ReportConfig
     from pricerl.training.command import run_command
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(name).setLevel(logging.ERROR)
-    return run_command(words, {"decision": DecisionConfig}, _refuse_early)
+    words = ["--report.pdf=true" if word == "--pdf" else word for word in words]
+    return run_command(words, {"decision": DecisionConfig, "report": ReportConfig}, _refuse_early)
 
 
 def _refuse_early(command: PricingCLI) -> None:
@@ -234,6 +235,7 @@ def _refuse_early(command: PricingCLI) -> None:
         check_folder(command.run_dir, "the run's folder ")
     if command.advises:
         session.entries_of(command)
+        session.check_report(command)
 
 
 def _advise(command: PricingCLI, out: Path) -> int:

@@ -3,7 +3,7 @@
 from pricerl.advice.advise import advise, check_horizon
 from pricerl.advice.decision import Decision, DecisionConfig, decide
 from pricerl.advice.fingerprint import fingerprint_model, fingerprint_settings
-from pricerl.advice.publish import About, AdviceFiles, publish
+from pricerl.advice.publish import About, AdviceFiles, ReportConfig, publish
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.advice.tables import check_folder
 
@@ -15,6 +15,7 @@ __all__ = [
     "DecisionConfig",
     "Gain",
     "ProductAdvice",
+    "ReportConfig",
     "advise",
     "check_folder",
     "check_horizon",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pricerl.advice.report import FOLDER, INDEX, render_pages
+from pricerl.advice.report.pdf import print_pages
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.tables import render_csv, render_json, write_together
 from pricerl.advice.wording import price_digits
@@ -45,23 +47,41 @@ class About(NamedTuple):
     """Fingerprint of the settings that the advice depends on."""
 
 
-def publish(advice: list[ProductAdvice], out: Path, about: About) -> AdviceFiles:
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the report is beside its pages."""
+
+    interactive: bool = False
+    """Charts that show their numbers under the pointer (extra ``interactive``); each page then holds some 5 MB of
+    plotly's script."""
+
+    pdf: bool = False
+    """Print every page into a PDF beside it; needs Chromium or Chrome. The same as ``--pdf``."""
+
+
+def publish(advice: list[ProductAdvice], out: Path, about: About, report: ReportConfig | None = None) -> AdviceFiles:
     """Write table, document and pages; pages of earlier advice on other products go.
 
     Args:
         advice: one entry a product.
         out: folder, made if absent.
         about: where the advice comes from.
+        report: what the report is beside its pages.
     """
+    report = report or ReportConfig()
     decimals = price_digits(about.price_step)
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
     named = {name: value for name, value in about._asdict().items() if name != "price_step"}
     document = render_json(advice, {**named, "price_decimals": decimals})
-    pages = {out / name: page for name, page in _with_progress(render_pages(json.loads(document)), len(advice))}
+    rendered = render_pages(json.loads(document), report.interactive)
+    pages = {out / name: page for name, page in _with_progress(rendered, len(advice))}
     write_together({files.table: render_csv(advice, decimals), files.document: document, **pages})
-    for page in (out / FOLDER).glob(PAGES):
+    for page in [files.report, *(out / FOLDER).glob(PAGES)]:
+        page.with_suffix(".pdf").unlink(missing_ok=True)
         if page not in pages:
             page.unlink()
+    if report.pdf:
+        print_pages(pages)
     return files
 
 

@@ -12,6 +12,8 @@ from pricerl.advice.audit import LOG_FILE, Entry, append, read_log
 from pricerl.advice.fingerprint import fingerprint_model, fingerprint_settings
 from pricerl.advice.publish import About, AdviceFiles, publish
 from pricerl.advice.record import HASHED, Origin, collect_hashes, differing, draft_advice, recommended
+from pricerl.advice.report.interactive import plotly_script
+from pricerl.advice.report.pdf import find_browser
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.supervise import Supervisor
 from pricerl.errors import DataError, UsageError
@@ -157,13 +159,22 @@ def entries_of(command: PricingCLI) -> list[Entry]:
     return read_log(log_path(command)).entries
 
 
+def check_report(command: PricingCLI) -> None:
+    """Refuse a report that cannot be made before anything is trained."""
+    report = command.options.report
+    if report.interactive:
+        plotly_script()
+    if report.pdf:
+        find_browser()
+
+
 def write_files(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
     """Write table, document and report into a folder."""
     data = command.datamodule
     settings = (data.market_config, data.cost, data.guardrails, data.reward, command.settings("decision"), data.seed)
     model, config = fingerprint_model(command.model), fingerprint_settings(settings)
     about = About(data.preprocessor.source, data.reward.preset, data.guardrails.price_step, model, config)
-    return publish(advice, out, about)
+    return publish(advice, out, about, command.settings("report"))
 
 
 def _short(found: str | None) -> str:

@@ -11,7 +11,9 @@ from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from pricerl.advice.report.pdf import BROWSERS
+
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 FLAGS = (
     "--headless",
@@ -27,8 +29,8 @@ FLAGS = (
     "--window-size=1400,900",
 )
 
-PRINTED_WIDTH = 710
-"""CSS pixels between the margins of A4 in ``style.css``: 188 mm."""
+PRINTED_WIDTH = 718
+"""CSS pixels between the margins of A4 in ``style.css``: 190 mm."""
 
 MEASURE = """
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), boxes = [];

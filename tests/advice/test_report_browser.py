@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
 
 from pricerl.advice.report import render_pages
+from pricerl.advice.report.pdf import print_pages
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium")]
 
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 WIDTHS = {"desktop": 1280, "phone": 390, "printed": PRINTED_WIDTH}
 
 PAGE = '<!DOCTYPE html><html><head><meta name="viewport" content="width=device-width"></head><body>{}</body></html>'
@@ -23,6 +26,12 @@ def pages_of(folder: Path, *names: str) -> dict[str, str]:
     if names:
         document["products"] = [{**document["products"][0], "product": name} for name in names]
     return dict(render_pages(document))
+
+
+def interactive_page(folder: Path) -> str:
+    """The page with plotly's charts."""
+    document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    return dict(render_pages(document, interactive=True))["report.html"]
 
 
 @pytest.mark.parametrize("advice", ["kept", "changed", "several", "long name"])
@@ -50,6 +59,32 @@ def test_the_console_stays_silent(trained: Path, moved: Path) -> None:
 def test_the_style_sheet_is_in_force_under_the_pages_own_policy(moved: Path) -> None:
     html = pages_of(moved)["report.html"]
     assert browse(html.replace("color-scheme: light", "color-scheme: dark"))[1] != []
+
+
+def sheets(pdf: bytes) -> int:
+    """How many pages a PDF has, by its page objects."""
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_two_weeks_of_a_product_print_on_one_sheet(trained: Path, tmp_path: Path) -> None:
+    documents = [trained / "advice.json", *sorted(EXAMPLES.glob("*.json"))]
+    for number, path in enumerate(documents):
+        page = tmp_path / f"{number}.html"
+        page.write_text(dict(render_pages(json.loads(path.read_bytes())))["report.html"], encoding="utf-8")
+        (printed,) = print_pages([page])
+        assert printed == tmp_path / f"{number}.pdf" and sheets(printed.read_bytes()) == 1, path
+    assert len(documents) > 2
+    long = tmp_path / "long.html"
+    long.write_text(PAGE.format("<p>line</p>" * 200), encoding="utf-8")
+    assert sheets(print_pages([long])[0].read_bytes()) > 1
+
+
+def test_interactive_charts_are_drawn_and_print_as_the_plain_ones(moved: Path) -> None:
+    html = interactive_page(moved)
+    document, said = browse(html)
+    assert said == [] and document.count('class="main-svg"') > html.count('class="main-svg"')
+    measured = measure(html, {"printed": PRINTED_WIDTH})["printed"]
+    assert (measured["met"], measured["cut"]) == ([], [])
 
 
 def test_what_a_page_must_not_do_is_found() -> None:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from pricerl.advice.report import sentences, view
 from pricerl.advice.report.charts import draw_figures
+from pricerl.advice.report.interactive import make_interactive, plotly_script
 from pricerl.advice.report.optional import optional_sections
 from pricerl.advice.report.texts import finalize, page_name, shorten
 from pricerl.advice.wording import judge_backtest
@@ -22,39 +23,48 @@ INDEX = "report.html"
 FOLDER = "report"
 """Where the pages lie beside the index."""
 
+SCRIPTED = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""Policy of pages with plotly: their own scripts and styles, and still nothing from elsewhere."""
+
 Document = Mapping[str, Any]
 
 
-def render_pages(document: Document) -> Iterator[tuple[str, str]]:
+def render_pages(document: Document, interactive: bool = False) -> Iterator[tuple[str, str]]:
     """Render everything that ``advice.json`` says: one page, or an index and a page a product.
 
     Args:
         document: its parsed content; nothing else enters, so every number shown is in it.
+        interactive: whether the charts are plotly's, whose script each page then carries.
 
     Yields:
         Path of a page inside the advice's folder, with ``/``, and its HTML; the page that is opened first comes last.
     """
     products = document["products"]
     if len(products) == 1:
-        yield INDEX, render_page(document, products[0])
+        yield INDEX, render_page(document, products[0], interactive=interactive)
         return
     names = [page_name(index, product["product"]) for index, product in enumerate(products)]
     for name, product in zip(names, products, strict=True):
-        yield f"{FOLDER}/{name}", render_page(document, product, back=f"../{INDEX}")
+        yield f"{FOLDER}/{name}", render_page(document, product, f"../{INDEX}", interactive)
     yield INDEX, _render_index(document, [f"{FOLDER}/{name}" for name in names])
 
 
-def render_page(document: Document, product: Mapping[str, Any], back: str = "") -> str:
+def render_page(document: Document, product: Mapping[str, Any], back: str = "", interactive: bool = False) -> str:
     """Render one product's page, self-contained.
 
     Args:
         document: what ``advice.json`` says of all products.
         product: one of its ``products``.
         back: link to the index; none if empty.
+        interactive: whether the charts are plotly's.
     """
     decimals = document["price_decimals"]
     digits = view.digits_of(product, decimals)
     coming, past = view.span(product)
+    figures = draw_figures(product, decimals)
     return _fill(
         "report.html",
         {
@@ -68,7 +78,8 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "") 
             "grade": sentences.GRADES[product["decision"]["grade"]],
             "origin": sentences.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
             "beyond": sentences.beyond_tried(product, decimals),
-            "figures": draw_figures(product, decimals),
+            "figures": make_interactive(figures, product) if interactive else figures,
+            "script": plotly_script() if interactive else "",
             "days": view.day_rows(product, digits),
             "comparison": view.comparison_rows(product, digits),
             "limits": sentences.tell_limits(product, decimals),
@@ -99,6 +110,8 @@ def _judge(product: Mapping[str, Any]) -> str:
 
 def _fill(template: str, values: dict[str, Any]) -> str:
     environment, style, policy = _environment()
+    if values.get("script"):
+        policy = SCRIPTED
     return environment.get_template(template).render(**values, style=style, policy=policy)
 
 

@@ -1,0 +1,61 @@
+"""Print pages with a browser that is installed: the same layout as on the screen, on A4."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from pricerl.errors import UsageError
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+"""Commands that print, the first that is there is taken."""
+
+FLAGS = ("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-pdf-header-footer")
+SECONDS = 120
+"""A page takes about one; a browser that takes longer hangs."""
+
+
+def find_browser() -> str:
+    """Return the command of a browser that can print.
+
+    Raises:
+        UsageError: none is installed.
+    """
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise UsageError("--pdf needs Chromium or Chrome on the PATH; install it, or open report.html and print it")
+    return found
+
+
+def print_pages(pages: Iterable[Path]) -> list[Path]:
+    """Print every page into a PDF of the same name beside it.
+
+    Args:
+        pages: HTML files.
+
+    Returns:
+        The PDF files, in the same order.
+
+    Raises:
+        UsageError: no browser, or it failed; the pages and earlier PDF files stay as they are.
+    """
+    browser = find_browser()
+    return [_print(browser, page) for page in pages]
+
+
+def _print(browser: str, page: Path) -> Path:
+    printed = page.with_suffix(".pdf")
+    as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # it has no sandbox for root
+    with tempfile.TemporaryDirectory(dir=page.parent) as folder:
+        part = Path(folder) / "page.pdf"
+        words = [browser, *FLAGS, *as_root, f"--user-data-dir={folder}/profile", f"--print-to-pdf={part.resolve()}"]
+        try:
+            subprocess.run([*words, page.resolve().as_uri()], capture_output=True, check=True, timeout=SECONDS)
+            part.replace(printed)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise UsageError(f"{printed}: {browser} could not print {page.name}; open and print it by hand") from error
+    return printed
