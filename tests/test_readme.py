@@ -37,7 +37,7 @@ DOCUMENTS = (
 MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
 
 MAIN_JOB = "pip install -e . && python main.py fit --config configs/quickstart.yaml"
-TESTS = 'pip install -e ".[test]" && python -m pytest'
+TESTS = 'pip install -e ".[test]" && python -m pytest -n 2'
 
 WRITTEN_BY_A_RUN = {"config.yaml", "replay-0.pt"}
 """Files that the documents name and only a run makes."""
