@@ -15,7 +15,7 @@ from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.curves import Curves
 from pricerl.market.demand import find_model
 from pricerl.market.demand.causes import holiday_factors, past_multiplier
-from pricerl.market.level import recent_level
+from pricerl.market.level import draw_levels
 from pricerl.market.market import Market, ProductMarket
 from pricerl.market.memory import PriceMemory
 from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
@@ -96,9 +96,8 @@ def _fit_product(
     weekday = demand.weekday[weekday_of(product.dates.astype(np.int64))]
     lifts = 1.0 if demand.memory is None else demand.memory.lifts(product.price).mean(0)
     days = replace(plain, offset=weekday * lifts * past_multiplier(product, demand.effects))
-    level, level_sd = recent_level(days.keep(usable), demand.curves, log_grid, similar.outlier_sds)
-    shift = level + level_sd * rng.normal(size=(similar.num_draws, 1))
-    units = replace(demand.curves, log_value=demand.curves.log_value + shift)
+    levels = draw_levels(days.keep(usable), demand.curves, log_grid, similar.outlier_sds, rng)
+    units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
     organic, ad = (
         _fit_conversion(plain, percent, usable, log_grid, similar, rng) if conversions else None
         for percent in (product.organic, product.ad)

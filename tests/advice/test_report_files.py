@@ -15,7 +15,7 @@ ABOUT = About("sales.csv", "balanced", 0.01)
 
 
 def _pages(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(MODULE, "render_pages", lambda document: iter([(name, f"page {name}") for name in names]))
+    monkeypatch.setattr(MODULE, "render_pages", lambda *_: iter([(name, f"page {name}") for name in names]))
 
 
 def test_pages_of_earlier_products_go_and_files_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

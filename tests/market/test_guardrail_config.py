@@ -156,7 +156,6 @@ def test_a_ladder_ends_and_endings_repeat() -> None:
 @pytest.mark.parametrize(
     ("endings", "period"),
     [((0.99,), 100), ((1.0,), 1000), ((9.99, 4.99), 1000), ((0.5, 9.99), 1000), ((80.0,), 10_000)],
-    [((0.99,), 100), ((1.0,), 1000), ((9.99, 4.99), 1000), ((0.5, 9.99), 1000), ((80.0,), 10_000)],
 )
 def test_endings_repeat_after_the_next_power_of_ten(endings: tuple[float, ...], period: int) -> None:
     assert endings_menu(endings, 0.01).period == period

@@ -98,6 +98,7 @@ def test_a_price_the_seller_moved_beyond_the_week_cap_is_kept_but_moves_no_furth
 def test_changes_below_one_percent_are_ignored():
     assert decided(10.09) == (10.0, True)
     assert decided(10.11) == (pytest.approx(10.11), True)
+    assert decided(101.0, now=100.0) == (101.0, True), "one percent itself is no less"
 
 
 def test_a_small_change_is_made_where_the_floor_demands_it():
