@@ -187,6 +187,7 @@ def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
         paused=unseen.dynamics.guardrails.of(history.product).pause,
         undone_by=unseen.undone_by(float(path[-1])),
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
+        entangled_with=unseen.entangled_with,
         unlikely_zeros=unlikely_zeros(history),
     )
 

@@ -19,6 +19,10 @@ from pricerl.evaluation import (
     observe_causes,
 )
 
+ENTANGLED = 0.97
+"""A cause that explains more of the price leaves too little to tell the two apart. Where the price changes twice a
+month the season explains a half to three quarters, with a change every two months 0.9."""
+
 
 @dataclass(frozen=True)
 class Unseen:
@@ -39,6 +43,14 @@ class Unseen:
     def causes(self) -> Causes:
         """What the history shows beside the price."""
         return observe_causes(self.shop.history)
+
+    @property
+    def entangled_with(self) -> str:
+        """The cause that explains nearly all of the price that the other causes leave, if one does."""
+        if np.ptp(self.shop.history.price[self.shop.history.observed]) == 0:
+            return ""
+        found = max(self.causes.observed, key=lambda cause: cause.price_share, default=None)
+        return "" if found is None or found.price_share < ENTANGLED else found.name
 
     def find_sensitivity(self, price: float) -> Sensitivity | None:
         """How strong a hidden cause would have to be to undo a change to ``price``, money."""

@@ -97,6 +97,8 @@ class Evidence:
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
     """Whether the price now lies where the policy was trained."""
+    entangled_with: str = ""
+    """The observed cause that moved so much with the price that what each did cannot be told apart; mostly empty."""
     unlikely_zeros: UnlikelyZeros | None = None
     """Days without a sale that can be no chance, if there are."""
     paused: bool = False
@@ -171,6 +173,9 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return _hold("D", "the price never varied, so the history cannot say what another price would do")
     if evidence.usable_days < config.min_days:
         return _hold("D", f"only {evidence.usable_days} usable days; at least {config.min_days} are needed")
+    if gated and evidence.entangled_with:
+        moved = f"the price moved with the {evidence.entangled_with}, so what each of them did cannot be told apart"
+        return _hold("D", moved)
     zeros = evidence.unlikely_zeros
     if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
         why = f"{zeros}: stock-outs or closed days that no column tells would mislead; say so in an In Stock column"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from advice_outputs import Outputs, read_outputs
 from command_line import FAST, SHARED, run, seller_lines, write_lines
@@ -33,6 +35,27 @@ def test_a_seller_who_sells_out_again_and_again_is_asked_for_the_stock(tmp_path:
     assert code == 4 and {(row["Grade"], row["Source"]) for row in rows} == {("D", "hold")}
     assert "nothing sold on 15 of 120 days, usual demand explains none" in product["reason"]
     assert "In Stock column" in product["reason"] and "nothing sold on 15 of 120 days" in html
+
+
+@pytest.mark.parametrize(
+    ("price", "mean", "cause"),
+    [
+        (lambda day: 12.0 if day % 7 >= 5 else 9.0, lambda day: 40 if day % 7 >= 5 else 10, "weekday"),
+        (lambda day: 9 + day / 30, lambda day: 10 + day / 3, "season"),
+    ],
+    ids=["weekend prices", "prices that rise with demand"],
+)
+def test_a_price_that_only_moved_with_something_else_is_kept(
+    price: Callable[[int], float], mean: Callable[[int], float], cause: str, tmp_path: Path
+) -> None:
+    rng, lines = np.random.default_rng(0), seller_lines(120)
+    for day in range(120):
+        charged, units = round(price(day), 2), rng.poisson(mean(day))
+        cells = [lines[1 + day].split(",")[0], f"{charged:.2f}", f"{charged * units:.2f}"]
+        lines[1 + day] = ",".join([*cells, f"{0.85 * charged * units - 4 * units:.2f}", "12", "8"])
+    code, (rows, (product,), _) = _fit(tmp_path, lines)
+    assert code == 4 and {(row["Grade"], row["Source"]) for row in rows} == {("D", "hold")}
+    assert f"the price moved with the {cause}" in product["reason"]
 
 
 @pytest.mark.parametrize("days", [8, 13, 20])

@@ -14,8 +14,9 @@ from pricerl.market.similar import RECENT_DAYS
 
 FloatArray = NDArray[np.float64]
 
-WEEKDAY_SD, SEASON_SD, REFERENCE_SD, AD_SD = 0.2, 0.3, 0.5, 0.2
-"""Prior sds of the coefficients, in logs: weekdays differ by about a fifth."""
+WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
+"""Prior sds of the coefficients, in logs. Those of weekdays and of the growth over the whole history are wide: where
+the price moves with one of them, a narrow one would give the price what the weekday or the growth did."""
 
 SEASON_DAYS, MOST_KNOTS = 21.0, 120
 """The season may turn every three weeks: whatever moves demand more slowly than that, and the price with it, is not
@@ -114,7 +115,8 @@ def gather_days(product: ProductHistory) -> DemandDays:
     rise = log_price - reference_prices(log_price)[:-1]
     reference = -np.stack([rise, np.maximum(rise, 0)], axis=1)
     columns = [weekday, season, reference]
-    sds = [np.full(WEEK, WEEKDAY_SD), np.full(season.shape[1], SEASON_SD), np.full(2, REFERENCE_SD)]
+    turns = np.append(np.full(season.shape[1] - 1, SEASON_SD), TREND_SD)
+    sds = [np.full(WEEK, WEEKDAY_SD), turns, np.full(2, REFERENCE_SD)]
     recent = age <= max(RECENT_DAYS - 1, age.min())
     names = ("weekday",) * WEEK + ("season",) * season.shape[1] + (REFERENCE,) * 2
     now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), np.zeros(2)]
@@ -147,10 +149,11 @@ def gather_days(product: ProductHistory) -> DemandDays:
 
 
 def _season(age: FloatArray) -> FloatArray:
-    """Broken line through time ``(D, S)``: the weight of each of its knots on each day."""
+    """Broken line through time ``(D, S)``, the weight of each of its knots on each day; last a trend."""
     spacing = max(SEASON_DAYS, float(age.max()) / MOST_KNOTS)
     knots = np.arange(0, age.max() + spacing, spacing)
-    return np.asarray(np.maximum(1 - np.abs(age[:, None] - knots) / spacing, 0))
+    turns = np.maximum(1 - np.abs(age[:, None] - knots) / spacing, 0)
+    return np.column_stack([turns, 0.5 - age / max(float(age.max()), spacing)])
 
 
 def _lagged(series: FloatArray) -> FloatArray:

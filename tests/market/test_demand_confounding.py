@@ -1,0 +1,49 @@
+"""What moves with the price must not be taken for the price's work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
+from pricerl.evaluation.rules import Shop
+from pricerl.market import fit_market
+
+DAYS = 182
+WEEKEND = np.arange(DAYS) % 7 >= 5
+
+
+def shop(price, units):
+    """A shop with unit cost 4 and fees of 15 %."""
+    history = simulated_history(SellerConfig(days=DAYS), DataConfig())
+    sold = {"price": price, "units": units, "sales": price * units, "profit": (0.85 * price - 4) * units}
+    product = replace(history.products[0], **sold)
+    known = DataPreprocessor.fit(replace(history, products=(product,)), DataConfig())
+    return Shop(product, fit_market(known).products[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dear_weekends_that_sell_four_times_as_much_do_not_make_a_rise_look_good(seed):
+    rng = np.random.default_rng(seed)
+    usual = np.where(WEEKEND, 12.0, 9.0)
+    price = np.where(rng.random(DAYS) < 0.1, rng.choice([9.0, 10.0, 11.0, 12.0], DAYS), usual)
+    weekend = shop(price, rng.poisson(np.where(WEEKEND, 40, 10) * (price / usual) ** -2.0).astype(float))
+    assert weekend.chance_better(1.05 * weekend.price_now) < 0.6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_price_that_rises_with_growing_demand_proves_nothing(seed):
+    share = np.arange(DAYS) / DAYS
+    growing = shop(np.round(9 + 4 * share, 2), np.random.default_rng(seed).poisson(10 + 40 * share).astype(float))
+    for change in (0.95, 1.05):
+        assert growing.chance_better(change * growing.price_now) < 0.9
+
+
+def test_prices_that_change_at_random_tell_what_they_do_beside_weekdays_and_growth():
+    rng = np.random.default_rng(0)
+    price = np.repeat(rng.choice([9.0, 10.0, 11.0, 12.0], DAYS // 7), 7)
+    mean = np.where(WEEKEND, 80, 40) * np.exp(np.arange(DAYS) / DAYS) * (price / 10) ** -4.0
+    known = shop(price, rng.poisson(mean).astype(float))
+    assert known.chance_better(0.95 * known.price_now) > 0.95
