@@ -61,7 +61,7 @@ def draw_levels(
         fit = fit + _log_chance(units, exposure, shape, rate)
         shape, rate = shape + units, rate + exposure
     weight = np.exp(fit - fit.max())
-    coming = DISCOUNTS**AHEAD_DAYS
+    coming = 1 / (1 + AHEAD_DAYS * (1 / DISCOUNTS - 1))  # every coming day adds what the last one added
     count = len(curves.log_value)
     places = (np.arange(count) + 0.5) / count
     pace = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), places), len(weight) - 1)

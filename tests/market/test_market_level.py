@@ -50,6 +50,7 @@ def test_a_level_that_moves_is_less_sure_than_one_that_stays():
     wander = NOON * np.exp(np.cumsum(np.random.default_rng(3).normal(0, 0.1, 120)))
     moved, stayed = levels(sales(wander, 120)), levels(sales(NOON, 120))
     assert moved.std() > 2 * stayed.std()
+    assert np.ptp(np.quantile(moved, [0.05, 0.95])) < np.log(4), "but not beyond all measure"
 
 
 def test_one_bulk_order_is_no_new_level():
