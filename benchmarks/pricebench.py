@@ -11,8 +11,8 @@ each number of days and units SAC trains one policy, which prices the shops of a
 a shop in one of the markets that fit its history, and observations describe the market, but not the truth. ``SAC`` is
 the price at which that policy settles, ``SAC, decided`` what the decision layer makes of it: the policy's price where
 it is sure enough to earn more, else the lower bound, and the price now where unexplained days without a sale say that
-stock-outs are likely. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does
-not hold, so it goes on where it was stopped. ``--quick`` takes 130 days only, and 10 shops a cell.
+stock-outs are likely. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does not hold, so it goes on where
+it was stopped. ``--quick`` takes 130 days only, and 10 shops a cell.
 """
 
 from __future__ import annotations

@@ -112,8 +112,9 @@ class _Adviser:
         aim = proposed
         if decision.unsure:
             decision, aim = self._fall_back(decision, proposed, keep, unseen)
-        gated = gate_path(dynamics, index, _followed(aim, now, decision))
-        path, decision = gated.onto(_followed(aim, now, decision)), confirm(decision, gated, price_now)
+        followed = _followed(aim, now, decision)
+        gated = gate_path(dynamics, index, followed)
+        path, decision = gated.onto(followed), confirm(decision, gated, price_now)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
         recommended = next((price for price in gated.prices if price != price_now), price_now)
         advice = ProductAdvice(

@@ -22,7 +22,7 @@ from pricerl.data.schema import (
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
-from pricerl.data.zero_runs import LARGEST_SHARE, improbable_runs, unlikely_zeros
+from pricerl.data.zero_runs import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
 
 RUNS_SHOWN = 5
 """Runs of days without a sale that are named; the others are counted."""
@@ -80,7 +80,8 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
     price, sales = found.grid[PRODUCT_PRICE], found.grid[TOTAL_SALES]
     priced = np.isfinite(price) & np.isfinite(sales)
     nothing_sold = kinds.observed & (history.sales == 0)
-    reasons = tuple(_reasons(history, found, price[priced]))
+    zeros = unlikely_zeros(history)
+    reasons = tuple(_reasons(history, found, price[priced], zeros))
     return ProductReport(
         product=history.product,
         first_day=str(history.dates[0]),
@@ -104,13 +105,13 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
         whole_unit_share=found.measure.whole_share,
         forecast_used=OWN_MEAN,
         forecast_errors={},
-        notes=(*notes, *_notes(history, found)),
+        notes=(*notes, *_notes(history, found, zeros)),
         quality=_quality(reasons),
         reasons=reasons,
     )
 
 
-def _notes(history: ProductHistory, found: Found) -> list[str]:
+def _notes(history: ProductHistory, found: Found, zeros: UnlikelyZeros | None) -> list[str]:
     kinds = found.kinds
     told = [
         found.measure.note,
@@ -123,7 +124,7 @@ def _notes(history: ProductHistory, found: Found) -> list[str]:
         _counted("Trailing priced days without sales, taken for future days", found.padding),
         _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
     ]
-    told += [_zero_runs(history), _zeros(history), _holidays(history)]
+    told += [_zero_runs(history), _zeros(zeros), _holidays(history)]
     return [note for note in told if note]
 
 
@@ -155,9 +156,8 @@ def _zero_runs(history: ProductHistory) -> str:
     )
 
 
-def _zeros(history: ProductHistory) -> str:
+def _zeros(zeros: UnlikelyZeros | None) -> str:
     """Return a note where days without a sale come too often for chance, but are still few."""
-    zeros = unlikely_zeros(history)
     if zeros is None or zeros.share > LARGEST_SHARE:
         return ""
     return f"{str(zeros).capitalize()}. If it was out of stock or off sale, say so in an {IN_STOCK} column."
@@ -177,9 +177,8 @@ def _counted(words: str, count: int) -> str:
     return f"{words}: {count}." if count else ""
 
 
-def _reasons(history: ProductHistory, found: Found, prices: FloatArray) -> list[str]:
+def _reasons(history: ProductHistory, found: Found, prices: FloatArray, zeros: UnlikelyZeros | None) -> list[str]:
     days, distinct = len(history.dates), len(np.unique(prices))
-    zeros = unlikely_zeros(history)
     missing, refunds = float((~found.kinds.present).mean()), float(found.kinds.refund.mean())
     checks = [
         (len(prices) < FEWEST_PRICED_DAYS, f"only {len(prices)} days have a price and sales"),

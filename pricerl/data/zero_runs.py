@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import poisson
+from scipy.special import pdtrc
 
 from pricerl.data.features import weekday_of
 from pricerl.data.history import BoolArray, FloatArray, ProductHistory
@@ -90,7 +90,7 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     expected = float(_due_zeros(history.units, sold)[known].sum())
     days = int((known & zero).sum())
     spells = int((np.diff(np.flatnonzero(known & zero), prepend=-2) > 1).sum())
-    improbable = days > 0 and poisson.sf(days - 1, max(expected, 1e-9)) < LARGEST_CHANCE
+    improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_CHANCE
     if not improbable or days < FEWEST_TIMES * expected or spells < FEWEST_SPELLS:
         return None
     return UnlikelyZeros(days, expected, int(known.sum()))
