@@ -32,12 +32,14 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from price_training import train_policy
 
-from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
+from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import EnvConfig
 from pricerl.evaluation import best_constant_price, score_episodes
 from pricerl.evaluation.episodes import holdout_states
-from pricerl.market import CostConfig, GuardrailConfig, RewardConfig, known_market
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.compute import claim_compute
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule

@@ -2,7 +2,7 @@
 
 Run from the repository root, with the extra ``test``::
 
-    python benchmarks/mutation.py pricerl/market/gate.py
+    python benchmarks/mutation.py pricerl/guardrails/gate.py
     python benchmarks/mutation.py                          # all five modules
 
 Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
@@ -33,15 +33,13 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GATE, CONFIG, BATCH = (
-    f"tests/market/test_{name}.py" for name in ("market_gate", "guardrail_config", "market_guardrails")
-)
+GATE, CONFIG, BATCH = (f"tests/guardrails/test_{name}.py" for name in ("gate", "guardrail_config", "limits"))
 TESTS = {
-    "pricerl/market/gate.py": (GATE,),
-    "pricerl/market/rulebook.py": (GATE,),
-    "pricerl/market/price_menu.py": (CONFIG, GATE),
-    "pricerl/market/guardrail_config.py": (CONFIG, GATE),
-    "pricerl/market/guardrails.py": (BATCH,),
+    "pricerl/guardrails/gate.py": (GATE,),
+    "pricerl/guardrails/rulebook.py": (GATE,),
+    "pricerl/guardrails/price_grid.py": (CONFIG, GATE),
+    "pricerl/guardrails/config.py": (CONFIG, GATE),
+    "pricerl/guardrails/limits.py": (BATCH,),
 }
 """The modules that are mutated, and which tests guard each of them."""
 

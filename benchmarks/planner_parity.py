@@ -33,13 +33,15 @@ import torch
 from price_training import train_policy
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
+from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import Dynamics, State
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
 from pricerl.evaluation.rollout import Choice
-from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market, project
+from pricerl.guardrails import project
+from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market
 from pricerl.market.reward import UNIT
 from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.compute import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -47,7 +47,7 @@ from pricerl.evaluation.pricebench import (
     price_street,
     summarise,
 )
-from pricerl.evaluation.rules import GATE, RULES, Rule, Shop, lower_bound
+from pricerl.evaluation.pricing_rules import GATE, RULES, Rule, Shop, lower_bound
 from pricerl.market import DEMAND_MODELS, RewardConfig
 from pricerl.sac import NetworkConfig
 from pricerl.training.compute import claim_compute

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from pricerl.advice import About, DayAdvice, Decision, Gain, ProductAdvice, publish
-from pricerl.advice.details import DailyOutcome, Details, OwnDays, PriceBounds, PriceCurves
 from pricerl.advice.price_test import PriceTest
+from pricerl.advice.report_data import DailyOutcome, Details, OwnDays, PriceBounds, PriceCurves
 from pricerl.evaluation import Backtest, BaselineRow, HorizonScore, PathGain, PolicyValue
-from pricerl.evaluation.rules import RULES
+from pricerl.evaluation.pricing_rules import RULES
 
 OWN_DAYS, COMING_DAYS, CURVE_PRICES, MARKETS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)

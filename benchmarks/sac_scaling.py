@@ -49,7 +49,7 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
     """Fill, compile and train in this process."""
     import torch
 
-    from pricerl.compilation import CompiledFunction
+    from pricerl.runtime import CompiledFunction
     from pricerl.sac import (
         NetworkConfig,
         ReplayBuffer,

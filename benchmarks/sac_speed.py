@@ -74,8 +74,8 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
     """
     from lightning.pytorch import Callback, Trainer
 
-    from pricerl.cli import main as command
-    from pricerl.training.command import PricingCLI
+    from pricerl.cli.lightning import PricingCLI
+    from pricerl.cli.main import main as command
 
     class Ticking(Callback):
         seen = 0
@@ -111,8 +111,8 @@ def bare_loop(tick: Tick) -> None:
     """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
     import torch
 
-    from pricerl.compilation import CompiledFunction
     from pricerl.env import GymVectorEnv
+    from pricerl.runtime import CompiledFunction
     from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
     from pricerl.training.collector import Collector
     from pricerl.training.compute import claim_compute

@@ -6,14 +6,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from advice_outputs import lowering_policy
+from command_line import run, train
 
-from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, SellerConfig, simulated_history
+from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market, known_market
+from pricerl.simulation import SellerConfig, simulated_history
 
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
@@ -114,3 +118,19 @@ def prepare() -> Callable[..., DataPreprocessor]:
 def known_demand() -> Callable[..., Market]:
     """Return a market with ``units = 20 (p / 10)^elasticity`` and a unit cost of 6, after a history at ``price``."""
     return _known
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.getbasetemp() / "trained")
+
+
+@pytest.fixture(scope="session")
+def moved(trained: Path) -> Path:
+    """Advice of a policy that lowers the price whenever it may; the gate is off, so it is followed."""
+    folder = trained.parents[1]
+    words = ["--data.path", "seller.csv", "--decision.min_chance", "0", "--out", "moved", "--horizon", "28"]
+    with lowering_policy():
+        result = run(folder, "predict", "--ckpt_path", str(trained / "best.ckpt"), *words)
+    assert result.code == 0, result.err
+    return folder / "moved"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from pricerl.advice.decision import Grade
-from pricerl.advice.tables import COLUMNS
-from pricerl.cli import COMMANDS, HELP
+from pricerl.advice.files import COLUMNS
+from pricerl.cli.main import COMMANDS, HELP
 from pricerl.data import FEATURES
-from pricerl.data.schema import OPTIONAL, REQUIRED
+from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.evaluation import EpisodeScores, HorizonScore, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
 from pricerl.sac import ActorMetrics, CriticMetrics

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.report import render_pages
-from pricerl.cli import main
+from pricerl.advice.report.render import render_pages
+from pricerl.cli.main import main
 
 HERE = Path(__file__).resolve().parent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pricerl.data.zero_runs import LARGEST_SHARE, UnlikelyZeros
+from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.errors import UsageError
 
 Grade = Literal["B", "B-", "C", "D"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pricerl.advice.predictor import LIMITS, FloatArray
+from pricerl.advice.price_path import LIMITS, FloatArray
 from pricerl.env import Dynamics
-from pricerl.market import PriceLimits, feasible_band
+from pricerl.guardrails import PriceLimits, feasible_band
 
 HALVES_DOUBT = 3.0
 """A normal belief with variance s^2 has s^2 / 4 left once the data's precision is 3 / s^2."""

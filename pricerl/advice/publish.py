@@ -11,11 +11,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import track
 
-from pricerl.advice.report import FOLDER, INDEX, render_pages
+from pricerl.advice.files import render_csv, render_json, write_together
+from pricerl.advice.reasons import price_digits
 from pricerl.advice.report.pdf import print_pages
+from pricerl.advice.report.render import FOLDER, INDEX, render_pages
 from pricerl.advice.result import ProductAdvice
-from pricerl.advice.tables import render_csv, render_json, write_together
-from pricerl.advice.wording import price_digits
 
 MANY_PRODUCTS = 20
 """From so many on, the report takes long enough for a progress bar."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal, NamedTuple
 
 from pricerl.advice.decision import Decision
-from pricerl.advice.details import Details
-from pricerl.advice.gating import DayEdit
-from pricerl.advice.kill_switch import Alarm
-from pricerl.advice.overrides import Order
-from pricerl.advice.track_record import TrackRecord
+from pricerl.advice.final_check import DayEdit
+from pricerl.advice.report_data import Details
 from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
@@ -44,6 +41,107 @@ class DayAdvice:
     organic_limits: tuple[float, float] | None = None
     """90 % limits of the expected conversion over the drawn markets, without the day's own noise."""
     ad_limits: tuple[float, float] | None = None
+
+
+class Alarm(NamedTuple):
+    """The last days sold less than the 5 % quantile of what was predicted."""
+
+    days: int
+    """Days of the run, at least ``decision.kill_days``."""
+    first_day: str
+    last_good_price: float
+    """Money: charged on the last observed day before the run."""
+    sales: float
+    """Of the run, a day, money."""
+    low: float
+    """5 % predictive quantile of the run, a day, money."""
+
+
+Status = Literal["active", "expired", "replaced", "refused"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An override or a pause of one product, as the log holds it."""
+
+    id: int
+    kind: Literal["override", "pause"]
+    price: float | None
+    """Money; None for a pause, which keeps the price now."""
+    until: str
+    """Its last day."""
+    actor: str
+    reason: str
+    status: Status
+    """On the first of the coming days."""
+    refusal: str = ""
+    """Which hard limit it breaks, with both numbers."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+Outcome = Literal["followed", "not followed", "not observed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One number held against its prediction."""
+
+    predicted: float
+    low: float
+    high: float
+    actual: float
+    inside: bool
+
+
+@dataclass(frozen=True)
+class TrackDay:
+    """A day that was advised before it came."""
+
+    date: str
+    entry: int
+    """Of the log: the last one before that day."""
+    source: str
+    advised_price: float
+    charged_price: float
+    outcome: Outcome
+    """Only a day at the advised price tests the forecast."""
+    units: Check | None
+    sales: Check | None
+    profit: Check | None
+    model_price: float | None
+    """What the model wanted, where a person or the kill switch decided otherwise."""
+    model_profit: float | None
+    """What it expected of that price."""
+    actual_profit: float | None
+
+
+@dataclass(frozen=True)
+class Overruled:
+    """Days on which the model was overruled: what it wanted against what was charged, means a day in money."""
+
+    days: int
+    model_price: float
+    charged_price: float
+    model_profit: float | None
+    """Expected by the model at its own price; None where profit is unknown."""
+    actual_profit: float | None
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """All days of one product that were advised before they came."""
+
+    days: tuple[TrackDay, ...]
+    followed: int
+    inside: dict[str, tuple[int, int]]
+    """By measure: days inside the 90 % interval, of so many tested."""
+    total: dict[str, Check | None]
+    """By measure, over the tested days. The part of a day's limits that the drawn markets disagree on is taken to be
+    the same on all days, the rest to be independent."""
+    overruled: Overruled | None
 
 
 @dataclass(frozen=True)

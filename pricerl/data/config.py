@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from pricerl.data.forecasters import OWN_MEAN, find_forecaster
-from pricerl.data.public_holidays import check_country
+from pricerl.data.holidays import check_country
 from pricerl.errors import UsageError, did_you_mean
 
 LARGEST_HOLDOUT = 0.5

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pricerl.data.report import ProductReport
+from pricerl.data.quality import ProductReport
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pricerl.data.config import DataConfig
 from pricerl.data.features import FEATURES, build_features
-from pricerl.data.forecasts import ForecastChoice, PredictedSales, choose_forecast, report_forecast
+from pricerl.data.forecast_selection import ForecastChoice, PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import FloatArray, History, ProductHistory
-from pricerl.data.report import ProductReport
+from pricerl.data.quality import ProductReport
 from pricerl.data.scaling import MinMaxScaler
 from pricerl.errors import DataError, did_you_mean
 

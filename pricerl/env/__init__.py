@@ -1,8 +1,8 @@
 """The market as an environment; importing this package registers ``pricerl/Pricing-v0`` with Gymnasium."""
 
-from pricerl.env.adapter import GymVectorEnv
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
+from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.env.pricing import PricingEnv, PricingVectorEnv
 from pricerl.env.registration import ENV_ID, register_envs
 from pricerl.env.state import Outcome, State

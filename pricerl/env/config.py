@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pricerl.env.description import DESCRIPTION
-from pricerl.env.history import CALENDAR_DAYS
+from pricerl.env.history_tensors import CALENDAR_DAYS
 from pricerl.errors import UsageError
-from pricerl.market import GuardrailConfig
+from pricerl.guardrails import GuardrailConfig
 
 MAX_HORIZON = CALENDAR_DAYS - 366
 """Days; the calendar also covers the days of a decision that reaches beyond the horizon."""

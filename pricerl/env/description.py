@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.env.history import REFERENCE_DAYS, HistoryTensors
+from pricerl.env.history_tensors import REFERENCE_DAYS, HistoryTensors
 from pricerl.env.references import References
 from pricerl.market import Market
 

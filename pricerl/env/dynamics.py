@@ -11,24 +11,16 @@ from torch import Tensor
 
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
-from pricerl.env.history import MEMORY, WEEK, HistoryTensors
+from pricerl.env.history_tensors import MEMORY, WEEK, HistoryTensors
 from pricerl.env.noise import Noise
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.rows import Rows, gather
 from pricerl.env.state import Expected, Outcome, State
-from pricerl.market import (
-    GuardrailConfig,
-    Market,
-    Place,
-    PriceBand,
-    PriceLimits,
-    Response,
-    feasible_band,
-    price_box,
-    project,
-)
-from pricerl.market.guardrails import TRAILING_DAYS, hard_limits, price_rules, support_box
-from pricerl.market.memory import REFERENCE_MEMORY, fade, lift
+from pricerl.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
+from pricerl.guardrails.config import TRAILING_DAYS
+from pricerl.guardrails.limits import hard_limits, price_rules, support_box
+from pricerl.market import Market, Place, Response
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.reward import DayOutcome, ResolvedReward, reward_terms, total_reward
 
 

@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.compilation import CompiledFunction
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import Noise
 from pricerl.env.state import Expected, State
+from pricerl.runtime import CompiledFunction
 
 Starts = Literal["train", "holdout", "latest"]
 Draws = Literal["posterior", "mean"]

@@ -12,12 +12,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
+from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.episodes import Draws, EpisodeBatch, Starts, StepSums
 from pricerl.env.state import State
-from pricerl.market import GuardrailConfig, Market, RewardConfig, fit_market
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import Market, RewardConfig, fit_market
+from pricerl.simulation import SellerConfig, simulated_history
 
 
 def default_market() -> Market:

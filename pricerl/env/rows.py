@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 from torch import Tensor
 
 from pricerl.env.references import References
-from pricerl.market import MarketRows, PriceLimits
+from pricerl.guardrails import PriceLimits
+from pricerl.market import MarketRows
 from pricerl.market.reward import Spans
 
 

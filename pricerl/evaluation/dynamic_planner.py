@@ -16,8 +16,8 @@ from torch import Tensor
 
 from pricerl.env import Dynamics, State
 from pricerl.evaluation.planner import candidate_prices
-from pricerl.market import project
-from pricerl.market.memory import REFERENCE_MEMORY, fade, lift
+from pricerl.guardrails import project
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 
 STEPS_A_CHANGE = 5
 """Places on the price grid within one largest change."""

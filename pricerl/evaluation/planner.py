@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics
-from pricerl.evaluation.rules import LOWER_QUANTILE
-from pricerl.market import price_box
-from pricerl.market.guardrails import FLOAT32_SLACK, PriceLimits, to_allowed
+from pricerl.evaluation.pricing_rules import LOWER_QUANTILE
+from pricerl.guardrails import price_box
+from pricerl.guardrails.limits import PriceLimits, to_allowed
+from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 NUM_PRICES = 201
 

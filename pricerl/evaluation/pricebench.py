@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pricerl.data import (
-    DataConfig,
-    DataPreprocessor,
-    History,
-    SellerConfig,
-    expected_profit,
-    simulate,
-    simulated_history,
-)
-from pricerl.evaluation.rules import GATE, HARM, RULES, Rule, Shop
+from pricerl.data import DataConfig, DataPreprocessor, History
+from pricerl.evaluation.pricing_rules import GATE, HARM, RULES, Rule, Shop
 from pricerl.evaluation.sensitivity import Causes, find_sensitivity, observe_causes
 from pricerl.market import Market, SimilarConfig, assemble, fit_market
+from pricerl.simulation import SellerConfig, expected_profit, simulate, simulated_history
 
 TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
 DAYS = (130, 365, 1000)

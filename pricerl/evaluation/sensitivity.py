@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricerl.data import ProductHistory
-from pricerl.evaluation.rules import Shop
+from pricerl.evaluation.pricing_rules import Shop
 from pricerl.market import SimilarConfig
-from pricerl.market.demand.days import REFERENCE, gather_days
+from pricerl.market.demand.covariates import REFERENCE, gather_days
 from pricerl.market.demand.models import fit_causes
 
 FloatArray = NDArray[np.float64]

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
-from pricerl.market.curves import Curves
-from pricerl.market.demand import find_model
 from pricerl.market.demand.causes import holiday_factors, past_multiplier
-from pricerl.market.level import draw_levels
+from pricerl.market.demand.curves import Curves
+from pricerl.market.demand.demand_level import draw_levels
+from pricerl.market.demand.models import find_model
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.demand.similar_prices import Days, SimilarConfig, fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
-from pricerl.market.memory import PriceMemory
-from pricerl.market.similar import Days, SimilarConfig, fit_curves, plain_days
 
 FloatArray = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from pricerl.data import DataPreprocessor
 from pricerl.market.cost import CostPosterior
-from pricerl.market.curves import Curves
 from pricerl.market.demand.causes import holiday_factors
-from pricerl.market.memory import PriceMemory
+from pricerl.market.demand.curves import Curves
+from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.rows import MarketRows, Place, Response
 
 FloatArray = NDArray[np.float64]

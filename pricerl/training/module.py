@@ -18,8 +18,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from pricerl.compilation import CompiledFunction
 from pricerl.errors import UsageError
+from pricerl.runtime import CompiledFunction
 from pricerl.sac import (
     Adam,
     NetworkConfig,

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, SellerConfig, read_history, simulated_history
+from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, read_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import Policy, score_episodes, score_paths
-from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, SimilarConfig, fit_market
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, Market, RewardConfig, SimilarConfig, fit_market
+from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import TaskSpec
 

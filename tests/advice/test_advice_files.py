@@ -14,7 +14,7 @@ import pytest
 from advice_outputs import lowering_policy, read_outputs
 from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
 
-from pricerl.advice.report.numbers import number, percent, short_date, signed, unit_digits
+from pricerl.advice.report.formatting import number, percent, short_date, signed, unit_digits
 from pricerl.advice.report.view import MOST_DAYS
 
 LAST_DAY = date(2025, 1, 1) + timedelta(days=89)

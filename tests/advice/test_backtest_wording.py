@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pricerl.advice.wording import judge_backtest, line_up_backtest
+from pricerl.advice.reasons import judge_backtest, line_up_backtest
 from pricerl.evaluation import Backtest, HorizonScore
 
 

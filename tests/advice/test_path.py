@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.advice.predictor import approach_path, forecast_path, propose_path
+from pricerl.advice.price_path import approach_path, forecast_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
-from pricerl.market import GuardrailConfig, Market, RewardConfig
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import Market, RewardConfig
 
 HORIZON = 30
 

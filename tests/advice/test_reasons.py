@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
-from pricerl.advice.tables import safe_text
-from pricerl.advice.wording import explain, price_digits
+from pricerl.advice.files import safe_text
+from pricerl.advice.reasons import explain, price_digits
 from pricerl.evaluation import BaselineRow, Raising
 
 GAIN = Gain(mean=2.5, low=-1.0, high=6.0, chance_better=0.95)

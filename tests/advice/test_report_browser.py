@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
 
-from pricerl.advice.report import render_pages
 from pricerl.advice.report.pdf import print_pages
+from pricerl.advice.report.render import render_pages
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium")]
 

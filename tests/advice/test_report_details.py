@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.details import Details, PriceCurves, draw_curves, find_beyond, gather_details
-from pricerl.advice.fingerprint import fingerprint_model, fingerprint_settings
-from pricerl.advice.predictor import approach_path, forecast_path
+from pricerl.advice.price_path import approach_path, forecast_path
 from pricerl.advice.price_test import HALVES_DOUBT, plan_price_test
-from pricerl.data import SellerConfig
+from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
-from pricerl.market import GuardrailConfig, Market, RewardConfig, SimilarConfig
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import Market, RewardConfig, SimilarConfig
+from pricerl.operations.fingerprint import fingerprint_model, fingerprint_settings
+from pricerl.simulation import SellerConfig
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 

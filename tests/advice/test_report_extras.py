@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from command_line import FAST, run, seller_lines, train, write_lines
 
-from pricerl.advice.report import interactive, pdf, render_pages
+from pricerl.advice.report import interactive, pdf
+from pricerl.advice.report.render import render_pages
 from pricerl.errors import UsageError
 
 

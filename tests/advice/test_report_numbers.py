@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pricerl.advice.report.numbers import (
+from pricerl.advice.report.formatting import (
     chance,
     counted,
     long_date,
@@ -15,7 +15,7 @@ from pricerl.advice.report.numbers import (
     signed,
     unit_digits,
 )
-from pricerl.advice.report.texts import MOST_SLUG, clean, page_name, shorten
+from pricerl.advice.report.sanitize import MOST_SLUG, clean, page_name, shorten
 
 
 @pytest.mark.parametrize(

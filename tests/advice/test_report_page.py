@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice.report import render_page, render_pages
-from pricerl.advice.report.optional import TITLES
+from pricerl.advice.report.render import render_page, render_pages
+from pricerl.advice.report.sections import TITLES
 from pricerl.advice.report.sentences import judge_policy, judge_quality
 
 Document = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pricerl.advice.tables import FORMAT
+from pricerl.advice.files import FORMAT
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "pricerl/advice/advice.schema.json").read_text(encoding="utf-8"))
 

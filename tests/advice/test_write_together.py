@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pricerl.advice import check_folder
-from pricerl.advice.tables import write_together
+from pricerl.advice.files import write_together
 from pricerl.errors import UsageError
 
 

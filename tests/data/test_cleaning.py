@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from pricerl.data import DataConfig, History, history_from_text
-from pricerl.data.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean
+from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

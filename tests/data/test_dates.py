@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.data import DataConfig, History
-from pricerl.data.dates import read_dates
+from pricerl.data.reading.dates import read_dates
 
 Problems = Callable[..., tuple[str, ...]]
 Daily = Callable[..., list[str]]

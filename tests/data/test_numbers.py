@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.data import DataConfig, History
-from pricerl.data.numbers import read_number, read_number_columns
+from pricerl.data.reading.numbers import read_number, read_number_columns
 
 Daily = Callable[..., list[str]]
 Problems = Callable[..., tuple[str, ...]]

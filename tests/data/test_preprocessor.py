@@ -7,18 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.data import (
-    FEATURES,
-    DataConfig,
-    DataPreprocessor,
-    History,
-    MinMaxScaler,
-    SellerConfig,
-    build_features,
-    simulated_history,
-)
+from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, MinMaxScaler, build_features
 from pricerl.data.preprocessor import count_train_days
 from pricerl.errors import DataError
+from pricerl.simulation import SellerConfig, simulated_history
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.data.promotion import read_promotion
+from pricerl.data.reading.promotion import read_promotion
 
 HEADER = "Report Date,Product Price,Total Sales,Competitor Price,Promotion"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data.stock import read_stock
+from pricerl.data.reading.flags import read_stock
 
 HEADER = "Report Date,Product Price,Total Sales,Total Profit,In Stock"
 

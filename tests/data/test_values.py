@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import History
-from pricerl.data.problems import Problem, refuse
+from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError
 
 Problems = Callable[..., tuple[str, ...]]

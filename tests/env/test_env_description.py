@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pricerl.data import FEATURES, SellerConfig
+from pricerl.data import FEATURES
 from pricerl.env import EnvConfig, PricingVectorEnv
 from pricerl.env.description import DESCRIPTION
 from pricerl.env.pricing import build_dynamics
 from pricerl.market import SimilarConfig
+from pricerl.simulation import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 F, M = len(FEATURES), len(DESCRIPTION)

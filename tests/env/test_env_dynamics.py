@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.data import FEATURES, SellerConfig, build_features
+from pricerl.data import FEATURES, build_features
 from pricerl.env import EnvConfig
 from pricerl.env.noise import BLOCK_ROWS, Noise, sample_units
 from pricerl.env.pricing import build_dynamics
-from pricerl.market import GuardrailConfig, RewardConfig, SimilarConfig
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import RewardConfig, SimilarConfig
+from pricerl.simulation import SellerConfig
 
 SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)

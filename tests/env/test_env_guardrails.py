@@ -14,7 +14,8 @@ from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import candidate_prices
-from pricerl.market import CostConfig, GuardrailConfig, Market, RewardConfig, known_market
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, Market, RewardConfig, known_market
 
 UP, DOWN = 1.0, -1.0
 

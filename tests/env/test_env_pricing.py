@@ -7,10 +7,11 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-from pricerl.data import SellerConfig
 from pricerl.env import ENV_ID, EnvConfig, PricingEnv, PricingVectorEnv, register_envs
 from pricerl.errors import UsageError
-from pricerl.market import GuardrailConfig, SimilarConfig
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import SimilarConfig
+from pricerl.simulation import SellerConfig
 
 SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import SellerConfig
 from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import (
     FEWEST_ORIGINS,
@@ -19,6 +18,7 @@ from pricerl.evaluation.backtest import (
     score_forecasts,
 )
 from pricerl.market import CostConfig, SimilarConfig
+from pricerl.simulation import SellerConfig
 
 SMALL = SimilarConfig(num_draws=16)
 YEARS = [SellerConfig(days=365, units=60.0, seed=seed) for seed in (0, 1, 2)]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.data import SellerConfig
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import (
@@ -18,17 +17,10 @@ from pricerl.evaluation import (
     score_episodes,
 )
 from pricerl.evaluation.planner import candidate_prices, mean_values
-from pricerl.evaluation.rules import Shop, best_past
-from pricerl.market import (
-    CostConfig,
-    GuardrailConfig,
-    PriceMemory,
-    RewardConfig,
-    SimilarConfig,
-    fit_market,
-    known_market,
-    project,
-)
+from pricerl.evaluation.pricing_rules import Shop, best_past
+from pricerl.guardrails import GuardrailConfig, project
+from pricerl.market import CostConfig, PriceMemory, RewardConfig, SimilarConfig, fit_market, known_market
+from pricerl.simulation import SellerConfig
 
 WIDE = GuardrailConfig(support_margin=0.5)
 GRID_STEP = 0.05

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.data import SellerConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation.policy_value import profit_by_market, score_paths, summarise_gain, value_path
 from pricerl.market import RewardConfig, SimilarConfig
+from pricerl.simulation import SellerConfig
 
 PROFIT_AT_TEN = 20.0 * (10 - 6)
 PROFIT_AT_TWELVE = 20.0 / 1.2**2 * (12 - 6)

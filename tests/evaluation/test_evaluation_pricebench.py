@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pricerl.evaluation.pricebench import ALL_CELLS, Cell, open_street, price_street, summarise
-from pricerl.evaluation.rules import RULES
+from pricerl.evaluation.pricing_rules import RULES
 
 
 def row(**changes):

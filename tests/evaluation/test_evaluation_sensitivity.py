@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.evaluation.rules import Shop
+from pricerl.evaluation.pricing_rules import Shop
 from pricerl.evaluation.sensitivity import (
     bias,
     elasticity_to_spare,
@@ -16,7 +16,8 @@ from pricerl.evaluation.sensitivity import (
     partial_share,
     robustness,
 )
-from pricerl.market import CostConfig, GuardrailConfig, known_market
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, known_market
 
 DAYS = 364
 WIDE = GuardrailConfig(support_margin=0.5)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from lightning.pytorch import Trainer, seed_everything
 
-from pricerl.data import DataConfig, DataPreprocessor, History, SellerConfig, simulated_history
+from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.market import CostConfig, GuardrailConfig, Market, PriceMemory, RewardConfig, known_market
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, Market, PriceMemory, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

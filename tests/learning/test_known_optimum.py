@@ -8,7 +8,8 @@ from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticit
 from pricerl.env import EnvConfig
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out, score_episodes
 from pricerl.evaluation.episodes import holdout_states
-from pricerl.market import GuardrailConfig, PriceMemory, RewardConfig
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import PriceMemory, RewardConfig
 from pricerl.sac import SACConfig
 
 

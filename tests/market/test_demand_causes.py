@@ -9,7 +9,7 @@ import pytest
 
 from pricerl.market import SimilarConfig, fit_market
 from pricerl.market.demand.causes import optional_causes, past_multiplier
-from pricerl.market.demand.days import gather_days
+from pricerl.market.demand.covariates import gather_days
 from pricerl.market.demand.models import _regress, fit_causes
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, simulated_history
-from pricerl.evaluation.rules import Shop
+from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.evaluation.pricing_rules import Shop
 from pricerl.market import fit_market
+from pricerl.simulation import SellerConfig, simulated_history
 
 DAYS = 182
 WEEKEND = np.arange(DAYS) % 7 >= 5

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import SellerConfig
-from pricerl.data.demand_families import expected_units
-from pricerl.data.synthetic import simulate
 from pricerl.errors import UsageError
 from pricerl.market import DEMAND_MODELS, SimilarConfig, fit_market
-from pricerl.market.demand.days import gather_days
+from pricerl.market.demand.covariates import gather_days
+from pricerl.simulation import SellerConfig
+from pricerl.simulation.seller import simulate
+from pricerl.simulation.true_demand import expected_units
 
 MODELS = sorted(DEMAND_MODELS)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.predictor import forecast_path
+from pricerl.advice.price_path import forecast_path
 from pricerl.data import kinds_of_dates
-from pricerl.data.public_holidays import DAY_BEFORE, HOLIDAY, find_holidays
+from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import backtest

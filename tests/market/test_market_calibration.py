@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pricerl.data import DataConfig, DataPreprocessor, SellerConfig, expected_profit, simulate, simulated_history
+from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.market import fit_market
+from pricerl.simulation import SellerConfig, expected_profit, simulate, simulated_history
 
 FAMILIES = ("constant", "linear", "exponential", "logit")
 SELLERS = range(100, 120)

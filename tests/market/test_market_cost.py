@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import SellerConfig, simulate
 from pricerl.errors import UsageError
 from pricerl.market import CostConfig, decode_cost, describe_costs
+from pricerl.simulation import SellerConfig, simulate
 
 SELLERS = [SellerConfig(market=market, seed=seed) for market, seed in (("constant", 0), ("linear", 1), ("logit", 2))]
 

@@ -7,12 +7,13 @@ from math import tanh
 import pytest
 import torch
 
-from pricerl.data import SellerConfig
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.errors import UsageError
-from pricerl.market import GuardrailConfig, RewardConfig, SimilarConfig, reward_terms, total_reward
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import RewardConfig, SimilarConfig, reward_terms, total_reward
 from pricerl.market.reward import PRESETS, DayOutcome, ResolvedReward, Spans, squash
+from pricerl.simulation import SellerConfig
 
 NEUTRAL = {
     "sales_ratio": 1.0,

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from pricerl.compilation import CompiledFunction
 from pricerl.errors import UsageError
+from pricerl.runtime import CompiledFunction
 from pricerl.sac import (
     NetworkConfig,
     ReplayBuffer,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data import FORECASTERS, DataConfig, SalesForecast, SellerConfig
+from pricerl.data import FORECASTERS, DataConfig, SalesForecast
 from pricerl.errors import UsageError
+from pricerl.simulation import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 READING = DataConfig(forecaster="auto_ets")

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from pricerl.cli import main
+from pricerl.cli.main import main
 from pricerl.env import PricingVectorEnv
 from pricerl.training.checkpointing import CHECKPOINT_KEY, read_checkpoint
 from pricerl.training.datamodule import updates_per_epoch

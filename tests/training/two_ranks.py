@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer, seed_everything
 
-from pricerl.data import SellerConfig
 from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.strategies import ReplicatedStrategy

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from pricerl.advice.report.numbers import long_date, money_digits, number, unit_digits
+from pricerl.advice.report.formatting import long_date, money_digits, number, unit_digits
 from pricerl.advice.report.svg import (
     LEFT,
     WIDTH,

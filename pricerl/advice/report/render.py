@@ -11,12 +11,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pricerl.advice.reasons import judge_backtest
 from pricerl.advice.report import sentences, view
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.interactive import make_interactive, plotly_script
-from pricerl.advice.report.optional import optional_sections
-from pricerl.advice.report.texts import finalize, page_name, shorten
-from pricerl.advice.wording import judge_backtest
+from pricerl.advice.report.sanitize import finalize, page_name, shorten
+from pricerl.advice.report.sections import optional_sections
 from pricerl.evaluation import Backtest, HorizonScore
 
 INDEX = "report.html"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pricerl.advice.decision import DecisionConfig
-from pricerl.advice.report.numbers import counted, money_digits, number, percent, signed
-from pricerl.advice.report.texts import clean
+from pricerl.advice.report.formatting import counted, money_digits, number, percent, signed
+from pricerl.advice.report.sanitize import clean
 
 Product = Mapping[str, Any]
 Quality = Literal["PASS", "REVIEW", "FAIL"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pricerl.advice.report.numbers import (
+from pricerl.advice.report.formatting import (
     UNKNOWN,
     chance,
     counted,
@@ -18,7 +18,7 @@ from pricerl.advice.report.numbers import (
     signed,
     unit_digits,
 )
-from pricerl.advice.report.texts import shorten
+from pricerl.advice.report.sanitize import shorten
 
 Product = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pricerl.data import ProductHistory, kinds_of_dates
-from pricerl.data.public_holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
-from pricerl.market.similar import DAYS_PER_YEAR, RECENT_DAYS, YEARLY_HARMONICS
+from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
+from pricerl.market.demand.similar_prices import DAYS_PER_YEAR, RECENT_DAYS, YEARLY_HARMONICS
 
 FloatArray = NDArray[np.float64]
 

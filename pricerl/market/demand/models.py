@@ -12,12 +12,12 @@ from scipy.special import expit, logit
 
 from pricerl.data import ProductHistory
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.market.curves import SLOPE_RANGE, SMOOTHING_SHARE, Curves, Demand, effective_days
-from pricerl.market.demand.days import DemandDays, gather_days
+from pricerl.market.demand.covariates import DemandDays, gather_days
+from pricerl.market.demand.curves import SLOPE_RANGE, SMOOTHING_SHARE, Curves, Demand, effective_days
 from pricerl.market.demand.mixture import bin_prices, draw_curves
+from pricerl.market.demand.outliers import find_inliers, winsorise
 from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
-from pricerl.market.outliers import find_inliers, winsorise
-from pricerl.market.similar import SimilarConfig, fit_similar
+from pricerl.market.demand.similar_prices import SimilarConfig, fit_similar
 
 FloatArray = NDArray[np.float64]
 

@@ -1,0 +1,281 @@
+"""Put together what a seller reads about one product: decision, coming days, checks and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
+from pricerl.advice.evidence import Unseen, ask_the_log
+from pricerl.advice.final_check import confirm, gate_path
+from pricerl.advice.price_path import (
+    FloatArray,
+    PathForecast,
+    PricePath,
+    approach_path,
+    elasticity_at,
+    forecast_path,
+    propose_path,
+)
+from pricerl.advice.reasons import explain, price_digits
+from pricerl.advice.report_data import gather_details
+from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
+from pricerl.data import unlikely_zeros, weekday_of
+from pricerl.env import Dynamics
+from pricerl.errors import UsageError
+from pricerl.evaluation import (
+    Backtest,
+    Plans,
+    Policy,
+    cautious_price,
+    compare_baselines,
+    plan_all,
+    planner_gaps,
+    value_path,
+    would_raising_pay,
+)
+from pricerl.guardrails.price_grid import FLOAT32_SLACK
+
+MAX_HORIZON = 365
+"""Days; nobody plans a daily price further ahead, and the calendar ends later."""
+
+FAMILIAR = 1.10
+"""The price now may lie this factor outside the prices the policy can tell apart."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def advise(
+    policy: Policy,
+    dynamics: Dynamics,
+    config: DecisionConfig,
+    horizon: int,
+    backtests: list[Backtest],
+    seed: int = 0,
+    most: int | None = None,
+) -> list[ProductAdvice]:
+    """Advise on every product of the market.
+
+    Args:
+        policy: deterministic policy.
+        dynamics: market of the fresh history, with reward and guardrails.
+        config: how sure a change must be.
+        horizon: days to look ahead.
+        backtests: forecast skill by product.
+        seed: of the days' noise.
+        most: advise on the first so many products only; on all if absent.
+
+    Raises:
+        UsageError: if the horizon is not between 1 and 365 days.
+    """
+    check_horizon(horizon)
+    skills = {row.product: row for row in backtests}
+    adviser = _Adviser(policy, dynamics, config, horizon, plan_all(dynamics), seed)
+    names = [item.product for item in dynamics.market.preprocessor.products]
+    return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names[:most])]
+
+
+def check_horizon(horizon: int) -> None:
+    """Refuse a horizon that is not between 1 and 365 days with a ``UsageError``."""
+    if not 1 <= horizon <= MAX_HORIZON:
+        raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
+
+
+@dataclass(frozen=True)
+class _Adviser:
+    """What all products of one advice share."""
+
+    policy: Policy
+    dynamics: Dynamics
+    config: DecisionConfig
+    horizon: int
+    plans: Plans
+    seed: int
+
+    def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
+        """Propose, forecast, decide and word the advice on one product."""
+        dynamics, market = self.dynamics, self.dynamics.market
+        prepared, fitted = market.preprocessor, market.products[index]
+        history, report = prepared.products[index], prepared.reports[index]
+        proposed = propose_path(self.policy, dynamics, index, self.horizon)
+        price_now = float(history.price[-1])
+        now = proposed.price.new_full(proposed.price.shape, price_now)
+        keep = forecast_path(dynamics, index, now, self.seed)
+        known = fitted.cost.known
+        proposed_gain = gain_over_keep(forecast_path(dynamics, index, proposed.price, self.seed), keep)
+        unseen = Unseen(dynamics, index, self.config)
+        decision = decide(_evidence(proposed, proposed_gain, unseen), self.config)
+        aim = proposed
+        if decision.unsure:
+            decision, aim = self._fall_back(decision, proposed, keep, unseen)
+        followed = _followed(aim, now, decision)
+        gated = gate_path(dynamics, index, followed)
+        path, decision = gated.onto(followed), confirm(decision, gated, price_now)
+        forecast = forecast_path(dynamics, index, path.price, self.seed)
+        recommended = next((price for price in gated.prices if price != price_now), price_now)
+        advice = ProductAdvice(
+            product=history.product,
+            price_now=money(price_now),
+            recommended_price=money(recommended),
+            settled_price=money(float(aim.price[-1])),
+            decision=decision,
+            gain=gain_over_keep(forecast, keep) if decision.follow != "hold" and known else None,
+            proposed_gain=proposed_gain if known else None,
+            elasticity=elasticity_at(dynamics, index, price_now),
+            raising=would_raising_pay(fitted, price_now),
+            asked_price=None if gated.asked is None else money(gated.asked),
+            guardrails=gated.edits,
+            days=day_rows(dynamics, index, path, gated.prices, forecast),
+            keep=mean_day(keep, known),
+            expected=mean_day(forecast, known),
+            policy_value=value_path(dynamics, index, proposed.price) if known else None,
+            off_policy=ask_the_log(dynamics, index, float(aim.price[-1]), self.seed),
+            sensitivity=unseen.find_sensitivity(float(aim.price[-1])),
+            baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]), self.plans)),
+            planner_gap=_planner_gap(dynamics, self.plans, index, proposed.price[-1:]) if known else None,
+            backtest=skill,
+            costs=fitted.cost.describe(),
+            data_quality=report.to_dict(),
+            data_lines=tuple(report.lines()),
+            effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
+            reason="",
+            proposed_prices=tuple(money(float(price)) for price in proposed.price),
+            details=gather_details(dynamics, index, path, forecast, keep),
+        )
+        return replace(advice, reason=explain(advice, market.num_draws, price_digits(dynamics.guardrails.price_step)))
+
+    def _fall_back(
+        self, decision: Decision, proposed: PricePath, keep: PathForecast, unseen: Unseen
+    ) -> tuple[Decision, PricePath]:
+        """The decision and its path, once a more cautious price has been looked at."""
+        index = unseen.product
+        target = cautious_price(self.dynamics, index, self.config.min_chance)
+        path = approach_path(target, self.dynamics, index, self.horizon)
+        gain = gain_over_keep(forecast_path(self.dynamics, index, path.price, self.seed), keep)
+        cautious = fall_back(decision, _evidence(path, gain, unseen), self.config)
+        return cautious, (proposed if cautious is decision else path)
+
+
+def _planner_gap(dynamics: Dynamics, plans: Plans, index: int, price: Tensor) -> float:
+    rows = torch.full_like(price, index, dtype=torch.long)
+    draw = torch.full_like(rows, dynamics.market.mean_draw)
+    return float(planner_gaps(dynamics, plans.reward, rows, draw, price)[0])
+
+
+def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
+    market, index = unseen.dynamics.market, unseen.product
+    history, fitted = market.preprocessor.products[index], market.products[index]
+    tried = history.price[history.observed]
+    path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
+    slack = FLOAT32_SLACK * float(tried.max())
+    lowest, highest = market.preprocessor.trained_prices(index)
+    limits = proposed.limits
+    return Evidence(
+        proposes_change=bool((np.abs(path - now) > slack).any()),
+        chance_better=gain.chance_better,
+        inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
+        usable_days=int(history.observed.sum()),
+        distinct_prices=len(np.unique(tried)),
+        costs_known=fitted.cost.known,
+        feasible=limits.feasible,
+        keep_allowed=limits.keep_allowed,
+        movable=limits.movable,
+        hold_lasts=limits.wait >= len(path),
+        paused=unseen.dynamics.guardrails.of(history.product).pause,
+        undone_by=unseen.undone_by(float(path[-1])),
+        familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
+        entangled_with=unseen.entangled_with,
+        unlikely_zeros=unlikely_zeros(history),
+    )
+
+
+def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:
+    """The part of the proposed path that the decision lets through."""
+    if decision.follow == "path":
+        return proposed
+    if decision.follow == "hold":
+        return proposed._replace(price=now, low=now, high=now, asked=now)
+    limit = decision.follow == "limit"
+    first = proposed.limits.nearest if limit else first_change(proposed.price, float(now[0]))
+    reached = (proposed.price != now).cumsum(0) > 0
+    price = now.where(~reached, first)
+    asked = price.where(reached.cumsum(0) != 1, now if limit else proposed.asked)
+    return proposed._replace(
+        price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price), asked=asked
+    )
+
+
+def first_change(price: Tensor, now: float) -> float:
+    """The first price of a path that differs from the price now, or the price now."""
+    changed = price[price != now]
+    return float(changed[0]) if len(changed) else now
+
+
+def gain_over_keep(forecast: PathForecast, keep: PathForecast) -> Gain:
+    """Paired over the drawn markets: same market, two price paths."""
+    difference = forecast.profit_by_draw - keep.profit_by_draw
+    low, high = np.quantile(difference, [0.05, 0.95])
+    return Gain(float(difference.mean()), float(low), float(high), float((difference > 0).mean()))
+
+
+def mean_day(forecast: PathForecast, costs_known: bool) -> dict[str, float | None]:
+    """Expected units, sales and profit a day."""
+    return {
+        "units": float(forecast.units[0].mean()),
+        "sales": float(forecast.sales[0].mean()),
+        "profit": float(forecast.profit[0].mean()) if costs_known else None,
+    }
+
+
+def day_rows(
+    dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast
+) -> tuple[DayAdvice, ...]:
+    """Rows of the coming days; what cannot be known stays empty."""
+    history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
+    first = history.dates[-1].astype("datetime64[D]") + 1
+    rows = []
+    for day in range(len(path.price)):
+        date = first + day
+        weekday = int(weekday_of(date.astype(np.int64)))
+        open_day = bool(fitted.trades_on[weekday])
+        rows.append(
+            DayAdvice(
+                date=str(date),
+                recommended_price=money(prices[day]),
+                price_low=money(float(path.low[day])),
+                price_high=money(float(path.high[day])),
+                units=_triple(forecast.units, day) if open_day else None,
+                sales=_triple(forecast.sales, day) if open_day else None,
+                profit=_triple(forecast.profit, day) if open_day and fitted.cost.known else None,
+                organic=float(forecast.organic[0, day]) if open_day and fitted.organic is not None else None,
+                ad=float(forecast.ad[0, day]) if open_day and fitted.ad is not None else None,
+                note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
+                market_sd=_spread(forecast, day, fitted.cost.known) if open_day else None,
+                organic_limits=_limits(forecast.organic, day) if open_day and fitted.organic is not None else None,
+                ad_limits=_limits(forecast.ad, day) if open_day and fitted.ad is not None else None,
+            )
+        )
+    return tuple(rows)
+
+
+def _spread(forecast: PathForecast, day: int, costs_known: bool) -> tuple[float, float, float | None]:
+    units, sales, profit = (float(values[day]) for values in forecast.market_sd)
+    return units, sales, profit if costs_known else None
+
+
+def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tuple[float, float, float]:
+    mean, low, high = (float(value[day]) for value in values)
+    return mean, low, high
+
+
+def _limits(values: FloatArray, day: int) -> tuple[float, float]:
+    return float(values[1, day]), float(values[2, day])
+
+
+def money(value: float) -> float:
+    """Prices leave float32 here: to a hundredth of a cent, so that 12.00 is 12.0 again."""
+    return round(value, 4)

@@ -1,0 +1,125 @@
+"""What would a price bring that nobody proposed? Against keeping the price, in the same drawn markets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pricerl.advice.final_check import objections_to
+from pricerl.advice.price_path import LIMITS, expect_path
+from pricerl.advice.reasons import price_digits, signed
+from pricerl.env import Dynamics
+from pricerl.operations.orders import hard_limits_of, refuse_price
+
+FloatArray = NDArray[np.float64]
+
+
+class Range(NamedTuple):
+    """Mean and 90 % limits over the drawn markets."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class WhatIf(NamedTuple):
+    """One measure, a day, at the price asked for and at the price now."""
+
+    name: str
+    asked: Range
+    kept: Range
+    difference: Range
+    """Paired: same market, two prices."""
+
+
+class Answer(NamedTuple):
+    """What charging a price on all of the coming days would bring."""
+
+    product: str
+    price: float
+    price_now: float
+    days: int
+    markets: int
+    measures: tuple[WhatIf, ...]
+    """Units, sales, profit and conversions, where they can be known."""
+    chance_better: float | None
+    """Share of the markets in which it earns more; None where costs are unknown."""
+    objections: tuple[str, ...]
+    """Of the guardrails, each with its reason."""
+    refusal: str
+    """Why an override at this price would be refused, too; mostly empty."""
+
+
+def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
+    """Compare charging a price on all of the coming days with keeping the price now.
+
+    Args:
+        dynamics: the market with its guardrails.
+        product: product index.
+        price: money.
+        horizon: days.
+    """
+    market = dynamics.market
+    history, fitted = market.preprocessor.products[product], market.products[product]
+    now = float(history.price[-1])
+    pair = [
+        expect_path(dynamics, product, torch.full((horizon,), value, dtype=torch.float32, device=market.device))
+        for value in (price, now)
+    ]
+    known = {
+        "units": ("expected_units", True),
+        "sales": ("sales", True),
+        "profit": ("profit", fitted.cost.known),
+        "organic conversion %": ("organic", fitted.organic is not None),
+        "ad conversion %": ("ad", fitted.ad is not None),
+    }
+    days = {
+        name: [getattr(side, field).cpu().double().numpy().mean(1) for side in pair]
+        for name, (field, told) in known.items()
+        if told
+    }
+    measures = tuple(WhatIf(name, _range(a), _range(b), _range(a - b)) for name, (a, b) in days.items())
+    better = float((days["profit"][0] > days["profit"][1]).mean()) if "profit" in days else None
+    objections = tuple(objections_to(price, dynamics, product))
+    refusal = refuse_price(price, hard_limits_of(dynamics, product))
+    return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections, refusal)
+
+
+def answer_lines(answer: Answer, price_step: float) -> list[str]:
+    """Say it in a few lines.
+
+    Args:
+        answer: what it came to.
+        price_step: the price grid.
+    """
+    digits = price_digits(price_step)
+    asked, now = f"{answer.price:.{digits}f}", f"{answer.price_now:.{digits}f}"
+    rows = [(f"a day, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")]
+    rows += [(row.name, _cell(row.asked), _cell(row.kept), _signed(row.difference)) for row in answer.measures]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    better = "unknown without costs"
+    if answer.chance_better is not None:
+        count = round(answer.chance_better * answer.markets)
+        better = f"{count} of {answer.markets} markets that fit the history"
+    objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
+    objections += [f"  and no order can set it: {answer.refusal}"] if answer.refusal else []
+    return [f"{answer.product}: {asked} instead of {now}", *lines, f"  earns more in  {better}", *objections]
+
+
+def _range(values: FloatArray) -> Range:
+    low, high = np.quantile(values, LIMITS)
+    return Range(float(values.mean()), float(low), float(high))
+
+
+def _cell(values: Range) -> str:
+    return f"{values.mean:.2f} ({values.low:.2f} to {values.high:.2f})"
+
+
+def _signed(values: Range) -> str:
+    return f"{signed(values.mean, 2)} ({signed(values.low, 2)} to {signed(values.high, 2)})"

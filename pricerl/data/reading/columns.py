@@ -1,0 +1,193 @@
+"""Columns of a seller's file: their names, which are needed, and what their values may be."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from pricerl.data.reading.problems import Problem
+from pricerl.errors import did_you_mean
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+REPORT_DATE = "Report Date"
+PRODUCT_PRICE = "Product Price"
+TOTAL_SALES = "Total Sales"
+ORGANIC_CONVERSION = "Organic Conversion Percentage"
+AD_CONVERSION = "Ad Conversion Percentage"
+TOTAL_PROFIT = "Total Profit"
+PREDICTED_SALES = "Predicted Sales"
+PRODUCT = "Product"
+UNITS = "Units"
+IN_STOCK = "In Stock"
+UNIT_COST = "Unit Cost"
+COMPETITOR_PRICE = "Competitor Price"
+PROMOTION = "Promotion"
+
+REQUIRED = (REPORT_DATE, PRODUCT_PRICE, TOTAL_SALES)
+OPTIONAL = (
+    ORGANIC_CONVERSION,
+    AD_CONVERSION,
+    TOTAL_PROFIT,
+    PREDICTED_SALES,
+    PRODUCT,
+    UNITS,
+    IN_STOCK,
+    UNIT_COST,
+    COMPETITOR_PRICE,
+    PROMOTION,
+)
+NUMERIC = (
+    PRODUCT_PRICE,
+    TOTAL_SALES,
+    ORGANIC_CONVERSION,
+    AD_CONVERSION,
+    TOTAL_PROFIT,
+    PREDICTED_SALES,
+    UNITS,
+    UNIT_COST,
+    COMPETITOR_PRICE,
+)
+
+FIRST_YEAR = 1970
+LAST_YEAR = 2100
+LARGEST_NUMBER = 1e12
+"""Above any day's money or units; keeps products and sums of cells finite."""
+
+LONGEST_NAME = 100
+"""Characters; a longer header cell is no misspelt column."""
+
+CLOSE_SPELLING = 0.85
+"""Similarity (difflib ratio) from which an unknown column is taken for a misspelt known one."""
+
+
+class Header(NamedTuple):
+    """Which cell of a row belongs to which known column."""
+
+    positions: dict[str, int]
+    """Position of each known column found."""
+
+    notes: tuple[str, ...]
+    """What is ignored, and why."""
+
+    problems: tuple[Problem, ...]
+    """Missing, duplicated and misspelt columns."""
+
+
+def fold(name: str) -> str:
+    """Return a column name without case, spaces, hyphens and underscores."""
+    return re.sub(r"[\s_\-\ufeff]+", "", name).casefold()
+
+
+_KNOWN = {fold(name): name for name in (*REQUIRED, *OPTIONAL)}
+
+
+def count_known(cells: Sequence[str]) -> int:
+    """Return how many of the cells are names of known columns."""
+    return sum(fold(cell) in _KNOWN for cell in cells)
+
+
+def match_header(cells: Sequence[str], line: int) -> Header:
+    """Match the cells of the header line with the known columns.
+
+    Args:
+        cells: names as the file has them.
+        line: the header's line in the file.
+
+    Returns:
+        Positions, notes and problems; a file without problems has every required column exactly once.
+    """
+    named = [(position, cell.strip(), fold(cell)) for position, cell in enumerate(cells) if fold(cell)]
+    positions = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
+    unknown = [cell for _, cell, folded in named if folded not in _KNOWN]
+    absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in positions]
+    misspelt = {cell: close for cell in unknown if (close := _misspelt(cell, absent))}
+    problems = [*_duplicates(named, line), *_missing(absent, unknown, cells, line)]
+    for cell, close in misspelt.items():
+        if close not in REQUIRED:
+            text = f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
+            problems.append(Problem(line, "", text))
+    notes = [f"Column {cell!r} is not known and was ignored." for cell in unknown if cell not in misspelt]
+    return Header(positions, tuple(notes), tuple(problems))
+
+
+def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """Check types and ranges of all columns at once.
+
+    Args:
+        frame: parsed columns; its index holds the line of each row in the seller's file.
+        texts: the same columns as the seller wrote them, to quote from.
+
+    Returns:
+        One problem for each cell outside its range.
+    """
+    # Imported here: pandera takes seconds to load, and most commands never read a file.
+    import pandera.errors
+
+    try:
+        _build_schema().validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as found:
+        rows = {int(line): row for row, line in enumerate(frame.index)}
+        cases = found.failure_cases[["index", "column", "check"]].itertuples(index=False, name=None)
+        first = {(int(line), str(column)): str(check) for line, column, check in reversed(list(cases))}
+        return [
+            Problem(line, column, f"{check}, found {texts[column][rows[line]].strip()}")
+            for (line, column), check in first.items()
+        ]
+    return []
+
+
+def _build_schema() -> pa.DataFrameSchema:
+    import pandera.pandas as pa
+
+    limit = pa.Check(lambda cells: cells.abs() <= LARGEST_NUMBER, error="must be a finite number of ordinary size")
+    positive = pa.Check.gt(0, error="must be positive")
+    not_negative = pa.Check.ge(0, error="must not be negative")
+    days = pa.Check.in_range(
+        pd.Timestamp(FIRST_YEAR, 1, 1),
+        pd.Timestamp(LAST_YEAR, 12, 31),
+        error=f"year must lie in {FIRST_YEAR}-{LAST_YEAR}",
+    )
+    own = {
+        PRODUCT_PRICE: [positive],
+        ORGANIC_CONVERSION: [not_negative],
+        AD_CONVERSION: [not_negative],
+        UNITS: [not_negative],
+        UNIT_COST: [not_negative],
+        COMPETITOR_PRICE: [positive],
+    }
+    columns = {name: pa.Column(float, [limit, *own.get(name, [])], nullable=True, required=False) for name in NUMERIC}
+    columns[REPORT_DATE] = pa.Column("datetime64[s]", days, nullable=True, required=False)
+    return pa.DataFrameSchema(columns)
+
+
+def _misspelt(cell: str, absent: Sequence[str]) -> str | None:
+    if len(cell) > LONGEST_NAME:
+        return None
+    scores = {name: difflib.SequenceMatcher(None, fold(cell), fold(name)).ratio() for name in absent}
+    best = max(scores, key=lambda name: scores[name], default=None)
+    return best if best is not None and scores[best] >= CLOSE_SPELLING else None
+
+
+def _duplicates(named: Sequence[tuple[int, str, str]], line: int) -> list[Problem]:
+    seen: set[str] = set()
+    problems = []
+    for _, cell, folded in named:
+        if folded in seen:
+            problems.append(Problem(line, "", f"column {cell!r} appears more than once; keep one"))
+        seen.add(folded)
+    return problems
+
+
+def _missing(absent: Sequence[str], unknown: Sequence[str], cells: Sequence[str], line: int) -> list[Problem]:
+    listed = ", ".join(cell.strip() for cell in cells[:12])
+    return [
+        Problem(line, "", f"column {name!r} is missing{did_you_mean(name, unknown) or f'; the header has: {listed}'}")
+        for name in absent
+        if name in REQUIRED
+    ]

@@ -1,0 +1,196 @@
+"""From a file to rows of text: bytes, encoding, separator, lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pricerl.data.reading.columns import Header, count_known, match_header
+from pricerl.data.reading.problems import Problem, refuse
+from pricerl.errors import DataError, did_you_mean
+
+MAX_BYTES = 512 * 2**20
+MAX_ROWS = 20_000_000
+MAX_COLUMNS = 1_000
+
+SEPARATORS = (",", ";", "\t")
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_KNOWN_KINDS = {
+    b"PK\x03\x04": "looks like an Excel workbook or a zip archive; export it as CSV",
+    b"PAR1": "looks like a Parquet file; export it as CSV",
+    b"\x1f\x8b": "is compressed; unpack it first",
+}
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """The known columns of a file, still as text."""
+
+    source: str
+    """Name of the file as the user wrote it."""
+
+    separator: str
+    """Cell separator found in the header."""
+
+    columns: dict[str, list[str]]
+    """Cells by known column name, one a row."""
+
+    lines: list[int]
+    """Line on which each row starts in the seller's file; the header is usually line 1."""
+
+    notes: tuple[str, ...]
+    """What was ignored, and why."""
+
+    problems: tuple[Problem, ...]
+    """Problems of the header and of the rows' shape."""
+
+
+def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
+    """Read a file as text.
+
+    Args:
+        path: the file, as the user wrote it.
+
+    Returns:
+        The text, and notes about how it was decoded.
+
+    Raises:
+        DataError: the file is missing, unreadable, too large, empty or not text.
+    """
+    source = str(path)
+    data = _read_bytes(source, Path(path))
+    kind = next((words for mark, words in _KNOWN_KINDS.items() if data.startswith(mark)), None)
+    if kind:
+        raise DataError(source, [kind])
+    text, notes = _decode(source, data)
+    if "\0" in text:
+        raise DataError(source, ["holds binary data, not text; export it as CSV in UTF-8"])
+    if not text.strip():
+        raise DataError(source, ["is empty; a header line and one row a day are needed"])
+    return text, notes
+
+
+def split_rows(text: str, source: str) -> TextTable:
+    """Cut text into the known columns.
+
+    Args:
+        text: the whole file.
+        source: name of the file as the user wrote it.
+
+    Returns:
+        The columns as text, with the problems of header and rows; values are not looked at yet.
+
+    Raises:
+        DataError: there is no row to read, or there are too many rows or columns.
+    """
+    separator = _sniff_separator(text)
+    records = _records(text, separator, source)
+    header_line, cells = next(records, (1, []))
+    if not cells:
+        raise DataError(source, ["is empty; a header line and one row a day are needed"])
+    if len(cells) > MAX_COLUMNS:
+        raise DataError(source, [f"has {len(cells)} columns; at most {MAX_COLUMNS:,} are read"])
+    header = match_header(cells, header_line)
+    columns, lines, problems = _collect(records, header, len(cells), source)
+    if not lines and not problems:
+        refuse(source, [*header.problems, Problem(0, "", "has a header but no rows; one row a day is needed")])
+    return TextTable(source, separator, columns, lines, header.notes, (*header.problems, *problems))
+
+
+def _read_bytes(source: str, path: Path) -> bytes:
+    try:
+        _check_kind(source, path)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(
+                source, [f"is too large: {size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read"]
+            )
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
+    except PermissionError:
+        raise DataError(source, ["may not be read; ask for permission or copy the file"]) from None
+    except (OSError, ValueError) as error:
+        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
+
+
+def _check_kind(source: str, path: Path) -> None:
+    if path.is_dir():
+        raise DataError(source, ["is a folder; name a CSV file in it"])
+    if path.is_file():
+        return
+    if path.exists():
+        raise DataError(source, ["is not a regular file"])
+    if not path.parent.is_dir():
+        raise DataError(source, [f"there is no such file, nor a folder {str(path.parent)!r}"])
+    neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
+
+
+def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
+    if data.startswith(_UTF16_MARKS):
+        return _decode_as(source, data, "utf-16"), ()
+    try:
+        return data.decode("utf-8-sig"), ()
+    except UnicodeDecodeError:
+        return _decode_as(source, data, "cp1252"), ("The file is not UTF-8; it was read as Windows-1252 text.",)
+
+
+def _decode_as(source: str, data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(source, [f"byte {error.start:,} is no text; export the file as CSV in UTF-8"]) from None
+
+
+def _sniff_separator(text: str) -> str:
+    """Return the separator under which the first line holds most known columns."""
+    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+
+    def found(separator: str) -> tuple[int, int]:
+        cells = first.replace('"', "").split(separator)
+        return count_known(cells), len(cells)
+
+    return max(SEPARATORS, key=found)
+
+
+def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each record starts and its cells; blank records are skipped."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    start = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield start, cells
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(source, [f"line {start}: quotes or cells are broken ({error}); check the quotes"]) from None
+
+
+def _collect(
+    records: Iterator[tuple[int, list[str]]], header: Header, width: int, source: str
+) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
+    columns: dict[str, list[str]] = {name: [] for name in header.positions}
+    lines: list[int] = []
+    problems: list[Problem] = []
+    for line, cells in records:
+        if trouble := _shape(cells, width):
+            problems.append(Problem(line, "", trouble))
+            continue
+        lines.append(line)
+        if len(lines) > MAX_ROWS:
+            raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+        for name, position in header.positions.items():
+            columns[name].append(cells[position])
+    return columns, lines, problems
+
+
+def _shape(cells: Sequence[str], width: int) -> str:
+    """Return what is wrong with the number of cells; blank ones at the end do no harm."""
+    if len(cells) < width or any(cell.strip() for cell in cells[width:]):
+        return f"has {len(cells)} cells where the header has {width}; check quotes and separators"
+    return ""

@@ -1,0 +1,236 @@
+"""Rules that turn what is known about a shop into one price: what pricerl must be better than, and its own."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pricerl.data import ProductHistory, weekday_of
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.limits import support_box
+from pricerl.market import ProductMarket
+from pricerl.market.demand.regression import Prior, fit_regression
+
+FloatArray = NDArray[np.float64]
+
+MIN_DAYS_AT_PRICE = 3
+"""A past price counts only when it was charged on this many recorded days."""
+
+COARSEST_GRID = 0.01
+"""Money: past prices are told apart to a cent, or to the price step where that is finer."""
+
+NUM_PRICES = 201
+GATE = 0.90
+"""Share of the drawn markets in which a change must earn more."""
+LOWER_QUANTILE = 0.20
+"""An unlucky market is one of the worst fifth."""
+KAPPA = 0.3
+"""Relative profit that a certain loss of more than 1 % counts as."""
+HARM = 0.01
+SIMILAR_WIDTH = 0.03
+"""Prices within about 3 % count as alike in the plain lookup."""
+WEEK = 7
+WEEKDAY_SD = 3.0
+"""Prior sd of a weekday's coefficient, in logs: next to none, but finite where nothing was ever sold on it."""
+CEM_ROUNDS, CEM_SAMPLES, CEM_ELITES = 30, 64, 8
+"""Rounds, prices tried in each, and how many of the best of them the next round is drawn around."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One product's history with a market fitted to it."""
+
+    history: ProductHistory
+    market: ProductMarket
+    guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
+
+    @property
+    def price_now(self) -> float:
+        """Money."""
+        return float(self.history.price[-1])
+
+    @property
+    def share_kept(self) -> float:
+        """Mean share of revenue kept after fees."""
+        return float(self.market.cost.share_kept.mean())
+
+    @property
+    def unit_cost(self) -> float:
+        """Mean landed cost of a unit, money."""
+        return float(self.market.cost.unit_cost.mean())
+
+    @cached_property
+    def prices(self) -> FloatArray:
+        """``(G,)`` money, ascending: candidates inside the support box and on the curves, the price now among them."""
+        low, high = support_box(self.history.price[self.history.observed], self.guardrails)
+        known = np.exp(self.market.log_grid)
+        return np.unique(np.append(np.linspace(max(low, known[0]), min(high, known[-1]), NUM_PRICES), self.price_now))
+
+    @cached_property
+    def profit(self) -> FloatArray:
+        """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every drawn market."""
+        market, log_price = self.market, np.log(self.prices)
+        units = np.exp(np.stack([np.interp(log_price, market.log_grid, row) for row in market.units.log_value]))
+        margin = market.cost.share_kept[:, None] * self.prices - market.cost.unit_cost[:, None]
+        return np.asarray(margin * units)
+
+    @property
+    def profit_now(self) -> FloatArray:
+        """``(K,)`` the same at the price now."""
+        return self.profit[:, np.searchsorted(self.prices, self.price_now)]
+
+    def chance_better(self, price: float) -> float:
+        """Share of the drawn markets in which ``price`` earns more than the price now."""
+        return float((self.at(price) > self.profit_now).mean())
+
+    def at(self, price: float) -> FloatArray:
+        """Profit before fixed cost of an average day at ``price`` in every drawn market, ``(K,)``."""
+        return np.asarray([np.interp(price, self.prices, row) for row in self.profit])
+
+    def best(self, value: FloatArray) -> float:
+        """The candidate of the highest ``value (G,)``."""
+        return float(self.prices[int(np.argmax(value))])
+
+
+Rule = Callable[[Shop], float]
+"""From a shop to a price, money."""
+
+
+def keep(shop: Shop) -> float:
+    """Keep the price."""
+    return shop.price_now
+
+
+def median_price(shop: Shop) -> float:
+    """Return to the usual price."""
+    return float(np.median(shop.history.price))
+
+
+def best_past(shop: Shop) -> float:
+    """Take the tried price whose days earned the most profit; sales, where costs are unknown."""
+    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    share, cost = (shop.share_kept, shop.unit_cost) if shop.market.cost.known else (1.0, 0.0)
+    grid = min(COARSEST_GRID, shop.guardrails.price_step)
+    tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
+    earned = np.bincount(which, (share * price - cost) * units) / days
+    earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
+    return float(tried[earned.argmax()])
+
+
+def similar_lookup(shop: Shop) -> float:
+    """Average what sold at similar prices and take the price that earned the most: the plan's search, taken plainly."""
+    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / SIMILAR_WIDTH) ** 2)
+    sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
+    earned = (shop.share_kept * shop.prices - shop.unit_cost) * sold
+    return shop.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
+
+
+def log_log(shop: Shop) -> float:
+    """Regress log units on log price and use the closed form ``c e / (k (1 + e))``; elasticities down to -1.05."""
+    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    if np.ptp(price) == 0:
+        return shop.price_now
+    elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
+    optimum = shop.unit_cost * elasticity / (1 + elasticity) / shop.share_kept
+    return float(np.clip(optimum, shop.prices[0], shop.prices[-1]))
+
+
+def glm_plug_in(shop: Shop) -> float:
+    """Fit a Poisson regression of units on log price and weekday and take the best price on its curve.
+
+    ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972); whatever ``b`` comes out is believed.
+    """
+    history = shop.history
+    seen = history.observed
+    log_price = np.log(history.price[seen])
+    if np.ptp(log_price) == 0:
+        return shop.price_now
+    weekday = np.eye(WEEK)[weekday_of(history.dates[seen].astype(np.int64))]
+    design = np.concatenate(
+        [np.stack([np.ones_like(log_price), log_price - log_price.mean()], axis=1), weekday], axis=1
+    )
+    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[WEEKDAY_SD] * WEEK]))
+    elasticity = fit_regression(history.units[seen], design, prior, size=np.inf).mode[1]
+    return shop.best((shop.share_kept * shop.prices - shop.unit_cost) * shop.prices**elasticity)
+
+
+def posterior_mean(shop: Shop) -> float:
+    """Take the price of the highest mean profit over the drawn markets, however unsure."""
+    return shop.best(shop.profit.mean(0))
+
+
+def lower_bound(shop: Shop) -> float:
+    """Take the price whose gain is highest in an unlucky market, among those that gain in nine of ten markets."""
+    gain = shop.profit - shop.profit_now[:, None]
+    bound = np.where((gain > 0).mean(0) >= GATE, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
+    return shop.best(bound) if bound.max() > 0 else shop.price_now
+
+
+def gated(shop: Shop) -> float:
+    """Take the price of the highest mean profit if it earns more in nine of ten drawn markets, else keep the price."""
+    proposal = posterior_mean(shop)
+    return proposal if shop.chance_better(proposal) >= GATE else shop.price_now
+
+
+def mean_less_harm(shop: Shop) -> float:
+    """Maximise the mean relative gain less ``KAPPA`` times the chance of losing more than 1 %."""
+    usual = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
+    gain = (shop.profit - shop.profit_now[:, None]) / usual
+    return shop.best(gain.mean(0) - KAPPA * (gain < -HARM).mean(0))
+
+
+def weekly_thompson(shop: Shop) -> float:
+    """Take the best price of one drawn market (Thompson 1933): one week's step of posterior sampling.
+
+    The draw is the shop's own, so the same history gives the same price.
+    """
+    rng = _generator(shop)
+    return shop.best(shop.profit[rng.integers(len(shop.profit))])
+
+
+def cross_entropy_search(shop: Shop) -> float:
+    """Search the price of the highest mean profit by the cross-entropy method (De Boer et al. 2005).
+
+    Prices are drawn from a Gaussian that is fitted to the best of them, round after round; it must end where the grid
+    search of ``posterior_mean`` does.
+    """
+    rng = _generator(shop)
+    low, high = shop.prices[0], shop.prices[-1]
+    profit = shop.profit.mean(0)
+    centre, width = 0.5 * (low + high), 0.5 * (high - low)
+    for _ in range(CEM_ROUNDS):
+        tried = np.clip(rng.normal(centre, width, CEM_SAMPLES), low, high)
+        elites = tried[np.argsort(np.interp(tried, shop.prices, profit))[-CEM_ELITES:]]
+        centre, width = elites.mean(), elites.std()
+    return shop.best(-np.abs(shop.prices - centre))
+
+
+def _generator(shop: Shop) -> np.random.Generator:
+    """The shop's own randomness: it follows from the units it sold."""
+    return np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
+
+
+RULES: dict[str, Rule] = {
+    "keep the price": keep,
+    "median price": median_price,
+    "best past price": best_past,
+    "similar-price lookup": similar_lookup,
+    "log-log, closed form": log_log,
+    "GLM plug-in": glm_plug_in,
+    "posterior mean": posterior_mean,
+    "lower bound": lower_bound,
+    "gated": gated,
+    "mean less harm": mean_less_harm,
+    "weekly Thompson": weekly_thompson,
+    "cross-entropy search": cross_entropy_search,
+}
+"""By the name in tables."""
+
+WITHOUT_COSTS = ("keep the price", "median price", "best past price")
+"""Rules that can do without."""

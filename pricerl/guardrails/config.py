@@ -1,0 +1,259 @@
+"""The limits a seller sets on prices, for all products and for single ones, and what contradicts what among them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.guardrails.price_grid import (
+    EVERY_STEP,
+    WHOLE,
+    PriceMenu,
+    ending_period,
+    endings_menu,
+    is_multiple,
+    ladder_menu,
+)
+
+TRAILING_DAYS = 28
+"""Days behind a product's own trailing price: long enough to outlast a promotion, short enough to follow the seller."""
+
+SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin")
+POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step")
+LISTS = ("price_ladder", "charm_endings")
+SHARED_BY_ALL = {
+    "price_step": "all products share one price grid",
+    "min_hold_days": "a decision lasts equally long for all products",
+    "products": "a product has no products of its own",
+}
+"""Settings that no single product can have otherwise, and why."""
+
+
+@dataclass(frozen=True)
+class GuardrailConfig:
+    """Limits on the price; ``docs/guardrails.md`` has their order and what happens where they conflict."""
+
+    floor: float | None = None
+    """Never charge less than this, in money."""
+
+    ceiling: float | None = None
+    """Never charge more than this, in money."""
+
+    min_advertised_price: float | None = None
+    """The lowest price that the brand lets its sellers advertise, in money."""
+
+    min_margin: float = 0.0
+    """Smallest share of the price that must remain after fees and unit cost; needs known costs."""
+
+    max_above_median: float | None = None
+    """Largest share by which the price may exceed the product's own median price of the last 28 days."""
+
+    max_change: float = 0.05
+    """Largest relative change of the price at one decision, up or down."""
+
+    max_rise: float | None = None
+    """Largest relative rise at one decision; ``max_change`` if absent, and 0 never raises the price."""
+
+    max_drop: float | None = None
+    """Largest relative drop at one decision; ``max_change`` if absent, and 0 never lowers the price."""
+
+    max_week_change: float = 0.10
+    """Largest relative change against the price of 7 days ago."""
+
+    min_hold_days: int = 3
+    """Days a new price stays before the next decision."""
+
+    min_change: float = 0.01
+    """Smaller relative changes are ignored: they cost trust and teach nothing."""
+
+    price_step: float = 0.01
+    """Prices are whole multiples of this, in money."""
+
+    price_ladder: tuple[float, ...] | None = None
+    """The only prices that may be charged, in money."""
+
+    charm_endings: tuple[float, ...] | None = None
+    """Prices must end in one of these, in money: 0.99 allows 0.99, 1.99 and so on."""
+
+    pause: bool = False
+    """Whether prices stay as they are, whatever is proposed."""
+
+    support_margin: float = 0.10
+    """How far beyond the 5th and 95th percentile of tried prices the price may go, as a share."""
+
+    products: dict[str, dict[str, Any]] | None = None
+    """Settings of single products that differ from those above, by the product's name."""
+
+    def __post_init__(self) -> None:
+        for name in LISTS:
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        _check_kinds(self)
+        _check_ranges(self)
+        _check_crossings(self)
+        _check_menu(self)
+        for product in self.products or {}:
+            self.of(product)
+
+    @property
+    def rise(self) -> float:
+        """Largest relative rise at one decision."""
+        return self.max_change if self.max_rise is None else self.max_rise
+
+    @property
+    def drop(self) -> float:
+        """Largest relative drop at one decision."""
+        return self.max_change if self.max_drop is None else self.max_drop
+
+    @property
+    def rise_setting(self) -> str:
+        """The setting that limits a rise."""
+        return "max_change" if self.max_rise is None else "max_rise"
+
+    @property
+    def drop_setting(self) -> str:
+        """The setting that limits a drop."""
+        return "max_change" if self.max_drop is None else "max_drop"
+
+    @property
+    def lowest(self) -> float:
+        """The lowest price that the settings allow, money; costs may ask for more."""
+        return max(self.floor or 0.0, self.min_advertised_price or 0.0, self.price_step)
+
+    @property
+    def highest(self) -> float:
+        """The highest price that the settings allow, money; infinite without a ceiling."""
+        return math.inf if self.ceiling is None else self.ceiling
+
+    @property
+    def menu(self) -> PriceMenu:
+        """The prices that may be charged at all."""
+        if self.price_ladder is not None:
+            return ladder_menu(self.price_ladder, self.price_step)
+        if self.charm_endings is not None:
+            return endings_menu(self.charm_endings, self.price_step)
+        return EVERY_STEP
+
+    def of(self, product: str) -> GuardrailConfig:
+        """The limits of one product: its own where it has any, those of all others elsewhere.
+
+        Raises:
+            UsageError: its own are unknown, out of range or contradict each other.
+        """
+        own = (self.products or {}).get(product)
+        if own is None:
+            return self if self.products is None else replace(self, products=None)
+        where = f"guardrails.products.{product}"
+        if not isinstance(own, dict):
+            raise UsageError(f"{where} must hold settings such as 'floor: 9.90', found {own!r}")
+        known = [item.name for item in fields(self) if item.name not in SHARED_BY_ALL]
+        for name in own:
+            if name in SHARED_BY_ALL:
+                raise UsageError(f"{where}.{name}: {SHARED_BY_ALL[name]}; set guardrails.{name}")
+            if name not in known:
+                raise UsageError(f"{where}: unknown setting {name}{did_you_mean(str(name), known)}")
+        try:
+            return replace(self, products=None, **own)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from error
+
+    def check_products(self, known: Iterable[str]) -> None:
+        """Refuse limits of products that do not exist, all in one message.
+
+        Args:
+            known: names of the history's products.
+
+        Raises:
+            UsageError: naming every unknown product.
+        """
+        known = list(known)
+        unknown = [name for name in self.products or {} if name not in known]
+        if unknown:
+            hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
+            raise UsageError(f"guardrails.products: the history has no product {', and none '.join(hints)}")
+
+
+def _check_kinds(config: GuardrailConfig) -> None:
+    """Every number is one and finite; what has no default may be absent."""
+    for item in fields(config):
+        value, name = getattr(config, item.name), f"guardrails.{item.name}"
+        if value is None and item.default is None:
+            continue
+        if item.name == "pause":
+            if not isinstance(value, bool):
+                raise UsageError(f"{name} must be true or false, found {value!r}")
+        elif item.name == "products":
+            if not isinstance(value, dict):
+                raise UsageError(f"{name} must hold products by their name, found {value!r}")
+        elif item.name in LISTS:
+            if not isinstance(value, tuple) or not value or not all(map(_is_number, value)):
+                raise UsageError(f"{name} must be a list of prices such as [9.99, 12.99], found {value!r}")
+        elif not _is_number(value):
+            raise UsageError(f"{name} must be a finite number, found {value}")
+
+
+def _is_number(value: object) -> bool:
+    """YAML's true is no number, though Python counts it as 1."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_ranges(config: GuardrailConfig) -> None:
+    """Every number lies where it means something."""
+    for name in POSITIVE:
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise UsageError(f"guardrails.{name} must be positive, found {value}")
+    for name in SHARES:
+        value = getattr(config, name)
+        if value is not None and not 0 <= value < 1:
+            raise UsageError(f"guardrails.{name} must be at least 0 and below 1, found {value}")
+    if config.max_above_median is not None and config.max_above_median < 0:
+        raise UsageError(f"guardrails.max_above_median must be 0 or more, found {config.max_above_median}")
+    if config.min_hold_days < 1 or config.min_hold_days != int(config.min_hold_days):
+        raise UsageError(f"guardrails.min_hold_days must be at least 1 and whole, found {config.min_hold_days}")
+
+
+def _check_crossings(config: GuardrailConfig) -> None:
+    """No two limits leave nothing between them."""
+    for name in ("floor", "min_advertised_price", "price_step"):
+        low = getattr(config, name)
+        if low is not None and low > config.highest:
+            raise UsageError(
+                f"guardrails.{name} {low} lies above guardrails.ceiling {config.ceiling}; exchange or widen them"
+            )
+    if config.rise == config.drop == 0:
+        raise UsageError("guardrails.max_rise 0 and guardrails.max_drop 0 leave no other price; set guardrails.pause")
+    for setting, share in ((config.rise_setting, config.rise), (config.drop_setting, config.drop)):
+        if 0 < share < config.min_change:
+            raise UsageError(
+                f"guardrails.min_change {config.min_change} lies above guardrails.{setting} {share}; "
+                "no such change would ever be allowed"
+            )
+
+
+def _check_menu(config: GuardrailConfig) -> None:
+    """A ladder or endings lie on the price grid and leave a price between the lowest and the highest."""
+    if config.price_ladder is not None and config.charm_endings is not None:
+        raise UsageError("guardrails.price_ladder and guardrails.charm_endings exclude each other; set one to null")
+    for name in LISTS:
+        prices = getattr(config, name)
+        if prices is None:
+            continue
+        if min(prices) < 0 or (name == "price_ladder" and min(prices) == 0):
+            raise UsageError(f"guardrails.{name} must hold positive prices, found {min(prices)}")
+        repeats = [ending_period(prices)] if name == "charm_endings" else []
+        off = [price for price in (*prices, *repeats) if not is_multiple(price, config.price_step)]
+        if off:
+            raise UsageError(
+                f"guardrails.{name}: {off[0]} is no whole multiple of guardrails.price_step {config.price_step}"
+            )
+        low, high = config.lowest / config.price_step, config.highest / config.price_step
+        first = config.menu.at_or_above(low - WHOLE * low)
+        if math.isinf(first) or first > high * (1 + WHOLE):
+            raise UsageError(
+                f"guardrails.{name} has no price between {config.lowest} (the higher of guardrails.floor and "
+                f"guardrails.min_advertised_price) and {config.highest} (guardrails.ceiling); widen one of them"
+            )

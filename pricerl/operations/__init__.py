@@ -1,0 +1,1 @@
+"""What follows the advice: decision log, orders, kill switch, track record."""

@@ -1,0 +1,72 @@
+"""Stop when sales fall out of what was predicted: go back to the last price at which they did not."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pricerl.advice.result import Alarm
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.evaluation import predict_units
+from pricerl.market import CostConfig, SimilarConfig, fit_market
+
+FloatArray = NDArray[np.float64]
+
+FEWEST_KNOWN_DAYS = 28
+"""A market fitted on fewer days predicts too little to sound an alarm."""
+
+
+def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
+    """Look for a run of days at the history's end whose sales lie below their quantile.
+
+    Days that were not observed, such as those out of stock, neither count nor end the run.
+
+    Args:
+        history: of the product.
+        low: ``(L,)`` 5 % predictive quantiles of the sales of the last ``L`` days, money.
+        kill_days: days that make an alarm; 0 for none.
+    """
+    days = len(history.dates)
+    window = np.arange(days - len(low), days)
+    observed = history.observed[window]
+    below = history.sales[window] < low
+    good = np.flatnonzero(observed & ~below)
+    start = int(good[-1]) + 1 if len(good) else 0
+    run = window[start:][observed[start:]]
+    if kill_days == 0 or len(run) < kill_days:
+        return None
+    before = int(run[0]) - 1
+    known = np.flatnonzero(history.observed[: before + 1])
+    return Alarm(
+        days=len(run),
+        first_day=str(history.dates[run[0]]),
+        last_good_price=float(history.price[known[-1] if len(known) else run[0]]),
+        sales=float(history.sales[run].mean()),
+        low=float(low[run - window[0]].mean()),
+    )
+
+
+def predict_low(
+    preprocessor: DataPreprocessor, index: int, kill_days: int, settings: tuple[SimilarConfig, CostConfig, int]
+) -> FloatArray:
+    """Predict the 5 % quantile of the last days' sales at the prices charged, from the days before them alone.
+
+    Args:
+        preprocessor: whole histories.
+        index: position of the product.
+        kill_days: days that make an alarm; a run is followed back to about twice as many.
+        settings: of demand and costs, and the seed.
+
+    Returns:
+        ``(L,)`` money; empty where too few days remain to predict from.
+    """
+    history, (similar, cost, seed) = preprocessor.products[index], settings
+    days = len(history.dates)
+    origin = days - (2 * kill_days + 1)
+    if kill_days == 0 or origin < max(FEWEST_KNOWN_DAYS, preprocessor.window):
+        return np.zeros(0)
+    market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
+    coming = np.arange(origin, days)
+    _, low, _ = predict_units(market, history, coming, torch.Generator().manual_seed(seed))
+    return np.asarray(low * history.price[coming], dtype=np.float64)

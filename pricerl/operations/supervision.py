@@ -1,0 +1,129 @@
+"""What stands above the model's advice: the kill switch, people's orders, and the record of what it said before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from pricerl.advice.decision import Decision, DecisionConfig, Source
+from pricerl.advice.final_check import gate_path
+from pricerl.advice.price_path import PricePath, approach_path, forecast_path
+from pricerl.advice.reasons import explain, price_digits
+from pricerl.advice.recommend import day_rows, first_change, gain_over_keep, mean_day, money
+from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
+from pricerl.env import Dynamics
+from pricerl.market import CostConfig, SimilarConfig
+from pricerl.operations.decision_log import Entry
+from pricerl.operations.kill_switch import find_alarm, predict_low
+from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of, shown
+from pricerl.operations.track_record import Predictions, advised_low, find_predictions, keep_record
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """What all products of one advice share."""
+
+    dynamics: Dynamics
+    """Market of the fresh history, with reward and guardrails."""
+    entries: Sequence[Entry]
+    """Of the run's log, before this advice."""
+    config: DecisionConfig
+    settings: tuple[SimilarConfig, CostConfig, int]
+    """Of demand and costs, and the seed."""
+
+    def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
+        """Stop the model where sales fell out of its predictions, follow orders, and add the track record."""
+        return [self._look_at(item, index) for index, item in enumerate(advice)]
+
+    def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
+        history = self.dynamics.market.preprocessor.products[index]
+        predictions = find_predictions(self.entries, history)
+        alarm = self._find_alarm(index, predictions)
+        if alarm is not None:
+            item = self._stop(item, index, alarm)
+        limits = hard_limits_of(self.dynamics, index)
+        orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.price_now, limits)
+        item = replace(item, orders=tuple(orders), track_record=keep_record(predictions, history))
+        return item if item.order is None else self._obey(item, index, item.order)
+
+    def _find_alarm(self, index: int, predictions: Predictions) -> Alarm | None:
+        preprocessor, days = self.dynamics.market.preprocessor, self.config.kill_days
+        history = preprocessor.products[index]
+        low = predict_low(preprocessor, index, days, self.settings)
+        return find_alarm(history, advised_low(predictions, history, low), days)
+
+    def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
+        way = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
+        gated = gate_path(self.dynamics, index, way)
+        path = gated.onto(way)
+        back = float(path.price[-1]) != float(path.price.new_tensor(item.price_now))
+        where = "back to the last good price" if back else "this is the last good price that the limits allow now"
+        why = (
+            f"sales lay below the 5 % limit of what was predicted on {alarm.days} days running (since "
+            f"{alarm.first_day}: {alarm.sales:.2f} a day, limit {alarm.low:.2f}), so the model is stopped; {where}"
+        )
+        decision = Decision("path" if back else "hold", "C", "hold", False, why)
+        stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])), guardrails=gated.edits)
+        return self._redirect(stopped, index, path, decision)
+
+    def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
+        """Charge what was ordered; after its last day the price stays until a new advice."""
+        target = item.price_now if order.price is None else order.price
+        now = torch.tensor(item.price_now, dtype=torch.float32, device=self.dynamics.market.device)
+        price = torch.full_like(now.expand(len(item.days)), target)
+        digits = price_digits(self.dynamics.guardrails.price_step)
+        what = "override" if order.kind == OVERRIDE else "paused"
+        model = f"the model alone: {item.recommended_price:.{digits}f}, grade {item.decision.grade}"
+        why = (
+            f"{what} by {shown(order.actor, 40)} until {order.until} (entry {order.id}): “{shown(order.reason)}”; "
+            f"{model}, source {item.decision.source}"
+        )
+        moves = bool((price != now).any())
+        source: Source = "override" if order.kind == OVERRIDE else "manual"
+        decision = Decision("step" if moves else "hold", "C", source, False, why)
+        limits = approach_path(item.price_now, self.dynamics, index, 1).limits
+        obeyed = self._redirect(
+            replace(item, asked_price=None, guardrails=()),
+            index,
+            PricePath(price, price, price, price, limits),
+            decision,
+        )
+        days = [
+            replace(day, note=_join(day.note, f"after the {order.kind} ends on {order.until}"))
+            if day.date > order.until
+            else day
+            for day in obeyed.days
+        ]
+        return replace(obeyed, days=tuple(days))
+
+    def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
+        """Put another path and decision in the place of the model's, which is kept beside."""
+        dynamics, seed = self.dynamics, self.settings[2]
+        fitted = dynamics.market.products[index]
+        forecast = forecast_path(dynamics, index, path.price, seed)
+        now = torch.full_like(path.price, item.price_now)
+        moved = decision.follow != "hold" and fitted.cost.known
+        keep = forecast_path(dynamics, index, now, seed)
+        own = ModelAdvice(
+            item.recommended_price, item.settled_price, item.decision, item.gain, item.expected, item.days
+        )
+        recommended = first_change(path.price, float(now[0]))
+        redirected = replace(
+            item,
+            recommended_price=money(recommended),
+            decision=decision,
+            gain=gain_over_keep(forecast, keep) if moved else None,
+            expected=mean_day(forecast, fitted.cost.known),
+            days=day_rows(dynamics, index, path, path.price.tolist(), forecast),
+            effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
+            model=item.model or own,
+        )
+        digits = price_digits(dynamics.guardrails.price_step)
+        return replace(redirected, reason=explain(redirected, dynamics.market.num_draws, digits))
+
+
+def _join(note: str, more: str) -> str:
+    return f"{note}; {more}" if note else more

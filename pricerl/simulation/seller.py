@@ -1,0 +1,288 @@
+"""A simulated seller with known demand, in the exact schema of a real file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from pricerl.data.config import DataConfig
+from pricerl.data.features import shifted_mean, weekday_of
+from pricerl.data.history import FloatArray, History
+from pricerl.data.reading.columns import (
+    AD_CONVERSION,
+    ORGANIC_CONVERSION,
+    PREDICTED_SALES,
+    PRODUCT,
+    PRODUCT_PRICE,
+    REPORT_DATE,
+    TOTAL_PROFIT,
+    TOTAL_SALES,
+)
+from pricerl.data.reading.reader import history_from_text
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.simulation.confounders import Disturbing, censor, disturb
+from pricerl.simulation.true_demand import expected_profit, expected_units, find_optimal_price, local_elasticity
+
+MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal", Disturbing]
+"""Curves, and a constant elasticity behind what ``pricerl.simulation.confounders`` does to the history."""
+MARKETS: tuple[str, ...] = get_args(MarketFamily)
+
+FEWEST_DAYS, MOST_DAYS = 8, 20_000
+MOST_PRODUCTS = 1_000
+MOST_UNITS = 1e6
+
+START_PRICES = (8.0, 40.0)
+ELASTICITIES = (-2.6, -1.8)
+"""Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
+
+OPTIMUM_STEPS = (0.06, 0.12)
+"""Distance of the best price from the starting price in log units, up or down; the unit cost follows from it."""
+
+SHARES_KEPT = (0.7, 0.9)
+FIXED_COST_SHARE = 0.02
+"""Daily fixed cost as a share of the mean revenue at the starting price."""
+
+PRICE_RANGE = 0.2
+"""Tried prices lie within exp(+-0.2) of the starting price."""
+
+HOLD_DAYS = (3, 14)
+"""Shortest and longest time between two price changes."""
+
+WEEKDAY_PATTERN = np.array([0.90, 0.92, 0.95, 1.00, 1.08, 1.12, 1.03])
+"""Demand by weekday, Monday first; its mean is 1."""
+
+NOISE_SIZE = 10.0
+"""Negative binomial: variance = mean + mean^2 / 10."""
+
+PROFIT_NOISE = 0.005
+"""Standard deviation of the profit's own noise, as a share of the mean revenue."""
+
+ORGANIC_RATE, AD_RATE = 0.12, 0.08
+"""Share of visitors who buy at the starting price."""
+
+FORECAST_NOISE = 0.1
+"""Log standard deviation of the supplied forecast around the own 7-day mean."""
+
+
+@dataclass(frozen=True)
+class SellerConfig:
+    """A simulated seller.
+
+    Raises:
+        UsageError: a setting is outside its range; the message names it.
+    """
+
+    market: MarketFamily = "constant"
+    """Family of the demand curve; ``optimal`` is constant elasticity with the current price already the best,
+    those after it hide a constant elasticity."""
+
+    days: int = 365
+    """Days of history."""
+
+    units: float = 20.0
+    """Mean daily units at the starting price."""
+
+    seed: int = 0
+    """Same seed, same file."""
+
+    products: int = 1
+    """Number of products; two or more add a ``Product`` column."""
+
+    start: str = "2025-01-01"
+    """First day, ISO."""
+
+    def __post_init__(self) -> None:
+        families = get_args(MarketFamily)
+        if self.market not in families:
+            close = did_you_mean(str(self.market), families)
+            raise UsageError(f"market must be one of {', '.join(families)}, found {self.market!r}{close}")
+        if not FEWEST_DAYS <= self.days <= MOST_DAYS:
+            raise UsageError(f"days must be {FEWEST_DAYS} to {MOST_DAYS:,}, found {self.days}")
+        if not 0 < self.units <= MOST_UNITS:
+            raise UsageError(f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}")
+        if not 1 <= self.products <= MOST_PRODUCTS:
+            raise UsageError(f"products must be 1 to {MOST_PRODUCTS:,}, found {self.products}")
+        if self.seed < 0:
+            raise UsageError(f"seed must be 0 or more, found {self.seed}")
+        _check_start(self.start)
+
+
+def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Simulate a seller.
+
+    Args:
+        config: what to simulate.
+
+    Returns:
+        The seller's file, oldest day first, and the truth behind it: ``family``, ``parameters``, ``unit_cost``,
+        ``share_kept``, ``fixed_cost``, ``current_price``, ``optimal_price``, ``oracle_profit`` and
+        ``current_profit`` (money a day, averaged over weekdays); with several products one such dict a
+        product under ``products``.
+    """
+    seeds = np.random.SeedSequence(config.seed).spawn(config.products)
+    sold = [_simulate_product(config, np.random.default_rng(seed)) for seed in seeds]
+    if config.products == 1:
+        return sold[0]
+    names = [f"product-{number}" for number in range(1, config.products + 1)]
+    frames = [frame.assign(**{PRODUCT: name}) for name, (frame, _) in zip(names, sold, strict=True)]
+    truths = {name: truth for name, (_, truth) in zip(names, sold, strict=True)}
+    return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
+
+
+def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
+    """Write a simulated seller's file, and its truth beside it as ``<out>.truth.json``.
+
+    Args:
+        config: what to simulate.
+        out: CSV file to write; its folder is made if it is missing, each file appears whole or not at all.
+
+    Returns:
+        The truth.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if out.is_dir():
+        raise UsageError(f"{out} cannot be written: it is a folder; name a CSV file in it")
+    frame, truth = simulate(config)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(out, _to_csv(frame))
+        _write_atomically(Path(f"{out}.truth.json"), json.dumps(truth, indent=2) + "\n")
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror or error}") from None
+    return truth
+
+
+def simulated_history(config: SellerConfig, data: DataConfig) -> History:
+    """Return the history of a simulated seller, read and cleaned like a file.
+
+    Args:
+        config: what to simulate.
+        data: how to read it.
+
+    Returns:
+        The history, its source being ``simulated seller``.
+
+    Raises:
+        DataError: so little sold that there is no history.
+    """
+    frame, _ = simulate(config)
+    return history_from_text(_to_csv(frame), "simulated seller", data)
+
+
+def _check_start(start: str) -> None:
+    try:
+        date.fromisoformat(start)
+    except (TypeError, ValueError):
+        raise UsageError(f"start must be a date such as 2025-01-01, found {start!r}") from None
+
+
+def _to_csv(frame: pd.DataFrame) -> str:
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write beside the target and rename, so that no reader ever sees half a file."""
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
+    truth = _draw_truth(config, generator)
+    days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
+    price = _draw_prices(truth["current_price"], config.days, generator)
+    weekday = WEEKDAY_PATTERN[weekday_of(days.astype(np.int64))]
+    price, swing, reach, told = disturb(config.market, price, generator)
+    mean_units = expected_units(truth, price) * weekday * swing
+    units = generator.negative_binomial(NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean_units))
+    units = censor(config.market, units, config.units)
+    sales = np.round(units * price, 2)
+    appeal = np.sqrt(expected_units(truth, price) / config.units)
+    frame = pd.DataFrame(
+        {
+            REPORT_DATE: days.astype(str),
+            PRODUCT_PRICE: price,
+            ORGANIC_CONVERSION: _draw_conversion(ORGANIC_RATE * appeal, config.units, generator),
+            AD_CONVERSION: _draw_conversion(AD_RATE * appeal * reach, config.units, generator),
+            TOTAL_PROFIT: _draw_profit(truth, sales, units, generator),
+            TOTAL_SALES: sales,
+            PREDICTED_SALES: _draw_forecast(sales, generator),
+        }
+    )
+    return frame.assign(**told), truth
+
+
+def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[str, Any]:
+    """Draw curve and costs; the unit cost makes the drawn price ratio the best one (k p (1 + 1/e) = c)."""
+    start_price = round(generator.uniform(*START_PRICES), 2)
+    elasticity = round(generator.uniform(*ELASTICITIES), 3)
+    step = generator.uniform(*OPTIMUM_STEPS) * generator.choice([-1, 1])
+    ratio = 1.0 if config.market == "optimal" else round(float(np.exp(step)), 3)
+    share_kept = round(generator.uniform(*SHARES_KEPT), 3)
+    parameters = {"elasticity": elasticity, "start_price": start_price, "units": float(config.units)}
+    if config.market == "kinked":
+        parameters["kink"] = ratio
+    at_best = local_elasticity(config.market, parameters, ratio)
+    truth: dict[str, Any] = {
+        "family": config.market,
+        "parameters": parameters,
+        "unit_cost": round(share_kept * start_price * ratio * (1 + 1 / at_best), 6),
+        "share_kept": share_kept,
+        "fixed_cost": round(FIXED_COST_SHARE * start_price * config.units, 2),
+        "current_price": start_price,
+    }
+    truth["optimal_price"] = find_optimal_price(truth)
+    truth["oracle_profit"] = float(expected_profit(truth, truth["optimal_price"]))
+    truth["current_profit"] = float(expected_profit(truth, start_price))
+    return truth
+
+
+def _draw_prices(start_price: float, num_days: int, generator: np.random.Generator) -> FloatArray:
+    """Draw piecewise constant prices on the cents grid that begin and end at the starting price."""
+    price = np.full(num_days, start_price)
+    day = int(generator.integers(HOLD_DAYS[0], HOLD_DAYS[1] + 1))
+    last_hold = int(generator.integers(HOLD_DAYS[0], HOLD_DAYS[1] + 1))
+    while day < num_days - last_hold:
+        hold = int(generator.integers(HOLD_DAYS[0], HOLD_DAYS[1] + 1))
+        price[day : min(day + hold, num_days - last_hold)] = start_price * np.exp(
+            generator.uniform(-1, 1) * PRICE_RANGE
+        )
+        day += hold
+    return np.round(price, 2)
+
+
+def _draw_conversion(rate: FloatArray, units: float, generator: np.random.Generator) -> FloatArray:
+    """Draw percent of visitors who buy; a product sees about as many visitors as its mean units need."""
+    visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
+    buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
+    return np.asarray(np.round(100 * buyers / visitors, 2), dtype=np.float64)
+
+
+def _draw_profit(
+    truth: dict[str, Any], sales: FloatArray, units: FloatArray, generator: np.random.Generator
+) -> FloatArray:
+    noise = PROFIT_NOISE * truth["current_price"] * truth["parameters"]["units"]
+    exact: FloatArray = -truth["fixed_cost"] + truth["share_kept"] * sales - truth["unit_cost"] * units
+    return np.round(exact + generator.normal(0.0, noise, len(sales)), 2)
+
+
+def _draw_forecast(sales: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """Return a noisy own 7-day mean; blank in the first week, which has none."""
+    forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, len(sales)))
+    forecast[:7] = np.nan
+    return np.round(forecast, 2)

@@ -1,0 +1,286 @@
+"""The command line: exit codes, streams, messages."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import FAST, OUTPUTS, SMALL_NETWORK, listing, run, seller_lines, train, write_lines
+
+import pricerl
+from pricerl.sac import Transition
+from pricerl.training.module import SACModule
+
+MAIN = Path(__file__).parents[2] / "main.py"
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.getbasetemp() / "trained")
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "help-less"])
+def test_help_and_version_import_no_torch_and_answer_at_once(option: str) -> None:
+    words = [] if option == "help-less" else [option]
+    code = (
+        "import sys; from pricerl.cli.main import main; code = main(sys.argv[1:]); "
+        "heavy = {'torch', 'lightning', 'pandas', 'numpy', 'jsonargparse'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == (2 if option == "help-less" else 0), done.stderr
+    assert "pricerl" in done.stdout if option != "--version" else done.stdout == f"{pricerl.__version__}\n"
+    assert time.perf_counter() - start < 5
+
+
+def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(MAIN), "check", "sales.csv"], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "error: sales.csv: there is no such file\n")
+
+
+def test_a_full_disk_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines(20))
+
+    def full(self: object) -> list[str]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pricerl.data.quality.ProductReport.lines", full)
+    result = run(tmp_path, "check", "sales.csv")
+    assert (result.code, result.err) == (2, "error: the output cannot be written: No space left on device\n")
+
+
+WRONG_COMMANDS = {
+    "fitt": "unknown command 'fitt'; did you mean 'fit'?",
+    "--versoin": "unknown command '--versoin'",
+    "check": "check needs a FILE",
+    "check a b": "unexpected argument 'b'",
+    "check a --country XX": "country must be an ISO code such as GB",
+    "fit --data.reading.country DE-XX": "the known parts of DE are BB, BE",
+    "check a --decimal x": "--decimal/--data.reading.decimal: must be one of auto, ., ,, found 'x'",
+    "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
+    "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",
+    "simulate --out .": ". cannot be written: it is a folder",
+    "simulate --out x.csv --days 0": "days must be 8 to",
+    "simulate --out x.csv --dayss 9": "unknown option --dayss; did you mean '--days'?",
+    "fit extra": "unexpected argument 'extra'",
+    "fit --nonsense 3": "unknown option --nonsense",
+    "fit --trainer.max_stepps 3": "unknown option --trainer.max_stepps; did you mean '--trainer.max_steps'?",
+    "fit --data.pth x.csv": "did you mean '--data.path'?",
+    "fit --trainer.max_steps abc": "--trainer.max_steps: must be a whole number, found 'abc'",
+    "fit --wandb maybe": "--wandb: must be true or false, found 'maybe'",
+    "fit --data.reward.preset balancd": "must be one of balanced, profit, upward, found 'balancd'; did you mean",
+    "fit --data.guardrails.floor 20 --data.guardrails.ceiling 10": "floor 20.0 lies above guardrails.ceiling 10.0",
+    "fit --data.num_envs 0": "data.num_envs and data.eval_every must be positive",
+    "fit --model.algorithm.gamma 2": "gamma must be at least 0 and below 1",
+    "fit --data.reading.window 0": "window must be 1 to 365 days",
+    "fit --decision.min_chance 3": "decision.min_chance must lie between 0 and 1",
+    "fit --decision.min_days 0": "decision.min_days must be at least 1",
+    "fit --horizon 0": "--horizon: must be 1 to 365 days, found 0",
+    "fit --horizon 366": "--horizon: must be 1 to 365 days, found 366",
+    "fit --horizon abc": "--horizon: must be a whole number, found 'abc'",
+    "predict --ckpt_path": "--ckpt_path: expected one argument",
+    "fit --config nosuch.yaml": "--config nosuch.yaml: there is no such file",
+    "fit --config .": "--config . is a folder",
+}
+
+
+@pytest.mark.parametrize("words", WRONG_COMMANDS)
+def test_a_wrong_command_is_answered_with_one_line_and_nothing_starts(words: str, tmp_path: Path) -> None:
+    result = run(tmp_path, *words.split())
+    assert result.code == 2
+    assert result.err.startswith("error: ") and result.err.count("\n") == 1
+    assert WRONG_COMMANDS[words] in result.err
+    assert result.out == "" and listing(tmp_path) == {}
+
+
+WRONG_CONFIGS = {
+    "data:\n  rewrd:\n    preset: profit\n": "unknown setting data.rewrd.preset; did you mean 'data.reward.preset'?",
+    "data:\n  reward:\n    presett: profit\n": "did you mean 'data.reward.preset'?",
+    "trainer:\n  max_stepps: 3\n": "unknown setting trainer.max_stepps; did you mean 'trainer.max_steps'?",
+    "a: [1, 2\n b: }{": "--config run.yaml is not valid YAML, line 2, column",
+    "- 1\n- 2\n": "--config run.yaml must hold settings",
+    "hello": "--config run.yaml must hold settings",
+    "\x00\x01": "--config run.yaml is not valid YAML",
+    "trainer:\n  max_steps: many\n": "--trainer.max_steps: must be a whole number, found 'many'",
+    "data:\n  guardrails:\n    floor: 20\n    ceiling: 10\n": "guardrails.floor 20.0 lies above guardrails.ceiling",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_CONFIGS)
+def test_a_wrong_configuration_is_answered_with_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
+    result = run(tmp_path, "fit", "--config", "run.yaml")
+    assert result.code == 2
+    assert result.err.count("\n") == 1 and WRONG_CONFIGS[text] in result.err
+    assert list(listing(tmp_path)) == ["run.yaml"]
+
+
+def test_a_binary_configuration_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_bytes(bytes(range(256)))
+    result = run(tmp_path, "fit", "--config", "run.yaml")
+    assert result.code == 2 and "--config run.yaml is no text file" in result.err
+
+
+FOREIGN_CLASSES = [
+    "trainer:\n  callbacks:\n    - class_path: foreign.Thing\n",
+    "trainer:\n  callbacks: foreign.Thing\n",
+    "trainer:\n  logger:\n    class_path: foreign.Thing\n",
+    "trainer:\n  logger: foreign.Thing\n",
+    "trainer:\n  strategy:\n    class_path: foreign.Thing\n",
+]
+
+
+@pytest.mark.parametrize("text", FOREIGN_CLASSES)
+def test_a_configuration_imports_no_foreign_class(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "foreign.py").write_text("raise SystemExit('imported')\n")
+    (tmp_path / "run.yaml").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run(tmp_path, "fit", "--config", "run.yaml")
+    assert result.code == 2
+    assert "foreign.Thing is not allowed; only classes of pricerl and lightning are" in result.err
+    assert "foreign" not in sys.modules
+
+
+def test_lightnings_own_classes_are_allowed(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        "trainer:\n  logger:\n    class_path: lightning.pytorch.loggers.CSVLogger\n    init_args: {save_dir: logs}\n"
+    )
+    assert run(tmp_path, "fit", "--config", "run.yaml", *FAST).code in (0, 4)
+    assert (tmp_path / "logs").is_dir()
+
+
+def test_debug_shows_the_traceback_and_its_absence_hides_it(tmp_path: Path) -> None:
+    assert "Traceback" in run(tmp_path, "--debug", "check", "sales.csv").err
+    assert "Traceback" not in run(tmp_path, "check", "sales.csv").err
+
+
+def test_a_commands_help_is_no_error(tmp_path: Path) -> None:
+    for command in ("check", "simulate", "fit", "what-if", "override", "pause", "approve", "history", "audit"):
+        result = run(tmp_path, command, "--help")
+        assert result.code == 0 and "usage" in result.out
+
+
+def test_check_prints_what_the_file_holds_on_stdout_alone(tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines())
+    result = run(tmp_path, "check", "sales.csv")
+    assert (result.code, result.err) == (0, "")
+    assert "90" in result.out and "costs" in result.out
+
+
+def test_simulate_writes_a_file_that_check_accepts_and_its_truth(tmp_path: Path) -> None:
+    result = run(tmp_path, "simulate", "--out", "made/shop.csv", "--days", "60", "--seed", "3")
+    assert (result.code, result.err) == (0, "")
+    truth = json.loads((tmp_path / "made" / "shop.csv.truth.json").read_text())
+    assert truth
+    assert run(tmp_path, "check", "made/shop.csv").code == 0
+
+
+def test_fit_says_nothing_on_stderr_without_the_bar_and_results_on_stdout(tmp_path: Path) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines())
+    result = run(tmp_path, "fit", "--data.path", "sales.csv", *FAST)
+    assert result.err == ""
+    assert "recommended price" in result.out
+    run_dir = tmp_path / "checkpoints" / "sales-balanced"
+    assert {path.name for path in run_dir.iterdir()} == {
+        *("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "decisions.jsonl"),
+        *OUTPUTS,
+    }
+    assert run(tmp_path, "fit", "--data.path", "sales.csv", *FAST).code == result.code
+
+
+def test_predict_finds_the_best_checkpoint_of_a_named_run(trained: Path, tmp_path: Path) -> None:
+    folder = trained.parents[1]
+    words = ["--data.path", "seller.csv", "--out", str(tmp_path)]
+    by_name = run(folder, "predict", "--ckpt_path", "best", "--run_name", "seller", *words)
+    assert by_name.code in (0, 4), by_name.err
+    assert (tmp_path / "advice.csv").read_bytes() == (trained / "advice.csv").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_scores_are_printed_for_a_checkpoint(command: str, trained: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, command, "--ckpt_path", str(trained / "best.ckpt"))
+    assert result.code == 0
+    assert "eval/episode_return" in result.out + result.err
+    assert listing(tmp_path) == {}
+
+
+def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("somewhere")
+
+    monkeypatch.setattr("pricerl.data.read_history", broken)
+    result = run(tmp_path, "check", "sales.csv")
+    assert result.code == 1
+    assert result.err.endswith("error: a bug in pricerl, please report it: ZeroDivisionError: somewhere\n")
+
+
+def _interrupt_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
+    real = SACModule.update
+
+    def update(self: SACModule, batch: Transition, number: int) -> object:
+        if number > updates:
+            raise KeyboardInterrupt
+        return real(self, batch, number)
+
+    monkeypatch.setattr(SACModule, "update", update)
+
+
+def test_ctrl_c_saves_the_last_checkpoint_and_fit_goes_on_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "sales.csv", seller_lines())
+    words = ["fit", "--data.path", "sales.csv", *FAST]
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        _interrupt_after(patched, 15)
+        result = run(tmp_path, *words)
+    last = Path("checkpoints", "sales-balanced", "last.ckpt")
+    assert result.code == 130 and result.out == ""
+    assert result.err == (f"error: interrupted after 15 updates; {last} is saved, fit goes on with --ckpt_path last\n")
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not (tmp_path / last.parent / "advice.csv").exists()
+    assert run(tmp_path, *words, "--ckpt_path", "last").code in (0, 4)
+    assert (tmp_path / last.parent / "advice.csv").exists()
+
+
+def test_ctrl_c_before_the_first_update_promises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _interrupt_after(monkeypatch, 0)
+    result = run(tmp_path, "fit", *FAST)
+    assert (result.code, result.err) == (130, "error: interrupted\n")
+
+
+def test_ctrl_c_outside_a_training_is_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pricerl.data.read_history", interrupted)
+    result = run(tmp_path, "check", "sales.csv")
+    assert (result.code, result.err) == (130, "error: interrupted\n")
+
+
+@pytest.mark.slow
+def test_a_real_ctrl_c_ends_the_process_with_130(tmp_path: Path) -> None:
+    words = [*SMALL_NETWORK, "--trainer.max_steps", "1000000", "--trainer.enable_progress_bar", "false"]
+    process = subprocess.Popen(
+        [sys.executable, str(MAIN), "fit", "--run_name", "r", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "checkpoints" / "r" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "last.ckpt is saved" in err
+
+
+def test_help_of_a_command_explains_a_setting_with_its_docstring(tmp_path):
+    text = run(tmp_path, "fit", "--help").out
+    assert "Largest relative change of the price at one decision" in " ".join(text.split())

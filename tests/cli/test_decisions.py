@@ -1,0 +1,347 @@
+"""The commands by which people decide, the log they leave, and what fit and predict make of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import SMALL_NETWORK, Result, run, seller_lines, train, write_lines
+
+RUN = ("--run_name", "seller")
+QUIET = ("--trainer.enable_progress_bar", "false")
+BEST = "checkpoints/seller/best.ckpt"
+NASTY = "\u202etwo\nlines, =cmd()  \u200f" + "x" * 5000
+
+
+@pytest.fixture
+def shop(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A folder with a run of its own, one advice in its log."""
+    trained = train(tmp_path_factory.getbasetemp() / "trained").parents[1]
+    shutil.copytree(trained / "checkpoints" / "seller", tmp_path / "checkpoints" / "seller")
+    write_lines(tmp_path / "seller.csv", seller_lines())
+    log = tmp_path / "checkpoints" / "seller" / "decisions.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:1]))
+    return tmp_path
+
+
+def _entries(shop: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (shop / "checkpoints/seller/decisions.jsonl").read_text().splitlines()]
+
+
+def _predict(shop: Path, *words: str, data: str = "seller.csv") -> tuple[Result, dict[str, Any], list[dict[str, str]]]:
+    result = run(shop, "predict", "--ckpt_path", BEST, "--data.path", data, *QUIET, *words)
+    assert result.code in (0, 4), result.err
+    folder = shop / "checkpoints" / "seller"
+    (product,) = json.loads((folder / "advice.json").read_text(encoding="utf-8"))["products"]
+    with (folder / "advice.csv").open(encoding="utf-8", newline="") as file:
+        return result, product, list(csv.DictReader(file))
+
+
+def _override(shop: Path, price: str, until: str, *words: str, reason: str = "clearance") -> Result:
+    return run(shop, "override", *RUN, "--price", price, "--until", until, "--reason", reason, "--by", "anna", *words)
+
+
+def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
+    (entry,) = _entries(shop)
+    assert (entry["kind"], entry["command"], entry["actor"], entry["product"]) == (
+        "advice",
+        "fit",
+        "pricerl",
+        "product",
+    )
+    assert (entry["path"], entry["checkpoint"], entry["seed"], entry["history_end"]) == (
+        *("seller.csv", "best.ckpt", 0),
+        "2025-03-31",
+    )
+    assert set(entry["hashes"]) == {"data", "file", "config", "model", "code"}
+    assert all(len(value) == 64 for value in entry["hashes"].values())
+    assert len(entry["days"]) == len(entry["proposal"]) == 14 and entry["grade"] in ("B", "B-", "C", "D")
+    assert entry["limits"]["floor"] == pytest.approx(4 / 0.85, rel=0.02)
+
+
+def test_an_override_outranks_the_model_whose_advice_is_kept_beside(shop: Path) -> None:
+    before = _predict(shop)[1]
+    made = _override(shop, "12.50", "2025-04-05")
+    assert made.code == 0 and "is overridden with 12.5 until 2025-04-05 (entry 3" in made.out
+    result, product, rows = _predict(shop)
+    assert {row["Source"] for row in rows} == {"override"} and {row["Recommended Price"] for row in rows} == {"12.50"}
+    assert "override by anna until 2025-04-05 (entry 3): “clearance”; the model alone: " in product["reason"]
+    assert "Raise the price on 2025-04-01" in result.out and "source override" in result.out
+    assert "after the override ends on 2025-04-05" in rows[5]["Reason"] and "ends" not in rows[4]["Reason"]
+    assert product["model"]["days"] == before["days"] and product["model"]["decision"] == before["decision"]
+    last = _entries(shop)[-1]
+    assert last["order"] == 3 and [day["price"] for day in last["model_days"]] == [
+        day["recommended_price"] for day in before["days"]
+    ]
+
+
+def test_a_pause_keeps_the_price_with_the_source_manual(shop: Path) -> None:
+    paused = run(shop, "pause", *RUN, "--until", "2025-04-30", "--reason", "new supplier", "--by", "ben")
+    assert paused.code == 0 and "is paused" in paused.out
+    result, product, rows = _predict(shop, "--decision.min_chance", "0")
+    assert result.code == 0
+    assert {(row["Source"], row["Recommended Price"]) for row in rows} == {
+        ("manual", row["Current Price"]) for row in rows
+    }
+    assert "paused by ben until 2025-04-30" in product["reason"]
+
+
+def test_an_expired_order_is_ignored_and_listed(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-03").code == 0
+    write_lines(shop / "later.csv", seller_lines(95))
+    result, product, rows = _predict(shop, data="later.csv")
+    assert {row["Source"] for row in rows} <= {"SAC", "lower bound", "hold"}
+    assert "override of entry 2 by anna (12.5 until 2025-04-03) has expired" in result.out
+    assert [order["status"] for order in product["orders"]] == ["expired"]
+    assert "12.5 until 2025-04-03, expired" in run(shop, "history", *RUN).out
+
+
+def test_costs_that_rose_refuse_an_order_that_was_allowed(shop: Path) -> None:
+    assert _override(shop, "8.00", "2025-04-30").code == 0
+    result, product, rows = _predict(shop, "--data.guardrails.floor", "9")
+    assert {row["Source"] for row in rows} != {"override"}
+    assert min(float(row["Recommended Price"]) for row in rows) >= 9
+    assert "is not followed: the override of 8 lies below the floor of 9" in result.out
+    assert product["orders"][0]["status"] == "refused"
+
+
+WRONG = {
+    "override --price 3 --until 2025-04-30 --reason x": "--price: the override of 3 lies below the floor of 4.7",
+    "override --price 0.001 --until 2025-04-30 --reason x": "lies below the floor",
+    "override --price 10.123 --until 2025-04-30 --reason x": "10.123 is no whole multiple of the price step of 0.01",
+    "override --price nan --until 2025-04-30 --reason x": "--price: must be a positive number, found nan",
+    "override --price abc --until 2025-04-30 --reason x": "--price: must be a number, found 'abc'",
+    "override --price 9 --until 2025-03-31 --reason x": "2025-03-31 lies before 2025-04-01",
+    "override --price 9 --until 31.12.2025 --reason x": "must be a day such as 2026-01-31, found '31.12.2025'",
+    "override --price 9 --until 2025-04-30": "required: --reason",
+    "override --price 9 --reason x": "required: --until",
+    "override --price 9 --until 2025-04-30 --reason \u200f": "--reason: must say why",
+    "pause --until 2025-04-30 --reason x --product prodct": "did you mean 'product'?",
+    "pause --until 2025-04-30 --reason x --prize 3": "unknown option --prize",
+    "approve 9": "entry 9 does not exist; the log holds 1 entries",
+    "history --product x": "--product 'x' is unknown; known are product",
+    "audit replay": "audit replay needs the number of an entry",
+    "audit prove": "must be one of verify, replay, found 'prove'",
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price -1": "--price: must be a positive number, found -1",
+    "what-if --price 9": "required: --ckpt_path",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_wrong_order_is_answered_with_one_line_and_nothing_is_written(words: str, shop: Path) -> None:
+    before = (shop / "checkpoints/seller/decisions.jsonl").read_bytes()
+    run_option = () if words.startswith("what-if") else RUN
+    result = run(shop, *words.split(" "), *run_option)
+    assert result.code == 2 and result.err.startswith("error: ") and result.err.count("\n") == 1
+    assert WRONG[words] in result.err
+    assert (shop / "checkpoints/seller/decisions.jsonl").read_bytes() == before
+
+
+def test_a_run_must_be_named_and_exist(shop: Path) -> None:
+    assert "name the run with --run_name R" in run(shop, "history").err
+    wrong = run(shop, "history", "--run_name", "seler")
+    assert wrong.code == 2 and "is no run's folder; did you mean 'seller'?" in wrong.err
+    assert run(shop, "history", "--ckpt_path", BEST).code == 0
+    (shop / "checkpoints" / "new").mkdir()
+    empty = run(shop, "pause", "--run_name", "new", "--until", "2025-04-30", "--reason", "x")
+    assert empty.code == 3 and "holds no advice yet; run fit or predict first" in empty.err
+
+
+def test_an_approval_is_recorded_once_and_only_for_a_change(shop: Path) -> None:
+    nothing = run(shop, "approve", "1", *RUN)
+    assert nothing.code == 2 and "there is nothing to approve" in nothing.err
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    _predict(shop)
+    approved = run(shop, "approve", *RUN, "--by", "carla", "--reason", "agreed")
+    assert approved.code == 0 and "to 12.5 on 2025-04-01 is approved (entry 4)" in approved.out
+    again = run(shop, "approve", *RUN)
+    assert again.code == 2 and "entry 3 was approved before, by carla" in again.err
+
+
+def test_history_tells_what_was_decided_by_whom_and_why_on_one_line_each(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05", reason=NASTY).code == 0
+    assert run(shop, "pause", *RUN, "--until", "2025-04-30", "--reason", "new supplier", "--by", "ben").code == 0
+    out = run(shop, "history", *RUN).out
+    lines = out.splitlines()
+    assert len(lines) == 6 and out.isprintable() is False and "\u202e" not in out and "\u200f" not in out
+    assert "override  by anna  product: 12.5 until 2025-04-05, replaced" in lines[2]
+    assert lines[3].strip().startswith("two lines, =cmd()") and len(lines[3]) < 200
+    assert "pause     by ben  product: price kept until 2025-04-30, active" in lines[4]
+    assert _entries(shop)[1]["reason"] == NASTY.strip()
+    assert run(shop, "audit", "verify", *RUN).code == 0
+
+
+def test_a_nasty_reason_breaks_none_of_the_outputs(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05", reason=NASTY).code == 0
+    _, product, rows = _predict(shop)
+    assert len(rows) == 14 and "two lines, =cmd()" in rows[0]["Reason"] and "\n" not in rows[0]["Reason"]
+    assert product["orders"][0]["reason"] == NASTY.strip() and len(product["reason"]) < 1000
+
+
+def test_bytes_that_are_no_text_break_none_of_the_outputs(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05", reason="caf\udce9").code == 0
+    _, product, _ = _predict(shop)
+    assert product["orders"][0]["reason"] == "caf\\udce9" and "“caf\\udce9”" in product["reason"]
+
+
+def test_verify_names_the_first_broken_line_and_predict_follows_no_such_log(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    fine = run(shop, "audit", "verify", *RUN)
+    assert fine.code == 0 and "unbroken, 2 entries, last hash " + _entries(shop)[1]["hash"] in fine.out
+    log = shop / "checkpoints/seller/decisions.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"price":12.5,', b'"price":11.5,'))
+    for words in (("audit", "verify", *RUN), ("audit", "verify", str(log)), ("history", *RUN)):
+        broken = run(shop, *words)
+        assert broken.code == 3 and "line 2: was changed after it was written" in broken.err
+    refused = run(shop, "predict", "--ckpt_path", BEST, "--data.path", "seller.csv", *QUIET)
+    assert refused.code == 3 and "line 2: was changed" in refused.err and refused.err.count("\n") == 1
+
+
+def test_a_torn_last_line_is_told_and_the_next_command_goes_on(shop: Path) -> None:
+    log = shop / "checkpoints/seller/decisions.jsonl"
+    log.write_bytes(log.read_bytes() + b'{"actor":"an')
+    torn = run(shop, "audit", "verify", *RUN)
+    assert torn.code == 3 and "line 2: is torn, 12 bytes without an end" in torn.err
+    assert "line 2 is torn" in run(shop, "history", *RUN).out
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    assert [entry["kind"] for entry in _entries(shop)] == ["advice", "repair", "override"]
+    assert run(shop, "audit", "verify", *RUN).code == 0
+
+
+def test_a_decision_is_made_again_bit_for_bit(shop: Path) -> None:
+    _predict(shop, "--decision.min_chance", "0", "--horizon", "9", "--data.guardrails.max_change", "0.03")
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    _predict(shop)
+    assert _entries(shop)[1]["settings"] == {
+        "data": {"guardrails": {"max_change": 0.03}},
+        "decision": {"min_chance": 0.0},
+    }
+    for number, days in ((1, 14), (2, 9), (4, 14)):
+        result = run(shop, "audit", "replay", str(number), *RUN)
+        assert (result.code, result.err) == (0, "")
+        assert f"entry {number} is reproduced: {days} prices, the same to the last bit" in result.out
+    assert len(_entries(shop)) == 4
+    order = run(shop, "audit", "replay", "3", *RUN)
+    assert order.code == 2 and "entry 3 is no advice but of kind override" in order.err
+
+
+def test_a_replay_says_which_hash_differs(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = seller_lines()
+    write_lines(shop / "seller.csv", [*lines[:-1], lines[-1].replace("2025-03-31,", "2025-03-31, ", 1)])
+    blank = run(shop, "audit", "replay", "1", *RUN)
+    assert blank.code == 3 and "the data file changed, file hash" in blank.err and "data hash" not in blank.err
+    write_lines(shop / "seller.csv", seller_lines(seed=2))
+    other = run(shop, "audit", "replay", "1", *RUN)
+    assert other.code == 3 and "the history changed, data hash" in other.err
+    (shop / "seller.csv").unlink()
+    gone = run(shop, "audit", "replay", "1", *RUN)
+    assert gone.code == 3 and "name it with --data.path" in gone.err
+    write_lines(shop / "moved.csv", seller_lines())
+    assert run(shop, "audit", "replay", "1", *RUN, "--data.path", "moved.csv").code == 0
+    monkeypatch.setattr("pricerl.operations.provenance.hash_code", lambda: "0" * 64)
+    code = run(shop, "audit", "replay", "1", *RUN, "--data.path", "moved.csv")
+    assert code.code == 3 and "the code changed, code hash" in code.err and "000000000000 now" in code.err
+
+
+def test_a_replay_of_a_run_trained_again_says_that_the_weights_changed(shop: Path) -> None:
+    words = ["--trainer.max_steps", "20", "--data.eval_every", "20", *QUIET, *SMALL_NETWORK]
+    words += ["--data.market.num_draws", "16", "--data.num_envs", "16", "--seed_everything", "1"]
+    assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *words).code in (0, 4)
+    assert [entry["id"] for entry in _entries(shop)] == [1, 2]
+    changed = run(shop, "audit", "replay", "1", *RUN)
+    assert changed.code == 3
+    assert "the weights changed, model hash" in changed.err and "the settings changed, config hash" in changed.err
+    assert run(shop, "audit", "replay", "2", *RUN).code == 0
+
+
+def test_what_was_advised_is_held_against_what_happened(shop: Path) -> None:
+    now = float(seller_lines()[-1].split(",")[1])
+    lines = seller_lines(97)
+    kept = [line if day <= 90 else _repriced(line, now) for day, line in enumerate(lines)]
+    kept[92] = _repriced(lines[92], now + 1)
+    write_lines(shop / "later.csv", kept)
+    result, product, _ = _predict(shop, data="later.csv")
+    record = product["track_record"]
+    assert [day["outcome"] for day in record["days"]] == ["followed", "not followed", *["followed"] * 5]
+    assert record["followed"] == 6 and record["inside"]["units"][1] == 6
+    assert record["total"]["profit"]["low"] < record["total"]["profit"]["predicted"] < record["total"]["profit"]["high"]
+    assert (
+        "track record: 7 days advised before have come, 6 at the advised price; inside the 90 % interval" in result.out
+    )
+    assert "not followed, so no test of the forecast: 2025-04-02" in result.out
+    assert _predict(shop)[1]["track_record"] is None
+
+
+def test_an_override_is_scored_in_the_track_record(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    _predict(shop)
+    lines = seller_lines(93)
+    write_lines(shop / "later.csv", [line if day <= 90 else _repriced(line, 12.5) for day, line in enumerate(lines)])
+    result, product, _ = _predict(shop, data="later.csv")
+    overruled = product["track_record"]["overruled"]
+    assert (overruled["days"], overruled["charged_price"]) == (3, 12.5)
+    assert overruled["model_price"] == _entries(shop)[0]["days"][0]["price"]
+    assert "model overruled on 3 days" in result.out
+
+
+def _repriced(line: str, price: float) -> str:
+    """The same day at another price, with the units that the seller's known demand brings there."""
+    date, _, _, _, *rest = line.split(",")
+    units = round(20 * (price / 10) ** -2)
+    return ",".join([date, f"{price:.2f}", f"{price * units:.2f}", f"{0.85 * price * units - 4 * units:.2f}", *rest])
+
+
+def test_three_bad_days_stop_the_model_and_name_the_last_good_price(shop: Path) -> None:
+    lines = seller_lines(90)
+    before = float(lines[-4].split(",")[1])
+    cells = [line.split(",") for line in lines[-3:]]
+    raised = f"{before + 0.4:.2f}"
+    bad = [",".join([cell[0], raised, raised, "1", *cell[4:]]) for cell in cells]  # one unit a day
+    write_lines(shop / "bad.csv", [*lines[:-3], *bad])
+    result, product, rows = _predict(shop, data="bad.csv")
+    assert product["alarm"]["days"] == 3 and product["alarm"]["last_good_price"] == before
+    assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
+    assert "sales lay below the 5 % limit of what was predicted on 3 days running" in product["reason"]
+    assert "back to the last good price" in product["reason"] and product["model"] is not None
+    assert "source hold (after SAC, lower bound)" in result.out
+    off = _predict(shop, "--decision.kill_days", "0", data="bad.csv")[1]
+    assert off["alarm"] is None and "running" not in off["reason"]
+    assert _predict(shop, "--decision.kill_days", "4", data="bad.csv")[1]["alarm"] is None
+
+
+def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
+    words = ["what-if", "--ckpt_path", BEST, "--data.path", "seller.csv", "--price"]
+    result = run(shop, *words, "10.40", *QUIET)
+    assert (result.code, result.err) == (0, "")
+    for name in ("units", "sales", "profit", "organic conversion %", "ad conversion %", "earns more in"):
+        assert f"  {name}" in result.out
+    assert "at 10.40" in result.out and "guardrails: no objection" in result.out
+    assert "guardrails object: max_change: at most 5 % above the price now" in run(shop, *words, "15", *QUIET).out
+    assert len(_entries(shop)) == 1
+    wrong = run(shop, *words, "10", "--product", "prodct")
+    assert wrong.code == 2 and "did you mean 'product'?" in wrong.err
+
+
+def test_several_products_must_be_named(shop: Path) -> None:
+    lines = seller_lines(60, product="Mug") + seller_lines(60, product="Bowl", seed=3)[1:]
+    write_lines(shop / "two.csv", lines)
+    words = ["--trainer.max_steps", "20", "--data.eval_every", "20", *QUIET, *SMALL_NETWORK]
+    words += ["--data.market.num_draws", "16", "--data.num_envs", "16", "--run_name", "seller"]
+    log = shop / "checkpoints/seller/decisions.jsonl"
+    log.unlink()
+    assert run(shop, "fit", "--data.path", "two.csv", *words).code in (0, 4)
+    assert [entry["product"] for entry in _entries(shop)] == ["Mug", "Bowl"]
+    unnamed = _override(shop, "12.50", "2025-04-05")
+    assert unnamed.code == 2 and "--product is needed, this run has 2: Mug, Bowl" in unnamed.err
+    asked = run(shop, "what-if", "--ckpt_path", BEST, "--data.path", "two.csv", "--price", "9")
+    assert asked.code == 2 and "--product is needed, the file has 2: Mug, Bowl" in asked.err
+    assert _override(shop, "12.50", "2025-04-05", "--product", "Mug").code == 0
+    assert run(shop, "predict", "--ckpt_path", BEST, "--data.path", "two.csv", *QUIET).code in (0, 4)
+    assert [(entry["product"], entry.get("order")) for entry in _entries(shop)[3:]] == [("Mug", 3), ("Bowl", None)]
+    for number in ("4", "5"):
+        assert run(shop, "audit", "replay", number, *RUN).code == 0
+    assert "Mug" not in run(shop, "history", *RUN, "--product", "Bowl").out

@@ -1,0 +1,116 @@
+"""What-if: the market's answer to a price, and what the guardrails have against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pricerl.advice.final_check import objections_to
+from pricerl.cli.what_if import answer_lines, ask
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.env.pricing import build_dynamics
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import Market, RewardConfig
+from pricerl.operations.orders import hard_limits_of
+
+TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
+
+
+@pytest.fixture
+def varied(known_demand: Callable[..., Market]) -> Market:
+    return known_demand(TRIED)
+
+
+def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
+    return build_dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
+
+
+def test_the_answer_is_the_known_markets(varied: Market) -> None:
+    answer = ask(_dynamics(varied), 0, 12.0, 14)
+    found = {row.name: row for row in answer.measures}
+    units = 20 * 1.2**-2
+    assert found["units"].asked.mean == pytest.approx(units, rel=1e-3)
+    assert found["units"].kept.mean == pytest.approx(20.0, rel=1e-3)
+    assert found["sales"].difference.mean == pytest.approx(12 * units - 200, rel=1e-2)
+    assert found["profit"].asked.mean == pytest.approx((12 - 6) * units, rel=1e-3)
+    assert set(found) == {"units", "sales", "profit"}  # conversions were never reported
+    assert answer.chance_better == 1.0 and answer.price_now == 10.0
+
+
+def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Market) -> None:
+    answer = ask(_dynamics(varied), 0, 10.0, 7)
+    assert all(row.difference == (0.0, 0.0, 0.0) for row in answer.measures)
+    assert answer.chance_better == 0.0 and answer.objections == ()
+    assert answer_lines(answer, 0.01)[-1] == "  guardrails: no objection"
+
+
+@pytest.mark.parametrize(
+    ("price", "guardrails", "said", "nearest"),
+    [
+        (7.0, {}, "max_change: at most 5 % below the price now", 9.5),
+        (10.6, {}, "max_change: at most 5 % above the price now", 10.5),
+        (10.4, {"max_rise": 0.03}, "max_rise: at most 3 % above the price now", 10.3),
+        (11.2, {"max_change": 0.5}, "max_week_change: at most 10 % from 10, the price of 7 days before", 11),
+        (10.4, {"max_above_median": 0.02}, "max_above_median: at most 2 % above 10, its median of 28 days", 10.2),
+        (12.5, {"max_change": 0.5}, "support_margin: near the prices that were tried", 12.1),
+        (10.4, {"pause": True}, "pause: the product is paused", 10),
+        (10.4, {"price_ladder": (10.0, 10.5)}, "price_ladder: the nearest price that may be charged", 10.5),
+        (10.05, {}, "min_change: smaller than 1 %", 10),
+        (5.9, {}, "min_margin: a margin of 0 % after fees and cost", 6),
+        (10.0, {"floor": 10.5}, "floor: at least 10.5", 10.5),
+        (10.4, {"min_margin": 0.5}, "min_margin: a margin of 50 % after fees and cost", 12),
+        (10.4, {"ceiling": 10.2}, "ceiling: at most 10.2", 10.2),
+        (10.403, {}, "price_step: the nearest price that may be charged", 10.4),
+        (10.4, {"products": {"product": {"ceiling": 10.2}}}, "ceiling: at most 10.2", 10.2),
+    ],
+)
+def test_every_guardrail_that_objects_is_named(
+    price: float, guardrails: dict[str, Any], said: str, nearest: float, varied: Market
+) -> None:
+    assert f"{said} (nearest: {nearest:g})" in objections_to(price, _dynamics(varied, **guardrails), 0)
+
+
+@pytest.mark.parametrize("price", [9.5, 9.9, 10.1, 10.5])
+def test_a_price_that_the_policy_could_reach_meets_no_objection(price: float, varied: Market) -> None:
+    assert objections_to(price, _dynamics(varied), 0) == []
+
+
+def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None:
+    young = known_demand(np.array([10.0] * 59 + [10.2]))
+    (said,) = objections_to(10.4, _dynamics(young), 0)
+    assert said == "min_hold_days: the price now has been charged for 1 of at least 3 days (nearest: 10.2)"
+
+
+@pytest.mark.parametrize(
+    ("price", "guardrails", "said"),
+    [
+        (5.9, {}, "lies below the floor of 6 "),
+        (10.4, {"ceiling": 10.2}, "lies above the ceiling of 10.2"),
+        (10.403, {}, "is no whole multiple of the price step of 0.01"),
+        (12.0, {}, ""),
+    ],
+)
+def test_a_price_that_no_order_can_set_is_told_apart(
+    price: float, guardrails: dict[str, Any], said: str, varied: Market
+) -> None:
+    answer = ask(_dynamics(varied, **guardrails), 0, price, 3)
+    assert answer.objections and said in answer.refusal and bool(said) == bool(answer.refusal)
+    assert ("and no order can set it" in answer_lines(answer, 0.01)[-1]) == bool(said)
+
+
+def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
+    limits = hard_limits_of(_dynamics(varied, floor=9.9, ceiling=15.0, price_step=0.05), 0)
+    assert (limits.floor, limits.ceiling, limits.price_step) == (9.9, 15.0, 0.05)
+    assert hard_limits_of(_dynamics(varied, price_step=0.05), 0).floor == 6.0
+    assert hard_limits_of(_dynamics(varied), 0).ceiling is None
+
+
+def test_the_lines_name_prices_markets_and_differences(varied: Market) -> None:
+    lines = answer_lines(ask(_dynamics(varied), 0, 12.0, 14), 0.01)
+    assert lines[0] == "product: 12.00 instead of 10.00"
+    assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
+    assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
+    assert any("earns more in" in line and "markets that fit the history" in line for line in lines)

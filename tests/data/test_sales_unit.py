@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, History
+from pricerl.data.cleaning.sales_unit import find_measure
+
+Daily = Callable[..., list[str]]
+Read = Callable[..., History]
+
+PRICES = (9.95, 10.45, 11.25, 12.85)
+
+
+def test_revenue_is_found_and_units_are_whole(read: Read, daily: Daily) -> None:
+    cells = [f"{PRICES[day % 4]},{round(PRICES[day % 4] * (day % 5 + 1), 2)}" for day in range(20)]
+    history = read(daily(cells))
+    assert history.reports[0].sales_measure == "revenue" and history.reports[0].whole_unit_share == 1.0
+    assert history.products[0].units.tolist() == [day % 5 + 1 for day in range(20)]
+
+
+def test_units_are_found_and_become_revenue(read: Read, daily: Daily) -> None:
+    history = read(daily([f"{PRICES[day % 4]},{day % 5 + 1}" for day in range(20)]))
+    product = history.products[0]
+    assert history.reports[0].sales_measure == "units"
+    assert product.units.tolist() == [day % 5 + 1 for day in range(20)]
+    np.testing.assert_allclose(product.sales, product.units * product.price)
+
+
+def test_forecast_follows_the_measure_of_the_sales(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Predicted Sales"
+    cells = [f"{PRICES[day % 4]},{day % 5 + 1},3" for day in range(20)] + [",,4"]
+    product = read(daily(cells, header)).products[0]
+    np.testing.assert_allclose(product.predicted, 3 * product.price)
+    np.testing.assert_allclose(product.future_predicted, 4 * product.price[-1])
+
+
+def test_setting_overrides_the_numbers(read: Read, daily: Daily) -> None:
+    lines = daily(["2.00,6"] * 10)
+    assert read(lines, DataConfig(sales="revenue")).products[0].units[0] == 3
+    assert read(lines, DataConfig(sales="units")).products[0].units[0] == 6
+    assert read(lines, DataConfig(sales="units")).products[0].sales[0] == 12
+
+
+def test_doubtful_sales_are_revenue_with_fractional_units_and_a_note(read: Read, daily: Daily) -> None:
+    history = read(daily([f"10,{17.37 + day}" for day in range(20)]))
+    assert history.reports[0].sales_measure == "revenue"
+    assert history.products[0].units[0] == pytest.approx(1.737)
+    assert any("--data.reading.sales" in note for note in history.reports[0].notes)
+    assert history.reports[0].quality == "REVIEW"
+
+
+def test_price_rounded_to_cents_still_gives_whole_units() -> None:
+    generator = np.random.default_rng(0)
+    exact, units = generator.uniform(5, 15, 200), generator.integers(1, 60, 200)
+    measure = find_measure(np.round(exact, 2), np.round(exact * units, 2), np.full(200, np.nan), "auto")
+    assert measure.kind == "revenue" and measure.whole_share > 0.99
+
+
+def test_cheap_product_whose_sales_could_be_units_is_noted() -> None:
+    measure = find_measure(np.full(20, 0.5), np.arange(1.0, 21.0), np.full(20, np.nan), "auto")
+    assert measure.kind == "revenue" and "--data.reading.sales" in measure.note
+
+
+def test_units_column_wins(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Units"
+    discounted = read(daily(["10,27,3"] * 9 + ["10,27,"], header))
+    assert discounted.products[0].units[:9].tolist() == [3.0] * 9
+    assert discounted.products[0].units[9] == pytest.approx(2.7)
+    assert discounted.reports[0].sales_measure == "revenue"
+    pieces = read(daily([f"10,{10 * day},{10 * day}" for day in range(1, 11)], header))
+    assert pieces.reports[0].sales_measure == "units"
+    assert pieces.products[0].sales[0] == 100
+
+
+def test_something_sold_is_never_zero_units(read: Read, daily: Daily) -> None:
+    product = read(daily(["10,20"] * 10 + ["10,3"])).products[0]
+    assert product.units[-1] == 1

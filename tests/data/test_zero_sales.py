@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data.cleaning.zero_sales import improbable_runs, unlikely_zeros
+from pricerl.simulation import SellerConfig, simulated_history
+
+HEADER = "Report Date,Product Price,Total Sales,In Stock"
+
+
+def seller(mean, days=365, seed=0):
+    """Units whose variance is that of a negative binomial of size 10, with a sale on the first and last day."""
+    rng = np.random.default_rng(seed)
+    units = rng.poisson(mean * rng.gamma(10, 0.1, days)).astype(float)
+    units[[0, -1]] = 1
+    return units
+
+
+def all_known(units):
+    return np.ones(len(units), dtype=bool)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_days_without_a_sale_at_five_a_day_are_named(seed):
+    units = seller(5.0, seed=seed)
+    units[150:160], units[[149, 160]] = 0, 5
+    assert improbable_runs(units, all_known(units)) == [(150, 160)]
+
+
+@pytest.mark.parametrize(("mean", "days"), [(0.05, 730), (0.2, 130), (0.2, 730), (1.0, 365), (5.0, 365)])
+def test_slow_sellers_are_seldom_accused(mean, days):
+    accused = [bool(improbable_runs(seller(mean, days, seed), np.ones(days, dtype=bool))) for seed in range(200)]
+    assert np.mean(accused) <= 0.01
+
+
+def test_a_slow_sellers_own_long_runs_are_chance():
+    units = seller(0.2, days=730)
+    edges = np.flatnonzero(units)
+    assert np.diff(edges).max() > 20
+    assert improbable_runs(units, all_known(units)) == []
+
+
+def test_closed_weekends_are_usual_but_not_two_closed_weeks():
+    units = seller(5.0) * (np.arange(365) % 7 < 5)
+    assert improbable_runs(units, all_known(units)) == []
+    units[196:210] = 0
+    (run,) = improbable_runs(units, all_known(units))
+    assert run[0] <= 196 and run[1] >= 210
+
+
+def test_zeros_in_a_slow_season_are_usual():
+    season = np.exp(1.5 + 2 * np.cos(2 * np.pi * np.arange(730) / 365))
+    units = np.random.default_rng(0).poisson(season).astype(float)
+    units[[0, -1]] = 1
+    assert improbable_runs(units, all_known(units)) == []
+
+
+def test_a_day_whose_sales_are_not_known_ends_a_run():
+    units = seller(5.0)
+    units[150:160] = 0
+    known = all_known(units)
+    known[150:160:2] = False
+    assert improbable_runs(units, known) == []
+
+
+def lines(daily, stock):
+    units = np.array([5, 4, 6, 5, 7, 3] * 20)
+    units[60:70] = 0
+    return daily([f"10,{10 * sold},{word}" for sold, word in zip(units, stock, strict=True)], HEADER)
+
+
+def test_the_report_names_the_days_and_keeps_them_in_demand(read, daily):
+    history = read(lines(daily, [""] * 120))
+    (note,) = [note for note in history.reports[0].notes if note.startswith("Nothing sold")]
+    assert "from 2025-03-02 to 2025-03-11: too long for chance" in note and "In Stock column" in note
+    assert history.products[0].observed[60:70].all()
+
+
+@pytest.mark.parametrize("word", ["yes", "no"])
+def test_an_in_stock_column_that_explains_the_days_is_believed(read, daily, word):
+    notes = read(lines(daily, [""] * 60 + [word] * 10 + [""] * 50)).reports[0].notes
+    assert not any(note.startswith("Nothing sold") for note in notes)
+
+
+def test_of_many_runs_the_first_are_named_and_the_others_counted(read, daily):
+    units = np.where(np.arange(365) % 45 < 35, 20, 0)
+    units[-1] = 20
+    notes = read(daily([f"10,{10 * sold}," for sold in units], HEADER)).reports[0].notes
+    (note,) = [note for note in notes if note.startswith("Nothing sold")]
+    assert note.count(" to ") == 5 and ", 3 more: too long" in note
+
+
+def simulated(market, days=365, units=20.0, seed=0):
+    config = SellerConfig(market=market, days=days, units=units, seed=seed)
+    return simulated_history(config, DataConfig())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("days", "units"), [(130, 5.5), (365, 20.0)])
+def test_a_delivery_that_sells_out_every_week_is_noticed(days, units, seed):
+    history = simulated("stockouts", days, units, seed)
+    zeros = unlikely_zeros(history.products[0])
+    assert zeros.days == (history.products[0].units == 0).sum() > 2 * zeros.expected
+    assert f"nothing sold on {zeros.days} of {days} days" in str(zeros)
+    assert any(reason.startswith(f"{zeros}; was it in stock?") for reason in history.reports[0].reasons)
+
+
+@pytest.mark.parametrize("market", ["constant", "reference", "seasonal", "ads", "promotions"])
+@pytest.mark.parametrize("units", [0.3, 1.5, 5.5, 50.0])
+def test_sellers_who_always_have_stock_are_not_accused(market, units):
+    assert [unlikely_zeros(simulated(market, 365, units, seed).products[0]) for seed in range(5)] == [None] * 5
+
+
+def test_the_days_that_are_due_are_counted_right(make_product):
+    units = seller(3.0, days=730, seed=2)
+    units[::10] = 0
+    zeros = unlikely_zeros(make_product(10.0, units))
+    due = 730 * (10 / 13) ** 10
+    assert zeros.expected == pytest.approx(due, rel=0.2)
+    assert zeros.share == pytest.approx((zeros.days - zeros.expected) / 730)
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        np.arange(365) % 7 == 6,  # every Sunday
+        (np.arange(365) >= 350) | (np.arange(365) < 20),  # two holidays
+        np.isin(np.arange(365), [100, 200, 300]),
+    ],
+)
+def test_closed_weekdays_and_a_few_holidays_are_no_stock_outs(closed, make_product):
+    units = np.where(closed, 0, seller(20.0, seed=4))
+    assert unlikely_zeros(make_product(10.0, units)) is None
+
+
+def test_days_that_the_file_says_were_in_stock_are_believed(make_product):
+    units = seller(20.0)
+    units[::8] = 0
+    history = make_product(10.0, units, in_stock=np.zeros(365, dtype=bool))
+    assert unlikely_zeros(history).days == 46
+    assert unlikely_zeros(make_product(10.0, units, in_stock=np.ones(365, dtype=bool))) is None
+
+
+def test_a_checkpoint_remembers_which_days_were_in_stock(read, daily):
+    words = ["yes"] * 60 + [""] * 60
+    preprocessor = DataPreprocessor.fit(read(lines(daily, words)), DataConfig())
+    again = DataPreprocessor.from_state_dict(preprocessor.state_dict()).products[0]
+    assert again.in_stock.tolist() == [True] * 60 + [False] * 60
+    assert again.first_days(70).in_stock.sum() == 60

@@ -1,0 +1,443 @@
+"""The last gate: each rule by hand, whatever goes wrong, and many random cases."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import FrozenInstanceError
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from guardrail_cases import FIRST_DAY, RUBBISH, draw_case, draw_config, faults
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pricerl.errors import NonFiniteError
+from pricerl.guardrails import gate
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.gate import Gated, is_price, pass_gate
+from pricerl.guardrails.rulebook import Edit, PriceLog, Rulebook, UnitCosts
+
+WIDE = (0.01, 1e6)
+NO_COSTS = UnitCosts(1.0, 0.0, known=False)
+
+
+def log_of(*prices: float, support: tuple[float, float] = WIDE) -> PriceLog:
+    return PriceLog(FIRST_DAY + np.arange(len(prices)), np.array(prices, dtype=np.float64), support)
+
+
+def steady(price: float = 10.0, support: tuple[float, float] = WIDE) -> PriceLog:
+    return log_of(*[price] * 30, support=support)
+
+
+def gated(proposed: object, log: PriceLog | None = None, costs: UnitCosts = NO_COSTS, **limits: object) -> Gated:
+    log = steady() if log is None else log
+    return pass_gate(proposed, float(log.prices[-1]), log, costs, GuardrailConfig(**limits))
+
+
+def rules(result: Gated) -> list[str]:
+    return [edit.rule for edit in result.edits]
+
+
+def test_a_price_that_obeys_every_rule_passes_untouched() -> None:
+    assert gated(10.3) == Gated(10.3, ())
+
+
+@pytest.mark.parametrize(
+    ("proposed", "price", "rule", "why", "limits"),
+    [
+        (11.0, 10.5, "max_change", "at most 5 % above the price now", {}),
+        (9.0, 9.5, "max_change", "at most 5 % below the price now", {}),
+        (11.0, 10.3, "max_rise", "at most 3 % above the price now", {"max_rise": 0.03}),
+        (9.0, 9.8, "max_drop", "at most 2 % below the price now", {"max_drop": 0.02}),
+        (9.6, 9.8, "floor", "at least 9.8", {"floor": 9.8}),
+        (10.4, 10.2, "ceiling", "at most 10.2", {"ceiling": 10.2}),
+        (9.6, 9.9, "min_advertised_price", "at least 9.9", {"min_advertised_price": 9.9}),
+        (10.4, 10.2, "max_above_median", "at most 2 % above 10, its median of 28 days", {"max_above_median": 0.02}),
+        (10.2, 10.25, "price_ladder", "the nearest price that may be charged", {"price_ladder": (9.75, 10.25)}),
+        (10.2, 9.99, "charm_endings", "the nearest price that may be charged", {"charm_endings": (0.99,)}),
+        (10.234, 10.23, "price_step", "the nearest price that may be charged", {}),
+        (10.05, 10.0, "min_change", "smaller than 1 %", {}),
+        (10.3, 10.0, "pause", "the product is paused", {"pause": True}),
+    ],
+)
+def test_each_rule_edits_and_says_so(
+    proposed: float, price: float, rule: str, why: str, limits: dict[str, object]
+) -> None:
+    limits = {"min_change": 0.0, **limits} if rule == "charm_endings" else limits
+    result = gated(proposed, **limits)
+    assert result == Gated(pytest.approx(price), (Edit(rule, proposed, pytest.approx(price), why),))
+
+
+def test_the_margin_keeps_the_asked_share_after_fees_and_cost() -> None:
+    result = gated(9.6, costs=UnitCosts(0.85, 6.5, known=True), min_margin=0.18)
+    assert result.price == pytest.approx(9.71) and rules(result) == ["min_margin", "price_step"]
+    assert 0.85 * result.price - 6.5 >= 0.18 * result.price
+    assert result.edits[0].why == "a margin of 18 % after fees and cost"
+    assert gated(9.6, costs=UnitCosts(0.85, 6.5, known=False), min_margin=0.18).price == 9.6
+
+
+def test_a_margin_that_no_price_can_earn_keeps_the_price_and_names_it() -> None:
+    result = gated(10.3, costs=UnitCosts(0.5, 1.0, known=True), min_margin=0.5)
+    assert result.price == 10.0 and rules(result) == ["conflict"]
+    assert "min_margin asks for at least inf" in result.edits[0].why
+
+
+def test_a_price_is_at_least_one_price_step() -> None:
+    result = gated(0.001, steady(0.52, support=(0.001, 1.0)), price_step=0.5)
+    assert result == Gated(0.5, (Edit("price_step", 0.001, 0.5, "a price is at least one price step"),))
+
+
+@pytest.mark.parametrize(("proposed", "price"), [(10.4, 10.2), (9.6, 9.7)])
+def test_the_support_box_holds_a_price_near_those_tried(proposed: float, price: float) -> None:
+    result = gated(proposed, steady(support=(9.7, 10.2)))
+    assert result.price == pytest.approx(price) and rules(result) == ["support_margin"]
+    assert result.edits[0].why == "near the prices that were tried"
+
+
+@pytest.mark.parametrize(
+    ("log", "limits"),
+    [
+        (steady(support=(5.0, 9.0)), {}),
+        (log_of(*[8.0] * 26, *[10.0] * 4), {}),
+        (log_of(*[8.0] * 24, *[10.0] * 6), {"max_above_median": 0.1, "max_week_change": 0.5}),
+    ],
+)
+def test_a_price_beyond_a_soft_limit_is_not_forced_back_but_goes_no_further(
+    log: PriceLog, limits: dict[str, float]
+) -> None:
+    assert gated(10.0, log, **limits) == Gated(10.0, ())
+    assert gated(10.4, log, **limits).price == 10.0
+    assert gated(9.6, log, **limits).price == 9.6
+
+
+@pytest.mark.parametrize(("limits", "price"), [({"floor": 10.4}, 10.4), ({"ceiling": 9.7}, 9.7)])
+def test_floor_and_ceiling_force_a_price(limits: dict[str, float], price: float) -> None:
+    assert gated(10.0, **limits).price == price
+
+
+def test_the_week_cap_looks_seven_days_back_from_the_coming_day() -> None:
+    for age, highest in ((6, 10.29), (7, 10.71)):
+        result = gated(11.0, log_of(*[9.8] * 20, *[10.2] * age), max_week_change=0.05, min_change=0.0)
+        assert result.price == highest, age
+
+
+def test_the_week_cap_says_from_which_price() -> None:
+    result = gated(10.9, log_of(*[9.8] * 24, *[10.5] * 6))
+    assert result.price == 10.78 and rules(result) == ["max_week_change"]
+    assert result.edits[0].why == "at most 10 % from 9.8, the price of 7 days before"
+
+
+def test_the_median_is_that_of_the_last_28_days_and_the_first_price_holds_before_them() -> None:
+    old = log_of(*[20.0] * 10, *[10.0] * 28)
+    assert gated(10.4, old, max_above_median=0.02).price == 10.2
+    short = log_of(*[9.9] * 3, *[10.0] * 10)
+    assert gated(10.4, short, max_above_median=0.02, min_change=0.0).price == 10.09
+
+
+def test_the_median_counts_every_one_of_the_28_days_once() -> None:
+    free = {"min_hold_days": 1, "max_week_change": 0.5}
+    assert gated(10.4, log_of(*[9.0] * 14, *[10.0] * 14), max_above_median=0.05, **free).price == 10.0
+    assert gated(10.4, log_of(*[9.0, 10.0] * 14), max_above_median=0.1, **free).price == 10.4
+
+
+def test_gaps_in_the_log_count_as_days_at_the_price_before() -> None:
+    dates = FIRST_DAY + np.array([0, 1, 2, 20, 21])
+    log = PriceLog(dates, np.array([9.0, 9.0, 9.0, 9.9, 9.9]), WIDE)
+    assert gated(10.2, log, min_hold_days=1).price == 9.9
+    assert rules(gated(9.6, log)) == ["min_hold_days"]
+
+
+@pytest.mark.parametrize(("age", "price"), [(1, 10.0), (2, 10.0), (3, 10.3), (4, 10.3)])
+def test_a_new_price_stays_for_the_minimum_hold(age: int, price: float) -> None:
+    result = gated(10.3, log_of(*[9.9] * 20, *[10.0] * age))
+    assert result.price == price
+    if age < 3:
+        why = f"the price now has been charged for {age} of at least 3 days"
+        assert result.edits == (Edit("min_hold_days", 10.3, 10.0, why),)
+
+
+def test_a_price_that_never_changed_counts_from_the_first_day_of_the_log() -> None:
+    assert rules(gated(10.3, log_of(10.0, 10.0))) == ["min_hold_days"]
+    assert gated(10.3, log_of(10.0, 10.0, 10.0)).price == 10.3
+
+
+def test_the_hold_comes_before_the_floor_is_reached() -> None:
+    assert rules(gated(10.0, log_of(*[9.9] * 20, 10.0), floor=10.3)) == ["floor", "min_hold_days"]
+
+
+def test_edits_are_told_in_the_order_of_the_rules() -> None:
+    log = steady(support=(5.0, 10.95))
+    result = gated(12.0, log, ceiling=10.9, max_above_median=0.08, max_week_change=0.04, price_ladder=(9.0, 10.3))
+    assert rules(result) == [
+        "support_margin",
+        "ceiling",
+        "max_above_median",
+        "max_change",
+        "max_week_change",
+        "price_ladder",
+    ]
+    befores, afters = ([getattr(edit, name) for edit in result.edits] for name in ("before", "after"))
+    assert befores == pytest.approx([12.0, 10.95, 10.9, 10.8, 10.5, 10.4])
+    assert afters == pytest.approx([10.95, 10.9, 10.8, 10.5, 10.4, 10.3])
+    assert result.price == 10.3
+
+
+def test_a_lower_limit_below_another_is_told_in_order_too() -> None:
+    log, costs = steady(support=(9.55, 20.0)), UnitCosts(1.0, 9.6, known=True)
+    result = gated(5.0, log, costs, min_advertised_price=9.65, floor=9.7)
+    assert rules(result) == ["support_margin", "min_margin", "min_advertised_price", "floor"]
+    assert result.price == 9.7
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({"floor": 12.0}, "floor asks for at least 12, max_change for at most 10.5; the price now is kept"),
+        ({"ceiling": 9.0, "max_drop": 0.02}, "max_drop asks for at least 9.8, ceiling for at most 9; the price now"),
+        ({"price_ladder": (8.0, 12.0)}, "price_ladder has no price between 9.5 (max_change) and 10.5 (max_change)"),
+        ({"charm_endings": (0.7,)}, "charm_endings has no price between 9.5 (max_change) and"),
+    ],
+)
+def test_limits_that_leave_no_price_keep_it_and_name_both(limits: dict[str, object], why: str) -> None:
+    limits = {"max_drop": 0.02, **limits} if "charm_endings" in limits else limits
+    why = why.replace("9.5 (max_change) and", "9.8 (max_drop) and 10.5 (max_change)") if "charm" in why else why
+    result = gated(10.2, **limits)
+    assert result.price == 10.0 and result.edits[-1].rule == "conflict"
+    assert result.edits[-1].why.startswith(why)
+    assert result.edits[-1].why.endswith("; the price now is kept, and someone should look")
+
+
+def test_a_conflict_is_told_even_where_nothing_else_was_proposed() -> None:
+    assert rules(gated(10.0, floor=12.0))[-1] == "conflict"
+
+
+def test_a_conflict_is_told_where_the_limits_come_back_to_the_price_now() -> None:
+    result = gated(10.0, floor=12.0, max_rise=0.0)
+    assert rules(result) == ["floor", "max_rise", "conflict"] and result.edits[-1].before == result.price == 10.0
+
+
+def test_limits_that_meet_between_two_prices_leave_none() -> None:
+    result = gated(10.2, floor=10.205, ceiling=10.205)
+    assert result.price == 10.0
+    assert result.edits[-1].why.startswith("price_step has no price between 10.205 (floor) and 10.205 (ceiling)")
+
+
+def test_what_keeps_a_price_that_nobody_moves_is_not_told() -> None:
+    assert gated(10.0, pause=True) == gated(10.0, log_of(*[9.9] * 20, 10.0)) == Gated(10.0, ())
+
+
+def test_prices_below_one_unit_of_money_obey_the_same_rules() -> None:
+    assert gated(0.48, steady(0.5), ceiling=0.6, max_above_median=0.2) == Gated(0.48, ())
+    assert gated(1.2, steady(1.0), ceiling=1.05).price == 1.05
+    assert gated(0.5, steady(1.0), floor=0.95).price == 0.95
+
+
+def test_before_its_first_day_a_log_stands_at_its_first_price() -> None:
+    assert gated(10.4, log_of(9.0, 10.0, 10.0, 10.0)).price == 10.0
+    assert gated(10.4, log_of(10.0, 10.0, 10.0, 10.0)).price == 10.4
+
+
+def test_edits_and_what_passed_cannot_be_changed_afterwards() -> None:
+    result = gated(11.0)
+    with pytest.raises(FrozenInstanceError):
+        result.price = 11.0
+    with pytest.raises(FrozenInstanceError):
+        result.edits[0].after = 11.0
+
+
+def test_a_price_off_the_menu_may_stay_but_only_moves_onto_it() -> None:
+    assert gated(10.0, price_ladder=(9.6, 10.2)) == Gated(10.0, ())
+    assert gated(10.08, price_ladder=(9.6, 10.2)).price == 10.2
+    assert gated(9.9, price_ladder=(9.6, 9.85)).price == 9.85
+
+
+def test_of_two_equally_near_prices_the_lower_is_taken() -> None:
+    assert gated(10.25, price_ladder=(10.0, 10.5)).price == 10.0
+
+
+def test_a_small_change_is_made_where_a_limit_demands_it() -> None:
+    assert gated(10.0, floor=10.05).price == 10.05
+
+
+def test_a_change_of_just_the_smallest_size_is_made() -> None:
+    assert gated(20.2, steady(20.0)).price == 20.2
+    assert gated(20.19, steady(20.0)).price == 20.0
+
+
+def test_single_precision_on_a_limit_counts_as_on_it() -> None:
+    price = float(np.float32(49.99))
+    assert gated(price, steady(49.0), ceiling=49.99).price == 49.99
+    assert rules(gated(price, steady(49.0), ceiling=49.99)) == []
+    assert gated(float(np.float32(12.1)), steady(12.1)) == Gated(12.1, ())
+
+
+def test_a_price_now_in_single_precision_is_that_of_the_log() -> None:
+    now = float(np.float32(49.99))
+    assert pass_gate(51.0, now, steady(49.99), NO_COSTS, GuardrailConfig()) == Gated(51.0, ())
+    assert rules(pass_gate(51.0, 49.995, steady(49.99), NO_COSTS, GuardrailConfig())) == ["fault"]
+
+
+def test_without_steps_only_limits_on_the_price_itself_count() -> None:
+    log = PriceLog(*log_of(*[9.0] * 29, 10.0)[:2], (8.0, 15.0), moves_in_steps=False)
+    assert gated(14.0, log, max_above_median=0.0).price == 14.0
+    assert gated(17.0, log).price == 15.0 and gated(5.0, log).price == 8.0
+    outside = PriceLog(*steady(20.0)[:2], (8.0, 15.0), moves_in_steps=False)
+    assert gated(20.0, outside).price == 15.0
+
+
+@pytest.mark.parametrize("proposed", RUBBISH, ids=repr)
+def test_what_is_no_price_never_leaves(proposed: object) -> None:
+    result = gated(proposed)
+    assert result.price == 10.0
+    why = "the proposal is no positive, finite number; the price now is kept"
+    assert result.edits == (Edit("finite", None, 10.0, why),)
+
+
+@pytest.mark.parametrize("number", [10.3, np.float32(10.3), np.float64(10.3), Fraction(103, 10)])
+def test_numbers_of_any_kind_are_prices_and_leave_as_floats(number: object) -> None:
+    assert is_price(number)
+    result = gated(number)
+    assert type(result.price) is float and result.price == pytest.approx(10.3)
+
+
+@pytest.mark.parametrize("now", RUBBISH, ids=repr)
+def test_without_a_price_now_the_last_one_charged_is_kept(now: object) -> None:
+    result = pass_gate(10.3, now, log_of(9.8, 9.9, 10.0), NO_COSTS, GuardrailConfig())
+    assert result == Gated(
+        10.0, (Edit("finite", None, 10.0, "the price now is no price; the last one charged is kept"),)
+    )
+
+
+@pytest.mark.parametrize("log", [log_of(float("nan"), 0.0), log_of(), None])
+def test_where_no_price_is_known_none_leaves(log: PriceLog | None) -> None:
+    with pytest.raises(NonFiniteError, match="neither the price now nor the price log"):
+        pass_gate(10.3, float("nan"), log, NO_COSTS, GuardrailConfig())
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        (log_of(*[10.0] * 5, float("nan"), 10.0), "holds something that is no price"),
+        (log_of(*[10.0] * 5, -1.0, 10.0), "holds something that is no price"),
+        (log_of(*[10.0] * 5, 0.0, 10.0), "holds something that is no price"),
+        (log_of(*[10.0] * 5, np.inf, 10.0), "holds something that is no price"),
+        (log_of(*[10.0] * 9, 10.2), "ends at 10.2, not at the price now, 10"),
+        (PriceLog(FIRST_DAY + np.array([0, 2, 1]), np.full(3, 10.0), WIDE), "dates of the price log do not ascend"),
+        (PriceLog(FIRST_DAY + np.array([0, 1, 1]), np.full(3, 10.0), WIDE), "dates of the price log do not ascend"),
+        (PriceLog(FIRST_DAY + np.arange(4), np.full(3, 10.0), WIDE), "has not one price a date"),
+        (PriceLog(FIRST_DAY + np.arange(4).reshape(2, 2), np.full((2, 2), 10.0), WIDE), "has not one price a date"),
+        (log_of(), "IndexError"),
+        (None, "AttributeError"),
+        (log_of(*[10.0] * 9, support=(None, 12.0)), "TypeError"),
+    ],
+)
+def test_a_broken_log_keeps_the_price_and_says_what_is_wrong(log: PriceLog | None, why: str) -> None:
+    result = pass_gate(10.3, 10.0, log, NO_COSTS, GuardrailConfig())
+    assert result.price == 10.0 and rules(result) == ["fault"]
+    assert result.edits[0].why.startswith("the price now is kept: ") and why in result.edits[0].why
+    assert (result.edits[0].before, result.edits[0].after) == (None, 10.0)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0, None])
+def test_a_rule_that_goes_wrong_lets_nothing_out(wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_apply", lambda *args: Gated(wrong))
+    result = gated(10.3)
+    assert result.price == 10.0 and rules(result) == ["fault"] and f"made {wrong} of it" in result.edits[0].why
+
+
+def test_an_exception_inside_keeps_the_price_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*args: object) -> Gated:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(gate, "_apply", explode)
+    assert gated(10.3) == Gated(10.0, (Edit("fault", None, 10.0, "the price now is kept: ZeroDivisionError: boom"),))
+
+
+@pytest.mark.parametrize("costs", [None, UnitCosts(0.85, float("nan"), known=True), UnitCosts(None, 4.0, known=True)])
+def test_broken_costs_keep_the_price(costs: UnitCosts | None) -> None:
+    assert pass_gate(10.3, 10.0, steady(), costs, GuardrailConfig()).price == 10.0
+
+
+def test_a_day_more_is_charged_at_the_end_of_the_log() -> None:
+    log = log_of(9.0, 10.0).charge(10.5)
+    assert log.prices.tolist() == [9.0, 10.0, 10.5]
+    assert log.dates.tolist() == (FIRST_DAY + np.arange(3)).tolist() and log.support == WIDE
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    proposed=st.one_of(st.floats(), st.floats(9, 11), st.integers(), st.none(), st.text(max_size=5), st.booleans()),
+    seed=st.integers(0, 10**6),
+)
+def test_whatever_is_proposed_a_price_inside_the_limits_leaves(proposed: object, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    case = draw_case(rng, draw_config(rng, 10.0), 10.0)._replace(proposed=proposed)
+    result = pass_gate(proposed, case.now, case.log, case.costs, case.config)
+    assert faults(result.price, case) == []
+
+
+def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_through() -> None:
+    rng, moved = np.random.default_rng(2), 0
+    for _ in range(3_000):
+        case = draw_case(rng, draw_config(rng, 10.0), 10.0)
+        if not is_price(case.proposed):
+            continue
+        result = pass_gate(case.proposed, case.now, case.log, case.costs, case.config)
+        rules = Rulebook(case.now, case.log, case.costs, case.config)
+        if result.edits:
+            objections = {edit.rule for edit in rules.objections(case.proposed)}
+            assert objections, case
+            assert result.edits[0].rule in {*objections, "conflict"}, case
+        if result.price != case.now:
+            assert list(rules.objections(result.price)) == [], case
+            moved += 1
+    assert moved > 300, moved
+
+
+@pytest.mark.parametrize("price", [9.0, 9.4, 9.99, 10.0, 10.6, 12.0])
+def test_every_rule_speaks_for_itself(price: float) -> None:
+    log, limits = steady(10.0, support=(9.5, 11.5)), {"ceiling": 10.5, "floor": 9.9}
+    said = list(Rulebook(10.0, log, NO_COSTS, GuardrailConfig(**limits)).objections(price))
+    expected = {
+        9.0: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
+        9.4: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
+        9.99: {"min_change": 10.0},
+        10.0: {},
+        10.6: {"ceiling": 10.5, "max_change": 10.5},
+        12.0: {"support_margin": 11.5, "ceiling": 10.5, "max_change": 10.5, "max_week_change": 11.0},
+    }[price]
+    assert {edit.rule: pytest.approx(edit.after) for edit in said} == expected
+    assert list(expected) == [edit.rule for edit in said] and all(edit.before == price for edit in said)
+
+
+def test_a_rule_that_allows_no_price_objects_to_all() -> None:
+    costs, config = UnitCosts(0.5, 1.0, known=True), GuardrailConfig(min_margin=0.5)
+    (said,) = Rulebook(10.0, steady(), costs, config).objections(10.3)
+    assert (said.rule, said.after) == ("min_margin", np.inf)
+
+
+def check_many(count: int, seed: int) -> float:
+    """Decide random cases; return seconds."""
+    rng, started = np.random.default_rng(seed), time.perf_counter()
+    configs = [(draw_config(rng, around), around) for around in np.exp(rng.uniform(0, 6, 400))]
+    for index in range(count):
+        case = draw_case(rng, *configs[index % len(configs)])
+        result = pass_gate(case.proposed, case.now, case.log, case.costs, case.config)
+        assert faults(result.price, case) == [], (index, case, result)
+        assert all(np.isfinite(edit.after) for edit in result.edits)
+        assert "fault" not in rules(result), result
+        if not is_price(case.proposed):
+            continue
+        again = pass_gate(result.price, case.now, case.log, case.costs, case.config)
+        assert again.price == pytest.approx(result.price, rel=1e-12), "what has passed passes unchanged"
+    return time.perf_counter() - started
+
+
+def test_no_price_leaves_the_limits_in_three_thousand_random_cases() -> None:
+    check_many(3_000, seed=0)
+
+
+@pytest.mark.slow
+def test_no_price_leaves_the_limits_in_a_hundred_thousand_random_cases() -> None:
+    check_many(100_000, seed=1)

@@ -1,0 +1,166 @@
+"""What a seller may set, what contradicts what, and what single products have otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from pricerl.errors import UsageError
+from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.price_grid import EVERY_STEP, PriceMenu, endings_menu, is_multiple, ladder_menu, steps_per_unit
+
+INF = float("inf")
+
+
+def test_max_change_is_the_default_of_both_directions_and_each_can_differ() -> None:
+    both = GuardrailConfig(max_change=0.04)
+    assert (both.rise, both.drop, both.rise_setting, both.drop_setting) == (0.04, 0.04, "max_change", "max_change")
+    own = GuardrailConfig(max_rise=0.02, max_drop=0.0)
+    assert (own.rise, own.drop, own.rise_setting, own.drop_setting) == (0.02, 0.0, "max_rise", "max_drop")
+
+
+def test_the_lowest_price_is_the_highest_of_all_lower_limits() -> None:
+    assert GuardrailConfig().lowest == 0.01 and GuardrailConfig().highest == INF
+    assert GuardrailConfig(floor=5.0, min_advertised_price=6.0, ceiling=9.0).lowest == 6.0
+    assert GuardrailConfig(floor=5.0, min_advertised_price=4.0).lowest == 5.0
+    assert GuardrailConfig(ceiling=9.0).highest == 9.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"floor": 9.0, "ceiling": 8.0}, r"guardrails.floor 9.0 lies above guardrails.ceiling 8.0"),
+        ({"min_advertised_price": 9.0, "ceiling": 8.0}, "min_advertised_price 9.0 lies above guardrails.ceiling 8.0"),
+        ({"price_step": 0.5, "ceiling": 0.4}, "price_step 0.5 lies above guardrails.ceiling 0.4"),
+        ({"max_rise": 0.0, "max_drop": 0.0}, "max_rise 0 and guardrails.max_drop 0 leave no other price; set"),
+        ({"min_change": 0.06}, "min_change 0.06 lies above guardrails.max_change 0.05"),
+        ({"min_change": 0.03, "max_rise": 0.02}, "min_change 0.03 lies above guardrails.max_rise 0.02"),
+        ({"min_change": 0.03, "max_drop": 0.02}, "min_change 0.03 lies above guardrails.max_drop 0.02"),
+        ({"price_ladder": (9.5,), "charm_endings": (0.5,)}, "price_ladder and guardrails.charm_endings exclude"),
+        ({"price_ladder": (9.5, 12.0), "floor": 10.0, "ceiling": 11.0}, "price_ladder has no price between 10.0 "),
+        ({"price_ladder": (9.5,), "floor": 10.0}, r"no price between 10.0 \(the higher of guardrails.floor and"),
+        ({"price_ladder": (9.5,), "ceiling": 9.0}, r"and 9.0 \(guardrails.ceiling\); widen one of them"),
+        ({"charm_endings": (0.99,), "floor": 10.0, "ceiling": 10.5}, "charm_endings has no price between 10.0 "),
+        ({"price_ladder": (9.55,), "price_step": 0.5}, "9.55 is no whole multiple of guardrails.price_step 0.5"),
+        ({"charm_endings": (0.99,), "price_step": 0.99}, "1.0 is no whole multiple of guardrails.price_step 0.99"),
+        ({"price_ladder": (0.0, 9.5)}, "price_ladder must hold positive prices, found 0.0"),
+        ({"charm_endings": (-0.5,)}, "charm_endings must hold positive prices, found -0.5"),
+    ],
+)
+def test_limits_that_exclude_each_other_are_refused_naming_both(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        GuardrailConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ceiling", 0.0, "must be positive"),
+        ("ceiling", float("nan"), "must be a finite number, found nan"),
+        ("floor", "ten", "must be a finite number, found ten"),
+        ("floor", True, "must be a finite number"),
+        ("max_change", 0.0, "must be positive"),
+        ("max_change", None, "must be a finite number, found None"),
+        ("max_week_change", 1.0, "must be at least 0 and below 1"),
+        ("max_rise", -0.1, "must be at least 0 and below 1"),
+        ("max_drop", 1.0, "must be at least 0 and below 1"),
+        ("price_step", -0.01, "must be positive"),
+        ("min_margin", 1.0, "must be at least 0 and below 1"),
+        ("max_above_median", -0.1, "must be 0 or more"),
+        ("min_hold_days", 0, "must be at least 1"),
+        ("min_hold_days", 1.5, "must be at least 1 and whole"),
+        ("price_ladder", (), "must be a list of prices"),
+        ("price_ladder", 9.5, "must be a list of prices"),
+        ("price_ladder", (0.0, 9.5), "must hold positive prices, found 0"),
+        ("charm_endings", (-0.01, 0.99), "must hold positive prices, found -0.01"),
+        ("charm_endings", ("0.99",), "must be a list of prices"),
+        ("pause", "yes", "must be true or false"),
+        ("products", ["Mug"], "must hold products by their name"),
+    ],
+)
+def test_an_impossible_limit_is_refused_by_name(name: str, value: object, message: str) -> None:
+    with pytest.raises(UsageError, match=f"guardrails.{name} {message}"):
+        GuardrailConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"floor": 8.0, "ceiling": 8.0},
+        {"min_change": 0.05},
+        {"max_above_median": 0.0},
+        {"price_ladder": (9.5,), "floor": 9.5, "ceiling": 9.5},
+        {"price_ladder": (70_000.07,), "floor": 70_000.07},
+        {"charm_endings": (0.0, 0.5)},
+        {"max_drop": 0.0},
+        {"min_hold_days": 1},
+    ],
+)
+def test_limits_that_just_fit_are_accepted(settings: dict[str, object]) -> None:
+    assert GuardrailConfig(**settings).lowest > 0
+
+
+def test_a_product_has_its_own_limits_and_shares_the_others() -> None:
+    config = GuardrailConfig(floor=5.0, ceiling=9.0, products={"Mug": {"floor": 6.0, "price_ladder": [7.5, 7.0]}})
+    mug, bowl = config.of("Mug"), config.of("Bowl")
+    assert (mug.floor, mug.ceiling, mug.price_ladder, mug.products) == (6.0, 9.0, (7.5, 7.0), None)
+    assert (bowl.floor, bowl.price_ladder, bowl.products) == (5.0, None, None)
+    assert mug.menu.points == (700, 750)
+
+
+def test_a_product_can_take_off_a_limit_of_the_others() -> None:
+    assert GuardrailConfig(ceiling=9.0, products={"Mug": {"ceiling": None}}).of("Mug").highest == INF
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"flor": 6.0}, "guardrails.products.Mug: unknown setting flor; did you mean 'floor'?"),
+        (
+            {"price_step": 0.5},
+            "guardrails.products.Mug.price_step: all products share one price grid; set guardrails.p",
+        ),
+        ({"min_hold_days": 5}, "guardrails.products.Mug.min_hold_days: a decision lasts equally long"),
+        ({"products": {}}, "guardrails.products.Mug.products: a product has no products"),
+        ({"floor": 10.0}, "guardrails.products.Mug: guardrails.floor 10.0 lies above guardrails.ceiling 9.0"),
+        ({"floor": "ten"}, "guardrails.products.Mug: guardrails.floor must be a finite number"),
+        (9.5, "guardrails.products.Mug must hold settings such as 'floor: 9.90', found 9.5"),
+    ],
+)
+def test_a_products_own_limits_are_checked_by_its_name(own: object, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        GuardrailConfig(ceiling=9.0, products={"Mug": own})
+    assert str(caught.value).startswith(message)
+
+
+def test_products_that_do_not_exist_are_refused_all_at_once() -> None:
+    config = GuardrailConfig(products={"Mugg": {}, "Mug": {}, "Lamp": {}})
+    with pytest.raises(UsageError) as caught:
+        config.check_products(["Mug", "Bowl"])
+    expected = "guardrails.products: the history has no product 'Mugg'; did you mean 'Mug'?, and none 'Lamp'"
+    assert str(caught.value) == expected
+    GuardrailConfig(products={"Mug": {}}).check_products(["Mug", "Bowl"])
+    GuardrailConfig().check_products([])
+
+
+def test_a_ladder_ends_and_endings_repeat() -> None:
+    ladder, endings = ladder_menu((10.5, 9.99), 0.01), endings_menu((0.99, 0.5), 0.01)
+    assert ladder == PriceMenu((999, 1050), 0) and endings == PriceMenu((50, 99), 100)
+    assert [ladder.at_or_above(steps) for steps in (0, 999, 999.5, 1051)] == [999, 999, 1050, INF]
+    assert [ladder.at_or_below(steps) for steps in (998, 999, 1049.9, 1e9)] == [-INF, 999, 999, 1050]
+    assert [endings.at_or_above(steps) for steps in (1000, 1050, 1051, 1099.5)] == [1050, 1050, 1099, 1150]
+    assert [endings.at_or_below(steps) for steps in (1000, 1049, 1050, 1098)] == [999, 999, 1050, 1050]
+    assert [EVERY_STEP.nearest(steps) for steps in (3.2, 3.5, 3.6)] == [3, 3, 4]
+    assert [ladder.nearest(steps) for steps in (0, 1024, 1025, 5000)] == [999, 999, 1050, 1050]
+
+
+@pytest.mark.parametrize(
+    ("endings", "period"),
+    [((0.99,), 100), ((1.0,), 1000), ((9.99, 4.99), 1000), ((0.5, 9.99), 1000), ((80.0,), 10_000)],
+)
+def test_endings_repeat_after_the_next_power_of_ten(endings: tuple[float, ...], period: int) -> None:
+    assert endings_menu(endings, 0.01).period == period
+
+
+def test_a_float_that_is_nearly_whole_counts_as_a_multiple() -> None:
+    assert is_multiple(9.99, 0.01) and is_multiple(70_000.07, 0.01) and not is_multiple(9.995, 0.01)
+    assert [steps_per_unit(step) for step in (0.01, 0.25, 1.0, 0.99, 2.5)] == [100, 4, 1, None, None]

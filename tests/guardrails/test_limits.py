@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from guardrail_cases import draw_case, draw_config, faults
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pricerl.guardrails import GuardrailConfig, PriceLimits, feasible_band, price_box, project
+from pricerl.guardrails.gate import is_price, pass_gate
+from pricerl.guardrails.limits import hard_limits, price_rules, support_box
+
+CENT = 0.01
+INF = float("inf")
+prices = st.integers(100, 100_000).map(lambda cents: cents / 100)
+configs = st.builds(
+    GuardrailConfig,
+    max_change=st.sampled_from([0.02, 0.05, 0.2]),
+    max_week_change=st.sampled_from([0.05, 0.1, 0.3]),
+    min_change=st.sampled_from([0.0, 0.01]),
+    price_step=st.sampled_from([0.01, 0.05, 0.5, 0.99]),
+)
+proposals = st.one_of(st.floats(width=32), st.sampled_from([float("nan"), INF, -INF, 0.0, -1.0, 1e38]))
+
+
+def column(value):
+    return torch.tensor([value], dtype=torch.float32)
+
+
+def limits(floor=0.01, ceiling=INF, low=0.01, high=1e6):
+    return PriceLimits(*(column(value) for value in (floor, ceiling, low, high)))
+
+
+def rules(config=None):
+    return price_rules([config or GuardrailConfig()], "cpu")
+
+
+def decided(proposal, now=10.0, week_ago=None, bounds=None, config=None):
+    """Return the price charged and whether the limits left any."""
+    config, now = config or GuardrailConfig(), column(now)
+    week_ago = now if week_ago is None else column(week_ago)
+    band = feasible_band(now, week_ago, bounds or limits(), rules(config))
+    return float(project(column(proposal), now, band, config)), bool(band.feasible)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    proposal=proposals,
+    now=prices,
+    drift=st.floats(0.8, 1.25),
+    walls=st.tuples(prices, prices, prices, prices),
+    config=configs,
+)
+def test_no_proposal_leaves_the_limits(proposal, now, drift, walls, config):
+    floor, low, high, ceiling = sorted(walls)
+    week_ago = now * drift
+    price, feasible = decided(proposal, now, week_ago, limits(floor, ceiling, low, high), config)
+    assert np.isfinite(price)
+    if not feasible:
+        assert price == np.float32(now)
+        return
+    slack = 1e-6 * price + 2e-4 * config.price_step
+    assert floor - slack <= price <= ceiling + slack
+    assert abs(price - now) <= config.max_change * now + slack
+    assert abs(price - week_ago) <= max(config.max_week_change * week_ago, abs(now - week_ago)) + slack
+    assert min(low, now) - slack <= price <= max(high, now) + slack
+    steps = price / config.price_step
+    assert price == np.float32(now) or abs(steps - round(steps)) < 1e-6 * steps + 1e-3
+
+
+@pytest.mark.parametrize("proposal", [float("nan"), INF, -INF])
+def test_a_proposal_that_is_no_number_keeps_the_price(proposal):
+    assert decided(proposal) == (10.0, True)
+
+
+@pytest.mark.parametrize(("proposal", "expected"), [(0.0, 9.5), (-5.0, 9.5), (1e30, 10.5), (10.2345, 10.23)])
+def test_a_proposal_is_moved_to_the_nearest_allowed_price(proposal, expected):
+    assert decided(proposal) == (pytest.approx(expected, abs=1e-6), True)
+
+
+def test_limits_that_exclude_each_other_hold_the_price_and_say_so():
+    assert decided(11.0, bounds=limits(floor=12.0)) == (10.0, False)
+    assert decided(11.0, bounds=limits(floor=9.0, ceiling=8.0)) == (10.0, False)
+    assert decided(11.0, bounds=limits(floor=INF)) == (10.0, False)
+
+
+@pytest.mark.parametrize("week_ago", [8.0, 8.7, 11.5, 13.0])
+def test_a_price_the_seller_moved_beyond_the_week_cap_is_kept_but_moves_no_further_out(week_ago):
+    outward = 11.0 if week_ago < 10 else 9.0
+    assert decided(10.0, week_ago=week_ago) == (10.0, True)
+    assert decided(outward, week_ago=week_ago) == (10.0, True)
+    assert decided(20 - outward, week_ago=week_ago)[0] == pytest.approx(9.5 if week_ago < 10 else 10.5)
+
+
+def test_changes_below_one_percent_are_ignored():
+    assert decided(10.09) == (10.0, True)
+    assert decided(10.11) == (pytest.approx(10.11), True)
+    assert decided(101.0, now=100.0) == (101.0, True), "one percent itself is no less"
+
+
+def test_a_small_change_is_made_where_the_floor_demands_it():
+    assert decided(10.0, bounds=limits(floor=10.05)) == (pytest.approx(10.05), True)
+
+
+def test_the_week_cap_binds_before_the_change_cap():
+    assert decided(11.0, now=10.8, week_ago=10.0)[0] == pytest.approx(11.0)
+    assert decided(12.0, now=10.8, week_ago=10.0)[0] == pytest.approx(11.0)
+
+
+def test_a_price_outside_the_support_box_is_not_forced_back_but_moves_no_further_out():
+    bounds = limits(low=6.0, high=9.0)
+    assert decided(10.0, bounds=bounds) == (10.0, True)
+    assert decided(10.5, bounds=bounds) == (10.0, True)
+    assert decided(9.6, bounds=bounds) == (pytest.approx(9.6), True)
+
+
+def test_floor_and_ceiling_do_force_a_price_back():
+    assert decided(10.0, bounds=limits(ceiling=9.7))[0] == pytest.approx(9.7)
+    assert decided(10.0, bounds=limits(floor=10.4))[0] == pytest.approx(10.4)
+
+
+def test_twelve_stays_exactly_twelve():
+    assert decided(12.0, now=12.0) == (12.0, True)
+    assert decided(12.0, now=12.0, bounds=limits(floor=12.0, ceiling=12.0)) == (12.0, True)
+
+
+def test_every_price_in_cents_survives_limits_of_its_own_value_unchanged():
+    price = (torch.arange(1, 200_001, dtype=torch.float64) / 100).float()
+    config = GuardrailConfig(min_change=0.0)
+    walls = PriceLimits(price, price, price, price)
+    band = feasible_band(price, price, walls, rules(config))
+    assert band.feasible.all()
+    assert torch.equal(project(price, price, band, config), price)
+
+
+def test_a_price_beyond_the_box_is_never_pushed_by_rounding():
+    price = (torch.arange(1000, 200_001, dtype=torch.float64) / 100).float()
+    outside = PriceLimits(*(torch.full_like(price, value) for value in (0.01, INF, 1e5, 2e5)))
+    config = GuardrailConfig()
+    band = feasible_band(price, price, outside, rules(config))
+    assert torch.equal(project(price, price, band, config), price)
+
+
+def test_the_price_grid_is_that_of_the_price_step():
+    assert decided(10.3, config=GuardrailConfig(price_step=0.25))[0] == 10.25
+    assert decided(52.4, now=50.0, config=GuardrailConfig(price_step=2.5))[0] == 52.5
+
+
+def test_the_margin_floor_keeps_the_asked_share_of_the_price():
+    floor, ceiling = hard_limits(GuardrailConfig(min_margin=0.2), share_kept=0.8, unit_cost=6.0, costs_known=True)
+    assert floor == pytest.approx(10.0) and ceiling == INF
+    assert 0.8 * floor - 6.0 == pytest.approx(0.2 * floor)
+
+
+def test_the_margin_floor_needs_known_costs_and_yields_to_a_higher_floor():
+    config = GuardrailConfig(floor=11.0, min_margin=0.2)
+    assert hard_limits(config, 0.8, 6.0, costs_known=True)[0] == 11.0
+    assert hard_limits(GuardrailConfig(min_margin=0.2), 0.8, 6.0, costs_known=False)[0] == CENT
+
+
+def test_a_margin_no_price_can_earn_leaves_no_price():
+    for margin in (0.8, 0.9):
+        assert hard_limits(GuardrailConfig(min_margin=margin), 0.8, 6.0, costs_known=True)[0] == INF
+
+
+def test_the_support_box_reaches_ten_percent_beyond_the_central_prices():
+    tried = np.concatenate([np.full(98, 10.0), [1.0, 99.0]])
+    assert support_box(tried, GuardrailConfig()) == pytest.approx((9.0, 11.0))
+    assert support_box(np.linspace(10.0, 30.0, 101), GuardrailConfig()) == pytest.approx((0.9 * 11.0, 1.1 * 29.0))
+    assert support_box(np.array([20.0]), GuardrailConfig(support_margin=0.5)) == pytest.approx((10.0, 30.0))
+
+
+def test_the_price_box_has_no_step_caps():
+    band = price_box(column(10.0), limits(floor=7.0, low=5.0, high=20.0, ceiling=15.0), rules())
+    assert (float(band.low), float(band.high)) == (7.0, 15.0)
+
+
+def test_rise_and_drop_can_differ():
+    config = GuardrailConfig(max_rise=0.02, max_drop=0.04)
+    assert decided(12.0, config=config)[0] == pytest.approx(10.2)
+    assert decided(8.0, config=config)[0] == pytest.approx(9.6)
+    action = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
+    assert rules(config).change(action).tolist() == pytest.approx([-0.04, -0.02, 0.0, 0.01, 0.02])
+    assert rules().change(action).tolist() == pytest.approx([-0.05, -0.025, 0.0, 0.025, 0.05])
+
+
+def test_the_price_goes_no_further_above_its_trailing_price():
+    config = GuardrailConfig(max_above_median=0.02)
+    for trailing, highest in ((10.0, 10.2), (9.0, 10.0), (20.0, 10.5)):
+        band = feasible_band(column(10.0), column(10.0), limits(), rules(config), column(trailing))
+        assert float(project(column(11.0), column(10.0), band, config)) == pytest.approx(highest)
+
+
+@pytest.mark.parametrize(
+    ("proposal", "expected"),
+    [(10.2, 10.29), (9.9, 9.79), (20.0, 10.29), (0.0, 9.79), (float("nan"), 10.0), (10.0, 10)],
+)
+def test_a_price_moves_onto_the_ladder_only_and_may_stay_off_it(proposal, expected):
+    config = GuardrailConfig(price_ladder=(8.0, 9.79, 10.29, 11.0))
+    assert decided(proposal, config=config) == (pytest.approx(expected), True)
+
+
+def test_charm_endings_hold_for_thousands_too():
+    config = GuardrailConfig(charm_endings=(0.95, 0.99))
+    for now, proposal, expected in ((10.0, 10.5, 9.99), (50.0, 52.3, 51.99), (1999.0, 2050.97, 2050.95)):
+        assert decided(proposal, now=now, config=config)[0] == np.float32(expected if now > 10 else 10.0)
+
+
+def test_a_ladder_without_a_rung_in_reach_holds_the_price_and_says_so():
+    config = GuardrailConfig(price_ladder=(8.0, 12.0))
+    assert decided(10.2, config=config) == (10.0, False)
+    assert decided(10.2, config=GuardrailConfig(charm_endings=(0.7,), max_drop=0.02)) == (10.0, False)
+
+
+def test_rows_of_one_batch_follow_the_limits_of_their_own_products():
+    configs = [
+        GuardrailConfig(),
+        GuardrailConfig(max_rise=0.02),
+        GuardrailConfig(price_ladder=(9.5, 10.3)),
+        GuardrailConfig(charm_endings=(0.49,)),
+        GuardrailConfig(min_change=0.05),
+        GuardrailConfig(max_above_median=0.03),
+    ]
+    table = price_rules(configs, "cpu")
+    product = torch.tensor([5, 4, 3, 2, 1, 0])
+    now = torch.full((6,), 10.0)
+    walls = PriceLimits(*(torch.full((6,), value) for value in (0.01, INF, 0.01, 1e6)))
+    band = feasible_band(now, now, walls, table.rows(product), now)
+    price = project(torch.full((6,), 10.45), now, band, configs[0])
+    assert price.tolist() == pytest.approx([10.3, 10.0, 10.49, 10.3, 10.2, 10.45])
+
+
+def test_rules_that_all_products_share_stay_plain_numbers():
+    table = price_rules([GuardrailConfig(), GuardrailConfig(floor=5.0)], "cpu")
+    assert table == (0.05, 0.05, 0.1, 0.01, None, None, 0.01)
+    assert table.rows(torch.tensor([0, 1, 1])) == table
+
+
+def test_the_lowest_price_counts_all_lower_limits():
+    config = GuardrailConfig(floor=5.0, min_advertised_price=6.0)
+    assert hard_limits(config, 0.8, 4.0, costs_known=True) == (6.0, INF)
+    assert hard_limits(config, 0.8, 5.6, costs_known=True)[0] == pytest.approx(7.0)
+
+
+def check_many(count, configs_drawn, seed):
+    """Project random proposals in one batch of many products; return how many prices changed."""
+    rng = np.random.default_rng(seed)
+    drawn = [(draw_config(rng, around), around) for around in np.exp(rng.uniform(0, 6, configs_drawn))]
+    drawn = [(replace(config, min_hold_days=1, pause=False), around) for config, around in drawn]
+    drawn = [(config, around) for config, around in drawn if config.price_step == CENT]
+    product = rng.integers(0, len(drawn), count)
+    cases = [draw_case(rng, *drawn[index]) for index in product]
+    proposals = [case.proposed if is_price(case.proposed) else float("nan") for case in cases]
+
+    def batch(values):
+        return [torch.tensor(column, dtype=torch.float32) for column in zip(*values, strict=True)]
+
+    walls = PriceLimits(*batch((*hard_limits(case.config, *case.costs), *case.log.support) for case in cases))
+    past = [(case.now, case.log.prices[-7], np.median(case.log.prices[-28:])) for case in cases]
+    now, week, median = batch(past)
+    picked = price_rules([config for config, _ in drawn], "cpu").rows(torch.as_tensor(product))
+    band = feasible_band(now, week, walls, picked, median)
+    charged = project(torch.tensor(proposals, dtype=torch.float32), now, band, drawn[0][0])
+    assert torch.equal(charged[~band.feasible], now[~band.feasible])
+    found = [check_one(case, price, start) for case, price, start in zip(cases, charged, now, strict=True)]
+    apart = sum(not agreed for _, agreed in found)
+    assert apart <= count // 10_000, "only limits that lie on the edge of a rounding"
+    return sum(moved for moved, _ in found)
+
+
+def check_one(case, charged, start):
+    """Hold a charged price against every limit; return whether it is a new one, and whether the gate charges it too."""
+    price = case.now if charged == start else float(charged)
+    assert faults(price, case) == [], (price, case)
+    passed = pass_gate(price, case.now, case.log, case.costs, case.config)
+    assert faults(passed.price, case) == [], (passed, case)
+    if passed.price != pytest.approx(price, rel=3e-7):
+        return price != case.now, False
+    assert all(edit.rule == "conflict" for edit in passed.edits) or passed.price == case.now, (passed, case)
+    return price != case.now, True
+
+
+def test_what_a_batch_of_random_products_is_charged_obeys_every_limit_and_passes_the_gate():
+    assert check_many(3_000, 300, seed=0) > 1_000
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_prices_of_a_batch_obey_every_limit_and_pass_the_gate():
+    assert check_many(100_000, 1_000, seed=1) > 30_000

@@ -1,0 +1,107 @@
+"""The kill switch: when it sounds, and where it goes back to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.market import CostConfig, SimilarConfig
+from pricerl.operations.kill_switch import find_alarm, predict_low
+from pricerl.simulation import SellerConfig
+
+LOW = np.full(7, 100.0)
+SETTINGS = (SimilarConfig(num_draws=16), CostConfig(), 0)
+
+
+@pytest.fixture
+def history(make_product: Callable[..., ProductHistory]) -> ProductHistory:
+    """30 days at 10.00, the last four at 11.00, 20 units each."""
+    return make_product(np.array([10.0] * 26 + [11.0] * 4), np.full(30, 20.0))
+
+
+def _with_sales(history: ProductHistory, *last: float) -> ProductHistory:
+    sales = history.sales.copy()
+    sales[-len(last) :] = last
+    return replace(history, sales=sales)
+
+
+def test_three_days_below_the_limit_sound_the_alarm_and_name_the_last_good_price(history: ProductHistory) -> None:
+    alarm = find_alarm(_with_sales(history, 120.0, 90.0, 80.0, 70.0), LOW, 3)
+    assert alarm is not None
+    assert (alarm.days, alarm.first_day, alarm.last_good_price) == (3, "2025-02-02", 11.0)
+    assert (alarm.sales, alarm.low) == (80.0, 100.0)
+
+
+def test_a_run_is_followed_back_to_the_price_before_it(history: ProductHistory) -> None:
+    alarm = find_alarm(_with_sales(history, 90.0, 90.0, 80.0, 70.0), LOW, 3)
+    assert alarm is not None and (alarm.days, alarm.last_good_price) == (4, 10.0)
+
+
+@pytest.mark.parametrize("last", [(120.0, 90.0, 80.0), (90.0, 80.0, 100.0), (90.0, 120.0, 90.0)])
+def test_two_days_or_an_end_of_the_run_sound_nothing(last: tuple[float, ...], history: ProductHistory) -> None:
+    assert find_alarm(_with_sales(history, *last), LOW, 3) is None
+
+
+def test_the_number_of_days_is_a_setting_and_0_turns_it_off(history: ProductHistory) -> None:
+    bad = _with_sales(history, 120.0, 90.0, 80.0)
+    assert find_alarm(bad, LOW, 2) is not None
+    assert find_alarm(bad, LOW, 0) is None
+
+
+def test_days_out_of_stock_neither_count_nor_end_a_run(history: ProductHistory) -> None:
+    bad = _with_sales(history, 90.0, 80.0, 0.0, 70.0)
+    observed = bad.observed.copy()
+    observed[-2] = False
+    alarm = find_alarm(replace(bad, observed=observed), LOW, 3)
+    assert alarm is not None and (alarm.days, alarm.sales) == (3, 80.0)
+    observed[-1] = False
+    assert find_alarm(replace(bad, observed=observed), LOW, 3) is None
+
+
+def test_a_whole_window_of_bad_days_goes_back_to_the_day_before_it(history: ProductHistory) -> None:
+    alarm = find_alarm(_with_sales(history, *[50.0] * 7), LOW, 3)
+    assert alarm is not None and (alarm.days, alarm.last_good_price) == (7, 10.0)
+
+
+def test_limits_are_predicted_from_earlier_days_alone_at_the_prices_charged(
+    simulated: Callable[[SellerConfig], DataPreprocessor],
+) -> None:
+    known = simulated(SellerConfig())
+    low = predict_low(known, 0, 3, SETTINGS)
+    changed = _collapsed(known, 0.01)
+    assert len(low) == 7 and (low > 0).all()
+    np.testing.assert_array_equal(predict_low(changed, 0, 3, SETTINGS), low)
+    cheaper = replace(
+        known.products[0], price=np.append(known.products[0].price[:-7], known.products[0].price[-7:] / 2)
+    )
+    assert (predict_low(replace(known, products=(cheaper,)), 0, 3, SETTINGS) != low).all()
+
+
+def test_too_few_days_predict_nothing(simulated: Callable[[SellerConfig], DataPreprocessor]) -> None:
+    known = simulated(SellerConfig())
+    assert len(predict_low(known.first_days(0, 34), 0, 3, SETTINGS)) == 0
+    assert len(predict_low(known.first_days(0, 35), 0, 3, SETTINGS)) == 7
+    assert len(predict_low(known, 0, 0, SETTINGS)) == 0
+
+
+def test_a_collapse_of_sales_is_found_and_ordinary_days_are_not(
+    simulated: Callable[[SellerConfig], DataPreprocessor],
+) -> None:
+    known = simulated(SellerConfig())
+    low = predict_low(known, 0, 3, SETTINGS)
+    assert find_alarm(known.products[0], low, 3) is None
+    alarm = find_alarm(_collapsed(known, 0.3).products[0], low, 3)
+    assert alarm is not None and alarm.days >= 3
+
+
+def _collapsed(known: DataPreprocessor, share: float) -> DataPreprocessor:
+    """The same history, but that the last three days sold only a share."""
+    product = known.products[0]
+    sales, units = product.sales.copy(), product.units.copy()
+    sales[-3:] *= share
+    units[-3:] *= share
+    return replace(known, products=(replace(product, sales=sales, units=units),))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, read_history
+from pricerl.errors import UsageError
+from pricerl.simulation import SellerConfig, expected_profit, expected_units, simulate, simulated_history, write_seller
+from pricerl.simulation.seller import MarketFamily
+
+FAMILIES = get_args(MarketFamily)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("market", ["constant", "optimal"])
+def test_constant_elasticity_optimum_is_the_closed_form(market: Any, seed: int) -> None:
+    _, truth = simulate(SellerConfig(market=market, days=8, seed=seed))
+    elasticity = truth["parameters"]["elasticity"]
+    closed_form = truth["unit_cost"] / truth["share_kept"] * elasticity / (1 + elasticity)
+    assert truth["optimal_price"] == pytest.approx(closed_form, rel=1e-5)
+
+
+@pytest.mark.parametrize("market", FAMILIES)
+def test_every_family_has_an_interior_optimum_and_a_seller_who_earns_money(market: Any) -> None:
+    for seed in range(40):
+        _, truth = simulate(SellerConfig(market=market, days=8, seed=seed))
+        best, now = truth["optimal_price"], truth["current_price"]
+        grid = np.linspace(truth["unit_cost"] / truth["share_kept"], 3 * now, 5_000)
+        assert expected_profit(truth, grid).max() <= truth["oracle_profit"] + 1e-9
+        assert 0.85 * now < best < 1.15 * now
+        assert truth["oracle_profit"] * (1 + 1e-12) >= truth["current_profit"] > 0
+        assert truth["unit_cost"] > 0
+        assert truth["oracle_profit"] == pytest.approx(float(expected_profit(truth, best)))
+
+
+@pytest.mark.parametrize("market", FAMILIES)
+def test_demand_falls_when_price_rises_with_the_stated_elasticity(market: Any) -> None:
+    _, truth = simulate(SellerConfig(market=market, days=8, units=12.0))
+    start = truth["parameters"]["start_price"]
+    assert (np.diff(expected_units(truth, np.linspace(0.7, 1.3, 50) * start)) < 0).all()
+    assert float(expected_units(truth, start)) == pytest.approx(12.0)
+    if market != "kinked":
+        slope = np.log(expected_units(truth, start * 1.001) / expected_units(truth, start / 1.001)) / np.log(1.001**2)
+        assert float(slope) == pytest.approx(truth["parameters"]["elasticity"], rel=1e-3)
+
+
+def test_optimal_seller_already_charges_the_best_price() -> None:
+    for seed in range(10):
+        frame, truth = simulate(SellerConfig(market="optimal", days=60, seed=seed))
+        assert truth["optimal_price"] == pytest.approx(truth["current_price"], rel=1e-4)
+        assert frame["Product Price"].iloc[-1] == truth["current_price"]
+
+
+def test_prices_are_cents_held_for_days_within_20_percent() -> None:
+    frame, truth = simulate(SellerConfig(days=400))
+    price = frame["Product Price"].to_numpy()
+    np.testing.assert_array_equal(price, np.round(price, 2))
+    ratio = price / truth["current_price"]
+    assert ratio.min() > np.exp(-0.21) and ratio.max() < np.exp(0.21)
+    changes = np.flatnonzero(np.diff(price))
+    assert np.diff(changes).min() >= 3 or np.sort(np.diff(changes))[1] >= 3
+    assert len(np.unique(price)) > 20
+
+
+def test_mean_units_match_the_truth() -> None:
+    frame, truth = simulate(SellerConfig(days=5_000, units=30.0))
+    units = np.round(frame["Total Sales"].to_numpy() / frame["Product Price"].to_numpy())
+    expected = expected_units(truth, frame["Product Price"].to_numpy())
+    assert units.mean() == pytest.approx(expected.mean(), rel=0.02)
+
+
+def test_profit_decodes_to_the_stated_costs() -> None:
+    frame, truth = simulate(SellerConfig(days=2_000))
+    sales = frame["Total Sales"].to_numpy()
+    units = np.round(sales / frame["Product Price"].to_numpy())
+    design = np.column_stack([-np.ones_like(sales), sales, -units])
+    fixed, share, cost = np.linalg.lstsq(design, frame["Total Profit"].to_numpy(), rcond=None)[0]
+    assert share == pytest.approx(truth["share_kept"], rel=0.01)
+    assert cost == pytest.approx(truth["unit_cost"], rel=0.02)
+    assert fixed == pytest.approx(truth["fixed_cost"], abs=1.0)
+
+
+def test_conversions_fall_when_price_rises() -> None:
+    frame, _ = simulate(SellerConfig(days=2_000, units=50.0))
+    for column in ("Organic Conversion Percentage", "Ad Conversion Percentage"):
+        assert frame[column].between(0, 100).all()
+        assert np.corrcoef(frame["Product Price"], frame[column])[0, 1] < -0.2
+
+
+def test_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        write_seller(SellerConfig(days=30, products=2, seed=7), tmp_path / name)
+    write_seller(SellerConfig(days=30, products=2, seed=8), tmp_path / "c.csv")
+    first, second, other = ((tmp_path / name).read_bytes() for name in ("a.csv", "b.csv", "c.csv"))
+    assert first == second != other
+    assert (tmp_path / "a.csv.truth.json").read_bytes() == (tmp_path / "b.csv.truth.json").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_written_file_reads_back_as_the_simulated_history(tmp_path: Path) -> None:
+    config = SellerConfig(days=60, products=2, market="logit")
+    truth = write_seller(config, tmp_path / "deep" / "sales.csv")
+    assert json.loads((tmp_path / "deep" / "sales.csv.truth.json").read_text()) == truth
+    assert set(truth["products"]) == {"product-1", "product-2"}
+    read = read_history(tmp_path / "deep" / "sales.csv", DataConfig())
+    made = simulated_history(config, DataConfig())
+    assert made.source == "simulated seller"
+    for left, right in zip(read.products, made.products, strict=True):
+        np.testing.assert_array_equal(left.sales, right.sales)
+        np.testing.assert_array_equal(left.dates, right.dates)
+    assert [report.sales_measure for report in read.reports] == ["revenue", "revenue"]
+
+
+def test_unwritable_target_is_a_usage_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken.csv").mkdir()
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_seller(SellerConfig(days=8), tmp_path / "taken.csv")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken.csv"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"market": "lineer"}, "did you mean 'linear'"),
+        ({"days": 7}, "days must be 8 to 20,000, found 7"),
+        ({"units": 0.0}, "units must be above 0"),
+        ({"units": float("nan")}, "units must be above 0"),
+        ({"products": 0}, "products must be 1 to"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"start": "1.1.2025"}, "start must be a date"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        SellerConfig(**settings)
