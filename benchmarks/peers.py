@@ -114,7 +114,7 @@ def _torchrl_env() -> Any:
 
 
 def _torchrl_agent(env: Any) -> tuple[Any, Any, Any, Any]:
-    """Actor, loss, slow copy and optimizer as the script builds them."""
+    """Actor, loss, target network and optimizer as the script builds them."""
     import torch
     from tensordict.nn import InteractionType, NormalParamExtractor, TensorDictModule
     from torchrl.modules import MLP, ProbabilisticActor, TanhNormal, ValueOperator

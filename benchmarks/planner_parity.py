@@ -8,11 +8,11 @@ Every market is fitted to a simulated seller's history as ``fit`` does, or known
 with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults but for smaller
 networks, through Lightning on one thread. Then SAC, dynamic programming (price and reference price are its state) and
 the best constant price, which is approached as fast as the guardrails allow, are rolled out for ``DAYS`` days from
-held-out days in every drawn market. Rewards are discounted as in training.
+held-out days in every posterior draw. Rewards are discounted as in training.
 
 ``gap`` is how much less than dynamic programming a policy earns: mean daily reward, counted in the profit that would
 earn as much. A pair is at parity when SAC's gap is at most 1 %; below 0 it does better, which it can: it reads the
-sales, from which the drawn market shows. Rows are appended to ``checkpoints/planner_parity.csv``, and pairs that it
+sales, from which the posterior draw shows. Rows are appended to ``checkpoints/planner_parity.csv``, and pairs that it
 holds are not run again.
 """
 
@@ -51,7 +51,7 @@ NETWORK = NetworkConfig(hidden=(128, 128))
 """As good as the default's 256 here, and faster."""
 DAYS = 84
 STARTS = 8
-"""Held-out days that roll-outs start on, in every drawn market."""
+"""Held-out days that roll-outs start on, in every posterior draw."""
 PARITY = 0.01
 GAMMA = SACConfig().gamma
 
@@ -131,7 +131,7 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
 
 
 def starts(dynamics: Dynamics) -> State:
-    """Held-out days in every drawn market."""
+    """Held-out days in every posterior draw."""
     product, index = dynamics.history.holdout_starts()
     chosen = torch.linspace(0, len(product) - 1, STARTS).long()
     draw = torch.arange(dynamics.market.num_draws)

@@ -10,7 +10,8 @@ Cells are truths x days x daily units; shop ``n`` of a cell is the seller that `
 each number of days and units SAC trains one policy, which prices the shops of all truths: each row of the vector env is
 a shop in one of the markets that fit its history, and observations describe the market, but not the truth. ``SAC`` is
 the price at which that policy settles, ``SAC, decided`` what the decision layer makes of it: the policy's price where
-it is sure enough to earn more, else the lower bound, and the price now where unexplained days without a sale say that
+it is sure enough to earn more, else the lower bound, and the current price where unexplained days without a sale say
+that
 stock-outs are likely. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does not hold, so it goes on where
 it was stopped. ``--quick`` takes 130 days only, and 10 shops a cell.
 """
@@ -42,9 +43,9 @@ from pricerl.evaluation.pricebench import (
     TRUTHS,
     UNITS,
     Cell,
-    Street,
-    open_street,
-    price_street,
+    ShopSet,
+    open_shop_set,
+    price_shop_set,
     summarise,
 )
 from pricerl.evaluation.pricing_rules import GATE, RULES, Rule, Shop, lower_bound
@@ -70,31 +71,31 @@ SETTLING_DAYS = 120
 
 
 def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
-    """Price the shops of one street; the processes share the cores, so torch has one thread in each."""
+    """Price the shops of one shop_set; the processes share the cores, so torch has one thread in each."""
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     claim_compute(1)
     began = time.perf_counter()
-    street = open_street(*job)
-    rows = list(price_street(street, {**RULES, **learned_rules(street)}))
-    seconds = (time.perf_counter() - began) / len(street.addresses)
+    shop_set = open_shop_set(*job)
+    rows = list(price_shop_set(shop_set, {**RULES, **learned_rules(shop_set)}))
+    seconds = (time.perf_counter() - began) / len(shop_set.addresses)
     return [{**row, "seconds": round(seconds, 3)} for row in rows]
 
 
-def learned_rules(street: Street) -> dict[str, Rule]:
-    """Train one policy for the shops of a street; what it charges there in the end, before and after the decision."""
+def learned_rules(shop_set: ShopSet) -> dict[str, Rule]:
+    """Train one policy for the shops of a shop_set; what it charges there in the end, before and after the decision."""
     data = PricingDataModule(reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS)
-    data._preprocessor, data._market = street.market.preprocessor, street.market
+    data._preprocessor, data._market = shop_set.market.preprocessor, shop_set.market
     module, dynamics = train_policy(data, UPDATES, network=NETWORK), data.dynamics
 
     def choose(state: State) -> Tensor:
         return dynamics.decide(state, module.policy(state.observation)[:, 0])
 
     product, index = dynamics.history.latest()
-    state = dynamics.start(product, index, torch.full_like(product, street.market.mean_draw))
+    state = dynamics.start(product, index, torch.full_like(product, shop_set.market.mean_draw))
     settled = roll_out(choose, dynamics, state, SETTLING_DAYS).price[:, -1].tolist()
-    names = [item.product for item in street.market.preprocessor.products]
+    names = [item.product for item in shop_set.market.preprocessor.products]
     price_of = dict(zip(names, settled, strict=True))
 
     def follow(shop: Shop) -> float:
@@ -103,14 +104,14 @@ def learned_rules(street: Street) -> dict[str, Rule]:
     def decide(shop: Shop) -> float:
         zeros = unlikely_zeros(shop.history)
         if zeros is not None and zeros.share > DecisionConfig().max_unlikely_zeros:
-            return shop.price_now
-        return follow(shop) if shop.chance_better(follow(shop)) >= GATE else lower_bound(shop)
+            return shop.current_price
+        return follow(shop) if shop.probability_better(follow(shop)) >= GATE else lower_bound(shop)
 
     return {SAC: follow, DECIDED: decide}
 
 
 def run(options: argparse.Namespace) -> None:
-    """Price the shops that are missing and append their rows, a street at a time."""
+    """Price the shops that are missing and append their rows, a shop_set at a time."""
     done = set() if not ROWS.exists() else set(pd.read_csv(ROWS)[KEY].itertuples(index=False, name=None))
     jobs = []
     for days, units, demand in itertools.product(options.days, options.units, options.demand):

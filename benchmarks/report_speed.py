@@ -2,7 +2,7 @@
 
     python benchmarks/report_speed.py --products 500
 
-The advice is made up: every product has a year of own days, 14 coming days, 15 rules, a backtest and 64 drawn markets,
+The advice is made up: every product has a year of own days, 14 next days, 15 rules, a backtest and 64 posterior draws,
 as `fit` gives them by default. One process, one core.
 """
 
@@ -34,7 +34,7 @@ def made_up_advice(index: int) -> ProductAdvice:
     rules = [*RULES, "planner, this objective", "planner, profit alone", "policy (SAC)"]
     return ProductAdvice(
         product=f"Product {index:03d}",
-        price_now=now,
+        current_price=now,
         recommended_price=new,
         settled_price=new,
         decision=Decision("path", "B", "SAC", False, "a model estimate, not yet tested"),

@@ -16,7 +16,7 @@ D: nothing can be estimated. A needs a randomised price test."""
 Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
 
 FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
-"""Who sets the price, in turn: the policy, the best price in an unlucky market, the price now, a person."""
+"""Who sets the price, in turn: the policy, the best price in an unlucky market, the current price, a person."""
 
 PAUSED = "it is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
@@ -27,10 +27,12 @@ NO_OTHER_PRICE = (
     "floor, ceiling, largest change, price ladder, charm endings and price_step (data.guardrails) leave no other price "
     "within one step of it"
 )
-KEEP_NOT_ALLOWED = "floor, ceiling or minimum margin do not allow the price now; this is the nearest one that they do"
+KEEP_NOT_ALLOWED = (
+    "floor, ceiling or minimum margin do not allow the current price; this is the nearest one that they do"
+)
 UNFAMILIAR = (
-    "the price now lies far from those the policy was trained on; run fit on this file, or some weeks later if it was "
-    "run: the newest days are held out of training"
+    "the current price lies far from those the policy was trained on; run fit on this file, or some weeks later if it "
+    "was run: the newest days are held out of training"
 )
 
 
@@ -39,7 +41,7 @@ class DecisionConfig:
     """How sure a change must be before it is recommended."""
 
     min_chance: float = 0.90
-    """A change is recommended only if it earns more in at least this share of the drawn markets; 0 turns the gate
+    """A change is recommended only if it earns more in at least this share of the posterior draws; 0 turns the gate
     off and follows the policy."""
 
     claim_chance: float = 0.975
@@ -79,9 +81,9 @@ class Evidence:
     """What is known about one product's proposed change."""
 
     proposes_change: bool
-    """Whether the policy's path leaves the price now."""
-    chance_better: float
-    """Share of drawn markets in which the path earns more than keeping the price."""
+    """Whether the policy's path leaves the current price."""
+    probability_better: float
+    """Share of posterior draws in which the path earns more than keeping the price."""
     inside_tried_prices: bool
     """Whether the path stays between the lowest and the highest price ever charged."""
     usable_days: int
@@ -90,20 +92,20 @@ class Evidence:
     feasible: bool
     """Whether any price satisfies all guardrails."""
     keep_allowed: bool
-    """Whether floor, ceiling and margin allow the price now."""
+    """Whether floor, ceiling and margin allow the current price."""
     movable: bool
     """Whether any other price satisfies all guardrails."""
     hold_lasts: bool
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
-    """Whether the price now lies where the policy was trained."""
+    """Whether the current price lies where the policy was trained."""
     entangled_with: str = ""
     """The observed cause that moved so much with the price that what each did cannot be told apart; mostly empty."""
     unlikely_zeros: UnlikelyZeros | None = None
     """Days without a sale that can be no chance, if there are."""
     paused: bool = False
     """Whether the seller keeps the price as it is, whatever could be earned."""
-    undone_by: str = ""
+    overturned_by: str = ""
     """The observed cause of which a hidden one that is ``hidden_strength`` times as strong would bring the chance of a
     gain down to a half; empty where none would."""
 
@@ -113,7 +115,7 @@ class Decision:
     """What is recommended and how strongly."""
 
     follow: Literal["path", "step", "limit", "hold"]
-    """The policy's whole path, its first change only, the nearest price that the limits allow, or the price now."""
+    """The policy's whole path, its first change only, the nearest price that the limits allow, or the current price."""
     grade: Grade
     source: Source
     lacks_evidence: bool
@@ -185,15 +187,15 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if not evidence.proposes_change:
         return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
     if not gated:
-        grade: Grade = "B" if _is_clear(evidence, config) and not evidence.undone_by else "C"
+        grade: Grade = "B" if _is_clear(evidence, config) and not evidence.overturned_by else "C"
         return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated=gated)
-    if evidence.chance_better < config.min_chance:
+    if evidence.probability_better < config.min_chance:
         share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} %"
         why = f"a change must earn more in {share} of the markets that fit the history, and this one does not"
         return replace(_hold("C", why), unsure=True)
-    if evidence.undone_by:
+    if evidence.overturned_by:
         times = "" if config.hidden_strength == 1 else f"{config.hidden_strength:.4g} times "
-        hidden = f"a cause that no column tells, {times}as strong as the {evidence.undone_by}, "
+        hidden = f"a cause that no column tells, {times}as strong as the {evidence.overturned_by}, "
         if not _is_clear(evidence, config):
             return replace(_hold("C", hidden + "would undo the likely gain of a change"), unsure=True)
         return Decision("step", "B-", "SAC", False, f"one careful step, then look again; {hidden}would undo its gain")
@@ -204,7 +206,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
 
 def _is_clear(evidence: Evidence, config: DecisionConfig) -> bool:
     """Whether the gain can be claimed as far as the columns tell."""
-    return evidence.chance_better >= config.claim_chance and evidence.inside_tried_prices
+    return evidence.probability_better >= config.claim_chance and evidence.inside_tried_prices
 
 
 def _hold(grade: Grade, why: str) -> Decision:

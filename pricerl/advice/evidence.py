@@ -25,7 +25,7 @@ month the season explains a half to three quarters, with a change every two mont
 
 
 @dataclass(frozen=True)
-class Unseen:
+class HiddenConfounding:
     """One product's changes of price against causes that no column tells."""
 
     dynamics: Dynamics
@@ -56,7 +56,7 @@ class Unseen:
         """How strong a hidden cause would have to be to undo a change to ``price``, money."""
         return find_sensitivity(self.shop, price, self.config.min_chance, self.causes)
 
-    def undone_by(self, price: float) -> str:
+    def overturned_by(self, price: float) -> str:
         """The strongest observed cause, if a hidden one of the configured strength would; else nothing."""
         found = self.find_sensitivity(price)
         if found is None or found.strength is None or found.strength >= self.config.hidden_strength:
@@ -64,8 +64,8 @@ class Unseen:
         return found.strongest
 
 
-def ask_the_log(dynamics: Dynamics, product: int, settled: float, seed: int) -> dict[str, OffPolicyValue]:
-    """Estimate from the log alone what the price ``settled`` earns, and the price now.
+def off_policy_estimates(dynamics: Dynamics, product: int, settled: float, seed: int) -> dict[str, OffPolicyValue]:
+    """Estimate from the log alone what the price ``settled`` earns, and the current price.
 
     Args:
         dynamics: the market.

@@ -129,8 +129,8 @@ def safe_text(text: str) -> str:
 
 
 def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:
-    prices = (product.price_now, day.recommended_price, day.price_low, day.price_high)
-    chance = "" if product.gain is None else f"{product.gain.chance_better:.3f}"
+    prices = (product.current_price, day.recommended_price, day.price_low, day.price_high)
+    chance = "" if product.gain is None else f"{product.gain.probability_better:.3f}"
     reason = f"{product.reason} ({day.note})" if day.note else product.reason
     return [
         safe_text(product.product),

@@ -79,7 +79,7 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
 
 
 def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
-    """Say which guardrails object to a price on the first of the coming days, why, and the nearest price each allows.
+    """Say which guardrails object to a price on the first of the next days, why, and the nearest price each allows.
 
     Args:
         price: positive, finite, money.

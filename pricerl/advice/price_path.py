@@ -21,18 +21,18 @@ from pricerl.market import Response
 FloatArray = NDArray[np.float64]
 
 NOISE_SAMPLES = 64
-"""Noisy days per drawn market behind the predictive limits."""
+"""Noisy days per posterior draw behind the predictive limits."""
 
 LIMITS = (0.05, 0.95)
 
 
 class PricePath(NamedTuple):
-    """Prices of the coming days, money, each ``(H,)``."""
+    """Prices of the next days, money, each ``(H,)``."""
 
     price: Tensor
     """Charged in the posterior-mean market."""
     low: Tensor
-    """5 % limit over the prices the policy charges in the drawn markets."""
+    """5 % limit over the prices the policy charges in the posterior draws."""
     high: Tensor
     """95 % limit."""
     asked: Tensor
@@ -47,7 +47,7 @@ class Limits(NamedTuple):
     feasible: bool
     """Whether they allow any price; not where floor, ceiling or margin lie out of a step's reach."""
     keep_allowed: bool
-    """Whether floor, ceiling and margin allow the price now."""
+    """Whether floor, ceiling and margin allow the current price."""
     movable: bool
     """Whether they allow a price other than the one now."""
     nearest: float
@@ -63,15 +63,15 @@ class PathForecast(NamedTuple):
     sales: tuple[FloatArray, FloatArray, FloatArray]
     profit: tuple[FloatArray, FloatArray, FloatArray]
     organic: FloatArray
-    """Mean, 5 % and 95 % limit over the drawn markets, ``(3, H)``; so is ``ad``. A day's own noise is not in them."""
+    """Mean, 5 % and 95 % limit over the posterior draws, ``(3, H)``; so is ``ad``. A day's own noise is not in them."""
     ad: FloatArray
     units_by_draw: FloatArray
-    """``(K,)`` expected units a day in every drawn market, for paired comparisons; the next two likewise."""
+    """``(K,)`` expected units a day in every posterior draw, for paired comparisons; the next two likewise."""
     sales_by_draw: FloatArray
     profit_by_draw: FloatArray
-    """``(K,)`` expected profit a day in every drawn market, for paired comparisons."""
+    """``(K,)`` expected profit a day in every posterior draw, for paired comparisons."""
     market_sd: tuple[FloatArray, FloatArray, FloatArray]
-    """``(H,)`` each: how far the expected units, sales and profit of a day differ between the drawn markets."""
+    """``(H,)`` each: how far the expected units, sales and profit of a day differ between the posterior draws."""
 
 
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
@@ -104,7 +104,7 @@ def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int)
 
 @torch.no_grad()
 def _roll(ask: Callable[[State, PriceBand], Tensor], dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Charge what the guardrails make of the price asked in each state, in every drawn market and in the mean.
+    """Charge what the guardrails make of the price asked in each state, in every posterior draw and in the mean.
 
     The price simulated is the price advised: the same projection and ``advance`` as in training. If the last price
     change is younger than the minimum hold, the first decision waits until that is over.
@@ -134,7 +134,7 @@ def _roll(ask: Callable[[State, PriceBand], Tensor], dynamics: Dynamics, product
 
 @torch.no_grad()
 def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) -> PathForecast:
-    """Forecast every day of a price path ``(H,)`` in all drawn markets.
+    """Forecast every day of a price path ``(H,)`` in all posterior draws.
 
     Args:
         dynamics: the market.
@@ -166,7 +166,7 @@ def forecast_path(dynamics: Dynamics, product: int, price: Tensor, seed: int) ->
 
 @torch.no_grad()
 def expect_path(dynamics: Dynamics, product: int, price: Tensor) -> Response:
-    """What every day of a price path ``(H,)`` can be expected to bring in every drawn market, ``(K, H)`` each.
+    """What every day of a price path ``(H,)`` can be expected to bring in every posterior draw, ``(K, H)`` each.
 
     Args:
         dynamics: the market.
@@ -187,7 +187,7 @@ def expect_path(dynamics: Dynamics, product: int, price: Tensor) -> Response:
 
 
 def _lifts(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
-    """What buyers' memory makes of each day of a price path ``(H,)`` in every drawn market, ``(K, H)``."""
+    """What buyers' memory makes of each day of a price path ``(H,)`` in every posterior draw, ``(K, H)``."""
     market, history = dynamics.market, dynamics.market.preprocessor.products[product]
     memory = market.products[product].memory
     if memory is None:
@@ -198,7 +198,7 @@ def _lifts(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
 
 
 def elasticity_at(dynamics: Dynamics, product: int, price: float, change: float = 0.05) -> tuple[float, float, float]:
-    """Mean and 90 % limits of the demand's elasticity around a price, over the drawn markets."""
+    """Mean and 90 % limits of the demand's elasticity around a price, over the posterior draws."""
     market = dynamics.market
     draw = torch.arange(market.num_draws, device=market.device)
     rows, weekday = torch.full_like(draw, product), torch.zeros_like(draw)
@@ -247,6 +247,6 @@ def _numpy(values: Tensor) -> FloatArray:
 
 
 def _over_draws(values: Tensor) -> FloatArray:
-    """Mean and limits over the drawn markets ``(K, H)``, ``(3, H)``."""
+    """Mean and limits over the posterior draws ``(K, H)``, ``(3, H)``."""
     plain = _numpy(values)
     return np.concatenate([plain.mean(0)[None], np.quantile(plain, LIMITS, axis=0)])

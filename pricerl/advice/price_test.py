@@ -19,28 +19,29 @@ MOST_TEST_DAYS = 365
 """Days; a longer test is no advice, and demand would have moved on meanwhile."""
 
 MIN_DISTANCE = 0.01
-"""Share of the price now; a nearer price teaches nothing."""
+"""Share of the current price; a nearer price teaches nothing."""
 
 
 @dataclass(frozen=True)
 class PriceTest:
-    """A price within one allowed step whose profit against the price now is told by the fewest days."""
+    """A price within one allowed step whose profit against the current price is told by the fewest days."""
 
     price: float
     """Money."""
     days: int | None
-    """Days at it, and as many at the price now, after which the sd of its gain over the drawn markets is about half;
+    """Days at it, and as many at the current price, after which the sd of its gain over the posterior draws is about
+    half;
     None where more than a year would be needed."""
     gain: tuple[float, float, float]
-    """Money a day against the price now while it lasts: mean and 90 % limits; negative is what the test costs."""
+    """Money a day against the current price while it lasts: mean and 90 % limits; negative is what the test costs."""
 
 
 @torch.no_grad()
 def plan_price_test(dynamics: Dynamics, product: int) -> PriceTest | None:
-    """Compare the lowest and the highest price within one step of the price now.
+    """Compare the lowest and the highest price within one step of the current price.
 
     The days needed follow from the noise ``v`` of a day's profit at both prices and the variance ``s^2`` of the gain
-    over the drawn markets, ``n = 3 (v + v_now) / s^2``, both taken as normal.
+    over the posterior draws, ``n = 3 (v + v_now) / s^2``, both taken as normal.
 
     Args:
         dynamics: the market with its guardrails.
@@ -76,7 +77,7 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float) -> P
 
 
 def _profit_and_noise(dynamics: Dynamics, product: int, price: float) -> tuple[FloatArray, float]:
-    """Expected profit a day ``(K,)`` in every drawn market, and the variance of a day's profit around it.
+    """Expected profit a day ``(K,)`` in every posterior draw, and the variance of a day's profit around it.
 
     Units are negative-binomial, ``Var = mean + mean^2 / size``; each brings its share of the price less its cost.
     """

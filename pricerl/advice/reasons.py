@@ -11,7 +11,7 @@ def explain(advice: ProductAdvice, num_draws: int, digits: int) -> str:
 
     Args:
         advice: everything but the reason.
-        num_draws: drawn markets behind the chances.
+        num_draws: posterior draws behind the chances.
         digits: of a price, after the point.
     """
     sentences = [
@@ -29,7 +29,7 @@ def price_digits(price_step: float) -> int:
 
 
 def _verdict(advice: ProductAdvice, digits: int) -> str:
-    now, new = advice.price_now, advice.recommended_price
+    now, new = advice.current_price, advice.recommended_price
     if advice.decision.follow == "hold":
         return f"Keep the price at {now:.{digits}f}: {advice.decision.why}."
     verb = "Raise" if new > now else "Lower"
@@ -49,14 +49,14 @@ def _evidence(advice: ProductAdvice, num_draws: int, digits: int) -> str:
             return ""
         gain = advice.proposed_gain
         settled = f"{advice.settled_price:.{digits}f}"
-        back = settled == f"{advice.price_now:.{digits}f}"
+        back = settled == f"{advice.current_price:.{digits}f}"
         would = f"The policy would {'leave it and come back' if back else f'go to {settled}'}, and that"
         return f"{would} {_earns(gain, num_draws, 'such markets')}"
     return "" if advice.gain is None else f"That {_earns(advice.gain, num_draws, 'markets that fit the history')}"
 
 
 def _earns(gain: Gain, num_draws: int, markets: str) -> str:
-    better = round(gain.chance_better * num_draws)
+    better = round(gain.probability_better * num_draws)
     return (
         f"earns more than keeping the price in {better} of {num_draws} {markets}, on average "
         f"{signed(gain.mean, 2)} a day (90 %: {signed(gain.low, 2)} to {signed(gain.high, 2)})."

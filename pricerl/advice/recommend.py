@@ -1,4 +1,4 @@
-"""Put together what a seller reads about one product: decision, coming days, checks and reasons."""
+"""Put together what a seller reads about one product: decision, next days, checks and reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
-from pricerl.advice.evidence import Unseen, ask_the_log
+from pricerl.advice.evidence import HiddenConfounding, off_policy_estimates
 from pricerl.advice.final_check import confirm, gate_path
 from pricerl.advice.price_path import (
     FloatArray,
@@ -44,7 +44,7 @@ MAX_HORIZON = 365
 """Days; nobody plans a daily price further ahead, and the calendar ends later."""
 
 FAMILIAR = 1.10
-"""The price now may lie this factor outside the prices the policy can tell apart."""
+"""The current price may lie this factor outside the prices the policy can tell apart."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -102,39 +102,39 @@ class _Adviser:
         prepared, fitted = market.preprocessor, market.products[index]
         history, report = prepared.products[index], prepared.reports[index]
         proposed = propose_path(self.policy, dynamics, index, self.horizon)
-        price_now = float(history.price[-1])
-        now = proposed.price.new_full(proposed.price.shape, price_now)
+        current_price = float(history.price[-1])
+        now = proposed.price.new_full(proposed.price.shape, current_price)
         keep = forecast_path(dynamics, index, now, self.seed)
         known = fitted.cost.known
         proposed_gain = gain_over_keep(forecast_path(dynamics, index, proposed.price, self.seed), keep)
-        unseen = Unseen(dynamics, index, self.config)
-        decision = decide(_evidence(proposed, proposed_gain, unseen), self.config)
+        confounding = HiddenConfounding(dynamics, index, self.config)
+        decision = decide(_evidence(proposed, proposed_gain, confounding), self.config)
         aim = proposed
         if decision.unsure:
-            decision, aim = self._fall_back(decision, proposed, keep, unseen)
+            decision, aim = self._fall_back(decision, proposed, keep, confounding)
         followed = _followed(aim, now, decision)
         gated = gate_path(dynamics, index, followed)
-        path, decision = gated.onto(followed), confirm(decision, gated, price_now)
+        path, decision = gated.onto(followed), confirm(decision, gated, current_price)
         forecast = forecast_path(dynamics, index, path.price, self.seed)
-        recommended = next((price for price in gated.prices if price != price_now), price_now)
+        recommended = next((price for price in gated.prices if price != current_price), current_price)
         advice = ProductAdvice(
             product=history.product,
-            price_now=money(price_now),
+            current_price=money(current_price),
             recommended_price=money(recommended),
             settled_price=money(float(aim.price[-1])),
             decision=decision,
             gain=gain_over_keep(forecast, keep) if decision.follow != "hold" and known else None,
             proposed_gain=proposed_gain if known else None,
-            elasticity=elasticity_at(dynamics, index, price_now),
-            raising=would_raising_pay(fitted, price_now),
+            elasticity=elasticity_at(dynamics, index, current_price),
+            raising=would_raising_pay(fitted, current_price),
             asked_price=None if gated.asked is None else money(gated.asked),
             guardrails=gated.edits,
             days=day_rows(dynamics, index, path, gated.prices, forecast),
             keep=mean_day(keep, known),
             expected=mean_day(forecast, known),
             policy_value=value_path(dynamics, index, proposed.price) if known else None,
-            off_policy=ask_the_log(dynamics, index, float(aim.price[-1]), self.seed),
-            sensitivity=unseen.find_sensitivity(float(aim.price[-1])),
+            off_policy=off_policy_estimates(dynamics, index, float(aim.price[-1]), self.seed),
+            sensitivity=confounding.find_sensitivity(float(aim.price[-1])),
             baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]), self.plans)),
             planner_gap=_planner_gap(dynamics, self.plans, index, proposed.price[-1:]) if known else None,
             backtest=skill,
@@ -149,14 +149,14 @@ class _Adviser:
         return replace(advice, reason=explain(advice, market.num_draws, price_digits(dynamics.guardrails.price_step)))
 
     def _fall_back(
-        self, decision: Decision, proposed: PricePath, keep: PathForecast, unseen: Unseen
+        self, decision: Decision, proposed: PricePath, keep: PathForecast, confounding: HiddenConfounding
     ) -> tuple[Decision, PricePath]:
         """The decision and its path, once a more cautious price has been looked at."""
-        index = unseen.product
+        index = confounding.product
         target = cautious_price(self.dynamics, index, self.config.min_chance)
         path = approach_path(target, self.dynamics, index, self.horizon)
         gain = gain_over_keep(forecast_path(self.dynamics, index, path.price, self.seed), keep)
-        cautious = fall_back(decision, _evidence(path, gain, unseen), self.config)
+        cautious = fall_back(decision, _evidence(path, gain, confounding), self.config)
         return cautious, (proposed if cautious is decision else path)
 
 
@@ -166,8 +166,8 @@ def _planner_gap(dynamics: Dynamics, plans: Plans, index: int, price: Tensor) ->
     return float(planner_gaps(dynamics, plans.reward, rows, draw, price)[0])
 
 
-def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
-    market, index = unseen.dynamics.market, unseen.product
+def _evidence(proposed: PricePath, gain: Gain, confounding: HiddenConfounding) -> Evidence:
+    market, index = confounding.dynamics.market, confounding.product
     history, fitted = market.preprocessor.products[index], market.products[index]
     tried = history.price[history.observed]
     path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
@@ -176,7 +176,7 @@ def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
     limits = proposed.limits
     return Evidence(
         proposes_change=bool((np.abs(path - now) > slack).any()),
-        chance_better=gain.chance_better,
+        probability_better=gain.probability_better,
         inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
         usable_days=int(history.observed.sum()),
         distinct_prices=len(np.unique(tried)),
@@ -185,10 +185,10 @@ def _evidence(proposed: PricePath, gain: Gain, unseen: Unseen) -> Evidence:
         keep_allowed=limits.keep_allowed,
         movable=limits.movable,
         hold_lasts=limits.wait >= len(path),
-        paused=unseen.dynamics.guardrails.of(history.product).pause,
-        undone_by=unseen.undone_by(float(path[-1])),
+        paused=confounding.dynamics.guardrails.of(history.product).pause,
+        overturned_by=confounding.overturned_by(float(path[-1])),
         familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
-        entangled_with=unseen.entangled_with,
+        entangled_with=confounding.entangled_with,
         unlikely_zeros=unlikely_zeros(history),
     )
 
@@ -210,13 +210,13 @@ def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath
 
 
 def first_change(price: Tensor, now: float) -> float:
-    """The first price of a path that differs from the price now, or the price now."""
+    """The first price of a path that differs from the current price, or the current price."""
     changed = price[price != now]
     return float(changed[0]) if len(changed) else now
 
 
 def gain_over_keep(forecast: PathForecast, keep: PathForecast) -> Gain:
-    """Paired over the drawn markets: same market, two price paths."""
+    """Paired over the posterior draws: same market, two price paths."""
     difference = forecast.profit_by_draw - keep.profit_by_draw
     low, high = np.quantile(difference, [0.05, 0.95])
     return Gain(float(difference.mean()), float(low), float(high), float((difference > 0).mean()))
@@ -234,7 +234,7 @@ def mean_day(forecast: PathForecast, costs_known: bool) -> dict[str, float | Non
 def day_rows(
     dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast
 ) -> tuple[DayAdvice, ...]:
-    """Rows of the coming days; what cannot be known stays empty."""
+    """Rows of the next days; what cannot be known stays empty."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + 1
     rows = []

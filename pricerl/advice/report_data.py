@@ -13,7 +13,7 @@ from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.env import Dynamics
 
 Triple = tuple[float, float, float]
-"""Mean and 90 % limits over the drawn markets."""
+"""Mean and 90 % limits over the posterior draws."""
 
 NUM_CURVE_PRICES = 41
 """Enough for a smooth line of a few centimetres."""
@@ -30,7 +30,7 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class PriceCurves:
-    """Units and profit of an average day by price, ``(G,)`` each, with 90 % limits over the drawn markets."""
+    """Units and profit of an average day by price, ``(G,)`` each, with 90 % limits over the posterior draws."""
 
     price: tuple[float, ...]
     units: tuple[Triple, ...]
@@ -81,13 +81,13 @@ class Details:
     markets: int
     """Drawn markets behind every interval and chance."""
     change: float
-    """Recommended price over the price now, less 1."""
+    """Recommended price over the current price, less 1."""
     first_change: str | None
     """Date of the first change of price; None where there is none."""
     keep: DailyOutcome
     recommended: DailyOutcome
     difference: DailyOutcome
-    """Recommended less keeping, paired in every drawn market."""
+    """Recommended less keeping, paired in every posterior draw."""
     curves: PriceCurves
     own_days: OwnDays
     bounds: PriceBounds
@@ -133,7 +133,7 @@ def gather_details(
 
 @torch.no_grad()
 def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray) -> PriceCurves:
-    """Units and profit of an average day at each price ``(G,)`` in all drawn markets."""
+    """Units and profit of an average day at each price ``(G,)`` in all posterior draws."""
     market = dynamics.market
     draw = torch.arange(market.num_draws, device=market.device).repeat_interleave(len(prices))
     money = torch.as_tensor(prices, dtype=torch.float32, device=market.device).repeat(market.num_draws)
@@ -172,7 +172,7 @@ def _short(value: float) -> float:
 
 
 def _outcome(forecast: PathForecast, base: PathForecast | None, known: bool) -> DailyOutcome:
-    """Means and limits over the drawn markets; of the difference where there is a ``base``."""
+    """Means and limits over the posterior draws; of the difference where there is a ``base``."""
 
     def summary(name: str) -> Triple:
         values = getattr(forecast, name) - (0.0 if base is None else getattr(base, name))

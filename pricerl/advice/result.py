@@ -13,12 +13,12 @@ from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValu
 
 @dataclass(frozen=True)
 class Gain:
-    """Profit a day against keeping the price, money, over the horizon; 90 % limits over the drawn markets."""
+    """Profit a day against keeping the price, money, over the horizon; 90 % limits over the posterior draws."""
 
     mean: float
     low: float
     high: float
-    chance_better: float
+    probability_better: float
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class DayAdvice:
     ad: float | None
     note: str
     market_sd: tuple[float, float, float | None] | None = None
-    """How far expected units, sales and profit differ between the drawn markets: the part of the limits that does not
+    """How far expected units, sales and profit differ between the posterior draws: the part of the limits that does not
     average out over the days."""
     organic_limits: tuple[float, float] | None = None
-    """90 % limits of the expected conversion over the drawn markets, without the day's own noise."""
+    """90 % limits of the expected conversion over the posterior draws, without the day's own noise."""
     ad_limits: tuple[float, float] | None = None
 
 
@@ -67,13 +67,13 @@ class Order:
     id: int
     kind: Literal["override", "pause"]
     price: float | None
-    """Money; None for a pause, which keeps the price now."""
+    """Money; None for a pause, which keeps the current price."""
     until: str
     """Its last day."""
     actor: str
     reason: str
     status: Status
-    """On the first of the coming days."""
+    """On the first of the next days."""
     refusal: str = ""
     """Which hard limit it breaks, with both numbers."""
 
@@ -139,7 +139,7 @@ class TrackRecord:
     inside: dict[str, tuple[int, int]]
     """By measure: days inside the 90 % interval, of so many tested."""
     total: dict[str, Check | None]
-    """By measure, over the tested days. The part of a day's limits that the drawn markets disagree on is taken to be
+    """By measure, over the tested days. The part of a day's limits that the posterior draws disagree on is taken to be
     the same on all days, the rest to be independent."""
     overruled: Overruled | None
 
@@ -161,18 +161,18 @@ class ProductAdvice:
     """Everything the outputs show about one product."""
 
     product: str
-    price_now: float
+    current_price: float
     recommended_price: float
-    """The price at the end of the recommended path's first change, or the price now."""
+    """The price at the end of the recommended path's first change, or the current price."""
     settled_price: float
     """Where the policy's own path ends."""
     decision: Decision
     gain: Gain | None
-    """Of the recommended path; None where it is the price now or costs are unknown."""
+    """Of the recommended path; None where it is the current price or costs are unknown."""
     proposed_gain: Gain | None
     """Of the policy's own path, before the gate; None where costs are unknown."""
     elasticity: tuple[float, float, float]
-    """Around the price now: mean and 90 % limits."""
+    """Around the current price: mean and 90 % limits."""
     raising: Raising | None
     """Whether a slightly higher price than the one now earns more; None where costs are unknown."""
     days: tuple[DayAdvice, ...]
@@ -185,7 +185,8 @@ class ProductAdvice:
     off_policy: dict[str, OffPolicyValue]
     """What the log alone says of the price at which the path ends, ``settled``, and of the price ``now``."""
     sensitivity: Sensitivity | None
-    """To causes that no column tells, of the price at which the path ends; None where that is the price now or costs
+    """To causes that no column tells, of the price at which the path ends; None where that is the current price or
+    costs
     are unknown."""
     baselines: tuple[BaselineRow, ...]
     planner_gap: float | None

@@ -99,7 +99,7 @@ def approve(words: Sequence[str], parser: Parser) -> int:
     change = _change(advice)
     if change is None:
         raise UsageError(
-            f"entry {advice['id']} keeps the price at {advice['price_now']:g}: there is nothing to approve"
+            f"entry {advice['id']} keeps the price at {advice['current_price']:g}: there is nothing to approve"
         )
     known = [entry for entry in read_log(log).entries if entry.get("approves") == advice["id"]]
     if known:
@@ -111,7 +111,8 @@ def approve(words: Sequence[str], parser: Parser) -> int:
     draft |= {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
     written = append(log, [draft])[-1]
     print(
-        f"{shown(advice['product'])}: {advice['price_now']:g} to {price:g} on {day} is approved (entry {written['id']})"
+        f"{shown(advice['product'])}: {advice['current_price']:g} to {price:g} on {day} is approved "
+        f"(entry {written['id']})"
     )
     return 0
 
@@ -182,7 +183,7 @@ def _read_day(text: str, advice: Entry) -> date:
         raise UsageError(f"--until: must be a day such as 2026-01-31, found {text!r}") from None
     first = advice["days"][0]["date"]
     if day.isoformat() < first:
-        raise UsageError(f"--until: {day} lies before {first}, the first of the coming days; name a later one")
+        raise UsageError(f"--until: {day} lies before {first}, the first of the next days; name a later one")
     return day
 
 
@@ -214,7 +215,7 @@ def _actor(name: str | None) -> str:
 
 def _change(advice: Entry) -> tuple[str, float] | None:
     """Day and price of the first change that an advice recommends."""
-    changed = [(day["date"], day["price"]) for day in advice["days"] if day["price"] != advice["price_now"]]
+    changed = [(day["date"], day["price"]) for day in advice["days"] if day["price"] != advice["current_price"]]
     return changed[0] if changed else None
 
 
@@ -232,9 +233,9 @@ def _say_what(entry: Entry, entries: Sequence[Entry]) -> str:
     if entry["kind"] == ADVICE:
         change = _change(entry)
         what = (
-            f"keep {entry['price_now']:g}"
+            f"keep {entry['current_price']:g}"
             if change is None
-            else f"{entry['price_now']:g} to {change[1]:g} on {change[0]}"
+            else f"{entry['current_price']:g} to {change[1]:g} on {change[0]}"
         )
         return f"{what}, grade {entry['grade']}, source {entry['source']}"
     newest = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]][-1]

@@ -31,10 +31,10 @@ class Tools(NamedTuple):
 
 
 def what_if(words: Sequence[str], tools: Tools) -> int:
-    """Print what a price would bring against keeping the price now."""
+    """Print what a price would bring against keeping the current price."""
     parser = tools.parser
-    parser.description = "What a price would bring against keeping the price now. Takes predict's options, too."
-    parser.add_argument("--price", required=True, type=float, help="price to charge on all of the coming days")
+    parser.description = "What a price would bring against keeping the current price. Takes predict's options, too."
+    parser.add_argument("--price", required=True, type=float, help="price to charge on all of the next days")
     parser.add_argument("--product", help="product, where the file has several")
     parser.add_argument("--ckpt_path", required=True, help="checkpoint that fit wrote")
     parser.add_argument("--data.path", dest="path", help="the seller's CSV; the checkpoint's own history if absent")

@@ -44,7 +44,7 @@ def score_lines(item: ProductAdvice, digits: int) -> list[str]:
 def _cells(row: BaselineRow, digits: int) -> tuple[str, ...]:
     money = ("–", "–", "–")
     if row.profit is not None and row.profit_low is not None and row.profit_high is not None:
-        chance = "–" if row.chance_better is None else f"{row.chance_better:.3f}"
+        chance = "–" if row.probability_better is None else f"{row.probability_better:.3f}"
         money = (f"{row.profit:.2f}", f"{row.profit_low:.2f} to {row.profit_high:.2f}", chance)
     return (row.rule, f"{row.price:.{digits}f}", f"{row.units:.2f}", f"{row.sales:.2f}", *money)
 

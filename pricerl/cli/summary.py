@@ -1,4 +1,4 @@
-"""What the command line prints of an advice: the price now, the price advised, and where the files are."""
+"""What the command line prints of an advice: the current price, the price advised, and where the files are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def print_summary(advice: list[ProductAdvice], files: AdviceFiles, price_step: f
 def _block(item: ProductAdvice, digits: int) -> list[str]:
     lines = [
         f"{item.product}",
-        f"  price now         {item.price_now:.{digits}f}",
+        f"  price now         {item.current_price:.{digits}f}",
         f"  recommended price {item.recommended_price:.{digits}f}",
         f"  grade             {item.decision.grade}, source {_source(item)}",
         f"  {item.reason}",

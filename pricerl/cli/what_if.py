@@ -1,4 +1,4 @@
-"""What would a price bring that nobody proposed? Against keeping the price, in the same drawn markets."""
+"""What would a price bring that nobody proposed? Against keeping the price, in the same posterior draws."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Range(NamedTuple):
-    """Mean and 90 % limits over the drawn markets."""
+    """Mean and 90 % limits over the posterior draws."""
 
     mean: float
     low: float
@@ -26,7 +26,7 @@ class Range(NamedTuple):
 
 
 class WhatIf(NamedTuple):
-    """One measure, a day, at the price asked for and at the price now."""
+    """One measure, a day, at the price asked for and at the current price."""
 
     name: str
     asked: Range
@@ -36,16 +36,16 @@ class WhatIf(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What charging a price on all of the coming days would bring."""
+    """What charging a price on all of the next days would bring."""
 
     product: str
     price: float
-    price_now: float
+    current_price: float
     days: int
     markets: int
     measures: tuple[WhatIf, ...]
     """Units, sales, profit and conversions, where they can be known."""
-    chance_better: float | None
+    probability_better: float | None
     """Share of the markets in which it earns more; None where costs are unknown."""
     objections: tuple[str, ...]
     """Of the guardrails, each with its reason."""
@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
-    """Compare charging a price on all of the coming days with keeping the price now.
+    """Compare charging a price on all of the next days with keeping the current price.
 
     Args:
         dynamics: the market with its guardrails.
@@ -96,7 +96,7 @@ def answer_lines(answer: Answer, price_step: float) -> list[str]:
         price_step: the price grid.
     """
     digits = price_digits(price_step)
-    asked, now = f"{answer.price:.{digits}f}", f"{answer.price_now:.{digits}f}"
+    asked, now = f"{answer.price:.{digits}f}", f"{answer.current_price:.{digits}f}"
     rows = [(f"a day, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")]
     rows += [(row.name, _cell(row.asked), _cell(row.kept), _signed(row.difference)) for row in answer.measures]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -104,8 +104,8 @@ def answer_lines(answer: Answer, price_step: float) -> list[str]:
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     better = "unknown without costs"
-    if answer.chance_better is not None:
-        count = round(answer.chance_better * answer.markets)
+    if answer.probability_better is not None:
+        count = round(answer.probability_better * answer.markets)
         better = f"{count} of {answer.markets} markets that fit the history"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     objections += [f"  and no order can set it: {answer.refusal}"] if answer.refusal else []

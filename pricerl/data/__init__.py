@@ -6,7 +6,7 @@ from pricerl.data.features import FEATURES, build_features, weekday_of
 from pricerl.data.forecast_selection import PredictedSales, score_forecasts
 from pricerl.data.forecasters import FORECASTERS, Forecaster, SalesForecast
 from pricerl.data.history import History, ProductHistory
-from pricerl.data.holidays import kinds_of_dates
+from pricerl.data.holidays import day_types
 from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.reader import history_from_text, read_history
@@ -26,8 +26,8 @@ __all__ = [
     "SalesForecast",
     "UnlikelyZeros",
     "build_features",
+    "day_types",
     "history_from_text",
-    "kinds_of_dates",
     "read_history",
     "score_forecasts",
     "unlikely_zeros",

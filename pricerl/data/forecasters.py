@@ -1,4 +1,4 @@
-"""Forecasters of sales by name: one day ahead over history, and the coming days."""
+"""Forecasters of sales by name: one day ahead over history, and the next days."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Forecaster(Protocol):
     """How sales are predicted from the sales of earlier days."""
 
     def __call__(self, sales: FloatArray, days: int) -> SalesForecast:
-        """Forecast every day of history from the days before it, and ``days`` coming days.
+        """Forecast every day of history from the days before it, and ``days`` next days.
 
         Args:
             sales: ``(D,)`` revenue of a contiguous calendar, so that a weekday returns every seventh place.
-            days: how many coming days.
+            days: how many next days.
 
         Raises:
             UsageError: the forecaster needs a package that is not installed.
@@ -55,7 +55,7 @@ class Forecaster(Protocol):
 
 
 def forecast_mean(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict the mean of the seven days before; the coming days get that of the last seven."""
+    """Predict the mean of the seven days before; the next days get that of the last seven."""
     return SalesForecast(shifted_mean(sales, 0.0), np.full(days, sales[-WEEK:].mean()))
 
 
@@ -85,11 +85,11 @@ def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesFor
 
     Args:
         sales: ``(D,)`` revenue of a contiguous calendar.
-        days: how many coming days.
+        days: how many next days.
         model: its class in ``statsforecast.models``, such as ``AutoETS``.
 
     Returns:
-        The forecast, never negative; NaN on the first four weeks, and on coming days after so short a history.
+        The forecast, never negative; NaN on the first four weeks, and on next days after so short a history.
 
     Raises:
         UsageError: the package is not installed.

@@ -55,7 +55,7 @@ def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> Da
     return np.array(sorted(found), dtype="datetime64[D]")
 
 
-def kinds_of_dates(dates: DateArray, holidays: DateArray | None) -> NDArray[np.int64]:
+def day_types(dates: DateArray, holidays: DateArray | None) -> NDArray[np.int64]:
     """Return ``ORDINARY``, ``DAY_BEFORE`` a holiday or ``HOLIDAY`` for each date ``(D,)``; ordinary for None."""
     if holidays is None:
         return np.zeros(len(dates), dtype=np.int64)

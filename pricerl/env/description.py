@@ -1,6 +1,6 @@
 """What a market is like, in a few numbers that stay the same for a whole episode: how one policy prices many products.
 
-They describe the posterior, not the drawn market a row lives in: all of them are known when the decision is made.
+They describe the posterior, not the posterior draw a row lives in: all of them are known when the decision is made.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ DESCRIPTION = (
     "reference_place",
     "price_span",
 )
-"""Elasticity 10 % below, at and 10 % above the reference price and its sd over the drawn markets; what buyers make of a
+"""Elasticity 10 % below, at and 10 % above the reference price and its sd over the posterior draws; what buyers make
+of a
 rise; share of the price left after fees and unit cost; units a day; demand of the last weeks over the usual; the
 reference price among the prices of the scaler, and how far those span."""
 
@@ -42,7 +43,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     """Describe every product, ``(P, M)`` in [0, 1].
 
     Args:
-        market: with its drawn markets.
+        market: with its posterior draws.
         references: every product at its reference price.
         history: with the scaler of the features.
     """
@@ -68,7 +69,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
 
 
 def _elasticity(market: Market, price: Tensor) -> Tensor:
-    """Elasticity in every drawn market at a price ``(P,)``, ``(P, K)``."""
+    """Elasticity in every posterior draw at a price ``(P,)``, ``(P, K)``."""
     draw = torch.arange(market.num_draws, device=price.device).expand(len(price), -1)
     product = torch.arange(len(price), device=price.device)[:, None].expand_as(draw)
     below, above = (

@@ -1,6 +1,6 @@
 """How a day follows a day: pure functions over batched state, shared by both envs and by the advice.
 
-A row is one product in one drawn market. ``decide`` turns an action into a price inside today's feasible band,
+A row is one product in one posterior draw. ``decide`` turns an action into a price inside today's feasible band,
 ``advance`` charges it for a number of days and returns the new state with what those days brought.
 """
 

@@ -41,7 +41,7 @@ class EpisodeBatch:
         dynamics: the pure functions.
         num_rows: B.
         starts: where episodes start.
-        draws: which drawn markets the rows live in.
+        draws: which posterior draws the rows live in.
     """
 
     def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor, kinds_of_dates, weekday_of
+from pricerl.data import DataPreprocessor, day_types, weekday_of
 from pricerl.market.demand.reference_price import reference_prices
 
 REFERENCE_DAYS = 28
@@ -75,9 +75,9 @@ class HistoryTensors:
         return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
 
     def kinds(self, product: int, day: Tensor) -> Tensor:
-        """Kind of a product's dates ``(B,)``, days since 1970-01-01; see ``data.kinds_of_dates``."""
+        """Kind of a product's dates ``(B,)``, days since 1970-01-01; see ``data.day_types``."""
         dates = day.cpu().numpy().astype("datetime64[D]")
-        return self._integers(kinds_of_dates(dates, self._products[product].holidays))
+        return self._integers(day_types(dates, self._products[product].holidays))
 
     def reference_price(self, over_whole_history: bool) -> Tensor:
         """Median price ``(P,)`` of the last ``REFERENCE_DAYS`` days, or of the whole history."""

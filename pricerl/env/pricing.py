@@ -70,7 +70,7 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Reward
     ``0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty`` with the weights of the
-    preset, each term in [-3, 3] (``pricerl.market.reward``). It is computed from expectations under the drawn market:
+    preset, each term in [-3, 3] (``pricerl.market.reward``). It is computed from expectations under the posterior draw:
     the same prices earn the same reward whatever the day's noise.
 
     ## Starting state
@@ -145,7 +145,7 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     """``PricingEnv`` for ``num_envs`` rows as one torch batch, on any device.
 
-    Rows differ in product, starting day and drawn market, and keep step: all are truncated at the same time and
+    Rows differ in product, starting day and posterior draw, and keep step: all are truncated at the same time and
     start anew in the same call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is
     ``info["final_obs"]``). Observations, rewards and flags are tensors on the market's device. Rules, spaces and info
     are those of ``PricingEnv``; a test holds the two together step by step.
@@ -157,7 +157,7 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         guardrails: limits on the price.
         config: horizon, kind of action, observation noise.
         starts: where episodes start.
-        draws: ``posterior`` gives every row its own drawn market, ``mean`` the posterior mean.
+        draws: ``posterior`` gives every row its own posterior draw, ``mean`` the posterior mean.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable

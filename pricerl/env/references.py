@@ -1,4 +1,4 @@
-"""What the reward compares with: every product at its reference price, in every drawn market."""
+"""What the reward compares with: every product at its reference price, in every posterior draw."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pricerl.market.reward import Spans
 
 
 class References(NamedTuple):
-    """A product in a drawn market at its reference price on an average weekday, each ``(P, K + 1)`` but the first."""
+    """A product in a posterior draw at its reference price on an average weekday, each ``(P, K + 1)`` but the first."""
 
     price: Tensor
     """``(P,)`` money."""

@@ -1,4 +1,4 @@
-"""Rows of an env: one product in one drawn market each, with everything that stays the same for a whole episode."""
+"""Rows of an env: one product in one posterior draw each, with everything that stays the same for a whole episode."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class State(NamedTuple):
     product: Tensor
     """``(B,)`` product index."""
     draw: Tensor
-    """``(B,)`` which drawn market the row lives in."""
+    """``(B,)`` which posterior draw the row lives in."""
     day: Tensor
     """``(B,)`` days of the last known day since 1970-01-01."""
     rows: Rows

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pricerl.data import DataPreprocessor, ProductHistory, kinds_of_dates, weekday_of
+from pricerl.data import DataPreprocessor, ProductHistory, day_types, weekday_of
 from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
 
 FloatArray = NDArray[np.float64]
 
 DAYS_AHEAD = (1, 7, 14)
-"""A forecast of the first of the coming days is one day ahead."""
+"""A forecast of the first of the next days is one day ahead."""
 LAST_SHARE = 1 / 3
 """Share of the history, at its end, that forecasts are made in: before it a market knows too little."""
 
@@ -37,7 +37,7 @@ class Forecasts(NamedTuple):
     day: NDArray[np.int64]
     """Index of the day that is forecast: ``origin + days_ahead - 1``."""
     mean: FloatArray
-    """Units, mean over the drawn markets."""
+    """Units, mean over the posterior draws."""
     low: FloatArray
     """Lower 90 % limit of units."""
     high: FloatArray
@@ -93,7 +93,7 @@ def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostC
         preprocessor: whole histories.
         similar: settings of demand.
         cost: costs the seller knows.
-        seed: of the drawn markets and of the days' noise.
+        seed: of the posterior draws and of the days' noise.
 
     Returns:
         One entry a product; products whose forecast days were all unobserved, or sold nothing, are left out.
@@ -144,7 +144,7 @@ def forecast_units(
         origins: days known before each forecast.
         similar: settings of demand.
         cost: costs the seller knows.
-        seed: of the drawn markets and of the days' noise.
+        seed: of the posterior draws and of the days' noise.
     """
     product = preprocessor.products[index]
     generator = torch.Generator().manual_seed(seed)
@@ -207,11 +207,11 @@ def _skill(error: float, rival: float) -> float:
 def predict_units(
     market: Market, product: ProductHistory, day: NDArray[np.int64], generator: torch.Generator
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the drawn markets of one product."""
+    """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the posterior draws of one product."""
     price = torch.as_tensor(product.price[day], dtype=torch.float32)
     dates = product.dates[day]
     weekday = torch.as_tensor(weekday_of(dates.astype(np.int64))).repeat(market.num_draws)
-    kind = torch.as_tensor(kinds_of_dates(dates, product.holidays)).repeat(market.num_draws)
+    kind = torch.as_tensor(day_types(dates, product.holidays)).repeat(market.num_draws)
     draw = torch.arange(market.num_draws)[:, None].expand(-1, len(day)).flatten()
     row = torch.zeros_like(draw)
     expected = market.respond(price.repeat(market.num_draws), row, draw, weekday, kind)

@@ -1,4 +1,4 @@
-"""Rules and the planner, valued beside the policy in the same drawn markets."""
+"""Rules and the planner, valued beside the policy in the same posterior draws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pricerl.market.rows import Response
 
 
 class BaselineRow(NamedTuple):
-    """A constant price and what a day at it brings in the drawn markets: mean and 90 % interval of the mean."""
+    """A constant price and what a day at it brings in the posterior draws: mean and 90 % interval of the mean."""
 
     rule: str
     price: float
@@ -23,14 +23,15 @@ class BaselineRow(NamedTuple):
     """Money; None where costs are unknown."""
     profit_low: float | None
     profit_high: float | None
-    chance_better: float | None = None
-    """Share of the drawn markets in which it earns more than the price now; None where it is that one or costs are
+    probability_better: float | None = None
+    """Share of the posterior draws in which it earns more than the current price; None where it is that one or costs
+    are
     unknown."""
 
 
 @torch.no_grad()
 def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, plans: Plans) -> list[BaselineRow]:
-    """Value the policy's settled price beside those of all rules and the planner, in the same drawn markets.
+    """Value the policy's settled price beside those of all rules and the planner, in the same posterior draws.
 
     Without costs only rules that need none are shown.
 
@@ -50,12 +51,12 @@ def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, pla
         "planner, profit alone": float(plans.profit.price[product]),
         "policy (SAC)": policy_price,
     }
-    keep = _respond(dynamics, product, shop.price_now)
+    keep = _respond(dynamics, product, shop.current_price)
     return [_value_price(dynamics, product, rule, price, keep) for rule, price in prices.items()]
 
 
 def _respond(dynamics: Dynamics, product: int, price: float) -> Response:
-    """What an average day at a price brings in every drawn market, ``(K,)`` each."""
+    """What an average day at a price brings in every posterior draw, ``(K,)`` each."""
     draw = torch.arange(dynamics.market.num_draws, device=dynamics.market.device)
     money = torch.full_like(draw, price, dtype=torch.float32)
     return dynamics.constant_price(money, torch.full_like(draw, product), draw)[1]

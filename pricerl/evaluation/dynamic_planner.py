@@ -42,7 +42,7 @@ class DynamicPlan:
 
     @torch.no_grad()
     def __call__(self, state: State) -> Tensor:
-        """Take the price of the highest value among the grid's prices inside today's band and the price now."""
+        """Take the price of the highest value among the grid's prices inside today's band and the current price."""
         band = self.dynamics.band(state)
         grid = self.log_price.exp().expand(len(state.price), -1)
         candidates = torch.cat([state.price[:, None], torch.clamp(grid, band.low[:, None], band.high[:, None])], 1)
@@ -66,7 +66,7 @@ def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicP
 
     Args:
         dynamics: the market with its reward and guardrails.
-        product: product index; its reward is the mean over the drawn markets.
+        product: product index; its reward is the mean over the posterior draws.
         gamma: discount of a day; the days of one decision count alike, as they do for SAC.
     """
     log_price = _price_grid(dynamics, product)

@@ -22,7 +22,7 @@ class Plan(NamedTuple):
     price: Tensor
     """Money."""
     value: Tensor
-    """Mean daily reward or profit at that price over the drawn markets."""
+    """Mean daily reward or profit at that price over the posterior draws."""
 
 
 class Plans(NamedTuple):
@@ -39,7 +39,7 @@ def plan_all(dynamics: Dynamics) -> Plans:
 
 @torch.no_grad()
 def best_constant_price(dynamics: Dynamics, objective: Literal["reward", "profit"]) -> Plan:
-    """Search the price box of every product for the price with the highest mean value over the drawn markets.
+    """Search the price box of every product for the price with the highest mean value over the posterior draws.
 
     Without demand memory no policy can earn more a day than this price, so it is what SAC must match.
 
@@ -59,9 +59,10 @@ def best_constant_price(dynamics: Dynamics, objective: Literal["reward", "profit
 
 @torch.no_grad()
 def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
-    """Return the price that gains most reward in an unlucky market; the price now if none gains for sure enough.
+    """Return the price that gains most reward in an unlucky market; the current price if none gains for sure enough.
 
-    Candidates must earn more than the price now in a share ``chance`` of the drawn markets, and are compared by the
+    Candidates must earn more than the current price in a share ``chance`` of the posterior draws, and are compared
+    by the
     ``LOWER_QUANTILE`` of their daily gain over them.
 
     Args:
@@ -69,7 +70,7 @@ def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
         product: product index.
         chance: between 0 and 1.
     """
-    now = _price_now(dynamics, product)
+    now = _current_price(dynamics, product)
     prices = candidate_prices(dynamics, product)
     reward, _ = _draw_values(dynamics, product, torch.cat([now.reshape(1), prices]))
     gain = reward[:, 1:] - reward[:, :1]
@@ -83,7 +84,7 @@ def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
 
     With a price ladder or charm endings they are prices of those, repeated where there are fewer.
     """
-    now = _price_now(dynamics, product)
+    now = _current_price(dynamics, product)
     limits = PriceLimits(*(limit[product].reshape(1) for limit in dynamics.limits))
     band = price_box(now.reshape(1), limits, dynamics.rules.rows(torch.tensor([product], device=now.device)))
     prices = torch.lerp(band.low, band.high, torch.linspace(0, 1, NUM_PRICES, device=now.device))
@@ -93,13 +94,13 @@ def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
 
 
 def mean_values(dynamics: Dynamics, product: int, prices: Tensor, objective: Literal["reward", "profit"]) -> Tensor:
-    """Mean over the drawn markets of the daily reward or profit at each price ``(G,)``."""
+    """Mean over the posterior draws of the daily reward or profit at each price ``(G,)``."""
     reward, profit = _draw_values(dynamics, product, prices)
     return (reward if objective == "reward" else profit).mean(0)
 
 
 def _draw_values(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Tensor]:
-    """Daily reward and profit ``(K, G)`` in every drawn market at each price ``(G,)``."""
+    """Daily reward and profit ``(K, G)`` in every posterior draw at each price ``(G,)``."""
     num_draws = dynamics.market.num_draws
     draw = torch.arange(num_draws, device=prices.device).repeat_interleave(len(prices))
     rows = torch.full_like(draw, product)
@@ -107,6 +108,6 @@ def _draw_values(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tens
     return reward.view(num_draws, -1), response.profit.view(num_draws, -1)
 
 
-def _price_now(dynamics: Dynamics, product: int) -> Tensor:
+def _current_price(dynamics: Dynamics, product: int) -> Tensor:
     history = dynamics.history
     return history.price[history.offset[product] + history.num_days[product] - 1]

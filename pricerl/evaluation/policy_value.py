@@ -1,4 +1,4 @@
-"""What a price path is worth against going on as before, in the same drawn markets."""
+"""What a price path is worth against going on as before, in the same posterior draws."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MAX_PRODUCTS = 16
 
 
 class PathGain(NamedTuple):
-    """Profit a day that one price path earns more than another, money, paired over the drawn markets."""
+    """Profit a day that one price path earns more than another, money, paired over the posterior draws."""
 
     mean: float
     low: float
-    """5 % limit over the drawn markets."""
+    """5 % limit over the posterior draws."""
     high: float
     """95 % limit."""
     chance: float
-    """Share of the drawn markets in which it gains."""
+    """Share of the posterior draws in which it gains."""
     cvar: float
     """Conditional value at risk: mean over the unluckiest tenth of the markets."""
 
@@ -41,13 +41,13 @@ class PathScores(NamedTuple):
     """One number a product, each ``(P,)``; money a day but for the chances."""
 
     policy_gain_mean: Tensor
-    """Profit over that of keeping the price: mean over the drawn markets."""
+    """Profit over that of keeping the price: mean over the posterior draws."""
     policy_gain_low: Tensor
     """5 % limit."""
     policy_gain_high: Tensor
     """95 % limit."""
     policy_gain_chance: Tensor
-    """Share of the drawn markets in which it is above 0."""
+    """Share of the posterior draws in which it is above 0."""
     policy_gain_cvar: Tensor
     """Mean over the unluckiest tenth of the markets."""
     log_gain_mean: Tensor
@@ -59,7 +59,7 @@ class PathScores(NamedTuple):
 
 
 class PolicyValue(NamedTuple):
-    """A policy's price path valued in every drawn market."""
+    """A policy's price path valued in every posterior draw."""
 
     days: int
     """Days ahead."""
@@ -70,16 +70,16 @@ class PolicyValue(NamedTuple):
     over_log: PathGain
     """Against the seller's own prices of the last days, charged again."""
     over_keep: PathGain
-    """Against the price now."""
+    """Against the current price."""
 
 
 def value_path(dynamics: Dynamics, product: int, price: Tensor) -> PolicyValue:
-    """Value a price path against replaying the seller's own last prices and against keeping the price now.
+    """Value a price path against replaying the seller's own last prices and against keeping the current price.
 
     Args:
         dynamics: the market.
         product: product index.
-        price: ``(H,)`` the policy's prices of the coming days, money.
+        price: ``(H,)`` the policy's prices of the next days, money.
     """
     paths = _with_rivals(dynamics, product, price)
     rows = torch.full((len(paths),), product, device=dynamics.market.device)
@@ -95,7 +95,7 @@ def value_path(dynamics: Dynamics, product: int, price: Tensor) -> PolicyValue:
 
 @torch.no_grad()
 def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> PathScores:
-    """Roll the policy forward from the end of every product's history and value its path in every drawn market.
+    """Roll the policy forward from the end of every product's history and value its path in every posterior draw.
 
     Args:
         policy: deterministic policy.
@@ -129,7 +129,7 @@ def _roll(policy: Policy, dynamics: Dynamics, product: Tensor, index: Tensor) ->
 
 
 def _with_rivals(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
-    """A path ``(H,)``, the seller's own last prices and the price now, ``(3, H)``."""
+    """A path ``(H,)``, the seller's own last prices and the current price, ``(3, H)``."""
     logged = dynamics.market.preprocessor.products[product].price[-len(price) :]
     replayed = price.new_tensor(np.resize(logged, len(price)))
     return torch.stack([price, replayed, torch.full_like(price, float(logged[-1]))])
@@ -137,7 +137,7 @@ def _with_rivals(dynamics: Dynamics, product: int, price: Tensor) -> Tensor:
 
 @torch.no_grad()
 def profit_by_market(dynamics: Dynamics, product: Tensor, paths: Tensor) -> FloatArray:
-    """Expected profit a day ``(N, K)`` of price paths ``(N, H)`` after the history's end, in every drawn market.
+    """Expected profit a day ``(N, K)`` of price paths ``(N, H)`` after the history's end, in every posterior draw.
 
     Days follow one another as in training, so whatever a market remembers of earlier prices counts.
 

@@ -37,14 +37,14 @@ class Cell:
     days: int
     """Of history."""
     units: float
-    """Mean daily units at the price now."""
+    """Mean daily units at the current price."""
 
 
 ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS for truth in TRUTHS)
 
 
 @dataclass(frozen=True)
-class Street:
+class ShopSet:
     """Shops side by side: one market whose products are they."""
 
     addresses: tuple[tuple[Cell, int], ...]
@@ -60,7 +60,7 @@ class Street:
         return [Shop(*pair) for pair in zip(self.market.preprocessor.products, self.market.products, strict=True)]
 
 
-def open_street(addresses: Sequence[tuple[Cell, int]], demand: str) -> Street:
+def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: str) -> ShopSet:
     """Simulate shops and fit a market to each one's history; what a shop is does not depend on its neighbours.
 
     Args:
@@ -80,25 +80,25 @@ def open_street(addresses: Sequence[tuple[Cell, int]], demand: str) -> Street:
     products = tuple(replace(item.products[0], product=name) for item, name in zip(histories, names, strict=True))
     reports = tuple(replace(item.reports[0], product=name) for item, name in zip(histories, names, strict=True))
     prepared = DataPreprocessor.fit(History("PriceBench", products, reports), DataConfig())
-    return Street(tuple(addresses), demand, tuple(truths), assemble(prepared, fitted))
+    return ShopSet(tuple(addresses), demand, tuple(truths), assemble(prepared, fitted))
 
 
-def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
-    """Let all rules price all shops of a street.
+def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
+    """Let all rules price all shops of a shop_set.
 
     Args:
-        street: the shops.
+        shop_set: the shops.
         rules: by name.
 
     Yields:
-        A row a shop and rule: its price, profit there and at the price now over the oracle's, the chance of a gain,
+        A row a shop and rule: its price, profit there and at the current price over the oracle's, the chance of a gain,
         whether a hidden cause like the strongest observed one would undo it, and whether the 90 % interval of a 5 %
         step's gain holds the truth.
     """
-    for (cell, seed), truth, shop in zip(street.addresses, street.truths, street.shops(), strict=True):
-        profit_now, oracle = (_true_profit(truth, price) for price in (shop.price_now, truth["optimal_price"]))
+    for (cell, seed), truth, shop in zip(shop_set.addresses, shop_set.truths, shop_set.shops(), strict=True):
+        profit_now, oracle = (_true_profit(truth, price) for price in (shop.current_price, truth["optimal_price"]))
         causes = observe_causes(shop.history)
-        covered = _covers(shop, _true_profit(truth, STEP * shop.price_now) / profit_now)
+        covered = _covers(shop, _true_profit(truth, STEP * shop.current_price) / profit_now)
         for name, rule in rules.items():
             price = rule(shop)
             profit = _true_profit(truth, price)
@@ -107,13 +107,13 @@ def price_street(street: Street, rules: Mapping[str, Rule] = RULES) -> Iterator[
                 "days": cell.days,
                 "units": cell.units,
                 "seed": seed,
-                "demand": street.demand,
+                "demand": shop_set.demand,
                 "rule": name,
                 "price": price,
-                "moved": not np.isclose(price, shop.price_now, rtol=1e-6),
+                "moved": not np.isclose(price, shop.current_price, rtol=1e-6),
                 "oracle_share": profit / oracle,
                 "gain": profit / profit_now - 1,
-                "chance": shop.chance_better(price),
+                "chance": shop.probability_better(price),
                 "fragile": _is_fragile(shop, price, causes),
                 "covered": covered,
             }
@@ -163,5 +163,5 @@ def _true_profit(truth: Mapping[str, Any], price: float) -> float:
 
 def _covers(shop: Shop, true_ratio: float) -> bool:
     """Whether the 90 % interval of the profit ratio of a 5 % step holds the true one."""
-    low, high = np.quantile(shop.at(STEP * shop.price_now) / shop.profit_now, LIMITS)
+    low, high = np.quantile(shop.at(STEP * shop.current_price) / shop.profit_now, LIMITS)
     return bool(low <= true_ratio <= high)

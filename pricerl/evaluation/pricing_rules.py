@@ -26,7 +26,7 @@ COARSEST_GRID = 0.01
 
 NUM_PRICES = 201
 GATE = 0.90
-"""Share of the drawn markets in which a change must earn more."""
+"""Share of the posterior draws in which a change must earn more."""
 LOWER_QUANTILE = 0.20
 """An unlucky market is one of the worst fifth."""
 KAPPA = 0.3
@@ -50,7 +50,7 @@ class Shop:
     guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
 
     @property
-    def price_now(self) -> float:
+    def current_price(self) -> float:
         """Money."""
         return float(self.history.price[-1])
 
@@ -66,14 +66,16 @@ class Shop:
 
     @cached_property
     def prices(self) -> FloatArray:
-        """``(G,)`` money, ascending: candidates inside the support box and on the curves, the price now among them."""
+        """Candidate prices ``(G,)``, money, ascending: inside the support box, the current price among them."""
         low, high = support_box(self.history.price[self.history.observed], self.guardrails)
         known = np.exp(self.market.log_grid)
-        return np.unique(np.append(np.linspace(max(low, known[0]), min(high, known[-1]), NUM_PRICES), self.price_now))
+        return np.unique(
+            np.append(np.linspace(max(low, known[0]), min(high, known[-1]), NUM_PRICES), self.current_price)
+        )
 
     @cached_property
     def profit(self) -> FloatArray:
-        """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every drawn market."""
+        """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every posterior draw."""
         market, log_price = self.market, np.log(self.prices)
         units = np.exp(np.stack([np.interp(log_price, market.log_grid, row) for row in market.units.log_value]))
         margin = market.cost.share_kept[:, None] * self.prices - market.cost.unit_cost[:, None]
@@ -81,15 +83,15 @@ class Shop:
 
     @property
     def profit_now(self) -> FloatArray:
-        """``(K,)`` the same at the price now."""
-        return self.profit[:, np.searchsorted(self.prices, self.price_now)]
+        """``(K,)`` the same at the current price."""
+        return self.profit[:, np.searchsorted(self.prices, self.current_price)]
 
-    def chance_better(self, price: float) -> float:
-        """Share of the drawn markets in which ``price`` earns more than the price now."""
+    def probability_better(self, price: float) -> float:
+        """Share of the posterior draws in which ``price`` earns more than the current price."""
         return float((self.at(price) > self.profit_now).mean())
 
     def at(self, price: float) -> FloatArray:
-        """Profit before fixed cost of an average day at ``price`` in every drawn market, ``(K,)``."""
+        """Profit before fixed cost of an average day at ``price`` in every posterior draw, ``(K,)``."""
         return np.asarray([np.interp(price, self.prices, row) for row in self.profit])
 
     def best(self, value: FloatArray) -> float:
@@ -103,7 +105,7 @@ Rule = Callable[[Shop], float]
 
 def keep(shop: Shop) -> float:
     """Keep the price."""
-    return shop.price_now
+    return shop.current_price
 
 
 def median_price(shop: Shop) -> float:
@@ -135,7 +137,7 @@ def log_log(shop: Shop) -> float:
     """Regress log units on log price and use the closed form ``c e / (k (1 + e))``; elasticities down to -1.05."""
     price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
     if np.ptp(price) == 0:
-        return shop.price_now
+        return shop.current_price
     elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
     optimum = shop.unit_cost * elasticity / (1 + elasticity) / shop.share_kept
     return float(np.clip(optimum, shop.prices[0], shop.prices[-1]))
@@ -150,7 +152,7 @@ def glm_plug_in(shop: Shop) -> float:
     seen = history.observed
     log_price = np.log(history.price[seen])
     if np.ptp(log_price) == 0:
-        return shop.price_now
+        return shop.current_price
     weekday = np.eye(WEEK)[weekday_of(history.dates[seen].astype(np.int64))]
     design = np.concatenate(
         [np.stack([np.ones_like(log_price), log_price - log_price.mean()], axis=1), weekday], axis=1
@@ -161,7 +163,7 @@ def glm_plug_in(shop: Shop) -> float:
 
 
 def posterior_mean(shop: Shop) -> float:
-    """Take the price of the highest mean profit over the drawn markets, however unsure."""
+    """Take the price of the highest mean profit over the posterior draws, however unsure."""
     return shop.best(shop.profit.mean(0))
 
 
@@ -169,13 +171,13 @@ def lower_bound(shop: Shop) -> float:
     """Take the price whose gain is highest in an unlucky market, among those that gain in nine of ten markets."""
     gain = shop.profit - shop.profit_now[:, None]
     bound = np.where((gain > 0).mean(0) >= GATE, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
-    return shop.best(bound) if bound.max() > 0 else shop.price_now
+    return shop.best(bound) if bound.max() > 0 else shop.current_price
 
 
 def gated(shop: Shop) -> float:
-    """Take the price of the highest mean profit if it earns more in nine of ten drawn markets, else keep the price."""
+    """Take the price of the highest mean profit if 90 % of the posterior draws gain, else keep the price."""
     proposal = posterior_mean(shop)
-    return proposal if shop.chance_better(proposal) >= GATE else shop.price_now
+    return proposal if shop.probability_better(proposal) >= GATE else shop.current_price
 
 
 def mean_less_harm(shop: Shop) -> float:
@@ -186,7 +188,7 @@ def mean_less_harm(shop: Shop) -> float:
 
 
 def weekly_thompson(shop: Shop) -> float:
-    """Take the best price of one drawn market (Thompson 1933): one week's step of posterior sampling.
+    """Take the best price of one posterior draw (Thompson 1933): one week's step of posterior sampling.
 
     The draw is the shop's own, so the same history gives the same price.
     """

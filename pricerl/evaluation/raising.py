@@ -16,14 +16,14 @@ class Raising(NamedTuple):
     """Whether a slightly higher price earns more; a slightly lower one does where it does not."""
 
     chance: float
-    """Share of the drawn markets in which it does."""
+    """Share of the posterior draws in which it does."""
     break_even: float | None
     """Percent of units lost to a price 1 % higher at which nothing is gained, at the mean costs; None where a unit is
     sold at a loss."""
 
 
 def would_raising_pay(market: ProductMarket, price: float) -> Raising | None:
-    """Compare every drawn market's elasticity ``e`` with its break-even.
+    """Compare every posterior draw's elasticity ``e`` with its break-even.
 
     ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), with ``k`` the share kept and
     ``c`` the unit cost; where a unit is sold at a loss, a higher price always earns more.

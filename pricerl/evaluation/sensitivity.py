@@ -111,7 +111,7 @@ def find_sensitivity(shop: Shop, price: float, gate: float, causes: Causes) -> S
         None where there is nothing to undo: no change, unknown costs, or a price that never varied.
     """
     tried = shop.history.price[shop.history.observed]
-    if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.price_now, rtol=1e-6):
+    if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.current_price, rtol=1e-6):
         return None
     gated, undone = (spare / causes.scale for spare in elasticity_to_spare(shop, price, (1 - gate, 0.5)))
     worst = max(causes.observed, key=lambda cause: cause.bias, default=ObservedCause("", 0.0, 0.0, 0.0))
@@ -131,7 +131,7 @@ def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) 
         quantiles: between 0 and 1.
     """
     market = shop.market
-    ends = np.log([shop.price_now, price])
+    ends = np.log([shop.current_price, price])
     log_units = np.stack([np.interp(ends, market.log_grid, row) for row in market.units.log_value])
     margin = market.cost.share_kept[:, None] * np.exp(ends) - market.cost.unit_cost[:, None]
     earns = np.asarray((margin > 0).all(axis=1), dtype=np.bool_)

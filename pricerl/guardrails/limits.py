@@ -93,7 +93,7 @@ class PriceBand(NamedTuple):
     feasible: Tensor
     """Bool; False means that the limits exclude each other, so the price is held and someone should look."""
     keep: Tensor
-    """Bool; whether the price now may stay. It need not be on the price grid or menu for that."""
+    """Bool; whether the current price may stay. It need not be on the price grid or menu for that."""
     rules: PriceRules
 
 
@@ -140,16 +140,20 @@ def hard_limits(config: GuardrailConfig, share_kept: float, unit_cost: float, co
 
 
 def feasible_band(
-    price_now: Tensor, price_week_ago: Tensor, limits: PriceLimits, rules: PriceRules, trailing: Tensor | None = None
+    current_price: Tensor,
+    price_week_ago: Tensor,
+    limits: PriceLimits,
+    rules: PriceRules,
+    trailing: Tensor | None = None,
 ) -> PriceBand:
-    """Intersect all limits around the price now.
+    """Intersect all limits around the current price.
 
     A price now outside the support box, beyond the week's cap because the seller moved it so, or too far above its
     trailing price, is not forced back, it just may not move further out: the end of a promotion is no reason to change
     the price again. Floor and ceiling do force.
 
     Args:
-        price_now: ``(B,)`` money.
+        current_price: ``(B,)`` money.
         price_week_ago: ``(B,)`` money, what was charged 7 days before the next day.
         limits: of the rows' products.
         rules: of the rows' products.
@@ -160,28 +164,28 @@ def feasible_band(
     if rules.above_median is not None:
         assert trailing is not None
         outer_high = torch.minimum(outer_high, trailing * (1 + rules.above_median))
-    low = torch.maximum(price_now * (1 - rules.drop), torch.minimum(outer_low, price_now))
-    high = torch.minimum(price_now * (1 + rules.rise), torch.maximum(outer_high, price_now))
-    return _on_grid(torch.maximum(low, limits.floor), torch.minimum(high, limits.ceiling), price_now, rules)
+    low = torch.maximum(current_price * (1 - rules.drop), torch.minimum(outer_low, current_price))
+    high = torch.minimum(current_price * (1 + rules.rise), torch.maximum(outer_high, current_price))
+    return _on_grid(torch.maximum(low, limits.floor), torch.minimum(high, limits.ceiling), current_price, rules)
 
 
-def price_box(price_now: Tensor, limits: PriceLimits, rules: PriceRules) -> PriceBand:
+def price_box(current_price: Tensor, limits: PriceLimits, rules: PriceRules) -> PriceBand:
     """Return the band of an absolute action: support box, floor and ceiling, without step caps, ``(B,)`` each."""
     low = torch.maximum(limits.support_low, limits.floor)
     high = torch.minimum(limits.support_high, limits.ceiling)
-    return _on_grid(low, high, price_now, rules)
+    return _on_grid(low, high, current_price, rules)
 
 
-def project(proposal: Tensor, price_now: Tensor, band: PriceBand, config: GuardrailConfig) -> Tensor:
-    """Project a proposed price into today's band, ``(B,)``; total: never NaN, never outside, else the price now.
+def project(proposal: Tensor, current_price: Tensor, band: PriceBand, config: GuardrailConfig) -> Tensor:
+    """Project a proposed price into today's band, ``(B,)``; total: never NaN, never outside, else the current price.
 
-    Order: finite check, band, price grid or menu, hysteresis. Where the price now may stay, asking for it keeps it,
+    Order: finite check, band, price grid or menu, hysteresis. Where the current price may stay, asking for it keeps it,
     also off the grid.
     """
-    proposal = torch.where(torch.isfinite(proposal), proposal, price_now)
+    proposal = torch.where(torch.isfinite(proposal), proposal, current_price)
     price = torch.minimum(torch.maximum(to_allowed(proposal, band, config), band.low), band.high)
-    small = ((price - price_now).abs() < band.rules.min_change * price_now) | (proposal == price_now)
-    return torch.where(~band.feasible | (small & band.keep), price_now, price)
+    small = ((price - current_price).abs() < band.rules.min_change * current_price) | (proposal == current_price)
+    return torch.where(~band.feasible | (small & band.keep), current_price, price)
 
 
 def to_allowed(price: Tensor, band: PriceBand, config: GuardrailConfig) -> Tensor:
@@ -193,11 +197,11 @@ def to_allowed(price: Tensor, band: PriceBand, config: GuardrailConfig) -> Tenso
     return _from_steps(torch.where(steps - below <= above - steps, below, above), config.price_step)
 
 
-def _on_grid(low: Tensor, high: Tensor, price_now: Tensor, rules: PriceRules) -> PriceBand:
-    """Pull limits inward to the price grid or menu and hold the price now where nothing is left."""
+def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, rules: PriceRules) -> PriceBand:
+    """Pull limits inward to the price grid or menu and hold the current price where nothing is left."""
     low = _in_steps(low, rules.price_step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
     high = _in_steps(high, rules.price_step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
-    now = _in_steps(price_now, rules.price_step)
+    now = _in_steps(current_price, rules.price_step)
     keep = (now >= low) & (now <= high)
     if rules.menu is None:
         first, last = torch.ceil(low), torch.floor(high)
@@ -206,7 +210,7 @@ def _on_grid(low: Tensor, high: Tensor, price_now: Tensor, rules: PriceRules) ->
     feasible = torch.isfinite(first) & (last >= first)
     low, high = _from_steps(first, rules.price_step), _from_steps(last, rules.price_step)
     return PriceBand(
-        torch.where(feasible, low, price_now), torch.where(feasible, high, price_now), feasible, keep, rules
+        torch.where(feasible, low, current_price), torch.where(feasible, high, current_price), feasible, keep, rules
     )
 
 

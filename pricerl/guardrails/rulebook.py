@@ -43,7 +43,7 @@ class PriceLog(NamedTuple):
     dates: NDArray[np.datetime64]
     """``(D,)`` ascending days; 28 and the minimum hold are looked back to."""
     prices: NDArray[np.float64]
-    """``(D,)`` money; the last is the price now."""
+    """``(D,)`` money; the last is the current price."""
     support: tuple[float, float]
     """Lowest and highest price that the history supports, money; see ``support_box``."""
     moves_in_steps: bool = True
@@ -67,7 +67,7 @@ class UnitCosts(NamedTuple):
     known: bool
 
 
-class Wall(NamedTuple):
+class Bound(NamedTuple):
     """One rule's lowest and highest price, money."""
 
     rule: str
@@ -103,34 +103,36 @@ class Rulebook:
             One edit a rule that objects, in the order of the rules: from the price to the nearest that this rule
             allows, which is infinite where it allows none.
         """
-        walls, moves = tuple(self.walls()), abs(price - self.now) > self.slack(self.now)
+        bounds, moves = tuple(self.bounds()), abs(price - self.now) > self.slack(self.now)
         if moves and self.config.pause:
             yield Edit("pause", price, self.now, PAUSED)
-        for wall in walls:
-            nearest = wall.nearest(price)
+        for bound in bounds:
+            nearest = bound.nearest(price)
             if abs(nearest - price) > self.slack(price):
-                yield Edit(wall.rule, price, nearest, wall.why)
+                yield Edit(bound.rule, price, nearest, bound.why)
         if moves and (why := self.too_young()):
             yield Edit("min_hold_days", price, self.now, why)
         allowed = self.nearest(price)
         if moves and abs(allowed - price) > self.slack(price):
             yield Edit(self.grid_rule(), price, allowed, NEAREST)
-        if moves and self.may_stay(walls) and (why := self.too_small(price)):
+        if moves and self.may_stay(bounds) and (why := self.too_small(price)):
             yield Edit("min_change", price, self.now, why)
 
-    def walls(self) -> Iterator[Wall]:
-        """Each rule's limits in the order in which they are applied; soft ones leave the price now alone."""
+    def bounds(self) -> Iterator[Bound]:
+        """Each rule's limits in the order in which they are applied; soft ones leave the current price alone."""
         config, now = self.config, self.now
         yield self._soft("support_margin", *self.log.support, "near the prices that were tried")
         if self.costs.known:
             kept = self.costs.share_kept - config.min_margin
             lowest = self.costs.unit_cost / kept if kept > 0 else math.inf
-            yield Wall("min_margin", lowest, math.inf, f"a margin of {100 * config.min_margin:g} % after fees and cost")
-        yield Wall("price_step", config.price_step, math.inf, "a price is at least one price step")
+            yield Bound(
+                "min_margin", lowest, math.inf, f"a margin of {100 * config.min_margin:g} % after fees and cost"
+            )
+        yield Bound("price_step", config.price_step, math.inf, "a price is at least one price step")
         for rule in ("min_advertised_price", "floor"):
             if (value := getattr(config, rule)) is not None:
-                yield Wall(rule, value, math.inf, f"at least {value:g}")
-        yield Wall("ceiling", 0.0, config.highest, f"at most {config.highest:g}")
+                yield Bound(rule, value, math.inf, f"at least {value:g}")
+        yield Bound("ceiling", 0.0, config.highest, f"at most {config.highest:g}")
         if not self.log.moves_in_steps:
             return
         if config.max_above_median is not None:
@@ -138,31 +140,33 @@ class Rulebook:
             why = f"at most {100 * config.max_above_median:g} % above {median:g}, its median of {TRAILING_DAYS} days"
             yield self._soft("max_above_median", 0.0, median * (1 + config.max_above_median), why)
         drop, rise = config.drop, config.rise
-        yield Wall(config.drop_setting, now * (1 - drop), math.inf, f"at most {100 * drop:g} % below the price now")
-        yield Wall(config.rise_setting, 0.0, now * (1 + rise), f"at most {100 * rise:g} % above the price now")
+        yield Bound(
+            config.drop_setting, now * (1 - drop), math.inf, f"at most {100 * drop:g} % below the current price"
+        )
+        yield Bound(config.rise_setting, 0.0, now * (1 + rise), f"at most {100 * rise:g} % above the current price")
         week, change = float(self._back_to(WEEK)[0]), config.max_week_change
         why = f"at most {100 * change:g} % from {week:g}, the price of {WEEK} days before"
         yield self._soft("max_week_change", week * (1 - change), week * (1 + change), why)
 
-    def _soft(self, rule: str, low: float, high: float, why: str) -> Wall:
-        """A wall that moves out of the way of the price now, where prices move in steps."""
+    def _soft(self, rule: str, low: float, high: float, why: str) -> Bound:
+        """A bound that moves out of the way of the current price, where prices move in steps."""
         if not self.log.moves_in_steps:
-            return Wall(rule, low, high, why)
-        return Wall(rule, min(low, self.now), max(high, self.now), why)
+            return Bound(rule, low, high, why)
+        return Bound(rule, min(low, self.now), max(high, self.now), why)
 
-    def may_stay(self, walls: tuple[Wall, ...]) -> bool:
-        """Whether no wall forbids the price now."""
+    def may_stay(self, bounds: tuple[Bound, ...]) -> bool:
+        """Whether no bound forbids the current price."""
         slack = self.slack(self.now)
-        return all(wall.low - slack <= self.now <= wall.high + slack for wall in walls)
+        return all(bound.low - slack <= self.now <= bound.high + slack for bound in bounds)
 
     def too_young(self) -> str:
-        """Why the price now has to stay, if its minimum hold is not over."""
+        """Why the current price has to stay, if its minimum hold is not over."""
         if not self.log.moves_in_steps:
             return ""
         changed = np.flatnonzero(self.log.prices != self.log.prices[-1])
         first = changed[-1] + 1 if len(changed) else 0
         held, hold = int((self.log.dates[-1] - self.log.dates[first]) / DAY) + 1, self.config.min_hold_days
-        return f"the price now has been charged for {held} of at least {hold} days" if held < hold else ""
+        return f"the current price has been charged for {held} of at least {hold} days" if held < hold else ""
 
     def too_small(self, price: float) -> str:
         """Why a change to a price is left out, if it is smaller than the smallest one."""

@@ -41,12 +41,12 @@ class ProductMarket:
     memory: PriceMemory | None = None
     """What buyers make of a price they are not used to; None where they do not care."""
     holiday: FloatArray = field(default_factory=lambda: holiday_factors({}))
-    """``(3,)`` demand by kind of date over that of an ordinary one; see ``data.kinds_of_dates``."""
+    """``(3,)`` demand by kind of date over that of an ordinary one; see ``data.day_types``."""
 
 
 @dataclass(frozen=True)
 class Market:
-    """Demand, conversions and costs of ``P`` products in ``K`` drawn markets plus their mean (index ``K``).
+    """Demand, conversions and costs of ``P`` products in ``K`` posterior draws plus their mean (index ``K``).
 
     Built by ``fit_market`` from a ``DataPreprocessor``; immutable; ``to`` moves it between devices.
     """
@@ -117,9 +117,9 @@ class Market:
         Args:
             price: ``(B,)`` money, positive.
             product: ``(B,)`` product index.
-            draw: ``(B,)`` which drawn market, ``K`` for the mean.
+            draw: ``(B,)`` which posterior draw, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
-            kind: ``(B,)`` kind of date as ``data.kinds_of_dates`` has it, 0 for ordinary ones.
+            kind: ``(B,)`` kind of date as ``data.day_types`` has it, 0 for ordinary ones.
         """
         factor = self.weekday[product, weekday] * self.holiday[product, kind]
         level = self.average_day(price, product, draw)

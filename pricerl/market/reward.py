@@ -125,7 +125,7 @@ class Spans(NamedTuple):
 
 
 class DayOutcome(NamedTuple):
-    """What one day is scored on, each ``(B,)``: expectations under the drawn market, and their references."""
+    """What one day is scored on, each ``(B,)``: expectations under the posterior draw, and their references."""
 
     sales_ratio: Tensor
     """Expected sales over those at the reference price."""
@@ -142,7 +142,7 @@ class DayOutcome(NamedTuple):
     mean_sales_ratio: Tensor
     """Mean of ``sales_ratio`` over the last 7 days."""
     spread: Tensor
-    """Standard deviation of ``profit_gain`` over the drawn markets at this price."""
+    """Standard deviation of ``profit_gain`` over the posterior draws at this price."""
 
 
 class RewardTerms(NamedTuple):

@@ -1,4 +1,4 @@
-"""Rows of a market: one product in one drawn market each, with everything about it that no price changes."""
+"""Rows of a market: one product in one posterior draw each, with everything about it that no price changes."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     Args:
         entries: of the log.
         product: its name.
-        first_day: of the coming days, ISO; an order whose last day lies before it has expired.
+        first_day: of the next days, ISO; an order whose last day lies before it has expired.
     """
     found = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE) and entry["product"] == product]
     orders: list[Order] = []
@@ -68,13 +68,13 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     return orders
 
 
-def judge_orders(orders: Sequence[Order], price_now: float, limits: HardLimits) -> list[Order]:
+def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimits) -> list[Order]:
     """Refuse the active order if its price breaks a hard limit: those can change after it was given."""
     judged = []
     for order in orders:
         refusal = ""
         if order.status == "active":
-            refusal = refuse_price(price_now if order.price is None else order.price, limits, order.kind)
+            refusal = refuse_price(current_price if order.price is None else order.price, limits, order.kind)
         judged.append(replace(order, status="refused", refusal=refusal) if refusal else order)
     return judged
 

@@ -101,7 +101,7 @@ def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index:
     draft |= {
         "product": item.product,
         "history_end": str(dynamics.market.preprocessor.products[index].dates[-1]),
-        "price_now": item.price_now,
+        "current_price": item.current_price,
         "limits": asdict(hard_limits_of(dynamics, index)),
         "grade": item.decision.grade,
         "source": item.decision.source,

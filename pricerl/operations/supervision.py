@@ -45,7 +45,7 @@ class Supervisor:
         if alarm is not None:
             item = self._stop(item, index, alarm)
         limits = hard_limits_of(self.dynamics, index)
-        orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.price_now, limits)
+        orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.current_price, limits)
         item = replace(item, orders=tuple(orders), track_record=keep_record(predictions, history))
         return item if item.order is None else self._obey(item, index, item.order)
 
@@ -59,7 +59,7 @@ class Supervisor:
         way = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
         gated = gate_path(self.dynamics, index, way)
         path = gated.onto(way)
-        back = float(path.price[-1]) != float(path.price.new_tensor(item.price_now))
+        back = float(path.price[-1]) != float(path.price.new_tensor(item.current_price))
         where = "back to the last good price" if back else "this is the last good price that the limits allow now"
         why = (
             f"sales lay below the 5 % limit of what was predicted on {alarm.days} days running (since "
@@ -71,8 +71,8 @@ class Supervisor:
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
         """Charge what was ordered; after its last day the price stays until a new advice."""
-        target = item.price_now if order.price is None else order.price
-        now = torch.tensor(item.price_now, dtype=torch.float32, device=self.dynamics.market.device)
+        target = item.current_price if order.price is None else order.price
+        now = torch.tensor(item.current_price, dtype=torch.float32, device=self.dynamics.market.device)
         price = torch.full_like(now.expand(len(item.days)), target)
         digits = price_digits(self.dynamics.guardrails.price_step)
         what = "override" if order.kind == OVERRIDE else "paused"
@@ -84,7 +84,7 @@ class Supervisor:
         moves = bool((price != now).any())
         source: Source = "override" if order.kind == OVERRIDE else "manual"
         decision = Decision("step" if moves else "hold", "C", source, False, why)
-        limits = approach_path(item.price_now, self.dynamics, index, 1).limits
+        limits = approach_path(item.current_price, self.dynamics, index, 1).limits
         obeyed = self._redirect(
             replace(item, asked_price=None, guardrails=()),
             index,
@@ -104,7 +104,7 @@ class Supervisor:
         dynamics, seed = self.dynamics, self.settings[2]
         fitted = dynamics.market.products[index]
         forecast = forecast_path(dynamics, index, path.price, seed)
-        now = torch.full_like(path.price, item.price_now)
+        now = torch.full_like(path.price, item.current_price)
         moved = decision.follow != "hold" and fitted.cost.known
         keep = forecast_path(dynamics, index, now, seed)
         own = ModelAdvice(

@@ -39,7 +39,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
     known: dict[int, tuple[int, Entry, dict[str, Any]]] = {}
     for entry in entries:
         made = place.get(entry.get("history_end", "")) if entry.get("product") == history.product else None
-        if made is None or abs(float(history.price[made]) - entry["price_now"]) > SAME_PRICE:
+        if made is None or abs(float(history.price[made]) - entry["current_price"]) > SAME_PRICE:
             continue
         for day in entry["days"]:
             at = place.get(day["date"])

@@ -1,4 +1,4 @@
-"""All that SAC learns in one module: actor, critics, their slow copy and the temperature."""
+"""All that SAC learns in one module: actor, critics, their target network and the temperature."""
 
 from __future__ import annotations
 

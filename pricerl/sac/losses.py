@@ -199,10 +199,10 @@ def polyak_update(target: nn.Module, source: nn.Module, tau: float) -> None:
     """Move the target's parameters a share tau of the way to the source's, and copy the source's buffers.
 
     ``target <- (1 - tau) * target + tau * source``: arXiv:1509.02971, Algorithm 1. Buffers are statistics, not weights:
-    a slow copy must see the same normalised observation as its source.
+    a target network must see the same normalised observation as its source.
 
     Args:
-        target: the slow copy, changed in place.
+        target: the target network, changed in place.
         source: a module built alike.
         tau: share taken over, above 0 and at most 1; 1 copies.
 

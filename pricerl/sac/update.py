@@ -1,4 +1,4 @@
-"""One gradient update of everything: critics, actor, temperature, slow copy."""
+"""One gradient update of everything: critics, actor, temperature, target network."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SACUpdate:
         self.agent, self.optimizers, self.reduce, self.config = agent, optimizers, reduce, agent.config
 
     def full(self, batch: Transition) -> tuple[CriticMetrics, ActorMetrics]:
-        """Update critics, actor, temperature and slow copy."""
+        """Update critics, actor, temperature and target network."""
         alpha = self.agent.log_alpha.detach().exp()
         critic_metrics = self.update_critic(batch, alpha)
         log_prob, loss = self.update_actor(batch, alpha)
@@ -75,7 +75,7 @@ class SACUpdate:
         return critic_metrics, actor_metrics
 
     def critic_only(self, batch: Transition) -> CriticMetrics:
-        """Update critics and slow copy, as most updates do where ``actor_interval`` is above 1."""
+        """Update critics and target network, as most updates do where ``actor_interval`` is above 1."""
         metrics = self.update_critic(batch, self.agent.log_alpha.detach().exp())
         self.update_target()
         return metrics
@@ -107,7 +107,7 @@ class SACUpdate:
             self._descend(loss, self.optimizers.alpha, max_norm=0.0)
 
     def update_target(self) -> None:
-        """Let the slow copy follow."""
+        """Let the target network follow."""
         polyak_update(self.agent.target_critic, self.agent.critic, self.config.tau)
 
     def _drawn(self, q: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ def _weekly(values: FloatArray, days: int) -> FloatArray:
 
 
 def _moved(price: FloatArray, log_change: FloatArray) -> FloatArray:
-    """Prices changed for a whole week at a time; the price now, from its last change on, stays."""
+    """Prices changed for a whole week at a time; the current price, from its last change on, stays."""
     last = np.flatnonzero(price != price[-1])
     kept = last[-1] + 1 if len(last) else 0
     weekly = _weekly(log_change[::7], len(price))

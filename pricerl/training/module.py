@@ -138,7 +138,7 @@ class SACModule(LightningModule):
         return metrics
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
-        """Critics and slow copy; every ``actor_interval`` updates actor and temperature, too.
+        """Critics and target network; every ``actor_interval`` updates actor and temperature, too.
 
         Args:
             batch: transitions.

@@ -101,7 +101,7 @@ class PricingDataModule(ReplayDataModule):
             _ = self.preprocessor
 
     def build_env(self) -> PricingVectorEnv:
-        """Rows that start on training days, each in a drawn market."""
+        """Rows that start on training days, each in a posterior draw."""
         return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:

@@ -60,7 +60,7 @@ def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None
     assert len(rows) == len(product["days"])
     for row, day in zip(rows, product["days"], strict=True):
         assert row["Recommended Price"] == f"{day['recommended_price']:.2f}"
-        assert row["Current Price"] == f"{product['price_now']:.2f}"
+        assert row["Current Price"] == f"{product['current_price']:.2f}"
         for name in ("Units", "Sales", "Profit"):
             cells = [row[f"Expected {name}"], row[f"{name} Low"], row[f"{name} High"]]
             assert cells == [f"{value:.2f}" for value in day[name.lower()]]

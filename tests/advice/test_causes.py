@@ -1,4 +1,4 @@
-"""What a seller's file tells beside prices and sales moves what the coming days are expected to sell."""
+"""What a seller's file tells beside prices and sales moves what the next days are expected to sell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from command_line import run, write_lines
 
 CROSS = 0.8
 HELD = ["--decision.min_days", "1000"]
-"""Too few days to advise a change: the forecast is that of the price now."""
+"""Too few days to advise a change: the forecast is that of the current price."""
 
 
 def rivalled_lines(last_competitor_price: float) -> list[str]:

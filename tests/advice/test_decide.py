@@ -11,7 +11,7 @@ from pricerl.errors import UsageError
 
 CLEAR = Evidence(
     proposes_change=True,
-    chance_better=0.99,
+    probability_better=0.99,
     inside_tried_prices=True,
     usable_days=90,
     distinct_prices=5,
@@ -31,7 +31,7 @@ def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
     assert "not yet tested" in decision.why and not decision.lacks_evidence
 
 
-@pytest.mark.parametrize("change", [{"chance_better": 0.95}, {"inside_tried_prices": False}])
+@pytest.mark.parametrize("change", [{"probability_better": 0.95}, {"inside_tried_prices": False}])
 def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, object]) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.lacks_evidence) == ("step", "B-", False)
@@ -40,7 +40,7 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
 @pytest.mark.parametrize(
     ("change", "grade", "why"),
     [
-        ({"chance_better": 0.89}, "C", "at least 90 % of the markets that fit the history, and this one does not"),
+        ({"probability_better": 0.89}, "C", "at least 90 % of the markets that fit the history, and this one does not"),
         ({"familiar": False}, "D", "run fit on this file"),
         ({"distinct_prices": 1}, "D", "the price never varied"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
@@ -75,7 +75,7 @@ def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
     ("change", "chain"),
     [
         ({}, ("SAC",)),
-        ({"chance_better": 0.5}, ("SAC", "lower bound", "hold")),
+        ({"probability_better": 0.5}, ("SAC", "lower bound", "hold")),
         ({"feasible": False}, ("SAC", "lower bound", "hold", "manual")),
         ({"keep_allowed": False, "usable_days": 3}, ("limits",)),
     ],
@@ -85,7 +85,7 @@ def test_a_decision_names_the_fallbacks_down_to_its_own(change: dict[str, object
 
 
 def test_a_cautious_price_is_the_second_of_the_chain() -> None:
-    unsure = decide(replace(CLEAR, chance_better=0.5), DecisionConfig())
+    unsure = decide(replace(CLEAR, probability_better=0.5), DecisionConfig())
     assert fall_back(unsure, CLEAR, DecisionConfig()).chain == ("SAC", "lower bound")
 
 
@@ -94,11 +94,11 @@ def test_fewer_than_no_days_cannot_stop_the_model() -> None:
         DecisionConfig(kill_days=-1)
 
 
-@pytest.mark.parametrize("weak", [{"chance_better": 0.1}, {"usable_days": 3}, {"costs_known": False}])
+@pytest.mark.parametrize("weak", [{"probability_better": 0.1}, {"usable_days": 3}, {"costs_known": False}])
 def test_a_hold_never_keeps_a_price_that_the_limits_forbid(weak: dict[str, object]) -> None:
     decision = decide(replace(CLEAR, keep_allowed=False, **weak), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source) == ("limit", "C", "limits")
-    assert not decision.lacks_evidence and "do not allow the price now" in decision.why
+    assert not decision.lacks_evidence and "do not allow the current price" in decision.why
 
 
 def test_a_clear_gain_is_followed_from_a_forbidden_price_too() -> None:
@@ -119,7 +119,7 @@ def test_what_the_guardrails_forbid_is_no_lack_of_evidence(change: dict[str, obj
 
 
 def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
-    decision = decide(replace(CLEAR, proposes_change=False, chance_better=0.0), DecisionConfig())
+    decision = decide(replace(CLEAR, proposes_change=False, probability_better=0.0), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source) == ("hold", "C", "SAC")
     assert not decision.lacks_evidence
 
@@ -128,10 +128,10 @@ def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
     ("change", "grade"),
     [
         ({}, "B"),
-        ({"chance_better": 0.1}, "C"),
+        ({"probability_better": 0.1}, "C"),
         ({"inside_tried_prices": False}, "C"),
-        ({"undone_by": "season"}, "C"),
-        ({"costs_known": False, "chance_better": 0.5}, "C"),
+        ({"overturned_by": "season"}, "C"),
+        ({"costs_known": False, "probability_better": 0.5}, "C"),
     ],
 )
 def test_without_the_gate_the_policy_is_followed_and_the_grade_stays_honest(
@@ -153,7 +153,7 @@ def test_infeasible_guardrails_come_first() -> None:
 
 @pytest.mark.parametrize("chance", [0.9, 0.975])
 def test_the_limits_themselves_count_as_reached(chance: float) -> None:
-    assert decide(replace(CLEAR, chance_better=chance), DecisionConfig()).follow != "hold"
+    assert decide(replace(CLEAR, probability_better=chance), DecisionConfig()).follow != "hold"
 
 
 def test_certainty_is_never_written_as_a_percentage() -> None:
@@ -171,37 +171,37 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
 
 
 def test_what_a_weak_hidden_cause_would_undo_is_graded_one_lower() -> None:
-    clear = decide(replace(CLEAR, undone_by="season"), DecisionConfig())
+    clear = decide(replace(CLEAR, overturned_by="season"), DecisionConfig())
     assert (clear.follow, clear.grade) == ("step", "B-")
     assert clear.why.endswith("a cause that no column tells, as strong as the season, would undo its gain")
-    likely = decide(replace(CLEAR, chance_better=0.95, undone_by="season"), DecisionConfig())
+    likely = decide(replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig())
     assert (likely.follow, likely.grade, likely.lacks_evidence, likely.unsure) == ("hold", "C", True, True)
     assert "would undo the likely gain" in likely.why
-    half = decide(replace(CLEAR, undone_by="ads"), DecisionConfig(hidden_strength=0.5))
+    half = decide(replace(CLEAR, overturned_by="ads"), DecisionConfig(hidden_strength=0.5))
     assert "0.5 times as strong as the ads" in half.why
-    unsure = decide(replace(CLEAR, chance_better=0.5, undone_by="season"), DecisionConfig())
+    unsure = decide(replace(CLEAR, probability_better=0.5, overturned_by="season"), DecisionConfig())
     assert unsure.grade == "C" and "no column" not in unsure.why
 
 
 def test_a_fragile_hold_gives_way_to_a_surer_price() -> None:
-    held = decide(replace(CLEAR, chance_better=0.95, undone_by="season"), DecisionConfig())
+    held = decide(replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig())
     assert fall_back(held, CLEAR, DecisionConfig()).grade == "B"
-    assert fall_back(held, replace(CLEAR, undone_by="season"), DecisionConfig()).grade == "B-"
-    assert fall_back(held, replace(CLEAR, chance_better=0.95, undone_by="season"), DecisionConfig()) is held
+    assert fall_back(held, replace(CLEAR, overturned_by="season"), DecisionConfig()).grade == "B-"
+    assert fall_back(held, replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig()) is held
 
 
-UNSURE = replace(CLEAR, chance_better=0.7)
+UNSURE = replace(CLEAR, probability_better=0.7)
 
 
 def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
     held = decide(UNSURE, DecisionConfig())
     assert held.unsure
-    cautious = fall_back(held, replace(CLEAR, chance_better=0.93), DecisionConfig())
+    cautious = fall_back(held, replace(CLEAR, probability_better=0.93), DecisionConfig())
     assert (cautious.follow, cautious.grade, cautious.source) == ("step", "B-", "lower bound")
     assert "further than the history is sure of" in cautious.why and not cautious.lacks_evidence
 
 
-@pytest.mark.parametrize("change", [{"chance_better": 0.89}, {"proposes_change": False}])
+@pytest.mark.parametrize("change", [{"probability_better": 0.89}, {"proposes_change": False}])
 def test_no_surer_price_leaves_the_hold_as_it_is(change: dict[str, object]) -> None:
     held = decide(UNSURE, DecisionConfig())
     assert fall_back(held, replace(CLEAR, **change), DecisionConfig()) is held

@@ -95,9 +95,9 @@ def test_a_wrong_price_on_the_path_never_leaves(wrong: float, varied: Market) ->
 
 
 def test_a_change_of_which_the_gate_leaves_nothing_becomes_a_hold() -> None:
-    edit = DayEdit("2025-03-07", "fault", None, 10.0, "the price now is kept: boom")
+    edit = DayEdit("2025-03-07", "fault", None, 10.0, "the current price is kept: boom")
     held = confirm(FOLLOWED, GatedPath((10.0, 10.0), 10.4, (edit,)), 10.0)
-    assert (held.follow, held.grade, held.source, held.why) == ("hold", "C", "hold", "the price now is kept: boom")
+    assert (held.follow, held.grade, held.source, held.why) == ("hold", "C", "hold", "the current price is kept: boom")
     assert confirm(FOLLOWED, GatedPath((10.0, 10.2), None, ()), 10.0) is FOLLOWED
 
 
@@ -118,14 +118,14 @@ def test_nothing_bypasses_the_gate(trained: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(final_check, "pass_gate", refuse)
     product = _predict(trained, "refused")
-    assert {day["recommended_price"] for day in product["days"]} == {product["price_now"]}
+    assert {day["recommended_price"] for day in product["days"]} == {product["current_price"]}
     assert product["decision"]["follow"] == "hold" and "nothing passes today" in product["reason"]
 
 
 def test_the_advice_carries_what_the_guardrails_changed_and_the_report_shows_it(trained: Path) -> None:
     probe = _predict(trained, "free")
     assert probe["guardrails"] == [] or probe["guardrails"][0]["rule"] != "floor"
-    floor = round(probe["price_now"] - 0.2, 2)
+    floor = round(probe["current_price"] - 0.2, 2)
     product = _predict(trained, "floored", "--data.guardrails.floor", f"{floor}")
     first = product["guardrails"][0]
     assert first["rule"] == "floor" and first["after"] == floor and first["why"] == f"at least {floor:g}"
@@ -135,5 +135,5 @@ def test_the_advice_carries_what_the_guardrails_changed_and_the_report_shows_it(
 
 def test_a_paused_product_keeps_its_price_and_says_so(trained: Path) -> None:
     product = _predict(trained, "paused", "--data.guardrails.pause", "true")
-    assert {day["recommended_price"] for day in product["days"]} == {product["price_now"]}
+    assert {day["recommended_price"] for day in product["days"]} == {product["current_price"]}
     assert "it is paused (data.guardrails.pause)" in product["reason"]

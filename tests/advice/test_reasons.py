@@ -12,7 +12,7 @@ from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import explain, price_digits
 from pricerl.evaluation import BaselineRow, Raising
 
-GAIN = Gain(mean=2.5, low=-1.0, high=6.0, chance_better=0.95)
+GAIN = Gain(mean=2.5, low=-1.0, high=6.0, probability_better=0.95)
 STEP = Decision("step", "B-", "SAC", False, "one careful step, then look again")
 PATH = Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
 HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of the markets")
@@ -31,7 +31,7 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
     new = 10.0 if decision.follow == "hold" else 10.5
     advice = ProductAdvice(
         product="Mug",
-        price_now=10.0,
+        current_price=10.0,
         recommended_price=new,
         settled_price=12.0,
         decision=decision,

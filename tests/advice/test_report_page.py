@@ -146,9 +146,9 @@ def test_a_price_that_is_kept_for_want_of_evidence_is_a_normal_page(changed: Doc
     product = changed["products"][0]
     product["decision"] |= {"follow": "hold", "lacks_evidence": True, "grade": "C", "source": "hold"}
     product["details"] |= {"first_change": None, "change": 0.0}
-    product |= {"recommended_price": product["price_now"], "gain": None}
+    product |= {"recommended_price": product["current_price"], "gain": None}
     text = page_of(changed).text
-    assert f"Keep {product['price_now']:.2f} cannot say yet: the price is kept" in text
+    assert f"Keep {product['current_price']:.2f} cannot say yet: the price is kept" in text
     assert "Chance that it beats today – nothing changes the policy's own path:" in text
 
 
@@ -195,7 +195,7 @@ def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> N
     product["details"]["curves"]["profit"], product["details"]["price_test"] = None, None
     product["days"] = [{**day, "profit": None} for day in product["days"]]
     product["baselines"] = [
-        {**row, "profit": None, "profit_low": None, "profit_high": None, "chance_better": None}
+        {**row, "profit": None, "profit_low": None, "profit_high": None, "probability_better": None}
         for row in product["baselines"]
     ]
     page = page_of(changed)

@@ -67,9 +67,9 @@ BREAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "another format": lambda document: document.update(format=2),
     "no products": lambda document: document.update(products=[]),
     "an unknown grade": lambda document: document["products"][0]["decision"].update(grade="E"),
-    "a number as text": lambda document: document["products"][0].update(price_now="12.00"),
+    "a number as text": lambda document: document["products"][0].update(current_price="12.00"),
     "a chance above 1": lambda document: document["products"][0].update(
-        gain={"mean": 1.0, "low": 1.0, "high": 1.0, "chance_better": 1.1}
+        gain={"mean": 1.0, "low": 1.0, "high": 1.0, "probability_better": 1.1}
     ),
     "an interval of one limit": lambda document: document["products"][0]["days"][0].update(organic_limits=[1.0]),
     "a day that is none": lambda document: document["products"][0]["days"][0].update(date="1 May"),

@@ -320,7 +320,7 @@ def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
     for name in ("units", "sales", "profit", "organic conversion %", "ad conversion %", "earns more in"):
         assert f"  {name}" in result.out
     assert "at 10.40" in result.out and "guardrails: no objection" in result.out
-    assert "guardrails object: max_change: at most 5 % above the price now" in run(shop, *words, "15", *QUIET).out
+    assert "guardrails object: max_change: at most 5 % above the current price" in run(shop, *words, "15", *QUIET).out
     assert len(_entries(shop)) == 1
     wrong = run(shop, *words, "10", "--product", "prodct")
     assert wrong.code == 2 and "did you mean 'product'?" in wrong.err

@@ -26,7 +26,7 @@ def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trai
     lines = printed.splitlines()
     for row in product["baselines"]:
         (line,) = [line for line in lines if line.startswith(f"  {row['rule']} ")]
-        chance = "–" if row["chance_better"] is None else f"{row['chance_better']:.3f}"
+        chance = "–" if row["probability_better"] is None else f"{row['probability_better']:.3f}"
         limits = f"{row['profit_low']:.2f} to {row['profit_high']:.2f}"
         numbers = [f"{row[name]:.2f}" for name in ("price", "units", "sales", "profit")]
         assert line.split()[-8:] == [*numbers, *limits.split(), chance]
@@ -45,7 +45,7 @@ def test_the_policys_value_is_that_of_the_document(printed: str, trained: Path) 
 def test_the_document_says_what_the_log_alone_tells(printed: str, trained: Path) -> None:
     (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
     now = product["off_policy"]["now"]
-    assert now["price"] == product["price_now"]
+    assert now["price"] == product["current_price"]
     assert (now["value"] is None) == bool(now["reason"])
     assert printed.count("the log alone on ") == 2
 

@@ -37,22 +37,22 @@ def test_the_answer_is_the_known_markets(varied: Market) -> None:
     assert found["sales"].difference.mean == pytest.approx(12 * units - 200, rel=1e-2)
     assert found["profit"].asked.mean == pytest.approx((12 - 6) * units, rel=1e-3)
     assert set(found) == {"units", "sales", "profit"}  # conversions were never reported
-    assert answer.chance_better == 1.0 and answer.price_now == 10.0
+    assert answer.probability_better == 1.0 and answer.current_price == 10.0
 
 
 def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Market) -> None:
     answer = ask(_dynamics(varied), 0, 10.0, 7)
     assert all(row.difference == (0.0, 0.0, 0.0) for row in answer.measures)
-    assert answer.chance_better == 0.0 and answer.objections == ()
+    assert answer.probability_better == 0.0 and answer.objections == ()
     assert answer_lines(answer, 0.01)[-1] == "  guardrails: no objection"
 
 
 @pytest.mark.parametrize(
     ("price", "guardrails", "said", "nearest"),
     [
-        (7.0, {}, "max_change: at most 5 % below the price now", 9.5),
-        (10.6, {}, "max_change: at most 5 % above the price now", 10.5),
-        (10.4, {"max_rise": 0.03}, "max_rise: at most 3 % above the price now", 10.3),
+        (7.0, {}, "max_change: at most 5 % below the current price", 9.5),
+        (10.6, {}, "max_change: at most 5 % above the current price", 10.5),
+        (10.4, {"max_rise": 0.03}, "max_rise: at most 3 % above the current price", 10.3),
         (11.2, {"max_change": 0.5}, "max_week_change: at most 10 % from 10, the price of 7 days before", 11),
         (10.4, {"max_above_median": 0.02}, "max_above_median: at most 2 % above 10, its median of 28 days", 10.2),
         (12.5, {"max_change": 0.5}, "support_margin: near the prices that were tried", 12.1),
@@ -81,7 +81,7 @@ def test_a_price_that_the_policy_could_reach_meets_no_objection(price: float, va
 def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None:
     young = known_demand(np.array([10.0] * 59 + [10.2]))
     (said,) = objections_to(10.4, _dynamics(young), 0)
-    assert said == "min_hold_days: the price now has been charged for 1 of at least 3 days (nearest: 10.2)"
+    assert said == "min_hold_days: the current price has been charged for 1 of at least 3 days (nearest: 10.2)"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor, kinds_of_dates
+from pricerl.data import DataConfig, DataPreprocessor, day_types
 from pricerl.data.holidays import find_holidays
 from pricerl.errors import UsageError
 
@@ -32,8 +32,8 @@ def test_a_part_of_a_country_may_have_more_and_case_does_not_matter():
 
 def test_a_date_is_a_holiday_or_the_day_before_one_or_ordinary():
     dates = days("2025-12-23", "2025-12-24", "2025-12-25", "2025-12-26", "2025-12-27")
-    assert kinds_of_dates(dates, days("2025-12-25", "2025-12-26")).tolist() == [0, 1, 2, 2, 0]
-    assert kinds_of_dates(dates, None).tolist() == [0] * 5
+    assert day_types(dates, days("2025-12-25", "2025-12-26")).tolist() == [0, 1, 2, 2, 0]
+    assert day_types(dates, None).tolist() == [0] * 5
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,8 @@ def test_the_same_seed_gives_the_same_backtest(simulated):
 def test_products_without_an_observed_forecast_day_are_left_out(simulated):
     preprocessor = simulated(SellerConfig(days=60, products=2))
     first, second = preprocessor.products
-    unseen = second.observed & (np.arange(60) < 40)
-    silent = replace(preprocessor, products=(first, replace(second, observed=unseen)))
+    confounding = second.observed & (np.arange(60) < 40)
+    silent = replace(preprocessor, products=(first, replace(second, observed=confounding)))
     assert [row.product for row in backtest(silent, SMALL, CostConfig())] == [first.product]
 
 

@@ -155,7 +155,7 @@ def test_without_doubt_the_cautious_price_is_the_best_one(known_demand):
     assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
 
 
-def test_more_caution_stays_closer_to_the_price_now(fitted):
+def test_more_caution_stays_closer_to_the_current_price(fitted):
     market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), SimilarConfig())
     dynamics = build_dynamics(market, RewardConfig("profit"))
     now = float(dynamics.history.price[-1])
@@ -168,10 +168,10 @@ def test_a_certain_loss_keeps_the_price(known_demand):
     assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
 
 
-def remembering(make_product, prepare, loss, price_now=10.0):
+def remembering(make_product, prepare, loss, current_price=10.0):
     """Demand ``2000 p^-2`` at a unit cost of 6 and buyers who mind a rise over the price they are used to."""
     memory = PriceMemory(gain=np.array([0.5]), loss=np.array([loss]))
-    history = prepare(make_product(np.repeat([0.9, 1.1, 1.0], 30) * price_now, np.full(90, 20.0)))
+    history = prepare(make_product(np.repeat([0.9, 1.1, 1.0], 30) * current_price, np.full(90, 20.0)))
     market = known_market(history, lambda price: 2000 * price**-2.0, CostConfig(unit_cost=6.0), memory)
     return build_dynamics(market, RewardConfig("profit"), WIDE, EnvConfig(noise=False))
 
@@ -211,6 +211,6 @@ def test_with_memory_dynamic_programming_beats_the_way_to_any_constant_price(mak
 def test_the_more_buyers_mind_a_rise_the_sooner_it_stops(make_product, prepare):
     settled = []
     for loss in (0.5, 1.0, 2.0):
-        dynamics = remembering(make_product, prepare, loss, price_now=9.0)
+        dynamics = remembering(make_product, prepare, loss, current_price=9.0)
         settled.append(discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)[1])
     assert settled[0] > settled[1] > settled[2]

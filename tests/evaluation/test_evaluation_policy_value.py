@@ -21,7 +21,7 @@ def logged(known_demand, prices):
     return build_dynamics(known_demand(price=prices), RewardConfig())
 
 
-def test_a_path_is_valued_against_the_prices_of_the_last_days_and_against_the_price_now(known_demand):
+def test_a_path_is_valued_against_the_prices_of_the_last_days_and_against_the_current_price(known_demand):
     dynamics = logged(known_demand, np.repeat([10.0, 12.0, 10.0], [53, 4, 3]))
     value = value_path(dynamics, 0, torch.full((7,), 12.0))
     assert (value.days, value.markets) == (7, 1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pricerl.evaluation.pricebench import ALL_CELLS, Cell, open_street, price_street, summarise
+from pricerl.evaluation.pricebench import ALL_CELLS, Cell, open_shop_set, price_shop_set, summarise
 from pricerl.evaluation.pricing_rules import RULES
 
 
@@ -22,7 +22,7 @@ def row(**changes):
 
 
 def test_a_shop_is_priced_by_every_rule_and_held_against_the_truth():
-    rows = pd.DataFrame(price_street(open_street([(Cell("linear", 130, 50.0), 3)], "mixture"))).set_index("rule")
+    rows = pd.DataFrame(price_shop_set(open_shop_set([(Cell("linear", 130, 50.0), 3)], "mixture"))).set_index("rule")
     assert set(rows.index) == set(RULES)
     assert (rows["oracle_share"] <= 1 + 1e-9).all()
     assert rows.loc["keep the price", "gain"] == 0 and not rows.loc["keep the price", "moved"]
@@ -30,7 +30,7 @@ def test_a_shop_is_priced_by_every_rule_and_held_against_the_truth():
 
 
 def test_keeping_the_price_is_optimal_where_it_is():
-    rows = pd.DataFrame(price_street(open_street([(Cell("optimal", 130, 5.5), 1)], "similar"))).set_index("rule")
+    rows = pd.DataFrame(price_shop_set(open_shop_set([(Cell("optimal", 130, 5.5), 1)], "similar"))).set_index("rule")
     assert rows.loc["keep the price", "oracle_share"] == pytest.approx(1, abs=1e-6)
     assert (rows["gain"] <= 1e-9).all()
 
@@ -54,6 +54,6 @@ def test_there_are_81_cells():
 
 def test_a_shop_is_the_same_whoever_its_neighbours_are():
     one, other = (Cell("logit", 130, 50.0), 4), (Cell("linear", 130, 50.0), 4)
-    alone = pd.DataFrame(price_street(open_street([one], "mixture")))
-    among = pd.DataFrame(price_street(open_street([other, one], "mixture")))
+    alone = pd.DataFrame(price_shop_set(open_shop_set([one], "mixture")))
+    among = pd.DataFrame(price_shop_set(open_shop_set([other, one], "mixture")))
     pd.testing.assert_frame_equal(alone, among[among["truth"] == "logit"].reset_index(drop=True))

@@ -34,7 +34,7 @@ def history_of(make_product, weekend=1.0, season=0.0, seed=0):
 
 
 def shop_of(history, prepare, *elasticities):
-    """The shop in one drawn market an elasticity, at a unit cost of 6."""
+    """The shop in one posterior draw an elasticity, at a unit cost of 6."""
     market = known_market(prepare(history), lambda at: 40 * (at / 10) ** -1.0, CostConfig(unit_cost=6.0)).products[0]
     first, cost = market.units.log_value, market.cost
     level = np.log(40.0)
@@ -133,7 +133,7 @@ def test_hidden_seasons_make_the_same_gain_less_trustworthy(make_product, prepar
 def test_where_nothing_is_claimed_nothing_can_be_undone(make_product, prepare):
     history = history_of(make_product)
     shop, causes = shop_of(history, prepare, -2.0), observe_causes(history)
-    assert find_sensitivity(shop, shop.price_now, 0.9, causes) is None
+    assert find_sensitivity(shop, shop.current_price, 0.9, causes) is None
     blind = replace(shop, market=replace(shop.market, cost=replace(shop.market.cost, known=False)))
     assert find_sensitivity(blind, 11.0, 0.9, causes) is None
     constant = make_product(np.full(60, 10.0), np.full(60, 5.0))

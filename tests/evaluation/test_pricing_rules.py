@@ -28,9 +28,9 @@ def shop(make_product, prepare):
 
 
 def in_markets(shop, *factors):
-    """The shop in several drawn markets, demand multiplied by each factor within 2 % above the price now."""
+    """The shop in several posterior draws, demand multiplied by each factor within 2 % above the current price."""
     units = shop.market.units
-    above = np.clip((shop.market.log_grid - np.log(shop.price_now)) / 0.02, 0, 1)
+    above = np.clip((shop.market.log_grid - np.log(shop.current_price)) / 0.02, 0, 1)
     logs = np.concatenate([units.log_value + above * np.log(factor) for factor in factors])
     cost = shop.market.cost
     many = {name: np.repeat(getattr(cost, name), len(factors)) for name in ("share_kept", "unit_cost", "fixed_cost")}
@@ -98,7 +98,7 @@ def test_the_lookup_follows_what_was_sold_at_similar_prices(shop):
 def test_an_unsure_gain_is_refused_by_the_gate_and_taken_by_the_mean(shop):
     unsure = in_markets(shop, *[1.0] * 8, 0.8, 0.8)
     assert RULES["posterior mean"](unsure) > 10.5
-    assert unsure.chance_better(12.0) == pytest.approx(0.8)
+    assert unsure.probability_better(12.0) == pytest.approx(0.8)
     assert RULES["gated"](unsure) == 10.0
     assert RULES["gated"](in_markets(shop, *[1.0] * 19, 0.8)) > 10.5
 

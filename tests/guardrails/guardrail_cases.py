@@ -121,7 +121,7 @@ def _on_menu(price: float, config: GuardrailConfig) -> bool:
 
 
 def _allowed_now(case: Case) -> bool:
-    """Whether floor, ceiling, advertised price and margin let the price now stay, with room to spare."""
+    """Whether floor, ceiling, advertised price and margin let the current price stay, with room to spare."""
     config, costs = case.config, case.costs
     lowest = max(config.floor or 0, config.min_advertised_price or 0, config.price_step)
     if costs.known:

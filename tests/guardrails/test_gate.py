@@ -46,10 +46,10 @@ def test_a_price_that_obeys_every_rule_passes_untouched() -> None:
 @pytest.mark.parametrize(
     ("proposed", "price", "rule", "why", "limits"),
     [
-        (11.0, 10.5, "max_change", "at most 5 % above the price now", {}),
-        (9.0, 9.5, "max_change", "at most 5 % below the price now", {}),
-        (11.0, 10.3, "max_rise", "at most 3 % above the price now", {"max_rise": 0.03}),
-        (9.0, 9.8, "max_drop", "at most 2 % below the price now", {"max_drop": 0.02}),
+        (11.0, 10.5, "max_change", "at most 5 % above the current price", {}),
+        (9.0, 9.5, "max_change", "at most 5 % below the current price", {}),
+        (11.0, 10.3, "max_rise", "at most 3 % above the current price", {"max_rise": 0.03}),
+        (9.0, 9.8, "max_drop", "at most 2 % below the current price", {"max_drop": 0.02}),
         (9.6, 9.8, "floor", "at least 9.8", {"floor": 9.8}),
         (10.4, 10.2, "ceiling", "at most 10.2", {"ceiling": 10.2}),
         (9.6, 9.9, "min_advertised_price", "at least 9.9", {"min_advertised_price": 9.9}),
@@ -153,7 +153,7 @@ def test_a_new_price_stays_for_the_minimum_hold(age: int, price: float) -> None:
     result = gated(10.3, log_of(*[9.9] * 20, *[10.0] * age))
     assert result.price == price
     if age < 3:
-        why = f"the price now has been charged for {age} of at least 3 days"
+        why = f"the current price has been charged for {age} of at least 3 days"
         assert result.edits == (Edit("min_hold_days", 10.3, 10.0, why),)
 
 
@@ -193,8 +193,11 @@ def test_a_lower_limit_below_another_is_told_in_order_too() -> None:
 @pytest.mark.parametrize(
     ("limits", "why"),
     [
-        ({"floor": 12.0}, "floor asks for at least 12, max_change for at most 10.5; the price now is kept"),
-        ({"ceiling": 9.0, "max_drop": 0.02}, "max_drop asks for at least 9.8, ceiling for at most 9; the price now"),
+        ({"floor": 12.0}, "floor asks for at least 12, max_change for at most 10.5; the current price is kept"),
+        (
+            {"ceiling": 9.0, "max_drop": 0.02},
+            "max_drop asks for at least 9.8, ceiling for at most 9; the current price",
+        ),
         ({"price_ladder": (8.0, 12.0)}, "price_ladder has no price between 9.5 (max_change) and 10.5 (max_change)"),
         ({"charm_endings": (0.7,)}, "charm_endings has no price between 9.5 (max_change) and"),
     ],
@@ -205,14 +208,14 @@ def test_limits_that_leave_no_price_keep_it_and_name_both(limits: dict[str, obje
     result = gated(10.2, **limits)
     assert result.price == 10.0 and result.edits[-1].rule == "conflict"
     assert result.edits[-1].why.startswith(why)
-    assert result.edits[-1].why.endswith("; the price now is kept, and someone should look")
+    assert result.edits[-1].why.endswith("; the current price is kept, and someone should look")
 
 
 def test_a_conflict_is_told_even_where_nothing_else_was_proposed() -> None:
     assert rules(gated(10.0, floor=12.0))[-1] == "conflict"
 
 
-def test_a_conflict_is_told_where_the_limits_come_back_to_the_price_now() -> None:
+def test_a_conflict_is_told_where_the_limits_come_back_to_the_current_price() -> None:
     result = gated(10.0, floor=12.0, max_rise=0.0)
     assert rules(result) == ["floor", "max_rise", "conflict"] and result.edits[-1].before == result.price == 10.0
 
@@ -290,7 +293,7 @@ def test_without_steps_only_limits_on_the_price_itself_count() -> None:
 def test_what_is_no_price_never_leaves(proposed: object) -> None:
     result = gated(proposed)
     assert result.price == 10.0
-    why = "the proposal is no positive, finite number; the price now is kept"
+    why = "the proposal is no positive, finite number; the current price is kept"
     assert result.edits == (Edit("finite", None, 10.0, why),)
 
 
@@ -305,13 +308,13 @@ def test_numbers_of_any_kind_are_prices_and_leave_as_floats(number: object) -> N
 def test_without_a_price_now_the_last_one_charged_is_kept(now: object) -> None:
     result = pass_gate(10.3, now, log_of(9.8, 9.9, 10.0), NO_COSTS, GuardrailConfig())
     assert result == Gated(
-        10.0, (Edit("finite", None, 10.0, "the price now is no price; the last one charged is kept"),)
+        10.0, (Edit("finite", None, 10.0, "the current price is no price; the last one charged is kept"),)
     )
 
 
 @pytest.mark.parametrize("log", [log_of(float("nan"), 0.0), log_of(), None])
 def test_where_no_price_is_known_none_leaves(log: PriceLog | None) -> None:
-    with pytest.raises(NonFiniteError, match="neither the price now nor the price log"):
+    with pytest.raises(NonFiniteError, match="neither the current price nor the price log"):
         pass_gate(10.3, float("nan"), log, NO_COSTS, GuardrailConfig())
 
 
@@ -322,7 +325,7 @@ def test_where_no_price_is_known_none_leaves(log: PriceLog | None) -> None:
         (log_of(*[10.0] * 5, -1.0, 10.0), "holds something that is no price"),
         (log_of(*[10.0] * 5, 0.0, 10.0), "holds something that is no price"),
         (log_of(*[10.0] * 5, np.inf, 10.0), "holds something that is no price"),
-        (log_of(*[10.0] * 9, 10.2), "ends at 10.2, not at the price now, 10"),
+        (log_of(*[10.0] * 9, 10.2), "ends at 10.2, not at the current price, 10"),
         (PriceLog(FIRST_DAY + np.array([0, 2, 1]), np.full(3, 10.0), WIDE), "dates of the price log do not ascend"),
         (PriceLog(FIRST_DAY + np.array([0, 1, 1]), np.full(3, 10.0), WIDE), "dates of the price log do not ascend"),
         (PriceLog(FIRST_DAY + np.arange(4), np.full(3, 10.0), WIDE), "has not one price a date"),
@@ -335,7 +338,7 @@ def test_where_no_price_is_known_none_leaves(log: PriceLog | None) -> None:
 def test_a_broken_log_keeps_the_price_and_says_what_is_wrong(log: PriceLog | None, why: str) -> None:
     result = pass_gate(10.3, 10.0, log, NO_COSTS, GuardrailConfig())
     assert result.price == 10.0 and rules(result) == ["fault"]
-    assert result.edits[0].why.startswith("the price now is kept: ") and why in result.edits[0].why
+    assert result.edits[0].why.startswith("the current price is kept: ") and why in result.edits[0].why
     assert (result.edits[0].before, result.edits[0].after) == (None, 10.0)
 
 
@@ -351,7 +354,9 @@ def test_an_exception_inside_keeps_the_price_and_names_it(monkeypatch: pytest.Mo
         raise ZeroDivisionError("boom")
 
     monkeypatch.setattr(gate, "_apply", explode)
-    assert gated(10.3) == Gated(10.0, (Edit("fault", None, 10.0, "the price now is kept: ZeroDivisionError: boom"),))
+    assert gated(10.3) == Gated(
+        10.0, (Edit("fault", None, 10.0, "the current price is kept: ZeroDivisionError: boom"),)
+    )
 
 
 @pytest.mark.parametrize("costs", [None, UnitCosts(0.85, float("nan"), known=True), UnitCosts(None, 4.0, known=True)])

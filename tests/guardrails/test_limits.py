@@ -51,11 +51,11 @@ def decided(proposal, now=10.0, week_ago=None, bounds=None, config=None):
     proposal=proposals,
     now=prices,
     drift=st.floats(0.8, 1.25),
-    walls=st.tuples(prices, prices, prices, prices),
+    bounds=st.tuples(prices, prices, prices, prices),
     config=configs,
 )
-def test_no_proposal_leaves_the_limits(proposal, now, drift, walls, config):
-    floor, low, high, ceiling = sorted(walls)
+def test_no_proposal_leaves_the_limits(proposal, now, drift, bounds, config):
+    floor, low, high, ceiling = sorted(bounds)
     week_ago = now * drift
     price, feasible = decided(proposal, now, week_ago, limits(floor, ceiling, low, high), config)
     assert np.isfinite(price)
@@ -130,8 +130,8 @@ def test_twelve_stays_exactly_twelve():
 def test_every_price_in_cents_survives_limits_of_its_own_value_unchanged():
     price = (torch.arange(1, 200_001, dtype=torch.float64) / 100).float()
     config = GuardrailConfig(min_change=0.0)
-    walls = PriceLimits(price, price, price, price)
-    band = feasible_band(price, price, walls, rules(config))
+    bounds = PriceLimits(price, price, price, price)
+    band = feasible_band(price, price, bounds, rules(config))
     assert band.feasible.all()
     assert torch.equal(project(price, price, band, config), price)
 
@@ -227,8 +227,8 @@ def test_rows_of_one_batch_follow_the_limits_of_their_own_products():
     table = price_rules(configs, "cpu")
     product = torch.tensor([5, 4, 3, 2, 1, 0])
     now = torch.full((6,), 10.0)
-    walls = PriceLimits(*(torch.full((6,), value) for value in (0.01, INF, 0.01, 1e6)))
-    band = feasible_band(now, now, walls, table.rows(product), now)
+    bounds = PriceLimits(*(torch.full((6,), value) for value in (0.01, INF, 0.01, 1e6)))
+    band = feasible_band(now, now, bounds, table.rows(product), now)
     price = project(torch.full((6,), 10.45), now, band, configs[0])
     assert price.tolist() == pytest.approx([10.3, 10.0, 10.49, 10.3, 10.2, 10.45])
 
@@ -258,11 +258,11 @@ def check_many(count, configs_drawn, seed):
     def batch(values):
         return [torch.tensor(column, dtype=torch.float32) for column in zip(*values, strict=True)]
 
-    walls = PriceLimits(*batch((*hard_limits(case.config, *case.costs), *case.log.support) for case in cases))
+    bounds = PriceLimits(*batch((*hard_limits(case.config, *case.costs), *case.log.support) for case in cases))
     past = [(case.now, case.log.prices[-7], np.median(case.log.prices[-28:])) for case in cases]
     now, week, median = batch(past)
     picked = price_rules([config for config, _ in drawn], "cpu").rows(torch.as_tensor(product))
-    band = feasible_band(now, week, walls, picked, median)
+    band = feasible_band(now, week, bounds, picked, median)
     charged = project(torch.tensor(proposals, dtype=torch.float32), now, band, drawn[0][0])
     assert torch.equal(charged[~band.feasible], now[~band.feasible])
     found = [check_one(case, price, start) for case, price, start in zip(cases, charged, now, strict=True)]

@@ -20,11 +20,11 @@ UNIT_COST, ELASTICITY, BEST_PRICE = 6.0, -2.0, 12.0
 """Closed form: ``c e / (1 + e)`` = 12.00."""
 
 
-def constant_elasticity_market(price_now: float = 10.0, memory: PriceMemory | None = None) -> Market:
-    """Demand ``2000 p^-2`` at a unit cost of 6, with a history of prices around ``price_now``."""
+def constant_elasticity_market(current_price: float = 10.0, memory: PriceMemory | None = None) -> Market:
+    """Demand ``2000 p^-2`` at a unit cost of 6, with a history of prices around ``current_price``."""
     history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
     product = history.products[0]
-    scaled = replace(product, price=product.price / product.price[-1] * price_now)
+    scaled = replace(product, price=product.price / product.price[-1] * current_price)
     preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
     cost = CostConfig(unit_cost=UNIT_COST)
     return known_market(preprocessor, lambda price: 2000.0 * price**ELASTICITY, cost, memory)

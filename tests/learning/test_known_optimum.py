@@ -39,7 +39,7 @@ def test_balanced_settles_where_sales_begin_to_cost(known):
 
 
 def test_inside_the_guardrails_the_price_arrives_and_stays():
-    market = constant_elasticity_market(price_now=11.0)
+    market = constant_elasticity_market(current_price=11.0)
     run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=0)
     prices = settled_prices(run, days=60)
     late = prices[-8:]
@@ -54,7 +54,7 @@ def test_inside_the_guardrails_the_price_arrives_and_stays():
 
 
 def test_the_action_depends_on_the_observation():
-    market = constant_elasticity_market(price_now=BEST_PRICE)
+    market = constant_elasticity_market(current_price=BEST_PRICE)
     run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=1)
     prices = run.dynamics.history.price
     cheap, dear = int(prices[14:].argmin()) + 14, int(prices[14:].argmax()) + 14
@@ -102,7 +102,7 @@ def earned(run, choose, days=84):
 @pytest.mark.parametrize(("gamma", "arrives"), [(0.97, True), (0.0, False)])
 def test_with_buyers_who_remember_prices_sac_earns_what_dynamic_programming_earns(gamma, arrives):
     memory = PriceMemory(gain=np.array([0.5]), loss=np.array([2.0]))
-    market = constant_elasticity_market(price_now=9.0, memory=memory)
+    market = constant_elasticity_market(current_price=9.0, memory=memory)
     profit = RewardConfig(preset="profit")
     algorithm = SACConfig(gamma=gamma)
     run = train(market, profit, GuardrailConfig(), EnvConfig(), seed=0, updates=2000, algorithm=algorithm)

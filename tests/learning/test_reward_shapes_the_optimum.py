@@ -83,7 +83,7 @@ def test_the_upward_preset_charges_more_than_the_median(market):
 
 
 def _with_uncertain_slope(market):
-    """Two drawn markets that agree at the reference price and disagree beyond it."""
+    """Two posterior draws that agree at the reference price and disagree beyond it."""
     reference = float(build_dynamics(market).references.price[0])
     steps = torch.arange(market.log_curves.shape[2])
     distance = market.log_price_low[:, None] + market.log_step[:, None] * steps - torch.tensor(reference).log()

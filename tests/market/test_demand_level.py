@@ -1,4 +1,4 @@
-"""The level that the coming days start from: still where demand is, quick where it moves, deaf to bulk orders."""
+"""The level that the next days start from: still where demand is, quick where it moves, deaf to bulk orders."""
 
 from __future__ import annotations
 

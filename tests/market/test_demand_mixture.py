@@ -17,7 +17,7 @@ def one_curve(family, elasticity=2.2, shares=(0.5, 0.5, 0.0)):
     return CurveSet(np.array([list(FAMILIES).index(family)]), np.array([level]), np.array([shares]))
 
 
-def history(log_demand, price_now=PRICE, days=400, units=50.0, seed=0):
+def history(log_demand, current_price=PRICE, days=400, units=50.0, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.choice(np.linspace(-0.2, 0.2, 9), days)
     return bin_prices(x, rng.poisson(units * np.exp(log_demand(x))).astype(float), np.ones(days), 1.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pricerl.advice.price_path import forecast_path
-from pricerl.data import kinds_of_dates
+from pricerl.data import day_types
 from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
@@ -30,7 +30,7 @@ def shop(make_product):
     rng = np.random.default_rng(0)
     weekly = np.where(np.arange(len(DATES)) % 7 >= 5, 1.3, 0.88)
     price = np.repeat(rng.choice([9.5, 10.0, 10.5], len(DATES) // 7 + 1), 7)[: len(DATES)]
-    units = rng.poisson(80 * weekly * (price / 10) ** -2 * np.exp(EFFECTS[kinds_of_dates(DATES, HOLIDAYS)]))
+    units = rng.poisson(80 * weekly * (price / 10) ** -2 * np.exp(EFFECTS[day_types(DATES, HOLIDAYS)]))
 
     def sell(days=DAYS, holidays=HOLIDAYS):
         return make_product(price[:days], units[:days], dates=DATES[:days], holidays=holidays)
@@ -60,7 +60,7 @@ def test_advice_and_episodes_expect_the_same_units_of_coming_holidays(dynamics):
     _, outcome = dynamics.advance(state, price.expand(len(draw)), days, None)
     np.testing.assert_allclose(outcome.expected_units.mean(0).numpy(), forecast, rtol=1e-4)
     coming = DATES[DAYS : DAYS + days]
-    kind, weekday = kinds_of_dates(coming, HOLIDAYS), (coming.astype(int) + 3) % 7
+    kind, weekday = day_types(coming, HOLIDAYS), (coming.astype(int) + 3) % 7
     assert (kind == HOLIDAY).sum() == 3 and (kind == DAY_BEFORE).sum() == 2
     usual = forecast / market.weekday[0].numpy()[weekday]
     relative = usual / np.median(usual)

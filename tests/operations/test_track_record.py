@@ -31,7 +31,7 @@ def _day(date: str, price: float, **changes: Any) -> dict[str, Any]:
 
 
 def _entry(number: int, end: str, *days: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    entry = {"id": number, "kind": "advice", "product": "product", "history_end": end, "price_now": 10.0}
+    entry = {"id": number, "kind": "advice", "product": "product", "history_end": end, "current_price": 10.0}
     return {**entry, "source": "SAC", "days": list(days), **changes}
 
 
@@ -77,7 +77,7 @@ def test_a_day_without_recorded_sales_is_no_test(history: ProductHistory) -> Non
 
 
 def test_the_last_advice_before_a_day_counts(history: ProductHistory) -> None:
-    late = _entry(2, "2025-02-06", *(dict(day, units=[20.0, 18.0, 22.0]) for day in COMING[2:]), price_now=11.0)
+    late = _entry(2, "2025-02-06", *(dict(day, units=[20.0, 18.0, 22.0]) for day in COMING[2:]), current_price=11.0)
     for entries in ([_entry(1, "2025-02-04", *COMING), late], [late, _entry(3, "2025-02-04", *COMING)]):
         record = _record(history, *entries)
         units = [day.units.predicted for day in record.days if day.units is not None]
@@ -114,7 +114,7 @@ def test_unknown_profit_is_not_invented(history: ProductHistory) -> None:
     "entry",
     [
         _entry(1, "2025-02-04", *COMING, product="other"),
-        _entry(1, "2025-02-04", *COMING, price_now=12.0),
+        _entry(1, "2025-02-04", *COMING, current_price=12.0),
         _entry(1, "2024-02-04", *COMING),
         _entry(1, "2025-02-04", _day("2026-01-01", 11.0)),
         {"id": 1, "kind": "override", "product": "product", "until": "2025-02-09", "price": 11.0},

@@ -21,7 +21,7 @@ def test_two_ranks_end_with_identical_weights_and_their_own_experience(tmp_path)
     )
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = ((tmp_path / f"rank{rank}.txt").read_text().splitlines() for rank in (0, 1))
-    assert first[0] == second[0], "weights, temperature, slow copy and input statistics agree to the last bit"
+    assert first[0] == second[0], "weights, temperature, target network and input statistics agree to the last bit"
     assert first[0].endswith(" 40")
     assert first[1] != second[1], "each rank has its own episodes"
 

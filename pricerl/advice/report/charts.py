@@ -90,7 +90,7 @@ def _by_price(
         band(frame, prices, low, high),
         dots(frame, at, values),
         line(frame, prices, mean, "curve"),
-        *_marks(frame, product["price_now"], product["recommended_price"]),
+        *_marks(frame, product["current_price"], product["recommended_price"]),
         axes(frame, number_ticks(frame.x_low, frame.x_high), "Price"),
     ]
     return chart(name, title, parts), sum(not bottom <= value <= top for value in values)
@@ -108,7 +108,7 @@ def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float])
 
 
 def _marks(frame: Frame, now: float, advised: float) -> list[str]:
-    """The price now, dotted, and the one advised, each with its name above the chart."""
+    """The current price, dotted, and the one advised, each with its name above the chart."""
     if now == advised:
         words = "now and advised"
         x = min(max(frame.x(now), LEFT + _width(words) / 2), WIDTH - _width(words) / 2)
@@ -143,7 +143,7 @@ def _caption(product: Product, what: str, outside: int, decimals: int) -> str:
     told = f" Dots: {days} of your days{far}." if days else ""
     return (
         f"Line: expected {what} on an average day, from {ends[0]} to {ends[1]}; band: 90 % limits."
-        f"{told} Dotted: the price now. Hatched, never tried: below {number(quality['price_min'], decimals)} and above "
+        f"{told} Dotted: current price. Hatched, never tried: below {number(quality['price_min'], decimals)} and above "
         f"{number(quality['price_max'], decimals)}."
     )
 
@@ -165,13 +165,12 @@ def _prices(product: Product, decimals: int) -> Figure:
         axes(frame, _date_ticks(start, len(days)), "Day"),
     ]
     caption = (
-        f"Thin line: what you charged, up to {long_date(past[-1])} at {number(product['price_now'], decimals)}. Thick: "
+        f"Thin line: what you charged, up to {long_date(past[-1])} at {number(product['current_price'], decimals)}. "
+        "Thick: "
         f"the advised price, ending at {number(price[-1], decimals)} on {long_date(days[-1]['date'])}; band: 90 % "
         "limits of the policy's price between the markets that fit your history."
     )
-    return Figure(
-        "prices", "Price, the last weeks and the coming days", chart("prices", "Price by day", parts), caption
-    )
+    return Figure("prices", "Price, the last weeks and the next days", chart("prices", "Price by day", parts), caption)
 
 
 def _units(product: Product) -> Figure:
@@ -192,7 +191,7 @@ def _units(product: Product) -> Figure:
     ]
     first = f", first {_triple(triples[0], unit_digits(*triples[0]))}" if triples else ""
     caption = f"Dots: units you sold. Line: units expected{first}; band: 90 % limits with the day's own chance."
-    return Figure("units", "Units, the last weeks and the coming days", chart("units", "Units by day", parts), caption)
+    return Figure("units", "Units, the last weeks and the next days", chart("units", "Units by day", parts), caption)
 
 
 def _triple(values: Sequence[float], digits: int) -> str:

@@ -32,7 +32,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def chance(share: float, markets: int) -> str:
-    """A share of so many drawn markets; what all of them agree on is still no certainty.
+    """A share of so many posterior draws; what all of them agree on is still no certainty.
 
     With 64 markets the last of them is worth 1.6 %, so 64 of 64 is "more than 98 %".
     """

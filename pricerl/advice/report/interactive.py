@@ -54,7 +54,7 @@ def _by_price(name: str, product: Product) -> dict[str, Any]:
     traces = [*_band(prices, low, high), _line(prices, mean, f"expected {what}"), {**dots, "marker": {"color": DOTS}}]
     untried = [(prices[0], quality["price_min"]), (quality["price_max"], prices[-1])]
     shapes = [_stretch(*ends) for ends in untried if ends[0] < ends[1]]
-    marks = [_mark(product["price_now"], "dot", INK), _mark(product["recommended_price"], "solid", ORANGE)]
+    marks = [_mark(product["current_price"], "dot", INK), _mark(product["recommended_price"], "solid", ORANGE)]
     return {"data": traces, "layout": {"shapes": [*shapes, *marks], "xaxis": {"title": {"text": "Price"}}}}
 
 

@@ -23,7 +23,7 @@ SOURCES = {
     "SAC": "the learned policy",
     "lower bound": "the fallback: best for the objective in an unlucky market",
     "limits": "the nearest price that the limits allow",
-    "hold": "the price now is kept",
+    "hold": "the current price is kept",
 }
 
 TO_DO = {
@@ -158,7 +158,7 @@ def _tell_test(test: Mapping[str, Any], decimals: int) -> str:
             "price now): what is left of it is small beside what chance does to a day."
         )
     return (
-        f"{test['days']} days at {price}, and as many at the price now, would about halve the doubt between them. "
+        f"{test['days']} days at {price}, and as many at the current price, would about halve the doubt between them. "
         f"While it lasts the test brings {gain} a day; below zero is what it costs."
     )
 

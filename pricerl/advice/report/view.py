@@ -67,7 +67,7 @@ def digits_of(product: Product, decimals: int) -> Digits:
 
 def headline(product: Product, digits: Digits) -> str:
     """The verdict in three words or so."""
-    now, new = product["price_now"], product["recommended_price"]
+    now, new = product["current_price"], product["recommended_price"]
     verb = "Keep" if product["details"]["first_change"] is None else "Raise to" if new > now else "Lower to"
     return f"{verb} {number(new, digits.price)}"
 
@@ -87,7 +87,7 @@ def _price_tile(product: Product, digits: Digits) -> Tile:
     if details["first_change"] is None:
         word = "cannot say yet: the price is kept" if decision["lacks_evidence"] else "no change is advised"
         return Tile("Recommended price", headline(product, digits), (word,))
-    change = f"now {number(product['price_now'], digits.price)} ({signed(100 * details['change'], 1)} %)"
+    change = f"now {number(product['current_price'], digits.price)} ({signed(100 * details['change'], 1)} %)"
     notes = [f"{change}, from {short_date(details['first_change'])} on"]
     last = product["days"][-1]["recommended_price"]
     if number(last, digits.price) != number(product["recommended_price"], digits.price):
@@ -102,24 +102,24 @@ def _profit_tile(product: Product, digits: Digits) -> Tile:
     if keep["profit"] is None:
         return Tile("Profit a day", "unknown", ("costs are not known",))
     if product["details"]["first_change"] is None:
-        return Tile("Profit a day", *_expected(keep["profit"], digits.profit, "at the price now"))
+        return Tile("Profit a day", *_expected(keep["profit"], digits.profit, "at the current price"))
     return Tile("Profit a day", *_difference(difference["profit"], digits.profit))
 
 
 def _units_tile(product: Product, digits: Digits) -> Tile:
     keep, difference = product["details"]["keep"], product["details"]["difference"]
     if product["details"]["first_change"] is None:
-        return Tile("Units a day", *_expected(keep["units"], digits.units, "at the price now"))
+        return Tile("Units a day", *_expected(keep["units"], digits.units, "at the current price"))
     return Tile("Units a day", *_difference(difference["units"], digits.units))
 
 
 def _chance_tile(product: Product) -> Tile:
     label, markets = "Chance that it beats today", product["details"]["markets"]
     if (gain := product["gain"]) is not None:
-        better = gain["chance_better"]
+        better = gain["probability_better"]
         return Tile(label, chance(better, markets), (f"in {counted(better, markets)} markets that fit your history",))
     if (proposed := product["proposed_gain"]) is not None and product["decision"]["lacks_evidence"]:
-        better = counted(proposed["chance_better"], markets)
+        better = counted(proposed["probability_better"], markets)
         return Tile(label, UNKNOWN, ("nothing changes", f"the policy's own path: {better} markets"))
     return Tile(label, UNKNOWN, ("nothing changes" if product["details"]["first_change"] is None else "unknown",))
 
@@ -135,7 +135,7 @@ def _difference(values: Sequence[float], digits: int) -> tuple[str, tuple[str, .
 
 
 def day_rows(product: Product, digits: Digits) -> list[tuple[str, str, list[Cell]]]:
-    """Rows of the coming days: date, note, cells."""
+    """Rows of the next days: date, note, cells."""
     held = product["details"]["first_change"] is None
     return [
         (short_date(day["date"]), day["note"], _day_cells(day, digits, held)) for day in product["days"][:MOST_DAYS]
@@ -171,7 +171,7 @@ def comparison_rows(product: Product, digits: Digits) -> list[tuple[str, list[Ce
     """Keeping the price, the recommendation, and what lies between."""
     details, price = product["details"], digits.price
     return [
-        ("Keep the price", _outcome_cells(number(product["price_now"], price), details["keep"], digits, False)),
+        ("Keep the price", _outcome_cells(number(product["current_price"], price), details["keep"], digits, False)),
         (
             "Recommended",
             _outcome_cells(number(product["recommended_price"], price), details["recommended"], digits, False),
@@ -195,7 +195,7 @@ def baseline_rows(product: Product, digits: Digits) -> list[tuple[str, list[Cell
     for row in product["baselines"]:
         known = row["profit"] is not None
         profit = (row["profit"], row["profit_low"], row["profit_high"]) if known else None
-        better = UNKNOWN if row["chance_better"] is None else counted(row["chance_better"], markets)
+        better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], markets)
         cells = [Cell("Price", number(row["price"], digits.price)), _cell("Profit", profit, digits.profit)]
         rows.append((row["rule"], [*cells, Cell("Beats keeping", better)]))
     return rows
@@ -231,7 +231,7 @@ def index_row(product: Product, decimals: int) -> dict[str, Any]:
     return {
         "name": shorten(product["product"]),
         "verdict": headline(product, digits),
-        "now": number(product["price_now"], decimals),
+        "now": number(product["current_price"], decimals),
         "gain": _cell("Profit a day", profit, digits.profit, sign=True),
         "grade": product["decision"]["grade"],
     }

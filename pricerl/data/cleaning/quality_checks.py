@@ -12,7 +12,7 @@ from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import FloatArray, ProductHistory
-from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, kinds_of_dates
+from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
@@ -167,7 +167,7 @@ def _holidays(history: ProductHistory) -> str:
     """Return how many public holidays the history holds; nothing without a country."""
     if history.holidays is None:
         return ""
-    on_holidays = kinds_of_dates(history.dates, history.holidays) == HOLIDAY
+    on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
     known = int((on_holidays & history.observed).sum())
     few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to tell what they do to demand"
     return f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pricerl.data import ProductHistory, kinds_of_dates
+from pricerl.data import ProductHistory, day_types
 from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
 from pricerl.market.demand.similar_prices import DAYS_PER_YEAR, RECENT_DAYS, YEARLY_HARMONICS
 
@@ -43,7 +43,7 @@ class Cause(NamedTuple):
     values: FloatArray
     """``(D,)`` on every day of the history."""
     now: float
-    """On the coming days."""
+    """On the next days."""
     mean: float
     """Of the coefficient's prior."""
     sd: float
@@ -55,7 +55,7 @@ def optional_causes(product: ProductHistory) -> list[Cause]:
 
     A competitor who does nothing but answer our price is left out, too: raising the price then raises theirs, so the
     price's own slope shall hold both effects. Yearly waves take out of the price's work what comes every year; the
-    coming days keep those of the last weeks, since waves that are carried on lead astray where the season is none.
+    next days keep those of the last weeks, since waves that are carried on lead astray where the season is none.
 
     Args:
         product: its whole history.
@@ -67,7 +67,7 @@ def optional_causes(product: ProductHistory) -> list[Cause]:
         causes.append(Cause("competitor", values, float(values[-1]), *COMPETITOR_PRIOR))
     if product.promotion is not None:
         causes.append(Cause("promotion", product.promotion.astype(np.float64), 0.0, *PROMOTION_PRIOR))
-    kinds = kinds_of_dates(product.dates, product.holidays)
+    kinds = day_types(product.dates, product.holidays)
     for name, kind in HOLIDAY_CAUSES.items():
         if (product.observed & (kinds == kind)).sum() >= FEWEST_HOLIDAYS:
             causes.append(Cause(name, (kinds == kind).astype(np.float64), 0.0, *HOLIDAY_PRIOR))
@@ -76,7 +76,7 @@ def optional_causes(product: ProductHistory) -> list[Cause]:
 
 
 def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> FloatArray:
-    """What the optional causes made of each day of the history, over the coming days, ``(D,)``.
+    """What the optional causes made of each day of the history, over the next days, ``(D,)``.
 
     Args:
         product: its whole history.
@@ -89,7 +89,7 @@ def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> Fl
 
 
 def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
-    """Demand by kind of date over that of an ordinary one, ``(3,)`` in the order of ``kinds_of_dates``.
+    """Demand by kind of date over that of an ordinary one, ``(3,)`` in the order of ``day_types``.
 
     Args:
         effects: coefficients by the causes' names.

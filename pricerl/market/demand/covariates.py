@@ -46,7 +46,7 @@ class DemandDays:
     cause_sd: FloatArray
     """``(C,)`` prior sds of their coefficients."""
     now: FloatArray
-    """``(C,)`` the causes on an average weekday of the coming days."""
+    """``(C,)`` the causes on an average weekday of the next days."""
     names: tuple[str, ...]
     """``(C,)`` which cause each column belongs to."""
     cause_mean: FloatArray

@@ -1,4 +1,4 @@
-"""The level of demand that the coming days start from, and how fast it moves."""
+"""The level of demand that the next days start from, and how fast it moves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOWEST_LEVEL = 1e-3
 def draw_levels(
     days: Days, curves: Curves, log_grid: FloatArray, outlier_sds: float, rng: np.random.Generator
 ) -> FloatArray:
-    """Draw the log of the coming days' demand over what the curves expect, ``(K,)``, one for each of the curves.
+    """Draw the log of the next days' demand over what the curves expect, ``(K,)``, one for each of the curves.
 
     A Poisson-gamma filter with discounting (West and Harrison 1997, section 10.8; Harvey and Fernandes 1989) follows
     the level day by day; how fast it forgets is weighed by how well it would have forecast each day from those before.

@@ -1,6 +1,7 @@
 """Families of demand curves, and what is believed of them before a single sale.
 
-A curve is a log demand relative to that at the price now, as a function of the log price over the price now. To add a
+A curve is a log demand relative to that at the current price, as a function of the log price over the current price.
+To add a
 family, write its curve and add it to ``FAMILIES``: a family that is missing costs safety, one too many next to nothing.
 """
 
@@ -15,11 +16,12 @@ from scipy.special import expit
 
 FloatArray = NDArray[np.float64]
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
-"""Log demand ``(M, G)`` at log price ratios ``x (G,)``, from minus the elasticity at the price now and two numbers in
+"""Log demand ``(M, G)`` at log price ratios ``x (G,)``, from minus the elasticity at the current price and two
+numbers in
 [0, 1], ``(M, 1)`` each."""
 
 ELASTICITY = (float(np.log(2.2)), 0.5)
-"""Mean and sd of the log of minus the elasticity at the price now: half of all products lie between -1.6 and -3.1
+"""Mean and sd of the log of minus the elasticity at the current price: half of all products lie between -1.6 and -3.1
 (Bijmolt et al. 2005 report a mean of -2.62 over 1,851 estimates)."""
 
 NO_DEMAND = 1e-4
@@ -52,14 +54,14 @@ def log_quadratic(elasticity: FloatArray, one: FloatArray, other: FloatArray, x:
 
 
 def logit(elasticity: FloatArray, one: FloatArray, other: FloatArray, x: FloatArray) -> FloatArray:
-    """Each visitor buys with a logistic chance, 2 to 60 % at the price now."""
+    """Each visitor buys with a logistic chance, 2 to 60 % at the current price."""
     now = 0.02 + 0.58 * one
     log_odds = np.log(now / (1 - now)) - elasticity / (1 - now) * np.expm1(x)
     return np.asarray(np.log(np.maximum(expit(log_odds) / now, NO_DEMAND)))
 
 
 def kinked(elasticity: FloatArray, one: FloatArray, other: FloatArray, x: FloatArray) -> FloatArray:
-    """Two constant elasticities that meet within 15 % of the price now, the upper one up to three times the lower."""
+    """Two elasticities that meet within 15 % of the current price, the upper up to three times the lower."""
     ratio, place = 1 + 2 * one, 0.3 * other - 0.15
     low = 2 * elasticity / (1 + ratio)
 
@@ -86,14 +88,14 @@ class CurveSet:
     family: NDArray[np.int64]
     """``(M,)`` which of ``FAMILIES``."""
     level: FloatArray
-    """``(M,)`` standard normal: the log of minus the elasticity at the price now, in prior sds from its mean."""
+    """``(M,)`` standard normal: the log of minus the elasticity at the current price, in prior sds from its mean."""
     shares: FloatArray
     """``(M, 3)`` uniform in [0, 1]: two numbers that shape the curve, and the step at whole prices; 0 for none."""
 
-    def at(self, x: FloatArray, price_now: float) -> FloatArray:
-        """Log demand ``(M, G)`` over that at the price now, at ascending log price ratios ``x (G,)``; never rising."""
+    def at(self, x: FloatArray, current_price: float) -> FloatArray:
+        """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
         elasticity = np.exp(ELASTICITY[0] + ELASTICITY[1] * self.level)[:, None]
-        values = LARGEST_CHARM * self.shares[:, 2:] * _beyond_whole(x, price_now)
+        values = LARGEST_CHARM * self.shares[:, 2:] * _beyond_whole(x, current_price)
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index
             one, other = self.shares[rows, 0:1], self.shares[rows, 1:2]
@@ -124,12 +126,12 @@ def draw_prior(count: int, rng: np.random.Generator) -> CurveSet:
     return CurveSet(np.arange(count) % len(FAMILIES), rng.normal(size=count), shares)
 
 
-def _beyond_whole(x: FloatArray, price_now: float) -> FloatArray:
-    """How far prices lie beyond the whole one below, less that of the price now, ``(G,)``.
+def _beyond_whole(x: FloatArray, current_price: float) -> FloatArray:
+    """How far prices lie beyond the whole one below, less that of the current price, ``(G,)``.
 
     Whole are ones for prices from 10 to 100, tenths of that below and ten times that above.
     """
-    unit = 10.0 ** (np.floor(np.log10(price_now)) - 1)
-    steps = price_now * np.exp(np.append(x, 0.0)) / unit
+    unit = 10.0 ** (np.floor(np.log10(current_price)) - 1)
+    steps = current_price * np.exp(np.append(x, 0.0)) / unit
     beyond = np.mod(steps + 1e-6, 1.0)
     return np.asarray(beyond[:-1] - beyond[-1])

@@ -34,7 +34,7 @@ class PriceBins:
     """What the history says about price once everything else is accounted for, in ``J`` bins of similar prices."""
 
     x: FloatArray
-    """``(J,)`` ascending log price over the price now."""
+    """``(J,)`` ascending log price over the current price."""
     units: FloatArray
     """``(J,)`` units sold."""
     exposure: FloatArray
@@ -49,7 +49,7 @@ class PriceBins:
         return np.asarray(self.trust * (log_demand @ self.units - total * np.log(np.exp(log_demand) @ self.exposure)))
 
     def log_level(self, log_demand: FloatArray) -> FloatArray:
-        """Log of the likeliest units ``(M,)`` of an average day at the price now, for curves ``(M, J)``."""
+        """Log of the likeliest units ``(M,)`` of an average day at the current price, for curves ``(M, J)``."""
         return np.asarray(np.log(max(self.units.sum(), 0.5) / (np.exp(log_demand) @ self.exposure)))
 
 
@@ -57,7 +57,7 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, trust: 
     """Gather days ``(D,)`` of similar prices.
 
     Args:
-        x: log price over the price now.
+        x: log price over the current price.
         units: sold.
         multiplier: what everything but the price makes of the day, 1 for an average one.
         trust: see ``PriceBins``.
@@ -69,16 +69,16 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, trust: 
     return PriceBins(total / np.bincount(place), sold, exposure, trust)
 
 
-def draw_curves(bins: PriceBins, price_now: float, rng: np.random.Generator) -> CurveSet:
+def draw_curves(bins: PriceBins, current_price: float, rng: np.random.Generator) -> CurveSet:
     """Draw ``NUM_CURVES`` equally likely curves from the posterior.
 
     Args:
         bins: the history.
-        price_now: money; fixes where whole prices lie.
+        current_price: money; fixes where whole prices lie.
         rng: owner of the randomness.
     """
     curves = draw_prior(NUM_CURVES, rng)
-    fit = bins.log_likelihood(curves.at(bins.x, price_now))
+    fit = bins.log_likelihood(curves.at(bins.x, current_price))
     temper, scale = 0.0, MOVE_SCALE
     for _ in range(MAX_TEMPERS):
         rise = _next_rise(fit, 1.0 - temper)
@@ -86,7 +86,7 @@ def draw_curves(bins: PriceBins, price_now: float, rng: np.random.Generator) -> 
         chosen = _resample(weight / weight.sum(), rng)
         curves, fit, temper = curves.take(chosen), fit[chosen], temper + rise
         for _ in range(MOVES):
-            curves, fit, accepted = _move(curves, fit, bins, price_now, temper, scale, rng)
+            curves, fit, accepted = _move(curves, fit, bins, current_price, temper, scale, rng)
             scale *= 1.2 if accepted > 0.5 else 0.7 if accepted < 0.2 else 1.0
         if temper >= 1.0:
             break
@@ -121,14 +121,14 @@ def _move(
     curves: CurveSet,
     fit: FloatArray,
     bins: PriceBins,
-    price_now: float,
+    current_price: float,
     temper: float,
     scale: float,
     rng: np.random.Generator,
 ) -> tuple[CurveSet, FloatArray, float]:
     """One Metropolis step of every curve; also the share that was accepted."""
     proposed = curves.move(scale, rng)
-    proposed_fit = bins.log_likelihood(proposed.at(bins.x, price_now))
+    proposed_fit = bins.log_likelihood(proposed.at(bins.x, current_price))
     gain = temper * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
     accepted = np.log(rng.random(len(fit))) < gain
     merged = CurveSet(

@@ -85,12 +85,12 @@ def fit_mixture(
     columns = slice(3 + days.reference.start, 3 + days.reference.stop)
     log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
     forgetful = round(config.num_draws * float(expit(log_odds)))
-    price_now = float(product.price[-1])
+    current_price = float(product.price[-1])
     parts = (
         (days.without_reference(), posterior.given_zero(columns), forgetful),
         (days, posterior, config.num_draws - forgetful),
     )
-    log_value = np.concatenate([_mixture_curves(*part, price_now, log_grid, rng) for part in parts])
+    log_value = np.concatenate([_mixture_curves(*part, current_price, log_grid, rng) for part in parts])
     drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=config.num_draws, method="eigh")
     drawn[:forgetful] = 0.0
     demand = _demand(days, posterior, log_value, log_grid, config, outliers)
@@ -101,21 +101,21 @@ def _mixture_curves(
     days: DemandDays,
     posterior: RegressionPosterior,
     count: int,
-    price_now: float,
+    current_price: float,
     log_grid: FloatArray,
     rng: np.random.Generator,
 ) -> FloatArray:
     """Log units of an average day, ``(count, G)``, on curves of all families, other causes as the regression says."""
     if count == 0:
         return np.zeros((0, len(log_grid)))
-    now = np.log(price_now)
+    now = np.log(current_price)
     multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
     trust = _price_share(days, posterior) / posterior.dispersion(days.units)
     bins = bin_prices(days.log_price - now, days.units, multiplier, trust)
-    curves = draw_curves(bins, price_now, rng)
+    curves = draw_curves(bins, current_price, rng)
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
-    level = bins.log_level(curves.at(bins.x, price_now)) + rng.normal(size=count) * _level_sd(days, posterior)
-    return np.asarray(level[:, None] + _bounded(curves.at(log_grid - now, price_now), log_grid))
+    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(days, posterior)
+    return np.asarray(level[:, None] + _bounded(curves.at(log_grid - now, current_price), log_grid))
 
 
 def fit_hybrid(
@@ -201,7 +201,7 @@ def _price_share(days: DemandDays, posterior: RegressionPosterior) -> float:
 
 
 def _level_sd(days: DemandDays, posterior: RegressionPosterior) -> float:
-    """Sd of the log level of the coming days at the median price, in which the season's uncertainty counts, too."""
+    """Sd of the log level of the next days at the median price, in which the season's uncertainty counts, too."""
     now = np.concatenate([[1.0, 0.0, 0.0], days.now])
     return min(float(np.sqrt(now @ posterior.covariance @ now)), LARGEST_LEVEL_SD)
 

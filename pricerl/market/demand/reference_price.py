@@ -18,7 +18,7 @@ REFERENCE_MEMORY = 0.9
 
 @dataclass(frozen=True)
 class PriceMemory:
-    """How much a price off the reference price moves demand in ``K`` drawn markets, in log units a log price.
+    """How much a price off the reference price moves demand in ``K`` posterior draws, in log units a log price.
 
     Losses weigh at least as much as gains (Kahneman and Tversky 1979; Kalyanaram and Winer 1995): with the opposite
     sign the best policy would be to swing the price for ever.

@@ -1,0 +1,121 @@
+"""Plain English: words and turns of phrase that must not come back, in code and documents alike."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pricerl"
+
+UNSWEPT = {
+    "pricerl/advice",
+    "pricerl/cli",
+    "pricerl/data",
+    "pricerl/env",
+    "pricerl/evaluation",
+    "pricerl/guardrails",
+    "pricerl/market",
+    "pricerl/operations",
+    "pricerl/runtime.py",
+    "pricerl/errors.py",
+    "pricerl/sac",
+    "pricerl/simulation",
+    "pricerl/training",
+    "benchmarks",
+    "configs",
+    "docs",
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+}
+"""Places whose words have not been revised yet."""
+
+PER = "day|second|minute|year|week|month|product|run|update|step|rank|row|shop|horizon|draw|episode|rule|core|key|item"
+PER += "|market|decision|cell|seed|pair|page|process|unit|core|file|price|batch|line|table|machine|test|entry"
+COUNTED = "units?|profit|sales|money|updates?|steps?|rows?|pages?|lines?|entry|entries|number|one|two|market|block|gain"
+COUNTED += "|seconds?|milliseconds?|times|decisions?|loss|days?|episodes?|seeds?|markets?|cost|revenue|value|times"
+FORBIDDEN = {
+    rf"\b(?:{COUNTED}) an? (?:{PER})\b": "per",
+    r"\bbesides?\b": "next to, in addition to, alongside",
+    r"\bthe price now\b": "the current price",
+    r"\bprice_now\b": "current_price",
+    r"\bcoming days?\b": "forecast horizon, the next days",
+    r"\bslow cop(?:y|ies)\b": "target network",
+    r"\b(?:un)?told\b": "reported, stated, present",
+    r"\btells?\b": "shows, suggests, contains",
+    r"\bdrawn markets?\b": "posterior draws",
+    r"\bunluck(?:y|iest)\b": "the 20 % quantile over posterior draws, the worst tenth",
+    r"\bno column tells\b": "unobserved confounder",
+    r"\bthe log alone\b": "off-policy estimate",
+    r"\bsensible\b": "reasonable",
+    r"\bwith suspicion\b": "validate",
+    r"\bchance_better\b": "probability_better",
+    r"\b(?:Wall|Street|Unseen|Tools|Found)\b(?=[(\[:,.)])": "the name in DESIGN.md",
+    r"\b(?:undone_by|ask_the_log|seeks_gain|kinds_of_dates|usual_price)\b": "overturned_by, off_policy_estimates, "
+    "rewards_profit, day_types, reference_price",
+    r"\bfor ever\b": "forever",
+}
+"""Pattern and what to write instead."""
+
+SUBJECT_CLAUSE = re.compile(r"^(?:What|Where|Whoever|Whatever|Who)\b(?!.*\?)")
+"""A docstring that is a clause instead of a noun phrase or an imperative."""
+
+
+def places() -> list[Path]:
+    """Files whose words count, this test's own list aside."""
+    texts = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), *PACKAGE.rglob("*.json"), *ROOT.glob("*.md")]
+    texts += [*(ROOT / "docs").glob("*.md"), *(ROOT / "configs").rglob("*.yaml"), *(ROOT / "benchmarks").glob("*.py")]
+    return sorted(path for path in texts if not _unswept(path))
+
+
+def _unswept(path: Path) -> bool:
+    name = path.relative_to(ROOT).as_posix()
+    return any(name == place or name.startswith(f"{place}/") for place in UNSWEPT)
+
+
+def faults(text: str) -> list[str]:
+    """Forbidden words with their line and the plain ones."""
+    return [
+        f"line {number}: {found[0]!r}, write {instead}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for pattern, instead in FORBIDDEN.items()
+        for found in re.finditer(pattern, line, re.IGNORECASE if pattern.islower() else 0)
+    ]
+
+
+def clauses(text: str) -> list[str]:
+    """Docstrings, those under fields and constants included, that start with a subject clause."""
+    return [
+        f"line {node.lineno}: {node.value.value.splitlines()[0][:60]!r}"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and SUBJECT_CLAUSE.match(node.value.value)
+    ]
+
+
+@pytest.mark.parametrize("path", places(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_written_in_plain_words(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = faults(text) + (clauses(text) if path.suffix == ".py" else [])
+    assert not found, "\n".join([f"{path.relative_to(ROOT)}:", *found])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["one page a product", "Money a day.", "the price now is kept", "in the drawn markets", "a slow copy of q"],
+)
+def test_a_forbidden_phrase_is_found(line: str) -> None:
+    assert faults(line)
+
+
+def test_a_docstring_that_is_a_clause_is_found_and_a_question_is_none() -> None:
+    assert clauses('"""What the history says."""')
+    assert clauses('x = 1\n"""Where prices lie."""')
+    assert not clauses('"""Return the price."""')
