@@ -38,9 +38,9 @@ from pricerl.evaluation import best_constant_price, score_episodes
 from pricerl.evaluation.episodes import holdout_states
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, RewardConfig, known_market
+from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig, simulated_history
-from pricerl.training.compute import claim_compute
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -40,9 +40,9 @@ from pricerl.evaluation.rollout import Choice
 from pricerl.guardrails import project
 from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market
 from pricerl.market.reward import UNIT
+from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig, simulated_history
-from pricerl.training.compute import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "planner_parity.csv"

@@ -50,8 +50,8 @@ from pricerl.evaluation.pricebench import (
 )
 from pricerl.evaluation.pricing_rules import GATE, RULES, Rule, Shop, lower_bound
 from pricerl.market import DEMAND_MODELS, RewardConfig
+from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig
-from pricerl.training.compute import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"

@@ -49,7 +49,7 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
     """Fill, compile and train in this process."""
     import torch
 
-    from pricerl.runtime import CompiledFunction
+    from pricerl.runtime import CompiledFunction, claim_compute
     from pricerl.sac import (
         NetworkConfig,
         ReplayBuffer,
@@ -59,7 +59,6 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
         Transition,
         make_optimizers,
     )
-    from pricerl.training.compute import claim_compute
 
     claim_compute(threads)
     torch.manual_seed(0)

@@ -112,10 +112,9 @@ def bare_loop(tick: Tick) -> None:
     import torch
 
     from pricerl.env import GymVectorEnv
-    from pricerl.runtime import CompiledFunction
+    from pricerl.runtime import CompiledFunction, claim_compute
     from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
     from pricerl.training.collector import Collector
-    from pricerl.training.compute import claim_compute
 
     claim_compute(int(os.environ[THREAD_COUNTS[0]]))
     warnings.filterwarnings("error", message=UNCOMPILED)

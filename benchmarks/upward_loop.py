@@ -25,7 +25,7 @@ from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import mean_values
 from pricerl.market import RewardConfig
-from pricerl.training.compute import claim_compute
+from pricerl.runtime import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
 
 UPDATES = 2000

@@ -1,29 +1,106 @@
-"""One compiled graph for a whole update or env step, where a compiler is at hand."""
+"""CPU threads, precision of matrix products, memory, and compiled graphs of whole functions."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 import torch
-import torch._dynamo.config
+
+from pricerl.errors import UsageError
+
+MatmulPrecision = Literal["highest", "high", "medium"]
+"""torch's names: ``highest`` is single precision; ``high`` allows TF32 and ``medium`` bfloat16 inside products, on
+processors with units for them (a GPU, a CPU with matrix tiles). Everything else stays single precision."""
+
+PROBE_SIZE = 64
+EXACT = 1e-5
+"""Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
+KEPT_BYTES = 31 * 2**20
+"""Just under the largest freed block from which glibc raises its threshold for returning memory."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
+    """Set the process's CPU threads and the precision of its matrix products, and return a description of both.
+
+    Denormal numbers are flushed to zero: Adam's averages of nearly constant weights become that small, and Intel's
+    processors need many times as long for each. Freed memory is kept: an eager update frees and allocates many
+    megabytes.
+
+    Args:
+        threads: threads of one operation.
+        precision: of matrix products.
+
+    Raises:
+        UsageError: if the process may use fewer cores than ``threads``.
+    """
+    cores = _num_cores()
+    if not 1 <= threads <= cores:
+        raise UsageError(f"--threads must be 1 to {cores}, the cores that this process may use; found {threads}")
+    torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from the one that starts them
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
+    library = "oneDNN" if precision == "highest" and _prefers_onednn() and _use_onednn() else "torch's default"
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}, matrix products by {library} in {precision} precision"
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep the memory of freed tensors for the next ones.
+
+    By default glibc returns large freed blocks to the system, and the next allocation of that size waits for fresh
+    pages. Freeing one large block raises its threshold. The block is never written to, so it costs no memory; with
+    other C libraries this has no effect.
+    """
+    torch.empty(KEPT_BYTES, dtype=torch.uint8)
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _prefers_onednn() -> bool:
+    """Return whether this is an AMD CPU with AVX-512, of which MKL, torch's default, uses only half the width."""
+    if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "AuthenticAMD" in cpuinfo.read_text(encoding="utf-8", errors="replace")
+
+
+def _use_onednn() -> bool:
+    """Send single-precision products to oneDNN and return True, provided that they stay single precision there.
+
+    torch uses oneDNN once bfloat16 arithmetic is allowed. On CPUs without matrix tiles oneDNN computes in full
+    precision all the same; a trial product verifies that.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    factors = torch.linspace(-1.0, 1.0, PROBE_SIZE * PROBE_SIZE).sin().view(PROBE_SIZE, PROBE_SIZE)
+    exact = factors.double() @ factors.double().T
+    error = (factors @ factors.T - exact).abs().max() / exact.abs().max()
+    if error < EXACT:
+        return True
+    torch.set_float32_matmul_precision(before)
+    return False
+
+
 class CompiledFunction(Generic[Arguments, Result]):
     """A function compiled into one graph at its first call; if that fails, the plain function with one warning.
 
-    Random numbers come from torch's own generators, as in the plain function, so both give the same numbers but for
-    rounding. Arguments must keep their shapes, and whatever else the function reads its values, other than those of
-    tensors: nothing is checked again after the first call.
+    Random numbers come from torch's own generators, as in the plain function, so both return the same numbers up to
+    rounding. Nothing is checked again after the first call: arguments must keep their shapes, and everything else
+    that the function reads must keep its values, except those of tensors.
 
     Args:
-        function: of tensors in any nesting of tuples.
-        name: what the warning says runs uncompiled, in the plural.
+        function: takes and returns tensors in any nesting of tuples.
+        name: subject of the warning, in the plural.
     """
 
     def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
@@ -32,7 +109,7 @@ class CompiledFunction(Generic[Arguments, Result]):
 
     @property
     def is_compiled(self) -> bool:
-        """Whether calls go through compiled code; False before the first call."""
+        """Whether calls run compiled code; False before the first call."""
         return self._compiled is not None and self._compiled is not self._plain
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -40,12 +117,15 @@ class CompiledFunction(Generic[Arguments, Result]):
         return self._first(*args, **kwargs) if self._compiled is None else self._compiled(*args, **kwargs)
 
     def _first(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        compiled = torch.compile(_with_own_code(self._plain), fullgraph=True, dynamic=False, options=_options())
         try:
-            # Gradients are taken inside the graph, which torch traces only when asked to.
-            with torch._dynamo.config.patch(trace_autograd_ops=True), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's compiler warns about torch
-                result = compiled(*args, **kwargs)
+                import torch._dynamo.config  # slow to import, and only needed here
+
+                compiled = torch.compile(_with_own_code(self._plain), fullgraph=True, dynamic=False, options=_options())
+                # Gradients are taken inside the graph, which torch traces only on request.
+                with torch._dynamo.config.patch(trace_autograd_ops=True):
+                    result = compiled(*args, **kwargs)
         except Exception as error:  # whatever a compiler that is missing, old or broken raises
             warnings.warn(f"{self._name} run uncompiled, which is slower: {_reason(error)}", stacklevel=3)
             self._compiled = self._plain
@@ -55,10 +135,10 @@ class CompiledFunction(Generic[Arguments, Result]):
 
 
 def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Wrap ``function`` in code that no other wrapper has.
+    """Wrap ``function`` in a code object that no other wrapper shares.
 
-    torch keeps what it compiled by code object. Without guards it would take the graph of one agent, with the constants
-    of its settings, for the next agent in the same process.
+    torch caches compiled graphs by code object. Without guards, a second agent in the same process would run the graph
+    of the first, with the constants of its settings.
     """
 
     def call(*args: Any) -> Result:
@@ -68,7 +148,7 @@ def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments,
 
 
 def _options() -> dict[str, Any]:
-    """The compiler's settings: plain random numbers, and as little as possible between two kernels.
+    """Return the compiler's settings: torch's random numbers, and as little as possible between two kernels.
 
     Calling kernels from C++ instead of Python saves 3 % of an update on one thread and 6 % on two.
     """
@@ -82,11 +162,11 @@ def _options() -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The line that says what was wrong."""
+    """Return the line of an error's message that names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
 
 
 def _no_guards(guards: list[Any]) -> list[bool]:
-    """Shapes, settings and modules stay as they are during a run; looking at all of them costs 5 % of an update."""
+    """Drop every guard: shapes, settings and modules are constant during a run, and checking costs 5 % of an update."""
     return [False] * len(guards)

@@ -20,7 +20,6 @@ UNSWEPT = {
     "pricerl/guardrails",
     "pricerl/market",
     "pricerl/operations",
-    "pricerl/runtime.py",
     "pricerl/errors.py",
     "pricerl/sac",
     "pricerl/simulation",

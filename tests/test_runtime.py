@@ -1,9 +1,59 @@
+"""CPU threads, precision of products, denormal numbers, and compiled functions."""
+
 from __future__ import annotations
+
+import os
 
 import pytest
 import torch
 
-from pricerl.runtime import CompiledFunction
+from pricerl.errors import UsageError
+from pricerl.runtime import CompiledFunction, claim_compute
+
+
+@pytest.fixture
+def compute_is_restored():
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    yield
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
+
+
+def relative_error(precision):
+    claim_compute(1, precision)
+    factors = torch.linspace(-1.0, 1.0, 256 * 256).sin().view(256, 256)
+    exact = factors.double() @ factors.double().T
+    return float((factors @ factors.T - exact).abs().max() / exact.abs().max())
+
+
+@pytest.mark.usefixtures("compute_is_restored")
+def test_products_in_highest_precision_are_single_precision():
+    assert relative_error("highest") < 1e-5
+
+
+@pytest.mark.usefixtures("compute_is_restored")
+def test_products_in_medium_precision_err_no_more_than_bfloat16_does():
+    assert relative_error("medium") < 2**-8
+
+
+@pytest.mark.usefixtures("compute_is_restored")
+def test_threads_library_and_precision_are_described_in_words():
+    assert claim_compute(1, "high").startswith("1 CPU thread, matrix products by torch's default in high precision")
+
+
+@pytest.mark.usefixtures("compute_is_restored")
+def test_numbers_below_single_precisions_full_accuracy_count_as_zero():
+    tiny = torch.full((64,), 1e-38)
+    claim_compute(1)
+    assert torch.all(tiny * 0.01 == 0)
+
+
+@pytest.mark.usefixtures("compute_is_restored")
+@pytest.mark.parametrize("threads", [0, -1, 1 + (os.cpu_count() or 1)])
+def test_more_threads_than_cores_are_refused(threads):
+    with pytest.raises(UsageError, match=rf"--threads must be 1 to \d+, .*; found {threads}"):
+        claim_compute(threads)
 
 
 class Line:

@@ -25,11 +25,11 @@ from pricerl.cli.usage import (
     option_values,
 )
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
+from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks.evaluation import Evaluation
 from pricerl.training.callbacks.progress import RunMetrics, TrainingBar
 from pricerl.training.callbacks.saving import RunCheckpoint, RunConfig
 from pricerl.training.checkpointing import BEST, LAST, RUNS, load_weights, read_checkpoint, stored_config
-from pricerl.training.compute import MatmulPrecision, claim_compute
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers

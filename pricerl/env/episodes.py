@@ -11,7 +11,7 @@ from torch import Tensor
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import Noise
 from pricerl.env.state import Expected, State
-from pricerl.runtime import CompiledFunction
+from pricerl.runtime import CompiledFunction, keep_freed_memory
 
 Starts = Literal["train", "holdout", "latest"]
 Draws = Literal["posterior", "mean"]
@@ -19,8 +19,6 @@ RESET_OPTIONS = ("product", "index", "draw")
 
 MANY_ROWS = 4096
 """From here on a batch of observations is larger than what the C library likes to keep when it is freed."""
-KEPT_BYTES = 31 * 2**20
-"""Just under the largest block that glibc learns from."""
 
 
 class StepSums(NamedTuple):
@@ -130,12 +128,3 @@ class EpisodeBatch:
     def _uniform(self) -> Tensor:
         generator = self.noise.generator
         return torch.rand(self.num_rows, generator=generator, device=generator.device)
-
-
-def keep_freed_memory() -> None:
-    """Teach glibc to keep the memory of freed tensors for the next ones.
-
-    It gives large freed blocks back to the system, and whoever needs as much again waits for fresh pages, until it has
-    seen a larger block freed once. The block is never written to, so it costs no memory; elsewhere this does nothing.
-    """
-    torch.empty(KEPT_BYTES, dtype=torch.uint8)
