@@ -31,8 +31,11 @@ DOCUMENTS = (
     "docs/data.md",
     "docs/decisions.md",
     "docs/guardrails.md",
+    "docs/method.md",
     "docs/metrics.md",
+    "docs/pricebench.md",
     "docs/sac.md",
+    "docs/usage.md",
 )
 MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
 
@@ -86,36 +89,31 @@ def test_the_readme_holds_the_two_commands_as_written_and_no_other_that_installs
     assert [line for line in bash_lines(read("README.md")) if "install" in line] == [MAIN_JOB, TESTS]
 
 
-def test_the_readme_names_every_command_and_no_unknown_one() -> None:
-    assert set(re.findall(r"python main\.py ([a-z][\w-]*)", read("README.md"))) == set(COMMANDS)
+def test_the_page_on_usage_names_every_command_and_no_unknown_one() -> None:
+    assert set(re.findall(r"python main\.py ([a-z][\w-]*)", read("docs/usage.md"))) == set(COMMANDS)
+    assert set(re.findall(r"python main\.py ([a-z][\w-]*)", read("README.md"))) <= set(COMMANDS)
 
 
-def test_the_readmes_columns_are_those_of_the_schema() -> None:
-    rows = [row for row in table_rows(read("README.md")) if row[1].startswith(("required", "optional"))]
-    assert [row[0] for row in rows if row[1].startswith("required")] == [f"`{name}`" for name in REQUIRED]
-    assert [row[0] for row in rows if row[1].startswith("optional")] == [f"`{name}`" for name in OPTIONAL]
-
-
-def test_the_readmes_columns_of_the_advice_are_those_it_has() -> None:
-    (line,) = [line for line in read("README.md").splitlines() if line.startswith("Product, Date,")]
+def test_the_page_on_usage_lists_the_columns_of_the_advice() -> None:
+    (line,) = [line for line in read("docs/usage.md").splitlines() if line.startswith("Product, Date,")]
     assert tuple(line.split(", ")) == COLUMNS
 
 
-def test_the_readme_explains_every_grade_and_preset() -> None:
-    text = read("README.md")
+def test_the_page_on_usage_explains_every_grade_and_preset() -> None:
+    text = read("docs/usage.md")
     first_cells = [row[0] for row in table_rows(text)]
     assert [cell for cell in first_cells if cell in Grade.__args__] == list(Grade.__args__)
     assert all(f"`{preset}`" in text for preset in PRESETS)
 
 
-def test_the_readme_explains_every_exit_code_of_the_help() -> None:
+def test_the_page_on_usage_explains_every_exit_code_of_the_help() -> None:
     codes = re.findall(r"(\d+) [a-z]", HELP.partition("exit codes:")[2])
-    listed = [row[0] for row in table_rows(read("README.md")) if row[0].isdigit()]
+    listed = [row[0] for row in table_rows(read("docs/usage.md")) if row[0].isdigit()]
     assert listed == codes
 
 
-def test_the_readme_lists_every_shipped_configuration() -> None:
-    listed = {row[0].strip("`") for row in table_rows(read("README.md")) if row[0].startswith("`configs/")}
+def test_the_page_on_usage_lists_every_shipped_configuration() -> None:
+    listed = {row[0].strip("`") for row in table_rows(read("docs/usage.md")) if row[0].startswith("`configs/")}
     assert listed == {str(path.relative_to(ROOT)) for path in (ROOT / "configs").rglob("*.yaml")}
 
 
