@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from pricerl.advice import About, DayAdvice, Decision, Gain, ProductAdvice, publish
+from pricerl.advice import About, DayAdvice, Decision, Gain, ProductAdvice
 from pricerl.advice.price_test import PriceTest
+from pricerl.advice.publish import publish
 from pricerl.advice.report_data import DailyOutcome, Details, OwnDays, PriceBounds, PriceCurves
 from pricerl.evaluation import Backtest, BaselineRow, HorizonScore, PathGain, PolicyValue
 from pricerl.evaluation.pricing_rules import RULES

@@ -1,23 +1,5 @@
 """Checkpoint and fresh history in; price, interval, reason and grade out."""
 
-from pricerl.advice.decision import Decision, DecisionConfig, decide
-from pricerl.advice.files import check_folder
-from pricerl.advice.publish import About, AdviceFiles, ReportConfig, publish
-from pricerl.advice.recommend import advise, check_horizon
-from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
+import lazy_loader
 
-__all__ = [
-    "About",
-    "AdviceFiles",
-    "DayAdvice",
-    "Decision",
-    "DecisionConfig",
-    "Gain",
-    "ProductAdvice",
-    "ReportConfig",
-    "advise",
-    "check_folder",
-    "check_horizon",
-    "decide",
-    "publish",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

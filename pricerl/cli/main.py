@@ -257,7 +257,7 @@ def _make_advice(command: PricingCLI, entries: list[Entry], most: int | None = N
     """Advise on the command's products, or the first ``most``; ``entries`` are those of the run's log."""
     from pricerl.advice import advise
     from pricerl.cli import session
-    from pricerl.evaluation import backtest
+    from pricerl.evaluation.backtest import backtest
 
     data = command.datamodule
     dynamics = data.build_dynamics("cpu")

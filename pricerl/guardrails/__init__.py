@@ -1,6 +1,5 @@
 """Which prices are allowed: the limits a seller sets, each rule once."""
 
-from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import PriceBand, PriceLimits, feasible_band, price_box, project
+import lazy_loader
 
-__all__ = ["GuardrailConfig", "PriceBand", "PriceLimits", "feasible_band", "price_box", "project"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

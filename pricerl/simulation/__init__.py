@@ -1,6 +1,5 @@
 """Simulated sellers whose demand is known."""
 
-from pricerl.simulation.seller import SellerConfig, simulate, simulated_history, write_seller
-from pricerl.simulation.true_demand import expected_profit, expected_units
+import lazy_loader
 
-__all__ = ["SellerConfig", "expected_profit", "expected_units", "simulate", "simulated_history", "write_seller"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pricerl.advice import About, publish
+from pricerl.advice.publish import About, publish
 
 MODULE = importlib.import_module("pricerl.advice.publish")
 ABOUT = About("sales.csv", "balanced", 0.01)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import (
     FEWEST_ORIGINS,
     MOST_ORIGINS,
     Forecasts,
+    backtest,
     choose_origins,
     count_origins,
     forecast_units,

@@ -11,7 +11,7 @@ from pricerl.data import day_types
 from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
-from pricerl.evaluation import backtest
+from pricerl.evaluation.backtest import backtest
 from pricerl.market import CostConfig, SimilarConfig, fit_market
 from pricerl.market.demand.causes import holiday_factors, optional_causes
 

@@ -1,5 +1,5 @@
 """The report a seller reads: one self-contained page a product, made from ``advice.json`` alone."""
 
-from pricerl.advice.report.render import FOLDER, INDEX, render_page, render_pages
+import lazy_loader
 
-__all__ = ["FOLDER", "INDEX", "render_page", "render_pages"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """Demand: regression, a mixture of families, and what else can say what a price will sell."""
 
-from pricerl.market.demand.models import DEMAND_MODELS, DemandModel, find_model
+import lazy_loader
 
-__all__ = ["DEMAND_MODELS", "DemandModel", "find_model"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,5 @@
 """Lightning callbacks: evaluation, checkpoints, counters and the progress bar."""
 
-from pricerl.training.callbacks.evaluation import Evaluation
-from pricerl.training.callbacks.progress import RunMetrics, TrainingBar
-from pricerl.training.callbacks.saving import RunCheckpoint, RunConfig
+import lazy_loader
 
-__all__ = ["Evaluation", "RunCheckpoint", "RunConfig", "RunMetrics", "TrainingBar"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

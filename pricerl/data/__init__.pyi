@@ -1,0 +1,11 @@
+from .cleaning.zero_sales import UnlikelyZeros as UnlikelyZeros, unlikely_zeros as unlikely_zeros
+from .config import DataConfig as DataConfig
+from .features import FEATURES as FEATURES, build_features as build_features, weekday_of as weekday_of
+from .forecast_selection import PredictedSales as PredictedSales, score_forecasts as score_forecasts
+from .forecasters import FORECASTERS as FORECASTERS, Forecaster as Forecaster, SalesForecast as SalesForecast
+from .history import History as History, ProductHistory as ProductHistory
+from .holidays import day_types as day_types
+from .preprocessor import DataPreprocessor as DataPreprocessor
+from .quality import ProductReport as ProductReport
+from .reading.reader import history_from_text as history_from_text, read_history as read_history
+from .scaling import MinMaxScaler as MinMaxScaler

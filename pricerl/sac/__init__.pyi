@@ -1,0 +1,23 @@
+from .agent import SACAgent as SACAgent
+from .checks import check_finite as check_finite
+from .config import NetworkConfig as NetworkConfig, SACConfig as SACConfig
+from .layers import InputNormalization as InputNormalization
+from .losses import (
+    actor_loss as actor_loss,
+    critic_loss as critic_loss,
+    polyak_update as polyak_update,
+    tanh_gaussian_log_prob as tanh_gaussian_log_prob,
+    td_target as td_target,
+    temperature_loss as temperature_loss,
+    value_bounds as value_bounds,
+)
+from .networks import Actor as Actor, Critic as Critic
+from .optimizer import Adam as Adam
+from .replay import ReplayBuffer as ReplayBuffer, Transition as Transition
+from .update import (
+    ActorMetrics as ActorMetrics,
+    CriticMetrics as CriticMetrics,
+    Optimizers as Optimizers,
+    SACUpdate as SACUpdate,
+    make_optimizers as make_optimizers,
+)
