@@ -95,10 +95,19 @@ def _details(rng: random.Random, now: float, new: float, units: float) -> Detail
 
 
 def _quality(now: float) -> dict[str, object]:
-    counts = ("history_days", "priced_days", "distinct_prices", "zero_sale_days", "missing_days", "refund_days")
+    counts = ("history_days", "usable_days", "priced_days", "distinct_prices")
+    counts += ("zero_sale_days", "missing_days", "refund_days")
     days = {"first_day": str(FIRST_DAY), "last_day": str(FIRST_DAY + datetime.timedelta(OWN_DAYS - 1))}
     prices = {"price_min": 0.85 * now, "price_max": 1.15 * now}
-    return {**dict.fromkeys(counts, 60), **days, **prices, "quality": "PASS", "reasons": [], "notes": []}
+    return {
+        **dict.fromkeys(counts, 60),
+        **days,
+        **prices,
+        "min_days": 28,
+        "quality": "PASS",
+        "reasons": [],
+        "notes": [],
+    }
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
+from pricerl.data.quality import MIN_USABLE_DAYS
 from pricerl.errors import UsageError
 
 Grade = Literal["B", "B-", "C", "D"]
@@ -51,7 +52,7 @@ class DecisionConfig:
     """A change must stand a cause that no column tells and that is this many times as strong as the strongest one that
     the history shows; where it does not, its grade is one lower. 0 turns that off."""
 
-    min_days: int = 28
+    min_days: int = MIN_USABLE_DAYS
     """Fewer usable days than this decide nothing."""
 
     max_unlikely_zeros: float = LARGEST_SHARE

@@ -1,54 +1,80 @@
-"""What a file holds and what had to be filled or left out, product by product."""
+"""Data report per product: counts, filled cells and the verdict on the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+Quality = Literal["PASS", "REVIEW", "FAIL"]
+SalesMeasure = Literal["revenue", "units"]
+
+MIN_USABLE_DAYS = 28
+"""Default of ``decision.min_days``: with fewer usable days nothing is estimated."""
+
+MIN_PRICES = 2
+"""With a single price nothing is known about another one."""
+
+FEWEST_PRICED_DAYS = 30
+FEWEST_PRICES = 3
+"""Below these a person should look at the file before trusting advice made from it."""
+
+
+class Verdict(NamedTuple):
+    """Verdict on a product's data."""
+
+    quality: Quality
+    """FAIL: nothing can be estimated. REVIEW: look at the data before trusting the advice. PASS: neither."""
+
+    reasons: tuple[str, ...]
+    """Reasons of a FAIL or REVIEW; empty for PASS."""
 
 
 @dataclass(frozen=True)
 class ProductReport:
-    """The data report of one product."""
+    """Data report of one product."""
 
     product: str
     """Name of the product."""
 
     first_day: str
-    """First day of history, ISO; the first day with a sale."""
+    """First day of history, ISO: the first day with a sale."""
 
     last_day: str
-    """Last day of history, ISO; the last day with a price and sales."""
+    """Last day of history, ISO: the last day with a price and sales."""
 
     rows: int
-    """Rows of the file that belong to the product."""
+    """Rows of the product in the file."""
 
     history_rows: int
-    """Rows up to the last day of history, those before the first sale included."""
+    """Rows up to the last day of history, including those before the first sale."""
 
     history_days: int
     """Calendar days from the first to the last day of history."""
 
     future_days: int
-    """Calendar days after the history for which the file has room."""
+    """Calendar days from the end of history to the product's last row."""
+
+    usable_days: int
+    """History days with known price and sales that count as observations of demand."""
 
     priced_days: int
-    """History days with a recorded price and recorded sales, refund days included."""
+    """History days with a recorded price and recorded sales, including refund days."""
 
     zero_sale_days: int
-    """History days on which nothing sold."""
+    """Usable days without a sale."""
 
     blank_price_days: int
-    """Those of the zero-sale days whose price was blank."""
+    """Zero-sale days whose price is blank."""
 
     refund_days: int
     """History days with negative sales."""
 
     missing_days: int
-    """Calendar days inside the history without a row."""
+    """History days without a row."""
 
     dropped_leading_days: int
-    """Rows before the first sale, left out."""
+    """Rows before the first sale, dropped."""
 
     gap_days: int
     """Rows in runs without price and sales that are too long to mean "nothing sold"."""
@@ -65,67 +91,91 @@ class ProductReport:
     filled: dict[str, int]
     """Number of blank cells filled, by column."""
 
-    sales_measure: Literal["revenue", "units"]
-    """What the file's ``Total Sales`` counts."""
+    sales_measure: SalesMeasure
+    """Meaning of ``Total Sales`` in this file."""
 
     whole_unit_share: float
-    """Share of the days with sales on which that measure gives a whole number of units."""
+    """Share of the days with sales on which that meaning gives a whole number of units."""
 
     forecast_used: str
     """Forecast behind the feature "predicted sales": ``mean_7``, ``supplied`` or a forecaster's name."""
 
     forecast_errors: dict[str, float]
-    """Mean absolute error on training days by forecast, money a day; empty with too few days to tell."""
+    """Mean absolute error on training days by forecast, money per day; empty if too few days could be scored."""
 
     notes: tuple[str, ...]
-    """What could not be used, and why, in plain sentences."""
+    """Data that were ignored, changed or doubtful, in full sentences."""
 
-    quality: Literal["PASS", "REVIEW"]
-    """REVIEW asks a person to look before trusting advice made from this history."""
+    doubts: tuple[str, ...]
+    """Findings that call for a review whatever the settings."""
 
-    reasons: tuple[str, ...]
-    """Why the quality is REVIEW; empty for PASS."""
+    def judge(self, min_days: int = MIN_USABLE_DAYS) -> Verdict:
+        """Return the verdict on the data; text report, ``advice.json`` and page all show this one.
 
-    def lines(self) -> list[str]:
-        """Return the report as text, one line an entry, the product's name first."""
+        Args:
+            min_days: usable days required by the setting in force, ``decision.min_days``.
+
+        Returns:
+            FAIL with fewer usable days or a single price, REVIEW with any other doubt, else PASS; and the reasons.
+        """
+        failures, doubts = [], list(self.doubts)
+        if self.distinct_prices < MIN_PRICES:
+            failures.append("only 1 price was tried; at least 2 different prices are needed")
+        elif self.distinct_prices < FEWEST_PRICES:
+            doubts.insert(0, f"only {self.distinct_prices} different prices were tried")
+        if self.usable_days < min_days:
+            failures.insert(0, f"only {counted(self.usable_days, 'usable day')}; at least {min_days} are needed")
+        elif self.priced_days < FEWEST_PRICED_DAYS:
+            doubts.insert(0, f"only {counted(self.priced_days, 'day')} with a price and sales")
+        return Verdict("FAIL" if failures else "REVIEW" if doubts else "PASS", (*failures, *doubts))
+
+    def lines(self, min_days: int = MIN_USABLE_DAYS) -> list[str]:
+        """Return the report as text, one line per entry: verdict, reasons, counts, notes."""
+        quality, reasons = self.judge(min_days)
         return [
-            f"{self.product}: {self.quality}",
-            *(f"  {reason}" for reason in self.reasons),
-            *(f"  {label:<16} {value}" for label, value in self._facts()),
+            f"{self.product}: {quality}",
+            *(f"  {reason}" for reason in reasons),
+            *(f"  {label:<16} {value}" for label, value in self._facts().items()),
             *(f"  note: {note}" for note in self.notes),
         ]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain Python values, ready for JSON."""
-        return {**asdict(self), "notes": list(self.notes), "reasons": list(self.reasons)}
+    def to_dict(self, min_days: int = MIN_USABLE_DAYS) -> dict[str, Any]:
+        """Return the report and its verdict as plain Python values, ready for JSON."""
+        quality, reasons = self.judge(min_days)
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {**plain, "min_days": min_days, "quality": quality, "reasons": list(reasons)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ProductReport:
         """Return the report that `to_dict` wrote."""
-        return cls(**{**values, "notes": tuple(values["notes"]), "reasons": tuple(values["reasons"])})
+        own = {name: values[name] for name in cls.__dataclass_fields__}
+        return cls(**{**own, "notes": tuple(own["notes"]), "doubts": tuple(own["doubts"])})
 
-    def _facts(self) -> list[tuple[str, str]]:
-        facts = [
-            ("history", f"{self.first_day} to {self.last_day}, {self.history_days} days"),
-            ("rows", f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future"),
-            ("future days", str(self.future_days)),
-            ("priced days", str(self.priced_days)),
-            ("prices", f"{self.distinct_prices} distinct, {self.price_min:,.2f} to {self.price_max:,.2f}"),
-            ("zero-sale days", f"{self.zero_sale_days}, {self.blank_price_days} of them with a blank price"),
-            ("refund days", str(self.refund_days)),
-            ("missing days", str(self.missing_days)),
-            ("before launch", f"{self.dropped_leading_days} rows dropped"),
-            ("long gaps", f"{self.gap_days} days left out"),
-            ("Total Sales", f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of days with sales"),
-            ("forecast", self._forecast()),
-        ]
-        return [*facts, ("filled cells", self._filled())]
+    def _facts(self) -> dict[str, str]:
+        return {
+            "history": f"{self.first_day} to {self.last_day}, {counted(self.history_days, 'day')}",
+            "rows": f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future",
+            "future days": str(self.future_days),
+            "usable days": str(self.usable_days),
+            "priced days": str(self.priced_days),
+            "prices": f"{self.distinct_prices} distinct, {self.price_min:,.2f} to {self.price_max:,.2f}",
+            "zero-sale days": f"{self.zero_sale_days}, {self.blank_price_days} of them with a blank price",
+            "refund days": str(self.refund_days),
+            "missing days": str(self.missing_days),
+            "before launch": f"{counted(self.dropped_leading_days, 'row')} dropped",
+            "long gaps": f"{counted(self.gap_days, 'day')} left out",
+            "Total Sales": f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of days with sales",
+            "forecast": self._forecast(),
+            "filled cells": ", ".join(f"{name} {count}" for name, count in self.filled.items() if count) or "none",
+        }
 
     def _forecast(self) -> str:
         if not self.forecast_errors:
-            return f"too few days to score one; {self.forecast_used} is used"
+            return f"{self.forecast_used}; too few days to score it"
         errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
-        return f"{self.forecast_used} is used; mean absolute error on training days: {errors}"
+        return f"{self.forecast_used}; mean absolute error on training days: {errors}"
 
-    def _filled(self) -> str:
-        return ", ".join(f"{column} {count}" for column, count in self.filled.items() if count) or "none"
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 day`` or ``2 days``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -12,7 +12,7 @@ from torch import nn
 from pricerl.errors import CheckpointError
 
 CHECKPOINT_KEY = "pricerl"
-FORMAT = 3
+FORMAT = 4
 LASTING_SETTINGS = ("seed_everything", "data", "model", "decision")
 LAST, BEST = "last.ckpt", "best.ckpt"
 

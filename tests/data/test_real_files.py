@@ -23,7 +23,7 @@ def test_soapnuts_report_tells_what_the_file_holds(shared: Shared) -> None:
     assert (report.missing_days, report.dropped_leading_days, report.gap_days) == (0, 0, 0)
     assert report.sales_measure == "revenue"
     assert report.whole_unit_share == 1.0
-    assert report.quality == "PASS"
+    assert report.judge().quality == "PASS"
 
 
 def test_soapnuts_forecast_has_no_skill_and_is_not_used(shared: Shared) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from pricerl.data import History, ProductReport
 
 Daily = Callable[..., list[str]]
@@ -14,7 +16,7 @@ def test_lines_tell_the_verdict_first_and_every_count(read: Callable[..., Histor
     lines = daily(["10,20"] * 9 + [",", "11,22", "12,36"] + [","])
     del lines[4]
     text = read(lines).reports[0].lines()
-    assert text[:2] == ["product: REVIEW", "  only 10 days have a price and sales"]
+    assert text[:2] == ["product: FAIL", "  only 11 usable days; at least 28 are needed"]
     assert "  history          2025-01-01 to 2025-01-12, 12 days" in text
     assert "  rows             12: 11 history, 1 future" in text
     assert "  prices           3 distinct, 10.00 to 12.00" in text
@@ -22,7 +24,7 @@ def test_lines_tell_the_verdict_first_and_every_count(read: Callable[..., Histor
     assert "  missing days     1" in text
     assert "  Total Sales      revenue; whole units on 100% of days with sales" in text
     assert "  filled cells     Product Price 1, Total Sales 1" in text
-    assert "  forecast         too few days to score one; mean_7 is used" in text
+    assert "  forecast         mean_7; too few days to score it" in text
 
 
 def test_conversions_that_look_like_shares_are_noted(read: Callable[..., History], daily: Daily) -> None:
@@ -31,6 +33,26 @@ def test_conversions_that_look_like_shares_are_noted(read: Callable[..., History
         notes = read(daily([f"10,20,{cells}"] * 10, header)).reports[0].notes
         shares = [note for note in notes if "Multiply by 100 if these are shares" in note]
         assert [note.split(":")[0] for note in shares] == ["Organic Conversion Percentage"] * noted
+
+
+@pytest.mark.parametrize(
+    ("cells", "min_days", "quality", "reasons"),
+    [
+        (["10,20", "11,22", "12,24"] * 10, 28, "PASS", ()),
+        (["10,20", "11,22", "12,24"] * 10, 31, "FAIL", ("only 30 usable days; at least 31 are needed",)),
+        (["10,20", "11,22", "12,24"] * 9, 20, "REVIEW", ("only 27 days with a price and sales",)),
+        (["10,20", "11,22"] * 15, 28, "REVIEW", ("only 2 different prices were tried",)),
+        (["10,20"] * 30, 28, "FAIL", ("only 1 price was tried; at least 2 different prices are needed",)),
+    ],
+)
+def test_the_verdict_uses_the_minimum_days_in_force_in_text_and_json(
+    cells: list[str], min_days: int, quality: str, reasons: tuple[str, ...], read: Callable[..., History], daily: Daily
+) -> None:
+    report = read(daily(cells)).reports[0]
+    assert report.judge(min_days) == (quality, reasons)
+    assert report.lines(min_days)[: len(reasons) + 1] == [f"product: {quality}", *(f"  {text}" for text in reasons)]
+    plain = report.to_dict(min_days)
+    assert (plain["quality"], tuple(plain["reasons"]), plain["min_days"]) == (quality, reasons, min_days)
 
 
 def test_report_survives_json(read: Callable[..., History], daily: Daily) -> None:

@@ -49,7 +49,7 @@ def test_doubtful_sales_are_revenue_with_fractional_units_and_a_note(read: Read,
     assert history.reports[0].sales_measure == "revenue"
     assert history.products[0].units[0] == pytest.approx(1.737)
     assert any("--data.reading.sales" in note for note in history.reports[0].notes)
-    assert history.reports[0].quality == "REVIEW"
+    assert "sales do not fit whole units; see Total Sales" in history.reports[0].doubts
 
 
 def test_price_rounded_to_cents_still_gives_whole_units() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pricerl.advice.decision import DecisionConfig
 from pricerl.advice.report.formatting import counted, money_digits, number, percent, signed
 from pricerl.advice.report.sanitize import clean
 
 Product = Mapping[str, Any]
-Quality = Literal["PASS", "REVIEW", "FAIL"]
 
 GRADES = {
     "B": "clear and at prices already tried, but not yet tested",
@@ -27,13 +25,14 @@ SOURCES = {
 }
 
 TO_DO = {
-    "have a price and sales": "Go on recording every day; the advice grows surer with them.",
-    "different prices were tried": "Charge another price for two weeks, so that the history shows what it does.",
+    "with a price and sales": "Go on recording every day; the advice grows surer with them.",
+    "usable day": "Go on recording every day; the advice grows surer with them.",
+    "tried": "Charge another price for two weeks, so that the history shows what it does.",
     "have no row": "Export every calendar day, also those without a sale.",
     "are refunds": "Book refunds apart from the sales of the day.",
     "long gaps": "Add a column In Stock, so that days off sale are told from days without a buyer.",
     "whole units": "Check Total Sales and Product Price; add a column Units if prices vary within a day.",
-    "chance": "Check whether the product was on sale then; a column In Stock would tell.",
+    "usual demand": "Check whether the product was on sale then; a column In Stock would tell.",
 }
 """What to do about a reason that holds these words."""
 
@@ -110,14 +109,6 @@ def tell_sensitivity(product: Product) -> str:
     return f"{text}."
 
 
-def judge_quality(product: Product) -> Quality:
-    """FAIL where nothing can be estimated from the file, REVIEW where a person should look first."""
-    found = product["data_quality"]
-    if found["distinct_prices"] < 2 or found["priced_days"] < DecisionConfig.min_days:
-        return "FAIL"
-    return "REVIEW" if found["quality"] == "REVIEW" else "PASS"
-
-
 def tell_quality(product: Product) -> list[tuple[str, str]]:
     """Every reason for doubt with what to do about it."""
     return [(reason, _to_do(reason)) for reason in product["data_quality"]["reasons"]]
@@ -140,7 +131,7 @@ def tell_help(product: Product, decimals: int) -> list[str]:
     quality, test, helps = product["data_quality"], product["details"]["price_test"], []
     if product["expected"].get("profit") is None:
         helps.append("Costs: report Total Profit or a column Unit Cost, or set data.cost.unit_cost.")
-    if quality["priced_days"] < DecisionConfig.min_days:
+    if quality["usable_days"] < quality["min_days"]:
         helps.append("Days: go on recording; the reason above names how many are needed.")
     if quality["distinct_prices"] < 2:
         helps.append("Prices: charge another one for two weeks; one price alone cannot say what another does.")

@@ -17,7 +17,7 @@ from pricerl.data.cleaning.calendar import (
     sort_days,
     to_calendar,
 )
-from pricerl.data.cleaning.quality_checks import Found, summarize
+from pricerl.data.cleaning.quality_checks import CleaningFindings, summarize
 from pricerl.data.cleaning.sales_unit import Measure, count_units, find_measure, known_unit_days
 from pricerl.data.config import DataConfig
 from pricerl.data.history import DateArray, FloatArray, History, ProductHistory
@@ -105,7 +105,9 @@ def _too_little(days: DateArray, rows: Rows, needed: int) -> str:
     return ""
 
 
-def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -> tuple[ProductHistory, Found]:
+def _clean_product(
+    name: str, days: DateArray, rows: Rows, config: DataConfig
+) -> tuple[ProductHistory, CleaningFindings]:
     start, end, padding = find_bounds(rows[PRODUCT_PRICE], rows[TOTAL_SALES])
     inside = slice(start, end + 1)
     offsets = (days[inside] - days[start]).astype(np.int64)
@@ -148,7 +150,7 @@ def _clean_product(name: str, days: DateArray, rows: Rows, config: DataConfig) -
         PROMOTION: _blanks(grid[PROMOTION], kinds),
     }
     capped = {ORGANIC_CONVERSION: capped_organic, AD_CONVERSION: capped_ad}
-    return history, Found(kinds, grid, measure, filled, capped, len(days), start, end + 1, padding)
+    return history, CleaningFindings(kinds, grid, measure, filled, capped, len(days), start, end + 1, padding)
 
 
 def _measure(grid: Rows, config: DataConfig) -> Measure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, impro
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import FloatArray, ProductHistory
 from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
-from pricerl.data.quality import ProductReport
+from pricerl.data.quality import ProductReport, counted
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
     IN_STOCK,
@@ -27,14 +27,12 @@ from pricerl.data.reading.columns import (
 RUNS_SHOWN = 5
 """Runs of days without a sale that are named; the others are counted."""
 
-FEWEST_PRICED_DAYS = 30
-FEWEST_PRICES = 3
 LARGEST_MISSING_SHARE = 0.25
 LARGEST_REFUND_SHARE = 0.05
 """Beyond these a person should look at the file before trusting advice made from it."""
 
 
-class Found(NamedTuple):
+class CleaningFindings(NamedTuple):
     """What cleaning found in one product's rows."""
 
     kinds: DayKinds
@@ -65,7 +63,7 @@ class Found(NamedTuple):
     """Trailing priced zero-sale rows taken for future days."""
 
 
-def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> ProductReport:
+def summarize(history: ProductHistory, found: CleaningFindings, notes: Sequence[str]) -> ProductReport:
     """Return the data report of one product.
 
     Args:
@@ -81,7 +79,6 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
     priced = np.isfinite(price) & np.isfinite(sales)
     nothing_sold = kinds.observed & (history.sales == 0)
     zeros = unlikely_zeros(history)
-    reasons = tuple(_reasons(history, found, price[priced], zeros))
     return ProductReport(
         product=history.product,
         first_day=str(history.dates[0]),
@@ -90,6 +87,7 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
         history_rows=found.history_rows,
         history_days=len(history.dates),
         future_days=len(history.future_dates),
+        usable_days=int(kinds.observed.sum()),
         priced_days=int(priced.sum()),
         zero_sale_days=int(nothing_sold.sum()),
         blank_price_days=int((nothing_sold & np.isnan(price)).sum()),
@@ -106,12 +104,11 @@ def summarize(history: ProductHistory, found: Found, notes: Sequence[str]) -> Pr
         forecast_used=OWN_MEAN,
         forecast_errors={},
         notes=(*notes, *_notes(history, found, zeros)),
-        quality=_quality(reasons),
-        reasons=reasons,
+        doubts=tuple(_doubts(found, zeros)),
     )
 
 
-def _notes(history: ProductHistory, found: Found, zeros: UnlikelyZeros | None) -> list[str]:
+def _notes(history: ProductHistory, found: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
     kinds = found.kinds
     told = [
         found.measure.note,
@@ -128,14 +125,14 @@ def _notes(history: ProductHistory, found: Found, zeros: UnlikelyZeros | None) -
     return [note for note in told if note]
 
 
-def _never_reported(found: Found, name: str) -> str:
+def _never_reported(found: CleaningFindings, name: str) -> str:
     """Return a note for a column without any value in the history."""
     if np.isfinite(found.grid[name]).any():
         return ""
     return f"{name}: absent or blank throughout the history; done without it."
 
 
-def _shares(found: Found, name: str) -> str:
+def _shares(found: CleaningFindings, name: str) -> str:
     """Return a note for conversions that look like shares: none above 1, and not all of them 0."""
     highest = float(np.nanmax(found.grid[name], initial=0.0))
     if not 0 < highest <= 1:
@@ -177,20 +174,17 @@ def _counted(words: str, count: int) -> str:
     return f"{words}: {count}." if count else ""
 
 
-def _reasons(history: ProductHistory, found: Found, prices: FloatArray, zeros: UnlikelyZeros | None) -> list[str]:
-    days, distinct = len(history.dates), len(np.unique(prices))
-    missing, refunds = float((~found.kinds.present).mean()), float(found.kinds.refund.mean())
+def _doubts(found: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
+    """Return the findings that call for a review, whatever the settings."""
+    present, refund, gap = found.kinds.present, found.kinds.refund, found.kinds.gap
     checks = [
-        (len(prices) < FEWEST_PRICED_DAYS, f"only {len(prices)} days have a price and sales"),
-        (distinct < FEWEST_PRICES, f"only {distinct} different prices were tried"),
-        (missing > LARGEST_MISSING_SHARE, f"{missing:.0%} of {days} calendar days have no row"),
-        (refunds > LARGEST_REFUND_SHARE, f"{refunds:.0%} of {days} days are refunds"),
-        (bool(found.kinds.gap.any()), f"{found.kinds.gap.sum()} days lie in long gaps; was the product on sale?"),
-        (zeros is not None and zeros.share > LARGEST_SHARE, f"{zeros}; was it in stock? {IN_STOCK} can tell"),
+        ((~present).mean() > LARGEST_MISSING_SHARE, f"{(~present).mean():.0%} of {len(gap)} calendar days have no row"),
+        (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} days are refunds"),
+        (gap.any(), f"{counted(int(gap.sum()), 'day')} in long gaps; was the product on sale?"),
+        (
+            zeros is not None and zeros.share > LARGEST_SHARE,
+            f"{zeros}; add an {IN_STOCK} column if it was out of stock",
+        ),
         (found.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
     ]
-    return [reason for failed, reason in checks if failed]
-
-
-def _quality(reasons: Sequence[str]) -> Literal["PASS", "REVIEW"]:
-    return "REVIEW" if reasons else "PASS"
+    return [doubt for failed, doubt in checks if failed]
