@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.arrays import FloatArray
 from pricerl.data import weekday_of
 from pricerl.env import Dynamics, State
 from pricerl.env.noise import sample_units
@@ -17,8 +17,6 @@ from pricerl.evaluation import Policy
 from pricerl.guardrails import PriceBand, project
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.market import Response
-
-FloatArray = NDArray[np.float64]
 
 NOISE_SAMPLES = 64
 """Noisy days per posterior draw behind the predictive limits."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pricerl.advice.price_path import LIMITS, FloatArray
+from pricerl.advice.price_path import LIMITS
+from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
 from pricerl.guardrails import PriceLimits, feasible_band
 

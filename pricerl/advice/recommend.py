@@ -12,18 +12,11 @@ from torch import Tensor
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
 from pricerl.advice.evidence import HiddenConfounding, off_policy_estimates
 from pricerl.advice.final_check import confirm, gate_path
-from pricerl.advice.price_path import (
-    FloatArray,
-    PathForecast,
-    PricePath,
-    approach_path,
-    elasticity_at,
-    forecast_path,
-    propose_path,
-)
+from pricerl.advice.price_path import PathForecast, PricePath, approach_path, elasticity_at, forecast_path, propose_path
 from pricerl.advice.reasons import explain, price_digits
 from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
+from pricerl.arrays import FloatArray
 from pricerl.data import unlikely_zeros, weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.price_path import LIMITS, FloatArray, PathForecast, PricePath
+from pricerl.advice.price_path import LIMITS, PathForecast, PricePath
 from pricerl.advice.price_test import PriceTest, plan_price_test
+from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
 
 Triple = tuple[float, float, float]

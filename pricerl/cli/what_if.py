@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pricerl.advice.final_check import objections_to
 from pricerl.advice.price_path import LIMITS, expect_path
 from pricerl.advice.reasons import price_digits, signed
+from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
 from pricerl.operations.orders import hard_limits_of, refuse_price
-
-FloatArray = NDArray[np.float64]
 
 
 class Range(NamedTuple):

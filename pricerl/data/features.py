@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pricerl.data.history import FloatArray, ProductHistory
+from pricerl.arrays import FloatArray
+from pricerl.data.history import ProductHistory
 
 FEATURES: tuple[str, ...] = (
     "price",

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pricerl.arrays import FloatArray
 from pricerl.data.features import shifted_mean
 from pricerl.data.forecasters import OWN_MEAN, SalesForecast, find_forecaster
-from pricerl.data.history import FloatArray, ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading.columns import PREDICTED_SALES
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from pricerl.arrays import FloatArray
 from pricerl.data.features import shifted_mean
-from pricerl.data.history import FloatArray
 from pricerl.errors import UsageError, did_you_mean
 
 OWN_MEAN = "mean_7"

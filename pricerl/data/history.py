@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.quality import ProductReport
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-DateArray = NDArray[np.datetime64]
 
 UNNAMED_PRODUCT = "product"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pricerl.data.history import DateArray
+from pricerl.arrays import DateArray, IntArray
 from pricerl.errors import UsageError, did_you_mean
 
 ORDINARY, DAY_BEFORE, HOLIDAY = range(3)
@@ -55,7 +54,7 @@ def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> Da
     return np.array(sorted(found), dtype="datetime64[D]")
 
 
-def day_types(dates: DateArray, holidays: DateArray | None) -> NDArray[np.int64]:
+def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
     """Return ``ORDINARY``, ``DAY_BEFORE`` a holiday or ``HOLIDAY`` for each date ``(D,)``; ordinary for None."""
     if holidays is None:
         return np.zeros(len(dates), dtype=np.int64)

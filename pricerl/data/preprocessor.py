@@ -10,10 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.features import FEATURES, build_features
 from pricerl.data.forecast_selection import ForecastChoice, PredictedSales, choose_forecast, report_forecast
-from pricerl.data.history import FloatArray, History, ProductHistory
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
 from pricerl.data.scaling import MinMaxScaler
 from pricerl.errors import DataError, did_you_mean

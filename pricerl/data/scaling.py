@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray
 from pricerl.data.features import FEATURES
-from pricerl.data.history import FloatArray
 
 FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
 """Calendar features have bounds of their own: a short history must not redefine what a year is."""

@@ -7,13 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import DataPreprocessor, ProductHistory, day_types, weekday_of
 from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
-
-FloatArray = NDArray[np.float64]
 
 DAYS_AHEAD = (1, 7, 14)
 """A forecast of the first of the next days is one day ahead."""
@@ -32,9 +30,9 @@ SAMPLES_PER_DRAW = 16
 class Forecasts(NamedTuple):
     """Forecasts of a product's units, ``(N,)`` each, made at several origins."""
 
-    origin: NDArray[np.int64]
+    origin: IntArray
     """Days of history that were known."""
-    day: NDArray[np.int64]
+    day: IntArray
     """Index of the day that is forecast: ``origin + days_ahead - 1``."""
     mean: FloatArray
     """Units, mean over the posterior draws."""
@@ -205,7 +203,7 @@ def _skill(error: float, rival: float) -> float:
 
 
 def predict_units(
-    market: Market, product: ProductHistory, day: NDArray[np.int64], generator: torch.Generator
+    market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the posterior draws of one product."""
     price = torch.as_tensor(product.price[day], dtype=torch.float32)

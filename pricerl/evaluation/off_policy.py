@@ -16,12 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.market import ProductMarket
-
-FloatArray = NDArray[np.float64]
 
 MIN_EFFECTIVE_DAYS = 20.0
 """Fewer effective days at similar prices identify no value."""
@@ -62,9 +60,9 @@ class LoggedDays(NamedTuple):
 
     log_price: FloatArray
     """Log money."""
-    weekday: NDArray[np.int64]
+    weekday: IntArray
     """Monday 0 to Sunday 6."""
-    week: NDArray[np.int64]
+    week: IntArray
     """Index of the week, from 0 on without gaps."""
     contribution: FloatArray
     """Money."""
@@ -131,7 +129,7 @@ def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
     return weight, float(min(kish, closeness.sum()))
 
 
-def _expected(market: ProductMarket, log_price: FloatArray, weekday: NDArray[np.int64]) -> FloatArray:
+def _expected(market: ProductMarket, log_price: FloatArray, weekday: IntArray) -> FloatArray:
     """Contribution ``(D,)`` that the mean market expects of the days."""
     mean = np.log(np.exp(market.units.log_value).mean(0))
     units = np.exp(np.interp(log_price, market.log_grid, mean)) * market.weekday[weekday]
@@ -139,7 +137,7 @@ def _expected(market: ProductMarket, log_price: FloatArray, weekday: NDArray[np.
 
 
 def _resampled(
-    week: NDArray[np.int64], expected: FloatArray, weight: FloatArray, surprise: FloatArray, rng: np.random.Generator
+    week: IntArray, expected: FloatArray, weight: FloatArray, surprise: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
     """Values ``(R,)`` of logs made of other weeks of this one; a log without any similar price is none."""
     sums = np.stack([np.bincount(week, item) for item in (np.ones_like(weight), expected, weight, weight * surprise)])
@@ -150,7 +148,7 @@ def _resampled(
     return np.asarray(model[kept] / days[kept] + correction[kept] / weights[kept])
 
 
-def _weekday_means(values: FloatArray, weekday: NDArray[np.int64]) -> FloatArray:
+def _weekday_means(values: FloatArray, weekday: IntArray) -> FloatArray:
     """Mean of each day's weekday, ``(D,)``."""
     total, count = np.bincount(weekday, values, minlength=WEEK), np.bincount(weekday, minlength=WEEK)
     return np.asarray((total / np.maximum(count, 1))[weekday])

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
 from pricerl.evaluation.episodes import Policy
-
-FloatArray = NDArray[np.float64]
 
 LIMITS = (0.05, 0.95)
 TAIL = 0.10

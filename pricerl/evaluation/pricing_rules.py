@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import support_box
 from pricerl.market import ProductMarket
 from pricerl.market.demand.regression import Prior, fit_regression
-
-FloatArray = NDArray[np.float64]
 
 MIN_DAYS_AT_PRICE = 3
 """A past price counts only when it was charged on this many recorded days."""

@@ -15,16 +15,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.evaluation.pricing_rules import Shop
 from pricerl.market import SimilarConfig
 from pricerl.market.demand.covariates import REFERENCE, gather_days
 from pricerl.market.demand.models import fit_causes
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 MADE_OF_PRICES = (REFERENCE,)
 """Causes that are made of the seller's own prices count as part of the price: they say nothing of how strongly others

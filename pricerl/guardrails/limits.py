@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.arrays import FloatArray
 from pricerl.guardrails.config import TRAILING_DAYS, GuardrailConfig
 from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, ROUNDING_SLACK, steps_per_unit
 
@@ -121,7 +121,7 @@ def price_rules(configs: Sequence[GuardrailConfig], device: torch.device | str) 
     )
 
 
-def support_box(tried_prices: NDArray[np.float64], config: GuardrailConfig) -> tuple[float, float]:
+def support_box(tried_prices: FloatArray, config: GuardrailConfig) -> tuple[float, float]:
     """Return the lowest and highest price the history supports: 5th and 95th percentile of the days, widened."""
     low, high = np.percentile(tried_prices, [5, 95])
     return float(low * (1 - config.support_margin)), float(high * (1 + config.support_margin))

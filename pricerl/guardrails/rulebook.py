@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.guardrails.config import TRAILING_DAYS, GuardrailConfig
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK, steps_per_unit
 
@@ -40,9 +40,9 @@ class Edit:
 class PriceLog(NamedTuple):
     """What a product was charged, a day at a time up to today, and which prices its history supports."""
 
-    dates: NDArray[np.datetime64]
+    dates: DateArray
     """``(D,)`` ascending days; 28 and the minimum hold are looked back to."""
-    prices: NDArray[np.float64]
+    prices: FloatArray
     """``(D,)`` money; the last is the current price."""
     support: tuple[float, float]
     """Lowest and highest price that the history supports, money; see ``support_box``."""
@@ -179,7 +179,7 @@ class Rulebook:
         lists = ("price_ladder", "charm_endings")
         return next((name for name in lists if getattr(self.config, name) is not None), "price_step")
 
-    def _back_to(self, days: int) -> NDArray[np.float64]:
+    def _back_to(self, days: int) -> FloatArray:
         """Prices of the days from ``days`` before the coming one on, ``(days,)``; the first price holds before it."""
         dates = self.log.dates[-1] - np.arange(days - 1, -1, -1) * DAY
         position = np.searchsorted(self.log.dates, dates, "right") - 1

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.errors import UsageError
-
-FloatArray = NDArray[np.float64]
 
 MIN_PROFIT_DAYS = 15
 """Fewer days with a reported profit than this do not identify three numbers."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.demand.causes import holiday_factors, past_multiplier
@@ -19,8 +19,6 @@ from pricerl.market.demand.models import find_model
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.similar_prices import Days, SimilarConfig, fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
-
-FloatArray = NDArray[np.float64]
 
 GRID_MARGIN = 1.35
 """The grid reaches this factor beyond the lowest and highest tried price: further than any guardrail lets go."""
@@ -118,7 +116,7 @@ def _fit_product(
 def _fit_conversion(
     days: Days,
     percent: FloatArray,
-    usable: NDArray[np.bool_],
+    usable: BoolArray,
     log_grid: FloatArray,
     config: SimilarConfig,
     rng: np.random.Generator,

@@ -6,19 +6,16 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor
 from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.causes import holiday_factors
 from pricerl.market.demand.curves import Curves
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.rows import MarketRows, Place, Response
-
-FloatArray = NDArray[np.float64]
 
 UNITS, ORGANIC, AD = range(3)
 
@@ -35,7 +32,7 @@ class ProductMarket:
     ad: Curves | None
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
-    trades_on: NDArray[np.bool_]
+    trades_on: BoolArray
     """``(7,)`` weekdays on which the history has any recorded day."""
     cost: CostPosterior
     memory: PriceMemory | None = None

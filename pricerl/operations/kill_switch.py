@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pricerl.advice.result import Alarm
+from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.evaluation import predict_units
 from pricerl.market import CostConfig, SimilarConfig, fit_market
-
-FloatArray = NDArray[np.float64]
 
 FEWEST_KNOWN_DAYS = 28
 """A market fitted on fewer days predicts too little to sound an alarm."""

@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pricerl.advice.result import Check, Outcome, Overruled, TrackDay, TrackRecord
+from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.operations.decision_log import Entry
-
-FloatArray = NDArray[np.float64]
 
 Z90 = 1.6449
 """Standard deviations of a normal distribution from its middle to either 90 % limit."""

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.data.history import FloatArray
+from pricerl.arrays import FloatArray
 from pricerl.data.reading.columns import COMPETITOR_PRICE, PROMOTION
 
 Disturbing = Literal["reference", "seasonal", "stockouts", "ads", "promotions", "competitor"]

@@ -13,9 +13,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.features import shifted_mean, weekday_of
-from pricerl.data.history import FloatArray, History
+from pricerl.data.history import History
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
     ORGANIC_CONVERSION,

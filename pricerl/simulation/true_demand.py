@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from pricerl.data.history import FloatArray
+from pricerl.arrays import FloatArray
 
 LOGIT_START_SHARE = 0.3
 """Share of visitors who buy at the starting price on the logit curve."""

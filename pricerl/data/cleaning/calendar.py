@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.config import DataConfig
 from pricerl.data.features import MEAN_DAYS
-from pricerl.data.history import BoolArray, FloatArray
 
 IMPROBABLE_RUN = 0.001
 """A trailing run of zero-sale days less likely than this is padding for future days, not history."""
@@ -86,7 +85,7 @@ def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
     return Bounds(start, end + run, 0)
 
 
-def to_calendar(values: FloatArray, offsets: NDArray[np.int64]) -> FloatArray:
+def to_calendar(values: FloatArray, offsets: IntArray) -> FloatArray:
     """Spread rows over a contiguous calendar.
 
     Args:
@@ -165,7 +164,7 @@ def fill_conversion(percent: FloatArray, present: BoolArray) -> tuple[FloatArray
     return filled, int((present & ~known).sum()), int((percent[known] > HIGHEST_CONVERSION).sum())
 
 
-def _run_length(flags: BoolArray) -> NDArray[np.int64]:
+def _run_length(flags: BoolArray) -> IntArray:
     """Return ``(D,)`` for each day the length of the run of True it stands in, 0 where False."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     lengths = np.zeros(len(flags), dtype=np.int64)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.cleaning.calendar import (
     DayKinds,
     carry_forward,
@@ -20,7 +21,7 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.quality_checks import CleaningFindings, summarize
 from pricerl.data.cleaning.sales_unit import Measure, count_units, find_measure, known_unit_days
 from pricerl.data.config import DataConfig
-from pricerl.data.history import DateArray, FloatArray, History, ProductHistory
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.holidays import find_holidays
 from pricerl.data.reading.columns import (
     AD_CONVERSION,

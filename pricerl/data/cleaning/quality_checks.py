@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.calendar import DayKinds
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.forecasters import OWN_MEAN
-from pricerl.data.history import FloatArray, ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
 from pricerl.data.quality import ProductReport, counted
 from pricerl.data.reading.columns import (

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.data.history import BoolArray, FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 
 SalesMeasure = Literal["revenue", "units"]
 

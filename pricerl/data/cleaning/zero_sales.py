@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import pdtrc
 
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.features import weekday_of
-from pricerl.data.history import BoolArray, FloatArray, ProductHistory
+from pricerl.data.history import ProductHistory
 
 LARGEST_CHANCE = 0.001
 """A run is named if no more than one history in a thousand would hold one so long by chance."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import DateArray
 from pricerl.data.reading.columns import REPORT_DATE
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem
@@ -22,9 +22,7 @@ Outcome = date | str | None
 """A date, the reason why there is none, or None where that is told once for the whole column."""
 
 
-def read_dates(
-    texts: Sequence[str], lines: Sequence[int], date_format: str | None
-) -> tuple[NDArray[np.datetime64], list[Problem]]:
+def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
     """Turn the date column into days.
 
     Args:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray
 from pricerl.data.reading.problems import Problem
 
 BLANK_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "–", "—"})
@@ -73,7 +73,7 @@ def read_number(text: str) -> Reading:
 
 def read_number_columns(
     columns: Mapping[str, Sequence[str]], lines: Sequence[int], decimal: str, separator: str
-) -> tuple[dict[str, NDArray[np.float64]], list[Problem]]:
+) -> tuple[dict[str, FloatArray], list[Problem]]:
     """Turn columns of text into numbers.
 
     Args:
@@ -87,7 +87,7 @@ def read_number_columns(
     """
     parsed = [_read_column(name, texts) for name, texts in columns.items()]
     comma_seen = any("," in column.votes() for column in parsed)
-    values: dict[str, NDArray[np.float64]] = {}
+    values: dict[str, FloatArray] = {}
     problems: list[Problem] = []
     for column in parsed:
         sign, trouble = _decide(column, lines, decimal, suspicious_point=separator == ";" or comma_seen)
@@ -149,7 +149,7 @@ def _mixed_signs(column: _Column, lines: Sequence[int]) -> Problem:
     )
 
 
-def _convert(column: _Column, lines: Sequence[int], sign: str | None) -> tuple[NDArray[np.float64], list[Problem]]:
+def _convert(column: _Column, lines: Sequence[int], sign: str | None) -> tuple[FloatArray, list[Problem]]:
     """Return the values under a decimal sign, and what is no number under it (under neither, if it is open)."""
     picked = {text: reading.under(sign) for text, reading in column.readings.items()}
     numbers = {text: math.nan if value is None else value for text, value in picked.items()}

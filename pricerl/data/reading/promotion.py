@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pricerl.data.history import FloatArray
+from pricerl.arrays import FloatArray
 from pricerl.data.reading.columns import PROMOTION
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem

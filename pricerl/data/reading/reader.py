@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from pricerl.arrays import DateArray, IntArray
 from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
@@ -140,7 +140,7 @@ def _check_calendar(frame: pd.DataFrame) -> list[Problem]:
     return problems
 
 
-def _check_days(days: NDArray[np.datetime64], lines: NDArray[np.int64], whose: str) -> list[Problem]:
+def _check_days(days: DateArray, lines: IntArray, whose: str) -> list[Problem]:
     steps = np.diff(days).astype(np.int64)
     problems = [
         Problem(
@@ -159,7 +159,7 @@ def _check_days(days: NDArray[np.datetime64], lines: NDArray[np.int64], whose: s
     return problems
 
 
-def _span_problem(days: NDArray[np.datetime64], lines: NDArray[np.int64], whose: str) -> Problem:
+def _span_problem(days: DateArray, lines: IntArray, whose: str) -> Problem:
     """Name the end of the calendar that lies farther from the middle row: it holds the typo."""
     middle = days[len(days) // 2]
     at, other = (-1, 0) if days[-1] - middle > middle - days[0] else (0, -1)
@@ -168,7 +168,7 @@ def _span_problem(days: NDArray[np.datetime64], lines: NDArray[np.int64], whose:
     return Problem(int(lines[at]), REPORT_DATE, text)
 
 
-def _gap_problem(days: NDArray[np.datetime64], lines: NDArray[np.int64], at: int, whose: str) -> Problem:
+def _gap_problem(days: DateArray, lines: IntArray, at: int, whose: str) -> Problem:
     """Name the row beside the gap that has fewer rows behind it."""
     odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
     gap = int((days[at + 1] - days[at]).astype(np.int64))

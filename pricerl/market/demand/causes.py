@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, day_types
 from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
 from pricerl.market.demand.similar_prices import DAYS_PER_YEAR, RECENT_DAYS, YEARLY_HARMONICS
-
-FloatArray = NDArray[np.float64]
 
 COMPETITOR_PRIOR = (0.26, 0.5)
 """Mean and sd of the cross-price elasticity: 7,264 estimates have a mean of 0.26, most of them lie between -0.5 and 1

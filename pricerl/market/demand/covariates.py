@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.market.demand.causes import optional_causes
 from pricerl.market.demand.reference_price import PriceMemory, reference_prices
 from pricerl.market.demand.similar_prices import RECENT_DAYS
-
-FloatArray = NDArray[np.float64]
 
 WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
 """Prior sds of the coefficients, in logs. Those of weekdays and of the growth over the whole history are wide: where
@@ -54,7 +52,7 @@ class DemandDays:
     optional: tuple[str, ...]
     """Names of the last causes, those that only some files tell of."""
 
-    def keep(self, mask: NDArray[np.bool_]) -> DemandDays:
+    def keep(self, mask: BoolArray) -> DemandDays:
         """Return the days where ``mask`` holds."""
         daily = ("log_price", "units", "age", "causes")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
@@ -83,7 +81,7 @@ class DemandDays:
         gain, further = np.maximum(coefficients[:, self.reference], 0).T
         return PriceMemory(gain, gain + further)
 
-    def kinds(self) -> NDArray[np.int64]:
+    def kinds(self) -> IntArray:
         """Number the days ``(D,)`` by the optional yes-or-no causes at work; a few alike count as usual."""
         last = self.causes[:, self.causes.shape[1] - len(self.optional) :]
         flags = last[:, ((last == 0) | (last == 1)).all(0)].astype(np.int64)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
 
+from pricerl.arrays import FloatArray
 from pricerl.market.demand.reference_price import PriceMemory
-
-FloatArray = NDArray[np.float64]
 
 SLOPE_RANGE = (-8.0, -0.05)
 """Elasticity bounds on the whole grid: demand falls with price, and no cliff is steeper than -8."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincinv, gammaln
 
+from pricerl.arrays import FloatArray
 from pricerl.market.demand.curves import Curves
 from pricerl.market.demand.outliers import find_inliers
 from pricerl.market.demand.similar_prices import Days
-
-FloatArray = NDArray[np.float64]
 
 LEVEL_PRIOR = 10.0
 """Effective sales that the long-run level is worth before the first day."""

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-FloatArray = NDArray[np.float64]
+from pricerl.arrays import FloatArray, IntArray
+
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)`` at log price ratios ``x (G,)``, from minus the elasticity at the current price and two
 numbers in
@@ -85,7 +85,7 @@ FAMILIES: dict[str, Shape] = {
 class CurveSet:
     """``M`` curves of several families, in numbers whose prior is simple."""
 
-    family: NDArray[np.int64]
+    family: IntArray
     """``(M,)`` which of ``FAMILIES``."""
     level: FloatArray
     """``(M,)`` standard normal: the log of minus the elasticity at the current price, in prior sds from its mean."""
@@ -102,7 +102,7 @@ class CurveSet:
             values[rows] += shape(elasticity[rows], one, other, x)
         return np.asarray(np.minimum.accumulate(values, axis=1))
 
-    def take(self, index: NDArray[np.int64]) -> CurveSet:
+    def take(self, index: IntArray) -> CurveSet:
         """Return the curves at ``index``."""
         return CurveSet(self.family[index], self.level[index], self.shares[index])
 

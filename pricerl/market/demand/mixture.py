@@ -10,11 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import FloatArray, IntArray
 from pricerl.market.demand.families import CurveSet, draw_prior
-
-FloatArray = NDArray[np.float64]
 
 NUM_CURVES = 600
 """Curves that are weighted; a multiple of the number of families."""
@@ -110,7 +108,7 @@ def _next_rise(fit: FloatArray, left: float) -> float:
     return max(low, 1e-12)
 
 
-def _resample(weight: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
+def _resample(weight: FloatArray, rng: np.random.Generator) -> IntArray:
     """Systematic resampling (Carpenter, Clifford and Fearnhead 1999), shuffled."""
     places = (np.arange(len(weight)) + rng.random()) / len(weight)
     chosen = np.minimum(np.searchsorted(np.cumsum(weight), places), len(weight) - 1)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import expit, logit
 
+from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.market.demand.covariates import DemandDays, gather_days
@@ -18,8 +18,6 @@ from pricerl.market.demand.mixture import bin_prices, draw_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
 from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
 from pricerl.market.demand.similar_prices import SimilarConfig, fit_similar
-
-FloatArray = NDArray[np.float64]
 
 PRIOR_SLOPE, PRIOR_CURVATURE = (-2.2, 1.5), (-2.0, 4.0)
 """Mean and sd of the coefficients of log price and its square."""

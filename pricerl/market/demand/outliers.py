@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from pricerl.arrays import BoolArray, FloatArray
 
 ROOT_SHIFT, ROOT_SD = 0.375, 0.5
 """The square root of Poisson counts, shifted so, has about this sd whatever their mean (Anscombe 1948)."""
@@ -18,7 +17,7 @@ def winsorise(value: FloatArray, sds: float) -> FloatArray:
     return np.asarray(np.minimum(value, (float(np.median(root)) + sds * spread) ** 2 - ROOT_SHIFT))
 
 
-def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> NDArray[np.bool_]:
+def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArray:
     """Days whose square-root residual lies within ``sds`` robust sds (MAD) of the median, ``(D,)``.
 
     The sd is at least that of counts: where most days are alike, such as days without a sale, the MAD is next to

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 from torch import Tensor
 
-FloatArray = NDArray[np.float64]
+from pricerl.arrays import FloatArray
 
 REFERENCE_MEMORY = 0.9
 """Share of yesterday's reference price in today's: buyers get used to a price in some ten days."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln, ndtr, ndtri
 
-FloatArray = NDArray[np.float64]
+from pricerl.arrays import FloatArray
 
 MAX_SLOPE = -0.05
 """Elasticity from which on demand would hardly fall with the price: no curve is flatter anywhere on the support."""

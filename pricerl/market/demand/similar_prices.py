@@ -11,14 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.errors import UsageError
 from pricerl.market.demand.curves import Curves, Demand, closeness, effective_days, shape_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
-
-FloatArray = NDArray[np.float64]
 
 NEWTON_STEPS = 12
 INTERCEPT_RIDGE = 1e-4
@@ -115,7 +113,7 @@ class Days:
     age: FloatArray
     """``(D,)`` days before the end of history, at least 0."""
 
-    def keep(self, mask: NDArray[np.bool_]) -> Days:
+    def keep(self, mask: BoolArray) -> Days:
         """Return the days where ``mask`` holds."""
         return Days(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
 
@@ -171,9 +169,7 @@ def fit_curves(days: Days, log_grid: FloatArray, config: SimilarConfig, rng: np.
     return Curves(log_value, known, dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
 
 
-def weekday_factors(
-    units: FloatArray, weekday: NDArray[np.int64], expected: FloatArray, prior_days: float = 4.0
-) -> FloatArray:
+def weekday_factors(units: FloatArray, weekday: IntArray, expected: FloatArray, prior_days: float = 4.0) -> FloatArray:
     """Demand of each weekday over the mean day, ``(7,)``, shrunk to 1 by ``prior_days`` average days or a few sales."""
     prior = max(prior_days * float(units.mean()), WEEKDAY_PRIOR_SALES)
     observed = np.bincount(weekday, units, 7) + prior
