@@ -16,11 +16,12 @@ import time
 from pathlib import Path
 
 from pricerl.advice import About, DayAdvice, Decision, Gain, ProductAdvice
+from pricerl.advice.files import publish
 from pricerl.advice.price_test import PriceTest
-from pricerl.advice.publish import publish
 from pricerl.advice.report_data import DailyOutcome, Details, OwnDays, PriceBounds, PriceCurves
 from pricerl.evaluation import Backtest, BaselineRow, HorizonScore, PathGain, PolicyValue
 from pricerl.evaluation.pricing_rules import RULES
+from pricerl.formatting import Formatter
 
 OWN_DAYS, COMING_DAYS, CURVE_PRICES, MARKETS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)
@@ -114,12 +115,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, default=500)
     products = parser.parse_args().products
-    about = About("made-up.csv", "balanced", 0.01, "0" * 12, "0" * 12)
+    about = About("made-up.csv", "balanced", "0" * 12, "0" * 12)
     with tempfile.TemporaryDirectory() as folder:
         for count in dict.fromkeys((1, products)):
             advice = [made_up_advice(index) for index in range(count)]
             started = time.perf_counter()
-            publish(advice, Path(folder) / str(count), about)
+            publish(advice, Path(folder) / str(count), about, Formatter())
             seconds = time.perf_counter() - started
             pages = list((Path(folder) / str(count)).rglob("*.html"))
             largest = max(page.stat().st_size for page in pages)

@@ -1,4 +1,4 @@
-"""``advice.csv`` and ``advice.json``; all files of an advice appear together or not at all."""
+"""Files of an advice, written together or not at all: ``advice.csv``, ``advice.json`` and the report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import errno
 import io
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import track
 
 from pricerl import __version__
+from pricerl.advice.report.pdf import print_pages
+from pricerl.advice.report.render import FOLDER, INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.errors import UsageError
+from pricerl.formatting import PLAIN_DIGITS, Formatter
 
 FORMAT = 1
 COLUMNS = (
@@ -41,9 +49,85 @@ COLUMNS = (
 )
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
+MANY_PRODUCTS = 20
+"""From so many on, the report takes long enough for a progress bar."""
+
+PAGES = "[0-9][0-9][0-9]*-*.html"
+"""Names of pages, as ``sanitize.page_name`` makes them."""
+
+
+class AdviceFiles(NamedTuple):
+    """Paths of an advice."""
+
+    table: Path
+    document: Path
+    report: Path
+
+
+class About(NamedTuple):
+    """Origin of an advice; every field is a key of ``advice.json``."""
+
+    source: str
+    """The history's name as the user wrote it."""
+    objective: str
+    """The reward preset in force."""
+    model: str = ""
+    """Fingerprint of the policy; empty where it has none."""
+    config: str = ""
+    """Fingerprint of the settings that the advice depends on."""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Extras of the report."""
+
+    interactive: bool = False
+    """Charts that show their numbers under the pointer (extra ``interactive``); each page then holds some 5 MB of
+    plotly's script."""
+
+    pdf: bool = False
+    """Print every page into a PDF next to it; needs Chromium or Chrome. The same as ``--pdf``."""
+
+
+def publish(
+    advice: list[ProductAdvice], out: Path, about: About, formatter: Formatter, report: ReportConfig | None = None
+) -> AdviceFiles:
+    """Write table, document and pages; remove the pages of products that the advice no longer covers.
+
+    Args:
+        advice: one entry per product.
+        out: folder, made if absent.
+        about: origin of the advice.
+        formatter: locale, currency and price digits of the report.
+        report: extras of the report.
+    """
+    report = report or ReportConfig()
+    files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
+    document = render_json(advice, {**about._asdict(), **asdict(formatter)})
+    rendered = render_pages(json.loads(document), report.interactive)
+    pages = {out / name: page for name, page in _with_progress(rendered, len(advice))}
+    table = render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))
+    write_together({files.table: table, files.document: document, **pages})
+    for page in [files.report, *(out / FOLDER).glob(PAGES)]:
+        page.with_suffix(".pdf").unlink(missing_ok=True)
+        if page not in pages:
+            page.unlink()
+    if report.pdf:
+        print_pages(pages)
+    return files
+
+
+def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[tuple[str, str]]:
+    """Show on a terminal's standard error how far the pages of many products are."""
+    if products < MANY_PRODUCTS:
+        return pages
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return track(pages, "report", total=products + 1, console=console, transient=True, disable=hidden)
+
 
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
-    """One row a product and day; unknown cells are empty."""
+    """Return one row per product and day; unknown cells are empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -53,17 +137,17 @@ def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
 
 
 def render_json(advice: list[ProductAdvice], about: dict[str, Any]) -> str:
-    """Every number the outputs show; ``about`` says where they come from."""
+    """Return every number that the outputs show; ``about`` holds the keys above the products."""
     document = {"format": FORMAT, "pricerl": __version__, **about, "products": [item.to_dict() for item in advice]}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=float) + "\n"
 
 
 def check_folder(folder: Path, role: str = "") -> None:
-    """Refuse a folder that files could not be written into.
+    """Refuse a folder that no file can be written into.
 
     Args:
         folder: need not exist.
-        role: what it is for, put before its name.
+        role: its purpose, put before its name.
 
     Raises:
         UsageError: it or a folder above it is a file, or writing is not permitted.
@@ -92,26 +176,26 @@ def write_together(files: dict[Path, str]) -> None:
         where = error.filename or next(iter(files)).parent
         raise UsageError(f"{where} cannot be written: {error.strerror}; earlier files are untouched") from error
     for path in files:
-        _beside(path, "old").unlink(missing_ok=True)
+        _sibling(path, "old").unlink(missing_ok=True)
 
 
 def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
-    """Write a file beside its target."""
+    """Write a file next to its target."""
     for folder in reversed([parent for parent in path.parents if not parent.exists()]):
         folder.mkdir()
         undo.callback(folder.rmdir)
-    part = _beside(path, "part")
+    part = _sibling(path, "part")
     undo.callback(part.unlink, missing_ok=True)
     part.write_text(text, encoding="utf-8", newline="")
     return part
 
 
 def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
-    """Put a file in its place; what stood there waits aside."""
+    """Put a file in its place and set an earlier one aside."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if path.exists():
-        old = _beside(path, "old")
+        old = _sibling(path, "old")
         path.replace(old)
         undo.callback(old.replace, path)
     else:
@@ -119,7 +203,7 @@ def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
     part.replace(path)
 
 
-def _beside(path: Path, ending: str) -> Path:
+def _sibling(path: Path, ending: str) -> Path:
     return path.with_name(f".{path.name}.{ending}")
 
 

@@ -23,11 +23,6 @@ def explain(advice: ProductAdvice, num_draws: int, digits: int) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def price_digits(price_step: float) -> int:
-    """Digits after the point that the price grid needs, at least two."""
-    return max(2, len(f"{price_step:.6f}".rstrip("0").split(".")[1]))
-
-
 def _verdict(advice: ProductAdvice, digits: int) -> str:
     now, new = advice.current_price, advice.recommended_price
     if advice.decision.follow == "hold":

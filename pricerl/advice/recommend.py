@@ -13,7 +13,7 @@ from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, 
 from pricerl.advice.evidence import HiddenConfounding, off_policy_estimates
 from pricerl.advice.final_check import confirm, gate_path
 from pricerl.advice.price_path import PathForecast, PricePath, approach_path, elasticity_at, forecast_path, propose_path
-from pricerl.advice.reasons import explain, price_digits
+from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
 from pricerl.arrays import FloatArray
@@ -31,6 +31,7 @@ from pricerl.evaluation import (
     value_path,
     would_raising_pay,
 )
+from pricerl.formatting import price_digits
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 MAX_HORIZON = 365

@@ -98,6 +98,7 @@ class PricingCLI(LightningCLI):
         parser.add_argument("--matmul_precision", type=MatmulPrecision, default="highest", help=PRECISION_HELP)
         parser.add_argument("--out", type=str, help="Folder for the advice; the run's folder if absent.")
         parser.add_argument("--horizon", type=int, default=14, help="Days the advice looks ahead.")
+        parser.add_argument("--locale", type=str, default="en_US", help="Locale of numbers, money and dates.")
         for name, config in self.groups.items():
             parser.add_class_arguments(config, name)
         parser.link_arguments("data", "model.task", compute_fn=_task, apply_on="instantiate")

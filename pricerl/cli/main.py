@@ -235,6 +235,7 @@ def _refuse_early(command: PricingCLI) -> None:
     if command.config.subcommand in ("fit", "predict"):
         check_folder(command.run_dir, "the run's folder ")
     if command.advises:
+        session.formatter_of(command)
         session.entries_of(command)
         session.check_report(command)
 

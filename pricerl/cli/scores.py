@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pricerl.advice.reasons import price_digits, signed
+from pricerl.advice.reasons import signed
 from pricerl.advice.result import ProductAdvice
 from pricerl.evaluation import BaselineRow, OffPolicyValue, PathGain, PolicyValue, Sensitivity
+from pricerl.formatting import price_digits
 
 MOST_SHOWN = 10
 """Products whose tables are printed."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pricerl.advice.publish import About, AdviceFiles, publish
+from pricerl.advice.files import About, AdviceFiles, publish
 from pricerl.advice.report.interactive import plotly_script
 from pricerl.advice.report.pdf import find_browser
 from pricerl.advice.result import ProductAdvice
 from pricerl.errors import DataError, UsageError
+from pricerl.formatting import Formatter, price_digits
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
 from pricerl.operations.fingerprint import fingerprint_model, fingerprint_settings
 from pricerl.operations.provenance import HASHED, Origin, collect_hashes, differing, draft_advice, recommended
@@ -168,13 +169,23 @@ def check_report(command: PricingCLI) -> None:
         find_browser()
 
 
+def formatter_of(command: PricingCLI) -> Formatter:
+    """Return the formatter of the command's locale, currency and price grid.
+
+    Raises:
+        UsageError: the locale or the currency is unknown.
+    """
+    data = command.options.data
+    return Formatter(command.options.locale, data.currency, price_digits(data.guardrails.price_step, data.currency))
+
+
 def write_files(command: PricingCLI, advice: list[ProductAdvice], out: Path) -> AdviceFiles:
     """Write table, document and report into a folder."""
     data = command.datamodule
     settings = (data.market_config, data.cost, data.guardrails, data.reward, command.settings("decision"), data.seed)
     model, config = fingerprint_model(command.model), fingerprint_settings(settings)
-    about = About(data.preprocessor.source, data.reward.preset, data.guardrails.price_step, model, config)
-    return publish(advice, out, about, command.settings("report"))
+    about = About(data.preprocessor.source, data.reward.preset, model, config)
+    return publish(advice, out, about, formatter_of(command), command.settings("report"))
 
 
 def _short(found: str | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pricerl.advice.publish import AdviceFiles
-from pricerl.advice.reasons import judge_backtest, line_up_backtest, price_digits
+from pricerl.advice.files import AdviceFiles
+from pricerl.advice.reasons import judge_backtest, line_up_backtest
 from pricerl.advice.result import ProductAdvice
 from pricerl.cli.past import past_lines
+from pricerl.formatting import price_digits
 
 MOST_SHOWN = 20
 

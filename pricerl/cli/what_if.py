@@ -9,9 +9,10 @@ import torch
 
 from pricerl.advice.final_check import objections_to
 from pricerl.advice.price_path import LIMITS, expect_path
-from pricerl.advice.reasons import price_digits, signed
+from pricerl.advice.reasons import signed
 from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
+from pricerl.formatting import price_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
 
 

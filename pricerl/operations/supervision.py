@@ -11,10 +11,11 @@ import torch
 from pricerl.advice.decision import Decision, DecisionConfig, Source
 from pricerl.advice.final_check import gate_path
 from pricerl.advice.price_path import PricePath, approach_path, forecast_path
-from pricerl.advice.reasons import explain, price_digits
+from pricerl.advice.reasons import explain
 from pricerl.advice.recommend import day_rows, first_change, gain_over_keep, mean_day, money
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
+from pricerl.formatting import price_digits
 from pricerl.market import CostConfig, SimilarConfig
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm, predict_low

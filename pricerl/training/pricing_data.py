@@ -32,6 +32,7 @@ class PricingDataModule(ReplayDataModule):
         reward: objective.
         guardrails: limits on the price.
         env: episodes.
+        currency: ISO 4217 code of the file's money, such as EUR; money is shown as plain numbers if empty.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
         seed: of the market's draws, the env and the sampling.
@@ -47,6 +48,7 @@ class PricingDataModule(ReplayDataModule):
         reward: RewardConfig = RewardConfig(),
         guardrails: GuardrailConfig = GuardrailConfig(),
         env: EnvConfig = EnvConfig(),
+        currency: str = "",
         num_envs: int = 64,
         eval_every: int = 250,
         seed: int = 0,
@@ -54,7 +56,7 @@ class PricingDataModule(ReplayDataModule):
         super().__init__(num_envs, eval_every, seed)
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
-        self.guardrails, self.env_config = guardrails, env
+        self.guardrails, self.env_config, self.currency = guardrails, env, currency
         self._preprocessor: DataPreprocessor | None = None
         self._market: Market | None = None
         self._dynamics: Dynamics | None = None

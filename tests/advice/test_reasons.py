@@ -9,8 +9,9 @@ import pytest
 
 from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
 from pricerl.advice.files import safe_text
-from pricerl.advice.reasons import explain, price_digits
+from pricerl.advice.reasons import explain
 from pricerl.evaluation import BaselineRow, Raising
+from pricerl.formatting import price_digits
 
 GAIN = Gain(mean=2.5, low=-1.0, high=6.0, probability_better=0.95)
 STEP = Decision("step", "B-", "SAC", False, "one careful step, then look again")

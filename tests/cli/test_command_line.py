@@ -87,6 +87,8 @@ WRONG_COMMANDS = {
     "fit --horizon 0": "--horizon: must be 1 to 365 days, found 0",
     "fit --horizon 366": "--horizon: must be 1 to 365 days, found 366",
     "fit --horizon abc": "--horizon: must be a whole number, found 'abc'",
+    "fit --locale de_DEE": "--locale: must be a locale such as en_US or de_DE, found 'de_DEE'; did you mean 'de_DE'?",
+    "fit --data.currency euro": "--data.currency: must be an ISO 4217 code such as EUR, or empty, found 'euro'; did",
     "predict --ckpt_path": "--ckpt_path: expected one argument",
     "fit --config nosuch.yaml": "--config nosuch.yaml: there is no such file",
     "fit --config .": "--config . is a folder",

@@ -1,0 +1,180 @@
+"""Numbers, money, dates and probabilities as a seller reads them: one formatter for the terminal and the page."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_skeleton
+from babel.localedata import locale_identifiers
+from babel.numbers import NumberPattern, get_currency_precision, list_currencies, parse_pattern
+
+from pricerl.errors import UsageError, did_you_mean
+
+RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT MARK}"
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = "–"
+PLAIN_DIGITS = 2
+"""Digits after the decimal mark of money whose currency is not known."""
+
+LARGE, MIDDLE, SMALL = 1000.0, 100.0, 10.0
+"""Sizes from which a number needs fewer digits after the decimal mark."""
+
+ENGLISH_DATES = "en_GB"
+"""The page is in English and has one style of dates, ``1 Jan 2026``; other languages use their own."""
+
+
+@dataclass(frozen=True)
+class Formatter:
+    """Formats values for one advice.
+
+    Raises:
+        UsageError: the locale or the currency is unknown.
+    """
+
+    locale: str = "en_US"
+    """Locale of numbers, money and dates, such as ``de_DE``; the words stay English."""
+
+    currency: str = ""
+    """ISO 4217 code, such as ``EUR``; money is a plain number without one."""
+
+    price_decimals: int = PLAIN_DIGITS
+    """Digits after the decimal mark of a price."""
+
+    def __post_init__(self) -> None:
+        try:
+            _locale(self.locale)
+        except (ValueError, UnknownLocaleError):
+            near = did_you_mean(self.locale, locale_identifiers())
+            raise UsageError(
+                f"--locale: must be a locale such as en_US or de_DE, found {self.locale!r}{near}"
+            ) from None
+        if self.currency and self.currency not in list_currencies():
+            near = did_you_mean(self.currency, list_currencies())
+            raise UsageError(
+                f"--data.currency: must be an ISO 4217 code such as EUR, or empty, found {self.currency!r}{near}"
+            )
+
+    def number(self, value: float | None, digits: int = PLAIN_DIGITS) -> str:
+        """Return a number with the locale's marks and a true minus, which a zero never has."""
+        return self._laid_out(value, digits, "", "")
+
+    def signed(self, value: float | None, digits: int = PLAIN_DIGITS) -> str:
+        """Return a number with a plus or minus; a zero has no sign."""
+        return self._laid_out(value, digits, "", "+")
+
+    def percent(self, share: float | None, digits: int = 1) -> str:
+        """Return a share as a percentage."""
+        return UNKNOWN if share is None else f"{self.number(100 * share, digits)} %"
+
+    def signed_percent(self, share: float, digits: int = 1) -> str:
+        """Return a relative change as a percentage with its sign."""
+        return f"{self.signed(100 * share, digits)} %"
+
+    def price(self, value: float | None) -> str:
+        """Return a price with the digits of the price grid."""
+        return self._laid_out(value, self.price_decimals, self.currency, "")
+
+    def money(self, value: float | None, digits: int | None = None) -> str:
+        """Return an amount; as many digits as its size asks for if none are given."""
+        return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, "")
+
+    def gain(self, value: float | None, digits: int | None = None) -> str:
+        """Return an amount with a plus or minus."""
+        return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, "+")
+
+    def span(self, low: float | None, high: float | None, digits: int, plus: str = "") -> str:
+        """Return an interval without the currency, which its estimate carries; ``plus="+"`` shows both signs."""
+        return " to ".join(self._laid_out(value, digits, "", plus) for value in (low, high))
+
+    def money_digits(self, *values: float | None) -> int:
+        """Return the digits of a column of amounts: the currency's, none where one reaches a thousand."""
+        if _largest(values) >= LARGE:
+            return 0
+        return get_currency_precision(self.currency) if self.currency else PLAIN_DIGITS
+
+    def weekday_date(self, day: str) -> str:
+        """Return ``2026-01-01`` as ``Thu 1 Jan``."""
+        return _date(day, "MMMEd", self.locale)
+
+    def date(self, day: str) -> str:
+        """Return ``2026-01-01`` as ``1 Jan 2026``."""
+        return _date(day, "yMMMd", self.locale)
+
+    def day_of_month(self, day: str) -> str:
+        """Return ``2026-01-01`` as ``1 Jan``."""
+        return _date(day, "MMMd", self.locale)
+
+    def _laid_out(self, value: float | None, digits: int, currency: str, plus: str) -> str:
+        if value is None:
+            return UNKNOWN
+        rounded = f"{abs(value):.{digits}f}"
+        sign = (MINUS if value < 0 else plus) if rounded.strip("0.") else ""
+        pattern = _pattern(self.locale, digits, bool(currency))
+        text = pattern.apply(Decimal(rounded), _locale(self.locale), currency=currency or None, currency_digits=False)
+        return sign + text.replace(RIGHT_TO_LEFT, "")
+
+
+def probability(share: float, num_draws: int) -> str:
+    """Return a share of posterior draws as a percentage; unanimous draws are still no certainty.
+
+    With 64 draws the last one is worth 1.6 %, so 64 of 64 is "more than 98 %".
+    """
+    resolution = 100 / num_draws
+    if share * num_draws > num_draws - 0.5:
+        return f"more than {min(99, math.floor(100 - resolution))} %"
+    if share * num_draws < 0.5:
+        return f"less than {max(1, math.ceil(resolution))} %"
+    return f"{min(99, max(1, round(100 * share)))} %"
+
+
+def counted(share: float, num_draws: int) -> str:
+    """Return a share of posterior draws as a count, such as ``61 of 64``."""
+    return f"{round(share * num_draws)} of {num_draws}"
+
+
+def price_digits(price_step: float, currency: str = "") -> int:
+    """Return the digits after the decimal mark that the price grid needs, at least those of the currency."""
+    least = get_currency_precision(currency) if currency else PLAIN_DIGITS
+    return max(least, len(f"{price_step:.6f}".rstrip("0").split(".")[1]))
+
+
+def unit_digits(*values: float | None) -> int:
+    """Return the digits of a column of units: two for a few per day, fewer for many."""
+    largest = _largest(values)
+    return 0 if largest >= MIDDLE else 1 if largest >= SMALL else 2
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun, such as ``1 day`` or ``3 days``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _largest(values: tuple[float | None, ...]) -> float:
+    return max((abs(value) for value in values if value is not None), default=0.0)
+
+
+@cache
+def _locale(name: str) -> Locale:
+    return Locale.parse(name.replace("-", "_"))
+
+
+@cache
+def _pattern(locale: str, digits: int, money: bool) -> NumberPattern:
+    """Return the locale's pattern for numbers or money with a fixed number of digits after the decimal mark."""
+    known = _locale(locale)
+    pattern = known.currency_formats["standard"] if money else known.decimal_formats[None]
+    after = f".{'0' * digits}" if digits else ""
+    return parse_pattern(re.sub(r"0(?:\.[0#]+)?(?=[^0#.,]*$)", f"0{after}", pattern.pattern.split(";")[0]))
+
+
+@cache
+def _date(day: str, skeleton: str, locale: str) -> str:
+    known = _locale(locale)
+    style = _locale(ENGLISH_DATES) if known.language == "en" else known
+    return format_skeleton(skeleton, datetime.date.fromisoformat(day), locale=style)
