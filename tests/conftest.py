@@ -16,7 +16,7 @@ from advice_outputs import lowering_policy
 from command_line import run, train
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
-from pricerl.market import CostConfig, Market, SimilarConfig, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, Market, fit_market, known_market
 from pricerl.simulation import SellerConfig, simulated_history
 
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
@@ -47,7 +47,7 @@ def _simulated(seller: SellerConfig) -> DataPreprocessor:
 
 
 @cache
-def _fitted(seller: SellerConfig, similar: SimilarConfig) -> Market:
+def _fitted(seller: SellerConfig, similar: DemandConfig) -> Market:
     return fit_market(_simulated(seller), similar)
 
 
@@ -97,7 +97,7 @@ def simulated() -> Callable[[SellerConfig], DataPreprocessor]:
 
 
 @pytest.fixture(scope="session")
-def fitted() -> Callable[[SellerConfig, SimilarConfig], Market]:
+def fitted() -> Callable[[SellerConfig, DemandConfig], Market]:
     """Return the market fitted to a simulated seller."""
     return _fitted
 

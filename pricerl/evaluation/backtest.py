@@ -11,7 +11,7 @@ import torch
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import DataPreprocessor, ProductHistory, day_types, weekday_of
 from pricerl.env.noise import sample_units
-from pricerl.market import CostConfig, Market, SimilarConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, Market, fit_market
 
 DAYS_AHEAD = (1, 7, 14)
 """A forecast of the first of the next days is one day ahead."""
@@ -80,7 +80,7 @@ class Backtest(NamedTuple):
         return {"origins": self.origins, "scores": scores}
 
 
-def backtest(preprocessor: DataPreprocessor, similar: SimilarConfig, cost: CostConfig, seed: int = 0) -> list[Backtest]:
+def backtest(preprocessor: DataPreprocessor, similar: DemandConfig, cost: CostConfig, seed: int = 0) -> list[Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
     At each origin the market is fitted again, on the days before it alone. It is then told the price that was really
@@ -132,7 +132,7 @@ def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
 
 
 def forecast_units(
-    preprocessor: DataPreprocessor, index: int, origins: list[int], similar: SimilarConfig, cost: CostConfig, seed: int
+    preprocessor: DataPreprocessor, index: int, origins: list[int], similar: DemandConfig, cost: CostConfig, seed: int
 ) -> Forecasts:
     """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices really charged.
 

@@ -12,7 +12,7 @@ import pandas as pd
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.evaluation.pricing_rules import GATE, HARM, RULES, Rule, Shop
 from pricerl.evaluation.sensitivity import Causes, find_sensitivity, observe_causes
-from pricerl.market import Market, SimilarConfig, assemble, fit_market
+from pricerl.market import DemandConfig, Market, assemble, fit_market
 from pricerl.simulation import SellerConfig, expected_profit, simulate, simulated_history
 
 TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
@@ -68,7 +68,7 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: str) -> ShopSet
         demand: name of the demand model.
     """
     truths, histories, fitted = [], [], []
-    config = SimilarConfig(demand=demand, num_draws=NUM_DRAWS)
+    config = DemandConfig(demand=demand, num_draws=NUM_DRAWS)
     for cell, seed in addresses:
         seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]
         history = simulated_history(seller, DataConfig())

@@ -4,9 +4,9 @@ from .cost import (
     decode_cost as decode_cost,
     describe_costs as describe_costs,
 )
+from .demand.config import DemandConfig as DemandConfig
 from .demand.models import DEMAND_MODELS as DEMAND_MODELS, DemandModel as DemandModel
 from .demand.reference_price import PriceMemory as PriceMemory
-from .demand.similar_prices import SimilarConfig as SimilarConfig
 from .fitting import assemble as assemble, fit_market as fit_market, known_market as known_market
 from .market import Market as Market, ProductMarket as ProductMarket
 from .reward import RewardConfig as RewardConfig, reward_terms as reward_terms, total_reward as total_reward

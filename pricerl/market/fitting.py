@@ -13,27 +13,23 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.demand.causes import holiday_factors, past_multiplier
+from pricerl.market.demand.config import DemandConfig, SimilarPriceSettings
 from pricerl.market.demand.curves import Curves
 from pricerl.market.demand.demand_level import draw_levels
-from pricerl.market.demand.models import find_model
+from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.similar_prices import Days, SimilarConfig, fit_curves, plain_days
+from pricerl.market.demand.similar_prices import Days, fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
 
 GRID_MARGIN = 1.35
 """The grid reaches this factor beyond the lowest and highest tried price: further than any guardrail lets go."""
-
-CONVERSION_ELASTICITY = (-1.0, 0.75)
-"""Prior mean and sd of a conversion's own price elasticity."""
-CONVERSION_CURVATURE = (0.0, 1.0)
-"""The same for its curvature."""
 
 MIN_CONVERSION_DAYS = 7
 
 
 def fit_market(
     preprocessor: DataPreprocessor,
-    similar: SimilarConfig | None = None,
+    demand: DemandConfig | None = None,
     cost: CostConfig | None = None,
     seed: int = 0,
     conversions: bool = True,
@@ -42,14 +38,14 @@ def fit_market(
 
     Args:
         preprocessor: the fitted preprocessor, which carries the history.
-        similar: settings of the similar-price search.
+        demand: model of demand and its settings.
         cost: costs the seller supplies.
         seed: of the draws; the same seed and history give the same market.
         conversions: whether conversions answer the price, too; who asks for units alone saves half of the time.
     """
-    similar, cost = similar or SimilarConfig(), cost or CostConfig()
+    config, cost = demand or DemandConfig(), cost or CostConfig()
     fitted = [
-        _fit_product(product, similar, cost, np.random.default_rng([seed, index]), conversions)
+        _fit_product(product, config, cost, np.random.default_rng([seed, index]), conversions)
         for index, product in enumerate(preprocessor.products)
     ]
     return assemble(preprocessor, fitted)
@@ -86,18 +82,18 @@ def known_market(
 
 
 def _fit_product(
-    product: ProductHistory, similar: SimilarConfig, cost: CostConfig, rng: np.random.Generator, conversions: bool
+    product: ProductHistory, config: DemandConfig, cost: CostConfig, rng: np.random.Generator, conversions: bool
 ) -> ProductMarket:
-    usable, log_grid = product.observed, _log_grid(product, similar.grid_size)
-    demand = find_model(similar.demand)(product, log_grid, similar, rng)
+    usable, log_grid = product.observed, _log_grid(product, config.grid_size)
+    demand = DEMAND_MODELS[config.demand](product, log_grid, config.resolved(), rng)
     plain = plain_days(product)
     weekday = demand.weekday[weekday_of(product.dates.astype(np.int64))]
     lifts = 1.0 if demand.memory is None else demand.memory.lifts(product.price).mean(0)
     days = replace(plain, offset=weekday * lifts * past_multiplier(product, demand.effects))
-    levels = draw_levels(days.keep(usable), demand.curves, log_grid, similar.outlier_sds, rng)
+    levels = draw_levels(days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
     organic, ad = (
-        _fit_conversion(plain, percent, usable, log_grid, similar, rng) if conversions else None
+        _fit_conversion(plain, percent, usable, log_grid, config.for_conversions(), rng) if conversions else None
         for percent in (product.organic, product.ad)
     )
     return ProductMarket(
@@ -107,7 +103,7 @@ def _fit_product(
         ad=ad,
         weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
-        cost=decode_cost(product, cost, similar.num_draws, rng),
+        cost=decode_cost(product, cost, config.num_draws, rng),
         memory=demand.memory,
         holiday=holiday_factors(demand.effects),
     )
@@ -118,21 +114,14 @@ def _fit_conversion(
     percent: FloatArray,
     usable: BoolArray,
     log_grid: FloatArray,
-    config: SimilarConfig,
+    settings: SimilarPriceSettings,
     rng: np.random.Generator,
 ) -> Curves | None:
     """Curves of a conversion percentage, or None where it was hardly ever reported."""
     reported = usable & np.isfinite(percent)
     if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
         return None
-    config = replace(
-        config,
-        prior_elasticity=CONVERSION_ELASTICITY[0],
-        prior_elasticity_sd=CONVERSION_ELASTICITY[1],
-        prior_curvature=CONVERSION_CURVATURE[0],
-        prior_curvature_sd=CONVERSION_CURVATURE[1],
-    )
-    return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, config, rng)
+    return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, settings, rng)
 
 
 def _log_grid(product: ProductHistory, size: int) -> FloatArray:

@@ -9,7 +9,7 @@ from pricerl.advice.result import Alarm
 from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.evaluation import predict_units
-from pricerl.market import CostConfig, SimilarConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, fit_market
 
 FEWEST_KNOWN_DAYS = 28
 """A market fitted on fewer days predicts too little to sound an alarm."""
@@ -46,7 +46,7 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 
 
 def predict_low(
-    preprocessor: DataPreprocessor, index: int, kill_days: int, settings: tuple[SimilarConfig, CostConfig, int]
+    preprocessor: DataPreprocessor, index: int, kill_days: int, settings: tuple[DemandConfig, CostConfig, int]
 ) -> FloatArray:
     """Predict the 5 % quantile of the last days' sales at the prices charged, from the days before them alone.
 

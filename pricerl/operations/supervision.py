@@ -16,7 +16,7 @@ from pricerl.advice.recommend import day_rows, first_change, gain_over_keep, mea
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
 from pricerl.formatting import price_digits
-from pricerl.market import CostConfig, SimilarConfig
+from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm, predict_low
 from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of, shown
@@ -32,7 +32,7 @@ class Supervisor:
     entries: Sequence[Entry]
     """Of the run's log, before this advice."""
     config: DecisionConfig
-    settings: tuple[SimilarConfig, CostConfig, int]
+    settings: tuple[DemandConfig, CostConfig, int]
     """Of demand and costs, and the seed."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:

@@ -14,7 +14,7 @@ from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, Market, RewardConfig, SimilarConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import TaskSpec
@@ -27,7 +27,7 @@ class PricingDataModule(ReplayDataModule):
         path: the seller's CSV; the built-in simulated seller if absent.
         reading: how the file is read.
         seller: the simulated seller that stands in for a file.
-        market: similar-price search.
+        market: model of demand and its settings.
         cost: costs the seller knows.
         reward: objective.
         guardrails: limits on the price.
@@ -43,7 +43,7 @@ class PricingDataModule(ReplayDataModule):
         path: str | None = None,
         reading: DataConfig = DataConfig(),
         seller: SellerConfig = SellerConfig(),
-        market: SimilarConfig = SimilarConfig(),
+        market: DemandConfig = DemandConfig(),
         cost: CostConfig = CostConfig(),
         reward: RewardConfig = RewardConfig(),
         guardrails: GuardrailConfig = GuardrailConfig(),

@@ -15,7 +15,7 @@ from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_b
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import Market, RewardConfig, SimilarConfig
+from pricerl.market import DemandConfig, Market, RewardConfig
 from pricerl.operations.fingerprint import fingerprint_model, fingerprint_settings
 from pricerl.simulation import SellerConfig
 
@@ -33,8 +33,8 @@ def known(known_demand: Callable[..., Market]) -> Dynamics:
 
 
 @pytest.fixture(scope="module")
-def drawn(fitted: Callable[[SellerConfig, SimilarConfig], Market]) -> Dynamics:
-    return _dynamics(fitted(SellerConfig(), SimilarConfig(num_draws=32)))
+def drawn(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
+    return _dynamics(fitted(SellerConfig(), DemandConfig(num_draws=32)))
 
 
 def _gather(dynamics: Dynamics, target: float) -> Details:

@@ -11,7 +11,7 @@ from pricerl.data import FEATURES
 from pricerl.env import EnvConfig, PricingVectorEnv
 from pricerl.env.description import DESCRIPTION
 from pricerl.env.pricing import build_dynamics
-from pricerl.market import SimilarConfig
+from pricerl.market import DemandConfig
 from pricerl.simulation import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -35,14 +35,14 @@ def test_a_known_market_is_described_by_its_own_numbers(known_demand):
 
 
 def test_markets_that_differ_are_told_apart(fitted):
-    first, *others = described(fitted(TRIO, SimilarConfig(num_draws=16)))
+    first, *others = described(fitted(TRIO, DemandConfig(num_draws=16)))
     assert all(0 <= value <= 1 for row in (first, *others) for value in row.values())
     assert all(row["margin"] != first["margin"] and row["elasticity"] != first["elasticity"] for row in others)
     assert all(row["elasticity_sd"] > 0.01 for row in (first, *others))
 
 
 def test_every_day_of_an_observation_carries_the_description(fitted):
-    market = fitted(TRIO, SimilarConfig(num_draws=16))
+    market = fitted(TRIO, DemandConfig(num_draws=16))
     with_it, without = (
         PricingVectorEnv(3, market, config=replace(DESCRIBED, describe=describe, noise=False)) for describe in (1, 0)
     )

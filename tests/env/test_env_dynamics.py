@@ -11,12 +11,12 @@ from pricerl.env import EnvConfig
 from pricerl.env.noise import BLOCK_ROWS, Noise, sample_units
 from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import RewardConfig, SimilarConfig
+from pricerl.market import DemandConfig, RewardConfig
 from pricerl.simulation import SellerConfig
 
 SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
-SMALL = SimilarConfig(num_draws=8)
+SMALL = DemandConfig(num_draws=8)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from gymnasium.vector import AutoresetMode
 from pricerl.env import ENV_ID, EnvConfig, PricingEnv, PricingVectorEnv, register_envs
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import SimilarConfig
+from pricerl.market import DemandConfig
 from pricerl.simulation import SellerConfig
 
 SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
-SMALL = SimilarConfig(num_draws=8)
+SMALL = DemandConfig(num_draws=8)
 QUIET = EnvConfig(noise=False)
 FREE = GuardrailConfig(max_week_change=0.5, min_change=0.0, support_margin=0.9)
 """Only the cap on one change binds."""

@@ -17,10 +17,10 @@ from pricerl.evaluation.backtest import (
     forecast_units,
     score_forecasts,
 )
-from pricerl.market import CostConfig, SimilarConfig
+from pricerl.market import CostConfig, DemandConfig
 from pricerl.simulation import SellerConfig
 
-SMALL = SimilarConfig(num_draws=16)
+SMALL = DemandConfig(num_draws=16)
 YEARS = [SellerConfig(days=365, units=60.0, seed=seed) for seed in (0, 1, 2)]
 FLAT = np.full(3, 10.0)
 

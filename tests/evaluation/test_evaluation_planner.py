@@ -19,7 +19,7 @@ from pricerl.evaluation import (
 from pricerl.evaluation.planner import candidate_prices, mean_values
 from pricerl.evaluation.pricing_rules import Shop, best_past
 from pricerl.guardrails import GuardrailConfig, project
-from pricerl.market import CostConfig, PriceMemory, RewardConfig, SimilarConfig, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, PriceMemory, RewardConfig, fit_market, known_market
 from pricerl.simulation import SellerConfig
 
 WIDE = GuardrailConfig(support_margin=0.5)
@@ -69,7 +69,7 @@ def test_the_planner_never_leaves_the_guardrails(known_demand):
 
 
 def test_no_candidate_beats_the_plan_of_any_product(fitted):
-    dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)))
+    dynamics = build_dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
     plan = best_constant_price(dynamics, "reward")
     for product in range(3):
         value = mean_values(dynamics, product, candidate_prices(dynamics, product), "reward")
@@ -104,12 +104,12 @@ def test_an_episode_returns_its_daily_rewards(known_demand):
 
 
 def test_every_held_out_day_starts_one_episode(fitted):
-    dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)))
+    dynamics = build_dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
     assert len(score_episodes(keep, dynamics, days=3).sales_ratio) == 3 * (130 - 110 + 1)
 
 
 def test_gaps_are_measured_against_each_rows_own_product(fitted):
-    dynamics = build_dynamics(fitted(TRIO, SimilarConfig(num_draws=8)), RewardConfig("profit"))
+    dynamics = build_dynamics(fitted(TRIO, DemandConfig(num_draws=8)), RewardConfig("profit"))
     best, rows = best_constant_price(dynamics, "reward").price, torch.arange(3)
     gap, reward_gap = planner_gaps(dynamics, best_constant_price(dynamics, "reward"), rows, rows, best)
     assert gap.tolist() == pytest.approx([0, 0, 0], abs=1e-6) and reward_gap.tolist() == [0, 0, 0]
@@ -117,26 +117,26 @@ def test_gaps_are_measured_against_each_rows_own_product(fitted):
 
 def test_the_best_past_price_earned_most_a_day(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
-    market = fit_market(prepare(product), SimilarConfig(num_draws=4), CostConfig(unit_cost=6.0, share_kept=1.0))
+    market = fit_market(prepare(product), DemandConfig(num_draws=4), CostConfig(unit_cost=6.0, share_kept=1.0))
     assert best_past(Shop(product, market.products[0])) == 12.0
 
 
 def test_past_prices_below_a_cent_apart_are_told_apart_on_a_finer_grid(make_product, prepare):
     product = make_product(np.repeat([0.051, 0.053], 20), np.repeat([900.0, 700.0], 20))
-    market = fit_market(prepare(product), SimilarConfig(num_draws=4))
+    market = fit_market(prepare(product), DemandConfig(num_draws=4))
     assert best_past(Shop(product, market.products[0], GuardrailConfig(price_step=0.001))) == pytest.approx(0.051)
 
 
 def test_the_best_past_price_goes_by_sales_where_costs_are_unknown(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
-    market = fit_market(prepare(product), SimilarConfig(num_draws=4))
+    market = fit_market(prepare(product), DemandConfig(num_draws=4))
     assert best_past(Shop(product, market.products[0])) == 9.0
 
 
 def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
     price, units = np.repeat([10.0, 15.0], [58, 2]), np.repeat([10.0, 50.0], [58, 2])
     product = make_product(price, units)
-    market = fit_market(prepare(product), SimilarConfig(num_draws=4))
+    market = fit_market(prepare(product), DemandConfig(num_draws=4))
     assert best_past(Shop(product, market.products[0])) == 10.0
 
 
@@ -156,7 +156,7 @@ def test_without_doubt_the_cautious_price_is_the_best_one(known_demand):
 
 
 def test_more_caution_stays_closer_to_the_current_price(fitted):
-    market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), SimilarConfig())
+    market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), DemandConfig())
     dynamics = build_dynamics(market, RewardConfig("profit"))
     now = float(dynamics.history.price[-1])
     moves = [abs(cautious_price(dynamics, 0, chance) / now - 1) for chance in (0.5, 0.8, 0.95, 0.999)]

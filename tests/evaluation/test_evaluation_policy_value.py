@@ -10,7 +10,7 @@ import torch
 
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation.policy_value import profit_by_market, score_paths, summarise_gain, value_path
-from pricerl.market import RewardConfig, SimilarConfig
+from pricerl.market import DemandConfig, RewardConfig
 from pricerl.simulation import SellerConfig
 
 PROFIT_AT_TEN = 20.0 * (10 - 6)
@@ -47,7 +47,7 @@ def test_a_horizon_longer_than_the_history_repeats_its_prices(known_demand):
 
 def test_paths_meet_the_same_markets(fitted):
     seller = SellerConfig(days=130, units=30.0)
-    dynamics = build_dynamics(fitted(seller, SimilarConfig()), RewardConfig())
+    dynamics = build_dynamics(fitted(seller, DemandConfig()), RewardConfig())
     paths = torch.full((2, 14), 10.0)
     profit = profit_by_market(dynamics, torch.zeros(2, dtype=torch.long), paths)
     assert profit.shape == (2, 64)
@@ -55,7 +55,7 @@ def test_paths_meet_the_same_markets(fitted):
 
 
 def test_a_week_earns_the_mean_of_an_average_day(fitted):
-    market = fitted(SellerConfig(days=130, units=30.0), SimilarConfig())
+    market = fitted(SellerConfig(days=130, units=30.0), DemandConfig())
     none = torch.zeros_like(market.memory_loss)
     even = replace(
         market, weekday=market.weekday / market.weekday.mean(1, keepdim=True), memory_gain=none, memory_loss=none
@@ -77,7 +77,7 @@ def test_the_value_at_risk_is_the_mean_of_the_unluckiest_tenth():
 
 def test_every_products_path_is_scored_as_one_alone(fitted):
     dynamics = build_dynamics(
-        fitted(SellerConfig(days=130, units=30.0, products=3, seed=5), SimilarConfig()), RewardConfig()
+        fitted(SellerConfig(days=130, units=30.0, products=3, seed=5), DemandConfig()), RewardConfig()
     )
 
     def climb(observation):

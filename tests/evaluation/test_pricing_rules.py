@@ -9,7 +9,7 @@ import pytest
 
 from pricerl.evaluation.pricing_rules import RULES, Shop
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, SimilarConfig, known_market
+from pricerl.market import CostConfig, DemandConfig, known_market
 from pricerl.simulation import SellerConfig
 
 WIDE = GuardrailConfig(support_margin=0.6)
@@ -68,7 +68,7 @@ def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_prod
 @pytest.mark.parametrize("seed", range(4))
 def test_the_cross_entropy_search_ends_within_a_grid_step_of_the_grid_search(simulated, fitted, seed):
     seller = SellerConfig(days=130, units=5.5, seed=seed)
-    sold = Shop(simulated(seller).products[0], fitted(seller, SimilarConfig()).products[0])
+    sold = Shop(simulated(seller).products[0], fitted(seller, DemandConfig()).products[0])
     step = np.diff(sold.prices).max()
     assert RULES["cross-entropy search"](sold) == pytest.approx(RULES["posterior mean"](sold), abs=1.01 * step)
 

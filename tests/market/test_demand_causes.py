@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.market import SimilarConfig, fit_market
+from pricerl.market import DemandConfig, fit_market
 from pricerl.market.demand.causes import optional_causes, past_multiplier
+from pricerl.market.demand.config import QuadraticSettings
 from pricerl.market.demand.covariates import gather_days
 from pricerl.market.demand.models import _regress, fit_causes
 
@@ -51,12 +52,12 @@ def slope_at(market, price=10.0):
 
 
 def fit(prepare, product, model="mixture"):
-    return fit_market(prepare(product), SimilarConfig(demand=model, num_draws=32)).products[0]
+    return fit_market(prepare(product), DemandConfig(demand=model, num_draws=32)).products[0]
 
 
 def regression(product):
     days = gather_days(product)
-    posterior = _regress(days)
+    posterior = _regress(days, QuadraticSettings())
     return posterior, days.effects(posterior.mode[3:])
 
 
@@ -155,7 +156,7 @@ def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
     units = rng.poisson(UNITS * np.where(on, 3, 1))
     units[0] = 20 * UNITS
     product = make_product(10 * np.exp(wandering(rng, 280)), units, promotion=on)
-    days, posterior, outliers = fit_causes(gather_days(product), SimilarConfig().outlier_sds)
+    days, posterior, outliers = fit_causes(gather_days(product), QuadraticSettings())
     assert days.effects(posterior.mode[3:])["promotion"] == pytest.approx(np.log(3), abs=0.15)
     assert outliers == 1, "the bulk order of the first day"
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pricerl.market.demand.families import ELASTICITY, FAMILIES, CurveSet, draw_prior
+from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior, log_normal_prior
 from pricerl.market.demand.mixture import NUM_CURVES, bin_prices, draw_curves
 
+PRIOR = log_normal_prior(-2.2, 1.5)
 X = np.linspace(-0.3, 0.3, 121)
 PRICE = 14.0
 
 
 def one_curve(family, elasticity=2.2, shares=(0.5, 0.5, 0.0)):
-    level = (np.log(elasticity) - ELASTICITY[0]) / ELASTICITY[1]
-    return CurveSet(np.array([list(FAMILIES).index(family)]), np.array([level]), np.array([shares]))
+    level = (np.log(elasticity) - PRIOR.mean) / PRIOR.sd
+    return CurveSet(PRIOR, np.array([list(FAMILIES).index(family)]), np.array([level]), np.array([shares]))
 
 
 def history(log_demand, current_price=PRICE, days=400, units=50.0, seed=0):
@@ -25,11 +28,11 @@ def history(log_demand, current_price=PRICE, days=400, units=50.0, seed=0):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_curve_passes_through_the_price_now_and_never_rises(family):
-    curves = draw_prior(600, np.random.default_rng(0))
+    curves = draw_prior(600, PRIOR, np.random.default_rng(0))
     curves = curves.take(np.flatnonzero(curves.family == list(FAMILIES).index(family)))
     values = curves.at(X, PRICE)
     assert (np.diff(values, axis=1) <= 0).all() and np.isfinite(values).all()
-    plain = CurveSet(curves.family, curves.level, curves.shares * [1, 1, 0])
+    plain = replace(curves, shares=curves.shares * [1, 1, 0])
     np.testing.assert_allclose(plain.at(np.array([-0.1, 0.0, 0.1]), PRICE)[:, 1], 0.0, atol=1e-12)
 
 
@@ -48,12 +51,13 @@ def test_demand_drops_at_a_whole_price():
 
 
 def test_every_family_is_in_the_prior_alike():
-    assert (np.bincount(draw_prior(NUM_CURVES, np.random.default_rng(0)).family) == NUM_CURVES // len(FAMILIES)).all()
+    drawn = draw_prior(NUM_CURVES, PRIOR, np.random.default_rng(0))
+    assert (np.bincount(drawn.family) == NUM_CURVES // len(FAMILIES)).all()
 
 
 def test_a_price_that_never_varied_leaves_the_prior():
     bins = bin_prices(np.zeros(200), np.full(200, 40.0), np.ones(200), 1.0)
-    curves = draw_curves(bins, PRICE, np.random.default_rng(0))
+    curves = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0))
     assert curves.level.mean() == pytest.approx(0, abs=0.12) and curves.level.std() == pytest.approx(1, abs=0.12)
     assert np.bincount(curves.family, minlength=len(FAMILIES)).min() > 50
 
@@ -61,14 +65,14 @@ def test_a_price_that_never_varied_leaves_the_prior():
 def test_no_trust_leaves_the_prior_whatever_was_sold():
     x = np.linspace(-0.2, 0.2, 100)
     bins = bin_prices(x, 50 * np.exp(-6 * x), np.ones(100), 0.0)
-    assert draw_curves(bins, PRICE, np.random.default_rng(0)).level.mean() == pytest.approx(0, abs=0.12)
+    assert draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0)).level.mean() == pytest.approx(0, abs=0.12)
 
 
 @pytest.mark.parametrize("family", ["constant", "linear", "logit", "kinked"])
 def test_many_sales_find_the_true_curve_at_the_prices_tried(family):
     truth = one_curve(family, 2.6, (0.9, 0.5, 0.0))
     bins = history(lambda x: truth.at(np.sort(x), PRICE)[0][np.argsort(np.argsort(x))], units=400.0)
-    curves = draw_curves(bins, PRICE, np.random.default_rng(1))
+    curves = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(1))
     tried = np.linspace(-0.2, 0.2, 9)
     found, true = curves.at(tried, PRICE), truth.at(tried, PRICE)
     np.testing.assert_allclose(found.mean(0), true[0], atol=0.03)
@@ -79,7 +83,8 @@ def test_the_interval_narrows_as_sales_grow():
     widths = []
     for units in (2.0, 20.0, 200.0):
         bins = history(lambda x: -2 * x, units=units)
-        widths.append(draw_curves(bins, PRICE, np.random.default_rng(0)).at(np.array([0.0, 0.1]), PRICE)[:, 1].std())
+        curves = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0))
+        widths.append(curves.at(np.array([0.0, 0.1]), PRICE)[:, 1].std())
     assert widths[0] > 1.5 * widths[1] and widths[1] > widths[2]
 
 
@@ -88,12 +93,12 @@ def test_the_multiplier_of_a_day_is_not_taken_for_the_price():
     x = rng.uniform(-0.2, 0.2, 500)
     busy = np.where(x > 0, 3.0, 1.0)
     units = rng.poisson(60 * busy * np.exp(-2 * x)).astype(float)
-    curves = draw_curves(bin_prices(x, units, busy, 1.0), PRICE, rng)
+    curves = draw_curves(bin_prices(x, units, busy, 1.0), PRIOR, PRICE, rng)
     rise = curves.at(np.array([-0.1, 0.1]), PRICE)
     assert (rise[:, 1] - rise[:, 0]).mean() == pytest.approx(-0.4, abs=0.06)
 
 
 def test_the_same_seed_draws_the_same_curves():
     bins = history(lambda x: -2 * x)
-    first, second = (draw_curves(bins, PRICE, np.random.default_rng(5)) for _ in range(2))
+    first, second = (draw_curves(bins, PRIOR, PRICE, np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first.level, second.level) and np.array_equal(first.family, second.family)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pricerl.errors import UsageError
-from pricerl.market import DEMAND_MODELS, SimilarConfig, fit_market
+from pricerl.market import DEMAND_MODELS, DemandConfig, fit_market
+from pricerl.market.demand.config import MODEL_SETTINGS
 from pricerl.market.demand.covariates import gather_days
 from pricerl.simulation import SellerConfig
 from pricerl.simulation.seller import simulate
@@ -23,7 +24,7 @@ def model(request):
 
 
 def test_curves_fall_and_are_finite(fitted, model):
-    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), SimilarConfig(demand=model)).products[0]
+    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), DemandConfig(demand=model)).products[0]
     values = demand.units.log_value
     assert values.shape == (64, 97) and np.isfinite(values).all()
     assert (np.diff(values, axis=1) <= 1e-9).all()
@@ -35,7 +36,7 @@ def test_much_history_comes_close_to_the_true_curve(fitted, model, family):
     off = []
     for seed in range(3, 6):
         seller = SellerConfig(market=family, days=730, units=80.0, seed=seed)
-        market = fitted(seller, SimilarConfig(demand=model)).products[0]
+        market = fitted(seller, DemandConfig(demand=model)).products[0]
         truth = simulate(seller)[1]
         price = truth["current_price"] * np.array([0.9, 1.0, 1.1])
         units = np.exp(np.stack([np.interp(np.log(price), market.log_grid, row) for row in market.units.log_value]))
@@ -45,22 +46,22 @@ def test_much_history_comes_close_to_the_true_curve(fitted, model, family):
 
 
 def test_the_same_seed_fits_the_same_market(simulated, model):
-    config = SimilarConfig(demand=model, num_draws=8)
+    config = DemandConfig(demand=model, num_draws=8)
     first, second = (fit_market(simulated(SellerConfig(days=90)), config, seed=3).log_curves for _ in range(2))
     assert (first == second).all()
 
 
 def test_one_price_for_ever_leaves_the_prior_wide(prepare, make_product, model):
     rng = np.random.default_rng(0)
-    market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), SimilarConfig(demand=model)).products[0]
+    market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig(demand=model)).products[0]
     at = np.stack([np.interp(np.log([10.0, 11.0]), market.log_grid, row) for row in market.units.log_value])
     slope = (at[:, 1] - at[:, 0]) / np.log(1.1)
     assert slope.std() > 0.5 and -3.5 < slope.mean() < -1
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones(simulated):
+def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match=r"data\.market\.demand must be one of similar, .*did you mean 'mixture'"):
-        fit_market(simulated(SellerConfig(days=90)), SimilarConfig(demand="mixtur"))
+        DemandConfig(demand="mixtur")
 
 
 def test_a_model_of_ones_own_is_used_by_its_name(simulated, monkeypatch):
@@ -71,7 +72,8 @@ def test_a_model_of_ones_own_is_used_by_its_name(simulated, monkeypatch):
         return replace(demand, curves=replace(demand.curves, log_value=-2 * log_grid + np.zeros((config.num_draws, 1))))
 
     monkeypatch.setitem(DEMAND_MODELS, "mine", mine)
-    market = fit_market(simulated(SellerConfig(days=90)), SimilarConfig(demand="mine")).products[0]
+    monkeypatch.setitem(MODEL_SETTINGS, "mine", MODEL_SETTINGS["similar"])
+    market = fit_market(simulated(SellerConfig(days=90)), DemandConfig(demand="mine")).products[0]
     np.testing.assert_allclose(np.diff(market.units.log_value) / np.diff(market.log_grid), -2, rtol=1e-6)
 
 
@@ -80,7 +82,7 @@ def test_a_weekly_rhythm_is_found(prepare, make_product, model):
     weekday = np.arange(280) % 7
     price = 10 * np.exp(rng.uniform(-0.15, 0.15, 280))
     units = rng.poisson(40 * np.where(weekday >= 5, 1.5, 0.8) * (price / 10) ** -2)
-    factors = fit_market(prepare(make_product(price, units)), SimilarConfig(demand=model)).products[0].weekday
+    factors = fit_market(prepare(make_product(price, units)), DemandConfig(demand=model)).products[0].weekday
     assert factors[5:].min() > 1.35 and factors[:5].max() < 0.9
 
 
@@ -107,7 +109,7 @@ def test_buyers_get_used_to_a_price(make_product):
 def test_a_level_in_doubt_widens_all_curves_alike(make_product, prepare):
     rng = np.random.default_rng(0)
     price = 10 * np.exp(rng.uniform(-0.1, 0.1, 120))
-    market = fit_market(prepare(make_product(price, rng.poisson(30 * (price / 10) ** -2.0))), SimilarConfig())
+    market = fit_market(prepare(make_product(price, rng.poisson(30 * (price / 10) ** -2.0))), DemandConfig())
     log_units = market.products[0].units.log_value
     assert 0.02 < log_units[:, 48].std() < 0.3
 
@@ -117,7 +119,7 @@ def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
     out = np.arange(140) % 7 >= 5
     units = np.where(out, 0, rng.poisson(10, 140))
     told, untold = (
-        fit_market(prepare(make_product(10.0, units, observed=observed)), SimilarConfig(num_draws=16)).products[0]
+        fit_market(prepare(make_product(10.0, units, observed=observed)), DemandConfig(num_draws=16)).products[0]
         for observed in (~out, np.ones(140, dtype=bool))
     )
     levels = [np.exp(market.units.log_value[:, 48]).mean() for market in (told, untold)]
@@ -129,7 +131,7 @@ def test_a_season_that_moves_the_price_is_not_taken_for_demand(fitted, model):
     slopes = []
     for seed in range(3):
         seller = SellerConfig(market="seasonal", days=365, units=50.0, seed=seed)
-        market = fitted(seller, SimilarConfig(demand=model)).products[0]
+        market = fitted(seller, DemandConfig(demand=model)).products[0]
         truth = simulate(seller)[1]
         at = np.log(truth["current_price"] * np.array([0.95, 1.05]))
         rows = np.stack([np.interp(at, market.log_grid, row) for row in market.units.log_value])

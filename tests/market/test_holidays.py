@@ -12,7 +12,7 @@ from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation.backtest import backtest
-from pricerl.market import CostConfig, SimilarConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.market.demand.causes import holiday_factors, optional_causes
 
 DAYS = 560
@@ -21,7 +21,7 @@ DATES = np.datetime64("2024-06-10") + np.arange(DAYS + 60)
 HOLIDAYS = find_holidays("GB", DATES[0], DATES[-1])
 EFFECTS = np.array([0.0, -0.3, 0.5])
 """Log demand of ordinary days, days before holidays, holidays."""
-SMALL = SimilarConfig(num_draws=16)
+SMALL = DemandConfig(num_draws=16)
 
 
 @pytest.fixture(scope="module")

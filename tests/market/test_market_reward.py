@@ -11,7 +11,7 @@ from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import RewardConfig, SimilarConfig, reward_terms, total_reward
+from pricerl.market import DemandConfig, RewardConfig, reward_terms, total_reward
 from pricerl.market.reward import PRESETS, DayOutcome, ResolvedReward, Spans, squash
 from pricerl.simulation import SellerConfig
 
@@ -162,7 +162,7 @@ def test_an_impossible_setting_is_refused_by_name(name, value):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_changes_what_a_simulated_seller_is_rewarded(fitted, name):
-    market = fitted(SellerConfig(days=130, units=30.0), SimilarConfig(num_draws=16))
+    market = fitted(SellerConfig(days=130, units=30.0), DemandConfig(num_draws=16))
     draw = torch.arange(16).repeat(2)
     price = torch.tensor([0.85, 1.25]).repeat_interleave(16) * float(market.preprocessor.products[0].price[-1])
 

@@ -9,7 +9,7 @@ import torch
 from pricerl.advice.price_path import forecast_path
 from pricerl.env import EnvConfig
 from pricerl.env.pricing import build_dynamics
-from pricerl.market import CostConfig, PriceMemory, SimilarConfig, known_market
+from pricerl.market import CostConfig, DemandConfig, PriceMemory, known_market
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices
 from pricerl.simulation import SellerConfig
 from pricerl.simulation.confounders import GAIN, LOSS
@@ -92,7 +92,7 @@ def test_the_history_of_buyers_who_remember_tells_how_much(fitted):
     gains, losses = [], []
     for seed in range(6):
         seller = SellerConfig(market="reference", days=730, units=80.0, seed=seed)
-        memory = fitted(seller, SimilarConfig(num_draws=200)).products[0].memory
+        memory = fitted(seller, DemandConfig(num_draws=200)).products[0].memory
         gains.append(memory.gain.mean())
         losses.append(memory.loss.mean())
         assert (memory.gain >= 0).all() and (memory.loss >= memory.gain).all()

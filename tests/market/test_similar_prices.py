@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.errors import UsageError
-from pricerl.market import CostConfig, SimilarConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.demand.config import SimilarPriceSettings
 from pricerl.market.demand.curves import SLOPE_RANGE, shape_curves
 from pricerl.market.demand.similar_prices import Days, fit_curves, weekday_factors
 from pricerl.simulation import SellerConfig, expected_units, simulate
 
-SMALL = SimilarConfig(num_draws=16)
+SMALL = DemandConfig(num_draws=16)
 RICH_SELLERS = [
     SellerConfig(market=market, days=1000, units=200.0, seed=seed)
     for market, seed in (("constant", 1), ("constant", 2), ("linear", 1), ("linear", 2))
@@ -50,7 +50,7 @@ def slopes(market, product=0):
     ids=lambda seller: seller.market,
 )
 def test_demand_falls_when_price_rises_in_every_draw(fitted, seller):
-    slope = slopes(fitted(seller, SimilarConfig()))
+    slope = slopes(fitted(seller, DemandConfig()))
     assert slope.max() <= SLOPE_RANGE[1] + 1e-3
     assert slope.min() >= SLOPE_RANGE[0] - 1e-3
 
@@ -67,7 +67,7 @@ def test_an_odd_history_still_gives_a_finite_falling_market(make_product, name):
     grid = np.linspace(log_price.min() - 0.3, log_price.max() + 0.3, 33)
     age = np.arange(len(product.price))[::-1].astype(float)
     days = Days(log_price, product.units, np.ones(len(age)), age)
-    curves = fit_curves(days, grid, SMALL, np.random.default_rng(0))
+    curves = fit_curves(days, grid, SimilarPriceSettings(num_draws=16), np.random.default_rng(0))
     assert np.isfinite(curves.log_value).all() and np.isfinite(curves.effective_days).all()
     assert (np.diff(curves.log_value, axis=1) < 0).all()
 
@@ -164,7 +164,9 @@ def test_effective_days_fall_with_distance_from_tried_prices(make_product, prepa
 def test_old_days_count_less_than_recent_ones(make_product, prepare):
     product = make_product(10.0, np.full(400, 8.0))
     slow, fast = (
-        fit_market(prepare(product), replace(SMALL, half_life_days=life)).products[0].units.effective_days.max()
+        fit_market(prepare(product), replace(SMALL, demand="similar", half_life_days=life))
+        .products[0]
+        .units.effective_days.max()
         for life in (1000.0, 30.0)
     )
     assert fast < 0.4 * slow
@@ -267,9 +269,3 @@ def test_shaping_leaves_no_step_after_the_monotone_projection():
     bumpy = (3.0 - 2.0 * grid + 0.1 * np.sin(20 * grid))[None]
     slope = np.diff(shape_curves(bumpy, np.ones(97), grid), axis=1) / (grid[1] - grid[0])
     assert slope.max() < -0.2 and np.abs(np.diff(slope)).max() < 0.5
-
-
-@pytest.mark.parametrize("name", ["num_draws", "bandwidth", "half_life_days", "outlier_sds", "trend_trust"])
-def test_a_setting_that_must_be_positive_is_refused_by_name(name):
-    with pytest.raises(UsageError, match=f"market.{name} must be positive, found 0"):
-        SimilarConfig(**{name: 0})

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.market import CostConfig, SimilarConfig
+from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.kill_switch import find_alarm, predict_low
 from pricerl.simulation import SellerConfig
 
 LOW = np.full(7, 100.0)
-SETTINGS = (SimilarConfig(num_draws=16), CostConfig(), 0)
+SETTINGS = (DemandConfig(num_draws=16), CostConfig(), 0)
 
 
 @pytest.fixture

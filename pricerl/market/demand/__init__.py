@@ -1,4 +1,4 @@
-"""Demand: regression, a mixture of families, and what else can say what a price will sell."""
+"""Demand of a product: posterior draws of its curve from one of several models, and what shifts it."""
 
 import lazy_loader
 

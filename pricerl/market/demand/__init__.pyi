@@ -1,1 +1,2 @@
-from .models import DEMAND_MODELS as DEMAND_MODELS, DemandModel as DemandModel, find_model as find_model
+from .config import DemandConfig as DemandConfig
+from .models import DEMAND_MODELS as DEMAND_MODELS, DemandModel as DemandModel

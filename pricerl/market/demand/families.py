@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
 from pricerl.arrays import FloatArray, IntArray
+from pricerl.market.demand.config import DemandSettings
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)`` at log price ratios ``x (G,)``, from minus the elasticity at the current price and two
 numbers in
 [0, 1], ``(M, 1)`` each."""
 
-ELASTICITY = (float(np.log(2.2)), 0.5)
-"""Mean and sd of the log of minus the elasticity at the current price: half of all products lie between -1.6 and -3.1
-(Bijmolt et al. 2005 report a mean of -2.62 over 1,851 estimates)."""
+LOG_SD = 0.5
+"""Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.6 and -3.1."""
 
 NO_DEMAND = 1e-4
 """Smallest demand relative to that now: where a linear curve has ended."""
@@ -81,10 +82,32 @@ FAMILIES: dict[str, Shape] = {
 }
 
 
+class LogNormal(NamedTuple):
+    """Prior of minus the elasticity at the current price."""
+
+    mean: float
+    """Of the log."""
+    sd: float
+    """Of the log."""
+
+
+def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
+    """Return the log-normal prior with its median at minus ``elasticity`` and a spread proportional to ``sd``.
+
+    Args:
+        elasticity: negative.
+        sd: of the Gaussian prior of the regression; its default stands for ``LOG_SD`` at the default elasticity.
+    """
+    default = DemandSettings()
+    relative_sd = (sd / default.prior_elasticity_sd) * (default.prior_elasticity / elasticity)
+    return LogNormal(float(np.log(-elasticity)), LOG_SD * relative_sd)
+
+
 @dataclass(frozen=True)
 class CurveSet:
     """``M`` curves of several families, in numbers whose prior is simple."""
 
+    prior: LogNormal
     family: IntArray
     """``(M,)`` which of ``FAMILIES``."""
     level: FloatArray
@@ -94,7 +117,7 @@ class CurveSet:
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        elasticity = np.exp(ELASTICITY[0] + ELASTICITY[1] * self.level)[:, None]
+        elasticity = np.exp(self.prior.mean + self.prior.sd * self.level)[:, None]
         values = LARGEST_CHARM * self.shares[:, 2:] * _beyond_whole(x, current_price)
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index
@@ -104,7 +127,7 @@ class CurveSet:
 
     def take(self, index: IntArray) -> CurveSet:
         """Return the curves at ``index``."""
-        return CurveSet(self.family[index], self.level[index], self.shares[index])
+        return CurveSet(self.prior, self.family[index], self.level[index], self.shares[index])
 
     def move(self, scale: float, rng: np.random.Generator) -> CurveSet:
         """Propose a neighbour of every curve, of the same family; as likely forth as back."""
@@ -112,18 +135,18 @@ class CurveSet:
         moved = self.shares + scale * rng.normal(size=self.shares.shape)
         reflected = 1 - np.abs(1 - np.mod(moved, 2))
         reflected[:, 2] *= self.shares[:, 2] > 0
-        return CurveSet(self.family, level, reflected)
+        return CurveSet(self.prior, self.family, level, reflected)
 
     def log_prior(self) -> FloatArray:
         """Log density ``(M,)`` up to a constant."""
         return -0.5 * self.level**2
 
 
-def draw_prior(count: int, rng: np.random.Generator) -> CurveSet:
+def draw_prior(count: int, prior: LogNormal, rng: np.random.Generator) -> CurveSet:
     """Draw curves from the prior, every family in turn."""
     shares = rng.random((count, 3))
     shares[:, 2] *= rng.random(count) < CHARMED
-    return CurveSet(np.arange(count) % len(FAMILIES), rng.normal(size=count), shares)
+    return CurveSet(prior, np.arange(count) % len(FAMILIES), rng.normal(size=count), shares)
 
 
 def _beyond_whole(x: FloatArray, current_price: float) -> FloatArray:

@@ -7,12 +7,12 @@ plain importance weighting; with much, curves gather where the likelihood is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.market.demand.families import CurveSet, draw_prior
+from pricerl.market.demand.families import CurveSet, LogNormal, draw_prior
 
 NUM_CURVES = 600
 """Curves that are weighted; a multiple of the number of families."""
@@ -67,15 +67,16 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, trust: 
     return PriceBins(total / np.bincount(place), sold, exposure, trust)
 
 
-def draw_curves(bins: PriceBins, current_price: float, rng: np.random.Generator) -> CurveSet:
+def draw_curves(bins: PriceBins, prior: LogNormal, current_price: float, rng: np.random.Generator) -> CurveSet:
     """Draw ``NUM_CURVES`` equally likely curves from the posterior.
 
     Args:
         bins: the history.
+        prior: of minus the elasticity at the current price.
         current_price: money; fixes where whole prices lie.
         rng: owner of the randomness.
     """
-    curves = draw_prior(NUM_CURVES, rng)
+    curves = draw_prior(NUM_CURVES, prior, rng)
     fit = bins.log_likelihood(curves.at(bins.x, current_price))
     temper, scale = 0.0, MOVE_SCALE
     for _ in range(MAX_TEMPERS):
@@ -129,9 +130,9 @@ def _move(
     proposed_fit = bins.log_likelihood(proposed.at(bins.x, current_price))
     gain = temper * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
     accepted = np.log(rng.random(len(fit))) < gain
-    merged = CurveSet(
-        curves.family,
-        np.where(accepted, proposed.level, curves.level),
-        np.where(accepted[:, None], proposed.shares, curves.shares),
+    merged = replace(
+        curves,
+        level=np.where(accepted, proposed.level, curves.level),
+        shares=np.where(accepted[:, None], proposed.shares, curves.shares),
     )
     return merged, np.where(accepted, proposed_fit, fit), float(accepted.mean())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -11,16 +11,17 @@ from scipy.special import expit, logit
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.market.demand.config import DemandSettings, QuadraticSettings, SimilarPriceSettings
 from pricerl.market.demand.covariates import DemandDays, gather_days
 from pricerl.market.demand.curves import SLOPE_RANGE, SMOOTHING_SHARE, Curves, Demand, effective_days
+from pricerl.market.demand.families import LogNormal, log_normal_prior
 from pricerl.market.demand.mixture import bin_prices, draw_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
 from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
-from pricerl.market.demand.similar_prices import SimilarConfig, fit_similar
+from pricerl.market.demand.similar_prices import fit_similar
 
-PRIOR_SLOPE, PRIOR_CURVATURE = (-2.2, 1.5), (-2.0, 4.0)
-"""Mean and sd of the coefficients of log price and its square."""
+EVIDENCE = SimilarPriceSettings()
+"""Closeness in price and in time by which the days behind a price are counted."""
 LARGEST_LEVEL_SD = 2.0
 """Where next to nothing sold, the level is known to a factor of seven at best; more would overflow."""
 SUPPORT_MARGIN = 0.10
@@ -36,62 +37,72 @@ class DemandModel(Protocol):
     """How a product's demand is learned from its history."""
 
     def __call__(
-        self, product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+        self, product: ProductHistory, log_grid: FloatArray, settings: Any, rng: np.random.Generator
     ) -> Demand:
-        """Draw ``config.num_draws`` curves at the ascending log prices ``log_grid (G,)``."""
+        """Draw ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)``.
+
+        Args:
+            product: one product's history.
+            log_grid: ``(G,)`` ascending log prices.
+            settings: of the class that ``MODEL_SETTINGS`` holds under the model's name.
+            rng: owner of the randomness.
+        """
 
 
 def fit_quadratic(
-    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: QuadraticSettings, rng: np.random.Generator
 ) -> Demand:
     """Draw log-quadratic curves from the regression's posterior.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        config: number of draws; cut of outliers.
+        settings: number of draws; cut of outliers.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = fit_causes(gather_days(product), config.outlier_sds)
+    days, posterior, outliers = fit_causes(gather_days(product), settings)
     x = days.log_price - np.median(days.log_price)
     ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
     slopes = np.zeros((2, len(posterior.mode)))
     slopes[:, 1], slopes[:, 2] = 1.0, 2 * ends
-    drawn = draw_falling(posterior, slopes, config.num_draws, rng)
+    drawn = draw_falling(posterior, slopes, settings.num_draws, rng)
     grid = log_grid - np.median(days.log_price)
     middle = 0.5 * (grid[1:] + grid[:-1])
     slope = np.clip(drawn[:, 1:2] + 2 * drawn[:, 2:3] * middle, *SLOPE_RANGE)
     rises = np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(slope * np.diff(grid), axis=1)], axis=1)
     at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
     log_value = (drawn[:, 0] + drawn[:, 3:] @ days.now)[:, None] + rises - at_median[:, None]
-    demand = _demand(days, posterior, log_value, log_grid, config, outliers)
+    demand = _demand(days, posterior, log_value, log_grid, outliers)
     return replace(demand, memory=days.price_memory(drawn[:, 3:]))
 
 
 def fit_mixture(
-    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> Demand:
     """Draw curves of several families; weekday, season and lags come from the regression.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        config: number of draws; cut of outliers.
+        settings: number of draws; cut of outliers.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = fit_causes(gather_days(product), config.outlier_sds)
+    slope = settings.prior_elasticity, settings.prior_elasticity_sd
+    stage = QuadraticSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
+    days, posterior, outliers = fit_causes(gather_days(product), stage)
     columns = slice(3 + days.reference.start, 3 + days.reference.stop)
     log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
-    forgetful = round(config.num_draws * float(expit(log_odds)))
+    forgetful = round(settings.num_draws * float(expit(log_odds)))
     current_price = float(product.price[-1])
     parts = (
         (days.without_reference(), posterior.given_zero(columns), forgetful),
-        (days, posterior, config.num_draws - forgetful),
+        (days, posterior, settings.num_draws - forgetful),
     )
-    log_value = np.concatenate([_mixture_curves(*part, current_price, log_grid, rng) for part in parts])
-    drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=config.num_draws, method="eigh")
+    prior = log_normal_prior(*slope)
+    log_value = np.concatenate([_mixture_curves(*part, prior, current_price, log_grid, rng) for part in parts])
+    drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=settings.num_draws, method="eigh")
     drawn[:forgetful] = 0.0
-    demand = _demand(days, posterior, log_value, log_grid, config, outliers)
+    demand = _demand(days, posterior, log_value, log_grid, outliers)
     return replace(demand, memory=days.price_memory(drawn[:, 3:]))
 
 
@@ -99,6 +110,7 @@ def _mixture_curves(
     days: DemandDays,
     posterior: RegressionPosterior,
     count: int,
+    prior: LogNormal,
     current_price: float,
     log_grid: FloatArray,
     rng: np.random.Generator,
@@ -110,24 +122,24 @@ def _mixture_curves(
     multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
     trust = _price_share(days, posterior) / posterior.dispersion(days.units)
     bins = bin_prices(days.log_price - now, days.units, multiplier, trust)
-    curves = draw_curves(bins, current_price, rng)
+    curves = draw_curves(bins, prior, current_price, rng)
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
     level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(days, posterior)
     return np.asarray(level[:, None] + _bounded(curves.at(log_grid - now, current_price), log_grid))
 
 
 def fit_hybrid(
-    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
 ) -> Demand:
     """Draw every other curve from the mixture and from similar prices: where the two disagree, so do the draws.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        config: number of draws; settings of the search.
+        settings: number of draws; settings of the search.
         rng: owner of the randomness.
     """
-    mixture, similar = (fit(product, log_grid, config, rng) for fit in (fit_mixture, fit_similar))
+    mixture, similar = (fit(product, log_grid, settings, rng) for fit in (fit_mixture, fit_similar))
     log_value = mixture.curves.log_value.copy()
     log_value[1::2] = similar.curves.log_value[1::2]
     return replace(mixture, curves=replace(mixture.curves, log_value=log_value))
@@ -142,30 +154,20 @@ DEMAND_MODELS: dict[str, DemandModel] = {
 """By name; to add one, put a function here."""
 
 
-def find_model(name: str) -> DemandModel:
-    """Return the demand model of that name; an unknown one is a ``UsageError``."""
-    if name not in DEMAND_MODELS:
-        known = ", ".join(DEMAND_MODELS)
-        raise UsageError(
-            f"data.market.demand must be one of {known}, found {name!r}{did_you_mean(name, DEMAND_MODELS)}"
-        )
-    return DEMAND_MODELS[name]
-
-
-def fit_causes(days: DemandDays, outlier_sds: float) -> tuple[DemandDays, RegressionPosterior, int]:
+def fit_causes(days: DemandDays, settings: QuadraticSettings) -> tuple[DemandDays, RegressionPosterior, int]:
     """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others.
 
     Args:
         days: of one product.
-        outlier_sds: robust sds from which a day is left out.
+        settings: prior of the price's coefficients; robust sds from which a day is left out.
 
     Returns:
         The days kept, the posterior, and how many were left out.
     """
-    first = _regress(replace(days, units=_cut_spikes(days, outlier_sds)))
-    inliers = find_inliers(days.units, np.exp(first.log_mean), outlier_sds)
+    first = _regress(replace(days, units=_cut_spikes(days, settings.outlier_sds)), settings)
+    inliers = find_inliers(days.units, np.exp(first.log_mean), settings.outlier_sds)
     kept = days.keep(inliers)
-    return kept, _regress(kept), int((~inliers).sum())
+    return kept, _regress(kept, settings), int((~inliers).sum())
 
 
 def _cut_spikes(days: DemandDays, outlier_sds: float) -> FloatArray:
@@ -176,11 +178,11 @@ def _cut_spikes(days: DemandDays, outlier_sds: float) -> FloatArray:
     return units
 
 
-def _regress(days: DemandDays) -> RegressionPosterior:
+def _regress(days: DemandDays, prior: QuadraticSettings) -> RegressionPosterior:
     x = days.log_price - np.median(days.log_price)
     design = np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), days.causes], axis=1)
-    mean = np.concatenate([[0.0, PRIOR_SLOPE[0], PRIOR_CURVATURE[0]], days.cause_mean])
-    sd = np.concatenate([[np.inf, PRIOR_SLOPE[1], PRIOR_CURVATURE[1]], days.cause_sd])
+    mean = np.concatenate([[0.0, prior.prior_elasticity, prior.prior_curvature], days.cause_mean])
+    sd = np.concatenate([[np.inf, prior.prior_elasticity_sd, prior.prior_curvature_sd], days.cause_sd])
     return fit_regression(days.units, design, Prior(mean, sd))
 
 
@@ -220,11 +222,10 @@ def _demand(
     posterior: RegressionPosterior,
     log_value: FloatArray,
     log_grid: FloatArray,
-    config: SimilarConfig,
     outliers: int,
 ) -> Demand:
-    recency = 0.5 ** (days.age / config.half_life_days)
-    known = effective_days(days.log_price, recency, log_grid, config.bandwidth)
+    recency = 0.5 ** (days.age / EVIDENCE.half_life_days)
+    known = effective_days(days.log_price, recency, log_grid, EVIDENCE.bandwidth)
     curves = Curves(log_value, known, posterior.dispersion(days.units), posterior.size, outliers)
     coefficients = posterior.mode[3:]
     return Demand(curves, days.weekday_factors(coefficients), effects=days.effects(coefficients))

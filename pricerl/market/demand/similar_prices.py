@@ -14,7 +14,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
-from pricerl.errors import UsageError
+from pricerl.market.demand.config import SimilarPriceSettings
 from pricerl.market.demand.curves import Curves, Demand, closeness, effective_days, shape_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
 
@@ -42,65 +42,6 @@ RECENT_DAYS = 28
 
 
 @dataclass(frozen=True)
-class SimilarConfig:
-    """How days at similar prices are searched and averaged."""
-
-    demand: str = "mixture"
-    """Model of demand, by its name in ``pricerl.market.DEMAND_MODELS``: ``similar``, ``quadratic``, ``mixture``,
-    ``hybrid``."""
-
-    num_draws: int = 64
-    """Markets drawn from the history's uncertainty; SAC trains in all of them."""
-
-    grid_size: int = 97
-    """Prices at which a curve is stored; between them it is interpolated in logs."""
-
-    bandwidth: float = 0.06
-    """Closeness: a day charged at 6 % more weighs exp(-1/2) of one at the same price."""
-
-    half_life_days: float = 180.0
-    """A day this old weighs half of today's."""
-
-    outlier_sds: float = 4.0
-    """Days further than this many robust sds (MAD) from their prices' demand are left out."""
-
-    prior_elasticity: float = -2.2
-    """Mean elasticity before any data (Bijmolt et al. 2005 report a mean of -2.62 over 1,851 estimates)."""
-
-    prior_elasticity_sd: float = 1.5
-    """Its sd."""
-
-    prior_curvature: float = -2.0
-    """Mean coefficient of squared log price before any data: demand grows more elastic as the price rises."""
-
-    prior_curvature_sd: float = 4.0
-    """Its sd: wide enough for linear, exponential and logit demand."""
-
-    prior_season_sd: float = 0.5
-    """Prior sd of each season coefficient, in logs."""
-
-    trend_trust: float = 0.15
-    """Relative sd of the similar-price correction around the trend before any data."""
-
-    def __post_init__(self) -> None:
-        positive = {
-            "num_draws": self.num_draws,
-            "bandwidth": self.bandwidth,
-            "half_life_days": self.half_life_days,
-            "outlier_sds": self.outlier_sds,
-            "prior_elasticity_sd": self.prior_elasticity_sd,
-            "prior_curvature_sd": self.prior_curvature_sd,
-            "prior_season_sd": self.prior_season_sd,
-            "trend_trust": self.trend_trust,
-        }
-        for name, value in positive.items():
-            if not value > 0:
-                raise UsageError(f"market.{name} must be positive, found {value}")
-        if self.grid_size < 9:
-            raise UsageError(f"market.grid_size must be at least 9, found {self.grid_size}")
-
-
-@dataclass(frozen=True)
 class Days:
     """The usable days of one product, ``D`` of them."""
 
@@ -119,22 +60,22 @@ class Days:
 
 
 def fit_similar(
-    product: ProductHistory, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
 ) -> Demand:
     """Draw demand curves by similar-price search, whatever the shape of demand.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        config: the search's settings.
+        settings: of the search.
         rng: owner of the randomness.
     """
     days, usable = plain_days(product), product.observed
     weekday = weekday_of(product.dates.astype(np.int64))
-    usual = winsorise(product.units[usable], config.outlier_sds)
+    usual = winsorise(product.units[usable], settings.outlier_sds)
     factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
     days = replace(days, offset=factors[weekday])
-    return Demand(fit_curves(days.keep(usable), log_grid, config, rng), factors)
+    return Demand(fit_curves(days.keep(usable), log_grid, settings, rng), factors)
 
 
 def plain_days(product: ProductHistory) -> Days:
@@ -143,29 +84,29 @@ def plain_days(product: ProductHistory) -> Days:
     return Days(np.log(product.price), product.units, np.ones(len(age)), age)
 
 
-def fit_curves(days: Days, log_grid: FloatArray, config: SimilarConfig, rng: np.random.Generator) -> Curves:
+def fit_curves(days: Days, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator) -> Curves:
     """Search similar prices, cut outliers, average by closeness, project and validate: ``K`` curves.
 
     Args:
         days: the product's usable days, at least one.
         log_grid: ``(G,)`` ascending log prices.
-        config: the search's settings.
+        settings: of the search.
         rng: owner of the randomness.
 
     Returns:
         Curves that fall in price with slopes inside ``SLOPE_RANGE`` and are finite everywhere.
     """
-    recency = 0.5 ** (days.age / config.half_life_days)
-    provisional = replace(days, value=winsorise(days.value, config.outlier_sds))
-    expected, dispersion = _expected(provisional, recency, log_grid, config)
-    inliers = find_inliers(days.value, expected, config.outlier_sds)
+    recency = 0.5 ** (days.age / settings.half_life_days)
+    provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
+    expected, dispersion = _expected(provisional, recency, log_grid, settings)
+    inliers = find_inliers(days.value, expected, settings.outlier_sds)
     outliers = int((~inliers).sum())
     days, recency = days.keep(inliers), recency[inliers]
-    expected, dispersion = _expected(days, recency, log_grid, config)
-    log_value = _draw_curves(days, recency, log_grid, dispersion, config, rng)
+    expected, dispersion = _expected(days, recency, log_grid, settings)
+    log_value = _draw_curves(days, recency, log_grid, dispersion, settings, rng)
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.mean(expected**2)) / max(excess, 1e-6)
-    known = effective_days(days.log_price, recency, log_grid, config.bandwidth)
+    known = effective_days(days.log_price, recency, log_grid, settings.bandwidth)
     return Curves(log_value, known, dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
 
 
@@ -178,17 +119,19 @@ def weekday_factors(units: FloatArray, weekday: IntArray, expected: FloatArray, 
     return np.asarray(factors / factors.mean())
 
 
-def _expected(days: Days, recency: FloatArray, log_grid: FloatArray, config: SimilarConfig) -> tuple[FloatArray, float]:
+def _expected(
+    days: Days, recency: FloatArray, log_grid: FloatArray, settings: SimilarPriceSettings
+) -> tuple[FloatArray, float]:
     """Expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
     dispersion = 1.0
-    kernel = recency[:, None] * closeness(days.log_price, log_grid, config.bandwidth)
+    kernel = recency[:, None] * closeness(days.log_price, log_grid, settings.bandwidth)
     centre = float(np.average(days.log_price, weights=recency))
     design = _design(days.log_price - centre, season_columns(days.age))
-    prior_mean, prior_sd = _prior(config, design.shape[1])
+    prior_mean, prior_sd = _prior(settings, design.shape[1])
     for _ in range(2):
         trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2)
         mean = np.exp(_log_mean(trend, design))[0] * days.offset
-        strength = dispersion / config.trend_trust**2
+        strength = dispersion / settings.trend_trust**2
         ratio = (days.value @ kernel + strength) / (mean @ kernel + strength)
         expected = np.maximum(mean * np.interp(days.log_price, log_grid, ratio), 1e-9)
         dispersion = max(1.0, float(np.average((days.value - expected) ** 2 / expected, weights=recency)))
@@ -200,22 +143,22 @@ def _draw_curves(
     recency: FloatArray,
     log_grid: FloatArray,
     dispersion: float,
-    config: SimilarConfig,
+    settings: SimilarPriceSettings,
     rng: np.random.Generator,
 ) -> FloatArray:
     """``K`` shaped curves ``(K, G)``: weekly bootstrap and randomised priors."""
-    num_draws, centre = config.num_draws, float(np.average(days.log_price, weights=recency))
+    num_draws, centre = settings.num_draws, float(np.average(days.log_price, weights=recency))
     _, block = np.unique((days.age // DAYS_PER_BLOCK).astype(int), return_inverse=True)
     size = (num_draws, int(block.max()) + 1)
     weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
     season = season_columns(days.age)
     design = _design(days.log_price - centre, season)
-    prior_mean, prior_sd = _prior(config, design.shape[1])
+    prior_mean, prior_sd = _prior(settings, design.shape[1])
     prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
     trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2)
     mean = np.exp(_log_mean(trend, design)) * days.offset
-    kernel = closeness(days.log_price, log_grid, config.bandwidth)
-    strength = dispersion / config.trend_trust**2
+    kernel = closeness(days.log_price, log_grid, settings.bandwidth)
+    strength = dispersion / settings.trend_trust**2
     ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
     recent = season[days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
     on_grid = _design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
@@ -233,11 +176,12 @@ def season_columns(age: FloatArray) -> FloatArray:
     return np.concatenate([slow, np.sin(phase), np.cos(phase)], axis=1)
 
 
-def _prior(config: SimilarConfig, columns: int) -> tuple[FloatArray, FloatArray]:
+def _prior(settings: SimilarPriceSettings, columns: int) -> tuple[FloatArray, FloatArray]:
     """Prior mean and sd of slope, curvature and season, ``(columns - 1,)`` each."""
     season = np.zeros(columns - 3)
-    mean = np.concatenate([[config.prior_elasticity, config.prior_curvature], season])
-    sd = np.concatenate([[config.prior_elasticity_sd, config.prior_curvature_sd], season + config.prior_season_sd])
+    mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], season])
+    sds = settings.prior_elasticity_sd, settings.prior_curvature_sd
+    sd = np.concatenate([sds, season + settings.prior_season_sd])
     return mean, sd
 
 

@@ -1,0 +1,153 @@
+"""Settings of demand: which model is fitted, and the numbers that this model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+from pricerl.errors import UsageError, did_you_mean
+
+MIN_GRID = 9
+"""Fewest prices of a curve: its smoothing spans several of them."""
+
+CONVERSION_ELASTICITY = (-1.0, 0.75)
+"""Prior mean and sd of a conversion rate's own price elasticity."""
+CONVERSION_CURVATURE = (0.0, 1.0)
+"""The same for its curvature."""
+
+
+@dataclass(frozen=True)
+class DemandSettings:
+    """Numbers that every demand model reads, and the only ones of ``mixture``."""
+
+    num_draws: int = 64
+    """Posterior draws of the market; SAC trains in all of them."""
+
+    grid_size: int = 97
+    """Prices at which a curve is stored; between them it is interpolated in logs."""
+
+    outlier_sds: float = 4.0
+    """Days further than this many robust sds (MAD) from their expected demand are left out."""
+
+    prior_elasticity: float = -2.2
+    """Elasticity before any data: mean of a Gaussian; in ``mixture``, median of a log-normal for each curve at the
+    current price (Bijmolt et al. 2005 report a mean of -2.62 over 1,851 estimates)."""
+
+    prior_elasticity_sd: float = 1.5
+    """Its sd; in ``mixture``, 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
+
+
+@dataclass(frozen=True)
+class QuadraticSettings(DemandSettings):
+    """Numbers of ``quadratic``; ``DemandConfig`` documents them."""
+
+    prior_curvature: float = -2.0
+    prior_curvature_sd: float = 4.0
+
+
+@dataclass(frozen=True)
+class SimilarPriceSettings(QuadraticSettings):
+    """Numbers of ``similar`` and of ``hybrid``; ``DemandConfig`` documents them."""
+
+    prior_season_sd: float = 0.5
+    bandwidth: float = 0.06
+    half_life_days: float = 180.0
+    trend_trust: float = 0.15
+
+
+MODEL_SETTINGS: dict[str, type[DemandSettings]] = {
+    "similar": SimilarPriceSettings,
+    "quadratic": QuadraticSettings,
+    "mixture": DemandSettings,
+    "hybrid": SimilarPriceSettings,
+}
+"""Settings of each demand model by its name; the model itself is in ``demand.models.DEMAND_MODELS``."""
+
+Settings = TypeVar("Settings", bound=DemandSettings)
+
+
+@dataclass(frozen=True)
+class DemandConfig(DemandSettings):
+    """Demand model and its settings; those at ``None`` take the model's default.
+
+    Raises:
+        UsageError: an unknown model, numbers out of range, or settings that the chosen model does not read.
+    """
+
+    demand: str = "mixture"
+    """Model of demand, by its name in ``pricerl.market.DEMAND_MODELS``: ``similar``, ``quadratic``, ``mixture``,
+    ``hybrid``."""
+
+    prior_curvature: float | None = None
+    """Mean coefficient of squared log price before any data, -2: demand grows more elastic as the price rises. Read by
+    all models but ``mixture``."""
+
+    prior_curvature_sd: float | None = None
+    """Its sd, 4: wide enough for linear, exponential and logit demand."""
+
+    prior_season_sd: float | None = None
+    """Prior sd of each season coefficient, in logs, 0.5. Read by ``similar`` and ``hybrid``, as all that follow."""
+
+    bandwidth: float | None = None
+    """Closeness of prices, 0.06: a day charged at 6 % more weighs exp(-1/2) of one at the same price."""
+
+    half_life_days: float | None = None
+    """A day this old weighs half of today's, 180."""
+
+    trend_trust: float | None = None
+    """Relative sd of the similar-price correction around the trend before any data, 0.15."""
+
+    def __post_init__(self) -> None:
+        if self.demand not in MODEL_SETTINGS:
+            known, close = ", ".join(MODEL_SETTINGS), did_you_mean(self.demand, MODEL_SETTINGS)
+            raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{close}")
+        problems = [*self._unread(), *_out_of_range(self._filled(SimilarPriceSettings))]
+        if problems:
+            raise UsageError("; ".join(problems))
+
+    def resolved(self) -> DemandSettings:
+        """Return the numbers in force, those that the chosen model reads."""
+        return self._filled(MODEL_SETTINGS[self.demand])
+
+    def for_conversions(self) -> SimilarPriceSettings:
+        """Return the numbers in force for conversion rates, which any demand model leaves to similar prices."""
+        elasticity, elasticity_sd = CONVERSION_ELASTICITY
+        curvature, curvature_sd = CONVERSION_CURVATURE
+        return replace(
+            self._filled(SimilarPriceSettings),
+            prior_elasticity=elasticity,
+            prior_elasticity_sd=elasticity_sd,
+            prior_curvature=curvature,
+            prior_curvature_sd=curvature_sd,
+        )
+
+    def _filled(self, kind: type[Settings]) -> Settings:
+        chosen = {name: getattr(self, name) for name in _names(kind)}
+        return kind(**{name: value for name, value in chosen.items() if value is not None})
+
+    def _unread(self) -> list[str]:
+        """Describe each setting that is given and that the chosen model does not read."""
+        own = _names(MODEL_SETTINGS[self.demand])
+        unread = [name for name in _names(SimilarPriceSettings) if getattr(self, name) is not None and name not in own]
+        return [
+            f"data.market.{name} is not read by the demand model {self.demand!r}, only by "
+            f"{', '.join(model for model, kind in MODEL_SETTINGS.items() if name in _names(kind))}; "
+            f"{self.demand!r} reads {', '.join(own)}"
+            for name in unread
+        ]
+
+
+def _names(kind: type[DemandSettings]) -> list[str]:
+    return [item.name for item in fields(kind)]
+
+
+def _out_of_range(settings: SimilarPriceSettings) -> list[str]:
+    values = {name: getattr(settings, name) for name in _names(SimilarPriceSettings)}
+    positive = [name for name in values if name not in ("prior_elasticity", "prior_curvature")]
+    wrong = [name for name in positive if not values[name] > 0]
+    problems = [f"data.market.{name} must be positive, found {values[name]}" for name in wrong]
+    if not settings.prior_elasticity < 0:
+        problems.append(f"data.market.prior_elasticity must be below 0, found {settings.prior_elasticity}")
+    if 0 < settings.grid_size < MIN_GRID:
+        problems.append(f"data.market.grid_size must be at least {MIN_GRID}, found {settings.grid_size}")
+    return problems
