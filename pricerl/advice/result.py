@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pricerl.advice.decision import Decision
-from pricerl.advice.final_check import DayEdit
-from pricerl.advice.report_data import Details
-from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
+if TYPE_CHECKING:  # the commands about orders need these records without torch
+    from pricerl.advice.decision import Decision
+    from pricerl.advice.final_check import DayEdit
+    from pricerl.advice.report_data import Details
+    from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pricerl.advice.reasons import signed
 from pricerl.advice.result import Check, Order, ProductAdvice, TrackRecord
-from pricerl.operations.orders import shown
+from pricerl.operations.decision_log import shown
 
 MOST_DAYS = 5
 """Days listed by name that were not charged as advised."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.operations.decision_log import shown
 
 ALLOWED_CLASSES = ("pricerl", "lightning")
 """Packages whose classes a configuration may name; nothing else is imported for it."""
@@ -22,6 +24,15 @@ KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 
 PLAIN_REFUSAL = re.compile(r"argument (\S+): invalid (?:(int|float) value|choice): '([^']*)'(?: \(choose from (.*)\))?")
 """How argparse itself words a wrong value."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises a ``UsageError`` for a wrong option instead of leaving the process."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse types it NoReturn; raising is that
+        """Explain a wrong option."""
+        options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
+        raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
 def check_config_files(args: list[str]) -> None:
@@ -40,6 +51,25 @@ def check_config_files(args: list[str]) -> None:
             near = [str(item) for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
             raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}")
         _check_yaml(name, path)
+
+
+def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
+    """Return the product that ``--product`` names, or the only one.
+
+    Args:
+        names: known products.
+        wanted: value of ``--product``.
+        place: holder of the products, for the message.
+
+    Raises:
+        UsageError: the name is unknown, or there are several and none is named.
+    """
+    listed = ", ".join(map(shown, names[:10]))
+    if wanted is None and len(names) > 1:
+        raise UsageError(f"--product is needed, {place} has {len(names)}: {listed}")
+    if wanted is not None and wanted not in names:
+        raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
+    return names[0] if wanted is None else wanted
 
 
 def names_setting(args: list[str], group: str, name: str) -> bool:

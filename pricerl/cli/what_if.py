@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +13,10 @@ from pricerl.advice.final_check import objections_to
 from pricerl.advice.price_path import LIMITS, expect_path
 from pricerl.advice.reasons import signed
 from pricerl.arrays import FloatArray
+from pricerl.cli.policies import run_lightning
+from pricerl.cli.usage import Parser, choose_product
 from pricerl.env import Dynamics
+from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import price_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
 
@@ -50,6 +55,27 @@ class Answer(NamedTuple):
     """Of the guardrails, each with its reason."""
     refusal: str
     """Why an override at this price would be refused, too; mostly empty."""
+
+
+def compare_prices(words: Sequence[str]) -> int:
+    """Run ``what-if``: print the outcome of a price next to that of the current price."""
+    purpose = "Compare a price with keeping the current price. Takes the options of predict, too."
+    parser = Parser(prog="pricerl what-if", description=purpose, allow_abbrev=False)
+    parser.add_argument("--price", required=True, type=float, help="price to charge on all of the next days")
+    parser.add_argument("--product", help="product, where the file has several")
+    parser.add_argument("--ckpt_path", required=True, help="checkpoint that fit wrote")
+    parser.add_argument("--data.path", dest="path", help="the seller's CSV; the checkpoint's own history if absent")
+    options, rest = parser.parse_known_args(words)
+    if not (math.isfinite(options.price) and options.price > 0):
+        raise UsageError(f"--price: must be a positive number, found {options.price:g}")
+    rest += ["--ckpt_path", options.ckpt_path, *([] if options.path is None else ["--data.path", options.path])]
+    command = run_lightning("predict", rest)
+    names = command.datamodule.preprocessor.names
+    dynamics = command.datamodule.build_dynamics("cpu")
+    product = names.index(choose_product(names, options.product, "the file"))
+    answer = ask(dynamics, product, options.price, command.options.horizon)
+    print("\n".join(answer_lines(answer, dynamics.guardrails.price_step)))
+    return EXIT_OK
 
 
 def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:

@@ -28,6 +28,9 @@ BEFORE_THE_FIRST = "0" * 64
 
 REMEDY = "restore the file from a copy, or move it away to begin a new one"
 
+MOST_SHOWN = 160
+"""Characters of a typed text in a sentence; the log holds all of it."""
+
 Entry = dict[str, Any]
 
 
@@ -147,6 +150,13 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     """What every entry says: its kind, when, who and why."""
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
+
+
+def shown(text: str, most: int = MOST_SHOWN) -> str:
+    """Return a typed text on one line, of at most ``most`` characters, without control or bidirectional characters."""
+    visible = "".join(char if char.isprintable() else " " for char in text)
+    words = " ".join(visible.split())
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def _set_aside(torn: bytes) -> Entry:

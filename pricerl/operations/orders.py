@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
 """Kinds of entries, beside ``repair``."""
 
-MOST_SHOWN = 160
-"""Characters of a typed text in a sentence; the log holds all of it."""
-
 
 @dataclass(frozen=True)
 class HardLimits:
@@ -96,10 +93,3 @@ def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
     if what == OVERRIDE and off > max(ROUNDING_SLACK, FLOAT32_SLACK * steps):
         return f"the {what} of {price:g} is no whole multiple of the price step of {limits.price_step:g}"
     return ""
-
-
-def shown(text: str, most: int = MOST_SHOWN) -> str:
-    """A typed text on one line: no line breaks, no marks that turn the writing around, at most ``most`` characters."""
-    visible = "".join(char if char.isprintable() else " " for char in text)
-    words = " ".join(visible.split())
-    return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -1,22 +1,27 @@
-"""What the log keeps of an advice, so that it can be proved, replayed and scored later."""
+"""Provenance: the log entry of an advice, with hashes of the data, settings, weights and code behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
 from pricerl.operations.decision_log import Entry, stamp
-from pricerl.operations.fingerprint import hash_code, hash_file, hash_history, hash_settings, hash_weights
 from pricerl.operations.orders import ADVICE, hard_limits_of
+
+SHORT_HASH = 12
+"""Hexadecimal digits of a shortened hash; among a million models, two share one with probability 0.2 %."""
 
 DIGITS = 7
 """Significant digits of forecasts in the log; prices keep all of theirs."""
@@ -28,12 +33,12 @@ HASHED = {
     "model": "the weights",
     "code": "the code",
 }
-"""What an entry hashes, in words."""
+"""Hashes of an entry, in words."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What every decision of one command was made from."""
+    """Origin of all decisions of one command."""
 
     command: str
     path: str | None
@@ -49,20 +54,24 @@ class Origin:
     hashes: dict[str, str | None]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, with the versions of what computed."""
+        """Return plain values, with the versions of the libraries that computed."""
         versions = {"pricerl": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
         return {**asdict(self), "versions": versions}
+
+    def short_hash(self, name: str) -> str:
+        """Return one of the hashes, shortened."""
+        return shorten(self.hashes[name])
 
 
 def collect_hashes(
     products: Sequence[ProductHistory], path: str | None, config: Mapping[str, Any], weights: Any
 ) -> dict[str, Any]:
-    """Hash what a decision is made from.
+    """Hash everything that a decision is made from.
 
     Args:
         products: the cleaned history.
         path: the data file, if there is one.
-        config: every setting that counts.
+        config: every setting that the decision depends on.
         weights: the model's state dict.
     """
     return {
@@ -75,7 +84,7 @@ def collect_hashes(
 
 
 def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of nested settings that differs from stored ones."""
+    """Return the part of nested settings that differs from stored ones."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         other = stored.get(name)
@@ -88,11 +97,11 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
 
 
 def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index: int) -> Entry:
-    """Write down one product's advice.
+    """Draft the entry of one product's advice.
 
     Args:
         item: the advice.
-        origin: what it was made from.
+        origin: of the advice.
         dynamics: its market.
         index: position of the product.
     """
@@ -119,20 +128,69 @@ def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index:
 
 
 def recommended(entry: Entry) -> list[float]:
-    """The prices that an entry recommended, day by day."""
+    """Return the prices that an entry recommended, per day."""
     return [day["price"] for day in entry["days"]]
+
+
+def shorten(digest: str | None) -> str:
+    """Return the first digits of a hash."""
+    return "none" if digest is None else digest[:SHORT_HASH]
 
 
 def _day(day: DayAdvice) -> dict[str, Any]:
     return {
         "date": day.date,
         "price": day.recommended_price,
-        "units": _short(day.units),
-        "sales": _short(day.sales),
-        "profit": _short(day.profit),
-        "sd": _short(day.market_sd),
+        "units": _round(day.units),
+        "sales": _round(day.sales),
+        "profit": _round(day.profit),
+        "sd": _round(day.market_sd),
     }
 
 
-def _short(values: tuple[float | None, ...] | None) -> list[float | None] | None:
+def _round(values: tuple[float | None, ...] | None) -> list[float | None] | None:
     return None if values is None else [None if value is None else float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def hash_file(path: Path) -> str:
+    """Hash a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def hash_history(products: Iterable[ProductHistory]) -> str:
+    """Hash cleaned histories: every value of every day."""
+    found = hashlib.sha256()
+    for product in products:
+        for item in fields(product):
+            value = getattr(product, item.name)
+            found.update(f"{item.name}\0".encode())
+            if isinstance(value, np.ndarray):
+                found.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+            else:
+                found.update(repr(value).encode("utf-8", "backslashreplace"))
+    return found.hexdigest()
+
+
+def hash_weights(state: Mapping[str, Any]) -> str:
+    """Hash the tensors of a state dict, on any device."""
+    found = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name]
+        if isinstance(value, Tensor):
+            found.update(f"{name}\0{value.dtype}{tuple(value.shape)}".encode())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def hash_settings(settings: Mapping[str, Any]) -> str:
+    """Hash settings, in any order."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def hash_code() -> str:
+    """Hash every source file of the package and its relative path."""
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        found.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return found.hexdigest()

@@ -17,9 +17,9 @@ from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
 from pricerl.formatting import price_digits
 from pricerl.market import CostConfig, DemandConfig
-from pricerl.operations.decision_log import Entry
+from pricerl.operations.decision_log import Entry, shown
 from pricerl.operations.kill_switch import find_alarm, predict_low
-from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of, shown
+from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of
 from pricerl.operations.track_record import Predictions, advised_low, find_predictions, keep_record
 
 

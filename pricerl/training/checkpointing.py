@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
-from torch import nn
 
 from pricerl.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CHECKPOINT_KEY = "pricerl"
 FORMAT = 4
@@ -35,6 +36,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
     if not path.exists():
         raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
+    import torch  # here, since the commands about orders need only names of this module
+
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:

@@ -1,4 +1,4 @@
-"""What only the report shows: curves, outcomes, the edge of the tried prices, the price test, fingerprints."""
+"""What only the report shows: curves, outcomes, the edge of the tried prices, the price test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.operations.fingerprint import fingerprint_model, fingerprint_settings
 from pricerl.simulation import SellerConfig
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -109,15 +108,3 @@ def test_a_market_without_doubt_needs_no_test_that_ends_and_one_without_another_
     assert test is not None and test.days is None
     shut = GuardrailConfig(floor=10.0, ceiling=10.0)
     assert plan_price_test(_dynamics(known_demand(PRICES), shut), 0) is None
-
-
-def test_fingerprints_tell_weights_and_settings_apart() -> None:
-    torch.manual_seed(0)
-    network = torch.nn.Linear(3, 2)
-    before = fingerprint_model(network)
-    assert before == fingerprint_model(network) and len(before) == 12
-    with torch.no_grad():
-        network.weight[0, 0] += 1e-6
-    assert fingerprint_model(network) != before
-    assert fingerprint_settings([GuardrailConfig(), 0]) == fingerprint_settings([GuardrailConfig(), 0])
-    assert fingerprint_settings([GuardrailConfig(floor=1.0), 0]) != fingerprint_settings([GuardrailConfig(), 0])

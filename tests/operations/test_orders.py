@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pricerl.operations.orders import HardLimits, judge_orders, orders_of, refuse_price, shown
+from pricerl.operations.decision_log import shown
+from pricerl.operations.orders import HardLimits, judge_orders, orders_of, refuse_price
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)
 
