@@ -21,7 +21,7 @@ import torch
 from price_training import train_policy
 
 from pricerl.data import History, ProductHistory
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import mean_values
 from pricerl.market import RewardConfig
@@ -59,7 +59,7 @@ def main() -> None:
     for price in options.prices:
         history = History(prepared.source, (charged(product, price),), prepared.reports)
         market = replace(data.market, preprocessor=prepared.with_history(history))
-        dynamics = build_dynamics(market, data.reward, data.guardrails, data.env_config)
+        dynamics = Dynamics(market, data.reward, data.guardrails, data.env_config)
         where, index = dynamics.history.latest()
         state = dynamics.start(where, index, torch.full_like(where, market.mean_draw))
         chosen = dynamics.decide(state, module.policy(state.observation)[:, 0])

@@ -176,7 +176,7 @@ def expect_path(dynamics: Dynamics, product: int, price: Tensor) -> Response:
     rows = torch.full_like(draw, product)
     first = dynamics.history.first_day[product] + dynamics.history.num_days[product]
     days = first + torch.arange(len(price), device=market.device)
-    weekday, kind = weekday_of(days).repeat(market.num_draws), dynamics.history.kinds(product, days)
+    weekday, kind = weekday_of(days).repeat(market.num_draws), dynamics.history.day_types(product, days)
     expected = market.respond(price.repeat(market.num_draws), rows, draw, weekday, kind.repeat(market.num_draws))
     lifted = _lifts(dynamics, product, price).flatten()
     units, sales = expected.expected_units * lifted, expected.sales * lifted

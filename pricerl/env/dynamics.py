@@ -19,9 +19,9 @@ from pricerl.env.state import Expected, Outcome, State
 from pricerl.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
 from pricerl.guardrails.config import TRAILING_DAYS
 from pricerl.guardrails.limits import hard_limits, price_rules, support_box
-from pricerl.market import Market, Place, Response
+from pricerl.market import GridPosition, Market, Response
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
-from pricerl.market.reward import DayOutcome, ResolvedReward, reward_terms, total_reward
+from pricerl.market.reward import RewardConfig, RewardInputs, reward_terms, total_reward
 
 
 class Dynamics:
@@ -29,22 +29,29 @@ class Dynamics:
 
     Args:
         market: responses to prices; its device is the dynamics' device.
-        reward: the reward's numbers in force.
+        reward: objective and weights.
         guardrails: limits on the price.
         config: episode settings.
     """
 
-    def __init__(self, market: Market, reward: ResolvedReward, guardrails: GuardrailConfig, config: EnvConfig) -> None:
-        self.market, self.reward, self.guardrails, self.config = market, reward, guardrails, config
+    def __init__(
+        self,
+        market: Market,
+        reward: RewardConfig | None = None,
+        guardrails: GuardrailConfig | None = None,
+        config: EnvConfig | None = None,
+    ) -> None:
+        self.market, self.reward = market, (reward or RewardConfig()).resolved()
+        self.guardrails, self.config = guardrails or GuardrailConfig(), config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
-        self.limits = product_limits(market, guardrails)
-        self.rules = price_rules([guardrails.of(name) for name in market.preprocessor.names], market.device)
-        self.references = find_references(market, self.history.reference_price(reward.seeks_gain))
+        self.limits = product_limits(market, self.guardrails)
+        self.rules = price_rules([self.guardrails.of(name) for name in market.preprocessor.names], market.device)
+        self.references = find_references(market, self.history.median_price(not self.reward.rewards_profit))
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
         self.calendar = self.history.build_calendar(market.weekday, market.holiday)
         self.description = market.size.new_zeros(market.num_products, 0)
-        if config.describe:
+        if self.config.describe:
             self.description = describe(market, self.references, self.history)
 
     @property
@@ -86,8 +93,8 @@ class Dynamics:
         memory = history.positions(product, index, MEMORY).flatten()
         prices, sales = (series.index_select(0, memory).view(MEMORY, -1) for series in (history.price, history.sales))
         week = prices[-WEEK:]
-        level = self.market.average_day_at(week, self.market.place(week, rows.market), rows.market)
-        usual = history.usual_price.index_select(0, history.positions(product, index, WEEK + 1).flatten())
+        level = self.market.average_day_at(week, self.market.grid_position(week, rows.market), rows.market)
+        usual = history.log_reference_price.index_select(0, history.positions(product, index, WEEK + 1).flatten())
         usual = usual.view(WEEK + 1, -1)
         lifted = lift(week.log() - usual[:-1], rows.market.memory_gain, rows.market.memory_loss)
         day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
@@ -128,11 +135,11 @@ class Dynamics:
         The price is the same on every day, so the curves are read once; days differ by weekday and noise, and by how
         far buyers have got used to the price.
         """
-        place = self.market.place(price, state.rows.market)
-        level = self.market.average_day_at(price, place, state.rows.market)
+        position = self.market.grid_position(price, state.rows.market)
+        level = self.market.average_day_at(price, position, state.rows.market)
         dates = self._dates(state, days)
         lifted = self._lift(state, price, days)
-        return Expected(price, place, level, dates, level.expected_units * dates[0] * lifted, lifted)
+        return Expected(price, position, level, dates, level.expected_units * dates[0] * lifted, lifted)
 
     def record(self, state: State, expected: Expected, units: Tensor) -> tuple[State, Outcome]:
         """Let the days pass on which ``units (n, B)`` were sold.
@@ -140,20 +147,20 @@ class Dynamics:
         Inside, days come before rows, ``(n, B)``: what belongs to one day lies side by side.
         """
         rows, days = state.rows, len(units)
-        price, place, level, dates, _, lifted = expected
+        price, position, level, dates, _, lifted = expected
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         prices = torch.cat([state.prices, price.expand(days, -1)])
         sales = torch.cat([state.sales, units * price])
         ratio = day.sales / rows.references.sales
         ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
-        reward = self.score(rows, price, place, day, _week_means(ratios, 1, days))
+        reward = self.score(rows, price, position, day, _week_means(ratios, 1, days))
         profit = rows.market.profit(sales[MEMORY:], units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
         if self.config.describe:
             features = torch.cat([features, rows.description.expand(days, -1, -1)], 1)
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
         memory = prices[days:], sales[days:], ratios[days:]
-        usual = self._usual_price(state, price, days)
+        usual = self._next_log_reference(state, price, days)
         trail = None if state.trail is None else torch.cat([state.trail, price.expand(days, -1)])[days:]
         after = State(state.product, state.draw, state.day + days, rows, window, *memory, usual, trail)
         expected_sales = day.sales * dates[0]
@@ -165,14 +172,14 @@ class Dynamics:
         """What buyers' memory makes of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
         if not self.market.remembers:
             return price.new_ones(1, 1)
-        rise = (price.log() - state.usual_price) * fade(days, price.device)
+        rise = (price.log() - state.log_reference_price) * fade(days, price.device)
         return lift(rise, state.rows.market.memory_gain, state.rows.market.memory_loss)
 
-    def _usual_price(self, state: State, price: Tensor, days: int) -> Tensor:
+    def _next_log_reference(self, state: State, price: Tensor, days: int) -> Tensor:
         """The log price that buyers are used to after ``days`` days at ``price (B,)``."""
         if not self.market.remembers:
-            return state.usual_price
-        return torch.lerp(price.log(), state.usual_price, REFERENCE_MEMORY**days)
+            return state.log_reference_price
+        return torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**days)
 
     def _dates(self, state: State, days: int) -> Tensor:
         """What the calendar knows of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
@@ -214,24 +221,26 @@ class Dynamics:
     def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
         """Reward a day and response on an average weekday once a price has been kept for a week, ``(B,)`` each."""
         rows = self.rows(product, draw)
-        place = self.market.place(price, rows.market)
-        level = self.market.average_day_at(price, place, rows.market)
-        return self.score(rows, price, place, level, level.sales / rows.references.sales), level
+        position = self.market.grid_position(price, rows.market)
+        level = self.market.average_day_at(price, position, rows.market)
+        return self.score(rows, price, position, level, level.sales / rows.references.sales), level
 
-    def score(self, rows: Rows, price: Tensor, place: Place, level: Response, mean_sales_ratio: Tensor) -> Tensor:
+    def score(
+        self, rows: Rows, price: Tensor, position: GridPosition, level: Response, mean_sales_ratio: Tensor
+    ) -> Tensor:
         """Reward of a day ``(B,)``, or of ``n`` days ``(n, B)`` as ``mean_sales_ratio``.
 
         Args:
             rows: constants.
             price: ``(B,)`` money.
-            place: where it lies on the grid.
+            position: of the price on the grid.
             level: expectations at that price on an average weekday, ``(B,)`` or ``(n, B)``; weekdays cancel against
                 the reference.
             mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, that one included.
         """
         reference = rows.references
         contribution = rows.market.contribution(level.sales, level.expected_units)
-        day = DayOutcome(
+        day = RewardInputs(
             sales_ratio=level.sales / reference.sales,
             profit_gain=(contribution - reference.profit) / reference.contribution,
             price_ratio=price / reference.price,
@@ -239,13 +248,13 @@ class Dynamics:
             organic_ratio=level.organic / reference.organic,
             ad_ratio=level.ad / reference.ad,
             mean_sales_ratio=mean_sales_ratio,
-            spread=self._spread_at(rows, place),
+            spread=self._spread_at(rows, position),
         )
         return total_reward(reward_terms(day, self.reward), self.reward)
 
-    def _spread_at(self, rows: Rows, place: Place) -> Tensor:
-        left, spread = rows.first_spread + place.left, self.spread.flatten()
-        return torch.lerp(spread.index_select(0, left), spread.index_select(0, left + 1), place.share.clamp(0, 1))
+    def _spread_at(self, rows: Rows, position: GridPosition) -> Tensor:
+        left, spread = rows.first_spread + position.left, self.spread.flatten()
+        return torch.lerp(spread.index_select(0, left), spread.index_select(0, left + 1), position.share.clamp(0, 1))
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:

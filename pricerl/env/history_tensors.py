@@ -39,7 +39,9 @@ class HistoryTensors:
         self.first_day = self._integers([int(product.dates[0].astype(np.int64)) for product in products])
         self.price = self._floats(np.concatenate([product.price for product in products]))
         self.sales = self._floats(np.concatenate([product.sales for product in products]))
-        self.usual_price = self._floats(np.concatenate([reference_prices(np.log(item.price))[1:] for item in products]))
+        self.log_reference_price = self._floats(
+            np.concatenate([reference_prices(np.log(item.price))[1:] for item in products])
+        )
         scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
         self.scaled = self._floats(np.concatenate(scaled))
         self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)
@@ -74,12 +76,12 @@ class HistoryTensors:
         predicted = self._predicted_sales()
         return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
 
-    def kinds(self, product: int, day: Tensor) -> Tensor:
-        """Kind of a product's dates ``(B,)``, days since 1970-01-01; see ``data.day_types``."""
+    def day_types(self, product: int, day: Tensor) -> Tensor:
+        """Type of a product's dates ``(B,)``, days since 1970-01-01; see ``data.day_types``."""
         dates = day.cpu().numpy().astype("datetime64[D]")
         return self._integers(day_types(dates, self._products[product].holidays))
 
-    def reference_price(self, over_whole_history: bool) -> Tensor:
+    def median_price(self, over_whole_history: bool) -> Tensor:
         """Median price ``(P,)`` of the last ``REFERENCE_DAYS`` days, or of the whole history."""
         first = 0 if over_whole_history else -REFERENCE_DAYS
         return self._floats([float(np.median(product.price[first:])) for product in self._products])
@@ -112,7 +114,7 @@ class HistoryTensors:
     def _kinds(self) -> Tensor:
         """Kind of every product's dates ``(P, dates)``."""
         dates = torch.as_tensor(self._dates)
-        return torch.stack([self.kinds(product, dates) for product in range(len(self._products))])
+        return torch.stack([self.day_types(product, dates) for product in range(len(self._products))])
 
     def _predicted_sales(self) -> Tensor | None:
         """Predicted sales of every product and date ``(P, dates)``, NaN where the own 7-day mean is used."""

@@ -28,21 +28,6 @@ def default_market() -> Market:
     return fit_market(preprocessor)
 
 
-def build_dynamics(
-    market: Market | None,
-    reward: RewardConfig | None = None,
-    guardrails: GuardrailConfig | None = None,
-    config: EnvConfig | None = None,
-) -> Dynamics:
-    """Wire a market with reward, guardrails and episode settings; anything left out takes its default."""
-    return Dynamics(
-        market or default_market(),
-        (reward or RewardConfig()).resolved(),
-        guardrails or GuardrailConfig(),
-        config or EnvConfig(),
-    )
-
-
 class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """Charge a price, see what sells, decide again.
 
@@ -106,7 +91,7 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         starts: Starts = "train",
         draws: Draws = "posterior",
     ) -> None:
-        dynamics = build_dynamics(market, reward, guardrails, config)
+        dynamics = Dynamics(market or default_market(), reward, guardrails, config)
         self._batch = EpisodeBatch(dynamics, 1, starts, draws)
         self.observation_space = observation_space(dynamics)
         self.action_space = action_space()
@@ -175,7 +160,7 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         starts: Starts = "train",
         draws: Draws = "posterior",
     ) -> None:
-        dynamics = build_dynamics(market, reward, guardrails, config)
+        dynamics = Dynamics(market or default_market(), reward, guardrails, config)
         self.num_envs = num_envs
         self._batch = EpisodeBatch(dynamics, num_envs, starts, draws)
         self.single_observation_space = observation_space(dynamics)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from pricerl.env.rows import Rows
-from pricerl.market import Place, Response
+from pricerl.market import GridPosition, Response
 
 
 class State(NamedTuple):
@@ -29,7 +29,7 @@ class State(NamedTuple):
     """``(14, B)`` observed sales, money, newest last."""
     ratios: Tensor
     """``(7, B)`` expected sales over those at the reference price, newest last."""
-    usual_price: Tensor
+    log_reference_price: Tensor
     """``(B,)`` log of the price that buyers are used to."""
     trail: Tensor | None
     """``(28, B)`` prices charged, money, newest last; None where no limit looks at a product's trailing price."""
@@ -50,7 +50,7 @@ class Expected(NamedTuple):
 
     price: Tensor
     """``(B,)`` money."""
-    place: Place
+    position: GridPosition
     """Where it lies on the grid."""
     level: Response
     """On an average weekday."""

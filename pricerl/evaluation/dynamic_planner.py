@@ -46,7 +46,7 @@ class DynamicPlan:
         band = self.dynamics.band(state)
         grid = self.log_price.exp().expand(len(state.price), -1)
         candidates = torch.cat([state.price[:, None], torch.clamp(grid, band.low[:, None], band.high[:, None])], 1)
-        value = self._look_up(candidates.log(), state.usual_price[:, None].expand_as(candidates))
+        value = self._look_up(candidates.log(), state.log_reference_price[:, None].expand_as(candidates))
         chosen = candidates.gather(1, value.argmax(1, keepdim=True))[:, 0]
         return project(chosen, state.price, band, self.dynamics.guardrails)
 
@@ -106,14 +106,14 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     rows = dynamics.rows(torch.full_like(draw, product), draw)
     repeated = log_price.repeat(num_draws)
     price = repeated.exp()
-    place = dynamics.market.place(price, rows.market)
-    level = dynamics.market.average_day_at(price, place, rows.market)
+    position = dynamics.market.grid_position(price, rows.market)
+    level = dynamics.market.average_day_at(price, position, rows.market)
     left = fade(dynamics.days_per_step, price.device)
     columns = []
     for usual in log_price:
         lifted = lift((repeated - usual) * left, rows.market.memory_gain, rows.market.memory_loss)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
-        score = dynamics.score(rows, price, place, day, day.sales / rows.references.sales)
+        score = dynamics.score(rows, price, position, day, day.sales / rows.references.sales)
         columns.append(score.sum(0).view(num_draws, -1).mean(0))
     return torch.stack(columns, 1)
 

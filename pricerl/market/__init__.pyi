@@ -10,4 +10,4 @@ from .demand.reference_price import PriceMemory as PriceMemory
 from .fitting import assemble as assemble, fit_market as fit_market, known_market as known_market
 from .market import Market as Market, ProductMarket as ProductMarket
 from .reward import RewardConfig as RewardConfig, reward_terms as reward_terms, total_reward as total_reward
-from .rows import MarketRows as MarketRows, Place as Place, Response as Response
+from .rows import GridPosition as GridPosition, MarketRows as MarketRows, Response as Response

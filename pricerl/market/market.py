@@ -15,7 +15,7 @@ from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.causes import holiday_factors
 from pricerl.market.demand.curves import Curves
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.rows import MarketRows, Place, Response
+from pricerl.market.rows import GridPosition, MarketRows, Response
 
 UNITS, ORGANIC, AD = range(3)
 
@@ -38,7 +38,7 @@ class ProductMarket:
     memory: PriceMemory | None = None
     """What buyers make of a price they are not used to; None where they do not care."""
     holiday: FloatArray = field(default_factory=lambda: holiday_factors({}))
-    """``(3,)`` demand by kind of date over that of an ordinary one; see ``data.day_types``."""
+    """``(3,)`` demand by type of date over that of an ordinary one; see ``data.day_types``."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Market:
     weekday: Tensor
     """``(P, 7)`` weekday factors."""
     holiday: Tensor
-    """``(P, 3)`` factors by kind of date."""
+    """``(P, 3)`` factors by type of date."""
     share_kept: Tensor
     """``(P, K + 1)``."""
     unit_cost: Tensor
@@ -105,7 +105,7 @@ class Market:
         return replace(self, **moved)
 
     def respond(
-        self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor, kind: Tensor | int = 0
+        self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor, day_type: Tensor | int = 0
     ) -> Response:
         """Expected outcome of charging ``price`` for one day; cost per row does not depend on the history's length.
 
@@ -116,9 +116,9 @@ class Market:
             product: ``(B,)`` product index.
             draw: ``(B,)`` which posterior draw, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
-            kind: ``(B,)`` kind of date as ``data.day_types`` has it, 0 for ordinary ones.
+            day_type: ``(B,)`` type of date as ``data.day_types`` has it, 0 for ordinary ones.
         """
-        factor = self.weekday[product, weekday] * self.holiday[product, kind]
+        factor = self.weekday[product, weekday] * self.holiday[product, day_type]
         level = self.average_day(price, product, draw)
         units, sales = level.expected_units * factor, level.sales * factor
         return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
@@ -126,7 +126,7 @@ class Market:
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
         """Expected outcome of charging ``price`` on an average weekday; any shape, the same for all three."""
         rows = self.rows(product, draw)
-        return self.average_day_at(price, self.place(price, rows), rows)
+        return self.average_day_at(price, self.grid_position(price, rows), rows)
 
     def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
         """Profit of a day, money: share kept of its sales less unit costs and fixed cost."""
@@ -147,17 +147,17 @@ class Market:
             memory_loss=self.memory_loss[product, draw],
         )
 
-    def place(self, price: Tensor, rows: MarketRows) -> Place:
+    def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Where ``price (B,)`` lies on the grid of its row."""
         distance = (price.log() - rows.log_price_low) / rows.log_step
         left = distance.floor().clamp(0, self.log_curves.shape[2] - 2)
-        return Place(left.long(), distance - left)
+        return GridPosition(left.long(), distance - left)
 
-    def average_day_at(self, price: Tensor, place: Place, rows: MarketRows) -> Response:
-        """Expected outcome of an average weekday at ``price (B,)``, whose place is known."""
-        left = (rows.first_point + place.left).flatten()
+    def average_day_at(self, price: Tensor, position: GridPosition, rows: MarketRows) -> Response:
+        """Expected outcome of an average weekday at ``price (B,)``, whose grid position is known."""
+        left = (rows.first_point + position.left).flatten()
         below, above = self._curves.index_select(1, left), self._curves.index_select(1, left + 1)
-        values = torch.lerp(below, above, place.share.flatten()).exp_().view(3, *price.shape)
+        values = torch.lerp(below, above, position.share.flatten()).exp_().view(3, *price.shape)
         units, sales = values[UNITS], values[UNITS] * price
         organic, ad = values[ORGANIC:].clamp(max=100)
         return Response(units, sales, rows.profit(sales, units), organic, ad)

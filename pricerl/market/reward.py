@@ -84,9 +84,9 @@ class RewardConfig:
 class ResolvedReward:
     """The reward's numbers in force; see ``RewardConfig`` for their meaning."""
 
-    seeks_gain: bool
-    """Whether price, sales and conversions above their medians are rewarded, in shares of their historical span,
-    instead of profit while sales and conversions hold (``upward``)."""
+    rewards_profit: bool
+    """Whether profit is rewarded while sales and conversions hold; otherwise (``upward``) price, sales and conversions
+    above their medians are, in shares of their historical span."""
     sales_weight: float
     price_weight: float
     organic_weight: float
@@ -107,9 +107,9 @@ class ResolvedReward:
 
 
 PRESETS = {
-    "balanced": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.05, 0.10, 0.90, 0.5, -0.1),
-    "profit": ResolvedReward(False, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1),
-    "upward": ResolvedReward(True, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0),
+    "balanced": ResolvedReward(True, 0.4, 0.3, 0.15, 0.15, 0.05, 0.10, 0.90, 0.5, -0.1),
+    "profit": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1),
+    "upward": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0),
 }
 """``profit`` is the price term alone; the drop weight of ``balanced`` is half of one: the sales term already
 costs from 5 % on. ``upward`` has no pessimism: it would pin the price to the reference, where the spread is zero."""
@@ -124,7 +124,7 @@ class Spans(NamedTuple):
     ad: Tensor
 
 
-class DayOutcome(NamedTuple):
+class RewardInputs(NamedTuple):
     """What one day is scored on, each ``(B,)``: expectations under the posterior draw, and their references."""
 
     sales_ratio: Tensor
@@ -156,23 +156,23 @@ class RewardTerms(NamedTuple):
     sales_drop: Tensor
 
 
-def reward_terms(day: DayOutcome, config: ResolvedReward) -> RewardTerms:
+def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
     """Score a day's outcome term by term.
 
     Maintenance terms (sales, organic, ad) are ``min(0, ratio - 1 + tolerance) / 0.10``: loss beyond the tolerance
-    costs, excess pays nothing, and the price term is the profit gain. With ``seeks_gain`` every term is its
+    costs, excess pays nothing, and the price term is the profit gain. Without ``rewards_profit`` every term is its
     quantity's distance from the median in shares of its historical span, as the plan's formula reads literally.
     """
-    if config.seeks_gain:
-        price = squash((day.price_ratio - 1) / day.spans.price)
-        sales = squash((day.sales_ratio - 1) / day.spans.sales)
-        organic = squash((day.organic_ratio - 1) / day.spans.organic)
-        ad = squash((day.ad_ratio - 1) / day.spans.ad)
-    else:
+    if config.rewards_profit:
         price = squash(day.profit_gain / UNIT)
         sales = _maintained(day.sales_ratio, config.sales_tolerance)
         organic = _maintained(day.organic_ratio, config.conversion_tolerance)
         ad = _maintained(day.ad_ratio, config.conversion_tolerance)
+    else:
+        price = squash((day.price_ratio - 1) / day.spans.price)
+        sales = squash((day.sales_ratio - 1) / day.spans.sales)
+        organic = squash((day.organic_ratio - 1) / day.spans.organic)
+        ad = squash((day.ad_ratio - 1) / day.spans.ad)
     exploration = squash(day.spread / UNIT)
     sales_drop = squash((config.drop_threshold - day.mean_sales_ratio).clamp(min=0) / UNIT)
     return RewardTerms(sales, price, organic, ad, exploration, sales_drop)

@@ -22,7 +22,7 @@ class Response(NamedTuple):
     """Ad conversion, percent; 0 where never reported."""
 
 
-class Place(NamedTuple):
+class GridPosition(NamedTuple):
     """Where prices lie on the price grids of their products, each ``(B,)``."""
 
     left: Tensor

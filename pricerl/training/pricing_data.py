@@ -11,7 +11,6 @@ from torch import Tensor
 
 from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, read_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
-from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
@@ -92,7 +91,7 @@ class PricingDataModule(ReplayDataModule):
 
     def build_dynamics(self, device: torch.device | str) -> Dynamics:
         """Wire the market with reward and guardrails on a device of choice."""
-        return build_dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
+        return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
         """Read the file early, so that a bad one is reported before anything starts.

@@ -18,7 +18,6 @@ from pricerl.advice.decision import Decision
 from pricerl.advice.final_check import DayEdit, GatedPath, confirm, gate_path
 from pricerl.advice.price_path import approach_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import Gated
 from pricerl.guardrails.rulebook import Edit
@@ -29,7 +28,7 @@ FOLLOWED = Decision("path", "B", "SAC", False, "clear", unsure=False)
 
 
 def _dynamics(market: Market, action: Any = "step", **guardrails: Any) -> Dynamics:
-    return build_dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig(action=action))
+    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig(action=action))
 
 
 def _wandering(observation: Tensor) -> Tensor:

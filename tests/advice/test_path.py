@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pricerl.advice.price_path import approach_path, forecast_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig
 
@@ -20,7 +19,7 @@ HORIZON = 30
 
 
 def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
-    return build_dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
+    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
 
 
 def _wandering(observation: Tensor) -> Tensor:

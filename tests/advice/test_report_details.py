@@ -13,7 +13,6 @@ from pricerl.advice.price_path import approach_path, forecast_path
 from pricerl.advice.price_test import HALVES_DOUBT, plan_price_test
 from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
 from pricerl.simulation import SellerConfig
@@ -22,7 +21,7 @@ PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
 
 def _dynamics(market: Market, guardrails: GuardrailConfig | None = None) -> Dynamics:
-    return build_dynamics(market, RewardConfig(), guardrails or GuardrailConfig(), EnvConfig())
+    return Dynamics(market, RewardConfig(), guardrails or GuardrailConfig(), EnvConfig())
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from pricerl.advice.final_check import objections_to
 from pricerl.cli.what_if import answer_lines, ask
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig
 from pricerl.operations.orders import hard_limits_of
@@ -25,7 +24,7 @@ def varied(known_demand: Callable[..., Market]) -> Market:
 
 
 def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
-    return build_dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
+    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
 
 
 def test_the_answer_is_the_known_markets(varied: Market) -> None:

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from pricerl.data import FEATURES
-from pricerl.env import EnvConfig, PricingVectorEnv
+from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.env.description import DESCRIPTION
-from pricerl.env.pricing import build_dynamics
 from pricerl.market import DemandConfig
 from pricerl.simulation import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
@@ -21,7 +20,7 @@ DESCRIBED = EnvConfig(describe=True)
 
 
 def described(market):
-    values = build_dynamics(market, config=DESCRIBED).description
+    values = Dynamics(market, config=DESCRIBED).description
     return [dict(zip(DESCRIPTION, row.tolist(), strict=True)) for row in values]
 
 

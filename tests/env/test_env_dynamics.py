@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from pricerl.data import FEATURES, build_features
-from pricerl.env import EnvConfig
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.env.noise import BLOCK_ROWS, Noise, sample_units
-from pricerl.env.pricing import build_dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, RewardConfig
 from pricerl.simulation import SellerConfig
@@ -21,7 +20,7 @@ SMALL = DemandConfig(num_draws=8)
 
 @pytest.fixture(scope="module")
 def dynamics(fitted):
-    return build_dynamics(fitted(TRIO, SMALL), config=EnvConfig(noise=False))
+    return Dynamics(fitted(TRIO, SMALL), config=EnvConfig(noise=False))
 
 
 def latest(dynamics):
@@ -116,7 +115,7 @@ def test_a_hold_longer_than_the_window_leaves_a_full_window(dynamics):
 
 
 def test_weekdays_change_the_units_of_a_day_but_not_its_reward(dynamics):
-    state = latest(dynamics)._replace(usual_price=dynamics.references.price.log())
+    state = latest(dynamics)._replace(log_reference_price=dynamics.references.price.log())
     _, outcome = dynamics.advance(state, dynamics.references.price, 14, None)
     weekday = (state.day[:, None] + 1 + torch.arange(14) + 3) % 7
     factor = dynamics.market.weekday.gather(1, weekday)
@@ -134,7 +133,7 @@ def test_a_reference_price_kept_for_a_week_earns_nothing(dynamics):
 
 def test_a_kept_price_earns_what_the_days_after_its_first_week_earn(dynamics):
     price = dynamics.references.price * 1.06
-    state = latest(dynamics)._replace(usual_price=price.log())
+    state = latest(dynamics)._replace(log_reference_price=price.log())
     kept, _ = dynamics.constant_price(price, state.product, state.draw)
     _, outcome = dynamics.advance(state, price, 9, None)
     torch.testing.assert_close(outcome.reward[:, -1], kept, rtol=1e-4, atol=1e-5)
@@ -160,14 +159,14 @@ def test_the_bounds_of_a_step_hold_every_reward(dynamics):
 
 def test_conversions_never_reported_neither_cost_nor_earn(known_demand):
     market = known_demand()
-    dynamics = [build_dynamics(market, RewardConfig(organic_weight=weight), GuardrailConfig()) for weight in (0.0, 5.0)]
+    dynamics = [Dynamics(market, RewardConfig(organic_weight=weight), GuardrailConfig()) for weight in (0.0, 5.0)]
     price, rows = torch.tensor([8.0, 12.0]), torch.zeros(2, dtype=torch.long)
     without, heavy = (item.constant_price(price, rows, rows)[0] for item in dynamics)
     assert torch.equal(without, heavy)
 
 
 def test_the_margin_floor_follows_from_decoded_costs(known_demand):
-    limits = build_dynamics(known_demand(price=10.0), guardrails=GuardrailConfig(min_margin=0.25)).limits
+    limits = Dynamics(known_demand(price=10.0), guardrails=GuardrailConfig(min_margin=0.25)).limits
     assert limits.floor.tolist() == pytest.approx([8.0])
     assert (limits.support_low.item(), limits.support_high.item()) == pytest.approx((9.0, 11.0))
 

@@ -11,7 +11,6 @@ import torch
 
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
-from pricerl.env.pricing import build_dynamics
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.guardrails import GuardrailConfig
@@ -40,26 +39,26 @@ def walk(dynamics: Dynamics, action: float, steps: int, product: int = 0) -> lis
 
 def test_each_product_follows_its_own_limits(two_products: Market) -> None:
     own = {"Mug": {"max_rise": 0.02, "floor": 9.9}, "Bowl": {"ceiling": 10.3}}
-    dynamics = build_dynamics(two_products, guardrails=GuardrailConfig(products=own))
+    dynamics = Dynamics(two_products, guardrails=GuardrailConfig(products=own))
     assert walk(dynamics, UP, 1, product=0) == [10.2] and walk(dynamics, UP, 1, product=1) == [10.3]
     assert walk(dynamics, DOWN, 1, product=0) == [9.9] and walk(dynamics, DOWN, 1, product=1) == [9.5]
 
 
 def test_an_action_reaches_from_the_largest_drop_to_the_largest_rise(known_demand: Callable[..., Market]) -> None:
-    dynamics = build_dynamics(known_demand(10.0), guardrails=GuardrailConfig(max_rise=0.02, max_drop=0.04))
+    dynamics = Dynamics(known_demand(10.0), guardrails=GuardrailConfig(max_rise=0.02, max_drop=0.04))
     assert [walk(dynamics, action, 1)[0] for action in (DOWN, -0.5, 0.0, UP)] == [9.6, 9.8, 10.0, 10.2]
 
 
 def test_prices_walk_the_ladder_in_the_env(known_demand: Callable[..., Market]) -> None:
     rails = GuardrailConfig(price_ladder=(9.09, 9.5, 9.99, 10.45, 10.9), max_week_change=0.3)
-    dynamics = build_dynamics(known_demand(10.0), guardrails=rails)
+    dynamics = Dynamics(known_demand(10.0), guardrails=rails)
     assert walk(dynamics, UP, 3) == [10.45, 10.9, 10.9]
     assert walk(dynamics, DOWN, 3) == [9.5, 9.09, 9.09]
 
 
 def test_the_trailing_median_follows_the_prices_of_the_episode(known_demand: Callable[..., Market]) -> None:
     rails = GuardrailConfig(max_above_median=0.03, support_margin=0.5, max_week_change=0.5)
-    prices = walk(build_dynamics(known_demand(10.0), guardrails=rails), UP, 8)
+    prices = walk(Dynamics(known_demand(10.0), guardrails=rails), UP, 8)
     assert prices == pytest.approx([10.3] * 5 + [10.45] + [10.6] * 2, abs=0.2)
     assert prices[:4] == [10.3] * 4 and max(prices) > 10.3
     charged = [10.0] * 60
@@ -74,7 +73,7 @@ def test_candidates_of_the_planner_are_prices_of_the_ladder(
     limits: dict[str, float], known_demand: Callable[..., Market]
 ) -> None:
     rails = GuardrailConfig(charm_endings=(0.49, 0.99), support_margin=0.4, **limits)
-    dynamics = build_dynamics(known_demand(10.0), RewardConfig("profit"), rails)
+    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), rails)
     found = {round(price, 4) for price in candidate_prices(dynamics, 0).tolist()}
     assert found == {
         number / 2 - 0.01 for number in range(2 * (9 if limits else 6) + 1, 2 * (12 if limits else 14) + 1)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.env import EnvConfig
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import (
     best_constant_price,
     cautious_price,
@@ -34,7 +33,7 @@ TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
 
 
 def dynamics_at_ten(known_demand, preset, config=None):
-    return build_dynamics(known_demand(price=10.0), RewardConfig(preset), WIDE, config)
+    return Dynamics(known_demand(price=10.0), RewardConfig(preset), WIDE, config)
 
 
 def keep(observation):
@@ -59,17 +58,17 @@ def test_the_balanced_optimum_is_where_sales_leave_their_tolerance(known_demand)
 
 def test_the_upward_planner_charges_more_than_the_median(known_demand):
     market = known_demand(price=np.repeat([9.0, 10.0, 11.0], 20))
-    dynamics = build_dynamics(market, RewardConfig("upward", sales_weight=0.05, drop_weight=0.0), WIDE)
+    dynamics = Dynamics(market, RewardConfig("upward", sales_weight=0.05, drop_weight=0.0), WIDE)
     assert float(best_constant_price(dynamics, "reward").price) > 11.0
 
 
 def test_the_planner_never_leaves_the_guardrails(known_demand):
-    dynamics = build_dynamics(known_demand(), RewardConfig("profit"), GuardrailConfig(support_margin=0.5, ceiling=11.0))
+    dynamics = Dynamics(known_demand(), RewardConfig("profit"), GuardrailConfig(support_margin=0.5, ceiling=11.0))
     assert best_constant_price(dynamics, "profit").price.tolist() == pytest.approx([11.0])
 
 
 def test_no_candidate_beats_the_plan_of_any_product(fitted):
-    dynamics = build_dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
+    dynamics = Dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
     plan = best_constant_price(dynamics, "reward")
     for product in range(3):
         value = mean_values(dynamics, product, candidate_prices(dynamics, product), "reward")
@@ -104,12 +103,12 @@ def test_an_episode_returns_its_daily_rewards(known_demand):
 
 
 def test_every_held_out_day_starts_one_episode(fitted):
-    dynamics = build_dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
+    dynamics = Dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
     assert len(score_episodes(keep, dynamics, days=3).sales_ratio) == 3 * (130 - 110 + 1)
 
 
 def test_gaps_are_measured_against_each_rows_own_product(fitted):
-    dynamics = build_dynamics(fitted(TRIO, DemandConfig(num_draws=8)), RewardConfig("profit"))
+    dynamics = Dynamics(fitted(TRIO, DemandConfig(num_draws=8)), RewardConfig("profit"))
     best, rows = best_constant_price(dynamics, "reward").price, torch.arange(3)
     gap, reward_gap = planner_gaps(dynamics, best_constant_price(dynamics, "reward"), rows, rows, best)
     assert gap.tolist() == pytest.approx([0, 0, 0], abs=1e-6) and reward_gap.tolist() == [0, 0, 0]
@@ -157,14 +156,14 @@ def test_without_doubt_the_cautious_price_is_the_best_one(known_demand):
 
 def test_more_caution_stays_closer_to_the_current_price(fitted):
     market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), DemandConfig())
-    dynamics = build_dynamics(market, RewardConfig("profit"))
+    dynamics = Dynamics(market, RewardConfig("profit"))
     now = float(dynamics.history.price[-1])
     moves = [abs(cautious_price(dynamics, 0, chance) / now - 1) for chance in (0.5, 0.8, 0.95, 0.999)]
     assert moves[0] > 0.02 and moves[0] >= moves[1] >= moves[2] >= moves[3] < moves[0], moves
 
 
 def test_a_certain_loss_keeps_the_price(known_demand):
-    dynamics = build_dynamics(known_demand(price=12.0), RewardConfig("profit"), WIDE)
+    dynamics = Dynamics(known_demand(price=12.0), RewardConfig("profit"), WIDE)
     assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
 
 
@@ -173,7 +172,7 @@ def remembering(make_product, prepare, loss, current_price=10.0):
     memory = PriceMemory(gain=np.array([0.5]), loss=np.array([loss]))
     history = prepare(make_product(np.repeat([0.9, 1.1, 1.0], 30) * current_price, np.full(90, 20.0)))
     market = known_market(history, lambda price: 2000 * price**-2.0, CostConfig(unit_cost=6.0), memory)
-    return build_dynamics(market, RewardConfig("profit"), WIDE, EnvConfig(noise=False))
+    return Dynamics(market, RewardConfig("profit"), WIDE, EnvConfig(noise=False))
 
 
 def latest(dynamics):
@@ -188,7 +187,7 @@ def discounted(choose, dynamics):
 
 
 def test_without_memory_dynamic_programming_settles_at_the_best_constant_price(known_demand):
-    dynamics = build_dynamics(known_demand(price=10.0), RewardConfig("profit"), WIDE, EnvConfig(noise=False))
+    dynamics = Dynamics(known_demand(price=10.0), RewardConfig("profit"), WIDE, EnvConfig(noise=False))
     _, settled = discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)
     assert settled == pytest.approx(12.0, rel=0.01)
 

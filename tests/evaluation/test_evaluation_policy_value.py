@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics
 from pricerl.evaluation.policy_value import profit_by_market, score_paths, summarise_gain, value_path
 from pricerl.market import DemandConfig, RewardConfig
 from pricerl.simulation import SellerConfig
@@ -18,7 +18,7 @@ PROFIT_AT_TWELVE = 20.0 / 1.2**2 * (12 - 6)
 
 
 def logged(known_demand, prices):
-    return build_dynamics(known_demand(price=prices), RewardConfig())
+    return Dynamics(known_demand(price=prices), RewardConfig())
 
 
 def test_a_path_is_valued_against_the_prices_of_the_last_days_and_against_the_current_price(known_demand):
@@ -47,7 +47,7 @@ def test_a_horizon_longer_than_the_history_repeats_its_prices(known_demand):
 
 def test_paths_meet_the_same_markets(fitted):
     seller = SellerConfig(days=130, units=30.0)
-    dynamics = build_dynamics(fitted(seller, DemandConfig()), RewardConfig())
+    dynamics = Dynamics(fitted(seller, DemandConfig()), RewardConfig())
     paths = torch.full((2, 14), 10.0)
     profit = profit_by_market(dynamics, torch.zeros(2, dtype=torch.long), paths)
     assert profit.shape == (2, 64)
@@ -60,7 +60,7 @@ def test_a_week_earns_the_mean_of_an_average_day(fitted):
     even = replace(
         market, weekday=market.weekday / market.weekday.mean(1, keepdim=True), memory_gain=none, memory_loss=none
     )
-    dynamics = build_dynamics(even, RewardConfig())
+    dynamics = Dynamics(even, RewardConfig())
     price = float(market.preprocessor.products[0].price[-1])
     draw = torch.arange(market.num_draws)
     _, response = dynamics.constant_price(torch.full((len(draw),), price), torch.zeros_like(draw), draw)
@@ -76,9 +76,7 @@ def test_the_value_at_risk_is_the_mean_of_the_unluckiest_tenth():
 
 
 def test_every_products_path_is_scored_as_one_alone(fitted):
-    dynamics = build_dynamics(
-        fitted(SellerConfig(days=130, units=30.0, products=3, seed=5), DemandConfig()), RewardConfig()
-    )
+    dynamics = Dynamics(fitted(SellerConfig(days=130, units=30.0, products=3, seed=5), DemandConfig()), RewardConfig())
 
     def climb(observation):
         return torch.ones(len(observation), 1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market
 
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics
 from pricerl.evaluation import best_constant_price
 from pricerl.market import RewardConfig
 
@@ -26,7 +26,7 @@ def market():
 
 
 def best(market, **settings):
-    dynamics = build_dynamics(market, RewardConfig(**settings), WIDE_BOX)
+    dynamics = Dynamics(market, RewardConfig(**settings), WIDE_BOX)
     return float(best_constant_price(dynamics, "reward").price[0])
 
 
@@ -73,18 +73,18 @@ def test_more_weight_on_profit_lets_sales_go(market):
 def test_pessimism_stays_nearer_to_the_reference_where_the_spread_is_zero(market):
     uncertain = _with_uncertain_slope(market)
     free, shy = best(uncertain, **ALONE), best(uncertain, **{**ALONE, "exploration": -3.0})
-    reference = float(build_dynamics(uncertain).references.price[0])
+    reference = float(Dynamics(uncertain).references.price[0])
     assert abs(shy - reference) < 0.7 * abs(free - reference)
 
 
 def test_the_upward_preset_charges_more_than_the_median(market):
-    median = float(build_dynamics(market, RewardConfig(preset="upward")).references.price[0])
+    median = float(Dynamics(market, RewardConfig(preset="upward")).references.price[0])
     assert best(market, preset="upward") > 1.02 * median
 
 
 def _with_uncertain_slope(market):
     """Two posterior draws that agree at the reference price and disagree beyond it."""
-    reference = float(build_dynamics(market).references.price[0])
+    reference = float(Dynamics(market).references.price[0])
     steps = torch.arange(market.log_curves.shape[2])
     distance = market.log_price_low[:, None] + market.log_step[:, None] * steps - torch.tensor(reference).log()
     curves = torch.cat([market.log_curves[:, :1], market.log_curves], 1).clone()

@@ -9,8 +9,7 @@ import torch
 from pricerl.advice.price_path import forecast_path
 from pricerl.data import day_types
 from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
-from pricerl.env import EnvConfig
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation.backtest import backtest
 from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.market.demand.causes import holiday_factors, optional_causes
@@ -40,7 +39,7 @@ def shop(make_product):
 
 @pytest.fixture(scope="module")
 def dynamics(shop, prepare):
-    return build_dynamics(fit_market(prepare(shop()), SMALL), config=EnvConfig(noise=False))
+    return Dynamics(fit_market(prepare(shop()), SMALL), config=EnvConfig(noise=False))
 
 
 def test_the_effects_of_holidays_and_of_the_days_before_are_recovered(dynamics):

@@ -7,12 +7,11 @@ from math import tanh
 import pytest
 import torch
 
-from pricerl.env import EnvConfig
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, RewardConfig, reward_terms, total_reward
-from pricerl.market.reward import PRESETS, DayOutcome, ResolvedReward, Spans, squash
+from pricerl.market.reward import PRESETS, ResolvedReward, RewardInputs, Spans, squash
 from pricerl.simulation import SellerConfig
 
 NEUTRAL = {
@@ -37,7 +36,7 @@ BAD_DAY = {
 
 def day(**changes):
     values = {name: torch.tensor([value]) for name, value in (NEUTRAL | changes).items()}
-    return DayOutcome(**values, spans=Spans(*(torch.tensor([span]) for span in (0.4, 0.2, 0.5, 0.25))))
+    return RewardInputs(**values, spans=Spans(*(torch.tensor([span]) for span in (0.4, 0.2, 0.5, 0.25))))
 
 
 def reward(config=None, **changes):
@@ -111,7 +110,7 @@ def test_terms_and_reward_stay_inside_their_bounds(preset, extreme):
 
 
 def test_bounds_add_every_weight_three_times():
-    config = ResolvedReward(False, 0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0.5, -0.25)
+    config = ResolvedReward(True, 0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0.5, -0.25)
     assert config.bounds() == pytest.approx((-5.25, 5.25))
 
 
@@ -167,7 +166,7 @@ def test_every_setting_changes_what_a_simulated_seller_is_rewarded(fitted, name)
     price = torch.tensor([0.85, 1.25]).repeat_interleave(16) * float(market.preprocessor.products[0].price[-1])
 
     def rewards(config):
-        dynamics = build_dynamics(market, config, GuardrailConfig(), EnvConfig())
+        dynamics = Dynamics(market, config, GuardrailConfig(), EnvConfig())
         return dynamics.constant_price(price, torch.zeros_like(draw), draw)[0]
 
     assert (rewards(RewardConfig(**{name: CHANGED[name]})) - rewards(RewardConfig())).abs().max() > 1e-3

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from pricerl.advice.price_path import forecast_path
-from pricerl.env import EnvConfig
-from pricerl.env.pricing import build_dynamics
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.market import CostConfig, DemandConfig, PriceMemory, known_market
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices
 from pricerl.simulation import SellerConfig
@@ -22,7 +21,7 @@ def remembering(prepare, make_product):
     """Demand ``2000 p^-2`` at a unit cost of 6 from a price of 10; losses weigh three times as much as gains."""
     history = prepare(make_product(np.repeat([10.0, 11.0, 9.5, 10.0], 20), np.full(80, 20.0)))
     market = known_market(history, lambda price: 2000 * price**-2.0, CostConfig(unit_cost=6.0), REMEMBERING)
-    return build_dynamics(market, config=EnvConfig(noise=False))
+    return Dynamics(market, config=EnvConfig(noise=False))
 
 
 def latest(dynamics):
@@ -43,7 +42,7 @@ def test_losses_weigh_more_than_gains():
 
 def test_a_raised_price_sells_less_until_buyers_are_used_to_it(remembering):
     state = latest(remembering)
-    price, before = state.price * 1.05, float(state.usual_price)
+    price, before = state.price * 1.05, float(state.log_reference_price)
     _, outcome = remembering.advance(state, price, 40, None)
     rise = float(price.log()) - before
     assert rise > 0.04
@@ -65,7 +64,7 @@ def test_days_one_by_one_come_to_the_same_as_days_at_once(remembering):
         rewards.append(float(day.reward))
     np.testing.assert_allclose(outcome.expected_units[0].numpy(), units, rtol=1e-5)
     np.testing.assert_allclose(outcome.reward[0].numpy(), rewards, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(at_once.usual_price, state.usual_price)
+    torch.testing.assert_close(at_once.log_reference_price, state.log_reference_price)
 
 
 def test_a_state_in_the_middle_of_history_knows_what_buyers_were_used_to(remembering):
@@ -73,7 +72,7 @@ def test_a_state_in_the_middle_of_history_knows_what_buyers_were_used_to(remembe
     state = remembering.start(product, product + 44, product)
     history = remembering.market.preprocessor.products[0].price
     expected = reference_prices(np.log(history[:45]))[-1]
-    assert float(state.usual_price) == pytest.approx(expected, abs=1e-6)
+    assert float(state.log_reference_price) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_forecast_and_the_env_expect_the_same_units(remembering):
