@@ -52,7 +52,7 @@ def problems(write: Callable[..., Path]) -> Callable[..., tuple[str, ...]]:
 
 @pytest.fixture
 def daily() -> Callable[..., Lines]:
-    """Return a CSV with one row a day from 2025-01-01 and the cells after the date as given."""
+    """Return a CSV with one row per day from 2025-01-01 and the cells after the date as given."""
 
     def make(cells: list[str], header: str = "Report Date,Product Price,Total Sales", sep: str = ",") -> Lines:
         days = np.datetime64("2025-01-01", "D") + np.arange(len(cells))

@@ -42,7 +42,7 @@ def test_file_without_permission_is_refused(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", forbid)
-    assert "may not be read" in refuse(path)
+    assert "ask for read permission" in refuse(path)
 
 
 def test_device_and_impossible_name_are_refused(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_device_and_impossible_name_are_refused(tmp_path: Path) -> None:
         (b"PK\x03\x04rest of a workbook", "Excel workbook"),
         (b"PAR1rest", "Parquet"),
         (b"\x1f\x8b\x08rest", "compressed"),
-        (b"Report Date,\x81\x8d\n", "is no text"),
-        (b"\xff\xfeR", "is no text"),
+        (b"Report Date,\x81\x8d\n", "is not text"),
+        (b"\xff\xfeR", "is not text"),
     ],
 )
 def test_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
@@ -123,7 +123,7 @@ def test_ragged_row_is_named_and_trailing_blank_cells_do_no_harm(
 def test_broken_quote_is_refused_with_its_line(write: Callable[..., Path], daily: Callable[..., list[str]]) -> None:
     lines = daily(TEN_DAYS)
     lines[3] = '2025-01-03,"10.00,20.00'
-    assert "line 4: quotes or cells are broken" in refuse(write(lines))
+    assert "line 4: malformed quotes or cells" in refuse(write(lines))
 
 
 def test_line_numbers_are_those_of_the_users_own_file(problems: Callable[..., tuple[str, ...]]) -> None:

@@ -106,7 +106,7 @@ def test_iso_date_survives(day: object) -> None:
 def test_same_day_twice_names_both_lines(problems: Problems, daily: Daily) -> None:
     lines = daily(["10,20"] * 10)
     assert problems([*lines, lines[3]]) == (
-        "line 12, Report Date: 2025-01-03 is already on line 4; keep one row a day",
+        "line 12, Report Date: 2025-01-03 is already on line 4; keep one row per day",
     )
 
 
@@ -138,7 +138,7 @@ def test_typo_in_a_year_is_found(problems: Problems, daily: Daily) -> None:
 def test_weekly_rows_are_refused(problems: Problems) -> None:
     rows = [f"{np.datetime64('2025-01-01') + 7 * week},10,20" for week in range(20)]
     assert problems(["Report Date,Product Price,Total Sales", *rows]) == (
-        "Report Date: rows are 7 days apart (median); daily rows are needed, one row a day",
+        "Report Date: rows are 7 days apart (median); daily rows are needed, one per day",
     )
 
 

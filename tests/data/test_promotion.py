@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.data.reading.promotion import read_promotion
+from pricerl.data.reading.flags import read_flags
 
 HEADER = "Report Date,Product Price,Total Sales,Competitor Price,Promotion"
 
@@ -16,7 +16,7 @@ def lines(daily, told):
 
 
 def test_yes_and_no_are_read_in_several_words_and_blank_is_unknown():
-    values, problems = read_promotion(["Yes", "1", "TRUE", "on", "no", "0", "off", "", "n/a"], range(9))
+    values, problems = read_flags("Promotion", ["Yes", "1", "TRUE", "on", "no", "0", "off", "", "n/a"], range(9))
     np.testing.assert_array_equal(values, [1, 1, 1, 1, 0, 0, 0, np.nan, np.nan])
     assert problems == []
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data.reading.flags import read_stock
+from pricerl.data.reading.flags import read_flags
 
 HEADER = "Report Date,Product Price,Total Sales,Total Profit,In Stock"
 
@@ -14,7 +14,7 @@ def lines(daily, stock, sales=None):
 
 
 def test_yes_no_and_counts_are_read_and_blank_is_unknown():
-    values, problems = read_stock(["Yes", "no", "TRUE", "false", "0", "17", "0.5", "", "n/a"], range(9))
+    values, problems = read_flags("In Stock", ["Yes", "no", "TRUE", "false", "0", "17", "0.5", "", "n/a"], range(9))
     np.testing.assert_array_equal(values, [1, 0, 1, 0, 0, 1, 1, np.nan, np.nan])
     assert problems == []
 

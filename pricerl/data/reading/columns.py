@@ -1,4 +1,4 @@
-"""Columns of a seller's file: their names, which are needed, and what their values may be."""
+"""Columns of a seller's file: names, header and permitted values."""
 
 from __future__ import annotations
 
@@ -42,38 +42,28 @@ OPTIONAL = (
     COMPETITOR_PRICE,
     PROMOTION,
 )
-NUMERIC = (
-    PRODUCT_PRICE,
-    TOTAL_SALES,
-    ORGANIC_CONVERSION,
-    AD_CONVERSION,
-    TOTAL_PROFIT,
-    PREDICTED_SALES,
-    UNITS,
-    UNIT_COST,
-    COMPETITOR_PRICE,
-)
+NUMERIC = tuple(name for name in (*REQUIRED, *OPTIONAL) if name not in (REPORT_DATE, PRODUCT, IN_STOCK, PROMOTION))
 
 FIRST_YEAR = 1970
 LAST_YEAR = 2100
 LARGEST_NUMBER = 1e12
-"""Above any day's money or units; keeps products and sums of cells finite."""
+"""Above the money or units of any day; keeps products and sums of cells finite."""
 
 LONGEST_NAME = 100
-"""Characters; a longer header cell is no misspelt column."""
+"""Characters; a longer header cell is not taken for a misspelt column."""
 
 CLOSE_SPELLING = 0.85
-"""Similarity (difflib ratio) from which an unknown column is taken for a misspelt known one."""
+"""Similarity (difflib ratio) above which an unknown column is taken for a misspelt known one."""
 
 
 class Header(NamedTuple):
-    """Which cell of a row belongs to which known column."""
+    """Known columns found in the header line."""
 
     positions: dict[str, int]
-    """Position of each known column found."""
+    """Position of each known column."""
 
     notes: tuple[str, ...]
-    """What is ignored, and why."""
+    """Columns that are ignored."""
 
     problems: tuple[Problem, ...]
     """Missing, duplicated and misspelt columns."""
@@ -96,24 +86,34 @@ def match_header(cells: Sequence[str], line: int) -> Header:
     """Match the cells of the header line with the known columns.
 
     Args:
-        cells: names as the file has them.
+        cells: names as written in the file.
         line: the header's line in the file.
 
     Returns:
         Positions, notes and problems; a file without problems has every required column exactly once.
     """
     named = [(position, cell.strip(), fold(cell)) for position, cell in enumerate(cells) if fold(cell)]
+    folded_names = [folded for _, _, folded in named]
     positions = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
     unknown = [cell for _, cell, folded in named if folded not in _KNOWN]
     absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in positions]
     misspelt = {cell: close for cell in unknown if (close := _misspelt(cell, absent))}
-    problems = [*_duplicates(named, line), *_missing(absent, unknown, cells, line)]
-    for cell, close in misspelt.items():
-        if close not in REQUIRED:
-            text = f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
-            problems.append(Problem(line, "", text))
-    notes = [f"Column {cell!r} is not known and was ignored." for cell in unknown if cell not in misspelt]
-    return Header(positions, tuple(notes), tuple(problems))
+    header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
+    problems = [
+        f"column {cell!r} appears more than once; keep one"
+        for at, (_, cell, folded) in enumerate(named)
+        if folded in folded_names[:at]
+    ]
+    problems += [
+        f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in absent if name in REQUIRED
+    ]
+    problems += [
+        f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
+        for cell, close in misspelt.items()
+        if close not in REQUIRED
+    ]
+    notes = tuple(f"Column {cell!r} is not known and was ignored." for cell in unknown if cell not in misspelt)
+    return Header(positions, notes, tuple(Problem(line, "", text) for text in problems))
 
 
 def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> list[Problem]:
@@ -121,12 +121,12 @@ def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> lis
 
     Args:
         frame: parsed columns; its index holds the line of each row in the seller's file.
-        texts: the same columns as the seller wrote them, to quote from.
+        texts: the same columns as written in the file, for quotation.
 
     Returns:
-        One problem for each cell outside its range.
+        One problem per cell outside its range.
     """
-    # Imported here: pandera takes seconds to load, and most commands never read a file.
+    # Imported here: pandera is slow to load, and most commands never read a file.
     import pandera.errors
 
     try:
@@ -172,22 +172,3 @@ def _misspelt(cell: str, absent: Sequence[str]) -> str | None:
     scores = {name: difflib.SequenceMatcher(None, fold(cell), fold(name)).ratio() for name in absent}
     best = max(scores, key=lambda name: scores[name], default=None)
     return best if best is not None and scores[best] >= CLOSE_SPELLING else None
-
-
-def _duplicates(named: Sequence[tuple[int, str, str]], line: int) -> list[Problem]:
-    seen: set[str] = set()
-    problems = []
-    for _, cell, folded in named:
-        if folded in seen:
-            problems.append(Problem(line, "", f"column {cell!r} appears more than once; keep one"))
-        seen.add(folded)
-    return problems
-
-
-def _missing(absent: Sequence[str], unknown: Sequence[str], cells: Sequence[str], line: int) -> list[Problem]:
-    listed = ", ".join(cell.strip() for cell in cells[:12])
-    return [
-        Problem(line, "", f"column {name!r} is missing{did_you_mean(name, unknown) or f'; the header has: {listed}'}")
-        for name in absent
-        if name in REQUIRED
-    ]

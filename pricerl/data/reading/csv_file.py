@@ -1,11 +1,11 @@
-"""From a file to rows of text: bytes, encoding, separator, lines."""
+"""CSV file to rows of text: bytes, encoding, separator, lines."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ MAX_COLUMNS = 1_000
 SEPARATORS = (",", ";", "\t")
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_KNOWN_KINDS = {
+_NOT_UTF8 = "The file is not UTF-8; it was read as Windows-1252 text."
+_FOREIGN_FORMATS = {
     b"PK\x03\x04": "looks like an Excel workbook or a zip archive; export it as CSV",
     b"PAR1": "looks like a Parquet file; export it as CSV",
     b"\x1f\x8b": "is compressed; unpack it first",
@@ -29,7 +30,7 @@ _KNOWN_KINDS = {
 
 @dataclass(frozen=True)
 class TextTable:
-    """The known columns of a file, still as text."""
+    """Known columns of a file, as text."""
 
     source: str
     """Name of the file as the user wrote it."""
@@ -38,13 +39,13 @@ class TextTable:
     """Cell separator found in the header."""
 
     columns: dict[str, list[str]]
-    """Cells by known column name, one a row."""
+    """Cells by known column, one per row."""
 
     lines: list[int]
     """Line on which each row starts in the seller's file; the header is usually line 1."""
 
     notes: tuple[str, ...]
-    """What was ignored, and why."""
+    """Columns that are ignored."""
 
     problems: tuple[Problem, ...]
     """Problems of the header and of the rows' shape."""
@@ -54,51 +55,48 @@ def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
     """Read a file as text.
 
     Args:
-        path: the file, as the user wrote it.
+        path: path as the user wrote it.
 
     Returns:
-        The text, and notes about how it was decoded.
+        The text, and a note if it is not Unicode.
 
     Raises:
-        DataError: the file is missing, unreadable, too large, empty or not text.
+        DataError: the file is missing, unreadable, too large or not text.
     """
     source = str(path)
     data = _read_bytes(source, Path(path))
-    kind = next((words for mark, words in _KNOWN_KINDS.items() if data.startswith(mark)), None)
-    if kind:
-        raise DataError(source, [kind])
+    if remedy := next((words for mark, words in _FOREIGN_FORMATS.items() if data.startswith(mark)), None):
+        raise DataError(source, [remedy])
     text, notes = _decode(source, data)
     if "\0" in text:
-        raise DataError(source, ["holds binary data, not text; export it as CSV in UTF-8"])
-    if not text.strip():
-        raise DataError(source, ["is empty; a header line and one row a day are needed"])
+        raise DataError(source, ["contains binary data, not text; export it as CSV in UTF-8"])
     return text, notes
 
 
 def split_rows(text: str, source: str) -> TextTable:
-    """Cut text into the known columns.
+    """Split text into the known columns.
 
     Args:
         text: the whole file.
         source: name of the file as the user wrote it.
 
     Returns:
-        The columns as text, with the problems of header and rows; values are not looked at yet.
+        The columns as text, with the problems of header and rows; values are not checked yet.
 
     Raises:
-        DataError: there is no row to read, or there are too many rows or columns.
+        DataError: the text has no row, or too many rows or columns.
     """
     separator = _sniff_separator(text)
     records = _records(text, separator, source)
     header_line, cells = next(records, (1, []))
     if not cells:
-        raise DataError(source, ["is empty; a header line and one row a day are needed"])
+        raise DataError(source, ["is empty; a header line and one row per day are needed"])
     if len(cells) > MAX_COLUMNS:
-        raise DataError(source, [f"has {len(cells)} columns; at most {MAX_COLUMNS:,} are read"])
+        raise DataError(source, [f"has {len(cells)} columns; at most {MAX_COLUMNS:,} are read; remove some"])
     header = match_header(cells, header_line)
     columns, lines, problems = _collect(records, header, len(cells), source)
     if not lines and not problems:
-        refuse(source, [*header.problems, Problem(0, "", "has a header but no rows; one row a day is needed")])
+        refuse(source, [*header.problems, Problem(0, "", "has a header but no rows; one row per day is needed")])
     return TextTable(source, separator, columns, lines, header.notes, (*header.problems, *problems))
 
 
@@ -107,13 +105,12 @@ def _read_bytes(source: str, path: Path) -> bytes:
         _check_kind(source, path)
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise DataError(
-                source, [f"is too large: {size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read"]
-            )
+            found = f"{size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read"
+            raise DataError(source, [f"is too large: {found}; split the file"])
         with path.open("rb") as file:
             return file.read(MAX_BYTES)
     except PermissionError:
-        raise DataError(source, ["may not be read; ask for permission or copy the file"]) from None
+        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
     except (OSError, ValueError) as error:
         raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
 
@@ -124,7 +121,7 @@ def _check_kind(source: str, path: Path) -> None:
     if path.is_file():
         return
     if path.exists():
-        raise DataError(source, ["is not a regular file"])
+        raise DataError(source, ["is not a regular file; name a CSV file"])
     if not path.parent.is_dir():
         raise DataError(source, [f"there is no such file, nor a folder {str(path.parent)!r}"])
     neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
@@ -132,23 +129,17 @@ def _check_kind(source: str, path: Path) -> None:
 
 
 def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
-    if data.startswith(_UTF16_MARKS):
-        return _decode_as(source, data, "utf-16"), ()
-    try:
-        return data.decode("utf-8-sig"), ()
-    except UnicodeDecodeError:
-        return _decode_as(source, data, "cp1252"), ("The file is not UTF-8; it was read as Windows-1252 text.",)
-
-
-def _decode_as(source: str, data: bytes, encoding: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(source, [f"byte {error.start:,} is no text; export the file as CSV in UTF-8"]) from None
+    position = 0
+    for encoding in ("utf-16",) if data.startswith(_UTF16_MARKS) else ("utf-8-sig", "cp1252"):
+        try:
+            return data.decode(encoding), (_NOT_UTF8,) if encoding == "cp1252" else ()
+        except UnicodeDecodeError as error:
+            position = error.start
+    raise DataError(source, [f"byte {position:,} is not text; export the file as CSV in UTF-8"])
 
 
 def _sniff_separator(text: str) -> str:
-    """Return the separator under which the first line holds most known columns."""
+    """Return the separator that gives the first line the most known columns."""
     first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
 
     def found(separator: str) -> tuple[int, int]:
@@ -168,7 +159,7 @@ def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list
                 yield start, cells
             start = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(source, [f"line {start}: quotes or cells are broken ({error}); check the quotes"]) from None
+        raise DataError(source, [f"line {start}: malformed quotes or cells ({error}); check the quotes"]) from None
 
 
 def _collect(
@@ -178,8 +169,9 @@ def _collect(
     lines: list[int] = []
     problems: list[Problem] = []
     for line, cells in records:
-        if trouble := _shape(cells, width):
-            problems.append(Problem(line, "", trouble))
+        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # blank cells at the end do no harm
+            found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
+            problems.append(Problem(line, "", found))
             continue
         lines.append(line)
         if len(lines) > MAX_ROWS:
@@ -187,10 +179,3 @@ def _collect(
         for name, position in header.positions.items():
             columns[name].append(cells[position])
     return columns, lines, problems
-
-
-def _shape(cells: Sequence[str], width: int) -> str:
-    """Return what is wrong with the number of cells; blank ones at the end do no harm."""
-    if len(cells) < width or any(cell.strip() for cell in cells[width:]):
-        return f"has {len(cells)} cells where the header has {width}; check quotes and separators"
-    return ""

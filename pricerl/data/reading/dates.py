@@ -1,9 +1,9 @@
-"""Dates as people write them; what can be read two ways is refused, never guessed."""
+"""Dates as people write them; an ambiguous order of day and month is refused, never guessed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import numpy as np
@@ -19,68 +19,58 @@ _NUMERIC = re.compile(r"(?P<first>\d{1,2})(?P<mark>[-./])(?P<second>\d{1,2})(?P=
 _SETTING = "set --data.reading.date_format"
 
 Outcome = date | str | None
-"""A date, the reason why there is none, or None where that is told once for the whole column."""
+"""A date, the reason why there is none, or None if the order of day and month is reported once for the column."""
 
 
 def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
     """Turn the date column into days.
 
     Args:
-        texts: cells, one a row.
+        texts: cells, one per row.
         lines: line of each row in the seller's file.
         date_format: strptime format tried before ISO; None for ISO and unambiguous day and month orders.
 
     Returns:
         ``(rows,)`` days, NaT where unreadable, and the problems found.
     """
-    order, trouble = (None, []) if date_format else _decide_order(texts, lines)
+    order, problems = (None, []) if date_format else _decide_order(texts, lines)
     outcomes = {text: _read_one(text.strip(), date_format, order) for text in set(texts)}
-    days = {
-        text: np.datetime64(outcome if isinstance(outcome, date) else "NaT", "D") for text, outcome in outcomes.items()
-    }
-    problems = trouble + [
-        Problem(line, REPORT_DATE, str(outcomes[text]))
-        for line, text in zip(lines, texts, strict=True)
-        if isinstance(outcomes[text], str)
-    ]
+    for line, text in zip(lines, texts, strict=True):
+        if isinstance(outcome := outcomes[text], str):
+            problems.append(Problem(line, REPORT_DATE, outcome))
+    days = {text: outcome if isinstance(outcome, date) else "NaT" for text, outcome in outcomes.items()}
     return np.array([days[text] for text in texts], dtype="datetime64[D]"), problems
 
 
 def _decide_order(texts: Sequence[str], lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
-    """Find out whether day or month comes first, from the values that allow only one of the two."""
-    open_case: Problem | None = None
-    day_first: tuple[int, str] | None = None
-    month_first: tuple[int, str] | None = None
+    """Return which of day and month comes first, decided by the values that allow only one order."""
+    first_of: dict[str, tuple[int, str]] = {}
     for line, text in zip(lines, texts, strict=True):
-        match = _NUMERIC.fullmatch(text.strip())
-        if not match:
-            continue
-        first, second = int(match["first"]), int(match["second"])
-        if first > 12 >= second:
-            day_first = day_first or (line, text.strip())
-        elif second > 12 >= first:
-            month_first = month_first or (line, text.strip())
-        elif first != second and open_case is None:
-            open_case = Problem(line, REPORT_DATE, _two_ways(text.strip(), first, second))
-    if day_first and month_first:
-        return None, [_mixed_order(day_first, month_first)]
-    if day_first or month_first or not open_case:
-        return "month" if month_first else "day", []
-    return None, [open_case]
+        if match := _NUMERIC.fullmatch(text.strip()):
+            first, second = int(match["first"]), int(match["second"])
+            allows = "both" if first == second else _order_of(first, second)
+            first_of.setdefault(allows, (line, text.strip()))
+    if "day" in first_of and "month" in first_of:
+        (line, text), (other_line, other) = first_of["month"], first_of["day"]
+        found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
+        return None, [Problem(line, REPORT_DATE, found)]
+    if "open" in first_of and not {"day", "month"} & set(first_of):
+        line, text = first_of["open"]
+        return None, [Problem(line, REPORT_DATE, _two_ways(text))]
+    return "month" if "month" in first_of else "day", []
 
 
-def _two_ways(text: str, first: int, second: int) -> str:
+def _order_of(first: int, second: int) -> str:
+    """Return ``day`` or ``month`` for the one that must come first, or ``open``."""
+    return "day" if first > 12 >= second else "month" if second > 12 >= first else "open"
+
+
+def _two_ways(text: str) -> str:
+    first, second = (int(number) for number in re.split(r"\D", text)[:2])
     if max(first, second) > 12 or min(first, second) < 1:
         return f"{text} is not a day of the calendar"
     names = [date(2000, month, 1).strftime("%b") for month in (second, first)]
     return f"{text} can be {first} {names[0]} or {second} {names[1]}; {_SETTING}"
-
-
-def _mixed_order(day_first: tuple[int, str], month_first: tuple[int, str]) -> Problem:
-    (line, text), (other_line, other) = month_first, day_first
-    return Problem(
-        line, REPORT_DATE, f"{text} has the month first, {other} on line {other_line} the day; use one order"
-    )
 
 
 def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
@@ -111,12 +101,8 @@ def _read_stated(text: str, date_format: str) -> Outcome:
 
 def _calendar_day(text: str, match: re.Match[str], month: int, day: int) -> Outcome:
     if match["time"] and re.search(r"[1-9]", match["time"]):
-        return f"{text} has a time of day; give one row a day, with the date alone"
-    return _or_reason(lambda: date(int(match["year"]), month, day), f"{text} is not a day of the calendar")
-
-
-def _or_reason(make: Callable[[], date], reason: str) -> Outcome:
+        return f"{text} has a time of day; give one row per day, with the date alone"
     try:
-        return make()
+        return date(int(match["year"]), month, day)
     except ValueError:
-        return reason
+        return f"{text} is not a day of the calendar"

@@ -1,43 +1,67 @@
-"""The ``In Stock`` column: days on which nothing could be sold, or not all day."""
+"""Flag columns: ``In Stock`` and ``Promotion``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.reading.columns import IN_STOCK
+from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem
 
-IN, OUT = ("yes", "y", "true", "in stock", "in"), ("no", "n", "false", "out of stock", "out")
+
+class _Flag(NamedTuple):
+    """Cells that a flag column accepts."""
+
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    largest: float
+    """Largest number that is accepted; 0 is no, any other number yes."""
+    expected: str
+    """The accepted cells in words."""
 
 
-def read_stock(texts: Sequence[str], lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
-    """Read yes or no, or how many were in stock.
+FLAGS = {
+    IN_STOCK: _Flag(("in stock", "in"), ("out of stock", "out"), LARGEST_NUMBER, "yes, no or the units in stock"),
+    PROMOTION: _Flag(("on",), ("off",), 1, "yes, no, 1 or 0"),
+}
+YES, NO = ("yes", "y", "true"), ("no", "n", "false")
+
+
+def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
+    """Read a flag column.
 
     Args:
+        name: a column of `FLAGS`.
         texts: cells of the column.
-        lines: of the file, one a cell.
+        lines: line of each cell in the seller's file.
 
     Returns:
-        ``(N,)`` 1 in stock, 0 out of stock, NaN where blank; and a problem for each cell that is neither.
+        ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per cell that is none of these.
     """
-    values, problems = np.full(len(texts), np.nan), []
-    for row, (text, line) in enumerate(zip(texts, lines, strict=True)):
-        word = text.strip().casefold()
-        if is_blank(word):
-            continue
-        count = _count(word)
-        if word not in IN + OUT and not (count is not None and 0 <= count < np.inf):
-            problems.append(Problem(line, IN_STOCK, f"must be yes, no or the units in stock, found {text.strip()}"))
-        values[row] = float(word in IN or bool(count))
-    return values, problems
+    values = {text: _read_flag(text.strip().casefold(), FLAGS[name]) for text in set(texts)}
+    problems = [
+        Problem(line, name, f"must be {FLAGS[name].expected}, found {text.strip()}")
+        for text, line in zip(texts, lines, strict=True)
+        if values[text] is None
+    ]
+    return np.array([values[text] for text in texts], dtype=np.float64), problems
 
 
-def _count(word: str) -> float | None:
+def _read_flag(word: str, flag: _Flag) -> float | None:
+    """Return 1, 0, NaN for a blank cell, or None for a cell that the column does not accept."""
+    if is_blank(word):
+        return np.nan
+    if word in YES + flag.yes:
+        return 1.0
+    if word in NO + flag.no:
+        return 0.0
     try:
-        return float(word.replace(",", "."))
+        count = float(word.replace(",", "."))
     except ValueError:
         return None
+    whole = count.is_integer() or flag.largest > 1
+    return float(count > 0) if whole and 0 <= count <= flag.largest else None

@@ -27,25 +27,25 @@ _SETTING = "set --data.reading.decimal"
 
 
 class Reading(NamedTuple):
-    """What one cell is worth with a decimal point and with a decimal comma; None where it is then no number."""
+    """Value of a cell with a decimal point and with a decimal comma; None if it is not a number then."""
 
     point: float | None
     comma: float | None
 
     def vote(self) -> str | None:
-        """Return the only decimal sign that makes it a number, or None where both or neither do."""
+        """Return the only decimal sign that makes it a number, or None if both or neither do."""
         if (self.point is None) == (self.comma is None):
             return None
         return "," if self.point is None else "."
 
     def under(self, sign: str | None) -> float | None:
-        """Return the value under a decimal sign; NaN for a number while the sign is open."""
+        """Return the value under a decimal sign; NaN for a number while the sign is undecided."""
         if sign is None:
             return None if self.point is None and self.comma is None else math.nan
         return self.point if sign == "." else self.comma
 
     def is_ambiguous(self) -> bool:
-        """Return True where both signs make it a number, but not the same one."""
+        """Return True if both signs make it a number, but not the same one."""
         return self.point is not None and self.comma is not None and self.point != self.comma
 
 
@@ -53,9 +53,16 @@ class _Column(NamedTuple):
     name: str
     texts: Sequence[str]
     readings: dict[str, Reading]
+    """By text, without the blank ones."""
 
-    def votes(self) -> set[str]:
-        return {vote for vote in (reading.vote() for reading in self.readings.values()) if vote}
+    def first_votes(self, lines: Sequence[int]) -> dict[str, tuple[int, str]]:
+        """Return line and text of the first cell that allows only one decimal sign, by sign."""
+        first: dict[str, tuple[int, str]] = {}
+        votes = {text: vote for text, reading in self.readings.items() if (vote := reading.vote())}
+        for line, text in zip(lines, self.texts, strict=True) if votes else ():
+            if text in votes:
+                first.setdefault(votes[text], (line, text.strip()))
+        return first
 
 
 def is_blank(text: str) -> bool:
@@ -77,7 +84,7 @@ def read_number_columns(
     """Turn columns of text into numbers.
 
     Args:
-        columns: cells by column name, one a row.
+        columns: cells by column name, one per row.
         lines: line of each row in the seller's file.
         decimal: ``.``, ``,`` or ``auto``.
         separator: cell separator of the file; with ``;`` a lone ``1.234`` is ambiguous too.
@@ -85,19 +92,22 @@ def read_number_columns(
     Returns:
         ``(rows,)`` values by column, NaN where blank or unreadable, and the problems found.
     """
-    parsed = [_read_column(name, texts) for name, texts in columns.items()]
-    comma_seen = any("," in column.votes() for column in parsed)
+    parsed = [
+        _Column(name, texts, {text: read_number(text) for text in set(texts) if not is_blank(text)})
+        for name, texts in columns.items()
+    ]
+    votes = {column.name: column.first_votes(lines) for column in parsed}
+    doubt_point = separator == ";" or any("," in signs for signs in votes.values())
     values: dict[str, FloatArray] = {}
     problems: list[Problem] = []
     for column in parsed:
-        sign, trouble = _decide(column, lines, decimal, suspicious_point=separator == ";" or comma_seen)
+        sign: str | None = decimal
+        if decimal == "auto":
+            sign, trouble = _decide(column, lines, votes[column.name], doubt_point)
+            problems += trouble
         values[column.name], bad = _convert(column, lines, sign)
-        problems += trouble + bad
+        problems += bad
     return values, problems
-
-
-def _read_column(name: str, texts: Sequence[str]) -> _Column:
-    return _Column(name, texts, {text: read_number(text) for text in set(texts) if not is_blank(text)})
 
 
 def _strip_decoration(text: str) -> str:
@@ -116,48 +126,29 @@ def _value(bare: str, decimal: str) -> float | None:
 
 
 def _decide(
-    column: _Column, lines: Sequence[int], decimal: str, suspicious_point: bool
+    column: _Column, lines: Sequence[int], votes: Mapping[str, tuple[int, str]], doubt_point: bool
 ) -> tuple[str | None, list[Problem]]:
-    """Choose the decimal sign of a column; None with the reason where it cannot be chosen."""
-    if decimal != "auto":
-        return decimal, []
-    votes = column.votes()
+    """Choose the decimal sign of a column; None with the reason if it cannot be chosen."""
     if len(votes) == 2:
-        return None, [_mixed_signs(column, lines)]
+        (point_line, point), (line, comma) = votes["."], votes[","]
+        found = f"{comma} has a decimal comma, {point} on line {point_line} a decimal point; use one"
+        return None, [Problem(line, column.name, found)]
     if votes:
-        return votes.pop(), []
+        return next(iter(votes)), []
     for line, text in zip(lines, column.texts, strict=True):
         reading = column.readings.get(text)
-        if reading and reading.is_ambiguous() and ("," in text or suspicious_point):
-            return None, [_ambiguous(column.name, line, text, reading)]
+        if reading and reading.is_ambiguous() and ("," in text or doubt_point):
+            found = f"{text.strip()} can be {reading.point:.10g} or {reading.comma:.10g}; {_SETTING}"
+            return None, [Problem(line, column.name, found)]
     return ".", []
 
 
-def _ambiguous(name: str, line: int, text: str, reading: Reading) -> Problem:
-    return Problem(line, name, f"{text.strip()} can be {reading.point:.10g} or {reading.comma:.10g}; {_SETTING}")
-
-
-def _mixed_signs(column: _Column, lines: Sequence[int]) -> Problem:
-    first: dict[str, tuple[int, str]] = {}
-    for line, text in zip(lines, column.texts, strict=True):
-        vote = column.readings[text].vote() if text in column.readings else None
-        if vote:
-            first.setdefault(vote, (line, text.strip()))
-    (point_line, point), (comma_line, comma) = first["."], first[","]
-    return Problem(
-        comma_line, column.name, f"{comma} has a decimal comma, {point} on line {point_line} a decimal point; use one"
-    )
-
-
 def _convert(column: _Column, lines: Sequence[int], sign: str | None) -> tuple[FloatArray, list[Problem]]:
-    """Return the values under a decimal sign, and what is no number under it (under neither, if it is open)."""
+    """Return the values under a decimal sign, and a problem per cell that is not a number under it."""
     picked = {text: reading.under(sign) for text, reading in column.readings.items()}
-    numbers = {text: math.nan if value is None else value for text, value in picked.items()}
-    values = np.array([numbers.get(text, math.nan) for text in column.texts], dtype=np.float64)
+    values = np.array([picked.get(text, math.nan) for text in column.texts], dtype=np.float64)
     bad = {text for text, value in picked.items() if value is None}
-    if not bad:
-        return values, []
-    rows = zip(lines, column.texts, strict=True)
+    rows = zip(lines, column.texts, strict=True) if bad else ()
     return values, [Problem(line, column.name, _not_a_number(column, text, sign)) for line, text in rows if text in bad]
 
 

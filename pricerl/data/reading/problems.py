@@ -1,4 +1,4 @@
-"""Problems of a file, collected first and told all at once."""
+"""Problems of a seller's file, collected first and reported all at once."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from pricerl.errors import DataError
 
 
 class Problem(NamedTuple):
-    """One thing to mend in the seller's file."""
+    """One thing to correct in the seller's file."""
 
     line: int
-    """Line in the seller's own file, the header being line 1; 0 where no single line is at fault."""
+    """Line in the seller's own file, the header usually being line 1; 0 for a problem of the whole file."""
 
     column: str
-    """Name of the column, or an empty string where the whole line is at fault."""
+    """Name of the column, or an empty string for a problem of the whole line."""
 
     text: str
-    """What was found and how to mend it."""
+    """Finding and remedy."""
 
     def __str__(self) -> str:
-        where = [f"line {self.line}"] if self.line else []
-        where += [self.column] if self.column else []
-        return f"{', '.join(where)}: {self.text}" if where else self.text
+        place = ", ".join([*([f"line {self.line}"] if self.line else []), *([self.column] if self.column else [])])
+        return f"{place}: {self.text}" if place else self.text
 
 
 def refuse(source: str, problems: Iterable[Problem]) -> NoReturn:
-    """Raise one error that tells every problem, in the order of the file's lines.
+    """Raise one error that lists every problem in the order of the file's lines.
 
     Args:
         source: name of the file as the user wrote it.
-        problems: what was found, in any order.
+        problems: findings, in any order.
 
     Raises:
         DataError: always.
