@@ -138,7 +138,7 @@ def test_typo_in_a_year_is_found(problems: Problems, daily: Daily) -> None:
 def test_weekly_rows_are_refused(problems: Problems) -> None:
     rows = [f"{np.datetime64('2025-01-01') + 7 * week},10,20" for week in range(20)]
     assert problems(["Report Date,Product Price,Total Sales", *rows]) == (
-        "Report Date: rows are 7 days apart (median); daily rows are needed, one per day",
+        "Report Date: rows are 7 days apart (median); export one row per day",
     )
 
 
