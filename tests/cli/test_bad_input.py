@@ -41,7 +41,7 @@ BAD_FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "folder": (lambda path: path.mkdir(), ("is a folder",)),
     "empty": (lambda path: path.touch(), ("is empty",)),
     "header only": (lambda path: write_lines(path, [",".join(HEADER)]), ("no rows",)),
-    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 40), ("is no text",)),
+    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 40), ("is not text",)),
     "workbook": (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(900)), ("Excel",)),
     "misspelt column": (_misspelt, ("'Product Price' is missing", "did you mean 'Product Prise'")),
     "missing column": (_without_sales, ("'Total Sales' is missing",)),
