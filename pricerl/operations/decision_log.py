@@ -1,6 +1,6 @@
-"""An append-only log of decisions in which every line carries the hash of the line before.
+"""Decision log: an append-only file in which every line carries the hash of the previous one.
 
-A line changed, moved or taken out of the middle breaks the chain from there on. Lines cut off at the end are not seen:
+A line changed, moved or removed from the middle breaks the chain from there on. Lines cut off at the end go unnoticed:
 keep a copy of the last hash elsewhere where that matters.
 """
 
@@ -24,7 +24,10 @@ except ImportError:  # pragma: no cover  # Windows has no such module; there one
 
 LOG_FILE = "decisions.jsonl"
 BEFORE_THE_FIRST = "0" * 64
-"""What the first line carries as the hash of the line before it."""
+"""Previous hash of the first line."""
+
+RENAMED = {"price_now": "current_price"}  # old name
+"""Keys of older entries under their present names; hashes are taken of the stored line."""
 
 REMEDY = "restore the file from a copy, or move it away to begin a new one"
 
@@ -39,7 +42,7 @@ class Log(NamedTuple):
 
     entries: list[Entry]
     torn: bytes
-    """What an interrupted write left behind the last whole line; empty as a rule."""
+    """Bytes of an interrupted write after the last whole line; usually empty."""
 
     @property
     def last_hash(self) -> str:
@@ -48,24 +51,24 @@ class Log(NamedTuple):
 
 
 def canonical(entry: Entry) -> str:
-    """Write an entry in the only way there is: one line of ASCII, keys sorted, whatever text it holds."""
+    """Return an entry in its canonical form: one line of ASCII, keys sorted."""
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def link(draft: Entry, number: int, previous: str) -> Entry:
-    """Make an entry of a draft: its number, the hash of the line before and its own.
+    """Return the entry of a draft, with its number, the previous hash and its own.
 
     Args:
-        draft: everything else.
+        draft: all other keys.
         number: of its line, from 1 on.
-        previous: hash of the line before.
+        previous: hash of the previous line.
     """
     entry = {**draft, "id": number, "previous": previous}
     return {**entry, "hash": hashlib.sha256(canonical(entry).encode()).hexdigest()}
 
 
 def read_log(path: Path) -> Log:
-    """Read a log and check its chain; one that does not exist is empty.
+    """Read a log and check its chain; a missing file is an empty log.
 
     Raises:
         DataError: the chain is broken; names the first broken line.
@@ -78,7 +81,7 @@ def read_log(path: Path) -> Log:
 
 
 def verify(path: Path) -> Log:
-    """Read a log that must exist, unbroken to its last byte.
+    """Read a log that must exist and be unbroken to its last byte.
 
     Raises:
         DataError: the chain is broken or the last line torn; names the line.
@@ -101,7 +104,7 @@ def check_chain(content: bytes, source: str) -> Log:
         source: its name.
 
     Raises:
-        DataError: names the first line that is no entry, was changed, or does not follow the one before.
+        DataError: names the first line that is no entry, was changed, or does not follow the previous one.
     """
     *lines, torn = content.split(b"\n")
     entries: list[Entry] = []
@@ -111,17 +114,17 @@ def check_chain(content: bytes, source: str) -> Log:
         problem = _problem(entry, line, number, previous)
         if entry is None or problem:
             raise DataError(source, [f"line {number}: {problem}; {REMEDY}"])
-        entries.append(entry)
+        entries.append({RENAMED.get(key, key): value for key, value in entry.items()})
         previous = str(entry["hash"])
     return Log(entries, torn)
 
 
 def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
-    """Append entries under a lock, all or none; a torn last line is kept in an entry that says so.
+    """Append entries under a lock, all or none; a torn last line moves into a repair entry.
 
     Args:
         path: the log; made if absent.
-        drafts: what the entries say, without number and hashes.
+        drafts: entries without number and hashes.
 
     Raises:
         DataError: the chain is broken.
@@ -147,7 +150,7 @@ def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
 
 
 def stamp(kind: str, actor: str, reason: str) -> Entry:
-    """What every entry says: its kind, when, who and why."""
+    """Return the keys of every entry: kind, time, actor and reason."""
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
@@ -173,7 +176,7 @@ def _parse(line: bytes) -> Entry | None:
 
 
 def _problem(entry: Entry | None, line: bytes, number: int, previous: str) -> str:
-    """What is wrong with a line, or nothing; the hash is taken of the line's own bytes, which is quick."""
+    """Return the fault of a line, or nothing; hashing the stored bytes avoids a second serialization."""
     if entry is None:
         return "is no entry of a log"
     mark = f'"hash":"{entry["hash"]}",'.encode("ascii", "replace")
@@ -185,7 +188,7 @@ def _problem(entry: Entry | None, line: bytes, number: int, previous: str) -> st
 
 
 def _write_whole(file: IO[bytes], size: int, text: str) -> None:
-    """Write after the first ``size`` bytes, or leave these as they are."""
+    """Replace everything after the first ``size`` bytes; on failure only these remain."""
     try:
         file.truncate(size)
         rest = memoryview(text.encode())

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from command_line import FAST, OUTPUTS, SMALL_NETWORK, listing, run, seller_lines, train, write_lines
 
-import pricerl
 from pricerl.sac import Transition
 from pricerl.training.module import SACModule
 
@@ -23,21 +22,6 @@ MAIN = Path(__file__).parents[2] / "main.py"
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tmp_path_factory.getbasetemp() / "trained")
-
-
-@pytest.mark.parametrize("option", ["--help", "--version", "help-less"])
-def test_help_and_version_import_no_torch_and_answer_at_once(option: str) -> None:
-    words = [] if option == "help-less" else [option]
-    code = (
-        "import sys; from pricerl.cli.main import main; code = main(sys.argv[1:]); "
-        "heavy = {'torch', 'lightning', 'pandas', 'numpy', 'jsonargparse'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
-    assert done.returncode == (2 if option == "help-less" else 0), done.stderr
-    assert "pricerl" in done.stdout if option != "--version" else done.stdout == f"{pricerl.__version__}\n"
-    assert time.perf_counter() - start < 5
 
 
 def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(tmp_path: Path) -> None:

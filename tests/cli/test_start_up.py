@@ -1,0 +1,75 @@
+"""Start-up: commands that need no network answer without importing torch."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Result, seller_lines, write_lines
+
+import pricerl
+
+RUN = ("--run_name", "seller")
+ORDER = (*RUN, "--until", "2025-04-05", "--reason", "x", "--by", "anna")
+LIGHT = {
+    "--help": 0,
+    "--version": 0,
+    "": 2,
+    "fitt": 2,
+    "check seller.csv": 0,
+    "check --help": 0,
+    "simulate --out made.csv --days 60": 0,
+    "history --run_name seller": 0,
+    "override --price 12.5": 0,
+    "pause": 0,
+    "approve 3": 0,
+    "audit verify --run_name seller": 0,
+}
+"""Commands and their exit codes, on a run whose log an older version wrote."""
+
+HEAVY = ("torch", "lightning", "gymnasium")
+CODE = """
+import sys
+from pricerl.cli.main import main
+code = main(sys.argv[2:])
+loaded = sorted({*sys.argv[1].split()} & set(sys.modules))
+sys.exit(f"loaded {loaded}" if loaded else code)
+"""
+
+
+def run_alone(folder: Path, words: list[str], *heavy: str) -> Result:
+    """Run a command in a process of its own, and fail it if a heavy package was imported."""
+    command = [sys.executable, "-c", CODE, " ".join(heavy), *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, timeout=120)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file and a run, of which only the log exists."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_lines(folder / "seller.csv", seller_lines())
+    log = folder / "checkpoints" / "seller" / "decisions.jsonl"
+    log.parent.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[1] / "operations" / "old_decisions.jsonl", log)
+    return folder
+
+
+@pytest.mark.parametrize("line", LIGHT)
+def test_a_command_without_a_network_imports_no_torch(line: str, shop: Path) -> None:
+    words = line.split()
+    if words and words[0] in ("override", "pause"):
+        words += ORDER
+    if words and words[0] == "approve":
+        words += RUN
+    result = run_alone(shop, words, *HEAVY)
+    assert result.code == LIGHT[line], result.err
+
+
+def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
+    heavy = (*HEAVY, "pandas", "numpy", "jsonargparse")
+    assert "usage" in run_alone(tmp_path, ["--help"], *heavy).out
+    assert run_alone(tmp_path, ["--version"], *heavy) == Result(0, f"{pricerl.__version__}\n", "")
