@@ -35,11 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "checkpoints"
 CURVES = ROOT / "docs" / "returns.csv"
 PREFIX = "returns"
-PRESETS = {
-    "pendulum": ("pendulum",),
-    **{name: ("sac", name) for name in ("fast", "layernorm", "droq", "redq", "simba")},
-    "sac": ("sac",),
-}
+PRESETS = {"pendulum": ("pendulum",), "sac": ("sac",), "fast": ("sac", "fast"), "layernorm": ("sac", "layernorm")}
 """Files in ``configs/gym``, one laid over the other."""
 EPISODES = {"Pendulum-v1": 100}
 DEFAULT_EPISODES = 10

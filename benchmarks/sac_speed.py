@@ -130,7 +130,7 @@ def bare_loop(tick: Tick) -> None:
 
     agent = Agent(env.observation_dim, env.action_dim, config, plain)
     optimizers = make_optimizers(agent)
-    update = CompiledFunction(SACUpdate(agent, optimizers).full, "updates")
+    update = CompiledFunction(SACUpdate(agent, optimizers).update, "updates")
     collector = Collector(env, config, seed=0)
     collector.warm_up(agent, random=True)
     while True:

@@ -1,4 +1,4 @@
-"""Soft Actor-Critic in plain torch: settings, networks, losses, updates and replay; nothing here knows about prices."""
+"""Soft Actor-Critic in plain torch, independent of prices: settings, networks, losses, updates and replay buffer."""
 
 import lazy_loader
 

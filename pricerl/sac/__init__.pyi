@@ -15,8 +15,6 @@ from .networks import Actor as Actor, Critic as Critic
 from .optimizer import Adam as Adam
 from .replay import ReplayBuffer as ReplayBuffer, Transition as Transition
 from .update import (
-    ActorMetrics as ActorMetrics,
-    CriticMetrics as CriticMetrics,
     Optimizers as Optimizers,
     SACUpdate as SACUpdate,
     make_optimizers as make_optimizers,

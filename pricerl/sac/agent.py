@@ -1,4 +1,4 @@
-"""All that SAC learns in one module: actor, critics, their target network and the temperature."""
+"""All learned parts of SAC in one module: actor, critics, target network and temperature."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pricerl.errors import UsageError
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.networks import Actor, Critic
 
 
 class SACAgent(nn.Module):
-    """Networks and temperature of Soft Actor-Critic (arXiv:1812.05905); `pricerl.sac.update` moves them.
+    """Networks and temperature of Soft Actor-Critic (arXiv:1812.05905), trained by `pricerl.sac.update`.
 
     Actor, critic and target_critic share one set of input statistics.
 
     Args:
         observation_dim: ``O``.
         action_dim: ``A``.
-        config: where alpha starts, which entropy it seeks.
+        config: initial alpha and target entropy.
         network: shape of actor and critics.
-        value_bounds: lowest and highest value possible; None if unknown, or where the network's bounds are off.
-
-    Raises:
-        UsageError: if more critics are to be drawn for a target than there are.
+        value_bounds: lowest and highest possible value, None if unknown; ignored unless the network's bounds are on.
     """
 
     def __init__(
@@ -39,28 +35,21 @@ class SACAgent(nn.Module):
         value_bounds: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        if config.target_critics is not None and config.target_critics > network.num_critics:
-            raise UsageError(
-                f"algorithm.target_critics is {config.target_critics}, but there are {network.num_critics} critics; "
-                "lower it or raise network.num_critics"
-            )
         self.config = config
         self.target_entropy = config.resolve_target_entropy(action_dim)
         self.value_bounds = value_bounds if network.value_bounds else None
-        shared = InputNormalization(observation_dim) if network.input_normalization else None
-        low, high = self.value_bounds or (None, None)
-        self.actor = Actor(observation_dim, action_dim, network, shared)
-        self.critic = Critic(observation_dim, action_dim, network, low, high, normalization=shared)
-        not_copied = {id(shared): shared}
+        self.normalization = InputNormalization(observation_dim) if network.input_normalization else None
+        self.actor = Actor(observation_dim, action_dim, network, self.normalization)
+        self.critic = Critic(observation_dim, action_dim, network, self.value_bounds, self.normalization)
+        not_copied = {id(self.normalization): self.normalization}
         self.target_critic = copy.deepcopy(self.critic, not_copied).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha)))
-        self.normalization = shared
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
-        """Actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
+        """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
         return self.actor.act(observation, deterministic)
 
     def observe(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the input statistics; does nothing where these are off."""
+        """Merge observations ``(B, O)`` into the input statistics; without input normalization this has no effect."""
         if self.normalization is not None:
             self.normalization.update(observation)

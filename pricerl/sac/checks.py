@@ -1,4 +1,4 @@
-"""Checks at the door: ranks, shapes, and numbers that are numbers."""
+"""Checks of arguments: rank, shape, finite values."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pricerl.errors import NonFiniteError
 
 
 def check_rank(name: str, tensor: Tensor, axes: str) -> None:
-    """Refuse a tensor whose number of axes is not that of ``axes``.
+    """Raise an error unless a tensor has as many axes as ``axes``.
 
     Args:
-        name: what the tensor is called in the message.
-        tensor: the tensor to look at; only its shape is read.
-        axes: one letter an axis, such as ``"NB"``; empty for a scalar.
+        name: of the tensor in the message.
+        tensor: only its shape is read.
+        axes: one letter per axis, such as ``"NB"``; empty for a scalar.
 
     Raises:
         ValueError: naming the tensor, the shape expected and the shape found.
@@ -23,11 +23,11 @@ def check_rank(name: str, tensor: Tensor, axes: str) -> None:
 
 
 def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...], axes: str) -> None:
-    """Refuse a tensor that has not exactly this shape: nothing is ever broadcast.
+    """Raise an error unless a tensor has exactly this shape, so that nothing is ever broadcast.
 
     Args:
-        name: what the tensor is called in the message.
-        tensor: the tensor to look at; only its shape is read.
+        name: of the tensor in the message.
+        tensor: only its shape is read.
         shape: the only shape accepted.
         axes: the letters of its axes, for the message.
 
@@ -39,16 +39,16 @@ def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...], axes: str) ->
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
-    """Refuse a tensor that holds a NaN or an infinity.
+    """Raise an error if a tensor contains NaN or infinity.
 
-    This waits for the device, so call it every so many updates, not in each.
+    The check waits for the device, so call it once every few updates.
 
     Args:
-        name: what the tensor is called in the message.
-        tensor: the tensor to look at, of any shape.
+        name: of the tensor in the message.
+        tensor: of any shape.
 
     Raises:
-        NonFiniteError: naming the tensor, its shape, how many elements are bad and where the first one is.
+        NonFiniteError: naming the tensor, its shape, the number of such elements and the index of the first.
     """
     if tensor.detach().sum().isfinite():
         return  # no sum with a NaN or an infinity is finite

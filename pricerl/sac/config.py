@@ -5,53 +5,44 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from pricerl.errors import UsageError
-
-Block = Literal["mlp", "simba"]
-Choice = Literal["min", "mean"]
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape of the actor and the critics; every switch works alone.
+    """Shape of the actor and the critics; every switch works independently of the others.
 
-    With normalisation, LayerNorm, residual, dropout and value bounds off and ``small_init`` 1.0 the networks are
-    ordinary ReLU perceptrons.
+    With normalization, LayerNorm, residual connections, dropout and value bounds off and ``small_init`` 1.0 the
+    networks are ordinary ReLU perceptrons.
     """
 
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers, first to last."""
 
-    block: Block = "mlp"
-    """``mlp``: hidden layers one after the other. ``simba`` (arXiv:2410.09754): a linear embedding, then for every
-    hidden width a residual block with a LayerNorm before and a fourfold wider layer inside, then a last LayerNorm; the
-    widths must be equal, and ``layer_norm`` and ``residual``, which belong to it, stay on."""
-
     input_normalization: bool = True
-    """Whether observations are centred and scaled by running statistics."""
+    """Whether observations are centered and scaled by running statistics."""
 
     layer_norm: bool = True
-    """Whether every hidden layer of actor and critics is layer-normalised."""
+    """Whether every hidden layer of actor and critics is layer-normalized."""
 
     residual: bool = True
     """Whether a critic's hidden layer adds its input to its output where both have the same width."""
 
     actor_dropout: float = 0.0
-    """Share of the actor's hidden units dropped while training; never in deterministic actions."""
+    """Dropout rate of the actor's hidden units in training; deterministic actions never use dropout."""
 
     critic_dropout: float = 0.0
-    """Share of the critics' hidden units dropped while training."""
+    """Dropout rate of the critics' hidden units in training."""
 
     num_critics: int = 2
-    """Number of critics in the ensemble; the smallest of their values is used."""
+    """Number of critics in the ensemble; updates use the minimum of their values."""
 
     value_bounds: bool = True
-    """Whether values are softly squashed into, and td_targets clamped to, what the reward's bounds allow."""
+    """Whether values are softly squashed into, and TD targets clamped to, the range that the reward's bounds allow."""
 
     small_init: float = 1e-2
-    """Factor on the last layers' initial weights: a first policy near the centre, first values near 0; 1.0 is off."""
+    """Factor on the last layers' initial weights: first actions near the center, first values near 0; 1.0 is off."""
 
     log_std_min: float = -5.0
     """Smallest log standard deviation of the action before the tanh."""
@@ -60,7 +51,7 @@ class NetworkConfig:
     """Largest log standard deviation of the action before the tanh."""
 
     def __post_init__(self) -> None:
-        """Turn a YAML list of widths into a tuple and refuse impossible settings, all at once."""
+        """Turn a YAML list of widths into a tuple and report all impossible settings at once."""
         widths: object = self.hidden
         if isinstance(widths, Iterable) and not isinstance(widths, str):
             object.__setattr__(self, "hidden", tuple(widths))
@@ -73,14 +64,9 @@ class NetworkConfig:
                 f"hidden must be at least one width of 1 or more, such as [256, 256]; found {self.hidden!r}"
             )
         elif self.layer_norm and 1 in self.hidden:
-            problems.append("layer_norm over a hidden layer of width 1 outputs a constant; widen it or turn it off")
-        if self.block not in get_args(Block):
-            problems.append(f"block must be one of {', '.join(get_args(Block))}; found {self.block!r}")
-        if self.block == "simba" and not problems:
-            if len(set(self.hidden)) > 1:
-                problems.append(f"hidden must hold equal widths with block simba; found {list(self.hidden)}")
-            if not (self.layer_norm and self.residual):
-                problems.append("layer_norm and residual belong to block simba; leave both true")
+            problems.append(
+                "layer_norm over a hidden layer of width 1 gives a constant; widen it or turn layer_norm off"
+            )
         for name in ("actor_dropout", "critic_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 problems.append(f"{name} must be at least 0 and below 1; found {getattr(self, name)!r}")
@@ -100,10 +86,10 @@ class SACConfig:
     """Settings of the SAC updates (arXiv:1812.05905), tuned on price markets."""
 
     gamma: float = 0.97
-    """Discount of one env step's future, from 0 (only today counts) to below 1."""
+    """Discount per day, or per env step of a Gymnasium environment; from 0 (only today counts) to below 1."""
 
     tau: float = 0.02
-    """Share of the critic that the target_critic takes over in an update."""
+    """Step of the target network towards the critics in each update, above 0 and at most 1."""
 
     actor_lr: float = 1e-3
     """Learning rate of the actor."""
@@ -112,63 +98,54 @@ class SACConfig:
     """Learning rate of the critics."""
 
     final_lr_share: float = 0.02
-    """Share of the learning rates that is left at the run's last update, reached in a straight line; 1.0 keeps them.
-    The decay takes the last updates' noise out of the price, so that a run ends near its best evaluation."""
+    """Learning rates at the run's last update as a share of the first, decayed linearly; 1.0 keeps them constant.
+    The decay reduces the noise of the last updates, so that a run ends near its best evaluation."""
 
     alpha: float = 0.1
-    """Temperature at the start: the worth of one nat of entropy, in rewards. From 0.03 the policy narrows before the
-    critics know the optimum, and the price stays 2 % too low."""
+    """Initial temperature: the value of one nat of entropy, in rewards. With 0.03 the policy narrows before the critics
+    have learned the optimum, and the price stays 2 % too low."""
 
     alpha_lr: float = 3e-3
     """Learning rate of log_alpha."""
 
     learn_alpha: bool = True
-    """Whether alpha is learned so that the policy's entropy meets target_entropy."""
+    """Whether alpha is adjusted so that the policy's entropy approaches target_entropy."""
 
     target_entropy: float | None = -2.0
-    """Entropy in nats that alpha is learned towards; null means minus the number of action dimensions."""
+    """Target entropy in nats; null means minus the number of action dimensions."""
 
     max_grad_norm: float = 10.0
     """Gradients of the actor and of the critics are scaled down to this norm; 0 turns it off."""
 
     finite_checks: bool = True
-    """Whether sampled batches are looked through for NaN and infinity, once every few updates."""
+    """Whether sampled batches are checked for NaN and infinity, once every few updates."""
 
     batch_size: int = 256
-    """Transitions in an update."""
+    """Transitions per update."""
 
     utd_ratio: int = 1
-    """Updates after each step of the vector env; with one row, updates an env step."""
+    """Updates per step of the vector env; with one row, updates per env step."""
 
     updates_per_iteration: int = 10
-    """About how many updates are made in a row, after as many env steps as utd_ratio asks for. A longer row costs less
-    between updates and acts with an older policy."""
-
-    actor_interval: int = 1
-    """Critic updates to each update of actor and temperature; equal to ``utd_ratio`` in REDQ and DroQ."""
-
-    target_critics: int | None = None
-    """Critics drawn at random for each td_target, whose smallest value counts (arXiv:2101.05982); null takes all."""
-
-    actor_q: Choice = "min"
-    """What of the critics' values the actor climbs: their smallest, or (REDQ, DroQ) their mean."""
+    """Approximate number of consecutive updates, after as many env steps as utd_ratio requires. More of them reduce
+    the overhead per update but collect with an older policy."""
 
     warmup_steps: int = 4096
     """Env steps taken with random actions before the first update."""
 
     buffer_capacity: int = 100_000
-    """Transitions that the replay buffer holds; the oldest make way."""
+    """Capacity of the replay buffer in transitions; new ones then overwrite the oldest."""
 
     buffer_memory_gb: float = 4.0
     """Gigabytes of replay buffer kept in memory; a larger one on the CPU is mapped to a file in the temporary folder
     (TMPDIR chooses which)."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible settings, all at once."""
+        """Report all impossible settings at once."""
         _raise_problems("sac settings", self._problems())
 
     def resolve_target_entropy(self, action_dim: int) -> float:
-        """Return target_entropy, or minus ``action_dim`` where it is null (arXiv:1812.05905, appendix D)."""
+        """Return target_entropy, or minus ``action_dim`` if it is null (arXiv:1812.05905, appendix D)."""
         return -float(action_dim) if self.target_entropy is None else self.target_entropy
 
     def _problems(self) -> list[str]:
@@ -186,13 +163,7 @@ class SACConfig:
             problems.append(f"target_entropy must be a finite number or null; found {self.target_entropy!r}")
         if not 0.0 <= self.max_grad_norm < math.inf:
             problems.append(f"max_grad_norm must be 0 (off) or more; found {self.max_grad_norm!r}")
-        if self.actor_q not in get_args(Choice):
-            problems.append(f"actor_q must be one of {', '.join(get_args(Choice))}; found {self.actor_q!r}")
-        if self.target_critics is not None and not _is_count(self.target_critics):
-            problems.append(
-                f"target_critics must be null or a whole number of 1 or more; found {self.target_critics!r}"
-            )
-        for name in ("batch_size", "utd_ratio", "updates_per_iteration", "actor_interval", "buffer_capacity"):
+        for name in ("batch_size", "utd_ratio", "updates_per_iteration", "buffer_capacity"):
             if not _is_count(getattr(self, name)):
                 problems.append(f"{name} must be a whole number of 1 or more; found {getattr(self, name)!r}")
         if not 0.0 <= self.buffer_memory_gb < math.inf:
@@ -210,8 +181,8 @@ def _is_positive(value: float) -> bool:
     return 0.0 < value < math.inf
 
 
-def _raise_problems(what: str, problems: list[str]) -> None:
+def _raise_problems(subject: str, problems: list[str]) -> None:
     if len(problems) == 1:
-        raise UsageError(f"{what}: {problems[0]}")
+        raise UsageError(f"{subject}: {problems[0]}")
     if problems:
-        raise UsageError("\n  ".join([f"{what} have {len(problems)} problems:", *problems]))
+        raise UsageError("\n  ".join([f"{subject} have {len(problems)} problems:", *problems]))

@@ -1,4 +1,4 @@
-"""Small building blocks: input normalisation, dropout, and layers that run a whole ensemble in one call.
+"""Building blocks: input normalization, dropout, and layers that compute a whole ensemble in one call.
 
 Letters: ``N`` members of the ensemble, ``B`` batch, ``I`` inputs of a layer, ``H`` its outputs.
 """
@@ -14,21 +14,21 @@ from torch import Tensor, nn
 from pricerl.sac.checks import check_shape
 
 NORMALIZED_LIMIT = 10.0
-"""Normalised observations are clipped to plus and minus this many standard deviations."""
+"""Normalized observations are clipped to plus and minus this many standard deviations."""
 
 BYTE_VALUES = 256
 WORD_RANGE = (-(2**63), 2**63 - 1)
-"""Eight random bytes at once: the range of a 64-bit integer."""
+"""Range of a 64-bit integer, of which each draw makes eight random bytes."""
 
 CONSTANT_VARIANCE = 1e-8
-"""A column of smaller variance never varied (beyond rounding); it is centred but not scaled."""
+"""A column of smaller variance is constant up to rounding; it is centered but not scaled."""
 
 
 class InputNormalization(nn.Module):
-    """Centre and scale observations by the mean and variance of all observations seen.
+    """Observations centered and scaled by the running mean and variance of all observations so far.
 
-    Before the first update it only clips. A column that never varied is centred and left unscaled, so its first change
-    after training moves the output by that change and not by a thousand standard deviations.
+    Before the first update observations are only clipped. A constant column is centered but not scaled: its first
+    change after training moves the output by that change, not by a thousand standard deviations.
 
     Args:
         dim: number of columns ``O``.
@@ -68,14 +68,14 @@ class InputNormalization(nn.Module):
         self.count.copy_(total)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return the normalised observation, same shape, within plus and minus `NORMALIZED_LIMIT`."""
+        """Return the normalized observation, of the same shape, within plus and minus `NORMALIZED_LIMIT`."""
         varies = self.var > CONSTANT_VARIANCE
         inverse_std = torch.where(varies, self.var + CONSTANT_VARIANCE, 1.0).rsqrt()
         return ((observation - self.mean) * inverse_std).clamp(-NORMALIZED_LIMIT, NORMALIZED_LIMIT)
 
 
 class EnsembleLinear(nn.Module):
-    """``N`` independent linear layers as one batched product; each member starts as its own `torch.nn.Linear` would.
+    """``N`` independent linear layers as one batched product, each initialized like a `torch.nn.Linear`.
 
     Args:
         num_members: ``N``.
@@ -90,7 +90,7 @@ class EnsembleLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(N, B, I)`` to ``(N, B, H)``."""
-        # Not baddbmm: that copies the bias into its result first, and a compiler cannot fuse it with what follows.
+        # Not baddbmm: it first copies the bias into its result, and a compiler cannot fuse it with the next operation.
         return torch.bmm(inputs, self.weight) + self.bias
 
 
@@ -116,17 +116,20 @@ class EnsembleHead(nn.Module):
 
 
 class EnsembleLayerNorm(nn.Module):
-    """Layer normalisation over the features with scale and shift of each member's own (arXiv:1607.06450, Eq. 4).
+    """Layer normalization over the features, with a scale and shift per member (arXiv:1607.06450, Eq. 4).
 
     Args:
         num_members: ``N``.
-        dim: number of features ``H``, at least 2: over one feature the output would be a constant.
+        dim: number of features ``H``, at least 2: normalizing a single feature gives a constant.
+
+    Raises:
+        ValueError: if ``dim`` is below 2.
     """
 
     def __init__(self, num_members: int, dim: int) -> None:
         super().__init__()
         if dim < 2:
-            raise ValueError(f"dim must be at least 2, over one feature the output is a constant; found {dim}")
+            raise ValueError(f"dim must be at least 2: normalizing a single feature gives a constant; found {dim}")
         self.weight = nn.Parameter(torch.ones(num_members, 1, dim))
         self.bias = nn.Parameter(torch.zeros(num_members, 1, dim))
 
@@ -135,26 +138,25 @@ class EnsembleLayerNorm(nn.Module):
         return torch.addcmul(self.bias, F.layer_norm(inputs, inputs.shape[-1:]), self.weight)
 
 
-def drop(features: Tensor, share: float, active: bool) -> Tensor:
-    """Zero a random share of the units and scale the others up, so that means stay (arXiv:1207.0580).
+def drop(features: Tensor, rate: float) -> Tensor:
+    """Apply dropout: zero units at random and scale the others up so that means are preserved (arXiv:1207.0580).
 
-    One random byte a unit, which is several times cheaper than torch's Bernoulli draws. The byte is compared with
-    ``256 * share``, rounded up or down at random in each call, so that the mean share is exact.
+    One random byte per unit is several times cheaper than torch's Bernoulli draws. The byte is compared with
+    ``256 * rate``, rounded up or down at random in each call, so that the expected rate is exact.
 
     Args:
         features: of any shape.
-        share: mean share of units dropped, at least 0 and below 1.
-        active: whether anything is dropped at all.
+        rate: expected share of units dropped, at least 0 and below 1; 0 returns ``features`` itself.
     """
-    if not active or share == 0.0:
+    if rate == 0.0:
         return features
-    threshold = (BYTE_VALUES * share + torch.rand((), device=features.device)).floor()
+    threshold = (BYTE_VALUES * rate + torch.rand((), device=features.device)).floor()
     words = torch.randint(*WORD_RANGE, (math.ceil(features.numel() / 8),), dtype=torch.int64, device=features.device)
     draws = words.view(torch.uint8)[: features.numel()].view(features.shape)
-    return features * ((draws >= threshold) * (1.0 / (1.0 - share)))
+    return features * ((draws >= threshold) * (1.0 / (1.0 - rate)))
 
 
 def _default_init(in_dim: int, *shape: int) -> Tensor:
-    """Draw what `torch.nn.Linear` draws for weights and biases: uniform within ``1 / sqrt(in_dim)``."""
+    """Draw weights or biases as `torch.nn.Linear` does: uniform within plus and minus ``1 / sqrt(in_dim)``."""
     bound = 1.0 / math.sqrt(in_dim)
     return torch.empty(*shape).uniform_(-bound, bound)

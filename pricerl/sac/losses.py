@@ -7,14 +7,12 @@ Sources:
     arXiv:1812.05905  Haarnoja et al., Soft Actor-Critic Algorithms and Applications
     arXiv:1801.01290  Haarnoja et al., Soft Actor-Critic (the tanh's change of variables)
     arXiv:1802.09477  Fujimoto et al., TD3 (clipped double Q-learning)
-    arXiv:1509.02971  Lillicrap et al., DDPG (slow target networks)
-    arXiv:2101.05982  Chen et al., REDQ (random subsets and means of an ensemble)
+    arXiv:1509.02971  Lillicrap et al., DDPG (target networks)
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,18 +32,18 @@ def td_target(
     alpha: Tensor,
     bounds: tuple[float, float] | None = None,
 ) -> Tensor:
-    """Return what the critics should have said: the reward and the discounted soft value of what follows.
+    """Return the TD target: reward plus discounted soft value of the next state.
 
     ``y = reward + discount * (min_n next_q_n - alpha * next_log_prob)``: the soft Bellman backup of arXiv:1812.05905,
-    Eqs. 2 and 3, with the smallest value of the ensemble as in arXiv:1802.09477, Eq. 10. No gradient flows through it.
+    Eqs. 2 and 3, with the minimum over the ensemble as in arXiv:1802.09477, Eq. 10. No gradient flows through it.
 
     Args:
         reward: ``(B,)``.
         discount: gamma, or 0 after termination, ``(B,)``.
-        next_q: the target_critic's values of the next observation and a fresh action there, ``(N, B)``.
+        next_q: the target network's values of the next observation and an action sampled there, ``(N, B)``.
         next_log_prob: log probability of that action, ``(B,)``.
         alpha: temperature, ``()``.
-        bounds: lowest and highest value that the target is clamped to; see `value_bounds`.
+        bounds: lowest and highest value, to which targets are clamped; see `value_bounds`.
 
     Returns:
         The targets, ``(B,)``.
@@ -66,14 +64,14 @@ def td_target(
 
 
 def critic_loss(q: Tensor, target: Tensor) -> Tensor:
-    """Return half the squared error of every critic against one target.
+    """Return the critic loss: half the mean squared TD error, summed over critics.
 
     ``sum_n mean_b 0.5 * (q_nb - y_b)^2``: arXiv:1812.05905, Eq. 5, summed over the ensemble, so that adding a critic
-    leaves the other critics' gradients as they were.
+    leaves the gradients of the others unchanged.
 
     Args:
         q: values of the ensemble, ``(N, B)``.
-        target: what they should be, ``(B,)``; held constant.
+        target: TD targets, ``(B,)``; held constant.
 
     Returns:
         The loss, ``()``.
@@ -88,18 +86,16 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     return 0.5 * error.square().mean(dim=1).sum()
 
 
-def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor, actor_q: Literal["min", "mean"] = "min") -> Tensor:
-    """Return the actor's loss: cheap entropy and small values both count against it.
+def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
+    """Return the actor loss `E[alpha log pi(a|s) - min_n Q_n(s, a)]`.
 
     ``mean_b (alpha * log_prob_b - min_n q_nb)``: arXiv:1812.05905, Eq. 9, where ``log_prob`` and ``q`` belong to an
-    action that the actor sampled by reparameterisation; with ``mean`` the ensemble's mean replaces its minimum
-    (arXiv:2101.05982, Algorithm 1).
+    action that the actor sampled by reparameterization.
 
     Args:
         log_prob: log probability of the sampled action, ``(B,)``.
         q: values of the sampled action, ``(N, B)``.
         alpha: temperature, ``()``; held constant.
-        actor_q: what of the ensemble's values counts, ``min`` or ``mean``.
 
     Returns:
         The loss, ``()``.
@@ -111,19 +107,18 @@ def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor, actor_q: Literal["min
     check_rank("q", q, "NB")
     check_shape("q", q, (q.shape[0], *log_prob.shape), "NB")
     check_rank("alpha", alpha, "")
-    value = q.amin(dim=0) if actor_q == "min" else q.mean(dim=0)
-    return (alpha.detach() * log_prob - value).mean()
+    return (alpha.detach() * log_prob - q.amin(dim=0)).mean()
 
 
 def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
-    """Return the loss whose descent raises alpha while the policy's entropy is below its target, and lowers it above.
+    """Return the temperature loss; its descent raises alpha while the entropy is below the target and lowers it above.
 
     ``mean_b -alpha * (log_prob_b + target_entropy)`` with ``alpha = exp(log_alpha)``: arXiv:1812.05905, Eq. 18.
 
     Args:
         log_alpha: logarithm of the temperature, ``()``.
         log_prob: log probability of actions sampled from the policy, ``(B,)``; held constant.
-        target_entropy: entropy wanted, in nats.
+        target_entropy: in nats.
 
     Returns:
         The loss, ``()``.
@@ -140,7 +135,7 @@ def tanh_gaussian_log_prob(pre_tanh: Tensor, mean: Tensor, log_std: Tensor) -> T
     """Return the log density of ``tanh(u)`` where ``u`` is Gaussian.
 
     ``sum_a log N(u_a; mean_a, std_a) - log(1 - tanh(u_a)^2)``: arXiv:1801.01290, appendix C, Eq. 21. The last term is
-    computed as ``2 (log 2 - u - softplus(-2u))``, which is the same number and stays finite at every ``u``.
+    computed as ``2 (log 2 - u - softplus(-2u))``, which is equal and finite at every ``u``.
 
     Args:
         pre_tanh: the Gaussian draw ``u`` before the tanh, ``(B, A)``.
@@ -165,17 +160,17 @@ def tanh_gaussian_log_prob(pre_tanh: Tensor, mean: Tensor, log_std: Tensor) -> T
 def value_bounds(
     reward_low: float, reward_high: float, gamma: float, max_entropy_bonus: float = 0.0
 ) -> tuple[float, float]:
-    """Return the lowest and highest soft value that rewards within bounds can add up to.
+    """Return the lowest and highest soft value that is possible with bounded rewards.
 
-    A value is one reward, then at most endlessly many ``reward + bonus`` discounted by gamma: the geometric series
+    A value is one reward followed by at most infinitely many ``reward + bonus`` discounted by gamma: the series
     ``(reward + gamma * bonus) / (1 - gamma)`` (the soft return of arXiv:1812.05905, Eqs. 2 and 3). An episode may also
-    end after its first reward, so the reward's own bounds always lie within.
+    end after its first reward, so the reward's own bounds are always included.
 
     Args:
         reward_low: smallest reward of one step.
         reward_high: largest reward of one step.
         gamma: discount of one step, at least 0 and below 1.
-        max_entropy_bonus: largest size of ``alpha * log_prob`` in one step, of either sign.
+        max_entropy_bonus: largest absolute value of ``alpha * log_prob`` in one step.
 
     Returns:
         ``(low, high)``.
@@ -196,27 +191,27 @@ def value_bounds(
 
 @torch.no_grad()
 def polyak_update(target: nn.Module, source: nn.Module, tau: float) -> None:
-    """Move the target's parameters a share tau of the way to the source's, and copy the source's buffers.
+    """Move the target network's parameters towards the source's by the factor tau, and copy the source's buffers.
 
     ``target <- (1 - tau) * target + tau * source``: arXiv:1509.02971, Algorithm 1. Buffers are statistics, not weights:
-    a target network must see the same normalised observation as its source.
+    a target network must receive the same normalized observation as its source.
 
     Args:
         target: the target network, changed in place.
-        source: a module built alike.
-        tau: share taken over, above 0 and at most 1; 1 copies.
+        source: a module of the same structure.
+        tau: step towards the source, above 0 and at most 1; 1 copies.
 
     Raises:
-        ValueError: if tau is out of range or the modules are not built alike.
+        ValueError: if tau is out of range or the modules differ in structure.
     """
     if not 0.0 < tau <= 1.0:
         raise ValueError(f"tau must be above 0 and at most 1; found {tau}")
-    slow: list[Tensor] = list(target.parameters())
-    fast: list[Tensor] = list(source.parameters())
-    slow_buffers, fast_buffers = list(target.buffers()), list(source.buffers())
-    if [p.shape for p in slow + slow_buffers] != [p.shape for p in fast + fast_buffers]:
-        raise ValueError("target and source must be built alike; their parameters or buffers differ in number or shape")
-    torch._foreach_lerp_(slow, fast, tau)
-    for slow_buffer, fast_buffer in zip(slow_buffers, fast_buffers, strict=True):
-        if slow_buffer is not fast_buffer:
-            slow_buffer.copy_(fast_buffer)
+    parameters: list[Tensor] = list(target.parameters())
+    source_parameters: list[Tensor] = list(source.parameters())
+    buffers, source_buffers = list(target.buffers()), list(source.buffers())
+    if [p.shape for p in parameters + buffers] != [p.shape for p in source_parameters + source_buffers]:
+        raise ValueError("target and source must have the same structure; their parameters or buffers differ")
+    torch._foreach_lerp_(parameters, source_parameters, tau)
+    for buffer, source_buffer in zip(buffers, source_buffers, strict=True):
+        if buffer is not source_buffer:
+            buffer.copy_(source_buffer)

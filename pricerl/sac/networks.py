@@ -6,16 +6,67 @@ generator.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pricerl.sac.checks import check_shape
 from pricerl.sac.config import NetworkConfig
-from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization
+from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, drop
 from pricerl.sac.losses import tanh_gaussian_log_prob
-from pricerl.sac.trunk import Trunk
+
+
+class HiddenLayer(nn.Module):
+    """Linear, dropout, LayerNorm, ReLU, in the order of DroQ (arXiv:2110.02034), with an optional skip connection."""
+
+    def __init__(self, linear: nn.Module, norm: nn.Module, skip: bool) -> None:
+        super().__init__()
+        self.linear, self.norm, self.skip = linear, norm, skip
+
+    def forward(self, features: Tensor, dropout: float) -> Tensor:
+        """Map ``(..., I)`` to ``(..., H)``, dropping units at rate ``dropout``."""
+        hidden = F.relu(self.norm(drop(self.linear(features), dropout)))
+        return hidden + features if self.skip else hidden
+
+
+class Trunk(nn.Module):
+    """All hidden layers of one network, or of an ensemble at once.
+
+    Args:
+        in_dim: number of inputs.
+        config: widths, and whether layers are normalized.
+        linear: ``(in_dim, out_dim)`` to a linear layer, of one network or of an ensemble.
+        norm: ``dim`` to a LayerNorm of the same kind.
+        residual: whether layers after the first add their input to their output where both have the same width.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        config: NetworkConfig,
+        linear: Callable[[int, int], nn.Module],
+        norm: Callable[[int], nn.Module],
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        in_dims = (in_dim, *config.hidden[:-1])
+        self.blocks = nn.ModuleList(
+            HiddenLayer(
+                linear(before, width),
+                norm(width) if config.layer_norm else nn.Identity(),
+                skip=residual and layer > 0 and before == width,
+            )
+            for layer, (before, width) in enumerate(zip(in_dims, config.hidden, strict=True))
+        )
+
+    def forward(self, features: Tensor, dropout: float) -> Tensor:
+        """Map ``(..., in_dim)`` to features ``(..., H)``, dropping hidden units at rate ``dropout``."""
+        for block in self.blocks:
+            features = block(features, dropout)
+        return features
 
 
 class Actor(nn.Module):
@@ -25,7 +76,7 @@ class Actor(nn.Module):
         observation_dim: ``O``.
         action_dim: ``A``.
         config: widths, switches and limits of the log standard deviation.
-        normalization: input statistics shared with other networks; of its own if absent and the config wants them.
+        normalization: input statistics, shared with the critics; None for raw observations.
     """
 
     def __init__(
@@ -39,7 +90,7 @@ class Actor(nn.Module):
         self.observation_dim = observation_dim
         self.action_dim = action_dim
         self.config = config
-        self.normalization = _normalization(observation_dim, config, normalization)
+        self.normalization = normalization
         self.trunk = Trunk(observation_dim, config, nn.Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         with torch.no_grad():
@@ -60,67 +111,63 @@ class Actor(nn.Module):
         """
         return self._gaussian(observation, dropout=self.training)
 
-    def sample(self, observation: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Draw an action by reparameterisation (arXiv:1812.05905, Eq. 8); gradients flow through both results.
+    def sample(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw an action by reparameterization (arXiv:1812.05905, Eq. 8) from torch's global generator.
 
         Args:
             observation: ``(B, O)``.
-            generator: source of the noise; torch's global one if missing.
 
         Returns:
-            ``action (B, A)`` and its log probability ``(B,)``.
+            ``action (B, A)`` and its log probability ``(B,)``; gradients flow through both.
 
         Raises:
             ValueError: if the shape is not as documented.
         """
         mean, log_std = self(observation)
-        pre_tanh = _draw(mean, log_std, generator)
+        pre_tanh = _draw(mean, log_std)
         return torch.tanh(pre_tanh), tanh_gaussian_log_prob(pre_tanh, mean, log_std)
 
     @torch.no_grad()
-    def act(self, observation: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
+    def act(self, observation: Tensor, deterministic: bool) -> Tensor:
         """Choose actions without gradients.
 
         Args:
             observation: ``(B, O)``.
-            deterministic: take ``tanh(mean)``, with dropout off whatever the module's mode; else draw.
-            generator: source of the noise of a draw; torch's global one if missing.
+            deterministic: return ``tanh(mean)`` without dropout, whatever the module's mode; otherwise sample.
 
         Returns:
-            Actions ``(B, A)`` within [-1, 1].
+            Actions ``(B, A)`` in [-1, 1].
 
         Raises:
             ValueError: if the shape is not as documented.
         """
         mean, log_std = self._gaussian(observation, dropout=self.training and not deterministic)
-        return torch.tanh(mean if deterministic else _draw(mean, log_std, generator))
+        return torch.tanh(mean if deterministic else _draw(mean, log_std))
 
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
         check_shape("observation", observation, (observation.shape[0], self.observation_dim), "BO")
         normalized = observation if self.normalization is None else self.normalization(observation)
-        features = self.trunk(normalized, self.config.actor_dropout, dropout)
+        features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
         mean, raw_log_std = self.head(features).chunk(2, dim=-1)
         low, high = self.config.log_std_min, self.config.log_std_max
         return mean, low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
 
 
 class Critic(nn.Module):
-    """An ensemble of ``N`` q-networks that share nothing but the input statistics, run as batched products.
+    """An ensemble of ``N`` Q-networks that share only the input statistics, computed as batched products.
 
-    The head's output is multiplied by ``value_scale``. Between bounds it is then squashed softly:
-    ``q = mid + half * tanh(raw / half)``, whose slope at the middle is 1, so far from the bounds nothing changes.
+    Between bounds the head's output is squashed softly: ``q = mid + half * tanh(raw / half)``, whose slope at the
+    middle is 1, so values far from the bounds are unchanged.
 
     Args:
         observation_dim: ``O``.
         action_dim: ``A``.
         config: widths and switches.
-        value_low: smallest value possible, see `pricerl.sac.losses.value_bounds`; None if unknown.
-        value_high: largest value possible; None if unknown.
-        value_scale: the size of a typical value: what the head's output of 1 is worth.
-        normalization: input statistics shared with other networks; of its own if absent and the config wants them.
+        bounds: lowest and highest possible value, see `pricerl.sac.losses.value_bounds`; None for unbounded values.
+        normalization: input statistics, shared with the actor; None for raw observations.
 
     Raises:
-        ValueError: if only one bound is given, the bounds are not in order or the scale is not above 0.
+        ValueError: if the bounds are not in order.
     """
 
     def __init__(
@@ -128,20 +175,17 @@ class Critic(nn.Module):
         observation_dim: int,
         action_dim: int,
         config: NetworkConfig,
-        value_low: float | None = None,
-        value_high: float | None = None,
-        value_scale: float = 1.0,
+        bounds: tuple[float, float] | None = None,
         normalization: InputNormalization | None = None,
     ) -> None:
         super().__init__()
-        if not value_scale > 0.0:
-            raise ValueError(f"value_scale must be above 0; found {value_scale}")
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ValueError(f"the lower value bound must be below the upper one; found {bounds}")
         self.observation_dim = observation_dim
         self.action_dim = action_dim
         self.config = config
-        self.value_scale = value_scale
-        self.bounds = _ordered_bounds(value_low, value_high) if config.value_bounds else None
-        self.normalization = _normalization(observation_dim, config, normalization)
+        self.bounds = bounds
+        self.normalization = normalization
         members = config.num_critics
         self.trunk = Trunk(
             observation_dim + action_dim,
@@ -169,10 +213,7 @@ class Critic(nn.Module):
         check_shape("action", action, (observation.shape[0], self.action_dim), "BA")
         normalized = observation if self.normalization is None else self.normalization(observation)
         inputs = torch.cat([normalized, action], dim=-1).expand(self.config.num_critics, -1, -1)
-        features = self.trunk(inputs, self.config.critic_dropout, self.training)
-        return self._bounded(self.value_scale * self.head(features))
-
-    def _bounded(self, raw: Tensor) -> Tensor:
+        raw: Tensor = self.head(self.trunk(inputs, self.config.critic_dropout if self.training else 0.0))
         if self.bounds is None:
             return raw
         low, high = self.bounds
@@ -180,22 +221,6 @@ class Critic(nn.Module):
         return middle + half * torch.tanh(raw / half)
 
 
-def _normalization(
-    observation_dim: int, config: NetworkConfig, shared: InputNormalization | None
-) -> InputNormalization | None:
-    if not config.input_normalization:
-        return None
-    return InputNormalization(observation_dim) if shared is None else shared
-
-
-def _draw(mean: Tensor, log_std: Tensor, generator: torch.Generator | None) -> Tensor:
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-    return mean + log_std.exp() * noise
-
-
-def _ordered_bounds(low: float | None, high: float | None) -> tuple[float, float] | None:
-    if low is None and high is None:
-        return None
-    if low is None or high is None or not low < high:
-        raise ValueError(f"value_low must be below value_high, or both None; found {low} and {high}")
-    return low, high
+def _draw(mean: Tensor, log_std: Tensor) -> Tensor:
+    """Draw from the Gaussian with torch's global generator."""
+    return mean + log_std.exp() * torch.randn(mean.shape, device=mean.device, dtype=mean.dtype)

@@ -1,4 +1,4 @@
-"""Adam that takes its gradients as arguments."""
+"""Adam with gradients as arguments."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.optim.adam import adam
 
 
 class Adam(torch.optim.Adam):
-    """torch's Adam (arXiv:1412.6980, Algorithm 1) with a step that can be traced into a larger graph.
+    """torch's Adam (arXiv:1412.6980, Algorithm 1) with a step that can be compiled into a larger graph.
 
-    The learning rate is a tensor, so that changing it changes no compiled code. State and ``state_dict`` are torch's.
+    The learning rate is a tensor, so changing it requires no recompilation. State and ``state_dict`` are torch's.
 
     Args:
-        params: what is learned; the module lies on its final device.
+        params: of a module that is already on its final device.
         lr: learning rate.
     """
 
@@ -31,21 +31,21 @@ class Adam(torch.optim.Adam):
 
     @property
     def params(self) -> list[nn.Parameter]:
-        """What is learned."""
+        """Parameters that the optimizer updates."""
         params: list[nn.Parameter] = self.param_groups[0]["params"]
         return params
 
     def set_learning_rate(self, lr: float) -> None:
-        """Use another learning rate from now on."""
+        """Set the learning rate."""
         self.param_groups[0]["lr"].fill_(lr)
 
     @torch.no_grad()
     def descend(self, gradients: Sequence[Tensor], max_norm: float = 0.0) -> None:
-        """Make one step against the gradients.
+        """Make one optimizer step.
 
         Args:
-            gradients: one for each of ``params``, in their order; may be changed.
-            max_norm: all of them together are scaled down to this norm (arXiv:1211.5063, Algorithm 1); 0 turns it off.
+            gradients: one per parameter, in the order of ``params``; may be changed in place.
+            max_norm: their joint norm is clipped to this (arXiv:1211.5063, Algorithm 1); 0 turns clipping off.
         """
         gradients = list(gradients)
         if max_norm > 0.0:

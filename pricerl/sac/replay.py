@@ -1,4 +1,4 @@
-"""What has been lived through, kept for learning: the replay buffer."""
+"""Replay buffer: a preallocated ring of transitions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pricerl.sac.checks import check_rank, check_shape
 _AXES = ("BO", "BA", "B", "B", "BO")
 
 _ROWS_PER_COPY = 65_536
-"""Transitions that loading packs at a time: 34 MB at 63 observation columns, however many are loaded."""
+"""Transitions per copy when a state is loaded, which bounds the extra memory to 34 MB at 63 observation columns."""
 
 
 class Transition(NamedTuple):
-    """``B`` env steps, one a row."""
+    """``B`` env steps, one per row."""
 
     observation: Tensor
     """``(B, O)``."""
@@ -34,7 +34,7 @@ class Transition(NamedTuple):
     """``(B,)``."""
 
     discount: Tensor
-    """Weight of what follows: gamma, or 0 after termination, ``(B,)``."""
+    """Discount of the next state's value: gamma, or 0 after termination, ``(B,)``."""
 
     next_observation: Tensor
     """One step later, ``(B, O)``."""
@@ -43,29 +43,31 @@ class Transition(NamedTuple):
 class ReplayBuffer:
     """A ring of transitions in one preallocated float32 tensor; the newest overwrite the oldest.
 
-    A row of the tensor ``(capacity, 2 O + A + 2)`` holds observation, action, reward, discount and next_observation
-    side by side: one place in memory, or on disk, for each transition, so adding one is one copy and sampling goes to
-    each drawn transition once. Sampling is uniform with replacement, from a generator of the buffer's own.
+    Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition contiguously, in memory or on disk: adding
+    it is one copy, and sampling reads one place per transition. Sampling is uniform with replacement and uses the
+    buffer's own generator.
 
-    Memory: ``4 * capacity * (2 O + A + 2)`` bytes, all of it taken at once: 51 MB for 100,000 transitions of 63
-    observation columns and one action, 5.12 GB for 10 million. Where that is more than ``memory_limit``, a buffer on
-    the CPU lies in a file that the system keeps in memory as far as there is room; samples are the same. The file is
-    sparse, grows as transitions come, and vanishes with the process, however that ends. (A system that cannot delete
-    a file in use has it deleted when the buffer goes, or at the process's orderly end.) Where the folder's disk fills
-    up later, because of other files, the system ends the process.
+    Memory: ``4 * capacity * (2 O + A + 2)`` bytes, allocated at once: 51 MB for 100,000 transitions of 63 observation
+    columns and one action, 5.12 GB for 10 million. Above ``memory_limit``, a buffer on the CPU is mapped to a file in
+    the temporary folder, which the system caches as far as memory allows; samples are the same. The file is sparse,
+    grows as transitions are added, and disappears with the process, even if that crashes. (On a system that cannot
+    delete a file in use, it is deleted with the buffer or at the process's regular exit.) If other files later fill
+    the disk, the system kills the process.
 
     Args:
-        capacity: transitions held at most.
+        capacity: largest number of transitions.
         observation_dim: ``O``.
         action_dim: ``A``.
-        device: where the rows live and samples come out.
-        seed: start of the sampling generator: same seed, same samples.
+        device: of the rows and of the samples.
+        seed: of the sampling generator.
         memory_limit: bytes above which a CPU buffer is mapped to a file; None for never. Other devices ignore it.
-        folder: where that file is made; by default `tempfile.gettempdir`, which ``TMPDIR`` chooses.
+
+    Attributes:
+        is_memory_mapped: whether the rows are in a file rather than in memory.
 
     Raises:
         ValueError: if a size is below 1, or ``memory_limit`` below 0.
-        UsageError: if the folder cannot be used, or its disk has less room than the rows take.
+        UsageError: if the temporary folder cannot be used, or its disk has too little space.
     """
 
     def __init__(
@@ -76,7 +78,6 @@ class ReplayBuffer:
         device: torch.device | str = "cpu",
         seed: int = 0,
         memory_limit: int | None = None,
-        folder: Path | None = None,
     ) -> None:
         if min(capacity, observation_dim, action_dim) < 1:
             raise ValueError(
@@ -91,43 +92,33 @@ class ReplayBuffer:
         self._shapes = ((observation_dim,), (action_dim,), (), (), (observation_dim,))
         shape = capacity, sum(self._widths)
         nbytes = shape[0] * shape[1] * torch.float32.itemsize
-        self._is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and nbytes > memory_limit
-        if self._is_memory_mapped:
-            self._rows, left_over = _map_zeros(shape, Path(tempfile.gettempdir()) if folder is None else folder)
+        self.is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and nbytes > memory_limit
+        if self.is_memory_mapped:
+            self._rows, left_over = _map_zeros(shape, Path(tempfile.gettempdir()))
             if left_over is not None:
                 weakref.finalize(self, _discard, self._rows, left_over)
         else:
             self._rows = torch.zeros(shape, dtype=torch.float32, device=self.device)
-        # Kept from draw to draw: memory taken anew each time can cost more than the drawing.
+        # Reused by every sample: allocating it anew can cost more than sampling.
         self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._position = 0
         self._size = 0
 
     def __len__(self) -> int:
-        """Return the number of transitions held."""
+        """Return the number of transitions in the buffer."""
         return self._size
 
     @property
-    def is_full(self) -> bool:
-        """Whether the next transition overwrites the oldest."""
-        return self._size == self.capacity
-
-    @property
-    def is_memory_mapped(self) -> bool:
-        """Whether the rows lie in a file rather than in memory."""
-        return self._is_memory_mapped
-
-    @property
     def nbytes(self) -> int:
-        """Bytes that the rows take, in memory or on disk: ``4 * capacity * (2 O + A + 2)``."""
+        """Size of the rows in bytes, in memory or on disk: ``4 * capacity * (2 O + A + 2)``."""
         return self._rows.nbytes
 
     def add(self, transition: Transition) -> None:
-        """Store ``B`` transitions, as if one after the other; of more than the capacity the last ones stay.
+        """Store ``B`` transitions in order; of more than the capacity, only the last ones are kept.
 
         Args:
-            transition: tensors of any float type, all on one device, whichever.
+            transition: tensors of any float type, all on one device, not necessarily the buffer's.
 
         Raises:
             ValueError: if a shape is not as `Transition` documents; then nothing is stored.
@@ -165,12 +156,12 @@ class ReplayBuffer:
             raise ValueError(f"the number of transitions to sample must be 1 or more; found {batch_size}")
         index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
         rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
-        # Copies, though views would do for a linear layer: a compiled update relies on every batch having the same
-        # strides, wherever it comes from.
+        # Copies, although views would do for a linear layer: a compiled update relies on all batches having the same
+        # strides.
         return Transition(*(field.clone(memory_format=torch.contiguous_format) for field in self._unpack(rows)))
 
     def sample_many(self, num_batches: int, batch_size: int) -> list[Transition]:
-        """Draw several batches in one selection; the same rows that one long `sample` would give, cut into batches.
+        """Draw several batches at once: the rows of one long `sample`, split into batches.
 
         Raises:
             ValueError: if the buffer is empty or a number is below 1.
@@ -181,10 +172,10 @@ class ReplayBuffer:
         return [Transition(*batch) for batch in zip(*(field.chunk(num_batches) for field in rows), strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the filled part, where the ring stands, and the generator's state: tensors and plain ints only.
+        """Return the filled part, the position of the next row and the generator's state, as tensors and plain ints.
 
-        The tensors are copies in memory, of a memory-mapped buffer too, ``4 * len(self) * (2 O + A + 2)`` bytes: adding
-        transitions later does not change what was saved.
+        The tensors are copies in memory, even of a memory-mapped buffer, of ``4 * len(self) * (2 O + A + 2)`` bytes:
+        adding transitions later does not change them.
         """
         filled = self._unpack(self._rows[: self._size])
         state: dict[str, Any] = {
@@ -193,18 +184,18 @@ class ReplayBuffer:
         return state | {"position": self._position, "generator_state": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become what `state_dict` saved, also on another device, in a buffer of another capacity or mapped otherwise.
+        """Restore a saved state, also on another device, with another capacity or with another kind of storage.
 
-        In an equal capacity everything that follows is as if nothing had happened. A smaller buffer keeps the newest
-        transitions. Another kind of device has another generator, which then keeps its own state.
+        With the same capacity the buffer continues exactly as the saved one would have. A smaller buffer keeps the
+        newest transitions. The generator of another kind of device keeps its own state.
 
         Raises:
-            ValueError: if the transitions are of another shape than this buffer's.
+            ValueError: if the saved transitions have other shapes than this buffer's.
         """
         saved = Transition(*(state[name] for name in Transition._fields))
         self._check(saved)
         count, position = len(saved.reward), int(state["position"])
-        # A ring that never wrapped has its oldest row first; one that did has it where the next would be written.
+        # The oldest row is the first, or, once the ring has wrapped, the one that would be overwritten next.
         oldest = position if position < count else 0
         self._position, self._size = (oldest if count == self.capacity else 0), 0
         for first, last in ((oldest, count), (0, oldest)):
@@ -229,7 +220,7 @@ def _map_zeros(shape: tuple[int, int], folder: Path) -> tuple[Tensor, Path | Non
     """Return float32 zeros in a sparse file of ``4 * rows * columns`` bytes, and the file if it could not be deleted.
 
     Raises:
-        UsageError: if the folder cannot be used or its disk has too little room.
+        UsageError: if the folder cannot be used or its disk has too little space.
     """
     needed = shape[0] * shape[1] * torch.float32.itemsize
     remedy = "choose a smaller model.algorithm.buffer_capacity, or another folder with the environment variable TMPDIR"

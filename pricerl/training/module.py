@@ -97,7 +97,7 @@ class SACModule(LightningModule):
         reduce = partial(average_tensors, self.trainer.strategy) if several else None
         update = SACUpdate(self.agent, self._optimizers(), reduce)
         wrap = partial(CompiledFunction, name="updates") if self.compiles else _plain
-        self._update, self._critic_update = wrap(update.full), wrap(update.critic_only)
+        self._update = wrap(update.update)
 
     @property
     def compiles(self) -> bool:
@@ -128,7 +128,7 @@ class SACModule(LightningModule):
                 if not made:
                     self._check_batch(batch)
                 self._decay_learning_rates(done + made)
-                told = self.update(batch, done + made + 1)
+                told = self.update(batch)
                 made += 1
                 for name, value in told.items():
                     metrics[f"train/{name}"].append(value)
@@ -137,17 +137,9 @@ class SACModule(LightningModule):
         self._share_normalization()
         return metrics
 
-    def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
-        """Critics and target network; every ``actor_interval`` updates actor and temperature, too.
-
-        Args:
-            batch: transitions.
-            number: of the update in this run, from 1 on.
-        """
-        if number % self.algorithm.actor_interval:
-            return {**self._critic_update(batch)._asdict()}
-        critic_metrics, actor_metrics = self._update(batch)
-        return {**critic_metrics._asdict(), **actor_metrics._asdict()}
+    def update(self, batch: Transition) -> dict[str, Tensor]:
+        """Make one gradient update; return its metrics by name."""
+        return {**self._update(batch)._asdict()}
 
     def _count_updates(self, updates: int) -> None:
         """Count gradient updates for ``trainer.global_step``.

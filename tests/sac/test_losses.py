@@ -188,9 +188,9 @@ def test_polyak_update_copies_buffers():
 
 
 def test_polyak_update_refuses_modules_built_differently():
-    with pytest.raises(ValueError, match="built alike"):
+    with pytest.raises(ValueError, match="must have the same structure"):
         polyak_update(nn.Linear(1, 1), nn.Linear(2, 1), 0.5)
-    with pytest.raises(ValueError, match="built alike"):
+    with pytest.raises(ValueError, match="must have the same structure"):
         polyak_update(nn.Linear(1, 1), nn.Linear(1, 1, bias=False), 0.5)
 
 

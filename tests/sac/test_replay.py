@@ -12,13 +12,13 @@ from pricerl.errors import UsageError
 from pricerl.sac import ReplayBuffer, Transition, replay
 
 ROW_BYTES = 4 * (2 * 2 + 1 + 2)
-"""What one transition of `numbered` takes."""
+"""Size of one transition of `numbered`."""
 
 DiskUsage = namedtuple("DiskUsage", "total used free")
 
 
 def numbered(first, count):
-    """Transitions whose every field tells their number."""
+    """Transitions whose fields all contain their number."""
     number = torch.arange(first, first + count, dtype=torch.float32)
     return Transition(
         observation=torch.stack([number, -number], dim=1),
@@ -29,8 +29,12 @@ def numbered(first, count):
     )
 
 
-def filled(capacity, *counts, seed=0, **mapping):
-    buffer, first = ReplayBuffer(capacity, observation_dim=2, action_dim=1, seed=seed, **mapping), 0
+def filled(capacity, *counts, seed=0, folder=None, **storage):
+    with pytest.MonkeyPatch.context() as patch:
+        if folder is not None:
+            patch.setattr(tempfile, "tempdir", str(folder))
+        buffer = ReplayBuffer(capacity, observation_dim=2, action_dim=1, seed=seed, **storage)
+    first = 0
     for count in counts:
         buffer.add(numbered(first, count))
         first += count
@@ -54,7 +58,7 @@ def test_the_newest_overwrite_the_oldest_in_place():
     buffer = filled(5, 3, 4)
     assert stored_rewards(buffer) == [50.0, 60.0, 20.0, 30.0, 40.0]
     assert buffer.state_dict()["observation"][:, 1].tolist() == [-5.0, -6.0, -2.0, -3.0, -4.0]
-    assert len(buffer) == 5 and buffer.is_full
+    assert len(buffer) == 5
 
 
 def test_of_more_rows_than_the_capacity_the_last_ones_stay():
@@ -73,11 +77,11 @@ def test_adding_in_batches_equals_adding_one_by_one(capacity, counts):
 
 def test_length_counts_up_to_the_capacity():
     buffer = filled(4)
-    assert len(buffer) == 0 and not buffer.is_full
+    assert len(buffer) == 0
     buffer.add(numbered(0, 3))
-    assert len(buffer) == 3 and not buffer.is_full
+    assert len(buffer) == 3
     buffer.add(numbered(3, 1))
-    assert len(buffer) == 4 and buffer.is_full
+    assert len(buffer) == 4
 
 
 def test_a_buffer_keeps_copies():
@@ -235,10 +239,9 @@ def test_a_mapped_buffer_leaves_no_file_behind_even_while_it_lives(tmp_path):
     assert len(buffer.sample(3).reward) == 3
 
 
-def test_the_file_lies_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+def test_a_temporary_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"missing: cannot make .* of 140 bytes here .*environment variable TMPDIR"):
-        filled(5, memory_limit=0)
+        filled(5, memory_limit=0, folder=tmp_path / "missing")
 
 
 def test_where_a_mapped_file_cannot_be_deleted_it_goes_with_the_buffer(tmp_path, monkeypatch):
@@ -258,7 +261,7 @@ def test_where_a_mapped_file_cannot_be_deleted_it_goes_with_the_buffer(tmp_path,
     assert not maps.exists() or str(file) not in maps.read_text()
 
 
-def test_too_little_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
+def test_too_little_disk_space_is_reported_before_a_file_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(replay.shutil, "disk_usage", lambda folder: DiskUsage(10_000_000, 9_999_000, 1_000))
     with pytest.raises(UsageError) as error:
         filled(1_000_000, memory_limit=0, folder=tmp_path)

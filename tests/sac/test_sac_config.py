@@ -40,7 +40,7 @@ def test_a_missing_target_entropy_is_minus_the_number_of_actions():
         ({"hidden": [64, True]}, "hidden must be"),
         ({"hidden": 64}, "found 64"),
         ({"hidden": "64"}, "found '64'"),
-        ({"hidden": [64, 1]}, "outputs a constant"),
+        ({"hidden": [64, 1]}, "gives a constant"),
         ({"actor_dropout": 1.0}, "actor_dropout must be at least 0 and below 1; found 1.0"),
         ({"critic_dropout": -0.1}, "critic_dropout"),
         ({"critic_dropout": math.nan}, "critic_dropout"),

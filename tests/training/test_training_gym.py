@@ -83,13 +83,13 @@ def test_the_input_statistics_of_a_run_lie_in_its_checkpoint(tmp_path):
     assert (state["agent.normalization.var"] > 0.01).all()
 
 
-def test_updates_an_env_step_and_actor_updates_follow_their_settings(tmp_path):
-    words = ["--model.algorithm.utd_ratio", "4", "--model.algorithm.actor_interval", "4"]
+def test_updates_per_env_step_follow_utd_ratio(tmp_path):
+    words = ["--model.algorithm.utd_ratio", "4"]
     assert run(tmp_path, "fit", *PENDULUM, *SMALL, *words).code == 0
     assert float(rows(tmp_path)[-1]["env_steps"]) == pytest.approx(40 + 20 / 4, abs=2)
     optimizers = read_checkpoint(tmp_path / "checkpoints" / "run" / "last.ckpt")["optimizer_states"]
     critic, actor, _ = (float(next(iter(state["state"].values()))["step"]) for state in optimizers)
-    assert (critic, actor) == (20.0, 5.0)
+    assert (critic, actor) == (20.0, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,8 @@ def test_updates_an_env_step_and_actor_updates_follow_their_settings(tmp_path):
         ([*PENDULUM, "--data.eval_episodes", "0"], "data.eval_episodes must be positive, found 0"),
         ([*PENDULUM, "--trainer.accelerator", "gpu"], "gpu" if not torch.cuda.is_available() else ""),
         ([*PENDULUM, "--model.compile", "perhaps"], "must be one of auto, off, on"),
-        ([*PENDULUM, "--model.network.block", "simba", "--model.network.hidden", "[8,16]"], "equal widths"),
+        ([*PENDULUM, "--model.network.block", "simba"], "unknown option --model.network.block"),
+        ([*PENDULUM, "--model.algorithm.actor_interval", "4"], "unknown option --model.algorithm.actor_interval"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
