@@ -17,7 +17,7 @@ from pricerl.data import FEATURES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.evaluation import EpisodeScores, HorizonScore, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
-from pricerl.sac import ActorMetrics, CriticMetrics
+from pricerl.sac.update import UpdateMetrics
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pricerl"
@@ -74,7 +74,7 @@ def files_named(text: str) -> set[str]:
 def metric_names() -> set[str]:
     """Names under which the training code and the evaluation log."""
     names = {f"eval/{name}" for name in (*EpisodeScores._fields, *PathScores._fields, *ReturnScores._fields)}
-    names |= {f"train/{name}" for name in (*CriticMetrics._fields, *ActorMetrics._fields)}
+    names |= {f"train/{name}" for name in UpdateMetrics._fields}
     for path in sorted((PACKAGE / "training/callbacks").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(r"(train|time)/\w+", str(node.value)):
