@@ -69,7 +69,7 @@ class ProductHistory:
     """``(N,)`` public holidays from the first day on to years after the last; None without a country."""
 
     @property
-    def stock_untold(self) -> BoolArray:
+    def stock_unknown(self) -> BoolArray:
         """``(D,)`` True on observed days of which the file does not say that they were in stock."""
         return self.observed if self.in_stock is None else self.observed & ~self.in_stock
 

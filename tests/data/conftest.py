@@ -9,7 +9,7 @@ import pytest
 from pricerl.data import DataConfig, History, read_history
 from pricerl.errors import DataError
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+FOLDERS = [folder / "shared" / "data" for folder in Path(__file__).parents]
 
 Lines = list[str]
 
@@ -66,8 +66,7 @@ def shared() -> Callable[[str], Path]:
     """Return a real file, or skip where the folder is absent."""
 
     def find(name: str) -> Path:
-        if not (SHARED / name).is_file():
-            pytest.skip(f"real data file {name} is not on this machine")
-        return SHARED / name
+        found = next((folder / name for folder in FOLDERS if (folder / name).is_file()), None)
+        return found or pytest.skip(f"real data file {name} is not on this machine")
 
     return find

@@ -32,7 +32,7 @@ def test_days_out_of_stock_say_nothing_about_demand(read, daily):
     assert np.flatnonzero(~product.observed).tolist() == [10, 11, 12]
     assert product.units[10:13].tolist() == [2.0, 2.0, 2.0], "as in the week before"
     assert not product.profit_known[10:13].any()
-    assert "Days out of stock, kept out of demand: 3." in history.reports[0].notes
+    assert "Days out of stock, excluded from demand: 3." in history.reports[0].notes
 
 
 def test_a_column_that_says_yes_changes_nothing(read, daily):

@@ -1,4 +1,4 @@
-"""The data report of a product, made from what cleaning found."""
+"""Quality checks: the data report of a product, made from the findings of cleaning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.cleaning.calendar import DayKinds
+from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, DayMasks
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.forecasters import OWN_MEAN
@@ -17,39 +17,39 @@ from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
 from pricerl.data.quality import ProductReport, counted
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
+    COMPETITOR_PRICE,
     IN_STOCK,
     ORGANIC_CONVERSION,
     PREDICTED_SALES,
     PRODUCT_PRICE,
+    PROMOTION,
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
 
+CONVERSIONS = (ORGANIC_CONVERSION, AD_CONVERSION)
+FILLED = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, *CONVERSIONS, COMPETITOR_PRICE, PROMOTION)
+"""Columns whose blank cells are filled."""
+
 RUNS_SHOWN = 5
-"""Runs of days without a sale that are named; the others are counted."""
+"""Runs of zero-sales days that are listed; the others are counted."""
 
 LARGEST_MISSING_SHARE = 0.25
 LARGEST_REFUND_SHARE = 0.05
-"""Beyond these a person should look at the file before trusting advice made from it."""
+"""Above these a person should look at the file before trusting advice made from it."""
 
 
 class CleaningFindings(NamedTuple):
-    """What cleaning found in one product's rows."""
+    """Findings of cleaning in one product's rows."""
 
-    kinds: DayKinds
-    """What each calendar day is."""
+    masks: DayMasks
+    """Properties of each calendar day."""
 
     grid: dict[str, FloatArray]
-    """``(D,)`` columns on the calendar as the file has them."""
+    """``(D,)`` columns on the calendar, before filling."""
 
     measure: Measure
-    """What sales count."""
-
-    filled: dict[str, int]
-    """Blank cells filled, by column."""
-
-    capped: dict[str, int]
-    """Conversions above 100 percent, by column."""
+    """Meaning of ``Total Sales``."""
 
     rows: int
     """Rows of the product."""
@@ -61,131 +61,117 @@ class CleaningFindings(NamedTuple):
     """Rows up to the last day of history."""
 
     padding: int
-    """Trailing priced zero-sale rows taken for future days."""
+    """Trailing priced zero-sales rows taken for future days."""
 
 
-def summarize(history: ProductHistory, found: CleaningFindings, notes: Sequence[str]) -> ProductReport:
+def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequence[str]) -> ProductReport:
     """Return the data report of one product.
 
     Args:
         history: the cleaned product.
-        found: what cleaning found on the way.
+        findings: findings of cleaning.
         notes: notes about the whole file, put first.
 
     Returns:
-        The report, its quality included; the forecast is scored later, once training days are known.
+        The report; forecasts are scored later, when training days are known.
     """
-    kinds = found.kinds
-    price, sales = found.grid[PRODUCT_PRICE], found.grid[TOTAL_SALES]
-    priced = np.isfinite(price) & np.isfinite(sales)
-    nothing_sold = kinds.observed & (history.sales == 0)
+    masks, grid = findings.masks, findings.grid
+    price = grid[PRODUCT_PRICE]
+    priced = np.isfinite(price) & np.isfinite(grid[TOTAL_SALES])
+    nothing_sold = masks.observed & (history.sales == 0)
+    blanks = {name: int((masks.present & np.isnan(grid[name])).sum()) for name in FILLED}
     zeros = unlikely_zeros(history)
     return ProductReport(
         product=history.product,
         first_day=str(history.dates[0]),
         last_day=str(history.dates[-1]),
-        rows=found.rows,
-        history_rows=found.history_rows,
+        rows=findings.rows,
+        history_rows=findings.history_rows,
         history_days=len(history.dates),
         future_days=len(history.future_dates),
-        usable_days=int(kinds.observed.sum()),
+        usable_days=int(masks.observed.sum()),
         priced_days=int(priced.sum()),
         zero_sale_days=int(nothing_sold.sum()),
         blank_price_days=int((nothing_sold & np.isnan(price)).sum()),
-        refund_days=int(kinds.refund.sum()),
-        missing_days=int((~kinds.present).sum()),
-        dropped_leading_days=found.leading,
-        gap_days=int(kinds.gap.sum()),
+        refund_days=int(masks.refund.sum()),
+        missing_days=int((~masks.present).sum()),
+        dropped_leading_days=findings.leading,
+        gap_days=int(masks.gap.sum()),
         distinct_prices=len(np.unique(price[priced])),
         price_min=float(price[priced].min()),
         price_max=float(price[priced].max()),
-        filled=found.filled,
-        sales_measure=found.measure.kind,
-        whole_unit_share=found.measure.whole_share,
+        filled={name: count if is_reported(grid[name]) else 0 for name, count in blanks.items()},
+        sales_measure=findings.measure.kind,
+        whole_unit_share=findings.measure.whole_share,
         forecast_used=OWN_MEAN,
         forecast_errors={},
-        notes=(*notes, *_notes(history, found, zeros)),
-        doubts=tuple(_doubts(found, zeros)),
+        notes=(*notes, *_notes(history, findings, zeros)),
+        doubts=tuple(_doubts(findings, zeros)),
     )
 
 
-def _notes(history: ProductHistory, found: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
-    kinds = found.kinds
-    told = [
-        found.measure.note,
-        *(_never_reported(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION, TOTAL_PROFIT, PREDICTED_SALES)),
-        *(_shares(found, name) for name in (ORGANIC_CONVERSION, AD_CONVERSION)),
-        *(_counted(f"{name}: values above 100, counted as 100", count) for name, count in found.capped.items()),
-        _counted("Days out of stock, kept out of demand", kinds.stock_out.sum()),
-        _counted("Refund days, kept in profit and out of demand", kinds.refund.sum()),
-        _counted("Days with sales but no price, kept out of demand", kinds.unpriced_sale.sum()),
-        _counted("Trailing priced days without sales, taken for future days", found.padding),
-        _counted("Days in long runs without price and sales, kept out of demand", kinds.gap.sum()),
+def is_reported(column: FloatArray) -> bool:
+    """Return True if a column has any value."""
+    return bool(np.isfinite(column).any())
+
+
+def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
+    masks, grid = findings.masks, findings.grid
+    notes = [findings.measure.note] if findings.measure.note else []
+    notes += [
+        f"{name}: absent or blank throughout the history; not used."
+        for name in (*CONVERSIONS, TOTAL_PROFIT, PREDICTED_SALES)
+        if not is_reported(grid[name])
     ]
-    told += [_zero_runs(history), _zeros(zeros), _holidays(history)]
-    return [note for note in told if note]
+    notes += [
+        f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
+        for name in CONVERSIONS
+        if 0 < np.nanmax(grid[name], initial=0.0) <= 1
+    ]
+    counts = {
+        **{
+            f"{name}: values above 100, counted as 100": (grid[name] > HIGHEST_CONVERSION).sum() for name in CONVERSIONS
+        },
+        "Days out of stock, excluded from demand": masks.stock_out.sum(),
+        "Refund days, included in profit and excluded from demand": masks.refund.sum(),
+        "Days with sales but no price, excluded from demand": masks.unpriced_sale.sum(),
+        "Trailing priced days without sales, taken for future days": findings.padding,
+        "Days in long runs without price and sales, excluded from demand": masks.gap.sum(),
+    }
+    notes += [f"{words}: {count}." for words, count in counts.items() if count]
+    if runs := improbable_runs(history.units, history.stock_unknown):
+        listed = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
+        more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
+        notes.append(
+            f"Nothing sold from {', '.join([*listed, *more])}: too long for chance. Mark days out of stock or off "
+            f"sale in an {IN_STOCK} column; until then they count as days without demand."
+        )
+    if zeros is not None and zeros.share <= LARGEST_SHARE:
+        notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {IN_STOCK} column.")
+    return [*notes, *_holidays(history)]
 
 
-def _never_reported(found: CleaningFindings, name: str) -> str:
-    """Return a note for a column without any value in the history."""
-    if np.isfinite(found.grid[name]).any():
-        return ""
-    return f"{name}: absent or blank throughout the history; done without it."
-
-
-def _shares(found: CleaningFindings, name: str) -> str:
-    """Return a note for conversions that look like shares: none above 1, and not all of them 0."""
-    highest = float(np.nanmax(found.grid[name], initial=0.0))
-    if not 0 < highest <= 1:
-        return ""
-    return f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
-
-
-def _zero_runs(history: ProductHistory) -> str:
-    """Return which days without a sale can be no chance, unless the file says that they were in stock."""
-    runs = improbable_runs(history.units, history.stock_untold)
-    if not runs:
-        return ""
-    named = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
-    more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
-    return (
-        f"Nothing sold from {', '.join([*named, *more])}: too long for chance. If it was out of stock or off sale, "
-        f"say so in an {IN_STOCK} column; until then these days count as demand for none."
-    )
-
-
-def _zeros(zeros: UnlikelyZeros | None) -> str:
-    """Return a note where days without a sale come too often for chance, but are still few."""
-    if zeros is None or zeros.share > LARGEST_SHARE:
-        return ""
-    return f"{str(zeros).capitalize()}. If it was out of stock or off sale, say so in an {IN_STOCK} column."
-
-
-def _holidays(history: ProductHistory) -> str:
-    """Return how many public holidays the history holds; nothing without a country."""
+def _holidays(history: ProductHistory) -> list[str]:
+    """Return a note on the number of public holidays in the history; none without a country."""
     if history.holidays is None:
-        return ""
+        return []
     on_holidays = day_types(history.dates, history.holidays) == HOLIDAY
     known = int((on_holidays & history.observed).sum())
-    few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to tell what they do to demand"
-    return f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."
+    few = "" if known >= FEWEST_HOLIDAYS else f"; at least {FEWEST_HOLIDAYS} are needed to estimate their effect"
+    return [f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."]
 
 
-def _counted(words: str, count: int) -> str:
-    return f"{words}: {count}." if count else ""
-
-
-def _doubts(found: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
+def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
     """Return the findings that call for a review, whatever the settings."""
-    present, refund, gap = found.kinds.present, found.kinds.refund, found.kinds.gap
+    missing, refund, gap = ~findings.masks.present, findings.masks.refund, findings.masks.gap
     checks = [
-        ((~present).mean() > LARGEST_MISSING_SHARE, f"{(~present).mean():.0%} of {len(gap)} calendar days have no row"),
+        (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar days have no row"),
         (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} days are refunds"),
         (gap.any(), f"{counted(int(gap.sum()), 'day')} in long gaps; was the product on sale?"),
         (
             zeros is not None and zeros.share > LARGEST_SHARE,
             f"{zeros}; add an {IN_STOCK} column if it was out of stock",
         ),
-        (found.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
+        (findings.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
     ]
     return [doubt for failed, doubt in checks if failed]

@@ -1,4 +1,4 @@
-"""Does ``Total Sales`` count money or pieces, and how many pieces were that?"""
+"""Meaning of ``Total Sales``, revenue or units, and the units sold."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.quality import SalesMeasure
 
-SalesMeasure = Literal["revenue", "units"]
+SalesSetting = Literal["auto"] | SalesMeasure
 
 WHOLE_SHARE = 0.8
-"""Share of days from which a measure is believed to give whole units."""
+"""Share of days above which a measure is taken to give whole units."""
 
 PRICE_ROUNDING = 0.005
-"""Money: a price written in cents is off by up to half a cent, so n units are off by n times that."""
+"""Money: a price rounded to cents is off by up to half a cent, so n units are off by n times that."""
 
 NEAR_WHOLE = 0.05
 LOOSEST_NEAR_WHOLE = 0.2
-"""Distance from a whole number, in units; the looser one caps what price rounding may excuse."""
+"""Distance from a whole number, in units; the looser one caps the tolerance for price rounding."""
+
+_REMEDY = "Set --data.reading.sales to decide."
 
 
 class Measure(NamedTuple):
-    """What the file's sales count."""
+    """Meaning of the file's sales."""
 
     kind: SalesMeasure
     """Revenue in money, or units."""
@@ -30,36 +33,47 @@ class Measure(NamedTuple):
     whole_share: float
     """Share of the days on which that gives a whole number of units."""
 
-    note: str
-    """What was doubtful about it, or an empty string."""
+    note: str = ""
+    """Doubt about it, or an empty string."""
 
 
-def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: str) -> Measure:
-    """Find out what sales count.
+def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
+    """Decide whether sales are revenue or units.
 
     Args:
-        price: ``(N,)`` price of the days with a price and positive sales.
-        sales: ``(N,)`` their sales.
+        price: ``(N,)`` prices of the days with a price and positive sales.
+        sales: ``(N,)`` sales on these days.
         units: ``(N,)`` the file's own units, NaN where blank.
-        setting: ``auto``, ``revenue`` or ``units``; the last two decide by themselves.
+        setting: ``auto``, ``revenue`` or ``units``; the last two decide.
 
     Returns:
-        The measure, its share of whole units and a note where the numbers leave a doubt.
+        The measure, its share of whole units and a note if the numbers are ambiguous.
     """
-    shares = {"revenue": _near_whole(sales / price, price), "units": float(np.mean(sales == np.round(sales)))}
-    told = np.isfinite(units)
+    shares: dict[SalesMeasure, float] = {
+        "revenue": _near_whole(sales / price, price),
+        "units": float(np.mean(sales == np.round(sales))),
+    }
     if setting != "auto":
-        stated: SalesMeasure = "units" if setting == "units" else "revenue"
-        return Measure(stated, shares[stated], "")
-    if told.mean() >= 0.5:
-        as_revenue = np.median(np.abs(sales - units * price)[told]) <= np.median(np.abs(sales - units)[told])
-        kind: SalesMeasure = "revenue" if as_revenue else "units"
-        return Measure(kind, shares[kind], "")
+        return Measure(setting, shares[setting])
+    kind, note = _find_kind(price, sales, units, shares)
+    return Measure(kind, shares[kind], note)
+
+
+def _find_kind(
+    price: FloatArray, sales: FloatArray, units: FloatArray, shares: dict[SalesMeasure, float]
+) -> tuple[SalesMeasure, str]:
+    given = np.isfinite(units)
+    if given.mean() >= 0.5:
+        revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
+        return "revenue" if revenue_error <= units_error else "units", ""
     if shares["revenue"] >= WHOLE_SHARE:
-        return Measure("revenue", shares["revenue"], _cheap_product_note(price, shares["units"]))
+        ambiguous = np.median(price) < 1 and shares["units"] >= WHOLE_SHARE
+        note = f"Total Sales could be units as well as revenue; read as revenue. {_REMEDY}"
+        return "revenue", note if ambiguous else ""
     if shares["units"] >= WHOLE_SHARE:
-        return Measure("units", shares["units"], "")
-    return Measure("revenue", shares["revenue"], _doubt())
+        return "units", ""
+    fractional = "Total Sales fit whole units neither as revenue nor as units; read as revenue with fractional units."
+    return "revenue", f"{fractional} {_REMEDY}"
 
 
 def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure: Measure) -> FloatArray:
@@ -67,14 +81,16 @@ def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure
 
     Args:
         price: ``(D,)`` positive prices.
-        sales: ``(D,)`` sales in the file's own measure, 0 or more.
-        units: ``(D,)`` the file's own units, which win where they are given and something sold.
-        measure: what sales count.
+        sales: ``(D,)`` sales as in the file, 0 or more.
+        units: ``(D,)`` the file's own units, used on days with sales if given.
+        measure: meaning of sales.
 
     Returns:
-        ``(D,)`` units; whole numbers where revenue fits whole units, at least 1 where something sold.
+        ``(D,)`` units; whole numbers if revenue fits whole units, and then at least 1 on days with sales.
     """
-    counted = sales if measure.kind == "units" else _units_of_revenue(price, sales, measure)
+    counted = sales if measure.kind == "units" else sales / price
+    if measure.kind == "revenue" and measure.whole_share >= WHOLE_SHARE:
+        counted = np.where(sales > 0, np.maximum(np.round(counted), 1.0), 0.0)
     return np.where((sales > 0) & (units > 0), units, counted)
 
 
@@ -83,29 +99,7 @@ def known_unit_days(price: FloatArray, sales: FloatArray) -> BoolArray:
     return np.isfinite(price) & (sales > 0)
 
 
-def _units_of_revenue(price: FloatArray, sales: FloatArray, measure: Measure) -> FloatArray:
-    exact = sales / price
-    if measure.whole_share < WHOLE_SHARE:
-        return exact
-    return np.where(sales > 0, np.maximum(np.round(exact), 1.0), 0.0)
-
-
 def _near_whole(ratio: FloatArray, price: FloatArray) -> float:
-    excused = np.clip(ratio * PRICE_ROUNDING / price, NEAR_WHOLE, LOOSEST_NEAR_WHOLE)
+    tolerance = np.clip(ratio * PRICE_ROUNDING / price, NEAR_WHOLE, LOOSEST_NEAR_WHOLE)
     whole = np.round(ratio)
-    return float(np.mean((np.abs(ratio - whole) <= excused) & (whole >= 1)))
-
-
-def _cheap_product_note(price: FloatArray, whole_sales: float) -> str:
-    if np.median(price) >= 1 or whole_sales < WHOLE_SHARE:
-        return ""
-    return (
-        "Total Sales could be units as well as revenue; read as revenue, --data.reading.sales units decides otherwise."
-    )
-
-
-def _doubt() -> str:
-    return (
-        "Total Sales fit whole units neither as revenue nor as units; read as revenue with fractional units, "
-        "--data.reading.sales decides."
-    )
+    return float(np.mean((np.abs(ratio - whole) <= tolerance) & (whole >= 1)))

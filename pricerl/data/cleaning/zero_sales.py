@@ -1,4 +1,4 @@
-"""Days without a sale that can be no chance: stock-outs or closed days that no column tells."""
+"""Zero-sales days too frequent to be chance: stock-outs or closed days that no column reports."""
 
 from __future__ import annotations
 
@@ -8,54 +8,52 @@ import numpy as np
 from scipy.special import pdtrc
 
 from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.features import weekday_of
 from pricerl.data.history import ProductHistory
 
-LARGEST_CHANCE = 0.001
-"""A run is named if no more than one history in a thousand would hold one so long by chance."""
+LARGEST_PROBABILITY = 0.001
+"""A run is reported if at most one history in a thousand would contain one so long by chance."""
 
 NEAR_DAYS = 28
-"""Days on each side whose demand a run is compared with, beside the whole history: in a slow season zeros are usual."""
+"""Days on each side that give a run's usual demand, next to the whole history: zeros are usual in a slow season."""
 
 FEWEST_SALE_DAYS = 10
-"""Fewer days with sales say next to nothing about how often none are due."""
+"""With fewer days with sales the expected number of zero-sales days is hardly known."""
 
 CLOSED_SHARE = 0.9
-"""A weekday with at least this share of days without a sale is one on which the seller is closed."""
+"""Share of zero-sales days from which the seller counts as closed on that weekday."""
 
 LARGEST_SHARE = 0.10
-"""With a larger share of unexplained days nothing can be said of demand. Where a week's delivery sold out again and
-again, changes of price harmed 30 % of simulated shops (130 to 1000 days, 5.5 to 500 units a day); refusing them above
-this share left 1 %, and nothing was refused where stock never ended."""
+"""With a larger share of unexplained days demand cannot be estimated. In simulated shops whose weekly delivery sells
+out, price changes harmed 30 % of them (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this share
+left 1 %, and refused none in shops that are always in stock."""
 
 FEWEST_SPELLS = 4
-"""Fewer separate runs are single events, such as a holiday: named as runs if they are long."""
+"""Fewer separate runs are single events, such as a holiday; they are reported as runs if long."""
 
 FEWEST_TIMES = 2.0
-"""So many times as many days without a sale as usual demand explains: it is not known to a few percent."""
+"""Least ratio of zero-sales days to those that usual demand explains, which is not known to a few percent."""
 
 FORMULA_STEPS = 50
-"""Steps of a fixed point that converges in fewer."""
+"""Iterations of a fixed point that converges in fewer."""
 
 LEAST_MEAN = 1.01
-"""Units: a day that sold something sold one at least."""
+"""Units; a day with sales sold at least one."""
 
 LEAST_OVERDISPERSION = 1e-3
-"""Variance over the mean, in squared means: nearly a Poisson distribution."""
-
-Run = tuple[int, int]
-"""First day and the day after the last."""
+"""Excess variance in squared means: nearly a Poisson distribution."""
 
 
 class UnlikelyZeros(NamedTuple):
-    """More days without a sale than usual demand explains."""
+    """More zero-sales days than usual demand explains."""
 
     days: int
-    """Days without a sale, of weekdays on which the seller is open."""
+    """Zero-sales days, of weekdays on which the seller is open."""
     expected: float
-    """Such days that usual demand explains."""
+    """Number of them that usual demand explains."""
     known: int
-    """All days whose sales are known, of those weekdays."""
+    """Days with known sales, of those weekdays."""
 
     @property
     def share(self) -> float:
@@ -63,24 +61,24 @@ class UnlikelyZeros(NamedTuple):
         return (self.days - self.expected) / self.known
 
     def __str__(self) -> str:
-        due = f"{self.expected:.0f}" if self.expected >= 0.5 else "none"
-        return f"nothing sold on {self.days} of {self.known} days, usual demand explains {due}"
+        explained = f"{self.expected:.0f}" if self.expected >= 0.5 else "none"
+        return f"nothing sold on {self.days} of {self.known} days, usual demand explains {explained}"
 
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
-    """Find whether days without a sale come too often, in too many places, to be chance.
+    """Test whether zero-sales days are too frequent, in too many places, to be chance.
 
-    Sales of the days that sold something give a negative binomial its mean, from the 28 days on each side, and its
-    size; both are corrected for the zeros that they leave out. It says how many days without a sale are due.
+    A zero-truncated negative binomial is fitted to the days with sales: its mean to the 28 days on each side, its
+    overdispersion to all of them. It gives the expected number of zero-sales days.
 
     Args:
-        history: days that the file says were in stock, or out of it, are not asked about.
+        history: one product; only days whose stock the file does not report are tested.
 
     Returns:
-        The days, where a chance of one in a thousand, twice the days that are due and four separate runs are all
-        exceeded; else None.
+        The days if they are improbable (below one in a thousand), at least twice as many as expected, and in at least
+        four separate runs; else None.
     """
-    known = history.stock_untold
+    known = history.stock_unknown
     weekday, zero = weekday_of(history.dates.astype(np.int64)), history.units == 0
     count = np.maximum(np.bincount(weekday[known], minlength=7), 1)
     closed = np.bincount(weekday[known & zero], minlength=7) >= CLOSED_SHARE * count
@@ -88,31 +86,26 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     sold = known & ~zero
     if sold.sum() < FEWEST_SALE_DAYS:
         return None
-    expected = float(_due_zeros(history.units, sold)[known].sum())
+    expected = float(_probability_of_zero(history.units, sold)[known].sum())
     days = int((known & zero).sum())
-    spells = int((np.diff(np.flatnonzero(known & zero), prepend=-2) > 1).sum())
-    improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_CHANCE
+    spells = len(find_runs(known & zero))
+    improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_PROBABILITY
     if not improbable or days < FEWEST_TIMES * expected or spells < FEWEST_SPELLS:
         return None
     return UnlikelyZeros(days, expected, int(known.sum()))
 
 
-def _due_zeros(units: FloatArray, sold: BoolArray) -> FloatArray:
-    """Chance ``(D,)`` of a day without a sale, from the days that ``sold`` something."""
+def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:
+    """Return the probability ``(D,)`` of no sale under a negative binomial fitted to the days that ``sold`` something.
+
+    Mean and overdispersion are corrected for the truncated zeros in turn, until they agree.
+    """
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
     first, after = np.maximum(day - NEAR_DAYS, 0), np.minimum(day + NEAR_DAYS + 1, len(units))
     near = counts[after] - counts[first]
     mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
     mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), LEAST_MEAN)
-    return _chance_below_one(units, mean, sold)
-
-
-def _chance_below_one(units: FloatArray, mean: FloatArray, sold: BoolArray) -> FloatArray:
-    """Chance ``(D,)`` of no sale under a negative binomial whose days with a sale have these means and squares.
-
-    Mean and size are corrected for the zeros that those days leave out, in turn, until they agree.
-    """
     whole, overdispersion, zero = mean, LEAST_OVERDISPERSION, np.zeros(len(mean))
     for _ in range(FORMULA_STEPS):
         zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
@@ -122,26 +115,25 @@ def _chance_below_one(units: FloatArray, mean: FloatArray, sold: BoolArray) -> F
     return np.asarray(zero)
 
 
-def improbable_runs(units: FloatArray, known: BoolArray) -> list[Run]:
-    """Find the runs of zero-sale days that usual demand makes improbable.
+def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]]:
+    """Find the runs of zero-sales days that usual demand makes improbable.
 
-    A history of ``D`` days is expected to hold ``D (1 - z) z^n`` runs of ``n`` or more zero-sale days, with ``z`` the
-    chance of such a day: the largest of what the days around the run and all days outside it say.
+    A history of ``D`` days is expected to contain ``D (1 - z) z^n`` runs of ``n`` or more zero-sales days, with ``z``
+    the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
 
     Args:
-        units: ``(D,)`` sold.
-        known: ``(D,)`` True on days whose sales are known and not explained by the stock; any other day ends a run.
+        units: ``(D,)`` units sold.
+        known: ``(D,)`` True on days with known sales and unknown stock; any other day ends a run.
 
     Returns:
-        The runs in order of time.
+        First day and day after the last of each run, in order of time.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known & (units == 0), [False]]).astype(np.int8)))
-    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [run for run in runs if _chance_of_run(run, units, known) < LARGEST_CHANCE]
+    runs = [(int(first), int(after)) for first, after in find_runs(known & (units == 0))]
+    return [run for run in runs if _expected_runs(*run, units, known) < LARGEST_PROBABILITY]
 
 
-def _chance_of_run(run: Run, units: FloatArray, known: BoolArray) -> float:
-    first, after = run
+def _expected_runs(first: int, after: int, units: FloatArray, known: BoolArray) -> float:
+    """Return the expected number of runs as long as this one; 1 if there are too few sales to estimate it."""
     outside = known.copy()
     outside[first:after] = False
     position = np.flatnonzero(outside)
@@ -149,12 +141,12 @@ def _chance_of_run(run: Run, units: FloatArray, known: BoolArray) -> float:
     near = position[max(0, split - NEAR_DAYS) : split + NEAR_DAYS]
     if (units[position] > 0).sum() < FEWEST_SALE_DAYS:
         return 1.0
-    zero = max(_chance_of_zero(units[days]) for days in (position, near))
+    zero = max(_zero_share(units[days]) for days in (position, near))
     return float(len(units) * (1 - zero) * zero ** (after - first))
 
 
-def _chance_of_zero(units: FloatArray) -> float:
-    """Chance that nothing sells on a day: that of a negative binomial, or the share of such days, an error above it."""
+def _zero_share(units: FloatArray) -> float:
+    """Return the larger of the share of zero-sales days plus one standard error and a negative binomial's."""
     share = float((np.sum(units == 0) + 1) / (len(units) + 2))
     share += float(np.sqrt(share * (1 - share) / len(units)))
     mean, variance = float(units.mean()), float(units.var())
