@@ -1,19 +1,20 @@
-"""What each setting of the networks and updates is worth in a price market: time to planner parity.
+"""Effect of each setting of networks and updates on the gap to the best constant price.
 
 Run from the repository root::
 
     python benchmarks/ablation.py run
     python benchmarks/ablation.py table
 
-Every line changes one setting of the defaults. Training runs through Lightning as in ``fit``, on one thread, in two
+Every row changes one setting of the defaults. Training runs through Lightning as in ``fit``, on one thread, in two
 markets: ``closed form`` (demand ``2000 p^-2`` at a unit cost of 6, best price 12.00, absolute actions, profit alone)
 and ``seller`` (the market fitted to the simulated seller of ``configs/quickstart.yaml``, with guardrails and the
-default reward). ``run`` trains what ``docs/ablation.csv`` does not hold yet and appends it there.
+default reward). ``run`` trains the combinations that ``docs/ablation.csv`` lacks and appends them to it.
 
-A policy is at parity once the price it settles at earns a daily reward within 0.1 of that of the planner's best
-constant price, then and at every later look: the reward counts tenths of profit, so that is 1 % of profit. ``close`` is
-a tenth of it. A look is taken every 50 updates; seconds are the processor's, of training alone. ``price off`` is how
-far the settled price ends from the planner's, as mean and maximum over the seeds.
+The gap is the daily reward at the best constant price minus that at the settled price. The reward counts tenths of
+profit, so a gap of 0.1 is 1 % of profit. ``within 1 %`` and ``within 0.1 %`` count the seeds whose gap stays within it
+from some evaluation on; ``updates`` and ``seconds`` are medians until then. Evaluations are made every 50 updates;
+seconds are CPU seconds of training alone. ``price error`` is the relative distance of the final settled price from the
+best constant price, as mean and maximum over the seeds.
 """
 
 from __future__ import annotations
@@ -24,23 +25,21 @@ import math
 import statistics
 import time
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from contestant import PLAIN
 from lightning.pytorch import Callback, LightningModule, Trainer
-from price_training import train_policy
+from price_training import KnownMarketData, train_policy
 
-from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import EnvConfig
 from pricerl.evaluation import best_constant_price, score_episodes
 from pricerl.evaluation.episodes import holdout_states
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, RewardConfig, known_market
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -49,16 +48,16 @@ FIELDS = (
     "market",
     "setting",
     "seed",
-    "parity_updates",
-    "parity_seconds",
-    "close_updates",
-    "close_seconds",
-    "price_off",
+    "updates_to_1pct",
+    "seconds_to_1pct",
+    "updates_to_0.1pct",
+    "seconds_to_0.1pct",
+    "price_error",
 )
 UPDATES = 1000
-LOOK_EVERY = 50
-PARITY, CLOSE = 0.1, 0.01
-"""Daily reward short of the planner's."""
+EVALUATE_EVERY = 50
+GAPS = {"1pct": 0.1, "0.1pct": 0.01}
+"""Gaps in daily reward, by their size as a share of profit."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -70,13 +69,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "value_bounds off": {"value_bounds": False},
     "input_normalization off": {"input_normalization": False},
     "small_init off": {"small_init": 1.0},
-    "all of these off": {
-        "layer_norm": False,
-        "residual": False,
-        "value_bounds": False,
-        "input_normalization": False,
-        "small_init": 1.0,
-    },
+    "all of these off": PLAIN,
     "gamma 0": {"gamma": 0.0},
     "gamma 0.9": {"gamma": 0.9},
     "gamma 0.99": {"gamma": 0.99},
@@ -97,60 +90,50 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "learning rates 3e-4": {"actor_lr": 3e-4, "critic_lr": 3e-4},
     "final_lr_share 1": {"final_lr_share": 1.0},
 }
-"""What differs from the defaults of ``SACConfig`` and ``NetworkConfig``."""
+"""Changes of the defaults of ``SACConfig`` and ``NetworkConfig``."""
 
 
-class KnownMarketData(PricingDataModule):
-    """Demand ``2000 p^-2`` at a unit cost of 6 instead of a market fitted to a history."""
-
-    def __init__(self, seed: int) -> None:
-        wide = GuardrailConfig(support_margin=0.5)
-        super().__init__(
-            reward=RewardConfig(preset="profit"), guardrails=wide, env=EnvConfig(action="absolute"), seed=seed
-        )
-        history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
-        product = history.products[0]
-        scaled = replace(product, price=product.price / product.price[-1] * 10.0)
-        self._preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
-        self._market = known_market(self._preprocessor, lambda price: 2000.0 * price**-2.0, CostConfig(unit_cost=6.0))
+def closed_form_data(seed: int) -> PricingDataModule:
+    """Return the known market with prices far beyond those of its history and absolute actions."""
+    return KnownMarketData(seed, guardrails=GuardrailConfig(support_margin=0.5), env=EnvConfig(action="absolute"))
 
 
 def seller_data(seed: int) -> PricingDataModule:
-    """The standard simulated seller, its market fitted with this seed."""
+    """Return the quickstart's simulated seller, whose market is fitted with this seed."""
     return PricingDataModule(seller=SellerConfig(market="linear", units=60.0, seed=1), seed=seed)
 
 
-MARKETS = {"closed form": KnownMarketData, "seller": seller_data}
+MARKETS = {"closed form": closed_form_data, "seller": seller_data}
 
 
-class Looks(Callback):
-    """Notes how far the policy's settled price is from the planner's, every ``LOOK_EVERY`` updates."""
+class GapCurve(Callback):
+    """Gap to the best constant price, every ``EVALUATE_EVERY`` updates."""
 
     def __init__(self, data: PricingDataModule) -> None:
         self.dynamics = data.dynamics
         self.best = float(best_constant_price(self.dynamics, "reward").price[0])
-        self.seconds, self.found = 0.0, []
+        self.seconds, self.points = 0.0, []
         self._resumed: float | None = None
-        self._seen = 0
+        self._evaluated_at = 0
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Look, and stop the clock meanwhile."""
-        if self._resumed is None:  # warm-up belongs to no update
+        """Evaluate, and stop the clock meanwhile."""
+        if self._resumed is None:  # the warm-up is not timed
             self._resumed = time.process_time()
-        if trainer.global_step - self._seen < LOOK_EVERY:
+        if trainer.global_step - self._evaluated_at < EVALUATE_EVERY:
             return
-        self._seen = trainer.global_step
+        self._evaluated_at = trainer.global_step
         self.seconds += time.process_time() - self._resumed
         pl_module.eval()
         scores = score_episodes(pl_module.policy, self.dynamics)
         pl_module.train()
-        self.found.append((trainer.global_step, self.seconds, float(scores.reward_gap.mean())))
+        self.points.append((trainer.global_step, self.seconds, float(scores.reward_gap.mean())))
         self._resumed = time.process_time()
 
     def arrival(self, gap: float) -> tuple[float, float]:
-        """Updates and seconds from which on every look was within ``gap``; infinite if the last one was not."""
+        """Return updates and seconds after which every gap was at most ``gap``; infinite if the last one was not."""
         at = math.inf, math.inf
-        for updates, seconds, found in reversed(self.found):
+        for updates, seconds, found in reversed(self.points):
             if found > gap:
                 break
             at = updates, round(seconds, 2)
@@ -158,32 +141,24 @@ class Looks(Callback):
 
 
 def train(market: str, setting: str, seed: int) -> dict[str, Any]:
-    """Train once; returns a row of the table's file."""
+    """Train once and return a row of the CSV file."""
     changes = SETTINGS[setting]
     algorithm, network = (
         config(**{name: value for name, value in changes.items() if name in config.__dataclass_fields__})
         for config in (SACConfig, NetworkConfig)
     )
     data = MARKETS[market](seed)
-    looks = Looks(data)
-    module = train_policy(data, UPDATES, algorithm, network, [looks])
-    parity, close = looks.arrival(PARITY), looks.arrival(CLOSE)
-    price = settled_price(module, looks.dynamics)
-    return {
-        "market": market,
-        "setting": setting,
-        "seed": seed,
-        "parity_updates": parity[0],
-        "parity_seconds": parity[1],
-        "close_updates": close[0],
-        "close_seconds": close[1],
-        "price_off": round(price / looks.best - 1, 5),
-    }
+    curve = GapCurve(data)
+    module = train_policy(data, UPDATES, algorithm, network, [curve])
+    row: dict[str, Any] = {"market": market, "setting": setting, "seed": seed}
+    for size, gap in GAPS.items():
+        row[f"updates_to_{size}"], row[f"seconds_to_{size}"] = curve.arrival(gap)
+    return row | {"price_error": round(settled_price(module, curve.dynamics) / curve.best - 1, 5)}
 
 
 @torch.no_grad()
 def settled_price(module: SACModule, dynamics: Any, days: int = 56) -> float:
-    """Mean price that deterministic episodes end at."""
+    """Return the mean final price of deterministic episodes."""
     state = holdout_states(dynamics)
     for _ in range(0, days, dynamics.days_per_step):
         price = dynamics.decide(state, module.policy(state.observation)[:, 0])
@@ -192,7 +167,7 @@ def settled_price(module: SACModule, dynamics: Any, days: int = 56) -> float:
 
 
 def read_rows() -> list[dict[str, str]]:
-    """What was trained before."""
+    """Return the rows of the CSV file."""
     if not ROWS.exists():
         return []
     with ROWS.open(newline="", encoding="utf-8") as file:
@@ -200,9 +175,9 @@ def read_rows() -> list[dict[str, str]]:
 
 
 def report(rows: list[dict[str, str]]) -> None:
-    """Print a Markdown table for each market, one line a setting."""
+    """Print a Markdown table per market with one row per setting."""
     for market in MARKETS:
-        print(f"\n| {market} | parity | updates | seconds | close | updates | price off |")
+        print(f"\n| {market} | within 1 % | updates | seconds | within 0.1 % | updates | price error |")
         print("|---|---|---|---|---|---|---|")
         for setting in SETTINGS:
             found = [row for row in rows if (row["market"], row["setting"]) == (market, setting)]
@@ -211,18 +186,18 @@ def report(rows: list[dict[str, str]]) -> None:
 
 
 def cells(found: list[dict[str, str]]) -> list[str]:
-    """Columns of a setting: how many seeds arrived, medians in which one that never did is later than all others."""
-    off = [abs(float(row["price_off"])) for row in found]
-    parity, seconds, close = (
-        [float(row[name]) for row in found] for name in ("parity_updates", "parity_seconds", "close_updates")
+    """Return the cells of a setting; in medians, a seed that never arrives counts as the latest."""
+    error = [abs(float(row["price_error"])) for row in found]
+    updates, seconds, updates_to_less = (
+        [float(row[name]) for row in found] for name in ("updates_to_1pct", "seconds_to_1pct", "updates_to_0.1pct")
     )
     return [
-        f"{sum(map(math.isfinite, parity))}/{len(found)}",
-        _median(parity, "g"),
+        f"{sum(map(math.isfinite, updates))}/{len(found)}",
+        _median(updates, "g"),
         _median(seconds, ".1f"),
-        f"{sum(map(math.isfinite, close))}/{len(found)}",
-        _median(close, "g"),
-        f"{statistics.mean(off):.1%} ({max(off):.1%})",
+        f"{sum(map(math.isfinite, updates_to_less))}/{len(found)}",
+        _median(updates_to_less, "g"),
+        f"{statistics.mean(error):.1%} ({max(error):.1%})",
     ]
 
 
@@ -234,11 +209,11 @@ def _median(values: list[float], form: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="train what is missing")
-    running.add_argument("--seeds", type=int, default=5, help="runs of every setting in every market")
+    running = commands.add_parser("run", help="train the missing runs")
+    running.add_argument("--seeds", type=int, default=5, help="runs per setting and market")
     running.add_argument("--only", nargs="+", default=list(SETTINGS), choices=SETTINGS, metavar="SETTING")
     running.add_argument("--markets", nargs="+", default=list(MARKETS), choices=MARKETS)
-    commands.add_parser("table", help="print what is there")
+    commands.add_parser("table", help="print the tables")
     options = parser.parse_args()
     if options.command == "table":
         report(read_rows())
@@ -253,9 +228,10 @@ def main() -> None:
         for setting in options.only
         if (key := (market, setting, seed)) not in done
     ]
+    is_new = not ROWS.exists()
     with ROWS.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS)
-        if not file.tell():
+        if is_new:
             writer.writeheader()
         for number, key in enumerate(todo, 1):
             row = train(*key)

@@ -1,15 +1,15 @@
-"""Env steps a second: ``PricingVectorEnv`` beside Gymnasium's ``SyncVectorEnv`` of single ``PricingEnv``.
+"""Env steps per second of ``PricingVectorEnv`` and of Gymnasium's ``SyncVectorEnv`` of single ``PricingEnv``.
 
 Run from the repository root::
 
     python benchmarks/env_speed.py --repeats 7 --threads 2
 
-An env step is one decision of one row, with noise and everything else at its default: a day with absolute actions, the
-days of the minimum hold (three) with steps. Every repeat times all envs one after the other, each for whole episodes,
-so that starting anew counts and a machine that slows down slows all of them; the medians over the repeats are printed,
-after a warm-up. The cost of a row must not grow with the batch: see ``ns a row``. ``ratio`` is over ``SyncVectorEnv``
-with the same action; ``compiled`` is ``EnvConfig(compile=True)``. Pick no more threads than idle cores: a thread that
-waits for a busy core makes every operation wait with it.
+An env step is one decision of one row, with noise and default settings: one day with absolute actions, the days of the
+minimum hold (three) with steps. After a warm-up, every repeat times all envs one after the other, each for whole
+episodes, so that resets count and a slower machine slows all of them. The table shows medians over the repeats. The
+cost of a row must not grow with the batch, see ``ns per row``. ``ratio`` is relative to ``SyncVectorEnv`` with the same
+action; ``compiled`` is ``EnvConfig(compile=True)``. Use no more threads than there are idle cores: one thread that
+waits for a busy core delays every operation.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from pricerl.market import Market
 BATCHES = (64, 1_024, 4_096, 16_384, 65_536)
 ACTIONS = ("absolute", "step")
 SINGLES, SYNC_ENVS = "SyncVectorEnv", 64
-SECONDS_A_REPEAT = 0.3
+SECONDS_PER_REPEAT = 0.3
 
 
 class Contestant(NamedTuple):
-    """An env with what its rate must be counted in."""
+    """An env, and the sizes that its rate refers to."""
 
     name: str
     action: str
     rows: int
     days_per_step: int
     steps: int
-    """Of an episode."""
+    """Per episode."""
     step: Callable[[], Any]
     """Steps all rows once."""
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def build_contestants(market: Market) -> list[Contestant]:
-    """Both kinds of action; per kind, the single envs first, which the batches are compared with."""
+    """Return all envs for both kinds of action, each beginning with the single envs as the reference."""
     contestants = []
     for action in ACTIONS:
         config = EnvConfig(action=action)
@@ -75,7 +75,7 @@ def build_contestants(market: Market) -> list[Contestant]:
 
 
 def stepper(env: Any, rows: int) -> Callable[[], Any]:
-    """Step ``env`` with random actions drawn beforehand; both kinds of env start anew by themselves."""
+    """Return a function that steps ``env`` with fixed random actions; both kinds of env reset themselves."""
     actions = torch.rand(rows, 1) * 2 - 1
     chosen = actions.numpy() if isinstance(env, SyncVectorEnv) else actions
     env.reset(seed=0)
@@ -83,20 +83,20 @@ def stepper(env: Any, rows: int) -> Callable[[], Any]:
 
 
 def measure(contestants: list[Contestant], repeats: int) -> list[tuple[Contestant, float]]:
-    """Every contestant with its median env steps a second, timed in turn."""
+    """Time all contestants in turn; return each with its median of env steps per second."""
     rates: list[list[float]] = [[] for _ in contestants]
     for repeat in range(repeats + 1):
         for contestant, found in zip(contestants, rates, strict=True):
-            rate = contestant.rows * steps_a_second(contestant)
+            rate = contestant.rows * steps_per_second(contestant)
             if repeat:  # the first round is the warm-up
                 found.append(rate)
     return [(item, statistics.median(found)) for item, found in zip(contestants, rates, strict=True)]
 
 
-def steps_a_second(contestant: Contestant) -> float:
-    """Rate over whole episodes, at least one."""
+def steps_per_second(contestant: Contestant) -> float:
+    """Return the rate over whole episodes, at least one."""
     steps, start = 0, time.perf_counter()
-    while steps == 0 or time.perf_counter() - start < SECONDS_A_REPEAT:
+    while steps == 0 or time.perf_counter() - start < SECONDS_PER_REPEAT:
         for _ in range(contestant.steps):
             contestant.step()
         steps += contestant.steps
@@ -105,14 +105,14 @@ def steps_a_second(contestant: Contestant) -> float:
 
 def report(results: list[tuple[Contestant, float]]) -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, cpu")
-    print(f"{'env':<18} {'action':<10} {'rows':>7} {'env steps/s':>12} {'days/s':>12} {'ns a row':>9} {'ratio':>7}")
+    print(f"{'env':<18} {'action':<10} {'rows':>7} {'env steps/s':>12} {'days/s':>12} {'ns per row':>10} {'ratio':>7}")
     one_by_one = 1.0
     for item, rate in results:
         if item.name == SINGLES:
             one_by_one = rate
         print(
             f"{item.name:<18} {item.action:<10} {item.rows:>7,} {rate:>12,.0f} {rate * item.days_per_step:>12,.0f} "
-            f"{1e9 / rate:>9,.0f} {rate / one_by_one:>7,.0f}"
+            f"{1e9 / rate:>10,.0f} {rate / one_by_one:>7,.0f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Learning curves of pricerl's SAC on Gymnasium environments, beside published ones.
+"""Learning curves of pricerl's SAC on Gymnasium environments, compared with published returns.
 
 Run from the repository root::
 
@@ -7,11 +7,11 @@ Run from the repository root::
     python benchmarks/gym_returns.py run --envs Pendulum-v1 --presets pendulum --seeds 0 1 2 3 4 --env_steps 20000
     python benchmarks/gym_returns.py table
 
-``run`` trains every environment, preset and seed that is still missing with ``python main.py fit``, each in a process
-of its own on one CPU thread, in ``checkpoints/returns-…``. What was interrupted, or is to become longer, goes on from
-its ``last.ckpt``. ``table`` gathers all evaluations of these runs in ``docs/returns.csv`` and prints, for every number
-of env steps asked for, mean, interquartile mean (arXiv:2108.13264) and the 95 % bootstrap interval of the mean over
-seeds. An evaluation is ten deterministic episodes (100 in Pendulum) that start the same for every run.
+``run`` trains all missing combinations of environment, preset and seed with ``python main.py fit``, each in a separate
+process on one CPU thread, in ``checkpoints/returns-…``. Interrupted runs, and runs to be extended, resume from their
+``last.ckpt``. ``table`` collects all evaluations of these runs in ``docs/returns.csv`` and prints, for every requested
+number of env steps, the mean, the interquartile mean (arXiv:2108.13264) and the 95 % bootstrap interval of the mean
+over seeds. An evaluation is ten deterministic episodes (100 in Pendulum) with the same starts in every run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RUNS = ROOT / "checkpoints"
 CURVES = ROOT / "docs" / "returns.csv"
 PREFIX = "returns"
 PRESETS = {"pendulum": ("pendulum",), "sac": ("sac",), "fast": ("sac", "fast"), "layernorm": ("sac", "layernorm")}
-"""Files in ``configs/gym``, one laid over the other."""
+"""Files in ``configs/gym``; later ones override earlier ones."""
 EPISODES = {"Pendulum-v1": 100}
 DEFAULT_EPISODES = 10
 
@@ -67,22 +67,22 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its folder in ``checkpoints/``."""
+        """Folder of the run in ``checkpoints/``."""
         return f"{PREFIX}-{self.env}-{self.preset}-{self.precision}-{self.seed}"
 
     @property
     def is_done(self) -> bool:
-        """Whether it has been evaluated at its last env step."""
+        """Whether the run has been evaluated at its last env step."""
         return self.reached >= self.env_steps
 
     @property
     def reached(self) -> int:
-        """Env steps at its latest evaluation."""
+        """Env steps at the run's latest evaluation."""
         evaluations = read_evaluations(RUNS / self.name)
         return 0 if evaluations.empty else int(evaluations["env_steps"].max())
 
     def words(self) -> list[str]:
-        """The command that trains it, or trains it further."""
+        """Return the command that starts or resumes the run."""
         files = [ROOT / "configs" / "gym" / f"{name}.yaml" for name in PRESETS[self.preset]]
         algorithm: dict[str, Any] = {"warmup_steps": 5000, "utd_ratio": 1}
         for file in files:
@@ -105,9 +105,9 @@ class Run:
 
 
 def train(run: Run, cores: SimpleQueue[int]) -> None:
-    """Train one run on a core that is free; what it says goes to a file beside its folder."""
+    """Train one run on a free core, with its output in ``checkpoints/NAME.log``."""
     if run.is_done:
-        print(f"{run.name}: done before", flush=True)
+        print(f"{run.name}: already done", flush=True)
         return
     core = cores.get()
     RUNS.mkdir(exist_ok=True)
@@ -121,18 +121,14 @@ def train(run: Run, cores: SimpleQueue[int]) -> None:
 
 
 def read_evaluations(folder: Path) -> pd.DataFrame:
-    """Env steps and mean return of every evaluation of a run."""
-    file = folder / "metrics.csv"
-    if not file.exists():
-        return pd.DataFrame(columns=["env_steps", "eval/episode_return"])
-    rows = pd.read_csv(file)
-    if "eval/episode_return" not in rows:
-        return pd.DataFrame(columns=["env_steps", "eval/episode_return"])
-    return rows.dropna(subset=["eval/episode_return"])[["env_steps", "eval/episode_return"]]
+    """Return env steps and mean return of every evaluation of a run."""
+    columns, file = ["env_steps", "eval/episode_return"], folder / "metrics.csv"
+    rows = pd.read_csv(file) if file.exists() else pd.DataFrame()
+    return rows.reindex(columns=columns).dropna(subset=columns[1:])
 
 
-def gather() -> pd.DataFrame:
-    """All evaluations of all runs, those of ``docs/returns.csv`` whose runs are not here among them."""
+def collect_evaluations() -> pd.DataFrame:
+    """Return all evaluations of all runs, including those of ``docs/returns.csv`` whose runs are missing here."""
     found = []
     for folder in sorted(RUNS.glob(f"{PREFIX}-*/")):
         _, env, preset, precision, seed = folder.name.replace("-v", "~v").split("-")
@@ -146,8 +142,8 @@ def gather() -> pd.DataFrame:
     return rows.drop_duplicates(columns[:-1], keep="last").sort_values(columns[:-1])
 
 
-def summarise(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
-    """One line an environment, preset and number of env steps."""
+def summarize(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
+    """Return one row per environment, preset, precision and number of env steps."""
     lines = []
     at_marks = rows[rows["env_steps"].isin(marks)]
     for (env, preset, precision, steps), group in at_marks.groupby(["env", "preset", "precision", "env_steps"]):
@@ -172,7 +168,7 @@ def summarise(rows: pd.DataFrame, marks: list[int]) -> pd.DataFrame:
 
 
 def bootstrap(returns: np.ndarray) -> tuple[float, float]:
-    """95 % percentile interval of the mean; with few seeds too narrow, as every bootstrap is."""
+    """Return the 95 % percentile interval of the mean; like every bootstrap, it is too narrow with few seeds."""
     if len(returns) < 2:
         return np.nan, np.nan
     found = stats.bootstrap(
@@ -184,21 +180,21 @@ def bootstrap(returns: np.ndarray) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="train what is missing")
+    running = commands.add_parser("run", help="train the missing runs")
     running.add_argument("--envs", nargs="+", default=["HalfCheetah-v4", "Hopper-v4", "Walker2d-v4"])
     running.add_argument("--presets", nargs="+", default=["sac"], choices=PRESETS)
     running.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     running.add_argument("--env_steps", type=int, default=100_000)
     running.add_argument("--evaluate_every", type=int, default=5_000, help="env steps between two evaluations")
     running.add_argument("--precision", default="highest", choices=("highest", "high", "medium"))
-    running.add_argument("--cores", type=int, nargs="+", help="one run at a time on each; all if absent")
-    table = commands.add_parser("table", help="gather the curves and print the table")
+    running.add_argument("--cores", type=int, nargs="+", help="cores to use, one run at a time on each; all by default")
+    table = commands.add_parser("table", help="collect the curves and print the table")
     table.add_argument("--at", type=int, nargs="+", default=[20_000, 50_000, 100_000, 200_000, 300_000])
     options = parser.parse_args()
     if options.command == "table":
-        rows = gather()
+        rows = collect_evaluations()
         rows.to_csv(CURVES, index=False, float_format="%.2f")
-        print(summarise(rows, options.at).to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.1f}"))
+        print(summarize(rows, options.at).to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.1f}"))
         return
     chosen = options.cores or sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else [0])
     cores: SimpleQueue[int] = SimpleQueue()

@@ -1,7 +1,7 @@
-"""SAC of other libraries in the setting of ``speed_env.py``, each in the form that its own documents recommend.
+"""SAC of other libraries in the setting of ``contestant.py``, each as recommended in its own documentation.
 
-A peer is a function that trains until its process ends, in the library's own training loop, and tells ``tick`` of its
-updates. Every peer learns its temperature, keeps ``CAPACITY`` transitions and leaves all else at its library's default.
+A peer is a function that trains in the library's own training loop until its process ends, and reports its updates to
+``tick``. Every peer learns its temperature, stores ``CAPACITY`` transitions and otherwise uses its library's defaults.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from speed_env import BATCH, CAPACITY, ENV_ID, HIDDEN, LEARNING_STARTS, Contender, Tick
+from contestant import BATCH, CAPACITY, ENV_ID, HIDDEN, LEARNING_STARTS, Contender, Tick
 
 TRAINING_STEPS = 1_000_000
-"""Length of the run that every library is asked for; the benchmark ends it earlier."""
+"""Nominal length of every library's run; the benchmark ends it earlier."""
 SBX_BURST = 64
 """Updates in one jitted loop of SBX's faster form."""
 TORCHRL_FRAMES = 100
-"""Env steps that TorchRL collects before as many updates; its script takes 1,000, which would outlast a chunk."""
+"""Env steps that TorchRL collects before as many updates; the 1,000 of its script would outlast a chunk."""
 TORCHRL_LR = TIANSHOU_ALPHA_LR = 3e-4
 """Learning rates of the libraries' own SAC scripts; they have no default."""
 
@@ -114,7 +114,7 @@ def _torchrl_env() -> Any:
 
 
 def _torchrl_agent(env: Any) -> tuple[Any, Any, Any, Any]:
-    """Actor, loss, target network and optimizer as the script builds them."""
+    """Return actor, loss, target network and optimizer as in TorchRL's script."""
     import torch
     from tensordict.nn import InteractionType, NormalParamExtractor, TensorDictModule
     from torchrl.modules import MLP, ProbabilisticActor, TanhNormal, ValueOperator
@@ -264,14 +264,14 @@ def _skrl_models(env: Any) -> dict[str, Any]:
 
 
 def adam_steps(optimizer: Any) -> int:
-    """Steps that a torch Adam counts for its first parameter."""
+    """Return the step counter of a torch Adam's first parameter."""
     return int(next(iter(optimizer.state.values()))["step"])
 
 
 PEERS: dict[str, tuple[str, Contender]] = {
     "stable-baselines3": ("stable_baselines3", stable_baselines3),
     "SBX": ("sbx", functools.partial(sbx, burst=1)),
-    f"SBX, {SBX_BURST} updates a call": ("sbx", functools.partial(sbx, burst=SBX_BURST)),
+    f"SBX, {SBX_BURST} updates per call": ("sbx", functools.partial(sbx, burst=SBX_BURST)),
     "TorchRL, compiled": ("torchrl", torchrl),
     "Tianshou": ("tianshou", tianshou),
     "skrl": ("skrl", skrl),

@@ -23,26 +23,24 @@ import csv
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from price_training import train_policy
+from price_training import KnownMarketData, train_policy
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import Dynamics, State
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
 from pricerl.evaluation.rollout import Choice
 from pricerl.guardrails import project
-from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market
+from pricerl.market import PriceMemory, RewardConfig
 from pricerl.market.reward import UNIT
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "planner_parity.csv"
@@ -68,18 +66,7 @@ def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDat
 
 def known(memory: PriceMemory | None) -> Callable[[int], PricingDataModule]:
     """Constant elasticity of -2 from a price of 10; best constant price 12."""
-
-    def build(seed: int) -> PricingDataModule:
-        history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
-        product = history.products[0]
-        scaled = replace(product, price=product.price / product.price[-1] * 10.0)
-        data = PricingDataModule(reward=RewardConfig("profit"), seed=seed)
-        data._preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
-        cost = CostConfig(unit_cost=6.0)
-        data._market = known_market(data._preprocessor, lambda price: 2000.0 * price**-2.0, cost, memory)
-        return data
-
-    return build
+    return lambda seed: KnownMarketData(seed, memory)
 
 
 MARKETS = {

@@ -1,15 +1,47 @@
-"""Train a price policy as ``fit`` does, through Lightning's Trainer, but without files and bars."""
+"""A price policy trained as in ``fit``, through Lightning's Trainer, but without files and bars; a known market."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lightning.pytorch import Callback, Trainer, seed_everything
 
+from pricerl.data import DataConfig, DataPreprocessor, History
+from pricerl.env import EnvConfig
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
+
+
+class KnownMarketData(PricingDataModule):
+    """Demand ``2000 p^-2`` at a unit cost of 6, for profit alone; the history ends at 10.00, the best price is 12.00.
+
+    Args:
+        seed: of the training.
+        memory: buyers' memory of prices, none if absent.
+        guardrails: limits of the price.
+        env: settings of the env.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        memory: PriceMemory | None = None,
+        guardrails: GuardrailConfig = GuardrailConfig(),
+        env: EnvConfig = EnvConfig(),
+    ) -> None:
+        super().__init__(reward=RewardConfig(preset="profit"), guardrails=guardrails, env=env, seed=seed)
+        history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
+        product = history.products[0]
+        scaled = replace(product, price=product.price / product.price[-1] * 10.0)
+        self._preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
+        cost = CostConfig(unit_cost=6.0)
+        self._market = known_market(self._preprocessor, lambda price: 2000.0 * price**-2.0, cost, memory)
 
 
 def train_policy(
@@ -19,13 +51,13 @@ def train_policy(
     network: NetworkConfig | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> SACModule:
-    """Return the trained module in evaluation mode.
+    """Train and return the module, in evaluation mode.
 
     Args:
-        data: the market; its seed is the training's.
+        data: market and seed.
         updates: gradient updates.
-        algorithm: settings of SAC, the defaults if absent.
-        network: settings of the networks, the defaults if absent.
+        algorithm: settings of the updates; defaults if absent.
+        network: settings of the networks; defaults if absent.
         callbacks: of the Trainer.
     """
     seed_everything(data.seed, verbose=False)

@@ -1,14 +1,14 @@
-"""What an update costs as work grows: the batch, the ensemble of critics, the replay buffer.
+"""Cost of an update as the batch, the ensemble of critics or the replay buffer grows.
 
 Run from the repository root::
 
     python benchmarks/sac_scaling.py --threads 1
 
-One thing grows at a time, from a batch of 256, two critics of [256, 256] and a buffer of 100,000 transitions of 63
-observation numbers and one action. Every line is a process of its own: it fills the buffer, compiles, and then samples
-and updates. Memory is what the process holds beyond an idle one with torch loaded; pages of a memory-mapped buffer
-that lie in the system's cache are counted apart, the system takes them back where it needs them. A buffer above 4 GB,
-the default of ``model.algorithm.buffer_memory_gb``, is mapped to a file in the temporary folder.
+One size grows at a time, from a batch of 256, two critics of [256, 256] and a buffer of 100,000 transitions of 63
+observation columns and one action. Every row is a separate process that fills the buffer, compiles, and then samples
+and updates. Memory is that of the process minus that of an idle one with torch loaded; cached pages of a memory-mapped
+buffer, which the system can reclaim, are counted separately. A buffer above 4 GB, the default of
+``model.algorithm.buffer_memory_gb``, is mapped to a file in the temporary folder.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-OBSERVATION, ACTION = 63, 1
-ROWS_A_WRITE = 50_000
-UPDATES_A_SAMPLE = 10
+from contestant import ACTION, OBSERVATION, PLAIN
+
+ROWS_PER_WRITE = 50_000
+UPDATES_PER_SAMPLE = 10
 SECONDS = 2.0
 ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table."""
+    """One row of the table."""
 
     batch: int = 256
     critics: int = 2
@@ -64,19 +65,11 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
     torch.manual_seed(0)
     idle = resident("RssAnon")
     config = SACConfig(batch_size=case.batch, buffer_capacity=case.capacity, max_grad_norm=0.0)
-    network = NetworkConfig(
-        num_critics=case.critics,
-        input_normalization=False,
-        layer_norm=False,
-        residual=False,
-        value_bounds=False,
-        small_init=1.0,
-    )
-    agent = SACAgent(OBSERVATION, ACTION, config, network)
+    agent = SACAgent(OBSERVATION, ACTION, config, NetworkConfig(num_critics=case.critics, **PLAIN))
     limit = int(config.buffer_memory_gb * 1e9)
     buffer = ReplayBuffer(case.capacity, OBSERVATION, ACTION, device="cpu", seed=0, memory_limit=limit)
-    for start in range(0, case.capacity, ROWS_A_WRITE):
-        rows = min(ROWS_A_WRITE, case.capacity - start)
+    for start in range(0, case.capacity, ROWS_PER_WRITE):
+        rows = min(ROWS_PER_WRITE, case.capacity - start)
         observation, action = torch.rand(rows, OBSERVATION), torch.rand(rows, ACTION) * 2 - 1
         reward, discount = torch.randn(rows), torch.full((rows,), config.gamma)
         buffer.add(Transition(observation, action, reward, discount, observation))
@@ -88,7 +81,7 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
         updating.append(found[1])
     sample_ms, update_ms = (1e3 * statistics.median(times[1:]) for times in (sampling, updating))  # first: warm-up
     return {
-        "updates_a_second": 1e3 / (sample_ms + update_ms),
+        "updates_per_second": 1e3 / (sample_ms + update_ms),
         "update_ms": update_ms,
         "sample_ms": sample_ms,
         "memory_mb": (resident("RssAnon") - idle) / 1e6,
@@ -99,12 +92,12 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
 
 
 def train(buffer, update, batch: int) -> tuple[float, float]:  # type: ignore[no-untyped-def]
-    """Sample and update for a while; seconds an update of each."""
+    """Sample and update for ``SECONDS``; return the seconds per update of each."""
     sampling = updating = 0.0
     updates = 0
     while updates == 0 or sampling + updating < SECONDS:
         start = time.perf_counter()
-        batches = buffer.sample_many(UPDATES_A_SAMPLE, batch)
+        batches = buffer.sample_many(UPDATES_PER_SAMPLE, batch)
         sampled = time.perf_counter()
         for each in batches:
             update(each)
@@ -115,7 +108,7 @@ def train(buffer, update, batch: int) -> tuple[float, float]:  # type: ignore[no
 
 
 def resident(kind: str) -> int:
-    """Bytes of this process in memory, of one kind of ``/proc/self/status``; 0 where that does not exist."""
+    """Return one kind of this process's memory in bytes, from ``/proc/self/status``; 0 if that does not exist."""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")), 0)
@@ -129,7 +122,17 @@ def main() -> None:
     if options.case:
         print(json.dumps(measure(Case(**json.loads(options.case)), options.threads)))
         return
-    titles = ("batch", "critics", "buffer", "updates/s", "update ms", "sample ms", "memory MB", "buffer MB", "lies in")
+    titles = (
+        "batch",
+        "critics",
+        "buffer",
+        "updates/s",
+        "update ms",
+        "sample ms",
+        "memory MB",
+        "buffer MB",
+        "buffer in",
+    )
     print("".join(f"{title:>11}" for title in titles))
     for case in CASES:
         words = [sys.executable, __file__, "--threads", str(options.threads), "--case", json.dumps(asdict(case))]
@@ -137,7 +140,7 @@ def main() -> None:
         found = json.loads(done.stdout)
         where = f"file, {found['mapped_mb']:,.0f} cached" if found["is_mapped"] else "memory"
         print(
-            f"{case.batch:>11,}{case.critics:>11}{case.capacity:>11,}{found['updates_a_second']:>11.1f}"
+            f"{case.batch:>11,}{case.critics:>11}{case.capacity:>11,}{found['updates_per_second']:>11.1f}"
             f"{found['update_ms']:>11.2f}{found['sample_ms']:>11.3f}{found['memory_mb']:>11,.0f}"
             f"{found['buffer_mb']:>11,.0f}   {where}",
             flush=True,

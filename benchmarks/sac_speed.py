@@ -1,4 +1,4 @@
-"""SAC updates a second: pricerl beside other libraries, and beside what the processor allows.
+"""SAC updates per second of pricerl, of other libraries, and of the matrix products alone.
 
 Run from the repository root::
 
@@ -6,18 +6,18 @@ Run from the repository root::
     python benchmarks/sac_speed.py --threads 1 2 --repeats 7
 
 All train the same actor and two critics ([256, 256], ReLU, fp32) on the same cheap env with batches of 256 and one
-update an env step, from Gymnasium env to optimizer step. Each contestant is a process of its own, pinned to as many
-cores as it has threads. It starts up, fills its buffer, compiles and warms up unmeasured, then sleeps until it is told
-to train a chunk. Every repeat lets all contestants train one chunk after the other, so that a machine that slows down
-slows all of them. The medians over the repeats are printed; ratios are medians of the ratios within a repeat.
-Updates are counted by each library's own counter; ``steps`` are env steps an update, counted by the env, and
-``cores`` the processor's seconds a second.
+update per env step, from Gymnasium env to optimizer step. Each contestant is a separate process, pinned to as many
+cores as it has threads. It starts up, fills its buffer, compiles and warms up unmeasured, then waits for the request
+to train a chunk. In every repeat all contestants train one chunk after the other, so that a slower machine slows all
+of them. The table shows medians over the repeats; ratios are medians of the ratios within a repeat. Updates are counted
+by each library's own counter; ``steps`` are env steps per update, counted by the env, and ``cores`` CPU seconds per
+second.
 
-Every library runs with its own choice of matrix products: pricerl's command line takes oneDNN where that is faster and
-exact, the others torch's default, JAX its own.
+Every library uses its own choice of matrix products: pricerl's command line oneDNN where that is faster and exact, the
+others torch's default, JAX its own.
 
-The floor is the time of an update's matrix products alone, by the fastest way in which torch computes them in full
-precision. What is not installed or fails is said in the table. Pick no more threads than idle cores.
+The floor is the time of an update's matrix products alone, computed in the fastest way that torch offers in full
+precision. The table names contestants that are not installed or fail. Use no more threads than there are idle cores.
 """
 
 from __future__ import annotations
@@ -35,32 +35,33 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-from peers import PEERS, SBX_BURST, TRAINING_STEPS, adam_steps
-from speed_env import (
+from contestant import (
     BATCH,
     CAPACITY,
     ENV_ID,
     FLOORS,
     HIDDEN,
     LEARNING_STARTS,
+    PLAIN,
     Contender,
     Contestant,
     Gate,
     Tick,
     megaflop,
 )
+from peers import PEERS, SBX_BURST, TRAINING_STEPS, adam_steps
 
 BASE = "stable-baselines3"
 FASTEST_PEER = "SBX"
-"""How the names begin of which the faster one is compared with."""
+"""Prefix of the names of which the faster one is the reference."""
 PACKAGES = ("torch", "jax", "stable-baselines3", "sbx-rl", "torchrl", "tianshou", "skrl", "lightning")
 
 GYM_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "gym" / "sac.yaml"
 UNCOMPILED = "updates run uncompiled"
-"""How pricerl warns that a compilation failed; what is called compiled here must be."""
+"""pricerl's warning of a failed compilation, an error here: contestants called compiled must be."""
 NAME_WIDTH = 36
 UNDISTURBED = 0.9
-"""Cores that a contestant keeps busy at least, where nothing else runs on them."""
+"""Fewest CPU seconds per second of a contestant on cores without other work."""
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE_JAX_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
@@ -69,7 +70,7 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
     """``pricerl fit`` on its own command line, with progress bar and CSV log, without evaluations.
 
     Args:
-        tick: told by a callback after every ``training_step``.
+        tick: called by a callback after every ``training_step``.
         words: further options of the command.
     """
     from lightning.pytorch import Callback, Trainer
@@ -121,14 +122,11 @@ def bare_loop(tick: Tick) -> None:
     torch.manual_seed(0)
     env = GymVectorEnv(ENV_ID)
     config = SACConfig(max_grad_norm=0.0, batch_size=BATCH, warmup_steps=LEARNING_STARTS, buffer_capacity=CAPACITY)
-    plain = NetworkConfig(
-        hidden=HIDDEN, input_normalization=False, layer_norm=False, residual=False, value_bounds=False, small_init=1.0
-    )
 
     class Agent(SACAgent):
         step_discount = config.gamma
 
-    agent = Agent(env.observation_dim, env.action_dim, config, plain)
+    agent = Agent(env.observation_dim, env.action_dim, config, NetworkConfig(hidden=HIDDEN, **PLAIN))
     optimizers = make_optimizers(agent)
     update = CompiledFunction(SACUpdate(agent, optimizers).update, "updates")
     collector = Collector(env, config, seed=0)
@@ -148,10 +146,10 @@ FULL = (
     "--model.network.actor_dropout=0.05",
     "--model.network.critic_dropout=0.05",
 )
-"""More than the peers compute: input statistics, LayerNorm, residual connections and dropout."""
+"""Additions that the peers lack: input normalization, LayerNorm, residual connections and dropout."""
 PRICERL: dict[str, Contender] = {
     "pricerl compiled": lambda tick: pricerl(tick, COMPILED),
-    f"pricerl compiled, {SBX_BURST} updates a step": lambda tick: pricerl(
+    f"pricerl compiled, {SBX_BURST} updates per step": lambda tick: pricerl(
         tick, COMPILED, f"--model.algorithm.updates_per_iteration={SBX_BURST}"
     ),
     "pricerl eager": lambda tick: pricerl(tick, EAGER),
@@ -164,7 +162,7 @@ CONTESTANTS = {**FLOORS, **PEERS, **{name: ("pricerl", contender) for name, cont
 
 
 def serve(name: str, threads: int, updates: int) -> NoReturn:
-    """Be a contestant: stdin and stdout belong to the parent, what libraries print goes to stderr."""
+    """Run one contestant: stdin and stdout belong to the parent, and the output of libraries goes to stderr."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     answers = os.fdopen(os.dup(1), "w")
@@ -174,7 +172,7 @@ def serve(name: str, threads: int, updates: int) -> NoReturn:
 
 
 def start(name: str, threads: int, updates: int, folder: Path) -> Contestant:
-    """Start a contestant in an empty folder and wait until it is warm."""
+    """Start a contestant in an empty folder and wait for the end of its warm-up."""
     if importlib.util.find_spec(CONTESTANTS[name][0]) is None:
         return Contestant(name, problem="not installed")
     own = folder / str(len(list(folder.iterdir())))
@@ -239,9 +237,9 @@ def report(contestants: list[Contestant], threads: int) -> None:
     if with_lightning and bare:
         cost = statistics.median(1 / slow - 1 / quick for slow, quick in zip(with_lightning, bare, strict=True))
         share = statistics.median(1 - slow / quick for slow, quick in zip(with_lightning, bare, strict=True))
-        print(f"Lightning's own cost: {1e3 * cost:.2f} ms an update, {share:.1%} (compiled beside bare loop)")
+        print(f"Lightning's own cost: {1e3 * cost:.2f} ms per update, {share:.1%} (compiled against bare loop)")
     if any(min(contestant.cores, default=1.0) < UNDISTURBED for contestant in contestants):
-        print("Something else ran on these cores: the updates/s are too low, only the ratios count.")
+        print("Other work ran on these cores: updates/s are too low, only the ratios are valid.")
 
 
 def _fastest(measured: dict[str, list[float]]) -> list[float] | None:
@@ -255,7 +253,7 @@ def _ratio(rates: list[float], others: list[float] | None, form: str) -> str:
 
 
 def versions() -> str:
-    """The packages that are measured."""
+    """Return the versions of the measured packages."""
     found: list[str] = []
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -267,7 +265,7 @@ def parse() -> Any:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="threads, and cores, of each contestant")
     parser.add_argument("--repeats", type=int, default=7, help="chunks of every contestant; the median is printed")
-    parser.add_argument("--updates", type=int, default=600, help="updates in a chunk, about")
+    parser.add_argument("--updates", type=int, default=600, help="approximate updates in a chunk")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, metavar="NAME", help=", ".join(CONTESTANTS))
     parser.add_argument("--serve", choices=CONTESTANTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -282,7 +280,7 @@ def main() -> None:
     if options.serve:
         serve(options.serve, options.threads[0], options.updates)
     print(versions())
-    print(f"floor: {megaflop():.0f} MFLOP an update")
+    print(f"floor: {megaflop():.0f} MFLOP per update")
     for threads in options.threads:
         report(compete(options.only or list(CONTESTANTS), threads, options.repeats, options.updates), threads)
 

@@ -1,12 +1,12 @@
-"""Where the ``upward`` preset goes from given prices, decision by decision, and what leaning upward costs.
+"""Next prices of the ``upward`` preset from given prices, and their cost in profit.
 
 Run from the repository root::
 
     python benchmarks/upward_loop.py --path soapnuts.csv --prices 14 15 15.7 16.2 16.6 16.5
 
-One policy is trained with the preset's reward on the file's history. Then the last week of the history is set to each
-of the prices in turn, and the policy asked for the next price. ``cost`` is how much less profit a day the next price
-is expected to earn than the best constant price for profit alone, in the posterior mean market.
+One policy is trained with the preset's reward on the file's history. Then the last two weeks of the history are set to
+each of the prices in turn, and the policy chooses the next price. ``cost`` is the expected daily profit at the best
+constant price for profit alone minus that at the next price, in the posterior mean market.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from pricerl.training.pricing_data import PricingDataModule
 
 UPDATES = 2000
 LAST_DAYS = 14
-"""Days at the asked price: what the features look back on."""
+"""Days at the given price, as many as the features look back."""
 
 
-def charged(product: ProductHistory, price: float) -> ProductHistory:
-    """Return the history as if ``price`` had been charged on its last days, with the units really sold."""
+def with_price(product: ProductHistory, price: float) -> ProductHistory:
+    """Return the history with ``price`` on its last days and the units actually sold."""
     changed = product.price.copy()
     changed[-LAST_DAYS:] = price
     return replace(
@@ -45,7 +45,7 @@ def charged(product: ProductHistory, price: float) -> ProductHistory:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--path", type=Path, required=True, help="the seller's file")
-    parser.add_argument("--prices", type=float, nargs="+", required=True, help="prices to ask from")
+    parser.add_argument("--prices", type=float, nargs="+", required=True, help="current prices to start from")
     parser.add_argument("--preset", default="upward", help="of the reward")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -54,19 +54,18 @@ def main() -> None:
     module = train_policy(data, UPDATES)
     prepared, product = data.preprocessor, data.preprocessor.products[0]
     best = best_constant_price(data.dynamics, "profit")
-    print(f"best constant price for profit alone {float(best.price[0]):.2f}, {float(best.value[0]):.2f} a day")
-    print("price now  next price  profit a day  cost a day")
+    print(f"best constant price for profit alone {float(best.price[0]):.2f}, {float(best.value[0]):.2f} per day")
+    print("current price  next price  daily profit  daily cost")
     for price in options.prices:
-        history = History(prepared.source, (charged(product, price),), prepared.reports)
+        history = History(prepared.source, (with_price(product, price),), prepared.reports)
         market = replace(data.market, preprocessor=prepared.with_history(history))
         dynamics = Dynamics(market, data.reward, data.guardrails, data.env_config)
         where, index = dynamics.history.latest()
         state = dynamics.start(where, index, torch.full_like(where, market.mean_draw))
         chosen = dynamics.decide(state, module.policy(state.observation)[:, 0])
         profit = float(mean_values(data.dynamics, 0, chosen, "profit")[0])
-        print(
-            f"{price:9.2f}  {float(chosen[0]):10.2f}  {profit:12.2f}  {float(best.value[0]) - profit:10.2f}", flush=True
-        )
+        cost = float(best.value[0]) - profit
+        print(f"{price:13.2f}  {float(chosen[0]):10.2f}  {profit:12.2f}  {cost:10.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -210,12 +211,12 @@ def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
-    real = SACModule.update
+    real, batches = SACModule.update, count(1)
 
-    def update(self: SACModule, batch: Transition, number: int) -> object:
-        if number > updates:
+    def update(self: SACModule, batch: Transition) -> object:
+        if next(batches) > updates:
             raise KeyboardInterrupt
-        return real(self, batch, number)
+        return real(self, batch)
 
     monkeypatch.setattr(SACModule, "update", update)
 

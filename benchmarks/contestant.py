@@ -1,8 +1,8 @@
-"""What every contestant of ``sac_speed.py`` shares: a cheap env, sizes, the gate between chunks, and the floor.
+"""Common setting of the contestants of ``sac_speed.py``: env, sizes, the gate between chunks, and the floor.
 
-The env costs one draw of random numbers a step, so that updates and not the simulation are timed. Importing this
-module registers it; ``speed_env:Speed-v0`` makes Gymnasium import it when ``benchmarks/`` is on the path.
-The floor is the matrix products that no update in this setting can do without.
+An env step costs one draw of random numbers, so that updates are timed rather than the simulation. Importing this
+module registers the env; ``contestant:Speed-v0`` makes Gymnasium import it if ``benchmarks/`` is on the path.
+The floor is the time of the matrix products that every update in this setting needs.
 """
 
 from __future__ import annotations
@@ -28,39 +28,44 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Tick = Callable[[int, Callable[[], int]], None]
-"""Takes the updates since the last call and a function that reads the contestant's own count of all updates."""
+"""Takes the number of updates since the last call, and a function that reads the contestant's own counter."""
 Contender = Callable[[Tick], None]
 """Trains until its process ends."""
 
-ENV_ID = "speed_env:Speed-v0"
+ENV_ID = "contestant:Speed-v0"
 OBSERVATION, ACTION = 63, 1
-"""Widths: seven days of nine features, as pricerl's own env shows them, and one price."""
+"""Widths: seven days of nine features, as in pricerl's own env, and one price."""
 EPISODE_STEPS = 200
 BEST_ACTION = 0.3
-"""Where the reward peaks, so that there is something to learn."""
+"""Action of the highest reward, so that there is something to learn."""
 
 BATCH = 256
 HIDDEN = (256, 256)
+PLAIN: dict[str, Any] = {
+    "input_normalization": False,
+    "layer_norm": False,
+    "residual": False,
+    "value_bounds": False,
+    "small_init": 1.0,
+}
+"""Fields of ``NetworkConfig`` with which pricerl's networks are ordinary perceptrons, like those of the peers."""
 LEARNING_STARTS = 256
 """Random steps before the first update: one batch."""
 CAPACITY = 100_000
 """Transitions in every replay buffer: more than a benchmark fills."""
 
 WARMUP_UPDATES = 600
-"""Reports of updates before the first measured one: random steps (256), compilation, caches."""
+"""Updates before the measured ones, for random steps (256), compilation and caches."""
 
 PATIENCE_SECONDS = 600
-"""A contestant that is silent for longer has failed."""
-
-EXACT = 1e-5
-"""Error, as a share of the largest result, up to which a product counts as one in full precision."""
+"""Longest wait for a contestant's answer; then it counts as failed."""
 
 
 class SpeedEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """Random observations and a reward for actions near ``BEST_ACTION``.
 
     Attributes:
-        steps: steps of all instances in this process, by which the benchmark sees that a contestant collects.
+        steps: steps of all instances in this process, which show that a contestant collects.
     """
 
     steps = 0
@@ -87,11 +92,11 @@ gymnasium.register("Speed-v0", SpeedEnv, max_episode_steps=EPISODE_STEPS)
 
 
 class Gate:
-    """Holds a contestant between its chunks: it trains in its own loop and passes here after its updates.
+    """Barrier between the chunks of a contestant, which trains in its own loop and calls ``tick`` after its updates.
 
     Args:
-        answers: where the parent reads; it writes a line to stdin for each further chunk and closes it at the end.
-        updates: of a chunk, at least.
+        answers: read by the parent, which writes a line to stdin for each further chunk and closes it at the end.
+        updates: at least, per chunk.
     """
 
     def __init__(self, answers: TextIO, updates: int) -> None:
@@ -104,8 +109,8 @@ class Gate:
         """Count updates; at the end of a chunk, answer and wait.
 
         Args:
-            updates: made since the last call.
-            counted: reads the library's own counter, and waits for what is still being computed.
+            updates: since the last call.
+            counted: waits for pending computations and reads the library's own counter.
         """
         self.left -= updates
         if self.left > 0:
@@ -116,24 +121,24 @@ class Gate:
         chunk = {"seconds": seconds, "busy": time.process_time() - self.busy_before, "updates": done, "steps": steps}
         print(json.dumps(chunk), file=self.answers, flush=True)
         if not sys.stdin.readline():
-            os._exit(0)  # nothing here is worth a tidy end, and some libraries would take minutes
+            os._exit(0)  # some libraries would take minutes to exit regularly
         self.left, self.counted_before, self.steps_before = self.updates, total, SpeedEnv.steps
         self.start, self.busy_before = time.perf_counter(), time.process_time()
 
 
 @dataclass
 class Contestant:
-    """A process that trains when told to, and what it has shown."""
+    """A process that trains on request, and its results."""
 
     name: str
     process: subprocess.Popen[bytes] | None = None
     log: Path = Path(os.devnull)
     rates: list[float] = field(default_factory=list)
-    """Updates a second, one for each repeat."""
+    """Updates per second, one for each repeat."""
     steps: list[float] = field(default_factory=list)
-    """Env steps an update."""
+    """Env steps per update."""
     cores: list[float] = field(default_factory=list)
-    """Cores that it kept busy."""
+    """CPU seconds per second."""
     problem: str = ""
 
     def train(self) -> None:
@@ -149,15 +154,15 @@ class Contestant:
             self.cores.append(chunk["busy"] / chunk["seconds"])
 
     def answer(self) -> dict[str, float] | None:
-        """The next answer; None, and a problem, where the process has died or is silent."""
+        """Return the next answer; None, with ``problem`` set, if the process has died or does not answer."""
         assert self.process is not None and self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_SECONDS)
         line = self.process.stdout.readline() if ready else b""
         if line:
             return json.loads(line)
-        said = [text.strip() for text in self.log.read_text(errors="replace").splitlines() if text.strip()]
-        last_words = said[-1] if said else "it died without a word"
-        self.problem = f"failed: {last_words if ready else f'silent for {PATIENCE_SECONDS} s'}"
+        lines = [text.strip() for text in self.log.read_text(errors="replace").splitlines() if text.strip()]
+        last = lines[-1] if lines else "it ended without a message"
+        self.problem = f"failed: {last if ready else f'no answer for {PATIENCE_SECONDS} s'}"
         self.end()
         return None
 
@@ -169,7 +174,7 @@ class Contestant:
 
 
 class Network:
-    """Layers as the products see them, of several networks alike.
+    """Inputs, weights and gradients of all layers, for several networks of one shape.
 
     Args:
         widths: of the input, the hidden layers and the output.
@@ -185,26 +190,26 @@ class Network:
         self.gradients = [torch.randn(copies, BATCH, out) for _, out in pairs]
 
     def forward(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Factors of every layer's output."""
+        """Return the factors of every layer's output."""
         for layer, weight in zip(self.inputs, self.weights, strict=True):
             yield layer, weight.mT
 
     def weight_gradients(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Factors of the gradients of every layer's weights."""
+        """Return the factors of the gradients of every layer's weights."""
         for gradient, layer in zip(self.gradients, self.inputs, strict=True):
             yield gradient.mT, layer
 
     def input_gradients(self, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Factors of the gradients of the inputs of layer ``first`` and all above it."""
+        """Return the factors of the gradients of the inputs of layer ``first`` and all later ones."""
         yield from zip(self.gradients[first:], self.weights[first:], strict=True)
 
 
 def products_of_an_update() -> list[tuple[Tensor, Tensor]]:
-    """Left and right factors, 2-D each, of every matrix product of one SAC update with two critics."""
+    """Return left and right factors, 2-D each, of every matrix product of one SAC update with two critics."""
     actor = Network((OBSERVATION, *HIDDEN, 2 * ACTION), copies=1)
     critics = Network((OBSERVATION + ACTION, *HIDDEN, 1), copies=2)
-    slow_critics = Network((OBSERVATION + ACTION, *HIDDEN, 1), copies=2)
-    target = [*actor.forward(), *slow_critics.forward()]
+    target_critics = Network((OBSERVATION + ACTION, *HIDDEN, 1), copies=2)
+    target = [*actor.forward(), *target_critics.forward()]
     critic_loss = [*critics.forward(), *critics.weight_gradients(), *critics.input_gradients(first=1)]
     actor_loss = [*actor.forward(), *critics.forward(), *critics.input_gradients(first=0)]
     actor_descent = [*actor.weight_gradients(), *actor.input_gradients(first=1)]
@@ -213,22 +218,24 @@ def products_of_an_update() -> list[tuple[Tensor, Tensor]]:
 
 
 def megaflop() -> float:
-    """Million multiplications and additions of an update's products."""
+    """Return the multiplications and additions of an update's products, in millions."""
     return sum(2 * left.numel() * right.shape[1] for left, right in products_of_an_update()) / 1e6
 
 
 def multiply(tick: Tick, onednn: bool) -> None:
-    """Compute an update's products over and over.
+    """Compute an update's products repeatedly.
 
     Args:
-        tick: told of every round of products.
-        onednn: hand fp32 products to oneDNN by allowing it bf16; processors without bf16 matrix units still
+        tick: called after every round of products.
+        onednn: send fp32 products to oneDNN by allowing it bf16; processors without bf16 matrix units still
             compute them in full precision, many of them faster than torch's default library.
 
     Raises:
         ArithmeticError: if the products are not exact.
     """
     import torch
+
+    from pricerl.runtime import EXACT
 
     if onednn:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
