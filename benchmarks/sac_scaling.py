@@ -49,6 +49,7 @@ CASES = (
 def measure(case: Case, threads: int) -> dict[str, float | bool]:
     """Fill, compile and train in this process."""
     import torch
+    import torch._dynamo  # part of the idle process
 
     from pricerl.runtime import CompiledFunction, claim_compute
     from pricerl.sac import (
