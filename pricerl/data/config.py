@@ -1,4 +1,4 @@
-"""Settings of the data package."""
+"""Settings of reading, cleaning and windowing a seller's file."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ _PROBE_DATE = datetime(2025, 1, 13)
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How a seller's file is read, cleaned and cut into observations.
+    """Settings with which a seller's file is read, cleaned and cut into observations.
 
     Raises:
         UsageError: a setting is outside its range; the message names it.
     """
 
     date_format: str | None = None
-    """Format of dates that are not ISO, in strptime's words, such as ``%d.%m.%Y``; None accepts what is unambiguous."""
+    """strptime format of dates that are not ISO, such as ``%d.%m.%Y``; None accepts unambiguous dates."""
 
     decimal: Literal["auto", ".", ","] = "auto"
-    """Decimal sign of numbers; ``auto`` decides column by column and refuses what can be read two ways."""
+    """Decimal sign of numbers; ``auto`` decides per column and refuses ambiguous ones."""
 
     sales: Literal["auto", "revenue", "units"] = "auto"
-    """What ``Total Sales`` counts: money, pieces, or whatever the numbers themselves show."""
+    """Meaning of ``Total Sales``; ``auto`` infers it from the numbers."""
 
     max_gap_days: int = 14
     """Longest run of days without price and sales that still means "nothing sold"; longer runs mean "not on sale"."""
 
     holdout: float = 0.15
-    """Share of the history, at its end, kept out of training for evaluation."""
+    """Share of the history, at its end, held out for evaluation."""
 
     window: int = 7
     """Days of features in one observation."""
 
     forecaster: str = OWN_MEAN
-    """Forecaster of ``Predicted Sales``, by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
-    ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used where it beats the own 7-day
-    mean and the supplied column on the training days."""
+    """Forecaster behind "predicted sales", by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
+    ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used if it beats the own 7-day mean
+    and the supplied column on the training days."""
+
     country: str | None = None
-    """Country whose public holidays count, as an ISO code such as GB, or with a part such as DE-BY; None for none."""
+    """Country whose public holidays affect demand, as an ISO code such as GB or with a part such as DE-BY, or None."""
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)

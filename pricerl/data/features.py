@@ -1,4 +1,4 @@
-"""The twelve daily features of an observation."""
+"""Twelve daily features of an observation."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ MEAN_DAYS = 7
 def build_features(history: ProductHistory, predicted: FloatArray | None = None) -> FloatArray:
     """Return the features of every day.
 
-    Rolling means end the day before, so a day's own outcome stands only in ``profit``, ``sales`` and the
-    conversions of its own row; a decision reads rows up to yesterday.
+    Rolling means end the day before. Only ``profit``, ``sales`` and the conversions of a row depend on that day's own
+    outcome; a decision reads rows up to yesterday.
 
     Args:
         history: one product, ``D`` days.
-        predicted: ``(D,)`` forecast of revenue; where it is NaN, or absent, the own 7-day mean stands instead.
+        predicted: ``(D,)`` forecast of revenue; the own 7-day mean replaces NaN, or an absent forecast.
 
     Returns:
         ``(D, 12)`` in the order of `FEATURES`, unscaled.
@@ -62,7 +62,7 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
 
 
 def weekday_of(day: Any) -> Any:
-    """Return Monday 0 to Sunday 6 of days since 1970-01-01, which was a Thursday; numbers, arrays and tensors alike."""
+    """Return Monday 0 to Sunday 6 for days since 1970-01-01, a Thursday, given as number, array or tensor."""
     return (day + 3) % 7
 
 
@@ -71,21 +71,20 @@ def shifted_mean(values: FloatArray, first: float) -> FloatArray:
 
     Args:
         values: ``(D,)`` without NaN.
-        first: the mean of the first day, which has no day before it.
+        first: value for the first day, which has no day before it.
 
     Returns:
-        ``(D,)`` means; element ``t`` reads ``values[t - 7 .. t - 1]``.
+        ``(D,)`` means; element ``t`` averages ``values[t - 7 .. t - 1]``.
     """
-    num_days = len(values)
     padded = np.concatenate([np.zeros(MEAN_DAYS), values])
-    sums: FloatArray = sliding_window_view(padded, MEAN_DAYS)[:num_days].sum(axis=1)
-    means: FloatArray = sums / np.clip(np.arange(num_days), 1, MEAN_DAYS)
+    sums = sliding_window_view(padded, MEAN_DAYS)[:-1].sum(axis=1)
+    means: FloatArray = sums / np.clip(np.arange(len(values)), 1, MEAN_DAYS)
     means[0] = first
     return means
 
 
 def _sales_trend(sales_mean: FloatArray) -> FloatArray:
-    """Return (m1 - m0) / (m1 + m0) of this week's mean m1 and last week's m0; 0 without a last week or sales."""
+    """Return ``(m1 - m0) / (m1 + m0)`` of this week's mean m1 and last week's m0; 0 without a last week or sales."""
     last_week = sales_mean.copy()
     last_week[MEAN_DAYS + 1 :] = sales_mean[1:-MEAN_DAYS]
     total = sales_mean + last_week

@@ -1,4 +1,4 @@
-"""Which forecast stands in the feature "predicted sales": the one that was closest on the training days."""
+"""Selection of the forecast behind "predicted sales": the one closest on the training days."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SUPPLIED = "supplied"
 """Name of the file's own forecast."""
 
 FEWEST_SCORED_DAYS = 7
-"""Training days on which a forecast must stand beside sales before it is scored."""
+"""Training days with a forecast and known sales that scoring requires."""
 
-COMING_DAYS = 365
-"""Days ahead; no advice looks further. Beyond them, and where a forecast has a gap, stands the own 7-day mean."""
+FUTURE_DAYS = 365
+"""Forecast horizon, the longest of any advice; the own 7-day mean replaces the forecast beyond it and in its gaps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,40 +32,37 @@ class PredictedSales:
     """``mean_7``, ``supplied`` or the name of a forecaster."""
 
     past: FloatArray
-    """``(D,)`` revenue of each day of history; NaN where the own 7-day mean stands instead, as all of ``mean_7``'s are:
-    an episode must average the sales it has simulated."""
+    """``(D,)`` revenue of each day of history; NaN where the own 7-day mean replaces it, which for ``mean_7`` is
+    everywhere: an episode averages the sales that it has simulated."""
 
-    coming: FloatArray
-    """``(H,)`` the same for the days after it, the first one first."""
+    future: FloatArray
+    """``(H,)`` the same for the days after it."""
 
     def first_days(self, days: int) -> PredictedSales:
-        """Return the forecast for the first ``days`` days of history; what was to come after them was another one."""
-        return PredictedSales(self.source, self.past[:days], self.coming[:0])
+        """Return the forecast of the first ``days`` days of history; that of later days was a different one then."""
+        return PredictedSales(self.source, self.past[:days], self.future[:0])
 
 
 class ForecastChoice(NamedTuple):
-    """The forecast used and what the others were worth."""
+    """Forecast used, and the errors of all."""
 
     forecast: PredictedSales
-    """The one used."""
+    """Forecast used."""
 
     errors: dict[str, float]
-    """Mean absolute error by name, money a day; empty where too few days could be scored."""
+    """Mean absolute error by name, money per day; empty if too few days could be scored."""
 
 
 def choose_forecast(
     history: ProductHistory, train_days: int, forecaster: str, chosen: str | None = None
 ) -> ForecastChoice:
-    """Score the forecaster, the supplied column and the own 7-day mean, and take the closest.
-
-    Where a forecast has a gap, it is scored with the own 7-day mean that stands there instead, so all are scored on the
-    same days.
+    """Score the forecaster, the supplied column and the own 7-day mean, and choose the closest.
 
     Args:
         history: one product, ``D`` days.
-        train_days: only the first so many days count.
-        forecaster: name of the forecaster that competes.
-        chosen: take this one, whatever its error, as training did.
+        train_days: number of first days that are scored.
+        forecaster: name of the competing forecaster.
+        chosen: name of the forecast chosen in training, used whatever its error; None to choose.
 
     Returns:
         The forecast and the errors of all that could be scored. The own mean wins a tie.
@@ -79,25 +76,26 @@ def choose_forecast(
     }
     for name in (forecaster, chosen or OWN_MEAN):
         if name not in forecasts:
-            forecasts[name] = find_forecaster(name)(history.sales, COMING_DAYS)
+            forecasts[name] = find_forecaster(name)(history.sales, FUTURE_DAYS)
     errors = score_forecasts(history, train_days, {name: item.past for name, item in forecasts.items()})
     best = min(errors, key=lambda name: errors[name], default=OWN_MEAN)
     source = best if chosen is None else chosen
-    past, coming = forecasts[source]
+    past, future = forecasts[source]
     unknown = np.full_like(past, np.nan)
-    return ForecastChoice(PredictedSales(source, unknown if source == OWN_MEAN else past, coming), errors)
+    return ForecastChoice(PredictedSales(source, unknown if source == OWN_MEAN else past, future), errors)
 
 
 def score_forecasts(history: ProductHistory, train_days: int, past: dict[str, FloatArray]) -> dict[str, float]:
-    """Return the mean absolute error of each forecast on observed training days, money a day.
+    """Return the mean absolute error of each forecast on observed training days, money per day.
 
     Args:
         history: one product, ``D`` days.
-        train_days: only the first so many days count, the very first of them not.
-        past: ``(D,)`` forecasts by name, NaN where there is none; ``mean_7`` is among them and fills the others' gaps.
+        train_days: number of first days that are scored, except the very first.
+        past: ``(D,)`` forecasts by name, ``mean_7`` among them; it replaces NaN in the others, so that all are scored
+            on the same days.
 
     Returns:
-        The errors, without those of forecasts that stand on fewer than seven of these days.
+        The errors of the forecasts that exist on at least seven of these days.
     """
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False
@@ -110,7 +108,7 @@ def score_forecasts(history: ProductHistory, train_days: int, past: dict[str, Fl
 
 
 def report_forecast(report: ProductReport, choice: ForecastChoice) -> ProductReport:
-    """Return the data report with the forecast used, all errors, and a note where the supplied one lost."""
+    """Return the data report with the forecast used, all errors, and a note if the supplied one lost."""
     used, errors = choice.forecast.source, choice.errors
     lost = SUPPLIED in errors and used != SUPPLIED
     note = f"{PREDICTED_SALES}: not used; on the training days {used} was closer."

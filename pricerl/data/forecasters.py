@@ -1,4 +1,4 @@
-"""Forecasters of sales by name: one day ahead over history, and the next days."""
+"""Forecasters of sales by name: one day ahead over history, and the days after it."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from pricerl.data.features import shifted_mean
 from pricerl.errors import UsageError, did_you_mean
 
 OWN_MEAN = "mean_7"
-"""Name of the own 7-day mean, which every other forecast must beat."""
+"""Name of the own 7-day mean, the baseline of every other forecast."""
 
 WEEK = 7
 LEVEL_WEEKS, PATTERN_WEEKS = 4, 8
-"""Weeks behind the level and behind the weekday pattern: a level ages faster than a pattern."""
+"""Weeks averaged for the level and for the weekday pattern, which changes more slowly."""
 WEEKDAY_PRIOR_WEEKS = 4.0
-"""Weeks that "all weekdays alike" is worth: with few sales a weekday's mean is mostly chance."""
+"""Weight, in weeks, of the prior that all weekdays are alike: with few sales a weekday's mean is mostly noise."""
 
 FEWEST_FITTED_DAYS = 28
-"""Four weeks: with fewer days a weekly pattern cannot be told from chance."""
+"""Four weeks: with fewer days a weekly pattern cannot be separated from noise."""
 REFIT_DAYS = 28
-"""A fitted model goes on with its parameters for four weeks, taking up each day's sales, before it is fitted again."""
+"""A fitted model keeps its parameters for four weeks, updated with each day's sales, before it is fitted again."""
 
 
 class SalesForecast(NamedTuple):
-    """Predicted revenue of a product; NaN where there is no forecast."""
+    """Predicted revenue of a product; NaN without a forecast."""
 
     past: FloatArray
-    """``(D,)`` money for every day of history, made from the days before it alone."""
+    """``(D,)`` money for every day of history, made from earlier days only."""
 
-    coming: FloatArray
+    future: FloatArray
     """``(H,)`` money for the days after it."""
 
 
 class Forecaster(Protocol):
-    """How sales are predicted from the sales of earlier days."""
+    """Prediction of sales from the sales of earlier days."""
 
     def __call__(self, sales: FloatArray, days: int) -> SalesForecast:
-        """Forecast every day of history from the days before it, and ``days`` next days.
+        """Forecast every day of history from the days before it, and ``days`` days after it.
 
         Args:
-            sales: ``(D,)`` revenue of a contiguous calendar, so that a weekday returns every seventh place.
-            days: how many next days.
+            sales: ``(D,)`` revenue of a contiguous calendar.
+            days: number of days after it.
 
         Raises:
             UsageError: the forecaster needs a package that is not installed.
@@ -55,18 +55,18 @@ class Forecaster(Protocol):
 
 
 def forecast_mean(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict the mean of the seven days before; the next days get that of the last seven."""
+    """Predict the mean of the seven days before, and that of the last seven for all future days."""
     return SalesForecast(shifted_mean(sales, 0.0), np.full(days, sales[-WEEK:].mean()))
 
 
 def forecast_last_week(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict what the same weekday of the week before brought (seasonal naive)."""
+    """Predict the sales of the same weekday of the week before (seasonal naive)."""
     padded = np.concatenate([np.full(WEEK, np.nan), sales])
     return SalesForecast(padded[:-WEEK], np.resize(padded[-WEEK:], days))
 
 
 def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict the mean of four weeks times the weekday's share, which is that of eight weeks, shrunk to 1."""
+    """Predict the mean of four weeks times the weekday's share in eight weeks, shrunk to 1."""
     span = WEEK * PATTERN_WEEKS
     padded = np.concatenate([np.full(span, np.nan), sales])
     before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, WEEK)  # (D + 1, weeks, weekdays from own)
@@ -85,17 +85,17 @@ def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesFor
 
     Args:
         sales: ``(D,)`` revenue of a contiguous calendar.
-        days: how many next days.
-        model: its class in ``statsforecast.models``, such as ``AutoETS``.
+        days: number of days after it.
+        model: class in ``statsforecast.models``, such as ``AutoETS``.
 
     Returns:
-        The forecast, never negative; NaN on the first four weeks, and on next days after so short a history.
+        The forecast, never negative; NaN in the first four weeks, and for the future of so short a history.
 
     Raises:
         UsageError: the package is not installed.
     """
     kind = getattr(_statsforecast(), model)
-    past, coming = np.full(len(sales), np.nan), np.full(days, np.nan)
+    past, future = np.full(len(sales), np.nan), np.full(days, np.nan)
     with warnings.catch_warnings(), np.errstate(all="ignore"):  # series of zeros make it divide by zero inside
         warnings.simplefilter("ignore")
         for first in range(FEWEST_FITTED_DAYS, len(sales) + 1, REFIT_DAYS):
@@ -103,8 +103,8 @@ def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesFor
             for day in range(first, min(first + REFIT_DAYS, len(sales))):
                 past[day] = fitted.forward(sales[:day], h=1)["mean"][0]
         if len(sales) >= FEWEST_FITTED_DAYS:
-            coming = kind(season_length=WEEK).fit(sales).predict(h=days)["mean"]
-    return SalesForecast(np.maximum(past, 0.0), np.maximum(coming, 0.0))
+            future = kind(season_length=WEEK).fit(sales).predict(h=days)["mean"]
+    return SalesForecast(np.maximum(past, 0.0), np.maximum(future, 0.0))
 
 
 FORECASTERS: dict[str, Forecaster] = {
@@ -114,7 +114,7 @@ FORECASTERS: dict[str, Forecaster] = {
     "auto_ets": partial(forecast_statistically, model="AutoETS"),
     "auto_theta": partial(forecast_statistically, model="AutoTheta"),
 }
-"""By name; to add one, put a function here."""
+"""Forecasters by name; to add one, put a function here."""
 
 
 def find_forecaster(name: str) -> Forecaster:
@@ -130,11 +130,11 @@ def _statsforecast() -> Any:
         return import_module("statsforecast.models")
     except ImportError as error:
         raise UsageError(
-            "this forecaster needs the package statsforecast, which is not installed; install it with "
-            "pip install 'pricerl[forecast]', or set data.reading.forecaster to weekday_mean"
+            "this forecaster needs the package statsforecast, which is not installed; "
+            "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
         ) from error
 
 
 def _mean(total: FloatArray, count: FloatArray) -> FloatArray:
-    """Return means ``(N,)``, NaN where nothing was counted."""
+    """Return means ``(N,)``, NaN for a count of 0."""
     return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))

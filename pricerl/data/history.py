@@ -1,8 +1,11 @@
-"""A seller's cleaned history: one contiguous daily calendar a product."""
+"""Cleaned history of a seller: one contiguous daily calendar per product."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.quality import ProductReport
@@ -12,10 +15,10 @@ UNNAMED_PRODUCT = "product"
 
 @dataclass(frozen=True, eq=False)
 class ProductHistory:
-    """One product on a calendar of ``D`` days without holes, and the ``H`` days of its file that lie after."""
+    """History of one product: ``D`` contiguous days, and the ``H`` days of its file after them."""
 
     product: str
-    """Name in the ``Product`` column, or ``product`` where the file has none."""
+    """Name in the ``Product`` column, or ``product`` if the file has none."""
 
     dates: DateArray
     """``(D,)`` days, unit D; the last one is the last day of history."""
@@ -24,72 +27,73 @@ class ProductHistory:
     """``(D,)`` money per unit, positive; unknown days carry the last known price."""
 
     units: FloatArray
-    """``(D,)`` units sold; days with unknown sales hold the mean of the seven days before."""
+    """``(D,)`` units sold; unknown days have the mean of the seven days before."""
 
     sales: FloatArray
     """``(D,)`` revenue in money, whatever the file's own measure; imputed like the units."""
 
     profit: FloatArray
-    """``(D,)`` money, 0 where it was not reported."""
+    """``(D,)`` money, 0 if not reported."""
 
     organic: FloatArray
-    """``(D,)`` percent 0 to 100, gaps filled with the median; all NaN when never reported."""
+    """``(D,)`` percent 0 to 100, blanks filled with the median; all NaN if never reported."""
 
     ad: FloatArray
-    """``(D,)`` percent 0 to 100, gaps filled with the median; all NaN when never reported."""
+    """``(D,)`` percent 0 to 100, blanks filled with the median; all NaN if never reported."""
 
     predicted: FloatArray
     """``(D,)`` the file's own forecast as revenue, NaN where absent."""
 
     observed: BoolArray
-    """``(D,)`` True where price and sales are known, so the day says something about demand."""
+    """``(D,)`` True on days with known price and sales: observations of demand."""
 
     profit_known: BoolArray
-    """``(D,)`` True where profit was reported and the day's sales and units are known too."""
+    """``(D,)`` True on observed days with a reported profit."""
 
     future_dates: DateArray
-    """``(H,)`` days after the history without holes; ``H`` may be 0."""
+    """``(H,)`` contiguous days after the history; ``H`` may be 0."""
 
     future_predicted: FloatArray
-    """``(H,)`` the file's forecast for them as revenue, NaN where absent."""
+    """``(H,)`` the file's forecast for these days as revenue, NaN where absent."""
 
-    unit_cost: float | None
-    """Money per unit: the last value of the ``Unit Cost`` column, None where the seller gave none."""
+    unit_cost: float | None = None
+    """Money per unit: the last value of the ``Unit Cost`` column, None without one."""
 
     competitor: FloatArray | None = None
-    """``(D,)`` the competitor's money per unit, blanks filled with the price known last; None where never given."""
+    """``(D,)`` the competitor's money per unit, blanks filled with the last known price; None without one."""
 
     promotion: BoolArray | None = None
-    """``(D,)`` True on days with a promotion; None where the file does not tell."""
+    """``(D,)`` True on days with a promotion; None if never reported."""
 
     in_stock: BoolArray | None = None
-    """``(D,)`` True on days that the file says were in stock; None where it never tells."""
+    """``(D,)`` True on days reported as in stock; None if never reported."""
 
     holidays: DateArray | None = None
-    """``(N,)`` public holidays from the first day on to years after the last; None without a country."""
+    """``(N,)`` public holidays from the first day to years after the last; None without a country."""
 
     @property
     def stock_unknown(self) -> BoolArray:
-        """``(D,)`` True on observed days of which the file does not say that they were in stock."""
+        """``(D,)`` True on observed days that are not reported as in stock."""
         return self.observed if self.in_stock is None else self.observed & ~self.in_stock
 
     def first_days(self, days: int) -> ProductHistory:
-        """Return the history as it stood after its first ``days`` days, without any future."""
-        daily = ("dates", "price", "units", "sales", "profit", "organic", "ad", "predicted", "observed", "profit_known")
-        told = [name for name in ("competitor", "promotion", "in_stock") if getattr(self, name) is not None]
-        cut = {name: getattr(self, name)[:days] for name in (*daily, *told)}
-        return replace(self, **cut, future_dates=self.future_dates[:0], future_predicted=self.future_predicted[:0])
+        """Return the history as it was after its first ``days`` days, without any future."""
+        cut: dict[str, Any] = {
+            name: value[:days] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        cut |= {"future_dates": self.future_dates[:0], "future_predicted": self.future_predicted[:0]}
+        return replace(self, **{**cut, "holidays": self.holidays})
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """Everything one file says, cleaned."""
+    """Cleaned content of one file."""
 
     source: str
     """Name of the file as the user wrote it."""
 
     products: tuple[ProductHistory, ...]
-    """The products, in the order in which the file first names them."""
+    """Products in their order of first appearance."""
 
     reports: tuple[ProductReport, ...]
-    """What was found, filled and left out, one report a product in the same order."""
+    """Data reports, one per product in the same order."""

@@ -1,4 +1,4 @@
-"""Public holidays by country, from the library ``holidays``: past ones, and coming ones for years ahead."""
+"""Public holidays by country, from the library ``holidays``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pricerl.arrays import DateArray, IntArray
 from pricerl.errors import UsageError, did_you_mean
 
 ORDINARY, DAY_BEFORE, HOLIDAY = range(3)
-"""Kinds of dates."""
+"""Types of days."""
 
 FEWEST_HOLIDAYS = 3
-"""Holidays with known sales from which on a history says what they do to demand."""
+"""Holidays with known sales from which their effect on demand is estimated."""
 
 YEARS_AHEAD = 4
-"""Calendar years after a file's last row whose holidays are looked up: further than any episode reaches."""
+"""Calendar years after a file's last row whose holidays are looked up, beyond the end of any episode."""
 
 
 def check_country(country: str) -> None:
@@ -26,7 +26,7 @@ def check_country(country: str) -> None:
         country: ISO code such as ``GB``, or with a part of the country such as ``DE-BY``; in any case.
 
     Raises:
-        UsageError: the code is not known, or the library is not installed; says what is known and what to do.
+        UsageError: the code is unknown, or the library is not installed.
     """
     known = _library().list_supported_countries()
     code, _, part = country.upper().partition("-")
@@ -34,14 +34,14 @@ def check_country(country: str) -> None:
         short = sorted(other for other in known if len(other) == 2)
         near = ", ".join(other for other in short if other[0] == code[:1]) or ", ".join(short)
         wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
-        raise UsageError(f"country {wanted}, found {country!r}{did_you_mean(code, known)}; among the known are {near}")
+        raise UsageError(f"country {wanted}, found {country!r}{did_you_mean(code, known)}; known are {near}")
     if part and part not in known[code]:
         parts = ", ".join(known[code]) or "none"
-        raise UsageError(f"country {country!r}: the known parts of {code} are {parts}{did_you_mean(part, known[code])}")
+        raise UsageError(f"country {country!r}: known parts of {code} are {parts}{did_you_mean(part, known[code])}")
 
 
 def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> DateArray:
-    """Return the public holidays ``(N,)`` of the years from ``first`` to ``YEARS_AHEAD`` after ``last``, ascending.
+    """Return the public holidays ``(N,)`` from the year of ``first`` to ``YEARS_AHEAD`` after ``last``, ascending.
 
     Args:
         country: a code that ``check_country`` accepts.
@@ -67,6 +67,6 @@ def _library() -> Any:
         import holidays
     except ImportError:
         raise UsageError(
-            "holidays by country need the library of that name: pip install holidays, or leave the country out"
+            "country needs the package holidays, which is not installed; pip install 'pricerl[holidays]' or omit it"
         ) from None
     return holidays

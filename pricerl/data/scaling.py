@@ -1,4 +1,4 @@
-"""Min-max scaling of features, product by product, fitted on training days only."""
+"""Min-max scaling of features per product, fitted on training days only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pricerl.arrays import FloatArray
 from pricerl.data.features import FEATURES
 
 FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
-"""Calendar features have bounds of their own: a short history must not redefine what a year is."""
+"""Calendar features have fixed bounds: a short history need not cover a year."""
 
 PRICE_FEATURES = ("price", "price_mean_7")
 PRICE_ROOM = 0.10
-"""Prices may go this share beyond those tried; a policy must still see where it is. Their bounds are widened by it."""
+"""Share by which the bounds of prices exceed the tried ones, so that a policy can tell prices beyond them apart."""
 
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
@@ -27,7 +27,7 @@ CONSTANT_VALUE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class MinMaxScaler:
-    """Maps features to [0, 1]: ``scaled = clip(x * gain + bias, 0, 1)``."""
+    """Min-max scaler to [0, 1]: ``scaled = clip(x * gain + bias, 0, 1)``."""
 
     gain: FloatArray
     """``(P, F)`` one over the training range; 0 for a constant column."""
@@ -40,10 +40,10 @@ class MinMaxScaler:
         """Fit a scaler.
 
         Args:
-            per_product_features: one ``(D_p, F)`` array of training days a product, columns as in `FEATURES`.
+            per_product_features: one ``(D_p, F)`` array of training days per product, columns as in `FEATURES`.
 
         Returns:
-            The scaler; one day is enough, every column is then constant.
+            The scaler; with a single day every column is constant.
 
         Raises:
             ValueError: there is no product, no day, or the number of columns is not that of `FEATURES`.
@@ -61,7 +61,7 @@ class MinMaxScaler:
             product: position of the product, 0 to ``P - 1``.
 
         Returns:
-            ``(D, F)`` values in [0, 1]; what lies outside the training range is clipped.
+            ``(D, F)`` values in [0, 1]; values outside the training range are clipped.
         """
         scaled = features * self.gain[product] + self.bias[product]
         return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
@@ -83,7 +83,7 @@ def _fit_product(features: FloatArray) -> tuple[FloatArray, FloatArray]:
             f"features must have shape (days, {len(FEATURES)}) with at least one day, got {features.shape}"
         )
     low, high = features.min(axis=0), features.max(axis=0)
-    constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+    constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.abs(features).max(axis=0))
     for name in PRICE_FEATURES:
         column = FEATURES.index(name)
         low[column] -= PRICE_ROOM * abs(low[column])

@@ -120,7 +120,7 @@ class HistoryTensors:
         """Predicted sales of every product and date ``(P, dates)``, NaN where the own 7-day mean is used."""
         table = np.full((len(self._products), self._num_dates), np.nan)
         for row, forecast, first_day in zip(table, self._forecasts, self.first_day.tolist(), strict=True):
-            values = np.concatenate([forecast.past, forecast.coming])
+            values = np.concatenate([forecast.past, forecast.future])
             place = row[first_day - self._first :][: len(values)]
             place[:] = values[: len(place)]
         return self._floats(table) if np.isfinite(table).any() else None

@@ -172,7 +172,7 @@ def test_products_the_checkpoint_does_not_know_are_named(trained: Path, tmp_path
     words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--out", "new"]
     result = run(tmp_path, "predict", *words)
     assert result.code == 3
-    assert "'Mug' was not trained on" in result.err and "'Bowl' was not trained on" in result.err
+    assert "'Mug' is not in the checkpoint" in result.err and "'Bowl' is not in the checkpoint" in result.err
     assert not (tmp_path / "new").exists()
 
 

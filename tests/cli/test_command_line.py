@@ -49,7 +49,7 @@ WRONG_COMMANDS = {
     "check": "check needs a FILE",
     "check a b": "unexpected argument 'b'",
     "check a --country XX": "country must be an ISO code such as GB",
-    "fit --data.reading.country DE-XX": "the known parts of DE are BB, BE",
+    "fit --data.reading.country DE-XX": "known parts of DE are BB, BE",
     "check a --decimal x": "--decimal/--data.reading.decimal: must be one of auto, ., ,, found 'x'",
     "simulate --out x.csv --market lineer": "found 'lineer'; did you mean 'linear'?",
     "simulate --out x.csv --days abc": "--days: must be a whole number, found 'abc'",

@@ -12,7 +12,7 @@ import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.data.features import FEATURES, shifted_mean
-from pricerl.data.forecast_selection import COMING_DAYS, choose_forecast, score_forecasts
+from pricerl.data.forecast_selection import FUTURE_DAYS, choose_forecast, score_forecasts
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.simulation import SellerConfig, simulated_history
 
@@ -82,7 +82,7 @@ def test_a_chosen_forecaster_fills_the_feature_and_the_gaps_stay_the_mean(make_p
     column, mean = data.features[0][:, PREDICTED], data.features[0][:, MEAN]
     np.testing.assert_array_equal(column[:7], mean[:7])
     np.testing.assert_array_equal(column[7:], 2 * weekly()[7:])
-    assert len(data.forecasts[0].coming) == COMING_DAYS
+    assert len(data.forecasts[0].future) == FUTURE_DAYS
 
 
 def test_the_env_reads_the_forecast_of_coming_days(make_product: Make) -> None:
@@ -114,7 +114,7 @@ def test_a_checkpoint_carries_the_forecast(make_product: Make) -> None:
     data = prepared(make_product(2.0, weekly()), "last_week")
     copy = DataPreprocessor.from_state_dict(json.loads(json.dumps(data.state_dict())))
     assert copy.forecasts[0].source == "last_week" and copy.config.forecaster == "last_week"
-    np.testing.assert_array_equal(copy.forecasts[0].coming, data.forecasts[0].coming)
+    np.testing.assert_array_equal(copy.forecasts[0].future, data.forecasts[0].future)
     np.testing.assert_array_equal(copy.features[0], data.features[0])
 
 

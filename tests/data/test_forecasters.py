@@ -42,70 +42,70 @@ def test_a_forecast_reads_only_earlier_days(name: str, day: int) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_first_coming_day_is_forecast_like_the_day_after_a_shorter_history(name: str) -> None:
+def test_the_first_future_day_is_forecast_like_the_day_after_a_shorter_history(name: str) -> None:
     sales = noisy_year()
     longer, shorter = (FORECASTERS[name](values, 14) for values in (sales, sales[:112]))
-    assert longer.past.shape == (120,) and longer.coming.shape == (14,)
-    assert shorter.coming[0] == pytest.approx(longer.past[112])
+    assert longer.past.shape == (120,) and longer.future.shape == (14,)
+    assert shorter.future[0] == pytest.approx(longer.past[112])
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_product_that_never_sells_is_forecast_to_sell_nothing(name: str) -> None:
-    past, coming = FORECASTERS[name](np.zeros(60), 7)
-    assert np.nanmax(past) == 0 and (coming == 0).all()
+    past, future = FORECASTERS[name](np.zeros(60), 7)
+    assert np.nanmax(past) == 0 and (future == 0).all()
 
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("days", [3, 8, 27])
 def test_a_short_history_gives_forecasts_of_the_right_length(name: str, days: int) -> None:
-    past, coming = FORECASTERS[name](np.arange(1.0, days + 1), 10)
-    assert past.shape == (days,) and coming.shape == (10,)
-    assert not np.isinf(past).any() and not np.isinf(coming).any()
+    past, future = FORECASTERS[name](np.arange(1.0, days + 1), 10)
+    assert past.shape == (days,) and future.shape == (10,)
+    assert not np.isinf(past).any() and not np.isinf(future).any()
 
 
 def test_the_default_is_the_mean_of_the_week_before() -> None:
     sales = noisy_year()
     assert DataConfig().forecaster == "mean_7"
-    past, coming = FORECASTERS["mean_7"](sales, 3)
+    past, future = FORECASTERS["mean_7"](sales, 3)
     np.testing.assert_array_equal(past, shifted_mean(sales, 0.0))
-    np.testing.assert_allclose(coming, sales[-7:].mean())
+    np.testing.assert_allclose(future, sales[-7:].mean())
 
 
 def test_last_week_repeats_each_weekday() -> None:
-    past, coming = FORECASTERS["last_week"](np.arange(1.0, 11.0), 9)
+    past, future = FORECASTERS["last_week"](np.arange(1.0, 11.0), 9)
     np.testing.assert_array_equal(past, [*[np.nan] * 7, 1, 2, 3])
-    np.testing.assert_array_equal(coming, [4, 5, 6, 7, 8, 9, 10, 4, 5])
+    np.testing.assert_array_equal(future, [4, 5, 6, 7, 8, 9, 10, 4, 5])
 
 
 def test_the_weekday_mean_is_the_level_times_a_shrunken_share() -> None:
-    past, coming = FORECASTERS["weekday_mean"](np.resize(PATTERN, 70), 9)
+    past, future = FORECASTERS["weekday_mean"](np.resize(PATTERN, 70), 9)
     mean = PATTERN.mean()
     expected = np.resize((8 * PATTERN + 4 * mean) / 12, 9)
     np.testing.assert_allclose(past[63:70], expected[:7])
-    np.testing.assert_allclose(coming, expected)
+    np.testing.assert_allclose(future, expected)
     assert past[1] == PATTERN[0] and np.isnan(past[0])
 
 
 def test_the_weekday_mean_takes_its_level_from_the_last_four_weeks() -> None:
     sales = np.repeat([10.0, 20.0], [100, 28])
-    assert FORECASTERS["weekday_mean"](sales, 1).coming[0] == pytest.approx(20)
+    assert FORECASTERS["weekday_mean"](sales, 1).future[0] == pytest.approx(20)
 
 
 @pytest.mark.parametrize("name", [needs_package(name) for name in STATISTICAL])
 def test_a_statistical_model_learns_the_weekdays(name: str) -> None:
     sales = noisy_year()
-    past, coming = FORECASTERS[name](sales, 14)
+    past, future = FORECASTERS[name](sales, 14)
     assert np.isnan(past[:28]).all() and np.isfinite(past[28:]).all()
     own = np.abs(shifted_mean(sales, 0.0) - sales)[56:].mean()
     assert np.abs(past - sales)[56:].mean() < 0.5 * own
-    np.testing.assert_allclose(coming, np.resize(np.roll(PATTERN, -120 % 7), 14), rtol=0.35)
+    np.testing.assert_allclose(future, np.resize(np.roll(PATTERN, -120 % 7), 14), rtol=0.35)
 
 
 @pytest.mark.parametrize("name", STATISTICAL)
 def test_a_missing_package_is_told_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "statsforecast", None)
     monkeypatch.setitem(sys.modules, "statsforecast.models", None)
-    with pytest.raises(UsageError, match=r"statsforecast, which is not installed; install it with pip install"):
+    with pytest.raises(UsageError, match=r"statsforecast, which is not installed; pip install"):
         FORECASTERS[name](noisy_year(), 7)
 
 

@@ -22,7 +22,7 @@ def three() -> DataPreprocessor:
 
 
 def test_sizes(three: DataPreprocessor) -> None:
-    assert (three.window, three.num_features, three.observation_dim) == (7, 12, 84)
+    assert (three.window, three.num_features) == (7, 12)
     assert three.names == ("product-1", "product-2", "product-3")
     assert three.train_days == (51, 51, 51)
     assert three.source == "simulated seller"
@@ -126,7 +126,7 @@ def test_fresh_product_without_training_is_refused_with_the_closest_name(three: 
     with pytest.raises(DataError) as caught:
         three.with_history(fresh)
     assert caught.value.problems == (
-        "product 'product-4' was not trained on; trained were 'product-1', 'product-2', 'product-3'"
+        "product 'product-4' is not in the checkpoint; it has 'product-1', 'product-2', 'product-3'"
         "; did you mean 'product-3'?",
     )
 

@@ -33,7 +33,7 @@ def test_a_trained_history_is_used_where_the_forecasters_package_is_absent(monke
     later.setup("predict")
     later.load_state_dict(state)
     (forecast,) = later.preprocessor.forecasts
-    assert forecast.source == "auto_ets" and (forecast.coming == 7).all()
+    assert forecast.source == "auto_ets" and (forecast.future == 7).all()
     np.testing.assert_array_equal(later.preprocessor.features[0], trained.preprocessor.features[0])
 
 
