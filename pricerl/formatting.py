@@ -178,3 +178,7 @@ def _date(day: str, skeleton: str, locale: str) -> str:
     known = _locale(locale)
     style = _locale(ENGLISH_DATES) if known.language == "en" else known
     return format_skeleton(skeleton, datetime.date.fromisoformat(day), locale=style)
+
+
+PLAIN = Formatter()
+"""Plain numbers in US English, with the digits of cents."""

@@ -17,24 +17,29 @@ D: nothing can be estimated. A needs a randomised price test."""
 Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
 
 FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
-"""Who sets the price, in turn: the policy, the best price in an unlucky market, the current price, a person."""
+"""Sources of a price, in turn: the policy, the best price at the 20 % quantile over posterior draws, the current price,
+a person."""
 
-PAUSED = "it is paused (data.guardrails.pause)"
+UNTESTED = "not yet tested in your shop"
+ONE_STEP = "one careful step, then look again"
+PAUSED = "the product is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
-    "no price within one step of it satisfies floor, ceiling and minimum margin (it must at least cover fees and unit "
-    "cost) and the other limits (data.guardrails); change one of them or set the price by hand"
+    "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
+    "one of them or set the price by hand; it must at least cover fees and unit cost"
 )
 NO_OTHER_PRICE = (
     "floor, ceiling, largest change, price ladder, charm endings and price_step (data.guardrails) leave no other price "
-    "within one step of it"
+    "within one step"
 )
-KEEP_NOT_ALLOWED = (
-    "floor, ceiling or minimum margin do not allow the current price; this is the nearest one that they do"
-)
+KEEP_NOT_ALLOWED = "floor, ceiling or minimum margin do not allow the current price; this is the nearest one they allow"
 UNFAMILIAR = (
-    "the current price lies far from those the policy was trained on; run fit on this file, or some weeks later if it "
-    "was run: the newest days are held out of training"
+    "the current price is far from the prices the policy was trained on. Run fit on this file, or some weeks later if "
+    "you just did: the newest days are held out of training"
 )
+HOLD_LASTS = "the minimum hold of its last change is longer than these days (data.guardrails.min_hold_days)"
+ONE_PRICE = "the price never varied, so the effect of another price is unknown"
+NO_COSTS = "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit"
+CAUTIOUS = "the policy would go further than your history supports, so a more cautious price is advised"
 
 
 @dataclass(frozen=True)
@@ -46,22 +51,22 @@ class DecisionConfig:
     off and follows the policy."""
 
     claim_chance: float = 0.975
-    """From this share on the whole path is recommended (grade B), below it one step (grade B-)."""
+    """From this share on, the whole path is recommended (grade B); below it, one step (grade B-)."""
 
     hidden_strength: float = 1.0
-    """A change must stand a cause that no column tells and that is this many times as strong as the strongest one that
-    the history shows; where it does not, its grade is one lower. 0 turns that off."""
+    """A change must survive an unobserved confounder this many times as strong as the strongest observed cause, or its
+    grade is one lower. 0 turns that off."""
 
     min_days: int = MIN_USABLE_DAYS
-    """Fewer usable days than this decide nothing."""
+    """Fewest usable days for a decision."""
 
     max_unlikely_zeros: float = LARGEST_SHARE
-    """Nothing is decided where a larger share of the days sold nothing without usual demand explaining it: stock-outs
-    that no column tells hide what a price does. 1 turns that off."""
+    """The price is kept if demand leaves a larger share of the days without a sale unexplained: unmarked stock-outs
+    hide the effect of the price. 1 turns that off."""
 
     kill_days: int = 3
-    """So many days in a row whose sales lie below the 5 % limit of what was predicted stop the model: the price goes
-    back to the last good one. 0 turns that off."""
+    """After this many days in a row with sales below the 5 % limit of their prediction, the price goes back to the last
+    good one. 0 turns that off."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance"):
@@ -79,7 +84,7 @@ class DecisionConfig:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about one product's proposed change."""
+    """Evidence on one product's proposed change."""
 
     proposes_change: bool
     """Whether the policy's path leaves the current price."""
@@ -99,66 +104,66 @@ class Evidence:
     hold_lasts: bool
     """Whether the minimum hold of the last change outlasts the horizon."""
     familiar: bool
-    """Whether the current price lies where the policy was trained."""
+    """Whether the current price is near those the policy was trained on."""
     entangled_with: str = ""
-    """The observed cause that moved so much with the price that what each did cannot be told apart; mostly empty."""
+    """Observed cause that moved so closely with the price that their effects cannot be separated; mostly empty."""
     unlikely_zeros: UnlikelyZeros | None = None
-    """Days without a sale that can be no chance, if there are."""
+    """Zero-sales days too frequent to be chance, if any."""
     paused: bool = False
-    """Whether the seller keeps the price as it is, whatever could be earned."""
+    """Whether the seller keeps the price as it is."""
     overturned_by: str = ""
-    """The observed cause of which a hidden one that is ``hidden_strength`` times as strong would bring the chance of a
-    gain down to a half; empty where none would."""
+    """Observed cause such that an unobserved confounder ``hidden_strength`` times as strong would bring the probability
+    of a gain down to one half; empty if there is none."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is recommended and how strongly."""
+    """Recommendation with its grade."""
 
     follow: Literal["path", "step", "limit", "hold"]
-    """The policy's whole path, its first change only, the nearest price that the limits allow, or the current price."""
+    """Whole path of the policy, its first change only, the nearest allowed price, or the current price."""
     grade: Grade
     source: Source
     lacks_evidence: bool
-    """Whether the price is kept because the data cannot tell, not because it is good."""
+    """Whether the price is kept for want of evidence, not because it is good."""
     why: str
-    """The rule that decided, as a clause."""
+    """Rule that decided, as a clause; a second sentence may follow."""
     unsure: bool = False
-    """Whether the policy's change only failed for want of a sure gain."""
+    """Whether the gain of the change is not certain enough and nothing else speaks against it."""
     gated: bool = True
-    """Whether a change had to be sure to earn more; without, the reason prints what following the policy costs."""
+    """Whether a change must pass the gate on its gain; without the gate, the reason states the cost of the policy."""
 
     @property
     def chain(self) -> tuple[Source, ...]:
-        """The fallbacks down to the one that decided; limits and overrides stand outside of them."""
+        """Fallbacks down to the one that decided; limits and overrides are no fallbacks."""
         return FALLBACKS[: FALLBACKS.index(self.source) + 1] if self.source in FALLBACKS else (self.source,)
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Take a more cautious price where the policy's own is not sure enough, if that one is.
+    """Replace the policy's path by a more cautious price if the first is not certain enough and the second is.
 
     Args:
         decision: on the policy's path.
-        evidence: on the path to the lower bound's price: best for the objective in an unlucky market.
-        config: how sure a change must be.
+        evidence: on the path to the best price at the 20 % quantile over posterior draws.
+        config: required probabilities.
     """
     if not (decision.unsure and evidence.proposes_change):
         return decision
     cautious = _weigh(evidence, config)
     if cautious.follow == "hold":
         return decision
-    why = f"the policy would go further than the history is sure of; {cautious.why}"
-    return replace(cautious, source="lower bound", why=why)
+    step = "" if cautious.why == UNTESTED else f". {cautious.why[:1].upper()}{cautious.why[1:]}"
+    return replace(cautious, source="lower bound", why=CAUTIOUS + step)
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Apply the rules in order; the first that holds decides. A hold never keeps a price that the limits forbid."""
+    """Apply the rules in order; the first that applies decides. A hold never keeps a price that the limits forbid."""
     if evidence.paused:
         return Decision("hold", "C", "hold", False, PAUSED)
     if not evidence.feasible:
         return replace(_hold("D", NO_PRICE_ALLOWED), source="manual")
     if evidence.hold_lasts:
-        return Decision("hold", "C", "hold", False, "the minimum hold of its last change outlasts these days")
+        return Decision("hold", "C", "hold", False, HOLD_LASTS)
     if not evidence.movable:
         return Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
     decision = _weigh(evidence, config)
@@ -168,45 +173,42 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
 
 
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Follow the policy or keep the price, as the evidence says."""
+    """Follow the policy or keep the price."""
     gated = config.min_chance > 0
     if not evidence.familiar:
         return _hold("D", UNFAMILIAR)
     if evidence.distinct_prices < 2:
-        return _hold("D", "the price never varied, so the history cannot say what another price would do")
+        return _hold("D", ONE_PRICE)
     if evidence.usable_days < config.min_days:
         return _hold("D", f"only {evidence.usable_days} usable days; at least {config.min_days} are needed")
     if gated and evidence.entangled_with:
-        moved = f"the price moved with the {evidence.entangled_with}, so what each of them did cannot be told apart"
-        return _hold("D", moved)
+        return _hold("D", f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated")
     zeros = evidence.unlikely_zeros
     if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
-        why = f"{zeros}: stock-outs or closed days that no column tells would mislead; say so in an In Stock column"
-        return _hold("D", why)
+        return _hold("D", f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column")
     if gated and not evidence.costs_known:
-        return _hold("D", "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit")
+        return _hold("D", NO_COSTS)
     if not evidence.proposes_change:
         return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
     if not gated:
         grade: Grade = "B" if _is_clear(evidence, config) and not evidence.overturned_by else "C"
         return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated=gated)
     if evidence.probability_better < config.min_chance:
-        share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} %"
-        why = f"a change must earn more in {share} of the markets that fit the history, and this one does not"
+        share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} % of"
+        why = f"a change must earn more in {share} plausible scenarios, and this one does not"
         return replace(_hold("C", why), unsure=True)
     if evidence.overturned_by:
         times = "" if config.hidden_strength == 1 else f"{config.hidden_strength:.4g} times "
-        hidden = f"a cause that no column tells, {times}as strong as the {evidence.overturned_by}, "
+        hidden = f"an unobserved cause {times}as strong as the {evidence.overturned_by} would undo the gain"
         if not _is_clear(evidence, config):
-            return replace(_hold("C", hidden + "would undo the likely gain of a change"), unsure=True)
-        return Decision("step", "B-", "SAC", False, f"one careful step, then look again; {hidden}would undo its gain")
-    if _is_clear(evidence, config):
-        return Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
-    return Decision("step", "B-", "SAC", False, "one careful step, then look again; a model estimate, not yet tested")
+            return replace(_hold("C", hidden), unsure=True)
+        return Decision("step", "B-", "SAC", False, f"{ONE_STEP}: {hidden}")
+    clear = _is_clear(evidence, config)
+    return Decision("path", "B", "SAC", False, UNTESTED) if clear else Decision("step", "B-", "SAC", False, ONE_STEP)
 
 
 def _is_clear(evidence: Evidence, config: DecisionConfig) -> bool:
-    """Whether the gain can be claimed as far as the columns tell."""
+    """Return whether the gain can be claimed, unobserved confounders aside."""
     return evidence.probability_better >= config.claim_chance and evidence.inside_tried_prices
 
 

@@ -1,65 +1,76 @@
-"""Sentences made from numbers; no claim that the grade does not allow."""
+"""Words of an advice that the table, the terminal and the page share; no claim is stronger than the grade."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pricerl.advice.decision import UNTESTED
 from pricerl.advice.result import Gain, ProductAdvice
-from pricerl.evaluation import Backtest
+from pricerl.formatting import Formatter, counted, plural, unit_digits
+
+MOST_DAYS = 5
+"""Days listed by name that were not charged as advised."""
+
+Record = Mapping[str, Any]
 
 
-def explain(advice: ProductAdvice, num_draws: int, digits: int) -> str:
-    """Say what is recommended and why, in at most four sentences.
+def explain(advice: ProductAdvice, num_draws: int, formatter: Formatter) -> str:
+    """Return what is recommended and why, in a few short sentences.
 
     Args:
         advice: everything but the reason.
-        num_draws: posterior draws behind the chances.
-        digits: of a price, after the point.
+        num_draws: posterior draws behind the probabilities.
+        formatter: locale, currency and price digits.
     """
+    why, held = advice.decision.why, advice.decision.follow == "hold"
     sentences = [
-        _verdict(advice, digits),
-        _evidence(advice, num_draws, digits),
-        _cost_of_leaning(advice, digits),
-        _demand(advice, num_draws, digits),
+        _verdict(advice, formatter),
+        "" if held or why == UNTESTED else sentence(why),
+        *_evidence(advice, num_draws, formatter),
+        _cost_of_leaning(advice, formatter),
+        *_demand(advice, num_draws, formatter),
+        sentence(UNTESTED) if advice.decision.grade in ("B", "B-") else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _verdict(advice: ProductAdvice, digits: int) -> str:
+def _verdict(advice: ProductAdvice, f: Formatter) -> str:
     now, new = advice.current_price, advice.recommended_price
     if advice.decision.follow == "hold":
-        return f"Keep the price at {now:.{digits}f}: {advice.decision.why}."
+        return sentence(f"Keep {f.price(now)}: {advice.decision.why}")
     verb = "Raise" if new > now else "Lower"
     first = next(day.date for day in advice.days if day.recommended_price != now)
-    change = f"{verb} the price on {first} from {now:.{digits}f} to {new:.{digits}f}"
-    change += f" ({signed(100 * (new / now - 1), 1)} %)"
-    if advice.decision.follow == "path" and abs(advice.settled_price - new) > 0.5 * 10**-digits:
-        change += f", then on in steps to {advice.settled_price:.{digits}f}"
-    return f"{change}: {advice.decision.why}."
+    change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.signed_percent(new / now - 1)})"
+    if advice.decision.follow == "path" and f.price(advice.settled_price) != f.price(new):
+        change += f", then in steps to {f.price(advice.settled_price)}"
+    return f"{change}."
 
 
-def _evidence(advice: ProductAdvice, num_draws: int, digits: int) -> str:
-    if advice.decision.grade == "D" or advice.proposed_gain is None:
-        return ""
-    if advice.decision.follow == "hold":
-        if not advice.decision.lacks_evidence:
-            return ""
-        gain = advice.proposed_gain
-        settled = f"{advice.settled_price:.{digits}f}"
-        back = settled == f"{advice.current_price:.{digits}f}"
-        would = f"The policy would {'leave it and come back' if back else f'go to {settled}'}, and that"
-        return f"{would} {_earns(gain, num_draws, 'such markets')}"
-    return "" if advice.gain is None else f"That {_earns(advice.gain, num_draws, 'markets that fit the history')}"
+def _evidence(advice: ProductAdvice, num_draws: int, f: Formatter) -> Iterator[str]:
+    if advice.decision.follow != "hold":
+        if advice.gain is not None:
+            yield _expected(advice.gain, num_draws, f)
+    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and advice.proposed_gain is not None:
+        settled = f.price(advice.settled_price)
+        back = settled == f.price(advice.current_price)
+        yield f"The policy would {'leave it and come back' if back else f'go to {settled}'}."
+        yield _expected(advice.proposed_gain, num_draws, f)
 
 
-def _earns(gain: Gain, num_draws: int, markets: str) -> str:
-    better = round(gain.probability_better * num_draws)
-    return (
-        f"earns more than keeping the price in {better} of {num_draws} {markets}, on average "
-        f"{signed(gain.mean, 2)} a day (90 %: {signed(gain.low, 2)} to {signed(gain.high, 2)})."
-    )
+def _expected(gain: Gain, num_draws: int, f: Formatter) -> str:
+    better = counted(gain.probability_better, num_draws)
+    return f"Expected: {gain_words(gain.mean, gain.low, gain.high, f)}, better in {better} plausible scenarios."
 
 
-def _cost_of_leaning(advice: ProductAdvice, digits: int) -> str:
-    """What following the objective costs a day, where nothing holds it back."""
+def gain_words(mean: float, low: float, high: float, f: Formatter) -> str:
+    """Return a difference in profit with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
+    digits = f.money_digits(mean, low, high)
+    return f"{f.gain(mean, digits)} profit per day (90 %: {f.span(low, high, digits, '+')})"
+
+
+def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
+    """Return the daily cost of following the objective where nothing holds it back."""
     if advice.decision.gated or advice.proposed_gain is None:
         return ""
     row = {item.rule: item for item in advice.baselines}
@@ -67,56 +78,118 @@ def _cost_of_leaning(advice: ProductAdvice, digits: int) -> str:
     if settled.profit is None or keep.profit is None or best.profit is None:
         return ""
     return (
-        f"Expected profit a day once settled at {settled.price:.{digits}f}: {settled.profit:.2f}, that is "
-        f"{signed(settled.profit - keep.profit, 2)} against keeping {keep.price:.{digits}f} and "
-        f"{signed(settled.profit - best.profit, 2)} against {best.price:.{digits}f}, the best price for profit alone."
+        f"Once settled at {f.price(settled.price)}, expected profit per day is {f.money(settled.profit)}: "
+        f"{f.gain(settled.profit - keep.profit)} against keeping {f.price(keep.price)} and "
+        f"{f.gain(settled.profit - best.profit)} against {f.price(best.price)}, the best price for profit alone."
     )
 
 
-def _demand(advice: ProductAdvice, num_draws: int, digits: int) -> str:
+def _demand(advice: ProductAdvice, num_draws: int, f: Formatter) -> Iterator[str]:
     if advice.data_quality.get("distinct_prices", 0) < 2:
-        return "Charge another price for two weeks to learn what it does."
-    mean, low, high = (-value for value in advice.elasticity)
+        yield "Charge another price for two weeks to learn its effect."
+        return
+    (mean, high, low), raising = (-value for value in advice.elasticity), advice.raising
+    effect = f"cost about {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
+    limit = None if raising is None else raising.break_even
+    pays = "" if limit is None else f"; anything under {f.number(limit, 1)} % pays"
+    yield f"A 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}){pays}."
+    if raising is not None:
+        yield f"A small rise would pay in {counted(raising.chance, num_draws)} plausible scenarios."
     days = max(1, round(advice.effective_days))
-    told = f"{days} {'day tells' if days == 1 else 'days tell'}"
-    return (
-        f"A price 1 % lower has gone with about {mean:.1f} % more units (90 %: {high:.1f} to {low:.1f})"
-        f"{_raising(advice, num_draws)}; about {told} of prices near {advice.recommended_price:.{digits}f}."
-    )
+    were = "was" if days == 1 else "were"
+    yield f"About {plural(days, 'day')} of your history {were} near {f.price(advice.recommended_price)}."
 
 
-def judge_backtest(backtest: Backtest) -> str:
-    """Say at which horizons the market beat the 7-day mean, and how many days its intervals held."""
-    days = sum(row.days for row in backtest.scores)
-    held = round(sum(row.days * row.coverage for row in backtest.scores))
-    lost = [str(row.days_ahead) for row in backtest.scores if row.skill <= 0]
-    verdict = "The market forecast every horizon better than the 7-day mean"
+def sentence(text: str) -> str:
+    """Return a clause as a sentence: a capital in front and a full stop at the end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def backtest_lines(backtest: Record, f: Formatter) -> list[str]:
+    """Return the errors of every horizon on one line, and the verdict of a backtest of ``advice.json``."""
+    scores = backtest["scores"]
+    ahead = ", ".join(str(row["days_ahead"]) for row in scores)
+    market, mean = (", ".join(f.percent(row[key]) for row in scores) for key in ("wape_market", "wape_mean_7"))
+    return [f"Backtest, days ahead {ahead}: error {market} of units, 7-day mean {mean}", judge_backtest(backtest)]
+
+
+def judge_backtest(backtest: Record) -> str:
+    """Return at which horizons the forecast beat the 7-day mean, and how many days its intervals contained."""
+    scores: Sequence[Record] = backtest["scores"]
+    days = sum(row["days"] for row in scores)
+    inside = round(sum(row["days"] * row["coverage"] for row in scores))
+    lost = [str(row["days_ahead"]) for row in scores if row["skill"] <= 0]
+    verdict = "The forecast beat the 7-day mean at every horizon"
     if lost:
-        verdict = f"The market did not beat the 7-day mean {_joined(lost)} {'day' if lost == ['1'] else 'days'} ahead"
-    return f"{verdict}; its 90 % intervals held {held} of {days} days."
+        listed = " and ".join([", ".join(lost[:-1]), lost[-1]] if len(lost) > 1 else lost)
+        verdict = f"The forecast did not beat the 7-day mean {listed} {'day' if lost == ['1'] else 'days'} ahead"
+    return f"{verdict}; its 90 % intervals contained {inside} of {days} days."
 
 
-def line_up_backtest(backtest: Backtest) -> str:
-    """Name the errors of every horizon, the market's and the 7-day mean's, on one line."""
-    ahead = ", ".join(str(row.days_ahead) for row in backtest.scores)
-    market = ", ".join(f"{row.wape_market:.1%}" for row in backtest.scores)
-    mean = ", ".join(f"{row.wape_mean_7:.1%}" for row in backtest.scores)
-    return f"backtest, days ahead {ahead}: error {market} of units, 7-day mean {mean}"
+def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
+    """Return one line per order that is not followed, expired or refused."""
+    lines = []
+    for order in orders:
+        what = "keep the price" if order["price"] is None else f.price(order["price"])
+        start = (
+            f"The {order['kind']} of entry {order['id']} by {order['actor']} ({what} until {f.date(order['until'])})"
+        )
+        if order["status"] == "expired":
+            lines.append(f"{start} has expired.")
+        elif order["status"] == "refused":
+            lines.append(f"{start} is not followed: {order['refusal']}.")
+    return lines
 
 
-def _joined(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def track_lines(record: Record, f: Formatter) -> list[str]:
+    """Return predictions, outcomes and coverage of a ``track_record`` of ``advice.json``."""
+    held = ", ".join(f"{name} {inside} of {days}" for name, (inside, days) in record["inside"].items() if days)
+    passed = plural(len(record["days"]), "advised day")
+    lines = [f"Track record: {passed} passed, {record['followed']} at the advised price."]
+    lines += [f"Inside the 90 % interval: {held}."] if held else []
+    for name, check in record["total"].items():
+        if check is not None:
+            lines += _total_lines(name, check, record["inside"][name][1], f)
+    return [*lines, *_deviations(record["days"], f), *_overruled(record["overruled"], f)]
 
 
-def _raising(advice: ProductAdvice, num_draws: int) -> str:
-    """The decision statistic behind the elasticity, as a clause."""
-    if advice.raising is None:
-        return ""
-    pays, limit = round(advice.raising.chance * num_draws), advice.raising.break_even
-    where = "" if limit is None else f", for which that must be below {limit:.1f} %"
-    return f"; a slightly higher price earns more in {pays} of {num_draws} markets{where}"
+def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[str]:
+    keys = ("predicted", "low", "high", "actual")
+    where = "inside" if check["inside"] else "outside"
+    for words, share in [("in total", 1), *([("per day", days)] if days > 1 else [])]:
+        predicted, low, high, actual = (check[key] / share for key in keys)
+        digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
+        show = f.number if name == "units" else f.money
+        yield (
+            f"{name.capitalize()} {words}: predicted {show(predicted, digits)} (90 %: {f.span(low, high, digits)}), "
+            f"actual {show(actual, digits)}, {where}."
+        )
 
 
-def signed(value: float, digits: int) -> str:
-    """Format a number with its sign."""
-    return f"{value:+.{digits}f}"
+def _deviations(days: Sequence[Record], f: Formatter) -> Iterator[str]:
+    off = [day for day in days if day["outcome"] == "not followed"]
+    if off:
+        listed = ", ".join(
+            f"{f.date(day['date'])} ({f.price(day['advised_price'])} advised, {f.price(day['charged_price'])} charged)"
+            for day in off[:MOST_DAYS]
+        )
+        more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
+        yield f"Not followed, so no test of the forecast: {listed}{more}."
+    blank = sum(day["outcome"] == "not observed" for day in days)
+    if blank:
+        yield f"Without recorded sales: {plural(blank, 'day')}."
+
+
+def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
+    if found is None:
+        return
+    yield (
+        f"The model was overruled on {plural(found['days'], 'day')}: it wanted {f.price(found['model_price'])} on "
+        f"average, {f.price(found['charged_price'])} was charged."
+    )
+    expected, actual = found["model_profit"], found["actual_profit"]
+    if expected is not None and actual is not None:
+        yield (
+            f"Profit per day was {f.money(actual)}, against {f.money(expected)} that the model expected of its own "
+            f"price ({f.gain(actual - expected)})."
+        )

@@ -31,7 +31,7 @@ from pricerl.evaluation import (
     value_path,
     would_raising_pay,
 )
-from pricerl.formatting import price_digits
+from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 MAX_HORIZON = 365
@@ -51,6 +51,7 @@ def advise(
     backtests: list[Backtest],
     seed: int = 0,
     most: int | None = None,
+    formatter: Formatter = PLAIN,
 ) -> list[ProductAdvice]:
     """Advise on every product of the market.
 
@@ -62,13 +63,14 @@ def advise(
         backtests: forecast skill by product.
         seed: of the days' noise.
         most: advise on the first so many products only; on all if absent.
+        formatter: of the reasons.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
     skills = {row.product: row for row in backtests}
-    adviser = _Adviser(policy, dynamics, config, horizon, plan_all(dynamics), seed)
+    adviser = _Adviser(policy, dynamics, config, horizon, plan_all(dynamics), seed, formatter)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names[:most])]
 
@@ -89,6 +91,7 @@ class _Adviser:
     horizon: int
     plans: Plans
     seed: int
+    formatter: Formatter
 
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
         """Propose, forecast, decide and word the advice on one product."""
@@ -140,7 +143,7 @@ class _Adviser:
             proposed_prices=tuple(money(float(price)) for price in proposed.price),
             details=gather_details(dynamics, index, path, forecast, keep),
         )
-        return replace(advice, reason=explain(advice, market.num_draws, price_digits(dynamics.guardrails.price_step)))
+        return replace(advice, reason=explain(advice, market.num_draws, self.formatter))
 
     def _fall_back(
         self, decision: Decision, proposed: PricePath, keep: PathForecast, confounding: HiddenConfounding

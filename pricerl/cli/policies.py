@@ -83,9 +83,23 @@ def make_advice(command: PricingCLI, entries: Sequence[Entry], most: int | None 
     data, decision = command.datamodule, command.settings("decision")
     dynamics = data.build_dynamics("cpu")
     backtests = backtest(data.preprocessor, data.market_config, data.cost, data.seed)
-    model = advise(command.model.cpu().policy, dynamics, decision, command.options.horizon, backtests, data.seed, most)
+    horizon, formatter = command.options.horizon, formatter_of(command)
+    policy = command.model.cpu().policy
+    model = advise(policy, dynamics, decision, horizon, backtests, data.seed, most, formatter)
     settings = (data.market_config, data.cost, data.seed)
-    return Supervisor(dynamics, entries, decision, settings).look_over(model)
+    return Supervisor(dynamics, entries, decision, settings, formatter).look_over(model)
+
+
+def formatter_of(command: PricingCLI) -> Formatter:
+    """Return the formatter of the command's locale, currency and price grid.
+
+    Raises:
+        UsageError: the locale or the currency is unknown.
+    """
+    from pricerl.formatting import Formatter, price_digits
+
+    data = command.options.data
+    return Formatter(command.options.locale, data.currency, price_digits(data.guardrails.price_step, data.currency))
 
 
 def origin_of(command: PricingCLI) -> Origin:
@@ -118,11 +132,12 @@ def _score(name: str, words: Sequence[str]) -> int:
     for score, value in sorted(command.scores.items()):
         print(f"{score:<22} {value:>12.4f}")
     if command.advises and command.trainer.is_global_zero:
-        from pricerl.cli.scores import MOST_SHOWN, print_scores
+        from pricerl.cli.console import MOST_SCORED, print_scores
 
-        everything, data = command.options.out is not None, command.datamodule
-        advice = make_advice(command, read_log(_log_path(command)).entries, None if everything else MOST_SHOWN)
-        print_scores(advice, data.guardrails.price_step, data.market.num_products)
+        everything = command.options.out is not None
+        advice = make_advice(command, read_log(_log_path(command)).entries, None if everything else MOST_SCORED)
+        products = [item.to_dict() for item in advice]
+        print_scores(products, command.datamodule.market.num_products, formatter_of(command))
         if everything:
             _write_files(command, advice, origin_of(command))
     return EXIT_OK
@@ -130,12 +145,13 @@ def _score(name: str, words: Sequence[str]) -> int:
 
 def _advise(command: PricingCLI) -> int:
     """Record, write and print the advice of a trained policy for the history it was given."""
-    from pricerl.cli.summary import print_summary
+    from pricerl.cli.console import print_summary
 
     entries = read_log(_log_path(command)).entries
     advice, origin = make_advice(command, entries), origin_of(command)
     recorded = _record(command, advice, origin, len(entries)) if command.trainer.is_global_zero else ""
-    print_summary(advice, _write_files(command, advice, origin), command.datamodule.guardrails.price_step)
+    files = _write_files(command, advice, origin)
+    print_summary([item.to_dict() for item in advice], files, formatter_of(command))
     print(recorded)
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
@@ -155,7 +171,7 @@ def _refuse_early(command: PricingCLI) -> None:
     if command.config.subcommand in ("fit", "predict"):
         check_folder(command.run_dir, "the run's folder ")
     if command.advises:
-        _formatter_of(command)
+        formatter_of(command)
         read_log(_log_path(command))
         if options.report.interactive:
             plotly_script()
@@ -182,15 +198,7 @@ def _write_files(command: PricingCLI, advice: list[ProductAdvice], origin: Origi
     data, folder = command.datamodule, Path(command.options.out or command.run_dir)
     names = origin.short_hash("model"), origin.short_hash("config")
     about = About(data.preprocessor.source, data.reward.preset, *names)
-    return publish(advice, folder, about, _formatter_of(command), command.settings("report"))
-
-
-def _formatter_of(command: PricingCLI) -> Formatter:
-    """Return the formatter of the command's locale, currency and price grid, if it knows both."""
-    from pricerl.formatting import Formatter, price_digits
-
-    data = command.options.data
-    return Formatter(command.options.locale, data.currency, price_digits(data.guardrails.price_step, data.currency))
+    return publish(advice, folder, about, formatter_of(command), command.settings("report"))
 
 
 def _log_path(command: PricingCLI) -> Path:

@@ -11,13 +11,13 @@ import torch
 
 from pricerl.advice.final_check import objections_to
 from pricerl.advice.price_path import LIMITS, expect_path
-from pricerl.advice.reasons import signed
 from pricerl.arrays import FloatArray
-from pricerl.cli.policies import run_lightning
+from pricerl.cli.console import table, write_lines
+from pricerl.cli.policies import formatter_of, run_lightning
 from pricerl.cli.usage import Parser, choose_product
 from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK, UsageError
-from pricerl.formatting import price_digits
+from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
 
 
@@ -74,7 +74,7 @@ def compare_prices(words: Sequence[str]) -> int:
     dynamics = command.datamodule.build_dynamics("cpu")
     product = names.index(choose_product(names, options.product, "the file"))
     answer = ask(dynamics, product, options.price, command.options.horizon)
-    print("\n".join(answer_lines(answer, dynamics.guardrails.price_step)))
+    write_lines(answer_lines(answer, formatter_of(command)))
     return EXIT_OK
 
 
@@ -113,28 +113,22 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
     return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections, refusal)
 
 
-def answer_lines(answer: Answer, price_step: float) -> list[str]:
-    """Say it in a few lines.
+def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
+    """Return a table of both prices, the probability of a gain and the objections.
 
     Args:
-        answer: what it came to.
-        price_step: the price grid.
+        answer: to the question.
+        formatter: locale, currency and price digits.
     """
-    digits = price_digits(price_step)
-    asked, now = f"{answer.price:.{digits}f}", f"{answer.current_price:.{digits}f}"
-    rows = [(f"a day, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")]
-    rows += [(row.name, _cell(row.asked), _cell(row.kept), _signed(row.difference)) for row in answer.measures]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    asked, now = formatter.price(answer.price), formatter.price(answer.current_price)
+    head = (f"per day, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
+    rows = [head, *(_cells(row, formatter) for row in answer.measures)]
     better = "unknown without costs"
     if answer.probability_better is not None:
-        count = round(answer.probability_better * answer.markets)
-        better = f"{count} of {answer.markets} markets that fit the history"
+        better = f"{counted(answer.probability_better, answer.markets)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     objections += [f"  and no order can set it: {answer.refusal}"] if answer.refusal else []
-    return [f"{answer.product}: {asked} instead of {now}", *lines, f"  earns more in  {better}", *objections]
+    return [f"{answer.product}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
 
 
 def _range(values: FloatArray) -> Range:
@@ -142,9 +136,14 @@ def _range(values: FloatArray) -> Range:
     return Range(float(values.mean()), float(low), float(high))
 
 
-def _cell(values: Range) -> str:
-    return f"{values.mean:.2f} ({values.low:.2f} to {values.high:.2f})"
-
-
-def _signed(values: Range) -> str:
-    return f"{signed(values.mean, 2)} ({signed(values.low, 2)} to {signed(values.high, 2)})"
+def _cells(row: WhatIf, f: Formatter) -> tuple[str, ...]:
+    """Return the name and both outcomes with their difference, each with its interval."""
+    money = row.name in ("sales", "profit")
+    sides = (row.asked.mean, row.kept.mean)
+    digits = f.money_digits(*sides) if money else unit_digits(*sides)
+    plain, signed = (f.money, f.gain) if money else (f.number, f.signed)
+    return (
+        row.name,
+        *(f"{plain(side.mean, digits)} ({f.span(side.low, side.high, digits)})" for side in (row.asked, row.kept)),
+        f"{signed(row.difference.mean, digits)} ({f.span(row.difference.low, row.difference.high, digits, '+')})",
+    )

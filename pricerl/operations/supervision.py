@@ -15,7 +15,7 @@ from pricerl.advice.reasons import explain
 from pricerl.advice.recommend import day_rows, first_change, gain_over_keep, mean_day, money
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
-from pricerl.formatting import price_digits
+from pricerl.formatting import PLAIN, Formatter
 from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.decision_log import Entry, shown
 from pricerl.operations.kill_switch import find_alarm, predict_low
@@ -34,6 +34,8 @@ class Supervisor:
     config: DecisionConfig
     settings: tuple[DemandConfig, CostConfig, int]
     """Of demand and costs, and the seed."""
+    formatter: Formatter = PLAIN
+    """Of the reasons."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
         """Stop the model where sales fell out of its predictions, follow orders, and add the track record."""
@@ -61,10 +63,13 @@ class Supervisor:
         gated = gate_path(self.dynamics, index, way)
         path = gated.onto(way)
         back = float(path.price[-1]) != float(path.price.new_tensor(item.current_price))
-        where = "back to the last good price" if back else "this is the last good price that the limits allow now"
+        f = self.formatter
+        sales, low = (f.money(value, f.money_digits(alarm.sales, alarm.low)) for value in (alarm.sales, alarm.low))
+        where = f"The last good price was {f.price(alarm.last_good_price)}"
         why = (
-            f"sales lay below the 5 % limit of what was predicted on {alarm.days} days running (since "
-            f"{alarm.first_day}: {alarm.sales:.2f} a day, limit {alarm.low:.2f}), so the model is stopped; {where}"
+            f"sales were below the 5 % limit of their prediction on {alarm.days} days in a row, so the model is "
+            f"stopped. Since {f.date(alarm.first_day)} they were {sales} per day, the limit {low}. "
+            + (where if back else f"{where}; the limits allow no price nearer to it")
         )
         decision = Decision("path" if back else "hold", "C", "hold", False, why)
         stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])), guardrails=gated.edits)
@@ -75,12 +80,12 @@ class Supervisor:
         target = item.current_price if order.price is None else order.price
         now = torch.tensor(item.current_price, dtype=torch.float32, device=self.dynamics.market.device)
         price = torch.full_like(now.expand(len(item.days)), target)
-        digits = price_digits(self.dynamics.guardrails.price_step)
         what = "override" if order.kind == OVERRIDE else "paused"
-        model = f"the model alone: {item.recommended_price:.{digits}f}, grade {item.decision.grade}"
+        until = self.formatter.date(order.until)
         why = (
-            f"{what} by {shown(order.actor, 40)} until {order.until} (entry {order.id}): “{shown(order.reason)}”; "
-            f"{model}, source {item.decision.source}"
+            f"{what} by {shown(order.actor, 40)} until {until} (entry {order.id}): “{shown(order.reason)}”. The model "
+            f"alone: {self.formatter.price(item.recommended_price)}, grade {item.decision.grade}, source "
+            f"{item.decision.source}"
         )
         moves = bool((price != now).any())
         source: Source = "override" if order.kind == OVERRIDE else "manual"
@@ -93,7 +98,7 @@ class Supervisor:
             decision,
         )
         days = [
-            replace(day, note=_join(day.note, f"after the {order.kind} ends on {order.until}"))
+            replace(day, note=_join(day.note, f"after the {order.kind} ends on {until}"))
             if day.date > order.until
             else day
             for day in obeyed.days
@@ -122,8 +127,7 @@ class Supervisor:
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             model=item.model or own,
         )
-        digits = price_digits(dynamics.guardrails.price_step)
-        return replace(redirected, reason=explain(redirected, dynamics.market.num_draws, digits))
+        return replace(redirected, reason=explain(redirected, dynamics.market.num_draws, self.formatter))
 
 
 def _join(note: str, more: str) -> str:

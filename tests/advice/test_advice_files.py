@@ -14,8 +14,8 @@ import pytest
 from advice_outputs import lowering_policy, read_outputs
 from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
 
-from pricerl.advice.report.formatting import number, percent, short_date, signed, unit_digits
 from pricerl.advice.report.view import MOST_DAYS
+from pricerl.formatting import PLAIN, unit_digits
 
 LAST_DAY = date(2025, 1, 1) + timedelta(days=89)
 
@@ -74,23 +74,24 @@ def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
     assert 14 <= len(product["days"]) <= MOST_DAYS
     digits = unit_digits(*(value for day in product["days"] for value in day["units"]))
     for day in product["days"]:
-        mean, low, high = (number(value, digits) for value in day["units"])
+        mean, low, high = (PLAIN.number(value, digits) for value in day["units"])
         units = f'<span class="value">{mean}</span> <span class="range">{low} to {high}</span>'
-        row = html[html.index(f"<tr><td>{short_date(day['date'])}") :].split("</tr>")[0]
-        assert units in row and number(day["organic"], 1) in row
+        row = html[html.index(f"<tr><td>{PLAIN.weekday_date(day['date'])}") :].split("</tr>")[0]
+        assert units in row and PLAIN.number(day["organic"], 1) in row
 
 
 def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
     _, (product,), html = read_outputs(trained)
     scores = product["backtest"]["scores"]
     assert [row["days_ahead"] for row in scores] == [1, 7, 14]
-    table = html[html.index("How well such a market forecast the past") :]
+    table = html[html.index("Forecasts of the past") :]
     for row in scores:
-        cells = [str(row["days_ahead"]), percent(row["wape_market"]), percent(row["wape_mean_7"]), signed(row["skill"])]
+        errors = [PLAIN.percent(row[key]).replace(" ", "\u00a0") for key in ("wape_market", "wape_mean_7")]
+        cells = [str(row["days_ahead"]), *errors, PLAIN.signed(row["skill"])]
         shown = [f'<span class="value">{cell}</span>' for cell in cells]
         line = next(line for line in table.splitlines() if shown[0] in line and shown[1] in line)
         assert all(cell in line for cell in shown) and f"of {row['days']}<" in line
-    assert "; its 90\u00a0% intervals held " in table
+    assert "; its 90\u00a0% intervals contained " in table
 
 
 def test_recommended_prices_obey_the_guardrails(moved: Path) -> None:
@@ -223,7 +224,7 @@ def test_an_unproven_change_is_no_reason_to_stay_above_the_ceiling(trained: Path
     rows, product = _lowered(trained, "ceiling", *words)
     assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.2)
     assert (rows[0]["Grade"], rows[0]["Source"]) == ("C", "limits")
-    assert product["reason"].startswith("Lower the price") and "this is the nearest one" in product["reason"]
+    assert product["reason"].startswith("Lower to") and "this is the nearest one" in product["reason"]
 
 
 def test_a_change_smaller_than_half_a_price_step_is_still_a_change(trained: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pricerl.advice import DecisionConfig, decide
-from pricerl.advice.decision import Evidence, fall_back
+from pricerl.advice.decision import CAUTIOUS, UNTESTED, Evidence, fall_back
 from pricerl.data import UnlikelyZeros
 from pricerl.errors import UsageError
 
@@ -28,7 +28,7 @@ OPEN = DecisionConfig(min_chance=0.0)
 def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
     decision = decide(CLEAR, DecisionConfig())
     assert (decision.follow, decision.grade, decision.source) == ("path", "B", "SAC")
-    assert "not yet tested" in decision.why and not decision.lacks_evidence
+    assert decision.why == UNTESTED and not decision.lacks_evidence
 
 
 @pytest.mark.parametrize("change", [{"probability_better": 0.95}, {"inside_tried_prices": False}])
@@ -40,8 +40,8 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
 @pytest.mark.parametrize(
     ("change", "grade", "why"),
     [
-        ({"probability_better": 0.89}, "C", "at least 90 % of the markets that fit the history, and this one does not"),
-        ({"familiar": False}, "D", "run fit on this file"),
+        ({"probability_better": 0.89}, "C", "at least 90 % of plausible scenarios, and this one does not"),
+        ({"familiar": False}, "D", "Run fit on this file"),
         ({"distinct_prices": 1}, "D", "the price never varied"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
         ({"costs_known": False}, "D", "profit cannot be estimated without costs"),
@@ -52,7 +52,7 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
         ),
     ],
 )
-def test_what_the_data_cannot_tell_holds_the_price(change: dict[str, object], grade: str, why: str) -> None:
+def test_a_lack_of_evidence_holds_the_price(change: dict[str, object], grade: str, why: str) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", grade, "hold", True)
     assert why in decision.why
@@ -68,7 +68,7 @@ def test_few_unlikely_zeros_or_another_limit_decide_nothing() -> None:
 def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
     decision = decide(replace(CLEAR, feasible=False), DecisionConfig())
     assert (decision.follow, decision.grade, decision.source, decision.lacks_evidence) == ("hold", "D", "manual", True)
-    assert "no price within one step of it satisfies floor, ceiling and minimum margin" in decision.why
+    assert "no price within one step satisfies floor, ceiling, minimum margin" in decision.why
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_clear_gain_is_followed_from_a_forbidden_price_too() -> None:
     ("change", "why"),
     [
         ({"movable": False}, "price_step (data.guardrails) leave no other price"),
-        ({"hold_lasts": True, "keep_allowed": False}, "the minimum hold of its last change outlasts these days"),
+        ({"hold_lasts": True, "keep_allowed": False}, "the minimum hold of its last change is longer than these days"),
     ],
 )
 def test_what_the_guardrails_forbid_is_no_lack_of_evidence(change: dict[str, object], why: str) -> None:
@@ -142,7 +142,7 @@ def test_without_the_gate_the_policy_is_followed_and_the_grade_stays_honest(
 
 
 @pytest.mark.parametrize("change", [{"feasible": False}, {"distinct_prices": 1}, {"usable_days": 3}])
-def test_without_the_gate_a_history_that_says_nothing_still_holds(change: dict[str, object]) -> None:
+def test_without_the_gate_a_history_without_evidence_still_holds(change: dict[str, object]) -> None:
     assert decide(replace(CLEAR, **change), OPEN).follow == "hold"
 
 
@@ -158,7 +158,7 @@ def test_the_limits_themselves_count_as_reached(chance: float) -> None:
 
 def test_certainty_is_never_written_as_a_percentage() -> None:
     decision = decide(CLEAR, DecisionConfig(min_chance=1.0))
-    assert "in all of the markets" in decision.why and "100" not in decision.why
+    assert "in all plausible scenarios" in decision.why and "100" not in decision.why
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
 def test_what_a_weak_hidden_cause_would_undo_is_graded_one_lower() -> None:
     clear = decide(replace(CLEAR, overturned_by="season"), DecisionConfig())
     assert (clear.follow, clear.grade) == ("step", "B-")
-    assert clear.why.endswith("a cause that no column tells, as strong as the season, would undo its gain")
+    assert clear.why.endswith("an unobserved cause as strong as the season would undo the gain")
     likely = decide(replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig())
     assert (likely.follow, likely.grade, likely.lacks_evidence, likely.unsure) == ("hold", "C", True, True)
-    assert "would undo the likely gain" in likely.why
+    assert "would undo the gain" in likely.why
     half = decide(replace(CLEAR, overturned_by="ads"), DecisionConfig(hidden_strength=0.5))
     assert "0.5 times as strong as the ads" in half.why
     unsure = decide(replace(CLEAR, probability_better=0.5, overturned_by="season"), DecisionConfig())
-    assert unsure.grade == "C" and "no column" not in unsure.why
+    assert unsure.grade == "C" and "unobserved" not in unsure.why
 
 
 def test_a_fragile_hold_gives_way_to_a_surer_price() -> None:
@@ -198,7 +198,7 @@ def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
     assert held.unsure
     cautious = fall_back(held, replace(CLEAR, probability_better=0.93), DecisionConfig())
     assert (cautious.follow, cautious.grade, cautious.source) == ("step", "B-", "lower bound")
-    assert "further than the history is sure of" in cautious.why and not cautious.lacks_evidence
+    assert cautious.why == f"{CAUTIOUS}. One careful step, then look again" and not cautious.lacks_evidence
 
 
 @pytest.mark.parametrize("change", [{"probability_better": 0.89}, {"proposes_change": False}])

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 
 from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
+from pricerl.advice.decision import ONE_STEP, UNTESTED
 from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import explain
 from pricerl.evaluation import BaselineRow, Raising
-from pricerl.formatting import price_digits
+from pricerl.formatting import PLAIN, Formatter, price_digits
 
 GAIN = Gain(mean=2.5, low=-1.0, high=6.0, probability_better=0.95)
-STEP = Decision("step", "B-", "SAC", False, "one careful step, then look again")
-PATH = Decision("path", "B", "SAC", False, "a model estimate, not yet tested")
-HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of the markets")
+STEP = Decision("step", "B-", "SAC", False, ONE_STEP)
+PATH = Decision("path", "B", "SAC", False, UNTESTED)
+HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of plausible scenarios")
 LEANING = Decision("path", "C", "SAC", False, "the objective is followed without a check on profit", gated=False)
 
 
@@ -58,72 +59,92 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
     return replace(advice, **changes)
 
 
-def test_a_hold_says_what_the_policy_would_do_and_how_sure_that_is() -> None:
-    assert explain(_advice(HOLD), 64, 2) == (
-        "Keep the price at 10.00: a change must earn more in at least 90 % of the markets. The policy would go to "
-        "12.00, and that earns more than keeping the price in 61 of 64 such markets, on average +2.50 a day "
-        "(90 %: -1.00 to +6.00). A price 1 % lower has gone with about 2.0 % more units (90 %: 1.0 to 3.0); a "
-        "slightly higher price earns more in 56 of 64 markets, for which that must be below 2.5 %; about "
-        "44 days tell of prices near 10.00."
+def test_a_hold_names_the_policys_own_path_and_its_probability() -> None:
+    assert explain(_advice(HOLD), 64, PLAIN) == (
+        "Keep 10.00: a change must earn more in at least 90 % of plausible scenarios. The policy would go to 12.00. "
+        "Expected: +2.50 profit per day (90 %: −1.00 to +6.00), better in 61 of 64 plausible scenarios. A 1 % rise has "
+        "cost about 2.0 % of units (90 %: 1.0 to 3.0); anything under 2.5 % pays. A small rise would pay in 56 of 64 "
+        "plausible scenarios. About 44 days of your history were near 10.00."
     )
 
 
 def test_a_hold_does_not_send_the_policy_where_the_price_is() -> None:
-    assert "The policy would leave it and come back, and that earns more" in explain(
-        _advice(HOLD, settled_price=10.0), 64, 2
+    assert "The policy would leave it and come back. Expected: " in explain(
+        _advice(HOLD, settled_price=10.0), 64, PLAIN
     )
 
 
 def test_a_step_names_day_change_and_gain() -> None:
-    text = explain(_advice(STEP), 64, 2)
-    assert text.startswith("Raise the price on 2025-04-02 from 10.00 to 10.50 (+5.0 %): one careful step")
-    assert "That earns more than keeping the price in 61 of 64 markets that fit the history" in text
+    text = explain(_advice(STEP), 64, PLAIN)
+    assert text.startswith("Raise to 10.50 on Wed 2 Apr (+5.0 %). One careful step, then look again. Expected: +2.50 ")
+    assert "better in 61 of 64 plausible scenarios. A 1 % rise" in text and text.endswith(
+        "Not yet tested in your shop."
+    )
     assert "in steps" not in text
 
 
 def test_a_path_names_where_it_ends() -> None:
-    assert "(+5.0 %), then on in steps to 12.00: a model estimate" in explain(_advice(PATH), 64, 2)
-    assert "in steps" not in explain(_advice(PATH, settled_price=10.5), 64, 2)
+    assert "(+5.0 %), then in steps to 12.00. Expected: " in explain(_advice(PATH), 64, PLAIN)
+    assert "in steps" not in explain(_advice(PATH, settled_price=10.5), 64, PLAIN)
 
 
 def test_a_cut_is_called_one() -> None:
     days = (_day("2025-04-01", 9.6),)
-    assert explain(_advice(PATH, recommended_price=9.6, days=days), 64, 2).startswith(
-        "Lower the price on 2025-04-01 from 10.00 to 9.60 (-4.0 %)"
+    assert explain(_advice(PATH, recommended_price=9.6, days=days), 64, PLAIN).startswith(
+        "Lower to 9.60 on Tue 1 Apr (−4.0 %)"
     )
 
 
-def test_without_the_gate_the_cost_of_leaning_is_told_against_keeping_and_against_profit() -> None:
+def test_money_and_dates_follow_currency_and_locale() -> None:
+    text = explain(_advice(PATH), 64, Formatter("de_DE", "EUR")).replace("\u00a0", " ")
+    assert text.startswith(
+        "Raise to 10,50 € on Mi., 2. Apr. (+5,0 %), then in steps to 12,00 €. Expected: +2,50 € profit"
+    )
+
+
+def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> None:
+    assert "has gone with 0.4 % more units (90 %: −1.0 to 0.2)" in explain(
+        _advice(HOLD, elasticity=(0.4, -0.2, 1.0)), 64, PLAIN
+    )
+
+
+@pytest.mark.parametrize("decision", [STEP, PATH, HOLD, LEANING])
+def test_no_sentence_has_more_than_thirty_words(decision: Decision) -> None:
+    sentences = explain(_advice(decision), 64, PLAIN).split(". ")
+    assert max(len(sentence.split()) for sentence in sentences) <= 30
+
+
+def test_without_the_gate_the_cost_of_leaning_is_stated_against_keeping_and_against_profit() -> None:
     assert (
-        "Expected profit a day once settled at 12.00: 45.00, that is -5.00 against keeping 10.00 and -13.00 against "
+        "Once settled at 12.00, expected profit per day is 45.00: −5.00 against keeping 10.00 and −13.00 against "
         "13.00, the best price for profit alone."
-    ) in explain(_advice(LEANING), 64, 2)
+    ) in explain(_advice(LEANING), 64, PLAIN)
 
 
 @pytest.mark.parametrize("decision", [STEP, PATH, HOLD])
 def test_with_the_gate_nothing_leans(decision: Decision) -> None:
-    assert "once settled" not in explain(_advice(decision), 64, 2)
+    assert "Once settled" not in explain(_advice(decision), 64, PLAIN)
 
 
 def test_unknown_costs_bring_no_money_into_the_reason() -> None:
-    text = explain(_advice(LEANING, gain=None, proposed_gain=None, raising=None), 64, 2)
-    assert "earns" not in text and "profit a day" not in text
+    text = explain(_advice(LEANING, gain=None, proposed_gain=None, raising=None), 64, PLAIN)
+    assert "Expected" not in text and "profit per day" not in text
 
 
-def test_where_raising_pays_is_told_as_far_as_costs_are_known() -> None:
-    assert "slightly higher" not in explain(_advice(HOLD, raising=None), 64, 2)
-    text = explain(_advice(HOLD, raising=Raising(1.0, None)), 64, 2)
-    assert "a slightly higher price earns more in 64 of 64 markets; about" in text
+def test_whether_a_rise_pays_is_stated_as_far_as_costs_are_known() -> None:
+    assert "pay" not in explain(_advice(HOLD, raising=None), 64, PLAIN)
+    text = explain(_advice(HOLD, raising=Raising(1.0, None)), 64, PLAIN)
+    assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "anything under" not in text
 
 
-def test_one_price_alone_says_how_to_learn_more() -> None:
-    text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), 64, 2)
-    assert text.endswith("Charge another price for two weeks to learn what it does.")
-    assert "1 % lower" not in text
+def test_one_price_alone_asks_for_another() -> None:
+    text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), 64, PLAIN)
+    assert text.endswith("Charge another price for two weeks to learn its effect.")
+    assert "1 % rise" not in text
 
 
 def test_one_day_is_singular() -> None:
-    assert "about 1 day tells of prices" in explain(_advice(HOLD, effective_days=0.2), 64, 2)
+    assert "About 1 day of your history was near" in explain(_advice(HOLD, effective_days=0.2), 64, PLAIN)
 
 
 @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (1.0, 2), (0.05, 2), (0.001, 3), (0.0005, 4)])

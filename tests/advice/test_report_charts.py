@@ -10,6 +10,7 @@ import pytest
 
 from pricerl.advice.report import svg
 from pricerl.advice.report.charts import _marks, _reach
+from pricerl.formatting import PLAIN
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_ticks_are_round_and_inside(low: float, high: float, expected: list[floa
 @pytest.mark.parametrize("shift", [-3.0, 0.0, 100.0])
 def test_no_axis_has_more_than_a_handful_of_ticks_or_two_of_the_same_name(size: float, shift: float) -> None:
     low, high = shift * size, (shift + 1.7) * size
-    found = svg.number_ticks(low, high)
+    found = svg.number_ticks(low, high, PLAIN)
     assert 2 <= len(found) <= 6 and len({label for _, label in found}) == len(found)
 
 

@@ -1,4 +1,4 @@
-"""A product's page: every number from ``advice.json``, verdicts that can also say no, and the same bytes again."""
+"""A product's page: every number from ``advice.json``, verdicts that can also be no, and the same bytes again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pricerl.advice.report.render import render_page, render_pages
-from pricerl.advice.report.sections import TITLES
 from pricerl.advice.report.sentences import judge_policy
+from pricerl.formatting import PLAIN
 
 Document = dict[str, Any]
 
@@ -117,14 +117,14 @@ def test_the_sections_stand_in_the_order_of_what_a_seller_asks(document: Documen
     order = [
         "Recommended price",
         "Why.",
-        "What your data says",
+        "Your data",
         "The next",
-        "Now against recommended",
-        "Limits, fallback",
+        "Keep the price",
+        "Limits and orders",
     ]
     order += [
         "Checked against simpler rules",
-        "How well such a market",
+        "Forecasts of the past",
         "Data quality",
         "What would help",
         "Approve or",
@@ -149,7 +149,7 @@ def test_a_price_that_is_kept_for_want_of_evidence_is_a_normal_page(changed: Doc
     product |= {"recommended_price": product["current_price"], "gain": None}
     text = page_of(changed).text
     assert f"Keep {product['current_price']:.2f} cannot say yet: the price is kept" in text
-    assert "Chance that it beats today – nothing changes the policy's own path:" in text
+    assert "Probability of a gain – nothing changes the policy's own path:" in text
 
 
 def _value(mean: float, low: float, high: float, chance: float) -> dict[str, Any]:
@@ -162,10 +162,13 @@ def _value(mean: float, low: float, high: float, chance: float) -> dict[str, Any
     [
         (
             (2.0, 1.0, 3.0, 1.0),
-            "is better than keeping the price: +2.00 (90 %: +1.00 to +3.00) a day; it earns more in 64",
+            "is better than keeping the price: +2.00 profit per day (90 %: +1.00 to +3.00). It earns more in 64",
         ),
-        ((2.0, -1.0, 3.0, 0.8), "is not shown to be better than keeping the price: +2.00 (90 %: −1.00 to +3.00) a day"),
-        ((-2.0, -3.0, 1.0, 0.1), "is not better than keeping the price: −2.00 (90 %: −3.00 to +1.00) a day"),
+        (
+            (2.0, -1.0, 3.0, 0.8),
+            "is not shown to be better than keeping the price: +2.00 profit per day (90 %: −1.00 to +3.00)",
+        ),
+        ((-2.0, -3.0, 1.0, 0.1), "is not better than keeping the price: −2.00 profit per day (90 %: −3.00 to +1.00)"),
         ((0.0, 0.0, 0.0, 0.0), "it is not better than keeping the price."),
     ],
 )
@@ -173,7 +176,7 @@ def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
     value: tuple[float, float, float, float], verdict: str, changed: Document
 ) -> None:
     changed["products"][0] |= _value(*value)
-    assert verdict in judge_policy(changed["products"][0])
+    assert verdict in judge_policy(changed["products"][0], PLAIN)[0]
     assert verdict in page_of(changed).text
 
 
@@ -181,7 +184,7 @@ def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
 def test_at_the_edge_of_the_tried_prices_the_best_may_lie_beyond(side: str, words: str, changed: Document) -> None:
     changed["products"][0]["details"]["beyond"] = side
     text = page_of(changed).text
-    assert words in text and f"the best price may lie {side} it, where your history says nothing." in text
+    assert words in text and f"The best price may lie {side} it, where your history contains nothing." in text
     changed["products"][0]["details"]["beyond"] = ""
     assert "may lie" not in page_of(changed).text
 
@@ -199,8 +202,8 @@ def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> N
         for row in product["baselines"]
     ]
     page = page_of(changed)
-    assert "Profit a day unknown costs are not known" in page.text and "Unit Cost" in page.text
-    assert "Profit a day at each price" not in page.text and "None" not in page.text
+    assert "Profit per day unknown costs are not known" in page.text and "Unit Cost" in page.text
+    assert "Profit per day at each price" not in page.text and "None" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -218,21 +221,39 @@ def test_the_data_pass_or_fail_or_ask_for_a_look(changes: dict[str, Any], verdic
     assert ("Export every calendar day" in text) == (verdict == "REVIEW")
 
 
-def test_optional_sections_appear_with_what_they_hold_and_only_then(changed: Document) -> None:
-    plain = page_of(changed).text
-    assert not [
-        title for title in TITLES.values() if f" {title} " in plain and title != "Guardrails that changed the price"
+def _check(actual: float) -> dict[str, Any]:
+    return {"predicted": 180.0, "low": 90.0, "high": 260.0, "actual": actual, "inside": True}
+
+
+def test_optional_sections_appear_with_their_contents_and_only_then(changed: Document) -> None:
+    product = changed["products"][0]
+    product["guardrails"] = []
+    titles = ("Guardrails that changed the price", "Your orders", "Track record")
+    assert not [title for title in titles if title in page_of(changed).text]
+    product["guardrails"] = [
+        {"date": "2025-05-03", "rule": "max_change", "before": 20.01, "after": 17.82, "why": "at most 5 %"},
+        {"date": "2025-05-06", "rule": "finite", "before": None, "after": 17.82, "why": "no number"},
     ]
-    changed["products"][0] |= {
-        "guardrails": [{"limit": "max_change", "wanted": 20.01, "allowed": 17.82}, {"limit": "floor", "why": None}],
-        "track_record": {"said": [18.0, 9.0, 26.0], "inside": True, "days": 1200},
-        "orders": "9.90 until 3 May",
-        "alarm": [],
-    }
+    product["orders"] = [
+        {"id": 4, "kind": "override", "price": 9.9, "until": "2025-05-03", "actor": "anna", "reason": "clearance"}
+        | {"status": "refused", "refusal": "below the floor"}
+    ]
+    product["track_record"] = {"days": [], "followed": 1, "inside": {"profit": [1, 2]}, "overruled": None}
+    product["track_record"]["total"] = {"profit": _check(140.0)}
     text = page_of(changed).text
-    assert "Guardrails that changed the price Limit Wanted Allowed Why max_change 20.01 17.82 – floor – – –" in text
-    assert "Track record Said: 18.00, 9.00, 26.00 Inside: yes Days: 1,200" in text
-    assert "What people ordered 9.90 until 3 May" in text and "Why the model was stopped" not in text
+    assert "Day Proposed Allowed Guardrail Sat 3 May 20.01 17.82 at most 5 % (max_change)" in text
+    assert "Tue 6 May – 17.82 no number (finite)" in text
+    assert "Your orders Entry Order Price Until By Reason Status" in text
+    assert "4 override 9.90 3 May 2025 anna clearance refused: below the floor" in text
+    assert "Track record Inside the 90 % interval: profit 1 of 2. Profit in total: predicted 180.00 (90 %:" in text
+    assert "Profit per day: predicted 90.00 (90 %: 45.00 to 130.00), actual 70.00, inside." in text
+
+
+def test_currency_and_locale_of_the_document_reach_every_amount(changed: Document) -> None:
+    text = page_of({**changed, "currency": "EUR", "locale": "de_DE"}).text
+    price = f"{changed['products'][0]['recommended_price']:.2f}".replace(".", ",")
+    assert f"{price} €" in text and "Money is in the currency of your file" not in text
+    assert "Money is in the currency of your file" in page_of(changed).text
 
 
 def test_a_page_stays_small_with_a_year_of_days_and_a_long_horizon(changed: Document) -> None:
@@ -266,7 +287,8 @@ PAYLOADS = (
     "]]><!-- -->",
     "x" * 5000,
 )
-SETTLED = {"date", "first_day", "last_day", "first_change", "grade", "follow", "beyond", "quality", "sales_measure"}
+SETTLED = {"date", "first_day", "last_day", "first_change", "grade", "follow", "beyond", "quality", "locale"}
+SETTLED |= {"currency", "sales_measure"}
 """Keys whose texts are ours and choose what is shown."""
 
 
@@ -279,7 +301,12 @@ def poisoned(value: Any, payload: str, key: str = "") -> Any:
 
 
 def _with_sections(document: Document, words: str) -> Document:
-    document["products"][0] |= {"guardrails": [{words: words}], "override": words, "track_record": {words: words}}
+    edit = {"date": "2025-05-03", "rule": words, "before": 1.0, "after": 2.0, "why": words}
+    order = {"id": 1, "kind": "pause", "price": None, "until": "2025-05-03", "actor": words, "reason": words}
+    document["products"][0] |= {
+        "guardrails": [edit],
+        "orders": [{**order, "status": "refused", "refusal": words}],
+    }
     return document
 
 

@@ -11,6 +11,7 @@ import pytest
 from pricerl.advice.final_check import objections_to
 from pricerl.cli.what_if import answer_lines, ask
 from pricerl.env import Dynamics, EnvConfig
+from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig
 from pricerl.operations.orders import hard_limits_of
@@ -43,7 +44,7 @@ def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Ma
     answer = ask(_dynamics(varied), 0, 10.0, 7)
     assert all(row.difference == (0.0, 0.0, 0.0) for row in answer.measures)
     assert answer.probability_better == 0.0 and answer.objections == ()
-    assert answer_lines(answer, 0.01)[-1] == "  guardrails: no objection"
+    assert answer_lines(answer, PLAIN)[-1] == "  guardrails: no objection"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_price_that_no_order_can_set_is_told_apart(
 ) -> None:
     answer = ask(_dynamics(varied, **guardrails), 0, price, 3)
     assert answer.objections and said in answer.refusal and bool(said) == bool(answer.refusal)
-    assert ("and no order can set it" in answer_lines(answer, 0.01)[-1]) == bool(said)
+    assert ("and no order can set it" in answer_lines(answer, PLAIN)[-1]) == bool(said)
 
 
 def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
@@ -108,8 +109,8 @@ def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
 
 
 def test_the_lines_name_prices_markets_and_differences(varied: Market) -> None:
-    lines = answer_lines(ask(_dynamics(varied), 0, 12.0, 14), 0.01)
+    lines = answer_lines(ask(_dynamics(varied), 0, 12.0, 14), PLAIN)
     assert lines[0] == "product: 12.00 instead of 10.00"
     assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
     assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
-    assert any("earns more in" in line and "markets that fit the history" in line for line in lines)
+    assert any("earns more in" in line and "plausible scenarios" in line for line in lines)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pricerl.advice.reasons import track_lines
 from pricerl.advice.result import TrackRecord
-from pricerl.cli.past import track_lines
 from pricerl.data import ProductHistory
+from pricerl.formatting import PLAIN
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record
 
 Z = 1.6449
@@ -54,7 +55,7 @@ def test_days_at_the_advised_price_are_held_against_their_limits(history: Produc
 
 
 @pytest.mark.parametrize(("limits", "inside"), [([22.0, 20.0, 29.0], 5), ([22.0, 20.5, 29.0], 0), ([1.0, 0.0, 19], 0)])
-def test_a_day_outside_its_limits_is_told(limits: list[float], inside: int, history: ProductHistory) -> None:
+def test_a_day_outside_its_limits_is_counted(limits: list[float], inside: int, history: ProductHistory) -> None:
     record = _record(history, _entry(1, "2025-02-04", *(dict(day, units=limits) for day in COMING)))
     assert record.inside["units"] == (inside, 5) and record.inside["sales"] == (5, 5)
 
@@ -64,8 +65,8 @@ def test_a_day_at_another_price_is_no_test(history: ProductHistory) -> None:
     record = _record(history, _entry(1, "2025-02-04", *days))
     assert record.days[0].outcome == "not followed" and record.days[0].units is None
     assert record.followed == 4 and record.inside["units"] == (4, 4)
-    assert "not followed, so no test of the forecast: 2025-02-05 (10.00 advised, 11.00 charged)" in "\n".join(
-        track_lines(record, 2)
+    assert "Not followed, so no test of the forecast: 5 Feb 2025 (10.00 advised, 11.00 charged)." in track_lines(
+        asdict(record), PLAIN
     )
 
 
@@ -99,7 +100,7 @@ def test_a_total_far_from_its_prediction_lies_outside(history: ProductHistory) -
     record = _record(history, _entry(1, "2025-02-04", *days))
     assert record.inside["units"] == (5, 5)
     assert record.total["units"] is not None and not record.total["units"].inside
-    assert "came to 100.00: outside" in "\n".join(track_lines(record, 2))
+    assert "actual 100, outside." in "\n".join(track_lines(asdict(record), PLAIN))
 
 
 def test_unknown_profit_is_not_invented(history: ProductHistory) -> None:
@@ -132,8 +133,8 @@ def test_an_override_is_scored_against_what_the_model_wanted(history: ProductHis
     assert overruled is not None and overruled.days == 5
     assert (overruled.model_price, overruled.charged_price) == (10.5, 11.0)
     assert (overruled.model_profit, overruled.actual_profit) == (75.0, 60.0)
-    line = next(line for line in track_lines(record, 2) if "overruled" in line)
-    assert "it wanted 10.50 on average, 11.00 was charged" in line and "(-15.00)" in line
+    lines = "\n".join(track_lines(asdict(record), PLAIN))
+    assert "it wanted 10.50 on average, 11.00 was charged." in lines and "(−15.00)" in lines
     assert record.followed == 5  # the forecast was made for the ordered price
 
 

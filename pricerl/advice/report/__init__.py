@@ -1,4 +1,4 @@
-"""The report a seller reads: one self-contained page a product, made from ``advice.json`` alone."""
+"""Report for the seller: one self-contained page per product, made from ``advice.json`` alone."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The charts once more with plotly: numbers under the pointer, drag to zoom; its script is part of the page."""
+"""Interactive charts with plotly: numbers under the pointer, zoom by dragging; the page contains the script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plotly_script() -> Markup:
 
 
 def make_interactive(figures: Sequence[Figure], product: Product) -> list[Figure]:
-    """Draw the charts once more; headings and text alternatives stay.
+    """Replace the charts by plotly's; headings and text alternatives stay.
 
     Args:
         figures: of the page.
@@ -40,13 +40,13 @@ def make_interactive(figures: Sequence[Figure], product: Product) -> list[Figure
 
 
 def _on_screen(figure: Figure, drawn: dict[str, Any]) -> Figure:
-    """Plotly's chart on the screen, the plain one on paper."""
+    """Return plotly's chart for the screen and the plain one for paper."""
     both = Markup('<div class="no-print">{}</div><div class="print-only">{}</div>')
     return figure._replace(svg=both.format(_embed(figure.name, drawn), figure.svg))
 
 
 def _by_price(name: str, product: Product) -> dict[str, Any]:
-    """A curve with its band over the prices, and the own days."""
+    """Return a curve with its band over the prices, and the own days."""
     what = "units" if name == "demand" else "profit"
     curves, own, quality = product["details"]["curves"], product["details"]["own_days"], product["data_quality"]
     prices, (mean, low, high) = curves["price"], zip(*curves[what], strict=True)
@@ -60,17 +60,17 @@ def _by_price(name: str, product: Product) -> dict[str, Any]:
 
 def _prices(_: str, product: Product) -> dict[str, Any]:
     own, days = product["details"]["own_days"], product["days"]
-    coming = [day["date"] for day in days]
+    ahead = [day["date"] for day in days]
     price, low, high = ([day[key] for day in days] for key in ("recommended_price", "price_low", "price_high"))
     past = _line(own["date"][-MOST_PAST_DAYS:], own["price"][-MOST_PAST_DAYS:], "charged", INK)
-    traces = [*_band(coming, low, high), past, _line(coming, price, "advised", ORANGE)]
+    traces = [*_band(ahead, low, high), past, _line(ahead, price, "advised", ORANGE)]
     return {"data": [{**trace, "line": {**trace["line"], "shape": "hv"}} for trace in traces], "layout": {}}
 
 
 def _units(_: str, product: Product) -> dict[str, Any]:
     own = product["details"]["own_days"]
-    coming = [(day["date"], *day["units"]) for day in product["days"] if day["units"] is not None]
-    dates, mean, low, high = zip(*coming, strict=True) if coming else ((), (), (), ())
+    ahead = [(day["date"], *day["units"]) for day in product["days"] if day["units"] is not None]
+    dates, mean, low, high = zip(*ahead, strict=True) if ahead else ((), (), (), ())
     dots = {"x": own["date"][-MOST_PAST_DAYS:], "y": own["units"][-MOST_PAST_DAYS:], "mode": "markers", "name": "sold"}
     traces = [*_band(dates, low, high), _line(dates, mean, "expected"), {**dots, "marker": {"color": DOTS}}]
     return {"data": traces, "layout": {"yaxis": {"rangemode": "tozero"}}}
@@ -81,7 +81,7 @@ def _line(x: Sequence[Any], y: Sequence[float], name: str, color: str = BLUE) ->
 
 
 def _band(x: Sequence[Any], low: Sequence[float], high: Sequence[float]) -> list[dict[str, Any]]:
-    """Two lines without ink and the area between."""
+    """Return two invisible lines and the area between them."""
     lower, upper = _line(x, low, "90 %: from", BAND), _line(x, high, "90 %: to", BAND)
     return [lower, {**upper, "fill": "tonexty", "fillcolor": BAND}]
 
@@ -92,13 +92,13 @@ def _mark(at: float, dash: str, color: str) -> dict[str, Any]:
 
 
 def _stretch(low: float, high: float) -> dict[str, Any]:
-    """Prices that nobody tried."""
+    """Return the background of untried prices."""
     box = {"type": "rect", "x0": low, "x1": high, "y0": 0, "y1": 1, "yref": "paper"}
     return {**box, "fillcolor": "#c4c4c4", "opacity": 0.35, "line": {"width": 0}, "layer": "below"}
 
 
 def _embed(name: str, figure: dict[str, Any]) -> Markup:
-    """A figure as a division of the page, whose script draws it."""
+    """Return a figure as a division of the page, drawn by the page's script."""
     layout = {**figure["layout"], "height": HEIGHT, "showlegend": False, "template": "plotly_white"}
     drawn = _plotly("plotly.graph_objects").Figure(
         {"data": figure["data"], "layout": {**layout, "margin": {"l": 46, "r": 10, "t": 22, "b": 40}}}

@@ -1,4 +1,4 @@
-"""Print pages with a browser that is installed: the same layout as on the screen, on A4."""
+"""PDF files of the pages, printed on A4 with an installed browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from pricerl.errors import UsageError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-"""Commands that print, the first that is there is taken."""
+"""Commands of browsers that print; the first one found is used."""
 
 FLAGS = ("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-pdf-header-footer")
 SECONDS = 120
@@ -32,7 +32,7 @@ def find_browser() -> str:
 
 
 def print_pages(pages: Iterable[Path]) -> list[Path]:
-    """Print every page into a PDF of the same name beside it.
+    """Print every page into a PDF of the same name next to it.
 
     Args:
         pages: HTML files.

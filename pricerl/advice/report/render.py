@@ -1,4 +1,4 @@
-"""Fill the report's templates; the same ``advice.json`` always gives the same bytes."""
+"""Rendering of the report from ``advice.json``; the same document always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pricerl.advice.reasons import judge_backtest
-from pricerl.advice.report import sentences, view
+from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.interactive import make_interactive, plotly_script
 from pricerl.advice.report.sanitize import finalize, page_name, shorten
 from pricerl.advice.report.sections import optional_sections
-from pricerl.evaluation import Backtest, HorizonScore
+from pricerl.advice.report.view import View
+from pricerl.formatting import Formatter
 
 INDEX = "report.html"
 FOLDER = "report"
-"""Where the pages lie beside the index."""
+"""Folder of the pages, next to the index."""
 
 SCRIPTED = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
@@ -33,14 +34,14 @@ Document = Mapping[str, Any]
 
 
 def render_pages(document: Document, interactive: bool = False) -> Iterator[tuple[str, str]]:
-    """Render everything that ``advice.json`` says: one page, or an index and a page a product.
+    """Render ``advice.json`` as one page, or as an index and one page per product.
 
     Args:
-        document: its parsed content; nothing else enters, so every number shown is in it.
-        interactive: whether the charts are plotly's, whose script each page then carries.
+        document: its parsed content, the only source of the pages.
+        interactive: whether plotly draws the charts; each page then contains its script.
 
     Yields:
-        Path of a page inside the advice's folder, with ``/``, and its HTML; the page that is opened first comes last.
+        Path of a page inside the advice's folder, with ``/``, and its HTML; the first page to open comes last.
     """
     products = document["products"]
     if len(products) == 1:
@@ -56,15 +57,16 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
     """Render one product's page, self-contained.
 
     Args:
-        document: what ``advice.json`` says of all products.
+        document: content of ``advice.json``.
         product: one of its ``products``.
         back: link to the index; none if empty.
-        interactive: whether the charts are plotly's.
+        interactive: whether plotly draws the charts.
     """
-    decimals = document["price_decimals"]
-    digits = view.digits_of(product, decimals)
-    coming, past = view.span(product)
-    figures = draw_figures(product, decimals)
+    formatter = _formatter_of(document)
+    view = View.of(product, formatter)
+    ahead, past = view.span()
+    figures = draw_figures(product, formatter)
+    backtest = product["backtest"]
     return _fill(
         "report.html",
         {
@@ -72,40 +74,41 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
             "back": back,
             "item": product,
             "name": shorten(product["product"]),
-            "coming": coming,
+            "ahead": ahead,
             "past": past,
-            "tiles": view.tiles(product, digits),
+            "tiles": view.tiles(),
             "grade": sentences.GRADES[product["decision"]["grade"]],
             "origin": sentences.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
-            "beyond": sentences.beyond_tried(product, decimals),
+            "beyond": sentences.beyond_tried(product, formatter),
             "figures": make_interactive(figures, product) if interactive else figures,
             "script": plotly_script() if interactive else "",
-            "days": view.day_rows(product, digits),
-            "comparison": view.comparison_rows(product, digits),
-            "limits": sentences.tell_limits(product, decimals),
-            "sections": optional_sections(product),
-            "baselines": view.baseline_rows(product, digits),
-            "verdict": [sentences.judge_policy(product), sentences.judge_against_log(product)],
-            "doubts": [*sentences.tell_log(product, decimals), sentences.tell_sensitivity(product)],
-            "backtest": view.backtest_rows(product) if product["backtest"] else [],
-            "skill": _judge(product) if product["backtest"] else "",
+            "days": view.day_rows(),
+            "comparison": view.comparison_rows(),
+            "limits": sentences.describe_limits(product, formatter),
+            "sections": optional_sections(product, formatter),
+            "baselines": view.baseline_rows(),
+            "verdict": sentences.judge_policy(product, formatter),
+            "doubts": [
+                *sentences.describe_off_policy(product, formatter),
+                sentences.describe_sensitivity(product, formatter),
+            ],
+            "backtest": view.backtest_rows() if backtest else [],
+            "skill": judge_backtest(backtest) if backtest else "",
             "quality": product["data_quality"]["quality"],
-            "to_do": sentences.tell_quality(product),
-            "help": sentences.tell_help(product, decimals),
+            "to_do": sentences.list_remedies(product),
+            "help": sentences.list_help(product, formatter),
         },
     )
 
 
 def _render_index(document: Document, links: list[str]) -> str:
-    rows = [view.index_row(product, document["price_decimals"]) for product in document["products"]]
+    formatter = _formatter_of(document)
+    rows = [View.of(product, formatter).index_row() for product in document["products"]]
     return _fill("index.html", {"about": document, "rows": list(zip(links, rows, strict=True))})
 
 
-def _judge(product: Mapping[str, Any]) -> str:
-    """The backtest's verdict, made from the numbers of the document."""
-    found = product["backtest"]
-    scores = [HorizonScore(**{name: row[name] for name in HorizonScore._fields}) for row in found["scores"]]
-    return judge_backtest(Backtest(product["product"], found["origins"], tuple(scores)))
+def _formatter_of(document: Document) -> Formatter:
+    return Formatter(document["locale"], document["currency"], document["price_decimals"])
 
 
 def _fill(template: str, values: dict[str, Any]) -> str:
@@ -117,7 +120,7 @@ def _fill(template: str, values: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> tuple[Environment, Markup, str]:
-    """Environment, style sheet, and a content security policy that allows that style sheet and nothing else."""
+    """Return environment, style sheet, and a content security policy that allows that style sheet and nothing else."""
     environment = Environment(
         loader=PackageLoader("pricerl.advice.report", "."),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Texts of the seller's own file made harmless for a page and for the name of a file."""
+"""Harmless texts: from the seller's file to a page or the name of a file."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import unicodedata
 from markupsafe import Markup
 
 MOST_CHARACTERS = 1000
-"""A longer text is cut; no sentence of ours comes near it."""
+"""A longer text is cut; all sentences of the page are far shorter."""
 
 MOST_NAME = 120
 MOST_SLUG = 40
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-"""Unicode categories of what is not seen but can turn, hide or break a line."""
+"""Unicode categories of invisible characters that can turn, hide or break a line."""
 
 JOINERS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}
-"""Seen through what they join: emoji, and letters of some scripts."""
+"""Invisible, but they join emoji and letters of some scripts."""
 
 
 def clean(text: str, most: int = MOST_CHARACTERS) -> str:
-    """Drop control characters and marks of direction; cut what is too long."""
+    """Drop control characters and marks of direction; cut a text that is too long."""
     if len(text) <= most and text.isprintable():  # nearly always: nothing invisible in it
         return text
     spaced = re.sub(r"[\t\r\n]+", " ", text)
@@ -32,22 +32,22 @@ def clean(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def shorten(name: str) -> str:
-    """A name short enough for a heading; one of which nothing is left gets a stand-in."""
+    """Return a name short enough for a heading; an empty one gets a stand-in."""
     return clean(name, MOST_NAME).strip() or "product without a readable name"
 
 
 def finalize(value: object) -> object:
-    """Clean every text that a template prints and keep percent signs at their numbers; our own markup is safe."""
+    """Clean every text that a template prints and keep percent signs at their numbers; markup passes."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return clean(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def page_name(index: int, product: str) -> str:
-    """Name of a product's page: its place, so that names are unique and never reserved, and what is plain of its name.
+    """Return the name of a product's page: its position, which keeps names unique, and the plain part of its name.
 
     Args:
-        index: place among the products, from 0 on.
+        index: position among the products, from 0 on.
         product: any text.
     """
     plain = unicodedata.normalize("NFKD", product).encode("ascii", "ignore").decode().lower()
