@@ -107,6 +107,11 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
+    if module in ("policies", "what_if"):
+        from pricerl.cli.options import answer_early
+
+        if answer_early(name, rest):
+            return EXIT_OK
     code: int = getattr(import_module(f"pricerl.cli.{module}"), function)(rest)
     return code
 

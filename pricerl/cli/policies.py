@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pricerl.formatting import Formatter
     from pricerl.operations.provenance import Origin
 
+SHORT = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
+"""Options of ours, in the words of the parser."""
+
 
 def fit(words: Sequence[str]) -> int:
     """Train, then advise with the best policy."""
@@ -64,8 +67,11 @@ def run_lightning(name: str, words: Sequence[str]) -> PricingCLI:
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    options = ["--report.pdf=true" if word == "--pdf" else word for word in words]
-    return run_command([name, *options], {"decision": DecisionConfig, "report": ReportConfig}, _refuse_early)
+    return run_command(
+        [name, *(SHORT.get(word, word) for word in words)],
+        {"decision": DecisionConfig, "report": ReportConfig},
+        _refuse_early,
+    )
 
 
 def make_advice(command: PricingCLI, entries: Sequence[Entry], most: int | None = None) -> list[ProductAdvice]:

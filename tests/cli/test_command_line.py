@@ -266,8 +266,3 @@ def test_a_real_ctrl_c_ends_the_process_with_130(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "last.ckpt is saved" in err
-
-
-def test_help_of_a_command_explains_a_setting_with_its_docstring(tmp_path):
-    text = run(tmp_path, "fit", "--help").out
-    assert "Largest relative change of the price at one decision" in " ".join(text.split())

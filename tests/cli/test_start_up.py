@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command_line import Result, seller_lines, write_lines
+from command_line import Result, run, seller_lines, write_lines
 
 import pricerl
+from pricerl.cli.options import answer_early, find_groups
 
 RUN = ("--run_name", "seller")
 ORDER = (*RUN, "--until", "2025-04-05", "--reason", "x", "--by", "anna")
@@ -73,3 +75,49 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
     heavy = (*HEAVY, "pandas", "numpy", "jsonargparse")
     assert "usage" in run_alone(tmp_path, ["--help"], *heavy).out
     assert run_alone(tmp_path, ["--version"], *heavy) == Result(0, f"{pricerl.__version__}\n", "")
+
+
+WRONG = (
+    "fit --trainer.max_stepps 3",
+    "predict --ckpt_pth x",
+    "validate --data.pth x",
+    "test --horizn 3",
+    "what-if --pric 3",
+)
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_mistyped_option_is_refused_before_torch_is_imported(line: str, tmp_path: Path) -> None:
+    command, option, _ = line.split()
+    result = run_alone(tmp_path, line.split(), *HEAVY)
+    assert result.code == 2
+    assert (
+        result.err.startswith(f"error: unknown option {option}; did you mean '") and f"{command} --help" in result.err
+    )
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "validate", "test"])
+def test_help_fits_on_a_screen_and_names_every_group_without_torch(command: str, tmp_path: Path) -> None:
+    result = run_alone(tmp_path, [command, "--help"], *HEAVY)
+    assert result.code == 0 and len(result.out.splitlines()) <= 60
+    assert all(f"  {name} " in result.out for name in find_groups() if name not in ("", "data"))
+    assert "--data.path" in result.out and "--help=all" in result.out
+
+
+def test_help_of_a_group_explains_its_settings_with_their_docstrings(tmp_path: Path) -> None:
+    text = " ".join(run_alone(tmp_path, ["fit", "--help=data.guardrails"], *HEAVY).out.split())
+    assert "--data.guardrails.max_change Largest relative change of the price at one decision" in text
+    wrong = run_alone(tmp_path, ["fit", "--help=data.guardrail"], *HEAVY)
+    assert wrong.code == 2 and "did you mean 'data.guardrails'?" in wrong.err
+
+
+def test_the_quick_help_and_the_parser_know_the_same_settings(tmp_path: Path) -> None:
+    full = run(tmp_path, "fit", "--help=all").out
+    assert "Largest relative change of the price at one decision" in " ".join(full.split())
+    heads = [line for line in full.splitlines() if line.lstrip().startswith("-")]
+    parsed = {name for line in heads for name in re.findall(r"--([\w.]+)", line) if not name.endswith("help")}
+    groups = find_groups()
+    quick = {name for group in groups.values() for name in group.settings} - {"pdf"}
+    assert quick - parsed <= {"data.env_id", "data.env_settings", "data.eval_episodes"}
+    assert parsed - quick - set(groups) <= {"weights_only"}
+    assert not any(answer_early("fit", [f"--{name}=x"]) for name in parsed & quick)

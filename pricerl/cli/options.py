@@ -1,0 +1,190 @@
+"""Quick help and refusals for the commands that run a policy: settings are read from source, nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pricerl.cli.signatures import added_arguments, find_class, parameters, summary
+from pricerl.cli.usage import explain_usage, option_values
+from pricerl.errors import UsageError, did_you_mean
+
+CLASSES = (
+    ("data", "pricerl.training.pricing_data", "PricingDataModule"),
+    ("data", "pricerl.training.gym_data", "GymDataModule"),
+    ("model", "pricerl.training.module", "SACModule"),
+    ("decision", "pricerl.advice", "DecisionConfig"),
+    ("report", "pricerl.advice", "ReportConfig"),
+    ("trainer", "lightning.pytorch.trainer.trainer", "Trainer"),
+)
+"""Groups of settings, with module and name of the classes whose parameters they are."""
+
+LINKED = ("model.task", "data.seed")
+"""Parameters that the command line fills itself."""
+
+PURPOSES = {
+    "fit": "Train a policy, evaluate it, and advise with its best weights.",
+    "validate": "Print the scores of a trained policy on the held-out days.",
+    "test": "Print the scores of a trained policy on the held-out days.",
+    "predict": "Advise with a trained policy; settings come from its checkpoint, the command line has priority.",
+}
+
+STANDARD = {
+    "config": "YAML file with any of these settings. Give several, and the later one wins.",
+    "ckpt_path": "Checkpoint: a file, or last or best of the run's folder. With it, fit resumes.",
+    "seed_everything": "Seed of everything random.",
+    "print_config": "Print all settings as YAML, and stop.",
+    "pdf": "Print the report as PDF, too.",
+}
+"""Options from Lightning, and ``--pdf``, which is short for a setting of the report."""
+
+OWN = {"what-if": ("price", "product")}
+"""Further options of single commands."""
+
+WIDTH, NAME_WIDTH = 100, 34
+"""Columns of a help text, and of the names in it."""
+
+
+class Setting(NamedTuple):
+    """An option's documentation and its default, as written in the source; None if there is none."""
+
+    text: str
+    default: str | None = None
+
+
+class Group(NamedTuple):
+    """Settings with a common prefix, by full name."""
+
+    text: str
+    settings: dict[str, Setting]
+
+
+def answer_early(command: str, words: Sequence[str]) -> bool:
+    """Print the help that is asked for, or refuse unknown options, before anything heavy is imported.
+
+    Args:
+        command: one of those that run a policy.
+        words: its options and their values.
+
+    Returns:
+        Whether the command is answered.
+
+    Raises:
+        UsageError: names every unknown option, or a topic of help that does not exist.
+    """
+    topics = [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
+    if not topics:
+        _refuse_unknown(command, words)
+    elif command in PURPOSES and topics[-1] != "all":
+        print("\n".join(help_lines(command, topics[-1])))
+        return True
+    return False
+
+
+def find_groups() -> dict[str, Group]:
+    """Return all settings by prefix; the empty prefix holds the options of a run."""
+    run = {name: Setting(text) for name, text in STANDARD.items()}
+    run |= {item.name: Setting(item.text, item.default) for item in added_arguments("pricerl.cli.lightning")}
+    groups = {"": Group("the run", run)}
+    for prefix, module, name in CLASSES:
+        for found, group in _groups_of(prefix, module, name, ""):
+            settings = groups.setdefault(found, group).settings
+            settings |= {name: setting for name, setting in group.settings.items() if name not in settings}
+    return groups
+
+
+def help_lines(command: str, topic: str) -> list[str]:
+    """Return the help of a command, or of one of its groups.
+
+    Args:
+        command: its name.
+        topic: a group such as ``data.guardrails``; empty for the command.
+
+    Raises:
+        UsageError: there is no such group.
+    """
+    groups = find_groups()
+    if topic and topic not in groups:
+        raise UsageError(f"--help={topic}: there is no such group of settings{did_you_mean(topic, groups)}")
+    if topic:
+        rows = [
+            (f"--{name}", f"{text} [{default or 'required'}]")
+            for name, (text, default) in groups[topic].settings.items()
+        ]
+        return [f"{topic}: {groups[topic].text}", "", *_rows(rows)]
+    own = {**groups.pop("").settings, **groups.pop("data").settings}
+    lines = [f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]", "", PURPOSES[command], "", "options:"]
+    lines += _rows([(f"--{name}", _first_sentence(setting.text)) for name, setting in own.items()])
+    lines += ["", "groups of settings, such as --data.guardrails.floor 9.90; --help=GROUP lists one with its defaults:"]
+    sizes = {name: f"{_first_sentence(group.text)} ({len(group.settings)})" for name, group in groups.items()}
+    return [
+        *lines,
+        *_rows(list(sizes.items())),
+        "",
+        "A YAML file holds the same names, nested. --help=all prints everything.",
+    ]
+
+
+def _refuse_unknown(command: str, words: Sequence[str]) -> None:
+    """Refuse unknown options, but none of a class that ``class_path`` names: its parser has to import it."""
+    groups = find_groups()
+    known = {name for group in groups.values() for name in group.settings} | {*OWN.get(command, ())}
+    names = [word[2:].partition("=")[0] for word in words if word.startswith("--")]
+    foreign = ("data", "model") if _names_a_class(words) else ()
+    unknown = [
+        name for name in names if not _is_known(name.rstrip("+").replace(".init_args", ""), groups, known, foreign)
+    ]
+    if unknown:
+        listed = " ".join(f"--{name}" for name in unknown)
+        raise UsageError(f"{explain_usage(f'unrecognized arguments: {listed}', known)} (see {command} --help)")
+
+
+def _is_known(name: str, groups: dict[str, Group], known: set[str], foreign: Sequence[str]) -> bool:
+    """Whether a name is a group or a setting, lies inside a setting, or asks for the help of a class."""
+    parts = name.split(".")
+    inside = any(".".join(parts[:end]) in known for end in range(1, len(parts) + 1))
+    return name in groups or inside or parts[-1] == "help" or parts[0] in foreign
+
+
+def _names_a_class(words: Sequence[str]) -> bool:
+    """Whether options or configurations choose a class for the data or the model."""
+    if any(word.partition("=")[0] in ("--data", "--model") or ".class_path" in word for word in words):
+        return True
+    files = [Path(name) for option in ("--config", "-c") for name in option_values(list(words), option)]
+    return any("class_path" in path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
+
+
+def _groups_of(prefix: str, module: str, name: str, text: str) -> Iterator[tuple[str, Group]]:
+    """Yield the settings of a class under a prefix, then those of each configuration among them."""
+    module, node = find_class(module, name)
+    own, nested = Group(text or summary(node), {}), []
+    for item in parameters(module, node):
+        kind = item.annotation.id if isinstance(item.annotation, ast.Name) else ""
+        setting = f"{prefix}.{item.name}"
+        if kind.endswith("Config"):
+            nested.append((setting, module, kind, item.text))
+        elif setting not in LINKED:
+            own.settings[setting] = Setting(item.text, item.default)
+    yield prefix, own
+    for inner in nested:
+        yield from _groups_of(*inner)
+
+
+def _rows(cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Return lines of names, each with its text in a second column."""
+    indent = min(max(len(name) for name, _ in cells) + 4, NAME_WIDTH)
+    lines = []
+    for name, text in cells:
+        first, *rest = textwrap.wrap(text, WIDTH - indent) or [""]
+        head = f"  {name}"
+        lines += [head.ljust(indent) + first] if len(head) < indent else [head, " " * indent + first]
+        lines += [" " * indent + line for line in rest]
+    return lines
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.;])\s", text, maxsplit=1)[0].rstrip(".;")

@@ -1,0 +1,112 @@
+"""Parameters and documentation of classes, read from their source without importing it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Parameter(NamedTuple):
+    """A parameter of a constructor, or a field of a dataclass."""
+
+    name: str
+    annotation: ast.expr | None
+    default: str | None
+    """As written in the source; None if it is required."""
+    text: str
+    """Its documentation."""
+
+
+def parameters(module: str, node: ast.ClassDef) -> Iterator[Parameter]:
+    """Yield the parameters of a class, those of its bases first if it is a dataclass.
+
+    Args:
+        module: where the class is defined.
+        node: its definition.
+    """
+    init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+    if init is None:
+        for base in node.bases:
+            yield from parameters(*find_class(module, ast.unparse(base)))
+        for item, after in zip(node.body, [*node.body[1:], None], strict=True):
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+                yield Parameter(item.target.id, item.annotation, _source(item.value), _text_under(after))
+        return
+    texts = _argument_texts(node) | _argument_texts(init)
+    arguments = [*init.args.args, *init.args.kwonlyargs]
+    required = len(init.args.args) - len(init.args.defaults)
+    defaults = [*[None] * required, *init.args.defaults, *init.args.kw_defaults]
+    for argument, default in zip(arguments[1:], defaults[1:], strict=True):  # self is the first
+        yield Parameter(argument.arg, argument.annotation, _source(default), texts.get(argument.arg, ""))
+
+
+def added_arguments(module: str) -> Iterator[Parameter]:
+    """Yield the options that a module adds with ``add_argument("--name", help=…)``."""
+    tree = parse(module)
+    constants = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            given = {item.arg: item.value for item in node.keywords}
+            text = given["help"]
+            text = constants[text.id] if isinstance(text, ast.Name) else text
+            name = str(ast.literal_eval(node.args[0])).removeprefix("--")
+            yield Parameter(name, given.get("type"), _source(given.get("default")) or "None", ast.literal_eval(text))
+
+
+def summary(node: ast.ClassDef) -> str:
+    """Return the first paragraph of a class's docstring, or else of its first method's."""
+    first = next((item for item in node.body if isinstance(item, ast.FunctionDef)), node)
+    text = ast.get_docstring(node) or ast.get_docstring(first) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def find_class(module: str, name: str) -> tuple[str, ast.ClassDef]:
+    """Return the module that defines a class and its definition, following imports and package faces.
+
+    Args:
+        module: defines or imports the class.
+        name: of the class.
+
+    Raises:
+        LookupError: the module does neither.
+    """
+    for node in ast.walk(parse(module)):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return module, node
+        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+            return find_class(f"{module}.{node.module}" if node.level else str(node.module), name)
+    raise LookupError(f"{name} is not in {module}")
+
+
+@cache
+def parse(module: str) -> ast.Module:
+    """Return the syntax tree of a module, or of a package's face."""
+    package, *parts = module.split(".")
+    found = find_spec(package)
+    assert found is not None and found.origin is not None, f"{package} is not installed"
+    path = Path(found.origin).parent.joinpath(*parts)
+    path = path / "__init__.pyi" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _argument_texts(node: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
+    """Return the texts under ``Args:`` by parameter."""
+    section = re.search(r"^Args:\n(.*?)(?:^\S|\Z)", ast.get_docstring(node) or "", re.MULTILINE | re.DOTALL)
+    entry = re.compile(r"^    (\w+):\s*(.*?)(?=^    \w+:|\Z)", re.MULTILINE | re.DOTALL)
+    return {name: " ".join(text.split()) for name, text in entry.findall(section[1] if section else "")}
+
+
+def _text_under(node: ast.stmt | None) -> str:
+    """Return the string that stands under a field."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return " ".join(node.value.value.split())
+    return ""
+
+
+def _source(node: ast.expr | None) -> str | None:
+    return None if node is None else ast.unparse(node)
