@@ -18,7 +18,6 @@ UNSWEPT = {
     "pricerl/env",
     "pricerl/evaluation",
     "pricerl/guardrails",
-    "pricerl/market",
     "pricerl/operations",
     "pricerl/errors.py",
     "pricerl/sac",

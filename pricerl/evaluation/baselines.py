@@ -9,7 +9,7 @@ import torch
 from pricerl.env import Dynamics
 from pricerl.evaluation.planner import Plans
 from pricerl.evaluation.pricing_rules import RULES, WITHOUT_COSTS, Shop
-from pricerl.market.rows import Response
+from pricerl.market import Response
 
 
 class BaselineRow(NamedTuple):

@@ -20,8 +20,8 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.evaluation.pricing_rules import Shop
 from pricerl.market.demand.config import QuadraticSettings
-from pricerl.market.demand.covariates import REFERENCE, gather_days
-from pricerl.market.demand.models import fit_causes
+from pricerl.market.demand.covariates import REFERENCE, gather_covariates
+from pricerl.market.demand.models import fit_demand_regression
 
 MADE_OF_PRICES = (REFERENCE,)
 """Causes that are made of the seller's own prices count as part of the price: they say nothing of how strongly others
@@ -165,11 +165,11 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
 
 def _regress(history: ProductHistory) -> _Regressed:
     """Fit the demand regression and lay it out as weighted least squares."""
-    days, posterior, _ = fit_causes(gather_days(history), QuadraticSettings())
+    days, posterior, _ = fit_demand_regression(gather_covariates(history), QuadraticSettings())
     mean = np.exp(posterior.log_mean)
     response = posterior.log_mean + (days.units - mean) / mean
     kept = [column for column, name in enumerate(days.names) if name not in MADE_OF_PRICES]
-    causes = np.concatenate([days.causes[:, kept], np.ones((len(mean), 1))], axis=1)
+    causes = np.concatenate([days.covariates[:, kept], np.ones((len(mean), 1))], axis=1)
     names = [*(days.names[column] for column in kept), ""]
     return _Regressed(days.log_price, response, causes, tuple(names), mean / (1 + mean / posterior.size))
 

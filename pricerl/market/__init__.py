@@ -1,4 +1,4 @@
-"""What the history says about demand, conversions and costs; the reward and the guardrails."""
+"""The market fitted to a history: demand, conversions, costs, and the reward."""
 
 import lazy_loader
 

@@ -8,6 +8,11 @@ from .demand.config import DemandConfig as DemandConfig
 from .demand.models import DEMAND_MODELS as DEMAND_MODELS, DemandModel as DemandModel
 from .demand.reference_price import PriceMemory as PriceMemory
 from .fitting import assemble as assemble, fit_market as fit_market, known_market as known_market
-from .market import Market as Market, ProductMarket as ProductMarket
+from .market import (
+    GridPosition as GridPosition,
+    Market as Market,
+    MarketRows as MarketRows,
+    ProductMarket as ProductMarket,
+    Response as Response,
+)
 from .reward import RewardConfig as RewardConfig, reward_terms as reward_terms, total_reward as total_reward
-from .rows import GridPosition as GridPosition, MarketRows as MarketRows, Response as Response

@@ -1,4 +1,4 @@
-"""Decode what a sale leaves: fees, unit cost and fixed cost, from the profit the seller reported."""
+"""Fees, unit cost and fixed cost, estimated from the reported profit."""
 
 from __future__ import annotations
 
@@ -11,29 +11,34 @@ from pricerl.data import ProductHistory
 from pricerl.errors import UsageError
 
 MIN_PROFIT_DAYS = 15
-"""Fewer days with a reported profit than this do not identify three numbers."""
+"""Fewest days with a reported profit that identify three parameters."""
 
 PRIOR_SHARE = (0.85, 0.10)
-"""Mean and sd of the share of revenue a marketplace leaves after its fees."""
+"""Prior mean and sd of the share of revenue left after a marketplace's fees."""
 
 PRIOR_COST_TO_PRICE = (0.35, 0.20)
-"""Mean and sd of landed unit cost over price, wide enough for most retail goods."""
+"""Prior mean and sd of landed unit cost over price, wide enough for most retail goods."""
 
 PRIOR_FIXED_TO_SALES = (0.05, 0.15)
-"""Mean and sd of daily fixed cost (ads, storage) over mean daily sales."""
+"""Prior mean and sd of daily fixed cost (ads, storage) over mean daily sales."""
 
-LARGEST_MISFIT = 0.10
-"""Decoded costs that miss the profit of the middle day with sales by more than this share of its sales are none: such a
-column holds zeros, other days' money, or something else than profit."""
+MAX_MISFIT = 0.10
+"""Largest median error of the profit over median sales on days with sales. Beyond it the costs count as unknown: the
+column holds zeros, money of other days, or something other than profit."""
+
+MIN_SHARE_KEPT = 0.5
+"""No marketplace keeps more than half of revenue."""
 
 NUM_PROPOSALS = 4096
+"""Draws from the untruncated posterior, of which those inside the truncation are used."""
+HUBER_STEPS = 8
 HUBER_THRESHOLD = 2.5
-"""Residuals beyond this many sds are down-weighted: a profit booked on another day is not a cost."""
+"""Residuals beyond this many sds are down-weighted, such as profit booked on another day."""
 
 
 @dataclass(frozen=True)
 class CostConfig:
-    """What the seller knows about costs; a value given here wins over the decoded one."""
+    """Costs known to the seller; a value given here replaces the estimated one."""
 
     unit_cost: float | None = None
     """Landed cost of one unit, in money."""
@@ -42,7 +47,7 @@ class CostConfig:
     """Share of revenue kept after fees, between 0.5 and 1."""
 
     fixed_cost: float | None = None
-    """Ad spend and other cost a day that does not depend on units, in money."""
+    """Ad spend and other daily cost that does not depend on units, in money."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -51,7 +56,7 @@ class CostConfig:
                 raise UsageError(f"cost.{item.name} must be a finite number, found {value}")
         if self.unit_cost is not None and not self.unit_cost >= 0:
             raise UsageError(f"cost.unit_cost must be 0 or more, found {self.unit_cost}")
-        if self.share_kept is not None and not 0.5 <= self.share_kept <= 1:
+        if self.share_kept is not None and not MIN_SHARE_KEPT <= self.share_kept <= 1:
             raise UsageError(f"cost.share_kept must lie between 0.5 and 1, found {self.share_kept}")
 
 
@@ -63,12 +68,12 @@ class CostPosterior:
     unit_cost: FloatArray
     fixed_cost: FloatArray
     known: bool
-    """Whether the file or the seller said enough; False means the draws are the prior alone."""
+    """Whether the file or the seller identifies the costs; False if the draws are the prior's."""
     profit_days: int
     """Days with a reported profit that entered the fit."""
 
     def describe(self) -> str:
-        """Return one sentence about the decoded costs for people."""
+        """Return one sentence on the estimated costs for the seller."""
         if not self.known and self.profit_days >= MIN_PROFIT_DAYS:
             return (
                 "unknown: Total Profit follows from no share of sales, unit cost and fixed cost; check it, or set "
@@ -82,7 +87,7 @@ class CostPosterior:
         parts = [
             f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f})",
             f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f})",
-            f"fixed cost a day {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f})",
+            f"fixed cost per day {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f})",
         ]
         return ", ".join(parts) + f", from {self.profit_days} days with a profit"
 
@@ -90,12 +95,12 @@ class CostPosterior:
 def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng: np.random.Generator) -> CostPosterior:
     """Fit ``profit = -A + k * sales - c * units`` with a Gaussian prior, k in [0.5, 1], c >= 0, A >= 0.
 
-    Noise is estimated from the residuals and outlying days are down-weighted (Huber), then draws are
-    taken from the posterior truncated to the sensible region.
+    Noise is estimated from the residuals and outlying days are down-weighted (Huber 1964); draws are taken from the
+    posterior truncated to these ranges.
 
     Args:
         product: one product's history; only days with ``profit_known`` enter.
-        config: values the seller supplies; they replace the decoded ones.
+        config: values supplied by the seller, which replace the estimated ones.
         num_draws: K.
         rng: owner of the randomness.
 
@@ -127,17 +132,17 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
 
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:
-    """Decode a product's costs and return them as one sentence."""
+    """Estimate a product's costs and return them as one sentence."""
     return decode_cost(product, config, NUM_PROPOSALS // 8, np.random.default_rng(0)).describe()
 
 
 def _linear_posterior(
     design: FloatArray, profit: FloatArray, prior_mean: FloatArray, prior_covariance: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Gaussian posterior of the coefficients with Huber weights, ``(3,)`` and ``(3, 3)``.
+    """Return the Gaussian posterior of the coefficients with Huber weights, ``(3,)`` and ``(3, 3)``.
 
-    Coefficients are counted in prior sds: one price for ever makes sales and units the same column, and only the prior
-    tells them apart.
+    Coefficients are scaled by their prior sds: under a price that never changed, sales and units are collinear, and
+    only the prior separates them.
 
     Args:
         design: ``(D, 3)``.
@@ -149,7 +154,7 @@ def _linear_posterior(
     scaled, target = design * sd, profit - design @ prior_mean
     least = max(1e-3 * float(np.abs(profit).max()), 1e-6)
     weights, noise = np.ones(len(profit)), max(float(profit.std()), least)
-    for _ in range(8):
+    for _ in range(HUBER_STEPS):
         precision = np.eye(len(sd)) + (scaled.T * weights) @ scaled / noise**2
         moved = np.linalg.solve(precision, (scaled.T * weights) @ target / noise**2)
         residual = target - scaled @ moved
@@ -159,21 +164,21 @@ def _linear_posterior(
 
 
 def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool:
-    """Whether costs ``(3,)`` give about the profit of the middle day with sales."""
+    """Return whether costs ``(3,)`` explain the profit of the median day with sales."""
     sold = design[:, 1] > 0
     if not sold.any():
         return True
     missed = float(np.median((design @ costs - profit)[sold]))
-    return abs(missed) <= LARGEST_MISFIT * float(np.median(design[sold, 1]))
+    return abs(missed) <= MAX_MISFIT * float(np.median(design[sold, 1]))
 
 
 def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, rng: np.random.Generator) -> FloatArray:
-    """Draws ``(K, 3)`` of (fixed, share, cost) inside the sensible region; clipped where it is hardly reached."""
+    """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside."""
     draws = rng.multivariate_normal(mean, covariance, size=NUM_PROPOSALS, method="eigh")
-    inside = (draws[:, 0] >= 0) & (draws[:, 1] >= 0.5) & (draws[:, 1] <= 1) & (draws[:, 2] >= 0)
+    inside = (draws[:, 0] >= 0) & (draws[:, 1] >= MIN_SHARE_KEPT) & (draws[:, 1] <= 1) & (draws[:, 2] >= 0)
     if inside.sum() >= num_draws:
         return np.asarray(draws[inside][:num_draws])
-    low, high = np.array([0, 0.5, 0]), np.array([np.inf, 1, np.inf])
+    low, high = np.array([0, MIN_SHARE_KEPT, 0]), np.array([np.inf, 1, np.inf])
     return np.clip(draws[:num_draws], low, high)
 
 

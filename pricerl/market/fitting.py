@@ -1,4 +1,4 @@
-"""From histories to their market."""
+"""Fit the market: from the products' histories to posterior draws of demand, conversions and costs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from torch import Tensor
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
-from pricerl.market.demand.causes import holiday_factors, past_multiplier
 from pricerl.market.demand.config import DemandConfig, SimilarPriceSettings
-from pricerl.market.demand.curves import Curves
+from pricerl.market.demand.covariates import holiday_factors, past_multiplier
+from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.similar_prices import Days, fit_curves, plain_days
+from pricerl.market.demand.similar_prices import DailyValues, fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
 
 GRID_MARGIN = 1.35
-"""The grid reaches this factor beyond the lowest and highest tried price: further than any guardrail lets go."""
+"""The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
+
+KNOWN_GRID = 257
+"""Grid points of a known market."""
+
+MIN_VALUE = 1e-12
+"""Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
 
 MIN_CONVERSION_DAYS = 7
+"""Fewest days with a reported conversion for curves of it."""
 
 
 def fit_market(
@@ -34,14 +41,14 @@ def fit_market(
     seed: int = 0,
     conversions: bool = True,
 ) -> Market:
-    """Learn every product's market from its whole history.
+    """Fit every product's market to its whole history.
 
     Args:
-        preprocessor: the fitted preprocessor, which carries the history.
+        preprocessor: fitted, with the history.
         demand: model of demand and its settings.
-        cost: costs the seller supplies.
+        cost: costs supplied by the seller.
         seed: of the draws; the same seed and history give the same market.
-        conversions: whether conversions answer the price, too; who asks for units alone saves half of the time.
+        conversions: whether to fit conversions, too; units alone take half the time.
     """
     config, cost = demand or DemandConfig(), cost or CostConfig()
     fitted = [
@@ -57,13 +64,13 @@ def known_market(
     cost: CostConfig,
     memory: PriceMemory | None = None,
 ) -> Market:
-    """Build a market whose demand is known exactly, for tests, planners and benchmarks.
+    """Build a market with exactly known demand, for tests and benchmarks.
 
     Args:
-        preprocessor: history for the windows; its products keep their prices and days.
-        units: expected units a day at each price, ``(G,) -> (G,)``.
+        preprocessor: history for the observations.
+        units: expected units per day at each price, ``(G,) -> (G,)``.
         cost: unit cost, share kept (1 if absent) and fixed cost (0 if absent).
-        memory: what buyers make of a price they are not used to, one draw; none if absent.
+        memory: reference-price effect, one draw; none if absent.
     """
     share_kept = 1.0 if cost.share_kept is None else cost.share_kept
     share, unit_cost, fixed = (
@@ -71,9 +78,9 @@ def known_market(
     )
     fitted = []
     for product in preprocessor.products:
-        log_grid = _log_grid(product, 257)
+        log_grid = _log_grid(product, KNOWN_GRID)
         log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
-        curves = Curves(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
+        curves = CurveDraws(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
         posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
         fitted.append(
             ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)
@@ -110,14 +117,14 @@ def _fit_product(
 
 
 def _fit_conversion(
-    days: Days,
+    days: DailyValues,
     percent: FloatArray,
     usable: BoolArray,
     log_grid: FloatArray,
     settings: SimilarPriceSettings,
     rng: np.random.Generator,
-) -> Curves | None:
-    """Curves of a conversion percentage, or None where it was hardly ever reported."""
+) -> CurveDraws | None:
+    """Fit curves of a conversion percentage; return None if it was hardly ever reported."""
     reported = usable & np.isfinite(percent)
     if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
         return None
@@ -130,16 +137,16 @@ def _log_grid(product: ProductHistory, size: int) -> FloatArray:
 
 
 def _with_mean(draws: FloatArray) -> FloatArray:
-    """Append the mean over draws (the first axis) as the last draw."""
+    """Append the mean over the draws (first axis) as the last draw."""
     return np.concatenate([draws, draws.mean(0, keepdims=True)])
 
 
 def _log_with_mean(log_draws: FloatArray) -> FloatArray:
-    return np.log(np.maximum(_with_mean(np.exp(log_draws)), 1e-12))
+    return np.log(np.maximum(_with_mean(np.exp(log_draws)), MIN_VALUE))
 
 
 def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) -> Market:
-    """Put fitted products into one market; all have the same number of draws and of grid points.
+    """Assemble fitted products, all with as many draws and grid points, into one market.
 
     Args:
         preprocessor: with their histories, in the same order.
@@ -151,8 +158,8 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
 
     curves = []
     for item in products:
-        silent = np.full_like(item.units.log_value, -np.inf)
-        logs = [silent if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
+        unreported = np.full_like(item.units.log_value, -np.inf)
+        logs = [unreported if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
         curves.append(np.stack([_log_with_mean(part) for part in logs], axis=-1))
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]

@@ -1,23 +1,82 @@
-"""The market: what the history says a price will bring, as tensors that thousands of env rows can read at once."""
+"""The fitted market: expected units, sales, profit and conversions at a price, as tensors for thousands of env rows.
+
+A row is one product in one posterior draw.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor
 from pricerl.market.cost import CostPosterior
-from pricerl.market.demand.causes import holiday_factors
-from pricerl.market.demand.curves import Curves
+from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.rows import GridPosition, MarketRows, Response
 
-UNITS, ORGANIC, AD = range(3)
+UNITS, ORGANIC = 0, 1
+"""Positions of the quantities along the last axis of ``Market.log_curves``; ad conversion is the last."""
+
+MAX_CONVERSION = 100
+"""Percent."""
+
+
+class Response(NamedTuple):
+    """Expected outcome of one day at a price, each ``(B,)``."""
+
+    expected_units: Tensor
+    sales: Tensor
+    """Expected revenue, money."""
+    profit: Tensor
+    """Expected profit, money."""
+    organic: Tensor
+    """Organic conversion, percent; 0 if never reported."""
+    ad: Tensor
+    """Ad conversion, percent; 0 if never reported."""
+
+
+class GridPosition(NamedTuple):
+    """Positions of prices on the price grids of their products, each ``(B,)``."""
+
+    left: Tensor
+    """Grid point at or below the price, counted from 0."""
+    share: Tensor
+    """Grid steps from there to the price, 0 to 1; outside only off the grid."""
+
+
+class MarketRows(NamedTuple):
+    """Constants of ``B`` rows, each ``(B,)``: looked up once per episode instead of once per step."""
+
+    first_point: Tensor
+    """Position of the row's first grid point among the points of all curves."""
+    log_price_low: Tensor
+    """First log price of the grid."""
+    log_step: Tensor
+    """Distance between log prices."""
+    share_kept: Tensor
+    unit_cost: Tensor
+    """Money."""
+    fixed_cost: Tensor
+    """Money per day."""
+    size: Tensor
+    """Negative-binomial size of a day's units."""
+    memory_gain: Tensor
+    """Log units gained per log price below the reference price."""
+    memory_loss: Tensor
+    """Log units lost per log price above it."""
+
+    def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
+        """Return the share kept of sales less unit costs, money, in the shape of ``sales``, ``(B,)`` or ``(n, B)``."""
+        return self.share_kept * sales - self.unit_cost * units
+
+    def profit(self, sales: Tensor, units: Tensor) -> Tensor:
+        """Return the contribution less a day's fixed cost, money, ``(B,)`` or ``(n, B)``."""
+        return self.contribution(sales, units) - self.fixed_cost
 
 
 @dataclass(frozen=True)
@@ -26,19 +85,19 @@ class ProductMarket:
 
     log_grid: FloatArray
     """``(G,)`` log prices of the curves."""
-    units: Curves
+    units: CurveDraws
     """Demand of an average weekday."""
-    organic: Curves | None
-    ad: Curves | None
+    organic: CurveDraws | None
+    ad: CurveDraws | None
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
     trades_on: BoolArray
     """``(7,)`` weekdays on which the history has any recorded day."""
     cost: CostPosterior
     memory: PriceMemory | None = None
-    """What buyers make of a price they are not used to; None where they do not care."""
-    holiday: FloatArray = field(default_factory=lambda: holiday_factors({}))
-    """``(3,)`` demand by type of date over that of an ordinary one; see ``data.day_types``."""
+    """Reference-price effect; None if there is none."""
+    holiday: FloatArray = field(default_factory=lambda: np.ones(3))
+    """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +118,19 @@ class Market:
     weekday: Tensor
     """``(P, 7)`` weekday factors."""
     holiday: Tensor
-    """``(P, 3)`` factors by type of date."""
+    """``(P, 3)`` factors by day type."""
     share_kept: Tensor
     """``(P, K + 1)``."""
     unit_cost: Tensor
     """``(P, K + 1)`` money."""
     fixed_cost: Tensor
-    """``(P, K + 1)`` money a day."""
+    """``(P, K + 1)`` money per day."""
     size: Tensor
     """``(P,)`` negative-binomial size of a day's units."""
     memory_gain: Tensor
-    """``(P, K + 1)`` log units won a log price below the price buyers are used to."""
+    """``(P, K + 1)`` log units gained per log price below the reference price."""
     memory_loss: Tensor
-    """``(P, K + 1)`` log units lost a log price above it."""
+    """``(P, K + 1)`` log units lost per log price above it."""
 
     @property
     def num_products(self) -> int:
@@ -90,12 +149,12 @@ class Market:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors live."""
+        """Device of the tensors."""
         return self.log_curves.device
 
     @cached_property
     def remembers(self) -> bool:
-        """Whether buyers remember prices in any of the markets."""
+        """Whether any posterior draw has a reference-price effect."""
         return bool((self.memory_loss > 0).any())
 
     def to(self, device: torch.device | str) -> Market:
@@ -107,16 +166,17 @@ class Market:
     def respond(
         self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor, day_type: Tensor | int = 0
     ) -> Response:
-        """Expected outcome of charging ``price`` for one day; cost per row does not depend on the history's length.
+        """Return the expected outcome of charging ``price`` for one day.
 
-        Linear interpolation in logs, so a constant elasticity is exact; prices off the grid continue its edge slope.
+        Curves are interpolated linearly in logs, so a constant elasticity is exact; off the grid, their edge slopes
+        continue.
 
         Args:
             price: ``(B,)`` money, positive.
             product: ``(B,)`` product index.
-            draw: ``(B,)`` which posterior draw, ``K`` for the mean.
+            draw: ``(B,)`` index of the posterior draw, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
-            day_type: ``(B,)`` type of date as ``data.day_types`` has it, 0 for ordinary ones.
+            day_type: ``(B,)`` type of date by ``data.day_types``, 0 for ordinary days.
         """
         factor = self.weekday[product, weekday] * self.holiday[product, day_type]
         level = self.average_day(price, product, draw)
@@ -124,16 +184,16 @@ class Market:
         return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
-        """Expected outcome of charging ``price`` on an average weekday; any shape, the same for all three."""
+        """Return the expected outcome of charging ``price`` on an average weekday; all three have one shape."""
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.grid_position(price, rows), rows)
 
     def profit(self, sales: Tensor, units: Tensor, product: Tensor, draw: Tensor) -> Tensor:
-        """Profit of a day, money: share kept of its sales less unit costs and fixed cost."""
+        """Return a day's profit, money: share kept of its sales less unit costs and fixed cost."""
         return self.rows(product, draw).profit(sales, units)
 
     def rows(self, product: Tensor, draw: Tensor) -> MarketRows:
-        """Constants of the rows of ``product (B,)`` in ``draw (B,)``, for callers that charge them many prices."""
+        """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``, for callers that try many prices."""
         num_draws, grid = self.log_curves.shape[1:3]
         return MarketRows(
             first_point=(product * num_draws + draw) * grid,
@@ -148,21 +208,21 @@ class Market:
         )
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
-        """Where ``price (B,)`` lies on the grid of its row."""
+        """Return the position of ``price (B,)`` on the grid of its row."""
         distance = (price.log() - rows.log_price_low) / rows.log_step
         left = distance.floor().clamp(0, self.log_curves.shape[2] - 2)
         return GridPosition(left.long(), distance - left)
 
     def average_day_at(self, price: Tensor, position: GridPosition, rows: MarketRows) -> Response:
-        """Expected outcome of an average weekday at ``price (B,)``, whose grid position is known."""
+        """Return the expected outcome of an average weekday at ``price (B,)`` with a known grid position."""
         left = (rows.first_point + position.left).flatten()
         below, above = self._curves.index_select(1, left), self._curves.index_select(1, left + 1)
         values = torch.lerp(below, above, position.share.flatten()).exp_().view(3, *price.shape)
         units, sales = values[UNITS], values[UNITS] * price
-        organic, ad = values[ORGANIC:].clamp(max=100)
+        organic, ad = values[ORGANIC:].clamp(max=MAX_CONVERSION)
         return Response(units, sales, rows.profit(sales, units), organic, ad)
 
     @cached_property
     def _curves(self) -> Tensor:
-        """``(3, P * (K + 1) * G)`` the curves behind one another: one lookup reads all three kinds."""
+        """All curves concatenated, ``(3, P * (K + 1) * G)``: one lookup reads all three quantities."""
         return self.log_curves.movedim(3, 0).reshape(3, -1).contiguous()

@@ -1,7 +1,8 @@
-"""The reward: the plan's weighted sum, with terms that cannot be gamed.
+"""The reward: a weighted sum of sales, price and conversion terms.
 
-``reward = 0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty``, where every
-term is squashed smoothly into [-3, 3]. Expectations enter, never a day's noise.
+``reward = 0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty``, each term squashed
+smoothly into [-3, 3]. Terms compare expectations with those at the *median price* of ``env.references``, which is not
+the reference price that buyers remember (``demand.reference_price``); a day's noise never enters.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from torch import Tensor
 from pricerl.errors import UsageError, did_you_mean
 
 TERM_BOUND = 3.0
-"""Every term lies in [-3, 3]; squashed, not clipped, so that more is always told from less."""
+"""Terms are in [-3, 3]; squashed instead of clipped, so that they stay strictly increasing."""
 
 UNIT = 0.10
-"""Terms are measured in units of 10 % of their reference."""
+"""Unit of the terms: 10 % of their reference."""
 
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Which objective a day is scored by. A preset fills every field left at ``None``."""
+    """Objective of a day; the preset fills every field left at ``None``."""
 
     preset: Literal["balanced", "profit", "upward"] = "balanced"
     """``balanced``: more profit while sales and conversions hold; ``profit``: profit alone; ``upward``: higher
@@ -43,19 +44,19 @@ class RewardConfig:
     """Weight of the ad-conversion term."""
 
     sales_tolerance: float | None = None
-    """Share of sales that may be lost before the sales term costs anything."""
+    """Share of sales that may be lost before the sales term turns negative."""
 
     conversion_tolerance: float | None = None
-    """Share of a conversion that may be lost before its term costs anything."""
+    """Share of a conversion that may be lost before its term turns negative."""
 
     drop_threshold: float | None = None
-    """The penalty sets in when the 7-day mean of sales falls below this share of the reference."""
+    """Share of reference sales below which the 7-day mean of sales is penalised."""
 
     drop_weight: float | None = None
     """Weight of that penalty."""
 
     exploration: float | None = None
-    """Weight of the exploration bonus: negative is pessimism, it shuns prices whose profit is uncertain."""
+    """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain profit."""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -82,7 +83,7 @@ class RewardConfig:
 
 @dataclass(frozen=True)
 class ResolvedReward:
-    """The reward's numbers in force; see ``RewardConfig`` for their meaning."""
+    """Numbers of the reward in force; ``RewardConfig`` documents them."""
 
     rewards_profit: bool
     """Whether profit is rewarded while sales and conversions hold; otherwise (``upward``) price, sales and conversions
@@ -98,7 +99,7 @@ class ResolvedReward:
     exploration: float
 
     def bounds(self) -> tuple[float, float]:
-        """Return the lowest and highest reward a day can earn."""
+        """Return the lowest and highest reward of a day."""
         weights = [self.sales_weight, self.price_weight, self.organic_weight, self.ad_weight]
         both = TERM_BOUND * sum(abs(weight) for weight in weights)
         spread = TERM_BOUND * abs(self.exploration)
@@ -111,12 +112,12 @@ PRESETS = {
     "profit": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1),
     "upward": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0),
 }
-"""``profit`` is the price term alone; the drop weight of ``balanced`` is half of one: the sales term already
-costs from 5 % on. ``upward`` has no pessimism: it would pin the price to the reference, where the spread is zero."""
+"""``profit`` is the price term alone. ``balanced`` halves the drop weight, because its sales term already acts from a
+loss of 5 % on. ``upward`` has no pessimism, which would pin the price to its median, where the spread is zero."""
 
 
 class Spans(NamedTuple):
-    """5th to 95th percentile of the history over the reference, each ``(B,)``: the min-max scale of ``upward``."""
+    """5th to 95th percentile of the history over the reference, each ``(B,)``: the scale of ``upward``."""
 
     price: Tensor
     sales: Tensor
@@ -125,20 +126,20 @@ class Spans(NamedTuple):
 
 
 class RewardInputs(NamedTuple):
-    """What one day is scored on, each ``(B,)``: expectations under the posterior draw, and their references."""
+    """Inputs of one day's reward, each ``(B,)``: expectations under the posterior draw over their references."""
 
     sales_ratio: Tensor
-    """Expected sales over those at the reference price."""
+    """Expected sales over those at the median price."""
     profit_gain: Tensor
-    """Expected profit minus that at the reference price, over the reference's contribution."""
+    """Expected profit minus that at the median price, over the contribution there."""
     price_ratio: Tensor
-    """Price over the reference price."""
+    """Price over the median price."""
     spans: Spans
     """Historical spans over the references."""
     organic_ratio: Tensor
-    """Organic conversion over that at the reference price; 1 where never reported."""
+    """Organic conversion over that at the median price; 1 if never reported."""
     ad_ratio: Tensor
-    """Ad conversion over that at the reference price; 1 where never reported."""
+    """Ad conversion over that at the median price; 1 if never reported."""
     mean_sales_ratio: Tensor
     """Mean of ``sales_ratio`` over the last 7 days."""
     spread: Tensor
@@ -146,7 +147,7 @@ class RewardInputs(NamedTuple):
 
 
 class RewardTerms(NamedTuple):
-    """The formula's terms after squashing and before weighting, each ``(B,)`` in [-3, 3]."""
+    """Terms after squashing and before weighting, each ``(B,)`` in [-3, 3]."""
 
     sales: Tensor
     price: Tensor
@@ -157,11 +158,11 @@ class RewardTerms(NamedTuple):
 
 
 def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
-    """Score a day's outcome term by term.
+    """Return a day's reward terms.
 
-    Maintenance terms (sales, organic, ad) are ``min(0, ratio - 1 + tolerance) / 0.10``: loss beyond the tolerance
-    costs, excess pays nothing, and the price term is the profit gain. Without ``rewards_profit`` every term is its
-    quantity's distance from the median in shares of its historical span, as the plan's formula reads literally.
+    With ``rewards_profit`` the price term is the profit gain, and the others are maintenance terms
+    ``min(0, ratio - 1 + tolerance) / 0.10``: a loss beyond the tolerance is penalised, an excess is not rewarded.
+    Otherwise each term is its quantity's distance from its median in shares of its historical span.
     """
     if config.rewards_profit:
         price = squash(day.profit_gain / UNIT)
@@ -179,7 +180,7 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
 
 
 def total_reward(terms: RewardTerms, config: ResolvedReward) -> Tensor:
-    """Weighted sum of the terms, ``(B,)``, inside ``config.bounds()``."""
+    """Return the weighted sum of the terms, ``(B,)``, inside ``config.bounds()``."""
     return (
         config.sales_weight * terms.sales
         + config.price_weight * terms.price

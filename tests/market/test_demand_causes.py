@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from pricerl.market import DemandConfig, fit_market
-from pricerl.market.demand.causes import optional_causes, past_multiplier
 from pricerl.market.demand.config import QuadraticSettings
-from pricerl.market.demand.covariates import gather_days
-from pricerl.market.demand.models import _regress, fit_causes
+from pricerl.market.demand.covariates import gather_covariates, optional_covariates, past_multiplier
+from pricerl.market.demand.models import _regress, fit_demand_regression
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
 DAYS, UNITS = 700, 60.0
@@ -56,7 +55,7 @@ def fit(prepare, product, model="mixture"):
 
 
 def regression(product):
-    days = gather_days(product)
+    days = gather_covariates(product)
     posterior = _regress(days, QuadraticSettings())
     return posterior, days.effects(posterior.mode[3:])
 
@@ -156,7 +155,7 @@ def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
     units = rng.poisson(UNITS * np.where(on, 3, 1))
     units[0] = 20 * UNITS
     product = make_product(10 * np.exp(wandering(rng, 280)), units, promotion=on)
-    days, posterior, outliers = fit_causes(gather_days(product), QuadraticSettings())
+    days, posterior, outliers = fit_demand_regression(gather_covariates(product), QuadraticSettings())
     assert days.effects(posterior.mode[3:])["promotion"] == pytest.approx(np.log(3), abs=0.15)
     assert outliers == 1, "the bulk order of the first day"
 
@@ -175,16 +174,23 @@ def test_what_never_varies_is_no_cause(make_product):
     never, always = np.zeros(60, dtype=bool), np.ones(60, dtype=bool)
     for promotion in (None, never, always):
         product = make_product(10.0, units, promotion=promotion, competitor=np.full(60, 9.0))
-        assert gather_days(product).optional == () and optional_causes(product) == []
+        assert gather_covariates(product).optional == () and optional_covariates(product) == []
     only_unobserved = make_product(10.0, units, promotion=np.arange(60) == 7, observed=np.arange(60) != 7)
-    assert optional_causes(only_unobserved) == []
+    assert optional_covariates(only_unobserved) == []
 
 
 def test_the_columns_of_a_file_without_them_stay_as_they_were(make_product):
     price, units, on = promoted_shop(0)
-    plain, told = gather_days(make_product(price, units)), gather_days(make_product(price, units, promotion=on))
-    np.testing.assert_array_equal(told.causes[:, :-1], plain.causes)
-    assert told.now[-1] == 0 and (plain.cause_mean == 0).all() and plain.effects(np.ones(plain.causes.shape[1])) == {}
+    plain, told = (
+        gather_covariates(make_product(price, units)),
+        gather_covariates(make_product(price, units, promotion=on)),
+    )
+    np.testing.assert_array_equal(told.covariates[:, :-1], plain.covariates)
+    assert (
+        told.ahead[-1] == 0
+        and (plain.prior.mean == 0).all()
+        and plain.effects(np.ones(plain.covariates.shape[1])) == {}
+    )
 
 
 def test_past_days_are_compared_with_the_coming_ones(make_product):
@@ -213,10 +219,10 @@ def test_a_yearly_season_that_moves_the_price_is_not_taken_for_its_work(make_pro
 
 def test_yearly_waves_need_two_years_and_are_not_carried_into_the_coming_days(make_product):
     short, long = (make_product(*yearly_shop(0, days)) for days in (729, 730))
-    assert optional_causes(short) == []
-    waves = optional_causes(long)
+    assert optional_covariates(short) == []
+    waves = optional_covariates(long)
     assert [cause.name for cause in waves] == [f"yearly_wave_{number}" for number in (1, 2, 3, 4)]
     for cause in waves:
-        assert cause.now == pytest.approx(cause.values[-28:].mean())
+        assert cause.ahead == pytest.approx(cause.values[-28:].mean())
     yearly = np.stack([cause.values for cause in waves])
     np.testing.assert_allclose(yearly[:, :300], yearly[:, 365:665], atol=0.02)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.market.demand.curves import Curves
+from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
-from pricerl.market.demand.similar_prices import Days
+from pricerl.market.demand.similar_prices import DailyValues
 
 NOON = 20.0
 LOG_GRID = np.linspace(np.log(5), np.log(20), 33)
@@ -17,8 +17,8 @@ def levels(units, dispersion=1.0, draws=400, offset=1.0, seed=0):
     """Levels drawn for a history at one price, on curves that expect 20 units a day there."""
     units = np.asarray(units, dtype=np.float64)
     age = np.arange(len(units))[::-1].astype(np.float64)
-    days = Days(np.full(len(units), np.log(10.0)), units, np.full(len(units), offset), age)
-    curves = Curves(np.full((draws, 33), np.log(NOON)), np.full(33, np.inf), dispersion, 1e4, 0)
+    days = DailyValues(np.full(len(units), np.log(10.0)), units, np.full(len(units), offset), age)
+    curves = CurveDraws(np.full((draws, 33), np.log(NOON)), np.full(33, np.inf), dispersion, 1e4, 0)
     return draw_levels(days, curves, LOG_GRID, 4.0, np.random.default_rng(seed))
 
 

@@ -58,14 +58,16 @@ def test_every_family_is_in_the_prior_alike():
 def test_a_price_that_never_varied_leaves_the_prior():
     bins = bin_prices(np.zeros(200), np.full(200, 40.0), np.ones(200), 1.0)
     curves = draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0))
-    assert curves.level.mean() == pytest.approx(0, abs=0.12) and curves.level.std() == pytest.approx(1, abs=0.12)
+    assert curves.standardized.mean() == pytest.approx(0, abs=0.12) and curves.standardized.std() == pytest.approx(
+        1, abs=0.12
+    )
     assert np.bincount(curves.family, minlength=len(FAMILIES)).min() > 50
 
 
 def test_no_trust_leaves_the_prior_whatever_was_sold():
     x = np.linspace(-0.2, 0.2, 100)
     bins = bin_prices(x, 50 * np.exp(-6 * x), np.ones(100), 0.0)
-    assert draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0)).level.mean() == pytest.approx(0, abs=0.12)
+    assert draw_curves(bins, PRIOR, PRICE, np.random.default_rng(0)).standardized.mean() == pytest.approx(0, abs=0.12)
 
 
 @pytest.mark.parametrize("family", ["constant", "linear", "logit", "kinked"])
@@ -101,4 +103,4 @@ def test_the_multiplier_of_a_day_is_not_taken_for_the_price():
 def test_the_same_seed_draws_the_same_curves():
     bins = history(lambda x: -2 * x)
     first, second = (draw_curves(bins, PRIOR, PRICE, np.random.default_rng(5)) for _ in range(2))
-    assert np.array_equal(first.level, second.level) and np.array_equal(first.family, second.family)
+    assert np.array_equal(first.standardized, second.standardized) and np.array_equal(first.family, second.family)

@@ -10,7 +10,7 @@ import pytest
 from pricerl.errors import UsageError
 from pricerl.market import DEMAND_MODELS, DemandConfig, fit_market
 from pricerl.market.demand.config import MODEL_SETTINGS
-from pricerl.market.demand.covariates import gather_days
+from pricerl.market.demand.covariates import gather_covariates
 from pricerl.simulation import SellerConfig
 from pricerl.simulation.seller import simulate
 from pricerl.simulation.true_demand import expected_units
@@ -89,21 +89,21 @@ def test_a_weekly_rhythm_is_found(prepare, make_product, model):
 def test_causes_are_known_before_the_day(make_product):
     rng = np.random.default_rng(0)
     units, ad = rng.poisson(20, 100).astype(float), rng.uniform(5, 15, 100)
-    before = gather_days(make_product(10.0, units, ad=ad))
+    before = gather_covariates(make_product(10.0, units, ad=ad))
     units[60], ad[60] = 200.0, 90.0
-    after = gather_days(make_product(10.0, units, ad=ad))
-    changed = np.flatnonzero((np.abs(before.causes[:, -4:] - after.causes[:, -4:]) > 0.2).any(1))
+    after = gather_covariates(make_product(10.0, units, ad=ad))
+    changed = np.flatnonzero((np.abs(before.covariates[:, -4:] - after.covariates[:, -4:]) > 0.2).any(1))
     assert changed.tolist() == list(range(61, 68))
 
 
 def test_buyers_get_used_to_a_price(make_product):
-    days = gather_days(make_product(np.repeat([10.0, 11.0, 10.0], [50, 60, 30]), np.full(140, 20.0)))
-    rise, loss = days.causes[:, -2], days.causes[:, -1]
+    days = gather_covariates(make_product(np.repeat([10.0, 11.0, 10.0], [50, 60, 30]), np.full(140, 20.0)))
+    rise, loss = days.covariates[:, -2], days.covariates[:, -1]
     assert (rise[:50] == 0).all() and rise[50] == pytest.approx(-np.log(1.1))
     assert rise[60] == pytest.approx(0.9**10 * rise[50])
     assert (loss[:110] == rise[:110]).all()
     assert rise[110] > 0.09 and (loss[110:] == 0).all()
-    assert (days.now[-2:] == 0).all()
+    assert (days.ahead[-2:] == 0).all()
 
 
 def test_a_level_in_doubt_widens_all_curves_alike(make_product, prepare):
@@ -140,4 +140,4 @@ def test_a_season_that_moves_the_price_is_not_taken_for_demand(fitted, model):
 
 
 def test_a_long_history_has_no_more_knots_than_can_be_fitted_fast(make_product):
-    assert gather_days(make_product(10.0, np.full(9000, 5.0))).causes.shape[1] < 140
+    assert gather_covariates(make_product(10.0, np.full(9000, 5.0))).covariates.shape[1] < 140

@@ -12,7 +12,7 @@ from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation.backtest import backtest
 from pricerl.market import CostConfig, DemandConfig, fit_market
-from pricerl.market.demand.causes import holiday_factors, optional_causes
+from pricerl.market.demand.covariates import holiday_factors, optional_covariates
 
 DAYS = 560
 DATES = np.datetime64("2024-06-10") + np.arange(DAYS + 60)
@@ -68,14 +68,14 @@ def test_advice_and_episodes_expect_the_same_units_of_coming_holidays(dynamics):
 
 def test_without_a_country_every_day_counts_as_ordinary(shop, prepare):
     plain = shop(holidays=None)
-    assert fit_market(prepare(plain), SMALL).holiday.tolist() == [[1, 1, 1]] and optional_causes(plain) == []
+    assert fit_market(prepare(plain), SMALL).holiday.tolist() == [[1, 1, 1]] and optional_covariates(plain) == []
 
 
 @pytest.mark.parametrize(("last", "causes"), [("2025-04-17", []), ("2025-04-18", ["holiday"])])
 def test_two_holidays_say_nothing_and_three_do(make_product, last, causes):
     dates = np.arange(np.datetime64("2024-12-26"), np.datetime64(last) + 1)
     product = make_product(10.0, np.full(len(dates), 20.0), dates=dates, holidays=HOLIDAYS)
-    assert [cause.name for cause in optional_causes(product)] == causes
+    assert [cause.name for cause in optional_covariates(product)] == causes
 
 
 def test_unknown_effects_are_none():

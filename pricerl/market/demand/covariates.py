@@ -1,37 +1,78 @@
-"""What moves a day's units beside its price."""
+"""Covariates of demand: everything but the day's price that moves a product's units. To add one, put it here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.data import ProductHistory, weekday_of
-from pricerl.market.demand.causes import optional_causes
+from pricerl.data import ProductHistory, day_types, weekday_of
+from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
+from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
 from pricerl.market.demand.reference_price import PriceMemory, reference_prices
-from pricerl.market.demand.similar_prices import RECENT_DAYS
+from pricerl.market.demand.regression import Prior
 
 WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
-"""Prior sds of the coefficients, in logs. Those of weekdays and of the growth over the whole history are wide: where
-the price moves with one of them, a narrow one would give the price what the weekday or the growth did."""
+"""Prior sds of the coefficients, in logs. Those of weekdays and of the trend over the whole history are wide: with a
+narrow one, a price that moves with the weekday or the trend would be credited with their effect."""
 
 SEASON_DAYS, MOST_KNOTS = 21.0, 120
-"""The season may turn every three weeks: whatever moves demand more slowly than that, and the price with it, is not
-taken for the price's work. Longer histories have wider turns, so that fitting them takes no minutes."""
+"""The season may turn every three weeks, so that slower changes of demand are not credited to a price that moves with
+them. Longer histories have wider turns, which keeps the fit fast."""
 
-WEEK = 7
+YEARLY_HARMONICS = 2
+"""Waves per year: one and two cycles."""
+
 REFERENCE = "reference"
-"""Name of the two causes that the price buyers are used to stands in."""
+"""Name of the two covariates made of the reference price."""
 FEWEST_ALIKE = 3
-"""Days of a kind from which on their median is worth anything."""
+"""Fewest days of a group with a median of its own."""
 MIN_AD_DAYS = 28
-"""Fewer days with an ad conversion than this say nothing about ads."""
+"""Fewest days with a reported ad conversion for it to be a covariate."""
+
+COMPETITOR_PRIOR = (0.26, 0.5)
+"""Mean and sd of the cross-price elasticity: 7,264 estimates have a mean of 0.26, most of them lie between -0.5 and 1
+(Auer and Papies 2020)."""
+
+PROMOTION_PRIOR = (0.0, 0.5)
+"""Mean and sd of a promotion's log effect at an unchanged price: it seldom doubles demand, and may do nothing."""
+
+HOLIDAY_PRIOR = (0.0, 0.3)
+"""Mean and sd of the log effect of a holiday and of the day before one: up or down by about a third."""
+HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
+"""Covariates by the day types of ``data.day_types``."""
+
+WAVE_PRIOR = (0.0, 0.3)
+"""Mean and sd of a yearly wave's log amplitude: as for a turn of the season, many of which it replaces."""
+FEWEST_WAVE_DAYS = 730
+"""Days; a wave must be seen twice to be a yearly one."""
+
+ANSWER_SHARE = 0.9
+"""If the own price explains more than this share of a competitor's price, the competitor answers it."""
+ANSWER_DAYS = 7
+"""Days within which a competitor answers."""
+
+
+class Covariate(NamedTuple):
+    """One column of the regression; its coefficient is the change of log units per unit of the covariate."""
+
+    name: str
+    values: FloatArray
+    """``(D,)`` on every day of the history."""
+    ahead: float
+    """On an average weekday of the forecast horizon."""
+    mean: float
+    """Prior mean of the coefficient."""
+    sd: float
+    """Prior sd of the coefficient."""
 
 
 @dataclass(frozen=True)
-class DemandDays:
-    """The days of one product on which price and sales are known, ``D`` of them, newest last."""
+class RegressionData:
+    """Response, price and covariates of one product on its ``D`` usable days, newest last."""
 
     log_price: FloatArray
     """``(D,)`` log money."""
@@ -39,123 +80,167 @@ class DemandDays:
     """``(D,)``."""
     age: FloatArray
     """``(D,)`` days before the end of history."""
-    causes: FloatArray
-    """``(D, C)`` everything but the price that moves demand."""
-    cause_sd: FloatArray
-    """``(C,)`` prior sds of their coefficients."""
-    now: FloatArray
-    """``(C,)`` the causes on an average weekday of the next days."""
+    covariates: FloatArray
+    """``(D, C)``."""
+    ahead: FloatArray
+    """``(C,)`` the covariates on an average weekday of the forecast horizon."""
+    prior: Prior
+    """Of their coefficients."""
     names: tuple[str, ...]
-    """``(C,)`` which cause each column belongs to."""
-    cause_mean: FloatArray
-    """``(C,)`` prior means of their coefficients."""
+    """``(C,)`` name of each column; several columns may share one."""
     optional: tuple[str, ...]
-    """Names of the last causes, those that only some files tell of."""
+    """Names of the last columns, which only some histories have."""
 
-    def keep(self, mask: BoolArray) -> DemandDays:
+    def keep(self, mask: BoolArray) -> RegressionData:
         """Return the days where ``mask`` holds."""
-        daily = ("log_price", "units", "age", "causes")
+        daily = ("log_price", "units", "age", "covariates")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
     @property
     def reference(self) -> slice:
-        """Columns of the reference price: minus the rise over it, and minus the rise where it lies above."""
+        """Columns of the reference price: minus the rise above it, and the same again on days above it."""
         first = self.names.index(REFERENCE)
         return slice(first, first + 2)
 
-    def without_reference(self) -> DemandDays:
-        """Return the days as buyers see them who remember no price."""
-        columns = np.arange(len(self.names))[self.reference]
-        by_cause = ("causes", "cause_sd", "now", "cause_mean")
-        names = tuple(name for name in self.names if name != REFERENCE)
-        kept = {name: np.delete(getattr(self, name), columns, axis=-1) for name in by_cause}
-        return replace(self, names=names, **kept)
+    def without_reference(self) -> RegressionData:
+        """Return the data without a reference-price effect."""
+        kept = [column for column, name in enumerate(self.names) if name != REFERENCE]
+        return replace(
+            self,
+            covariates=self.covariates[:, kept],
+            ahead=self.ahead[kept],
+            prior=Prior(self.prior.mean[kept], self.prior.sd[kept]),
+            names=tuple(self.names[column] for column in kept),
+        )
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
-        """Demand of each weekday over the average, ``(7,)``, from the causes' coefficients ``(C,)``."""
+        """Return demand of each weekday over the average, ``(7,)``, from the coefficients ``(C,)``."""
         factors = np.exp(coefficients[:WEEK])
         return np.asarray(factors / factors.mean())
 
     def price_memory(self, coefficients: FloatArray) -> PriceMemory:
-        """What buyers make of a price they are not used to, from draws of the causes' coefficients ``(K, C)``."""
+        """Return the reference-price effect from draws of the coefficients ``(K, C)``."""
         gain, further = np.maximum(coefficients[:, self.reference], 0).T
         return PriceMemory(gain, gain + further)
 
-    def kinds(self) -> IntArray:
-        """Number the days ``(D,)`` by the optional yes-or-no causes at work; a few alike count as usual."""
-        last = self.causes[:, self.causes.shape[1] - len(self.optional) :]
+    def groups(self) -> IntArray:
+        """Return the group of each day ``(D,)`` by its optional flags; groups of a few days join the largest one."""
+        last = self.covariates[:, self.covariates.shape[1] - len(self.optional) :]
         flags = last[:, ((last == 0) | (last == 1)).all(0)].astype(np.int64)
-        kind = flags @ 2 ** np.arange(flags.shape[1])
-        count = np.bincount(kind)
-        return np.where(count[kind] < FEWEST_ALIKE, count.argmax(), kind)
+        group = flags @ 2 ** np.arange(flags.shape[1])
+        count = np.bincount(group)
+        return np.where(count[group] < FEWEST_ALIKE, count.argmax(), group)
 
     def effects(self, coefficients: FloatArray) -> dict[str, float]:
-        """Coefficients of the optional causes by name, from those of all causes ``(C,)``."""
+        """Return the coefficients of the optional covariates by name, from those of all ``(C,)``."""
         last = coefficients[len(coefficients) - len(self.optional) :].tolist()
         return dict(zip(self.optional, last, strict=True))
 
 
-def gather_days(product: ProductHistory) -> DemandDays:
-    """Collect the causes of demand: weekday, season, reference price, earlier ad conversion, and ``optional_causes``.
+def gather_covariates(product: ProductHistory) -> RegressionData:
+    """Collect the covariates: weekday, season, reference price, earlier ad conversion, and ``optional_covariates``.
 
-    Same-day ad conversion is left out: the price moves it, so it is a consequence and no cause. So is the demand of the
-    days before: beside a season that turns as fast as this one its coefficient is biased downwards (Nickell 1981), and
-    the price's with it. The price buyers are used to counts twice: by its distance from the price, and once more where
-    the price lies above it.
+    Same-day ad conversion is left out because the price moves it: it is a mediator, not a confounder. So are the units
+    of earlier days: next to a season that turns this fast, their coefficient is biased downwards (Nickell 1981), and
+    the price's with it.
 
     Args:
-        product: its whole history; lags are of dates, so days without sales count.
+        product: its whole history; lags are in calendar days, so days without sales count.
     """
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
-    weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
-    season = _season(age)
-    log_price = np.log(product.price)
-    rise = log_price - reference_prices(log_price)[:-1]
-    reference = -np.stack([rise, np.maximum(rise, 0)], axis=1)
-    columns = [weekday, season, reference]
-    turns = np.append(np.full(season.shape[1] - 1, SEASON_SD), TREND_SD)
-    sds = [np.full(WEEK, WEEKDAY_SD), turns, np.full(2, REFERENCE_SD)]
-    recent = age <= max(RECENT_DAYS - 1, age.min())
-    names = ("weekday",) * WEEK + ("season",) * season.shape[1] + (REFERENCE,) * 2
-    now = [np.full(WEEK, 1 / WEEK), season[recent].mean(0), np.zeros(2)]
-    if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
-        ad = _lagged(product.ad)
-        columns.append(ad[:, None])
-        sds.append(np.array([AD_SD]))
-        names += ("ads",)
-        now.append(ad[recent].mean(keepdims=True))
-    optional = optional_causes(product)
-    columns += [cause.values[:, None] for cause in optional]
-    sds += [np.array([cause.sd]) for cause in optional]
-    now += [np.array([cause.now]) for cause in optional]
-    told = tuple(cause.name for cause in optional)
-    cause_sd = np.concatenate(sds)
-    cause_mean = np.zeros_like(cause_sd)
-    cause_mean[len(cause_sd) - len(optional) :] = [cause.mean for cause in optional]
-    everything = DemandDays(
+    log_price, optional = np.log(product.price), optional_covariates(product)
+    covariates = [*_permanent_covariates(product, log_price, age), *optional]
+    names, values, ahead, mean, sd = zip(*covariates, strict=True)
+    everything = RegressionData(
         log_price=log_price,
         units=product.units,
         age=age,
-        causes=np.concatenate(columns, axis=1),
-        cause_sd=cause_sd,
-        now=np.concatenate(now),
-        names=(*names, *told),
-        cause_mean=cause_mean,
-        optional=told,
+        covariates=np.stack(values, axis=1),
+        ahead=np.array(ahead),
+        prior=Prior(np.array(mean), np.array(sd)),
+        names=names,
+        optional=tuple(covariate.name for covariate in optional),
     )
     return everything.keep(product.observed)
 
 
+def _permanent_covariates(product: ProductHistory, log_price: FloatArray, age: FloatArray) -> list[Covariate]:
+    recent = age <= max(RECENT_DAYS - 1, age.min())
+    weekday, season = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))], _season(age)
+    turns = [SEASON_SD] * (season.shape[1] - 1) + [TREND_SD]
+    rise = log_price - reference_prices(log_price)[:-1]
+    found = [Covariate("weekday", column, 1 / WEEK, 0.0, WEEKDAY_SD) for column in weekday.T]
+    found += [
+        Covariate("season", column, float(ahead), 0.0, sd)
+        for column, ahead, sd in zip(season.T, season[recent].mean(0), turns, strict=True)
+    ]
+    found += [Covariate(REFERENCE, -column, 0.0, 0.0, REFERENCE_SD) for column in (rise, np.maximum(rise, 0))]
+    if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
+        ad = _week_before(product.ad)
+        found.append(Covariate("ads", ad, float(ad[recent].mean()), 0.0, AD_SD))
+    return found
+
+
+def optional_covariates(product: ProductHistory) -> list[Covariate]:
+    """Collect the covariates that only some histories have; those that never varied are left out.
+
+    A competitor who only answers the own price is left out, too: a rise then raises both prices, so the price's own
+    slope has to hold both effects. Yearly waves absorb what recurs every year; over the forecast horizon they keep
+    their mean of the last weeks, because extrapolated waves mislead where there is no season.
+
+    Args:
+        product: its whole history.
+    """
+    found = []
+    if product.competitor is not None and not _is_answer(product.competitor, product.price):
+        log_price = np.log(product.competitor)
+        values = log_price - np.median(log_price[-RECENT_DAYS:])
+        found.append(Covariate("competitor", values, float(values[-1]), *COMPETITOR_PRIOR))
+    if product.promotion is not None:
+        found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *PROMOTION_PRIOR))
+    types = day_types(product.dates, product.holidays)
+    for name, day_type in HOLIDAY_TYPES.items():
+        if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
+            found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *HOLIDAY_PRIOR))
+    found += _yearly_waves(len(product.dates))
+    return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
+
+
+def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> FloatArray:
+    """Return each past day's demand over the forecast horizon's as the optional covariates explain it, ``(D,)``.
+
+    Args:
+        product: its whole history.
+        effects: coefficients by the covariates' names; missing ones count as 0.
+    """
+    log_multiplier = np.zeros(len(product.dates))
+    for covariate in optional_covariates(product) if effects else ():
+        log_multiplier += effects.get(covariate.name, 0.0) * (covariate.values - covariate.ahead)
+    return np.asarray(np.exp(log_multiplier))
+
+
+def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
+    """Return demand by day type over that of an ordinary day, ``(3,)`` in the order of ``data.day_types``.
+
+    Args:
+        effects: coefficients by the covariates' names.
+    """
+    factors = np.ones(1 + len(HOLIDAY_TYPES))
+    for name, day_type in HOLIDAY_TYPES.items():
+        factors[day_type] = np.exp(effects.get(name, 0.0))
+    return factors
+
+
 def _season(age: FloatArray) -> FloatArray:
-    """Broken line through time ``(D, S)``, the weight of each of its knots on each day; last a trend."""
+    """Return the season's columns ``(D, S)``: weights of the knots of a broken line through time, then the trend."""
     spacing = max(SEASON_DAYS, float(age.max()) / MOST_KNOTS)
     knots = np.arange(0, age.max() + spacing, spacing)
     turns = np.maximum(1 - np.abs(age[:, None] - knots) / spacing, 0)
     return np.column_stack([turns, 0.5 - age / max(float(age.max()), spacing)])
 
 
-def _lagged(series: FloatArray) -> FloatArray:
-    """Log of the mean of the seven days before over that of all days, ``(D,)``; 0 where nothing came before."""
+def _week_before(series: FloatArray) -> FloatArray:
+    """Return the log of the mean of the seven days before over the overall mean, ``(D,)``; 0 on the first day."""
     total = np.concatenate([[0.0], np.cumsum(series)])
     last = np.arange(len(series))
     first = np.maximum(last - WEEK, 0)
@@ -163,3 +248,23 @@ def _lagged(series: FloatArray) -> FloatArray:
     before = (total[last] - total[first]) / np.maximum(last - first, 1)
     ratio = np.log((before + overall) / (2 * overall)) * 2
     return np.where(last > 0, ratio, 0.0)
+
+
+def _yearly_waves(days: int) -> list[Covariate]:
+    if days < FEWEST_WAVE_DAYS:
+        return []
+    phase = 2 * np.pi * np.arange(1 - days, 1) / DAYS_PER_YEAR
+    waves = [wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)]
+    return [
+        Covariate(f"yearly_wave_{number}", wave, float(wave[-RECENT_DAYS:].mean()), *WAVE_PRIOR)
+        for number, wave in enumerate(waves, start=1)
+    ]
+
+
+def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
+    """Return whether the own price of the day and of the week before nearly explains the competitor's price."""
+    x, y = np.log(price), np.log(competitor)
+    lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(ANSWER_DAYS + 1)]
+    design = np.stack([np.ones_like(x), *lags], axis=1)
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    return bool(residual.var() < (1 - ANSWER_SHARE) * y.var())

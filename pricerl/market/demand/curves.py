@@ -1,4 +1,4 @@
-"""Draws of a product's demand curve, whatever model they come from."""
+"""Posterior draws of one product's demand curve, whatever model they come from."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SLOPE_RANGE = (-8.0, -0.05)
 """Elasticity bounds on the whole grid: demand falls with price, and no cliff is steeper than -8."""
 
 SMOOTHING_SHARE = 0.04
-"""Width of the smoothing after the monotone projection, as a share of the grid: it removes its steps."""
+"""Width of the Gaussian that smooths a curve's slopes, as a share of the grid."""
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Draws of expected value by price, for one product and one quantity."""
+class CurveDraws:
+    """Posterior draws of an expected value by price, for one product and one quantity."""
 
     log_value: FloatArray
     """``(K, G)`` log of the expected value on the grid."""
@@ -35,46 +35,60 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What a demand model says about one product."""
+class DemandPosterior:
+    """Posterior of one product's demand."""
 
-    curves: Curves
+    curves: CurveDraws
     """Draws of an average weekday's units."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
     memory: PriceMemory | None = None
-    """What buyers make of a price they are not used to; None where the model does not say."""
+    """Reference-price effect; None where the model has none."""
     effects: dict[str, float] = field(default_factory=dict)
-    """Coefficients of the causes that only some files tell of, by name; see ``market.demand.causes``."""
+    """Coefficients of ``demand.covariates.optional_covariates`` by name."""
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Make curves ``(K, G)`` fall in price: monotone projection, smoothing, bounded slope.
 
-    The projection is isotonic least squares weighted by ``weights (G,)``; smoothing takes away its steps, on whose
-    wrong side a policy would land; slopes are then held inside ``SLOPE_RANGE`` about the best-known price.
+    The projection is isotonic least squares weighted by ``weights (G,)``. Smoothing removes its steps, at whose edges a
+    policy would settle. Slopes are then held inside ``SLOPE_RANGE`` around the best-known price.
     """
-    step = float(log_grid[1] - log_grid[0])
     weights = weights + 1e-3 * weights.max() + 1e-9
     projected = np.stack([isotonic_regression(row, weights=weights, increasing=False).x for row in log_value])
-    slope = np.clip(np.diff(projected, axis=1) / step, *SLOPE_RANGE)
-    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * len(log_grid), axis=1, mode="nearest")
-    rebuilt = np.concatenate([np.zeros((len(slope), 1)), np.cumsum(slope * step, axis=1)], axis=1)
+    rebuilt = smooth_slopes(projected, float(log_grid[1] - log_grid[0]))
     level = ((projected - rebuilt) * weights).sum(1, keepdims=True) / weights.sum()
     return np.asarray(rebuilt + level)
 
 
+def smooth_slopes(log_value: FloatArray, step: float | FloatArray) -> FloatArray:
+    """Hold the slopes of curves ``(K, G)`` inside ``SLOPE_RANGE`` and smooth them; the first value becomes 0.
+
+    Args:
+        log_value: ``(K, G)``.
+        step: log price between grid points, one or ``(G - 1,)``.
+    """
+    slope = np.clip(np.diff(log_value, axis=1) / step, *SLOPE_RANGE)
+    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * log_value.shape[1], axis=1, mode="nearest")
+    return integrate(slope * step)
+
+
+def integrate(rises: FloatArray) -> FloatArray:
+    """Return curves ``(K, G)`` that start at 0 from their rises ``(K, G - 1)``."""
+    return np.concatenate([np.zeros((len(rises), 1)), np.cumsum(rises, axis=1)], axis=1)
+
+
 def closeness(log_price: FloatArray, log_grid: FloatArray, bandwidth: float) -> FloatArray:
-    """Gaussian closeness ``(D, G)`` of each day's price to each price of the grid."""
+    """Return the Gaussian closeness ``(D, G)`` of each day's price to each price of the grid."""
     return np.asarray(np.exp(-0.5 * ((log_price[:, None] - log_grid[None]) / bandwidth) ** 2))
 
 
 def effective_days(log_price: FloatArray, recency: FloatArray, log_grid: FloatArray, bandwidth: float) -> FloatArray:
-    """Effective number of days ``(G,)`` at prices like those of ``log_grid``: ``(sum w)^2 / sum w^2`` (Kish).
+    """Return the effective number of days ``(G,)`` at prices similar to ``log_grid``: ``(sum w)^2 / sum w^2`` (Kish).
 
     Args:
         log_price: ``(D,)``.
-        recency: ``(D,)`` what a day counts.
+        recency: ``(D,)`` weight of each day by its age.
         log_grid: ``(G,)``.
         bandwidth: see ``closeness``.
     """

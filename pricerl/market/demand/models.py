@@ -1,4 +1,4 @@
-"""Demand models: from a product's history to draws of its demand curve."""
+"""Demand models by name: from a product's history to posterior draws of its demand curve."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.special import expit, logit
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.market.demand.config import DemandSettings, QuadraticSettings, SimilarPriceSettings
-from pricerl.market.demand.covariates import DemandDays, gather_days
-from pricerl.market.demand.curves import SLOPE_RANGE, SMOOTHING_SHARE, Curves, Demand, effective_days
+from pricerl.market.demand.covariates import RegressionData, gather_covariates
+from pricerl.market.demand.curves import (
+    SLOPE_RANGE,
+    CurveDraws,
+    DemandPosterior,
+    effective_days,
+    integrate,
+    smooth_slopes,
+)
 from pricerl.market.demand.families import LogNormal, log_normal_prior
 from pricerl.market.demand.mixture import bin_prices, draw_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
@@ -22,23 +28,23 @@ from pricerl.market.demand.similar_prices import fit_similar
 
 EVIDENCE = SimilarPriceSettings()
 """Closeness in price and in time by which the days behind a price are counted."""
-LARGEST_LEVEL_SD = 2.0
-"""Where next to nothing sold, the level is known to a factor of seven at best; more would overflow."""
+PRICE_TERMS = 3
+"""Columns of the regression before the covariates: level, log price and its square."""
+MAX_LEVEL_SD = 2.0
+"""Largest sd of the log level: when next to nothing sold it is known to a factor of seven; more would overflow."""
 SUPPORT_MARGIN = 0.10
-"""Curves fall with the price this far beyond the prices tried, in logs."""
-
-
+"""Log price beyond the tried prices up to which curves are drawn to fall."""
 NO_MEMORY = 0.25
-"""Chance that buyers remember no price, before any data. At 0.5 the 90 % intervals of simulated shops whose buyers do
-remember held the truth for 65 to 82 %, at 0.25 for 77 to 87 %."""
+"""Prior probability that there is no reference-price effect. On simulated shops with one, the 90 % intervals covered
+the truth in 65 to 82 % at 0.5, and in 77 to 87 % at 0.25."""
 
 
 class DemandModel(Protocol):
-    """How a product's demand is learned from its history."""
+    """A way to learn a product's demand from its history."""
 
     def __call__(
         self, product: ProductHistory, log_grid: FloatArray, settings: Any, rng: np.random.Generator
-    ) -> Demand:
+    ) -> DemandPosterior:
         """Draw ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)``.
 
         Args:
@@ -51,92 +57,69 @@ class DemandModel(Protocol):
 
 def fit_quadratic(
     product: ProductHistory, log_grid: FloatArray, settings: QuadraticSettings, rng: np.random.Generator
-) -> Demand:
+) -> DemandPosterior:
     """Draw log-quadratic curves from the regression's posterior.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        settings: number of draws; cut of outliers.
+        settings: number of draws, outliers, prior of the price's coefficients.
         rng: owner of the randomness.
     """
-    days, posterior, outliers = fit_causes(gather_days(product), settings)
-    x = days.log_price - np.median(days.log_price)
+    data, posterior, outliers = fit_demand_regression(gather_covariates(product), settings)
+    x = data.log_price - np.median(data.log_price)
     ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
     slopes = np.zeros((2, len(posterior.mode)))
     slopes[:, 1], slopes[:, 2] = 1.0, 2 * ends
     drawn = draw_falling(posterior, slopes, settings.num_draws, rng)
-    grid = log_grid - np.median(days.log_price)
+    grid = log_grid - np.median(data.log_price)
     middle = 0.5 * (grid[1:] + grid[:-1])
     slope = np.clip(drawn[:, 1:2] + 2 * drawn[:, 2:3] * middle, *SLOPE_RANGE)
-    rises = np.concatenate([np.zeros((len(drawn), 1)), np.cumsum(slope * np.diff(grid), axis=1)], axis=1)
+    rises = integrate(slope * np.diff(grid))
     at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
-    log_value = (drawn[:, 0] + drawn[:, 3:] @ days.now)[:, None] + rises - at_median[:, None]
-    demand = _demand(days, posterior, log_value, log_grid, outliers)
-    return replace(demand, memory=days.price_memory(drawn[:, 3:]))
+    log_value = (drawn[:, 0] + drawn[:, PRICE_TERMS:] @ data.ahead)[:, None] + rises - at_median[:, None]
+    demand = _demand(data, posterior, log_value, log_grid, outliers)
+    return replace(demand, memory=data.price_memory(drawn[:, PRICE_TERMS:]))
 
 
 def fit_mixture(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
-) -> Demand:
-    """Draw curves of several families; weekday, season and lags come from the regression.
+) -> DemandPosterior:
+    """Draw curves from several families; the effects of the covariates come from the regression.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        settings: number of draws; cut of outliers.
+        settings: number of draws, outliers, prior elasticity.
         rng: owner of the randomness.
     """
     slope = settings.prior_elasticity, settings.prior_elasticity_sd
     stage = QuadraticSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
-    days, posterior, outliers = fit_causes(gather_days(product), stage)
-    columns = slice(3 + days.reference.start, 3 + days.reference.stop)
-    log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, days.cause_sd[days.reference])
-    forgetful = round(settings.num_draws * float(expit(log_odds)))
-    current_price = float(product.price[-1])
+    data, posterior, outliers = fit_demand_regression(gather_covariates(product), stage)
+    columns = slice(PRICE_TERMS + data.reference.start, PRICE_TERMS + data.reference.stop)
+    log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, data.prior.sd[data.reference])
+    without_memory = round(settings.num_draws * float(expit(log_odds)))
+    prior, current_price = log_normal_prior(*slope), float(product.price[-1])
     parts = (
-        (days.without_reference(), posterior.given_zero(columns), forgetful),
-        (days, posterior, settings.num_draws - forgetful),
+        (data.without_reference(), posterior.given_zero(columns), without_memory),
+        (data, posterior, settings.num_draws - without_memory),
     )
-    prior = log_normal_prior(*slope)
     log_value = np.concatenate([_mixture_curves(*part, prior, current_price, log_grid, rng) for part in parts])
     drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=settings.num_draws, method="eigh")
-    drawn[:forgetful] = 0.0
-    demand = _demand(days, posterior, log_value, log_grid, outliers)
-    return replace(demand, memory=days.price_memory(drawn[:, 3:]))
-
-
-def _mixture_curves(
-    days: DemandDays,
-    posterior: RegressionPosterior,
-    count: int,
-    prior: LogNormal,
-    current_price: float,
-    log_grid: FloatArray,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Log units of an average day, ``(count, G)``, on curves of all families, other causes as the regression says."""
-    if count == 0:
-        return np.zeros((0, len(log_grid)))
-    now = np.log(current_price)
-    multiplier = np.exp((days.causes - days.now) @ posterior.mode[3:])
-    trust = _price_share(days, posterior) / posterior.dispersion(days.units)
-    bins = bin_prices(days.log_price - now, days.units, multiplier, trust)
-    curves = draw_curves(bins, prior, current_price, rng)
-    curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
-    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(days, posterior)
-    return np.asarray(level[:, None] + _bounded(curves.at(log_grid - now, current_price), log_grid))
+    drawn[:without_memory] = 0.0
+    demand = _demand(data, posterior, log_value, log_grid, outliers)
+    return replace(demand, memory=data.price_memory(drawn[:, PRICE_TERMS:]))
 
 
 def fit_hybrid(
     product: ProductHistory, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
-) -> Demand:
-    """Draw every other curve from the mixture and from similar prices: where the two disagree, so do the draws.
+) -> DemandPosterior:
+    """Draw every other curve from the mixture and from similar prices, so that their disagreement widens intervals.
 
     Args:
         product: one product's history.
         log_grid: ``(G,)`` ascending log prices.
-        settings: number of draws; settings of the search.
+        settings: of both models.
         rng: owner of the randomness.
     """
     mixture, similar = (fit(product, log_grid, settings, rng) for fit in (fit_mixture, fit_similar))
@@ -151,81 +134,101 @@ DEMAND_MODELS: dict[str, DemandModel] = {
     "mixture": fit_mixture,
     "hybrid": fit_hybrid,
 }
-"""By name; to add one, put a function here."""
+"""By name; to add one, put a function here and its settings into ``demand.config.MODEL_SETTINGS``."""
 
 
-def fit_causes(days: DemandDays, settings: QuadraticSettings) -> tuple[DemandDays, RegressionPosterior, int]:
-    """Fit the regression twice: to spikes cut down, then to the days that are not unlike the others.
+def fit_demand_regression(
+    data: RegressionData, settings: QuadraticSettings
+) -> tuple[RegressionData, RegressionPosterior, int]:
+    """Fit the regression twice: with spikes cut down, then to the days that are no outliers under the first fit.
 
     Args:
-        days: of one product.
-        settings: prior of the price's coefficients; robust sds from which a day is left out.
+        data: of one product.
+        settings: prior of the price's coefficients, and the robust sds from which a day is an outlier.
 
     Returns:
-        The days kept, the posterior, and how many were left out.
+        The days kept, the posterior, and the number of outliers.
     """
-    first = _regress(replace(days, units=_cut_spikes(days, settings.outlier_sds)), settings)
-    inliers = find_inliers(days.units, np.exp(first.log_mean), settings.outlier_sds)
-    kept = days.keep(inliers)
+    first = _regress(replace(data, units=_cut_spikes(data, settings.outlier_sds)), settings)
+    inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
+    kept = data.keep(inliers)
     return kept, _regress(kept, settings), int((~inliers).sum())
 
 
-def _cut_spikes(days: DemandDays, outlier_sds: float) -> FloatArray:
-    """Units ``(D,)`` without spikes; days of a kind, such as those with a promotion, have a median of their own."""
-    units, kinds = days.units.copy(), days.kinds()
-    for kind in np.unique(kinds):
-        units[kinds == kind] = winsorise(units[kinds == kind], outlier_sds)
+def _regress(data: RegressionData, prior: QuadraticSettings) -> RegressionPosterior:
+    x = data.log_price - np.median(data.log_price)
+    design = np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), data.covariates], axis=1)
+    mean = np.concatenate([[0.0, prior.prior_elasticity, prior.prior_curvature], data.prior.mean])
+    sd = np.concatenate([[np.inf, prior.prior_elasticity_sd, prior.prior_curvature_sd], data.prior.sd])
+    return fit_regression(data.units, design, Prior(mean, sd))
+
+
+def _cut_spikes(data: RegressionData, outlier_sds: float) -> FloatArray:
+    """Return units ``(D,)`` without spikes; groups of days, such as promotions, have a median of their own."""
+    units, groups = data.units.copy(), data.groups()
+    for group in np.unique(groups):
+        units[groups == group] = winsorise(units[groups == group], outlier_sds)
     return units
 
 
-def _regress(days: DemandDays, prior: QuadraticSettings) -> RegressionPosterior:
-    x = days.log_price - np.median(days.log_price)
-    design = np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), days.causes], axis=1)
-    mean = np.concatenate([[0.0, prior.prior_elasticity, prior.prior_curvature], days.cause_mean])
-    sd = np.concatenate([[np.inf, prior.prior_elasticity_sd, prior.prior_curvature_sd], days.cause_sd])
-    return fit_regression(days.units, design, Prior(mean, sd))
+def _mixture_curves(
+    data: RegressionData,
+    posterior: RegressionPosterior,
+    count: int,
+    prior: LogNormal,
+    current_price: float,
+    log_grid: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return log units of an average day, ``(count, G)``, on curves from all families, given the regression."""
+    if count == 0:
+        return np.zeros((0, len(log_grid)))
+    log_current = np.log(current_price)
+    multiplier = np.exp((data.covariates - data.ahead) @ posterior.mode[PRICE_TERMS:])
+    weight = _price_information(data, posterior) / posterior.dispersion(data.units)
+    bins = bin_prices(data.log_price - log_current, data.units, multiplier, weight)
+    curves = draw_curves(bins, prior, current_price, rng)
+    curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
+    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(data, posterior)
+    return np.asarray(level[:, None] + _bounded(curves.at(log_grid - log_current, current_price), log_grid))
 
 
-def _price_share(days: DemandDays, posterior: RegressionPosterior) -> float:
-    """Share of the price's information about its slope that is left once the other causes are profiled out."""
+def _price_information(data: RegressionData, posterior: RegressionPosterior) -> float:
+    """Return the share of the price's information about its slope that the covariates leave."""
     expected = np.exp(posterior.log_mean)
     weight = expected / (1 + expected / posterior.size)
-    x = days.log_price - np.average(days.log_price, weights=weight)
-    causes = days.causes - np.average(days.causes, axis=0, weights=weight)
+    x = data.log_price - np.average(data.log_price, weights=weight)
+    covariates = data.covariates - np.average(data.covariates, axis=0, weights=weight)
     alone = float((weight * x**2).sum())
     if alone <= 0:
         return 1.0
-    cross = (causes.T * weight) @ x
-    inner = (causes.T * weight) @ causes + np.diag(1 / days.cause_sd**2)
+    cross = (covariates.T * weight) @ x
+    inner = (covariates.T * weight) @ covariates + np.diag(1 / data.prior.sd**2)
     return float(np.clip(1 - cross @ np.linalg.solve(inner, cross) / alone, 0.0, 1.0))
 
 
-def _level_sd(days: DemandDays, posterior: RegressionPosterior) -> float:
-    """Sd of the log level of the next days at the median price, in which the season's uncertainty counts, too."""
-    now = np.concatenate([[1.0, 0.0, 0.0], days.now])
-    return min(float(np.sqrt(now @ posterior.covariance @ now)), LARGEST_LEVEL_SD)
+def _level_sd(data: RegressionData, posterior: RegressionPosterior) -> float:
+    """Return the sd of the log level over the forecast horizon at the median price, the season's included."""
+    ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])
+    return min(float(np.sqrt(ahead @ posterior.covariance @ ahead)), MAX_LEVEL_SD)
 
 
 def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Hold the slopes of curves ``(K, G)`` inside ``SLOPE_RANGE``, without their steps, through their values at 0."""
-    step = np.diff(log_grid)
-    slope = np.clip(np.diff(log_demand, axis=1) / step, *SLOPE_RANGE)
-    slope = gaussian_filter1d(slope, SMOOTHING_SHARE * len(log_grid), axis=1, mode="nearest")
-    rebuilt = np.concatenate([np.zeros((len(slope), 1)), np.cumsum(slope * step, axis=1)], axis=1)
-    anchor = np.abs(log_demand).argmin(1)
-    rows = np.arange(len(rebuilt))
+    """Bound and smooth the slopes of curves ``(K, G)``; the value nearest to 0 stays in place."""
+    rebuilt = smooth_slopes(log_demand, np.diff(log_grid))
+    anchor, rows = np.abs(log_demand).argmin(1), np.arange(len(rebuilt))
     return np.asarray(rebuilt + (log_demand[rows, anchor] - rebuilt[rows, anchor])[:, None])
 
 
 def _demand(
-    days: DemandDays,
+    data: RegressionData,
     posterior: RegressionPosterior,
     log_value: FloatArray,
     log_grid: FloatArray,
     outliers: int,
-) -> Demand:
-    recency = 0.5 ** (days.age / EVIDENCE.half_life_days)
-    known = effective_days(days.log_price, recency, log_grid, EVIDENCE.bandwidth)
-    curves = Curves(log_value, known, posterior.dispersion(days.units), posterior.size, outliers)
-    coefficients = posterior.mode[3:]
-    return Demand(curves, days.weekday_factors(coefficients), effects=days.effects(coefficients))
+) -> DemandPosterior:
+    recency = 0.5 ** (data.age / EVIDENCE.half_life_days)
+    known = effective_days(data.log_price, recency, log_grid, EVIDENCE.bandwidth)
+    curves = CurveDraws(log_value, known, posterior.dispersion(data.units), posterior.size, outliers)
+    coefficients = posterior.mode[PRICE_TERMS:]
+    return DemandPosterior(curves, data.weekday_factors(coefficients), effects=data.effects(coefficients))

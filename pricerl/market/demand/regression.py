@@ -1,8 +1,8 @@
-"""Negative-binomial regression of daily units on price and on everything else that moves them.
+"""Negative-binomial regression of daily units on price and covariates.
 
-``units_t ~ NegativeBinomial(mean lambda_t, size r)`` with ``log lambda_t = a + b x + q x^2 + nuisances``, ``x`` the log
-price over its median. The posterior of the coefficients is a Gaussian around its mode (Laplace); slopes of the curve
-are held negative by truncating it (Gelfand, Smith and Lee 1992).
+``units_t ~ NegativeBinomial(mean lambda_t, size r)`` with ``log lambda_t = a + b x + q x^2 + covariates``, where ``x``
+is the log price over its median. The posterior of the coefficients is a Gaussian around its mode (Laplace), truncated
+so that the curve's slopes are negative (Gelfand, Smith and Lee 1992).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from scipy.special import gammaln, ndtr, ndtri
 from pricerl.arrays import FloatArray
 
 MAX_SLOPE = -0.05
-"""Elasticity from which on demand would hardly fall with the price: no curve is flatter anywhere on the support."""
+"""Flattest elasticity of a curve anywhere on its support: above it, demand would hardly fall with the price."""
 
 SCORING_STEPS = 50
 TOLERANCE = 1e-8
 LARGEST_STEP = 2.0
-"""No coefficient moves further in one step of Fisher's scoring."""
+"""Largest change of a coefficient in one step of Fisher scoring."""
 
 SIZE_RANGE = (0.3, 1e4)
-"""Smallest and largest negative-binomial size: from wild to Poisson."""
+"""Smallest and largest negative-binomial size, from strong overdispersion to Poisson."""
 SIZE_ROUNDS = 4
 
 GIBBS_SWEEPS = 30
@@ -44,16 +44,16 @@ class RegressionPosterior:
     """Gaussian posterior of ``C`` coefficients."""
 
     mode: FloatArray
-    """``(C,)`` maximum of the posterior, without the bound on slopes."""
+    """``(C,)`` maximum of the posterior, before the truncation."""
     covariance: FloatArray
-    """``(C, C)`` inverse of the expected information there, prior included."""
+    """``(C, C)`` inverse of the expected information at the mode, prior included."""
     size: float
     """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
     log_mean: FloatArray
     """``(D,)`` fitted log mean of every day."""
 
     def given_zero(self, columns: slice) -> RegressionPosterior:
-        """Condition on the coefficients of ``columns`` being 0 and leave them out."""
+        """Return the posterior given that the coefficients of ``columns`` are 0, without these columns."""
         out = np.arange(len(self.mode))[columns]
         kept = np.setdiff1d(np.arange(len(self.mode)), out)
         gain = np.linalg.solve(self.covariance[np.ix_(out, out)], self.covariance[np.ix_(out, kept)]).T
@@ -64,16 +64,16 @@ class RegressionPosterior:
         )
 
     def log_odds_of_zero(self, columns: slice, prior_sd: FloatArray) -> float:
-        """Log Bayes factor for the coefficients of ``columns`` being 0 against their prior around 0.
+        """Return the log Bayes factor for coefficients of 0 in ``columns`` against their prior around 0.
 
-        Density ratio of posterior over prior at 0 (Dickey 1971).
+        It is the density ratio of posterior over prior at 0 (Savage-Dickey; Dickey 1971).
         """
         mode, covariance = self.mode[columns], self.covariance[columns, columns]
         posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
         return float(posterior + np.log(prior_sd).sum())
 
     def dispersion(self, units: FloatArray) -> float:
-        """Pearson's variance over mean of ``units (D,)``, at least 1."""
+        """Return Pearson's variance over mean of ``units (D,)``, at least 1."""
         mean = np.exp(self.log_mean)
         return max(1.0, float(((units - mean) ** 2 / mean).mean()))
 
@@ -81,7 +81,7 @@ class RegressionPosterior:
 def fit_regression(
     units: FloatArray, design: FloatArray, prior: Prior, size: float | None = None
 ) -> RegressionPosterior:
-    """Find the mode by Fisher's scoring, in turn with the size that makes the units likeliest.
+    """Find the mode by Fisher scoring, alternating with the maximum-likelihood size.
 
     Args:
         units: ``(D,)`` not negative.
@@ -105,9 +105,9 @@ def fit_regression(
 
 
 def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
-    """Return the negative-binomial size at which ``units (D,)`` around ``mean (D,)`` are likeliest."""
+    """Return the maximum-likelihood negative-binomial size of ``units (D,)`` around ``mean (D,)``."""
 
-    def surprise(log_size: float) -> float:
+    def negative_log_likelihood(log_size: float) -> float:
         size = float(np.exp(log_size))
         share = np.log1p(mean / size)
         return -float(
@@ -115,15 +115,15 @@ def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
         )
 
     low, high = np.log(SIZE_RANGE)
-    return float(np.exp(minimize_scalar(surprise, bounds=(low, high), method="bounded").x))
+    return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x))
 
 
 def draw_falling(
     posterior: RegressionPosterior, slopes: FloatArray, num_draws: int, rng: np.random.Generator
 ) -> FloatArray:
-    """Draw coefficients ``(K, C)`` whose two slopes lie below ``MAX_SLOPE``.
+    """Draw coefficients ``(K, C)`` whose two slopes are below ``MAX_SLOPE``.
 
-    The slopes are drawn from their truncated bivariate Gaussian by Gibbs sampling, everything else given them.
+    The slopes are drawn from their truncated bivariate Gaussian by Gibbs sampling, the other coefficients given them.
 
     Args:
         posterior: of the coefficients.
@@ -142,7 +142,7 @@ def draw_falling(
 def _find_mode(
     units: FloatArray, design: FloatArray, mean: FloatArray, precision: FloatArray, start: FloatArray, size: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Mode ``(C,)`` and the expected information ``(C, C)`` there."""
+    """Return the mode ``(C,)`` and the expected information ``(C, C)`` at it."""
     coefficients = start
     anchor = np.where(precision > 0, mean, 0.0)
     for _ in range(SCORING_STEPS):
@@ -163,7 +163,7 @@ def _log_mean(design: FloatArray, coefficients: FloatArray) -> FloatArray:
 
 
 def _truncated_pair(mean: FloatArray, covariance: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
-    """Draws ``(K, 2)`` of a bivariate Gaussian with both coordinates below ``MAX_SLOPE``."""
+    """Draw from a bivariate Gaussian with both coordinates below ``MAX_SLOPE``, ``(K, 2)``."""
     drawn = np.minimum(np.broadcast_to(mean, (count, 2)), MAX_SLOPE).copy()
     for _ in range(GIBBS_SWEEPS):
         for one, other in ((0, 1), (1, 0)):

@@ -1,9 +1,9 @@
-"""Similar-price demand: what sold at prices like this one, averaged by closeness, as draws of a curve.
+"""Similar-price demand: units at similar prices, averaged by closeness, as posterior draws of a curve.
 
-The curve of one draw is a log-quadratic trend in price fitted to all days beside a slow season, corrected at every
-price by the de-seasonalised days charged at similar prices. Far from any tried price the correction fades and the
-trend remains. Draws come from a bootstrap over weeks with randomised priors (Osband et al. 2018, arXiv:1806.03335):
-where the history is silent they disagree, and that disagreement is the interval.
+Each draw is a log-quadratic trend in price with a slow season, fitted to all days and corrected at every price by the
+de-seasonalised days at similar prices. Far from any tried price the correction fades and the trend remains. Draws come
+from a bootstrap over weeks with randomised priors (Osband et al. 2018, arXiv:1806.03335), so that they disagree where
+the history has no data; their disagreement is the interval.
 """
 
 from __future__ import annotations
@@ -14,55 +14,49 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
+from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
 from pricerl.market.demand.config import SimilarPriceSettings
-from pricerl.market.demand.curves import Curves, Demand, closeness, effective_days, shape_curves
+from pricerl.market.demand.covariates import YEARLY_HARMONICS
+from pricerl.market.demand.curves import CurveDraws, DemandPosterior, closeness, effective_days, shape_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
 
 NEWTON_STEPS = 12
 INTERCEPT_RIDGE = 1e-4
-"""Prior precision of the log level: none to speak of, just enough to keep an all-zero history finite."""
+"""Prior precision of the log level: negligible, but it keeps an all-zero history finite."""
 
-DAYS_PER_BLOCK = 7
 BOOTSTRAP_SHAPE = 0.7
-"""Gamma shape of a week's weight. 1 is the Bayesian bootstrap (Rubin 1981); shaping and smoothing the curves takes
-spread away, and at 0.7 the 90 % intervals of a profit gain cover nine in ten simulated truths instead of eight."""
+"""Gamma shape of a week's weight. 1 is the Bayesian bootstrap (Rubin 1981); shaping and smoothing the curves reduces
+their spread, and at 0.7 the 90 % intervals of a profit gain cover nine in ten simulated truths instead of eight."""
 
 SEASON_DEGREE = 3
-"""Degree of the slow season in time; it competes with the price for what both could explain."""
-
-YEARLY_HARMONICS = 2
-DAYS_PER_YEAR = 365.25
-"""A history longer than a year gets yearly waves, too."""
+"""Degree of the slow season in time, which competes with the price to explain demand."""
 
 WEEKDAY_PRIOR_SALES = 20.0
-"""Sales that "all weekdays alike" is worth: weekdays differ by about a fifth, and a handful of sales cannot show it."""
-
-RECENT_DAYS = 28
-"""The curves' level, in season and in demand, is that of the last weeks."""
+"""Pseudo-sales of equal weekdays: they differ by about a fifth, which a handful of sales cannot show."""
 
 
 @dataclass(frozen=True)
-class Days:
-    """The usable days of one product, ``D`` of them."""
+class DailyValues:
+    """A quantity of one product on its ``D`` usable days."""
 
     log_price: FloatArray
     """``(D,)`` log price."""
     value: FloatArray
     """``(D,)`` units or a conversion percentage, not negative."""
     offset: FloatArray
-    """``(D,)`` known multiplier of the day (weekday factor)."""
+    """``(D,)`` known multiplier of each day (weekday factor)."""
     age: FloatArray
     """``(D,)`` days before the end of history, at least 0."""
 
-    def keep(self, mask: BoolArray) -> Days:
+    def keep(self, mask: BoolArray) -> DailyValues:
         """Return the days where ``mask`` holds."""
-        return Days(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
+        return DailyValues(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
 
 
 def fit_similar(
     product: ProductHistory, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
-) -> Demand:
-    """Draw demand curves by similar-price search, whatever the shape of demand.
+) -> DemandPosterior:
+    """Draw demand curves by similar-price search, without an assumption on the shape of demand.
 
     Args:
         product: one product's history.
@@ -72,20 +66,22 @@ def fit_similar(
     """
     days, usable = plain_days(product), product.observed
     weekday = weekday_of(product.dates.astype(np.int64))
-    usual = winsorise(product.units[usable], settings.outlier_sds)
-    factors = weekday_factors(usual, weekday[usable], np.full(len(usual), usual.mean()))
+    units = winsorise(product.units[usable], settings.outlier_sds)
+    factors = weekday_factors(units, weekday[usable], np.full(len(units), units.mean()))
     days = replace(days, offset=factors[weekday])
-    return Demand(fit_curves(days.keep(usable), log_grid, settings, rng), factors)
+    return DemandPosterior(fit_curves(days.keep(usable), log_grid, settings, rng), factors)
 
 
-def plain_days(product: ProductHistory) -> Days:
-    """All days of a history, as if all weekdays were alike."""
+def plain_days(product: ProductHistory) -> DailyValues:
+    """Return all days of a history with equal weekdays."""
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
-    return Days(np.log(product.price), product.units, np.ones(len(age)), age)
+    return DailyValues(np.log(product.price), product.units, np.ones(len(age)), age)
 
 
-def fit_curves(days: Days, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator) -> Curves:
-    """Search similar prices, cut outliers, average by closeness, project and validate: ``K`` curves.
+def fit_curves(
+    days: DailyValues, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
+) -> CurveDraws:
+    """Draw ``K`` curves: cut outliers, average days at similar prices, project and smooth.
 
     Args:
         days: the product's usable days, at least one.
@@ -107,22 +103,21 @@ def fit_curves(days: Days, log_grid: FloatArray, settings: SimilarPriceSettings,
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.mean(expected**2)) / max(excess, 1e-6)
     known = effective_days(days.log_price, recency, log_grid, settings.bandwidth)
-    return Curves(log_value, known, dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
+    return CurveDraws(log_value, known, dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
 
 
 def weekday_factors(units: FloatArray, weekday: IntArray, expected: FloatArray, prior_days: float = 4.0) -> FloatArray:
-    """Demand of each weekday over the mean day, ``(7,)``, shrunk to 1 by ``prior_days`` average days or a few sales."""
+    """Return demand of each weekday over the average, ``(7,)``, shrunk to 1 by ``prior_days`` days or a few sales."""
     prior = max(prior_days * float(units.mean()), WEEKDAY_PRIOR_SALES)
-    observed = np.bincount(weekday, units, 7) + prior
-    usual = np.bincount(weekday, expected, 7) + prior
-    factors = observed / usual
+    observed = np.bincount(weekday, units, WEEK) + prior
+    factors = observed / (np.bincount(weekday, expected, WEEK) + prior)
     return np.asarray(factors / factors.mean())
 
 
 def _expected(
-    days: Days, recency: FloatArray, log_grid: FloatArray, settings: SimilarPriceSettings
+    days: DailyValues, recency: FloatArray, log_grid: FloatArray, settings: SimilarPriceSettings
 ) -> tuple[FloatArray, float]:
-    """Expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
+    """Return the expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
     dispersion = 1.0
     kernel = recency[:, None] * closeness(days.log_price, log_grid, settings.bandwidth)
     centre = float(np.average(days.log_price, weights=recency))
@@ -139,16 +134,16 @@ def _expected(
 
 
 def _draw_curves(
-    days: Days,
+    days: DailyValues,
     recency: FloatArray,
     log_grid: FloatArray,
     dispersion: float,
     settings: SimilarPriceSettings,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """``K`` shaped curves ``(K, G)``: weekly bootstrap and randomised priors."""
+    """Draw ``K`` shaped curves ``(K, G)`` by weekly bootstrap and randomised priors."""
     num_draws, centre = settings.num_draws, float(np.average(days.log_price, weights=recency))
-    _, block = np.unique((days.age // DAYS_PER_BLOCK).astype(int), return_inverse=True)
+    _, block = np.unique((days.age // WEEK).astype(int), return_inverse=True)
     size = (num_draws, int(block.max()) + 1)
     weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
     season = season_columns(days.age)
@@ -167,7 +162,7 @@ def _draw_curves(
 
 
 def season_columns(age: FloatArray) -> FloatArray:
-    """Slow season of each day ``(D, S)``: Legendre polynomials over the history, yearly waves if it is long enough."""
+    """Return the season's columns ``(D, S)``: Legendre polynomials over the history, yearly waves beyond a year."""
     span = max(float(age.max()), 1.0)
     slow = np.polynomial.legendre.legvander(1 - 2 * age / span, SEASON_DEGREE)[:, 1:]
     if span < DAYS_PER_YEAR:
@@ -177,7 +172,7 @@ def season_columns(age: FloatArray) -> FloatArray:
 
 
 def _prior(settings: SimilarPriceSettings, columns: int) -> tuple[FloatArray, FloatArray]:
-    """Prior mean and sd of slope, curvature and season, ``(columns - 1,)`` each."""
+    """Return prior mean and sd of slope, curvature and season, ``(columns - 1,)`` each."""
     season = np.zeros(columns - 3)
     mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], season])
     sds = settings.prior_elasticity_sd, settings.prior_curvature_sd
@@ -186,19 +181,19 @@ def _prior(settings: SimilarPriceSettings, columns: int) -> tuple[FloatArray, Fl
 
 
 def _design(x: FloatArray, season: FloatArray) -> FloatArray:
-    """Columns 1, x, x squared and the season, ``(D, 3 + S)``."""
+    """Return the columns 1, x, x squared and the season, ``(D, 3 + S)``."""
     return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), season], axis=1)
 
 
 def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
-    """Log mean ``(K, D)`` of trends ``(K, C)``, kept inside what exp can take."""
+    """Return the log mean ``(K, D)`` of trends ``(K, C)``, clipped to a range that exp can take."""
     return np.asarray(np.clip(trend @ design.T, -30, 30))
 
 
 def _fit_trends(
-    days: Days, weights: FloatArray, design: FloatArray, prior: FloatArray, precision: FloatArray
+    days: DailyValues, weights: FloatArray, design: FloatArray, prior: FloatArray, precision: FloatArray
 ) -> FloatArray:
-    """Quasi-Poisson log-linear trends by Newton's method, ``(K, C)``.
+    """Fit quasi-Poisson log-linear trends by Newton's method, ``(K, C)``.
 
     Args:
         days: ``D`` days.
