@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import errno
 import io
 import json
 import os
@@ -22,6 +20,7 @@ from pricerl.advice.report.render import FOLDER, INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter
+from pricerl.writing import write_together
 
 FORMAT = 1
 COLUMNS = (
@@ -157,54 +156,6 @@ def check_folder(folder: Path, role: str = "") -> None:
         raise UsageError(f"{role}{above} is a file; name a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
-
-
-def write_together(files: dict[Path, str]) -> None:
-    """Write every file or none: a failure leaves everything as it was.
-
-    Raises:
-        UsageError: a file cannot be written.
-    """
-    undo = contextlib.ExitStack()
-    try:
-        with undo:
-            parts = {path: _write_part(path, text, undo) for path, text in files.items()}
-            for path, part in parts.items():
-                _move(part, path, undo)
-            undo.pop_all()
-    except OSError as error:
-        where = error.filename or next(iter(files)).parent
-        raise UsageError(f"{where} cannot be written: {error.strerror}; earlier files are untouched") from error
-    for path in files:
-        _sibling(path, "old").unlink(missing_ok=True)
-
-
-def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
-    """Write a file next to its target."""
-    for folder in reversed([parent for parent in path.parents if not parent.exists()]):
-        folder.mkdir()
-        undo.callback(folder.rmdir)
-    part = _sibling(path, "part")
-    undo.callback(part.unlink, missing_ok=True)
-    part.write_text(text, encoding="utf-8", newline="")
-    return part
-
-
-def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
-    """Put a file in its place and set an earlier one aside."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if path.exists():
-        old = _sibling(path, "old")
-        path.replace(old)
-        undo.callback(old.replace, path)
-    else:
-        undo.callback(path.unlink, missing_ok=True)
-    part.replace(path)
-
-
-def _sibling(path: Path, ending: str) -> Path:
-    return path.with_name(f".{path.name}.{ending}")
 
 
 def safe_text(text: str) -> str:

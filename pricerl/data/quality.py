@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
+from pricerl.formatting import plural
+
 Quality = Literal["PASS", "REVIEW", "FAIL"]
 SalesMeasure = Literal["revenue", "units"]
 
@@ -124,9 +126,9 @@ class ProductReport:
         elif self.distinct_prices < FEWEST_PRICES:
             doubts.insert(0, f"only {self.distinct_prices} different prices were tried")
         if self.usable_days < min_days:
-            failures.insert(0, f"only {counted(self.usable_days, 'usable day')}; at least {min_days} are needed")
+            failures.insert(0, f"only {plural(self.usable_days, 'usable day')}; at least {min_days} are needed")
         elif self.priced_days < FEWEST_PRICED_DAYS:
-            doubts.insert(0, f"only {counted(self.priced_days, 'day')} with a price and sales")
+            doubts.insert(0, f"only {plural(self.priced_days, 'day')} with a price and sales")
         return Verdict("FAIL" if failures else "REVIEW" if doubts else "PASS", (*failures, *doubts))
 
     def lines(self, min_days: int = MIN_USABLE_DAYS) -> list[str]:
@@ -153,7 +155,7 @@ class ProductReport:
 
     def _facts(self) -> dict[str, str]:
         return {
-            "history": f"{self.first_day} to {self.last_day}, {counted(self.history_days, 'day')}",
+            "history": f"{self.first_day} to {self.last_day}, {plural(self.history_days, 'day')}",
             "rows": f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future",
             "future days": str(self.future_days),
             "usable days": str(self.usable_days),
@@ -162,8 +164,8 @@ class ProductReport:
             "zero-sale days": f"{self.zero_sale_days}, {self.blank_price_days} of them with a blank price",
             "refund days": str(self.refund_days),
             "missing days": str(self.missing_days),
-            "before launch": f"{counted(self.dropped_leading_days, 'row')} dropped",
-            "long gaps": f"{counted(self.gap_days, 'day')} left out",
+            "before launch": f"{plural(self.dropped_leading_days, 'row')} dropped",
+            "long gaps": f"{plural(self.gap_days, 'day')} left out",
             "Total Sales": f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of days with sales",
             "forecast": self._forecast(),
             "filled cells": ", ".join(f"{name} {count}" for name, count in self.filled.items() if count) or "none",
@@ -174,8 +176,3 @@ class ProductReport:
             return f"{self.forecast_used}; too few days to score it"
         errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
         return f"{self.forecast_used}; mean absolute error on training days: {errors}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1 day`` or ``2 days``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""What makes a simulated seller's history harder to read than its demand curve."""
+"""Confounders of a simulated seller: causes of demand that hide its elasticity."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray
+from pricerl.data.forecasters import WEEK
 from pricerl.data.reading.columns import COMPETITOR_PRICE, PROMOTION
 
 Disturbing = Literal["reference", "seasonal", "stockouts", "ads", "promotions", "competitor"]
-"""Sellers with a constant elasticity that something hides."""
+"""Families with a constant elasticity and a confounder or stock-outs."""
 
 REFERENCE_MEMORY = 0.9
-"""Share of yesterday's reference price in today's."""
+"""Weight of yesterday's reference price in today's."""
 LOSS, GAIN = 1.5, 0.5
-"""Buyers mind a price above the one they are used to three times as much as they enjoy one below."""
+"""Log change of demand per log price above and below the reference price: losses loom three times as large."""
 
 SEASON_SWING, SEASON_PRICE = 0.35, 0.12
-"""Log amplitude of a season in demand, and of the price that the seller raises with it."""
+"""Log amplitudes of a season in demand and of the price that the seller raises with it."""
 SEASON_DAYS = 90.0
 
-STOCK_DAYS = 7
 STOCK_SHARE = 0.85
-"""A delivery covers this share of an average week: what is left of the week then sells nothing."""
+"""Share of an average week's demand that a delivery covers; the rest of the week sells nothing."""
 
 AD_SWING, AD_PRICE = 0.5, -0.08
-"""Log rise of demand in a week of advertising, and the discount that often goes with it."""
+"""Log rise of demand in a week of advertising, and the log discount that often accompanies it."""
 AD_WEEKS = 0.3
-"""Share of the weeks that are advertised."""
+"""Share of the weeks with advertising."""
 
 PROMOTION_RISE, PROMOTION_PRICE = 0.4, -0.1
-"""Log rise of demand in a week of promotion, and the discount that often goes with it."""
+"""Log rise of demand in a week of promotion, and the log discount that often accompanies it."""
 PROMOTION_WEEKS = 0.3
 """Share of the weeks with a promotion."""
 DISCOUNTED = 0.7
-"""Share of the advertised or promoted weeks that are discounted, too."""
+"""Share of the weeks with advertising or promotion that are also discounted."""
 
 CROSS_ELASTICITY, COMPETITOR_SWING, FOLLOWED = 0.8, 0.2, 0.5
-"""Elasticity of demand with the competitor's price, how far that wanders in logs, how much of it the seller follows."""
+"""Cross-price elasticity, log range of the competitor's price, and share of its log changes that the seller follows."""
 
 
 class Disturbance(NamedTuple):
-    """What happens beside demand, ``(D,)`` each."""
+    """Effects of a confounder, ``(D,)`` each."""
 
     price: FloatArray
-    """Money charged, on the cents grid; the last days as before."""
+    """Money charged, in whole cents; the last price is unchanged."""
     demand: FloatArray
-    """Multiplier of expected units: 1 on average, or on days like the coming ones where a column tells of it."""
+    """Multiplier of expected units: 1 on average, or 1 on days like the future ones if a column reports the cause."""
     ad_reach: FloatArray
     """Multiplier of the ad conversion."""
     columns: Mapping[str, Any] = {}
-    """What the seller's file tells of it."""
+    """Columns of the seller's file that report the cause."""
 
 
 def disturb(kind: str, price: FloatArray, generator: np.random.Generator) -> Disturbance:
-    """Bend prices and demand the way ``kind`` does; any other kind leaves both as they are.
+    """Apply a confounder to planned prices and to demand; other kinds leave both unchanged.
 
     Args:
-        kind: ``reference``: buyers remember prices and mind losses; ``seasonal``: the seller raises the price in the
-            season, which no column tells; ``ads``: advertised weeks sell more and are often discounted;
-            ``promotions``: so do promoted ones, and a column tells; ``competitor``: the seller half follows a
-            competitor, whose price a column tells.
-        price: ``(D,)`` money as planned.
-        generator: owner of the randomness.
+        kind: ``reference``: buyers compare with past prices and weigh losses more; ``seasonal``: the seller raises the
+            price in the season, which no column reports; ``ads``: weeks of advertising sell more and are often
+            discounted; ``promotions``: the same, reported in a column; ``competitor``: the seller half follows a
+            competitor, whose price is reported in a column.
+        price: ``(D,)`` planned money per unit.
+        generator: source of randomness.
     """
     ones = np.ones(len(price))
     if kind == "reference":
@@ -77,25 +77,25 @@ def disturb(kind: str, price: FloatArray, generator: np.random.Generator) -> Dis
         return Disturbance(_moved(price, AD_PRICE * cut), _normalised(AD_SWING * on), 1 + on)
     if kind == "promotions":
         on, cut = _busy_weeks(len(price), PROMOTION_WEEKS, generator)
-        told = {PROMOTION: np.where(on == 1, "yes", "no")}
-        return Disturbance(_moved(price, PROMOTION_PRICE * cut), np.exp(PROMOTION_RISE * on), ones, told)
+        reported = {PROMOTION: np.where(on == 1, "yes", "no")}
+        return Disturbance(_moved(price, PROMOTION_PRICE * cut), np.exp(PROMOTION_RISE * on), ones, reported)
     if kind == "competitor":
         wander = _weekly(generator.uniform(-1, 1, len(price)), len(price)) * COMPETITOR_SWING
-        told = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(wander), 2)}
+        reported = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(wander), 2)}
         demand = np.exp(CROSS_ELASTICITY * (wander - wander[-1]))
-        return Disturbance(_moved(price, FOLLOWED * wander), demand, ones, told)
+        return Disturbance(_moved(price, FOLLOWED * wander), demand, ones, reported)
     return Disturbance(price, ones, ones)
 
 
 def censor(kind: str, units: FloatArray, mean_units: float) -> FloatArray:
-    """Cut the units of a week to what was delivered for it, where ``kind`` is ``stockouts``."""
+    """Limit the units of each week to its delivery if ``kind`` is ``stockouts``."""
     if kind != "stockouts":
         return units
     sold = units.copy()
-    delivered = round(STOCK_SHARE * STOCK_DAYS * mean_units)
-    for first in range(0, len(units), STOCK_DAYS):
-        week = units[first : first + STOCK_DAYS]
-        sold[first : first + STOCK_DAYS] = np.diff(np.minimum(np.cumsum(week), delivered), prepend=0)
+    delivered = round(STOCK_SHARE * WEEK * mean_units)
+    for first in range(0, len(units), WEEK):
+        week = units[first : first + WEEK]
+        sold[first : first + WEEK] = np.diff(np.minimum(np.cumsum(week), delivered), prepend=0)
     return sold
 
 
@@ -108,23 +108,23 @@ def _reference_effect(x: FloatArray) -> FloatArray:
 
 
 def _busy_weeks(days: int, share: float, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Draw 1 on the days of some weeks and 0 on others, and the same for those that are discounted, ``(D,)`` each."""
-    weeks = -(-days // 7)
+    """Draw indicators ``(D,)`` of some weeks, and of those of them that are discounted."""
+    weeks = -(-days // WEEK)
     busy = (generator.random(weeks) < share).astype(float)
     discounted = busy * (generator.random(weeks) < DISCOUNTED)
     return _weekly(busy, days), _weekly(discounted, days)
 
 
 def _weekly(values: FloatArray, days: int) -> FloatArray:
-    """Repeat each value for a week, ``(D,)``."""
-    return np.repeat(values, 7)[:days]
+    """Repeat each value for a week and return the first ``days``, ``(D,)``."""
+    return np.repeat(values, WEEK)[:days]
 
 
 def _moved(price: FloatArray, log_change: FloatArray) -> FloatArray:
-    """Prices changed for a whole week at a time; the current price, from its last change on, stays."""
+    """Return prices with each week changed by its first day's log change; the current price stays from its start on."""
     last = np.flatnonzero(price != price[-1])
     kept = last[-1] + 1 if len(last) else 0
-    weekly = _weekly(log_change[::7], len(price))
+    weekly = _weekly(log_change[::WEEK], len(price))
     weekly[kept:] = 0.0
     return np.round(price * np.exp(weekly), 2)
 

@@ -1,10 +1,8 @@
-"""A simulated seller with known demand, in the exact schema of a real file."""
+"""Simulated seller with known demand, in the schema of a real file."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,7 +13,7 @@ import pandas as pd
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
-from pricerl.data.features import shifted_mean, weekday_of
+from pricerl.data.features import MEAN_DAYS, shifted_mean, weekday_of
 from pricerl.data.history import History
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
@@ -31,9 +29,10 @@ from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.simulation.confounders import Disturbing, censor, disturb
 from pricerl.simulation.true_demand import expected_profit, expected_units, find_optimal_price, local_elasticity
+from pricerl.writing import write_together
 
 MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal", Disturbing]
-"""Curves, and a constant elasticity behind what ``pricerl.simulation.confounders`` does to the history."""
+"""Families of demand curves, and constant elasticities hidden by a confounder."""
 MARKETS: tuple[str, ...] = get_args(MarketFamily)
 
 FEWEST_DAYS, MOST_DAYS = 8, 20_000
@@ -45,7 +44,7 @@ ELASTICITIES = (-2.6, -1.8)
 """Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
 
 OPTIMUM_STEPS = (0.06, 0.12)
-"""Distance of the best price from the starting price in log units, up or down; the unit cost follows from it."""
+"""Distance of the best price from the starting price in logs, up or down; it determines the unit cost."""
 
 SHARES_KEPT = (0.7, 0.9)
 FIXED_COST_SHARE = 0.02
@@ -58,13 +57,13 @@ HOLD_DAYS = (3, 14)
 """Shortest and longest time between two price changes."""
 
 WEEKDAY_PATTERN = np.array([0.90, 0.92, 0.95, 1.00, 1.08, 1.12, 1.03])
-"""Demand by weekday, Monday first; its mean is 1."""
+"""Demand by weekday, Monday first; the mean is 1."""
 
 NOISE_SIZE = 10.0
 """Negative binomial: variance = mean + mean^2 / 10."""
 
 PROFIT_NOISE = 0.005
-"""Standard deviation of the profit's own noise, as a share of the mean revenue."""
+"""Standard deviation of the noise in profit, as a share of the mean revenue."""
 
 ORGANIC_RATE, AD_RATE = 0.12, 0.08
 """Share of visitors who buy at the starting price."""
@@ -75,15 +74,15 @@ FORECAST_NOISE = 0.1
 
 @dataclass(frozen=True)
 class SellerConfig:
-    """A simulated seller.
+    """Settings of a simulated seller.
 
     Raises:
         UsageError: a setting is outside its range; the message names it.
     """
 
     market: MarketFamily = "constant"
-    """Family of the demand curve; ``optimal`` is constant elasticity with the current price already the best,
-    those after it hide a constant elasticity."""
+    """Family of demand: a curve, a constant elasticity whose current price is the best (``optimal``), or a constant
+    elasticity with a confounder (the families after it)."""
 
     days: int = 365
     """Days of history."""
@@ -92,10 +91,10 @@ class SellerConfig:
     """Mean daily units at the starting price."""
 
     seed: int = 0
-    """Same seed, same file."""
+    """Seed; the same seed gives the same file."""
 
     products: int = 1
-    """Number of products; two or more add a ``Product`` column."""
+    """Number of products; more than one add a ``Product`` column."""
 
     start: str = "2025-01-01"
     """First day, ISO."""
@@ -105,28 +104,27 @@ class SellerConfig:
         if self.market not in families:
             close = did_you_mean(str(self.market), families)
             raise UsageError(f"market must be one of {', '.join(families)}, found {self.market!r}{close}")
-        if not FEWEST_DAYS <= self.days <= MOST_DAYS:
-            raise UsageError(f"days must be {FEWEST_DAYS} to {MOST_DAYS:,}, found {self.days}")
-        if not 0 < self.units <= MOST_UNITS:
-            raise UsageError(f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}")
-        if not 1 <= self.products <= MOST_PRODUCTS:
-            raise UsageError(f"products must be 1 to {MOST_PRODUCTS:,}, found {self.products}")
-        if self.seed < 0:
-            raise UsageError(f"seed must be 0 or more, found {self.seed}")
-        _check_start(self.start)
+        limits = [
+            (FEWEST_DAYS <= self.days <= MOST_DAYS, f"days must be {FEWEST_DAYS} to {MOST_DAYS:,}, found {self.days}"),
+            (0 < self.units <= MOST_UNITS, f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}"),
+            (1 <= self.products <= MOST_PRODUCTS, f"products must be 1 to {MOST_PRODUCTS:,}, found {self.products}"),
+            (self.seed >= 0, f"seed must be 0 or more, found {self.seed}"),
+            (_is_date(self.start), f"start must be a date such as 2025-01-01, found {self.start!r}"),
+        ]
+        if problems := [text for holds, text in limits if not holds]:
+            raise UsageError("; ".join(problems))
 
 
 def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Simulate a seller.
 
     Args:
-        config: what to simulate.
+        config: the seller.
 
     Returns:
-        The seller's file, oldest day first, and the truth behind it: ``family``, ``parameters``, ``unit_cost``,
-        ``share_kept``, ``fixed_cost``, ``current_price``, ``optimal_price``, ``oracle_profit`` and
-        ``current_profit`` (money a day, averaged over weekdays); with several products one such dict a
-        product under ``products``.
+        The seller's file, oldest day first, and its truth: ``family``, ``parameters``, ``unit_cost``, ``share_kept``,
+        ``fixed_cost``, ``current_price``, ``optimal_price``, ``oracle_profit`` and ``current_profit`` (money per day,
+        averaged over weekdays); with several products one such dict per product under ``products``.
     """
     seeds = np.random.SeedSequence(config.seed).spawn(config.products)
     sold = [_simulate_product(config, np.random.default_rng(seed)) for seed in seeds]
@@ -139,11 +137,11 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
-    """Write a simulated seller's file, and its truth beside it as ``<out>.truth.json``.
+    """Write a simulated seller's file and its truth, ``<out>.truth.json``.
 
     Args:
-        config: what to simulate.
-        out: CSV file to write; its folder is made if it is missing, each file appears whole or not at all.
+        config: the seller.
+        out: CSV file to write; its folder is made if absent.
 
     Returns:
         The truth.
@@ -151,15 +149,8 @@ def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be written.
     """
-    if out.is_dir():
-        raise UsageError(f"{out} cannot be written: it is a folder; name a CSV file in it")
     frame, truth = simulate(config)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(out, _to_csv(frame))
-        _write_atomically(Path(f"{out}.truth.json"), json.dumps(truth, indent=2) + "\n")
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror or error}") from None
+    write_together({out: _to_csv(frame), Path(f"{out}.truth.json"): json.dumps(truth, indent=2) + "\n"})
     return truth
 
 
@@ -167,40 +158,28 @@ def simulated_history(config: SellerConfig, data: DataConfig) -> History:
     """Return the history of a simulated seller, read and cleaned like a file.
 
     Args:
-        config: what to simulate.
-        data: how to read it.
+        config: the seller.
+        data: settings of reading and cleaning.
 
     Returns:
-        The history, its source being ``simulated seller``.
+        The history, with the source ``simulated seller``.
 
     Raises:
-        DataError: so little sold that there is no history.
+        DataError: too few sales for a history.
     """
     frame, _ = simulate(config)
     return history_from_text(_to_csv(frame), "simulated seller", data)
 
 
-def _check_start(start: str) -> None:
+def _is_date(text: str) -> bool:
     try:
-        date.fromisoformat(start)
+        return bool(date.fromisoformat(text))
     except (TypeError, ValueError):
-        raise UsageError(f"start must be a date such as 2025-01-01, found {start!r}") from None
+        return False
 
 
 def _to_csv(frame: pd.DataFrame) -> str:
     return str(frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write beside the target and rename, so that no reader ever sees half a file."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -208,7 +187,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
     price = _draw_prices(truth["current_price"], config.days, generator)
     weekday = WEEKDAY_PATTERN[weekday_of(days.astype(np.int64))]
-    price, swing, reach, told = disturb(config.market, price, generator)
+    price, swing, reach, columns = disturb(config.market, price, generator)
     mean_units = expected_units(truth, price) * weekday * swing
     units = generator.negative_binomial(NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean_units))
     units = censor(config.market, units, config.units)
@@ -225,11 +204,11 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
             PREDICTED_SALES: _draw_forecast(sales, generator),
         }
     )
-    return frame.assign(**told), truth
+    return frame.assign(**columns), truth
 
 
 def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[str, Any]:
-    """Draw curve and costs; the unit cost makes the drawn price ratio the best one (k p (1 + 1/e) = c)."""
+    """Draw curve and costs; the unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one."""
     start_price = round(generator.uniform(*START_PRICES), 2)
     elasticity = round(generator.uniform(*ELASTICITIES), 3)
     step = generator.uniform(*OPTIMUM_STEPS) * generator.choice([-1, 1])
@@ -254,21 +233,19 @@ def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[st
 
 
 def _draw_prices(start_price: float, num_days: int, generator: np.random.Generator) -> FloatArray:
-    """Draw piecewise constant prices on the cents grid that begin and end at the starting price."""
+    """Draw piecewise constant prices in whole cents that begin and end at the starting price."""
     price = np.full(num_days, start_price)
-    day = int(generator.integers(HOLD_DAYS[0], HOLD_DAYS[1] + 1))
-    last_hold = int(generator.integers(HOLD_DAYS[0], HOLD_DAYS[1] + 1))
+    day, last_hold = (int(hold) for hold in generator.integers(*HOLD_DAYS, size=2, endpoint=True))
     while day < num_days - last_hold:
-        hold = int(generator.integers(HOLD_DAYS[0], HOLD_DAYS[1] + 1))
-        price[day : min(day + hold, num_days - last_hold)] = start_price * np.exp(
-            generator.uniform(-1, 1) * PRICE_RANGE
-        )
+        hold = int(generator.integers(*HOLD_DAYS, endpoint=True))
+        after = min(day + hold, num_days - last_hold)
+        price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * PRICE_RANGE)
         day += hold
     return np.round(price, 2)
 
 
 def _draw_conversion(rate: FloatArray, units: float, generator: np.random.Generator) -> FloatArray:
-    """Draw percent of visitors who buy; a product sees about as many visitors as its mean units need."""
+    """Draw the percentage of visitors who buy, with as many visitors as the mean units require."""
     visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
     buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
     return np.asarray(np.round(100 * buyers / visitors, 2), dtype=np.float64)
@@ -283,7 +260,7 @@ def _draw_profit(
 
 
 def _draw_forecast(sales: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Return a noisy own 7-day mean; blank in the first week, which has none."""
+    """Return a noisy own 7-day mean, blank in the first week."""
     forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, len(sales)))
-    forecast[:7] = np.nan
+    forecast[:MEAN_DAYS] = np.nan
     return np.round(forecast, 2)

@@ -1,4 +1,4 @@
-"""Known demand curves of the simulated seller, and the price that is best on each."""
+"""Known demand curves of the simulated seller, and the best price on each."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from scipy.special import expit
 from pricerl.arrays import FloatArray
 
 LOGIT_START_SHARE = 0.3
-"""Share of visitors who buy at the starting price on the logit curve."""
+"""Logit curve: share of visitors who buy at the starting price."""
 
 KINK_BELOW, KINK_ABOVE = 0.75, 1.5
-"""Factors on the elasticity below and above the kink: buyers notice a rise more than a cut."""
+"""Factors on the elasticity below and above the kink: buyers respond more to a rise than to a cut."""
 
 SEARCH_RANGE = 3.0
 """The best price is searched from the unit cost (after fees) to three times the larger of it and the starting price."""
 
-
 GRID_PRICES = 1_001
-"""Prices tried before the search is refined: a linear curve is flat beyond its end and would mislead a search."""
+"""Grid size before the search is refined: a linear curve is flat beyond its end and would mislead a local search."""
 
 
 def expected_units(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
     """Return the mean daily units at a price, averaged over weekdays.
 
     Args:
-        truth: one product's truth; reads ``family`` and ``parameters``.
+        truth: one product's truth, with ``family`` and ``parameters``.
         price: positive money per unit, any shape.
 
     Returns:
@@ -46,7 +45,7 @@ def expected_profit(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
     """Return the mean daily profit at a price: ``(k p - c) * units(p) - A``.
 
     Args:
-        truth: one product's truth; reads costs, family and parameters.
+        truth: one product's truth, with costs, family and parameters.
         price: positive money per unit, any shape.
 
     Returns:
@@ -58,13 +57,10 @@ def expected_profit(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
 
 
 def find_optimal_price(truth: Mapping[str, Any]) -> float:
-    """Return the price with the highest expected profit, found numerically.
+    """Return the price with the highest expected profit, money per unit, found numerically.
 
     Args:
-        truth: one product's truth, its optimum not yet in it.
-
-    Returns:
-        Money per unit.
+        truth: one product's truth, with costs, family and parameters.
     """
     break_even = truth["unit_cost"] / truth["share_kept"]
     grid = np.linspace(break_even, SEARCH_RANGE * max(break_even, truth["parameters"]["start_price"]), GRID_PRICES)
@@ -79,15 +75,12 @@ def find_optimal_price(truth: Mapping[str, Any]) -> float:
 
 
 def local_elasticity(family: str, parameters: Mapping[str, float], ratio: float) -> float:
-    """Return the elasticity at a price ``ratio`` times the starting price; between both sides at a kink.
+    """Return the elasticity (negative) at ``ratio`` times the starting price; at a kink that between its two sides.
 
     Args:
         family: name of the curve.
-        parameters: of the curve.
+        parameters: parameters of the curve.
         ratio: price over starting price.
-
-    Returns:
-        The elasticity, negative.
     """
     elasticity = parameters["elasticity"]
     if family == "linear":
@@ -122,7 +115,7 @@ def _logit_share(elasticity: float, ratio: FloatArray) -> FloatArray:
 
 
 def _kinked(elasticity: float, kink: float, ratio: FloatArray) -> FloatArray:
-    """Return two constant elasticities that meet at the kink, 1 at the starting price."""
+    """Return two constant elasticities joined at the kink, relative to the starting price."""
 
     def curve(at: FloatArray) -> FloatArray:
         side = np.where(at <= kink, KINK_BELOW, KINK_ABOVE)

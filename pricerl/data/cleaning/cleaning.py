@@ -21,7 +21,6 @@ from pricerl.data.cleaning.sales_unit import count_units, find_measure, known_un
 from pricerl.data.config import DataConfig
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.holidays import find_holidays
-from pricerl.data.quality import counted
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
     COMPETITOR_PRICE,
@@ -39,6 +38,7 @@ from pricerl.data.reading.columns import (
     UNITS,
 )
 from pricerl.data.reading.problems import Problem, refuse
+from pricerl.formatting import plural
 
 Rows = dict[str, FloatArray]
 """One product's numeric columns in date order; all NaN if the file lacks the column."""
@@ -94,7 +94,7 @@ def _find_shortage(days: DateArray, rows: Rows, needed: int) -> str:
     num_days = int((days[end] - days[start]).astype(np.int64)) + 1
     if num_days >= needed:
         return ""
-    return f"{counted(num_days, 'day')} of history; at least {needed} are needed, from the first sale to the last"
+    return f"{plural(num_days, 'day')} of history; at least {needed} are needed, from the first sale to the last"
 
 
 def _clean_product(

@@ -14,7 +14,7 @@ from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, impro
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
 from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
-from pricerl.data.quality import ProductReport, counted
+from pricerl.data.quality import ProductReport
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
     COMPETITOR_PRICE,
@@ -26,6 +26,7 @@ from pricerl.data.reading.columns import (
     TOTAL_PROFIT,
     TOTAL_SALES,
 )
+from pricerl.formatting import plural
 
 CONVERSIONS = (ORGANIC_CONVERSION, AD_CONVERSION)
 FILLED = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, *CONVERSIONS, COMPETITOR_PRICE, PROMOTION)
@@ -167,7 +168,7 @@ def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str
     checks = [
         (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar days have no row"),
         (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} days are refunds"),
-        (gap.any(), f"{counted(int(gap.sum()), 'day')} in long gaps; was the product on sale?"),
+        (gap.any(), f"{plural(int(gap.sum()), 'day')} in long gaps; was the product on sale?"),
         (
             zeros is not None and zeros.share > LARGEST_SHARE,
             f"{zeros}; add an {IN_STOCK} column if it was out of stock",

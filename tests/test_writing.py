@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pricerl.advice import check_folder
-from pricerl.advice.files import write_together
 from pricerl.errors import UsageError
+from pricerl.writing import write_together
 
 
 def _listing(folder: Path) -> dict[str, str]:
