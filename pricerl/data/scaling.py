@@ -16,7 +16,7 @@ FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
 
 PRICE_FEATURES = ("price", "price_mean_7")
 PRICE_ROOM = 0.10
-"""Share by which the bounds of prices exceed the tried ones, so that a policy can tell prices beyond them apart."""
+"""Share by which the bounds of prices exceed the tried ones, so that a policy can distinguish prices beyond them."""
 
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
