@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+SHARED_NAMES = {"config"}
+"""Names that a module of every part may have."""
+
+KNOWN_TWINS = {"episodes", "rows"}
+KNOWN_HIDERS = {"evaluation/backtest.py"}
+"""Offenders that are still to be renamed; nothing may be added."""
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -102,6 +111,50 @@ def test_a_file_keeps_the_rules(path: Path) -> None:
     if (lines := len(text.splitlines())) > MAX_FILE_LINES:
         faults.append(f"{lines} lines")
     assert not faults, f"{path.relative_to(ROOT)}: {'; '.join(faults)}"
+
+
+def twins(files: Iterable[Path]) -> set[str]:
+    """Names that several modules have."""
+    counts = Counter(path.stem for path in files if path.name != "__init__.py")
+    return {name for name, count in counts.items() if count > 1} - SHARED_NAMES
+
+
+def mirrored(files: Iterable[Path]) -> list[list[str]]:
+    """Modules whose names hold the same words in another order."""
+    names: dict[tuple[str, ...], set[str]] = {}
+    for path in files:
+        names.setdefault(tuple(sorted(path.stem.split("_"))), set()).add(path.stem)
+    return [sorted(found) for found in names.values() if len(found) > 1]
+
+
+def hides_its_module(stem: str, tree: ast.Module) -> bool:
+    """Whether a module defines a function or class of its own name, so that ``from package import name`` is two things.
+
+    ``main.main`` is the entry point, which no package exports.
+    """
+    return any(isinstance(node, Function | ast.ClassDef) and node.name == stem != "main" for node in tree.body)
+
+
+def test_no_two_modules_have_one_name() -> None:
+    assert twins(FILES) <= KNOWN_TWINS
+
+
+def test_no_function_hides_the_module_of_its_own_name() -> None:
+    hiding = {path for path in FILES if hides_its_module(path.stem, ast.parse(path.read_text(encoding="utf-8")))}
+    assert {path.relative_to(ROOT).as_posix() for path in hiding} <= KNOWN_HIDERS
+
+
+def test_no_file_mirrors_the_name_of_another() -> None:
+    repository = ROOT.parent
+    assert mirrored([*FILES, *(repository / "benchmarks").rglob("*.py"), *(repository / "tests").rglob("*.py")]) == []
+
+
+def test_twins_mirrors_and_hidden_modules_are_found() -> None:
+    assert twins([Path("a/rows.py"), Path("b/rows.py"), Path("a/config.py"), Path("b/config.py")]) == {"rows"}
+    assert mirrored([Path("env_speed.py"), Path("speed_env.py")]) == [["env_speed", "speed_env"]]
+    assert hides_its_module("publish", ast.parse("def publish(): ..."))
+    assert not hides_its_module("main", ast.parse("def main(): ..."))
+    assert not hides_its_module("files", ast.parse("class A:\n    def files(self): ..."))
 
 
 def test_every_part_of_the_package_has_a_place_in_the_chain() -> None:

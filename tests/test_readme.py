@@ -21,26 +21,14 @@ from pricerl.sac.update import UpdateMetrics
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pricerl"
-DOCUMENTS = (
-    "README.md",
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "docs/backtest.md",
-    "docs/benchmarks.md",
-    "docs/data.md",
-    "docs/decisions.md",
-    "docs/guardrails.md",
-    "docs/method.md",
-    "docs/metrics.md",
-    "docs/pricebench.md",
-    "docs/sac.md",
-    "docs/usage.md",
-)
+DOCUMENTS = sorted(path.relative_to(ROOT).as_posix() for place in (ROOT, ROOT / "docs") for path in place.glob("*.md"))
 MODULES = [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
 
 MAIN_JOB = "pip install -e . && python main.py fit --config configs/quickstart.yaml"
 TESTS = 'pip install -e ".[test]" && python -m pytest -n 2'
+
+OUTSIDE = ("docs/", "tests/", "configs/", "benchmarks/")
+"""Folders next to the package; the table of changes names everything else relative to the package."""
 
 WRITTEN_BY_A_RUN = {"config.yaml", "replay-0.pt"}
 """Files that the documents name and only a run makes."""
@@ -69,6 +57,21 @@ def files_named(text: str) -> set[str]:
     commands = re.findall(r"(?:configs|benchmarks|tests|docs)/[\w./-]*\w", text)
     written = {*WRITTEN_BY_A_RUN, "report.html"}
     return {name for name in (*paths, *links, *commands) if name not in written and "checkpoints/" not in name}
+
+
+def broken_links(path: Path, text: str) -> list[str]:
+    """Links of a document that lead to no file, or to no heading of it; addresses elsewhere are not followed."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name
+        if "://" in link or (target.exists() and not anchor):
+            continue
+        content = text if not name else target.read_text(encoding="utf-8") if target.exists() else ""
+        headings = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
+        if anchor not in [re.sub(r"[^\w\s-]", "", head).strip().lower().replace(" ", "-") for head in headings]:
+            broken.append(link)
+    return broken
 
 
 def metric_names() -> set[str]:
@@ -122,6 +125,26 @@ def test_every_file_a_document_names_exists(document: str) -> None:
     above = (ROOT, PACKAGE, (ROOT / document).parent)
     named = files_named(read(document))
     assert not [name for name in named if not any((folder / name).exists() for folder in above)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_of_a_document_leads_to_a_file_and_to_a_heading_in_it(document: str) -> None:
+    assert broken_links(ROOT / document, read(document)) == []
+
+
+def test_the_table_of_changes_names_files_as_they_are_under_the_package() -> None:
+    table = read("CONTRIBUTING.md").partition("## Where a change goes")[2]
+    places = [name for row in table_rows(table) for name in re.findall(r"`([\w./-]+\.\w+)`", row[1])]
+    assert places
+    assert not [name for name in places if not (ROOT if name.startswith(OUTSIDE) else PACKAGE).joinpath(name).exists()]
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "b.md").write_text("# Second page: numbers\n", encoding="utf-8")
+    text = (
+        "[a](b.md) [b](b.md#second-page-numbers) [c](c.md) [d](b.md#third) [e](#own) [f](https://x.org/y.md)\n## Own\n"
+    )
+    assert broken_links(tmp_path / "a.md", text) == ["c.md", "b.md#third"]
 
 
 def test_a_file_that_does_not_exist_is_found() -> None:

@@ -38,7 +38,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.policies import make_advice, origin_of, run_lightning
-    from pricerl.operations.replay import compare, refuse_changed, replay_words
+    from pricerl.operations.reproduction import compare, refuse_changed, replay_words
 
     log = log_of(options)
     entries = verify(log).entries

@@ -1,4 +1,4 @@
-"""Replay: make a recorded decision again, and compare it with its entry."""
+"""Reproduction of a recorded decision, and its comparison with the entry."""
 
 from __future__ import annotations
 
