@@ -12,7 +12,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pricerl"
 
 UNSWEPT = {
-    "pricerl/advice",
+    "pricerl/advice/advice.schema.json",
+    "pricerl/advice/evidence.py",
+    "pricerl/advice/final_check.py",
+    "pricerl/advice/price_path.py",
+    "pricerl/advice/price_test.py",
+    "pricerl/advice/recommend.py",
+    "pricerl/advice/report_data.py",
+    "pricerl/advice/result.py",
     "pricerl/cli",
     "pricerl/env",
     "pricerl/evaluation",

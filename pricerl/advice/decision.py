@@ -1,10 +1,11 @@
-"""Decide: follow the policy, take one careful step, or keep the price because the data cannot tell."""
+"""Decision rules: follow the policy, take one careful step, or keep the price for want of evidence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pricerl.advice.reasons import UNTESTED, sentence
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.data.quality import MIN_USABLE_DAYS
 from pricerl.errors import UsageError
@@ -20,7 +21,6 @@ FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
 """Sources of a price, in turn: the policy, the best price at the 20 % quantile over posterior draws, the current price,
 a person."""
 
-UNTESTED = "not yet tested in your shop"
 ONE_STEP = "one careful step, then look again"
 PAUSED = "the product is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
@@ -152,7 +152,7 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
     cautious = _weigh(evidence, config)
     if cautious.follow == "hold":
         return decision
-    step = "" if cautious.why == UNTESTED else f". {cautious.why[:1].upper()}{cautious.why[1:]}"
+    step = "" if cautious.why == UNTESTED else f". {sentence(cautious.why)}"
     return replace(cautious, source="lower bound", why=CAUTIOUS + step)
 
 

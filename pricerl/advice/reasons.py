@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.decision import UNTESTED
-from pricerl.advice.result import Gain, ProductAdvice
 from pricerl.formatting import Formatter, counted, plural, unit_digits
 
+if TYPE_CHECKING:
+    from pricerl.advice.result import Gain, ProductAdvice
+
+UNTESTED = "not yet tested in your shop"
 MOST_DAYS = 5
 """Days listed by name that were not charged as advised."""
 

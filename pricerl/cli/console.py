@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.files import AdviceFiles
 from pricerl.advice.reasons import backtest_lines, gain_words, order_lines, track_lines
 from pricerl.advice.report.sanitize import clean
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
+
+if TYPE_CHECKING:
+    from pricerl.advice.files import AdviceFiles
 
 MOST_SUMMARIES = 20
 """Products whose summary is printed."""
@@ -34,6 +36,8 @@ def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
         rows: cells, the header first; all rows have the same length.
         numbers: whether the columns after the first contain numbers, which go to the right.
     """
+    if not rows:
+        return []
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for name, *cells in rows:

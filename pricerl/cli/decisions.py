@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from pricerl.cli.console import table, write_lines
 from pricerl.cli.usage import Parser, choose_product
 from pricerl.errors import EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, shown, stamp
@@ -80,9 +81,10 @@ def history(words: Sequence[str]) -> int:
     found = read_log(log)
     if options.product is not None:
         choose_product(_products(found.entries, log), options.product, "this run")
-    for entry in found.entries:
-        if options.product in (None, entry.get("product")):
-            print("\n".join(_describe(entry, found.entries)))
+    shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
+    heads = table([_cells(entry, found.entries) for entry in shown_entries], numbers=False)
+    reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
+    write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
         print(f"line {len(found.entries) + 1} is torn: a write was interrupted, it does not count")
     return EXIT_OK
@@ -207,15 +209,10 @@ def _change(advice: Entry) -> tuple[str, float] | None:
     return changed[0] if changed else None
 
 
-def _describe(entry: Entry, entries: Sequence[Entry]) -> list[str]:
-    """Return two lines on an entry: time, kind, author and content; and the reason."""
-    head = f"{entry['id']:>4}  {entry['time']}  {entry['kind']:<8}  by {shown(entry['actor'], 40)}"
-    if entry["kind"] == "repair":
-        return [head, f"      {shown(entry['reason'])}"]
-    return [
-        f"{head}  {shown(entry['product'])}: {_describe_content(entry, entries)}",
-        f"      {shown(entry['reason']) or '–'}",
-    ]
+def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return number, time, kind, author and content of an entry."""
+    content = "" if entry["kind"] == "repair" else f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
+    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)
 
 
 def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:

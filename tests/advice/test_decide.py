@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pricerl.advice import DecisionConfig, decide
-from pricerl.advice.decision import CAUTIOUS, UNTESTED, Evidence, fall_back
+from pricerl.advice.decision import CAUTIOUS, Evidence, fall_back
+from pricerl.advice.reasons import UNTESTED
 from pricerl.data import UnlikelyZeros
 from pricerl.errors import UsageError
 
@@ -198,7 +199,7 @@ def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
     assert held.unsure
     cautious = fall_back(held, replace(CLEAR, probability_better=0.93), DecisionConfig())
     assert (cautious.follow, cautious.grade, cautious.source) == ("step", "B-", "lower bound")
-    assert cautious.why == f"{CAUTIOUS}. One careful step, then look again" and not cautious.lacks_evidence
+    assert cautious.why == f"{CAUTIOUS}. One careful step, then look again." and not cautious.lacks_evidence
 
 
 @pytest.mark.parametrize("change", [{"probability_better": 0.89}, {"proposes_change": False}])

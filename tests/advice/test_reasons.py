@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
-from pricerl.advice.decision import ONE_STEP, UNTESTED
+from pricerl.advice.decision import ONE_STEP
 from pricerl.advice.files import safe_text
-from pricerl.advice.reasons import explain
+from pricerl.advice.reasons import UNTESTED, explain
 from pricerl.evaluation import BaselineRow, Raising
 from pricerl.formatting import PLAIN, Formatter, price_digits
 

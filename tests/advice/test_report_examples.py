@@ -1,8 +1,10 @@
-"""The example pages are what today's templates make of the advice beside them."""
+"""Example pages: made by the present templates from the advice next to them, and in short sentences."""
 
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import jsonschema
@@ -29,3 +31,13 @@ def test_an_example_page_is_what_its_advice_renders_to(path: Path) -> None:
     schema = json.loads((ROOT / "pricerl/advice/advice.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, schema)
     assert dict(render_pages(document))["report.html"] == path.with_suffix(".html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_no_sentence_on_a_page_has_more_than_thirty_words(path: Path) -> None:
+    page = path.with_suffix(".html").read_text(encoding="utf-8")
+    blocks = re.findall(r"<(?:p|li|figcaption)\b[^>]*>(.*?)</(?:p|li|figcaption)>", page, re.DOTALL)
+    texts = [unescape(re.sub(r"<[^>]+>", "", block)) for block in blocks]
+    sentences = [part for text in texts if " · " not in text for part in re.split(r"(?<=[.!?])\s+", text)]
+    assert len(sentences) > 40
+    assert [part for part in sentences if len(part.split()) > 30] == []

@@ -71,6 +71,7 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
         "report.html",
         {
             "about": document,
+            "file": _file_name(document),
             "back": back,
             "item": product,
             "name": shorten(product["product"]),
@@ -104,7 +105,13 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
 def _render_index(document: Document, links: list[str]) -> str:
     formatter = _formatter_of(document)
     rows = [View.of(product, formatter).index_row() for product in document["products"]]
-    return _fill("index.html", {"about": document, "rows": list(zip(links, rows, strict=True))})
+    linked = list(zip(links, rows, strict=True))
+    return _fill("index.html", {"about": document, "file": _file_name(document), "rows": linked})
+
+
+def _file_name(document: Document) -> str:
+    """Return the name of the history's file without its folders."""
+    return str(document["source"]).replace("\\", "/").rpartition("/")[2]
 
 
 def _formatter_of(document: Document) -> Formatter:
