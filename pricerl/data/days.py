@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 WEEK = 7
 """Days; means over it cancel the weekday pattern."""
 
@@ -10,3 +12,8 @@ DAYS_PER_YEAR = 365.25
 
 RECENT_DAYS = 28
 """Four weeks: long enough to outlast a promotion, short enough to follow the seller."""
+
+
+def weekday_of(day: Any) -> Any:
+    """Return Monday 0 to Sunday 6 for days since 1970-01-01, a Thursday, given as number, array or tensor."""
+    return (day + 3) % WEEK

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pricerl.arrays import FloatArray
+from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 
 FEATURES: tuple[str, ...] = (
@@ -24,8 +23,6 @@ FEATURES: tuple[str, ...] = (
     "profit",
     "sales",
 )
-MEAN_DAYS = 7
-"""Days in the rolling means: one week, so the weekday pattern cancels."""
 
 
 def build_features(history: ProductHistory, predicted: FloatArray | None = None) -> FloatArray:
@@ -61,11 +58,6 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
     return np.column_stack(columns).astype(np.float64)
 
 
-def weekday_of(day: Any) -> Any:
-    """Return Monday 0 to Sunday 6 for days since 1970-01-01, a Thursday, given as number, array or tensor."""
-    return (day + 3) % 7
-
-
 def shifted_mean(values: FloatArray, first: float) -> FloatArray:
     """Return the mean of the seven days before each day, or of as many as there are.
 
@@ -76,9 +68,9 @@ def shifted_mean(values: FloatArray, first: float) -> FloatArray:
     Returns:
         ``(D,)`` means; element ``t`` averages ``values[t - 7 .. t - 1]``.
     """
-    padded = np.concatenate([np.zeros(MEAN_DAYS), values])
-    sums = sliding_window_view(padded, MEAN_DAYS)[:-1].sum(axis=1)
-    means: FloatArray = sums / np.clip(np.arange(len(values)), 1, MEAN_DAYS)
+    padded = np.concatenate([np.zeros(WEEK), values])
+    sums = sliding_window_view(padded, WEEK)[:-1].sum(axis=1)
+    means: FloatArray = sums / np.clip(np.arange(len(values)), 1, WEEK)
     means[0] = first
     return means
 
@@ -86,7 +78,7 @@ def shifted_mean(values: FloatArray, first: float) -> FloatArray:
 def _sales_trend(sales_mean: FloatArray) -> FloatArray:
     """Return ``(m1 - m0) / (m1 + m0)`` of this week's mean m1 and last week's m0; 0 without a last week or sales."""
     last_week = sales_mean.copy()
-    last_week[MEAN_DAYS + 1 :] = sales_mean[1:-MEAN_DAYS]
+    last_week[WEEK + 1 :] = sales_mean[1:-WEEK]
     total = sales_mean + last_week
     trend: FloatArray = np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0)
     return trend

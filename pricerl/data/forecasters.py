@@ -11,13 +11,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from pricerl.arrays import FloatArray
+from pricerl.data.days import WEEK
 from pricerl.data.features import shifted_mean
 from pricerl.errors import UsageError, did_you_mean
 
 OWN_MEAN = "mean_7"
 """Name of the own 7-day mean, the baseline of every other forecast."""
 
-WEEK = 7
 LEVEL_WEEKS, PATTERN_WEEKS = 4, 8
 """Weeks averaged for the level and for the weekday pattern, which changes more slowly."""
 WEEKDAY_PRIOR_WEEKS = 4.0

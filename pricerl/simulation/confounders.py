@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.forecasters import WEEK
+from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import COMPETITOR_PRICE, PROMOTION
 
 Disturbing = Literal["reference", "seasonal", "stockouts", "ads", "promotions", "competitor"]

@@ -13,7 +13,8 @@ import pandas as pd
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
-from pricerl.data.features import MEAN_DAYS, shifted_mean, weekday_of
+from pricerl.data.days import WEEK, weekday_of
+from pricerl.data.features import shifted_mean
 from pricerl.data.history import History
 from pricerl.data.reading.columns import (
     AD_CONVERSION,
@@ -262,5 +263,5 @@ def _draw_profit(
 def _draw_forecast(sales: FloatArray, generator: np.random.Generator) -> FloatArray:
     """Return a noisy own 7-day mean, blank in the first week."""
     forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, len(sales)))
-    forecast[:MEAN_DAYS] = np.nan
+    forecast[:WEEK] = np.nan
     return np.round(forecast, 2)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.data.features import MEAN_DAYS
+from pricerl.data.days import WEEK
 
 IMPROBABLE_RUN = 0.001
 """A trailing run of zero-sales days less probable than this is padding for future days, not history."""
@@ -139,7 +139,7 @@ def impute_trailing_mean(values: FloatArray, unknown: BoolArray) -> FloatArray:
     """
     whole = values.copy()
     for day in np.flatnonzero(unknown):
-        whole[day] = whole[max(0, day - MEAN_DAYS) : day].mean()
+        whole[day] = whole[max(0, day - WEEK) : day].mean()
     return whole
 
 

@@ -9,7 +9,7 @@ from scipy.special import pdtrc
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.cleaning.calendar import find_runs
-from pricerl.data.features import weekday_of
+from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 
 LARGEST_PROBABILITY = 0.001
@@ -80,8 +80,8 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     """
     known = history.stock_unknown
     weekday, zero = weekday_of(history.dates.astype(np.int64)), history.units == 0
-    count = np.maximum(np.bincount(weekday[known], minlength=7), 1)
-    closed = np.bincount(weekday[known & zero], minlength=7) >= CLOSED_SHARE * count
+    count = np.maximum(np.bincount(weekday[known], minlength=WEEK), 1)
+    closed = np.bincount(weekday[known & zero], minlength=WEEK) >= CLOSED_SHARE * count
     known = known & ~closed[weekday]
     sold = known & ~zero
     if sold.sum() < FEWEST_SALE_DAYS:
