@@ -78,7 +78,7 @@ def metric_names() -> set[str]:
     """Names under which the training code and the evaluation log."""
     names = {f"eval/{name}" for name in (*EpisodeScores._fields, *PathScores._fields, *ReturnScores._fields)}
     names |= {f"train/{name}" for name in UpdateMetrics._fields}
-    for path in sorted((PACKAGE / "training/callbacks").glob("*.py")):
+    for path in sorted((PACKAGE / "training").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(r"(train|time)/\w+", str(node.value)):
                 names.add(str(node.value))

@@ -45,7 +45,7 @@ def _replay(options: argparse.Namespace) -> int:
     entry = find_advice(entries, int(options.target))
     with tempfile.TemporaryDirectory() as folder:
         words = replay_words(entry, log.parent, options.path, Path(folder) / "settings.yaml")
-        command = run_lightning("predict", words)
-    refuse_changed(entry, origin_of(command), log)
-    print(compare(entry, make_advice(command, entries[: entry["seen"]]), log))
+        run = run_lightning("predict", words)
+    refuse_changed(entry, origin_of(run), log)
+    print(compare(entry, make_advice(run, entries[: entry["seen"]]), log))
     return EXIT_OK

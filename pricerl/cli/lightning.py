@@ -1,12 +1,16 @@
-"""``fit``, ``validate``, ``test`` and ``predict`` as one LightningCLI with a folder for every run."""
+"""``fit``, ``validate``, ``test`` and ``predict``, parsed by LightningCLI and run by its Trainer where one is needed.
+
+LightningCLI parses and wires without running anything (``run=False``), in subclass mode: ``data.class_path`` and
+``model.class_path`` name the classes, pricing data and SAC by default. ``predict`` builds no Trainer.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +20,17 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
-from pricerl.cli.usage import (
-    ALLOWED_CLASSES,
-    check_config_files,
-    check_trainer,
-    explain_usage,
-    names_setting,
-    option_values,
-)
+from pricerl.cli.classes import GYM_DATA, asks_help, data_class, explain, print_help
+from pricerl.cli.usage import ALLOWED_CLASSES, check_config_files, check_trainer, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
-from pricerl.training.callbacks.evaluation import Evaluation
-from pricerl.training.callbacks.progress import RunMetrics, TrainingBar
-from pricerl.training.callbacks.saving import RunCheckpoint, RunConfig
-from pricerl.training.checkpointing import BEST, LAST, RUNS, load_weights, read_checkpoint, stored_config
+from pricerl.training.callbacks import RunCheckpoint, RunConfig, TrainingBar
+from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.gym_data import GymDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
-from pricerl.training.module import SACModule
-from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.loop import OffPolicyModule, RunMetrics
+from pricerl.training.run import Checkpoint, Request, Run, checkpoint_file, name_run
 from pricerl.training.strategies import choose_strategy
-
-NAMED = {"last": LAST, "best": BEST}
-"""What ``--ckpt_path`` takes beside a file."""
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,
@@ -49,50 +41,63 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "enable_model_summary": False,
 }
 """``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch is as long as
-what is left of the run asks for."""
+the rest of the run asks for."""
 
 THREADS_HELP = (
     "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
-    "anything else runs beside them."
+    "anything else runs on them."
 )
-
 PRECISION_HELP = (
-    "Precision of matrix products, in torch's words. With medium they are made in bfloat16 and summed in single "
+    "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
     "precision where the processor has units for that (CPUs with matrix tiles, GPUs), which trains up to twice as fast."
 )
 
 
 class PricingCLI(LightningCLI):
-    """Parses a command, wires data, model and trainer, and runs it.
-
-    ``data.env_id``, wherever it is set, makes the data a Gymnasium environment; otherwise they are a seller's.
+    """Parses a command and builds data and module; nothing is trained.
 
     Args:
-        args: the command and its options, without the program's name.
-        groups: further settings by name, each a config dataclass, that the caller reads from ``settings``.
-        check: looks at the parsed command before anything starts, and refuses what would only fail at its end.
+        words: the command and its options, without the program's name.
+        groups: further settings by name, each a config dataclass.
+        check: inspects the parsed command before anything is built, and refuses whatever would only fail at its end.
     """
 
-    def __init__(self, args: list[str], groups: dict[str, type], check: Callable[[PricingCLI], None]) -> None:
-        self.groups, self.check = groups, check
-        self.checkpoint: dict[str, Any] | None = None
-        self.scores: Mapping[str, float] = {}
-        quiet_parsers = {name: {"exit_on_error": False} for name in self.subcommands()}
+    def __init__(self, words: list[str], groups: Mapping[str, type], check: Callable[[Request], None]) -> None:
+        self.command, self.groups, self.check = words[0], groups, check
+        self.given: Checkpoint | None = None
+        self.data_class = data_class(words)
         super().__init__(
-            SACModule,
-            chosen_data(args),
+            OffPolicyModule,
+            ReplayDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
             save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults=TRAINER_DEFAULTS,
+            trainer_defaults=dict(TRAINER_DEFAULTS),
             seed_everything_default=0,
-            parser_kwargs={"exit_on_error": False, **quiet_parsers},
-            args=args,
+            parser_kwargs={"exit_on_error": False, "prog": f"pricerl {self.command}", "description": None},
+            args=words[1:],
+            run=False,
             auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
         )
 
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add trainer, model and data as LightningCLI does, with our classes in place of no default.
+
+        Without a default, jsonargparse would take the class as optional and hide the constructor's own errors.
+        """
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
+        chosen = {**USUAL_CLASSES, "data": self.data_class}
+        for name, base in (("model", OffPolicyModule), ("data", ReplayDataModule)):
+            default = {"class_path": chosen[name]}
+            parser.add_subclass_arguments(base, name, default=default, fail_untyped=False, required=True)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the run's own options and let the data tell the model its dimensions."""
+        """Add the run's own options, and the link from the data's dimensions to the model."""
         parser.add_argument("--run_name", type=str, help="Folder of the run; made from file and preset if absent.")
+        parser.add_argument("--ckpt_path", type=str, help="Checkpoint: a file, or last or best of the run's folder.")
         parser.add_argument("--wandb", type=bool, default=False, help="Log to Weights & Biases, offline without a key.")
         parser.add_argument("--threads", type=int, default=1, help=THREADS_HELP)
         parser.add_argument("--matmul_precision", type=MatmulPrecision, default="highest", help=PRECISION_HELP)
@@ -101,197 +106,184 @@ class PricingCLI(LightningCLI):
         parser.add_argument("--locale", type=str, default="en_US", help="Locale of numbers, money and dates.")
         for name, config in self.groups.items():
             parser.add_class_arguments(config, name)
-        parser.link_arguments("data", "model.task", compute_fn=_task, apply_on="instantiate")
-        parser.link_arguments("seed_everything", "data.seed")
+        parser.link_arguments("data", "model.init_args.task", compute_fn=_task, apply_on="instantiate")
+        parser.link_arguments("seed_everything", "data.init_args.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Let a checkpoint's own configuration stand beneath everything that the command says."""
+        """Parse the command, with a given checkpoint's own settings as its defaults."""
         assert isinstance(args, list)
-        given = option_values(args, "--ckpt_path")
-        if not given or args[0] == "fit":
-            self._parse(parser, args)
-            return
-        if given[-1] in NAMED:
-            self._parse(parser, args)
-        path = self._named_checkpoint(given[-1])
-        with tempfile.TemporaryDirectory() as folder:
-            stored = Path(folder) / "stored.yaml"
-            stored.write_text(yaml.safe_dump(stored_config(read_checkpoint(path))), encoding="utf-8")
-            self._parse(parser, [args[0], "--config", str(stored), *args[1:], f"--ckpt_path={path}"])
+        if asks_help(args):
+            print_help(parser)
+            raise SystemExit
+        words, given = args, option_values(args, "--ckpt_path")
+        if given and self.command != "fit":
+            self.given = Checkpoint.read(checkpoint_file(given[-1], self._folder_of_words(parser, args)))
+            words = ["--config", json.dumps(self.given.settings), *args]
+        self.config = self._parse(parser, words)
+        if self.given is None and self.config.ckpt_path is not None:
+            self.given = Checkpoint.read(checkpoint_file(self.config.ckpt_path, _folder(self.config)))
+        if self.given is None and self.command != "fit":
+            raise CheckpointError(f"{self.command} needs --ckpt_path FILE: a checkpoint that fit wrote")
 
-    def _parse(self, parser: LightningArgumentParser, args: list[str]) -> None:
+    def _folder_of_words(self, parser: LightningArgumentParser, words: list[str]) -> Path:
+        """Return the run's folder, parsing the words only if no ``--run_name`` is among them."""
+        names = option_values(words, "--run_name")
+        return RUNS / names[-1] if names else _folder(self._parse(parser, words))
+
+    def _parse(self, parser: LightningArgumentParser, words: list[str]) -> Any:
         try:
-            super().parse_arguments(parser, args)
+            return parser.parse_args(words)
         except ArgumentError as error:
-            command = self._subcommand_parsers.get(args[0], parser)
-            options = {action.dest for action in command._actions}
-            raise UsageError(f"{explain_usage(str(error), options)} (see {args[0]} --help)") from error
-
-    def _parse_ckpt_path(self) -> None:
-        """Resolve ``last`` and ``best`` to the run's files and refuse what is no checkpoint, before anything starts."""
-        path = self.options.get("ckpt_path")
-        if path is None:
-            if self.config.subcommand != "fit":
-                raise CheckpointError(f"{self.config.subcommand} needs --ckpt_path FILE: a checkpoint that fit wrote")
-            return
-        self.options["ckpt_path"] = str(self._named_checkpoint(path))
-        self.checkpoint = read_checkpoint(Path(self.options["ckpt_path"]))
-
-    def _named_checkpoint(self, path: str) -> Path:
-        """The file that a path, or ``last`` or ``best``, means."""
-        return self.run_dir / NAMED[path] if path in NAMED else Path(path)
+            known = [*parser.get_defaults().keys()]
+            raise UsageError(f"{explain(str(error), words, known)} (see {self.command} --help)") from error
 
     def before_instantiate_classes(self) -> None:
-        """Refuse a wrong command early, then claim what computes."""
-        self.check(self)
-        check_trainer(self.options.trainer)
-        self.compute = claim_compute(self.options.threads, self.options.matmul_precision)
+        """Refuse a wrong command early, then set up the processor."""
+        options = self.config.clone()
+        options.data = options.data.init_args
+        settings = lasting_settings(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)))
+        folder = _folder(self.config)
+        if self.given is not None and self.command != "fit":
+            folder = self.given.path.parent
+        advises = self.config.data.class_path != GYM_DATA
+        self.request = Request(self.command, folder, options, settings, self.given, advises)
+        self.check(self.request)
+        check_trainer(options.trainer)
+        self.compute = claim_compute(options.threads, options.matmul_precision)
 
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Turn Ctrl-C, which Lightning answers with ``SystemExit(1)`` and a deaf process, into an error of its own."""
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            super()._run_subcommand(subcommand)
-        except SystemExit as stopped:
-            if not isinstance(stopped.__context__, KeyboardInterrupt):
-                raise
-            signal.signal(signal.SIGINT, handler)
-            done = self.trainer.global_step
-            saved = f" after {done} updates; {self.run_dir / LAST} is saved, fit goes on with --ckpt_path last"
-            raise InterruptedRunError(f"interrupted{saved if subcommand == 'fit' and done else ''}") from stopped
+    def instantiate_classes(self) -> None:
+        """Build data and module, and restore what the checkpoint holds."""
+        self.config_init = self.parser.instantiate(self.config)
+        self.datamodule, self.model = self.config_init.data, self.config_init.model
+        if self.given is not None:
+            self.given.restore_weights(self.model)
 
-    @property
-    def options(self) -> Any:
-        """Parsed options of the command."""
-        return self.config[self.config.subcommand]
+    def built(self) -> Run:
+        """Return the run as it is built, before training."""
+        configs = {name: self.config_init[name] for name in self.groups}
+        return Run(**vars(self.request), data=self.datamodule, module=self.model, configs=configs)
 
-    def before_fit(self) -> None:
-        """Say what computes, where there is a bar to say it beside."""
-        if self.trainer.is_global_zero and self.options.trainer.enable_progress_bar is not False:
-            print(self.compute, file=sys.stderr)
+    def build_trainer(self) -> Trainer:
+        """Return the Trainer with loggers and callbacks for the run's folder.
 
-    def validate(self, **arguments: Any) -> None:
-        """Score the policy; the caller prints ``scores``."""
-        self.scores = self.trainer.validate(**{**arguments, "verbose": False})[0]
-
-    def test(self, **arguments: Any) -> None:
-        """Score the policy; the caller prints ``scores``."""
-        self.scores = self.trainer.test(**{**arguments, "verbose": False})[0]
-
-    @property
-    def advises(self) -> bool:
-        """Whether the command is about a seller's data, which ends in advice."""
-        return "env_id" not in self.options.data
-
-    def training_summary(self) -> list[str]:
-        """What a training in a Gymnasium environment came to, and where it lies."""
-        seen = self.trainer.callback_metrics
-        lines = [f"{self.options.data.env_id}"]
-        if "eval/episode_return" in seen:
-            lines.append(
-                f"  evaluation   {float(seen['eval/episode_return']):.2f}, mean return of "
-                f"{self.options.data.eval_episodes} deterministic episodes after {self.trainer.global_step:,} updates"
-            )
-        saver: Any = self.trainer.checkpoint_callback
-        if getattr(saver, "best_model_score", None) is not None:
-            lines.append(f"  best so far  {float(saver.best_model_score):.2f}")
-        files = [self.run_dir / name for name in (LAST, BEST, METRICS_FILE) if (self.run_dir / name).exists()]
-        return [*lines, f"files: {', '.join(map(str, files))}"]
-
-    def load_best(self) -> None:
-        """Put this run's best weights into the model; a run that ended before an evaluation keeps its last ones."""
-        callback = self.trainer.checkpoint_callback
-        if isinstance(callback, RunCheckpoint) and callback.best_model_path:
-            best = Path(callback.best_model_path)
-            load_weights(self.model, read_checkpoint(best), best)
-
-    def settings(self, group: str) -> Any:
-        """The config object of one of ``groups``."""
-        return self._get(self.config_init, group)
-
-    @property
-    def run_dir(self) -> Path:
-        """The run's folder: of the checkpoint where one is given, else by ``run_name`` or by file and preset."""
-        path = self.options.get("ckpt_path")
-        if path is not None and path not in NAMED and self.config.subcommand != "fit":
-            return Path(path).parent
-        return RUNS / (self.options.run_name or _default_name(self.options.data))
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Add loggers and callbacks for the run's folder, once file and checkpoint are known to be good."""
-        fitting, wanted = self.subcommand == "fit", self.options.trainer
-        if self.checkpoint is not None:
-            load_weights(self.model, self.checkpoint, Path(self.options["ckpt_path"]))
-        if fitting and isinstance(self.datamodule, PricingDataModule):
-            self.datamodule.guardrails.check_products(self.datamodule.preprocessor.names)
-        callbacks = [Evaluation(), RunMetrics()]
+        Raises:
+            UsageError: Lightning refuses a setting.
+        """
+        fitting, wanted, folder = self.command == "fit", self.config.trainer, self.request.folder
+        metrics = RunMetrics()
+        callbacks: list[Any] = [metrics]
         if wanted.enable_progress_bar is not False:
-            callbacks.append(TrainingBar())
+            callbacks.append(TrainingBar(metrics))
         if fitting and wanted.enable_checkpointing is not False:
-            callbacks.append(RunCheckpoint(self.run_dir))
+            callbacks.append(RunCheckpoint(folder))
         self.trainer_defaults["callbacks"] = callbacks
-        kwargs["strategy"] = choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)
+        changed: dict[str, Any] = {"strategy": choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)}
         own_loggers = wanted.logger in (None, True)
         if own_loggers:
-            kwargs["logger"] = False
+            changed["logger"] = False
         try:
-            trainer = super().instantiate_trainer(**kwargs)
+            trainer = self.instantiate_trainer(**changed)
         except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
             absent = wanted.accelerator not in ("auto", "cpu")
             hint = "; --trainer.accelerator auto takes what this machine has" if absent else ""
             raise UsageError(f"trainer: {error}{hint}") from error
         if own_loggers and fitting:
-            resumed_at = None if self.checkpoint is None else int(self.checkpoint["global_step"])
-            trainer.loggers = build_loggers(self.run_dir, self.options.wandb, resumed_at)
+            resumed_at = None if self.given is None else int(self.given.content["global_step"])
+            trainer.loggers = build_loggers(folder, self.config.wandb, resumed_at)
         return trainer
 
 
-def run_command(words: list[str], groups: dict[str, type], check: Callable[[PricingCLI], None]) -> PricingCLI:
-    """Run ``fit``, ``validate``, ``test`` or ``predict``; wrong options become one ``UsageError``.
+def run_command(words: list[str], groups: Mapping[str, type], check: Callable[[Request], None]) -> Run:
+    """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
     Args:
         words: the command and its options.
         groups: see ``PricingCLI``.
         check: see ``PricingCLI``.
-    """
-    asks_help = any(word.split("=")[0] in ("-h", "--help") or word.startswith("--help.") for word in words)
-    # A field's docstring is its help; reading all of them takes a second.
-    set_parsing_settings(docstring_parse_attribute_docstrings=asks_help)
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
-    return PricingCLI(words, groups, check)
-
-
-def chosen_data(args: list[str]) -> type[ReplayDataModule]:
-    """Find out whose data the command is about, before its options can be parsed.
-
-    Args:
-        args: the command and its options.
 
     Raises:
-        UsageError: a configuration cannot be read.
-        CheckpointError: the checkpoint cannot be read.
+        UsageError: an option is wrong.
+        CheckpointError: the checkpoint cannot be used.
+        InterruptedRunError: Ctrl-C while training.
     """
-    check_config_files(args)
-    if names_setting(args, "data", "env_id"):
-        return GymDataModule
-    given = option_values(args, "--ckpt_path")
-    path = _file_meant(given[-1], option_values(args, "--run_name")) if given and args[0] != "fit" else None
-    stored = {} if path is None else stored_config(read_checkpoint(path))
-    return GymDataModule if "env_id" in stored.get("data", {}) else PricingDataModule
+    # A field's docstring is its help; reading all of them takes a second.
+    set_parsing_settings(
+        docstring_parse_attribute_docstrings=asks_help(words) or any(".help" in word for word in words)
+    )
+    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
+    check_config_files(words)
+    cli = PricingCLI(words, groups, check)
+    if words[0] == "fit":
+        return _fit(cli)
+    run = cli.built()
+    assert run.checkpoint is not None
+    run.checkpoint.restore_data(run.data)
+    return run if words[0] == "predict" else _score(cli, run)
 
 
-def _file_meant(path: str, run_names: list[str]) -> Path | None:
-    """The checkpoint to look into; None for ``last`` or ``best`` of a run whose name is not given."""
-    if path not in NAMED:
-        return Path(path)
-    return RUNS / run_names[-1] / NAMED[path] if run_names else None
+def _fit(cli: PricingCLI) -> Run:
+    """Train, then load the best weights."""
+    run = cli.built()
+    if run.advises:
+        run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
+    trainer = cli.build_trainer()
+    if trainer.is_global_zero and run.options.trainer.enable_progress_bar is not False:
+        print(cli.compute, file=sys.stderr)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(run.module, datamodule=run.data, ckpt_path=None if run.checkpoint is None else run.checkpoint.path)
+    except SystemExit as stopped:  # Lightning's answer to Ctrl-C, after which it ignores a second one
+        if not isinstance(stopped.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        done = trainer.global_step
+        saved = f" after {done} updates; {run.folder / LAST} is saved, fit goes on with --ckpt_path last"
+        raise InterruptedRunError(f"interrupted{saved if done else ''}") from stopped
+    run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
+    if not run.advises:
+        return replace(run, summary=_summarize(trainer, run))
+    saver = _own_saver(trainer)
+    path = None if saver is None else Path(saver.best_model_path or saver.last)
+    if not run.is_global_zero or path is None or not path.is_file():
+        return run
+    checkpoint = Checkpoint.read(path)
+    checkpoint.restore_weights(run.module)
+    return replace(run, checkpoint=checkpoint)
 
 
-def _default_name(data: Any) -> str:
-    """Name of a run: by environment, or by file and preset."""
-    if "env_id" in data:
-        return re.sub(r"[^\w.-]+", "-", str(data.env_id))
-    return f"{Path(data.path).stem if data.path else 'simulated'}-{data.reward.preset}"
+def _score(cli: PricingCLI, run: Run) -> Run:
+    """Run the evaluation episodes."""
+    trainer = cli.build_trainer()
+    evaluate = trainer.validate if run.command == "validate" else trainer.test
+    scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
+    return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
+
+
+def _own_saver(trainer: Trainer) -> RunCheckpoint | None:
+    savers: list[Any] = trainer.checkpoint_callbacks
+    return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
+
+
+def _summarize(trainer: Trainer, run: Run) -> list[str]:
+    """Return lines about a training in a Gymnasium environment."""
+    settings, metrics, saver = run.options.data, trainer.callback_metrics, _own_saver(trainer)
+    lines = [f"{settings.env_id}"]
+    if "eval/episode_return" in metrics:
+        lines.append(
+            f"  evaluation   {float(metrics['eval/episode_return']):.2f}, mean return of "
+            f"{settings.eval_episodes} deterministic episodes after {trainer.global_step:,} updates"
+        )
+    if saver is not None and saver.best_model_score is not None:
+        lines.append(f"  best so far  {float(saver.best_model_score):.2f}")
+    files = [run.folder / name for name in (LAST, BEST, METRICS_FILE) if (run.folder / name).exists()]
+    return [*lines, f"files: {', '.join(map(str, files))}"]
+
+
+def _folder(options: Any) -> Path:
+    """Return the folder of the run that the options name, or that goes by environment or file and preset."""
+    data = options.data.init_args
+    preset = data.reward.preset if "reward" in data else None
+    return RUNS / (options.run_name or name_run(data.get("env_id"), data.get("path"), preset))
 
 
 def _task(data: ReplayDataModule) -> Any:

@@ -69,12 +69,12 @@ def compare_prices(words: Sequence[str]) -> int:
     if not (math.isfinite(options.price) and options.price > 0):
         raise UsageError(f"--price: must be a positive number, found {options.price:g}")
     rest += ["--ckpt_path", options.ckpt_path, *([] if options.path is None else ["--data.path", options.path])]
-    command = run_lightning("predict", rest)
-    names = command.datamodule.preprocessor.names
-    dynamics = command.datamodule.build_dynamics("cpu")
+    run = run_lightning("predict", rest)
+    names = run.pricing.preprocessor.names
+    dynamics = run.pricing.build_dynamics("cpu")
     product = names.index(choose_product(names, options.product, "the file"))
-    answer = ask(dynamics, product, options.price, command.options.horizon)
-    write_lines(answer_lines(answer, formatter_of(command)))
+    answer = ask(dynamics, product, options.price, run.options.horizon)
+    write_lines(answer_lines(answer, formatter_of(run)))
     return EXIT_OK
 
 

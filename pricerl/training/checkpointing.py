@@ -1,4 +1,4 @@
-"""Read checkpoints with suspicion, and put into them what a later command needs."""
+"""Load and validate checkpoints, and describe the run in them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 CHECKPOINT_KEY = "pricerl"
 FORMAT = 4
 LASTING_SETTINGS = ("seed_everything", "data", "model", "decision")
+USUAL_CLASSES = {
+    "model": "pricerl.training.module.SACModule",
+    "data": "pricerl.training.pricing_data.PricingDataModule",
+}
+"""Classes of model and data where none is named; their settings are kept without the class."""
+
 LAST, BEST = "last.ckpt", "best.ckpt"
 
 RUNS = Path("checkpoints")
-"""Runs land here, relative to the working directory, one folder each."""
+"""Folder of the runs, relative to the working directory; each run has a folder in it."""
 
 
 def describe_run(config_yaml: str, version: str) -> dict[str, Any]:
-    """What a checkpoint carries under ``CHECKPOINT_KEY``: format, version and the run's configuration."""
+    """Return the entry under ``CHECKPOINT_KEY``: format, version and the run's configuration."""
     return {"format": FORMAT, "version": version, "config": config_yaml}
 
 
@@ -55,7 +61,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
-    """Put a checkpoint's weights into the module.
+    """Load a checkpoint's weights into the module.
 
     Raises:
         CheckpointError: they belong to another network.
@@ -70,17 +76,27 @@ def load_weights(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> N
 
 
 def stored_config(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the run that hold for later commands, all but trainer, paths and the file: its history is carried."""
+    """Return the checkpoint's settings that hold for later commands.
+
+    Raises:
+        CheckpointError: the stored configuration is damaged.
+    """
     try:
-        config = yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"])
-        kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
-        kept["data"].pop("path", None)
+        return lasting_settings(yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"]))
     except (yaml.YAMLError, KeyError, AttributeError) as error:
         raise CheckpointError("the checkpoint's configuration is damaged; run fit again or name another") from error
-    return kept
+
+
+def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run that hold for later commands: not the data file, whose history a checkpoint has."""
+    kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
+    for group, usual in USUAL_CLASSES.items():
+        if kept[group].get("class_path") == usual:
+            kept[group] = kept[group]["init_args"]
+    return {**kept, "data": {name: value for name, value in kept["data"].items() if name != "path"}}
 
 
 def _others(path: Path) -> str:
-    """Name the checkpoints that do lie in the folder."""
+    """Return a hint at the checkpoints that the folder does contain."""
     found = sorted(item.name for item in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
     return f"; the folder holds {', '.join(found)}" if found else ""

@@ -8,42 +8,31 @@ import gymnasium
 import torch
 from torch import Tensor
 
-from pricerl.sac import ReplayBuffer, SACConfig, Transition
+from pricerl.sac import ReplayBuffer, Transition
+from pricerl.training.algorithm import Algorithm, ReplaySettings
 
 BYTES_PER_GB = 10**9
 
 WATCHED = ("price",)
-"""What a step's info may hold whose mean over the rows is logged."""
+"""Entries of a step's info whose means over the rows are logged."""
 
 
 class CollectingEnv(Protocol):
-    """What the collector needs of a vector env: tensors, and finished rows that start anew in the same call."""
+    """A vector env of tensors that resets finished rows in the same call."""
 
     num_envs: int
     single_observation_space: gymnasium.Space[Any]
     single_action_space: gymnasium.Space[Any]
 
     def reset(self, *, seed: int | None = None) -> tuple[Tensor, dict[str, Any]]:
-        """Observation ``(B, O)`` and info."""
+        """Reset all rows and return observation ``(B, O)`` and info."""
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Observation, reward, terminated, truncated and info; info holds ``final_obs`` if any row finished."""
-
-
-class CollectingPolicy(Protocol):
-    """What the collector needs of the module: actions, and where observations are made known."""
-
-    step_discount: float
-
-    def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
-        """Actions ``(B, A)``."""
-
-    def observe(self, observation: Tensor) -> None:
-        """Take note of observations ``(B, O)``."""
+        """Return observation, reward, terminated, truncated and info, with ``final_obs`` in it if any row finished."""
 
 
 class Collector:
-    """Steps a vector env and stores every transition with its discount.
+    """Steps a vector env and stores each transition with its discount.
 
     Args:
         env: rows that are stepped together.
@@ -51,7 +40,7 @@ class Collector:
         seed: of the env, the random actions and the sampling.
     """
 
-    def __init__(self, env: CollectingEnv, config: SACConfig, seed: int) -> None:
+    def __init__(self, env: CollectingEnv, config: ReplaySettings, seed: int) -> None:
         self.env, self.config = env, config
         self._observation, _ = env.reset(seed=seed)
         device = self._observation.device
@@ -78,14 +67,14 @@ class Collector:
         return int(self._episodes)
 
     @torch.no_grad()
-    def warm_up(self, policy: CollectingPolicy, random: bool) -> None:
+    def warm_up(self, policy: Algorithm, random: bool) -> None:
         """Fill the buffer with ``warmup_steps`` transitions, with random actions or (resumed) with the policy's."""
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
             policy.observe(self._observation)
             self._step(policy, self._random_action() if random else policy.act(self._observation))
 
     @torch.no_grad()
-    def collect(self, policy: CollectingPolicy, vector_steps: int) -> None:
+    def collect(self, policy: Algorithm, vector_steps: int) -> None:
         """Step all rows ``vector_steps`` times with the stochastic policy."""
         seen = []
         for _ in range(vector_steps):
@@ -94,7 +83,7 @@ class Collector:
         policy.observe(torch.cat(seen))
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters; the buffer is filled again on resume."""
+        """Return the counters."""
         return {"env_steps": self.env_steps, "episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -102,12 +91,12 @@ class Collector:
         self.env_steps = int(state["env_steps"])
         self._episodes.fill_(int(state["episodes"]))
 
-    def _step(self, policy: CollectingPolicy, action: Tensor) -> None:
-        following, reward, terminated, truncated, info = self.env.step(action)
-        last = info.get("final_obs", following)
+    def _step(self, policy: Algorithm, action: Tensor) -> None:
+        next_observation, reward, terminated, truncated, info = self.env.step(action)
+        last = info.get("final_obs", next_observation)
         discount = policy.step_discount * (~terminated).to(reward.dtype)
         self.buffer.add(Transition(self._observation, action, reward, discount, last))
-        self._observation = following
+        self._observation = next_observation
         self.env_steps += self.env.num_envs
         self._returns += reward
         if "final_obs" in info:
@@ -115,7 +104,7 @@ class Collector:
         self.watched = {name: info[name].mean() for name in WATCHED if name in info}
 
     def _count_episodes(self, finished: Tensor) -> None:
-        """Note the returns of the rows that finished, without waiting for the device."""
+        """Record the returns of the rows that finished, without waiting for the device."""
         count = finished.sum()
         self.last_return = (self._returns * finished).sum() / count
         self._returns *= ~finished

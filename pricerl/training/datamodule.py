@@ -1,32 +1,47 @@
-"""What every DataModule here has in common: an env, a collector, and a stream of sampled batches."""
+"""Base of the DataModules: a vector env, the collector that steps it, and the stream of sampled batches."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from pricerl.errors import UsageError
 from pricerl.evaluation import Policy
-from pricerl.sac import ReplayBuffer, SACConfig, Transition
-from pricerl.training.collector import CollectingEnv, CollectingPolicy, Collector
-from pricerl.training.module import SACModule, TaskSpec
-
-UPDATES_AN_ITEM = 50
-"""Gradient updates of one item of the train loader, and so of one ``training_step``; more where a turn is longer."""
+from pricerl.sac import ReplayBuffer
+from pricerl.training.algorithm import Algorithm, TaskSpec
+from pricerl.training.collector import CollectingEnv, Collector
+from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks: each has its own episodes, noise and samples."""
 
 
+class EpisodeLoader:
+    """Validation loader of one item; a list would be taken for a list of loaders.
+
+    Args:
+        episodes: of this rank.
+    """
+
+    def __init__(self, episodes: Episodes) -> None:
+        self._episodes = episodes
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Episodes]:
+        yield self._episodes
+
+
 class ReplayDataModule(LightningDataModule, ABC):
-    """Streams batches from a replay buffer that an env fills; a subclass says which env.
+    """Streams batches from a replay buffer that an env fills; a subclass supplies the env.
 
     Args:
         num_envs: rows of the vector env.
@@ -35,8 +50,8 @@ class ReplayDataModule(LightningDataModule, ABC):
     """
 
     saves_buffer = False
-    """Whether the replay buffer is saved beside ``last.ckpt``: where experience is dear. Otherwise a resumed run fills
-    it again."""
+    """Whether the replay buffer is saved next to ``last.ckpt``, which pays where env steps are slow. Otherwise a
+    resumed run fills it again."""
 
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
@@ -49,11 +64,11 @@ class ReplayDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def task(self) -> TaskSpec:
-        """What the networks must know."""
+        """Dimensions and reward bounds for the networks."""
 
     @abstractmethod
     def build_env(self) -> CollectingEnv:
-        """The vector env that training runs in, on the trainer's device."""
+        """Return the vector env that training runs in, on the trainer's device."""
 
     @abstractmethod
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
@@ -61,11 +76,11 @@ class ReplayDataModule(LightningDataModule, ABC):
 
         Args:
             policy: deterministic policy.
-            rank: which share.
-            num_ranks: into how many shares the episodes are dealt.
+            rank: index of the share.
+            num_ranks: number of shares.
 
         Returns:
-            One number an episode by name, ``episode_return`` among them.
+            Numbers ``(E,)``, one per episode, by name; ``episode_return`` among them.
         """
 
     @property
@@ -74,34 +89,40 @@ class ReplayDataModule(LightningDataModule, ABC):
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def train_dataloader(self) -> SampleStream:
-        """The stream that collects and samples."""
+        """Return the next epoch's stream of collected and sampled batches."""
         assert self.trainer is not None
         module = self.trainer.lightning_module
-        assert isinstance(module, SACModule)
-        length = updates_per_epoch(self.eval_every, self.trainer.max_steps - self.trainer.global_step)
-        return SampleStream(self, module, module.algorithm, length)
+        assert isinstance(module, OffPolicyModule)
+        return SampleStream(
+            self, module, updates_per_epoch(self.eval_every, self.trainer.max_steps - self.trainer.global_step)
+        )
 
-    def val_dataloader(self) -> list[int]:
-        """One item, so that Lightning opens an evaluation; the callback runs the episodes."""
-        return [0]
+    def val_dataloader(self) -> EpisodeLoader:
+        """Return this rank's evaluation episodes, for the module to run its policy through."""
+        assert self.trainer is not None
+        return EpisodeLoader(partial(self.score, rank=self.trainer.global_rank, num_ranks=self.trainer.world_size))
 
     test_dataloader = val_dataloader
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Batches are sampled where they are used; nothing moves."""
+        """Return the batch as it is: it was sampled on the device."""
         return batch
 
-    def counts(self) -> dict[str, Any] | None:
-        """The collector's counters, those of a checkpoint before there is one."""
-        return self.collector.state_dict() if self.collector is not None else self._saved_counts
+    def state_dict(self) -> dict[str, Any]:
+        """Return the collector's counters, those of a checkpoint until collecting starts."""
+        return {"counts": self._saved_counts if self.collector is None else self.collector.state_dict()}
 
-    def start_collector(self, policy: CollectingPolicy, config: SACConfig) -> Collector:
-        """Build env and buffer and warm up; a resumed run goes on counting.
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting where the saved run stopped."""
+        self._saved_counts = state_dict["counts"]
+
+    def start_collector(self, policy: Algorithm) -> Collector:
+        """Build env and buffer and warm up, at the first call; a resumed run goes on counting.
 
         Where its buffer was not saved, it is filled with the policy, which does not count.
         """
         if self.collector is None:
-            self.collector = Collector(self.build_env(), config, self.seed + RANK_SEED_STRIDE * self._rank)
+            self.collector = Collector(self.build_env(), policy.algorithm, self.seed + RANK_SEED_STRIDE * self._rank)
             self._load_buffer(self.collector.buffer)
             self.collector.warm_up(policy, random=self._saved_counts is None)
             if self._saved_counts is not None:
@@ -109,14 +130,14 @@ class ReplayDataModule(LightningDataModule, ABC):
         return self.collector
 
     def save_buffer(self, folder: Path) -> None:
-        """Write this rank's replay buffer beside the checkpoint, where ``saves_buffer`` says so."""
+        """Write this rank's replay buffer next to the checkpoint, if ``saves_buffer`` says so."""
         if self.saves_buffer and self.collector is not None:
             written = folder / f"{self._buffer_file}.part"
             torch.save(self.collector.buffer.state_dict(), written)
             written.replace(folder / self._buffer_file)
 
     def _load_buffer(self, buffer: ReplayBuffer) -> None:
-        """On resume, take over what `save_buffer` wrote, if it is there."""
+        """Load the buffer that `save_buffer` wrote, if the run is resumed and the file exists."""
         resumed = None if self.trainer is None or self._saved_counts is None else self.trainer.ckpt_path
         if resumed is not None and (path := Path(resumed).parent / self._buffer_file).exists():
             buffer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -128,55 +149,3 @@ class ReplayDataModule(LightningDataModule, ABC):
     @property
     def _buffer_file(self) -> str:
         return f"replay-{self._rank}.pt"
-
-
-def replay_data(trainer: Trainer) -> ReplayDataModule:
-    """Return the trainer's DataModule."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-    assert isinstance(data, ReplayDataModule)
-    return data
-
-
-def updates_per_epoch(eval_every: int, left: int) -> int:
-    """Updates to the next evaluation: at most ``eval_every``, evened out so that the last one ends the run.
-
-    Args:
-        eval_every: updates between two evaluations.
-        left: updates that the run has still to make; 0 or less without a limit.
-    """
-    return eval_every if left <= 0 else math.ceil(left / math.ceil(left / eval_every))
-
-
-class SampleStream:
-    """One epoch of the train loader: each item is a stream of batches, between which env steps are collected.
-
-    The collector and the updates take turns: so many env steps, then so many batches. An item holds several turns,
-    because Lightning takes a millisecond an item. A plain sized iterable, no ``DataLoader``: nothing is prefetched from
-    a stale policy.
-
-    Args:
-        data: owner of env and buffer.
-        policy: acts and learns.
-        config: batch size and updates an env step.
-        length: gradient updates in an epoch.
-    """
-
-    def __init__(self, data: ReplayDataModule, policy: CollectingPolicy, config: SACConfig, length: int) -> None:
-        self._data, self._policy, self._config = data, policy, config
-        self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
-        self._updates = self._vector_steps * config.utd_ratio
-        self._turns = math.ceil(length / self._updates)
-        self._turns_an_item = max(1, UPDATES_AN_ITEM // self._updates)
-
-    def __len__(self) -> int:
-        return math.ceil(self._turns / self._turns_an_item)
-
-    def __iter__(self) -> Iterator[Iterator[Transition]]:
-        collector = self._data.start_collector(self._policy, self._config)
-        for first in range(0, self._turns, self._turns_an_item):
-            yield self._take_turns(collector, min(self._turns_an_item, self._turns - first))
-
-    def _take_turns(self, collector: Collector, turns: int) -> Iterator[Transition]:
-        for _ in range(turns):
-            collector.collect(self._policy, self._vector_steps)
-            yield from collector.buffer.sample_many(self._updates, self._config.batch_size)

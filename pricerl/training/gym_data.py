@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with Box observations and actions as what training runs in."""
+"""Training data from any Gymnasium environment with Box observations and actions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from pricerl.env import GymVectorEnv
 from pricerl.errors import UsageError
 from pricerl.evaluation import Policy, score_returns
+from pricerl.training.algorithm import TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.module import TaskSpec
 
 EVALUATION_SEED = 1_000_000
 """Seed of the first evaluation episode, the same in every run, so that runs are compared on the same starts."""
@@ -25,7 +25,7 @@ class GymDataModule(ReplayDataModule):
         env_settings: keyword arguments of gymnasium.make.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
-        eval_episodes: episodes of an evaluation, with the same starts every time.
+        eval_episodes: episodes per evaluation, always with the same starts.
         seed: of the env and the sampling.
 
     Raises:
@@ -53,22 +53,14 @@ class GymDataModule(ReplayDataModule):
 
     @property
     def task(self) -> TaskSpec:
-        """Dimensions of the environment; its rewards have no known bounds."""
+        """Dimensions of the environment, whose rewards have no known bounds."""
         return self._task
 
     def build_env(self) -> GymVectorEnv:
-        """``num_envs`` copies of the environment."""
+        """Return ``num_envs`` copies of the environment."""
         return GymVectorEnv(self.env_id, self.num_envs, self.device, self.env_settings)
 
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """One episode a seed; every rank plays its share of them."""
+        """Run one episode per seed; each rank runs its share of them."""
         seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.eval_episodes)[rank::num_ranks]
         return score_returns(policy, self.env_id, self.env_settings, seeds, self.device)._asdict()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Counters."""
-        return {"counts": self.counts()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting where the saved run stopped."""
-        self._saved_counts = state_dict["counts"]

@@ -1,4 +1,4 @@
-"""From a seller's file to the env that training runs in."""
+"""Training data from a seller's file: its history, its fitted market, and the env in that market."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.training.algorithm import TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.module import TaskSpec
 
 
 class PricingDataModule(ReplayDataModule):
@@ -25,7 +25,7 @@ class PricingDataModule(ReplayDataModule):
     Args:
         path: the seller's CSV; the built-in simulated seller if absent.
         reading: how the file is read.
-        seller: the simulated seller that stands in for a file.
+        seller: the simulated seller that replaces a file.
         market: model of demand and its settings.
         cost: costs the seller knows.
         reward: objective.
@@ -62,7 +62,7 @@ class PricingDataModule(ReplayDataModule):
 
     @property
     def task(self) -> TaskSpec:
-        """What the networks must know; needs no file."""
+        """Dimensions and reward bounds for the networks, known without a file."""
         low, high = self.reward.resolved().bounds()
         days = self.env_config.days_per_step(self.guardrails)
         num_features = len(FEATURES) + self.env_config.num_descriptions
@@ -90,47 +90,38 @@ class PricingDataModule(ReplayDataModule):
         return self._dynamics
 
     def build_dynamics(self, device: torch.device | str) -> Dynamics:
-        """Wire the market with reward and guardrails on a device of choice."""
+        """Return the market with reward and guardrails on a device."""
         return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
         """Read the file early, so that a bad one is reported before anything starts.
 
-        Without one, any stage but ``fit`` uses the history that the checkpoint brings.
+        Without one, any stage but ``fit`` uses the history in the checkpoint.
         """
         if stage == "fit" or self.path is not None:
             _ = self.preprocessor
 
     def build_env(self) -> PricingVectorEnv:
-        """Rows that start on training days, each in a posterior draw."""
+        """Return rows that start on training days, each in a posterior draw."""
         return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Episodes from the held-out days in the posterior-mean market; the path after the last day in all others."""
+        """Run episodes from the held-out days in the posterior mean, and the path after the last day in all draws."""
         share = rank, num_ranks
         episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
         return {**episodes._asdict(), **paths._asdict()}
 
-    def predict_dataloader(self) -> Tensor:
-        """One batch of observations at the end of every product's history, ``(1, P, O)``.
-
-        Lightning takes a list for several loaders; a tensor is one, of its rows.
-        """
-        dynamics = self.dynamics
-        product, index = dynamics.history.latest()
-        mean = product.new_full(product.shape, dynamics.market.mean_draw)
-        return dynamics.start(product, index, mean).observation[None]
-
     def state_dict(self) -> dict[str, Any]:
-        """Plain values: preprocessor with its history, counters."""
-        return {"preprocessor": self.preprocessor.state_dict(), "counts": self.counts()}
+        """Return plain values: the preprocessor with its history, and the counters."""
+        return {**super().state_dict(), "preprocessor": self.preprocessor.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the saved scaler; a file given now supplies the days, otherwise the saved ones remain."""
+        """Restore the saved scaler; a file given now supplies the history, otherwise the saved history remains."""
+        super().load_state_dict(state_dict)
         trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
         self.guardrails.check_products(trained.names)
         self._preprocessor = trained if self.path is None else trained.with_history(self._read())
-        self._market, self._dynamics, self._saved_counts = None, None, state_dict["counts"]
+        self._market, self._dynamics = None, None
 
     def _read(self) -> History:
         if self.path is None:

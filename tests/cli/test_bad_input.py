@@ -213,14 +213,7 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
         raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    monkeypatch.setattr("pricerl.cli.lightning.PricingCLI.parse_arguments", _parse_without_writing)
     result = run(tmp_path, *words, "--horizon", "5")
     assert result.code == 2
     assert "No space left on device" in result.err and "earlier files are untouched" in result.err
     assert listing(tmp_path) == before
-
-
-def _parse_without_writing(cli: object, parser: object, args: list[str]) -> None:
-    from lightning.pytorch.cli import LightningCLI
-
-    LightningCLI.parse_arguments(cli, parser, [*args, "--model.network.hidden", "[32,32]"])  # type: ignore[arg-type]

@@ -143,7 +143,8 @@ def test_compiling_across_processes_is_refused_with_its_alternative():
     from types import SimpleNamespace
 
     from pricerl.errors import UsageError
-    from pricerl.training.module import COMPILE_FROM, SACModule, TaskSpec
+    from pricerl.training.algorithm import TaskSpec
+    from pricerl.training.module import COMPILE_FROM, SACModule
 
     module = SACModule(TaskSpec(2, 1), compile="on")
     module._trainer = SimpleNamespace(world_size=2, max_steps=10, global_step=0)

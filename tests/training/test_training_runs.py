@@ -11,7 +11,7 @@ import torch
 from pricerl.cli.main import main
 from pricerl.env import PricingVectorEnv
 from pricerl.training.checkpointing import CHECKPOINT_KEY, read_checkpoint
-from pricerl.training.datamodule import updates_per_epoch
+from pricerl.training.loop import updates_per_epoch
 
 SMALL = [
     "--run_name=run",
@@ -93,9 +93,9 @@ def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
     assert float(last["env_steps"]) == 64 + 60 * 8
 
 
-def test_a_checkpoint_is_read_weights_only_and_tells_its_run(run):
+def test_a_checkpoint_is_read_weights_only_and_describes_its_run(run):
     checkpoint = torch.load(run / "best.ckpt", weights_only=True)
-    assert checkpoint[CHECKPOINT_KEY]["format"] == 3
+    assert checkpoint[CHECKPOINT_KEY]["format"] == 4
     assert "preset: balanced" in checkpoint[CHECKPOINT_KEY]["config"]
     assert not any("buffer" in key.lower() for key in checkpoint), "the replay buffer is filled again, not saved"
 

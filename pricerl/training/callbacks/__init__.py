@@ -1,4 +1,4 @@
-"""Lightning callbacks: evaluation, checkpoints, counters and the progress bar."""
+"""Lightning callbacks: checkpoints and the progress bar."""
 
 import lazy_loader
 

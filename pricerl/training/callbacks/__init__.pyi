@@ -1,3 +1,2 @@
-from .evaluation import Evaluation as Evaluation
-from .progress import RunMetrics as RunMetrics, TrainingBar as TrainingBar
+from .progress import TrainingBar as TrainingBar
 from .saving import RunCheckpoint as RunCheckpoint, RunConfig as RunConfig

@@ -12,13 +12,12 @@ from lightning.pytorch.cli import SaveConfigCallback
 from pricerl import __version__
 from pricerl.errors import NonFiniteError
 from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, LAST, describe_run
-from pricerl.training.datamodule import replay_data
 
 
 class RunCheckpoint(ModelCheckpoint):
     """Keeps ``best.ckpt`` (highest ``eval/episode_return``) and ``last.ckpt``, one of each, overwritten in place.
 
-    An interrupted run saves ``last.ckpt`` where it stands; a run that failed saves nothing, so that a diverged
+    An interrupted run saves ``last.ckpt`` at its last update; a run that failed saves nothing, so that a diverged
     model never replaces a good one.
 
     Args:
@@ -53,32 +52,33 @@ class RunCheckpoint(ModelCheckpoint):
         self._save_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save where an interrupted run stands."""
+        """Save an interrupted run's last update."""
         if isinstance(exception, KeyboardInterrupt) and first_bad_weight(pl_module) is None:
             self._save_last(trainer)
 
     def _save_last(self, trainer: Trainer) -> None:
-        """Save ``last.ckpt`` unless it stands there already, or this is no training at all."""
+        """Save ``last.ckpt`` unless this update is saved already or nothing is being trained."""
         trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
         if trainer.state.fn == "fit" and not trial and trainer.global_step > self.last_step:
             trainer.save_checkpoint(self.last)
-            replay_data(trainer).save_buffer(self.last.parent)
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
+            data.save_buffer(self.last.parent)
             self.last_step = trainer.global_step
 
 
 def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
     bad = first_bad_weight(module)
     if bad is not None:
-        raise_diverged(trainer, trainer.global_step, f"{bad} holds NaN or infinity")
+        raise_diverged(trainer, trainer.global_step, f"{bad} contains NaN or infinity")
 
 
 def first_bad_weight(module: LightningModule) -> str | None:
-    """Name of the first parameter that holds a NaN or an infinity."""
+    """Return the name of the first parameter that contains a NaN or an infinity."""
     return next((name for name, value in module.named_parameters() if not value.isfinite().all()), None)
 
 
 def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
-    """Stop a training that ran away.
+    """Stop a training that has diverged.
 
     Raises:
         NonFiniteError: always; with update, finding, remedy and the last good checkpoint.
@@ -97,10 +97,10 @@ class RunConfig(SaveConfigCallback):
     """Writes ``config.yaml`` when ``fit`` starts, and puts the configuration into every checkpoint."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Only training writes a run's configuration."""
+        """Write the configuration when training, and only then."""
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Describe the run under pricerl's own key."""
-        checkpoint[CHECKPOINT_KEY] = describe_run(self.parser.dump(self.config, skip_none=False), __version__)
+        """Store version and configuration under pricerl's own key."""
+        checkpoint[CHECKPOINT_KEY] = describe_run(self.parser.dump(self.config, skip_unset=False), __version__)

@@ -1,0 +1,97 @@
+"""The classes behind ``data`` and ``model``: chosen before parsing, and left out of the parser's messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch.cli import LightningArgumentParser
+
+from pricerl.cli.usage import explain_usage, option_values
+from pricerl.training.checkpointing import USUAL_CLASSES
+from pricerl.training.gym_data import GymDataModule
+from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
+
+GYM_DATA = f"{GymDataModule.__module__}.{GymDataModule.__name__}"
+
+NESTED = re.compile(
+    r"Parser key \"(data|model)\":\s+Problem with given class_path '[^']+':\s+(?!Importing)(.*)", re.DOTALL
+)
+"""A message about a setting of a class, after the words about the class."""
+
+UNKNOWN = re.compile(
+    r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'|unrecognized arguments: --([^\s=]+)="
+)
+
+
+def data_class(words: list[str]) -> str:
+    """Return the DataModule to parse the settings of ``data`` with.
+
+    jsonargparse accepts a plain ``data: {…}`` or ``--data.x`` for the parser's default class, and keeps the values of
+    that class, defaults included, when a ``class_path`` names another. So the default has to be the class that is
+    wanted: the Gymnasium module where it is named or its own setting ``env_id`` appears, else the pricing module.
+
+    Args:
+        words: options of the command; files given with ``--config`` were checked before.
+    """
+    groups: list[Any] = [config.get("data") for config in _configs(words)]
+    groups += [
+        {"class_path": name} for option in ("--data", "--data.class_path") for name in option_values(words, option)
+    ]
+    groups += [{"env_id": name} for name in option_values(words, "--data.env_id")]
+    chosen = USUAL_CLASSES["data"]
+    for group in groups:
+        settings = {"class_path": group} if isinstance(group, str) else group or {}
+        if settings.get("env_id") is not None or str(settings.get("class_path")).endswith("GymDataModule"):
+            chosen = GYM_DATA
+    return chosen
+
+
+def explain(message: str, words: list[str], known: Collection[str]) -> str:
+    """Rewrite a parser's message: settings by their plain names, without the classes that have them.
+
+    Args:
+        message: from jsonargparse.
+        words: options of the command.
+        known: settings of the command.
+    """
+    options = {name.replace(".init_args", "") for name in known if not name.endswith(".class_path")}
+    nested = NESTED.match(message)
+    prefix, inner = (f"{nested[1]}.", nested[2]) if nested else ("", message)
+    unknown, missing = UNKNOWN.search(inner), re.match(r"the following arguments are required: (.*)", inner)
+    no_class = re.match(r"Parser key \"(data|model)\":\s+- Expected a path but (\S+) either", message)
+    if no_class:
+        return f"--{no_class[1]}: there is no class {no_class[2]}"
+    if unknown:
+        name = prefix + ".".join(filter(None, unknown.groups()))
+        given = any(word.split("=")[0] == f"--{name}" for word in words)
+        inner = f"unrecognized arguments: --{name}" if given else f"does not accept option '{name}'"
+    elif missing:
+        return f"--{prefix}{missing[1]} is required"
+    return explain_usage(inner.replace('Parser key "', f'Parser key "{prefix}'), options)
+
+
+def asks_help(words: list[str]) -> bool:
+    """Return whether the options ask for help instead of a run."""
+    return any(word.split("=")[0] in ("-h", "--help") for word in words)
+
+
+def print_help(parser: LightningArgumentParser) -> None:
+    """Print all options, with those of our own models and data, which subclass mode leaves out."""
+    parser.print_help()
+    for group, part in (("model", SACModule), ("data", PricingDataModule), ("data", GymDataModule)):
+        options = LightningArgumentParser(usage=f"--{group}={part.__name__}", add_help=False, description="")
+        options.add_class_arguments(part, group, skip={"task", "seed"}, fail_untyped=False)
+        print()
+        options.print_help()
+
+
+def _configs(words: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the content of each configuration among the words."""
+    for name in [*option_values(words, "--config"), *option_values(words, "-c")]:
+        text = name if name.lstrip().startswith("{") else Path(name).read_text(encoding="utf-8")
+        yield yaml.safe_load(text) or {}

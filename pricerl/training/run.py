@@ -1,0 +1,113 @@
+"""A run: its folder, settings, checkpoint, data and module, as the commands share them, without Lightning's CLI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pricerl.evaluation import Policy
+from pricerl.training.checkpointing import BEST, LAST, load_weights, read_checkpoint, stored_config
+from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.loop import OffPolicyModule
+from pricerl.training.pricing_data import PricingDataModule
+
+NAMED = {"last": LAST, "best": BEST}
+"""Words that ``--ckpt_path`` takes in place of a file."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read once and is passed on."""
+
+    path: Path
+    """Its file."""
+    content: dict[str, Any]
+    """Weights, states and configuration."""
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Load a file.
+
+        Raises:
+            CheckpointError: see `read_checkpoint`.
+        """
+        return cls(path, read_checkpoint(path))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the run that hold for later commands."""
+        return stored_config(self.content)
+
+    def restore_weights(self, module: OffPolicyModule) -> None:
+        """Load the weights.
+
+        Raises:
+            CheckpointError: they belong to another network.
+        """
+        load_weights(module, self.content, self.path)
+
+    def restore_data(self, data: ReplayDataModule) -> None:
+        """Load the data's state as Lightning stored it: a seller's history and its scaler."""
+        data.load_state_dict(self.content[type(data).__qualname__])
+
+
+@dataclass(frozen=True)
+class Request:
+    """A parsed command, before any data are read and anything is built."""
+
+    command: str
+    """fit, validate, test or predict."""
+    folder: Path
+    """The run's folder."""
+    options: Any
+    """All parsed options, as a namespace: ``horizon``, ``out``, ``data.path`` and so on."""
+    settings: Mapping[str, Any]
+    """Settings that make the advice, as plain values: seed, data without its file, model and decision."""
+    checkpoint: Checkpoint | None
+    """The checkpoint that was given; after ``fit`` the one that holds the weights in use."""
+    advises: bool
+    """Whether the data are a seller's, so that the command ends in advice."""
+
+
+@dataclass(frozen=True)
+class Run(Request):
+    """A run that was built, and trained or scored where the command says so."""
+
+    data: ReplayDataModule
+    """The DataModule."""
+    module: OffPolicyModule
+    """The learner, with the weights to advise with."""
+    configs: Mapping[str, Any]
+    """Config objects of the command's own groups, such as ``decision``."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Results of validate and test by name."""
+    summary: Sequence[str] = ()
+    """Lines about a training that ends without advice."""
+    is_global_zero: bool = True
+    """Whether this process is the one that prints and writes."""
+
+    @property
+    def policy(self) -> Policy:
+        """The deterministic policy on the CPU, ``(B, O) -> (B, A)``."""
+        return self.module.cpu().policy
+
+    @property
+    def pricing(self) -> PricingDataModule:
+        """The DataModule of a run that advises, with the seller's history and its market."""
+        assert isinstance(self.data, PricingDataModule)
+        return self.data
+
+
+def name_run(env_id: str | None, path: str | None, preset: str | None) -> str:
+    """Return the default name of a run: by environment, or by file and preset."""
+    if env_id is not None:
+        return re.sub(r"[^\w.-]+", "-", env_id)
+    return f"{Path(path).stem if path else 'simulated'}-{preset}"
+
+
+def checkpoint_file(given: str, folder: Path) -> Path:
+    """Return the file that a path, or ``last`` or ``best`` of a run's folder, stands for."""
+    return folder / NAMED[given] if given in NAMED else Path(given)
