@@ -1,4 +1,4 @@
-"""Errors a person can mend: what is wrong, where, and what to do about it."""
+"""Errors that a user can correct: place, finding and remedy, with an exit code by kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_PROBLEMS_SHOWN = 20
 
 
 class PricerlError(Exception):
-    """Base of every error caused by the user's input; printed without a traceback."""
+    """Base of all errors caused by the user's input; printed without a traceback."""
 
     exit_code = EXIT_BUG
 
@@ -33,7 +33,7 @@ class DataError(PricerlError):
 
     Args:
         source: name of the file as the user wrote it.
-        problems: every problem found, each one line: where, what was found, how to mend it.
+        problems: every problem found, one line each: place, finding, remedy.
     """
 
     exit_code = EXIT_BAD_DATA
@@ -51,13 +51,13 @@ class CheckpointError(PricerlError):
 
 
 class InterruptedRunError(PricerlError):
-    """Ctrl-C; the message says what was saved."""
+    """Ctrl-C; the message names the files that were saved."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 class NonFiniteError(PricerlError):
-    """A NaN or an infinity appeared where a number is needed; names the tensor and where it was found."""
+    """A NaN or an infinity in a tensor; the message names the tensor and the place."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -24,8 +24,6 @@ UNSWEPT = {
     "pricerl/env",
     "pricerl/evaluation",
     "pricerl/guardrails",
-    "pricerl/operations",
-    "pricerl/errors.py",
     "pricerl/sac",
     "pricerl/training",
     "benchmarks/mutation.py",

@@ -1,4 +1,4 @@
-"""Checkpoint and fresh history in; price, interval, reason and grade out."""
+"""Advice from a checkpoint and a fresh history: price, interval, reason and grade."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Read, check, clean and scale a seller's history; simulate one with known demand."""
+"""Reading, cleaning, features and scaling of a seller's history."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Scores any policy ``observation -> action``; knows nothing of how it was trained."""
+"""Evaluation of any policy ``observation -> action``, independent of its training."""
 
 import lazy_loader
 

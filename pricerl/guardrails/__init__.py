@@ -1,4 +1,4 @@
-"""Which prices are allowed: the limits a seller sets, each rule once."""
+"""Guardrails: the limits that a seller sets on the price."""
 
 import lazy_loader
 

@@ -1,1 +1,1 @@
-"""What follows the advice: decision log, orders, kill switch, track record."""
+"""Operations after the advice: decision log, orders, kill switch, track record and supervision."""

@@ -1,4 +1,4 @@
-"""Stop when sales fall out of what was predicted: go back to the last price at which they did not."""
+"""Kill switch: days in a row with sales below their prediction stop the model at the last good price."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pricerl.evaluation import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
 FEWEST_KNOWN_DAYS = 28
-"""A market fitted on fewer days predicts too little to sound an alarm."""
+"""Fewest days for a fit whose predictions may trigger an alarm."""
 
 
 def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
-    """Look for a run of days at the history's end whose sales lie below their quantile.
+    """Find a run of days at the end of the history with sales below their quantile.
 
     Days that were not observed, such as those out of stock, neither count nor end the run.
 
     Args:
-        history: of the product.
+        history: of one product.
         low: ``(L,)`` 5 % predictive quantiles of the sales of the last ``L`` days, money.
-        kill_days: days that make an alarm; 0 for none.
+        kill_days: length of a run that triggers an alarm; 0 turns it off.
     """
     days = len(history.dates)
     window = np.arange(days - len(low), days)
@@ -48,16 +48,16 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 def predict_low(
     preprocessor: DataPreprocessor, index: int, kill_days: int, settings: tuple[DemandConfig, CostConfig, int]
 ) -> FloatArray:
-    """Predict the 5 % quantile of the last days' sales at the prices charged, from the days before them alone.
+    """Predict the 5 % quantile of the last days' sales at the prices charged, from earlier days alone.
 
     Args:
         preprocessor: whole histories.
         index: position of the product.
-        kill_days: days that make an alarm; a run is followed back to about twice as many.
-        settings: of demand and costs, and the seed.
+        kill_days: length of a run that triggers an alarm; about twice as many days are predicted.
+        settings: demand, costs and the seed.
 
     Returns:
-        ``(L,)`` money; empty where too few days remain to predict from.
+        ``(L,)`` money; empty if too few days remain for the fit.
     """
     history, (similar, cost, seed) = preprocessor.products[index], settings
     days = len(history.dates)

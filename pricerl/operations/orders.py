@@ -1,4 +1,4 @@
-"""What people ordered: a price until a day, or a pause; above the model, never above the hard limits."""
+"""Orders: a price until a day, or a pause. They outrank the model, but not the hard limits."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from pricerl.env import Dynamics
 
 OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
-"""Kinds of entries, beside ``repair``."""
+"""Kinds of entries; ``repair`` is the only other one."""
 
 
 @dataclass(frozen=True)
 class HardLimits:
-    """Limits that nothing outranks, in money."""
+    """Hard limits on a price, in money: no order outranks them."""
 
     floor: float
-    """The larger of ``guardrails.floor``, the price that leaves the minimum margin, and one price step."""
+    """Largest of ``guardrails.floor``, the price that leaves the minimum margin, and one price step."""
     ceiling: float | None
     price_step: float
 
 
 def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
-    """The limits of one product that nothing outranks.
+    """Return the hard limits of one product.
 
     Args:
         dynamics: the market with its guardrails.
@@ -40,12 +40,12 @@ def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
 
 
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
-    """Every order on a product, oldest first; a newer one replaces those before it.
+    """Return every order on a product, oldest first; a newer one replaces the earlier ones.
 
     Args:
-        entries: of the log.
+        entries: of the decision log.
         product: its name.
-        first_day: of the next days, ISO; an order whose last day lies before it has expired.
+        first_day: first of the next days, ISO; an order that ends before it has expired.
     """
     found = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE) and entry["product"] == product]
     orders: list[Order] = []
@@ -66,7 +66,7 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
 
 
 def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimits) -> list[Order]:
-    """Refuse the active order if its price breaks a hard limit: those can change after it was given."""
+    """Refuse the active order if its price breaks a hard limit, which can change after the order was given."""
     judged = []
     for order in orders:
         refusal = ""
@@ -77,12 +77,12 @@ def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimi
 
 
 def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
-    """Say which hard limit a price breaks, naming both; nothing if it breaks none.
+    """Return the hard limit that a price breaks, in words; an empty text if it breaks none.
 
     Args:
         price: money.
         limits: of the product.
-        what: the order's kind; a pause invents no price, so its price need not lie on the grid.
+        what: kind of the order; a pause keeps the current price, which need not lie on the price grid.
     """
     if price < limits.floor * (1 - FLOAT32_SLACK):
         return f"the {what} of {price:g} lies below the floor of {limits.floor:g} (floor, minimum margin or price step)"

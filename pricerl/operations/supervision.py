@@ -1,4 +1,4 @@
-"""What stands above the model's advice: the kill switch, people's orders, and the record of what it said before."""
+"""Supervision of the model's advice: kill switch, people's orders and track record."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from pricerl.operations.track_record import Predictions, advised_low, find_predi
 
 @dataclass(frozen=True)
 class Supervisor:
-    """What all products of one advice share."""
+    """Supervises the advice on all products of one history."""
 
     dynamics: Dynamics
     """Market of the fresh history, with reward and guardrails."""
     entries: Sequence[Entry]
-    """Of the run's log, before this advice."""
+    """Entries of the run's log, before this advice."""
     config: DecisionConfig
     settings: tuple[DemandConfig, CostConfig, int]
-    """Of demand and costs, and the seed."""
+    """Settings of demand and costs, and the seed."""
     formatter: Formatter = PLAIN
-    """Of the reasons."""
+    """Formatter of the reasons."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
-        """Stop the model where sales fell out of its predictions, follow orders, and add the track record."""
+        """Stop the model where sales fell below its predictions, follow orders, and add the track record."""
         return [self._look_at(item, index) for index, item in enumerate(advice)]
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
@@ -59,9 +59,9 @@ class Supervisor:
         return find_alarm(history, advised_low(predictions, history, low), days)
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
-        way = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
-        gated = gate_path(self.dynamics, index, way)
-        path = gated.onto(way)
+        way_back = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
+        gated = gate_path(self.dynamics, index, way_back)
+        path = gated.onto(way_back)
         back = float(path.price[-1]) != float(path.price.new_tensor(item.current_price))
         f = self.formatter
         sales, low = (f.money(value, f.money_digits(alarm.sales, alarm.low)) for value in (alarm.sales, alarm.low))
@@ -76,7 +76,7 @@ class Supervisor:
         return self._redirect(stopped, index, path, decision)
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
-        """Charge what was ordered; after its last day the price stays until a new advice."""
+        """Charge the ordered price; after the order's last day it stays until a new advice."""
         target = item.current_price if order.price is None else order.price
         now = torch.tensor(item.current_price, dtype=torch.float32, device=self.dynamics.market.device)
         price = torch.full_like(now.expand(len(item.days)), target)
@@ -106,7 +106,7 @@ class Supervisor:
         return replace(obeyed, days=tuple(days))
 
     def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
-        """Put another path and decision in the place of the model's, which is kept beside."""
+        """Replace the path and decision of the model by others, and keep the model's next to them."""
         dynamics, seed = self.dynamics, self.settings[2]
         fitted = dynamics.market.products[index]
         forecast = forecast_path(dynamics, index, path.price, seed)

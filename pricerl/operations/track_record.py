@@ -1,4 +1,4 @@
-"""What was predicted of days that have come since, what happened, and whether it lay inside the 90 % interval."""
+"""Track record: earlier predictions compared with the days since, and their share inside the 90 % intervals."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pricerl.data import ProductHistory
 from pricerl.operations.decision_log import Entry
 
 Z90 = 1.6449
-"""Standard deviations of a normal distribution from its middle to either 90 % limit."""
+"""Standard deviations from the mean of a normal distribution to either 90 % limit."""
 
 SAME_PRICE = 5e-4
-"""Money; prices leave the log to a hundredth of a cent, files hold cents."""
+"""Largest difference of equal prices, money: the log holds more digits than files, which hold cents."""
 
 MEASURES = ("units", "sales", "profit")
 
@@ -25,13 +25,13 @@ Predictions = dict[int, tuple[Entry, dict[str, Any]]]
 
 
 def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predictions:
-    """For every day of a history that was advised before, the last such entry and its day.
+    """Return, for each day of a history with an earlier advice, the last such entry and its forecast of that day.
 
-    An entry whose last day has another price than the history belongs to other data and does not count.
+    An entry counts only if the history has the same price on the entry's last day of data.
 
     Args:
-        entries: of the log.
-        history: of the product.
+        entries: of the decision log.
+        history: of one product.
     """
     place = {str(date): at for at, date in enumerate(history.dates)}
     known: dict[int, tuple[int, Entry, dict[str, Any]]] = {}
@@ -47,7 +47,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
 
 
 def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecord | None:
-    """Hold what was predicted against what happened.
+    """Compare predictions with the days since.
 
     Args:
         predictions: by day of the history.
@@ -68,18 +68,18 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
 
 
 def advised_low(predictions: Predictions, history: ProductHistory, low: FloatArray) -> FloatArray:
-    """Put what was really advised in the place of what a market of today says: 5 % limits of sales.
+    """Return 5 % limits of sales, those of the advice itself on days at the advised price.
 
     Args:
         predictions: by day of the history.
         history: of the product.
-        low: ``(L,)`` limits of its last days, money.
+        low: ``(L,)`` limits of the last days from a present fit, money.
     """
-    first, told = len(history.dates) - len(low), low.copy()
+    first, limits = len(history.dates) - len(low), low.copy()
     for at, (_, day) in predictions.items():
         if at >= first and day["sales"] is not None and _is_same(history.price[at], day["price"]):
-            told[at - first] = day["sales"][1]
-    return told
+            limits[at - first] = day["sales"][1]
+    return limits
 
 
 def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) -> TrackDay:
@@ -115,7 +115,7 @@ def _check(predicted: Sequence[float] | None, actual: float | None) -> Check | N
 
 
 def _total(tested: Sequence[tuple[TrackDay, dict[str, Any]]], measure: int) -> Check | None:
-    """Sum the tested days of one measure: shared spread adds up, a day's own noise adds in squares."""
+    """Sum one measure over the tested days: the shared sd adds linearly, the noise of single days in squares."""
     found = [
         (check, day["sd"][measure])
         for tracked, day in tested

@@ -1,1 +1,1 @@
-"""From checked rows to a contiguous calendar."""
+"""Cleaning: from checked rows to a contiguous calendar."""

@@ -1,1 +1,1 @@
-"""From a file to checked rows."""
+"""Reading: from a file to checked rows."""
