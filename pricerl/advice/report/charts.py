@@ -149,9 +149,9 @@ def _prices(product: Product, f: Formatter) -> Figure:
         axes(frame, _date_ticks(start, len(days), f), "Day", f),
     ]
     caption = (
-        f"Thin line: your prices up to {f.date(past[-1])}, when it was {f.price(product['current_price'])}. Thick: "
-        f"advised price, {f.price(price[-1])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price "
-        "over the plausible scenarios."
+        f"Thin line: your price, {f.price(product['current_price'])} on {f.date(past[-1])}. Thick: advised price, "
+        f"{f.price(price[-1])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price over the "
+        "plausible scenarios."
     )
     return Figure("prices", "Price, last weeks and next days", chart("prices", "Price by day", parts), caption)
 
