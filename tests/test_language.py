@@ -21,7 +21,6 @@ UNSWEPT = {
     "pricerl/advice/report_data.py",
     "pricerl/advice/result.py",
     "pricerl/cli",
-    "pricerl/env",
     "pricerl/evaluation",
     "pricerl/guardrails",
     "pricerl/sac",

@@ -11,7 +11,7 @@ from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
 
 MAX_HORIZON = CALENDAR_DAYS - 366
-"""Days; the calendar also covers the days of a decision that reaches beyond the horizon."""
+"""Days; the rest of the calendar covers decisions that reach beyond the horizon."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class EnvConfig:
     """Days in an episode; its end is a truncation, values bootstrap beyond it."""
 
     action: Literal["step", "absolute"] = "step"
-    """``step``: the action is a relative change inside today's feasible band, the default wherever guardrails
-    hold; ``absolute``: a place in the price box, decided every day, for markets without step caps."""
+    """``step``: the action is a relative change of the price, the default under guardrails; ``absolute``: a position in
+    the price box, decided every day, for markets without step caps."""
 
     noise: bool = True
-    """Whether the sales an observation shows carry the day's noise; rewards never do."""
+    """Whether observed sales carry the day's noise; rewards never do."""
 
     describe: bool = False
-    """Whether observations also carry what the product's market is like: elasticity and its spread, margin, volume,
-    season. One policy for many products needs it to tell them apart."""
+    """Whether observations also describe the product's market: elasticity and its spread, margin, volume, season. One
+    policy for many products needs it to distinguish them."""
 
     compile: bool = False
-    """Whether a step is compiled, which takes some ten seconds once and then saves half of the time of 64 rows and a
-    third of that of thousands. Where there is no compiler, steps run as they are, with a warning."""
+    """Whether steps are compiled, which takes about ten seconds once and then saves half of the time of 64 rows and a
+    third of that of thousands. Without a compiler, steps run uncompiled, with a warning."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.horizon <= MAX_HORIZON:
@@ -44,9 +44,9 @@ class EnvConfig:
 
     @property
     def num_descriptions(self) -> int:
-        """Numbers that describe the market on every day of an observation."""
+        """Features per day that describe the market."""
         return len(DESCRIPTION) if self.describe else 0
 
     def days_per_step(self, guardrails: GuardrailConfig) -> int:
-        """Days one decision lasts: the minimum hold, or 1 for absolute actions."""
+        """Return the days per decision: the minimum hold, or 1 for absolute actions."""
         return guardrails.min_hold_days if self.action == "step" else 1

@@ -1,6 +1,6 @@
-"""What a market is like, in a few numbers that stay the same for a whole episode: how one policy prices many products.
+"""Description of a market in a few constant features, which let one policy price many products.
 
-They describe the posterior, not the posterior draw a row lives in: all of them are known when the decision is made.
+They describe the posterior, not a row's own draw, so all of them are known when the decision is made.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.env.history_tensors import REFERENCE_DAYS, HistoryTensors
+from pricerl.data.days import RECENT_DAYS
+from pricerl.env.history_tensors import HistoryTensors
 from pricerl.env.references import References
 from pricerl.market import Market
 
@@ -22,20 +23,21 @@ DESCRIPTION = (
     "margin",
     "volume",
     "season",
-    "reference_place",
+    "median_price",
     "price_span",
 )
-"""Elasticity 10 % below, at and 10 % above the reference price and its sd over the posterior draws; what buyers make
-of a
-rise; share of the price left after fees and unit cost; units a day; demand of the last weeks over the usual; the
-reference price among the prices of the scaler, and how far those span."""
+"""Elasticity 10 % below, at and 10 % above the median price and its sd over the posterior draws; reference-price effect
+of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the whole history's; the scaled
+median price, and the span of the scaler's prices."""
 
 RATIOS = (0.9, 1.0, 1.1)
+"""Prices over the median price at which elasticities are taken."""
 STEP = 0.02
-"""Log price on both sides of which an elasticity is taken."""
-STEEPEST, LARGEST_SD, LARGEST_LOSS = 8.0, 2.0, 4.0
+"""Log price to each side for the difference quotient of an elasticity."""
+STEEPEST, MAX_SD, MAX_LOSS = 8.0, 2.0, 4.0
+"""Elasticity (absolute), its sd and loss that are scaled to 1."""
 VOLUMES = (-1.0, 4.0)
-"""Log10 of units a day that count as 0 and 1."""
+"""Log10 of units per day that are scaled to 0 and 1."""
 
 
 @torch.no_grad()
@@ -44,21 +46,21 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
 
     Args:
         market: with its posterior draws.
-        references: every product at its reference price.
+        references: every product at its median price.
         history: with the scaler of the features.
     """
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in RATIOS])
-    below, now, above = -slopes.mean(2) / STEEPEST
+    below, at_median, above = -slopes.mean(2) / STEEPEST
     draws = slice(0, market.num_draws)
     kept, cost = market.share_kept[:, draws].mean(1), market.unit_cost[:, draws].mean(1)
     units = references.sales[:, market.mean_draw] / references.price
     low, high = VOLUMES
     columns = [
         below,
-        now,
+        at_median,
         above,
-        slopes[1].std(1, correction=0) / LARGEST_SD,
-        market.memory_loss[:, draws].mean(1) / LARGEST_LOSS,
+        slopes[1].std(1, correction=0) / MAX_SD,
+        market.memory_loss[:, draws].mean(1) / MAX_LOSS,
         1 - cost / (kept * references.price),
         (units.clamp(min=1e-6).log10() - low) / (high - low),
         0.5 + 0.5 * _recent_season(market),
@@ -69,7 +71,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
 
 
 def _elasticity(market: Market, price: Tensor) -> Tensor:
-    """Elasticity in every posterior draw at a price ``(P,)``, ``(P, K)``."""
+    """Return the elasticity in every posterior draw at a price ``(P,)``, ``(P, K)``."""
     draw = torch.arange(market.num_draws, device=price.device).expand(len(price), -1)
     product = torch.arange(len(price), device=price.device)[:, None].expand_as(draw)
     below, above = (
@@ -80,15 +82,15 @@ def _elasticity(market: Market, price: Tensor) -> Tensor:
 
 
 def _recent_season(market: Market) -> Tensor:
-    """Log of mean units of the last weeks over those of the whole history, ``(P,)``."""
+    """Return the log of mean units of the last weeks over those of the whole history, ``(P,)``."""
     ratios = []
     for product in market.preprocessor.products:
         units = product.units[product.observed]
-        ratios.append(np.log(max(units[-REFERENCE_DAYS:].mean(), 1e-3) / max(units.mean(), 1e-3)))
+        ratios.append(np.log(max(units[-RECENT_DAYS:].mean(), 1e-3) / max(units.mean(), 1e-3)))
     return torch.tensor(ratios, dtype=torch.float32, device=market.device)
 
 
 def _price_span(history: HistoryTensors) -> Tensor:
-    """Log of the highest over the lowest price of the scaler, ``(P,)``."""
+    """Return the log of the highest over the lowest price of the scaler, ``(P,)``."""
     bias = history.bias[:, 0]
     return ((1 - bias) / -bias).log()

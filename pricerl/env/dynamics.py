@@ -1,7 +1,7 @@
-"""How a day follows a day: pure functions over batched state, shared by both envs and by the advice.
+"""Transition dynamics: pure functions over batched state, shared by both envs and by the advice.
 
-A row is one product in one posterior draw. ``decide`` turns an action into a price inside today's feasible band,
-``advance`` charges it for a number of days and returns the new state with what those days brought.
+A row is one product in one posterior draw. ``decide`` turns an action into a price inside today's feasible band;
+``advance`` charges it for a number of days and returns the new state with the outcome of those days.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pricerl.data.days import WEEK
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
-from pricerl.env.history_tensors import MEMORY, WEEK, HistoryTensors
+from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
 from pricerl.env.noise import Noise
 from pricerl.env.references import find_references, find_spans, find_spread
-from pricerl.env.rows import Rows, gather
-from pricerl.env.state import Expected, Outcome, State
+from pricerl.env.state import Expected, Outcome, Rows, State, gather
 from pricerl.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
 from pricerl.guardrails.config import TRAILING_DAYS
 from pricerl.guardrails.limits import hard_limits, price_rules, support_box
@@ -25,10 +25,10 @@ from pricerl.market.reward import RewardConfig, RewardInputs, reward_terms, tota
 
 
 class Dynamics:
-    """The market with reward, guardrails and calendar: constant data of ``decide`` and ``advance``.
+    """Market, reward, guardrails and calendar: the constants of ``decide`` and ``advance``.
 
     Args:
-        market: responses to prices; its device is the dynamics' device.
+        market: responses to prices; its device is that of all tensors.
         reward: objective and weights.
         guardrails: limits on the price.
         config: episode settings.
@@ -56,23 +56,17 @@ class Dynamics:
 
     @property
     def days_per_step(self) -> int:
-        """Days one decision lasts."""
+        """Days per decision."""
         return self.config.days_per_step(self.guardrails)
 
     @property
     def observation_dim(self) -> int:
-        """O: days of the window times features of a day."""
+        """O: days of the window times features per day."""
         prepared = self.market.preprocessor
         return prepared.window * (prepared.num_features + self.config.num_descriptions)
 
-    @property
-    def reward_bounds(self) -> tuple[float, float]:
-        """Lowest and highest reward of one decision."""
-        low, high = self.reward.bounds()
-        return low * self.days_per_step, high * self.days_per_step
-
     def rows(self, product: Tensor, draw: Tensor) -> Rows:
-        """Constants of the rows of ``product (B,)`` in ``draw (B,)``: looked up once an episode."""
+        """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``."""
         return Rows(
             market=self.market.rows(product, draw),
             limits=gather(self.limits, product),
@@ -86,40 +80,40 @@ class Dynamics:
         )
 
     def start(self, product: Tensor, index: Tensor, draw: Tensor) -> State:
-        """State at the end of day ``index (B,)`` of each row's product history."""
+        """Return the state at the end of day ``index (B,)`` of each row's product history."""
         rows, history = self.rows(product, draw), self.history
         seen = history.positions(product, index, history.window).flatten()
         window = history.scaled.index_select(0, seen).view(history.window, len(product), -1)
-        memory = history.positions(product, index, MEMORY).flatten()
-        prices, sales = (series.index_select(0, memory).view(MEMORY, -1) for series in (history.price, history.sales))
+        days = history.positions(product, index, LOOK_BACK_DAYS).flatten()
+        prices, sales = (item.index_select(0, days).view(LOOK_BACK_DAYS, -1) for item in (history.price, history.sales))
         week = prices[-WEEK:]
         level = self.market.average_day_at(week, self.market.grid_position(week, rows.market), rows.market)
-        usual = history.log_reference_price.index_select(0, history.positions(product, index, WEEK + 1).flatten())
-        usual = usual.view(WEEK + 1, -1)
-        lifted = lift(week.log() - usual[:-1], rows.market.memory_gain, rows.market.memory_loss)
+        days = history.positions(product, index, WEEK + 1).flatten()
+        reference = history.log_reference_price.index_select(0, days).view(WEEK + 1, -1)
+        lifted = lift(week.log() - reference[:-1], rows.market.memory_gain, rows.market.memory_loss)
         day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
         described = rows.description.expand(history.window, -1, -1)
         window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
         trail = None
         if self.rules.above_median is not None:
             trail = history.price[history.positions(product, index, TRAILING_DAYS)]
-        return State(product, draw, day, rows, window, prices, sales, ratios, usual[-1], trail)
+        return State(product, draw, day, rows, window, prices, sales, ratios, reference[-1], trail)
 
     def band(self, state: State) -> PriceBand:
-        """Prices allowed on the next day, ``(B,)`` each."""
+        """Return the prices allowed on the next day, ``(B,)`` each."""
         limits, rules = state.rows.limits, self.rules.rows(state.product)
         if self.config.action == "absolute":
             return price_box(state.price, limits, rules)
         return feasible_band(state.price, state.prices[-WEEK], limits, rules, _median(state.trail))
 
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
-        """Price that an action ``(B,)`` in [-1, 1] asks for, before the guardrails, money ``(B,)``."""
+        """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, money ``(B,)``."""
         if self.config.action == "absolute":
             return band.low + 0.5 * (action + 1) * (band.high - band.low)
         return state.price * (1 + band.rules.change(action.clamp(-1, 1)))
 
     def decide(self, state: State, action: Tensor) -> Tensor:
-        """Price for an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
+        """Return the price of an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
         band = self.band(state)
         return project(self.propose(state, action, band), state.price, band, self.guardrails)
 
@@ -130,10 +124,9 @@ class Dynamics:
         return self.record(state, expected, units)
 
     def expect(self, state: State, price: Tensor, days: int) -> Expected:
-        """What ``price (B,)`` can be expected to bring on the next ``days`` days.
+        """Return the expectation of ``price (B,)`` over the next ``days`` days.
 
-        The price is the same on every day, so the curves are read once; days differ by weekday and noise, and by how
-        far buyers have got used to the price.
+        The price is constant, so the curves are read once; days differ by date, noise and reference price.
         """
         position = self.market.grid_position(price, state.rows.market)
         level = self.market.average_day_at(price, position, state.rows.market)
@@ -142,9 +135,9 @@ class Dynamics:
         return Expected(price, position, level, dates, level.expected_units * dates[0] * lifted, lifted)
 
     def record(self, state: State, expected: Expected, units: Tensor) -> tuple[State, Outcome]:
-        """Let the days pass on which ``units (n, B)`` were sold.
+        """Return the state and outcome after the days on which ``units (n, B)`` were sold.
 
-        Inside, days come before rows, ``(n, B)``: what belongs to one day lies side by side.
+        Days are the first axis, ``(n, B)``, so that the rows of one day are contiguous.
         """
         rows, days = state.rows, len(units)
         price, position, level, dates, _, lifted = expected
@@ -154,35 +147,35 @@ class Dynamics:
         ratio = day.sales / rows.references.sales
         ratios = torch.cat([state.ratios, ratio.expand(days, -1)])
         reward = self.score(rows, price, position, day, _week_means(ratios, 1, days))
-        profit = rows.market.profit(sales[MEMORY:], units)
+        profit = rows.market.profit(sales[LOOK_BACK_DAYS:], units)
         features = self._features(rows, dates, prices, sales, (level.organic, level.ad, profit))
         if self.config.describe:
             features = torch.cat([features, rows.description.expand(days, -1, -1)], 1)
         window = torch.cat([state.window, features.flatten(0, 1)])[-len(state.window) :]
-        memory = prices[days:], sales[days:], ratios[days:]
-        usual = self._next_log_reference(state, price, days)
+        recent = prices[days:], sales[days:], ratios[days:]
+        reference = self._next_log_reference(state, price, days)
         trail = None if state.trail is None else torch.cat([state.trail, price.expand(days, -1)])[days:]
-        after = State(state.product, state.draw, state.day + days, rows, window, *memory, usual, trail)
+        after = State(state.product, state.draw, state.day + days, rows, window, *recent, reference, trail)
         expected_sales = day.sales * dates[0]
         expected_profit = rows.market.profit(expected_sales, expected.units)
         outcome = (reward, expected.units, expected_sales, expected_profit, level.organic, level.ad)
         return after, Outcome(*(value.expand(days, -1).T for value in outcome))
 
     def _lift(self, state: State, price: Tensor, days: int) -> Tensor:
-        """What buyers' memory makes of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
+        """Return the demand multiplier of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
         if not self.market.remembers:
             return price.new_ones(1, 1)
         rise = (price.log() - state.log_reference_price) * fade(days, price.device)
         return lift(rise, state.rows.market.memory_gain, state.rows.market.memory_loss)
 
     def _next_log_reference(self, state: State, price: Tensor, days: int) -> Tensor:
-        """The log price that buyers are used to after ``days`` days at ``price (B,)``."""
+        """Return the log reference price after ``days`` days at ``price (B,)``."""
         if not self.market.remembers:
             return state.log_reference_price
         return torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**days)
 
     def _dates(self, state: State, days: int) -> Tensor:
-        """What the calendar knows of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
+        """Return the calendar of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""
         ahead = torch.arange(1, days + 1, device=state.day.device)
         column = state.rows.first_date + state.day + ahead[:, None]
         return self.calendar.index_select(1, column.flatten()).view(-1, days, len(state.day))
@@ -190,16 +183,16 @@ class Dynamics:
     def _features(
         self, rows: Rows, dates: Tensor, prices: Tensor, sales: Tensor, outcomes: tuple[Tensor, Tensor, Tensor]
     ) -> Tensor:
-        """Scaled features ``(n, F, B)`` of ``n`` days.
+        """Return the scaled features ``(n, F, B)`` of ``n`` days.
 
         Args:
             rows: constants.
-            dates: ``(3 or 4, n, B)`` what the calendar knows of those days.
+            dates: ``(3 or 4, n, B)`` calendar of those days.
             prices: ``(14 + n, B)`` up to the last of them.
             sales: ``(14 + n, B)`` up to the last of them.
             outcomes: organic conversion, ad conversion and observed profit of those days.
         """
-        days, price = dates.shape[1], prices[MEMORY:]
+        days, price = dates.shape[1], prices[LOOK_BACK_DAYS:]
         price_mean = _week_means(prices, WEEK, days)
         sales_mean, earlier = _week_means(sales, WEEK, days), _week_means(sales, 0, days)
         _, weekday, month, *supplied = dates
@@ -213,13 +206,13 @@ class Dynamics:
             price / price_mean - 1,
             (sales_mean - earlier) / (sales_mean + earlier).clamp(min=1e-9),
             *outcomes,
-            sales[MEMORY:],
+            sales[LOOK_BACK_DAYS:],
         ]
         raw = torch.stack([column.expand(days, -1) for column in columns], 1)
         return torch.addcmul(rows.bias, raw, rows.gain).clamp_(0, 1)
 
     def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
-        """Reward a day and response on an average weekday once a price has been kept for a week, ``(B,)`` each."""
+        """Return reward and response of an average day after a week at a constant price, ``(B,)`` each."""
         rows = self.rows(product, draw)
         position = self.market.grid_position(price, rows.market)
         level = self.market.average_day_at(price, position, rows.market)
@@ -228,7 +221,7 @@ class Dynamics:
     def score(
         self, rows: Rows, price: Tensor, position: GridPosition, level: Response, mean_sales_ratio: Tensor
     ) -> Tensor:
-        """Reward of a day ``(B,)``, or of ``n`` days ``(n, B)`` as ``mean_sales_ratio``.
+        """Return the reward of a day ``(B,)``, or of ``n`` days ``(n, B)`` as ``mean_sales_ratio``.
 
         Args:
             rows: constants.
@@ -236,7 +229,7 @@ class Dynamics:
             position: of the price on the grid.
             level: expectations at that price on an average weekday, ``(B,)`` or ``(n, B)``; weekdays cancel against
                 the reference.
-            mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, that one included.
+            mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, the current one included.
         """
         reference = rows.references
         contribution = rows.market.contribution(level.sales, level.expected_units)
@@ -258,7 +251,7 @@ class Dynamics:
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:
-    """Means over 7 days of ``series (D, B)`` from day ``first``, ``first + 1``, ... on: ``count`` of them."""
+    """Return ``count`` 7-day means of ``series (D, B)``, starting on day ``first``, ``first + 1``, ..."""
     return torch.stack([series[day : day + WEEK].mean(0) for day in range(first, first + count)])
 
 

@@ -1,4 +1,4 @@
-"""Rows that run through episodes: where they start, which market they live in, when they end."""
+"""Episodes of a batch of rows: their starts, posterior draws, steps and ends."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Draws = Literal["posterior", "mean"]
 RESET_OPTIONS = ("product", "index", "draw")
 
 MANY_ROWS = 4096
-"""From here on a batch of observations is larger than what the C library likes to keep when it is freed."""
+"""Rows from which on the C library would return a freed batch of observations to the system."""
 
 
 class StepSums(NamedTuple):
-    """Sums over the days of one decision, each ``(B,)``, expectations under the row's market."""
+    """Sums over the days of one decision, each ``(B,)``, expectations under the row's draw."""
 
     reward: Tensor
     expected_units: Tensor
@@ -33,13 +33,13 @@ class StepSums(NamedTuple):
 
 
 class EpisodeBatch:
-    """Rows that run through episodes in step: their state, their noise and the days elapsed.
+    """Rows that step through episodes together: their state, noise and elapsed days.
 
     Args:
         dynamics: the pure functions.
         num_rows: B.
-        starts: where episodes start.
-        draws: which posterior draws the rows live in.
+        starts: days on which episodes start.
+        draws: posterior draws of the rows.
     """
 
     def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
@@ -56,7 +56,7 @@ class EpisodeBatch:
             keep_freed_memory()
 
     def seed(self, seed: int) -> None:
-        """Seed the rows' noise and where their episodes start."""
+        """Seed the rows' noise, products, draws and starts."""
         self.noise.seed(seed)
 
     def reset(self, options: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class EpisodeBatch:
         self.elapsed = 0
 
     def step(self, action: Tensor) -> tuple[StepSums, bool]:
-        """Decide and hold; returns what the days brought and whether the horizon is reached."""
+        """Decide and hold; return the sums over the days, and whether the horizon is reached."""
         if action.shape != (self.num_rows, 1):
             raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
         expected = self._expect(self.state, action)
@@ -84,12 +84,12 @@ class EpisodeBatch:
         return sums, self.elapsed >= self.dynamics.config.horizon
 
     def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
-        """What comes before the noise."""
+        """Return the expectation of the days, up to the noise."""
         dynamics = self.dynamics
         return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
 
     def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, StepSums]:
-        """What comes after it."""
+        """Return the state and the sums over the days, from the noise on."""
         after, outcome = self.dynamics.record(state, expected, units)
         totals = (outcome.reward, outcome.expected_units, outcome.sales, outcome.profit)
         return after, StepSums(*(value.sum(1) for value in totals))
@@ -97,7 +97,7 @@ class EpisodeBatch:
     def _chosen(
         self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]
     ) -> Tensor:
-        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``, or ``otherwise()`` where it is not given."""
+        """Return an option ``(B,)``, checked to lie in 0 to ``count - 1``, or ``otherwise()`` if it is not given."""
         if name not in options:
             return otherwise()
         value, count = (

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with Box observations and Box actions, with the face that the collector knows."""
+"""Adapter for Gymnasium environments with Box observations and actions to the interface of the collector."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Array = NDArray[Any]
 Env = gymnasium.Env[Any, Any]
 
 UNBOUNDED = np.finfo(np.float32).max
-"""A bound this far out means "no bound": environments write it where they could write infinity."""
+"""Bounds at least this far out count as infinite; some environments write them instead of infinity."""
 
 
 class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     """``num_envs`` copies of a registered Gymnasium environment as one batch of tensors.
 
-    Observations of any Box shape and type become flat float32; actions in [-1, 1] are rescaled to the environment's
-    bounds and given its shape, and those outside are clipped. A row that finished starts anew in the same call
-    (``AutoresetMode.SAME_STEP``), each row for itself. Gymnasium's environment checker is off unless ``settings`` ask
+    Observations of any Box shape and type become flat float32; actions are clipped to [-1, 1], rescaled to the
+    environment's bounds and reshaped. Each row is reset in the call in which it finishes
+    (``AutoresetMode.SAME_STEP``). Gymnasium's environment checker is off unless ``settings`` ask
     for it with ``disable_env_checker: false``; what the environment puts into ``info`` is dropped.
 
     Args:
         env_id: a registered id, or ``module:Id-v0`` to import the module that registers it.
         num_envs: B.
-        device: where the tensors come out.
+        device: of the returned tensors.
         settings: keyword arguments of ``gymnasium.make``: those of the environment, ``max_episode_steps`` and the like.
 
     Attributes:
@@ -53,7 +53,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         "render_modes": [],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
-    closed = True  # until there is something to close: Gymnasium closes even what failed to be built
+    closed = True  # until there is something to close: Gymnasium closes even an env whose constructor failed
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             raise UsageError(f"num_envs must be 1 or more, found {num_envs}")
         self.env_id, self.num_envs, self.device = env_id, num_envs, torch.device(device)
         with warnings.catch_warnings():
-            # Gymnasium calls ids such as HalfCheetah-v4 out of date; who compares with published numbers needs them.
+            # Gymnasium calls ids such as HalfCheetah-v4 out of date, but comparisons with published returns need them.
             warnings.filterwarnings("ignore", module=r"gymnasium\.")
             name = registered_name(env_id)
             self._envs = SyncVectorEnv(
@@ -94,10 +94,10 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Start all rows anew.
+        """Reset all rows.
 
         Args:
-            seed: one a row, or a number ``n`` for ``n, n + 1, …``; without one the rows' generators run on.
+            seed: one per row, or a number ``n`` for ``n, n + 1, …``; without one the rows' generators continue.
             options: passed to every row's ``reset``.
 
         Returns:
@@ -166,7 +166,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         if not np.isfinite(values).all():
             raise NonFiniteError(
                 f"{self.env_id} returned {_first_bad(values, name)} {self._when()}; "
-                "mend the environment or its settings, so that it stays finite in float32"
+                "change the environment or its settings so that it stays finite in float32"
             )
 
     def _when(self) -> str:
@@ -174,7 +174,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
 
 class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The environment without its info, which the vector env would gather at every step for nobody to read."""
+    """The environment without its info, which the vector env would gather at every step although it is unused."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, _ = self.env.reset(seed=seed, options=options)
@@ -188,7 +188,7 @@ class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def registered_name(env_id: str) -> str:
-    """Name under which Gymnasium knows an id; the module before a colon is imported.
+    """Return the name of an id in Gymnasium's registry; the module before a colon is imported.
 
     Args:
         env_id: ``Id-v0``, ``namespace/Id-v0`` or ``module:Id-v0``.
@@ -214,7 +214,7 @@ def registered_name(env_id: str) -> str:
 
 
 def _wrapped(name: str, settings: Mapping[str, Any]) -> Env:
-    """Make one row: flat observations, actions in [-1, 1]."""
+    """Make one row with flat observations and actions in [-1, 1]."""
     made = _made(name, settings)
     try:
         box = _check_spaces(name, made)
@@ -249,7 +249,7 @@ def _made(name: str, settings: Mapping[str, Any]) -> Env:
 
 
 def _check_spaces(name: str, env: Env) -> spaces.Box:
-    """Return the action space, if SAC can learn in this environment."""
+    """Return the action space; refuse spaces in which SAC cannot learn."""
     observed, acted = env.observation_space, env.action_space
     if not isinstance(observed, spaces.Box):
         raise UsageError(
@@ -282,7 +282,7 @@ def _max_episode_steps(env: Env) -> int | None:
 
 
 def _first_bad(values: Array, name: str) -> str:
-    """Describe the first NaN or infinity in ``(B, …)`` and say where it is."""
+    """Describe the first NaN or infinity in ``(B, …)`` and its position."""
     at = tuple(int(place) for place in np.argwhere(~np.isfinite(values))[0])
     place = f"element {at[1]} of the {name}" if len(at) > 1 else f"the {name}"
     return f"{values[at]} as {place} of row {at[0]}"

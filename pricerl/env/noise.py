@@ -1,4 +1,4 @@
-"""The chance in a day's sales."""
+"""Observation noise: negative-binomial units around their expectation."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 BLOCK_ROWS = 4096
-"""Rows that share a generator: enough that handing a block to a thread costs little of its drawing."""
+"""Rows per generator: enough that starting a thread is cheap next to drawing them."""
 
 
 class Noise:
-    """Random numbers of ``num_rows`` rows: one generator for every block of rows, on the CPU.
+    """Random numbers of ``num_rows`` rows, with one generator per block of rows on the CPU.
 
-    torch draws from a generator on one thread only, which would be the longest part of a step. Blocks are drawn side
-    by side on as many threads as torch may use; the numbers are the same however many those are.
+    torch draws from a generator on one thread only, which would dominate a step. Blocks are drawn in parallel on
+    torch's threads; the numbers do not depend on how many there are.
 
     Args:
         num_rows: B.
-        device: where the rows live; any but the CPU has one generator, it draws in parallel by itself.
+        device: of the rows; devices other than the CPU have one generator, which draws in parallel by itself.
     """
 
     def __init__(self, num_rows: int, device: torch.device) -> None:
@@ -46,7 +46,7 @@ class Noise:
 
 
 def sample_units(mean: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw a day's units from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate."""
+    """Draw units from NegativeBinomial(mean, size): a Poisson with a gamma-distributed rate."""
     rate = torch._standard_gamma(size.expand_as(mean).contiguous(), generator=generator) * (mean / size)
     return torch.poisson(rate, generator=generator)
 

@@ -1,4 +1,4 @@
-"""The market with a Gymnasium face: one product's day-by-day pricing, or thousands of rows in one torch batch."""
+"""The market as a Gymnasium environment: one product, or thousands of rows in one torch batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pricerl.simulation import SellerConfig, simulated_history
 
 
 def default_market() -> Market:
-    """Market of the built-in simulated seller."""
+    """Fit the market of the built-in simulated seller."""
     preprocessor = DataPreprocessor.fit(simulated_history(SellerConfig(), DataConfig()), DataConfig())
     return fit_market(preprocessor)
 
@@ -33,25 +33,25 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Description
     A seller changes one product's price at most every few days. The market is learned from the seller's own
-    history (``Market``); it is uncertain, so every episode draws one of the markets the history allows.
+    history (``Market``); it is uncertain, so every episode is played in one of its posterior draws.
 
     ## Action space
     ``Box(-1, 1, (1,), float32)``. With ``action="step"`` (default) the price becomes
-    ``price now * (1 + action * max_change)``; with ``action="absolute"`` the action is a place between the lowest and
-    the highest price of the price box. Either way the guardrails project it: into the feasible band (support box,
-    margin floor, floor and ceiling, caps on one change and on a week), onto the price grid, and a change under
-    ``min_change`` is no change. Where limits exclude each other the price is held.
+    ``current price * (1 + action * max_change)``; with ``action="absolute"`` the action is a position between the
+    lowest and the highest price of the price box. Either way the guardrails project it: into the feasible band
+    (support box, margin floor, floor and ceiling, caps on one change and on a week), onto the price grid, and a change
+    under ``min_change`` is no change. Where limits exclude each other the price is held.
 
     ## Observation space
     ``Box(0, 1, (window * num_features,), float32)``: the last 7 days, oldest first, each with the features
     of ``pricerl.data.FEATURES``, min-max scaled with the bounds of the training days and clipped. All of them
-    are known when the decision is made. With ``describe`` every day also carries the numbers of
+    are known when the decision is made. With ``describe`` every day also carries the features of
     ``pricerl.env.description.DESCRIPTION``.
 
     ## Time
     One step is one decision. In ``step`` mode the price then stays for ``guardrails.min_hold_days`` days, so a step
-    lasts that long and its reward is summed over those days; the matching discount is gamma to that number.
-    In ``absolute`` mode a step is a day. ``info["days"]`` tells the number.
+    lasts that long and its reward is summed over those days; the matching discount is gamma to that power.
+    In ``absolute`` mode a step is a day. ``info["days"]`` contains the number.
 
     ## Reward
     ``0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty`` with the weights of the
@@ -72,12 +72,12 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ``profit`` (expected money, sum), ``reward_per_day``.
 
     Args:
-        market: what prices bring; the built-in simulated seller if absent.
+        market: responses to prices; that of the built-in simulated seller if absent.
         reward: objective and weights.
         guardrails: limits on the price.
-        config: horizon, kind of action, observation noise.
-        starts: where episodes start.
-        draws: ``posterior`` draws a market an episode, ``mean`` always takes the posterior mean.
+        config: horizon, type of action, observation noise.
+        starts: days on which episodes start.
+        draws: ``posterior`` for a new posterior draw per episode, ``mean`` for the posterior mean.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -98,7 +98,7 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     @property
     def dynamics(self) -> Dynamics:
-        """The pure functions this env steps on."""
+        """The transition dynamics."""
         return self._batch.dynamics
 
     @property
@@ -117,7 +117,7 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._batch.state.observation[0].numpy().copy(), {"price": float(self.state.price[0])}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Charge the price that the action asks for until the next decision."""
+        """Charge the price of the action until the next decision."""
         chosen = torch.as_tensor(np.asarray(action, dtype=np.float32))
         if chosen.shape != (1,):
             raise ValueError(f"action must have shape (1,), found {tuple(chosen.shape)}")
@@ -130,19 +130,19 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     """``PricingEnv`` for ``num_envs`` rows as one torch batch, on any device.
 
-    Rows differ in product, starting day and posterior draw, and keep step: all are truncated at the same time and
-    start anew in the same call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is
+    Rows differ in product, starting day and posterior draw. All are truncated at the same time and start anew in the
+    same call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is
     ``info["final_obs"]``). Observations, rewards and flags are tensors on the market's device. Rules, spaces and info
-    are those of ``PricingEnv``; a test holds the two together step by step.
+    are those of ``PricingEnv``; a test compares the two step by step.
 
     Args:
         num_envs: B.
-        market: what prices bring; the built-in simulated seller if absent.
+        market: responses to prices; that of the built-in simulated seller if absent.
         reward: objective and weights.
         guardrails: limits on the price.
-        config: horizon, kind of action, observation noise.
-        starts: where episodes start.
-        draws: ``posterior`` gives every row its own posterior draw, ``mean`` the posterior mean.
+        config: horizon, type of action, observation noise.
+        starts: days on which episodes start.
+        draws: ``posterior`` for a posterior draw per row, ``mean`` for the posterior mean.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -170,7 +170,7 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     @property
     def dynamics(self) -> Dynamics:
-        """The pure functions this env steps on."""
+        """The transition dynamics."""
         return self._batch.dynamics
 
     @property
@@ -179,7 +179,7 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         return self._batch.state
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
-        """Start all rows anew; ``options`` may fix ``product``, ``index`` and ``draw``, each ``(B,)`` or one number."""
+        """Reset all rows; ``options`` may fix ``product``, ``index`` and ``draw``, each ``(B,)`` or one number."""
         if seed is not None:
             self._batch.seed(seed)
         self._batch.reset(options or {})
@@ -197,7 +197,7 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
 
 def step_info(batch: EpisodeBatch, sums: StepSums) -> dict[str, Tensor]:
-    """What a step tells beside the reward, each ``(B,)``."""
+    """Return the info of a step, each ``(B,)``."""
     days = batch.dynamics.days_per_step
     return {
         "days": torch.full_like(sums.reward, days),
@@ -210,10 +210,10 @@ def step_info(batch: EpisodeBatch, sums: StepSums) -> dict[str, Tensor]:
 
 
 def observation_space(dynamics: Dynamics) -> spaces.Space[NDArray[np.float32]]:
-    """``Box(0, 1, (window * num_features,))``."""
+    """Return ``Box(0, 1, (window * num_features,))``."""
     return spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
 
 
 def action_space() -> spaces.Space[NDArray[np.float32]]:
-    """``Box(-1, 1, (1,))``."""
+    """Return ``Box(-1, 1, (1,))``."""
     return spaces.Box(-1.0, 1.0, (1,), np.float32)

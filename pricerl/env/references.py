@@ -1,4 +1,8 @@
-"""What the reward compares with: every product at its reference price, in every posterior draw."""
+"""References of the reward: every product at its median price, in every posterior draw.
+
+The *median price* is that of the last four weeks or, in the preset ``upward``, of the whole history. It is not the
+reference price that buyers remember; see ``market.demand.reference_price``.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +17,26 @@ from pricerl.market.reward import Spans
 
 
 class References(NamedTuple):
-    """A product in a posterior draw at its reference price on an average weekday, each ``(P, K + 1)`` but the first."""
+    """Outcomes at the median price on an average weekday, each ``(P, K + 1)`` but the first."""
 
     price: Tensor
-    """``(P,)`` money."""
+    """``(P,)`` median price, money."""
     sales: Tensor
     contribution: Tensor
-    """Profit before fixed cost, at least ``MIN_CONTRIBUTION`` of sales so that it can be divided by."""
+    """Profit before fixed cost, at least ``MIN_CONTRIBUTION`` of sales, because profit gains are divided by it."""
     profit: Tensor
     organic: Tensor
     ad: Tensor
 
 
 MIN_CONTRIBUTION = 0.05
+"""Share of sales."""
 MIN_SPAN = 0.05
-"""A history that hardly varied spans at least this share of its reference."""
+"""Smallest span of a history, as a share of its reference."""
 
 
 def find_references(market: Market, price: Tensor) -> References:
-    """Responses at the reference price on an average weekday, for every product and draw."""
+    """Return the outcomes at ``price (P,)`` on an average weekday, for every product and draw."""
     num_products, num_draws = market.share_kept.shape
     product = torch.arange(num_products, device=market.device).repeat_interleave(num_draws)
     draw = torch.arange(num_draws, device=market.device).repeat(num_products)
@@ -44,22 +49,22 @@ def find_references(market: Market, price: Tensor) -> References:
 
 
 def find_spans(market: Market, reference: References) -> Spans:
-    """5th to 95th percentile of each product's history over its reference in the mean market, ``(P,)`` each."""
+    """Return 5th to 95th percentile of each history over its reference in the mean market, ``(P,)`` each."""
     rows = []
     for product in market.preprocessor.products:
         series = (product.price, product.sales, product.organic, product.ad)
         low, high = np.percentile(np.stack(series)[:, product.observed], [5, 95], axis=1)
         rows.append(np.nan_to_num(high - low))
     spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
-    usual = (
+    references = (
         reference.price,
         *(value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad)),
     )
-    return Spans(*((span / value).clamp(min=MIN_SPAN) for span, value in zip(spans, usual, strict=True)))
+    return Spans(*((span / value).clamp(min=MIN_SPAN) for span, value in zip(spans, references, strict=True)))
 
 
 def find_spread(market: Market, reference: References) -> Tensor:
-    """Standard deviation over draws of the profit gain at every price of the grid, ``(P, G)``."""
+    """Return the standard deviation over draws of the profit gain at every price of the grid, ``(P, G)``."""
     num_draws, grid = market.num_draws, market.log_curves.shape[2]
     steps = torch.arange(grid, device=market.device)
     price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()

@@ -1,4 +1,4 @@
-"""Register the envs with Gymnasium: ``gymnasium.make("pricerl/Pricing-v0")`` and ``gymnasium.make_vec``."""
+"""Registration with Gymnasium, for ``gymnasium.make("pricerl/Pricing-v0")`` and ``gymnasium.make_vec``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ENV_ID = "pricerl/Pricing-v0"
 
 
 def register_envs() -> None:
-    """Make ``pricerl/Pricing-v0`` known; calling it again changes nothing."""
+    """Register ``pricerl/Pricing-v0``; a second call changes nothing."""
     if ENV_ID not in gymnasium.registry:
         gymnasium.register(
             id=ENV_ID,

@@ -1,13 +1,37 @@
-"""What a decision starts from, what it can expect, and what it brought."""
+"""Batched records of an episode: constants of the rows, the state, the expectation of a decision and its outcome."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
-from pricerl.env.rows import Rows
-from pricerl.market import GridPosition, Response
+from pricerl.env.references import References
+from pricerl.guardrails import PriceLimits
+from pricerl.market import GridPosition, MarketRows, Response
+from pricerl.market.reward import Spans
+
+
+class Rows(NamedTuple):
+    """Constants of ``B`` rows, one product in one posterior draw each: looked up once per episode."""
+
+    market: MarketRows
+    limits: PriceLimits
+    """Each ``(B,)``, money."""
+    references: References
+    """Each ``(B,)``."""
+    spans: Spans
+    """Each ``(B,)``."""
+    gain: Tensor
+    """``(F, B)`` of the feature scaler."""
+    bias: Tensor
+    """``(F, B)`` of the feature scaler."""
+    description: Tensor
+    """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations carry none."""
+    first_spread: Tensor
+    """``(B,)`` position of the row's first grid point among the spreads of all products."""
+    first_date: Tensor
+    """``(B,)`` offset from days since 1970-01-01 to columns of the calendar."""
 
 
 class State(NamedTuple):
@@ -16,23 +40,23 @@ class State(NamedTuple):
     product: Tensor
     """``(B,)`` product index."""
     draw: Tensor
-    """``(B,)`` which posterior draw the row lives in."""
+    """``(B,)`` index of the row's posterior draw."""
     day: Tensor
-    """``(B,)`` days of the last known day since 1970-01-01."""
+    """``(B,)`` last known day in days since 1970-01-01."""
     rows: Rows
-    """What stays the same in every row."""
+    """Constants of the rows."""
     window: Tensor
-    """``(W * F, B)`` scaled features in [0, 1], oldest day first; ``F`` counts what describes the market, too."""
+    """``(W * F, B)`` scaled features in [0, 1], oldest day first; ``F`` includes the description of the market."""
     prices: Tensor
     """``(14, B)`` prices charged, money, newest last."""
     sales: Tensor
     """``(14, B)`` observed sales, money, newest last."""
     ratios: Tensor
-    """``(7, B)`` expected sales over those at the reference price, newest last."""
+    """``(7, B)`` expected sales over those at the median price, newest last."""
     log_reference_price: Tensor
-    """``(B,)`` log of the price that buyers are used to."""
+    """``(B,)`` log of the reference price that buyers remember."""
     trail: Tensor | None
-    """``(28, B)`` prices charged, money, newest last; None where no limit looks at a product's trailing price."""
+    """``(28, B)`` prices charged, money, newest last; None if no limit uses a product's trailing price."""
 
     @property
     def observation(self) -> Tensor:
@@ -41,33 +65,46 @@ class State(NamedTuple):
 
     @property
     def price(self) -> Tensor:
-        """``(B,)`` price now, money."""
+        """``(B,)`` current price, money."""
         return self.prices[-1]
 
 
 class Expected(NamedTuple):
-    """What can be expected of a price on the days it is charged."""
+    """Expectation of the days at one price, before any noise."""
 
     price: Tensor
     """``(B,)`` money."""
     position: GridPosition
-    """Where it lies on the grid."""
+    """Of the price."""
     level: Response
     """On an average weekday."""
     dates: Tensor
-    """``(3 or 4, n, B)`` what the calendar knows of those days."""
+    """``(3 or 4, n, B)`` columns of the calendar for those days."""
     units: Tensor
     """``(n, B)`` expected units."""
     lift: Tensor
-    """``(n, B)``, or ``(1, 1)`` where nobody remembers prices: what buyers' memory makes of each day."""
+    """``(n, B)`` demand multiplier of the reference-price effect, or ``(1, 1)`` without one."""
 
 
 class Outcome(NamedTuple):
-    """What the days of one decision brought, each ``(B, n)`` for ``n`` days, expectations under the row's market."""
+    """Outcome of the days of one decision, each ``(B, n)`` for ``n`` days, expectations under the row's draw."""
 
     reward: Tensor
     expected_units: Tensor
     sales: Tensor
+    """Money."""
     profit: Tensor
+    """Money."""
     organic: Tensor
+    """Percent."""
     ad: Tensor
+    """Percent."""
+
+
+Fields = TypeVar("Fields", PriceLimits, References, Spans)
+
+
+def gather(values: Fields, product: Tensor, draw: Tensor | None = None) -> Fields:
+    """Pick each row's entry of every field: ``(P,)`` by product ``(B,)``, ``(P, K + 1)`` by product and draw."""
+    picked = [value[product] if value.dim() == 1 else value[product, draw] for value in values]
+    return type(values)(*picked)

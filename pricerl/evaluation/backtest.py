@@ -10,6 +10,7 @@ import torch
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import DataPreprocessor, ProductHistory, day_types, weekday_of
+from pricerl.data.days import WEEK
 from pricerl.env.noise import sample_units
 from pricerl.market import CostConfig, DemandConfig, Market, fit_market
 
@@ -23,7 +24,6 @@ MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
 falls with the number of products and of years; four are the fewest that say anything."""
 DAYS_PER_YEAR = 365
 
-WEEK = 7
 SAMPLES_PER_DRAW = 16
 
 

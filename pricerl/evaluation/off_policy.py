@@ -19,6 +19,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
+from pricerl.data.days import WEEK
 from pricerl.market import ProductMarket
 
 MIN_EFFECTIVE_DAYS = 20.0
@@ -31,7 +32,6 @@ WIDTH_FACTOR = 2.34
 LEAST_WIDTH = 0.01
 """Log prices closer than a hundredth always count as similar."""
 
-WEEK = 7
 NUM_RESAMPLES = 1000
 LIMITS = (0.05, 0.95)
 

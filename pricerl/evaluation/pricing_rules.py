@@ -11,6 +11,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
+from pricerl.data.days import WEEK
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import support_box
 from pricerl.market import ProductMarket
@@ -32,7 +33,6 @@ KAPPA = 0.3
 HARM = 0.01
 SIMILAR_WIDTH = 0.03
 """Prices within about 3 % count as alike in the plain lookup."""
-WEEK = 7
 WEEKDAY_SD = 3.0
 """Prior sd of a weekday's coefficient, in logs: next to none, but finite where nothing was ever sold on it."""
 CEM_ROUNDS, CEM_SAMPLES, CEM_ELITES = 30, 64, 8

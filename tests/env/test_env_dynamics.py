@@ -150,7 +150,7 @@ def test_noise_averages_to_the_expected_sales(dynamics):
 
 
 def test_the_bounds_of_a_step_hold_every_reward(dynamics):
-    state, (low, high) = latest(dynamics), dynamics.reward_bounds
+    state, (low, high) = latest(dynamics), (3 * bound for bound in dynamics.reward.bounds())
     assert (low, high) == pytest.approx((-3 * 4.8, 3 * 4.8))
     for price in (0.3, 3.0):
         _, outcome = dynamics.advance(state, state.price * price, 3, None)

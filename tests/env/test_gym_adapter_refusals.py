@@ -135,7 +135,7 @@ def test_a_number_that_is_none_is_named_with_its_step_and_place(bad, action, tol
             env.step(rows(0, 0))
         env.step(rows(action, 0))
 
-    mend = "; mend the environment or its settings, so that it stays finite in float32"
+    mend = "; change the environment or its settings so that it stays finite in float32"
     assert message_of(NonFiniteError, walk) == f"{TOY} {told}{mend}"
 
 
