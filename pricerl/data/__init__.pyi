@@ -2,7 +2,6 @@ from .cleaning.zero_sales import UnlikelyZeros as UnlikelyZeros, unlikely_zeros 
 from .config import DataConfig as DataConfig
 from .days import weekday_of as weekday_of
 from .features import FEATURES as FEATURES, build_features as build_features
-from .forecast_selection import PredictedSales as PredictedSales, score_forecasts as score_forecasts
 from .forecasters import FORECASTERS as FORECASTERS, Forecaster as Forecaster, SalesForecast as SalesForecast
 from .history import History as History, ProductHistory as ProductHistory
 from .holidays import day_types as day_types

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +25,7 @@ FUTURE_DAYS = 365
 
 @dataclass(frozen=True, eq=False)
 class PredictedSales:
-    """The forecast used for a product."""
+    """Forecast used for a product."""
 
     source: str
     """``mean_7``, ``supplied`` or the name of a forecaster."""
@@ -38,24 +37,17 @@ class PredictedSales:
     future: FloatArray
     """``(H,)`` the same for the days after it."""
 
+    errors: dict[str, float]
+    """Mean absolute error on training days of every forecast scored, by name, money per day."""
+
     def first_days(self, days: int) -> PredictedSales:
         """Return the forecast of the first ``days`` days of history; that of later days was a different one then."""
-        return PredictedSales(self.source, self.past[:days], self.future[:0])
-
-
-class ForecastChoice(NamedTuple):
-    """Forecast used, and the errors of all."""
-
-    forecast: PredictedSales
-    """Forecast used."""
-
-    errors: dict[str, float]
-    """Mean absolute error by name, money per day; empty if too few days could be scored."""
+        return replace(self, past=self.past[:days], future=self.future[:0])
 
 
 def choose_forecast(
     history: ProductHistory, train_days: int, forecaster: str, chosen: str | None = None
-) -> ForecastChoice:
+) -> PredictedSales:
     """Score the forecaster, the supplied column and the own 7-day mean, and choose the closest.
 
     Args:
@@ -65,7 +57,7 @@ def choose_forecast(
         chosen: name of the forecast chosen in training, used whatever its error; None to choose.
 
     Returns:
-        The forecast and the errors of all that could be scored. The own mean wins a tie.
+        The forecast, with the errors of all that could be scored. The own mean wins a tie.
 
     Raises:
         UsageError: the forecaster is unknown, or needs a package that is not installed.
@@ -77,15 +69,13 @@ def choose_forecast(
     for name in (forecaster, chosen or OWN_MEAN):
         if name not in forecasts:
             forecasts[name] = find_forecaster(name)(history.sales, FUTURE_DAYS)
-    errors = score_forecasts(history, train_days, {name: item.past for name, item in forecasts.items()})
-    best = min(errors, key=lambda name: errors[name], default=OWN_MEAN)
-    source = best if chosen is None else chosen
+    errors = mean_absolute_errors(history, train_days, {name: item.past for name, item in forecasts.items()})
+    source = chosen or min(errors, key=lambda name: errors[name], default=OWN_MEAN)
     past, future = forecasts[source]
-    unknown = np.full_like(past, np.nan)
-    return ForecastChoice(PredictedSales(source, unknown if source == OWN_MEAN else past, future), errors)
+    return PredictedSales(source, np.full_like(past, np.nan) if source == OWN_MEAN else past, future, errors)
 
 
-def score_forecasts(history: ProductHistory, train_days: int, past: dict[str, FloatArray]) -> dict[str, float]:
+def mean_absolute_errors(history: ProductHistory, train_days: int, past: dict[str, FloatArray]) -> dict[str, float]:
     """Return the mean absolute error of each forecast on observed training days, money per day.
 
     Args:
@@ -107,10 +97,9 @@ def score_forecasts(history: ProductHistory, train_days: int, past: dict[str, Fl
     return errors
 
 
-def report_forecast(report: ProductReport, choice: ForecastChoice) -> ProductReport:
+def report_forecast(report: ProductReport, forecast: PredictedSales) -> ProductReport:
     """Return the data report with the forecast used, all errors, and a note if the supplied one lost."""
-    used, errors = choice.forecast.source, choice.errors
-    lost = SUPPLIED in errors and used != SUPPLIED
-    note = f"{PREDICTED_SALES}: not used; on the training days {used} was closer."
+    lost = SUPPLIED in forecast.errors and forecast.source != SUPPLIED
+    note = f"{PREDICTED_SALES}: not used; on the training days {forecast.source} was closer."
     notes = (*report.notes, note) if lost else report.notes
-    return replace(report, forecast_used=used, forecast_errors=errors, notes=notes)
+    return replace(report, forecast_used=forecast.source, forecast_errors=forecast.errors, notes=notes)

@@ -132,20 +132,17 @@ class DataPreprocessor:
     ) -> DataPreprocessor:
         """Prepare a history; ``chosen`` names forecasts, or None to choose; ``scaler`` is fitted, or None to fit."""
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
-        choices = [
+        forecasts = tuple(
             choose_forecast(product, days, config.forecaster, name)
             for product, days, name in zip(history.products, train_days, chosen, strict=True)
-        ]
-        forecasts = tuple(choice.forecast for choice in choices)
+        )
         features = _all_features(history.products, forecasts)
         training = [rows[:days] for rows, days in zip(features, train_days, strict=True)]
         return cls(
             source=history.source,
             config=config,
             products=history.products,
-            reports=tuple(
-                report_forecast(report, choice) for report, choice in zip(history.reports, choices, strict=True)
-            ),
+            reports=tuple(map(report_forecast, history.reports, forecasts)),
             forecasts=forecasts,
             features=features,
             train_days=train_days,

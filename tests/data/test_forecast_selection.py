@@ -12,7 +12,7 @@ import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.data.features import FEATURES, shifted_mean
-from pricerl.data.forecast_selection import FUTURE_DAYS, choose_forecast, score_forecasts
+from pricerl.data.forecast_selection import FUTURE_DAYS, choose_forecast, mean_absolute_errors
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.simulation import SellerConfig, simulated_history
 
@@ -36,7 +36,7 @@ def test_errors_are_means_over_observed_training_days(make_product: Make) -> Non
     observed[3] = False
     product = replace(product, observed=observed)
     flat = np.full(20, 10.0)
-    errors = score_forecasts(product, 12, {"mean_7": flat, "gaps": np.where(np.arange(20) < 5, np.nan, 0.0)})
+    errors = mean_absolute_errors(product, 12, {"mean_7": flat, "gaps": np.where(np.arange(20) < 5, np.nan, 0.0)})
     days = np.array([1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
     assert errors["mean_7"] == pytest.approx(np.abs(days - 10).mean())
     assert errors["gaps"] == pytest.approx(np.where(days < 5, 10 - days, days).mean())
@@ -46,7 +46,7 @@ def test_a_forecast_on_fewer_than_seven_training_days_is_not_scored(make_product
     product = make_product(1.0, weekly(30))
     late = np.where(np.arange(30) < 14, np.nan, product.sales)
     assert "supplied" not in choose_forecast(replace(product, predicted=late), 20, "mean_7").errors
-    assert choose_forecast(replace(product, predicted=late), 21, "mean_7").forecast.source == "supplied"
+    assert choose_forecast(replace(product, predicted=late), 21, "mean_7").source == "supplied"
     assert choose_forecast(product, 7, "mean_7").errors == {}
 
 
@@ -56,7 +56,7 @@ def test_the_closest_of_the_three_is_used(make_product: Make, supplied_error: fl
     sales = weekly() + noise
     product = make_product(1.0, sales, predicted=sales + supplied_error)
     choice = choose_forecast(product, 85, "last_week")
-    assert choice.forecast.source == used
+    assert choice.source == used
     assert min(choice.errors, key=choice.errors.__getitem__) == used
     assert set(choice.errors) == {"mean_7", "supplied", "last_week"}
 
@@ -65,7 +65,7 @@ def test_held_out_days_have_no_say_in_the_choice(make_product: Make) -> None:
     product = make_product(1.0, weekly())
     turned = make_product(1.0, np.where(np.arange(100) < 85, product.units, weekly()[::-1] * 9))
     first, second = (choose_forecast(item, 85, "last_week") for item in (product, turned))
-    assert first.forecast.source == second.forecast.source == "last_week"
+    assert first.source == second.source == "last_week"
     assert first.errors == second.errors
 
 

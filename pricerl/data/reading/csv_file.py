@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pricerl.data.reading.columns import Header, count_known, match_header
+from pricerl.data.reading.columns import count_known, match_header
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError, did_you_mean
 
@@ -63,8 +63,18 @@ def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
     Raises:
         DataError: the file is missing, unreadable, too large or not text.
     """
-    source = str(path)
-    data = _read_bytes(source, Path(path))
+    source, path = str(path), Path(path)
+    try:
+        _check_kind(source, path)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            found = f"{size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read"
+            raise DataError(source, [f"is too large: {found}; split the file"])
+        data = path.read_bytes()
+    except PermissionError:
+        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
+    except (OSError, ValueError) as error:
+        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
     if remedy := next((words for mark, words in _FOREIGN_FORMATS.items() if data.startswith(mark)), None):
         raise DataError(source, [remedy])
     text, notes = _decode(source, data)
@@ -94,25 +104,22 @@ def split_rows(text: str, source: str) -> TextTable:
     if len(cells) > MAX_COLUMNS:
         raise DataError(source, [f"has {len(cells)} columns; at most {MAX_COLUMNS:,} are read; remove some"])
     header = match_header(cells, header_line)
-    columns, lines, problems = _collect(records, header, len(cells), source)
-    if not lines and not problems:
-        refuse(source, [*header.problems, Problem(0, "", "has a header but no rows; one row per day is needed")])
-    return TextTable(source, separator, columns, lines, header.notes, (*header.problems, *problems))
-
-
-def _read_bytes(source: str, path: Path) -> bytes:
-    try:
-        _check_kind(source, path)
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            found = f"{size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read"
-            raise DataError(source, [f"is too large: {found}; split the file"])
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES)
-    except PermissionError:
-        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
-    except (OSError, ValueError) as error:
-        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
+    columns: dict[str, list[str]] = {name: [] for name in header.positions}
+    lines: list[int] = []
+    problems, width = list(header.problems), len(cells)
+    for line, cells in records:
+        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # blank cells at the end do no harm
+            found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
+            problems.append(Problem(line, "", found))
+            continue
+        lines.append(line)
+        if len(lines) > MAX_ROWS:
+            raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+        for name, position in header.positions.items():
+            columns[name].append(cells[position])
+    if not lines and len(problems) == len(header.problems):
+        refuse(source, [*problems, Problem(0, "", "has a header but no rows; one row per day is needed")])
+    return TextTable(source, separator, columns, lines, header.notes, tuple(problems))
 
 
 def _check_kind(source: str, path: Path) -> None:
@@ -160,22 +167,3 @@ def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list
             start = reader.line_num + 1
     except csv.Error as error:
         raise DataError(source, [f"line {start}: malformed quotes or cells ({error}); check the quotes"]) from None
-
-
-def _collect(
-    records: Iterator[tuple[int, list[str]]], header: Header, width: int, source: str
-) -> tuple[dict[str, list[str]], list[int], list[Problem]]:
-    columns: dict[str, list[str]] = {name: [] for name in header.positions}
-    lines: list[int] = []
-    problems: list[Problem] = []
-    for line, cells in records:
-        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # blank cells at the end do no harm
-            found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
-            problems.append(Problem(line, "", found))
-            continue
-        lines.append(line)
-        if len(lines) > MAX_ROWS:
-            raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
-        for name, position in header.positions.items():
-            columns[name].append(cells[position])
-    return columns, lines, problems
