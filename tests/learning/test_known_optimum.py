@@ -79,7 +79,7 @@ def train_briefly(market, updates):
 def test_the_gradient_reaches_every_layer(known):
     run = train_briefly(known, updates=20)
     torch.manual_seed(0)
-    observation = torch.rand(64, run.module.task.observation_dim)
+    observation = torch.rand(64, run.module.agent.actor.observation_dim)
     run.module.zero_grad()
     action, log_prob = run.module.agent.actor.sample(observation)
     (log_prob.mean() - run.module.agent.critic(observation, action).amin(0).mean()).backward()
