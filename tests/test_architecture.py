@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[1] / "pricerl"
 FILES = sorted(ROOT.rglob("*.py"))
 
-CHAIN = ("data", "simulation", "guardrails", "market", "env", "evaluation", "training", "advice", "operations", "cli")
+CHAIN = (
+    *("data", "simulation", "guardrails", "market", "env", "evaluation", "training", "advice", "operations", "cli"),
+    "api",
+)
 """Each part may import those to its left, and itself."""
 
 FREE_FOR_ALL = {"arrays", "errors", "formatting", "runtime", "writing", "__version__"}

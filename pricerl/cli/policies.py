@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
@@ -93,6 +93,26 @@ def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> 
     return Supervisor(dynamics, entries, decision, settings, formatter).look_over(model)
 
 
+class Delivery(NamedTuple):
+    """An advice with its files and a line on its entry in the log."""
+
+    advice: list[ProductAdvice]
+    files: AdviceFiles
+    recorded: str
+
+
+def deliver(run: Run) -> Delivery:
+    """Advise, record the advice in the run's log and write its files.
+
+    Args:
+        run: data, settings and weights.
+    """
+    entries = read_log(_log_path(run)).entries
+    advice, origin = make_advice(run, entries), origin_of(run)
+    recorded = _record(run, advice, origin, len(entries)) if run.is_global_zero else ""
+    return Delivery(advice, _write_files(run, advice, origin), recorded)
+
+
 def formatter_of(request: Request) -> Formatter:
     """Return the formatter of the command's locale, currency and price grid.
 
@@ -145,10 +165,7 @@ def _advise(run: Run) -> int:
     """Record, write and print the advice of a trained policy for the history it was given."""
     from pricerl.cli.console import print_summary
 
-    entries = read_log(_log_path(run)).entries
-    advice, origin = make_advice(run, entries), origin_of(run)
-    recorded = _record(run, advice, origin, len(entries)) if run.is_global_zero else ""
-    files = _write_files(run, advice, origin)
+    advice, files, recorded = deliver(run)
     print_summary([item.to_dict() for item in advice], files, formatter_of(run))
     print(recorded)
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK

@@ -39,8 +39,12 @@ WEEKLY_SPACING_DAYS = 5
 """Rows at least this far apart (median) are weekly or monthly sums, not days."""
 
 
-def read_history(path: str | Path, config: DataConfig) -> History:
+def read_history(path: str | Path, config: DataConfig | None = None) -> History:
     """Read, check and clean a seller's file.
+
+    >>> history = pricerl.read_history("sales.csv")
+    >>> [(item.product, len(item.dates)) for item in history.products]
+    [('product', 90)]
 
     Args:
         path: CSV file; errors name it as written here.
@@ -53,7 +57,7 @@ def read_history(path: str | Path, config: DataConfig) -> History:
         DataError: the file cannot be used; lists every problem with the line of the seller's own file.
     """
     text, notes = read_text(path)
-    return history_from_text(text, str(path), config, notes)
+    return history_from_text(text, str(path), config or DataConfig(), notes)
 
 
 def history_from_text(text: str, source: str, config: DataConfig, notes: Sequence[str] = ()) -> History:

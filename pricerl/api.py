@@ -1,0 +1,189 @@
+"""Public face of the package: the seller's commands as functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pricerl.cli.policies import deliver, make_advice, run_lightning
+from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.env import EnvConfig, PricingEnv
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.training.run import Run
+
+if TYPE_CHECKING:
+    from pricerl.advice import ProductAdvice
+    from pricerl.env import Dynamics
+    from pricerl.evaluation import Policy
+
+QUIET = {"trainer.enable_progress_bar": False}
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """A trained policy with the market of its history."""
+
+    run: Run
+    """Settings, data and network."""
+
+    @property
+    def policy(self) -> Policy:
+        """The deterministic policy, observations ``(B, O)`` to actions ``(B, 1)`` in [-1, 1]."""
+        return self.run.policy
+
+    @property
+    def market(self) -> Market:
+        """The market fitted to the history."""
+        return self.run.pricing.market
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The market with reward and guardrails, on the CPU."""
+        return self.run.pricing.dynamics
+
+    def advise(self, path: str | Path | None = None, horizon: int = 14) -> list[ProductAdvice]:
+        """Advise on the days after a history; orders in the run's log count, and nothing is written.
+
+        Args:
+            path: the seller's CSV; the history of the checkpoint if absent.
+            horizon: days.
+
+        Returns:
+            One advice per product.
+
+        Raises:
+            DataError: the file cannot be used.
+        """
+        assert self.run.checkpoint is not None
+        run = _load(self.run.checkpoint.path, path, horizon)
+        return make_advice(run, read_log(run.folder / LOG_FILE).entries)
+
+
+def advise(
+    path: str | Path | None = None,
+    *,
+    preset: str = "balanced",
+    max_steps: int = 2000,
+    seed: int = 0,
+    horizon: int = 14,
+    run_name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> list[ProductAdvice]:
+    """Train a policy on a seller's history and advise on the days after it, as ``fit`` does.
+
+    Files and log entry of ``fit`` are written to ``checkpoints/RUN``, from where `load` takes the policy.
+
+    >>> import pricerl
+    >>> (advice,) = pricerl.advise("sales.csv", max_steps=20)  # a try-out; 2,000 updates by default
+    >>> advice.current_price, advice.decision.grade in ("B", "B-", "C", "D")
+    (10.0, True)
+    >>> [day.recommended_price for day in advice.days][:3]
+    [10.0, 10.0, 10.0]
+
+    Args:
+        path: the seller's CSV; a simulated seller if absent.
+        preset: objective, ``balanced``, ``profit`` or ``upward``.
+        max_steps: gradient updates.
+        seed: of everything random.
+        horizon: days.
+        run_name: name of the run; made from file and preset if absent.
+        settings: further settings by the names of the command line, such as ``{"data.guardrails.floor": 9.9}``.
+
+    Returns:
+        One advice per product.
+
+    Raises:
+        DataError: the file cannot be used.
+        UsageError: a setting is wrong.
+    """
+    words = _words(
+        {
+            **QUIET,
+            "data.path": path,
+            "data.reward.preset": preset,
+            "trainer.max_steps": max_steps,
+            "seed_everything": seed,
+            "horizon": horizon,
+            "run_name": run_name,
+            **(settings or {}),
+        }
+    )
+    return deliver(run_lightning("fit", words)).advice
+
+
+def load(checkpoint: str | Path) -> TrainedPolicy:
+    """Load a policy that ``fit`` or `advise` trained on a seller's history.
+
+    >>> trained = pricerl.load("checkpoints/sales-balanced/best.ckpt")
+    >>> observation, info = pricerl.make_env("sales.csv").reset(seed=0)
+    >>> trained.policy(torch.as_tensor(observation)[None]).shape
+    torch.Size([1, 1])
+    >>> (advice,) = trained.advise("sales.csv", horizon=7)
+    >>> len(advice.days)
+    7
+
+    Args:
+        checkpoint: ``best.ckpt`` or ``last.ckpt`` of a run.
+
+    Raises:
+        CheckpointError: the file is not a checkpoint of pricerl.
+        UsageError: the policy was trained in a Gymnasium environment.
+    """
+    return TrainedPolicy(_load(checkpoint))
+
+
+def make_env(
+    history: str | Path | History | None = None,
+    *,
+    reading: DataConfig | None = None,
+    demand: DemandConfig | None = None,
+    cost: CostConfig | None = None,
+    reward: RewardConfig | None = None,
+    guardrails: GuardrailConfig | None = None,
+    config: EnvConfig | None = None,
+    seed: int = 0,
+) -> PricingEnv:
+    """Return the environment of the market fitted to a history; it also goes by ``pricerl/Pricing-v0``.
+
+    >>> env = pricerl.make_env("sales.csv")
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    >>> observation.shape, terminated
+    ((84,), False)
+
+    Args:
+        history: the seller's CSV, or what `read_history` returned; a simulated seller if absent.
+        reading: settings of reading and features.
+        demand: demand model and its settings.
+        cost: costs that the seller knows.
+        reward: objective.
+        guardrails: limits on the price.
+        config: horizon, kind of action, observation noise.
+        seed: of the posterior draws.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    if history is None:
+        return PricingEnv(None, reward, guardrails, config)
+    reading = reading or DataConfig()
+    known = history if isinstance(history, History) else read_history(history, reading)
+    market = fit_market(DataPreprocessor.fit(known, reading), demand, cost, seed)
+    return PricingEnv(market, reward, guardrails, config)
+
+
+def _load(checkpoint: str | Path, path: str | Path | None = None, horizon: int = 14) -> Run:
+    settings = {**QUIET, "ckpt_path": checkpoint, "data.path": path, "horizon": horizon}
+    return run_lightning("predict", _words(settings))
+
+
+def _words(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings as options of the command line, without those that are None."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    plain = {name: str(value) if isinstance(value, (str, Path)) else json.dumps(value) for name, value in given.items()}
+    return [f"--{name}={value}" for name, value in plain.items()]

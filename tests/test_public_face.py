@@ -1,0 +1,61 @@
+"""The public face: its examples run as written, and importing it loads nothing heavy."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from command_line import seller_lines, write_lines
+
+import pricerl
+from pricerl.errors import CheckpointError, DataError, UsageError
+
+ROOT = Path(__file__).parents[1]
+FACE = ("advise", "load", "make_env", "read_history")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write_lines(folder / "sales.csv", seller_lines())
+    return folder
+
+
+@pytest.mark.parametrize("name", FACE)  # in this order: load reads the checkpoint that advise wrote
+def test_the_example_of_a_function_runs_as_written(name: str, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop)
+    function = getattr(pricerl, name)
+    examples = doctest.DocTestFinder(recurse=False).find(function, name, globs={"pricerl": pricerl, "torch": torch})
+    assert sum(len(example.examples) for example in examples) > 0
+    for example in examples:
+        assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_face_lists_its_names_and_loads_them_when_used() -> None:
+    assert {*FACE, "TrainedPolicy"} == set(pricerl.__all__) and pricerl.__version__
+    code = "import sys, pricerl; pricerl.__version__, pricerl.read_history; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60).returncode == 0
+
+
+def test_a_mistake_is_one_of_our_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="there is no such file"):
+        pricerl.advise("nowhere.csv")
+    with pytest.raises(UsageError, match="did you mean 'balanced'"):
+        pricerl.advise(preset="balancd")
+    with pytest.raises(UsageError, match=r"unknown option --data\.guardrails\.flor"):
+        pricerl.advise(settings={"data.guardrails.flor": 9.9})
+    with pytest.raises(CheckpointError, match="does not exist"):
+        pricerl.load("nowhere.ckpt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_takes_a_history_or_the_name_of_its_file(shop: Path) -> None:
+    by_name = pricerl.make_env(shop / "sales.csv").dynamics.market
+    by_history = pricerl.make_env(pricerl.read_history(shop / "sales.csv")).dynamics.market
+    assert by_name.preprocessor.products[0].price.tolist() == by_history.preprocessor.products[0].price.tolist()
+    assert pricerl.make_env().dynamics.market.preprocessor.source == "simulated seller"
