@@ -28,7 +28,23 @@ def default_market() -> Market:
     return fit_market(preprocessor)
 
 
-class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+class _Batched:
+    """Access to the rows of an env."""
+
+    _batch: EpisodeBatch
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The transition dynamics."""
+        return self._batch.dynamics
+
+    @property
+    def state(self) -> State:
+        """State of all rows, of the only one in ``PricingEnv``."""
+        return self._batch.state
+
+
+class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """Charge a price, see what sells, decide again.
 
     ## Description
@@ -96,16 +112,6 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.observation_space = observation_space(dynamics)
         self.action_space = action_space()
 
-    @property
-    def dynamics(self) -> Dynamics:
-        """The transition dynamics."""
-        return self._batch.dynamics
-
-    @property
-    def state(self) -> State:
-        """State of the only row."""
-        return self._batch.state
-
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
@@ -127,7 +133,7 @@ class PricingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return observation, float(sums.reward[0]), False, truncated, info
 
 
-class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
+class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
     """``PricingEnv`` for ``num_envs`` rows as one torch batch, on any device.
 
     Rows differ in product, starting day and posterior draw. All are truncated at the same time and start anew in the
@@ -167,16 +173,6 @@ class PricingVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self.single_action_space = action_space()
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
-
-    @property
-    def dynamics(self) -> Dynamics:
-        """The transition dynamics."""
-        return self._batch.dynamics
-
-    @property
-    def state(self) -> State:
-        """State of all rows."""
-        return self._batch.state
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Reset all rows; ``options`` may fix ``product``, ``index`` and ``draw``, each ``(B,)`` or one number."""

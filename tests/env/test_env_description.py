@@ -33,7 +33,7 @@ def test_a_known_market_is_described_by_its_own_numbers(known_demand):
     assert row["volume"] == pytest.approx((1.30103 + 1) / 5, rel=1e-3), "20 units a day"
 
 
-def test_markets_that_differ_are_told_apart(fitted):
+def test_different_markets_have_different_descriptions(fitted):
     first, *others = described(fitted(TRIO, DemandConfig(num_draws=16)))
     assert all(0 <= value <= 1 for row in (first, *others) for value in row.values())
     assert all(row["margin"] != first["margin"] and row["elasticity"] != first["elasticity"] for row in others)
@@ -56,6 +56,6 @@ def test_every_day_of_an_observation_carries_the_description(fitted):
     assert with_it.single_observation_space.shape == (7 * (F + M),)
 
 
-def test_networks_are_told_how_long_observations_are():
+def test_networks_are_sized_for_the_description():
     assert PricingDataModule(env=DESCRIBED).task.observation_dim == 7 * (F + M)
     assert PricingDataModule().task.observation_dim == 7 * F

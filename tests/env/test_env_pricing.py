@@ -221,7 +221,7 @@ def test_the_mean_market_is_drawn_where_asked_for(market):
     assert rows.state.draw.unique().tolist() == [market.mean_draw]
 
 
-def test_the_last_observation_of_an_episode_is_told_as_final(market):
+def test_the_last_observation_of_an_episode_is_the_final_observation(market):
     config = EnvConfig(horizon=6, noise=False)
     rows, twin = (PricingVectorEnv(3, market, config=item) for item in (config, QUIET))
     start = {"index": torch.tensor([30, 50, 70]), "draw": torch.tensor([1, 2, 3])}

@@ -11,7 +11,7 @@ from pricerl.errors import NonFiniteError, UsageError
 
 
 def message_of(error_type, function, *arguments, **keywords):
-    """One sentence, told by an error."""
+    """One sentence, stated by an error."""
     with pytest.raises(error_type) as caught:
         function(*arguments, **keywords)
     message = str(caught.value)
@@ -20,7 +20,7 @@ def message_of(error_type, function, *arguments, **keywords):
 
 
 @pytest.mark.parametrize(
-    ("env_id", "told"),
+    ("env_id", "stated"),
     [
         ("pendulum-v1", "no environment is registered as 'pendulum-v1'; did you mean 'Pendulum-v1'?"),
         ("Pendulum-v9", "no environment is registered as 'Pendulum-v9'; did you mean 'Pendulum-v1'?"),
@@ -60,12 +60,12 @@ def message_of(error_type, function, *arguments, **keywords):
         ),
     ],
 )
-def test_an_environment_that_cannot_be_used_is_refused_with_what_to_do(env_id, told):
-    assert message_of(UsageError, GymVectorEnv, env_id) == told
+def test_an_environment_that_cannot_be_used_is_refused_with_what_to_do(env_id, stated):
+    assert message_of(UsageError, GymVectorEnv, env_id) == stated
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "stated"),
     [
         ({"acted": spaces.MultiDiscrete([3, 2])}, "has a MultiDiscrete action space"),
         ({"acted": spaces.Dict(a=spaces.Box(-1, 1, (1,)))}, "has a Dict action space"),
@@ -81,19 +81,19 @@ def test_an_environment_that_cannot_be_used_is_refused_with_what_to_do(env_id, t
         ({"observed": spaces.Box(-1, 1, (0,))}, r"observations of shape \(0,\) .* without elements"),
     ],
 )
-def test_spaces_that_sac_cannot_learn_in_are_refused(settings, told):
-    with pytest.raises(UsageError, match=f"^adapter/Spaces-v0 .*{told}.*; (choose|register)"):
+def test_spaces_that_sac_cannot_learn_in_are_refused(settings, stated):
+    with pytest.raises(UsageError, match=f"^adapter/Spaces-v0 .*{stated}.*; (choose|register)"):
         GymVectorEnv("adapter/Spaces-v0", settings=settings)
 
 
 def test_wrong_settings_are_named():
-    told = message_of(UsageError, GymVectorEnv, "Pendulum-v1", settings={"gravity": 9.8})
-    assert told == (
+    stated = message_of(UsageError, GymVectorEnv, "Pendulum-v1", settings={"gravity": 9.8})
+    assert stated == (
         "Pendulum-v1 cannot be made with settings {'gravity': 9.8} (TypeError: PendulumEnv.__init__() got an "
         "unexpected keyword argument 'gravity'); correct, remove or add what it names"
     )
-    told = message_of(UsageError, GymVectorEnv, "adapter/Fails-v0", settings={"file": "x.xml"})
-    assert "FileNotFoundError: no such file: {'file': 'x.xml'}" in told
+    stated = message_of(UsageError, GymVectorEnv, "adapter/Fails-v0", settings={"file": "x.xml"})
+    assert "FileNotFoundError: no such file: {'file': 'x.xml'}" in stated
 
 
 def test_an_environment_that_fails_without_settings_is_not_blamed_on_them():
@@ -103,8 +103,8 @@ def test_an_environment_that_fails_without_settings_is_not_blamed_on_them():
 
 @pytest.mark.parametrize("num_envs", [0, -1])
 def test_fewer_than_one_row_is_refused(num_envs):
-    told = message_of(UsageError, GymVectorEnv, "Pendulum-v1", num_envs)
-    assert told == f"num_envs must be 1 or more, found {num_envs}"
+    stated = message_of(UsageError, GymVectorEnv, "Pendulum-v1", num_envs)
+    assert stated == f"num_envs must be 1 or more, found {num_envs}"
 
 
 def test_actions_of_another_shape_are_refused():
@@ -115,7 +115,7 @@ def test_actions_of_another_shape_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("bad", "action", "told"),
+    ("bad", "action", "stated"),
     [
         ({3: (np.nan, 1)}, 0, "returned nan as element 1 of the observation of row 0 in step 3 after the reset"),
         ({2: (-np.inf, 0)}, 0, "returned -inf as element 0 of the observation of row 0 in step 2 after the reset"),
@@ -126,7 +126,7 @@ def test_actions_of_another_shape_are_refused():
         ({"reset": (np.nan, 2)}, 0, "returned nan as element 2 of the observation of row 0 at the reset"),
     ],
 )
-def test_a_number_that_is_none_is_named_with_its_step_and_place(bad, action, told):
+def test_a_number_that_is_none_is_named_with_its_step_and_place(bad, action, stated):
     env = GymVectorEnv(TOY, 2, settings={"bad": bad})
 
     def walk():
@@ -136,14 +136,14 @@ def test_a_number_that_is_none_is_named_with_its_step_and_place(bad, action, tol
         env.step(rows(action, 0))
 
     mend = "; change the environment or its settings so that it stays finite in float32"
-    assert message_of(NonFiniteError, walk) == f"{TOY} {told}{mend}"
+    assert message_of(NonFiniteError, walk) == f"{TOY} {stated}{mend}"
 
 
 def test_an_action_that_is_no_number_is_not_blamed_on_the_environment():
     env = GymVectorEnv(TOY, 2)
     env.reset(seed=0)
-    told = message_of(NonFiniteError, env.step, rows(0, np.nan))
-    assert told == f"{TOY} was given nan as element 0 of the action of row 1 in step 1 after the reset"
+    stated = message_of(NonFiniteError, env.step, rows(0, np.nan))
+    assert stated == f"{TOY} was given nan as element 0 of the action of row 1 in step 1 after the reset"
 
 
 def test_an_error_of_the_environment_itself_passes_unchanged():

@@ -1,4 +1,4 @@
-"""What moves with the price must not be taken for the price's work."""
+"""Confounders that move with the price: it must not be credited with their effects."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_price_that_rises_with_growing_demand_proves_nothing(seed):
         assert growing.probability_better(change * growing.current_price) < 0.9
 
 
-def test_prices_that_change_at_random_tell_what_they_do_beside_weekdays_and_growth():
+def test_random_price_changes_show_their_effect_despite_weekdays_and_growth():
     rng = np.random.default_rng(0)
     price = np.repeat(rng.choice([9.0, 10.0, 11.0, 12.0], DAYS // 7), 7)
     mean = np.where(WEEKEND, 80, 40) * np.exp(np.arange(DAYS) / DAYS) * (price / 10) ** -4.0

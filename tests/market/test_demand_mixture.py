@@ -1,4 +1,4 @@
-"""Families of curves, and the weights that a history gives them."""
+"""Demand families and their posterior given a history."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def history(log_demand, current_price=PRICE, days=400, units=50.0, seed=0):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_curve_passes_through_the_price_now_and_never_rises(family):
+def test_a_curve_passes_through_the_current_price_and_never_rises(family):
     curves = draw_prior(600, PRIOR, np.random.default_rng(0))
     curves = curves.take(np.flatnonzero(curves.family == list(FAMILIES).index(family)))
     values = curves.at(X, PRICE)
@@ -37,7 +37,7 @@ def test_a_curve_passes_through_the_price_now_and_never_rises(family):
 
 
 @pytest.mark.parametrize("family", ["constant", "linear", "exponential", "log_quadratic", "logit"])
-def test_the_elasticity_at_the_price_now_is_the_one_drawn(family):
+def test_the_elasticity_at_the_current_price_is_the_one_drawn(family):
     step = 1e-4
     low, high = one_curve(family, 1.7).at(np.array([-step, step]), PRICE)[0]
     assert (high - low) / (2 * step) == pytest.approx(-1.7, rel=1e-3)

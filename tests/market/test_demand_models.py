@@ -51,7 +51,7 @@ def test_the_same_seed_fits_the_same_market(simulated, model):
     assert (first == second).all()
 
 
-def test_one_price_for_ever_leaves_the_prior_wide(prepare, make_product, model):
+def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product, model):
     rng = np.random.default_rng(0)
     market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig(demand=model)).products[0]
     at = np.stack([np.interp(np.log([10.0, 11.0]), market.log_grid, row) for row in market.units.log_value])
@@ -86,7 +86,7 @@ def test_a_weekly_rhythm_is_found(prepare, make_product, model):
     assert factors[5:].min() > 1.35 and factors[:5].max() < 0.9
 
 
-def test_causes_are_known_before_the_day(make_product):
+def test_covariates_are_known_before_the_day(make_product):
     rng = np.random.default_rng(0)
     units, ad = rng.poisson(20, 100).astype(float), rng.uniform(5, 15, 100)
     before = gather_covariates(make_product(10.0, units, ad=ad))
@@ -118,11 +118,11 @@ def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
     rng = np.random.default_rng(0)
     out = np.arange(140) % 7 >= 5
     units = np.where(out, 0, rng.poisson(10, 140))
-    told, untold = (
+    flagged, unflagged = (
         fit_market(prepare(make_product(10.0, units, observed=observed)), DemandConfig(num_draws=16)).products[0]
         for observed in (~out, np.ones(140, dtype=bool))
     )
-    levels = [np.exp(market.units.log_value[:, 48]).mean() for market in (told, untold)]
+    levels = [np.exp(market.units.log_value[:, 48]).mean() for market in (flagged, unflagged)]
     assert levels[0] == pytest.approx(10, rel=0.15) and levels[1] < 8
 
 

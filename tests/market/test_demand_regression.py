@@ -1,4 +1,4 @@
-"""The demand regression beside statsmodels, and its bound on slopes."""
+"""The demand regression against statsmodels, and its bound on slopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holidays of the past say what the coming ones will sell."""
+"""Holidays: effects learned from the past apply to future ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_effects_of_holidays_and_of_the_days_before_are_recovered(dynamics):
     assert weekday[5:].mean() / weekday[:5].mean() == pytest.approx(1.3 / 0.88, rel=0.05)
 
 
-def test_advice_and_episodes_expect_the_same_units_of_coming_holidays(dynamics):
+def test_advice_and_episodes_expect_the_same_units_of_future_holidays(dynamics):
     market, days = dynamics.market, 28
     price = dynamics.history.price[-1]
     forecast = forecast_path(dynamics, 0, price.expand(days), seed=0).units[0]
@@ -72,7 +72,7 @@ def test_without_a_country_every_day_counts_as_ordinary(shop, prepare):
 
 
 @pytest.mark.parametrize(("last", "causes"), [("2025-04-17", []), ("2025-04-18", ["holiday"])])
-def test_two_holidays_say_nothing_and_three_do(make_product, last, causes):
+def test_two_holidays_are_no_covariate_and_three_are(make_product, last, causes):
     dates = np.arange(np.datetime64("2024-12-26"), np.datetime64(last) + 1)
     product = make_product(10.0, np.full(len(dates), 20.0), dates=dates, holidays=HOLIDAYS)
     assert [cause.name for cause in optional_covariates(product)] == causes

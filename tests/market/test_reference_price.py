@@ -1,4 +1,4 @@
-"""Buyers who remember prices: the formula, what a history tells of it, what env and forecast make of it."""
+"""Reference price: its formula, its estimate from a history, its effect in env and forecast."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_forecast_and_the_env_expect_the_same_units(remembering):
     np.testing.assert_allclose(forecast.units[0], units, rtol=1e-4)
 
 
-def test_the_history_of_buyers_who_remember_tells_how_much(fitted):
+def test_the_effect_is_estimated_from_a_history_with_one(fitted):
     gains, losses = [], []
     for seed in range(6):
         seller = SellerConfig(market="reference", days=730, units=80.0, seed=seed)

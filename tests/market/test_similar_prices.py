@@ -124,7 +124,7 @@ def test_weeks_without_a_usable_day_at_the_end_leave_the_level_finite(make_produ
     assert torch.isfinite(market.log_curves[..., 0]).all()
 
 
-def test_a_handful_of_sales_does_not_tell_weekdays_apart():
+def test_a_handful_of_sales_does_not_separate_weekdays():
     days = np.arange(70)
     units = np.where(np.isin(days, [2, 9, 30, 44]), 1.0, 0.0)
     factors = weekday_factors(units, days % 7, np.full(70, units.mean()))

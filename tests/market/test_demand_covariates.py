@@ -1,4 +1,4 @@
-"""Causes beside price: their effects are found, and they are not taken for the price's work."""
+"""Covariates of demand: their effects are recovered, and the price is not credited with them."""
 
 from __future__ import annotations
 
@@ -72,25 +72,25 @@ def test_the_effects_of_promotions_and_of_the_competitors_price_are_recovered(ma
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_promotions_that_go_with_price_cuts_are_not_taken_for_the_prices_work(make_product, prepare, model):
-    told, untold = [], []
+def test_promotions_that_go_with_price_cuts_are_not_credited_to_the_price(make_product, prepare, model):
+    given, omitted = [], []
     for seed in range(4):
         price, units, on = promoted_shop(seed)
-        told.append(slope_at(fit(prepare, make_product(price, units, promotion=on), model)))
-        untold.append(slope_at(fit(prepare, make_product(price, units), model)))
-    assert np.mean(told) == pytest.approx(SLOPE, abs=0.3)
-    assert np.mean(untold) < SLOPE - 0.6, "promoted days look like cheap ones"
+        given.append(slope_at(fit(prepare, make_product(price, units, promotion=on), model)))
+        omitted.append(slope_at(fit(prepare, make_product(price, units), model)))
+    assert np.mean(given) == pytest.approx(SLOPE, abs=0.3)
+    assert np.mean(omitted) < SLOPE - 0.6, "promoted days look like cheap ones"
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_competitor_whom_we_follow_is_not_taken_for_the_prices_work(make_product, prepare, model):
-    told, untold = [], []
+def test_a_competitor_whom_we_follow_is_not_credited_to_the_price(make_product, prepare, model):
+    given, omitted = [], []
     for seed in range(4):
         price, units, competitor = rivalled_shop(seed)
-        told.append(slope_at(fit(prepare, make_product(price, units, competitor=competitor), model)))
-        untold.append(slope_at(fit(prepare, make_product(price, units), model)))
-    assert np.mean(told) == pytest.approx(SLOPE, abs=0.3)
-    assert np.mean(untold) > SLOPE + 0.4, "demand that both prices moved looks less elastic"
+        given.append(slope_at(fit(prepare, make_product(price, units, competitor=competitor), model)))
+        omitted.append(slope_at(fit(prepare, make_product(price, units), model)))
+    assert np.mean(given) == pytest.approx(SLOPE, abs=0.3)
+    assert np.mean(omitted) > SLOPE + 0.4, "demand that both prices moved looks less elastic"
 
 
 def following_shop(seed, lag, noise):
@@ -102,7 +102,7 @@ def following_shop(seed, lag, noise):
 
 
 @pytest.mark.parametrize("lag", [0, 3])
-def test_a_competitor_who_only_answers_our_price_is_no_cause_and_the_slope_holds_both_effects(make_product, lag):
+def test_a_competitor_who_only_answers_our_price_is_no_covariate_and_the_slope_holds_both_effects(make_product, lag):
     slopes = []
     for seed in range(4):
         price, units, competitor = following_shop(seed, lag, noise=0.0)
@@ -126,7 +126,7 @@ def test_a_competitor_who_answers_with_a_will_of_his_own_leaves_the_slope_unbias
     assert np.mean(sds[::2]) > np.mean(sds[1::2])
 
 
-def test_a_competitor_who_has_just_cut_the_price_lowers_what_the_coming_days_sell(make_product, prepare):
+def test_a_competitor_who_has_just_cut_the_price_lowers_the_next_days_units(make_product, prepare):
     price, units, competitor = rivalled_shop(0)
     cut = competitor.copy()
     competitor[-7:], cut[-7:] = 11.0, np.repeat([11.0, 9.0], [6, 1])
@@ -137,16 +137,16 @@ def test_a_competitor_who_has_just_cut_the_price_lowers_what_the_coming_days_sel
     assert np.log(levels[1] / levels[0]) == pytest.approx(CROSS * np.log(9 / 11), abs=0.06)
 
 
-def test_a_promotion_that_is_over_does_not_raise_the_coming_days(make_product, prepare):
+def test_a_promotion_that_is_over_does_not_raise_the_next_days_units(make_product, prepare):
     rng = np.random.default_rng(1)
     on = np.arange(280) % 56 >= 28
     price = 10 * np.exp(wandering(rng, 280))
     units = sold(rng, SLOPE * np.log(price / 10) + 0.6 * on)
-    told, untold = (
+    given, omitted = (
         np.exp([np.interp(np.log(10.0), market.log_grid, row) for row in market.units.log_value]).mean()
         for market in (fit(prepare, make_product(price, units, promotion=column)) for column in (on, None))
     )
-    assert told < 1.2 * UNITS < 1.5 * UNITS < untold
+    assert given < 1.2 * UNITS < 1.5 * UNITS < omitted
 
 
 def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
@@ -169,7 +169,7 @@ def test_a_few_days_can_be_fitted_with_every_column(make_product, days):
     assert np.isfinite(regression(product)[0].mode).all()
 
 
-def test_what_never_varies_is_no_cause(make_product):
+def test_a_constant_column_is_no_covariate(make_product):
     units = np.full(60, 20.0)
     never, always = np.zeros(60, dtype=bool), np.ones(60, dtype=bool)
     for promotion in (None, never, always):
@@ -181,19 +181,19 @@ def test_what_never_varies_is_no_cause(make_product):
 
 def test_the_columns_of_a_file_without_them_stay_as_they_were(make_product):
     price, units, on = promoted_shop(0)
-    plain, told = (
+    plain, given = (
         gather_covariates(make_product(price, units)),
         gather_covariates(make_product(price, units, promotion=on)),
     )
-    np.testing.assert_array_equal(told.covariates[:, :-1], plain.covariates)
+    np.testing.assert_array_equal(given.covariates[:, :-1], plain.covariates)
     assert (
-        told.ahead[-1] == 0
+        given.ahead[-1] == 0
         and (plain.prior.mean == 0).all()
         and plain.effects(np.ones(plain.covariates.shape[1])) == {}
     )
 
 
-def test_past_days_are_compared_with_the_coming_ones(make_product):
+def test_past_days_are_compared_with_the_next_ones(make_product):
     on = np.arange(60) % 10 == 0
     competitor = np.where(np.arange(60) < 59, 10.0, 8.0)
     product = make_product(np.tile([10.0, 11.0], 30), np.full(60, 20.0), promotion=on, competitor=competitor)
@@ -212,12 +212,12 @@ def yearly_shop(seed, days):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_yearly_season_that_moves_the_price_is_not_taken_for_its_work(make_product, prepare, model):
+def test_a_yearly_season_that_moves_the_price_is_not_credited_to_it(make_product, prepare, model):
     slopes = [slope_at(fit(prepare, make_product(*yearly_shop(seed, 1100)), model)) for seed in range(3)]
     assert np.mean(slopes) == pytest.approx(SLOPE, abs=0.35), "without waves it is 0.8 too flat"
 
 
-def test_yearly_waves_need_two_years_and_are_not_carried_into_the_coming_days(make_product):
+def test_yearly_waves_need_two_years_and_are_not_extrapolated(make_product):
     short, long = (make_product(*yearly_shop(0, days)) for days in (729, 730))
     assert optional_covariates(short) == []
     waves = optional_covariates(long)
