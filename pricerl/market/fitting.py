@@ -18,6 +18,7 @@ from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.demand.regression import SIZE_RANGE
 from pricerl.market.demand.similar_prices import DailyValues, fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
 
@@ -26,6 +27,8 @@ GRID_MARGIN = 1.35
 
 KNOWN_GRID = 257
 """Grid points of a known market."""
+POISSON_SIZE = SIZE_RANGE[1]
+"""Negative-binomial size of a known market: next to Poisson."""
 
 MIN_VALUE = 1e-12
 """Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
@@ -80,7 +83,7 @@ def known_market(
     for product in preprocessor.products:
         log_grid = _log_grid(product, KNOWN_GRID)
         log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
-        curves = CurveDraws(log_units, np.full(len(log_grid), np.inf), 1.0, 1e4, 0)
+        curves = CurveDraws(log_units, np.full(len(log_grid), np.inf), 1.0, POISSON_SIZE, 0)
         posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
         fitted.append(
             ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)

@@ -24,7 +24,7 @@ from pricerl.market.demand.families import LogNormal, log_normal_prior
 from pricerl.market.demand.mixture import bin_prices, draw_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
 from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
-from pricerl.market.demand.similar_prices import fit_similar
+from pricerl.market.demand.similar_prices import fit_similar, price_design
 
 EVIDENCE = SimilarPriceSettings()
 """Closeness in price and in time by which the days behind a price are counted."""
@@ -157,7 +157,7 @@ def fit_demand_regression(
 
 def _regress(data: RegressionData, prior: QuadraticSettings) -> RegressionPosterior:
     x = data.log_price - np.median(data.log_price)
-    design = np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), data.covariates], axis=1)
+    design = price_design(x, data.covariates)
     mean = np.concatenate([[0.0, prior.prior_elasticity, prior.prior_curvature], data.prior.mean])
     sd = np.concatenate([[np.inf, prior.prior_elasticity_sd, prior.prior_curvature_sd], data.prior.sd])
     return fit_regression(data.units, design, Prior(mean, sd))

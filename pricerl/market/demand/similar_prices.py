@@ -19,6 +19,7 @@ from pricerl.market.demand.config import SimilarPriceSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior, closeness, effective_days, shape_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
+from pricerl.market.demand.regression import LOG_MEAN_RANGE, SIZE_RANGE
 
 NEWTON_STEPS = 12
 INTERCEPT_RIDGE = 1e-4
@@ -31,8 +32,9 @@ their spread, and at 0.7 the 90 % intervals of a profit gain cover nine in ten s
 SEASON_DEGREE = 3
 """Degree of the slow season in time, which competes with the price to explain demand."""
 
-WEEKDAY_PRIOR_SALES = 20.0
-"""Pseudo-sales of equal weekdays: they differ by about a fifth, which a handful of sales cannot show."""
+WEEKDAY_PRIOR_DAYS, WEEKDAY_PRIOR_SALES = 4.0, 20.0
+"""Prior weight of equal weekdays in average days, and its least in sales: weekdays differ by about a fifth, which a
+handful of sales cannot show."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def fit_similar(
     days, usable = plain_days(product), product.observed
     weekday = weekday_of(product.dates.astype(np.int64))
     units = winsorise(product.units[usable], settings.outlier_sds)
-    factors = weekday_factors(units, weekday[usable], np.full(len(units), units.mean()))
+    factors = weekday_factors(units, weekday[usable])
     days = replace(days, offset=factors[weekday])
     return DemandPosterior(fit_curves(days.keep(usable), log_grid, settings, rng), factors)
 
@@ -103,14 +105,14 @@ def fit_curves(
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.mean(expected**2)) / max(excess, 1e-6)
     known = effective_days(days.log_price, recency, log_grid, settings.bandwidth)
-    return CurveDraws(log_value, known, dispersion, float(np.clip(size, 0.3, 1e4)), outliers)
+    return CurveDraws(log_value, known, dispersion, float(np.clip(size, *SIZE_RANGE)), outliers)
 
 
-def weekday_factors(units: FloatArray, weekday: IntArray, expected: FloatArray, prior_days: float = 4.0) -> FloatArray:
-    """Return demand of each weekday over the average, ``(7,)``, shrunk to 1 by ``prior_days`` days or a few sales."""
-    prior = max(prior_days * float(units.mean()), WEEKDAY_PRIOR_SALES)
+def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
+    """Return demand of each weekday over the average, ``(7,)``, shrunk to 1 by a few days or sales."""
+    prior = max(WEEKDAY_PRIOR_DAYS * float(units.mean()), WEEKDAY_PRIOR_SALES)
     observed = np.bincount(weekday, units, WEEK) + prior
-    factors = observed / (np.bincount(weekday, expected, WEEK) + prior)
+    factors = observed / (np.bincount(weekday, np.full(len(units), units.mean()), WEEK) + prior)
     return np.asarray(factors / factors.mean())
 
 
@@ -121,7 +123,7 @@ def _expected(
     dispersion = 1.0
     kernel = recency[:, None] * closeness(days.log_price, log_grid, settings.bandwidth)
     centre = float(np.average(days.log_price, weights=recency))
-    design = _design(days.log_price - centre, season_columns(days.age))
+    design = price_design(days.log_price - centre, season_columns(days.age))
     prior_mean, prior_sd = _prior(settings, design.shape[1])
     for _ in range(2):
         trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2)
@@ -147,7 +149,7 @@ def _draw_curves(
     size = (num_draws, int(block.max()) + 1)
     weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
     season = season_columns(days.age)
-    design = _design(days.log_price - centre, season)
+    design = price_design(days.log_price - centre, season)
     prior_mean, prior_sd = _prior(settings, design.shape[1])
     prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
     trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2)
@@ -156,7 +158,7 @@ def _draw_curves(
     strength = dispersion / settings.trend_trust**2
     ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
     recent = season[days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
-    on_grid = _design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
+    on_grid = price_design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
     log_value = _log_mean(trend, on_grid) + np.log(ratio)
     return shape_curves(log_value, (recency[:, None] * kernel).sum(0), log_grid)
 
@@ -180,14 +182,14 @@ def _prior(settings: SimilarPriceSettings, columns: int) -> tuple[FloatArray, Fl
     return mean, sd
 
 
-def _design(x: FloatArray, season: FloatArray) -> FloatArray:
-    """Return the columns 1, x, x squared and the season, ``(D, 3 + S)``."""
-    return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), season], axis=1)
+def price_design(x: FloatArray, covariates: FloatArray) -> FloatArray:
+    """Return the columns 1, x, x squared and the covariates ``(D, C)``, ``(D, 3 + C)``; ``x (D,)`` is a log price."""
+    return np.concatenate([np.stack([np.ones_like(x), x, x**2], axis=1), covariates], axis=1)
 
 
 def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
     """Return the log mean ``(K, D)`` of trends ``(K, C)``, clipped to a range that exp can take."""
-    return np.asarray(np.clip(trend @ design.T, -30, 30))
+    return np.asarray(np.clip(trend @ design.T, *LOG_MEAN_RANGE))
 
 
 def _fit_trends(
