@@ -15,7 +15,7 @@ from pricerl.training.module import SACModule
 
 
 class Outputs(NamedTuple):
-    """What a command wrote into a folder."""
+    """Files that a command wrote into a folder."""
 
     rows: list[dict[str, str]]
     products: list[dict[str, Any]]

@@ -3,7 +3,7 @@
     python docs/examples/make.py                  # both anew: simulate, train, advise
     python docs/examples/make.py --pages          # only the pages, from the advice that lies here
 
-Writes ``NAME.json`` (the advice) and ``NAME.html`` (its page) beside this file; a minute or two. Real files are
+Writes ``NAME.json`` (the advice) and ``NAME.html`` (its page) next to this file; a minute or two. Real files are
 no part of the repository, so no page is made of them.
 """
 

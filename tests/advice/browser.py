@@ -81,9 +81,9 @@ def measure(html: str, widths: dict[str, int]) -> dict[str, Any]:
     document, _ = browse(
         f'<style>iframe {{ border: 0 }}</style><pre id="found"></pre><script>{gather}</script>{"".join(frames)}'
     )
-    told = re.search(r'<pre id="found">(.*?)</pre>', document, re.DOTALL)
-    assert told is not None
-    measured: dict[str, Any] = json.loads(unescape(told.group(1)))
+    found = re.search(r'<pre id="found">(.*?)</pre>', document, re.DOTALL)
+    assert found is not None
+    measured: dict[str, Any] = json.loads(unescape(found.group(1)))
     return measured
 
 

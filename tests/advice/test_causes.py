@@ -1,4 +1,4 @@
-"""What a seller's file tells beside prices and sales moves what the next days are expected to sell."""
+"""Covariates in a seller's file change the units expected on the next days."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELD = ["--decision.min_days", "1000"]
 
 
 def rivalled_lines(last_competitor_price: float) -> list[str]:
-    """A seller of 60 units a day; the competitor's price is 11.00 or 9.00 for weeks, and on the last day as given."""
+    """A seller of 60 units per day; the competitor's price is 11.00 or 9.00 for weeks, and on the last day as given."""
     rng = np.random.default_rng(3)
     price, competitor = (np.repeat(rng.choice(levels, 40), 7) for levels in ((9.5, 10.0, 10.5), (9.0, 11.0)))
     price[-7:], competitor[-7:], competitor[-1] = 10.0, 11.0, last_competitor_price

@@ -59,7 +59,7 @@ def test_a_price_that_only_moved_with_something_else_is_kept(
 
 
 @pytest.mark.parametrize("days", [8, 13, 20])
-def test_a_very_short_history_is_kept_and_says_how_many_days_are_needed(days: int, tmp_path: Path) -> None:
+def test_a_very_short_history_keeps_the_price_and_names_the_days_needed(days: int, tmp_path: Path) -> None:
     code, (rows, (product,), _) = _fit(tmp_path, seller_lines(days))
     assert code == 4 and len(rows) == 14
     assert f"only {days} usable days; at least 28 are needed" in product["reason"]
@@ -78,7 +78,7 @@ def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path
         assert not any(word in text for word in ("nan", "NaN", "None", "null", "inf"))
 
 
-def test_a_doubtful_history_is_told_beside_the_advice(tmp_path: Path) -> None:
+def test_doubts_about_a_history_are_printed_with_the_advice(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(60, price=10.0))
     result = run(tmp_path, "fit", "--data.path", "sales.csv", *FAST)
     assert "  check the data: only 1 price was tried; at least 2 different prices are needed\n" in result.out
@@ -90,7 +90,7 @@ def test_supplied_costs_make_profit_known(tmp_path: Path) -> None:
     assert all(row["Expected Profit"] for row in rows)
 
 
-def test_some_products_that_can_be_told_apart_make_the_exit_code_0(tmp_path: Path) -> None:
+def test_one_product_with_evidence_makes_the_exit_code_0(tmp_path: Path) -> None:
     lines = seller_lines(60, price=10.0, product="Mug") + seller_lines(90, product="Bowl")[1:]
     write_lines(tmp_path / "sales.csv", lines)
     words = ["fit", "--data.path", "sales.csv", "--decision.min_chance", "0", *FAST]

@@ -1,4 +1,4 @@
-"""What stands beside the plain pages: plotly's charts and PDF files, or why they cannot be made."""
+"""Extras of the pages: plotly's charts and PDF files, or the reason why they cannot be made."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_an_interactive_page_holds_the_same_numbers_and_loads_nothing(document: 
     assert "<script" not in plain and len(plain) < 150_000 < len(page)
 
 
-def test_a_name_full_of_markup_stays_inert_beside_scripts(document: dict[str, Any]) -> None:
+def test_a_name_full_of_markup_stays_inert_next_to_scripts(document: dict[str, Any]) -> None:
     document["products"][0]["product"] = "</script><script>alert(1)</script>"
     (page,) = [html for _, html in render_pages(document, interactive=True)]
     assert "alert(1)</script>" not in page
 
 
-def test_without_plotly_fit_says_what_to_install_and_trains_nothing(
+def test_without_plotly_fit_names_the_package_to_install_and_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> Any:
