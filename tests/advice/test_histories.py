@@ -63,6 +63,7 @@ def test_a_very_short_history_keeps_the_price_and_names_the_days_needed(days: in
     code, (rows, (product,), _) = _fit(tmp_path, seller_lines(days))
     assert code == 4 and len(rows) == 14
     assert f"only {days} usable days; at least 28 are needed" in product["reason"]
+    assert product["data_quality"]["quality"] == "FAIL" and product["data_quality"]["usable_days"] == days
 
 
 def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path) -> None:

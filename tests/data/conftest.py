@@ -38,7 +38,7 @@ def read(write: Callable[..., Path]) -> Callable[..., History]:
 
 @pytest.fixture
 def problems(write: Callable[..., Path]) -> Callable[..., tuple[str, ...]]:
-    """Write lines to a file that must be refused and return the problems told."""
+    """Write lines to a file that must be refused and return the problems reported."""
 
     def read_problems(lines: Lines, config: DataConfig | None = None) -> tuple[str, ...]:
         path = write(lines)

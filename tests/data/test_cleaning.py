@@ -98,7 +98,7 @@ def test_absent_days_are_unknown_and_imputed_by_the_week_before(read: Read, dail
     assert product.price[8] == 10
 
 
-def test_refund_is_out_of_demand_and_its_profit_is_kept(read: Read, daily: Daily) -> None:
+def test_a_refund_is_excluded_from_demand_and_its_profit_is_kept(read: Read, daily: Daily) -> None:
     history = read(daily(["10,20,5,3,"] * 8 + ["10,-10,5,-8,"] + ["10,20,5,3,"], FULL))
     product = history.products[0]
     assert product.profit[8] == -8 and product.sales[8] == 20 and product.units[8] == 2
@@ -106,7 +106,7 @@ def test_refund_is_out_of_demand_and_its_profit_is_kept(read: Read, daily: Daily
     assert history.reports[0].refund_days == 1 and history.reports[0].priced_days == 10
 
 
-def test_sale_without_a_price_is_out_of_demand(read: Read, daily: Daily) -> None:
+def test_a_sale_without_a_price_is_excluded_from_demand(read: Read, daily: Daily) -> None:
     product = read(daily(["10,20"] * 8 + [",30"] + ["12,24"])).products[0]
     assert not product.observed[8]
     assert (product.price[8], product.sales[8], product.units[8]) == (10, 30, 3)
@@ -126,7 +126,7 @@ def test_conversions_are_capped_and_filled_with_the_median(read: Read, daily: Da
     assert "Organic Conversion Percentage: values above 100, counted as 100: 1." in history.reports[0].notes
 
 
-def test_columns_that_are_absent_or_blank_are_done_without(read: Read, daily: Daily) -> None:
+def test_absent_and_blank_columns_are_not_used(read: Read, daily: Daily) -> None:
     history = read(daily(["10,20,,,"] * 10, FULL))
     product = history.products[0]
     assert np.isnan(product.organic).all() and np.isnan(product.ad).all() and np.isnan(product.predicted).all()
@@ -148,7 +148,7 @@ def test_unit_cost_is_the_last_value_given(read: Read, daily: Daily) -> None:
     assert read(daily(["10,20"] * 8)).products[0].unit_cost is None
 
 
-def test_constant_price_is_read_and_asks_for_review(read: Read, daily: Daily) -> None:
+def test_a_constant_price_is_read_and_fails_the_verdict(read: Read, daily: Daily) -> None:
     report = read(daily(["10,20"] * 40)).reports[0]
     assert report.distinct_prices == 1 and report.judge().quality == "FAIL"
     assert report.judge().reasons == ("only 1 price was tried; at least 2 different prices are needed",)
@@ -156,7 +156,7 @@ def test_constant_price_is_read_and_asks_for_review(read: Read, daily: Daily) ->
 
 @settings(deadline=None, max_examples=100)
 @given(nps.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1e6)), st.data())
-def test_imputation_leaves_no_hole_and_stays_in_range(values: np.ndarray, data: st.DataObject) -> None:
+def test_imputation_leaves_no_nan_and_stays_in_range(values: np.ndarray, data: st.DataObject) -> None:
     unknown = data.draw(nps.arrays(np.bool_, len(values)))
     unknown[0] = False
     whole = impute_trailing_mean(np.where(unknown, np.nan, values), unknown)

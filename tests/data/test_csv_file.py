@@ -67,7 +67,7 @@ def test_device_and_impossible_name_are_refused(tmp_path: Path) -> None:
         (b"\xff\xfeR", "is not text"),
     ],
 )
-def test_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "sales.csv"
     path.write_bytes(content)
     assert words in refuse(path)
@@ -95,7 +95,7 @@ def test_separators_and_line_endings_give_the_same_history(
     np.testing.assert_array_equal(product.units, np.full(10, 2.0))
 
 
-def test_limits_are_told(
+def test_files_above_a_limit_are_refused(
     write: Callable[..., Path], daily: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(daily(TEN_DAYS))

@@ -59,7 +59,7 @@ def test_without_the_library_a_country_is_refused_with_the_remedy_and_no_country
     assert DataConfig().country is None
 
 
-def test_the_report_says_how_many_holidays_the_history_holds(read, daily):
+def test_the_report_counts_the_holidays_of_the_history(read, daily):
     lines = daily(["10,20"] * 150)
     del lines[1 + 107]  # Good Friday, 2025-04-18
     history = read(lines, DataConfig(country="GB"))
@@ -79,9 +79,3 @@ def test_holidays_survive_a_checkpoint_whole_and_their_absence_too(read, daily):
         else:
             np.testing.assert_array_equal(kept, saved)
             assert kept.dtype == "datetime64[D]" and len(kept) > 30
-
-
-def test_a_checkpoint_from_before_countries_still_loads(read, daily):
-    state = DataPreprocessor.fit(read(daily(["10,20"] * 30)), DataConfig()).state_dict()
-    del state["config"]["country"]
-    assert DataPreprocessor.from_state_dict(state).config == DataConfig()

@@ -77,12 +77,12 @@ def test_iso_is_no_fallback_for_another_year_first_format() -> None:
         ("2025-02-01 13:30:00", "has a time of day"),
     ],
 )
-def test_what_is_no_date_is_refused(text: str, words: str) -> None:
+def test_text_that_is_not_a_date_is_refused(text: str, words: str) -> None:
     (problem,) = problems_of([text])
     assert problem.startswith("line 2, Report Date: ") and words in problem
 
 
-def test_garbage_is_told_beside_an_undecided_order() -> None:
+def test_garbage_is_reported_together_with_an_undecided_order() -> None:
     assert [problem.split(":")[0] for problem in problems_of(["1.2.2026", "never"])] == [
         "line 2, Report Date",
         "line 3, Report Date",

@@ -1,4 +1,4 @@
-"""The choice of the forecast: scored on training days alone, the closest is used, and the report says so."""
+"""The choice of the forecast: scored on training days alone, the closest is used and reported."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_closest_of_the_three_is_used(make_product: Make, supplied_error: fl
     assert set(choice.errors) == {"mean_7", "supplied", "last_week"}
 
 
-def test_held_out_days_have_no_say_in_the_choice(make_product: Make) -> None:
+def test_held_out_days_do_not_affect_the_choice(make_product: Make) -> None:
     product = make_product(1.0, weekly())
     turned = make_product(1.0, np.where(np.arange(100) < 85, product.units, weekly()[::-1] * 9))
     first, second = (choose_forecast(item, 85, "last_week") for item in (product, turned))
@@ -69,7 +69,7 @@ def test_held_out_days_have_no_say_in_the_choice(make_product: Make) -> None:
     assert first.errors == second.errors
 
 
-def test_the_own_mean_stays_where_the_forecaster_is_worse(make_product: Make) -> None:
+def test_a_worse_forecaster_is_not_used(make_product: Make) -> None:
     product = make_product(1.0, np.random.default_rng(0).poisson(20, 100))
     plain, challenged = prepared(product, "mean_7"), prepared(product, "last_week")
     assert challenged.forecasts[0].source == "mean_7"
@@ -77,7 +77,7 @@ def test_the_own_mean_stays_where_the_forecaster_is_worse(make_product: Make) ->
     np.testing.assert_array_equal(plain.features[0][:, PREDICTED], shifted_mean(product.sales, 0.0))
 
 
-def test_a_chosen_forecaster_fills_the_feature_and_the_gaps_stay_the_mean(make_product: Make) -> None:
+def test_a_chosen_forecaster_fills_the_feature_and_the_mean_its_gaps(make_product: Make) -> None:
     data = prepared(make_product(2.0, weekly()), "last_week")
     column, mean = data.features[0][:, PREDICTED], data.features[0][:, MEAN]
     np.testing.assert_array_equal(column[:7], mean[:7])
@@ -85,7 +85,7 @@ def test_a_chosen_forecaster_fills_the_feature_and_the_gaps_stay_the_mean(make_p
     assert len(data.forecasts[0].future) == FUTURE_DAYS
 
 
-def test_the_env_reads_the_forecast_of_coming_days(make_product: Make) -> None:
+def test_the_env_reads_the_forecast_of_future_days(make_product: Make) -> None:
     product = make_product(2.0, weekly())
     data = prepared(product, "last_week")
     history = HistoryTensors(data, "cpu")

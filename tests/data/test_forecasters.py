@@ -102,7 +102,7 @@ def test_a_statistical_model_learns_the_weekdays(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STATISTICAL)
-def test_a_missing_package_is_told_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "statsforecast", None)
     monkeypatch.setitem(sys.modules, "statsforecast.models", None)
     with pytest.raises(UsageError, match=r"statsforecast, which is not installed; pip install"):

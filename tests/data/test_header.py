@@ -37,7 +37,7 @@ def test_duplicated_column_is_a_problem(problems: Problems, daily: Daily) -> Non
     assert found == ("line 1: column 'total_sales' appears more than once; keep one",)
 
 
-def test_header_and_cell_problems_are_told_together(problems: Problems, daily: Daily) -> None:
+def test_header_and_cell_problems_are_reported_together(problems: Problems, daily: Daily) -> None:
     lines = daily(["10,20,1"] * 10, "Report Date,Product Price,Total Sales,Total Proft")
     lines[4] = "2025-01-03,-5,oops,1"
     found = problems(lines)

@@ -47,7 +47,7 @@ def test_decimal_commas(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["abc", "1 2", "1,2,3", "12.5.3", "--1", "1,23,456", "$", "0x10", "1_000"])
-def test_text_is_no_number(text: str) -> None:
+def test_text_is_not_a_number(text: str) -> None:
     assert read_number(text) == (None, None)
 
 

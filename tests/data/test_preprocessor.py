@@ -21,7 +21,7 @@ def three() -> DataPreprocessor:
     return DataPreprocessor.fit(simulated_history(SellerConfig(days=60, products=3), DataConfig()), DataConfig())
 
 
-def test_sizes(three: DataPreprocessor) -> None:
+def test_sizes_names_and_source_of_three_products(three: DataPreprocessor) -> None:
     assert (three.window, three.num_features) == (7, 12)
     assert three.names == ("product-1", "product-2", "product-3")
     assert three.train_days == (51, 51, 51)
@@ -34,7 +34,7 @@ def test_scaler_sees_training_days_only(three: DataPreprocessor) -> None:
     np.testing.assert_array_equal(three.scaler.bias, fitted.bias)
 
 
-def test_windows_hold_the_oldest_day_first(three: DataPreprocessor) -> None:
+def test_windows_start_with_the_oldest_day(three: DataPreprocessor) -> None:
     windows = three.windows(1)
     scaled = three.scaler.transform(three.features[1], 1)
     assert windows.shape == (54, 84) and windows.dtype == np.float32 and windows.flags["C_CONTIGUOUS"]
@@ -112,7 +112,7 @@ def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
     np.testing.assert_array_equal(moved.windows(2)[0], expected[:7].reshape(-1))
 
 
-def test_fresh_file_may_hold_some_products_in_any_order(three: DataPreprocessor) -> None:
+def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=60, products=3), DataConfig())
     some = History("fresh.csv", (fresh.products[2], fresh.products[0]), (fresh.reports[2], fresh.reports[0]))
     moved = three.with_history(some)

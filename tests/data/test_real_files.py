@@ -13,7 +13,7 @@ from pricerl.data import DataConfig, DataPreprocessor, read_history
 Shared = Callable[[str], Path]
 
 
-def test_soapnuts_report_tells_what_the_file_holds(shared: Shared) -> None:
+def test_soapnuts_report_counts_the_days_of_the_file(shared: Shared) -> None:
     report = read_history(shared("soapnuts.csv"), DataConfig()).reports[0]
     assert (report.rows, report.history_rows, report.history_days, report.future_days) == (163, 132, 132, 31)
     assert (report.priced_days, report.distinct_prices) == (120, 36)
@@ -34,7 +34,7 @@ def test_soapnuts_forecast_has_no_skill_and_is_not_used(shared: Shared) -> None:
     assert report.notes[-1] == "Predicted Sales: not used; on the training days mean_7 was closer."
 
 
-def test_soapnuts_refund_day_is_out_of_demand_and_kept_in_profit(shared: Shared) -> None:
+def test_soapnuts_refund_day_is_excluded_from_demand_and_its_profit_is_kept(shared: Shared) -> None:
     product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
     day = int(np.flatnonzero(product.dates == np.datetime64("2024-11-24"))[0])
     assert not product.observed[day] and not product.profit_known[day]
@@ -50,7 +50,7 @@ def test_soapnuts_blank_day_sold_nothing_at_the_carried_price(shared: Shared) ->
     assert product.observed[day] and product.profit_known[day]
 
 
-def test_soapnuts_future_holds_only_the_forecast(shared: Shared) -> None:
+def test_soapnuts_future_has_only_the_forecast(shared: Shared) -> None:
     product = read_history(shared("soapnuts.csv"), DataConfig()).products[0]
     assert str(product.future_dates[0]) == "2024-12-23" and str(product.future_dates[-1]) == "2025-01-22"
     assert product.future_predicted[0] == pytest.approx(99.77747507)

@@ -12,7 +12,7 @@ from pricerl.data import History, ProductReport
 Daily = Callable[..., list[str]]
 
 
-def test_lines_tell_the_verdict_first_and_every_count(read: Callable[..., History], daily: Daily) -> None:
+def test_lines_start_with_the_verdict_and_list_every_count(read: Callable[..., History], daily: Daily) -> None:
     lines = daily(["10,20"] * 9 + [",", "11,22", "12,36"] + [","])
     del lines[4]
     text = read(lines).reports[0].lines()

@@ -40,7 +40,7 @@ def test_constant_column_becomes_one_half() -> None:
     assert (scaler.transform(rows(5, 1), 0)[:, [profit, momentum]] == 0.5).all()
 
 
-def test_prices_keep_room_for_those_not_yet_tried() -> None:
+def test_bounds_of_prices_exceed_the_tried_ones() -> None:
     features = rows(20)
     price = FEATURES.index("price")
     features[:, price] = np.linspace(10, 20, 20)

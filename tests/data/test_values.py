@@ -15,12 +15,24 @@ Problems = Callable[..., tuple[str, ...]]
 Daily = Callable[..., list[str]]
 
 
-def test_price_must_be_positive(problems: Problems, daily: Daily) -> None:
-    found = problems(daily(["10,20", "-1,20", "0,20", *["10,20"] * 8]))
-    assert found == (
-        "line 3, Product Price: must be positive, found -1",
-        "line 4, Product Price: must be positive, found 0",
-    )
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        *((column, value, "positive") for column in ("Product Price", "Competitor Price") for value in ("-3", "0")),
+        ("Organic Conversion Percentage", "-1", "not negative"),
+        ("Ad Conversion Percentage", "-0.5", "not negative"),
+        ("Units", "-2", "not negative"),
+        ("Unit Cost", "-3", "not negative"),
+    ],
+)
+def test_values_outside_their_range_are_refused(
+    problems: Problems, daily: Daily, column: str, value: str, rule: str
+) -> None:
+    optional = "Memo" if column == "Product Price" else column
+    cells = f"{value},20,1" if column == "Product Price" else f"10,20,{value}"
+    found = problems(daily(["10,20,1", cells, *["10,20,1"] * 8], f"Report Date,Product Price,Total Sales,{optional}"))
+    words = "must be positive" if rule == "positive" else "must not be negative"
+    assert found == (f"line 3, {column}: {words}, found {value}",)
 
 
 def test_price_of_zero_without_sales_is_blank(read: Callable[..., History], daily: Daily) -> None:
@@ -30,26 +42,12 @@ def test_price_of_zero_without_sales_is_blank(read: Callable[..., History], dail
     assert history.reports[0].blank_price_days == 2
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("Organic Conversion Percentage", "-1"),
-        ("Ad Conversion Percentage", "-0.5"),
-        ("Units", "-2"),
-        ("Unit Cost", "-3"),
-    ],
-)
-def test_negative_optional_values_are_refused(problems: Problems, daily: Daily, column: str, value: str) -> None:
-    found = problems(daily([f"10,20,{value}"] + ["10,20,1"] * 9, f"Report Date,Product Price,Total Sales,{column}"))
-    assert found == (f"line 2, {column}: must not be negative, found {value}",)
-
-
 def test_blank_product_is_refused(problems: Problems, daily: Daily) -> None:
     found = problems(daily(["10,20,A", "10,20,", *["10,20,A"] * 8], "Report Date,Product Price,Total Sales,Product"))
     assert found == ("line 3, Product: is blank; every row needs a product",)
 
 
-def test_every_problem_of_a_file_is_told_at_once(problems: Problems, daily: Daily) -> None:
+def test_every_problem_of_a_file_is_reported_at_once(problems: Problems, daily: Daily) -> None:
     lines = daily(["10,20,5"] * 12, "Report Date,Product Price,Total Sales,Ad Conversion Percentage")
     lines[2] = "2025-01-02,-10,20,5"
     lines[4] = "2025-01-04,10,many,5"
@@ -101,7 +99,7 @@ def test_products_keep_the_order_of_the_file_and_their_own_calendars(
     np.testing.assert_array_equal(history.products[1].price, np.full(20, 7.0))
 
 
-def test_problems_are_told_in_the_order_of_lines() -> None:
+def test_problems_are_listed_in_the_order_of_lines() -> None:
     with pytest.raises(DataError) as caught:
         refuse("sales.csv", [Problem(9, "Total Sales", "b"), Problem(4, "", "a"), Problem(0, "", "whole file")])
     assert str(caught.value) == "sales.csv has 3 problems:\n  whole file\n  line 4: a\n  line 9, Total Sales: b"

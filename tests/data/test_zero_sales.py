@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data import DataConfig
 from pricerl.data.cleaning.zero_sales import improbable_runs, unlikely_zeros
 from pricerl.simulation import SellerConfig, simulated_history
 
@@ -30,9 +30,9 @@ def test_ten_days_without_a_sale_at_five_a_day_are_named(seed):
 
 
 @pytest.mark.parametrize(("mean", "days"), [(0.05, 730), (0.2, 130), (0.2, 730), (1.0, 365), (5.0, 365)])
-def test_slow_sellers_are_seldom_accused(mean, days):
-    accused = [bool(improbable_runs(seller(mean, days, seed), np.ones(days, dtype=bool))) for seed in range(200)]
-    assert np.mean(accused) <= 0.01
+def test_slow_sellers_are_seldom_reported(mean, days):
+    reported = [bool(improbable_runs(seller(mean, days, seed), np.ones(days, dtype=bool))) for seed in range(200)]
+    assert np.mean(reported) <= 0.01
 
 
 def test_a_slow_sellers_own_long_runs_are_chance():
@@ -57,7 +57,7 @@ def test_zeros_in_a_slow_season_are_usual():
     assert improbable_runs(units, all_known(units)) == []
 
 
-def test_a_day_whose_sales_are_not_known_ends_a_run():
+def test_a_day_with_unknown_sales_ends_a_run():
     units = seller(5.0)
     units[150:160] = 0
     known = all_known(units)
@@ -79,7 +79,7 @@ def test_the_report_names_the_days_and_keeps_them_in_demand(read, daily):
 
 
 @pytest.mark.parametrize("word", ["yes", "no"])
-def test_an_in_stock_column_that_explains_the_days_is_believed(read, daily, word):
+def test_an_in_stock_column_that_explains_the_days_removes_the_note(read, daily, word):
     notes = read(lines(daily, [""] * 60 + [word] * 10 + [""] * 50)).reports[0].notes
     assert not any(note.startswith("Nothing sold") for note in notes)
 
@@ -109,11 +109,11 @@ def test_a_delivery_that_sells_out_every_week_is_noticed(days, units, seed):
 
 @pytest.mark.parametrize("market", ["constant", "reference", "seasonal", "ads", "promotions"])
 @pytest.mark.parametrize("units", [0.3, 1.5, 5.5, 50.0])
-def test_sellers_who_always_have_stock_are_not_accused(market, units):
+def test_sellers_who_always_have_stock_are_not_reported(market, units):
     assert [unlikely_zeros(simulated(market, 365, units, seed).products[0]) for seed in range(5)] == [None] * 5
 
 
-def test_the_days_that_are_due_are_counted_right(make_product):
+def test_expected_zero_sales_days_follow_the_negative_binomial(make_product):
     units = seller(3.0, days=730, seed=2)
     units[::10] = 0
     zeros = unlikely_zeros(make_product(10.0, units))
@@ -130,22 +130,14 @@ def test_the_days_that_are_due_are_counted_right(make_product):
         np.isin(np.arange(365), [100, 200, 300]),
     ],
 )
-def test_closed_weekdays_and_a_few_holidays_are_no_stock_outs(closed, make_product):
+def test_closed_weekdays_and_a_few_holidays_are_not_stock_outs(closed, make_product):
     units = np.where(closed, 0, seller(20.0, seed=4))
     assert unlikely_zeros(make_product(10.0, units)) is None
 
 
-def test_days_that_the_file_says_were_in_stock_are_believed(make_product):
+def test_days_reported_as_in_stock_are_not_tested(make_product):
     units = seller(20.0)
     units[::8] = 0
     history = make_product(10.0, units, in_stock=np.zeros(365, dtype=bool))
     assert unlikely_zeros(history).days == 46
     assert unlikely_zeros(make_product(10.0, units, in_stock=np.ones(365, dtype=bool))) is None
-
-
-def test_a_checkpoint_remembers_which_days_were_in_stock(read, daily):
-    words = ["yes"] * 60 + [""] * 60
-    preprocessor = DataPreprocessor.fit(read(lines(daily, words)), DataConfig())
-    again = DataPreprocessor.from_state_dict(preprocessor.state_dict()).products[0]
-    assert again.in_stock.tolist() == [True] * 60 + [False] * 60
-    assert again.first_days(70).in_stock.sum() == 60

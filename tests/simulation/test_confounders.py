@@ -14,12 +14,12 @@ def rng():
 
 
 @pytest.mark.parametrize("kind", ["constant", "linear", "optimal", "stockouts"])
-def test_other_kinds_disturb_nothing(kind):
+def test_other_families_have_no_confounder(kind):
     price, demand, reach, columns = disturb(kind, PRICE, rng())
     assert (price == PRICE).all() and (demand == 1).all() and (reach == 1).all() and not columns
 
 
-def test_buyers_mind_a_rise_more_than_they_enjoy_a_cut_and_get_used_to_both():
+def test_a_rise_lowers_demand_more_than_a_cut_raises_it_until_the_reference_adapts():
     up, down = (disturb("reference", np.repeat([10.0, price], 60), rng()).demand for price in (11.0, 10 / 1.1))
     assert (up[:60] == 1).all() and up[60] < 1 < down[60]
     assert -np.log(up[60]) == pytest.approx(3 * np.log(down[60]))
@@ -40,7 +40,7 @@ def test_advertised_weeks_sell_more_and_are_often_discounted():
     assert 0.15 < advertised.mean() < 0.45
 
 
-def test_promoted_weeks_sell_more_at_a_lower_price_and_a_column_tells():
+def test_promoted_weeks_sell_more_at_a_lower_price_and_are_reported_in_a_column():
     planned = np.tile(np.repeat([10.0, 10.2], 7), 40)
     price, demand, _, columns = disturb("promotions", planned, rng())
     on = columns["Promotion"] == "yes"
@@ -58,7 +58,7 @@ def test_a_competitor_moves_demand_and_half_of_the_sellers_price():
 
 
 @pytest.mark.parametrize("kind", ["seasonal", "ads", "promotions", "competitor"])
-def test_the_price_now_stays(kind):
+def test_the_current_price_stays(kind):
     price = disturb(kind, PRICE, rng()).price
     assert (price[-35:] == 10.0).all() and not (price[:-35] == PRICE[:-35]).all()
 
