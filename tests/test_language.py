@@ -20,7 +20,7 @@ UNSWEPT = {
     "pricerl/advice/recommend.py",
     "pricerl/advice/report_data.py",
     "pricerl/advice/result.py",
-    "pricerl/cli",
+    "pricerl/cli/what_if.py",
     "pricerl/evaluation",
     "pricerl/guardrails",
     "pricerl/training",
@@ -30,8 +30,6 @@ UNSWEPT = {
     "configs/guardrails.yaml",
     "docs/backtest.md",
     "docs/data.md",
-    "docs/decisions.md",
-    "docs/examples",
     "docs/guardrails.md",
     "docs/method.md",
     "docs/pricebench.md",
@@ -67,6 +65,7 @@ FORBIDDEN = {
     r"\b(?:undone_by|ask_the_log|seeks_gain|kinds_of_dates|usual_price)\b": "overturned_by, off_policy_estimates, "
     "rewards_profit, day_types, reference_price",
     r"\bfor ever\b": "forever",
+    r"\bmarkets? that fits?\b": "plausible scenarios (to sellers), posterior draws",
 }
 """Pattern and what to write instead."""
 

@@ -214,3 +214,25 @@ def test_no_surer_price_leaves_the_hold_as_it_is(change: dict[str, object]) -> N
 def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
     decision = decide(replace(CLEAR, **change), DecisionConfig())
     assert not decision.unsure and fall_back(decision, CLEAR, DecisionConfig()) is decision
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            {name: False}
+            for name in ("feasible", "keep_allowed", "movable", "familiar", "costs_known", "proposes_change")
+        ),
+        {"paused": True},
+        {"hold_lasts": True},
+        {"entangled_with": "competitor price"},
+        {"overturned_by": "competitor price"},
+        {"unlikely_zeros": UnlikelyZeros(150, 20.0, 1000)},
+        {"probability_better": 0.95},
+        {"probability_better": 0.5},
+    ],
+)
+def test_no_sentence_of_a_decision_has_more_than_thirty_words(change: dict[str, object]) -> None:
+    held = decide(replace(CLEAR, **change), DecisionConfig(hidden_strength=0.25))
+    for decision in (held, fall_back(held, CLEAR, DecisionConfig())):
+        assert max(len(sentence.split()) for sentence in f"Keep 10.00: {decision.why}".split(". ")) <= 30
