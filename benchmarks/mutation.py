@@ -3,7 +3,7 @@
 Run from the repository root, with the extra ``test``::
 
     python benchmarks/mutation.py pricerl/guardrails/gate.py
-    python benchmarks/mutation.py                          # all five modules
+    python benchmarks/mutation.py                          # all six modules
 
 Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
 number changed. It is imported in a child process instead of the module, and the guardrails' tests run until one fails.
@@ -36,10 +36,11 @@ ROOT = Path(__file__).parents[1]
 GATE, CONFIG, BATCH = (f"tests/guardrails/test_{name}.py" for name in ("gate", "guardrail_config", "limits"))
 TESTS = {
     "pricerl/guardrails/gate.py": (GATE,),
-    "pricerl/guardrails/rulebook.py": (GATE,),
+    "pricerl/guardrails/today.py": (GATE,),
+    "pricerl/guardrails/projection.py": (BATCH, GATE),
     "pricerl/guardrails/price_grid.py": (CONFIG, GATE),
     "pricerl/guardrails/config.py": (CONFIG, GATE),
-    "pricerl/guardrails/limits.py": (BATCH,),
+    "pricerl/guardrails/limits.py": (BATCH, GATE),
 }
 """The modules that are mutated, and which tests guard each of them."""
 

@@ -100,7 +100,7 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
     target = best_constant_price(dynamics, "reward").price[0]
 
     def approach(now: State) -> Tensor:
-        return project(target.expand_as(now.price), now.price, dynamics.band(now), dynamics.guardrails)
+        return project(target.expand_as(now.price), now.price, dynamics.band(now))
 
     planner, best = worth(plan_dynamically(dynamics, 0, GAMMA), dynamics, state)
     (learned, price), (constant, _) = worth(sac, dynamics, state), worth(approach, dynamics, state)

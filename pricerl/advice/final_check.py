@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 
 from pricerl.advice.decision import Decision
 from pricerl.advice.price_path import PricePath
+from pricerl.data.days import RECENT_DAYS
 from pricerl.env import Dynamics
-from pricerl.guardrails.config import TRAILING_DAYS, GuardrailConfig
 from pricerl.guardrails.gate import Gated, pass_gate
-from pricerl.guardrails.rulebook import Edit, PriceLog, Rulebook, UnitCosts
+from pricerl.guardrails.today import DIGITS, Edit, PriceLog, Today
 
 ROUNDING = 1.01
 """Price steps by which single and double precision may round a price apart."""
-
-DIGITS = 4
-"""Prices are written to a hundredth of a cent."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,8 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
         product: product index.
         path: what the decision lets through.
     """
-    log, costs, config = _before_the_gate(dynamics, product)
+    today = today_of(dynamics, product)
+    log, costs, config = today.log, today.costs, today.config
     edits: list[DayEdit] = []
     asked: float | None = None
     prices: list[float] = []
@@ -79,15 +77,14 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
 
 
 def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
-    """Say which guardrails object to a price on the first of the next days, why, and the nearest price each allows.
+    """List the guardrails that object to a price on the first of the next days, why, and the nearest price each allows.
 
     Args:
         price: positive, finite, money.
         dynamics: the market with its guardrails.
         product: product index.
     """
-    log, costs, config = _before_the_gate(dynamics, product)
-    found = Rulebook(float(log.prices[-1]), log, costs, config).objections(price)
+    found = today_of(dynamics, product).objections(price)
     return [f"{edit.rule}: {edit.why} (nearest: {round(edit.after, DIGITS):.10g})" for edit in found]
 
 
@@ -99,17 +96,13 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
     return replace(decision, follow="hold", grade="C", source="hold", lacks_evidence=False, why=why, unsure=False)
 
 
-def _before_the_gate(dynamics: Dynamics, product: int) -> tuple[PriceLog, UnitCosts, GuardrailConfig]:
-    """A product's recent prices, costs and own limits."""
-    history, cost = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost
-    back = max(TRAILING_DAYS, dynamics.days_per_step)
-    support = float(dynamics.limits.support_low[product]), float(dynamics.limits.support_high[product])
+def today_of(dynamics: Dynamics, product: int) -> Today:
+    """Return the rules around a product's current price, at the end of its history."""
+    history, guarded = dynamics.market.preprocessor.products[product], dynamics.guarded[product]
+    back = max(RECENT_DAYS, dynamics.days_per_step)
     in_steps = dynamics.config.action == "step"
-    return (
-        PriceLog(history.dates[-back:].astype("datetime64[D]"), history.price[-back:], support, in_steps),
-        UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known),
-        dynamics.guardrails.of(history.product),
-    )
+    log = PriceLog(history.dates[-back:].astype("datetime64[D]"), history.price[-back:], guarded.support, in_steps)
+    return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
 
 
 def _explain(asked: Gated, passed: Gated, price_step: float) -> tuple[Edit, ...]:

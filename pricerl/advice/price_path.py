@@ -15,7 +15,7 @@ from pricerl.env import Dynamics, State
 from pricerl.env.noise import sample_units
 from pricerl.evaluation import Policy
 from pricerl.guardrails import PriceBand, project
-from pricerl.guardrails.price_grid import FLOAT32_SLACK
+from pricerl.guardrails.limits import days_held
 from pricerl.market import Response
 
 NOISE_SAMPLES = 64
@@ -45,7 +45,7 @@ class Limits(NamedTuple):
     feasible: bool
     """Whether they allow any price; not where floor, ceiling or margin lie out of a step's reach."""
     keep_allowed: bool
-    """Whether floor, ceiling and margin allow the current price."""
+    """Whether the limits allow the current price."""
     movable: bool
     """Whether they allow a price other than the one now."""
     nearest: float
@@ -119,7 +119,7 @@ def _roll(ask: Callable[[State, PriceBand], Tensor], dynamics: Dynamics, product
     while len(prices) < horizon:
         band, days = dynamics.band(state), min(dynamics.days_per_step, horizon - len(prices))
         proposal = ask(state, band)
-        price = project(proposal, state.price, band, dynamics.guardrails)
+        price = project(proposal, state.price, band)
         state, _ = dynamics.advance(state, price, days, None)
         prices += [price] * days
         asked += [proposal, *[price] * (days - 1)]
@@ -212,10 +212,9 @@ def elasticity_at(dynamics: Dynamics, product: int, price: float, change: float 
 def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:
     band, now = dynamics.band(state), float(state.price[0])
     low, high = float(band.low[0]), float(band.high[0])
-    floor, ceiling = (float(limit[product]) for limit in (dynamics.limits.floor, dynamics.limits.ceiling))
     return Limits(
         feasible=bool(band.feasible.all()),
-        keep_allowed=floor * (1 - FLOAT32_SLACK) <= now <= ceiling * (1 + FLOAT32_SLACK),
+        keep_allowed=bool(band.keep[0]),
         movable=low < now or now < high,
         nearest=min(max(now, low), high),
         wait=hold_left(dynamics, product),
@@ -224,10 +223,8 @@ def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:
 
 def hold_left(dynamics: Dynamics, product: int) -> int:
     """Days until a change is allowed: minimum hold less the days the last price has been charged."""
-    price = dynamics.market.preprocessor.products[product].price
-    changed = np.flatnonzero(price != price[-1])
-    charged = len(price) - 1 - changed[-1] if len(changed) else len(price)
-    return max(0, dynamics.days_per_step - int(charged))
+    history = dynamics.market.preprocessor.products[product]
+    return max(0, dynamics.days_per_step - days_held(history.dates, history.price))
 
 
 def _summary(mean: Tensor, samples: Tensor) -> tuple[FloatArray, FloatArray, FloatArray]:

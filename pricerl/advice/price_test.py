@@ -11,7 +11,6 @@ import torch
 from pricerl.advice.price_path import LIMITS
 from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
-from pricerl.guardrails import PriceLimits, feasible_band
 
 HALVES_DOUBT = 3.0
 """A normal belief with variance s^2 has s^2 / 4 left once the data's precision is 3 / s^2."""
@@ -57,9 +56,7 @@ def plan_price_test(dynamics: Dynamics, product: int) -> PriceTest | None:
 
 
 def _reachable_edges(dynamics: Dynamics, product: int, now: float) -> list[float]:
-    price, row = (torch.tensor([value], device=dynamics.market.device) for value in (now, product))
-    limits = PriceLimits(*(limit[row] for limit in dynamics.limits))
-    band = feasible_band(price, price, limits, dynamics.rules.rows(row), price)
+    band = dynamics.next_band(product)
     edges = (float(band.low), float(band.high))
     return [edge for edge in edges if bool(band.feasible) and abs(edge / now - 1) >= MIN_DISTANCE]
 

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import LIMITS, PathForecast, PricePath
 from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
+from pricerl.guardrails.today import LimitsInForce
 
 Triple = tuple[float, float, float]
 """Mean and 90 % limits over the posterior draws."""
@@ -62,20 +64,6 @@ class DailyOutcome:
 
 
 @dataclass(frozen=True)
-class PriceBounds:
-    """Guardrails in force, as far as they are plain numbers."""
-
-    lowest: float
-    """Money: floor, minimum margin and the prices tried allow no less."""
-    highest: float
-    max_change: float
-    """Share of the price at one decision."""
-    max_week_change: float
-    """Share of the price of 7 days ago."""
-    min_hold_days: int
-
-
-@dataclass(frozen=True)
 class Details:
     """Everything that only the report needs."""
 
@@ -91,7 +79,8 @@ class Details:
     """Recommended less keeping, paired in every posterior draw."""
     curves: PriceCurves
     own_days: OwnDays
-    bounds: PriceBounds
+    bounds: LimitsInForce
+    """Limits on the next price and on later changes."""
     beyond: str
     """``above`` or ``below``: profit still rises at that edge of the prices tried, so the best may lie beyond."""
     price_test: PriceTest | None
@@ -126,7 +115,7 @@ def gather_details(
         difference=_outcome(forecast, keep, known),
         curves=curves,
         own_days=_own_days(dynamics, product),
-        bounds=_bounds(dynamics, product),
+        bounds=today_of(dynamics, product).describe(),
         beyond=find_beyond(curves, float(tried.min()), float(tried.max())),
         price_test=plan_price_test(dynamics, product) if known else None,
     )
@@ -194,16 +183,4 @@ def _own_days(dynamics: Dynamics, product: int) -> OwnDays:
         units=tuple(_short(value) for value in history.units[shown]),
         profit=tuple(_short(history.profit[day]) if history.profit_known[day] else None for day in shown),
         total=len(recorded),
-    )
-
-
-def _bounds(dynamics: Dynamics, product: int) -> PriceBounds:
-    limits, rails = dynamics.limits, dynamics.guardrails
-    floor, ceiling, low, high = (float(limit[product]) for limit in limits)
-    return PriceBounds(
-        lowest=round(max(floor, low), 4),
-        highest=round(min(ceiling, high), 4),
-        max_change=rails.max_change,
-        max_week_change=rails.max_week_change,
-        min_hold_days=rails.min_hold_days,
     )

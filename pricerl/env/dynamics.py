@@ -9,16 +9,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pricerl.data.days import WEEK
+from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
 from pricerl.env.noise import Noise
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.state import Expected, Outcome, Rows, State, gather
-from pricerl.guardrails import GuardrailConfig, PriceBand, PriceLimits, feasible_band, price_box, project
-from pricerl.guardrails.config import TRAILING_DAYS
-from pricerl.guardrails.limits import hard_limits, price_rules, support_box
+from pricerl.guardrails import GuardrailConfig, PriceBand, feasible_band, price_box, project
+from pricerl.guardrails.limits import (
+    GuardedProduct,
+    UnitCosts,
+    price_limits,
+    recent_prices,
+    support_box,
+)
 from pricerl.market import GridPosition, Market, Response
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.reward import RewardConfig, RewardInputs, reward_terms, total_reward
@@ -44,8 +49,8 @@ class Dynamics:
         self.market, self.reward = market, (reward or RewardConfig()).resolved()
         self.guardrails, self.config = guardrails or GuardrailConfig(), config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
-        self.limits = product_limits(market, self.guardrails)
-        self.rules = price_rules([self.guardrails.of(name) for name in market.preprocessor.names], market.device)
+        self.guarded = guard_products(market, self.guardrails)
+        self.limits = price_limits(self.guarded, market.device)
         self.references = find_references(market, self.history.median_price(not self.reward.rewards_profit))
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
@@ -69,7 +74,7 @@ class Dynamics:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``."""
         return Rows(
             market=self.market.rows(product, draw),
-            limits=gather(self.limits, product),
+            limits=self.limits.rows(product),
             references=gather(self.references, product, draw),
             spans=gather(self.spans, product),
             gain=self.history.gain.T[:, product],
@@ -95,27 +100,32 @@ class Dynamics:
         described = rows.description.expand(history.window, -1, -1)
         window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
         trail = None
-        if self.rules.above_median is not None:
-            trail = history.price[history.positions(product, index, TRAILING_DAYS)]
+        if self.limits.max_above_median is not None:
+            trail = history.price[history.positions(product, index, RECENT_DAYS)]
         return State(product, draw, day, rows, window, prices, sales, ratios, reference[-1], trail)
 
     def band(self, state: State) -> PriceBand:
         """Return the prices allowed on the next day, ``(B,)`` each."""
-        limits, rules = state.rows.limits, self.rules.rows(state.product)
         if self.config.action == "absolute":
-            return price_box(state.price, limits, rules)
-        return feasible_band(state.price, state.prices[-WEEK], limits, rules, _median(state.trail))
+            return price_box(state.rows.limits, state.price)
+        return feasible_band(state.rows.limits, recent_prices(state.prices, state.trail))
+
+    def next_band(self, product: int) -> PriceBand:
+        """Return the prices allowed on the first day after one product's history, ``(1,)`` each."""
+        row = torch.tensor([product], device=self.market.device)
+        draw = torch.full_like(row, self.market.mean_draw)
+        return self.band(self.start(row, self.history.num_days[row] - 1, draw))
 
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
         """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, money ``(B,)``."""
         if self.config.action == "absolute":
             return band.low + 0.5 * (action + 1) * (band.high - band.low)
-        return state.price * (1 + band.rules.change(action.clamp(-1, 1)))
+        return state.price * (1 + band.limits.change(action.clamp(-1, 1)))
 
     def decide(self, state: State, action: Tensor) -> Tensor:
         """Return the price of an action ``(B,)`` in [-1, 1], projected by the guardrails, money ``(B,)``."""
         band = self.band(state)
-        return project(self.propose(state, action, band), state.price, band, self.guardrails)
+        return project(self.propose(state, action, band), state.price, band)
 
     def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise."""
@@ -255,18 +265,13 @@ def _week_means(series: Tensor, first: int, count: int) -> Tensor:
     return torch.stack([series[day : day + WEEK].mean(0) for day in range(first, first + count)])
 
 
-def _median(prices: Tensor | None) -> Tensor | None:
-    """Median of each row's ``prices (D, B)``, D even, ``(B,)``: the mean of the middle two."""
-    return None if prices is None else prices.sort(0).values[len(prices) // 2 - 1 :][:2].mean(0)
-
-
-def product_limits(market: Market, guardrails: GuardrailConfig) -> PriceLimits:
-    """Limits of every product, ``(P,)`` each: support box from its tried prices, floor from its margin."""
-    boxes, hard = [], []
-    for history, item in zip(market.preprocessor.products, market.products, strict=True):
-        own, cost = guardrails.of(history.product), item.cost
-        boxes.append(support_box(history.price[history.observed], own))
-        hard.append(hard_limits(own, float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known))
-    low, high = torch.tensor(boxes, dtype=torch.float32, device=market.device).T
-    floor, ceiling = torch.tensor(hard, dtype=torch.float32, device=market.device).T
-    return PriceLimits(floor, ceiling, low, high)
+def guard_products(market: Market, guardrails: GuardrailConfig) -> list[GuardedProduct]:
+    """Return what the guardrails read of every product: its own limits, the prices tried and the mean costs."""
+    return [
+        GuardedProduct(
+            config=guardrails.of(history.product),
+            support=support_box(history.price[history.observed], guardrails.of(history.product)),
+            costs=UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known),
+        )
+        for history, cost in zip(market.preprocessor.products, (item.cost for item in market.products), strict=True)
+    ]

@@ -101,7 +101,7 @@ class Outcome(NamedTuple):
     """Percent."""
 
 
-Fields = TypeVar("Fields", PriceLimits, References, Spans)
+Fields = TypeVar("Fields", References, Spans)
 
 
 def gather(values: Fields, product: Tensor, draw: Tensor | None = None) -> Fields:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from pricerl.env import Dynamics
-from pricerl.evaluation.planner import Plans
+from pricerl.evaluation.planner import Plans, nearest_alternative
 from pricerl.evaluation.pricing_rules import RULES, WITHOUT_COSTS, Shop
 from pricerl.market import Response
 
@@ -46,11 +46,12 @@ def compare_baselines(dynamics: Dynamics, product: int, policy_price: float, pla
     shop = Shop(history, market.products[product], dynamics.guardrails.of(history.product))
     rules = RULES if shop.market.cost.known else {name: RULES[name] for name in WITHOUT_COSTS}
     prices = {
-        **{name: rule(shop) for name, rule in rules.items()},
+        **{name: nearest_alternative(dynamics, product, rule(shop)) for name, rule in rules.items()},
         "planner, this objective": float(plans.reward.price[product]),
         "planner, profit alone": float(plans.profit.price[product]),
         "policy (SAC)": policy_price,
     }
+    prices["keep the price"] = shop.current_price
     keep = _respond(dynamics, product, shop.current_price)
     return [_value_price(dynamics, product, rule, price, keep) for rule, price in prices.items()]
 

@@ -48,7 +48,7 @@ class DynamicPlan:
         candidates = torch.cat([state.price[:, None], torch.clamp(grid, band.low[:, None], band.high[:, None])], 1)
         value = self._look_up(candidates.log(), state.log_reference_price[:, None].expand_as(candidates))
         chosen = candidates.gather(1, value.argmax(1, keepdim=True))[:, 0]
-        return project(chosen, state.price, band, self.dynamics.guardrails)
+        return project(chosen, state.price, band)
 
     def _look_up(self, log_price: Tensor, usual: Tensor) -> Tensor:
         """Values at log prices and reference prices of any shape, interpolated in both."""

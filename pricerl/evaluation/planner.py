@@ -9,9 +9,8 @@ from torch import Tensor
 
 from pricerl.env import Dynamics
 from pricerl.evaluation.pricing_rules import LOWER_QUANTILE
-from pricerl.guardrails import price_box
-from pricerl.guardrails.limits import PriceLimits, to_allowed
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
+from pricerl.guardrails.projection import PriceBand, lasting_band, project, spread_prices
 
 NUM_PRICES = 201
 
@@ -79,18 +78,28 @@ def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
     return float(prices[bound.argmax()] if bound.max() > 0 else now)
 
 
+def alternatives(dynamics: Dynamics, product: int) -> PriceBand:
+    """Return the prices that the guardrails in force allow one product in time, ``(1,)`` each.
+
+    Every price shown next to the current one obeys them: candidates of planners and rules come from
+    ``candidate_prices``, a price from elsewhere passes ``nearest_alternative``.
+    """
+    row = torch.tensor([product], device=dynamics.market.device)
+    return lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product).reshape(1))
+
+
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
-    """Prices ``(201,)`` from the lowest to the highest that the product's guardrails ever allow.
+    """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
 
     With a price ladder or charm endings they are prices of those, repeated where there are fewer.
     """
-    now = _current_price(dynamics, product)
-    limits = PriceLimits(*(limit[product].reshape(1) for limit in dynamics.limits))
-    band = price_box(now.reshape(1), limits, dynamics.rules.rows(torch.tensor([product], device=now.device)))
-    prices = torch.lerp(band.low, band.high, torch.linspace(0, 1, NUM_PRICES, device=now.device))
-    if band.rules.menu is None or not band.feasible:
-        return prices
-    return torch.minimum(torch.maximum(to_allowed(prices, band, dynamics.guardrails), band.low), band.high)
+    return spread_prices(alternatives(dynamics, product), NUM_PRICES)
+
+
+def nearest_alternative(dynamics: Dynamics, product: int, price: float) -> float:
+    """Return the price nearest to one, money, that the guardrails allow in time, or the current price if that is it."""
+    now = _current_price(dynamics, product).reshape(1)
+    return float(project(torch.full_like(now, price), now, alternatives(dynamics, product)))
 
 
 def mean_values(dynamics: Dynamics, product: int, prices: Tensor, objective: Literal["reward", "profit"]) -> Tensor:

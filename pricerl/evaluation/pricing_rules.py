@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import WEEK
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import support_box
+from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, support_box
+from pricerl.guardrails.projection import lasting_band
 from pricerl.market import ProductMarket
 from pricerl.market.demand.regression import Prior, fit_regression
 
@@ -64,12 +66,13 @@ class Shop:
 
     @cached_property
     def prices(self) -> FloatArray:
-        """Candidate prices ``(G,)``, money, ascending: inside the support box, the current price among them."""
-        low, high = support_box(self.history.price[self.history.observed], self.guardrails)
-        known = np.exp(self.market.log_grid)
-        return np.unique(
-            np.append(np.linspace(max(low, known[0]), min(high, known[-1]), NUM_PRICES), self.current_price)
-        )
+        """Candidate prices ``(G,)``, money, ascending: those the guardrails allow, the current price among them."""
+        support = support_box(self.history.price[self.history.observed], self.guardrails)
+        costs = UnitCosts(self.share_kept, self.unit_cost, self.market.cost.known)
+        limits = price_limits([GuardedProduct(self.guardrails, support, costs)], dtype=torch.float64)
+        band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
+        low, high = np.clip((float(band.low), float(band.high)), *np.exp(self.market.log_grid[[0, -1]]))
+        return np.unique(np.append(np.linspace(low, high, NUM_PRICES), self.current_price))
 
     @cached_property
     def profit(self) -> FloatArray:

@@ -18,10 +18,10 @@ from pricerl.guardrails.price_grid import (
     ladder_menu,
 )
 
-TRAILING_DAYS = 28
-"""Days behind a product's own trailing price: long enough to outlast a promotion, short enough to follow the seller."""
-
 SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin")
+PERCENTAGES = (*SHARES, "max_above_median")
+"""Settings that people read as percent."""
+
 POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step")
 LISTS = ("price_ladder", "charm_endings")
 SHARED_BY_ALL = {
@@ -108,15 +108,9 @@ class GuardrailConfig:
         """Largest relative drop at one decision."""
         return self.max_change if self.max_drop is None else self.max_drop
 
-    @property
-    def rise_setting(self) -> str:
-        """The setting that limits a rise."""
-        return "max_change" if self.max_rise is None else "max_rise"
-
-    @property
-    def drop_setting(self) -> str:
-        """The setting that limits a drop."""
-        return "max_change" if self.max_drop is None else "max_drop"
+    def in_force(self, setting: str) -> str:
+        """Return the setting in force: ``max_change`` for a ``max_rise`` or ``max_drop`` that is absent."""
+        return "max_change" if setting in ("max_rise", "max_drop") and getattr(self, setting) is None else setting
 
     @property
     def lowest(self) -> float:
@@ -226,10 +220,10 @@ def _check_crossings(config: GuardrailConfig) -> None:
             )
     if config.rise == config.drop == 0:
         raise UsageError("guardrails.max_rise 0 and guardrails.max_drop 0 leave no other price; set guardrails.pause")
-    for setting, share in ((config.rise_setting, config.rise), (config.drop_setting, config.drop)):
+    for setting, share in (("max_rise", config.rise), ("max_drop", config.drop)):
         if 0 < share < config.min_change:
             raise UsageError(
-                f"guardrails.min_change {config.min_change} lies above guardrails.{setting} {share}; "
+                f"guardrails.min_change {config.min_change} lies above guardrails.{config.in_force(setting)} {share}; "
                 "no such change would ever be allowed"
             )
 
@@ -251,8 +245,7 @@ def _check_menu(config: GuardrailConfig) -> None:
                 f"guardrails.{name}: {off[0]} is no whole multiple of guardrails.price_step {config.price_step}"
             )
         low, high = config.lowest / config.price_step, config.highest / config.price_step
-        first = config.menu.at_or_above(low - WHOLE * low)
-        if math.isinf(first) or first > high * (1 + WHOLE):
+        if not config.menu.any_between(low * (1 - WHOLE), high * (1 + WHOLE)):
             raise UsageError(
                 f"guardrails.{name} has no price between {config.lowest} (the higher of guardrails.floor and "
                 f"guardrails.min_advertised_price) and {config.highest} (guardrails.ceiling); widen one of them"

@@ -1,7 +1,7 @@
-"""The last gate: every price that leaves passes it last, one at a time, and it says what each rule changed.
+"""The last gate: every price that leaves passes it last, one at a time, with the reason for every edit.
 
-It applies the rules of ``guardrails/rulebook.py`` one after the other. A price that came through the batched projection
-passes unchanged, and where anything is wrong the current price is kept. Order and conflicts: ``docs/guardrails.md``.
+It evaluates the rules of ``guardrails/limits.py`` in double precision for one price. A price that came through the
+batched projection passes unchanged, and where anything is wrong the current price is kept.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ import numpy as np
 
 from pricerl.errors import NonFiniteError
 from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.limits import UnitCosts
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
-from pricerl.guardrails.rulebook import NEAREST, PAUSED, Bound, Edit, PriceLog, Rulebook, UnitCosts
+from pricerl.guardrails.projection import nearest_allowed
+from pricerl.guardrails.today import NEAREST, PAUSED, Edit, PriceLog, Today, row
+
+NO_PRICE = "the proposal is no positive, finite number; the current price is kept"
+NO_CURRENT_PRICE = "the current price is no price; the last one charged is kept"
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,10 @@ def pass_gate(
     """Let a proposed price through, or the nearest one that every rule allows, or the current price.
 
     Args:
-        proposed: whatever was proposed for the day after the log ends.
+        proposed: anything proposed for the day after the log ends.
         current_price: price of the log's last day.
         log: recent prices.
-        costs: what the margin is reckoned with.
+        costs: of the margin.
         config: the product's own limits, ``GuardrailConfig.of``.
 
     Returns:
@@ -49,14 +54,11 @@ def pass_gate(
     now = _price_to_keep(current_price, log)
     try:
         if not is_price(current_price):
-            return Gated(
-                now, (Edit("finite", None, now, "the current price is no price; the last one charged is kept"),)
-            )
+            return Gated(now, (Edit("finite", None, now, NO_CURRENT_PRICE),))
         if not is_price(proposed):
-            why = "the proposal is no positive, finite number; the current price is kept"
-            return Gated(now, (Edit("finite", None, now, why),))
+            return Gated(now, (Edit("finite", None, now, NO_PRICE),))
         _check_log(log, now)
-        gated = _apply(Rulebook(now, log, costs, config), float(proposed))
+        gated = _apply(Today(now, log, costs, config), float(proposed))
         if not is_price(gated.price):
             raise ValueError(f"the rules made {gated.price} of it")
         return gated
@@ -65,7 +67,7 @@ def pass_gate(
 
 
 def is_price(value: object) -> TypeGuard[float]:
-    """Whether a value is a positive, finite number."""
+    """Return whether a value is a positive, finite number."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         return False
     try:
@@ -89,7 +91,7 @@ def _price_to_keep(current_price: object, log: PriceLog) -> float:
 def _check_log(log: PriceLog, now: float) -> None:
     prices, dates = np.asarray(log.prices), np.asarray(log.dates)
     if prices.shape != dates.shape or prices.ndim != 1:
-        raise ValueError("the price log has not one price a date")
+        raise ValueError("the price log needs one price per date")
     if not (np.isfinite(prices) & (prices > 0)).all():
         raise ValueError("the price log holds something that is no price")
     if not (np.diff(dates) > np.timedelta64(0, "D")).all():
@@ -98,54 +100,40 @@ def _check_log(log: PriceLog, now: float) -> None:
         raise ValueError(f"the price log ends at {prices[-1]:g}, not at the current price, {now:g}")
 
 
-def _apply(rules: Rulebook, proposed: float) -> Gated:
+def _apply(today: Today, proposed: float) -> Gated:
     """Apply every rule in order."""
-    if rules.config.pause:
-        return _keep(rules, (), proposed, "pause", PAUSED)
-    bounds = tuple(rules.bounds())
-    if any(math.isnan(limit) for bound in bounds for limit in (bound.low, bound.high)):
-        raise ValueError("a limit is no number")
-    edits, price = _clip(rules, proposed, bounds)
-    if why := rules.too_young():
-        return _keep(rules, edits, price, "min_hold_days", why)
-    may_stay = rules.may_stay(bounds)
-    if may_stay and abs(proposed - rules.now) <= rules.slack(rules.now):
-        return Gated(rules.now)
-    lowest, highest = max(bounds, key=lambda bound: bound.low), min(bounds, key=lambda bound: bound.high)
-    low, high = rules.inward(lowest.low, highest.high)
-    if not low <= high or math.isinf(low):
-        return _keep(rules, edits, price, "conflict", _conflict(rules, lowest, highest))
-    allowed = rules.nearest(price, low, high)
-    if abs(allowed - price) > rules.slack(price):
-        edits = (*edits, Edit(rules.grid_rule(), price, allowed, NEAREST))
-    if may_stay and (why := rules.too_small(allowed)):
-        return _keep(rules, edits, allowed, "min_change", why)
+    if today.config.pause:
+        return _keep(today, (), proposed, "pause", PAUSED)
+    edits, price = _clip(today, proposed)
+    if why := today.too_young():
+        return _keep(today, edits, price, "min_hold_days", why)
+    if today.may_stay and today.same(proposed, today.now):
+        return Gated(today.now)
+    if not today.band.feasible:
+        return _keep(
+            today, edits, price, "conflict", f"{today.conflict()}; the current price is kept, and someone should look"
+        )
+    allowed = float(nearest_allowed(row(price), today.band))
+    if not today.same(allowed, price):
+        edits = (*edits, Edit(today.grid_setting, price, allowed, NEAREST))
+    if why := today.too_small(allowed):
+        return _keep(today, edits, allowed, "min_change", why)
     return Gated(allowed, edits)
 
 
-def _clip(rules: Rulebook, price: float, bounds: tuple[Bound, ...]) -> tuple[tuple[Edit, ...], float]:
+def _clip(today: Today, price: float) -> tuple[tuple[Edit, ...], float]:
     """Move a price inside one bound after the other: inside all of them, unless they exclude each other."""
     edits: list[Edit] = []
-    for bound in bounds:
+    for bound in today.bounds:
         clipped = bound.nearest(price)
-        if abs(clipped - price) > rules.slack(price) and math.isfinite(clipped):
-            edits.append(Edit(bound.rule, price, float(clipped), bound.why))
+        if not today.same(clipped, price) and math.isfinite(clipped):
+            edits.append(Edit(bound.rule, price, clipped, bound.why))
             price = clipped
     return tuple(edits), price
 
 
-def _keep(rules: Rulebook, edits: tuple[Edit, ...], price: float, rule: str, why: str) -> Gated:
-    """Keep the current price; conflicts are told even where nothing else was proposed."""
-    if rule != "conflict" and abs(price - rules.now) <= rules.slack(rules.now):
-        return Gated(rules.now, edits)
-    return Gated(rules.now, (*edits, Edit(rule, price, rules.now, why)))
-
-
-def _conflict(rules: Rulebook, lowest: Bound, highest: Bound) -> str:
-    """Name the two rules that leave no price."""
-    if lowest.low > highest.high:
-        bounds = f"{lowest.rule} asks for at least {lowest.low:g}, {highest.rule} for at most {highest.high:g}"
-    else:
-        between = f"{lowest.low:g} ({lowest.rule}) and {highest.high:g} ({highest.rule})"
-        bounds = f"{rules.grid_rule()} has no price between {between}"
-    return f"{bounds}; the current price is kept, and someone should look"
+def _keep(today: Today, edits: tuple[Edit, ...], price: float, rule: str, why: str) -> Gated:
+    """Keep the current price; conflicts are reported even where nothing else was proposed."""
+    if rule != "conflict" and today.same(price, today.now):
+        return Gated(today.now, edits)
+    return Gated(today.now, (*edits, Edit(rule, price, today.now, why)))

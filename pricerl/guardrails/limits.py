@@ -1,52 +1,56 @@
-"""Guardrails: the one pure projection between a proposed price and a charged one, for batches.
+"""Guardrails: each rule once, as a function over prices of any precision.
 
-Training, evaluation and advice call the same function, so the price simulated is the price advised. It is total
-and fail-closed: whatever is proposed, the result is finite, and where no price satisfies every limit the
-price now is held. ``guardrails/rulebook.py`` holds the same rules for one price at a time.
+``B`` rows in single precision are projected in training, evaluation and advice (``guardrails/projection.py``); one row
+in double precision is the last gate (``guardrails/gate.py``). A new rule is one function here, named after its setting
+in ``GuardrailConfig``; ``docs/guardrails.md`` has the order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray
-from pricerl.guardrails.config import TRAILING_DAYS, GuardrailConfig
-from pricerl.guardrails.price_grid import EVERY_STEP, FLOAT32_SLACK, ROUNDING_SLACK, steps_per_unit
+from pricerl.arrays import DateArray, FloatArray
+from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.price_grid import EVERY_STEP
 
-__all__ = [
-    "FLOAT32_SLACK",
-    "ROUNDING_SLACK",
-    "TRAILING_DAYS",
-    "GuardrailConfig",
-    "MenuRows",
-    "PriceBand",
-    "PriceLimits",
-    "PriceRules",
-    "feasible_band",
-    "hard_limits",
-    "price_box",
-    "price_rules",
-    "project",
-    "support_box",
-    "to_allowed",
-]
-
-MOST_STEPS = 2.0**24
-"""Up to here float32 holds every whole number of price steps."""
+Value = float | Tensor
+"""A number where all products agree, else ``(B,)``."""
 
 
-class PriceLimits(NamedTuple):
-    """Limits of each row's product, each ``(B,)`` in money; hard limits always bind, the support box never forces."""
+class UnitCosts(NamedTuple):
+    """Share of a price kept after fees, and the cost of a unit."""
 
-    floor: Tensor
-    ceiling: Tensor
-    support_low: Tensor
-    support_high: Tensor
+    share_kept: float
+    unit_cost: float
+    """Money."""
+    known: bool
+
+
+class GuardedProduct(NamedTuple):
+    """Constants of one product that the fixed rules read."""
+
+    config: GuardrailConfig
+    """The product's own limits, ``GuardrailConfig.of``."""
+    support: tuple[float, float]
+    """Lowest and highest price that the history supports, money; see ``support_box``."""
+    costs: UnitCosts
+
+
+class RecentPrices(NamedTuple):
+    """Prices that the moving rules read, each ``(B,)`` money."""
+
+    current: Tensor
+    week_ago: Tensor
+    """Charged 7 days before the next day."""
+    median: Tensor | None
+    """Of the last 28 days; None where no rule reads it."""
 
 
 class MenuRows(NamedTuple):
@@ -58,67 +62,139 @@ class MenuRows(NamedTuple):
     """``(B,)`` whole numbers; 0 for a ladder, which does not repeat."""
 
 
-class PriceRules(NamedTuple):
-    """How far a price may move and where it may stop: numbers where all products agree, else tensors ``(B,)``."""
+class PriceLimits(NamedTuple):
+    """Limits of each row's product: the fixed rules' bounds, ``(B,)`` money, and the settings of the moving rules."""
 
-    drop: float | Tensor
-    rise: float | Tensor
-    week_change: float | Tensor
-    min_change: float | Tensor
-    above_median: float | Tensor | None
-    """None where no product has a limit against its own trailing price."""
+    floor: Tensor
+    """Hard: forces the current price."""
+    ceiling: Tensor
+    support_low: Tensor
+    """Soft: never forces the current price."""
+    support_high: Tensor
+    max_drop: Value
+    max_rise: Value
+    max_week_change: Value
+    max_above_median: Value | None
+    """None where no product has such a limit."""
+    min_change: Value
     menu: MenuRows | None
     """None where every multiple of the price step is allowed."""
     price_step: float
 
-    def rows(self, product: Tensor) -> PriceRules:
-        """Pick the rules of each row's product ``(B,)``; what all agree on costs nothing."""
+    def rows(self, product: Tensor) -> PriceLimits:
+        """Pick the limits of each row's product ``(B,)``, once per episode."""
         menu = None if self.menu is None else MenuRows(*(values[product] for values in self.menu))
         values: dict[str, Any] = self._asdict()
         own: dict[str, Any] = {name: value[product] for name, value in values.items() if isinstance(value, Tensor)}
         return self._replace(**own, menu=menu)
 
     def change(self, action: Tensor) -> Tensor:
-        """Relative change of the price that an action ``(B,)`` in [-1, 1] asks for: up to the largest rise or drop."""
-        if isinstance(self.rise, float) and isinstance(self.drop, float) and self.rise == self.drop:
-            return action * self.rise
-        return action.clamp(min=0) * self.rise + action.clamp(max=0) * self.drop
+        """Relative change of price for an action ``(B,)`` in [-1, 1]: -1 is the largest drop, 1 the largest rise."""
+        if isinstance(self.max_rise, float) and isinstance(self.max_drop, float) and self.max_rise == self.max_drop:
+            return action * self.max_rise
+        return action.clamp(min=0) * self.max_rise + action.clamp(max=0) * self.max_drop
 
 
-class PriceBand(NamedTuple):
-    """Prices that satisfy every limit today, each ``(B,)``; ``low == high == price now`` where none does."""
+class Rule(NamedTuple):
+    """One limit on the price."""
 
-    low: Tensor
-    high: Tensor
-    feasible: Tensor
-    """Bool; False means that the limits exclude each other, so the price is held and someone should look."""
-    keep: Tensor
-    """Bool; whether the current price may stay. It need not be on the price grid or menu for that."""
-    rules: PriceRules
+    setting: str
+    why: str
+    """Reason for an edit; names in braces are settings, shares as percent, or fields of ``RecentPrices``."""
+    soft: bool
+    """Whether the rule leaves a current price beyond it alone; hard rules force it inside."""
+    bounds: Callable[..., tuple[Any, Any]]
+    """Lowest and highest price, money; None is no limit. Of a ``GuardedProduct`` as floats, or of ``PriceLimits`` and
+    ``RecentPrices`` as ``(B,)`` tensors."""
 
 
-def price_rules(configs: Sequence[GuardrailConfig], device: torch.device | str) -> PriceRules:
-    """Rules of all products, ``(P,)`` where they differ.
+FIXED: list[Rule] = []
+"""Rules whose bounds no price changes, in their order."""
 
-    Args:
-        configs: the limits of each product.
-        device: where tensors shall live.
-    """
+MOVING: list[Rule] = []
+"""Rules that follow the prices charged, applied after the fixed ones; absolute actions ignore them."""
 
-    def share(values: list[float]) -> float | Tensor:
-        agreed = len(set(values)) == 1
-        return float(values[0]) if agreed else torch.tensor(values, dtype=torch.float32, device=device)
 
-    above = [float("inf") if config.max_above_median is None else config.max_above_median for config in configs]
-    return PriceRules(
-        drop=share([config.drop for config in configs]),
-        rise=share([config.rise for config in configs]),
-        week_change=share([config.max_week_change for config in configs]),
-        min_change=share([config.min_change for config in configs]),
-        above_median=None if min(above) == float("inf") else share(above),
-        menu=_menu_rows(configs, device),
-        price_step=configs[0].price_step,
-    )
+def _rule(table: list[Rule], why: str, soft: bool = False) -> Callable[[Callable[..., tuple[Any, Any]]], None]:
+    """Add a function that returns a rule's bounds to a table; its name is an underscore and the setting."""
+    return lambda bounds: table.append(Rule(bounds.__name__[1:], why, soft, bounds))
+
+
+Fixed = tuple[float | None, float | None]
+
+
+@_rule(FIXED, "near the prices that were tried", soft=True)
+def _support_margin(product: GuardedProduct) -> Fixed:
+    low, high = product.support
+    return float(low), float(high)
+
+
+@_rule(FIXED, "a margin of {min_margin} % after fees and cost")
+def _min_margin(product: GuardedProduct) -> Fixed:
+    """``k p - c >= m p`` gives ``p >= c / (k - m)``; infinite where no price earns the margin."""
+    if not product.costs.known:
+        return None, None
+    kept = product.costs.share_kept - product.config.min_margin
+    return product.costs.unit_cost / kept if kept > 0 else math.inf, None
+
+
+@_rule(FIXED, "a price is at least one price step")
+def _price_step(product: GuardedProduct) -> Fixed:
+    return product.config.price_step, None
+
+
+@_rule(FIXED, "at least {min_advertised_price}")
+def _min_advertised_price(product: GuardedProduct) -> Fixed:
+    return product.config.min_advertised_price, None
+
+
+@_rule(FIXED, "at least {floor}")
+def _floor(product: GuardedProduct) -> Fixed:
+    return product.config.floor, None
+
+
+@_rule(FIXED, "at most {ceiling}")
+def _ceiling(product: GuardedProduct) -> Fixed:
+    return None, product.config.ceiling
+
+
+Moving = tuple[Tensor | None, Tensor | None]
+
+
+@_rule(MOVING, f"at most {{max_above_median}} % above {{median}}, its median of {RECENT_DAYS} days", soft=True)
+def _max_above_median(limits: PriceLimits, recent: RecentPrices) -> Moving:
+    if limits.max_above_median is None:
+        return None, None
+    assert recent.median is not None
+    return None, recent.median * (1 + limits.max_above_median)
+
+
+@_rule(MOVING, "at most {max_drop} % below the current price")
+def _max_drop(limits: PriceLimits, recent: RecentPrices) -> Moving:
+    return recent.current * (1 - limits.max_drop), None
+
+
+@_rule(MOVING, "at most {max_rise} % above the current price")
+def _max_rise(limits: PriceLimits, recent: RecentPrices) -> Moving:
+    return None, recent.current * (1 + limits.max_rise)
+
+
+@_rule(MOVING, f"at most {{max_week_change}} % from {{week_ago}}, the price of {WEEK} days before", soft=True)
+def _max_week_change(limits: PriceLimits, recent: RecentPrices) -> Moving:
+    change = limits.max_week_change
+    return recent.week_ago * (1 - change), recent.week_ago * (1 + change)
+
+
+def is_small(price: Tensor, current_price: Tensor, limits: PriceLimits) -> Tensor:
+    """``min_change``: whether the step from the current price ``(B,)`` to a price is smaller than the smallest one."""
+    return (price - current_price).abs() < limits.min_change * current_price
+
+
+def days_held(dates: DateArray, prices: FloatArray) -> int:
+    """``min_hold_days``: days for which the last of ``prices (D,)`` has been charged, by ascending ``dates (D,)``."""
+    changed = np.flatnonzero(prices != prices[-1])
+    first = changed[-1] + 1 if len(changed) else 0
+    return int((dates[-1] - dates[first]) / np.timedelta64(1, "D")) + 1
 
 
 def support_box(tried_prices: FloatArray, config: GuardrailConfig) -> tuple[float, float]:
@@ -127,129 +203,70 @@ def support_box(tried_prices: FloatArray, config: GuardrailConfig) -> tuple[floa
     return float(low * (1 - config.support_margin)), float(high * (1 + config.support_margin))
 
 
-def hard_limits(config: GuardrailConfig, share_kept: float, unit_cost: float, costs_known: bool) -> tuple[float, float]:
-    """Return floor and ceiling in money; the floor holds the margin where costs are known.
-
-    ``k p - c >= m p`` gives ``p >= c / (k - m)``.
-    """
-    floor = config.lowest
-    if costs_known:
-        kept = share_kept - config.min_margin
-        floor = max(floor, unit_cost / kept if kept > 0 else float("inf"))
-    return floor, config.highest
-
-
-def feasible_band(
-    current_price: Tensor,
-    price_week_ago: Tensor,
-    limits: PriceLimits,
-    rules: PriceRules,
-    trailing: Tensor | None = None,
-) -> PriceBand:
-    """Intersect all limits around the current price.
-
-    A price now outside the support box, beyond the week's cap because the seller moved it so, or too far above its
-    trailing price, is not forced back, it just may not move further out: the end of a promotion is no reason to change
-    the price again. Floor and ceiling do force.
+def price_limits(
+    products: Sequence[GuardedProduct],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> PriceLimits:
+    """Return the limits of all products, ``(P,)`` each.
 
     Args:
-        current_price: ``(B,)`` money.
-        price_week_ago: ``(B,)`` money, what was charged 7 days before the next day.
-        limits: of the rows' products.
-        rules: of the rows' products.
-        trailing: ``(B,)`` money, median price of the last 28 days; needed where a rule looks at it.
+        products: all with the same price step.
+        device: of the tensors.
+        dtype: of the tensors; the fixed bounds are computed in double precision first.
     """
-    outer_low = torch.maximum(price_week_ago * (1 - rules.week_change), limits.support_low)
-    outer_high = torch.minimum(price_week_ago * (1 + rules.week_change), limits.support_high)
-    if rules.above_median is not None:
-        assert trailing is not None
-        outer_high = torch.minimum(outer_high, trailing * (1 + rules.above_median))
-    low = torch.maximum(current_price * (1 - rules.drop), torch.minimum(outer_low, current_price))
-    high = torch.minimum(current_price * (1 + rules.rise), torch.maximum(outer_high, current_price))
-    return _on_grid(torch.maximum(low, limits.floor), torch.minimum(high, limits.ceiling), current_price, rules)
 
+    def column(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
 
-def price_box(current_price: Tensor, limits: PriceLimits, rules: PriceRules) -> PriceBand:
-    """Return the band of an absolute action: support box, floor and ceiling, without step caps, ``(B,)`` each."""
-    low = torch.maximum(limits.support_low, limits.floor)
-    high = torch.minimum(limits.support_high, limits.ceiling)
-    return _on_grid(low, high, current_price, rules)
+    def share(values: list[float]) -> Value:
+        return float(values[0]) if len(set(values)) == 1 else column(values)
 
-
-def project(proposal: Tensor, current_price: Tensor, band: PriceBand, config: GuardrailConfig) -> Tensor:
-    """Project a proposed price into today's band, ``(B,)``; total: never NaN, never outside, else the current price.
-
-    Order: finite check, band, price grid or menu, hysteresis. Where the current price may stay, asking for it keeps it,
-    also off the grid.
-    """
-    proposal = torch.where(torch.isfinite(proposal), proposal, current_price)
-    price = torch.minimum(torch.maximum(to_allowed(proposal, band, config), band.low), band.high)
-    small = ((price - current_price).abs() < band.rules.min_change * current_price) | (proposal == current_price)
-    return torch.where(~band.feasible | (small & band.keep), current_price, price)
-
-
-def to_allowed(price: Tensor, band: PriceBand, config: GuardrailConfig) -> Tensor:
-    """Return the price on the grid or menu that is nearest to ``price``, any shape ``(B, ...)``."""
-    steps, menu = _in_steps(price, config.price_step), band.rules.menu
-    if menu is None:
-        return _from_steps(torch.round(steps), config.price_step)
-    below, above = _neighbours(steps, steps, menu)
-    return _from_steps(torch.where(steps - below <= above - steps, below, above), config.price_step)
-
-
-def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, rules: PriceRules) -> PriceBand:
-    """Pull limits inward to the price grid or menu and hold the current price where nothing is left."""
-    low = _in_steps(low, rules.price_step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
-    high = _in_steps(high, rules.price_step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
-    now = _in_steps(current_price, rules.price_step)
-    keep = (now >= low) & (now <= high)
-    if rules.menu is None:
-        first, last = torch.ceil(low), torch.floor(high)
-    else:
-        last, first = _neighbours(high, low, rules.menu)
-    feasible = torch.isfinite(first) & (last >= first)
-    low, high = _from_steps(first, rules.price_step), _from_steps(last, rules.price_step)
-    return PriceBand(
-        torch.where(feasible, low, current_price), torch.where(feasible, high, current_price), feasible, keep, rules
+    configs = [product.config for product in products]
+    floor, ceiling, support_low, support_high = zip(*map(_intersect_fixed, products), strict=True)
+    above = [math.inf if config.max_above_median is None else config.max_above_median for config in configs]
+    return PriceLimits(
+        floor=column(floor),
+        ceiling=column(ceiling),
+        support_low=column(support_low),
+        support_high=column(support_high),
+        max_drop=share([config.drop for config in configs]),
+        max_rise=share([config.rise for config in configs]),
+        max_week_change=share([config.max_week_change for config in configs]),
+        max_above_median=None if min(above) == math.inf else share(above),
+        min_change=share([config.min_change for config in configs]),
+        menu=_menu_rows(configs, column),
+        price_step=configs[0].price_step,
     )
 
 
-def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
-    """Last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
-    infinity = torch.inf
-    below, above = _candidates(high, menu), _candidates(low, menu)
-    last = torch.where(below <= high[:, None], below, -infinity).amax(1)
-    first = torch.where(above >= low[:, None], above, infinity).amin(1)
-    return last, first
+def recent_prices(prices: Tensor, trail: Tensor | None) -> RecentPrices:
+    """Return the prices that the moving rules read.
+
+    Args:
+        prices: ``(D, B)`` money, newest last, at least 7 days.
+        trail: ``(28, B)`` money, newest last; None where no rule reads the median.
+    """
+    median = None if trail is None else trail.sort(0).values[RECENT_DAYS // 2 - 1 :][:2].mean(0)
+    return RecentPrices(prices[-1], prices[-WEEK], median)
 
 
-def _candidates(steps: Tensor, menu: MenuRows) -> Tensor:
-    """Every allowed price within a period of ``steps (B,)``, ``(B, 3 L)`` price steps."""
-    cycle = torch.floor(steps.clamp(-MOST_STEPS, MOST_STEPS) / menu.period.clamp(min=1))
-    shifts = [menu.points + (menu.period * (cycle + shift))[:, None] for shift in (-1, 0, 1)]
-    return torch.cat(shifts, 1)
+def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
+    """Floor and ceiling of the hard fixed rules, lowest and highest price of the soft ones, money."""
+
+    def fold(soft: bool) -> tuple[float, float]:
+        lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)
+        highest = min((high for high in highs if high is not None), default=math.inf)
+        return max(low for low in lows if low is not None), highest
+
+    return (*fold(soft=False), *fold(soft=True))
 
 
-def _menu_rows(configs: Sequence[GuardrailConfig], device: torch.device | str) -> MenuRows | None:
+def _menu_rows(configs: Sequence[GuardrailConfig], column: Callable[[Any], Tensor]) -> MenuRows | None:
     """The products' menus as ``(P, L)`` points, the shorter ones filled up with their last point."""
     menus = [config.menu for config in configs]
     if all(menu == EVERY_STEP for menu in menus):
         return None
     longest = max(len(menu.points) for menu in menus)
     points = [menu.points + menu.points[-1:] * (longest - len(menu.points)) for menu in menus]
-    return MenuRows(
-        torch.tensor(points, dtype=torch.float32, device=device),
-        torch.tensor([menu.period for menu in menus], dtype=torch.float32, device=device),
-    )
-
-
-def _in_steps(price: Tensor, price_step: float) -> Tensor:
-    """Price in price steps."""
-    per_unit = steps_per_unit(price_step)
-    return price / price_step if per_unit is None else price * per_unit
-
-
-def _from_steps(steps: Tensor, price_step: float) -> Tensor:
-    """Price of a whole number of steps; 1200 cents are exactly the 12.00 that a file would be read as."""
-    per_unit = steps_per_unit(price_step)
-    return steps * price_step if per_unit is None else steps / per_unit
+    return MenuRows(column(points), column([menu.period for menu in menus]))

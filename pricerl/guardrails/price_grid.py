@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Number = TypeVar("Number", float, "Tensor")
 
 WHOLE = 1e-6
 """Price steps; this far from a whole number still counts as one: 9.99 / 0.01 is 998.9999999999999."""
@@ -25,25 +30,13 @@ class PriceMenu(NamedTuple):
     """Ascending."""
     period: int
 
-    def at_or_above(self, steps: float) -> float:
-        """The lowest allowed price not below ``steps``, in price steps; infinite where there is none."""
-        return min((point for point in self._around(steps) if point >= steps), default=math.inf)
-
-    def at_or_below(self, steps: float) -> float:
-        """The highest allowed price not above ``steps``, in price steps; minus infinity where there is none."""
-        return max((point for point in self._around(steps) if point <= steps), default=-math.inf)
-
-    def nearest(self, steps: float) -> float:
-        """The allowed price nearest to ``steps``, in price steps; of two equally near ones the lower."""
-        below, above = self.at_or_below(steps), self.at_or_above(steps)
-        return below if steps - below <= above - steps else above
-
-    def _around(self, steps: float) -> list[int]:
-        """Every allowed price within a period of ``steps``."""
-        if not self.period or math.isinf(steps):
-            return [point for point in self.points if not self.period]
-        cycle = math.floor(steps / self.period)
-        return [point + self.period * (cycle + shift) for shift in (-1, 0, 1) for point in self.points]
+    def any_between(self, low: float, high: float) -> bool:
+        """Whether an allowed price lies between two, in price steps, ``high`` possibly infinite."""
+        if self.period and math.isinf(high):
+            return True
+        cycles = (math.floor((high - point) / self.period) if self.period else 0 for point in self.points)
+        last = (point + self.period * cycle for point, cycle in zip(self.points, cycles, strict=True))
+        return any(low <= price <= high for price in last)
 
 
 EVERY_STEP = PriceMenu((0,), 1)
@@ -81,3 +74,20 @@ def steps_per_unit(price_step: float) -> int | None:
 
 def _whole_steps(prices: tuple[float, ...], price_step: float) -> tuple[int, ...]:
     return tuple(sorted({round(price / price_step) for price in prices}))
+
+
+def in_steps(price: Number, price_step: float) -> Number:
+    """Return a price, money, in price steps."""
+    per_unit = steps_per_unit(price_step)
+    return price / price_step if per_unit is None else price * per_unit
+
+
+def from_steps(steps: Number, price_step: float) -> Number:
+    """Return the price of a whole number of steps; 1200 cents are exactly the 12.00 that a file would be read as."""
+    per_unit = steps_per_unit(price_step)
+    return steps * price_step if per_unit is None else steps / per_unit
+
+
+def slack(price: Number, price_step: float) -> Number:
+    """Return how far beyond a limit a price still counts as on it, money."""
+    return FLOAT32_SLACK * price + ROUNDING_SLACK * price_step

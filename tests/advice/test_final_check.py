@@ -20,7 +20,7 @@ from pricerl.advice.price_path import approach_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import Gated
-from pricerl.guardrails.rulebook import Edit
+from pricerl.guardrails.today import Edit
 from pricerl.market import Market, RewardConfig
 
 HORIZON = 30

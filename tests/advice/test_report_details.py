@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 
+from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import approach_path, forecast_path
 from pricerl.advice.price_test import HALVES_DOUBT, plan_price_test
+from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
 from pricerl.env import Dynamics, EnvConfig
+from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
 from pricerl.simulation import SellerConfig
@@ -72,7 +76,7 @@ def test_a_price_that_is_kept_has_no_change_and_no_difference(known: Dynamics) -
     details = _gather(known, 10.0)
     assert (details.first_change, details.change, details.difference.units) == (None, 0.0, (0.0, 0.0, 0.0))
     assert details.own_days.total == len(details.own_days.price) == 60
-    assert (details.bounds.lowest, details.bounds.highest) == pytest.approx((8.1, 12.1))
+    assert (details.bounds.lowest, details.bounds.highest) == pytest.approx((9.5, 10.5))
 
 
 @pytest.mark.parametrize(("profit", "side"), [((1, 2, 3), "above"), ((3, 2, 1), "below"), ((1, 3, 1), ""), (None, "")])
@@ -107,3 +111,43 @@ def test_a_market_without_doubt_needs_no_test_that_ends_and_one_without_another_
     assert test is not None and test.days is None
     shut = GuardrailConfig(floor=10.0, ceiling=10.0)
     assert plan_price_test(_dynamics(known_demand(PRICES), shut), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ({}, "between 9.50 (max_change) and 10.50 (max_change). "),
+        ({}, "A change is at most 5 % up or 5 % down, and 10 % against the price of 7 days before"),
+        ({"products": {"product": {"max_change": 0.02}}}, "between 9.80 (max_change) and 10.20 (max_change)."),
+        ({"products": {"product": {"max_change": 0.02}}}, "at most 2 % up or 2 % down"),
+        ({"products": {"product": {"max_week_change": 0.03}}}, "9.70 (max_week_change) and 10.30 (max_week_change)."),
+        ({"products": {"product": {"max_week_change": 0.03}}}, "and 3 % against the price of 7 days before"),
+        ({"max_rise": 0.025}, "between 9.50 (max_change) and 10.25 (max_rise)."),
+        ({"max_rise": 0.025}, "at most 2.5 % up or 5 % down"),
+        ({"ceiling": 10.1, "min_hold_days": 1}, "10.10 (ceiling). "),
+        ({"ceiling": 10.1, "min_hold_days": 1}, "stays at least 1 day."),
+        ({"floor": 12.0}, "leave no price (floor asks for at least 12, max_change for at most 10.5)"),
+        ({"pause": True}, "The product is paused: its price stays at 10.00."),
+    ],
+)
+def test_the_page_states_the_limits_in_force(
+    limits: dict[str, object], sentence: str, known_demand: Callable[..., Market]
+) -> None:
+    dynamics = _dynamics(known_demand(PRICES), GuardrailConfig(**limits))
+    assert sentence in _limits_sentence(dynamics)
+
+
+def test_a_current_price_beyond_the_prices_tried_may_stay_as_the_page_says(known_demand: Callable[..., Market]) -> None:
+    prices = np.array([10.0] * 57 + [17.3] * 3)
+    dynamics = _dynamics(known_demand(prices), GuardrailConfig(max_week_change=0.9))
+    text = _limits_sentence(dynamics)
+    assert text.startswith("The next price lies between 16.44 (max_change) and 17.30 (support_margin); ")
+    assert "the current price lies beyond support_margin and may stay. " in text
+    test = plan_price_test(dynamics, 0)
+    assert test is not None and test.price == pytest.approx(16.44)
+
+
+def _limits_sentence(dynamics: Dynamics) -> str:
+    bounds = today_of(dynamics, 0).describe()
+    current_price = float(dynamics.market.preprocessor.products[0].price[-1])
+    return describe_limits({"current_price": current_price, "details": {"bounds": asdict(bounds)}}, Formatter())

@@ -149,6 +149,20 @@ def test_baselines_value_each_rule_at_its_own_price(known_demand):
     assert rows["planner, this objective"].price == pytest.approx(10 / 0.95, abs=GRID_STEP)
 
 
+@pytest.mark.parametrize("limits", [{"ceiling": 9.8}, {"floor": 10.4}, {"max_rise": 0.0}, {"charm_endings": (0.99,)}])
+def test_every_price_of_the_table_of_rules_obeys_the_guardrails(limits, known_demand):
+    dynamics = Dynamics(known_demand(np.repeat([9.0, 10.0, 11.0, 10.0], 15)), guardrails=GuardrailConfig(**limits))
+    rows = compare_baselines(dynamics, 0, 10.0, plan_all(dynamics))
+    allowed = {
+        "ceiling": lambda price: price <= 9.8,
+        "floor": lambda price: price >= 10.4,
+        "max_rise": lambda price: price <= 10.0,
+        "charm_endings": lambda price: price == 10.0 or abs(price % 1 - 0.99) < 1e-5,
+    }[next(iter(limits))]
+    prices = {row.rule: round(row.price, 4) for row in rows if row.rule not in ("keep the price", "policy (SAC)")}
+    assert len(prices) > 10 and {rule: price for rule, price in prices.items() if not allowed(price)} == {}
+
+
 def test_without_doubt_the_cautious_price_is_the_best_one(known_demand):
     dynamics = dynamics_at_ten(known_demand, "profit")
     assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
@@ -197,9 +211,7 @@ def test_with_memory_dynamic_programming_beats_the_way_to_any_constant_price(mak
     planned, settled = discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)
 
     def approach(target):
-        return lambda now: project(
-            torch.full_like(now.price, target), now.price, dynamics.band(now), dynamics.guardrails
-        )
+        return lambda now: project(torch.full_like(now.price, target), now.price, dynamics.band(now))
 
     ways = {target: discounted(approach(target), dynamics)[0] for target in np.linspace(8, 14, 61)}
     assert planned > max(ways.values()) - 0.01 * 33, "within a thousandth of profit a day"

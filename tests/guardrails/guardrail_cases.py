@@ -8,7 +8,8 @@ import numpy as np
 
 from pricerl.errors import UsageError
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.rulebook import PriceLog, UnitCosts
+from pricerl.guardrails.limits import UnitCosts
+from pricerl.guardrails.today import PriceLog
 
 DAYS = 40
 FIRST_DAY = np.datetime64("2025-01-01")

@@ -16,7 +16,8 @@ from pricerl.errors import NonFiniteError
 from pricerl.guardrails import gate
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import Gated, is_price, pass_gate
-from pricerl.guardrails.rulebook import Edit, PriceLog, Rulebook, UnitCosts
+from pricerl.guardrails.limits import UnitCosts
+from pricerl.guardrails.today import Edit, PriceLog, Today
 
 WIDE = (0.01, 1e6)
 NO_COSTS = UnitCosts(1.0, 0.0, known=False)
@@ -328,8 +329,8 @@ def test_where_no_price_is_known_none_leaves(log: PriceLog | None) -> None:
         (log_of(*[10.0] * 9, 10.2), "ends at 10.2, not at the current price, 10"),
         (PriceLog(FIRST_DAY + np.array([0, 2, 1]), np.full(3, 10.0), WIDE), "dates of the price log do not ascend"),
         (PriceLog(FIRST_DAY + np.array([0, 1, 1]), np.full(3, 10.0), WIDE), "dates of the price log do not ascend"),
-        (PriceLog(FIRST_DAY + np.arange(4), np.full(3, 10.0), WIDE), "has not one price a date"),
-        (PriceLog(FIRST_DAY + np.arange(4).reshape(2, 2), np.full((2, 2), 10.0), WIDE), "has not one price a date"),
+        (PriceLog(FIRST_DAY + np.arange(4), np.full(3, 10.0), WIDE), "needs one price per date"),
+        (PriceLog(FIRST_DAY + np.arange(4).reshape(2, 2), np.full((2, 2), 10.0), WIDE), "needs one price per date"),
         (log_of(), "IndexError"),
         (None, "AttributeError"),
         (log_of(*[10.0] * 9, support=(None, 12.0)), "TypeError"),
@@ -389,7 +390,7 @@ def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_thr
         if not is_price(case.proposed):
             continue
         result = pass_gate(case.proposed, case.now, case.log, case.costs, case.config)
-        rules = Rulebook(case.now, case.log, case.costs, case.config)
+        rules = Today(case.now, case.log, case.costs, case.config)
         if result.edits:
             objections = {edit.rule for edit in rules.objections(case.proposed)}
             assert objections, case
@@ -403,7 +404,7 @@ def test_a_rule_objects_to_what_the_gate_changes_and_to_nothing_that_it_lets_thr
 @pytest.mark.parametrize("price", [9.0, 9.4, 9.99, 10.0, 10.6, 12.0])
 def test_every_rule_speaks_for_itself(price: float) -> None:
     log, limits = steady(10.0, support=(9.5, 11.5)), {"ceiling": 10.5, "floor": 9.9}
-    said = list(Rulebook(10.0, log, NO_COSTS, GuardrailConfig(**limits)).objections(price))
+    said = list(Today(10.0, log, NO_COSTS, GuardrailConfig(**limits)).objections(price))
     expected = {
         9.0: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
         9.4: {"support_margin": 9.5, "floor": 9.9, "max_change": 9.5},
@@ -418,7 +419,7 @@ def test_every_rule_speaks_for_itself(price: float) -> None:
 
 def test_a_rule_that_allows_no_price_objects_to_all() -> None:
     costs, config = UnitCosts(0.5, 1.0, known=True), GuardrailConfig(min_margin=0.5)
-    (said,) = Rulebook(10.0, steady(), costs, config).objections(10.3)
+    (said,) = Today(10.0, steady(), costs, config).objections(10.3)
     assert (said.rule, said.after) == ("min_margin", np.inf)
 
 

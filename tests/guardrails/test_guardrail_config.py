@@ -6,16 +6,26 @@ import pytest
 
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
-from pricerl.guardrails.price_grid import EVERY_STEP, PriceMenu, endings_menu, is_multiple, ladder_menu, steps_per_unit
+from pricerl.guardrails.price_grid import PriceMenu, endings_menu, is_multiple, ladder_menu, steps_per_unit
 
 INF = float("inf")
 
 
 def test_max_change_is_the_default_of_both_directions_and_each_can_differ() -> None:
     both = GuardrailConfig(max_change=0.04)
-    assert (both.rise, both.drop, both.rise_setting, both.drop_setting) == (0.04, 0.04, "max_change", "max_change")
+    assert (both.rise, both.drop, both.in_force("max_rise"), both.in_force("max_drop")) == (
+        0.04,
+        0.04,
+        *["max_change"] * 2,
+    )
     own = GuardrailConfig(max_rise=0.02, max_drop=0.0)
-    assert (own.rise, own.drop, own.rise_setting, own.drop_setting) == (0.02, 0.0, "max_rise", "max_drop")
+    assert (own.rise, own.drop, own.in_force("max_rise"), own.in_force("max_drop")) == (
+        0.02,
+        0.0,
+        "max_rise",
+        "max_drop",
+    )
+    assert own.in_force("floor") == "floor"
 
 
 def test_the_lowest_price_is_the_highest_of_all_lower_limits() -> None:
@@ -145,12 +155,10 @@ def test_products_that_do_not_exist_are_refused_all_at_once() -> None:
 def test_a_ladder_ends_and_endings_repeat() -> None:
     ladder, endings = ladder_menu((10.5, 9.99), 0.01), endings_menu((0.99, 0.5), 0.01)
     assert ladder == PriceMenu((999, 1050), 0) and endings == PriceMenu((50, 99), 100)
-    assert [ladder.at_or_above(steps) for steps in (0, 999, 999.5, 1051)] == [999, 999, 1050, INF]
-    assert [ladder.at_or_below(steps) for steps in (998, 999, 1049.9, 1e9)] == [-INF, 999, 999, 1050]
-    assert [endings.at_or_above(steps) for steps in (1000, 1050, 1051, 1099.5)] == [1050, 1050, 1099, 1150]
-    assert [endings.at_or_below(steps) for steps in (1000, 1049, 1050, 1098)] == [999, 999, 1050, 1050]
-    assert [EVERY_STEP.nearest(steps) for steps in (3.2, 3.5, 3.6)] == [3, 3, 4]
-    assert [ladder.nearest(steps) for steps in (0, 1024, 1025, 5000)] == [999, 999, 1050, 1050]
+    between = [(0, 998), (0, 999), (999, 999), (1000, 1049), (1000, INF), (1051, INF)]
+    assert [ladder.any_between(*pair) for pair in between] == [False, True, True, False, True, False]
+    between = [(1000, 1049), (1000, 1050), (1051, 1098.9), (1051, 1099), (5, INF)]
+    assert [endings.any_between(*pair) for pair in between] == [False, True, False, True, True]
 
 
 @pytest.mark.parametrize(

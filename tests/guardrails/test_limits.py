@@ -9,12 +9,15 @@ from guardrail_cases import draw_case, draw_config, faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricerl.guardrails import GuardrailConfig, PriceLimits, feasible_band, price_box, project
+from pricerl.guardrails import GuardrailConfig, feasible_band, price_box, project
 from pricerl.guardrails.gate import is_price, pass_gate
-from pricerl.guardrails.limits import hard_limits, price_rules, support_box
+from pricerl.guardrails.limits import GuardedProduct, RecentPrices, UnitCosts, price_limits, support_box
+from pricerl.guardrails.projection import lasting_band, spread_prices
 
 CENT = 0.01
 INF = float("inf")
+WIDE = (0.01, 1e6)
+NO_COSTS = UnitCosts(1.0, 0.0, known=False)
 prices = st.integers(100, 100_000).map(lambda cents: cents / 100)
 configs = st.builds(
     GuardrailConfig,
@@ -30,20 +33,26 @@ def column(value):
     return torch.tensor([value], dtype=torch.float32)
 
 
-def limits(floor=0.01, ceiling=INF, low=0.01, high=1e6):
-    return PriceLimits(*(column(value) for value in (floor, ceiling, low, high)))
+def limits(config=None, floor=0.01, ceiling=INF, low=0.01, high=1e6):
+    """Limits of one product whose fixed bounds are given."""
+    bounds = {"floor": floor, "ceiling": ceiling, "support_low": low, "support_high": high}
+    own = price_limits([GuardedProduct(config or GuardrailConfig(), WIDE, NO_COSTS)])
+    return own._replace(**{name: column(value) for name, value in bounds.items()})
 
 
-def rules(config=None):
-    return price_rules([config or GuardrailConfig()], "cpu")
-
-
-def decided(proposal, now=10.0, week_ago=None, bounds=None, config=None):
+def decided(proposal, now=10.0, week_ago=None, config=None, **bounds):
     """Return the price charged and whether the limits left any."""
-    config, now = config or GuardrailConfig(), column(now)
+    now = column(now)
     week_ago = now if week_ago is None else column(week_ago)
-    band = feasible_band(now, week_ago, bounds or limits(), rules(config))
-    return float(project(column(proposal), now, band, config)), bool(band.feasible)
+    band = feasible_band(limits(config, **bounds), RecentPrices(now, week_ago, None))
+    return float(project(column(proposal), now, band)), bool(band.feasible)
+
+
+def hard_limits(config, share_kept, unit_cost, costs_known):
+    """Floor and ceiling of one product, money."""
+    product = GuardedProduct(config, WIDE, UnitCosts(share_kept, unit_cost, costs_known))
+    found = price_limits([product], dtype=torch.float64)
+    return float(found.floor), float(found.ceiling)
 
 
 @settings(max_examples=600, deadline=None)
@@ -57,7 +66,7 @@ def decided(proposal, now=10.0, week_ago=None, bounds=None, config=None):
 def test_no_proposal_leaves_the_limits(proposal, now, drift, bounds, config):
     floor, low, high, ceiling = sorted(bounds)
     week_ago = now * drift
-    price, feasible = decided(proposal, now, week_ago, limits(floor, ceiling, low, high), config)
+    price, feasible = decided(proposal, now, week_ago, config, floor=floor, ceiling=ceiling, low=low, high=high)
     assert np.isfinite(price)
     if not feasible:
         assert price == np.float32(now)
@@ -82,9 +91,9 @@ def test_a_proposal_is_moved_to_the_nearest_allowed_price(proposal, expected):
 
 
 def test_limits_that_exclude_each_other_hold_the_price_and_say_so():
-    assert decided(11.0, bounds=limits(floor=12.0)) == (10.0, False)
-    assert decided(11.0, bounds=limits(floor=9.0, ceiling=8.0)) == (10.0, False)
-    assert decided(11.0, bounds=limits(floor=INF)) == (10.0, False)
+    assert decided(11.0, floor=12.0) == (10.0, False)
+    assert decided(11.0, floor=9.0, ceiling=8.0) == (10.0, False)
+    assert decided(11.0, floor=INF) == (10.0, False)
 
 
 @pytest.mark.parametrize("week_ago", [8.0, 8.7, 11.5, 13.0])
@@ -102,7 +111,7 @@ def test_changes_below_one_percent_are_ignored():
 
 
 def test_a_small_change_is_made_where_the_floor_demands_it():
-    assert decided(10.0, bounds=limits(floor=10.05)) == (pytest.approx(10.05), True)
+    assert decided(10.0, floor=10.05) == (pytest.approx(10.05), True)
 
 
 def test_the_week_cap_binds_before_the_change_cap():
@@ -111,37 +120,35 @@ def test_the_week_cap_binds_before_the_change_cap():
 
 
 def test_a_price_outside_the_support_box_is_not_forced_back_but_moves_no_further_out():
-    bounds = limits(low=6.0, high=9.0)
-    assert decided(10.0, bounds=bounds) == (10.0, True)
-    assert decided(10.5, bounds=bounds) == (10.0, True)
-    assert decided(9.6, bounds=bounds) == (pytest.approx(9.6), True)
+    box = {"low": 6.0, "high": 9.0}
+    assert decided(10.0, **box) == (10.0, True)
+    assert decided(10.5, **box) == (10.0, True)
+    assert decided(9.6, **box) == (pytest.approx(9.6), True)
 
 
 def test_floor_and_ceiling_do_force_a_price_back():
-    assert decided(10.0, bounds=limits(ceiling=9.7))[0] == pytest.approx(9.7)
-    assert decided(10.0, bounds=limits(floor=10.4))[0] == pytest.approx(10.4)
+    assert decided(10.0, ceiling=9.7)[0] == pytest.approx(9.7)
+    assert decided(10.0, floor=10.4)[0] == pytest.approx(10.4)
 
 
 def test_twelve_stays_exactly_twelve():
     assert decided(12.0, now=12.0) == (12.0, True)
-    assert decided(12.0, now=12.0, bounds=limits(floor=12.0, ceiling=12.0)) == (12.0, True)
+    assert decided(12.0, now=12.0, floor=12.0, ceiling=12.0) == (12.0, True)
 
 
 def test_every_price_in_cents_survives_limits_of_its_own_value_unchanged():
     price = (torch.arange(1, 200_001, dtype=torch.float64) / 100).float()
     config = GuardrailConfig(min_change=0.0)
-    bounds = PriceLimits(price, price, price, price)
-    band = feasible_band(price, price, bounds, rules(config))
+    bounds = limits(config)._replace(floor=price, ceiling=price, support_low=price, support_high=price)
+    band = feasible_band(bounds, RecentPrices(price, price, None))
     assert band.feasible.all()
-    assert torch.equal(project(price, price, band, config), price)
+    assert torch.equal(project(price, price, band), price)
 
 
 def test_a_price_beyond_the_box_is_never_pushed_by_rounding():
     price = (torch.arange(1000, 200_001, dtype=torch.float64) / 100).float()
-    outside = PriceLimits(*(torch.full_like(price, value) for value in (0.01, INF, 1e5, 2e5)))
-    config = GuardrailConfig()
-    band = feasible_band(price, price, outside, rules(config))
-    assert torch.equal(project(price, price, band, config), price)
+    band = feasible_band(limits(low=1e5, high=2e5), RecentPrices(price, price, None))
+    assert torch.equal(project(price, price, band), price)
 
 
 def test_the_price_grid_is_that_of_the_price_step():
@@ -174,7 +181,7 @@ def test_the_support_box_reaches_ten_percent_beyond_the_central_prices():
 
 
 def test_the_price_box_has_no_step_caps():
-    band = price_box(column(10.0), limits(floor=7.0, low=5.0, high=20.0, ceiling=15.0), rules())
+    band = price_box(limits(floor=7.0, low=5.0, high=20.0, ceiling=15.0), column(10.0))
     assert (float(band.low), float(band.high)) == (7.0, 15.0)
 
 
@@ -183,15 +190,15 @@ def test_rise_and_drop_can_differ():
     assert decided(12.0, config=config)[0] == pytest.approx(10.2)
     assert decided(8.0, config=config)[0] == pytest.approx(9.6)
     action = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
-    assert rules(config).change(action).tolist() == pytest.approx([-0.04, -0.02, 0.0, 0.01, 0.02])
-    assert rules().change(action).tolist() == pytest.approx([-0.05, -0.025, 0.0, 0.025, 0.05])
+    assert limits(config).change(action).tolist() == pytest.approx([-0.04, -0.02, 0.0, 0.01, 0.02])
+    assert limits().change(action).tolist() == pytest.approx([-0.05, -0.025, 0.0, 0.025, 0.05])
 
 
 def test_the_price_goes_no_further_above_its_trailing_price():
     config = GuardrailConfig(max_above_median=0.02)
     for trailing, highest in ((10.0, 10.2), (9.0, 10.0), (20.0, 10.5)):
-        band = feasible_band(column(10.0), column(10.0), limits(), rules(config), column(trailing))
-        assert float(project(column(11.0), column(10.0), band, config)) == pytest.approx(highest)
+        band = feasible_band(limits(config), RecentPrices(column(10.0), column(10.0), column(trailing)))
+        assert float(project(column(11.0), column(10.0), band)) == pytest.approx(highest)
 
 
 @pytest.mark.parametrize(
@@ -224,19 +231,45 @@ def test_rows_of_one_batch_follow_the_limits_of_their_own_products():
         GuardrailConfig(min_change=0.05),
         GuardrailConfig(max_above_median=0.03),
     ]
-    table = price_rules(configs, "cpu")
-    product = torch.tensor([5, 4, 3, 2, 1, 0])
+    table = price_limits([GuardedProduct(config, WIDE, NO_COSTS) for config in configs])
     now = torch.full((6,), 10.0)
-    bounds = PriceLimits(*(torch.full((6,), value) for value in (0.01, INF, 0.01, 1e6)))
-    band = feasible_band(now, now, bounds, table.rows(product), now)
-    price = project(torch.full((6,), 10.45), now, band, configs[0])
+    band = feasible_band(table.rows(torch.tensor([5, 4, 3, 2, 1, 0])), RecentPrices(now, now, now))
+    price = project(torch.full((6,), 10.45), now, band)
     assert price.tolist() == pytest.approx([10.3, 10.0, 10.49, 10.3, 10.2, 10.45])
 
 
-def test_rules_that_all_products_share_stay_plain_numbers():
-    table = price_rules([GuardrailConfig(), GuardrailConfig(floor=5.0)], "cpu")
-    assert table == (0.05, 0.05, 0.1, 0.01, None, None, 0.01)
-    assert table.rows(torch.tensor([0, 1, 1])) == table
+def test_settings_that_all_products_share_stay_plain_numbers():
+    products = [GuardedProduct(config, WIDE, NO_COSTS) for config in (GuardrailConfig(), GuardrailConfig(floor=5.0))]
+    table = price_limits(products)
+    assert table.floor.tolist() == pytest.approx([0.01, 5.0])
+    assert table[4:] == (0.05, 0.05, 0.1, None, 0.01, None, 0.01)
+    rows = table.rows(torch.tensor([0, 1, 1]))
+    assert rows[4:] == table[4:] and rows.floor.tolist() == pytest.approx([0.01, 5.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "edges", "nearest"),
+    [
+        ({}, (8.0, 12.0), {7.0: 8.0, 9.876: 9.88, 13.0: 12.0, 10.0: 10.0}),
+        ({"ceiling": 9.5}, (8.0, 9.5), {10.0: 9.5, 12.0: 9.5}),
+        ({"floor": 10.5, "max_change": 0.01}, (10.5, 12.0), {10.0: 10.5}),
+        ({"max_rise": 0.0}, (8.0, 10.0), {11.0: 10.0}),
+        ({"max_drop": 0.0}, (10.0, 12.0), {9.0: 10.0}),
+        ({"price_ladder": (7.5, 8.5, 11.5)}, (8.5, 11.5), {10.6: 11.5, 10.0: 10.0}),
+    ],
+)
+def test_alternatives_obey_the_limits_in_force(settings, edges, nearest):
+    product, now = GuardedProduct(GuardrailConfig(**settings), (8.0, 12.0), NO_COSTS), torch.tensor([10.0]).double()
+    band = lasting_band(price_limits([product], dtype=torch.float64), now)
+    prices = spread_prices(band, 5)
+    assert (float(prices[0]), float(prices[-1])) == pytest.approx(edges) and len(prices) == 5
+    assert all(float(project(torch.tensor([price]).double(), now, band)) == found for price, found in nearest.items())
+
+
+def test_a_current_price_beyond_the_prices_tried_stays_an_alternative():
+    product, now = GuardedProduct(GuardrailConfig(), (5.5, 16.3), NO_COSTS), torch.tensor([17.3]).double()
+    band = lasting_band(price_limits([product], dtype=torch.float64), now)
+    assert torch.equal(project(now, now, band), now) and float(project(now - 0.5, now, band)) == 16.3
 
 
 def test_the_lowest_price_counts_all_lower_limits():
@@ -258,12 +291,13 @@ def check_many(count, configs_drawn, seed):
     def batch(values):
         return [torch.tensor(column, dtype=torch.float32) for column in zip(*values, strict=True)]
 
-    bounds = PriceLimits(*batch((*hard_limits(case.config, *case.costs), *case.log.support) for case in cases))
+    fixed = price_limits([GuardedProduct(case.config, case.log.support, case.costs) for case in cases])
     past = [(case.now, case.log.prices[-7], np.median(case.log.prices[-28:])) for case in cases]
     now, week, median = batch(past)
-    picked = price_rules([config for config, _ in drawn], "cpu").rows(torch.as_tensor(product))
-    band = feasible_band(now, week, bounds, picked, median)
-    charged = project(torch.tensor(proposals, dtype=torch.float32), now, band, drawn[0][0])
+    bounds = price_limits([GuardedProduct(config, WIDE, NO_COSTS) for config, _ in drawn])
+    own = {name: getattr(fixed, name) for name in ("floor", "ceiling", "support_low", "support_high")}
+    band = feasible_band(bounds.rows(torch.as_tensor(product))._replace(**own), RecentPrices(now, week, median))
+    charged = project(torch.tensor(proposals, dtype=torch.float32), now, band)
     assert torch.equal(charged[~band.feasible], now[~band.feasible])
     found = [check_one(case, price, start) for case, price, start in zip(cases, charged, now, strict=True)]
     apart = sum(not agreed for _, agreed in found)

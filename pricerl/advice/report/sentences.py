@@ -110,13 +110,24 @@ def list_remedies(product: Product) -> list[tuple[str, str]]:
 
 
 def describe_limits(product: Product, f: Formatter) -> str:
-    """Return the limits that every advised price obeys."""
-    bounds = product["details"]["bounds"]
-    change, week = f.percent(bounds["max_change"], 0), f.percent(bounds["max_week_change"], 0)
+    """Return the limits on the next price and on later changes, as they are in force."""
+    bounds, now = product["details"]["bounds"], f.price(product["current_price"])
+    if bounds["paused"]:
+        return f"The product is paused: its price stays at {now}."
+    if bounds["conflict"]:
+        return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
+    lowest, highest = (f"{f.price(bounds[end])} ({bounds[f'{end}_rule']})" for end in ("lowest", "highest"))
+    text = f"The next price lies between {lowest} and {highest}"
+    if bounds["beyond"]:
+        text += f"; the current price lies beyond {' and '.join(bounds['beyond'])} and may stay"
+    days = plural(bounds["min_hold_days"], "day")
+    if bounds["max_rise"] is None:
+        return f"{text}. Each price stays at least {days}."
+    shares = (bounds[name] for name in ("max_rise", "max_drop", "max_week_change"))
+    rise, drop, week = (f.percent(share, 0 if abs(100 * share % 1 - 0.5) > 0.45 else 1) for share in shares)
     return (
-        f"Every advised price lies between {f.price(bounds['lowest'])} and {f.price(bounds['highest'])}; a current "
-        f"price outside may stay. It moves at most {change} at a time and {week} within a week, and stays at least "
-        f"{plural(bounds['min_hold_days'], 'day')}."
+        f"{text}. A change is at most {rise} up or {drop} down, and {week} against the price of 7 days before; each "
+        f"price stays at least {days}."
     )
 
 

@@ -1,0 +1,141 @@
+"""Projection of proposed prices onto those that the guardrails allow, for prices of any precision.
+
+Total and fail-closed: whatever is proposed, the result is finite, and where no price satisfies every limit the current
+price is held.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pricerl.guardrails.limits import MOVING, MenuRows, PriceLimits, RecentPrices, is_small
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK, from_steps, in_steps
+
+
+class PriceBand(NamedTuple):
+    """Prices that satisfy every limit, each ``(B,)``; ``low`` and ``high`` are the current price where none does."""
+
+    low: Tensor
+    high: Tensor
+    feasible: Tensor
+    """Bool; False means that the limits exclude each other: the price is held and a person should look."""
+    keep: Tensor
+    """Bool; whether the current price may stay. It need not be on the price grid or menu for that."""
+    limits: PriceLimits
+
+
+def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
+    """Intersect all limits around the current price.
+
+    A current price beyond a soft limit is not forced back; it may only move no further out. The end of a promotion is
+    no reason to change the price again. Hard limits do force.
+    """
+    low, high, soft_low, soft_high = limits.floor, limits.ceiling, limits.support_low, limits.support_high
+    for rule in MOVING:
+        lowest, highest = rule.bounds(limits, recent)
+        if lowest is not None and rule.soft:
+            soft_low = torch.maximum(soft_low, lowest)
+        elif lowest is not None:
+            low = torch.maximum(low, lowest)
+        if highest is not None and rule.soft:
+            soft_high = torch.minimum(soft_high, highest)
+        elif highest is not None:
+            high = torch.minimum(high, highest)
+    low = torch.maximum(low, torch.minimum(soft_low, recent.current))
+    high = torch.minimum(high, torch.maximum(soft_high, recent.current))
+    return _on_grid(low, high, recent.current, limits)
+
+
+def price_box(limits: PriceLimits, current_price: Tensor) -> PriceBand:
+    """Return the band of an absolute action, ``(B,)`` each: the fixed rules alone, all of them hard."""
+    low = torch.maximum(limits.support_low, limits.floor)
+    high = torch.minimum(limits.support_high, limits.ceiling)
+    return _on_grid(low, high, current_price, limits)
+
+
+def project(proposal: Tensor, current_price: Tensor, band: PriceBand) -> Tensor:
+    """Project a proposed price into today's band, ``(B,)``; total: never NaN, never outside, else the current price.
+
+    Order: finite check, band, price grid or menu, smallest change. Where the current price may stay, asking for it
+    keeps it, also off the grid.
+    """
+    proposal = torch.where(torch.isfinite(proposal), proposal, current_price)
+    price = nearest_allowed(proposal, band)
+    stays = is_small(price, current_price, band.limits) | (proposal == current_price)
+    return torch.where(~band.feasible | (stays & band.keep), current_price, price)
+
+
+def nearest_allowed(price: Tensor, band: PriceBand) -> Tensor:
+    """Return the price on the grid or menu inside the band that is nearest to ``price (B,)``, money."""
+    return torch.minimum(torch.maximum(nearest_on_grid(price, band.limits), band.low), band.high)
+
+
+def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
+    """Return the price on the grid or menu nearest to ``price (B,)``; of two rungs equally near the lower."""
+    steps = in_steps(price, limits.price_step)
+    if limits.menu is None:
+        return from_steps(torch.round(steps), limits.price_step)
+    below, above = _neighbours(steps, steps, limits.menu)
+    return from_steps(torch.where(steps - below <= above - steps, below, above), limits.price_step)
+
+
+def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
+    """Return the prices that one product may have in time, ``(1,)`` each: the alternatives to its current price.
+
+    The fixed rules hold, and a largest rise or drop of 0 closes its direction; any other largest change only delays a
+    price. ``project`` moves a price into the band, ``spread_prices`` lists candidates. The current price may stay
+    outside the band where no hard rule forbids it.
+
+    Args:
+        limits: of the product, ``PriceLimits.rows``.
+        current_price: ``(1,)`` money.
+    """
+    keep = _on_grid(limits.floor, limits.ceiling, current_price, limits).keep
+    low = torch.maximum(limits.floor, current_price) if limits.max_drop == 0 else limits.floor
+    high = torch.minimum(limits.ceiling, current_price) if limits.max_rise == 0 else limits.ceiling
+    band = price_box(limits._replace(floor=low, ceiling=high, min_change=0.0), current_price)
+    return band._replace(keep=keep)
+
+
+def spread_prices(band: PriceBand, count: int) -> Tensor:
+    """Return candidate prices ``(count,)`` from the lowest to the highest of one product's band, money, ascending.
+
+    On a ladder or with charm endings they are prices of those, repeated where there are fewer.
+    """
+    shares = torch.linspace(0, 1, count, dtype=band.low.dtype, device=band.low.device)
+    prices = torch.lerp(band.low, band.high, shares)
+    return nearest_allowed(prices, band) if band.limits.menu is not None and bool(band.feasible) else prices
+
+
+def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits) -> PriceBand:
+    """Pull limits inward to the price grid or menu and hold the current price where nothing is left."""
+    step = limits.price_step
+    low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
+    high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
+    now = in_steps(current_price, step)
+    keep = (now >= low) & (now <= high)
+    last, first = (torch.floor(high), torch.ceil(low)) if limits.menu is None else _neighbours(high, low, limits.menu)
+    feasible = torch.isfinite(first) & (last >= first)
+    low, high = from_steps(first, step), from_steps(last, step)
+    return PriceBand(
+        torch.where(feasible, low, current_price), torch.where(feasible, high, current_price), feasible, keep, limits
+    )
+
+
+def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
+    """Last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
+    below, above = _candidates(high, menu), _candidates(low, menu)
+    last = torch.where(below <= high[:, None], below, -torch.inf).amax(1)
+    first = torch.where(above >= low[:, None], above, torch.inf).amin(1)
+    return last, first
+
+
+def _candidates(steps: Tensor, menu: MenuRows) -> Tensor:
+    """Every allowed price within a period of ``steps (B,)``, ``(B, 3 L)`` price steps."""
+    most = 2 / torch.finfo(steps.dtype).eps  # up to here every whole number of steps is exact
+    cycle = torch.floor(steps.clamp(-most, most) / menu.period.clamp(min=1))
+    shifts = [menu.points + (menu.period * (cycle + shift))[:, None] for shift in (-1, 0, 1)]
+    return torch.cat(shifts, 1)

@@ -1,0 +1,265 @@
+"""The guardrails around one product's current price: each rule's bounds, objections and the limits in force."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import DateArray, FloatArray
+from pricerl.data.days import RECENT_DAYS
+from pricerl.guardrails.config import PERCENTAGES, GuardrailConfig
+from pricerl.guardrails.limits import (
+    FIXED,
+    MOVING,
+    GuardedProduct,
+    RecentPrices,
+    Rule,
+    UnitCosts,
+    days_held,
+    is_small,
+    price_limits,
+    recent_prices,
+)
+from pricerl.guardrails.price_grid import slack
+from pricerl.guardrails.projection import PriceBand, feasible_band, nearest_on_grid, price_box
+
+DIGITS = 4
+"""Prices are written to a hundredth of a cent."""
+
+DAY = np.timedelta64(1, "D")
+PAUSED = "the product is paused"
+NEAREST = "the nearest price that may be charged"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change that one rule made."""
+
+    rule: str
+    """The setting under ``guardrails``, or ``finite``, ``conflict`` or ``fault``."""
+    before: float | None
+    """Price that reached the rule, money; None where it was no price."""
+    after: float
+    """Money."""
+    why: str
+
+
+class PriceLog(NamedTuple):
+    """Prices charged, one per day up to today, and the prices that the history supports."""
+
+    dates: DateArray
+    """``(D,)`` ascending days; the rules look back 28 days and the minimum hold."""
+    prices: FloatArray
+    """``(D,)`` money; the last is the current price."""
+    support: tuple[float, float]
+    """Lowest and highest price that the history supports, money; see ``support_box``."""
+    moves_in_steps: bool = True
+    """False for absolute actions, for which no rule looks at past prices."""
+
+    def charge(self, price: float) -> PriceLog:
+        """Return the log with one more day at ``price``."""
+        return self._replace(
+            dates=np.append(self.dates, self.dates[-1] + DAY),
+            prices=np.append(self.prices, price),
+        )
+
+
+@dataclass(frozen=True)
+class LimitsInForce:
+    """Limits on one product's next price, and on every later change."""
+
+    lowest: float
+    """Lowest next price, money; the current price where the limits leave none."""
+    lowest_rule: str
+    """The setting behind it."""
+    highest: float
+    highest_rule: str
+    conflict: str
+    """The two rules that leave no price; empty if there is one."""
+    beyond: tuple[str, ...]
+    """Settings whose limit the current price lies beyond; it may stay there, and only move inward."""
+    max_rise: float | None
+    """Share of the price at one decision, 0 if prices never rise; None for absolute actions, as the next two."""
+    max_drop: float | None
+    max_week_change: float | None
+    """Share of the price 7 days before."""
+    min_hold_days: int
+    paused: bool
+
+
+class Bound(NamedTuple):
+    """One rule's lowest and highest price, money."""
+
+    rule: str
+    low: float
+    high: float
+    why: str
+    beyond: bool
+    """Whether the current price lies beyond the rule's own limits, which moved out of its way."""
+
+    def nearest(self, price: float) -> float:
+        """Return the allowed price nearest to one, money; infinite where the rule allows none."""
+        return min(max(price, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Today:
+    """The rules around one product's current price."""
+
+    now: float
+    """Price of the log's last day, money."""
+    log: PriceLog
+    costs: UnitCosts
+    config: GuardrailConfig
+    """The product's own limits, ``GuardrailConfig.of``."""
+
+    def objections(self, price: float) -> Iterator[Edit]:
+        """Yield the objection of each rule, on its own, to charging a price on the day after the log ends.
+
+        Args:
+            price: positive, finite, money.
+
+        Yields:
+            One edit per rule that objects, in the order of the rules: from the price to the nearest that this rule
+            allows, which is infinite where it allows none.
+        """
+        moves = not self.same(price, self.now)
+        if moves and self.config.pause:
+            yield Edit("pause", price, self.now, PAUSED)
+        for bound in self.bounds:
+            nearest = bound.nearest(price)
+            if not self.same(nearest, price):
+                yield Edit(bound.rule, price, nearest, bound.why)
+        if moves and (why := self.too_young()):
+            yield Edit("min_hold_days", price, self.now, why)
+        allowed = float(nearest_on_grid(row(price), self.band.limits))
+        if moves and not self.same(allowed, price):
+            yield Edit(self.grid_setting, price, allowed, NEAREST)
+        if moves and (why := self.too_small(price)):
+            yield Edit("min_change", price, self.now, why)
+
+    def describe(self) -> LimitsInForce:
+        """Return the limits on the next price and on later changes."""
+        lowest, highest = self.tightest
+        config, in_steps = self.config, self.log.moves_in_steps
+        return LimitsInForce(
+            lowest=round(float(self.band.low), DIGITS),
+            lowest_rule=lowest.rule,
+            highest=round(float(self.band.high), DIGITS),
+            highest_rule=highest.rule,
+            conflict="" if self.band.feasible else self.conflict(),
+            beyond=tuple(bound.rule for bound in self.bounds if bound.beyond),
+            max_rise=config.rise if in_steps else None,
+            max_drop=config.drop if in_steps else None,
+            max_week_change=config.max_week_change if in_steps else None,
+            min_hold_days=self.min_hold_days,
+            paused=config.pause,
+        )
+
+    @cached_property
+    def recent(self) -> RecentPrices:
+        """Prices that the moving rules read, in double precision; the first price holds before the log begins."""
+        dates = self.log.dates[-1] - np.arange(RECENT_DAYS - 1, -1, -1) * DAY
+        position = np.searchsorted(self.log.dates, dates, "right") - 1
+        trail = torch.tensor(self.log.prices[np.maximum(position, 0)], dtype=torch.float64)[:, None]
+        return recent_prices(trail, trail)._replace(current=row(self.now))
+
+    @cached_property
+    def band(self) -> PriceBand:
+        """Prices allowed on the next day."""
+        limits = price_limits([self._product], dtype=torch.float64)
+        return feasible_band(limits, self.recent) if self.log.moves_in_steps else price_box(limits, row(self.now))
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Each rule's limits in the order in which they are applied."""
+        fixed = tuple(self._bounds_of(FIXED, self._product))
+        if not self.log.moves_in_steps:
+            return fixed
+        return (*fixed, *self._bounds_of(MOVING, self.band.limits, self.recent))
+
+    @property
+    def tightest(self) -> tuple[Bound, Bound]:
+        """The bounds with the highest lowest and the lowest highest price."""
+        return max(self.bounds, key=lambda bound: bound.low), min(self.bounds, key=lambda bound: bound.high)
+
+    @property
+    def min_hold_days(self) -> int:
+        """Days for which a price stays; absolute actions may change it every day."""
+        return self.config.min_hold_days if self.log.moves_in_steps else 1
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether no bound forbids the current price."""
+        return bool(self.band.keep)
+
+    @property
+    def grid_setting(self) -> str:
+        """The setting that lists the prices which may be charged at all."""
+        lists = ("price_ladder", "charm_endings")
+        return next((name for name in lists if getattr(self.config, name) is not None), "price_step")
+
+    def too_young(self) -> str:
+        """Return why the current price has to stay, if its minimum hold is not over."""
+        hold = self.min_hold_days
+        held = days_held(self.log.dates, self.log.prices)
+        return f"the current price has been charged for {held} of at least {hold} days" if held < hold else ""
+
+    def too_small(self, price: float) -> str:
+        """Return why a change to a price is left out, if it is smaller than the smallest one and not forced."""
+        outward = price + math.copysign(slack(self.now, self.config.price_step), price - self.now)
+        small = self.may_stay and bool(is_small(row(outward), row(self.now), self.band.limits))
+        return f"smaller than {100 * self.config.min_change:g} %" if small else ""
+
+    def conflict(self) -> str:
+        """Name the two rules that leave no price."""
+        lowest, highest = self.tightest
+        if lowest.low > highest.high:
+            return f"{lowest.rule} asks for at least {lowest.low:g}, {highest.rule} for at most {highest.high:g}"
+        between = f"{lowest.low:g} ({lowest.rule}) and {highest.high:g} ({highest.rule})"
+        return f"{self.grid_setting} has no price between {between}"
+
+    def same(self, price: float, other: float) -> bool:
+        """Return whether two prices differ by no more than rounding."""
+        return abs(price - other) <= slack(other, self.config.price_step)
+
+    @cached_property
+    def _product(self) -> GuardedProduct:
+        return GuardedProduct(self.config, self.log.support, self.costs)
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        """Settings in force, shares as percent, and recent prices, as they appear in reasons."""
+        config = self.config
+        settings = {field.name: getattr(config, field.name) for field in fields(config)}
+        settings |= {"max_rise": config.rise, "max_drop": config.drop}
+        numbers = {name: value for name, value in settings.items() if isinstance(value, (int, float))}
+        words = {name: f"{100 * value if name in PERCENTAGES else value:g}" for name, value in numbers.items()}
+        return words | {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}
+
+    def _bounds_of(self, rules: list[Rule], *facts: object) -> Iterator[Bound]:
+        """Evaluate rules; soft ones move out of the way of the current price, where prices move in steps."""
+        for rule in rules:
+            lowest, highest = rule.bounds(*facts)
+            if lowest is None and highest is None:
+                continue
+            low, high = 0.0 if lowest is None else float(lowest), math.inf if highest is None else float(highest)
+            beyond = False
+            if rule.soft and self.log.moves_in_steps:
+                beyond = not self.same(min(max(self.now, low), high), self.now)
+                low, high = min(low, self.now), max(high, self.now)
+            if math.isnan(low) or math.isnan(high):
+                raise ValueError(f"{rule.setting} is no number")
+            yield Bound(self.config.in_force(rule.setting), low, high, rule.why.format(**self._words), beyond)
+
+
+def row(price: float) -> Tensor:
+    """Return a price as a batch of one row in double precision, ``(1,)``."""
+    return torch.tensor([price], dtype=torch.float64)
