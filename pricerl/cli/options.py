@@ -35,7 +35,6 @@ PURPOSES = {
 
 STANDARD = {
     "config": "YAML file with any of these settings. Give several, and the later one wins.",
-    "ckpt_path": "Checkpoint: a file, or last or best of the run's folder. With it, fit resumes.",
     "seed_everything": "Seed of everything random.",
     "print_config": "Print all settings as YAML, and stop.",
     "pdf": "Print the report as PDF, too.",
