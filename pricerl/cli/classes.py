@@ -39,9 +39,7 @@ def data_class(words: list[str]) -> str:
         words: options of the command; files given with ``--config`` were checked before.
     """
     groups: list[Any] = [config.get("data") for config in _configs(words)]
-    groups += [
-        {"class_path": name} for option in ("--data", "--data.class_path") for name in option_values(words, option)
-    ]
+    groups += [{"class_path": name} for name in option_values(words, "--data", "--data.class_path")]
     groups += [{"env_id": name} for name in option_values(words, "--data.env_id")]
     chosen = USUAL_CLASSES["data"]
     for group in groups:
@@ -92,6 +90,6 @@ def print_help(parser: LightningArgumentParser) -> None:
 
 def _configs(words: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the content of each configuration among the words."""
-    for name in [*option_values(words, "--config"), *option_values(words, "-c")]:
+    for name in option_values(words, "--config", "-c"):
         text = name if name.lstrip().startswith("{") else Path(name).read_text(encoding="utf-8")
         yield yaml.safe_load(text) or {}

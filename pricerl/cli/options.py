@@ -153,7 +153,7 @@ def _names_a_class(words: Sequence[str]) -> bool:
     """Whether options or configurations choose a class for the data or the model."""
     if any(word.partition("=")[0] in ("--data", "--model") or ".class_path" in word for word in words):
         return True
-    files = [Path(name) for option in ("--config", "-c") for name in option_values(list(words), option)]
+    files = [Path(name) for name in option_values(words, "--config", "-c")]
     return any("class_path" in path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
 
 

@@ -1,10 +1,10 @@
-"""Wrong options and configurations in plain words: which one, what was found, what is meant."""
+"""Messages about wrong options and configurations: place, finding and remedy."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from pricerl.errors import UsageError, did_you_mean
 from pricerl.operations.decision_log import shown
 
 ALLOWED_CLASSES = ("pricerl", "lightning")
-"""Packages whose classes a configuration may name; nothing else is imported for it."""
+"""Packages from which a configuration may import classes."""
 
 PRECISIONS = (None, 32, "32", "32-true", "bf16-mixed")
 """Half precision throughout would round the temperature; a gradient scaler does not see three optimizers."""
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
-
+"""Types in words."""
 
 PLAIN_REFUSAL = re.compile(r"argument (\S+): invalid (?:(int|float) value|choice): '([^']*)'(?: \(choose from (.*)\))?")
-"""How argparse itself words a wrong value."""
+"""Message of argparse itself about a wrong value."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,13 +35,13 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
-def check_config_files(args: list[str]) -> None:
+def check_config_files(words: Sequence[str]) -> None:
     """Read every file given with ``--config``.
 
     Raises:
         UsageError: one is missing, a folder, no text or no YAML mapping.
     """
-    for name in _values(args, ("--config", "-c")):
+    for name in option_values(words, "--config", "-c"):
         if name.lstrip().startswith("{"):
             continue
         path = Path(name)
@@ -72,23 +72,11 @@ def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
     return names[0] if wanted is None else wanted
 
 
-def names_setting(args: list[str], group: str, name: str) -> bool:
-    """Whether an option or a file given with ``--config`` (all of them checked before) sets ``group.name``."""
-    if any(_values(args, (f"--{group}.{name}",))):
-        return True
-    for config in _values(args, ("--config", "-c")):
-        text = config if config.lstrip().startswith("{") else Path(config).read_text(encoding="utf-8")
-        settings = (yaml.safe_load(text) or {}).get(group)
-        if isinstance(settings, dict) and settings.get(name) is not None:
-            return True
-    return False
-
-
 def explain_usage(message: str, options: Collection[str]) -> str:
     """Rewrite a parser's message.
 
     Args:
-        message: what jsonargparse said.
+        message: of jsonargparse or argparse.
         options: every option of the command, without dashes.
     """
     denied = re.search(r"Importing '([^']+)' is not allowed", message)
@@ -111,9 +99,16 @@ def explain_usage(message: str, options: Collection[str]) -> str:
     return "; ".join(lines[:2])
 
 
-def option_values(args: list[str], name: str) -> list[str]:
-    """Values of every ``name value`` and ``name=value`` among the arguments."""
-    return list(_values(args, (name,)))
+def option_values(words: Sequence[str], *names: str) -> list[str]:
+    """Return the values of all options ``name value`` and ``name=value`` among the words, in their order."""
+    values = []
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, _, value = word.partition("=")
+        if name in names and value:
+            values.append(value)
+        elif word in names and following is not None:
+            values.append(following)
+    return values
 
 
 def _explain_unknown(words: str | None, setting: str | None, options: Collection[str]) -> str:
@@ -128,7 +123,7 @@ def _explain_unknown(words: str | None, setting: str | None, options: Collection
 
 
 def _explain_plain(option: str, kind: str | None, found: str, known: str | None) -> str:
-    """Argparse's own refusal of a value."""
+    """Rewrite argparse's own refusal of a value."""
     if kind is not None:
         return f"{option}: must be {KINDS[kind]}, found {found!r}"
     choices = [choice.strip(" '") for choice in (known or "").split(", ")]
@@ -152,22 +147,13 @@ def _check_yaml(name: str, path: Path) -> None:
 
 
 def _key(message: str) -> str:
-    """The option a message is about, with a colon, or an empty string."""
+    """Return the option that a message names, with a colon, or an empty string."""
     found = re.search(r'Parser key "([^"]+)"', message)
     return f"--{found[1]}: " if found else ""
 
 
-def _values(args: list[str], names: tuple[str, ...]) -> Iterator[str]:
-    for position, argument in enumerate(args):
-        for name in names:
-            if argument == name and position + 1 < len(args):
-                yield args[position + 1]
-            elif argument.startswith(f"{name}="):
-                yield argument.split("=", 1)[1]
-
-
 def check_trainer(trainer: Any) -> None:
-    """Refuse trainer settings that manual optimization cannot honour.
+    """Refuse trainer settings that manual optimization cannot support.
 
     Args:
         trainer: the parsed ``trainer`` options.
@@ -180,7 +166,7 @@ def check_trainer(trainer: Any) -> None:
     if trainer.accumulate_grad_batches != 1:
         raise UsageError("--trainer.accumulate_grad_batches is not supported; set --model.algorithm.batch_size")
     if trainer.precision not in PRECISIONS:
-        shown = ", ".join(str(value) for value in PRECISIONS if isinstance(value, str))
-        raise UsageError(f"--trainer.precision must be one of {shown}, found {trainer.precision!r}")
+        known = ", ".join(value for value in PRECISIONS if isinstance(value, str))
+        raise UsageError(f"--trainer.precision must be one of {known}, found {trainer.precision!r}")
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
