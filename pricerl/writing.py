@@ -31,6 +31,8 @@ def write_together(files: dict[Path, str]) -> None:
 
 def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
     """Write a file next to its target."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     for folder in reversed([parent for parent in path.parents if not parent.exists()]):
         folder.mkdir()
         undo.callback(folder.rmdir)
@@ -42,8 +44,6 @@ def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
 
 def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
     """Put a file in its place and set an earlier one aside."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if path.exists():
         old = _sibling(path, "old")
         path.replace(old)
