@@ -25,11 +25,11 @@ from pricerl.cli.usage import ALLOWED_CLASSES, check_config_files, check_trainer
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import RunCheckpoint, RunConfig, TrainingBar
-from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, lasting_settings
+from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, Checkpoint, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
 from pricerl.training.loop import OffPolicyModule, RunMetrics
-from pricerl.training.run import Checkpoint, Request, Run, checkpoint_file, name_run
+from pricerl.training.run import Request, Run, checkpoint_file, name_run
 from pricerl.training.strategies import choose_strategy
 
 TRAINER_DEFAULTS: dict[str, Any] = {

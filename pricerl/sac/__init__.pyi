@@ -1,6 +1,6 @@
 from .agent import SACAgent as SACAgent
 from .checks import check_finite as check_finite
-from .config import NetworkConfig as NetworkConfig, SACConfig as SACConfig
+from .config import NetworkConfig as NetworkConfig, ReplayConfig as ReplayConfig, SACConfig as SACConfig
 from .layers import InputNormalization as InputNormalization
 from .losses import (
     actor_loss as actor_loss,

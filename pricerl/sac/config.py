@@ -82,7 +82,35 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class SACConfig:
+class ReplayConfig:
+    """Settings that every algorithm with a replay buffer has."""
+
+    finite_checks: bool = True
+    """Whether sampled batches are checked for NaN and infinity, once every few updates."""
+
+    batch_size: int = 256
+    """Transitions per update."""
+
+    utd_ratio: int = 1
+    """Updates per step of the vector env; with one row, updates per env step."""
+
+    updates_per_iteration: int = 10
+    """Approximate number of consecutive updates, after as many env steps as utd_ratio requires. More of them reduce
+    the overhead per update but collect with an older policy."""
+
+    warmup_steps: int = 4096
+    """Env steps taken with random actions before the first update."""
+
+    buffer_capacity: int = 100_000
+    """Capacity of the replay buffer in transitions; new ones then overwrite the oldest."""
+
+    buffer_memory_gb: float = 4.0
+    """Gigabytes of replay buffer kept in memory; a larger one on the CPU is mapped to a file in the temporary folder
+    (TMPDIR chooses which)."""
+
+
+@dataclass(frozen=True)
+class SACConfig(ReplayConfig):
     """Settings of the SAC updates (arXiv:1812.05905), tuned on price markets."""
 
     gamma: float = 0.97
@@ -116,29 +144,6 @@ class SACConfig:
 
     max_grad_norm: float = 10.0
     """Gradients of the actor and of the critics are scaled down to this norm; 0 turns it off."""
-
-    finite_checks: bool = True
-    """Whether sampled batches are checked for NaN and infinity, once every few updates."""
-
-    batch_size: int = 256
-    """Transitions per update."""
-
-    utd_ratio: int = 1
-    """Updates per step of the vector env; with one row, updates per env step."""
-
-    updates_per_iteration: int = 10
-    """Approximate number of consecutive updates, after as many env steps as utd_ratio requires. More of them reduce
-    the overhead per update but collect with an older policy."""
-
-    warmup_steps: int = 4096
-    """Env steps taken with random actions before the first update."""
-
-    buffer_capacity: int = 100_000
-    """Capacity of the replay buffer in transitions; new ones then overwrite the oldest."""
-
-    buffer_memory_gb: float = 4.0
-    """Gigabytes of replay buffer kept in memory; a larger one on the CPU is mapped to a file in the temporary folder
-    (TMPDIR chooses which)."""
 
     def __post_init__(self) -> None:
         """Report all impossible settings at once."""

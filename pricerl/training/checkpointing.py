@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import yaml
 from pricerl.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule
     from torch import nn
 
 CHECKPOINT_KEY = "pricerl"
@@ -32,59 +34,74 @@ def describe_run(config_yaml: str, version: str) -> dict[str, Any]:
     return {"format": FORMAT, "version": version, "config": config_yaml}
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint, weights only, onto the CPU.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of pricerl's, read once and passed on."""
 
-    Raises:
-        CheckpointError: the file is missing, unreadable, no checkpoint or not one of pricerl's.
-    """
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
-    if not path.exists():
-        raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
-    import torch  # here, since the commands about orders need only names of this module
+    path: Path
+    """Its file."""
+    content: dict[str, Any]
+    """Weights, states and configuration."""
 
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError as error:
-        raise CheckpointError(f"{path} cannot be read: no permission") from error
-    except Exception as error:  # an unpickler that is fed other bytes can raise anything
-        raise CheckpointError(f"{path} is not a checkpoint, or it is damaged; run fit again or name another") from error
-    checkpoint: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
-    about = checkpoint.get(CHECKPOINT_KEY)
-    if not isinstance(about, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise CheckpointError(f"{path} is a torch file but no pricerl checkpoint; name one that fit wrote")
-    found = about.get("format")
-    if found != FORMAT:
-        raise CheckpointError(f"{path} has checkpoint format {found}, this version reads {FORMAT}; run fit again")
-    return checkpoint
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Load a file, weights only, onto the CPU.
 
+        Raises:
+            CheckpointError: the file is missing, unreadable, no checkpoint or not one of pricerl's.
+        """
+        if path.is_dir():
+            raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
+        if not path.exists():
+            raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
+        import torch  # here, since the commands about orders need only names of this module
 
-def load_weights(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
-    """Load a checkpoint's weights into the module.
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        except PermissionError as error:
+            raise CheckpointError(f"{path} cannot be read: no permission") from error
+        except Exception as error:  # an unpickler that is fed other bytes can raise anything
+            raise CheckpointError(
+                f"{path} is not a checkpoint, or it is damaged; run fit again or name another"
+            ) from error
+        checkpoint: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+        about = checkpoint.get(CHECKPOINT_KEY)
+        if not isinstance(about, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+            raise CheckpointError(f"{path} is a torch file but no pricerl checkpoint; name one that fit wrote")
+        found = about.get("format")
+        if found != FORMAT:
+            raise CheckpointError(f"{path} has checkpoint format {found}, this version reads {FORMAT}; run fit again")
+        return cls(path, checkpoint)
 
-    Raises:
-        CheckpointError: they belong to another network.
-    """
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path} was trained with another network than these settings ask for; take the model and "
-            "data.reading.window of its run, or start a new run without --ckpt_path"
-        ) from error
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the run that hold for later commands.
 
+        Raises:
+            CheckpointError: the stored configuration is damaged.
+        """
+        try:
+            return lasting_settings(yaml.safe_load(self.content[CHECKPOINT_KEY]["config"]))
+        except (yaml.YAMLError, KeyError, AttributeError) as error:
+            raise CheckpointError("the checkpoint's configuration is damaged; run fit again or name another") from error
 
-def stored_config(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Return the checkpoint's settings that hold for later commands.
+    def restore_weights(self, module: nn.Module) -> None:
+        """Load the weights.
 
-    Raises:
-        CheckpointError: the stored configuration is damaged.
-    """
-    try:
-        return lasting_settings(yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"]))
-    except (yaml.YAMLError, KeyError, AttributeError) as error:
-        raise CheckpointError("the checkpoint's configuration is damaged; run fit again or name another") from error
+        Raises:
+            CheckpointError: they belong to another network.
+        """
+        try:
+            module.load_state_dict(self.content["state_dict"])
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{self.path} was trained with another network than these settings ask for; take the model and "
+                "data.reading.window of its run, or start a new run without --ckpt_path"
+            ) from error
+
+    def restore_data(self, data: LightningDataModule) -> None:
+        """Load the data's state as Lightning stored it: a seller's history and its scaler."""
+        data.load_state_dict(self.content[type(data).__qualname__])
 
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import gymnasium
 import torch
 from torch import Tensor
 
-from pricerl.sac import ReplayBuffer, Transition
-from pricerl.training.algorithm import Algorithm, ReplaySettings
+from pricerl.sac import ReplayBuffer, ReplayConfig, Transition
+from pricerl.training.algorithm import Algorithm
 
 BYTES_PER_GB = 10**9
 
@@ -40,7 +40,7 @@ class Collector:
         seed: of the env, the random actions and the sampling.
     """
 
-    def __init__(self, env: CollectingEnv, config: ReplaySettings, seed: int) -> None:
+    def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
         self.env, self.config = env, config
         self._observation, _ = env.reset(seed=seed)
         device = self._observation.device

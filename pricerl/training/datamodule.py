@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,21 +23,8 @@ RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks: each has its own episodes, noise and samples."""
 
 
-class EpisodeLoader:
-    """Validation loader of one item; a list would be taken for a list of loaders.
-
-    Args:
-        episodes: of this rank.
-    """
-
-    def __init__(self, episodes: Episodes) -> None:
-        self._episodes = episodes
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[Episodes]:
-        yield self._episodes
+class EpisodeLoader(tuple[Episodes]):
+    """Validation loader of one item, this rank's episodes; Lightning takes a plain tuple for several loaders."""
 
 
 class ReplayDataModule(LightningDataModule, ABC):
@@ -100,7 +87,7 @@ class ReplayDataModule(LightningDataModule, ABC):
     def val_dataloader(self) -> EpisodeLoader:
         """Return this rank's evaluation episodes, for the module to run its policy through."""
         assert self.trainer is not None
-        return EpisodeLoader(partial(self.score, rank=self.trainer.global_rank, num_ranks=self.trainer.world_size))
+        return EpisodeLoader([partial(self.score, rank=self.trainer.global_rank, num_ranks=self.trainer.world_size)])
 
     test_dataloader = val_dataloader
 

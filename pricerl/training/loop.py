@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -28,8 +27,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from pricerl.evaluation import Policy
-from pricerl.sac import Transition, check_finite
-from pricerl.training.algorithm import Algorithm, ReplaySettings
+from pricerl.sac import ReplayConfig, Transition, check_finite
+from pricerl.training.algorithm import Algorithm
 from pricerl.training.callbacks.saving import raise_diverged
 from pricerl.training.collector import Collector
 
@@ -102,7 +101,7 @@ def updates_per_epoch(eval_every: int, left: int) -> int:
     return eval_every if left <= 0 else math.ceil(left / math.ceil(left / eval_every))
 
 
-class OffPolicyModule(LightningModule, ABC):
+class OffPolicyModule(LightningModule, Algorithm):
     """LightningModule of an `Algorithm`: a subclass supplies networks, optimizers and ``update``.
 
     ``trainer.global_step``, and with it ``trainer.max_steps``, counts gradient updates.
@@ -112,26 +111,10 @@ class OffPolicyModule(LightningModule, ABC):
         step_discount: discount of one env step.
     """
 
-    def __init__(self, algorithm: ReplaySettings, step_discount: float) -> None:
+    def __init__(self, algorithm: ReplayConfig, step_discount: float) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.algorithm, self.step_discount = algorithm, step_discount
-
-    @abstractmethod
-    def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
-        """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
-
-    @abstractmethod
-    def observe(self, observation: Tensor) -> None:
-        """Update input statistics with observations ``(B, O)``."""
-
-    @abstractmethod
-    def update(self, batch: Transition, number: int) -> Mapping[str, Tensor]:
-        """Make gradient update ``number``, counted from 1, and return its metrics, ``()`` each."""
-
-    def policy(self, observation: Tensor) -> Tensor:
-        """Return the deterministic actions ``(B, A)`` for observations ``(B, O)``."""
-        return self.act(observation, deterministic=True)
 
     def on_train_start(self) -> None:
         """Give each rank random numbers of its own."""

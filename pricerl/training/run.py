@@ -9,49 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.evaluation import Policy
-from pricerl.training.checkpointing import BEST, LAST, load_weights, read_checkpoint, stored_config
+from pricerl.training.checkpointing import BEST, LAST, Checkpoint
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.pricing_data import PricingDataModule
 
 NAMED = {"last": LAST, "best": BEST}
 """Words that ``--ckpt_path`` takes in place of a file."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint that was read once and is passed on."""
-
-    path: Path
-    """Its file."""
-    content: dict[str, Any]
-    """Weights, states and configuration."""
-
-    @classmethod
-    def read(cls, path: Path) -> Checkpoint:
-        """Load a file.
-
-        Raises:
-            CheckpointError: see `read_checkpoint`.
-        """
-        return cls(path, read_checkpoint(path))
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the run that hold for later commands."""
-        return stored_config(self.content)
-
-    def restore_weights(self, module: OffPolicyModule) -> None:
-        """Load the weights.
-
-        Raises:
-            CheckpointError: they belong to another network.
-        """
-        load_weights(module, self.content, self.path)
-
-    def restore_data(self, data: ReplayDataModule) -> None:
-        """Load the data's state as Lightning stored it: a seller's history and its scaler."""
-        data.load_state_dict(self.content[type(data).__qualname__])
 
 
 @dataclass(frozen=True)

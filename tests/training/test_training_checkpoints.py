@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.errors import CheckpointError
-from pricerl.training.checkpointing import read_checkpoint
+from pricerl.training.checkpointing import Checkpoint
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ def test_a_text_file_is_no_checkpoint(tmp_path, text):
     path = tmp_path / "some.csv"
     path.write_text(text)
     with pytest.raises(CheckpointError, match="is not a checkpoint"):
-        read_checkpoint(path)
+        Checkpoint.read(path)
 
 
 @settings(deadline=None, max_examples=200)
@@ -24,4 +24,4 @@ def test_no_bytes_end_in_another_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "random.ckpt"
     path.write_bytes(content)
     with pytest.raises(CheckpointError):
-        read_checkpoint(path)
+        Checkpoint.read(path)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from command_line import CONFIGS, listing, run
 
-from pricerl.training.checkpointing import read_checkpoint
+from pricerl.training.checkpointing import Checkpoint
 
 PENDULUM = ["--data.env_id", "Pendulum-v1"]
 SMALL = [
@@ -78,7 +78,7 @@ def test_a_resumed_run_takes_up_counters_and_replay_buffer(tmp_path):
 
 def test_the_input_statistics_of_a_run_lie_in_its_checkpoint(tmp_path):
     assert run(tmp_path, "fit", *PENDULUM, *SMALL, "--model.network.input_normalization", "true").code == 0
-    state = read_checkpoint(tmp_path / "checkpoints" / "run" / "last.ckpt")["state_dict"]
+    state = Checkpoint.read(tmp_path / "checkpoints" / "run" / "last.ckpt").content["state_dict"]
     assert state["agent.normalization.count"] == 60.0
     assert (state["agent.normalization.var"] > 0.01).all()
 
@@ -87,7 +87,7 @@ def test_updates_per_env_step_follow_utd_ratio(tmp_path):
     words = ["--model.algorithm.utd_ratio", "4"]
     assert run(tmp_path, "fit", *PENDULUM, *SMALL, *words).code == 0
     assert float(rows(tmp_path)[-1]["env_steps"]) == pytest.approx(40 + 20 / 4, abs=2)
-    optimizers = read_checkpoint(tmp_path / "checkpoints" / "run" / "last.ckpt")["optimizer_states"]
+    optimizers = Checkpoint.read(tmp_path / "checkpoints" / "run" / "last.ckpt").content["optimizer_states"]
     critic, actor, _ = (float(next(iter(state["state"].values()))["step"]) for state in optimizers)
     assert (critic, actor) == (20.0, 20.0)
 
@@ -128,7 +128,7 @@ def test_a_run_that_diverges_names_update_loss_and_the_last_good_checkpoint(tmp_
     assert result.code == 1, result.err
     assert "training stopped at update" in result.err and "train/critic_loss is inf" in result.err
     assert f"the last good checkpoint is {last}, of update" in result.err
-    saved = read_checkpoint(tmp_path / last)
+    saved = Checkpoint.read(tmp_path / last).content
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
 
 

@@ -10,7 +10,7 @@ import torch
 
 from pricerl.cli.main import main
 from pricerl.env import PricingVectorEnv
-from pricerl.training.checkpointing import CHECKPOINT_KEY, read_checkpoint
+from pricerl.training.checkpointing import CHECKPOINT_KEY, Checkpoint
 from pricerl.training.loop import updates_per_epoch
 
 SMALL = [
@@ -57,7 +57,7 @@ def test_a_run_leaves_its_eight_files(run):
 
 
 def test_max_steps_counts_gradient_updates(run):
-    checkpoint = read_checkpoint(run / "last.ckpt")
+    checkpoint = Checkpoint.read(run / "last.ckpt").content
     assert checkpoint["global_step"] == 60
     critic_steps = {float(state["step"]) for state in checkpoint["optimizer_states"][0]["state"].values()}
     actor_steps = {float(state["step"]) for state in checkpoint["optimizer_states"][1]["state"].values()}
@@ -104,9 +104,9 @@ def test_a_resumed_run_goes_on_from_the_same_step(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=40")
     folder = tmp_path / "checkpoints" / "run"
-    half = read_checkpoint(folder / "last.ckpt")
+    half = Checkpoint.read(folder / "last.ckpt").content
     fit("--trainer.max_steps=80", "--ckpt_path=last")
-    whole = read_checkpoint(folder / "last.ckpt")
+    whole = Checkpoint.read(folder / "last.ckpt").content
     assert (half["global_step"], whole["global_step"]) == (40, 80)
     counts = [row for row in rows(folder / "metrics.csv") if row["updates"]]
     assert {float(row["updates"]) for row in counts} >= {20.0, 40.0, 60.0, 80.0}, "earlier rows are kept"
@@ -213,7 +213,7 @@ def test_a_run_shorter_than_an_evaluation_interval_is_evaluated_all_the_same(tmp
     monkeypatch.chdir(tmp_path)
     fit("--trainer.max_steps=30", "--data.eval_every=1000")
     folder = tmp_path / "checkpoints" / "run"
-    assert read_checkpoint(folder / "best.ckpt")["global_step"] == 30
+    assert Checkpoint.read(folder / "best.ckpt").content["global_step"] == 30
 
 
 @pytest.mark.parametrize(
