@@ -24,7 +24,7 @@ from pricerl.cli.classes import GYM_DATA, asks_help, data_class, explain, print_
 from pricerl.cli.usage import ALLOWED_CLASSES, check_config_files, check_trainer, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
-from pricerl.training.callbacks import RunCheckpoint, RunConfig, TrainingBar
+from pricerl.training.callbacks import GivenCheckpoint, RunCheckpoint, RunConfig, TrainingBar
 from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, Checkpoint, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
@@ -178,6 +178,8 @@ class PricingCLI(LightningCLI):
             callbacks.append(RunCheckpoint(folder))
         self.trainer_defaults["callbacks"] = callbacks
         changed: dict[str, Any] = {"strategy": choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)}
+        if fitting and self.given is not None:
+            changed["plugins"] = [*(self.config_init.trainer.plugins or []), GivenCheckpoint(self.given)]
         own_loggers = wanted.logger in (None, True)
         if own_loggers:
             changed["logger"] = False

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+import yaml
 from command_line import CONFIGS, listing, run
 
 from pricerl.training.checkpointing import Checkpoint
@@ -61,6 +62,26 @@ def test_every_shipped_variant_trains_and_can_be_scored(variant, tmp_path):
     assert scored.code == 0, scored.err
     (line,) = [line for line in scored.out.splitlines() if line.startswith("eval/episode_return")]
     assert float(line.split()[1]) == pytest.approx(float(rows(tmp_path)[-1]["eval/episode_return"]), abs=1e-3)
+
+
+CLASS = "class_path: pricerl.training.gym_data.GymDataModule"
+NAMED = {
+    "class": f"data:\n  {CLASS}\n  init_args: {{env_id: Pendulum-v1, eval_episodes: 2}}\n",
+    "plain": "data: {env_id: Pendulum-v1, eval_episodes: 2}\n",
+}
+
+
+def test_an_environment_is_one_line_of_its_class_or_of_its_id_with_the_same_defaults(tmp_path):
+    at = SMALL.index("--data.eval_every")
+    small = SMALL[:at] + SMALL[at + 2 :]
+    saved = {}
+    for name, text in {**NAMED, "words": ""}.items():
+        (tmp_path / "run.yaml").write_text(text or "{}")
+        assert run(tmp_path, "fit", "--config", "run.yaml", *([] if text else PENDULUM), *small).code == 0
+        saved[name] = yaml.safe_load((tmp_path / "checkpoints" / "run" / "config.yaml").read_text())
+    settings = saved["class"]["data"]["init_args"]
+    assert (settings["num_envs"], settings["eval_every"]) == (1, 5000), "not those of the pricing data"
+    assert saved["class"] == saved["plain"] == saved["words"]
 
 
 def test_a_resumed_run_takes_up_counters_and_replay_buffer(tmp_path):

@@ -12,6 +12,7 @@ from pricerl.cli.main import main
 from pricerl.env import PricingVectorEnv
 from pricerl.training.checkpointing import CHECKPOINT_KEY, Checkpoint
 from pricerl.training.loop import updates_per_epoch
+from pricerl.training.module import SACModule
 
 SMALL = [
     "--run_name=run",
@@ -221,3 +222,45 @@ def test_a_run_shorter_than_an_evaluation_interval_is_evaluated_all_the_same(tmp
 )
 def test_evaluations_are_spread_evenly_over_the_run(eval_every, max_steps, expected):
     assert updates_per_epoch(eval_every, max_steps) == expected
+
+
+def count_loads(monkeypatch):
+    """Return a list that grows with each checkpoint read from disk."""
+    loaded, load = [], torch.load
+
+    def counted(path, *arguments, **settings):
+        loaded.append(path)
+        return load(path, *arguments, **settings)
+
+    monkeypatch.setattr(torch, "load", counted)
+    return loaded
+
+
+@pytest.mark.parametrize("command", ["predict", "validate"])
+def test_a_command_reads_its_checkpoint_once(run, monkeypatch, command):
+    monkeypatch.chdir(run.parent.parent)
+    loaded = count_loads(monkeypatch)
+    assert main([command, "--ckpt_path=best", "--run_name=run", "--out=out"]) in (0, 4)
+    assert [path.name for path in loaded] == ["best.ckpt"]
+
+
+def test_a_resumed_run_reads_the_last_checkpoint_once_and_its_own_best_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit("--trainer.max_steps=20")
+    loaded = count_loads(monkeypatch)
+    fit("--trainer.max_steps=40", "--ckpt_path=last")
+    assert [path.name for path in loaded] == ["last.ckpt", "best.ckpt"]
+
+
+def test_predict_builds_no_trainer(run, monkeypatch):
+    monkeypatch.chdir(run.parent.parent)
+    monkeypatch.setattr("pricerl.cli.lightning.PricingCLI.instantiate_trainer", lambda *_, **__: pytest.fail("built"))
+    assert main(["predict", "--ckpt_path", str(run / "best.ckpt"), "--out", "without"]) in (0, 4)
+
+
+@pytest.mark.filterwarnings(r"ignore:\s+``instantiate_classes``")  # Lightning's
+def test_a_module_is_built_from_its_checkpoint_alone(run):
+    content = Checkpoint.read(run / "best.ckpt").content
+    module = SACModule.load_from_checkpoint(run / "best.ckpt", map_location="cpu")
+    assert all(torch.equal(value, content["state_dict"][name]) for name, value in module.state_dict().items())
+    assert content["hyper_parameters"]["algorithm"]["batch_size"] == 32, "hyperparameters are plain values"

@@ -1,2 +1,2 @@
 from .progress import TrainingBar as TrainingBar
-from .saving import RunCheckpoint as RunCheckpoint, RunConfig as RunConfig
+from .saving import GivenCheckpoint as GivenCheckpoint, RunCheckpoint as RunCheckpoint, RunConfig as RunConfig

@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from pricerl import __version__
 from pricerl.errors import NonFiniteError
-from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, LAST, describe_run
+from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, LAST, Checkpoint, describe_run
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -91,6 +92,22 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
     )
+
+
+class GivenCheckpoint(TorchCheckpointIO):
+    """Lightning's checkpoint files, but it resumes from the checkpoint that the command has read already.
+
+    Args:
+        given: to resume from.
+    """
+
+    def __init__(self, given: Checkpoint) -> None:
+        super().__init__()
+        self._given = given
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Return the given checkpoint."""
+        return self._given.content
 
 
 class RunConfig(SaveConfigCallback):
