@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -211,12 +210,12 @@ def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _interrupt_after(monkeypatch: pytest.MonkeyPatch, updates: int) -> None:
-    real, batches = SACModule.update, count(1)
+    real = SACModule.update
 
-    def update(self: SACModule, batch: Transition) -> object:
-        if next(batches) > updates:
+    def update(self: SACModule, batch: Transition, number: int) -> object:
+        if number > updates:
             raise KeyboardInterrupt
-        return real(self, batch)
+        return real(self, batch, number)
 
     monkeypatch.setattr(SACModule, "update", update)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from command_line import CONFIGS, FAST, OUTPUTS, listing, run
+from command_line import CONFIGS, FAST, OUTPUTS, Result, listing, run
 
 SHIPPED = sorted(CONFIGS.glob("*.yaml"))
 WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
+Fit = Callable[[str], tuple[Result, Path]]
 
 
 def _advice(folder: Path) -> dict[str, object]:
@@ -20,12 +24,24 @@ def _advice(folder: Path) -> dict[str, object]:
     return document
 
 
+@pytest.fixture(scope="module")
+def fit_shipped(tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    """Return the result and the folder of a shipped configuration's run, trained once."""
+
+    @cache
+    def fit(name: str) -> tuple[Result, Path]:
+        folder = tmp_path_factory.mktemp(name)
+        return run(folder, "fit", "--config", str(CONFIGS / f"{name}.yaml"), *FAST, "--wandb", "false"), folder
+
+    return fit
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_shipped_configuration_trains_and_advises(path: Path, tmp_path: Path) -> None:
-    result = run(tmp_path, "fit", "--config", str(path), *FAST, "--wandb", "false")
+def test_a_shipped_configuration_trains_and_advises(path: Path, fit_shipped: Fit) -> None:
+    result, folder = fit_shipped(path.stem)
     assert result.code in (0, 4), result.err
     preset = yaml.safe_load(path.read_text()).get("data", {}).get("reward", {}).get("preset", "balanced")
-    assert _advice(tmp_path)["objective"] == preset
+    assert _advice(folder)["objective"] == preset
 
 
 @pytest.mark.parametrize("name", ["profit", "upward"])
@@ -53,8 +69,8 @@ def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_th
     assert not (tmp_path / "checkpoints" / "none").exists()
 
 
-def test_upward_turns_the_gate_off_and_prints_what_that_costs(tmp_path: Path) -> None:
-    result = run(tmp_path, "fit", "--config", str(CONFIGS / "upward.yaml"), *FAST)
+def test_upward_turns_the_gate_off_and_prints_what_that_costs(fit_shipped: Fit) -> None:
+    result, _ = fit_shipped("upward")
     assert result.code == 0
     assert "Expected profit a day once settled at" in result.out
     assert "the best price for profit alone" in result.out
@@ -70,12 +86,11 @@ def test_an_unknown_key_in_a_shipped_configuration_is_refused(path: Path, tmp_pa
     assert list(listing(tmp_path)) == ["run.yaml"]
 
 
-def test_a_runs_own_configuration_trains_it_again(tmp_path: Path) -> None:
-    assert run(tmp_path, "fit", "--run_name", "one", *FAST).code in (0, 4)
-    first = tmp_path / "checkpoints" / "one"
-    result = run(tmp_path, "fit", "--config", str(first / "config.yaml"), "--run_name", "two")
+def test_a_runs_own_configuration_trains_it_again(trained: Path, tmp_path: Path) -> None:
+    shutil.copy(trained.parents[1] / "seller.csv", tmp_path)
+    result = run(tmp_path, "fit", "--config", str(trained / "config.yaml"), "--run_name", "two")
     assert result.code in (0, 4), result.err
-    assert (first / "advice.csv").read_bytes() == (tmp_path / "checkpoints" / "two" / "advice.csv").read_bytes()
+    assert (trained / "advice.csv").read_bytes() == (tmp_path / "checkpoints" / "two" / "advice.csv").read_bytes()
 
 
 @pytest.mark.slow
