@@ -58,9 +58,9 @@ def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_th
     assert result.code in (0, 4), result.err
     checkpoint = ["--ckpt_path", "checkpoints/quickstart/best.ckpt", "--out", "out"]
     paused = run(tmp_path, "predict", *checkpoint)
-    assert "it is paused (data.guardrails.pause)" in paused.out
+    assert "the product is paused (data.guardrails.pause)" in paused.out
     (tmp_path / "fresh.yaml").write_text("data: {guardrails: {products: {product: {max_rise: 0.02}}}}")
-    assert "it is paused" not in run(tmp_path, "predict", *checkpoint, "--config", "fresh.yaml").out
+    assert "is paused" not in run(tmp_path, "predict", *checkpoint, "--config", "fresh.yaml").out
     (tmp_path / "wrong.yaml").write_text("data: {guardrails: {products: {prodct: {}, Lamp: {}}}}")
     for command in (["predict", *checkpoint], ["fit", *FAST, "--run_name", "none"]):
         refused = run(tmp_path, *command, "--config", "wrong.yaml")
@@ -72,7 +72,7 @@ def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_th
 def test_upward_turns_the_gate_off_and_prints_what_that_costs(fit_shipped: Fit) -> None:
     result, _ = fit_shipped("upward")
     assert result.code == 0
-    assert "Expected profit a day once settled at" in result.out
+    assert "expected profit per day is" in result.out
     assert "the best price for profit alone" in result.out
 
 
