@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pricerl.advice.result import Order, Status
-from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK
+from pricerl.guardrails.price_grid import from_steps, in_steps, slack
 from pricerl.operations.decision_log import Entry
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
         limits: of the product.
         what: kind of the order; a pause keeps the current price, which need not lie on the price grid.
     """
-    if price < limits.floor * (1 - FLOAT32_SLACK):
+    tolerance = slack(price, limits.price_step)
+    if price < limits.floor - tolerance:
         return f"the {what} of {price:g} lies below the floor of {limits.floor:g} (floor, minimum margin or price step)"
-    if limits.ceiling is not None and price > limits.ceiling * (1 + FLOAT32_SLACK):
+    if limits.ceiling is not None and price > limits.ceiling + tolerance:
         return f"the {what} of {price:g} lies above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
-    steps = round(price / limits.price_step)
-    off = abs(price / limits.price_step - steps)
-    if what == OVERRIDE and off > max(ROUNDING_SLACK, FLOAT32_SLACK * steps):
+    nearest = from_steps(round(in_steps(price, limits.price_step)), limits.price_step)
+    if what == OVERRIDE and abs(price - nearest) > tolerance:
         return f"the {what} of {price:g} is no whole multiple of the price step of {limits.price_step:g}"
     return ""
