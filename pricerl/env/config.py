@@ -38,9 +38,9 @@ class EnvConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.horizon <= MAX_HORIZON:
-            raise UsageError(f"env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
+            raise UsageError(f"data.env.horizon must be 1 to {MAX_HORIZON} days, found {self.horizon}")
         if self.action not in ("step", "absolute"):
-            raise UsageError(f"env.action must be 'step' or 'absolute', found {self.action!r}")
+            raise UsageError(f"data.env.action must be 'step' or 'absolute', found {self.action!r}")
 
     @property
     def num_descriptions(self) -> int:

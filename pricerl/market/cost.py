@@ -53,11 +53,11 @@ class CostConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             if value is not None and not np.isfinite(value):
-                raise UsageError(f"cost.{item.name} must be a finite number, found {value}")
+                raise UsageError(f"data.cost.{item.name} must be a finite number, found {value}")
         if self.unit_cost is not None and not self.unit_cost >= 0:
-            raise UsageError(f"cost.unit_cost must be 0 or more, found {self.unit_cost}")
+            raise UsageError(f"data.cost.unit_cost must be 0 or more, found {self.unit_cost}")
         if self.share_kept is not None and not MIN_SHARE_KEPT <= self.share_kept <= 1:
-            raise UsageError(f"cost.share_kept must lie between 0.5 and 1, found {self.share_kept}")
+            raise UsageError(f"data.cost.share_kept must lie between 0.5 and 1, found {self.share_kept}")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ TERM_BOUND = 3.0
 UNIT = 0.10
 """Unit of the terms: 10 % of their reference."""
 
+TOLERANCES = ("sales_tolerance", "conversion_tolerance")
+"""Settings of the maintenance terms, which only presets that reward profit have."""
+
 
 @dataclass(frozen=True)
 class RewardConfig:
@@ -44,10 +47,10 @@ class RewardConfig:
     """Weight of the ad-conversion term."""
 
     sales_tolerance: float | None = None
-    """Share of sales that may be lost before the sales term turns negative."""
+    """Share of sales that may be lost before the sales term turns negative; not read by ``upward``."""
 
     conversion_tolerance: float | None = None
-    """Share of a conversion that may be lost before its term turns negative."""
+    """Share of a conversion that may be lost before its term turns negative; not read by ``upward``."""
 
     drop_threshold: float | None = None
     """Share of reference sales below which the 7-day mean of sales is penalised."""
@@ -61,15 +64,18 @@ class RewardConfig:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             close = did_you_mean(str(self.preset), PRESETS)
-            raise UsageError(f"reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}{close}")
+            raise UsageError(f"data.reward.preset must be one of {', '.join(PRESETS)}, found {self.preset!r}{close}")
         for name in ("sales_weight", "price_weight", "organic_weight", "ad_weight", "drop_weight", "exploration"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
-                raise UsageError(f"reward.{name} must be a finite number, found {value}")
-        for name in ("sales_tolerance", "conversion_tolerance", "drop_threshold"):
+                raise UsageError(f"data.reward.{name} must be a finite number, found {value}")
+        for name in (*TOLERANCES, "drop_threshold"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"reward.{name} must lie between 0 and 1, found {value}")
+                raise UsageError(f"data.reward.{name} must lie between 0 and 1, found {value}")
+            if value is not None and name in TOLERANCES and not PRESETS[self.preset].rewards_profit:
+                readers = ", ".join(preset for preset, numbers in PRESETS.items() if numbers.rewards_profit)
+                raise UsageError(f"data.reward.{name} is not read by the preset {self.preset!r}, only by {readers}")
 
     def resolved(self) -> ResolvedReward:
         """Return the numbers in force: the preset's, overridden by those that were set."""

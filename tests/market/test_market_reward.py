@@ -159,6 +159,14 @@ def test_an_impossible_setting_is_refused_by_name(name, value):
         RewardConfig(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["sales_tolerance", "conversion_tolerance"])
+def test_a_tolerance_that_upward_does_not_read_is_refused_by_name(name):
+    with pytest.raises(
+        UsageError, match=rf"data\.reward\.{name} is not read by the preset 'upward', only by balanced, profit"
+    ):
+        RewardConfig("upward", **{name: 0.1})
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_changes_what_a_simulated_seller_is_rewarded(fitted, name):
     market = fitted(SellerConfig(days=130, units=30.0), DemandConfig(num_draws=16))
