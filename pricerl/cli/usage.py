@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Collection, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def explain_usage(message: str, options: Collection[str]) -> str:
 def option_values(words: Sequence[str], *names: str) -> list[str]:
     """Return the values of all options ``name value`` and ``name=value`` among the words, in their order."""
     values = []
-    for word, following in zip(words, [*words[1:], None], strict=True):
+    for word, following in zip_longest(words, words[1:]):
         name, _, value = word.partition("=")
         if name in names and value:
             values.append(value)
