@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="modules to mutate; all if absent")
     os.chdir(ROOT)
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "market")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "guardrails")]
     importlib.import_module("pricerl.market")
     for module in parser.parse_args().modules or TESTS:
         report(module, time.perf_counter())

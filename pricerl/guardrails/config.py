@@ -1,4 +1,8 @@
-"""The limits a seller sets on prices, for all products and for single ones, and what contradicts what among them."""
+"""Settings of the guardrails, for all products and for single ones, and the contradictions among them.
+
+The docstring of a setting is its only description: the help prints it, and ``configs/guardrails.yaml`` and
+``docs/guardrails.md`` repeat it, which a test checks.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +33,12 @@ SHARED_BY_ALL = {
     "min_hold_days": "a decision lasts equally long for all products",
     "products": "a product has no products of its own",
 }
-"""Settings that no single product can have otherwise, and why."""
+"""Settings that hold for all products alike, with the reason."""
 
 
 @dataclass(frozen=True)
 class GuardrailConfig:
-    """Limits on the price; ``docs/guardrails.md`` has their order and what happens where they conflict."""
+    """Limits on the price; ``docs/guardrails.md`` has their order and their conflicts."""
 
     floor: float | None = None
     """Never charge less than this, in money."""
@@ -46,43 +50,43 @@ class GuardrailConfig:
     """The lowest price that the brand lets its sellers advertise, in money."""
 
     min_margin: float = 0.0
-    """Smallest share of the price that must remain after fees and unit cost; needs known costs."""
+    """The smallest share of the price left after fees and unit cost, where costs are known; 0 is never below cost."""
 
     max_above_median: float | None = None
-    """Largest share by which the price may exceed the product's own median price of the last 28 days."""
+    """How far the price may exceed the product's own median price of the last 28 days, as a share; 0.20 is 20 %."""
 
     max_change: float = 0.05
-    """Largest relative change of the price at one decision, up or down."""
+    """The largest change at one decision, up or down, as a share of the price."""
 
     max_rise: float | None = None
-    """Largest relative rise at one decision; ``max_change`` if absent, and 0 never raises the price."""
+    """The largest rise at one decision, as a share; ``max_change`` if absent, and 0 never raises the price."""
 
     max_drop: float | None = None
-    """Largest relative drop at one decision; ``max_change`` if absent, and 0 never lowers the price."""
+    """The largest drop at one decision, as a share; ``max_change`` if absent, and 0 never lowers the price."""
 
     max_week_change: float = 0.10
-    """Largest relative change against the price of 7 days ago."""
+    """The largest change against the price of 7 days before, as a share of it."""
 
     min_hold_days: int = 3
-    """Days a new price stays before the next decision."""
+    """Days for which a new price stays before it may change again."""
 
     min_change: float = 0.01
-    """Smaller relative changes are ignored: they cost trust and teach nothing."""
+    """Smaller changes, as a share of the price, are left out: they cost trust and teach nothing."""
 
     price_step: float = 0.01
-    """Prices are whole multiples of this, in money."""
+    """Prices are whole multiples of this, in money, and at least one of it."""
 
     price_ladder: tuple[float, ...] | None = None
-    """The only prices that may be charged, in money."""
+    """The only prices that may be charged, in money, such as [9.49, 9.99, 10.49]."""
 
     charm_endings: tuple[float, ...] | None = None
-    """Prices must end in one of these, in money: 0.99 allows 0.99, 1.99 and so on."""
+    """Prices must end in one of these, in money: 0.99 allows 0.99, 1.99 and so on. Not together with a ladder."""
 
     pause: bool = False
-    """Whether prices stay as they are, whatever is proposed."""
+    """Whether prices stay as they are, whatever is proposed; training goes on as if they did not."""
 
     support_margin: float = 0.10
-    """How far beyond the 5th and 95th percentile of tried prices the price may go, as a share."""
+    """How far beyond the 5th and 95th percentile of the prices charged the price may go, as a share."""
 
     products: dict[str, dict[str, Any]] | None = None
     """Settings of single products that differ from those above, by the product's name."""
@@ -132,7 +136,7 @@ class GuardrailConfig:
         return EVERY_STEP
 
     def of(self, product: str) -> GuardrailConfig:
-        """The limits of one product: its own where it has any, those of all others elsewhere.
+        """Return the limits of one product: its own settings, else those of all products.
 
         Raises:
             UsageError: its own are unknown, out of range or contradict each other.
@@ -171,7 +175,7 @@ class GuardrailConfig:
 
 
 def _check_kinds(config: GuardrailConfig) -> None:
-    """Every number is one and finite; what has no default may be absent."""
+    """Refuse values of another kind, and numbers that are not finite; a setting without a default may be absent."""
     for item in fields(config):
         value, name = getattr(config, item.name), f"guardrails.{item.name}"
         if value is None and item.default is None:
@@ -190,12 +194,12 @@ def _check_kinds(config: GuardrailConfig) -> None:
 
 
 def _is_number(value: object) -> bool:
-    """YAML's true is no number, though Python counts it as 1."""
+    """Return whether a value is a finite number; a boolean is none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_ranges(config: GuardrailConfig) -> None:
-    """Every number lies where it means something."""
+    """Refuse numbers outside their range."""
     for name in POSITIVE:
         value = getattr(config, name)
         if value is not None and not value > 0:
@@ -211,7 +215,7 @@ def _check_ranges(config: GuardrailConfig) -> None:
 
 
 def _check_crossings(config: GuardrailConfig) -> None:
-    """No two limits leave nothing between them."""
+    """Refuse pairs of limits that leave no price."""
     for name in ("floor", "min_advertised_price", "price_step"):
         low = getattr(config, name)
         if low is not None and low > config.highest:
@@ -229,7 +233,7 @@ def _check_crossings(config: GuardrailConfig) -> None:
 
 
 def _check_menu(config: GuardrailConfig) -> None:
-    """A ladder or endings lie on the price grid and leave a price between the lowest and the highest."""
+    """Refuse a ladder or endings off the price grid, or without a price between the lowest and the highest."""
     if config.price_ladder is not None and config.charm_endings is not None:
         raise UsageError("guardrails.price_ladder and guardrails.charm_endings exclude each other; set one to null")
     for name in LISTS:

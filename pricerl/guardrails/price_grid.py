@@ -1,4 +1,4 @@
-"""Which prices may be charged at all: those of a ladder, with charm endings, or every multiple of the price step."""
+"""Price grid: the prices of a ladder, those with charm endings, or every multiple of the price step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLOAT32_SLACK = 2.5e-7
 class PriceMenu(NamedTuple):
     """Allowed prices as whole numbers of price steps: ``points + k * period`` for every whole ``k``.
 
-    A ladder has period 0, so its points are all there is; endings repeat, .99 once in every unit of money.
+    A ladder has period 0, so it holds its points only; endings repeat, .99 once in every unit of money.
     """
 
     points: tuple[int, ...]
@@ -31,7 +31,7 @@ class PriceMenu(NamedTuple):
     period: int
 
     def any_between(self, low: float, high: float) -> bool:
-        """Whether an allowed price lies between two, in price steps, ``high`` possibly infinite."""
+        """Return whether an allowed price lies between two, in price steps, ``high`` possibly infinite."""
         if self.period and math.isinf(high):
             return True
         cycles = (math.floor((high - point) / self.period) if self.period else 0 for point in self.points)
@@ -43,17 +43,17 @@ EVERY_STEP = PriceMenu((0,), 1)
 
 
 def ladder_menu(prices: tuple[float, ...], price_step: float) -> PriceMenu:
-    """The menu of an explicit list of prices, money, each a whole multiple of ``price_step``."""
+    """Return the menu of an explicit list of prices, money, each a whole multiple of ``price_step``."""
     return PriceMenu(_whole_steps(prices, price_step), 0)
 
 
 def endings_menu(endings: tuple[float, ...], price_step: float) -> PriceMenu:
-    """The menu of prices that end in one of ``endings``, money, each a whole multiple of ``price_step``."""
+    """Return the menu of prices that end in one of ``endings``, money, each a whole multiple of ``price_step``."""
     return PriceMenu(_whole_steps(endings, price_step), round(ending_period(endings) / price_step))
 
 
 def ending_period(endings: tuple[float, ...]) -> float:
-    """After how much money endings repeat: the smallest 1, 10, 100, ... above the largest of them."""
+    """Return the money after which endings repeat: the smallest 1, 10, 100, ... above the largest of them."""
     period = 1.0
     while period <= max(endings):
         period *= 10
@@ -61,13 +61,13 @@ def ending_period(endings: tuple[float, ...]) -> float:
 
 
 def is_multiple(price: float, price_step: float) -> bool:
-    """Whether a price is a whole number of price steps."""
+    """Return whether a price is a whole number of price steps."""
     steps = price / price_step
     return abs(steps - round(steps)) <= WHOLE * max(1.0, steps)
 
 
 def steps_per_unit(price_step: float) -> int | None:
-    """Price steps in one unit of money where that is a whole number: dividing by it rounds correctly."""
+    """Return the price steps in one unit of money where that is a whole number: dividing by it rounds correctly."""
     per_unit = round(1 / price_step)
     return per_unit if per_unit and abs(per_unit * price_step - 1) < 1e-9 else None
 
