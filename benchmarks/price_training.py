@@ -39,9 +39,9 @@ class KnownMarketData(PricingDataModule):
         history = simulated_history(SellerConfig(seed=3, days=120), DataConfig())
         product = history.products[0]
         scaled = replace(product, price=product.price / product.price[-1] * 10.0)
-        self._preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
+        self.preprocessor = DataPreprocessor.fit(History("known", (scaled,), history.reports), DataConfig())
         cost = CostConfig(unit_cost=6.0)
-        self._market = known_market(self._preprocessor, lambda price: 2000.0 * price**-2.0, cost, memory)
+        self.market = known_market(self.preprocessor, lambda price: 2000.0 * price**-2.0, cost, memory)
 
 
 def train_policy(

@@ -86,7 +86,7 @@ def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
 def learned_rules(shop_set: ShopSet) -> dict[str, Rule]:
     """Train one policy for the shops of a shop_set; what it charges there in the end, before and after the decision."""
     data = PricingDataModule(reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS)
-    data._preprocessor, data._market = shop_set.market.preprocessor, shop_set.market
+    data.preprocessor, data.market = shop_set.market.preprocessor, shop_set.market
     module, dynamics = train_policy(data, UPDATES, network=NETWORK), data.dynamics
 
     def choose(state: State) -> Tensor:

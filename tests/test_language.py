@@ -22,7 +22,6 @@ UNSWEPT = {
     "pricerl/advice/result.py",
     "pricerl/cli/what_if.py",
     "pricerl/evaluation",
-    "pricerl/training",
     "benchmarks/mutation.py",
     "benchmarks/planner_parity.py",
     "benchmarks/pricebench.py",

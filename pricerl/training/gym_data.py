@@ -14,7 +14,7 @@ from pricerl.training.algorithm import TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 
 EVALUATION_SEED = 1_000_000
-"""Seed of the first evaluation episode, the same in every run, so that runs are compared on the same starts."""
+"""Seed of the first evaluation episode, the same in every run, so that all runs are evaluated from the same starts."""
 
 
 class GymDataModule(ReplayDataModule):

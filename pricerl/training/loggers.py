@@ -1,4 +1,4 @@
-"""Where metrics go: always a CSV in the run's folder, and Weights & Biases when asked for."""
+"""Loggers of metrics: always a CSV in the run's folder, and Weights & Biases on request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ X_AXIS = "env_steps"
 
 
 def build_loggers(run_dir: Path, use_wandb: bool, resumed_at: int | None) -> list[Logger]:
-    """Build the loggers of a run; the CSV logger first, its folder is the run's.
+    """Return the loggers of a run, the CSV logger first: its folder is the run's.
 
     Args:
         run_dir: the run's folder.
-        use_wandb: whether to log to Weights & Biases, too.
-        resumed_at: gradient updates of the checkpoint that the run goes on from; rows up to there are kept.
+        use_wandb: whether to log to Weights & Biases as well.
+        resumed_at: gradient updates of the checkpoint to resume from; rows up to there are kept.
     """
     loggers: list[Logger] = [_csv_logger(run_dir, resumed_at)]
     if use_wandb:
@@ -41,7 +41,7 @@ def _csv_logger(run_dir: Path, resumed_at: int | None) -> CSVLogger:
 
 
 def _rows_until(path: Path, updates: int) -> list[dict[str, float]]:
-    """Rows of an earlier part of the run, without empty cells."""
+    """Return the rows of an earlier part of the run, without empty cells."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
@@ -50,7 +50,7 @@ def _rows_until(path: Path, updates: int) -> list[dict[str, float]]:
 
 
 def _wandb_logger(run_dir: Path) -> WandbLogger:
-    """Weights & Biases, offline where no key is known: nothing prompts, nothing fails."""
+    """Return a logger to Weights & Biases, offline where no key is known, so that it neither prompts nor fails."""
     os.environ.setdefault("WANDB_SILENT", "true")
     run_dir.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE") or ("online" if _knows_key() else "offline")
@@ -60,7 +60,7 @@ def _wandb_logger(run_dir: Path) -> WandbLogger:
 
 
 def _knows_key() -> bool:
-    """Whether Weights & Biases would find a key where its own login puts it."""
+    """Return whether Weights & Biases would find a key where its own login stores it."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

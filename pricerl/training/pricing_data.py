@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,6 @@ class PricingDataModule(ReplayDataModule):
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.env_config, self.currency = guardrails, env, currency
-        self._preprocessor: DataPreprocessor | None = None
-        self._market: Market | None = None
-        self._dynamics: Dynamics | None = None
 
     @property
     def task(self) -> TaskSpec:
@@ -68,26 +66,20 @@ class PricingDataModule(ReplayDataModule):
         num_features = len(FEATURES) + self.env_config.num_descriptions
         return TaskSpec(self.reading.window * num_features, 1, low * days, high * days, days)
 
-    @property
+    @cached_property
     def preprocessor(self) -> DataPreprocessor:
         """The fitted preprocessor, read and fitted at first use."""
-        if self._preprocessor is None:
-            self._preprocessor = DataPreprocessor.fit(self._read(), self.reading)
-        return self._preprocessor
+        return DataPreprocessor.fit(self._read(), self.reading)
 
-    @property
+    @cached_property
     def market(self) -> Market:
         """The market of the whole history, fitted at first use."""
-        if self._market is None:
-            self._market = fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
-        return self._market
+        return fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
 
-    @property
+    @cached_property
     def dynamics(self) -> Dynamics:
         """The market with reward and guardrails, on the trainer's device."""
-        if self._dynamics is None:
-            self._dynamics = self.build_dynamics(self.device)
-        return self._dynamics
+        return self.build_dynamics(self.device)
 
     def build_dynamics(self, device: torch.device | str) -> Dynamics:
         """Return the market with reward and guardrails on a device."""
@@ -120,8 +112,9 @@ class PricingDataModule(ReplayDataModule):
         super().load_state_dict(state_dict)
         trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
         self.guardrails.check_products(trained.names)
-        self._preprocessor = trained if self.path is None else trained.with_history(self._read())
-        self._market, self._dynamics = None, None
+        self.preprocessor = trained if self.path is None else trained.with_history(self._read())
+        for fitted in ("market", "dynamics"):
+            self.__dict__.pop(fitted, None)
 
     def _read(self) -> History:
         if self.path is None:

@@ -1,4 +1,4 @@
-"""Several devices, several machines: Lightning's processes, with gradients averaged by the module itself."""
+"""Several devices or machines: Lightning starts the processes, the module averages the gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPLICATED = ("auto", "ddp")
 class ReplicatedStrategy(DDPStrategy):
     """DDP's launcher and process group without its wrapper.
 
-    The wrapper averages gradients in hooks of one backward pass; three manual backward passes an update confuse it.
+    The wrapper averages gradients in hooks of one backward pass; three manual backward passes per update confuse it.
     Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before each optimizer step, so
     that all ranks stay identical.
     """
@@ -30,7 +30,7 @@ class ReplicatedStrategy(DDPStrategy):
         super().__init__(timeout=timeout)
 
     def configure_ddp(self) -> None:
-        """Take over rank 0's parameters and buffers."""
+        """Copy rank 0's parameters and buffers."""
         assert isinstance(self.model, LightningModule)
         for tensor in [*self.model.parameters(), *self.model.buffers()]:
             torch.distributed.broadcast(tensor.detach(), src=0)
@@ -40,7 +40,7 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
     """Return the strategy to train with.
 
     Args:
-        strategy: what the trainer was asked for: a name or a strategy.
+        strategy: the trainer's setting, a name or a strategy.
         devices: a number, ``auto``, -1 or a list of devices.
         num_nodes: machines.
 
@@ -56,7 +56,7 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
 
 
 def count_devices(devices: Any) -> int:
-    """How many devices of a machine a ``devices`` setting asks for."""
+    """Return the number of devices per machine that a ``devices`` setting asks for."""
     if isinstance(devices, (list, tuple)):
         return len(devices)
     text = str(devices)

@@ -35,7 +35,7 @@ class KnownMarketData(PricingDataModule):
 
     def __init__(self, market: Market, reward: RewardConfig, guardrails: GuardrailConfig, env: EnvConfig, seed: int):
         super().__init__(reward=reward, guardrails=guardrails, env=env, seed=seed, eval_every=500)
-        self._preprocessor, self._market = market.preprocessor, market
+        self.preprocessor, self.market = market.preprocessor, market
 
 
 @dataclass
