@@ -36,7 +36,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 SHARED_NAMES = {"config"}
 """Names that a module of every part may have."""
 
-KNOWN_TWINS = {"episodes", "rows"}
+KNOWN_TWINS = {"episodes"}
 KNOWN_HIDERS = {"evaluation/backtest.py"}
 """Offenders that are still to be renamed; nothing may be added."""
 
