@@ -35,7 +35,7 @@ from price_training import KnownMarketData, train_policy
 
 from pricerl.env import EnvConfig
 from pricerl.evaluation import best_constant_price, score_episodes
-from pricerl.evaluation.episodes import holdout_states
+from pricerl.evaluation.scores import holdout_states
 from pricerl.guardrails import GuardrailConfig
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
@@ -111,7 +111,7 @@ class GapCurve(Callback):
 
     def __init__(self, data: PricingDataModule) -> None:
         self.dynamics = data.dynamics
-        self.best = float(best_constant_price(self.dynamics, "reward").price[0])
+        self.best = float(best_constant_price(self.dynamics).price[0])
         self.seconds, self.points = 0.0, []
         self._resumed: float | None = None
         self._evaluated_at = 0

@@ -97,7 +97,7 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
     def sac(now: State) -> Tensor:
         return dynamics.decide(now, module.policy(now.observation)[:, 0])
 
-    target = best_constant_price(dynamics, "reward").price[0]
+    target = best_constant_price(dynamics).price[0]
 
     def approach(now: State) -> Tensor:
         return project(target.expand_as(now.price), now.price, dynamics.band(now))

@@ -1,4 +1,4 @@
-"""How long the report of many products takes, rendered and written, without any training.
+"""Time to render and write the report of many products, without any training.
 
     python benchmarks/report_speed.py --products 500
 
@@ -15,15 +15,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from pricerl.advice import About, DayAdvice, Decision, Gain, ProductAdvice
+from pricerl.advice import About, DayAdvice, Decision, PolicyPath, ProductAdvice
 from pricerl.advice.files import publish
 from pricerl.advice.price_test import PriceTest
-from pricerl.advice.report_data import DailyOutcome, Details, OwnDays, PriceBounds, PriceCurves
-from pricerl.evaluation import Backtest, BaselineRow, HorizonScore, PathGain, PolicyValue
+from pricerl.advice.report_data import Details, OwnDays, PriceBounds, PriceCurves
+from pricerl.arrays import Interval
+from pricerl.evaluation import Backtest, BaselineRow, DailyOutcome, HorizonScore, Uplift
 from pricerl.evaluation.pricing_rules import RULES
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import Formatter
 
-OWN_DAYS, COMING_DAYS, CURVE_PRICES, MARKETS = 365, 14, 41, 64
+OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)
 
 
@@ -31,26 +33,26 @@ def made_up_advice(index: int) -> ProductAdvice:
     rng = random.Random(index)
     now = round(rng.uniform(5, 80), 2)
     new, units = round(1.04 * now, 2), rng.uniform(2, 90)
-    gain = Gain(3.0, 1.0, 5.0, 1.0)
-    value = PathGain(3.0, 1.0, 5.0, 1.0, 0.5)
-    rules = [*RULES, "planner, this objective", "planner, profit alone", "policy (SAC)"]
+    keep, outcome = _outcome(units, now), _outcome(units, new)
+    change = Interval(3.0, 1.0, 5.0)
+    uplift = Uplift(change, change, change, 1.0, 0.5)
     return ProductAdvice(
         product=f"Product {index:03d}",
         current_price=now,
         recommended_price=new,
         settled_price=new,
         decision=Decision("path", "B", "SAC", False, "a model estimate, not yet tested"),
-        gain=gain,
-        proposed_gain=gain,
-        elasticity=(-2.0, -3.0, -1.0),
+        num_draws=NUM_DRAWS,
+        keep=keep,
+        recommended=outcome,
+        uplift=uplift,
+        policy=PolicyPath((new,) * HORIZON, outcome, uplift, uplift),
+        baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),
+        elasticity=Interval(-2.0, -3.0, -1.0),
         raising=None,
-        days=tuple(_day(day, new, units) for day in range(COMING_DAYS)),
-        keep={"units": units, "sales": units * now, "profit": units},
-        expected={"units": units, "sales": units * new, "profit": units},
-        policy_value=PolicyValue(COMING_DAYS, MARKETS, units, value, value),
+        days=tuple(_day(day, new, units) for day in range(HORIZON)),
         off_policy={},
         sensitivity=None,
-        baselines=tuple(BaselineRow(rule, new, units, units * new, 30.0, 20.0, 40.0, 0.9) for rule in rules),
         planner_gap=0.001,
         backtest=Backtest("", 28, tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None) for days in (1, 7, 14))),
         costs="80 % of sales kept",
@@ -64,14 +66,19 @@ def made_up_advice(index: int) -> ProductAdvice:
 
 def _day(day: int, price: float, units: float) -> DayAdvice:
     date = str(FIRST_DAY + datetime.timedelta(OWN_DAYS + day))
-    band = (units, 0.5 * units, 1.5 * units)
-    return DayAdvice(date, price, price, price, band, band, band, 11.0, 7.0, "", (10.0, 12.0), (6.0, 8.0))
+    band, organic, ad = Interval(units, 0.5 * units, 1.5 * units), Interval(11.0, 10.0, 12.0), Interval(7.0, 6.0, 8.0)
+    return DayAdvice(date, price, price, price, band, band, band, organic, ad, "")
+
+
+def _outcome(units: float, price: float) -> DailyOutcome:
+    return DailyOutcome(*(Interval(level, 0.9 * level, 1.1 * level) for level in (units, units * price, units)))
 
 
 def _details(rng: random.Random, now: float, new: float, units: float) -> Details:
-    outcome = DailyOutcome(*[(units, 0.9 * units, 1.1 * units)] * 3)
     prices = [now * (0.8 + 0.01 * step) for step in range(CURVE_PRICES)]
-    curve = tuple((level, 0.9 * level, 1.1 * level) for level in (units * (now / price) ** 2 for price in prices))
+    curve = tuple(
+        Interval(level, 0.9 * level, 1.1 * level) for level in (units * (now / price) ** 2 for price in prices)
+    )
     sold = tuple(float(rng.randrange(int(2 * units) + 1)) for _ in range(OWN_DAYS))
     own = OwnDays(
         date=tuple(str(FIRST_DAY + datetime.timedelta(day)) for day in range(OWN_DAYS)),
@@ -81,17 +88,11 @@ def _details(rng: random.Random, now: float, new: float, units: float) -> Detail
         total=OWN_DAYS,
     )
     return Details(
-        markets=MARKETS,
-        change=new / now - 1,
-        first_change=str(FIRST_DAY + datetime.timedelta(OWN_DAYS)),
-        keep=outcome,
-        recommended=outcome,
-        difference=outcome,
         curves=PriceCurves(tuple(prices), curve, curve),
         own_days=own,
         bounds=PriceBounds(0.8 * now, 1.2 * now, 0.05, 0.1, 3),
         beyond="above",
-        price_test=PriceTest(new, 40, (3.0, 1.0, 5.0)),
+        price_test=PriceTest(new, 40, Interval(3.0, 1.0, 5.0)),
     )
 
 

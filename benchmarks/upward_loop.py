@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from price_training import train_policy
+from torch import Tensor
 
 from pricerl.data import History, ProductHistory
 from pricerl.env import Dynamics
-from pricerl.evaluation import best_constant_price
-from pricerl.evaluation.planner import mean_values
+from pricerl.evaluation import open_shop
+from pricerl.evaluation.pricing_rules import GATE, best_for_profit
+from pricerl.evaluation.valuation import value_average_day
 from pricerl.market import RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
@@ -42,6 +44,11 @@ def with_price(product: ProductHistory, price: float) -> ProductHistory:
     )
 
 
+def profit_at(dynamics: Dynamics, price: Tensor) -> float:
+    """Return the mean profit of an average day at a constant price ``(1,)``."""
+    return float(value_average_day(dynamics, 0, price)[1].profit.mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--path", type=Path, required=True, help="the seller's file")
@@ -53,8 +60,9 @@ def main() -> None:
     data = PricingDataModule(path=str(options.path), reward=RewardConfig(options.preset))
     module = train_policy(data, UPDATES)
     prepared, product = data.preprocessor, data.preprocessor.products[0]
-    best = best_constant_price(data.dynamics, "profit")
-    print(f"best constant price for profit alone {float(best.price[0]):.2f}, {float(best.value[0]):.2f} per day")
+    best = best_for_profit(open_shop(data.dynamics, 0, GATE))
+    most = profit_at(data.dynamics, torch.tensor([best]))
+    print(f"best constant price for profit alone {best:.2f}, {most:.2f} per day")
     print("current price  next price  daily profit  daily cost")
     for price in options.prices:
         history = History(prepared.source, (with_price(product, price),), prepared.reports)
@@ -63,8 +71,8 @@ def main() -> None:
         where, index = dynamics.history.latest()
         state = dynamics.start(where, index, torch.full_like(where, market.mean_draw))
         chosen = dynamics.decide(state, module.policy(state.observation)[:, 0])
-        profit = float(mean_values(data.dynamics, 0, chosen, "profit")[0])
-        cost = float(best.value[0]) - profit
+        profit = profit_at(data.dynamics, chosen)
+        cost = most - profit
         print(f"{price:13.2f}  {float(chosen[0]):10.2f}  {profit:12.2f}  {cost:10.2f}", flush=True)
 
 

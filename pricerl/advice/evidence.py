@@ -1,4 +1,4 @@
-"""What an advice is held against beside its own market: the log alone, and causes that no column tells."""
+"""Checks of an advice against its own log: off-policy estimates, and sensitivity to unobserved confounders."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from pricerl.evaluation import (
     estimate_off_policy,
     find_sensitivity,
     observe_causes,
+    open_shop,
 )
 
 ENTANGLED = 0.97
-"""A cause that explains more of the price leaves too little to tell the two apart. Where the price changes twice a
-month the season explains a half to three quarters, with a change every two months 0.9."""
+"""A cause that explains a larger share of the price leaves too little to separate their effects. Where the price
+changes twice per month the season explains a half to three quarters, with a change every two months 0.9."""
 
 
 @dataclass(frozen=True)
 class HiddenConfounding:
-    """One product's changes of price against causes that no column tells."""
+    """One product's price changes against unobserved confounders."""
 
     dynamics: Dynamics
     product: int
@@ -35,29 +36,27 @@ class HiddenConfounding:
     @cached_property
     def shop(self) -> Shop:
         """The product's history with its market."""
-        market = self.dynamics.market
-        history, fitted = market.preprocessor.products[self.product], market.products[self.product]
-        return Shop(history, fitted, self.dynamics.guardrails.of(history.product))
+        return open_shop(self.dynamics, self.product, self.config.min_chance)
 
     @cached_property
     def causes(self) -> Causes:
-        """What the history shows beside the price."""
+        """Causes that the history contains, apart from the price."""
         return observe_causes(self.shop.history)
 
     @property
     def entangled_with(self) -> str:
-        """The cause that explains nearly all of the price that the other causes leave, if one does."""
+        """The cause that explains nearly all of the price's variance left by the other causes, if one does."""
         if np.ptp(self.shop.history.price[self.shop.history.observed]) == 0:
             return ""
         found = max(self.causes.observed, key=lambda cause: cause.price_share, default=None)
         return "" if found is None or found.price_share < ENTANGLED else found.name
 
     def find_sensitivity(self, price: float) -> Sensitivity | None:
-        """How strong a hidden cause would have to be to undo a change to ``price``, money."""
+        """Return how strong a confounder must be to overturn a change to ``price``, money."""
         return find_sensitivity(self.shop, price, self.config.min_chance, self.causes)
 
     def overturned_by(self, price: float) -> str:
-        """The strongest observed cause, if a hidden one of the configured strength would; else nothing."""
+        """Return the strongest observed cause, if a confounder of the configured strength overturns the change."""
         found = self.find_sensitivity(price)
         if found is None or found.strength is None or found.strength >= self.config.hidden_strength:
             return ""
@@ -65,7 +64,7 @@ class HiddenConfounding:
 
 
 def off_policy_estimates(dynamics: Dynamics, product: int, settled: float, seed: int) -> dict[str, OffPolicyValue]:
-    """Estimate from the log alone what the price ``settled`` earns, and the current price.
+    """Estimate from the log the value of the price ``settled`` and of the ``current`` price.
 
     Args:
         dynamics: the market.
@@ -75,7 +74,7 @@ def off_policy_estimates(dynamics: Dynamics, product: int, settled: float, seed:
     """
     market = dynamics.market
     history, fitted = market.preprocessor.products[product], market.products[product]
-    prices = {"settled": settled, "now": float(history.price[-1])}
+    prices = {"settled": settled, "current": float(history.price[-1])}
     return {
         name: estimate_off_policy(history, fitted, price, np.random.default_rng([seed, product]))
         for name, price in prices.items()

@@ -18,11 +18,12 @@ from pricerl import __version__
 from pricerl.advice.report.pdf import print_pages
 from pricerl.advice.report.render import FOLDER, INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
+from pricerl.arrays import Interval
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter
 from pricerl.writing import write_together
 
-FORMAT = 1
+FORMAT = 2
 COLUMNS = (
     "Product",
     "Date",
@@ -165,7 +166,7 @@ def safe_text(text: str) -> str:
 
 def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:
     prices = (product.current_price, day.recommended_price, day.price_low, day.price_high)
-    chance = "" if product.gain is None else f"{product.gain.probability_better:.3f}"
+    better = None if product.uplift is None else product.uplift.probability_better
     reason = f"{product.reason} ({day.note})" if day.note else product.reason
     return [
         safe_text(product.product),
@@ -174,13 +175,13 @@ def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:
         *_cells(day.units),
         *_cells(day.sales),
         *_cells(day.profit),
-        *("" if value is None else f"{value:.2f}" for value in (day.organic, day.ad)),
-        chance,
+        *("" if value is None else f"{value.mean:.2f}" for value in (day.organic, day.ad)),
+        "" if better is None else f"{better:.3f}",
         product.decision.grade,
         product.decision.source,
         safe_text(reason),
     ]
 
 
-def _cells(values: tuple[float, float, float] | None) -> list[str]:
+def _cells(values: Interval | None) -> list[str]:
     return ["", "", ""] if values is None else [f"{value:.2f}" for value in values]

@@ -1,43 +1,42 @@
-"""Which price would teach most if it were charged for a while, for how long, and what that costs."""
+"""Plan of a price test: the price that halves the uncertainty in the fewest days, for how long, and at what cost."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from pricerl.advice.price_path import LIMITS
-from pricerl.arrays import FloatArray
+from pricerl.arrays import Interval, interval_of
 from pricerl.env import Dynamics
+from pricerl.evaluation.valuation import expect_paths, path_values
 
 HALVES_DOUBT = 3.0
-"""A normal belief with variance s^2 has s^2 / 4 left once the data's precision is 3 / s^2."""
+"""A normal posterior of variance s^2 is left with s^2 / 4 once the data's precision is 3 / s^2."""
 
 MOST_TEST_DAYS = 365
-"""Days; a longer test is no advice, and demand would have moved on meanwhile."""
+"""Days; during a longer test demand would change."""
 
 MIN_DISTANCE = 0.01
-"""Share of the current price; a nearer price teaches nothing."""
+"""Share of the current price; the profit of a nearer one hardly differs."""
 
 
 @dataclass(frozen=True)
 class PriceTest:
-    """A price within one allowed step whose profit against the current price is told by the fewest days."""
+    """The price within one allowed step whose profit is distinguished from that of the current price soonest."""
 
     price: float
     """Money."""
     days: int | None
-    """Days at it, and as many at the current price, after which the sd of its gain over the posterior draws is about
-    half;
+    """Days at it, and as many at the current price, that about halve the sd of its uplift over the posterior draws;
     None where more than a year would be needed."""
-    gain: tuple[float, float, float]
-    """Money a day against the current price while it lasts: mean and 90 % limits; negative is what the test costs."""
+    uplift: Interval
+    """Profit per day over the forecast horizon minus that of keeping the price, money; below 0 the test costs that."""
 
 
 @torch.no_grad()
-def plan_price_test(dynamics: Dynamics, product: int) -> PriceTest | None:
+def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest | None:
     """Compare the lowest and the highest price within one step of the current price.
 
     The days needed follow from the noise ``v`` of a day's profit at both prices and the variance ``s^2`` of the gain
@@ -46,13 +45,14 @@ def plan_price_test(dynamics: Dynamics, product: int) -> PriceTest | None:
     Args:
         dynamics: the market with its guardrails.
         product: product index, with known costs.
+        horizon: forecast horizon, days.
 
     Returns:
         None where no other price is allowed.
     """
     now = float(dynamics.market.preprocessor.products[product].price[-1])
-    tests = [_value_test(dynamics, product, price, now) for price in _reachable_edges(dynamics, product, now)]
-    return min(tests, key=lambda test: (test.days or math.inf, -test.gain[0]), default=None)
+    tests = [_value_test(dynamics, product, price, now, horizon) for price in _reachable_edges(dynamics, product, now)]
+    return min(tests, key=lambda test: (test.days or math.inf, -test.uplift.mean), default=None)
 
 
 def _reachable_edges(dynamics: Dynamics, product: int, now: float) -> list[float]:
@@ -61,29 +61,27 @@ def _reachable_edges(dynamics: Dynamics, product: int, now: float) -> list[float
     return [edge for edge in edges if bool(band.feasible) and abs(edge / now - 1) >= MIN_DISTANCE]
 
 
-def _value_test(dynamics: Dynamics, product: int, price: float, now: float) -> PriceTest:
-    profit, noise = _profit_and_noise(dynamics, product, price)
-    profit_now, noise_now = _profit_and_noise(dynamics, product, now)
-    gain = profit - profit_now
-    low, high = np.quantile(gain, LIMITS)
-    days = HALVES_DOUBT * (noise + noise_now) / max(float(gain.var()), 1e-12)
+def _value_test(dynamics: Dynamics, product: int, price: float, now: float, horizon: int) -> PriceTest:
+    paths = torch.tensor([[price], [now]], device=dynamics.market.device).expand(2, horizon)
+    days = expect_paths(dynamics.market, product, paths)
+    tested, kept = path_values(dynamics.market.products[product], days)
+    gain = tested.profit - kept.profit
+    noise = _noise(dynamics, product, paths, days.expected_units)
+    needed = HALVES_DOUBT * noise / max(float(gain.var()), 1e-12)
     return PriceTest(
         price=round(price, 4),
-        days=max(dynamics.guardrails.min_hold_days, math.ceil(days)) if days <= MOST_TEST_DAYS else None,
-        gain=(float(gain.mean()), float(low), float(high)),
+        days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= MOST_TEST_DAYS else None,
+        uplift=interval_of(gain),
     )
 
 
-def _profit_and_noise(dynamics: Dynamics, product: int, price: float) -> tuple[FloatArray, float]:
-    """Expected profit a day ``(K,)`` in every posterior draw, and the variance of a day's profit around it.
+def _noise(dynamics: Dynamics, product: int, paths: Tensor, expected_units: Tensor) -> float:
+    """Variance of a day's profit around its expectation ``(N, K, H)``, summed over the paths ``(N, H)``.
 
     Units are negative-binomial, ``Var = mean + mean^2 / size``; each brings its share of the price less its cost.
     """
-    market = dynamics.market
-    draw = torch.arange(market.num_draws, device=market.device)
-    rows = torch.full_like(draw, product)
-    response = dynamics.constant_price(torch.full_like(draw, price, dtype=torch.float32), rows, draw)[1]
-    units = response.expected_units.double()
-    margin = (market.share_kept[product, :-1] * price - market.unit_cost[product, :-1]).double()
+    market, units = dynamics.market, expected_units.double()
+    share, cost = (values[product, :-1, None].double() for values in (market.share_kept, market.unit_cost))
+    margin = share * paths[:, None].double() - cost
     variance = margin**2 * (units + units**2 / market.size[product].double())
-    return np.asarray(response.profit.cpu().double().numpy()), float(variance.mean())
+    return float(variance.mean((1, 2)).sum())

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP, POLICY
 from pricerl.formatting import Formatter, counted, plural, unit_digits
 
 if TYPE_CHECKING:
-    from pricerl.advice.result import Gain, ProductAdvice
+    from pricerl.advice.result import ProductAdvice
+    from pricerl.evaluation import Uplift
 
 UNTESTED = "not yet tested in your shop"
 MOST_DAYS = 5
@@ -17,21 +19,20 @@ MOST_DAYS = 5
 Record = Mapping[str, Any]
 
 
-def explain(advice: ProductAdvice, num_draws: int, formatter: Formatter) -> str:
+def explain(advice: ProductAdvice, formatter: Formatter) -> str:
     """Return what is recommended and why, in a few short sentences.
 
     Args:
         advice: everything but the reason.
-        num_draws: posterior draws behind the probabilities.
         formatter: locale, currency and price digits.
     """
     why, held = advice.decision.why, advice.decision.follow == "hold"
     sentences = [
         _verdict(advice, formatter),
         "" if held or why == UNTESTED else sentence(why),
-        *_evidence(advice, num_draws, formatter),
+        *_evidence(advice, formatter),
         _cost_of_leaning(advice, formatter),
-        *_demand(advice, num_draws, formatter),
+        *_demand(advice, formatter),
         sentence(UNTESTED) if advice.decision.grade in ("B", "B-") else "",
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -49,44 +50,53 @@ def _verdict(advice: ProductAdvice, f: Formatter) -> str:
     return f"{change}."
 
 
-def _evidence(advice: ProductAdvice, num_draws: int, f: Formatter) -> Iterator[str]:
+def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     if advice.decision.follow != "hold":
-        if advice.gain is not None:
-            yield _expected(advice.gain, num_draws, f)
-    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and advice.proposed_gain is not None:
+        if advice.uplift is not None:
+            yield _expected(advice.uplift, advice.num_draws, f)
+    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and advice.policy.over_keep.profit is not None:
         settled = f.price(advice.settled_price)
         back = settled == f.price(advice.current_price)
         yield f"The policy would {'leave it and come back' if back else f'go to {settled}'}."
-        yield _expected(advice.proposed_gain, num_draws, f)
+        yield _expected(advice.policy.over_keep, advice.num_draws, f)
 
 
-def _expected(gain: Gain, num_draws: int, f: Formatter) -> str:
-    better = counted(gain.probability_better, num_draws)
-    return f"Expected: {gain_words(gain.mean, gain.low, gain.high, f)}, better in {better} plausible scenarios."
+def _expected(uplift: Uplift, num_draws: int, f: Formatter) -> str:
+    if uplift.profit is None or uplift.probability_better is None:
+        return ""
+    better = counted(uplift.probability_better, num_draws)
+    return f"Expected: {gain_words(uplift.profit, f)}, better in {better} plausible scenarios."
 
 
-def gain_words(mean: float, low: float, high: float, f: Formatter) -> str:
+def gain_words(uplift: Sequence[float], f: Formatter) -> str:
     """Return a difference in profit with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
-    digits = f.money_digits(mean, low, high)
+    (mean, low, high), digits = uplift, f.money_digits(*uplift)
     return f"{f.gain(mean, digits)} profit per day (90 %: {f.span(low, high, digits, '+')})"
+
+
+def list_alternatives(product: Record) -> list[Record]:
+    """Return keeping the price, the other rules and the policy of an entry of ``products``, as rows of a table."""
+    policy, better = product["policy"], product["policy"]["over_keep"]["probability_better"]
+    keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
+    own = {"rule": POLICY, "price": policy["prices"][-1], "outcome": policy["outcome"], "probability_better": better}
+    return [keep, *product["baselines"], own]
 
 
 def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
     """Return the daily cost of following the objective where nothing holds it back."""
-    if advice.decision.gated or advice.proposed_gain is None:
-        return ""
-    row = {item.rule: item for item in advice.baselines}
-    settled, keep, best = row["policy (SAC)"], row["keep the price"], row["planner, profit alone"]
-    if settled.profit is None or keep.profit is None or best.profit is None:
+    own, uplift = advice.policy.outcome.profit, advice.policy.over_keep.profit
+    best = next((row for row in advice.baselines if row.rule == BEST_FOR_PROFIT), None)
+    if advice.decision.gated or own is None or uplift is None or best is None or best.outcome.profit is None:
         return ""
     return (
-        f"Once settled at {f.price(settled.price)}, expected profit per day is {f.money(settled.profit)}: "
-        f"{f.gain(settled.profit - keep.profit)} against keeping {f.price(keep.price)} and "
-        f"{f.gain(settled.profit - best.profit)} against {f.price(best.price)}, the best price for profit alone."
+        f"On the way to {f.price(advice.policy.prices[-1])}, expected profit per day is {f.money(own.mean)}: "
+        f"{f.gain(uplift.mean)} against keeping {f.price(advice.current_price)} and "
+        f"{f.gain(own.mean - best.outcome.profit.mean)} against going to {f.price(best.price)}, the best price for "
+        "profit alone."
     )
 
 
-def _demand(advice: ProductAdvice, num_draws: int, f: Formatter) -> Iterator[str]:
+def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     if advice.data_quality.get("distinct_prices", 0) < 2:
         yield "Charge another price for two weeks to learn its effect."
         return
@@ -96,7 +106,7 @@ def _demand(advice: ProductAdvice, num_draws: int, f: Formatter) -> Iterator[str
     pays = "" if limit is None else f"; anything under {f.number(limit, 1)} % pays"
     yield f"A 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}){pays}."
     if raising is not None:
-        yield f"A small rise would pay in {counted(raising.chance, num_draws)} plausible scenarios."
+        yield f"A small rise would pay in {counted(raising.probability_better, advice.num_draws)} plausible scenarios."
     days = max(1, round(advice.effective_days))
     were = "was" if days == 1 else "were"
     yield f"About {plural(days, 'day')} of your history {were} near {f.price(advice.recommended_price)}."

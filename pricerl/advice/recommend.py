@@ -1,4 +1,4 @@
-"""Put together what a seller reads about one product: decision, next days, checks and reasons."""
+"""The advice on each product: decision, next days, checks and reasons."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ from torch import Tensor
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
 from pricerl.advice.evidence import HiddenConfounding, off_policy_estimates
 from pricerl.advice.final_check import confirm, gate_path
-from pricerl.advice.price_path import PathForecast, PricePath, approach_path, elasticity_at, forecast_path, propose_path
+from pricerl.advice.price_path import PricePath, approach_path, propose_path
 from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
-from pricerl.advice.result import DayAdvice, Gain, ProductAdvice
-from pricerl.arrays import FloatArray
+from pricerl.advice.result import DayAdvice, PolicyPath, ProductAdvice
+from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.data import unlikely_zeros, weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation import (
-    Backtest,
-    Plans,
-    Policy,
-    cautious_price,
-    compare_baselines,
-    plan_all,
-    planner_gaps,
-    value_path,
-    would_raising_pay,
-)
+from pricerl.evaluation import Backtest, BaselineRow, Policy
+from pricerl.evaluation.forecast import PathForecast, forecast_path
+from pricerl.evaluation.planner import compare_baselines, planner_gaps
+from pricerl.evaluation.pricing_rules import lower_bound
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
+from pricerl.evaluation.scores import with_rivals
+from pricerl.evaluation.valuation import PathValue, elasticity_at, value_paths, would_raising_pay
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
@@ -70,7 +66,7 @@ def advise(
     """
     check_horizon(horizon)
     skills = {row.product: row for row in backtests}
-    adviser = _Adviser(policy, dynamics, config, horizon, plan_all(dynamics), seed, formatter)
+    adviser = _Adviser(policy, dynamics, config, horizon, seed, formatter)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names[:most])]
 
@@ -83,13 +79,12 @@ def check_horizon(horizon: int) -> None:
 
 @dataclass(frozen=True)
 class _Adviser:
-    """What all products of one advice share."""
+    """Constants of all products of one advice."""
 
     policy: Policy
     dynamics: Dynamics
     config: DecisionConfig
     horizon: int
-    plans: Plans
     seed: int
     formatter: Formatter
 
@@ -100,70 +95,67 @@ class _Adviser:
         history, report = prepared.products[index], prepared.reports[index]
         proposed = propose_path(self.policy, dynamics, index, self.horizon)
         current_price = float(history.price[-1])
-        now = proposed.price.new_full(proposed.price.shape, current_price)
-        keep = forecast_path(dynamics, index, now, self.seed)
-        known = fitted.cost.known
-        proposed_gain = gain_over_keep(forecast_path(dynamics, index, proposed.price, self.seed), keep)
+        own, keep, log = value_paths(market, index, with_rivals(dynamics, index, proposed.price))
         confounding = HiddenConfounding(dynamics, index, self.config)
-        decision = decide(_evidence(proposed, proposed_gain, confounding), self.config)
-        aim = proposed
+        decision, aim = decide(_evidence(proposed, own.beats(keep), confounding), self.config), proposed
         if decision.unsure:
             decision, aim = self._fall_back(decision, proposed, keep, confounding)
-        followed = _followed(aim, now, decision)
+        followed = _followed(aim, torch.full_like(aim.price, current_price), decision)
         gated = gate_path(dynamics, index, followed)
         path, decision = gated.onto(followed), confirm(decision, gated, current_price)
-        forecast = forecast_path(dynamics, index, path.price, self.seed)
+        forecast = forecast_path(market, index, path.price, self.seed)
         recommended = next((price for price in gated.prices if price != current_price), current_price)
+        settled = float(aim.price[-1])
+        baselines = compare_baselines(dynamics, index, confounding.shop, keep, self.horizon)
         advice = ProductAdvice(
             product=history.product,
             current_price=money(current_price),
             recommended_price=money(recommended),
-            settled_price=money(float(aim.price[-1])),
+            settled_price=money(settled),
             decision=decision,
-            gain=gain_over_keep(forecast, keep) if decision.follow != "hold" and known else None,
-            proposed_gain=proposed_gain if known else None,
-            elasticity=elasticity_at(dynamics, index, current_price),
+            num_draws=market.num_draws,
+            keep=keep.outcome(),
+            recommended=forecast.value.outcome(),
+            uplift=forecast.value.over(keep) if decision.follow != "hold" else None,
+            policy=PolicyPath(tuple(map(money, proposed.price.tolist())), own.outcome(), own.over(keep), own.over(log)),
+            baselines=tuple(baselines),
+            elasticity=interval_of(elasticity_at(fitted, current_price)),
             raising=would_raising_pay(fitted, current_price),
             asked_price=None if gated.asked is None else money(gated.asked),
             guardrails=gated.edits,
             days=day_rows(dynamics, index, path, gated.prices, forecast),
-            keep=mean_day(keep, known),
-            expected=mean_day(forecast, known),
-            policy_value=value_path(dynamics, index, proposed.price) if known else None,
-            off_policy=off_policy_estimates(dynamics, index, float(aim.price[-1]), self.seed),
-            sensitivity=confounding.find_sensitivity(float(aim.price[-1])),
-            baselines=tuple(compare_baselines(dynamics, index, float(proposed.price[-1]), self.plans)),
-            planner_gap=_planner_gap(dynamics, self.plans, index, proposed.price[-1:]) if known else None,
+            off_policy=off_policy_estimates(dynamics, index, settled, self.seed),
+            sensitivity=confounding.find_sensitivity(settled),
+            planner_gap=_planner_gap(dynamics, baselines, index, proposed.price[-1:]) if fitted.cost.known else None,
             backtest=skill,
             costs=fitted.cost.describe(),
             data_quality=report.to_dict(self.config.min_days),
             data_lines=tuple(report.lines(self.config.min_days)),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             reason="",
-            proposed_prices=tuple(money(float(price)) for price in proposed.price),
-            details=gather_details(dynamics, index, path, forecast, keep),
+            details=gather_details(dynamics, index, path.price.cpu().double().numpy()),
         )
-        return replace(advice, reason=explain(advice, market.num_draws, self.formatter))
+        return replace(advice, reason=explain(advice, self.formatter))
 
     def _fall_back(
-        self, decision: Decision, proposed: PricePath, keep: PathForecast, confounding: HiddenConfounding
+        self, decision: Decision, proposed: PricePath, keep: PathValue, confounding: HiddenConfounding
     ) -> tuple[Decision, PricePath]:
-        """The decision and its path, once a more cautious price has been looked at."""
+        """Return the decision and its path, once the lower bound's price has been considered."""
         index = confounding.product
-        target = cautious_price(self.dynamics, index, self.config.min_chance)
-        path = approach_path(target, self.dynamics, index, self.horizon)
-        gain = gain_over_keep(forecast_path(self.dynamics, index, path.price, self.seed), keep)
-        cautious = fall_back(decision, _evidence(path, gain, confounding), self.config)
+        path = approach_path(lower_bound(confounding.shop), self.dynamics, index, self.horizon)
+        (value,) = value_paths(self.dynamics.market, index, path.price[None])
+        cautious = fall_back(decision, _evidence(path, value.beats(keep), confounding), self.config)
         return cautious, (proposed if cautious is decision else path)
 
 
-def _planner_gap(dynamics: Dynamics, plans: Plans, index: int, price: Tensor) -> float:
+def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: int, price: Tensor) -> float:
+    best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
     rows = torch.full_like(price, index, dtype=torch.long)
     draw = torch.full_like(rows, dynamics.market.mean_draw)
-    return float(planner_gaps(dynamics, plans.reward, rows, draw, price)[0])
+    return float(planner_gaps(dynamics, torch.full_like(price, best), rows, draw, price)[0])
 
 
-def _evidence(proposed: PricePath, gain: Gain, confounding: HiddenConfounding) -> Evidence:
+def _evidence(proposed: PricePath, probability_better: float, confounding: HiddenConfounding) -> Evidence:
     market, index = confounding.dynamics.market, confounding.product
     history, fitted = market.preprocessor.products[index], market.products[index]
     tried = history.price[history.observed]
@@ -173,7 +165,7 @@ def _evidence(proposed: PricePath, gain: Gain, confounding: HiddenConfounding) -
     limits = proposed.limits
     return Evidence(
         proposes_change=bool((np.abs(path - now) > slack).any()),
-        probability_better=gain.probability_better,
+        probability_better=probability_better,
         inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
         usable_days=int(history.observed.sum()),
         distinct_prices=len(np.unique(tried)),
@@ -191,7 +183,7 @@ def _evidence(proposed: PricePath, gain: Gain, confounding: HiddenConfounding) -
 
 
 def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:
-    """The part of the proposed path that the decision lets through."""
+    """Return the part of the proposed path that the decision lets through."""
     if decision.follow == "path":
         return proposed
     if decision.follow == "hold":
@@ -207,31 +199,15 @@ def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath
 
 
 def first_change(price: Tensor, now: float) -> float:
-    """The first price of a path that differs from the current price, or the current price."""
+    """Return the first price of a path that differs from the current price, else the current price."""
     changed = price[price != now]
     return float(changed[0]) if len(changed) else now
-
-
-def gain_over_keep(forecast: PathForecast, keep: PathForecast) -> Gain:
-    """Paired over the posterior draws: same market, two price paths."""
-    difference = forecast.profit_by_draw - keep.profit_by_draw
-    low, high = np.quantile(difference, [0.05, 0.95])
-    return Gain(float(difference.mean()), float(low), float(high), float((difference > 0).mean()))
-
-
-def mean_day(forecast: PathForecast, costs_known: bool) -> dict[str, float | None]:
-    """Expected units, sales and profit a day."""
-    return {
-        "units": float(forecast.units[0].mean()),
-        "sales": float(forecast.sales[0].mean()),
-        "profit": float(forecast.profit[0].mean()) if costs_known else None,
-    }
 
 
 def day_rows(
     dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast
 ) -> tuple[DayAdvice, ...]:
-    """Rows of the next days; what cannot be known stays empty."""
+    """Return the rows of the next days; unknown values stay None."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + 1
     rows = []
@@ -245,34 +221,27 @@ def day_rows(
                 recommended_price=money(prices[day]),
                 price_low=money(float(path.low[day])),
                 price_high=money(float(path.high[day])),
-                units=_triple(forecast.units, day) if open_day else None,
-                sales=_triple(forecast.sales, day) if open_day else None,
-                profit=_triple(forecast.profit, day) if open_day and fitted.cost.known else None,
-                organic=float(forecast.organic[0, day]) if open_day and fitted.organic is not None else None,
-                ad=float(forecast.ad[0, day]) if open_day and fitted.ad is not None else None,
+                units=_on(day, forecast.units) if open_day else None,
+                sales=_on(day, forecast.sales) if open_day else None,
+                profit=_on(day, forecast.profit) if open_day and fitted.cost.known else None,
+                organic=_on(day, forecast.organic) if open_day and fitted.organic is not None else None,
+                ad=_on(day, forecast.ad) if open_day and fitted.ad is not None else None,
                 note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
                 market_sd=_spread(forecast, day, fitted.cost.known) if open_day else None,
-                organic_limits=_limits(forecast.organic, day) if open_day and fitted.organic is not None else None,
-                ad_limits=_limits(forecast.ad, day) if open_day and fitted.ad is not None else None,
             )
         )
     return tuple(rows)
 
 
 def _spread(forecast: PathForecast, day: int, costs_known: bool) -> tuple[float, float, float | None]:
-    units, sales, profit = (float(values[day]) for values in forecast.market_sd)
+    units, sales, profit = (float(value) for value in forecast.market_sd[:, day])
     return units, sales, profit if costs_known else None
 
 
-def _triple(values: tuple[FloatArray, FloatArray, FloatArray], day: int) -> tuple[float, float, float]:
-    mean, low, high = (float(value[day]) for value in values)
-    return mean, low, high
-
-
-def _limits(values: FloatArray, day: int) -> tuple[float, float]:
-    return float(values[1, day]), float(values[2, day])
+def _on(day: int, values: FloatArray) -> Interval:
+    return Interval(*(float(value) for value in values[:, day]))
 
 
 def money(value: float) -> float:
-    """Prices leave float32 here: to a hundredth of a cent, so that 12.00 is 12.0 again."""
+    """Round a price that leaves float32 to a hundredth of a cent, so that 12.00 is 12.0 again."""
     return round(value, 4)

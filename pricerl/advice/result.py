@@ -1,25 +1,25 @@
-"""What an advice holds: plain values that the table, the JSON and the report show."""
+"""The advice as plain values, shown by the table, the JSON and the report."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pricerl.arrays import Interval
+
 if TYPE_CHECKING:  # the commands about orders need these records without torch
     from pricerl.advice.decision import Decision
     from pricerl.advice.final_check import DayEdit
     from pricerl.advice.report_data import Details
-    from pricerl.evaluation import Backtest, BaselineRow, OffPolicyValue, PolicyValue, Raising, Sensitivity
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Profit a day against keeping the price, money, over the horizon; 90 % limits over the posterior draws."""
-
-    mean: float
-    low: float
-    high: float
-    probability_better: float
+    from pricerl.evaluation import (
+        Backtest,
+        BaselineRow,
+        DailyOutcome,
+        OffPolicyValue,
+        Raising,
+        Sensitivity,
+        Uplift,
+    )
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,17 @@ class DayAdvice:
     recommended_price: float
     price_low: float
     price_high: float
-    units: tuple[float, float, float] | None
-    sales: tuple[float, float, float] | None
-    profit: tuple[float, float, float] | None
-    organic: float | None
-    ad: float | None
+    units: Interval | None
+    """Limits include the day's own noise; so do those of sales and profit."""
+    sales: Interval | None
+    profit: Interval | None
+    organic: Interval | None
+    """Percent; limits over the posterior draws, without the day's own noise; so are those of ``ad``."""
+    ad: Interval | None
     note: str
     market_sd: tuple[float, float, float | None] | None = None
-    """How far expected units, sales and profit differ between the posterior draws: the part of the limits that does not
-    average out over the days."""
-    organic_limits: tuple[float, float] | None = None
-    """90 % limits of the expected conversion over the posterior draws, without the day's own noise."""
-    ad_limits: tuple[float, float] | None = None
+    """Sds of expected units, sales and profit over the posterior draws: the part of the limits that does not average
+    out over the days."""
 
 
 class Alarm(NamedTuple):
@@ -147,14 +146,27 @@ class TrackRecord:
 
 @dataclass(frozen=True)
 class ModelAdvice:
-    """What the model alone advised, where a person or the kill switch decided otherwise."""
+    """The model's own advice, where a person or the kill switch decided otherwise."""
 
     recommended_price: float
     settled_price: float
     decision: Decision
-    gain: Gain | None
-    expected: dict[str, float | None]
+    recommended: DailyOutcome
+    uplift: Uplift | None
     days: tuple[DayAdvice, ...]
+
+
+@dataclass(frozen=True)
+class PolicyPath:
+    """The policy's own path, before any gate."""
+
+    prices: tuple[float, ...]
+    """Day by day, money."""
+    outcome: DailyOutcome
+    over_keep: Uplift
+    """Over keeping the price."""
+    over_log: Uplift
+    """Over the seller's own last prices, charged again."""
 
 
 @dataclass(frozen=True)
@@ -164,36 +176,35 @@ class ProductAdvice:
     product: str
     current_price: float
     recommended_price: float
-    """The price at the end of the recommended path's first change, or the current price."""
+    """The price after the recommended path's first change, or the current price."""
     settled_price: float
-    """Where the policy's own path ends."""
+    """End of the path that the decision is about: the policy's own, or the way to the lower bound."""
     decision: Decision
-    gain: Gain | None
-    """Of the recommended path; None where it is the current price or costs are unknown."""
-    proposed_gain: Gain | None
-    """Of the policy's own path, before the gate; None where costs are unknown."""
-    elasticity: tuple[float, float, float]
-    """Around the current price: mean and 90 % limits."""
-    raising: Raising | None
-    """Whether a slightly higher price than the one now earns more; None where costs are unknown."""
-    days: tuple[DayAdvice, ...]
-    keep: dict[str, float | None]
-    """Expected units, sales and profit a day when keeping the price."""
-    expected: dict[str, float | None]
-    """The same for the recommended path."""
-    policy_value: PolicyValue | None
-    """Of the policy's own path; None where costs are unknown."""
-    off_policy: dict[str, OffPolicyValue]
-    """What the log alone says of the price at which the path ends, ``settled``, and of the price ``now``."""
-    sensitivity: Sensitivity | None
-    """To causes that no column tells, of the price at which the path ends; None where that is the current price or
-    costs
-    are unknown."""
+    num_draws: int
+    """Posterior draws behind every interval and probability."""
+    keep: DailyOutcome
+    """Of keeping the price, over the forecast horizon."""
+    recommended: DailyOutcome
+    """Of the recommended path."""
+    uplift: Uplift | None
+    """Of the recommended path over keeping the price; None where the price is kept."""
+    policy: PolicyPath
     baselines: tuple[BaselineRow, ...]
+    """Prices of the other rules."""
+    elasticity: Interval
+    """Percent of units gained by a price 1 % higher, around the current price (negative)."""
+    raising: Raising | None
+    """Whether a slightly higher price than the current one earns more; None where costs are unknown."""
+    days: tuple[DayAdvice, ...]
+    off_policy: dict[str, OffPolicyValue]
+    """Off-policy estimates of the ``settled`` and of the ``current`` price."""
+    sensitivity: Sensitivity | None
+    """To unobserved confounders, of a change to the settled price; None where that is the current price or costs are
+    unknown."""
     planner_gap: float | None
-    """Profit before fixed cost lost at the settled price against the best constant price of its market, as a share."""
+    """Profit before fixed cost lost at the policy's last price against the best constant price, as a share."""
     backtest: Backtest | None
-    """How well such markets forecast this product's past; None where no day of it could be scored."""
+    """Skill of such markets on this product's past; None where no day of it could be scored."""
     costs: str
     data_quality: dict[str, Any]
     data_lines: tuple[str, ...]
@@ -201,21 +212,19 @@ class ProductAdvice:
     """Effective days at prices similar to the recommended one."""
     reason: str
     details: Details | None = None
-    """What only the report shows; None where no report is wanted."""
+    """Data that only the report shows."""
     asked_price: float | None = None
-    """What was asked for on the first day on which a guardrail changed something, unclipped; None if none did."""
+    """Asked for on the first day on which a guardrail changed something, unclipped; None if none did."""
     guardrails: tuple[DayEdit, ...] = ()
-    """What each guardrail changed on the way to the prices advised, in order; empty where nothing was changed."""
-    proposed_prices: tuple[float, ...] = ()
-    """The policy's own path, day by day, before any gate."""
+    """Changes by each guardrail on the way to the prices advised, in order."""
     orders: tuple[Order, ...] = ()
-    """What people ordered for this product, oldest first, with what became of it."""
+    """Orders for this product, oldest first, with their status."""
     alarm: Alarm | None = None
     """The run of bad days that stopped the model."""
     model: ModelAdvice | None = None
     """The model's own advice, where the advice is not the model's."""
     track_record: TrackRecord | None = None
-    """What was predicted of days that have come since; None where none was."""
+    """Predictions of days that have come since; None where there are none."""
 
     @property
     def order(self) -> Order | None:
@@ -233,6 +242,8 @@ class ProductAdvice:
 
 def _plain(value: Any) -> Any:
     """Turn dataclasses and named tuples into dictionaries, whatever they lie in."""
+    if isinstance(value, Interval):
+        return list(value)
     if is_dataclass(value):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

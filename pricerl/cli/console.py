@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pricerl.advice.reasons import backtest_lines, gain_words, order_lines, track_lines
+from pricerl.advice.reasons import backtest_lines, gain_words, list_alternatives, order_lines, track_lines
 from pricerl.advice.report.sanitize import clean
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _summary(product: Product, f: Formatter) -> list[str]:
     held = decision["follow"] == "hold"
     *before, source = product["chain"]
     after = f" (after {', '.join(before)})" if before else ""
-    best = next(row for row in product["baselines"] if row["rule"] == "planner, this objective")
+    best = next(row for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     lines = [
         *table(
             [
@@ -75,8 +76,8 @@ def _summary(product: Product, f: Formatter) -> list[str]:
         f"  {product['reason']}",
         *(f"  check the data: {reason}" for reason in data["reasons"]),
         f"  per day, keeping the price: {_outcome(product['keep'], f)}",
-        *([] if held else [f"  per day, recommended:       {_outcome(product['expected'], f)}"]),
-        f"  policy settles at {f.price(product['settled_price'])}, best constant price for its objective "
+        *([] if held else [f"  per day, recommended:       {_outcome(product['recommended'], f)}"]),
+        f"  policy settles at {f.price(product['policy']['prices'][-1])}, best constant price for its objective "
         f"{f.price(best['price'])}{_gap(product['planner_gap'], f)}",
         *(f"  {line}" for line in order_lines(product["orders"], f)),
     ]
@@ -93,10 +94,9 @@ def _gap(share: float | None, f: Formatter) -> str:
     return f": {f.percent(abs(share), 2)} {'less' if share >= 0 else 'more'} profit before fixed cost"
 
 
-def _outcome(values: Mapping[str, float | None], f: Formatter) -> str:
-    units, sales, profit = values["units"], values["sales"], values["profit"]
-    money = "profit unknown" if profit is None else f"profit {f.money(profit)}"
-    return f"{f.number(units, unit_digits(units))} units, sales {f.money(sales)}, {money}"
+def _outcome(day: Mapping[str, Any], f: Formatter) -> str:
+    money = "profit unknown" if day["profit"] is None else f"profit {f.money(day['profit'][0])}"
+    return f"{f.number(day['units'][0], unit_digits(day['units'][0]))} units, sales {f.money(day['sales'][0])}, {money}"
 
 
 def print_scores(products: Sequence[Product], num_products: int, formatter: Formatter) -> None:
@@ -115,34 +115,35 @@ def print_scores(products: Sequence[Product], num_products: int, formatter: Form
 
 def score_lines(product: Product, formatter: Formatter) -> list[str]:
     """Return the rules, the policy's value, the off-policy estimates and the sensitivity of one product."""
-    draws = product["details"]["markets"]
+    draws, days = product["num_draws"], plural(len(product["days"]), "day")
     lines = [
-        f"{product['product']}: constant prices on an average day of the plausible scenarios",
-        *table([SCORE_COLUMNS, *(_rule_cells(row, draws, formatter) for row in product["baselines"])]),
-        *([] if product["policy_value"] is None else _value_lines(product["policy_value"], formatter)),
+        f"{product['product']}: per day over {days}, each price approached inside the guardrails",
+        *table([SCORE_COLUMNS, *(_rule_cells(row, draws, formatter) for row in list_alternatives(product))]),
+        *_policy_lines(product, formatter),
         *(off_policy_line(name, found, formatter) for name, found in product["off_policy"].items()),
     ]
     return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
 
 
 def _rule_cells(row: Mapping[str, Any], draws: int, f: Formatter) -> tuple[str, ...]:
+    (units, *_), (sales, *_), profit = (row["outcome"][name] for name in ("units", "sales", "profit"))
     money = (UNKNOWN, UNKNOWN, UNKNOWN)
-    if row["profit"] is not None:
-        digits = f.money_digits(row["profit"], row["profit_low"], row["profit_high"])
+    if profit is not None:
+        (mean, low, high), digits = profit, f.money_digits(*profit)
         better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
-        money = (f.money(row["profit"], digits), f.span(row["profit_low"], row["profit_high"], digits), better)
-    units = f.number(row["units"], unit_digits(row["units"]))
-    return (row["rule"], f.price(row["price"]), units, f.money(row["sales"]), *money)
+        money = (f.money(mean, digits), f.span(low, high, digits), better)
+    return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
 
 
-def _value_lines(value: Mapping[str, Any], f: Formatter) -> list[str]:
-    lines = []
-    for base, key in (("keeping the price", "over_keep"), (f"your last {value['days']} prices", "over_log")):
-        gain = value[key]
-        found = gain_words(gain["mean"], gain["low"], gain["high"], f)
-        better = counted(gain["chance"], value["markets"])
-        lines.append(f"  policy over {base}, {plural(value['days'], 'day')}: {found}")
-        lines.append(f"    better in {better} plausible scenarios, mean of the worst tenth {f.gain(gain['cvar'])}")
+def _policy_lines(product: Product, f: Formatter) -> list[str]:
+    lines, days = [], len(product["days"])
+    for base, key in (("keeping the price", "over_keep"), (f"your last {days} prices", "over_log")):
+        uplift = product["policy"][key]
+        if uplift["profit"] is None:
+            continue
+        better = counted(uplift["probability_better"], product["num_draws"])
+        lines.append(f"  policy over {base}, {plural(days, 'day')}: {gain_words(uplift['profit'], f)}")
+        lines.append(f"    better in {better} plausible scenarios, mean of the worst tenth {f.gain(uplift['cvar'])}")
     return lines
 
 
@@ -151,10 +152,10 @@ def off_policy_line(name: str, found: Mapping[str, Any], f: Formatter) -> str:
     start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
     if found["value"] is None:
         return f"{start}not identifiable, {found['reason']}"
-    digits = f.money_digits(found["value"], found["low"], found["high"])
+    (mean, low, high), digits = found["value"], f.money_digits(*found["value"])
     return (
-        f"{start}{f.money(found['value'], digits)} per day before fixed cost (90 %: "
-        f"{f.span(found['low'], found['high'], digits)}), {f.number(found['effective_days'], 0)} effective days"
+        f"{start}{f.money(mean, digits)} per day before fixed cost (90 %: {f.span(low, high, digits)}), "
+        f"{f.number(found['effective_days'], 0)} effective days"
     )
 
 

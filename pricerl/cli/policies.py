@@ -80,12 +80,12 @@ def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> 
         most: products at most; all if absent.
     """
     from pricerl.advice import advise
-    from pricerl.evaluation.backtest import backtest
+    from pricerl.evaluation.backtest import run_backtests
     from pricerl.operations.supervision import Supervisor
 
     data, decision = run.pricing, run.configs["decision"]
     dynamics = data.build_dynamics("cpu")
-    backtests = backtest(data.preprocessor, data.market_config, data.cost, data.seed)
+    backtests = run_backtests(data.preprocessor, data.market_config, data.cost, data.seed)
     horizon, formatter = run.options.horizon, formatter_of(run)
     policy = run.policy
     model = advise(policy, dynamics, decision, horizon, backtests, data.seed, most, formatter)

@@ -1,4 +1,4 @@
-"""What would a price bring that nobody proposed? Against keeping the price, in the same posterior draws."""
+"""The command what-if: the value of any price against keeping the current one, in the same posterior draws."""
 
 from __future__ import annotations
 
@@ -6,51 +6,42 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from pricerl.advice.final_check import objections_to
-from pricerl.advice.price_path import LIMITS, expect_path
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.cli.console import table, write_lines
 from pricerl.cli.policies import formatter_of, run_lightning
 from pricerl.cli.usage import Parser, choose_product
 from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK, UsageError
+from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
 
 
-class Range(NamedTuple):
-    """Mean and 90 % limits over the posterior draws."""
-
-    mean: float
-    low: float
-    high: float
-
-
 class WhatIf(NamedTuple):
-    """One measure, a day, at the price asked for and at the current price."""
+    """One measure per day over the forecast horizon, at the price asked about and at the current price."""
 
     name: str
-    asked: Range
-    kept: Range
-    difference: Range
-    """Paired: same market, two prices."""
+    asked: Interval
+    kept: Interval
+    difference: Interval
+    """Paired over the posterior draws."""
 
 
 class Answer(NamedTuple):
-    """What charging a price on all of the next days would bring."""
+    """The value of charging a price on all days of the forecast horizon."""
 
     product: str
     price: float
     current_price: float
     days: int
-    markets: int
+    num_draws: int
     measures: tuple[WhatIf, ...]
-    """Units, sales, profit and conversions, where they can be known."""
+    """Units, sales, profit and conversions, as far as they are known."""
     probability_better: float | None
-    """Share of the markets in which it earns more; None where costs are unknown."""
+    """Share of the posterior draws in which it earns more; None where costs are unknown."""
     objections: tuple[str, ...]
     """Of the guardrails, each with its reason."""
     refusal: str
@@ -87,30 +78,30 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
         price: money.
         horizon: days.
     """
-    market = dynamics.market
-    history, fitted = market.preprocessor.products[product], market.products[product]
+    market, history = dynamics.market, dynamics.market.preprocessor.products[product]
     now = float(history.price[-1])
-    pair = [
-        expect_path(dynamics, product, torch.full((horizon,), value, dtype=torch.float32, device=market.device))
-        for value in (price, now)
-    ]
+    paths = torch.tensor([[price], [now]], device=market.device).expand(2, horizon)
+    asked, kept = value_paths(market, product, paths)
     known = {
-        "units": ("expected_units", True),
-        "sales": ("sales", True),
-        "profit": ("profit", fitted.cost.known),
-        "organic conversion %": ("organic", fitted.organic is not None),
-        "ad conversion %": ("ad", fitted.ad is not None),
+        "units": (asked.units, kept.units),
+        "sales": (asked.sales, kept.sales),
+        "profit": (asked.profit, kept.profit) if asked.costs_known else None,
+        "organic conversion %": _both(asked.organic, kept.organic),
+        "ad conversion %": _both(asked.ad, kept.ad),
     }
-    days = {
-        name: [getattr(side, field).cpu().double().numpy().mean(1) for side in pair]
-        for name, (field, told) in known.items()
-        if told
-    }
-    measures = tuple(WhatIf(name, _range(a), _range(b), _range(a - b)) for name, (a, b) in days.items())
-    better = float((days["profit"][0] > days["profit"][1]).mean()) if "profit" in days else None
+    measures = tuple(
+        WhatIf(name, interval_of(pair[0]), interval_of(pair[1]), interval_of(pair[0] - pair[1]))
+        for name, pair in known.items()
+        if pair is not None
+    )
+    better = asked.over(kept).probability_better
     objections = tuple(objections_to(price, dynamics, product))
     refusal = refuse_price(price, hard_limits_of(dynamics, product))
     return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections, refusal)
+
+
+def _both(asked: FloatArray | None, kept: FloatArray | None) -> tuple[FloatArray, FloatArray] | None:
+    return None if asked is None or kept is None else (asked, kept)
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
@@ -125,15 +116,10 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     rows = [head, *(_cells(row, formatter) for row in answer.measures)]
     better = "unknown without costs"
     if answer.probability_better is not None:
-        better = f"{counted(answer.probability_better, answer.markets)} plausible scenarios"
+        better = f"{counted(answer.probability_better, answer.num_draws)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
     objections += [f"  and no order can set it: {answer.refusal}"] if answer.refusal else []
     return [f"{answer.product}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
-
-
-def _range(values: FloatArray) -> Range:
-    low, high = np.quantile(values, LIMITS)
-    return Range(float(values.mean()), float(low), float(high))
 
 
 def _cells(row: WhatIf, f: Formatter) -> tuple[str, ...]:

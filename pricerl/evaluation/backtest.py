@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.data import DataPreprocessor, ProductHistory, day_types, weekday_of
+from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.data.days import WEEK
-from pricerl.env.noise import sample_units
-from pricerl.market import CostConfig, DemandConfig, Market, fit_market
+from pricerl.evaluation.forecast import predict_units
+from pricerl.market import CostConfig, DemandConfig, fit_market
 
 DAYS_AHEAD = (1, 7, 14)
 """A forecast of the first of the next days is one day ahead."""
@@ -23,8 +23,6 @@ MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
 """Markets fitted a product. One costs 0.05 to 0.1 s on a year of days, and more on longer histories, so the number
 falls with the number of products and of years; four are the fewest that say anything."""
 DAYS_PER_YEAR = 365
-
-SAMPLES_PER_DRAW = 16
 
 
 class Forecasts(NamedTuple):
@@ -80,7 +78,9 @@ class Backtest(NamedTuple):
         return {"origins": self.origins, "scores": scores}
 
 
-def backtest(preprocessor: DataPreprocessor, similar: DemandConfig, cost: CostConfig, seed: int = 0) -> list[Backtest]:
+def run_backtests(
+    preprocessor: DataPreprocessor, similar: DemandConfig, cost: CostConfig, seed: int = 0
+) -> list[Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
     At each origin the market is fitted again, on the days before it alone. It is then told the price that was really
@@ -150,8 +150,7 @@ def forecast_units(
     for origin in origins:
         day = np.array([origin + ahead - 1 for ahead in DAYS_AHEAD if origin + ahead <= len(product.dates)])
         market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
-        mean, low, high = predict_units(market, product, day, generator)
-        parts.append(Forecasts(np.full_like(day, origin), day, mean, low, high))
+        parts.append(Forecasts(np.full_like(day, origin), day, *predict_units(market, product, day, generator)))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -200,23 +199,3 @@ def _wape(forecast: FloatArray, units: FloatArray) -> float:
 
 def _skill(error: float, rival: float) -> float:
     return 1 - error / rival if rival > 0 else 0.0
-
-
-def predict_units(
-    market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean units and their 90 % limits, ``(N,)`` each, on days ``day (N,)`` in the posterior draws of one product."""
-    price = torch.as_tensor(product.price[day], dtype=torch.float32)
-    dates = product.dates[day]
-    weekday = torch.as_tensor(weekday_of(dates.astype(np.int64))).repeat(market.num_draws)
-    kind = torch.as_tensor(day_types(dates, product.holidays)).repeat(market.num_draws)
-    draw = torch.arange(market.num_draws)[:, None].expand(-1, len(day)).flatten()
-    row = torch.zeros_like(draw)
-    expected = market.respond(price.repeat(market.num_draws), row, draw, weekday, kind)
-    units = expected.expected_units.view(market.num_draws, len(day))
-    memory = market.products[0].memory
-    if memory is not None:
-        units = units * torch.as_tensor(memory.lifts(product.price)[:, day], dtype=torch.float32)
-    samples = sample_units(units.repeat(SAMPLES_PER_DRAW, 1), market.size, generator).numpy()
-    low, high = np.quantile(samples, [0.05, 0.95], axis=0)
-    return units.mean(0).double().numpy(), low, high

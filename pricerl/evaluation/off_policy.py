@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray, IntArray
+from pricerl.arrays import FloatArray, IntArray, Interval, limits_of
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import WEEK
 from pricerl.market import ProductMarket
@@ -33,7 +33,6 @@ LEAST_WIDTH = 0.01
 """Log prices closer than a hundredth always count as similar."""
 
 NUM_RESAMPLES = 1000
-LIMITS = (0.05, 0.95)
 
 
 class OffPolicyValue(NamedTuple):
@@ -41,14 +40,10 @@ class OffPolicyValue(NamedTuple):
 
     price: float
     """Money."""
-    value: float | None
-    """None where the log does not identify it."""
-    low: float | None
-    """5 % limit of a bootstrap over weeks."""
-    high: float | None
-    """95 % limit."""
+    value: Interval | None
+    """With the limits of a bootstrap over weeks; None where the log does not identify it."""
     model: float | None
-    """What the market alone says of those days."""
+    """The market's own estimate of those days."""
     effective_days: float
     """Days at similar prices that the correction rests on."""
     reason: str
@@ -84,19 +79,19 @@ def estimate_off_policy(
         effective days or in fewer than 4 weeks.
     """
     if not market.cost.known:
-        return OffPolicyValue(price, None, None, None, None, 0.0, "costs are unknown")
+        return OffPolicyValue(price, None, None, 0.0, "costs are unknown")
     days = log_days(history, market)
     weight, effective = similarity(days, np.log(price))
     weeks = len(np.unique(days.week[weight > 0]))
     if effective < MIN_EFFECTIVE_DAYS or weeks < MIN_WEEKS:
         seen = f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices"
         reason = f"{seen}; {MIN_EFFECTIVE_DAYS:.0f} days and {MIN_WEEKS} weeks are needed"
-        return OffPolicyValue(price, None, None, None, None, effective, reason)
+        return OffPolicyValue(price, None, None, effective, reason)
     expected = _expected(market, np.full_like(days.log_price, np.log(price)), days.weekday)
     surprise = days.contribution - _expected(market, days.log_price, days.weekday)
     value = float(expected.mean() + (weight * surprise).sum() / weight.sum())
-    low, high = np.quantile(_resampled(days.week, expected, weight, surprise, rng), LIMITS)
-    return OffPolicyValue(price, value, float(low), float(high), float(expected.mean()), effective, "")
+    low, high = limits_of(_resampled(days.week, expected, weight, surprise, rng))
+    return OffPolicyValue(price, Interval(value, float(low), float(high)), float(expected.mean()), effective, "")
 
 
 def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:

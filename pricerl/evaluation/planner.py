@@ -1,91 +1,101 @@
-"""The planner: the best constant price of a market, found by looking at every price of the box."""
+"""The planner: the best constant price of a market by grid search, and the other rules valued in its draws."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
-from pricerl.evaluation.pricing_rules import LOWER_QUANTILE
-from pricerl.guardrails.price_grid import FLOAT32_SLACK
+from pricerl.evaluation.pricing_rules import (
+    RULES,
+    WITHOUT_COSTS,
+    Rule,
+    Shop,
+    best_for_objective,
+)
+from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP
+from pricerl.evaluation.valuation import DailyOutcome, PathValue, value_average_day, value_paths
 from pricerl.guardrails.projection import PriceBand, lasting_band, project, spread_prices
 
 NUM_PRICES = 201
 
 
 class Plan(NamedTuple):
-    """A best constant price for every product, ``(P,)`` each."""
+    """Best constant price per product, ``(P,)`` each."""
 
     price: Tensor
     """Money."""
     value: Tensor
-    """Mean daily reward or profit at that price over the posterior draws."""
+    """Mean daily reward at that price over the posterior draws."""
 
 
-class Plans(NamedTuple):
-    """Best constant prices of all products, by objective."""
+class BaselineRow(NamedTuple):
+    """The price of a rule, and the value of going there as fast as the guardrails allow."""
 
-    reward: Plan
-    profit: Plan
-
-
-def plan_all(dynamics: Dynamics) -> Plans:
-    """Search the best constant prices for the configured reward and for profit alone."""
-    return Plans(best_constant_price(dynamics, "reward"), best_constant_price(dynamics, "profit"))
+    rule: str
+    price: float
+    """Money, inside the guardrails."""
+    outcome: DailyOutcome
+    """Per day over the forecast horizon."""
+    probability_better: float | None
+    """Share of the posterior draws in which it earns more than keeping the price; None where it keeps it, or where
+    costs are unknown."""
 
 
 @torch.no_grad()
-def best_constant_price(dynamics: Dynamics, objective: Literal["reward", "profit"]) -> Plan:
-    """Search the price box of every product for the price with the highest mean value over the posterior draws.
+def best_constant_price(dynamics: Dynamics) -> Plan:
+    """Search each product's price box for the price of the highest mean reward over the posterior draws.
 
-    Without demand memory no policy can earn more a day than this price, so it is what SAC must match.
+    Without demand memory no policy can earn more per day than this price, so it is the yardstick of SAC.
 
     Args:
         dynamics: the market with its reward and guardrails.
-        objective: the configured reward, or profit alone.
     """
-    market = dynamics.market
     prices, values = [], []
-    for index in range(market.num_products):
-        prices.append(candidate_prices(dynamics, index))
-        values.append(mean_values(dynamics, index, prices[-1], objective))
+    for product in range(dynamics.market.num_products):
+        prices.append(candidate_prices(dynamics, product))
+        values.append(value_average_day(dynamics, product, prices[-1])[0].mean(0))
     value = torch.stack(values)
     best = value.argmax(1, keepdim=True)
     return Plan(torch.stack(prices).gather(1, best)[:, 0], value.gather(1, best)[:, 0])
 
 
-@torch.no_grad()
-def cautious_price(dynamics: Dynamics, product: int, chance: float) -> float:
-    """Return the price that gains most reward in an unlucky market; the current price if none gains for sure enough.
+def planner_gaps(
+    dynamics: Dynamics, best: Tensor, product: Tensor, draw: Tensor, price: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` each.
 
-    Candidates must earn more than the current price in a share ``chance`` of the posterior draws, and are compared
-    by the
-    ``LOWER_QUANTILE`` of their daily gain over them.
+    Profit is measured before fixed cost and relative to that at the best price; below 0 the price earns more than the
+    best one, whose objective is the reward.
 
     Args:
-        dynamics: the market with its reward and guardrails.
-        product: product index.
-        chance: between 0 and 1.
+        dynamics: the market with its reward.
+        best: ``(B,)`` best constant price for the reward, money.
+        product: ``(B,)``.
+        draw: ``(B,)``.
+        price: ``(B,)`` money.
     """
-    now = _current_price(dynamics, product)
-    prices = candidate_prices(dynamics, product)
-    reward, _ = _draw_values(dynamics, product, torch.cat([now.reshape(1), prices]))
-    gain = reward[:, 1:] - reward[:, :1]
-    sure = (gain > 0).float().mean(0) >= chance - FLOAT32_SLACK
-    bound = torch.where(sure, torch.quantile(gain, LOWER_QUANTILE, dim=0), 0.0)
-    return float(prices[bound.argmax()] if bound.max() > 0 else now)
+    fixed = dynamics.market.fixed_cost[product, draw]
+    reward, response = dynamics.constant_price(price, product, draw)
+    best_reward, best_response = dynamics.constant_price(best, product, draw)
+    best_profit = best_response.profit + fixed
+    gap = (best_profit - response.profit - fixed) / best_profit.abs().clamp(min=1e-9)
+    return gap, best_reward - reward
 
 
 def alternatives(dynamics: Dynamics, product: int) -> PriceBand:
     """Return the prices that the guardrails in force allow one product in time, ``(1,)`` each.
 
     Every price shown next to the current one obeys them: candidates of planners and rules come from
-    ``candidate_prices``, a price from elsewhere passes ``nearest_alternative``.
+    ``candidate_prices``, the prices of rules are projected onto them.
     """
     row = torch.tensor([product], device=dynamics.market.device)
-    return lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product).reshape(1))
+    return lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product))
 
 
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
@@ -96,27 +106,63 @@ def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
     return spread_prices(alternatives(dynamics, product), NUM_PRICES)
 
 
-def nearest_alternative(dynamics: Dynamics, product: int, price: float) -> float:
-    """Return the price nearest to one, money, that the guardrails allow in time, or the current price if that is it."""
-    now = _current_price(dynamics, product).reshape(1)
-    return float(project(torch.full_like(now, price), now, alternatives(dynamics, product)))
+def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
+    """Return the product's shop: its candidates obey the guardrails, its objective is the reward.
+
+    Args:
+        dynamics: the market with its reward and guardrails.
+        product: product index.
+        gate: share of the posterior draws in which a change must gain.
+    """
+    market, device = dynamics.market, dynamics.market.device
+    history = market.preprocessor.products[product]
+
+    def reward(prices: FloatArray) -> FloatArray:
+        money = torch.as_tensor(prices, dtype=torch.float32, device=device)
+        return np.asarray(value_average_day(dynamics, product, money)[0].cpu().double().numpy())
+
+    return Shop(
+        history,
+        market.products[product],
+        dynamics.guardrails.of(history.product),
+        gate,
+        candidate_prices(dynamics, product).cpu().double().numpy(),
+        reward,
+    )
 
 
-def mean_values(dynamics: Dynamics, product: int, prices: Tensor, objective: Literal["reward", "profit"]) -> Tensor:
-    """Mean over the posterior draws of the daily reward or profit at each price ``(G,)``."""
-    reward, profit = _draw_values(dynamics, product, prices)
-    return (reward if objective == "reward" else profit).mean(0)
+def compare_baselines(dynamics: Dynamics, product: int, shop: Shop, keep: PathValue, days: int) -> list[BaselineRow]:
+    """Value the prices of all other rules in the same posterior draws as keeping the price.
+
+    Each rule's price is moved inside the guardrails and approached as fast as they allow. Without costs only rules that
+    need none are shown.
+
+    Args:
+        dynamics: the market with its reward and guardrails.
+        product: product index.
+        shop: of that product.
+        keep: value of keeping the price over the same days.
+        days: forecast horizon.
+    """
+    names = [name for name in (RULES if shop.market.cost.known else WITHOUT_COSTS) if name != KEEP]
+    rules: dict[str, Rule] = {**{name: RULES[name] for name in names}, BEST_FOR_OBJECTIVE: best_for_objective}
+    now = _current_price(dynamics, product)
+    asked = torch.tensor([rule(shop) for rule in rules.values()], device=now.device)
+    rows = dynamics.limits.rows(torch.full(asked.shape, product, device=now.device))
+    prices = project(asked, now.expand(asked.shape), lasting_band(rows, now.expand(asked.shape)))
+    values = value_paths(dynamics.market, product, approach_prices(prices, dynamics, product, days))
+    return [
+        BaselineRow(rule, round(price, 4), value.outcome(), _probability_better(value, keep))
+        for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True)
+    ]
 
 
-def _draw_values(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Tensor]:
-    """Daily reward and profit ``(K, G)`` in every posterior draw at each price ``(G,)``."""
-    num_draws = dynamics.market.num_draws
-    draw = torch.arange(num_draws, device=prices.device).repeat_interleave(len(prices))
-    rows = torch.full_like(draw, product)
-    reward, response = dynamics.constant_price(prices.repeat(num_draws), rows, draw)
-    return reward.view(num_draws, -1), response.profit.view(num_draws, -1)
+def _probability_better(value: PathValue, keep: PathValue) -> float | None:
+    same = bool((value.units == keep.units).all())
+    return None if same else value.over(keep).probability_better
 
 
 def _current_price(dynamics: Dynamics, product: int) -> Tensor:
+    """Return the current price ``(1,)``, money."""
     history = dynamics.history
-    return history.price[history.offset[product] + history.num_days[product] - 1]
+    return history.price[history.offset[product] + history.num_days[product] - 1].reshape(1)

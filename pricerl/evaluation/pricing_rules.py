@@ -1,4 +1,4 @@
-"""Rules that turn what is known about a shop into one price: what pricerl must be better than, and its own."""
+"""Pricing rules: one price from what is known about a shop; the baselines of SAC, and the decision's own rules."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import WEEK
+from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP
+from pricerl.evaluation.valuation import log_units_at
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, support_box
 from pricerl.guardrails.projection import lasting_band
@@ -29,25 +31,30 @@ NUM_PRICES = 201
 GATE = 0.90
 """Share of the posterior draws in which a change must earn more."""
 LOWER_QUANTILE = 0.20
-"""An unlucky market is one of the worst fifth."""
+"""The lower bound is this quantile over the posterior draws."""
 KAPPA = 0.3
-"""Relative profit that a certain loss of more than 1 % counts as."""
+"""Relative profit that a certain loss of more than 1 % weighs."""
 HARM = 0.01
+"""Share of profit; a smaller loss is no harm."""
 SIMILAR_WIDTH = 0.03
-"""Prices within about 3 % count as alike in the plain lookup."""
+"""Prices within about 3 % are similar in the plain lookup."""
 WEEKDAY_SD = 3.0
 """Prior sd of a weekday's coefficient, in logs: next to none, but finite where nothing was ever sold on it."""
-CEM_ROUNDS, CEM_SAMPLES, CEM_ELITES = 30, 64, 8
-"""Rounds, prices tried in each, and how many of the best of them the next round is drawn around."""
 
 
 @dataclass(frozen=True)
 class Shop:
-    """One product's history with a market fitted to it."""
+    """One product's history with the market fitted to it."""
 
     history: ProductHistory
     market: ProductMarket
     guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
+    gate: float = GATE
+    """Share of the posterior draws in which a change must gain."""
+    candidates: FloatArray | None = None
+    """``(G,)`` prices that the guardrails allow, money; the support box if absent."""
+    reward: Callable[[FloatArray], FloatArray] | None = None
+    """From prices ``(G,)`` to the objective of an average day in every posterior draw ``(K, G)``; profit if absent."""
 
     @property
     def current_price(self) -> float:
@@ -61,31 +68,43 @@ class Shop:
 
     @property
     def unit_cost(self) -> float:
-        """Mean landed cost of a unit, money."""
+        """Mean landed cost per unit, money."""
         return float(self.market.cost.unit_cost.mean())
 
     @cached_property
     def prices(self) -> FloatArray:
-        """Candidate prices ``(G,)``, money, ascending: those the guardrails allow, the current price among them."""
-        support = support_box(self.history.price[self.history.observed], self.guardrails)
-        costs = UnitCosts(self.share_kept, self.unit_cost, self.market.cost.known)
-        limits = price_limits([GuardedProduct(self.guardrails, support, costs)], dtype=torch.float64)
-        band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
-        low, high = np.clip((float(band.low), float(band.high)), *np.exp(self.market.log_grid[[0, -1]]))
-        return np.unique(np.append(np.linspace(low, high, NUM_PRICES), self.current_price))
+        """Candidate prices ``(G,)``, money, ascending, the current price among them."""
+        candidates = self.candidates
+        if candidates is None:
+            support = support_box(self.history.price[self.history.observed], self.guardrails)
+            costs = UnitCosts(self.share_kept, self.unit_cost, self.market.cost.known)
+            limits = price_limits([GuardedProduct(self.guardrails, support, costs)], dtype=torch.float64)
+            band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
+            low, high = np.clip((float(band.low), float(band.high)), *np.exp(self.market.log_grid[[0, -1]]))
+            candidates = np.linspace(low, high, NUM_PRICES)
+        return np.unique(np.append(candidates, self.current_price))
 
     @cached_property
     def profit(self) -> FloatArray:
         """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every posterior draw."""
-        market, log_price = self.market, np.log(self.prices)
-        units = np.exp(np.stack([np.interp(log_price, market.log_grid, row) for row in market.units.log_value]))
-        margin = market.cost.share_kept[:, None] * self.prices - market.cost.unit_cost[:, None]
-        return np.asarray(margin * units)
+        cost = self.market.cost
+        margin = cost.share_kept[:, None] * self.prices - cost.unit_cost[:, None]
+        return np.asarray(margin * np.exp(log_units_at(self.market, self.prices)))
+
+    @cached_property
+    def objective(self) -> FloatArray:
+        """``(K, G)`` reward of an average day at ``prices`` in every posterior draw; profit without a reward."""
+        return self.profit if self.reward is None else self.reward(self.prices)
+
+    @property
+    def at_current_price(self) -> int:
+        """Index of the current price among ``prices``."""
+        return int(np.searchsorted(self.prices, self.current_price))
 
     @property
     def profit_now(self) -> FloatArray:
-        """``(K,)`` the same at the current price."""
-        return self.profit[:, np.searchsorted(self.prices, self.current_price)]
+        """``(K,)`` profit before fixed cost of an average day at the current price."""
+        return self.profit[:, self.at_current_price]
 
     def probability_better(self, price: float) -> float:
         """Share of the posterior draws in which ``price`` earns more than the current price."""
@@ -163,26 +182,34 @@ def glm_plug_in(shop: Shop) -> float:
     return shop.best((shop.share_kept * shop.prices - shop.unit_cost) * shop.prices**elasticity)
 
 
-def posterior_mean(shop: Shop) -> float:
+def best_for_profit(shop: Shop) -> float:
     """Take the price of the highest mean profit over the posterior draws, however unsure."""
     return shop.best(shop.profit.mean(0))
 
 
+def best_for_objective(shop: Shop) -> float:
+    """Take the price of the highest mean reward over the posterior draws, however unsure."""
+    return shop.best(shop.objective.mean(0))
+
+
 def lower_bound(shop: Shop) -> float:
-    """Take the price whose gain is highest in an unlucky market, among those that gain in nine of ten markets."""
-    gain = shop.profit - shop.profit_now[:, None]
-    bound = np.where((gain > 0).mean(0) >= GATE, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
+    """Take the price of the highest 20 % quantile of the gain, among those sure enough to gain; else keep the price.
+
+    The gain is that of the objective over the current price; sure enough is a share ``gate`` of the posterior draws.
+    """
+    gain = shop.objective - shop.objective[:, [shop.at_current_price]]
+    bound = np.where((gain > 0).mean(0) >= shop.gate, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
     return shop.best(bound) if bound.max() > 0 else shop.current_price
 
 
 def gated(shop: Shop) -> float:
-    """Take the price of the highest mean profit if 90 % of the posterior draws gain, else keep the price."""
-    proposal = posterior_mean(shop)
-    return proposal if shop.probability_better(proposal) >= GATE else shop.current_price
+    """Take the price of the highest mean profit if it is sure enough to gain, else keep the price."""
+    proposal = best_for_profit(shop)
+    return proposal if shop.probability_better(proposal) >= shop.gate else shop.current_price
 
 
 def mean_less_harm(shop: Shop) -> float:
-    """Maximise the mean relative gain less ``KAPPA`` times the chance of losing more than 1 %."""
+    """Maximise the mean relative gain less ``KAPPA`` times the probability of losing more than 1 %."""
     usual = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
     gain = (shop.profit - shop.profit_now[:, None]) / usual
     return shop.best(gain.mean(0) - KAPPA * (gain < -HARM).mean(0))
@@ -197,43 +224,25 @@ def weekly_thompson(shop: Shop) -> float:
     return shop.best(shop.profit[rng.integers(len(shop.profit))])
 
 
-def cross_entropy_search(shop: Shop) -> float:
-    """Search the price of the highest mean profit by the cross-entropy method (De Boer et al. 2005).
-
-    Prices are drawn from a Gaussian that is fitted to the best of them, round after round; it must end where the grid
-    search of ``posterior_mean`` does.
-    """
-    rng = _generator(shop)
-    low, high = shop.prices[0], shop.prices[-1]
-    profit = shop.profit.mean(0)
-    centre, width = 0.5 * (low + high), 0.5 * (high - low)
-    for _ in range(CEM_ROUNDS):
-        tried = np.clip(rng.normal(centre, width, CEM_SAMPLES), low, high)
-        elites = tried[np.argsort(np.interp(tried, shop.prices, profit))[-CEM_ELITES:]]
-        centre, width = elites.mean(), elites.std()
-    return shop.best(-np.abs(shop.prices - centre))
-
-
 def _generator(shop: Shop) -> np.random.Generator:
-    """The shop's own randomness: it follows from the units it sold."""
+    """Return the shop's own generator, seeded by the units it sold."""
     return np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
 
 
 RULES: dict[str, Rule] = {
-    "keep the price": keep,
+    KEEP: keep,
     "median price": median_price,
     "best past price": best_past,
     "similar-price lookup": similar_lookup,
     "log-log, closed form": log_log,
     "GLM plug-in": glm_plug_in,
-    "posterior mean": posterior_mean,
+    BEST_FOR_PROFIT: best_for_profit,
     "lower bound": lower_bound,
     "gated": gated,
     "mean less harm": mean_less_harm,
     "weekly Thompson": weekly_thompson,
-    "cross-entropy search": cross_entropy_search,
 }
-"""By the name in tables."""
+"""By their names in tables."""
 
-WITHOUT_COSTS = ("keep the price", "median price", "best past price")
-"""Rules that can do without."""
+WITHOUT_COSTS = (KEEP, "median price", "best past price")
+"""Rules that need no costs; without them no other one is shown."""

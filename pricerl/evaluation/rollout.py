@@ -1,4 +1,4 @@
-"""Charge what a policy or a planner chooses, day after day."""
+"""Roll-outs: the prices a policy, a planner or a rule charges, day after day, and their outcomes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, Outcome, State
+from pricerl.guardrails import PriceBand, project
+from pricerl.guardrails.limits import days_held
 
 Choice = Callable[[State], Tensor]
 """From a state to the next price, money ``(B,)``."""
 
+Proposal = Callable[[State, PriceBand], Tensor]
+"""From a state and its feasible band to the price asked of the guardrails, money ``(B,)``."""
+
+Policy = Callable[[Tensor], Tensor]
+"""``observation (B, O) -> action (B, 1)``."""
+
 
 class Rollout(NamedTuple):
-    """What the days of a roll-out brought, ``T`` decisions."""
+    """Prices and outcomes of a roll-out of ``T`` decisions."""
 
     price: Tensor
     """``(B, T)`` money."""
@@ -23,15 +31,24 @@ class Rollout(NamedTuple):
     """Each ``(B, days)``."""
 
 
+class Path(NamedTuple):
+    """Price paths of ``H`` days, money, each ``(B, H)``."""
+
+    price: Tensor
+    """Charged: inside the guardrails."""
+    asked: Tensor
+    """Asked of the guardrails; on days of the hold the price held."""
+
+
 @torch.no_grad()
 def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int) -> Rollout:
-    """Charge what ``choose`` makes of each state for at least ``days`` days, without noise.
+    """Charge the chosen price of each state for at least ``days`` days, without noise.
 
     Args:
         choose: policy or planner.
         dynamics: the market with its reward and guardrails.
-        state: where to start.
-        days: length; whole decisions are finished.
+        state: start.
+        days: length, 1 or more; whole decisions are finished.
     """
     prices, outcomes = [], []
     for _ in range(0, days, dynamics.days_per_step):
@@ -40,3 +57,58 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int) -> Rol
         prices.append(price)
         outcomes.append(outcome)
     return Rollout(torch.stack(prices, 1), Outcome(*(torch.cat(values, 1) for values in zip(*outcomes, strict=True))))
+
+
+@torch.no_grad()
+def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0) -> Path:
+    """Charge the projection of each proposal onto the guardrails, day by day, without noise.
+
+    Args:
+        propose: policy, or a target price.
+        dynamics: the market with its reward and guardrails.
+        state: start.
+        days: H.
+        wait: days that the current price must still be held before the first decision.
+    """
+    asked: list[Tensor] = []
+
+    def choose(now: State) -> Tensor:
+        band = dynamics.band(now)
+        asked.append(propose(now, band))
+        return project(asked[-1], now.price, band)
+
+    held = state.price[:, None].expand(-1, min(wait, days))
+    if held.shape[1] == days:
+        return Path(held, held)
+    if held.shape[1]:
+        state, _ = dynamics.advance(state, state.price, held.shape[1], None)
+    price = roll_out(choose, dynamics, state, days - held.shape[1]).price.repeat_interleave(dynamics.days_per_step, 1)
+    proposed = price.clone()
+    proposed[:, :: dynamics.days_per_step] = torch.stack(asked, 1)
+    return Path(*(torch.cat([held, days_after], 1)[:, :days] for days_after in (price, proposed)))
+
+
+def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int) -> Tensor:
+    """Return the paths ``(R, H)`` that go to target prices as fast as the guardrails allow and stay there.
+
+    Args:
+        targets: ``(R,)`` money.
+        dynamics: the market with its guardrails.
+        product: product index.
+        days: H.
+    """
+    rows = torch.full(targets.shape, product, device=dynamics.market.device)
+    start = dynamics.history.num_days[rows] - 1
+    state = dynamics.start(rows, start, torch.full_like(rows, dynamics.market.mean_draw))
+    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product)).price
+
+
+def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:
+    """Return the proposal of a deterministic policy."""
+    return lambda state, band: dynamics.propose(state, policy(state.observation)[:, 0], band)
+
+
+def hold_left(dynamics: Dynamics, product: int) -> int:
+    """Days until a change is allowed: minimum hold less the days the last price has been charged."""
+    history = dynamics.market.preprocessor.products[product]
+    return max(0, dynamics.days_per_step - days_held(history.dates, history.price))

@@ -8,7 +8,7 @@ import torch
 from pricerl.advice.result import Alarm
 from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.evaluation import predict_units
+from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
 FEWEST_KNOWN_DAYS = 28

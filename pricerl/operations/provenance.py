@@ -115,7 +115,7 @@ def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index:
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,
-        "proposal": list(item.proposed_prices),
+        "proposal": list(item.policy.prices),
         "days": [_day(day) for day in item.days],
     }
     draft["edits"] = item.to_dict()["guardrails"]

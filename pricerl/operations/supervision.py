@@ -10,11 +10,13 @@ import torch
 
 from pricerl.advice.decision import Decision, DecisionConfig, Source
 from pricerl.advice.final_check import gate_path
-from pricerl.advice.price_path import PricePath, approach_path, forecast_path
+from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import explain
-from pricerl.advice.recommend import day_rows, first_change, gain_over_keep, mean_day, money
+from pricerl.advice.recommend import day_rows, first_change, money
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
+from pricerl.evaluation.forecast import forecast_path
+from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.decision_log import Entry, shown
@@ -109,25 +111,24 @@ class Supervisor:
         """Replace the path and decision of the model by others, and keep the model's next to them."""
         dynamics, seed = self.dynamics, self.settings[2]
         fitted = dynamics.market.products[index]
-        forecast = forecast_path(dynamics, index, path.price, seed)
+        forecast = forecast_path(dynamics.market, index, path.price, seed)
         now = torch.full_like(path.price, item.current_price)
-        moved = decision.follow != "hold" and fitted.cost.known
-        keep = forecast_path(dynamics, index, now, seed)
+        (keep,) = value_paths(dynamics.market, index, now[None])
         own = ModelAdvice(
-            item.recommended_price, item.settled_price, item.decision, item.gain, item.expected, item.days
+            item.recommended_price, item.settled_price, item.decision, item.recommended, item.uplift, item.days
         )
         recommended = first_change(path.price, float(now[0]))
         redirected = replace(
             item,
             recommended_price=money(recommended),
             decision=decision,
-            gain=gain_over_keep(forecast, keep) if moved else None,
-            expected=mean_day(forecast, fitted.cost.known),
+            recommended=forecast.value.outcome(),
+            uplift=forecast.value.over(keep) if decision.follow != "hold" else None,
             days=day_rows(dynamics, index, path, path.price.tolist(), forecast),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             model=item.model or own,
         )
-        return replace(redirected, reason=explain(redirected, dynamics.market.num_draws, self.formatter))
+        return replace(redirected, reason=explain(redirected, self.formatter))
 
 
 def _join(note: str, more: str) -> str:

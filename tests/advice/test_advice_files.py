@@ -64,7 +64,7 @@ def test_the_table_and_the_document_hold_the_same_numbers(outputs: Path) -> None
         for name in ("Units", "Sales", "Profit"):
             cells = [row[f"Expected {name}"], row[f"{name} Low"], row[f"{name} High"]]
             assert cells == [f"{value:.2f}" for value in day[name.lower()]]
-        assert row["Organic Conversion Percentage"] == f"{day['organic']:.2f}"
+        assert row["Organic Conversion Percentage"] == f"{day['organic'][0]:.2f}"
         assert row["Reason"] == product["reason"]
         assert (row["Grade"], row["Source"]) == (product["decision"]["grade"], product["decision"]["source"])
 
@@ -77,7 +77,7 @@ def test_the_report_shows_the_documents_numbers(outputs: Path) -> None:
         mean, low, high = (PLAIN.number(value, digits) for value in day["units"])
         units = f'<span class="value">{mean}</span> <span class="range">{low} to {high}</span>'
         row = html[html.index(f"<tr><td>{PLAIN.weekday_date(day['date'])}") :].split("</tr>")[0]
-        assert units in row and PLAIN.number(day["organic"], 1) in row
+        assert units in row and PLAIN.number(day["organic"][0], 1) in row
 
 
 def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:

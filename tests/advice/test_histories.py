@@ -110,5 +110,5 @@ def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset
     reason = product["reason"]
     assert not any(word in reason for word in ("optimal", "will increase", "100 %", "nan"))
     assert len(reason) < 700 and reason.endswith(".") and ".." not in reason
-    if preset == "upward" and product["proposed_gain"] is not None:
-        assert "Once settled at" in reason and "the best price for profit alone" in reason
+    if preset == "upward" and product["keep"]["profit"] is not None:
+        assert "On the way to" in reason and "the best price for profit alone" in reason

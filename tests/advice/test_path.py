@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.advice.price_path import approach_path, forecast_path, propose_path
+from pricerl.advice.price_path import approach_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation.forecast import forecast_path
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig
 
@@ -115,8 +116,7 @@ def test_limits_of_the_path_enclose_it(varied: Market) -> None:
 
 
 def test_a_forecast_expects_what_the_known_demand_says(known_demand: Callable[..., Market]) -> None:
-    dynamics = _dynamics(known_demand(10.0))
-    forecast = forecast_path(dynamics, 0, torch.tensor([10.0, 12.0]), seed=0)
+    forecast = forecast_path(known_demand(10.0), 0, torch.tensor([10.0, 12.0]), seed=0)
     np.testing.assert_allclose(forecast.units[0], [20.0, 20 * 1.2**-2], rtol=2e-3)
     np.testing.assert_allclose(forecast.profit[0], [80.0, 6 * 20 * 1.2**-2], rtol=5e-3)
     mean, low, high = forecast.units
@@ -125,7 +125,7 @@ def test_a_forecast_expects_what_the_known_demand_says(known_demand: Callable[..
 
 def test_a_forecast_repeats_with_its_seed_and_differs_with_another(varied: Market) -> None:
     price = torch.full((5,), 10.0)
-    first, again, other = (forecast_path(_dynamics(varied), 0, price, seed).units[2] for seed in (0, 0, 1))
+    first, again, other = (forecast_path(varied, 0, price, seed).units[2] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice import DayAdvice, Decision, Gain, ProductAdvice
+from pricerl.advice import DayAdvice, Decision, PolicyPath, ProductAdvice
 from pricerl.advice.decision import ONE_STEP
 from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import UNTESTED, explain
-from pricerl.evaluation import BaselineRow, Raising
+from pricerl.arrays import Interval
+from pricerl.evaluation import BaselineRow, DailyOutcome, Raising, Uplift
 from pricerl.formatting import PLAIN, Formatter, price_digits
 
-GAIN = Gain(mean=2.5, low=-1.0, high=6.0, probability_better=0.95)
+NONE = Interval(0.0, 0.0, 0.0)
+UPLIFT = Uplift(NONE, NONE, Interval(2.5, -1.0, 6.0), probability_better=0.95, cvar=-1.0)
+UNKNOWN = Uplift(NONE, NONE, None, None, None)
 STEP = Decision("step", "B-", "SAC", False, ONE_STEP)
 PATH = Decision("path", "B", "SAC", False, UNTESTED)
 HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of plausible scenarios")
@@ -25,8 +28,12 @@ def _day(date: str, price: float) -> DayAdvice:
     return DayAdvice(date, price, price, price, None, None, None, None, None, "")
 
 
-def _row(rule: str, price: float, profit: float) -> BaselineRow:
-    return BaselineRow(rule, price, 5.0, 5.0 * price, profit, profit - 1, profit + 1)
+def _outcome(profit: float) -> DailyOutcome:
+    return DailyOutcome(NONE, NONE, Interval(profit, profit - 1, profit + 1))
+
+
+def _policy(mean: float, over_keep: Uplift = UPLIFT) -> PolicyPath:
+    return PolicyPath((10.5, 12.0), _outcome(mean), over_keep, UPLIFT)
 
 
 def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
@@ -37,17 +44,17 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
         recommended_price=new,
         settled_price=12.0,
         decision=decision,
-        gain=None if decision.follow == "hold" else GAIN,
-        proposed_gain=GAIN,
-        elasticity=(-2.0, -3.0, -1.0),
-        raising=Raising(chance=0.875, break_even=2.5),
+        num_draws=64,
+        keep=_outcome(50.0),
+        recommended=_outcome(52.5),
+        uplift=None if decision.follow == "hold" else UPLIFT,
+        policy=_policy(52.5),
+        baselines=(BaselineRow("planner, profit alone", 13.0, _outcome(58.0), 1.0),),
+        elasticity=Interval(-2.0, -3.0, -1.0),
+        raising=Raising(probability_better=0.875, break_even=2.5),
         days=(_day("2025-04-01", 10.0), _day("2025-04-02", new)),
-        policy_value=None,
         off_policy={},
         sensitivity=None,
-        keep={},
-        expected={},
-        baselines=(_row("keep the price", 10, 50), _row("planner, profit alone", 13, 58), _row("policy (SAC)", 12, 45)),
         planner_gap=0.0,
         backtest=None,
         costs="",
@@ -60,7 +67,7 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
 
 
 def test_a_hold_names_the_policys_own_path_and_its_probability() -> None:
-    assert explain(_advice(HOLD), 64, PLAIN) == (
+    assert explain(_advice(HOLD), PLAIN) == (
         "Keep 10.00: a change must earn more in at least 90 % of plausible scenarios. The policy would go to 12.00. "
         "Expected: +2.50 profit per day (90 %: −1.00 to +6.00), better in 61 of 64 plausible scenarios. A 1 % rise has "
         "cost about 2.0 % of units (90 %: 1.0 to 3.0); anything under 2.5 % pays. A small rise would pay in 56 of 64 "
@@ -69,13 +76,11 @@ def test_a_hold_names_the_policys_own_path_and_its_probability() -> None:
 
 
 def test_a_hold_does_not_send_the_policy_where_the_price_is() -> None:
-    assert "The policy would leave it and come back. Expected: " in explain(
-        _advice(HOLD, settled_price=10.0), 64, PLAIN
-    )
+    assert "The policy would leave it and come back. Expected: " in explain(_advice(HOLD, settled_price=10.0), PLAIN)
 
 
 def test_a_step_names_day_change_and_gain() -> None:
-    text = explain(_advice(STEP), 64, PLAIN)
+    text = explain(_advice(STEP), PLAIN)
     assert text.startswith("Raise to 10.50 on Wed 2 Apr (+5.0 %). One careful step, then look again. Expected: +2.50 ")
     assert "better in 61 of 64 plausible scenarios. A 1 % rise" in text and text.endswith(
         "Not yet tested in your shop."
@@ -84,19 +89,19 @@ def test_a_step_names_day_change_and_gain() -> None:
 
 
 def test_a_path_names_where_it_ends() -> None:
-    assert "(+5.0 %), then in steps to 12.00. Expected: " in explain(_advice(PATH), 64, PLAIN)
-    assert "in steps" not in explain(_advice(PATH, settled_price=10.5), 64, PLAIN)
+    assert "(+5.0 %), then in steps to 12.00. Expected: " in explain(_advice(PATH), PLAIN)
+    assert "in steps" not in explain(_advice(PATH, settled_price=10.5), PLAIN)
 
 
 def test_a_cut_is_called_one() -> None:
     days = (_day("2025-04-01", 9.6),)
-    assert explain(_advice(PATH, recommended_price=9.6, days=days), 64, PLAIN).startswith(
+    assert explain(_advice(PATH, recommended_price=9.6, days=days), PLAIN).startswith(
         "Lower to 9.60 on Tue 1 Apr (−4.0 %)"
     )
 
 
 def test_money_and_dates_follow_currency_and_locale() -> None:
-    text = explain(_advice(PATH), 64, Formatter("de_DE", "EUR")).replace("\u00a0", " ")
+    text = explain(_advice(PATH), Formatter("de_DE", "EUR")).replace("\u00a0", " ")
     assert text.startswith(
         "Raise to 10,50 € on Mi., 2. Apr. (+5,0 %), then in steps to 12,00 €. Expected: +2,50 € profit"
     )
@@ -104,47 +109,47 @@ def test_money_and_dates_follow_currency_and_locale() -> None:
 
 def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> None:
     assert "has gone with 0.4 % more units (90 %: −1.0 to 0.2)" in explain(
-        _advice(HOLD, elasticity=(0.4, -0.2, 1.0)), 64, PLAIN
+        _advice(HOLD, elasticity=Interval(0.4, -0.2, 1.0)), PLAIN
     )
 
 
 @pytest.mark.parametrize("decision", [STEP, PATH, HOLD, LEANING])
 def test_no_sentence_has_more_than_thirty_words(decision: Decision) -> None:
-    sentences = explain(_advice(decision), 64, PLAIN).split(". ")
+    sentences = explain(_advice(decision), PLAIN).split(". ")
     assert max(len(sentence.split()) for sentence in sentences) <= 30
 
 
 def test_without_the_gate_the_cost_of_leaning_is_stated_against_keeping_and_against_profit() -> None:
     assert (
-        "Once settled at 12.00, expected profit per day is 45.00: −5.00 against keeping 10.00 and −13.00 against "
-        "13.00, the best price for profit alone."
-    ) in explain(_advice(LEANING), 64, PLAIN)
+        "On the way to 12.00, expected profit per day is 45.00: −5.00 against keeping 10.00 and −13.00 against "
+        "going to 13.00, the best price for profit alone."
+    ) in explain(_advice(LEANING, policy=_policy(45.0, replace(UPLIFT, profit=Interval(-5.0, -8.0, -2.0)))), PLAIN)
 
 
 @pytest.mark.parametrize("decision", [STEP, PATH, HOLD])
 def test_with_the_gate_nothing_leans(decision: Decision) -> None:
-    assert "Once settled" not in explain(_advice(decision), 64, PLAIN)
+    assert "On the way" not in explain(_advice(decision), PLAIN)
 
 
 def test_unknown_costs_bring_no_money_into_the_reason() -> None:
-    text = explain(_advice(LEANING, gain=None, proposed_gain=None, raising=None), 64, PLAIN)
+    text = explain(_advice(LEANING, uplift=UNKNOWN, policy=_policy(45.0, UNKNOWN), raising=None), PLAIN)
     assert "Expected" not in text and "profit per day" not in text
 
 
 def test_whether_a_rise_pays_is_stated_as_far_as_costs_are_known() -> None:
-    assert "pay" not in explain(_advice(HOLD, raising=None), 64, PLAIN)
-    text = explain(_advice(HOLD, raising=Raising(1.0, None)), 64, PLAIN)
+    assert "pay" not in explain(_advice(HOLD, raising=None), PLAIN)
+    text = explain(_advice(HOLD, raising=Raising(1.0, None)), PLAIN)
     assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "anything under" not in text
 
 
 def test_one_price_alone_asks_for_another() -> None:
-    text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), 64, PLAIN)
+    text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), PLAIN)
     assert text.endswith("Charge another price for two weeks to learn its effect.")
     assert "1 % rise" not in text
 
 
 def test_one_day_is_singular() -> None:
-    assert "About 1 day of your history was near" in explain(_advice(HOLD, effective_days=0.2), 64, PLAIN)
+    assert "About 1 day of your history was near" in explain(_advice(HOLD, effective_days=0.2), PLAIN)
 
 
 @pytest.mark.parametrize(("step", "digits"), [(0.01, 2), (1.0, 2), (0.05, 2), (0.001, 3), (0.0005, 4)])

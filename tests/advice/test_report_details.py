@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from pricerl.advice.final_check import today_of
-from pricerl.advice.price_path import approach_path, forecast_path
+from pricerl.advice.price_path import approach_path
 from pricerl.advice.price_test import HALVES_DOUBT, plan_price_test
 from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
+from pricerl.arrays import Interval
 from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation.valuation import expect_paths, value_paths
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
@@ -40,16 +42,12 @@ def drawn(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
 
 
 def _gather(dynamics: Dynamics, target: float) -> Details:
-    path = approach_path(target, dynamics, 0, 7)
-    now = path.price.new_full(path.price.shape, float(dynamics.market.preprocessor.products[0].price[-1]))
-    return gather_details(
-        dynamics, 0, path, forecast_path(dynamics, 0, path.price, 0), forecast_path(dynamics, 0, now, 0)
-    )
+    return gather_details(dynamics, 0, approach_path(target, dynamics, 0, 7).price.double().numpy())
 
 
 def test_the_curves_are_the_markets_own(known: Dynamics) -> None:
     prices = np.array([9.0, 10.0, 12.0])
-    curves = draw_curves(known, 0, prices)
+    curves = draw_curves(known, 0, prices, 7)
     units = 20 * (prices / 10) ** -2
     np.testing.assert_allclose([row[0] for row in curves.units], units, rtol=1e-3)
     assert curves.profit is not None and curves.price == (9.0, 10.0, 12.0)
@@ -64,53 +62,62 @@ def test_limits_enclose_the_curves_and_their_prices_reach_beyond_those_tried(dra
     assert all(low < mean < high for mean, low, high in (*details.curves.units, *details.curves.profit))
 
 
+def test_a_curve_is_worth_at_the_current_price_what_keeping_it_is(drawn: Dynamics) -> None:
+    now = float(drawn.market.preprocessor.products[0].price[-1])
+    curves = draw_curves(drawn, 0, np.array([now, 1.03 * now]), 14)
+    keep, new = value_paths(drawn.market, 0, torch.tensor([[now], [1.03 * now]]).expand(2, 14))
+    assert curves.profit is not None
+    for at, value in enumerate((keep, new)):
+        assert curves.profit[at] == pytest.approx(value.outcome().profit, rel=1e-5)
+        assert curves.units[at] == pytest.approx(value.outcome().units, rel=1e-5)
+
+
 def test_differences_are_paired_and_their_means_add_up(drawn: Dynamics) -> None:
-    details = _gather(drawn, 1.03 * float(drawn.market.preprocessor.products[0].price[-1]))
-    keep, new, between = details.keep, details.recommended, details.difference
-    assert between.units[0] == pytest.approx(new.units[0] - keep.units[0])
-    assert between.units[2] - between.units[1] < 0.5 * (keep.units[2] - keep.units[1])
-    assert details.first_change is not None and details.change > 0
+    now = float(drawn.market.preprocessor.products[0].price[-1])
+    paths = torch.stack([torch.full((7,), now), approach_path(1.03 * now, drawn, 0, 7).price])
+    before, after = value_paths(drawn.market, 0, paths)
+    keep, new, between = before.outcome(), after.outcome(), after.over(before)
+    assert between.units.mean == pytest.approx(new.units.mean - keep.units.mean)
+    assert between.units.high - between.units.low < 0.5 * (keep.units.high - keep.units.low)
 
 
-def test_a_price_that_is_kept_has_no_change_and_no_difference(known: Dynamics) -> None:
+def test_the_details_hold_the_own_days_and_the_bounds(known: Dynamics) -> None:
     details = _gather(known, 10.0)
-    assert (details.first_change, details.change, details.difference.units) == (None, 0.0, (0.0, 0.0, 0.0))
     assert details.own_days.total == len(details.own_days.price) == 60
     assert (details.bounds.lowest, details.bounds.highest) == pytest.approx((9.5, 10.5))
 
 
 @pytest.mark.parametrize(("profit", "side"), [((1, 2, 3), "above"), ((3, 2, 1), "below"), ((1, 3, 1), ""), (None, "")])
 def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[int, ...] | None, side: str) -> None:
-    triples = None if profit is None else tuple((float(value), 0.0, 9.0) for value in profit)
-    curves = PriceCurves((9.0, 10.0, 11.0), ((1.0, 1.0, 1.0),) * 3, triples)
+    intervals = None if profit is None else tuple(Interval(float(value), 0.0, 9.0) for value in profit)
+    curves = PriceCurves((9.0, 10.0, 11.0), (Interval(1.0, 1.0, 1.0),) * 3, intervals)
     assert find_beyond(curves, 9.5, 10.5) == side
 
 
 def test_the_price_test_takes_the_days_that_halve_the_doubt(drawn: Dynamics) -> None:
-    test = plan_price_test(drawn, 0)
-    assert test is not None and test.gain[1] < test.gain[0] < test.gain[2]
+    test = plan_price_test(drawn, 0, 14)
+    assert test is not None and test.uplift.low < test.uplift.mean < test.uplift.high
     now = float(drawn.market.preprocessor.products[0].price[-1])
     assert 0.01 <= abs(test.price / now - 1) <= 0.05 + 1e-6
-    market, draw = drawn.market, torch.arange(drawn.market.num_draws)
-    zero = torch.zeros_like(draw)
-    profits, noise = [], 0.0
+    market, profits, noise = drawn.market, [], 0.0
+    share, cost = (values[0, :-1].double().numpy()[:, None] for values in (market.share_kept, market.unit_cost))
     for price in (now, test.price):
-        response = drawn.constant_price(torch.full((len(draw),), price), zero, draw)[1]
-        units = response.expected_units.double()
-        margin = (market.share_kept[0, :-1] * price - market.unit_cost[0, :-1]).double()
-        noise += float((margin**2 * (units + units**2 / float(market.size[0]))).mean())
-        profits.append(response.profit.double().numpy())
-    days = math.ceil(HALVES_DOUBT * noise / (profits[1] - profits[0]).var())
-    assert test.days == (max(3, days) if days <= 365 else None)
+        days = expect_paths(market, 0, torch.full((1, 14), price))
+        units = days.expected_units[0].double().numpy()
+        noise += float(((share * price - cost) ** 2 * (units + units**2 / float(market.size[0]))).mean())
+        profits.append(days.profit[0].double().numpy().mean(1))
+    needed = math.ceil(HALVES_DOUBT * noise / (profits[1] - profits[0]).var())
+    assert test.days == (max(3, needed) if needed <= 365 else None)
+    assert test.uplift.mean == pytest.approx((profits[1] - profits[0]).mean(), abs=1e-4)
 
 
 def test_a_market_without_doubt_needs_no_test_that_ends_and_one_without_another_price_has_none(
     known_demand: Callable[..., Market],
 ) -> None:
-    test = plan_price_test(_dynamics(known_demand(PRICES)), 0)
+    test = plan_price_test(_dynamics(known_demand(PRICES)), 0, 14)
     assert test is not None and test.days is None
     shut = GuardrailConfig(floor=10.0, ceiling=10.0)
-    assert plan_price_test(_dynamics(known_demand(PRICES), shut), 0) is None
+    assert plan_price_test(_dynamics(known_demand(PRICES), shut), 0, 14) is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +150,7 @@ def test_a_current_price_beyond_the_prices_tried_may_stay_as_the_page_says(known
     text = _limits_sentence(dynamics)
     assert text.startswith("The next price lies between 16.44 (max_change) and 17.30 (support_margin); ")
     assert "the current price lies beyond support_margin and may stay. " in text
-    test = plan_price_test(dynamics, 0)
+    test = plan_price_test(dynamics, 0, 14)
     assert test is not None and test.price == pytest.approx(16.44)
 
 

@@ -17,11 +17,8 @@ EXAMPLES = sorted((ROOT / "docs/examples").glob("*.json"))
 
 
 def test_there_is_an_example_of_a_change_and_one_of_a_price_that_is_kept() -> None:
-    first_changes = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))["products"][0]["details"]["first_change"]
-        for path in EXAMPLES
-    }
-    assert first_changes["clear"] is not None and first_changes["unsure"] is None
+    uplifts = {path.stem: json.loads(path.read_text(encoding="utf-8"))["products"][0]["uplift"] for path in EXAMPLES}
+    assert uplifts["clear"] is not None and uplifts["unsure"] is None
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

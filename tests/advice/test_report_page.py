@@ -14,6 +14,7 @@ import pytest
 
 from pricerl.advice.report.render import render_page, render_pages
 from pricerl.advice.report.sentences import judge_policy
+from pricerl.advice.report.view import View
 from pricerl.formatting import PLAIN
 
 Document = dict[str, Any]
@@ -145,16 +146,11 @@ def test_every_chart_has_a_text_alternative_and_every_reference_its_target(docum
 def test_a_price_that_is_kept_for_want_of_evidence_is_a_normal_page(changed: Document) -> None:
     product = changed["products"][0]
     product["decision"] |= {"follow": "hold", "lacks_evidence": True, "grade": "C", "source": "hold"}
-    product["details"] |= {"first_change": None, "change": 0.0}
-    product |= {"recommended_price": product["current_price"], "gain": None}
+    kept = {"recommended_price": product["current_price"]}
+    product |= {**kept, "uplift": None, "days": [{**day, **kept} for day in product["days"]]}
     text = page_of(changed).text
     assert f"Keep {product['current_price']:.2f} cannot say yet: the price is kept" in text
     assert "Probability of a gain – nothing changes the policy's own path:" in text
-
-
-def _value(mean: float, low: float, high: float, chance: float) -> dict[str, Any]:
-    gain = {"mean": mean, "low": low, "high": high, "chance": chance, "cvar": low}
-    return {"policy_value": {"days": 14, "markets": 64, "profit": 1.0, "over_keep": gain, "over_log": gain}}
 
 
 @pytest.mark.parametrize(
@@ -175,9 +171,25 @@ def _value(mean: float, low: float, high: float, chance: float) -> dict[str, Any
 def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
     value: tuple[float, float, float, float], verdict: str, changed: Document
 ) -> None:
-    changed["products"][0] |= _value(*value)
+    *profit, better = value
+    changed["products"][0]["policy"]["over_keep"] |= {"profit": profit, "probability_better": better}
+    changed["products"][0]["num_draws"] = 64
     assert verdict in judge_policy(changed["products"][0], PLAIN)[0]
     assert verdict in page_of(changed).text
+
+
+def test_one_quantity_has_one_value_on_a_page(document: Document) -> None:
+    product = document["products"][0]
+    view = View.of(product, PLAIN)
+    alternatives = {rule: {cell.label: cell for cell in cells} for rule, cells in view.baseline_rows()}
+    outcomes = {name: {cell.label: cell for cell in cells} for name, cells in view.comparison_rows()}
+    assert alternatives["keep the price"]["Profit"] == outcomes["Keep the price"]["Profit"]
+    kept = next(tile for tile in View.of({**product, "uplift": None}, PLAIN).tiles() if tile.label == "Profit per day")
+    assert kept.value == outcomes["Keep the price"]["Profit"].value
+    better = alternatives["policy (SAC)"]["Beats keeping"].value
+    moves = any(product["policy"]["over_keep"]["profit"])
+    assert not moves or f"It earns more in {better} plausible scenarios" in judge_policy(product, PLAIN)[0]
+    assert len(alternatives) == len(view.baseline_rows())
 
 
 @pytest.mark.parametrize(("side", "words"), [("above", "the highest price you tried ("), ("below", "the lowest price")])
@@ -191,14 +203,16 @@ def test_at_the_edge_of_the_tried_prices_the_best_may_lie_beyond(side: str, word
 
 def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> None:
     product = changed["products"][0]
-    product |= {"gain": None, "proposed_gain": None, "policy_value": None, "raising": None, "sensitivity": None}
-    product["expected"]["profit"] = product["keep"]["profit"] = None
-    for name in ("keep", "recommended", "difference"):
-        product["details"][name]["profit"] = None
+    product |= {"raising": None, "sensitivity": None}
+    policy = product["policy"]
+    for outcome in (product["keep"], product["recommended"], policy["outcome"]):
+        outcome["profit"] = None
+    for uplift in (product["uplift"], policy["over_keep"], policy["over_log"]):
+        uplift |= {"profit": None, "probability_better": None, "cvar": None}
     product["details"]["curves"]["profit"], product["details"]["price_test"] = None, None
     product["days"] = [{**day, "profit": None} for day in product["days"]]
     product["baselines"] = [
-        {**row, "profit": None, "profit_low": None, "profit_high": None, "probability_better": None}
+        {**row, "outcome": {**row["outcome"], "profit": None}, "probability_better": None}
         for row in product["baselines"]
     ]
     page = page_of(changed)
@@ -287,7 +301,7 @@ PAYLOADS = (
     "]]><!-- -->",
     "x" * 5000,
 )
-SETTLED = {"date", "first_day", "last_day", "first_change", "grade", "follow", "beyond", "quality", "locale"}
+SETTLED = {"date", "first_day", "last_day", "grade", "follow", "beyond", "quality", "locale"}
 SETTLED |= {"currency", "sales_measure"}
 """Keys whose texts are ours and choose what is shown."""
 

@@ -57,6 +57,33 @@ def test_real_advice_fits_the_schema_and_every_key_is_described(trained: Path, m
         assert len(document["model"]) == len(document["config"]) == 12
 
 
+def test_every_key_has_a_description() -> None:
+    def bare(schema: dict[str, Any], place: str) -> Iterator[str]:
+        for key, inner in schema.get("properties", {}).items():
+            if "description" not in inner:
+                yield f"{place}/{key}"
+            yield from bare(inner, f"{place}/{key}")
+        if isinstance(schema.get("items"), dict):
+            yield from bare(schema["items"], place)
+
+    found = [name for key, inner in SCHEMA["$defs"].items() for name in bare(inner, f"$defs/{key}")]
+    assert [*bare(SCHEMA, ""), *found] == []
+
+
+def test_every_path_is_valued_once(trained: Path, moved: Path) -> None:
+    for folder in (trained, moved):
+        product = read(folder)["products"][0]
+        rules = [row["rule"] for row in product["baselines"]]
+        assert len(rules) == len(set(rules)) and not {"keep the price", "policy (SAC)"} & set(rules)
+        keep, uplift = product["keep"], product["uplift"]
+        if uplift is None:
+            assert product["recommended"] == keep and product["decision"]["follow"] == "hold"
+        else:
+            for name in ("units", "sales", "profit"):
+                mean = product["recommended"][name][0] - keep[name][0]
+                assert uplift[name][0] == pytest.approx(mean, abs=1e-6 * abs(keep[name][0]))
+
+
 def test_a_key_without_a_description_is_found(trained: Path) -> None:
     document = read(trained)
     document["products"][0]["details"]["curves"]["new"] = 1
@@ -64,14 +91,12 @@ def test_a_key_without_a_description_is_found(trained: Path) -> None:
 
 
 BREAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "another format": lambda document: document.update(format=2),
+    "another format": lambda document: document.update(format=1),
     "no products": lambda document: document.update(products=[]),
     "an unknown grade": lambda document: document["products"][0]["decision"].update(grade="E"),
     "a number as text": lambda document: document["products"][0].update(current_price="12.00"),
-    "a chance above 1": lambda document: document["products"][0].update(
-        gain={"mean": 1.0, "low": 1.0, "high": 1.0, "probability_better": 1.1}
-    ),
-    "an interval of one limit": lambda document: document["products"][0]["days"][0].update(organic_limits=[1.0]),
+    "a probability above 1": lambda document: document["products"][0]["baselines"][0].update(probability_better=1.1),
+    "an interval without its limits": lambda document: document["products"][0]["keep"].update(units=[1.0]),
     "a day that is none": lambda document: document["products"][0]["days"][0].update(date="1 May"),
     "a reason that is missing": lambda document: document["products"][0].pop("reason"),
 }

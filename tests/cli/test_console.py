@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from command_line import OUTPUTS, run
 
+from pricerl.advice.reasons import gain_words, list_alternatives
 from pricerl.cli.console import off_policy_line, sensitivity_line, table, write_lines
 from pricerl.evaluation import OffPolicyValue, Sensitivity
 from pricerl.evaluation.pricing_rules import RULES
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, POLICY
 from pricerl.formatting import PLAIN, unit_digits
 
 
@@ -24,30 +26,30 @@ def printed(trained: Path) -> str:
 def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trained: Path) -> None:
     (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
     lines = printed.splitlines()
-    for row in product["baselines"]:
+    draws = product["num_draws"]
+    for row in list_alternatives(product):
         (line,) = [line for line in lines if line.startswith(f"  {row['rule']} ")]
-        draws = product["details"]["markets"]
         better = "–" if row["probability_better"] is None else f"{round(row['probability_better'] * draws)} of {draws}"
-        digits = PLAIN.money_digits(row["profit"], row["profit_low"], row["profit_high"])
-        cells = [PLAIN.price(row["price"]), PLAIN.number(row["units"], unit_digits(row["units"]))]
-        cells += [PLAIN.money(row["sales"]), PLAIN.money(row["profit"], digits)]
-        assert line.endswith(f"{better}") and PLAIN.span(row["profit_low"], row["profit_high"], digits) in line
+        (units, *_), (sales, *_), (mean, low, high) = (row["outcome"][name] for name in ("units", "sales", "profit"))
+        digits = PLAIN.money_digits(mean, low, high)
+        cells = [PLAIN.price(row["price"]), PLAIN.number(units, unit_digits(units))]
+        cells += [PLAIN.money(sales), PLAIN.money(mean, digits)]
+        assert line.endswith(f"{better}") and PLAIN.span(low, high, digits) in line
         assert line.removeprefix(f"  {row['rule']} ").split()[:4] == cells
-    assert {row["rule"] for row in product["baselines"]} >= {*RULES, "planner, profit alone", "policy (SAC)"}
+    assert {row["rule"] for row in list_alternatives(product)} == {*RULES, BEST_FOR_OBJECTIVE, POLICY}
 
 
 def test_the_policys_value_is_that_of_the_document(printed: str, trained: Path) -> None:
     (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
-    value = product["policy_value"]
-    assert (value["days"], value["markets"]) == (14, 16)
-    assert f"over keeping the price, 14 days: {PLAIN.gain(value['over_keep']['mean'])} profit per day" in printed
-    assert f"16 plausible scenarios, mean of the worst tenth {PLAIN.gain(value['over_log']['cvar'])}" in printed
-    assert value["over_keep"]["mean"] == pytest.approx(product["proposed_gain"]["mean"], abs=0.01)
+    policy = product["policy"]
+    assert (len(policy["prices"]), product["num_draws"]) == (14, 16)
+    assert f"over keeping the price, 14 days: {gain_words(policy['over_keep']['profit'], PLAIN)}" in printed
+    assert f"16 plausible scenarios, mean of the worst tenth {PLAIN.gain(policy['over_log']['cvar'])}" in printed
 
 
 def test_the_document_holds_the_off_policy_estimates(printed: str, trained: Path) -> None:
     (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
-    now = product["off_policy"]["now"]
+    now = product["off_policy"]["current"]
     assert now["price"] == product["current_price"]
     assert (now["value"] is None) == bool(now["reason"])
     assert printed.count("off-policy estimate at ") == 2
@@ -59,7 +61,7 @@ def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained:
 
 
 def test_a_value_that_is_not_identifiable_is_no_number() -> None:
-    found = OffPolicyValue(12.0, None, None, None, None, 3.2, "3 effective days in 1 weeks at similar prices")
+    found = OffPolicyValue(12.0, None, None, 3.2, "3 effective days in 1 weeks at similar prices")
     line = "  off-policy estimate at 12.00 (settled): not identifiable, 3 effective days in 1 weeks at similar prices"
     assert off_policy_line("settled", found._asdict(), PLAIN) == line
 

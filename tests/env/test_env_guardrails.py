@@ -78,7 +78,7 @@ def test_candidates_of_the_planner_are_prices_of_the_ladder(
     assert found == {
         number / 2 - 0.01 for number in range(2 * (9 if limits else 6) + 1, 2 * (12 if limits else 14) + 1)
     }
-    assert float(best_constant_price(dynamics, "profit").price) == pytest.approx(11.99)
+    assert float(best_constant_price(dynamics).price) == pytest.approx(11.99)
 
 
 @pytest.mark.compiler

@@ -11,10 +11,10 @@ from pricerl.evaluation.backtest import (
     FEWEST_ORIGINS,
     MOST_ORIGINS,
     Forecasts,
-    backtest,
     choose_origins,
     count_origins,
     forecast_units,
+    run_backtests,
     score_forecasts,
 )
 from pricerl.market import CostConfig, DemandConfig
@@ -39,7 +39,7 @@ def one_day_ahead(origin, mean=FLAT, low=FLAT - 5, high=FLAT + 5):
 
 @pytest.fixture(scope="module")
 def year_runs(simulated):
-    return [backtest(simulated(seller), SMALL, CostConfig())[0] for seller in YEARS]
+    return [run_backtests(simulated(seller), SMALL, CostConfig())[0] for seller in YEARS]
 
 
 def test_errors_of_a_hand_made_series(make_product):
@@ -129,7 +129,7 @@ def test_ninety_percent_intervals_hold_about_ninety_percent_of_the_days(year_run
 
 def test_the_same_seed_gives_the_same_backtest(simulated):
     preprocessor = simulated(SellerConfig(days=60))
-    first, again, other = (backtest(preprocessor, SMALL, CostConfig(), seed=seed) for seed in (1, 1, 2))
+    first, again, other = (run_backtests(preprocessor, SMALL, CostConfig(), seed=seed) for seed in (1, 1, 2))
     assert first == again and first != other
 
 
@@ -138,11 +138,11 @@ def test_products_without_an_observed_forecast_day_are_left_out(simulated):
     first, second = preprocessor.products
     confounding = second.observed & (np.arange(60) < 40)
     silent = replace(preprocessor, products=(first, replace(second, observed=confounding)))
-    assert [row.product for row in backtest(silent, SMALL, CostConfig())] == [first.product]
+    assert [row.product for row in run_backtests(silent, SMALL, CostConfig())] == [first.product]
 
 
 def test_the_shortest_history_is_forecast_where_it_can_be(make_product, prepare):
-    (row,) = backtest(prepare(make_product(10.0, np.full(8, 20.0))), SMALL, CostConfig())
+    (row,) = run_backtests(prepare(make_product(10.0, np.full(8, 20.0))), SMALL, CostConfig())
     assert row.origins == 1
     assert [(score.days_ahead, score.days) for score in row.scores] == [(1, 1)]
 

@@ -7,19 +7,22 @@ import torch
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import (
     best_constant_price,
-    cautious_price,
     compare_baselines,
-    plan_all,
+    open_shop,
     plan_dynamically,
     planner_gaps,
     roll_out,
     score_episodes,
 )
-from pricerl.evaluation.planner import candidate_prices, mean_values
-from pricerl.evaluation.pricing_rules import Shop, best_past
+from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective, best_for_profit, best_past, lower_bound
+from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.guardrails import GuardrailConfig, project
 from pricerl.market import CostConfig, DemandConfig, PriceMemory, RewardConfig, fit_market, known_market
 from pricerl.simulation import SellerConfig
+
+PROFIT, REWARD = best_for_profit, best_for_objective
 
 WIDE = GuardrailConfig(support_margin=0.5)
 GRID_STEP = 0.05
@@ -40,38 +43,49 @@ def keep(observation):
     return torch.zeros(len(observation), 1)
 
 
-@pytest.mark.parametrize(("preset", "objective"), [("profit", "profit"), ("profit", "reward"), ("balanced", "profit")])
-def test_the_planner_finds_the_price_of_the_closed_form(known_demand, preset, objective):
-    plan = best_constant_price(dynamics_at_ten(known_demand, preset), objective)
-    assert plan.price.tolist() == pytest.approx([12.0], abs=GRID_STEP)
+def shop(dynamics, gate=0.9):
+    return open_shop(dynamics, 0, gate)
 
 
-def test_the_planner_values_the_best_price_at_its_profit(known_demand):
-    plan = best_constant_price(dynamics_at_ten(known_demand, "profit"), "profit")
-    assert plan.value.tolist() == pytest.approx([6 * 20 / 1.2**2], rel=1e-3)
+@pytest.mark.parametrize(("preset", "rule"), [("profit", PROFIT), ("profit", REWARD), ("balanced", PROFIT)])
+def test_the_planner_finds_the_price_of_the_closed_form(known_demand, preset, rule):
+    assert rule(shop(dynamics_at_ten(known_demand, preset))) == pytest.approx(12.0, abs=GRID_STEP)
+
+
+def test_the_rule_and_the_yardstick_of_the_objective_are_one_price(known_demand):
+    dynamics = dynamics_at_ten(known_demand, "profit")
+    plan = best_constant_price(dynamics)
+    assert plan.price.tolist() == [pytest.approx(REWARD(shop(dynamics)))]
+    reward, _ = value_average_day(dynamics, 0, plan.price)
+    assert plan.value.tolist() == pytest.approx([float(reward.mean())])
+
+
+def test_a_shop_values_its_prices_at_their_profit(known_demand):
+    found = shop(dynamics_at_ten(known_demand, "profit"))
+    assert found.profit.max() == pytest.approx(6 * 20 / 1.2**2, rel=1e-3)
 
 
 def test_the_balanced_optimum_is_where_sales_leave_their_tolerance(known_demand):
-    plan = best_constant_price(dynamics_at_ten(known_demand, "balanced"), "reward")
+    plan = best_constant_price(dynamics_at_ten(known_demand, "balanced"))
     assert plan.price.tolist() == pytest.approx([10 / 0.95], abs=GRID_STEP)
 
 
 def test_the_upward_planner_charges_more_than_the_median(known_demand):
     market = known_demand(price=np.repeat([9.0, 10.0, 11.0], 20))
     dynamics = Dynamics(market, RewardConfig("upward", sales_weight=0.05, drop_weight=0.0), WIDE)
-    assert float(best_constant_price(dynamics, "reward").price) > 11.0
+    assert float(best_constant_price(dynamics).price) > 11.0
 
 
 def test_the_planner_never_leaves_the_guardrails(known_demand):
     dynamics = Dynamics(known_demand(), RewardConfig("profit"), GuardrailConfig(support_margin=0.5, ceiling=11.0))
-    assert best_constant_price(dynamics, "profit").price.tolist() == pytest.approx([11.0])
+    assert best_constant_price(dynamics).price.tolist() == pytest.approx([11.0])
 
 
 def test_no_candidate_beats_the_plan_of_any_product(fitted):
     dynamics = Dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
-    plan = best_constant_price(dynamics, "reward")
+    plan = best_constant_price(dynamics)
     for product in range(3):
-        value = mean_values(dynamics, product, candidate_prices(dynamics, product), "reward")
+        value = value_average_day(dynamics, product, candidate_prices(dynamics, product))[0].mean(0)
         assert float(value.max()) == pytest.approx(float(plan.value[product]))
 
 
@@ -109,8 +123,8 @@ def test_every_held_out_day_starts_one_episode(fitted):
 
 def test_gaps_are_measured_against_each_rows_own_product(fitted):
     dynamics = Dynamics(fitted(TRIO, DemandConfig(num_draws=8)), RewardConfig("profit"))
-    best, rows = best_constant_price(dynamics, "reward").price, torch.arange(3)
-    gap, reward_gap = planner_gaps(dynamics, best_constant_price(dynamics, "reward"), rows, rows, best)
+    best, rows = best_constant_price(dynamics).price, torch.arange(3)
+    gap, reward_gap = planner_gaps(dynamics, best, rows, rows, best)
     assert gap.tolist() == pytest.approx([0, 0, 0], abs=1e-6) and reward_gap.tolist() == [0, 0, 0]
 
 
@@ -139,46 +153,71 @@ def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
     assert best_past(Shop(product, market.products[0])) == 10.0
 
 
-def test_baselines_value_each_rule_at_its_own_price(known_demand):
+def baselines(dynamics, days=14):
+    found = shop(dynamics)
+    (keep,) = value_paths(dynamics.market, 0, torch.full((1, days), found.current_price))
+    return {row.rule: row for row in compare_baselines(dynamics, 0, found, keep, days)}, keep
+
+
+def test_baselines_value_the_way_to_each_rules_price(known_demand):
     dynamics = dynamics_at_ten(known_demand, "balanced")
-    rows = {row.rule: row for row in compare_baselines(dynamics, 0, 11.0, plan_all(dynamics))}
-    assert rows["keep the price"].profit == pytest.approx(80, rel=1e-3)
-    assert rows["policy (SAC)"].price == 11.0
-    assert rows["policy (SAC)"].profit == pytest.approx(5 * 20 / 1.1**2, rel=1e-3)
-    assert rows["planner, profit alone"].price == pytest.approx(12.0, abs=GRID_STEP)
+    rows, keep = baselines(dynamics)
+    assert keep.outcome().profit.mean == pytest.approx(80, rel=1e-3)
+    best = rows["planner, profit alone"]
+    assert best.price == pytest.approx(12.0, abs=GRID_STEP) and best.probability_better == 1.0
+    path = approach_prices(torch.tensor([best.price]), dynamics, 0, 14)
+    expected = float((20 * (path / 10) ** -2 * (path - 6)).mean())
+    assert best.outcome.profit.mean == pytest.approx(expected, rel=1e-3)
     assert rows["planner, this objective"].price == pytest.approx(10 / 0.95, abs=GRID_STEP)
+    assert rows["median price"].outcome == keep.outcome() and rows["median price"].probability_better is None
+
+
+@pytest.mark.parametrize("rails", [{"ceiling": 10.8}, {"floor": 9.7, "ceiling": 10.4}, {"price_ladder": (9.9, 10.9)}])
+def test_no_baseline_leaves_the_guardrails(rails, known_demand):
+    market = known_demand(price=np.repeat([14.0, 9.0, 10.0], [25, 10, 25]))
+    dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig(support_margin=0.5, **rails))
+    rows, _ = baselines(dynamics)
+    low, high = rails.get("floor", 0.0), rails.get("ceiling", 11.0)
+    assert len(rows) == len(RULES) and all(low - 1e-4 <= row.price <= high + 1e-4 for row in rows.values())
+    if "price_ladder" in rails:
+        assert {row.price for row in rows.values()} <= {9.9, 10.0, 10.9}
 
 
 @pytest.mark.parametrize("limits", [{"ceiling": 9.8}, {"floor": 10.4}, {"max_rise": 0.0}, {"charm_endings": (0.99,)}])
 def test_every_price_of_the_table_of_rules_obeys_the_guardrails(limits, known_demand):
     dynamics = Dynamics(known_demand(np.repeat([9.0, 10.0, 11.0, 10.0], 15)), guardrails=GuardrailConfig(**limits))
-    rows = compare_baselines(dynamics, 0, 10.0, plan_all(dynamics))
     allowed = {
         "ceiling": lambda price: price <= 9.8,
         "floor": lambda price: price >= 10.4,
         "max_rise": lambda price: price <= 10.0,
         "charm_endings": lambda price: price == 10.0 or abs(price % 1 - 0.99) < 1e-5,
     }[next(iter(limits))]
-    prices = {row.rule: round(row.price, 4) for row in rows if row.rule not in ("keep the price", "policy (SAC)")}
+    prices = {rule: row.price for rule, row in baselines(dynamics)[0].items()}
     assert len(prices) > 10 and {rule: price for rule, price in prices.items() if not allowed(price)} == {}
 
 
-def test_without_doubt_the_cautious_price_is_the_best_one(known_demand):
-    dynamics = dynamics_at_ten(known_demand, "profit")
-    assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
+def test_without_costs_only_rules_that_need_none_are_compared(make_product, prepare):
+    product = make_product(np.repeat([9.0, 10.0, 12.0], 20), np.repeat([20.0, 16.0, 11.0], 20))
+    rows, _ = baselines(Dynamics(fit_market(prepare(product), DemandConfig(num_draws=4))))
+    assert set(rows) == {"median price", "best past price", "planner, this objective"}
+    assert all(row.outcome.profit is None and row.probability_better is None for row in rows.values())
+
+
+def test_without_doubt_the_lower_bound_is_the_best_price(known_demand):
+    assert lower_bound(shop(dynamics_at_ten(known_demand, "profit"))) == pytest.approx(12.0, abs=GRID_STEP)
 
 
 def test_more_caution_stays_closer_to_the_current_price(fitted):
     market = fitted(SellerConfig("linear", days=130, units=30.0, seed=3), DemandConfig())
     dynamics = Dynamics(market, RewardConfig("profit"))
     now = float(dynamics.history.price[-1])
-    moves = [abs(cautious_price(dynamics, 0, chance) / now - 1) for chance in (0.5, 0.8, 0.95, 0.999)]
+    moves = [abs(lower_bound(shop(dynamics, gate)) / now - 1) for gate in (0.5, 0.8, 0.95, 0.999)]
     assert moves[0] > 0.02 and moves[0] >= moves[1] >= moves[2] >= moves[3] < moves[0], moves
 
 
 def test_a_certain_loss_keeps_the_price(known_demand):
     dynamics = Dynamics(known_demand(price=12.0), RewardConfig("profit"), WIDE)
-    assert cautious_price(dynamics, 0, 0.9) == pytest.approx(12.0, abs=GRID_STEP)
+    assert lower_bound(shop(dynamics)) == pytest.approx(12.0, abs=GRID_STEP)
 
 
 def remembering(make_product, prepare, loss, current_price=10.0):

@@ -7,7 +7,7 @@ import torch
 from gymnasium import spaces
 
 from pricerl.errors import NonFiniteError, UsageError
-from pricerl.evaluation import MAX_STEPS, returns, score_returns
+from pricerl.evaluation import score_returns, scores
 
 STOLEN = 1e6
 """Reward of episodes that start without a seed: those that must not count."""
@@ -82,12 +82,12 @@ def test_a_time_limit_ends_the_episode():
 
 
 def test_an_environment_without_a_time_limit_is_cut(monkeypatch):
-    assert MAX_STEPS == 10_000
-    monkeypatch.setattr(returns, "MAX_STEPS", 25)
-    scores = score_returns(half, "returns/Endless-v0", None, [0, 1], "cpu")
-    assert scores.episode_length.tolist() == [25, 25] and scores.episode_return.tolist() == [25.0, 25.0]
-    scores = score_returns(half, "returns/Endless-v0", {"max_episode_steps": 40}, [0], "cpu")
-    assert scores.episode_length.tolist() == [40]
+    assert scores.MAX_STEPS == 10_000
+    monkeypatch.setattr(scores, "MAX_STEPS", 25)
+    cut = score_returns(half, "returns/Endless-v0", None, [0, 1], "cpu")
+    assert cut.episode_length.tolist() == [25, 25] and cut.episode_return.tolist() == [25.0, 25.0]
+    limited = score_returns(half, "returns/Endless-v0", {"max_episode_steps": 40}, [0], "cpu")
+    assert limited.episode_length.tolist() == [40]
 
 
 def test_no_seeds_give_empty_scores():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
+from pricerl.evaluation.episodes import holdout_states
 
 from pricerl.env import EnvConfig
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out, score_episodes
-from pricerl.evaluation.episodes import holdout_states
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import PriceMemory, RewardConfig
 from pricerl.sac import SACConfig
@@ -32,7 +32,7 @@ def test_sac_finds_the_closed_form_best_price_within_one_percent(known, seed):
 
 def test_balanced_settles_where_sales_begin_to_cost(known):
     run = train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=0)
-    planner = best_constant_price(run.dynamics, "reward").price[0]
+    planner = best_constant_price(run.dynamics).price[0]
     reference = float(run.dynamics.references.price[0])
     assert planner == pytest.approx(reference / 0.95, rel=0.01), "the kink of a 5 % tolerance at elasticity -2"
     assert settled_prices(run)[-1].mean() == pytest.approx(float(planner), rel=0.01)

@@ -27,7 +27,7 @@ def market():
 
 def best(market, **settings):
     dynamics = Dynamics(market, RewardConfig(**settings), WIDE_BOX)
-    return float(best_constant_price(dynamics, "reward").price[0])
+    return float(best_constant_price(dynamics).price[0])
 
 
 ALONE = {

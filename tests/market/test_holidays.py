@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.price_path import forecast_path
 from pricerl.data import day_types
 from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation.backtest import backtest
+from pricerl.evaluation.backtest import run_backtests
+from pricerl.evaluation.forecast import forecast_path
 from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.market.demand.covariates import holiday_factors, optional_covariates
 
@@ -52,7 +52,7 @@ def test_the_effects_of_holidays_and_of_the_days_before_are_recovered(dynamics):
 def test_advice_and_episodes_expect_the_same_units_of_future_holidays(dynamics):
     market, days = dynamics.market, 28
     price = dynamics.history.price[-1]
-    forecast = forecast_path(dynamics, 0, price.expand(days), seed=0).units[0]
+    forecast = forecast_path(dynamics.market, 0, price.expand(days), seed=0).units[0]
     draw = torch.arange(market.num_draws)
     product = torch.zeros_like(draw)
     state = dynamics.start(product, product + DAYS - 1, draw)
@@ -84,7 +84,7 @@ def test_unknown_effects_are_none():
 
 def test_the_backtest_knows_the_holidays_of_the_days_it_forecasts(shop, prepare):
     told, untold = (
-        backtest(prepare(shop(days=len(DATES), holidays=holidays)), SMALL, CostConfig())[0].scores[0].wape_market
+        run_backtests(prepare(shop(days=len(DATES), holidays=holidays)), SMALL, CostConfig())[0].scores[0].wape_market
         for holidays in (HOLIDAYS, None)
     )
     assert told < untold - 0.005

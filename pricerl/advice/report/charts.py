@@ -126,7 +126,7 @@ def _caption(product: Product, what: str, days: int, outside: int, f: Formatter)
     far = f", {outside} of them beyond the edge" if outside else ""
     dotted = f" Dots: {days} of your days{far}." if days else ""
     return (
-        f"Line: expected {what} on an average day, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
+        f"Line: expected {what} per day, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
         f"Dotted: current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
         f"{f.price(quality['price_max'])}."
     )

@@ -56,17 +56,17 @@ def beyond_tried(product: Product, f: Formatter) -> str:
 
 def judge_policy(product: Product, f: Formatter) -> list[str]:
     """Compare the policy's path with keeping the price and with the seller's last prices."""
-    value = product["policy_value"]
-    if value is None:
+    over_keep, over_log = product["policy"]["over_keep"], product["policy"]["over_log"]["profit"]
+    if (profit := over_keep["profit"]) is None:
         return ["The policy cannot be compared with keeping the price, because costs are unknown."]
-    gain = value["over_keep"]
-    own = f"Compared with your own last prices, charged again: {_gain(value['over_log'], f)}."
-    if not any(abs(gain[key]) > 1e-9 for key in ("mean", "low", "high")):
+    own = f"Compared with your own last prices, charged again: {gain_words(over_log, f)}."
+    if not any(abs(value) > 1e-9 for value in profit):
         return ["The policy keeps the price as well: it is not better than keeping the price.", own]
-    verdict = "is better" if gain["low"] > 0 else "is not shown to be better" if gain["mean"] > 0 else "is not better"
-    better = counted(gain["chance"], value["markets"])
+    mean, low, _ = profit
+    verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
+    better = counted(over_keep["probability_better"], product["num_draws"])
     return [
-        f"The policy's own path {verdict} than keeping the price: {_gain(gain, f)}. "
+        f"The policy's own path {verdict} than keeping the price: {gain_words(profit, f)}. "
         f"It earns more in {better} plausible scenarios.",
         own,
     ]
@@ -80,11 +80,10 @@ def describe_off_policy(product: Product, f: Formatter) -> list[str]:
         if found["value"] is None:
             sentences.append(f"{start}: not identifiable, {clean(found['reason'])}.")
             continue
-        digits = f.money_digits(found["value"], found["low"], found["high"])
-        limits, days = f.span(found["low"], found["high"], digits), f.number(found["effective_days"], 0)
+        (mean, low, high), digits = found["value"], f.money_digits(*found["value"])
+        limits, days = f.span(low, high, digits), f.number(found["effective_days"], 0)
         sentences.append(
-            f"{start}: {f.money(found['value'], digits)} per day before fixed cost (90 %: {limits}), "
-            f"from {days} effective days."
+            f"{start}: {f.money(mean, digits)} per day before fixed cost (90 %: {limits}), from {days} effective days."
         )
     return sentences
 
@@ -134,7 +133,7 @@ def describe_limits(product: Product, f: Formatter) -> str:
 def list_help(product: Product, f: Formatter) -> list[str]:
     """Return the steps that would reduce the doubt most, with their cost."""
     quality, test, helps = product["data_quality"], product["details"]["price_test"], []
-    if product["expected"].get("profit") is None:
+    if product["keep"]["profit"] is None:
         helps.append("Costs: report Total Profit or a column Unit Cost, or set data.cost.unit_cost.")
     if quality["usable_days"] < quality["min_days"]:
         helps.append(f"Days: record at least {plural(quality['min_days'], 'day')}.")
@@ -146,8 +145,7 @@ def list_help(product: Product, f: Formatter) -> list[str]:
 
 
 def _describe_test(test: Mapping[str, Any], f: Formatter) -> str:
-    mean, low, high = test["gain"]
-    price, gain = f.price(test["price"]), gain_words(mean, low, high, f)
+    price, gain = f.price(test["price"]), gain_words(test["uplift"], f)
     if test["days"] is None:
         return (
             f"Even a year of days at {price} would not halve the doubt about its profit: {gain}, compared with the "
@@ -157,10 +155,6 @@ def _describe_test(test: Mapping[str, Any], f: Formatter) -> str:
         f"{plural(test['days'], 'day')} at {price}, and as many at the current price, would about halve the doubt "
         f"between them. While it lasts, the test brings {gain}; a negative amount is its cost."
     )
-
-
-def _gain(gain: Mapping[str, float], f: Formatter) -> str:
-    return gain_words(gain["mean"], gain["low"], gain["high"], f)
 
 
 def _remedy(reason: str) -> str:

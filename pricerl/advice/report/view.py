@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pricerl.advice.reasons import list_alternatives
 from pricerl.advice.report.sanitize import shorten
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, probability, unit_digits
 
@@ -50,7 +51,7 @@ class View:
     @classmethod
     def of(cls, product: Product, f: Formatter) -> View:
         """Choose digits by the largest number of each column."""
-        outcomes = [product["details"][name] for name in ("keep", "recommended")]
+        outcomes = [product["keep"], product["recommended"]]
 
         def values(name: str) -> list[float]:
             rows = [row[name] for row in (*outcomes, *product["days"]) if row[name] is not None]
@@ -62,7 +63,15 @@ class View:
     @property
     def held(self) -> bool:
         """Whether the price is kept."""
-        return self.product["details"]["first_change"] is None
+        return self._first_change() is None
+
+    def _first_change(self) -> Mapping[str, Any] | None:
+        """Return the first day at another price than the current one, if there is one."""
+        now = self.product["current_price"]
+        return next((day for day in self.product["days"] if day["recommended_price"] != now), None)
+
+    def _change(self) -> str:
+        return self.f.signed_percent(self.product["recommended_price"] / self.product["current_price"] - 1)
 
     def headline(self) -> str:
         """Return the verdict in three words or so."""
@@ -75,24 +84,21 @@ class View:
         return [self._price_tile(), self._profit_tile(), self._units_tile(), self._probability_tile()]
 
     def _price_tile(self) -> Tile:
-        product, f = self.product, self.f
-        details, label = product["details"], "Recommended price"
-        if self.held:
+        product, f, label, day = self.product, self.f, "Recommended price", self._first_change()
+        if day is None:
             unsure = product["decision"]["lacks_evidence"]
             word = "cannot say yet: the price is kept" if unsure else "no change is advised"
             return Tile(label, self.headline(), (word,))
-        now, change = f.price(product["current_price"]), f.signed_percent(details["change"])
-        notes = [f"from {now} ({change}) on {f.weekday_date(details['first_change'])}"]
+        notes = [f"from {f.price(product['current_price'])} ({self._change()}) on {f.weekday_date(day['date'])}"]
         last = f.price(product["days"][-1]["recommended_price"])
         if last != f.price(product["recommended_price"]):
             notes.append(f"then in steps to {last}")
-        day = next(day for day in product["days"] if day["date"] == details["first_change"])
         if limits := self._price_limits(day):
             notes.append(f"90 %: {limits}")
         return Tile(label, self.headline(), tuple(notes))
 
     def _profit_tile(self) -> Tile:
-        if self.product["details"]["keep"]["profit"] is None:
+        if self.product["keep"]["profit"] is None:
             return Tile("Profit per day", "unknown", ("costs are not known",))
         return self._outcome_tile("Profit per day", "profit", self.f.gain, self.f.money, self.profit_digits)
 
@@ -101,22 +107,22 @@ class View:
 
     def _outcome_tile(self, label: str, name: str, signed: Any, plain: Any, digits: int) -> Tile:
         """Return the expectation at the current price, or the difference that the change makes."""
-        details = self.product["details"]
-        mean, low, high = details["keep" if self.held else "difference"][name]
-        value = plain(mean, digits) if self.held else signed(mean, digits)
-        limits = self.f.span(low, high, digits, "" if self.held else "+")
-        where = "at the current price" if self.held else "compared with keeping the price"
+        held = self.product["uplift"] is None
+        mean, low, high = self.product["keep" if held else "uplift"][name]
+        value = plain(mean, digits) if held else signed(mean, digits)
+        limits = self.f.span(low, high, digits, "" if held else "+")
+        where = "at the current price" if held else "compared with keeping the price"
         return Tile(label, value, (f"90 %: {limits}", where))
 
     def _probability_tile(self) -> Tile:
         product, label = self.product, "Probability of a gain"
-        draws, gain, proposed = product["details"]["markets"], product["gain"], product["proposed_gain"]
-        if gain is not None:
-            better = gain["probability_better"]
+        draws, uplift = product["num_draws"], product["uplift"]
+        proposed = product["policy"]["over_keep"]["probability_better"]
+        if uplift is not None and (better := uplift["probability_better"]) is not None:
             return Tile(label, probability(better, draws), (f"{counted(better, draws)} plausible scenarios",))
         if proposed is not None and product["decision"]["lacks_evidence"]:
-            better = counted(proposed["probability_better"], draws)
-            return Tile(label, UNKNOWN, (NOTHING_CHANGES, f"the policy's own path: {better} plausible scenarios"))
+            own = f"the policy's own path: {counted(proposed, draws)} plausible scenarios"
+            return Tile(label, UNKNOWN, (NOTHING_CHANGES, own))
         return Tile(label, UNKNOWN, (NOTHING_CHANGES if self.held else "unknown",))
 
     def day_rows(self) -> list[tuple[str, str, list[Cell]]]:
@@ -130,8 +136,8 @@ class View:
         return [
             Cell("Price", self.f.price(day["recommended_price"]), "kept" if self.held else self._price_limits(day)),
             *self._outcome_cells(day),
-            self._share_cell("Organic", day["organic"], day["organic_limits"]),
-            self._share_cell("Ads", day["ad"], day["ad_limits"]),
+            self._share_cell("Organic", day["organic"]),
+            self._share_cell("Ads", day["ad"]),
         ]
 
     def _price_limits(self, day: Mapping[str, Any]) -> str:
@@ -153,34 +159,33 @@ class View:
         mean, low, high = values
         return Cell(label, show(mean, digits), self.f.span(low, high, digits, plus))
 
-    def _share_cell(self, label: str, value: float | None, limits: Sequence[float] | None) -> Cell:
-        if value is None or limits is None:
+    def _share_cell(self, label: str, values: Sequence[float] | None) -> Cell:
+        if values is None:
             return Cell(label, UNKNOWN)
-        return Cell(label, self.f.percent(value / 100), self.f.span(limits[0], limits[1], 1))
+        mean, low, high = values
+        return Cell(label, self.f.percent(mean / 100), self.f.span(low, high, 1))
 
     def comparison_rows(self) -> list[Row]:
         """Return keeping the price and, if a change is advised, the recommendation and their difference."""
-        product, details, price = self.product, self.product["details"], self.f.price
+        product, price = self.product, self.f.price
         keep, new = Cell("Price", price(product["current_price"])), Cell("Price", price(product["recommended_price"]))
-        kept = ("Keep the price", [keep, *self._outcome_cells(details["keep"])])
-        if self.held:
+        kept = ("Keep the price", [keep, *self._outcome_cells(product["keep"])])
+        if product["uplift"] is None:
             return [kept]
-        change = Cell("Price", self.f.signed_percent(details["change"]))
         return [
             kept,
-            ("Recommended", [new, *self._outcome_cells(details["recommended"])]),
-            ("Difference", [change, *self._outcome_cells(details["difference"], "+")]),
+            ("Recommended", [new, *self._outcome_cells(product["recommended"])]),
+            ("Difference", [Cell("Price", self._change()), *self._outcome_cells(product["uplift"], "+")]),
         ]
 
     def baseline_rows(self) -> list[Row]:
         """Return every rule with its price, its profit and the scenarios in which it beats keeping the price."""
-        draws, rows = self.product["details"]["markets"], []
-        for row in self.product["baselines"]:
-            profit = None if row["profit"] is None else (row["profit"], row["profit_low"], row["profit_high"])
+        draws, rows = self.product["num_draws"], []
+        for row in list_alternatives(self.product):
             share = row["probability_better"]
             cells = [
                 Cell("Price", self.f.price(row["price"])),
-                self._cell("Profit", profit, self.f.money, self.profit_digits),
+                self._cell("Profit", row["outcome"]["profit"], self.f.money, self.profit_digits),
                 Cell("Beats keeping", UNKNOWN if share is None else counted(share, draws)),
             ]
             rows.append((row["rule"], cells))
@@ -209,8 +214,7 @@ class View:
 
     def index_row(self) -> dict[str, Any]:
         """Return the product's row in the index of several products."""
-        gain = self.product["gain"]
-        profit = None if gain is None else (gain["mean"], gain["low"], gain["high"])
+        profit = None if self.product["uplift"] is None else self.product["uplift"]["profit"]
         return {
             "name": shorten(self.product["product"]),
             "verdict": self.headline(),

@@ -1,0 +1,98 @@
+"""Forecasts: expectations with predictive limits, of a price path and of days at the prices really charged."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
+from pricerl.data import ProductHistory
+from pricerl.env.noise import sample_units
+from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
+from pricerl.market import Market, Response
+
+NOISE_SAMPLES = 64
+"""Noisy days per posterior draw behind the predictive limits of a path."""
+
+PAST_SAMPLES = 16
+"""The same of past days."""
+
+
+class PathForecast(NamedTuple):
+    """Forecast of every day of a price path, ``(3, H)`` each: mean, 5 % and 95 % limit."""
+
+    units: FloatArray
+    """Limits include the day's own noise; so do those of sales and profit."""
+    sales: FloatArray
+    """Money."""
+    profit: FloatArray
+    """Money."""
+    organic: FloatArray
+    """Percent; limits over the posterior draws, without a day's own noise; so are those of ``ad``."""
+    ad: FloatArray
+    market_sd: FloatArray
+    """Sds of the expected units, sales and profit of each day over the posterior draws, ``(3, H)``."""
+    value: PathValue
+    """Of the path, per day."""
+
+
+@torch.no_grad()
+def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> PathForecast:
+    """Forecast every day of a price path in all posterior draws.
+
+    Args:
+        market: fitted market.
+        product: product index.
+        price: ``(H,)`` money, from the first day after the history on.
+        seed: of the days' noise.
+    """
+    days = expect_paths(market, product, price[None])
+    expected = Response(*(values[0] for values in days))
+    draw = torch.arange(market.num_draws, device=market.device)[:, None].repeat(NOISE_SAMPLES, len(price))
+    rows = torch.full_like(draw, product)
+    generator = torch.Generator(market.device).manual_seed(seed)
+    units = sample_units(expected.expected_units.repeat(NOISE_SAMPLES, 1), market.size[rows], generator)
+    sales = units * price
+    measures = (expected.expected_units, expected.sales, expected.profit)
+    noisy = (units, sales, market.profit(sales, units, rows, draw))
+    units_rows, sales_rows, profit_rows = (
+        _with_limits(mean, samples) for mean, samples in zip(measures, noisy, strict=True)
+    )
+    return PathForecast(
+        units=units_rows,
+        sales=sales_rows,
+        profit=profit_rows,
+        organic=intervals_of(_numpy(expected.organic)),
+        ad=intervals_of(_numpy(expected.ad)),
+        market_sd=np.stack([_numpy(values).std(0) for values in measures]),
+        value=path_values(market.products[product], days)[0],
+    )
+
+
+@torch.no_grad()
+def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
+    """Forecast the units of days of one product at the prices really charged, ``(3, N)``: mean and 90 % limits.
+
+    Args:
+        market: fitted to this product alone, perhaps to its first days only.
+        product: its whole history.
+        day: ``(N,)`` index of the days in it.
+        generator: of the days' noise.
+    """
+    price = torch.as_tensor(product.price[day], dtype=torch.float32)
+    memory = market.products[0].memory
+    lifts = None if memory is None else memory.lifts(product.price)[None, :, day]
+    units = expect_days(market, 0, price[None], product.dates[day], lifts).expected_units[0]
+    return _with_limits(units, sample_units(units.repeat(PAST_SAMPLES, 1), market.size, generator))
+
+
+def _with_limits(mean: Tensor, samples: Tensor) -> FloatArray:
+    """Mean of expectations ``(K, H)`` and limits of noisy days ``(N, H)``, ``(3, H)``."""
+    return np.concatenate([_numpy(mean).mean(0)[None], limits_of(_numpy(samples))])
+
+
+def _numpy(values: Tensor) -> FloatArray:
+    return np.asarray(values.cpu().double().numpy())

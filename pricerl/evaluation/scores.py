@@ -1,0 +1,207 @@
+"""Scores of a policy: episodes and price paths in the market, seeded returns in any Gymnasium environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import FloatArray, interval_of
+from pricerl.env import Dynamics, GymVectorEnv, Outcome, State
+from pricerl.evaluation.planner import best_constant_price, planner_gaps
+from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
+from pricerl.evaluation.valuation import value_at_risk, value_paths
+
+MAX_EPISODES = 512
+"""Episodes of an evaluation while training, thinned evenly."""
+SETTLED_DAYS = 7
+"""Last days of an episode, by which a policy has settled."""
+
+MAX_PRODUCTS = 16
+"""Products whose paths are valued in an evaluation while training, thinned evenly."""
+
+MAX_STEPS = 10_000
+"""Steps after which an episode is cut where the environment has no time limit: ten times the usual limit."""
+
+POLICY_ROWS = 16
+"""Rows that the policy sees at once, always: a network rounds differently for another number of rows."""
+
+
+class EpisodeScores(NamedTuple):
+    """One number per episode, each ``(B,)``."""
+
+    episode_return: Tensor
+    """Sum of rewards."""
+    price_mean: Tensor
+    """Mean price over all days, money."""
+    profit_uplift: Tensor
+    """Profit over that of keeping the starting price, minus 1; measured before fixed cost."""
+    sales_ratio: Tensor
+    """Sales over those of keeping the starting price."""
+    planner_gap: Tensor
+    """1 minus profit before fixed cost at the settled price over that at the planner's best constant price."""
+    reward_gap: Tensor
+    """Daily reward of the planner's best constant price minus that of the settled price."""
+
+
+@torch.no_grad()
+def score_episodes(
+    policy: Policy, dynamics: Dynamics, days: int | None = None, share: tuple[int, int] = (0, 1)
+) -> EpisodeScores:
+    """Roll a policy forward from every held-out day in the posterior-mean market, without noise.
+
+    Args:
+        policy: deterministic policy.
+        dynamics: the market with its reward and guardrails.
+        days: length of an episode; the configured horizon by default.
+        share: ``(k, n)`` runs every n-th of the episodes, from the k-th on.
+    """
+    state = holdout_states(dynamics, share)
+    length = days or dynamics.config.horizon
+    price, outcome = roll_out(lambda now: dynamics.decide(now, policy(now.observation)[:, 0]), dynamics, state, length)
+    kept = roll_out(lambda now: now.price, dynamics, state, length)
+    settled = price[:, -max(1, SETTLED_DAYS // dynamics.days_per_step) :].mean(1)
+    earned, baseline = _totals(dynamics, state, outcome), _totals(dynamics, state, kept.outcome)
+    best = best_constant_price(dynamics).price[state.product]
+    planner_gap, reward_gap = planner_gaps(dynamics, best, state.product, state.draw, settled)
+    return EpisodeScores(
+        episode_return=outcome.reward.sum(1),
+        price_mean=price.mean(1),
+        profit_uplift=(earned[1] - baseline[1]) / baseline[1].abs().clamp(min=1e-9),
+        sales_ratio=earned[0] / baseline[0].clamp(min=1e-9),
+        planner_gap=planner_gap,
+        reward_gap=reward_gap,
+    )
+
+
+def holdout_states(dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> State:
+    """Return the starting states: the held-out days in the posterior-mean market, thinned evenly."""
+    product, index = dynamics.history.holdout_starts()
+    rows = torch.linspace(0, len(product) - 1, min(len(product), MAX_EPISODES), device=product.device).long()
+    rows = rows[share[0] :: share[1]]
+    draw = torch.full_like(rows, dynamics.market.mean_draw)
+    return dynamics.start(product[rows], index[rows], draw)
+
+
+def _totals(dynamics: Dynamics, state: State, outcome: Outcome) -> tuple[Tensor, Tensor]:
+    """Return sales and profit before fixed cost over the episode, ``(B,)`` each."""
+    fixed = dynamics.market.fixed_cost[state.product, state.draw]
+    return outcome.sales.sum(1), (outcome.profit + fixed[:, None]).sum(1)
+
+
+class PathScores(NamedTuple):
+    """One number per product, each ``(P,)``; money per day but for the probabilities."""
+
+    policy_gain_mean: Tensor
+    """Profit over that of keeping the price: mean over the posterior draws."""
+    policy_gain_low: Tensor
+    """5 % limit."""
+    policy_gain_high: Tensor
+    """95 % limit."""
+    policy_gain_chance: Tensor
+    """Share of the posterior draws in which it is above 0."""
+    policy_gain_cvar: Tensor
+    """Mean over the worst tenth of the posterior draws."""
+    log_gain_mean: Tensor
+    """Profit over that of the seller's own last prices; the rest as above."""
+    log_gain_low: Tensor
+    log_gain_high: Tensor
+    log_gain_chance: Tensor
+    log_gain_cvar: Tensor
+
+
+@torch.no_grad()
+def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> PathScores:
+    """Roll the policy forward from the end of every product's history and value its path in every posterior draw.
+
+    Args:
+        policy: deterministic policy.
+        dynamics: the market with its reward and guardrails.
+        share: ``(k, n)`` values every n-th of the products, from the k-th on.
+    """
+    product, index = dynamics.history.latest()
+    few = torch.linspace(0, len(product) - 1, min(len(product), MAX_PRODUCTS), device=product.device).long()
+    product, index = (values[few][share[0] :: share[1]] for values in (product, index))
+    if not len(product):
+        return PathScores(*[dynamics.history.price.new_zeros(0)] * len(PathScores._fields))
+    state = dynamics.start(product, index, torch.full_like(product, dynamics.market.mean_draw))
+    paths = roll_path(propose_by(policy, dynamics), dynamics, state, dynamics.config.horizon).price
+    rows = []
+    for item, path in zip(product.tolist(), paths, strict=True):
+        own, keep, log = value_paths(dynamics.market, item, with_rivals(dynamics, item, path))
+        rows.append([*_summary(own.profit - keep.profit), *_summary(own.profit - log.profit)])
+    return PathScores(*paths.new_tensor(rows).T)
+
+
+def with_rivals(dynamics: Dynamics, product: int, path: Tensor) -> Tensor:
+    """Return a path ``(H,)``, the current price and the seller's own last prices, charged again, ``(3, H)`` money."""
+    logged = dynamics.market.preprocessor.products[product].price[-len(path) :]
+    replayed = path.new_tensor(np.resize(logged, len(path)))
+    return torch.stack([path, torch.full_like(path, float(logged[-1])), replayed])
+
+
+def _summary(gain: FloatArray) -> list[float]:
+    return [*interval_of(gain), float((gain > 0).mean()), value_at_risk(gain)]
+
+
+class ReturnScores(NamedTuple):
+    """One number per episode, each ``(E,)``."""
+
+    episode_return: Tensor
+    """Sum of rewards."""
+    episode_length: Tensor
+    """Steps."""
+
+
+@torch.no_grad()
+def score_returns(
+    policy: Policy,
+    env_id: str,
+    settings: Mapping[str, Any] | None,
+    seeds: Sequence[int],
+    device: torch.device | str,
+) -> ReturnScores:
+    """Run a policy through one episode per seed, all of them stepped together.
+
+    An episode counts until it is first terminated or truncated. A seed scores the same whatever the others are, so the
+    seeds may be split among calls.
+
+    Args:
+        policy: deterministic policy, ``observation (B, O) -> action (B, A)``, each row for itself.
+        env_id: as in ``GymVectorEnv``.
+        settings: as in ``GymVectorEnv``.
+        seeds: one per episode; there may be none.
+        device: of the policy.
+
+    Raises:
+        UsageError: if the environment cannot be made.
+        NonFiniteError: if an action, an observation or a reward is NaN or infinite.
+    """
+    episode_return = torch.zeros(len(seeds), device=device)
+    episode_length = torch.zeros(len(seeds), dtype=torch.int64, device=device)
+    if not seeds:
+        return ReturnScores(episode_return, episode_length)
+    env = GymVectorEnv(env_id, len(seeds), device, settings)
+    try:
+        observation, _ = env.reset(seed=list(seeds))
+        running = torch.ones(len(seeds), dtype=torch.bool, device=device)
+        for _ in range(env.max_episode_steps or MAX_STEPS):
+            observation, reward, terminated, truncated, _ = env.step(_act(policy, observation))
+            episode_return += reward * running
+            episode_length += running
+            running &= ~(terminated | truncated)
+            if not running.any():
+                break
+    finally:
+        env.close()
+    return ReturnScores(episode_return, episode_length)
+
+
+def _act(policy: Policy, observation: Tensor) -> Tensor:
+    """Return actions ``(B, A)``, computed in blocks of ``POLICY_ROWS`` rows; the last block is padded with zeros."""
+    rows = len(observation)
+    filled = torch.nn.functional.pad(observation, (0, 0, 0, -rows % POLICY_ROWS))
+    return torch.cat([policy(block) for block in torch.split(filled, POLICY_ROWS)])[:rows]

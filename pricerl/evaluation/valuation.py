@@ -1,0 +1,233 @@
+"""Valuation: units, sales, profit and conversions of prices and price paths in every posterior draw.
+
+Two quantities, never to be confused: the value of a *path*, per day over the forecast horizon, with its weekdays,
+holidays and the buyers' memory of earlier prices; and the value of an *average day* at a constant price that buyers
+are used to, by which rules and planners choose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import DateArray, FloatArray, Interval, interval_of
+from pricerl.data import day_types, weekday_of
+from pricerl.env import Dynamics
+from pricerl.market import Market, ProductMarket, Response
+
+TAIL = 0.10
+"""Share of the posterior draws, the worst ones, whose mean is the conditional value at risk."""
+
+CHANGE = 0.05
+"""The elasticity at a price is that between prices this share below and above it."""
+
+
+@dataclass(frozen=True)
+class DailyOutcome:
+    """Expected outcome per day, money but for the units, with 90 % limits over the posterior draws."""
+
+    units: Interval
+    sales: Interval
+    profit: Interval | None
+    """None where costs are unknown."""
+
+
+@dataclass(frozen=True)
+class Uplift:
+    """Outcome per day of one price path minus that of another, paired over the posterior draws."""
+
+    units: Interval
+    sales: Interval
+    profit: Interval | None
+    """None where costs are unknown; so are the next two."""
+    probability_better: float | None
+    """Share of the posterior draws in which it earns more profit."""
+    cvar: float | None
+    """Conditional value at risk: mean profit uplift over the worst tenth of the posterior draws, money."""
+
+
+@dataclass(frozen=True)
+class PathValue:
+    """Expected outcome per day of a price path in every posterior draw, ``(K,)`` each."""
+
+    units: FloatArray
+    sales: FloatArray
+    """Money."""
+    profit: FloatArray
+    """Money."""
+    costs_known: bool
+    """Whether profit can be shown."""
+    organic: FloatArray | None
+    """Organic conversion, percent; None where never reported."""
+    ad: FloatArray | None
+    """Ad conversion, percent; None where never reported."""
+
+    def outcome(self) -> DailyOutcome:
+        """Return means and 90 % limits over the posterior draws."""
+        profit = interval_of(self.profit) if self.costs_known else None
+        return DailyOutcome(interval_of(self.units), interval_of(self.sales), profit)
+
+    def over(self, other: PathValue) -> Uplift:
+        """Return the uplift over another path, valued in the same posterior draws."""
+        units, sales, profit = self.units - other.units, self.sales - other.sales, self.profit - other.profit
+        if not self.costs_known:
+            return Uplift(interval_of(units), interval_of(sales), None, None, None)
+        better, cvar = self.beats(other), value_at_risk(profit)
+        return Uplift(interval_of(units), interval_of(sales), interval_of(profit), better, cvar)
+
+    def beats(self, other: PathValue) -> float:
+        """Return the share of the posterior draws in which this path earns more profit, at the costs as estimated."""
+        return float((self.profit - other.profit > 0).mean())
+
+
+def value_at_risk(gain: FloatArray) -> float:
+    """Return the conditional value at risk of ``gain (K,)``, over at least one posterior draw.
+
+    ``CVaR = E[gain | gain among its lowest tenth]`` (Rockafellar and Uryasev 2000).
+    """
+    return float(np.sort(gain)[: max(1, round(TAIL * len(gain)))].mean())
+
+
+@torch.no_grad()
+def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, lifts: FloatArray | None) -> Response:
+    """Return the expected outcome of every date of ``N`` price paths in all posterior draws, ``(N, K, H)`` each.
+
+    Args:
+        market: fitted market.
+        product: product index.
+        prices: ``(N, H)`` money.
+        dates: ``(H,)`` days, unit D.
+        lifts: ``(N, K, H)`` effect of the buyers' memory of earlier prices on demand; none if absent.
+    """
+    holidays = market.preprocessor.products[product].holidays
+    shape = (len(prices), market.num_draws, len(dates))
+    weekday, day_type = (
+        torch.as_tensor(values, device=market.device).expand(shape).flatten()
+        for values in (weekday_of(dates.astype(np.int64)), day_types(dates, holidays))
+    )
+    draw = torch.arange(market.num_draws, device=market.device)[:, None].expand(shape).flatten()
+    row, price = torch.full_like(draw, product), prices[:, None].expand(shape).flatten()
+    day = market.respond(price, row, draw, weekday, day_type)
+    if lifts is not None:
+        lifted = torch.as_tensor(lifts, dtype=torch.float32, device=market.device).flatten()
+        units, sales = day.expected_units * lifted, day.sales * lifted
+        day = day._replace(expected_units=units, sales=sales, profit=market.profit(sales, units, row, draw))
+    return Response(*(values.view(shape) for values in day))
+
+
+def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
+    """Return the expected outcome of every day of ``N`` price paths after the history, ``(N, K, H)`` each.
+
+    Args:
+        market: fitted market.
+        product: product index.
+        prices: ``(N, H)`` money, from the first day after the history on.
+    """
+    history, memory = market.preprocessor.products[product], market.products[product].memory
+    horizon = prices.shape[1]
+    dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(horizon)
+    lifts = None
+    if memory is not None:
+        paths = prices.cpu().double().numpy()
+        lifts = np.stack([memory.lifts(np.concatenate([history.price, path]))[:, -horizon:] for path in paths])
+    return expect_days(market, product, prices, dates, lifts)
+
+
+def value_paths(market: Market, product: int, prices: Tensor) -> list[PathValue]:
+    """Value ``N`` price paths per day over their horizon in the same posterior draws.
+
+    Args:
+        market: fitted market.
+        product: product index.
+        prices: ``(N, H)`` money, from the first day after the history on.
+    """
+    return path_values(market.products[product], expect_paths(market, product, prices))
+
+
+def path_values(product: ProductMarket, days: Response) -> list[PathValue]:
+    """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
+    units, sales, profit, organic, ad = (values.cpu().double().numpy().mean(2) for values in days)
+    return [
+        PathValue(
+            units[path],
+            sales[path],
+            profit[path],
+            product.cost.known,
+            None if product.organic is None else organic[path],
+            None if product.ad is None else ad[path],
+        )
+        for path in range(len(units))
+    ]
+
+
+@torch.no_grad()
+def value_average_day(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Response]:
+    """Return reward and outcome of an average day at constant prices in all posterior draws, ``(K, G)`` each.
+
+    Args:
+        dynamics: the market with its reward.
+        product: product index.
+        prices: ``(G,)`` money.
+    """
+    num_draws = dynamics.market.num_draws
+    draw = torch.arange(num_draws, device=prices.device).repeat_interleave(len(prices))
+    reward, day = dynamics.constant_price(prices.repeat(num_draws), torch.full_like(draw, product), draw)
+    return reward.view(num_draws, -1), Response(*(values.view(num_draws, -1) for values in day))
+
+
+def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
+    """Return log units of an average day at ``prices (G,)`` in every posterior draw, ``(K, G)``.
+
+    As in ``Market.average_day``: linear in logs, beyond the grid with the slope at its edge.
+    """
+    grid, curves = product.log_grid, product.units.log_value
+    position = (np.log(prices) - grid[0]) / (grid[1] - grid[0])
+    left = np.clip(np.floor(position), 0, len(grid) - 2).astype(np.int64)
+    return np.asarray(curves[:, left] + (position - left) * (curves[:, left + 1] - curves[:, left]))
+
+
+def elasticity_between(product: ProductMarket, low: float, high: float) -> FloatArray:
+    """Return the price elasticity of demand between two prices in every posterior draw, ``(K,)``, mostly negative."""
+    ends = np.array([low, high])
+    return np.asarray(np.diff(log_units_at(product, ends), axis=1)[:, 0] / np.diff(np.log(ends)))
+
+
+class Raising(NamedTuple):
+    """Whether a slightly higher price earns more; a slightly lower one does where it does not."""
+
+    probability_better: float
+    """Share of the posterior draws in which it does."""
+    break_even: float | None
+    """Percent of units lost to a price 1 % higher at which nothing is gained, at the mean costs; None where a unit is
+    sold at a loss."""
+
+
+def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
+    """Return the price elasticity of demand around a price in every posterior draw, ``(K,)``."""
+    return elasticity_between(product, price * (1 - CHANGE), price * (1 + CHANGE))
+
+
+def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
+    """Compare the elasticity ``e`` with its break-even in every posterior draw.
+
+    ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), with ``k`` the share kept and
+    ``c`` the unit cost; where a unit is sold at a loss, a higher price always earns more.
+
+    Args:
+        product: fitted market of one product.
+        price: money.
+
+    Returns:
+        None where costs are unknown.
+    """
+    cost = product.cost
+    if not cost.known:
+        return None
+    kept = cost.share_kept * price
+    pays = (kept <= cost.unit_cost) | (-elasticity_at(product, price) * (kept - cost.unit_cost) < kept)
+    mean, margin = float(kept.mean()), float(kept.mean() - cost.unit_cost.mean())
+    return Raising(float(pays.mean()), mean / margin if margin > 0 else None)
