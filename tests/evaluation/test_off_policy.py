@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.evaluation.off_policy import LoggedDays, estimate_off_policy, similarity
+from pricerl.evaluation.off_policy import LoggedDays, estimate_off_policy, mean_kernel, similarity
 from pricerl.market import CostConfig, known_market
 
 COST = 6.0
@@ -105,3 +105,10 @@ def test_effective_days_by_hand():
     assert similarity(days, np.log(10.0))[1] == pytest.approx(14)
     width = 2.34 * prices.std() * 28**-0.2
     assert similarity(days, np.log(10.0) - 0.5 * width)[1] == pytest.approx(14 * 0.75)
+
+
+@pytest.mark.parametrize("width", [0.01, 0.05, 1.0])
+def test_the_mean_kernel_in_sorted_order_is_that_of_all_pairs(width):
+    values = np.round(np.random.default_rng(0).normal(0.5, 0.05, 400), 3)
+    pairs = np.maximum(1 - ((values[:, None] - values) / width) ** 2, 0).mean(1)
+    np.testing.assert_allclose(mean_kernel(values, width), pairs, rtol=1e-9, atol=1e-12)
