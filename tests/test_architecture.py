@@ -36,10 +36,6 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 SHARED_NAMES = {"config"}
 """Names that a module of every part may have."""
 
-KNOWN_TWINS = {"episodes"}
-KNOWN_HIDERS = {"evaluation/backtest.py"}
-"""Offenders that are still to be renamed; nothing may be added."""
-
 
 def imports(tree: ast.AST) -> Iterator[str]:
     """Every module and name a module imports, dotted, inside functions and ``TYPE_CHECKING``, too."""
@@ -139,12 +135,12 @@ def hides_its_module(stem: str, tree: ast.Module) -> bool:
 
 
 def test_no_two_modules_have_one_name() -> None:
-    assert twins(FILES) <= KNOWN_TWINS
+    assert twins(FILES) == set()
 
 
 def test_no_function_hides_the_module_of_its_own_name() -> None:
     hiding = {path for path in FILES if hides_its_module(path.stem, ast.parse(path.read_text(encoding="utf-8")))}
-    assert {path.relative_to(ROOT).as_posix() for path in hiding} <= KNOWN_HIDERS
+    assert hiding == set()
 
 
 def test_no_file_mirrors_the_name_of_another() -> None:
