@@ -59,7 +59,7 @@ KEY = ["truth", "days", "units", "seed", "demand"]
 SHOWN = ("constant", "linear", "logit", "kinked", "optimal")
 """Truths of which a history shows everything."""
 SAC, DECIDED = "SAC", "SAC, decided"
-BY_TRUTH = ["keep the price", "best past price", "posterior mean", "lower bound", SAC, DECIDED]
+BY_TRUTH = ["keep the price", "best past price", "planner, profit alone", "lower bound", SAC, DECIDED]
 QUICK_DAYS, QUICK_SHOPS = 130, 10
 
 UPDATES = 2000

@@ -12,16 +12,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pricerl"
 
 UNSWEPT = {
-    "pricerl/advice/advice.schema.json",
-    "pricerl/advice/evidence.py",
-    "pricerl/advice/final_check.py",
-    "pricerl/advice/price_path.py",
-    "pricerl/advice/price_test.py",
-    "pricerl/advice/recommend.py",
-    "pricerl/advice/report_data.py",
-    "pricerl/advice/result.py",
-    "pricerl/cli/what_if.py",
-    "pricerl/evaluation",
     "benchmarks/mutation.py",
     "benchmarks/planner_parity.py",
     "benchmarks/pricebench.py",

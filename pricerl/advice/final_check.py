@@ -17,7 +17,7 @@ ROUNDING = 1.01
 
 @dataclass(frozen=True)
 class DayEdit:
-    """What a guardrail changed in the price of one day."""
+    """Change by a guardrail of the price of one day."""
 
     date: str
     rule: str
@@ -31,12 +31,11 @@ class DayEdit:
 
 @dataclass(frozen=True)
 class GatedPath:
-    """Prices that may be advised, money, one a day, and what the guardrails changed on the way to them."""
+    """Prices that may be advised, money, one per day, and the guardrails' changes on the way to them."""
 
     prices: tuple[float, ...]
     asked: float | None
-    """What was asked of the guardrails on the first day on which they changed something, money; None if they never
-    did."""
+    """Asked of the guardrails on the first day on which they changed something, money; None if they never did."""
     edits: tuple[DayEdit, ...]
 
     def onto(self, path: PricePath) -> PricePath:

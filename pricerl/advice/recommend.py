@@ -34,7 +34,7 @@ MAX_HORIZON = 365
 """Days; nobody plans a daily price further ahead, and the calendar ends later."""
 
 FAMILIAR = 1.10
-"""The current price may lie this factor outside the prices the policy can tell apart."""
+"""The current price may lie this factor outside the prices the policy was trained on."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

@@ -112,9 +112,9 @@ class TrackDay:
     sales: Check | None
     profit: Check | None
     model_price: float | None
-    """What the model wanted, where a person or the kill switch decided otherwise."""
+    """Wanted by the model, where a person or the kill switch decided otherwise."""
     model_profit: float | None
-    """What it expected of that price."""
+    """Expected by the model of that price."""
     actual_profit: float | None
 
 

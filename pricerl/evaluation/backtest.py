@@ -1,4 +1,4 @@
-"""How well the market forecasts days it has not seen, from several days of the past, beside simpler forecasts."""
+"""Rolling-origin backtest: forecast errors of the market and of simpler forecasts on days that it has not seen."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class Backtest(NamedTuple):
     origins: int
     """Markets fitted, each on the days before its origin."""
     scores: tuple[HorizonScore, ...]
-    """One a horizon on which something sold, nearest first."""
+    """One per horizon on which something sold, nearest first."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python values for ``advice.json``."""
+        """Return plain Python values for ``advice.json``."""
         scores = [{**row._asdict(), "skill": row.skill} for row in self.scores]
         return {"origins": self.origins, "scores": scores}
 
@@ -83,9 +83,9 @@ def run_backtests(
 ) -> list[Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
-    At each origin the market is fitted again, on the days before it alone. It is then told the price that was really
-    charged on the day to forecast, as an advice knows the price it recommends; the 7-day mean and the supplied
-    forecast are not. What is scored is therefore demand at a known price, not the seller's pricing.
+    At each origin the market is fitted again, on the days before it alone. It then receives the price that was
+    really charged on the day to forecast, as an advice knows the price it recommends; the 7-day mean and the supplied
+    forecast do not. The scores are therefore those of demand at a known price, not of the seller's pricing.
 
     Args:
         preprocessor: whole histories.
@@ -94,7 +94,7 @@ def run_backtests(
         seed: of the posterior draws and of the days' noise.
 
     Returns:
-        One entry a product; products whose forecast days were all unobserved, or sold nothing, are left out.
+        One entry per product; products whose forecast days were all unobserved, or sold nothing, are left out.
     """
     rows = []
     for index, product in enumerate(preprocessor.products):
@@ -178,10 +178,10 @@ def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> Ho
     mean_7 = np.array([product.units[max(origin - WEEK, 0) : origin].mean() for origin in forecasts.origin])
     supplied = product.predicted[forecasts.day] / product.price[forecasts.day]
     given = np.isfinite(supplied)
-    rival, beside = None, None
+    rival, skill = None, None
     if units[given].sum() > 0:
         rival = _wape(supplied[given], units[given])
-        beside = _skill(_wape(forecasts.mean[given], units[given]), rival)
+        skill = _skill(_wape(forecasts.mean[given], units[given]), rival)
     return HorizonScore(
         days_ahead=days_ahead,
         days=len(units),
@@ -189,7 +189,7 @@ def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> Ho
         wape_mean_7=_wape(mean_7, units),
         coverage=float(((units >= forecasts.low) & (units <= forecasts.high)).mean()),
         wape_supplied=rival,
-        skill_supplied=beside,
+        skill_supplied=skill,
     )
 
 

@@ -1,4 +1,4 @@
-"""PriceBench: rules on simulated shops whose demand is known, so that every decision can be held against the truth."""
+"""PriceBench: rules on simulated shops with known demand, each decision compared with the ground truth."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class ShopSet:
     demand: str
     """Name of the demand model that was fitted."""
     truths: tuple[dict[str, Any], ...]
-    """What the simulated sellers are made of."""
+    """Ground truths of the simulated sellers."""
     market: Market
 
     def shops(self) -> list[Shop]:
-        """What rules may know of each."""
+        """Return each shop as its rules know it."""
         return [Shop(*pair) for pair in zip(self.market.preprocessor.products, self.market.products, strict=True)]
 
 
@@ -91,7 +91,7 @@ def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iter
         rules: by name.
 
     Yields:
-        A row a shop and rule: its price, profit there and at the current price over the oracle's, the chance of a gain,
+        One row per shop and rule: its price, profit there and at the current price over the oracle's, the chance of a gain,
         whether a hidden cause like the strongest observed one would undo it, and whether the 90 % interval of a 5 %
         step's gain holds the truth.
     """
@@ -120,7 +120,7 @@ def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iter
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """One line a cell, demand model and rule, in percent.
+    """Return one line per cell, demand model and rule, in percent.
 
     Args:
         rows: of ``run_shop``.

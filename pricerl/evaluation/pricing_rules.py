@@ -25,7 +25,7 @@ MIN_DAYS_AT_PRICE = 3
 """A past price counts only when it was charged on this many recorded days."""
 
 COARSEST_GRID = 0.01
-"""Money: past prices are told apart to a cent, or to the price step where that is finer."""
+"""Money: past prices are distinguished to a cent, or to the price step where that is finer."""
 
 NUM_PRICES = 201
 GATE = 0.90

@@ -1,13 +1,13 @@
-"""How strong a cause that no column tells would have to be to undo a change of price.
+"""Sensitivity of a price change to an unobserved confounder (Cinelli and Hazlett 2020).
 
-A hidden cause that moves price and demand together bends the elasticity, however long the history. If it explains the
-share ``R2_d`` of the log price and ``R2_u`` of the log units that all other causes leave unexplained, then by
-``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, both sds those of what is left unexplained (Cinelli and Hazlett
+A confounder that moves price and demand together biases the elasticity, however long the history. If it explains the
+share ``R2_d`` of the log price and ``R2_u`` of the log units that all other causes leave unexplained, the
+bias is ``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, both sds those of what is left unexplained (Cinelli and Hazlett
 2020, "Making sense of sensitivity", section 4). The robustness value is the share of both at which that undoes the
-change. What shares are usual, the causes tell that the history shows: a hidden cause is as strong as one of them if it
-explains the same shares.
+change. The observed causes show which shares are usual: a confounder is as strong as one of them
+if it explains the same shares.
 
-Units are looked at in logs, by the working response and weights of the demand regression.
+Units enter in logs, with the working response and weights of the demand regression.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from pricerl.market.demand.covariates import REFERENCE, gather_covariates
 from pricerl.market.demand.models import fit_demand_regression
 
 MADE_OF_PRICES = (REFERENCE,)
-"""Causes that are made of the seller's own prices count as part of the price: they say nothing of how strongly others
-move it."""
+"""Causes derived from the seller's own prices count as part of the price: they do not measure how strongly others move
+it."""
 
 RANK_TOLERANCE = 1e-8
 """Singular values below this share of the largest belong to columns that others already span."""
 
 MAX_SHARE = 0.99
-"""No cause explains a price whole."""
+"""No cause explains a price entirely."""
 
 
 class ObservedCause(NamedTuple):
-    """A cause that the history shows, and what a hidden one like it would do."""
+    """An observed cause, and the bias from a confounder of the same strength."""
 
     name: str
     price_share: float
@@ -43,11 +43,11 @@ class ObservedCause(NamedTuple):
     units_share: float
     """The same of the units', price included among the others."""
     bias: float
-    """By how much a hidden cause with these shares would bend the elasticity."""
+    """Bias of the elasticity from a confounder with these shares."""
 
 
 class Causes(NamedTuple):
-    """What the history shows of the causes of price and demand, as a measure for those it does not show."""
+    """Observed causes of price and demand, as a benchmark for unobserved ones."""
 
     observed: tuple[ObservedCause, ...]
     scale: float
@@ -55,7 +55,7 @@ class Causes(NamedTuple):
 
 
 class Sensitivity(NamedTuple):
-    """How far a change of price can be trusted if the history does not show everything."""
+    """Strength that an unobserved confounder needs to overturn a price change."""
 
     robustness: float
     """Share of what is unexplained in both price and units that a hidden cause must explain to bring the chance of a
