@@ -1,11 +1,10 @@
 """Sensitivity of a price change to an unobserved confounder (Cinelli and Hazlett 2020).
 
 A confounder that moves price and demand together biases the elasticity, however long the history. If it explains the
-share ``R2_d`` of the log price and ``R2_u`` of the log units that all other causes leave unexplained, the
-bias is ``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, both sds those of what is left unexplained (Cinelli and Hazlett
-2020, "Making sense of sensitivity", section 4). The robustness value is the share of both at which that undoes the
-change. The observed causes show which shares are usual: a confounder is as strong as one of them
-if it explains the same shares.
+share ``R2_d`` of the log price and ``R2_u`` of the log units that all other causes leave unexplained, the bias is
+``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, both sds those of the unexplained parts ("Making sense of
+sensitivity", section 4). The robustness value is the share of both at which the bias overturns the change. The observed
+causes show which shares are usual: a confounder is as strong as one of them if it explains the same shares.
 
 Units enter in logs, with the working response and weights of the demand regression.
 """
