@@ -91,9 +91,9 @@ def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iter
         rules: by name.
 
     Yields:
-        One row per shop and rule: its price, profit there and at the current price over the oracle's, the chance of a gain,
-        whether a hidden cause like the strongest observed one would undo it, and whether the 90 % interval of a 5 %
-        step's gain holds the truth.
+        One row per shop and rule: its price, profit there and at the current price over the oracle's, the probability
+        of a gain, whether a confounder like the strongest observed cause would overturn it, and whether the 90 %
+        interval of a 5 % step's gain covers the truth.
     """
     for (cell, seed), truth, shop in zip(shop_set.addresses, shop_set.truths, shop_set.shops(), strict=True):
         profit_now, oracle = (_true_profit(truth, price) for price in (shop.current_price, truth["optimal_price"]))
