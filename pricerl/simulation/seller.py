@@ -16,16 +16,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.features import shifted_mean
 from pricerl.data.history import History
-from pricerl.data.reading.columns import (
-    AD_CONVERSION,
-    ORGANIC_CONVERSION,
-    PREDICTED_SALES,
-    PRODUCT,
-    PRODUCT_PRICE,
-    REPORT_DATE,
-    TOTAL_PROFIT,
-    TOTAL_SALES,
-)
+from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.simulation.confounders import Disturbing, censor, disturb
@@ -132,7 +123,7 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
     if config.products == 1:
         return sold[0]
     names = [f"product-{number}" for number in range(1, config.products + 1)]
-    frames = [frame.assign(**{PRODUCT: name}) for name, (frame, _) in zip(names, sold, strict=True)]
+    frames = [frame.assign(**{columns.PRODUCT: name}) for name, (frame, _) in zip(names, sold, strict=True)]
     truths = {name: truth for name, (_, truth) in zip(names, sold, strict=True)}
     return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
 
@@ -188,7 +179,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
     price = _draw_prices(truth["current_price"], config.days, generator)
     weekday = WEEKDAY_PATTERN[weekday_of(days.astype(np.int64))]
-    price, swing, reach, columns = disturb(config.market, price, generator)
+    price, swing, reach, reported = disturb(config.market, price, generator)
     mean_units = expected_units(truth, price) * weekday * swing
     units = generator.negative_binomial(NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean_units))
     units = censor(config.market, units, config.units)
@@ -196,16 +187,16 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     appeal = np.sqrt(expected_units(truth, price) / config.units)
     frame = pd.DataFrame(
         {
-            REPORT_DATE: days.astype(str),
-            PRODUCT_PRICE: price,
-            ORGANIC_CONVERSION: _draw_conversion(ORGANIC_RATE * appeal, config.units, generator),
-            AD_CONVERSION: _draw_conversion(AD_RATE * appeal * reach, config.units, generator),
-            TOTAL_PROFIT: _draw_profit(truth, sales, units, generator),
-            TOTAL_SALES: sales,
-            PREDICTED_SALES: _draw_forecast(sales, generator),
+            columns.REPORT_DATE: days.astype(str),
+            columns.PRODUCT_PRICE: price,
+            columns.ORGANIC_CONVERSION: _draw_conversion(ORGANIC_RATE * appeal, config.units, generator),
+            columns.AD_CONVERSION: _draw_conversion(AD_RATE * appeal * reach, config.units, generator),
+            columns.TOTAL_PROFIT: _draw_profit(truth, sales, units, generator),
+            columns.TOTAL_SALES: sales,
+            columns.PREDICTED_SALES: _draw_forecast(sales, generator),
         }
     )
-    return frame.assign(**columns), truth
+    return frame.assign(**reported), truth
 
 
 def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[str, Any]:

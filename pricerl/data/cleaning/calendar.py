@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.days import WEEK
+from pricerl.data.reading.columns import IN_STOCK, PRODUCT_PRICE, TOTAL_SALES
 
 IMPROBABLE_RUN = 0.001
 """A trailing run of zero-sales days less probable than this is padding for future days, not history."""
@@ -79,44 +81,26 @@ def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
     return Bounds(start, end, run) if zero_share**run < IMPROBABLE_RUN else Bounds(start, end + run, 0)
 
 
-def to_calendar(values: FloatArray, offsets: IntArray) -> FloatArray:
-    """Place rows on a contiguous calendar.
-
-    Args:
-        values: ``(N,)`` values in date order.
-        offsets: ``(N,)`` days since the calendar's first day; the last one ends it.
-
-    Returns:
-        ``(D,)`` values, NaN on days without a row.
-    """
-    grid = np.full(int(offsets[-1]) + 1, np.nan)
-    grid[offsets] = values
-    return grid
-
-
 def find_runs(flags: BoolArray) -> IntArray:
     """Return the runs of True in ``flags (D,)`` as ``(R, 2)``: first day and the day after the last."""
     padded = np.concatenate([[False], flags, [False]])
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
-def mask_days(
-    price: FloatArray, sales: FloatArray, stock: FloatArray, present: BoolArray, max_gap_days: int
-) -> DayMasks:
+def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, max_gap_days: int) -> DayMasks:
     """Classify the days of the calendar.
 
     Args:
-        price: ``(D,)`` NaN where blank.
-        sales: ``(D,)`` NaN where blank.
-        stock: ``(D,)`` 0 on days out of stock, NaN where blank.
+        grid: ``(D,)`` price, sales and stock (0 on days out of stock) by column, NaN where blank.
         present: ``(D,)`` True where the file has a row.
         max_gap_days: longest run of blank days that means "nothing sold"; a day without a row does not end a run.
     """
+    price, sales = grid[PRODUCT_PRICE], grid[TOTAL_SALES]
     blank = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
     gap = np.zeros_like(blank)
     for first, after in find_runs(blank | ~present):
         gap[first:after] = blank[first:after] & (after - first > max_gap_days)
-    out = stock == 0
+    out = grid[IN_STOCK] == 0
     out[0] = False  # history starts with a sale
     return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out)
 

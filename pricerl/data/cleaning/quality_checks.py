@@ -8,29 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, DayMasks
+from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
 from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
 from pricerl.data.quality import ProductReport
-from pricerl.data.reading.columns import (
-    AD_CONVERSION,
-    COMPETITOR_PRICE,
-    IN_STOCK,
-    ORGANIC_CONVERSION,
-    PREDICTED_SALES,
-    PRODUCT_PRICE,
-    PROMOTION,
-    TOTAL_PROFIT,
-    TOTAL_SALES,
-)
+from pricerl.data.reading import columns
 from pricerl.formatting import plural
-
-CONVERSIONS = (ORGANIC_CONVERSION, AD_CONVERSION)
-FILLED = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, *CONVERSIONS, COMPETITOR_PRICE, PROMOTION)
-"""Columns whose blank cells are filled."""
 
 RUNS_SHOWN = 5
 """Runs of zero-sales days that are listed; the others are counted."""
@@ -52,17 +38,11 @@ class CleaningFindings(NamedTuple):
     measure: Measure
     """Meaning of ``Total Sales``."""
 
+    bounds: Bounds
+    """History among the rows."""
+
     rows: int
     """Rows of the product."""
-
-    leading: int
-    """Rows before the first sale."""
-
-    history_rows: int
-    """Rows up to the last day of history."""
-
-    padding: int
-    """Trailing priced zero-sales rows taken for future days."""
 
 
 def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequence[str]) -> ProductReport:
@@ -77,17 +57,17 @@ def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequen
         The report; forecasts are scored later, when training days are known.
     """
     masks, grid = findings.masks, findings.grid
-    price = grid[PRODUCT_PRICE]
-    priced = np.isfinite(price) & np.isfinite(grid[TOTAL_SALES])
+    price = grid[columns.PRODUCT_PRICE]
+    priced = np.isfinite(price) & np.isfinite(grid[columns.TOTAL_SALES])
     nothing_sold = masks.observed & (history.sales == 0)
-    blanks = {name: int((masks.present & np.isnan(grid[name])).sum()) for name in FILLED}
+    blanks = {name: int((masks.present & np.isnan(grid[name])).sum()) for name in columns.FILLED}
     zeros = unlikely_zeros(history)
     return ProductReport(
         product=history.product,
         first_day=str(history.dates[0]),
         last_day=str(history.dates[-1]),
         rows=findings.rows,
-        history_rows=findings.history_rows,
+        history_rows=findings.bounds.end + 1,
         history_days=len(history.dates),
         future_days=len(history.future_dates),
         usable_days=int(masks.observed.sum()),
@@ -96,7 +76,7 @@ def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequen
         blank_price_days=int((nothing_sold & np.isnan(price)).sum()),
         refund_days=int(masks.refund.sum()),
         missing_days=int((~masks.present).sum()),
-        dropped_leading_days=findings.leading,
+        dropped_leading_days=findings.bounds.start,
         gap_days=int(masks.gap.sum()),
         distinct_prices=len(np.unique(price[priced])),
         price_min=float(price[priced].min()),
@@ -121,22 +101,21 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     notes = [findings.measure.note] if findings.measure.note else []
     notes += [
         f"{name}: absent or blank throughout the history; not used."
-        for name in (*CONVERSIONS, TOTAL_PROFIT, PREDICTED_SALES)
+        for name in (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
         if not is_reported(grid[name])
     ]
     notes += [
         f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
-        for name in CONVERSIONS
+        for name in columns.CONVERSIONS
         if 0 < np.nanmax(grid[name], initial=0.0) <= 1
     ]
+    above = {name: (grid[name] > HIGHEST_CONVERSION).sum() for name in columns.CONVERSIONS}
     counts = {
-        **{
-            f"{name}: values above 100, counted as 100": (grid[name] > HIGHEST_CONVERSION).sum() for name in CONVERSIONS
-        },
+        **{f"{name}: values above 100, counted as 100": count for name, count in above.items()},
         "Days out of stock, excluded from demand": masks.stock_out.sum(),
         "Refund days, included in profit and excluded from demand": masks.refund.sum(),
         "Days with sales but no price, excluded from demand": masks.unpriced_sale.sum(),
-        "Trailing priced days without sales, taken for future days": findings.padding,
+        "Trailing priced days without sales, taken for future days": findings.bounds.padding,
         "Days in long runs without price and sales, excluded from demand": masks.gap.sum(),
     }
     notes += [f"{words}: {count}." for words, count in counts.items() if count]
@@ -145,10 +124,10 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
         more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
         notes.append(
             f"Nothing sold from {', '.join([*listed, *more])}: too long for chance. Mark days out of stock or off "
-            f"sale in an {IN_STOCK} column; until then they count as days without demand."
+            f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
         )
     if zeros is not None and zeros.share <= LARGEST_SHARE:
-        notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {IN_STOCK} column.")
+        notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
     return [*notes, *_holidays(history)]
 
 
@@ -171,7 +150,7 @@ def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str
         (gap.any(), f"{plural(int(gap.sum()), 'day')} in long gaps; was the product on sale?"),
         (
             zeros is not None and zeros.share > LARGEST_SHARE,
-            f"{zeros}; add an {IN_STOCK} column if it was out of stock",
+            f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock",
         ),
         (findings.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
     ]

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import FloatArray
 from pricerl.data.quality import SalesMeasure
 
 SalesSetting = Literal["auto"] | SalesMeasure
@@ -92,11 +92,6 @@ def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure
     if measure.kind == "revenue" and measure.whole_share >= WHOLE_SHARE:
         counted = np.where(sales > 0, np.maximum(np.round(counted), 1.0), 0.0)
     return np.where((sales > 0) & (units > 0), units, counted)
-
-
-def known_unit_days(price: FloatArray, sales: FloatArray) -> BoolArray:
-    """Return ``(D,)`` True where a price and positive sales are recorded."""
-    return np.isfinite(price) & (sales > 0)
 
 
 def _near_whole(ratio: FloatArray, price: FloatArray) -> float:

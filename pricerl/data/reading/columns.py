@@ -29,20 +29,14 @@ UNIT_COST = "Unit Cost"
 COMPETITOR_PRICE = "Competitor Price"
 PROMOTION = "Promotion"
 
+CONVERSIONS = (ORGANIC_CONVERSION, AD_CONVERSION)
+FLAGS = (PROMOTION, IN_STOCK)
 REQUIRED = (REPORT_DATE, PRODUCT_PRICE, TOTAL_SALES)
-OPTIONAL = (
-    ORGANIC_CONVERSION,
-    AD_CONVERSION,
-    TOTAL_PROFIT,
-    PREDICTED_SALES,
-    PRODUCT,
-    UNITS,
-    IN_STOCK,
-    UNIT_COST,
-    COMPETITOR_PRICE,
-    PROMOTION,
-)
-NUMERIC = tuple(name for name in (*REQUIRED, *OPTIONAL) if name not in (REPORT_DATE, PRODUCT, IN_STOCK, PROMOTION))
+OPTIONAL_NUMBERS = (*CONVERSIONS, TOTAL_PROFIT, PREDICTED_SALES, UNITS, UNIT_COST, COMPETITOR_PRICE)
+NUMERIC = (PRODUCT_PRICE, TOTAL_SALES, *OPTIONAL_NUMBERS)
+OPTIONAL = (*OPTIONAL_NUMBERS, PRODUCT, *FLAGS)
+FILLED = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, *CONVERSIONS, COMPETITOR_PRICE, PROMOTION)
+"""Columns whose blank cells are filled."""
 
 FIRST_YEAR = 1970
 LAST_YEAR = 2100
@@ -146,24 +140,18 @@ def _build_schema() -> pa.DataFrameSchema:
     import pandera.pandas as pa
 
     limit = pa.Check(lambda cells: cells.abs() <= LARGEST_NUMBER, error="must be a finite number of ordinary size")
-    positive = pa.Check.gt(0, error="must be positive")
-    not_negative = pa.Check.ge(0, error="must not be negative")
     days = pa.Check.in_range(
         pd.Timestamp(FIRST_YEAR, 1, 1),
         pd.Timestamp(LAST_YEAR, 12, 31),
         error=f"year must lie in {FIRST_YEAR}-{LAST_YEAR}",
     )
-    own = {
-        PRODUCT_PRICE: [positive],
-        ORGANIC_CONVERSION: [not_negative],
-        AD_CONVERSION: [not_negative],
-        UNITS: [not_negative],
-        UNIT_COST: [not_negative],
-        COMPETITOR_PRICE: [positive],
+    ranges = {
+        **{name: [pa.Check.gt(0, error="must be positive")] for name in (PRODUCT_PRICE, COMPETITOR_PRICE)},
+        **{name: [pa.Check.ge(0, error="must not be negative")] for name in (*CONVERSIONS, UNITS, UNIT_COST)},
     }
-    columns = {name: pa.Column(float, [limit, *own.get(name, [])], nullable=True, required=False) for name in NUMERIC}
-    columns[REPORT_DATE] = pa.Column("datetime64[s]", days, nullable=True, required=False)
-    return pa.DataFrameSchema(columns)
+    every = {name: pa.Column(float, [limit, *ranges.get(name, [])], nullable=True, required=False) for name in NUMERIC}
+    every[REPORT_DATE] = pa.Column("datetime64[s]", days, nullable=True, required=False)
+    return pa.DataFrameSchema(every)
 
 
 def _misspelt(cell: str, absent: Sequence[str]) -> str | None:

@@ -24,7 +24,7 @@ class _Flag(NamedTuple):
     """The accepted cells in words."""
 
 
-FLAGS = {
+ACCEPTED = {
     IN_STOCK: _Flag(("in stock", "in"), ("out of stock", "out"), LARGEST_NUMBER, "yes, no or the units in stock"),
     PROMOTION: _Flag(("on",), ("off",), 1, "yes, no, 1 or 0"),
 }
@@ -35,16 +35,16 @@ def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[F
     """Read a flag column.
 
     Args:
-        name: a column of `FLAGS`.
+        name: a flag column.
         texts: cells of the column.
         lines: line of each cell in the seller's file.
 
     Returns:
         ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per cell that is none of these.
     """
-    values = {text: _read_flag(text.strip().casefold(), FLAGS[name]) for text in set(texts)}
+    values = {text: _read_flag(text.strip().casefold(), ACCEPTED[name]) for text in set(texts)}
     problems = [
-        Problem(line, name, f"must be {FLAGS[name].expected}, found {text.strip()}")
+        Problem(line, name, f"must be {ACCEPTED[name].expected}, found {text.strip()}")
         for text, line in zip(texts, lines, strict=True)
         if values[text] is None
     ]

@@ -12,20 +12,11 @@ from pricerl.arrays import DateArray, IntArray
 from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
-from pricerl.data.reading.columns import (
-    FIRST_YEAR,
-    LAST_YEAR,
-    NUMERIC,
-    PRODUCT,
-    PRODUCT_PRICE,
-    REPORT_DATE,
-    TOTAL_SALES,
-    UNITS,
-    check_values,
-)
+from pricerl.data.reading import columns
+from pricerl.data.reading.columns import check_values
 from pricerl.data.reading.csv_file import TextTable, read_text, split_rows
 from pricerl.data.reading.dates import read_dates
-from pricerl.data.reading.flags import FLAGS, read_flags
+from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, refuse
 
@@ -86,47 +77,48 @@ def history_from_text(text: str, source: str, config: DataConfig, notes: Sequenc
 
 def _parse(table: TextTable, config: DataConfig) -> tuple[pd.DataFrame, list[Problem]]:
     """Turn the text columns into dates and numbers, indexed by line."""
-    columns, lines = table.columns, table.lines
-    texts = {name: columns[name] for name in NUMERIC if name in columns}
+    cells, lines = table.columns, table.lines
+    texts = {name: cells[name] for name in columns.NUMERIC if name in cells}
     values, problems = read_number_columns(texts, lines, config.decimal, table.separator)
     problems = [*table.problems, *problems]
     frame = pd.DataFrame(values, index=pd.Index(lines))
-    frame[PRODUCT] = [name.strip() for name in columns.get(PRODUCT, [UNNAMED_PRODUCT] * len(lines))]
-    blank = (line for line, name in zip(lines, frame[PRODUCT], strict=True) if is_blank(name))
-    problems += [Problem(line, PRODUCT, "is blank; every row needs a product") for line in blank]
-    for name in FLAGS:
-        if name in columns:
-            frame[name], trouble = read_flags(name, columns[name], lines)
+    frame[columns.PRODUCT] = [name.strip() for name in cells.get(columns.PRODUCT, [UNNAMED_PRODUCT] * len(lines))]
+    blank = (line for line, name in zip(lines, frame[columns.PRODUCT], strict=True) if is_blank(name))
+    problems += [Problem(line, columns.PRODUCT, "is blank; every row needs a product") for line in blank]
+    for name in columns.FLAGS:
+        if name in cells:
+            frame[name], trouble = read_flags(name, cells[name], lines)
             problems += trouble
-    if REPORT_DATE in columns:
-        days, trouble = read_dates(columns[REPORT_DATE], lines, config.date_format)
-        frame[REPORT_DATE] = days.astype("datetime64[s]")
+    if columns.REPORT_DATE in cells:
+        days, trouble = read_dates(cells[columns.REPORT_DATE], lines, config.date_format)
+        frame[columns.REPORT_DATE] = days.astype("datetime64[s]")
         problems += trouble
     return frame, problems
 
 
 def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:
     """Treat a price of 0 on a day without sales as blank; return a note if there is one."""
-    if not {PRODUCT_PRICE, TOTAL_SALES} <= set(frame.columns):
+    if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
         return ()
-    price, sales = frame[PRODUCT_PRICE].to_numpy(), frame[TOTAL_SALES].to_numpy()
+    price, sales = frame[columns.PRODUCT_PRICE].to_numpy(), frame[columns.TOTAL_SALES].to_numpy()
     zero = (price == 0) & ~(sales > 0)
-    frame[PRODUCT_PRICE] = np.where(zero, np.nan, price)
-    if UNITS in frame.columns:
-        frame[UNITS] = np.where(sales < 0, np.nan, frame[UNITS].to_numpy())
+    frame[columns.PRODUCT_PRICE] = np.where(zero, np.nan, price)
+    if columns.UNITS in frame.columns:
+        frame[columns.UNITS] = np.where(sales < 0, np.nan, frame[columns.UNITS].to_numpy())
     return (f"Product Price is 0 on {zero.sum()} rows without sales; read as blank.",) if zero.any() else ()
 
 
 def _check_calendar(frame: pd.DataFrame) -> list[Problem]:
     """Check each product's dates: no day twice, no impossible span, daily rows."""
-    if REPORT_DATE not in frame.columns:
+    if columns.REPORT_DATE not in frame.columns:
         return []
-    dated = frame[frame[REPORT_DATE].dt.year.between(FIRST_YEAR, LAST_YEAR)].sort_values(REPORT_DATE, kind="stable")
-    products = list(dated.groupby(PRODUCT, sort=False))
+    in_range = frame[columns.REPORT_DATE].dt.year.between(columns.FIRST_YEAR, columns.LAST_YEAR)
+    dated = frame[in_range].sort_values(columns.REPORT_DATE, kind="stable")
+    products = list(dated.groupby(columns.PRODUCT, sort=False))
     problems: list[Problem] = []
     for name, rows in products:
         whose = "" if len(products) == 1 else f" of product {name!r}"
-        days = rows[REPORT_DATE].to_numpy().astype("datetime64[D]")
+        days = rows[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
         problems += _check_days(days, rows.index.to_numpy(), whose)
     return problems
 
@@ -152,4 +144,4 @@ def _check_days(days: DateArray, lines: IntArray, whose: str) -> list[Problem]:
     if len(gaps) and np.median(gaps) >= WEEKLY_SPACING_DAYS:
         text = f"rows{whose} are {np.median(gaps):g} days apart (median); export one row per day"
         found.append((0, text))
-    return [Problem(line, REPORT_DATE, text) for line, text in found]
+    return [Problem(line, columns.REPORT_DATE, text) for line, text in found]
