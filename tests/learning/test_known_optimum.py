@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
-from pricerl.evaluation.episodes import holdout_states
 
 from pricerl.env import EnvConfig
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out, score_episodes
+from pricerl.evaluation.scores import holdout_states
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import PriceMemory, RewardConfig
 from pricerl.sac import SACConfig
@@ -25,7 +25,7 @@ def settled_prices(run, days=28):
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_sac_finds_the_closed_form_best_price_within_one_percent(known, seed):
-    run = train(known, RewardConfig(preset="profit"), WIDE_BOX, ABSOLUTE, seed, updates=600)
+    run = train(known, RewardConfig(preset="profit"), WIDE_BOX, ABSOLUTE, seed, algorithm=SACConfig(batch_size=512))
     price = settled_prices(run)[-1].mean()
     assert price == pytest.approx(BEST_PRICE, rel=0.01)
 
@@ -38,15 +38,9 @@ def test_balanced_settles_where_sales_begin_to_cost(known):
     assert settled_prices(run)[-1].mean() == pytest.approx(float(planner), rel=0.01)
 
 
-@pytest.fixture(scope="module")
-def guarded():
-    """A run under the default guardrails, from a history with prices on both sides of the best one."""
-    market = constant_elasticity_market(current_price=11.5)
-    return train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=0, updates=600)
-
-
-def test_inside_the_guardrails_the_price_arrives_and_stays(guarded):
-    run = guarded
+def test_inside_the_guardrails_the_price_arrives_and_stays():
+    market = constant_elasticity_market(current_price=11.0)
+    run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=0)
     prices = settled_prices(run, days=60)
     late = prices[-8:]
     changes_a_day = (late[1:] != late[:-1]).float().mean() / run.dynamics.days_per_step
@@ -59,8 +53,9 @@ def test_inside_the_guardrails_the_price_arrives_and_stays(guarded):
     assert scores.planner_gap.mean() < 0.01
 
 
-def test_the_action_depends_on_the_observation(guarded):
-    run = guarded
+def test_the_action_depends_on_the_observation():
+    market = constant_elasticity_market(current_price=BEST_PRICE)
+    run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=1)
     prices = run.dynamics.history.price
     cheap, dear = int(prices[14:].argmin()) + 14, int(prices[14:].argmax()) + 14
     assert prices[cheap] < 0.95 * BEST_PRICE and prices[dear] > 1.05 * BEST_PRICE
