@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import doctest
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from command_line import seller_lines, write_lines
@@ -33,6 +36,16 @@ def test_the_example_of_a_function_runs_as_written(name: str, shop: Path, monkey
     assert sum(len(example.examples) for example in examples) > 0
     for example in examples:
         assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_python_of_the_readme_runs_as_written(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer updates than its 2,000."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(pricerl, "advise", partial(pricerl.advise, max_steps=20))
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert np.shape(names["observation"]) == (84,)
 
 
 def test_the_face_lists_its_names_and_loads_them_when_used() -> None:
