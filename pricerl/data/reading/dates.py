@@ -11,7 +11,7 @@ import numpy as np
 from pricerl.arrays import DateArray
 from pricerl.data.reading.columns import REPORT_DATE
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, find_problems, first_of_each
 
 _TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|\+00:?00)?)?"
 _ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,2})" + _TIME)
@@ -35,33 +35,31 @@ def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | No
     """
     order, problems = (None, []) if date_format else _decide_order(texts, lines)
     outcomes = {text: _read_one(text.strip(), date_format, order) for text in set(texts)}
-    for line, text in zip(lines, texts, strict=True):
-        if isinstance(outcome := outcomes[text], str):
-            problems.append(Problem(line, REPORT_DATE, outcome))
+    faults = {text: outcome for text, outcome in outcomes.items() if isinstance(outcome, str)}
     days = {text: outcome if isinstance(outcome, date) else "NaT" for text, outcome in outcomes.items()}
+    problems += find_problems(REPORT_DATE, texts, lines, faults)
     return np.array([days[text] for text in texts], dtype="datetime64[D]"), problems
 
 
 def _decide_order(texts: Sequence[str], lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
     """Return which of day and month comes first, decided by the values that allow only one order."""
-    first_of: dict[str, tuple[int, str]] = {}
-    for line, text in zip(lines, texts, strict=True):
-        if match := _NUMERIC.fullmatch(text.strip()):
-            first, second = int(match["first"]), int(match["second"])
-            allows = "both" if first == second else _order_of(first, second)
-            first_of.setdefault(allows, (line, text.strip()))
-    if "day" in first_of and "month" in first_of:
-        (line, text), (other_line, other) = first_of["month"], first_of["day"]
+    orders = {text: _order_of(match) for text in set(texts) if (match := _NUMERIC.fullmatch(text.strip()))}
+    first = first_of_each(orders, texts, lines)
+    if "day" in first and "month" in first:
+        (line, text), (other_line, other) = first["month"], first["day"]
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
         return None, [Problem(line, REPORT_DATE, found)]
-    if "open" in first_of and not {"day", "month"} & set(first_of):
-        line, text = first_of["open"]
+    if "open" in first and not {"day", "month"} & set(first):
+        line, text = first["open"]
         return None, [Problem(line, REPORT_DATE, _two_ways(text))]
-    return "month" if "month" in first_of else "day", []
+    return "month" if "month" in first else "day", []
 
 
-def _order_of(first: int, second: int) -> str:
-    """Return ``day`` or ``month`` for the one that must come first, or ``open``."""
+def _order_of(match: re.Match[str]) -> str:
+    """Return ``day`` or ``month`` for the one that must come first, ``either`` if they are equal, else ``open``."""
+    first, second = int(match["first"]), int(match["second"])
+    if first == second:
+        return "either"
     return "day" if first > 12 >= second else "month" if second > 12 >= first else "open"
 
 

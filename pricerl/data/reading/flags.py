@@ -10,7 +10,7 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, find_problems
 
 
 class _Flag(NamedTuple):
@@ -43,12 +43,9 @@ def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[F
         ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per cell that is none of these.
     """
     values = {text: _read_flag(text.strip().casefold(), ACCEPTED[name]) for text in set(texts)}
-    problems = [
-        Problem(line, name, f"must be {ACCEPTED[name].expected}, found {text.strip()}")
-        for text, line in zip(texts, lines, strict=True)
-        if values[text] is None
-    ]
-    return np.array([values[text] for text in texts], dtype=np.float64), problems
+    expected = ACCEPTED[name].expected
+    faults = {text: f"must be {expected}, found {text.strip()}" for text, value in values.items() if value is None}
+    return np.array([values[text] for text in texts], dtype=np.float64), find_problems(name, texts, lines, faults)
 
 
 def _read_flag(word: str, flag: _Flag) -> float | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, find_problems, first_of_each
 
 BLANK_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "–", "—"})
 
@@ -32,37 +32,11 @@ class Reading(NamedTuple):
     point: float | None
     comma: float | None
 
-    def vote(self) -> str | None:
-        """Return the only decimal sign that makes it a number, or None if both or neither do."""
-        if (self.point is None) == (self.comma is None):
-            return None
-        return "," if self.point is None else "."
-
     def under(self, sign: str | None) -> float | None:
         """Return the value under a decimal sign; NaN for a number while the sign is undecided."""
         if sign is None:
-            return None if self.point is None and self.comma is None else math.nan
+            return None if self == (None, None) else math.nan
         return self.point if sign == "." else self.comma
-
-    def is_ambiguous(self) -> bool:
-        """Return True if both signs make it a number, but not the same one."""
-        return self.point is not None and self.comma is not None and self.point != self.comma
-
-
-class _Column(NamedTuple):
-    name: str
-    texts: Sequence[str]
-    readings: dict[str, Reading]
-    """By text, without the blank ones."""
-
-    def first_votes(self, lines: Sequence[int]) -> dict[str, tuple[int, str]]:
-        """Return line and text of the first cell that allows only one decimal sign, by sign."""
-        first: dict[str, tuple[int, str]] = {}
-        votes = {text: vote for text, reading in self.readings.items() if (vote := reading.vote())}
-        for line, text in zip(lines, self.texts, strict=True) if votes else ():
-            if text in votes:
-                first.setdefault(votes[text], (line, text.strip()))
-        return first
 
 
 def is_blank(text: str) -> bool:
@@ -92,21 +66,20 @@ def read_number_columns(
     Returns:
         ``(rows,)`` values by column, NaN where blank or unreadable, and the problems found.
     """
-    parsed = [
-        _Column(name, texts, {text: read_number(text) for text in set(texts) if not is_blank(text)})
-        for name, texts in columns.items()
-    ]
-    votes = {column.name: column.first_votes(lines) for column in parsed}
-    doubt_point = separator == ";" or any("," in signs for signs in votes.values())
+    readings = {
+        name: {text: read_number(text) for text in set(texts) if not is_blank(text)} for name, texts in columns.items()
+    }
+    first = {name: first_of_each(_kinds(readings[name]), texts, lines) for name, texts in columns.items()}
+    doubt_point = separator == ";" or any("," in kinds for kinds in first.values())
     values: dict[str, FloatArray] = {}
     problems: list[Problem] = []
-    for column in parsed:
-        sign: str | None = decimal
-        if decimal == "auto":
-            sign, trouble = _decide(column, lines, votes[column.name], doubt_point)
-            problems += trouble
-        values[column.name], bad = _convert(column, lines, sign)
-        problems += bad
+    for name, texts in columns.items():
+        sign, undecided = _decide(first[name], doubt_point) if decimal == "auto" else (decimal, None)
+        picked = {text: reading.under(sign) for text, reading in readings[name].items()}
+        faults = {text: _fault(text, readings[name][text], sign) for text, value in picked.items() if value is None}
+        values[name] = np.array([picked.get(text, math.nan) for text in texts], dtype=np.float64)
+        problems += [Problem(undecided[0], name, undecided[1])] if undecided else []
+        problems += find_problems(name, texts, lines, faults)
     return values, problems
 
 
@@ -125,34 +98,33 @@ def _value(bare: str, decimal: str) -> float | None:
     return float(bare.replace(group, "").replace(decimal, "."))
 
 
-def _decide(
-    column: _Column, lines: Sequence[int], votes: Mapping[str, tuple[int, str]], doubt_point: bool
-) -> tuple[str | None, list[Problem]]:
-    """Choose the decimal sign of a column; None with the reason if it cannot be chosen."""
-    if len(votes) == 2:
-        (point_line, point), (line, comma) = votes["."], votes[","]
-        found = f"{comma} has a decimal comma, {point} on line {point_line} a decimal point; use one"
-        return None, [Problem(line, column.name, found)]
-    if votes:
-        return next(iter(votes)), []
-    for line, text in zip(lines, column.texts, strict=True):
-        reading = column.readings.get(text)
-        if reading and reading.is_ambiguous() and ("," in text or doubt_point):
-            found = f"{text.strip()} can be {reading.point:.10g} or {reading.comma:.10g}; {_SETTING}"
-            return None, [Problem(line, column.name, found)]
-    return ".", []
+def _kinds(readings: Mapping[str, Reading]) -> dict[str, str]:
+    """Return by text the only decimal sign that makes it a number, or the sign in it that can be read in two ways."""
+    kinds = {}
+    for text, (point, comma) in readings.items():
+        if (point is None) != (comma is None):
+            kinds[text] = "," if point is None else "."
+        elif point != comma:
+            kinds[text] = "open comma" if "," in text else "open point"
+    return kinds
 
 
-def _convert(column: _Column, lines: Sequence[int], sign: str | None) -> tuple[FloatArray, list[Problem]]:
-    """Return the values under a decimal sign, and a problem per cell that is not a number under it."""
-    picked = {text: reading.under(sign) for text, reading in column.readings.items()}
-    values = np.array([picked.get(text, math.nan) for text in column.texts], dtype=np.float64)
-    bad = {text for text, value in picked.items() if value is None}
-    rows = zip(lines, column.texts, strict=True) if bad else ()
-    return values, [Problem(line, column.name, _not_a_number(column, text, sign)) for line, text in rows if text in bad]
+def _decide(first: Mapping[str, tuple[int, str]], doubt_point: bool) -> tuple[str | None, tuple[int, str] | None]:
+    """Choose the decimal sign of a column; None with line and reason if it cannot be chosen."""
+    if "." in first and "," in first:
+        (point_line, point), (line, comma) = first["."], first[","]
+        return None, (line, f"{comma} has a decimal comma, {point} on line {point_line} a decimal point; use one")
+    if "." in first or "," in first:
+        return "." if "." in first else ",", None
+    unclear = ("open comma", "open point") if doubt_point else ("open comma",)
+    if cells := [first[kind] for kind in unclear if kind in first]:
+        line, text = min(cells)
+        reading = read_number(text)
+        return None, (line, f"{text} can be {reading.point:.10g} or {reading.comma:.10g}; {_SETTING}")
+    return ".", None
 
 
-def _not_a_number(column: _Column, text: str, sign: str | None) -> str:
-    if column.readings[text].vote():
-        return f"{text.strip()} is not a number with decimal sign {sign!r}; {_SETTING}"
-    return f"must be a number, found {text.strip()!r}"
+def _fault(text: str, reading: Reading, sign: str | None) -> str:
+    if reading == (None, None):
+        return f"must be a number, found {text.strip()!r}"
+    return f"{text.strip()} is not a number with decimal sign {sign!r}; {_SETTING}"
