@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any
 
 EXIT_OK = 0
 EXIT_BUG = 1
@@ -65,6 +67,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
     return f"; did you mean {by_folded[close[0]]!r}?" if close else ""
+
+
+def import_extra(module: str, remedy: str) -> Any:
+    """Import a module of an optional package; without it raise a ``UsageError`` that gives the remedy."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UsageError(remedy) from error
 
 
 def _list_problems(source: str, problems: Sequence[str]) -> str:

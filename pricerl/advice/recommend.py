@@ -161,7 +161,7 @@ def _evidence(proposed: PricePath, probability_better: float, confounding: Hidde
     tried = history.price[history.observed]
     path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
     slack = FLOAT32_SLACK * float(tried.max())
-    lowest, highest = market.preprocessor.trained_prices(index)
+    lowest, highest = market.preprocessor.scaler.bounds(index, "price")
     limits = proposed.limits
     return Evidence(
         proposes_change=bool((np.abs(path - now) > slack).any()),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
-from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK
 from pricerl.data.features import shifted_mean
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, import_extra
 
 OWN_MEAN = "mean_7"
 """Name of the own 7-day mean, the baseline of every other forecast."""
@@ -29,6 +29,12 @@ REFIT_DAYS = 28
 """A fitted model keeps its parameters for four weeks, updated with each day's sales, before it is fitted again."""
 
 
+_NEEDS_STATSFORECAST = (
+    "this forecaster needs the package statsforecast, which is not installed; "
+    "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
+)
+
+
 class SalesForecast(NamedTuple):
     """Predicted revenue of a product; NaN without a forecast."""
 
@@ -39,19 +45,9 @@ class SalesForecast(NamedTuple):
     """``(H,)`` money for the days after it."""
 
 
-class Forecaster(Protocol):
-    """Prediction of sales from the sales of earlier days."""
-
-    def __call__(self, sales: FloatArray, days: int) -> SalesForecast:
-        """Forecast every day of history from the days before it, and ``days`` days after it.
-
-        Args:
-            sales: ``(D,)`` revenue of a contiguous calendar.
-            days: number of days after it.
-
-        Raises:
-            UsageError: the forecaster needs a package that is not installed.
-        """
+Forecaster = Callable[[FloatArray, int], SalesForecast]
+"""Prediction from the sales ``(D,)`` of a contiguous calendar: of every day from the days before it, and of a number of
+days after it. Raises ``UsageError`` if it needs a package that is not installed."""
 
 
 def forecast_mean(sales: FloatArray, days: int) -> SalesForecast:
@@ -94,7 +90,7 @@ def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesFor
     Raises:
         UsageError: the package is not installed.
     """
-    kind = getattr(_statsforecast(), model)
+    kind = getattr(import_extra("statsforecast.models", _NEEDS_STATSFORECAST), model)
     past, future = np.full(len(sales), np.nan), np.full(days, np.nan)
     with warnings.catch_warnings(), np.errstate(all="ignore"):  # series of zeros make it divide by zero inside
         warnings.simplefilter("ignore")
@@ -123,16 +119,6 @@ def find_forecaster(name: str) -> Forecaster:
         known = ", ".join(FORECASTERS)
         raise UsageError(f"forecaster must be one of {known}, found {name!r}{did_you_mean(name, FORECASTERS)}")
     return FORECASTERS[name]
-
-
-def _statsforecast() -> Any:
-    try:
-        return import_module("statsforecast.models")
-    except ImportError as error:
-        raise UsageError(
-            "this forecaster needs the package statsforecast, which is not installed; "
-            "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
-        ) from error
 
 
 def _mean(total: FloatArray, count: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pricerl.arrays import DateArray, IntArray
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import UsageError, did_you_mean, import_extra
 
 ORDINARY, DAY_BEFORE, HOLIDAY = range(3)
 """Types of days."""
@@ -63,10 +63,5 @@ def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
 
 
 def _library() -> Any:
-    try:
-        import holidays
-    except ImportError:
-        raise UsageError(
-            "country needs the package holidays, which is not installed; pip install 'pricerl[holidays]' or omit it"
-        ) from None
-    return holidays
+    remedy = "pip install 'pricerl[holidays]' or omit it"
+    return import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
-from pricerl.data.features import FEATURES, build_features
+from pricerl.data.features import build_features
 from pricerl.data.forecast_selection import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
@@ -85,11 +85,6 @@ class DataPreprocessor:
     def window(self) -> int:
         """Days in one observation."""
         return self.config.window
-
-    @property
-    def num_features(self) -> int:
-        """Features per day."""
-        return len(FEATURES)
 
     def windows(self, product: int) -> NDArray[np.float32]:
         """Return every observation of a product.
@@ -168,10 +163,6 @@ class DataPreprocessor:
             scaler=self.scaler.select([product]),
         )
 
-    def trained_prices(self, product: int) -> tuple[float, float]:
-        """Return the lowest and highest unclipped price: those of the training days widened by ``PRICE_ROOM``."""
-        return self.scaler.bounds(product, "price")
-
     def state_dict(self) -> dict[str, Any]:
         """Return everything as plain Python values: dicts, lists, strings, numbers and None."""
         return {
@@ -220,10 +211,8 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
     return max(num_days - holdout, config.window)
 
 
-def _all_features(
-    products: tuple[ProductHistory, ...], forecasts: tuple[PredictedSales, ...]
-) -> tuple[FloatArray, ...]:
-    return tuple(build_features(product, known.past) for product, known in zip(products, forecasts, strict=True))
+def _all_features(products: Sequence[ProductHistory], forecasts: Sequence[PredictedSales]) -> tuple[FloatArray, ...]:
+    return tuple(map(build_features, products, [forecast.past for forecast in forecasts]))
 
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:

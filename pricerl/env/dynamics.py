@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pricerl.data import FEATURES
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
@@ -68,7 +69,7 @@ class Dynamics:
     def observation_dim(self) -> int:
         """O: days of the window times features per day."""
         prepared = self.market.preprocessor
-        return prepared.window * (prepared.num_features + self.config.num_descriptions)
+        return prepared.window * (len(FEATURES) + self.config.num_descriptions)
 
     def rows(self, product: Tensor, draw: Tensor) -> Rows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``."""

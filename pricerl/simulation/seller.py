@@ -92,10 +92,9 @@ class SellerConfig:
     """First day, ISO."""
 
     def __post_init__(self) -> None:
-        families = get_args(MarketFamily)
-        if self.market not in families:
-            close = did_you_mean(str(self.market), families)
-            raise UsageError(f"market must be one of {', '.join(families)}, found {self.market!r}{close}")
+        if self.market not in MARKETS:
+            close = did_you_mean(str(self.market), MARKETS)
+            raise UsageError(f"market must be one of {', '.join(MARKETS)}, found {self.market!r}{close}")
         limits = [
             (FEWEST_DAYS <= self.days <= MOST_DAYS, f"days must be {FEWEST_DAYS} to {MOST_DAYS:,}, found {self.days}"),
             (0 < self.units <= MOST_UNITS, f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}"),
@@ -185,18 +184,23 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     units = censor(config.market, units, config.units)
     sales = np.round(units * price, 2)
     appeal = np.sqrt(expected_units(truth, price) / config.units)
-    frame = pd.DataFrame(
-        {
-            columns.REPORT_DATE: days.astype(str),
-            columns.PRODUCT_PRICE: price,
-            columns.ORGANIC_CONVERSION: _draw_conversion(ORGANIC_RATE * appeal, config.units, generator),
-            columns.AD_CONVERSION: _draw_conversion(AD_RATE * appeal * reach, config.units, generator),
-            columns.TOTAL_PROFIT: _draw_profit(truth, sales, units, generator),
-            columns.TOTAL_SALES: sales,
-            columns.PREDICTED_SALES: _draw_forecast(sales, generator),
-        }
-    )
-    return frame.assign(**reported), truth
+    organic = _draw_conversion(ORGANIC_RATE * appeal, config.units, generator)
+    ad = _draw_conversion(AD_RATE * appeal * reach, config.units, generator)
+    profit = -truth["fixed_cost"] + truth["share_kept"] * sales - truth["unit_cost"] * units
+    profit += generator.normal(0.0, PROFIT_NOISE * truth["current_price"] * config.units, config.days)
+    forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, config.days))
+    forecast[:WEEK] = np.nan
+    frame = {
+        columns.REPORT_DATE: days.astype(str),
+        columns.PRODUCT_PRICE: price,
+        columns.ORGANIC_CONVERSION: organic,
+        columns.AD_CONVERSION: ad,
+        columns.TOTAL_PROFIT: np.round(profit, 2),
+        columns.TOTAL_SALES: sales,
+        columns.PREDICTED_SALES: np.round(forecast, 2),
+        **reported,
+    }
+    return pd.DataFrame(frame), truth
 
 
 def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[str, Any]:
@@ -241,18 +245,3 @@ def _draw_conversion(rate: FloatArray, units: float, generator: np.random.Genera
     visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
     buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
     return np.asarray(np.round(100 * buyers / visitors, 2), dtype=np.float64)
-
-
-def _draw_profit(
-    truth: dict[str, Any], sales: FloatArray, units: FloatArray, generator: np.random.Generator
-) -> FloatArray:
-    noise = PROFIT_NOISE * truth["current_price"] * truth["parameters"]["units"]
-    exact: FloatArray = -truth["fixed_cost"] + truth["share_kept"] * sales - truth["unit_cost"] * units
-    return np.round(exact + generator.normal(0.0, noise, len(sales)), 2)
-
-
-def _draw_forecast(sales: FloatArray, generator: np.random.Generator) -> FloatArray:
-    """Return a noisy own 7-day mean, blank in the first week."""
-    forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, len(sales)))
-    forecast[:WEEK] = np.nan
-    return np.round(forecast, 2)

@@ -53,9 +53,7 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
         "revenue": _near_whole(sales / price, price),
         "units": float(np.mean(sales == np.round(sales))),
     }
-    if setting != "auto":
-        return Measure(setting, shares[setting])
-    kind, note = _find_kind(price, sales, units, shares)
+    kind, note = _find_kind(price, sales, units, shares) if setting == "auto" else (setting, "")
     return Measure(kind, shares[kind], note)
 
 

@@ -32,9 +32,6 @@ _FOREIGN_FORMATS = {
 class TextTable:
     """Known columns of a file, as text."""
 
-    source: str
-    """Name of the file as the user wrote it."""
-
     separator: str
     """Cell separator found in the header."""
 
@@ -119,7 +116,7 @@ def split_rows(text: str, source: str) -> TextTable:
             columns[name].append(cells[position])
     if not lines and len(problems) == len(header.problems):
         refuse(source, [*problems, Problem(0, "", "has a header but no rows; one row per day is needed")])
-    return TextTable(source, separator, columns, lines, header.notes, tuple(problems))
+    return TextTable(separator, columns, lines, header.notes, tuple(problems))
 
 
 def _check_kind(source: str, path: Path) -> None:
