@@ -55,6 +55,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     kept, cost = market.share_kept[:, draws].mean(1), market.unit_cost[:, draws].mean(1)
     units = references.sales[:, market.mean_draw] / references.price
     low, high = VOLUMES
+    lowest = history.bias[:, 0]  # of the scaled price: minus the lowest price over the scaler's span
     columns = [
         below,
         at_median,
@@ -64,8 +65,8 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
         1 - cost / (kept * references.price),
         (units.clamp(min=1e-6).log10() - low) / (high - low),
         0.5 + 0.5 * _recent_season(market),
-        history.gain[:, 0] * references.price + history.bias[:, 0],
-        _price_span(history),
+        history.gain[:, 0] * references.price + lowest,
+        ((1 - lowest) / -lowest).log(),
     ]
     return torch.stack(columns, 1).nan_to_num(0.5, 1.0, 0.0).clamp(0, 1)
 
@@ -88,9 +89,3 @@ def _recent_season(market: Market) -> Tensor:
         units = product.units[product.observed]
         ratios.append(np.log(max(units[-RECENT_DAYS:].mean(), 1e-3) / max(units.mean(), 1e-3)))
     return torch.tensor(ratios, dtype=torch.float32, device=market.device)
-
-
-def _price_span(history: HistoryTensors) -> Tensor:
-    """Return the log of the highest over the lowest price of the scaler, ``(P,)``."""
-    bias = history.bias[:, 0]
-    return ((1 - bias) / -bias).log()

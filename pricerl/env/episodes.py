@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from pricerl.env.dynamics import Dynamics
+from pricerl.env.history_tensors import Starts
 from pricerl.env.noise import Noise
 from pricerl.env.state import Expected, State
 from pricerl.runtime import CompiledFunction, keep_freed_memory
 
-Starts = Literal["train", "holdout", "latest"]
 Draws = Literal["posterior", "mean"]
 RESET_OPTIONS = ("product", "index", "draw")
 
@@ -21,15 +21,8 @@ MANY_ROWS = 4096
 """Rows from which on the C library would return a freed batch of observations to the system."""
 
 
-class StepSums(NamedTuple):
-    """Sums over the days of one decision, each ``(B,)``, expectations under the row's draw."""
-
-    reward: Tensor
-    expected_units: Tensor
-    sales: Tensor
-    """Money."""
-    profit: Tensor
-    """Money."""
+SUMMED = ("reward", "expected_units", "sales", "profit")
+"""Outcomes summed over the days of one decision."""
 
 
 class EpisodeBatch:
@@ -65,14 +58,14 @@ class EpisodeBatch:
         if unknown:
             raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(RESET_OPTIONS)}")
         market, history = self.dynamics.market, self.dynamics.history
-        product = self._chosen(options, "product", market.num_products, self._random_products)
+        product = self._chosen(options, "product", market.num_products, lambda: self._below(market.num_products))
         draw = self._chosen(options, "draw", market.num_draws + 1, self._random_draws)
         index = self._chosen(options, "index", history.num_days[product], lambda: self._random_starts(product))
         self.state = self.dynamics.start(product, index, draw)
         self.elapsed = 0
 
-    def step(self, action: Tensor) -> tuple[StepSums, bool]:
-        """Decide and hold; return the sums over the days, and whether the horizon is reached."""
+    def step(self, action: Tensor) -> tuple[Tensor, bool, dict[str, Tensor]]:
+        """Decide and hold; return reward ``(B,)``, whether the horizon is reached, and the info of ``PricingEnv``."""
         if action.shape != (self.num_rows, 1):
             raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
         expected = self._expect(self.state, action)
@@ -80,19 +73,25 @@ class EpisodeBatch:
         if self.dynamics.config.noise:
             units = self.noise.sample_units(units, self.state.rows.market.size)
         self.state, sums = self._record(self.state, expected, units)
-        self.elapsed += self.dynamics.days_per_step
-        return sums, self.elapsed >= self.dynamics.config.horizon
+        days, reward = self.dynamics.days_per_step, sums.pop("reward")
+        self.elapsed += days
+        info = {
+            "days": torch.full_like(reward, days),
+            "price": self.state.price,
+            **sums,
+            "reward_per_day": reward / days,
+        }
+        return reward, self.elapsed >= self.dynamics.config.horizon, info
 
     def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
         """Return the expectation of the days, up to the noise."""
         dynamics = self.dynamics
         return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
 
-    def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, StepSums]:
+    def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, dict[str, Tensor]]:
         """Return the state and the sums over the days, from the noise on."""
         after, outcome = self.dynamics.record(state, expected, units)
-        totals = (outcome.reward, outcome.expected_units, outcome.sales, outcome.profit)
-        return after, StepSums(*(value.sum(1) for value in totals))
+        return after, {name: getattr(outcome, name).sum(1) for name in SUMMED}
 
     def _chosen(
         self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]
@@ -111,20 +110,16 @@ class EpisodeBatch:
         return value
 
     def _random_starts(self, product: Tensor) -> Tensor:
-        history, share = self.dynamics.history, self._uniform()
-        if self.starts == "train":
-            return history.train_starts(product, share)
-        return history.holdout_start(product, share) if self.starts == "holdout" else history.num_days[product] - 1
-
-    def _random_products(self) -> Tensor:
-        return (self._uniform() * self.dynamics.market.num_products).long()
+        first, last = self.dynamics.history.start_range(self.starts, product)
+        return first + self._below(last - first + 1)
 
     def _random_draws(self) -> Tensor:
         market = self.dynamics.market
         if self.draws == "mean":
             return torch.full((self.num_rows,), market.mean_draw, device=market.device)
-        return (self._uniform() * market.num_draws).long()
+        return self._below(market.num_draws)
 
-    def _uniform(self) -> Tensor:
+    def _below(self, count: int | Tensor) -> Tensor:
+        """Draw a whole number from 0 to ``count - 1`` for each row, ``(B,)``."""
         generator = self.noise.generator
-        return torch.rand(self.num_rows, generator=generator, device=generator.device)
+        return (torch.rand(self.num_rows, generator=generator, device=generator.device) * count).long()

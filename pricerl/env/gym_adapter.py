@@ -68,13 +68,14 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         with warnings.catch_warnings():
             # Gymnasium calls ids such as HalfCheetah-v4 out of date, but comparisons with published returns need them.
             warnings.filterwarnings("ignore", module=r"gymnasium\.")
-            name = registered_name(env_id)
+            name = _registered_name(env_id)
             self._envs = SyncVectorEnv(
                 [lambda: _wrapped(name, settings or {})] * num_envs,
                 copy=False,  # step and reset copy
                 autoreset_mode=AutoresetMode.SAME_STEP,
             )
-            self.max_episode_steps = _max_episode_steps(self._envs.envs[0])
+        spec = self._envs.envs[0].spec
+        self.max_episode_steps = spec.max_episode_steps if spec else None
         self.closed = False
         self._define_spaces()
         self._steps = 0
@@ -108,7 +109,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         """
         observation, _ = self._envs.reset(seed=list(seed) if isinstance(seed, list) else seed, options=options)
         self._steps = 0
-        return self._finite_observation(observation).to(self.device), {}
+        return self._finite("observation", observation), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step all rows.
@@ -139,35 +140,24 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             last = following.copy()
             for row in np.flatnonzero(terminated | truncated):
                 last[row] = raw["final_obs"][row]
-            info["final_obs"] = self._finite_observation(last).to(self.device)
-        reward = torch.from_numpy(rewards).float()
-        self._check_finite("reward", reward.numpy())
-        return (
-            self._finite_observation(following).to(self.device),
-            reward.to(self.device),
-            torch.from_numpy(terminated).to(self.device),
-            torch.from_numpy(truncated).to(self.device),
-            info,
-        )
+            info["final_obs"] = self._finite("observation", last)
+        reward = self._finite("reward", rewards)
+        ended, cut = (torch.from_numpy(flags).to(self.device) for flags in (terminated, truncated))
+        return self._finite("observation", following), reward, ended, cut, info
 
-    def close(self) -> None:  # type: ignore[override] # Gymnasium's takes keywords for viewers that are not here
-        """Close every row's environment; a second time does nothing."""
-        if not self.closed:
-            self._envs.close()
-            self.closed = True
+    def close_extras(self) -> None:
+        """Close every row's environment; Gymnasium's ``close`` calls it once."""
+        self._envs.close()
 
-    def _finite_observation(self, observation: Array) -> Tensor:
-        """Copy of ``observation (B, O)`` as float32, checked."""
-        copied = torch.from_numpy(observation).to(torch.float32, copy=True)
-        self._check_finite("observation", copied.numpy())
-        return copied
-
-    def _check_finite(self, name: str, values: Array) -> None:
-        if not np.isfinite(values).all():
+    def _finite(self, name: str, values: Array) -> Tensor:
+        """Return a checked copy of ``values (B, …)`` as float32 on the device."""
+        copied = torch.from_numpy(values).to(torch.float32, copy=True)
+        if not np.isfinite(copied.numpy()).all():
             raise NonFiniteError(
-                f"{self.env_id} returned {_first_bad(values, name)} {self._when()}; "
+                f"{self.env_id} returned {_first_bad(copied.numpy(), name)} {self._when()}; "
                 "change the environment or its settings so that it stays finite in float32"
             )
+        return copied.to(self.device)
 
     def _when(self) -> str:
         return f"in step {self._steps} after the reset" if self._steps else "at the reset"
@@ -187,15 +177,8 @@ class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, {}
 
 
-def registered_name(env_id: str) -> str:
-    """Return the name of an id in Gymnasium's registry; the module before a colon is imported.
-
-    Args:
-        env_id: ``Id-v0``, ``namespace/Id-v0`` or ``module:Id-v0``.
-
-    Raises:
-        UsageError: if the module cannot be imported or nothing is registered under the name.
-    """
+def _registered_name(env_id: str) -> str:
+    """Return the name of an id in Gymnasium's registry; the module before a colon is imported."""
     module, _, name = env_id.rpartition(":")
     if module:
         try:
@@ -275,10 +258,6 @@ def _check_spaces(name: str, env: Env) -> spaces.Box:
             "one of them without elements; choose another environment"
         )
     return acted
-
-
-def _max_episode_steps(env: Env) -> int | None:
-    return env.spec.max_episode_steps if env.spec else None
 
 
 def _first_bad(values: Array, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,9 @@ from torch import Tensor
 from pricerl.data import DataPreprocessor, day_types, weekday_of
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.market.demand.reference_price import reference_prices
+
+Starts = Literal["train", "holdout", "latest"]
+"""Days on which episodes start: random training days, random held-out days, or the last day of the history."""
 
 LOOK_BACK_DAYS = 2 * WEEK
 """Days of prices and sales in a state, as the 7-day means and their trend need. If the history is long enough, training
@@ -45,7 +50,6 @@ class HistoryTensors:
         self._forecasts = preprocessor.forecasts
         self._first = int(self.first_day.min())
         self._dates = np.arange(self._first, int((self.first_day + self.num_days).max()) + CALENDAR_DAYS)
-        self._num_dates = len(self._dates)
 
     def positions(self, product: Tensor, index: Tensor, count: int) -> Tensor:
         """Return the positions ``(count, B)`` of the days up to ``index (B,)``, oldest first, day 0 repeated."""
@@ -54,7 +58,7 @@ class HistoryTensors:
 
     def first_date(self, product: Tensor) -> Tensor:
         """Return the offset from days since 1970-01-01 to columns of the calendar, for each product ``(B,)``."""
-        return product * self._num_dates - self._first
+        return product * len(self._dates) - self._first
 
     def build_calendar(self, factor: Tensor, holiday: Tensor) -> Tensor:
         """Return the calendar of each product's future dates, ``(3 or 4, P * dates)``: one lookup reads a day.
@@ -68,7 +72,9 @@ class HistoryTensors:
         """
         weekday = self._integers(weekday_of(self._dates))
         month = self._floats(self._dates.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
-        demand = factor[:, weekday] * holiday.gather(1, self._day_types())
+        dates = torch.as_tensor(self._dates)
+        types = torch.stack([self.day_types(product, dates) for product in range(len(self._products))])
+        demand = factor[:, weekday] * holiday.gather(1, types)
         columns = [demand, *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
         predicted = self._predicted_sales()
         return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
@@ -83,39 +89,27 @@ class HistoryTensors:
         first = 0 if over_whole_history else -RECENT_DAYS
         return self._floats([float(np.median(product.price[first:])) for product in self._products])
 
-    def train_starts(self, product: Tensor, share: Tensor) -> Tensor:
-        """Return the day index ``(B,)`` at ``share (B,)`` in [0, 1) of the product's training days."""
-        last = self.train_days[product] - 1
-        first = torch.minimum(last, torch.full_like(last, LOOK_BACK_DAYS - 1))
-        return first + (share * (last - first + 1)).long()
-
-    def holdout_start(self, product: Tensor, share: Tensor) -> Tensor:
-        """Return the day index ``(B,)`` at ``share (B,)`` in [0, 1) of the days from the last training day on."""
-        first = (self.train_days[product] - 1).clamp(min=0)
-        return first + (share * (self.num_days[product] - first)).long()
+    def start_range(self, starts: Starts, product: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first and last day index on which episodes start, ``(B,)`` each; see ``Starts``."""
+        last_trained, last = self.train_days[product] - 1, self.num_days[product] - 1
+        if starts == "train":
+            return last_trained.clamp(max=LOOK_BACK_DAYS - 1), last_trained
+        return (last_trained.clamp(min=0) if starts == "holdout" else last), last
 
     def holdout_starts(self) -> tuple[Tensor, Tensor]:
         """Return product and day index of every held-out day, from the last training day on, ``(M,)`` each."""
-        pairs = [
-            (product, index)
-            for product, (days, train) in enumerate(zip(self.num_days.tolist(), self.train_days.tolist(), strict=True))
-            for index in range(max(train - 1, 0), days)
-        ]
-        product, index = self._integers(pairs).T
-        return product, index
+        product, last = self.latest()
+        first, _ = self.start_range("holdout", product)
+        indices = [np.arange(begin, end + 1) for begin, end in zip(first.tolist(), last.tolist(), strict=True)]
+        return product.repeat_interleave(last - first + 1), self._integers(np.concatenate(indices))
 
     def latest(self) -> tuple[Tensor, Tensor]:
         """Return product and day index of each product's last day, ``(P,)`` each."""
         return torch.arange(len(self._products), device=self.device), self.num_days - 1
 
-    def _day_types(self) -> Tensor:
-        """Return the type of every product's dates ``(P, dates)``."""
-        dates = torch.as_tensor(self._dates)
-        return torch.stack([self.day_types(product, dates) for product in range(len(self._products))])
-
     def _predicted_sales(self) -> Tensor | None:
         """Return the sales forecast of every product and date ``(P, dates)``; NaN stands for the own 7-day mean."""
-        table = np.full((len(self._products), self._num_dates), np.nan)
+        table = np.full((len(self._products), len(self._dates)), np.nan)
         for row, forecast, first_day in zip(table, self._forecasts, self.first_day.tolist(), strict=True):
             values = np.concatenate([forecast.past, forecast.future])
             known = row[first_day - self._first :][: len(values)]

@@ -15,11 +15,14 @@ from torch import Tensor
 from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
-from pricerl.env.episodes import Draws, EpisodeBatch, Starts, StepSums
+from pricerl.env.episodes import Draws, EpisodeBatch
+from pricerl.env.history_tensors import Starts
 from pricerl.env.state import State
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig, fit_market
 from pricerl.simulation import SellerConfig, simulated_history
+
+Space = spaces.Space[NDArray[np.float32]]
 
 
 def default_market() -> Market:
@@ -29,9 +32,15 @@ def default_market() -> Market:
 
 
 class _Batched:
-    """Access to the rows of an env."""
+    """An env's batch of rows."""
 
     _batch: EpisodeBatch
+
+    def _open(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> tuple[Space, Space]:
+        """Open the batch; return a row's observation space, ``(window * num_features,)``, and action space."""
+        self._batch = EpisodeBatch(dynamics, num_rows, starts, draws)
+        observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
+        return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     @property
     def dynamics(self) -> Dynamics:
@@ -108,9 +117,7 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
         draws: Draws = "posterior",
     ) -> None:
         dynamics = Dynamics(market or default_market(), reward, guardrails, config)
-        self._batch = EpisodeBatch(dynamics, 1, starts, draws)
-        self.observation_space = observation_space(dynamics)
-        self.action_space = action_space()
+        self.observation_space, self.action_space = self._open(dynamics, 1, starts, draws)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -120,17 +127,16 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
         if seed is not None:
             self._batch.seed(seed)
         self._batch.reset(options or {})
-        return self._batch.state.observation[0].numpy().copy(), {"price": float(self.state.price[0])}
+        return self.state.observation[0].numpy().copy(), {"price": float(self.state.price[0])}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Charge the price of the action until the next decision."""
         chosen = torch.as_tensor(np.asarray(action, dtype=np.float32))
         if chosen.shape != (1,):
             raise ValueError(f"action must have shape (1,), found {tuple(chosen.shape)}")
-        sums, truncated = self._batch.step(chosen[None])
-        info = {name: float(value[0]) for name, value in step_info(self._batch, sums).items()}
+        reward, truncated, info = self._batch.step(chosen[None])
         observation = self.state.observation[0].numpy().copy()
-        return observation, float(sums.reward[0]), False, truncated, info
+        return observation, float(reward[0]), False, truncated, {name: float(value[0]) for name, value in info.items()}
 
 
 class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
@@ -142,13 +148,7 @@ class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
     are those of ``PricingEnv``; a test compares the two step by step.
 
     Args:
-        num_envs: B.
-        market: responses to prices; that of the built-in simulated seller if absent.
-        reward: objective and weights.
-        guardrails: limits on the price.
-        config: horizon, type of action, observation noise.
-        starts: days on which episodes start.
-        draws: ``posterior`` for a posterior draw per row, ``mean`` for the posterior mean.
+        num_envs: B. All other arguments are those of ``PricingEnv``.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -168,9 +168,7 @@ class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
     ) -> None:
         dynamics = Dynamics(market or default_market(), reward, guardrails, config)
         self.num_envs = num_envs
-        self._batch = EpisodeBatch(dynamics, num_envs, starts, draws)
-        self.single_observation_space = observation_space(dynamics)
-        self.single_action_space = action_space()
+        self.single_observation_space, self.single_action_space = self._open(dynamics, num_envs, starts, draws)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
 
@@ -183,33 +181,9 @@ class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Step all rows with ``actions (B, 1)``; observation ``(B, O)``, the rest ``(B,)``."""
-        sums, truncated = self._batch.step(actions)
-        info: dict[str, Any] = step_info(self._batch, sums)
+        reward, truncated, info = self._batch.step(actions)
         if truncated:
             info["final_obs"] = self.state.observation
             self._batch.reset({})
-        flags = torch.full_like(sums.reward, truncated, dtype=torch.bool)
-        return self.state.observation, sums.reward, torch.zeros_like(flags), flags, info
-
-
-def step_info(batch: EpisodeBatch, sums: StepSums) -> dict[str, Tensor]:
-    """Return the info of a step, each ``(B,)``."""
-    days = batch.dynamics.days_per_step
-    return {
-        "days": torch.full_like(sums.reward, days),
-        "price": batch.state.price,
-        "expected_units": sums.expected_units,
-        "sales": sums.sales,
-        "profit": sums.profit,
-        "reward_per_day": sums.reward / days,
-    }
-
-
-def observation_space(dynamics: Dynamics) -> spaces.Space[NDArray[np.float32]]:
-    """Return ``Box(0, 1, (window * num_features,))``."""
-    return spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
-
-
-def action_space() -> spaces.Space[NDArray[np.float32]]:
-    """Return ``Box(-1, 1, (1,))``."""
-    return spaces.Box(-1.0, 1.0, (1,), np.float32)
+        flags = torch.full_like(reward, truncated, dtype=torch.bool)
+        return self.state.observation, reward, torch.zeros_like(flags), flags, info

@@ -37,14 +37,10 @@ MIN_SPAN = 0.05
 
 def find_references(market: Market, price: Tensor) -> References:
     """Return the outcomes at ``price (P,)`` on an average weekday, for every product and draw."""
-    num_products, num_draws = market.share_kept.shape
-    product = torch.arange(num_products, device=market.device).repeat_interleave(num_draws)
-    draw = torch.arange(num_draws, device=market.device).repeat(num_products)
-    response = market.average_day(price[product], product, draw)
-    units = response.expected_units.view(num_products, num_draws)
-    sales = units * price[:, None]
-    profit = market.share_kept * sales - market.unit_cost * units
-    organic, ad = (value.view(num_products, num_draws) for value in (response.organic, response.ad))
+    indices = (torch.arange(count, device=market.device) for count in market.share_kept.shape)
+    product, draw = torch.meshgrid(*indices, indexing="ij")
+    _, sales, _, organic, ad = level = market.average_day(price[product], product, draw)
+    profit = market.rows(product, draw).contribution(sales, level.expected_units)
     return References(price, sales, torch.maximum(profit, MIN_CONTRIBUTION * sales), profit, organic, ad)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.evaluation.pricing_rules import Shop
-from pricerl.market.demand.config import QuadraticSettings
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, gather_covariates
 from pricerl.market.demand.models import fit_demand_regression
 
@@ -164,7 +164,7 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
 
 def _regress(history: ProductHistory) -> _Regressed:
     """Fit the demand regression and lay it out as weighted least squares."""
-    days, posterior, _ = fit_demand_regression(gather_covariates(history), QuadraticSettings())
+    days, posterior, _ = fit_demand_regression(gather_covariates(history), DemandSettings())
     mean = np.exp(posterior.log_mean)
     response = posterior.log_mean + (days.units - mean) / mean
     kept = [column for column, name in enumerate(days.names) if name not in MADE_OF_PRICES]

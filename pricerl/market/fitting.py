@@ -12,7 +12,7 @@ from torch import Tensor
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
-from pricerl.market.demand.config import DemandConfig, SimilarPriceSettings
+from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import holiday_factors, past_multiplier
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
@@ -124,7 +124,7 @@ def _fit_conversion(
     percent: FloatArray,
     usable: BoolArray,
     log_grid: FloatArray,
-    settings: SimilarPriceSettings,
+    settings: DemandSettings,
     rng: np.random.Generator,
 ) -> CurveDraws | None:
     """Fit curves of a conversion percentage; return None if it was hardly ever reported."""

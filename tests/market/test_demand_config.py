@@ -10,7 +10,7 @@ from command_line import run
 
 from pricerl.errors import UsageError
 from pricerl.market import DEMAND_MODELS, DemandConfig, fit_market
-from pricerl.market.demand.config import MODEL_SETTINGS, SimilarPriceSettings
+from pricerl.market.demand.config import MODEL_SETTINGS, DemandSettings
 from pricerl.market.demand.families import LOG_SD, log_normal_prior
 from pricerl.simulation import SellerConfig
 
@@ -28,7 +28,7 @@ OTHER_VALUES = {
     "half_life_days": 40.0,
     "trend_trust": 0.6,
 }
-READ = [(model, item.name) for model, kind in MODEL_SETTINGS.items() for item in fields(kind)]
+READ = [(model, name) for model, names in MODEL_SETTINGS.items() for name in names]
 UNREAD = [(model, name) for model in MODEL_SETTINGS for name in OTHER_VALUES if (model, name) not in READ]
 
 
@@ -42,7 +42,7 @@ def slopes(market):
 
 def test_every_model_has_its_settings_and_every_setting_a_value_to_try():
     assert MODEL_SETTINGS.keys() == DEMAND_MODELS.keys()
-    assert set(OTHER_VALUES) == {item.name for item in fields(SimilarPriceSettings)}
+    assert set(OTHER_VALUES) == {item.name for item in fields(DemandSettings)}
     assert {item.name for item in fields(DemandConfig)} == {*OTHER_VALUES, "demand"}
 
 
@@ -62,7 +62,7 @@ def test_a_setting_that_a_model_does_not_read_is_refused_by_name(model, name):
     message = str(refused.value)
     assert f"data.market.{name} is not read by the demand model '{model}'" in message
     assert all(reader in message for reader in MODEL_SETTINGS if (reader, name) in READ)
-    assert all(own.name in message for own in fields(MODEL_SETTINGS[model]))
+    assert all(own in message for own in MODEL_SETTINGS[model])
 
 
 def test_all_settings_that_are_not_read_are_refused_at_once():

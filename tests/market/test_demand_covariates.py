@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pricerl.market import DemandConfig, fit_market
-from pricerl.market.demand.config import QuadraticSettings
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import gather_covariates, optional_covariates, past_multiplier
 from pricerl.market.demand.models import _regress, fit_demand_regression
 
@@ -56,7 +56,7 @@ def fit(prepare, product, model="mixture"):
 
 def regression(product):
     days = gather_covariates(product)
-    posterior = _regress(days, QuadraticSettings())
+    posterior = _regress(days, DemandSettings())
     return posterior, days.effects(posterior.mode[3:])
 
 
@@ -155,7 +155,7 @@ def test_a_promotion_that_trebles_sales_is_no_outlier(make_product):
     units = rng.poisson(UNITS * np.where(on, 3, 1))
     units[0] = 20 * UNITS
     product = make_product(10 * np.exp(wandering(rng, 280)), units, promotion=on)
-    days, posterior, outliers = fit_demand_regression(gather_covariates(product), QuadraticSettings())
+    days, posterior, outliers = fit_demand_regression(gather_covariates(product), DemandSettings())
     assert days.effects(posterior.mode[3:])["promotion"] == pytest.approx(np.log(3), abs=0.15)
     assert outliers == 1, "the bulk order of the first day"
 

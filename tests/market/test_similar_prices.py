@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pricerl.market import CostConfig, DemandConfig, fit_market
-from pricerl.market.demand.config import SimilarPriceSettings
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.curves import SLOPE_RANGE, shape_curves
 from pricerl.market.demand.similar_prices import DailyValues, fit_curves, weekday_factors
 from pricerl.simulation import SellerConfig, expected_units, simulate
@@ -67,7 +67,7 @@ def test_an_odd_history_still_gives_a_finite_falling_market(make_product, name):
     grid = np.linspace(log_price.min() - 0.3, log_price.max() + 0.3, 33)
     age = np.arange(len(product.price))[::-1].astype(float)
     days = DailyValues(log_price, product.units, np.ones(len(age)), age)
-    curves = fit_curves(days, grid, SimilarPriceSettings(num_draws=16), np.random.default_rng(0))
+    curves = fit_curves(days, grid, DemandSettings(num_draws=16), np.random.default_rng(0))
     assert np.isfinite(curves.log_value).all() and np.isfinite(curves.effective_days).all()
     assert (np.diff(curves.log_value, axis=1) < 0).all()
 

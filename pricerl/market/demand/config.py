@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any
 
 from pricerl.errors import UsageError, did_you_mean
 
 MIN_GRID = 9
 """Fewest prices of a curve: its smoothing spans several of them."""
 
-CONVERSION_ELASTICITY = (-1.0, 0.75)
-"""Prior mean and sd of a conversion rate's own price elasticity."""
-CONVERSION_CURVATURE = (0.0, 1.0)
-"""The same for its curvature."""
+CONVERSION_PRIOR: dict[str, Any] = {
+    "prior_elasticity": -1.0,
+    "prior_elasticity_sd": 0.75,
+    "prior_curvature": 0.0,
+    "prior_curvature_sd": 1.0,
+}
+"""Prior of a conversion rate's own price elasticity and curvature."""
 
 
 @dataclass(frozen=True)
-class DemandSettings:
+class CommonSettings:
     """Numbers that every demand model reads, and the only ones of ``mixture``."""
 
     num_draws: int = 64
@@ -38,36 +41,30 @@ class DemandSettings:
 
 
 @dataclass(frozen=True)
-class QuadraticSettings(DemandSettings):
-    """Numbers of ``quadratic``; ``DemandConfig`` documents them."""
+class DemandSettings(CommonSettings):
+    """Numbers in force, at their defaults where the model does not read them; ``DemandConfig`` documents them."""
 
     prior_curvature: float = -2.0
     prior_curvature_sd: float = 4.0
-
-
-@dataclass(frozen=True)
-class SimilarPriceSettings(QuadraticSettings):
-    """Numbers of ``similar`` and of ``hybrid``; ``DemandConfig`` documents them."""
-
     prior_season_sd: float = 0.5
     bandwidth: float = 0.06
     half_life_days: float = 180.0
     trend_trust: float = 0.15
 
 
-MODEL_SETTINGS: dict[str, type[DemandSettings]] = {
-    "similar": SimilarPriceSettings,
-    "quadratic": QuadraticSettings,
-    "mixture": DemandSettings,
-    "hybrid": SimilarPriceSettings,
-}
-"""Settings of each demand model by its name; the model itself is in ``demand.models.DEMAND_MODELS``."""
+COMMON, ALL = (tuple(item.name for item in fields(kind)) for kind in (CommonSettings, DemandSettings))
 
-Settings = TypeVar("Settings", bound=DemandSettings)
+MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
+    "similar": ALL,
+    "quadratic": (*COMMON, "prior_curvature", "prior_curvature_sd"),
+    "mixture": COMMON,
+    "hybrid": ALL,
+}
+"""Names of the settings that each demand model reads; the model itself is in ``demand.models.DEMAND_MODELS``."""
 
 
 @dataclass(frozen=True)
-class DemandConfig(DemandSettings):
+class DemandConfig(CommonSettings):
     """Demand model and its settings; those at ``None`` take the model's default.
 
     Raises:
@@ -101,51 +98,34 @@ class DemandConfig(DemandSettings):
         if self.demand not in MODEL_SETTINGS:
             known, close = ", ".join(MODEL_SETTINGS), did_you_mean(self.demand, MODEL_SETTINGS)
             raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{close}")
-        problems = [*self._unread(), *_out_of_range(self._filled(SimilarPriceSettings))]
+        problems = [*self._unread(), *_out_of_range(self.resolved())]
         if problems:
             raise UsageError("; ".join(problems))
 
     def resolved(self) -> DemandSettings:
-        """Return the numbers in force, those that the chosen model reads."""
-        return self._filled(MODEL_SETTINGS[self.demand])
+        """Return the numbers in force."""
+        return DemandSettings(**{name: getattr(self, name) for name in ALL if getattr(self, name) is not None})
 
-    def for_conversions(self) -> SimilarPriceSettings:
+    def for_conversions(self) -> DemandSettings:
         """Return the numbers in force for conversion rates, which any demand model leaves to similar prices."""
-        elasticity, elasticity_sd = CONVERSION_ELASTICITY
-        curvature, curvature_sd = CONVERSION_CURVATURE
-        return replace(
-            self._filled(SimilarPriceSettings),
-            prior_elasticity=elasticity,
-            prior_elasticity_sd=elasticity_sd,
-            prior_curvature=curvature,
-            prior_curvature_sd=curvature_sd,
-        )
-
-    def _filled(self, kind: type[Settings]) -> Settings:
-        chosen = {name: getattr(self, name) for name in _names(kind)}
-        return kind(**{name: value for name, value in chosen.items() if value is not None})
+        return replace(self.resolved(), **CONVERSION_PRIOR)
 
     def _unread(self) -> list[str]:
         """Describe each setting that is given and that the chosen model does not read."""
-        own = _names(MODEL_SETTINGS[self.demand])
-        unread = [name for name in _names(SimilarPriceSettings) if getattr(self, name) is not None and name not in own]
+        own = MODEL_SETTINGS[self.demand]
         return [
             f"data.market.{name} is not read by the demand model {self.demand!r}, only by "
-            f"{', '.join(model for model, kind in MODEL_SETTINGS.items() if name in _names(kind))}; "
+            f"{', '.join(model for model, read in MODEL_SETTINGS.items() if name in read)}; "
             f"{self.demand!r} reads {', '.join(own)}"
-            for name in unread
+            for name in ALL
+            if getattr(self, name) is not None and name not in own
         ]
 
 
-def _names(kind: type[DemandSettings]) -> list[str]:
-    return [item.name for item in fields(kind)]
-
-
-def _out_of_range(settings: SimilarPriceSettings) -> list[str]:
-    values = {name: getattr(settings, name) for name in _names(SimilarPriceSettings)}
-    positive = [name for name in values if name not in ("prior_elasticity", "prior_curvature")]
-    wrong = [name for name in positive if not values[name] > 0]
-    problems = [f"data.market.{name} must be positive, found {values[name]}" for name in wrong]
+def _out_of_range(settings: DemandSettings) -> list[str]:
+    positive = [name for name in ALL if name not in ("prior_elasticity", "prior_curvature")]
+    wrong = {name: getattr(settings, name) for name in positive if not getattr(settings, name) > 0}
+    problems = [f"data.market.{name} must be positive, found {value}" for name, value in wrong.items()]
     if not settings.prior_elasticity < 0:
         problems.append(f"data.market.prior_elasticity must be below 0, found {settings.prior_elasticity}")
     if 0 < settings.grid_size < MIN_GRID:

@@ -33,26 +33,6 @@ MAX_STEP = 0.08
 """Largest log step of demand at a whole price."""
 
 
-def constant(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
-    """Return demand of constant elasticity."""
-    return -elasticity * x
-
-
-def linear(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
-    """Return demand that falls linearly in price."""
-    return np.asarray(np.log(np.maximum(1 - elasticity * np.expm1(x), NO_DEMAND)))
-
-
-def exponential(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
-    """Return demand whose log falls linearly in price."""
-    return -elasticity * np.expm1(x)
-
-
-def log_quadratic(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
-    """Return demand whose elasticity changes with the log price, by -8 to 3 per unit."""
-    return -elasticity * x + (5.5 * first - 4) * x**2
-
-
 def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
     """Return logit demand: each visitor buys with a logistic probability, 2 to 60 % at the current price."""
     bought = 0.02 + 0.58 * first
@@ -72,13 +52,15 @@ def kinked(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: Flo
 
 
 FAMILIES: dict[str, Shape] = {
-    "constant": constant,
-    "linear": linear,
-    "exponential": exponential,
-    "log_quadratic": log_quadratic,
+    "constant": lambda elasticity, first, second, x: -elasticity * x,
+    "linear": lambda elasticity, first, second, x: np.log(np.maximum(1 - elasticity * np.expm1(x), NO_DEMAND)),
+    "exponential": lambda elasticity, first, second, x: -elasticity * np.expm1(x),
+    "log_quadratic": lambda elasticity, first, second, x: -elasticity * x + (5.5 * first - 4) * x**2,
     "logit": logit,
     "kinked": kinked,
 }
+"""Constant elasticity; demand linear in price; its log linear in price; an elasticity that changes with the log price,
+by -8 to 3 per unit; logit demand; and demand with a kink near the current price."""
 
 
 class LogNormal(NamedTuple):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import expit, logit
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
-from pricerl.market.demand.config import DemandSettings, QuadraticSettings, SimilarPriceSettings
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import RegressionData, gather_covariates
 from pricerl.market.demand.curves import (
     SLOPE_RANGE,
@@ -26,7 +26,7 @@ from pricerl.market.demand.outliers import find_inliers, winsorise
 from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
 from pricerl.market.demand.similar_prices import fit_similar, price_design
 
-EVIDENCE = SimilarPriceSettings()
+EVIDENCE = DemandSettings()
 """Closeness in price and in time by which the days behind a price are counted."""
 PRICE_TERMS = 3
 """Columns of the regression before the covariates: level, log price and its square."""
@@ -39,33 +39,18 @@ NO_MEMORY = 0.25
 the truth in 65 to 82 % at 0.5, and in 77 to 87 % at 0.25."""
 
 
-class DemandModel(Protocol):
-    """A way to learn a product's demand from its history."""
+DemandModel = Callable[[ProductHistory, FloatArray, DemandSettings, np.random.Generator], DemandPosterior]
+"""A way to learn a product's demand from its history.
 
-    def __call__(
-        self, product: ProductHistory, log_grid: FloatArray, settings: Any, rng: np.random.Generator
-    ) -> DemandPosterior:
-        """Draw ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)``.
-
-        Args:
-            product: one product's history.
-            log_grid: ``(G,)`` ascending log prices.
-            settings: of the class that ``MODEL_SETTINGS`` holds under the model's name.
-            rng: owner of the randomness.
-        """
+Draw ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)`` from a product's history; the generator
+owns the randomness.
+"""
 
 
 def fit_quadratic(
-    product: ProductHistory, log_grid: FloatArray, settings: QuadraticSettings, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw log-quadratic curves from the regression's posterior.
-
-    Args:
-        product: one product's history.
-        log_grid: ``(G,)`` ascending log prices.
-        settings: number of draws, outliers, prior of the price's coefficients.
-        rng: owner of the randomness.
-    """
+    """Draw log-quadratic curves from the regression's posterior."""
     data, posterior, outliers = fit_demand_regression(gather_covariates(product), settings)
     x = data.log_price - np.median(data.log_price)
     ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
@@ -85,16 +70,9 @@ def fit_quadratic(
 def fit_mixture(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw curves from several families; the effects of the covariates come from the regression.
-
-    Args:
-        product: one product's history.
-        log_grid: ``(G,)`` ascending log prices.
-        settings: number of draws, outliers, prior elasticity.
-        rng: owner of the randomness.
-    """
+    """Draw curves from several families; the effects of the covariates come from the regression."""
     slope = settings.prior_elasticity, settings.prior_elasticity_sd
-    stage = QuadraticSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
+    stage = DemandSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
     data, posterior, outliers = fit_demand_regression(gather_covariates(product), stage)
     columns = slice(PRICE_TERMS + data.reference.start, PRICE_TERMS + data.reference.stop)
     log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, data.prior.sd[data.reference])
@@ -112,16 +90,9 @@ def fit_mixture(
 
 
 def fit_hybrid(
-    product: ProductHistory, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw every other curve from the mixture and from similar prices, so that their disagreement widens intervals.
-
-    Args:
-        product: one product's history.
-        log_grid: ``(G,)`` ascending log prices.
-        settings: of both models.
-        rng: owner of the randomness.
-    """
+    """Draw every other curve from the mixture and from similar prices, so that their disagreement widens intervals."""
     mixture, similar = (fit(product, log_grid, settings, rng) for fit in (fit_mixture, fit_similar))
     log_value = mixture.curves.log_value.copy()
     log_value[1::2] = similar.curves.log_value[1::2]
@@ -138,7 +109,7 @@ DEMAND_MODELS: dict[str, DemandModel] = {
 
 
 def fit_demand_regression(
-    data: RegressionData, settings: QuadraticSettings
+    data: RegressionData, settings: DemandSettings
 ) -> tuple[RegressionData, RegressionPosterior, int]:
     """Fit the regression twice: with spikes cut down, then to the days that are no outliers under the first fit.
 
@@ -155,7 +126,7 @@ def fit_demand_regression(
     return kept, _regress(kept, settings), int((~inliers).sum())
 
 
-def _regress(data: RegressionData, prior: QuadraticSettings) -> RegressionPosterior:
+def _regress(data: RegressionData, prior: DemandSettings) -> RegressionPosterior:
     x = data.log_price - np.median(data.log_price)
     design = price_design(x, data.covariates)
     mean = np.concatenate([[0.0, prior.prior_elasticity, prior.prior_curvature], data.prior.mean])

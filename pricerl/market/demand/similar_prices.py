@@ -15,7 +15,7 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
-from pricerl.market.demand.config import SimilarPriceSettings
+from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
 from pricerl.market.demand.curves import CurveDraws, DemandPosterior, closeness, effective_days, shape_curves
 from pricerl.market.demand.outliers import find_inliers, winsorise
@@ -56,16 +56,9 @@ class DailyValues:
 
 
 def fit_similar(
-    product: ProductHistory, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
+    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw demand curves by similar-price search, without an assumption on the shape of demand.
-
-    Args:
-        product: one product's history.
-        log_grid: ``(G,)`` ascending log prices.
-        settings: of the search.
-        rng: owner of the randomness.
-    """
+    """Draw demand curves by similar-price search, without an assumption on the shape of demand."""
     days, usable = plain_days(product), product.observed
     weekday = weekday_of(product.dates.astype(np.int64))
     units = winsorise(product.units[usable], settings.outlier_sds)
@@ -81,7 +74,7 @@ def plain_days(product: ProductHistory) -> DailyValues:
 
 
 def fit_curves(
-    days: DailyValues, log_grid: FloatArray, settings: SimilarPriceSettings, rng: np.random.Generator
+    days: DailyValues, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> CurveDraws:
     """Draw ``K`` curves: cut outliers, average days at similar prices, project and smooth.
 
@@ -117,7 +110,7 @@ def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
 
 
 def _expected(
-    days: DailyValues, recency: FloatArray, log_grid: FloatArray, settings: SimilarPriceSettings
+    days: DailyValues, recency: FloatArray, log_grid: FloatArray, settings: DemandSettings
 ) -> tuple[FloatArray, float]:
     """Return the expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
     dispersion = 1.0
@@ -140,7 +133,7 @@ def _draw_curves(
     recency: FloatArray,
     log_grid: FloatArray,
     dispersion: float,
-    settings: SimilarPriceSettings,
+    settings: DemandSettings,
     rng: np.random.Generator,
 ) -> FloatArray:
     """Draw ``K`` shaped curves ``(K, G)`` by weekly bootstrap and randomised priors."""
@@ -173,7 +166,7 @@ def season_columns(age: FloatArray) -> FloatArray:
     return np.concatenate([slow, np.sin(phase), np.cos(phase)], axis=1)
 
 
-def _prior(settings: SimilarPriceSettings, columns: int) -> tuple[FloatArray, FloatArray]:
+def _prior(settings: DemandSettings, columns: int) -> tuple[FloatArray, FloatArray]:
     """Return prior mean and sd of slope, curvature and season, ``(columns - 1,)`` each."""
     season = np.zeros(columns - 3)
     mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], season])
