@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.policies import deliver, make_advice, run_lightning
+from pricerl.cli.usage import option_words
 from pricerl.data import DataConfig, DataPreprocessor, History, read_history
 from pricerl.env import EnvConfig, PricingEnv
 from pricerl.guardrails import GuardrailConfig
@@ -101,7 +101,7 @@ def advise(
         DataError: the file cannot be used.
         UsageError: a setting is wrong.
     """
-    words = _words(
+    words = option_words(
         {
             **QUIET,
             "data.path": path,
@@ -113,7 +113,8 @@ def advise(
             **(settings or {}),
         }
     )
-    return deliver(run_lightning("fit", words)).advice
+    made, _, _ = deliver(run_lightning("fit", words))
+    return made
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:
@@ -179,11 +180,4 @@ def make_env(
 
 def _load(checkpoint: str | Path, path: str | Path | None = None, horizon: int = 14) -> Run:
     settings = {**QUIET, "ckpt_path": checkpoint, "data.path": path, "horizon": horizon}
-    return run_lightning("predict", _words(settings))
-
-
-def _words(settings: Mapping[str, Any]) -> list[str]:
-    """Return settings as options of the command line, without those that are None."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    plain = {name: str(value) if isinstance(value, (str, Path)) else json.dumps(value) for name, value in given.items()}
-    return [f"--{name}={value}" for name, value in plain.items()]
+    return run_lightning("predict", option_words(settings))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pricerl.cli.decisions import add_run_options, find_advice, log_of
-from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, UsageError
-from pricerl.operations.decision_log import LOG_FILE, verify
+from pricerl.cli.usage import Parser, option_words
+from pricerl.errors import EXIT_OK, DataError, UsageError
+from pricerl.operations.decision_log import LOG_FILE, Entry, verify
 
 
 def audit_log(words: Sequence[str]) -> int:
@@ -37,15 +38,40 @@ def _replay(options: argparse.Namespace) -> int:
     """Make a recorded decision again, from the checkpoint and the data that its entry names."""
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
-    from pricerl.cli.policies import make_advice, origin_of, run_lightning
-    from pricerl.operations.reproduction import compare, refuse_changed, replay_words
+    from pricerl.cli.policies import make_advice, run_lightning
+    from pricerl.operations.provenance import compare, describe_origin, refuse_changed
 
     log = log_of(options)
     entries = verify(log).entries
     entry = find_advice(entries, int(options.target))
-    with tempfile.TemporaryDirectory() as folder:
-        words = replay_words(entry, log.parent, options.path, Path(folder) / "settings.yaml")
-        run = run_lightning("predict", words)
-    refuse_changed(entry, origin_of(run), log)
+    run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)))
+    refuse_changed(entry, describe_origin(run)["hashes"], log)
     print(compare(entry, make_advice(run, entries[: entry["seen"]]), log))
     return EXIT_OK
+
+
+def _replay_settings(entry: Entry, folder: Path, moved: str | None) -> dict[str, Any]:
+    """Return the options of the ``predict`` that makes an entry's decision again.
+
+    Args:
+        entry: an advice.
+        folder: of its run.
+        moved: the data file, where it has moved since.
+
+    Raises:
+        UsageError: the run left no checkpoint.
+        DataError: the data file is gone.
+    """
+    if entry["checkpoint"] is None:
+        raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
+    file = moved or entry["path"]
+    if file is not None and not Path(file).is_file():
+        raise DataError(file, [f"the data of entry {entry['id']} is not here; name it with --data.path"])
+    return {
+        "config": json.dumps(entry["settings"]),
+        "ckpt_path": folder / entry["checkpoint"],
+        **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
+        "trainer.accelerator": "cpu",
+        "trainer.enable_progress_bar": False,
+        "data.path": file,
+    }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
+from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import GYM_DATA, asks_help, data_class, explain, print_help
-from pricerl.cli.usage import ALLOWED_CLASSES, check_config_files, check_trainer, option_values
+from pricerl.cli.usage import ALLOWED_CLASSES, check_config_files, check_request, check_trainer, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import GivenCheckpoint, RunCheckpoint, RunConfig, TrainingBar
@@ -43,6 +43,9 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 """``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch is as long as
 the rest of the run asks for."""
 
+OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig}
+"""Groups of settings that belong to neither model, data nor trainer."""
+
 THREADS_HELP = (
     "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
     "anything else runs on them."
@@ -58,12 +61,10 @@ class PricingCLI(LightningCLI):
 
     Args:
         words: the command and its options, without the program's name.
-        groups: further settings by name, each a config dataclass.
-        check: inspects the parsed command before anything is built, and refuses whatever would only fail at its end.
     """
 
-    def __init__(self, words: list[str], groups: Mapping[str, type], check: Callable[[Request], None]) -> None:
-        self.command, self.groups, self.check = words[0], groups, check
+    def __init__(self, words: list[str]) -> None:
+        self.command = words[0]
         self.given: Checkpoint | None = None
         self.data_class = data_class(words)
         super().__init__(
@@ -104,7 +105,7 @@ class PricingCLI(LightningCLI):
         parser.add_argument("--out", type=str, help="Folder for the advice; the run's folder if absent.")
         parser.add_argument("--horizon", type=int, default=14, help="Days the advice looks ahead.")
         parser.add_argument("--locale", type=str, default="en_US", help="Locale of numbers, money and dates.")
-        for name, config in self.groups.items():
+        for name, config in OWN_CONFIGS.items():
             parser.add_class_arguments(config, name)
         parser.link_arguments("data", "model.init_args.task", compute_fn=_task, apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed")
@@ -147,7 +148,7 @@ class PricingCLI(LightningCLI):
             folder = self.given.path.parent
         advises = self.config.data.class_path != GYM_DATA
         self.request = Request(self.command, folder, options, settings, self.given, advises)
-        self.check(self.request)
+        check_request(self.request)
         check_trainer(options.trainer)
         self.compute = claim_compute(options.threads, options.matmul_precision)
 
@@ -160,7 +161,7 @@ class PricingCLI(LightningCLI):
 
     def built(self) -> Run:
         """Return the run as it is built, before training."""
-        configs = {name: self.config_init[name] for name in self.groups}
+        configs = {name: self.config_init[name] for name in OWN_CONFIGS}
         return Run(**vars(self.request), data=self.datamodule, module=self.model, configs=configs)
 
     def build_trainer(self) -> Trainer:
@@ -195,13 +196,11 @@ class PricingCLI(LightningCLI):
         return trainer
 
 
-def run_command(words: list[str], groups: Mapping[str, type], check: Callable[[Request], None]) -> Run:
+def run_command(words: list[str]) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
     Args:
         words: the command and its options.
-        groups: see ``PricingCLI``.
-        check: see ``PricingCLI``.
 
     Raises:
         UsageError: an option is wrong.
@@ -214,7 +213,7 @@ def run_command(words: list[str], groups: Mapping[str, type], check: Callable[[R
     )
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
     check_config_files(words)
-    cli = PricingCLI(words, groups, check)
+    cli = PricingCLI(words)
     if words[0] == "fit":
         return _fit(cli)
     run = cli.built()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.operations.decision_log import shown
+from pricerl.operations.decision_log import LOG_FILE, read_log, shown
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Request
 
 ALLOWED_CLASSES = ("pricerl", "lightning")
 """Packages from which a configuration may import classes."""
@@ -112,6 +116,13 @@ def option_values(words: Sequence[str], *names: str) -> list[str]:
     return values
 
 
+def option_words(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings as options of the command line, without those that are None."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    plain = {name: str(value) if isinstance(value, (str, Path)) else json.dumps(value) for name, value in given.items()}
+    return [f"--{name}={value}" for name, value in plain.items()]
+
+
 def _explain_unknown(words: str | None, setting: str | None, options: Collection[str]) -> str:
     if setting is not None:
         return f"unknown setting {setting}{did_you_mean(setting, options)}"
@@ -171,3 +182,30 @@ def check_trainer(trainer: Any) -> None:
         raise UsageError(f"--trainer.precision must be one of {known}, found {trainer.precision!r}")
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
+
+
+def check_request(request: Request) -> None:
+    """Refuse options of the advice before a training that would end in vain.
+
+    Raises:
+        UsageError: naming the option and the remedy.
+    """
+    from pricerl.advice import check_folder, check_horizon
+    from pricerl.advice.report.interactive import plotly_script
+    from pricerl.advice.report.pdf import find_browser
+
+    options = request.options
+    if not request.advises and request.command == "predict":
+        raise UsageError("predict advises on a seller's file; score a policy of a Gymnasium environment with test")
+    check_horizon(options.horizon)
+    if options.out:
+        check_folder(Path(options.out), "--out ")
+    if request.command in ("fit", "predict"):
+        check_folder(request.folder, "the run's folder ")
+    if request.advises:
+        _ = request.formatter
+        read_log(request.folder / LOG_FILE)
+        if options.report.interactive:
+            plotly_script()
+        if options.report.pdf:
+            find_browser()

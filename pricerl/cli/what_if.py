@@ -11,7 +11,7 @@ import torch
 from pricerl.advice.final_check import objections_to
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.cli.console import table, write_lines
-from pricerl.cli.policies import formatter_of, run_lightning
+from pricerl.cli.policies import run_lightning
 from pricerl.cli.usage import Parser, choose_product
 from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK, UsageError
@@ -65,7 +65,7 @@ def compare_prices(words: Sequence[str]) -> int:
     dynamics = run.pricing.build_dynamics("cpu")
     product = names.index(choose_product(names, options.product, "the file"))
     answer = ask(dynamics, product, options.price, run.options.horizon)
-    write_lines(answer_lines(answer, formatter_of(run)))
+    write_lines(answer_lines(answer, run.formatter))
     return EXIT_OK
 
 

@@ -1,11 +1,11 @@
-"""Provenance: the log entry of an advice, with hashes of the data, settings, weights and code behind it."""
+"""Provenance: the log entry of an advice with hashes of everything behind it, compared with a replay's."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
+from pricerl.errors import DataError
 from pricerl.operations.decision_log import Entry, stamp
 from pricerl.operations.orders import ADVICE, hard_limits_of
+from pricerl.training.run import Run
 
 SHORT_HASH = 12
 """Hexadecimal digits of a shortened hash; among a million models, two share one with probability 0.2 %."""
@@ -36,50 +38,33 @@ HASHED = {
 """Hashes of an entry, in words."""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Origin of all decisions of one command."""
+def describe_origin(run: Run) -> Entry:
+    """Return the origin of a command's decisions: data, settings, weights and code, with their hashes.
 
-    command: str
-    path: str | None
-    """The data file as the user wrote it; None where the checkpoint brought the history."""
-    checkpoint: str | None
-    """File name in the run's folder; None where no checkpoint was written."""
-    seed: int
-    horizon: int
-    threads: int
-    matmul_precision: str
-    settings: dict[str, Any]
-    """Those that differ from the checkpoint's."""
-    hashes: dict[str, str | None]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, with the versions of the libraries that computed."""
-        versions = {"pricerl": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
-        return {**asdict(self), "versions": versions}
-
-    def short_hash(self, name: str) -> str:
-        """Return one of the hashes, shortened."""
-        return shorten(self.hashes[name])
-
-
-def collect_hashes(
-    products: Sequence[ProductHistory], path: str | None, config: Mapping[str, Any], weights: Any
-) -> dict[str, Any]:
-    """Hash everything that a decision is made from.
+    The path is None where the checkpoint brought the history, the checkpoint None where none was written; the settings
+    are those that differ from the checkpoint's.
 
     Args:
-        products: the cleaned history.
-        path: the data file, if there is one.
-        config: every setting that the decision depends on.
-        weights: the model's state dict.
+        run: data, settings and weights.
     """
+    options, data, checkpoint = run.options, run.pricing, run.checkpoint
     return {
-        "data": hash_history(products),
-        "file": None if path is None else hash_file(Path(path)),
-        "config": hash_settings(config),
-        "model": hash_weights(weights),
-        "code": hash_code(),
+        "command": run.command,
+        "path": data.path,
+        "checkpoint": None if checkpoint is None else checkpoint.path.name,
+        "seed": data.seed,
+        "horizon": options.horizon,
+        "threads": options.threads,
+        "matmul_precision": options.matmul_precision,
+        "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
+        "hashes": {
+            "data": hash_history(data.preprocessor.products),
+            "file": None if data.path is None else hashlib.sha256(Path(data.path).read_bytes()).hexdigest(),
+            "config": hash_settings({**run.settings, "horizon": options.horizon}),
+            "model": hash_weights(run.module.state_dict()),
+            "code": hash_code(),
+        },
+        "versions": {"pricerl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
     }
 
 
@@ -96,18 +81,18 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
     return found
 
 
-def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index: int) -> Entry:
+def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: int) -> Entry:
     """Draft the entry of one product's advice.
 
     Args:
         item: the advice.
-        origin: of the advice.
+        origin: of the advice, from `describe_origin`.
         dynamics: its market.
         index: position of the product.
     """
-    draft = stamp(ADVICE, "pricerl", item.reason)
-    draft |= origin.to_dict()
-    draft |= {
+    draft = {
+        **stamp(ADVICE, "pricerl", item.reason),
+        **origin,
         "product": item.product,
         "history_end": str(dynamics.market.preprocessor.products[index].dates[-1]),
         "current_price": item.current_price,
@@ -117,8 +102,8 @@ def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index:
         "follow": item.decision.follow,
         "proposal": list(item.policy.prices),
         "days": [_day(day) for day in item.days],
+        "edits": item.to_dict()["guardrails"],
     }
-    draft["edits"] = item.to_dict()["guardrails"]
     if item.model is not None:
         draft["model_days"] = [_day(day) for day in item.model.days]
         draft["model_grade"], draft["model_source"] = item.model.decision.grade, item.model.decision.source
@@ -127,9 +112,40 @@ def draft_advice(item: ProductAdvice, origin: Origin, dynamics: Dynamics, index:
     return draft
 
 
-def recommended(entry: Entry) -> list[float]:
-    """Return the prices that an entry recommended, per day."""
-    return [day["price"] for day in entry["days"]]
+def refuse_changed(entry: Entry, now: Mapping[str, str | None], log: Path) -> None:
+    """Refuse a replay from other data, settings, weights or code.
+
+    Args:
+        entry: an advice.
+        now: hashes of the replay.
+        log: of the entry.
+
+    Raises:
+        DataError: names every hash that differs.
+    """
+    then = entry["hashes"]
+    changed = [
+        f"entry {entry['id']}: {words} changed, {name} hash {shorten(then[name])} then and {shorten(now[name])} now"
+        for name, words in HASHED.items()
+        if then[name] != now[name]
+    ]
+    if changed:
+        raise DataError(str(log), changed)
+
+
+def compare(entry: Entry, advice: Sequence[ProductAdvice], log: Path) -> str:
+    """Compare a replayed decision with its entry, and return the result in words.
+
+    Raises:
+        DataError: the prices differ.
+    """
+    (item,) = (item for item in advice if item.product == entry["product"])
+    for then, again in zip(entry["days"], item.days, strict=True):
+        if again.recommended_price != then["price"]:
+            found = f"{again.recommended_price!r} now, {then['price']!r} then, on {then['date']}"
+            versions = f"versions then {entry['versions']}"
+            raise DataError(str(log), [f"entry {entry['id']} is not reproduced: {found}; {versions}"])
+    return f"entry {entry['id']} is reproduced: {len(item.days)} prices, the same to the last bit"
 
 
 def shorten(digest: str | None) -> str:
@@ -150,11 +166,6 @@ def _day(day: DayAdvice) -> dict[str, Any]:
 
 def _round(values: tuple[float | None, ...] | None) -> list[float | None] | None:
     return None if values is None else [None if value is None else float(f"{value:.{DIGITS}g}") for value in values]
-
-
-def hash_file(path: Path) -> str:
-    """Hash a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def hash_history(products: Iterable[ProductHistory]) -> str:

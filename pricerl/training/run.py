@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.evaluation import Policy
+from pricerl.formatting import Formatter, price_digits
 from pricerl.training.checkpointing import BEST, LAST, Checkpoint
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
@@ -34,6 +35,17 @@ class Request:
     """The checkpoint that was given; after ``fit`` the one that holds the weights in use."""
     advises: bool
     """Whether the data are a seller's, so that the command ends in advice."""
+
+    @property
+    def formatter(self) -> Formatter:
+        """The formatter of the command's locale, currency and price grid.
+
+        Raises:
+            UsageError: the locale or the currency is unknown.
+        """
+        data = self.options.data
+        digits = price_digits(data.guardrails.price_step, data.currency)
+        return Formatter(self.options.locale, data.currency, digits)
 
 
 @dataclass(frozen=True)
