@@ -1,19 +1,20 @@
-"""Does SAC find what a planner finds who knows the market: pairs of markets and seeds.
+"""SAC against a planner that knows the market: pairs of markets and seeds.
 
 Run from the repository root::
 
     python benchmarks/planner_parity.py --seeds 5
 
-Every market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6,
-with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults but for smaller
-networks, through Lightning on one thread. Then SAC, dynamic programming (price and reference price are its state) and
-the best constant price, which is approached as fast as the guardrails allow, are rolled out for ``DAYS`` days from
-held-out days in every posterior draw. Rewards are discounted as in training.
+Each market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6,
+with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults except for
+smaller networks, through Lightning on one thread. Then SAC, dynamic programming (its state is the price and the
+reference price) and the best constant price, approached as fast as the guardrails allow, are rolled out for ``DAYS``
+days from held-out days in every posterior draw, with the day's noise in the observed units. The noise of all three has
+the same seed. Rewards are expectations given the prices, discounted as in training.
 
-``gap`` is how much less than dynamic programming a policy earns: mean daily reward, counted in the profit that would
-earn as much. A pair is at parity when SAC's gap is at most 1 %; below 0 it does better, which it can: it reads the
-sales, from which the posterior draw shows. Rows are appended to ``checkpoints/planner_parity.csv``, and pairs that it
-holds are not run again.
+``gap`` is how much less than dynamic programming a policy earns: the difference in mean daily reward, converted to the
+share of profit that would earn as much. A pair is at parity when SAC's gap is at most 1 %. A gap can be below 0: SAC
+observes the sales, which contain information on the posterior draw; dynamic programming does not. Rows are appended
+to ``checkpoints/planner_parity.csv``, and pairs in that file are not run again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from price_training import KnownMarketData, train_policy
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
+from pricerl.env.noise import Noise
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
 from pricerl.evaluation.rollout import Choice
 from pricerl.guardrails import project
@@ -50,12 +52,14 @@ NETWORK = NetworkConfig(hidden=(128, 128))
 DAYS = 84
 STARTS = 8
 """Held-out days that roll-outs start on, in every posterior draw."""
+NOISE_SEED = 0
+"""Of the observed units, the same for SAC and the planners: common random numbers."""
 PARITY = 0.01
 GAMMA = SACConfig().gamma
 
 
 def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDataModule]:
-    """A year of a simulated seller; the seed also draws its markets."""
+    """Return the builder of a market fitted to a year of a simulated seller; the seed also draws from its posterior."""
 
     def build(seed: int) -> PricingDataModule:
         seller = SellerConfig(market=family, days=365, units=units, seed=7)  # type: ignore[arg-type]
@@ -65,7 +69,7 @@ def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDat
 
 
 def known(memory: PriceMemory | None) -> Callable[[int], PricingDataModule]:
-    """Constant elasticity of -2 from a price of 10; best constant price 12."""
+    """Return the builder of a market of constant elasticity -2; the price starts at 10, the best constant one is 12."""
     return lambda seed: KnownMarketData(seed, memory)
 
 
@@ -74,7 +78,7 @@ MARKETS = {
     "known, memory 0.5 and 1": known(PriceMemory(np.array([0.5]), np.array([1.0]))),
     "known, memory 0.5 and 2": known(PriceMemory(np.array([0.5]), np.array([2.0]))),
     **{
-        f"{family}, {units:g} a day, {preset}": fitted(family, units, preset)
+        f"{family}, {units:g} per day, {preset}": fitted(family, units, preset)
         for family, units, preset in (
             ("linear", 50.0, "balanced"),
             ("logit", 5.5, "balanced"),
@@ -87,7 +91,7 @@ MARKETS = {
 
 
 def run_pair(market: str, seed: int) -> dict[str, Any]:
-    """Train SAC once and hold it against both planners."""
+    """Train SAC once and compare it with both planners."""
     data = MARKETS[market](seed)
     began = time.process_time()
     module = train_policy(data, UPDATES, network=NETWORK)
@@ -118,7 +122,7 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
 
 
 def starts(dynamics: Dynamics) -> State:
-    """Held-out days in every posterior draw."""
+    """Return held-out days in every posterior draw."""
     product, index = dynamics.history.holdout_starts()
     chosen = torch.linspace(0, len(product) - 1, STARTS).long()
     draw = torch.arange(dynamics.market.num_draws)
@@ -128,15 +132,17 @@ def starts(dynamics: Dynamics) -> State:
 
 
 def worth(choose: Choice, dynamics: Dynamics, state: State) -> tuple[float, float]:
-    """Mean daily reward, discounted by decision, and the mean price at the end."""
-    price, outcome = roll_out(choose, dynamics, state, DAYS)
+    """Return the mean daily reward, discounted by decision, and the mean price at the end."""
+    noise = Noise(len(state.price), state.price.device)
+    noise.seed(NOISE_SEED)
+    price, outcome = roll_out(choose, dynamics, state, DAYS, noise)
     decision = torch.arange(outcome.reward.shape[1]) // dynamics.days_per_step
     weight = GAMMA ** (decision * dynamics.days_per_step)
     return float((outcome.reward * weight / weight.sum()).sum(1).mean()), float(price[:, -1].mean())
 
 
 def report(rows: pd.DataFrame) -> None:
-    """Print one line a market, and the share of pairs at parity."""
+    """Print one line per market, and the share of pairs at parity."""
     rows = rows.assign(parity=rows["gap"] <= PARITY)
     print("| market | at parity | SAC's gap, mean (worst) | constant price's gap | SAC, dynamic, constant price |")
     print("|---|---|---|---|---|")
@@ -149,7 +155,7 @@ def report(rows: pd.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="runs of every market")
+    parser.add_argument("--seeds", type=int, default=5, help="pairs per market")
     parser.add_argument("--markets", nargs="+", default=list(MARKETS), choices=MARKETS, metavar="MARKET")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -6,14 +6,15 @@ Run from the repository root::
     python benchmarks/pricebench.py run --quick
     python benchmarks/pricebench.py table
 
-Cells are truths x days x daily units; shop ``n`` of a cell is the seller that ``pricerl simulate --seed n`` writes. For
-each number of days and units SAC trains one policy, which prices the shops of all truths: each row of the vector env is
-a shop in one of the markets that fit its history, and observations describe the market, but not the truth. ``SAC`` is
-the price at which that policy settles, ``SAC, decided`` what the decision layer makes of it: the policy's price where
-it is sure enough to earn more, else the lower bound, and the current price where unexplained days without a sale say
-that
-stock-outs are likely. ``run`` prices the shops that ``checkpoints/pricebench.csv`` does not hold, so it goes on where
-it was stopped. ``--quick`` takes 130 days only, and 10 shops a cell.
+A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is the seller that ``pricerl
+simulate --seed n`` writes. For each number of days and units SAC trains one policy, which prices the shops of all
+truths: each row of the vector env is a shop in one posterior draw of its market. Observations describe the market, but
+not the truth. ``SAC`` is the price at which that policy settles, ``SAC, decided`` the price after the decision layer:
+the policy's price if its gain is probable enough, else the lower bound, and the current price if zero-sales days
+suggest stock-outs.
+
+``run`` prices the shops that ``checkpoints/pricebench.csv`` does not hold, so it continues an interrupted run.
+``--quick`` takes 130 days only, and 10 shops per cell.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ from pricerl.training.pricing_data import PricingDataModule
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"
 KEY = ["truth", "days", "units", "seed", "demand"]
 SHOWN = ("constant", "linear", "logit", "kinked", "optimal")
-"""Truths of which a history shows everything."""
+"""Truths without an unobserved confounder."""
 SAC, DECIDED = "SAC", "SAC, decided"
 BY_TRUTH = ["keep the price", "best past price", "planner, profit alone", "lower bound", SAC, DECIDED]
 QUICK_DAYS, QUICK_SHOPS = 130, 10
@@ -65,13 +66,13 @@ QUICK_DAYS, QUICK_SHOPS = 130, 10
 UPDATES = 2000
 NETWORK = NetworkConfig(hidden=(128, 128))
 NUM_ENVS = 128
-"""Rows of the vector env, each a shop in one of its markets."""
+"""Rows of the vector env, each a shop in one posterior draw of its market."""
 SETTLING_DAYS = 120
-"""A policy may move by at most 10 % a week, and stays then."""
+"""Enough for the price to settle: the guardrails allow at most 10 % within a week."""
 
 
 def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
-    """Price the shops of one shop_set; the processes share the cores, so torch has one thread in each."""
+    """Price one set of shops, with one torch thread per process because the processes share the cores."""
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -84,7 +85,7 @@ def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
 
 
 def learned_rules(shop_set: ShopSet) -> dict[str, Rule]:
-    """Train one policy for the shops of a shop_set; what it charges there in the end, before and after the decision."""
+    """Train one policy for a set of shops; return its settled prices as rules, before and after the decision."""
     data = PricingDataModule(reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS)
     data.preprocessor, data.market = shop_set.market.preprocessor, shop_set.market
     module, dynamics = train_policy(data, UPDATES, network=NETWORK), data.dynamics
@@ -111,7 +112,7 @@ def learned_rules(shop_set: ShopSet) -> dict[str, Rule]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Price the shops that are missing and append their rows, a shop_set at a time."""
+    """Price the missing shops and append their rows, one set of shops at a time."""
     done = set() if not ROWS.exists() else set(pd.read_csv(ROWS)[KEY].itertuples(index=False, name=None))
     jobs = []
     for days, units, demand in itertools.product(options.days, options.units, options.demand):
@@ -126,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
     ROWS.parent.mkdir(exist_ok=True)
     with ProcessPoolExecutor(options.processes) as pool, ROWS.open("a", newline="", encoding="utf-8") as file:
         writer: csv.DictWriter[str] | None = None
-        for rows in track(pool.map(work, jobs), "streets", len(jobs)):
+        for rows in track(pool.map(work, jobs), "sets of shops", len(jobs)):
             if writer is None:
                 writer = csv.DictWriter(file, list(rows[0]))
                 if file.tell() == 0:
@@ -136,11 +137,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print two tables: all rules over the truths that a history shows, and some rules on every truth."""
+    """Print two tables: all rules over the unconfounded truths, and some rules for each truth."""
     rows = pd.read_csv(ROWS)
     rows = rows[rows["demand"] == options.demand]
     shown = rows[rows["truth"].isin(SHOWN)].assign(truth="shown")
-    print("Share of the oracle's profit (shops made more than 1 % worse), percent; " + ", ".join(SHOWN))
+    print("Share of the oracle's profit (shops harmed: more than 1 % below keeping), percent; " + ", ".join(SHOWN))
     print(
         _pivot(summarise(shown), list(dict.fromkeys(rows["rule"])))
         .droplevel("truth")
@@ -150,14 +151,14 @@ def table(options: argparse.Namespace) -> None:
     lines = summarise(rows)
     bound = lines.xs("lower bound", level="rule").droplevel("demand")
     columns = bound[["cover", "moved", "claims", "stand", "true"]]
-    told = columns.map(lambda value: "-" if pd.isna(value) else f"{value:.0f}")
-    print("\nThe same by truth; of the lower bound: intervals that hold the truth, moves, claims, and of these")
-    print("those that a hidden cause like the strongest observed one would not undo, and those that are true")
-    print(_pivot(lines, options.rules).join(told).reset_index().to_string(index=False))
+    checks = columns.map(lambda value: "-" if pd.isna(value) else f"{value:.0f}")
+    print("\nThe same by truth; of the lower bound: intervals that cover the truth, moves, claims, and of these")
+    print("those that a confounder like the strongest observed covariate would not overturn, and those that are true")
+    print(_pivot(lines, options.rules).join(checks).reset_index().to_string(index=False))
 
 
 def _pivot(lines: pd.DataFrame, rules: list[str]) -> pd.DataFrame:
-    """One row a cell, one column a rule."""
+    """Return one row per cell and one column per rule."""
     cells = lines["oracle"].map("{:.1f}".format) + " (" + lines["harmed"].map("{:.0f}".format) + ")"
     return cells.droplevel("demand").unstack("rule", sort=False)[rules]
 
@@ -165,15 +166,15 @@ def _pivot(lines: pd.DataFrame, rules: list[str]) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="price the shops that are missing")
-    running.add_argument("--shops", type=int, default=200, help="shops a cell")
-    running.add_argument("--processes", type=int, default=1, help="side by side; at most the idle cores")
-    running.add_argument("--quick", action="store_true", help="130 days only, 40 shops a cell")
+    running = commands.add_parser("run", help="price the missing shops")
+    running.add_argument("--shops", type=int, default=200, help="shops per cell")
+    running.add_argument("--processes", type=int, default=1, help="at most the idle cores")
+    running.add_argument("--quick", action="store_true", help=f"{QUICK_DAYS} days only, {QUICK_SHOPS} shops per cell")
     running.add_argument("--truths", nargs="+", default=TRUTHS, choices=TRUTHS)
     running.add_argument("--days", nargs="+", type=int, default=DAYS, choices=DAYS)
     running.add_argument("--units", nargs="+", type=float, default=UNITS, choices=UNITS)
     running.add_argument("--demand", nargs="+", default=["mixture"], choices=DEMAND_MODELS)
-    showing = commands.add_parser("table", help="print what is known")
+    showing = commands.add_parser("table", help="print the tables of the shops priced so far")
     showing.add_argument("--demand", default="mixture", choices=DEMAND_MODELS)
     showing.add_argument("--rules", nargs="+", default=BY_TRUTH, help="in the table by truth")
     options = parser.parse_args()

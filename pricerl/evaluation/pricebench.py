@@ -24,7 +24,7 @@ STEP = 1.05
 """The gain of this change is what intervals are checked on."""
 LIMITS = (0.05, 0.95)
 CLAIM = 0.975
-"""Chance of a gain from which it is claimed (grade B)."""
+"""Probability of a gain from which it is claimed (grade B)."""
 PERCENT = 100.0
 
 
@@ -45,7 +45,7 @@ ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS f
 
 @dataclass(frozen=True)
 class ShopSet:
-    """Shops side by side: one market whose products are they."""
+    """Shops of one market, which has one product per shop."""
 
     addresses: tuple[tuple[Cell, int], ...]
     """Cell and seed of each shop."""
@@ -61,7 +61,7 @@ class ShopSet:
 
 
 def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: str) -> ShopSet:
-    """Simulate shops and fit a market to each one's history; what a shop is does not depend on its neighbours.
+    """Simulate shops and fit a market to each history; a shop does not depend on the others in its set.
 
     Args:
         addresses: cell and seed of each shop.
@@ -84,7 +84,7 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: str) -> ShopSet
 
 
 def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
-    """Let all rules price all shops of a shop_set.
+    """Price every shop of a set by every rule.
 
     Args:
         shop_set: the shops.
@@ -123,13 +123,13 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one line per cell, demand model and rule, in percent.
 
     Args:
-        rows: of ``run_shop``.
+        rows: of ``price_shop_set``.
 
     Returns:
         ``oracle``: mean share of the oracle's profit; ``harmed``: shops made more than 1 % worse; ``moved``: shops
-        whose price changes; ``claims``: changes with a chance of at least 0.975; ``stand``: those of them that a hidden
-        cause like the strongest observed one would not undo; ``true``: those of the claims that gained;
-        ``cover``: 90 % intervals that hold the truth; ``shops``: how many, no percentage.
+        whose price changes; ``claims``: changes that gain with a probability of at least 0.975; ``stand``: claims that
+        a confounder like the strongest observed covariate would not overturn; ``true``: claims that gained;
+        ``cover``: 90 % intervals that cover the truth; ``shops``: their number, no percentage.
     """
     rows = rows.assign(claim=rows["moved"] & (rows["chance"] >= CLAIM))
     rows = rows.assign(stands=(~rows["fragile"].astype(bool)).where(rows["claim"]))
@@ -151,17 +151,17 @@ def _mean_of_known(values: pd.Series[Any]) -> float:
 
 
 def _is_fragile(shop: Shop, price: float, causes: Causes) -> bool:
-    """Whether a hidden cause like the strongest observed one would bring the chance of a gain down to a half."""
+    """Return whether a confounder like the strongest covariate would make a gain no more likely than not."""
     found = find_sensitivity(shop, price, GATE, causes)
     return found is not None and found.strength is not None and found.strength < 1
 
 
 def _true_profit(truth: Mapping[str, Any], price: float) -> float:
-    """Expected profit before fixed cost of an average day."""
+    """Return the expected profit before fixed cost of an average day."""
     return float(expected_profit(truth, price)) + float(truth["fixed_cost"])
 
 
 def _covers(shop: Shop, true_ratio: float) -> bool:
-    """Whether the 90 % interval of the profit ratio of a 5 % step holds the true one."""
+    """Return whether the 90 % interval of the profit ratio of a 5 % step covers the true ratio."""
     low, high = np.quantile(shop.at(STEP * shop.current_price) / shop.profit_now, LIMITS)
     return bool(low <= true_ratio <= high)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, Outcome, State
+from pricerl.env.noise import Noise
 from pricerl.guardrails import PriceBand, project
 from pricerl.guardrails.limits import days_held
 
@@ -41,19 +42,22 @@ class Path(NamedTuple):
 
 
 @torch.no_grad()
-def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int) -> Rollout:
-    """Charge the chosen price of each state for at least ``days`` days, without noise.
+def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
+    """Charge the chosen price of each state for at least ``days`` days.
+
+    Outcomes are expectations given the prices: noise is in the units that the next states observe.
 
     Args:
         choose: policy or planner.
         dynamics: the market with its reward and guardrails.
         state: start.
         days: length, 1 or more; whole decisions are finished.
+        noise: draws the observed units, the caller's own; every day sells as expected if absent.
     """
     prices, outcomes = [], []
     for _ in range(0, days, dynamics.days_per_step):
         price = choose(state)
-        state, outcome = dynamics.advance(state, price, dynamics.days_per_step, None)
+        state, outcome = dynamics.advance(state, price, dynamics.days_per_step, noise)
         prices.append(price)
         outcomes.append(outcome)
     return Rollout(torch.stack(prices, 1), Outcome(*(torch.cat(values, 1) for values in zip(*outcomes, strict=True))))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pricerl.env import Dynamics, EnvConfig
+from pricerl.env.noise import Noise
 from pricerl.evaluation import (
     best_constant_price,
     compare_baselines,
@@ -237,6 +238,33 @@ def discounted(choose, dynamics):
     price, outcome = roll_out(choose, dynamics, latest(dynamics), 120)
     weight = 0.97 ** (torch.arange(outcome.reward.shape[1]) // 3 * 3)
     return float((outcome.reward[0] * weight).sum()), float(price[0, -1])
+
+
+def follow_sales(dynamics, seed):
+    """Roll out a rule that raises the price after a good day, its noise seeded unless ``seed`` is None."""
+    state, noise = latest(dynamics), None
+    if seed is not None:
+        noise = Noise(len(state.price), state.price.device)
+        noise.seed(seed)
+
+    def choose(now):
+        sold_more = torch.where(now.sales[-1] > now.sales.mean(0), 1.0, -1.0)
+        return dynamics.decide(now, sold_more)
+
+    return roll_out(choose, dynamics, state, 60, noise)
+
+
+def test_a_rollout_with_noise_repeats_its_seed_and_differs_without_noise(known_demand):
+    dynamics = dynamics_at_ten(known_demand, "profit")
+    noisy, again, other, expected = (follow_sales(dynamics, seed) for seed in (3, 3, 4, None))
+    assert torch.equal(noisy.price, again.price) and torch.equal(noisy.outcome.reward, again.outcome.reward)
+    assert not torch.equal(noisy.price, other.price) and not torch.equal(noisy.price, expected.price)
+
+
+def test_noise_changes_only_what_a_rollout_observes(known_demand):
+    dynamics, noise = dynamics_at_ten(known_demand, "profit"), Noise(1, torch.device("cpu"))
+    noisy, expected = (roll_out(lambda now: now.price, dynamics, latest(dynamics), 9, item) for item in (noise, None))
+    assert all(map(torch.equal, noisy.outcome, expected.outcome))
 
 
 def test_without_memory_dynamic_programming_settles_at_the_best_constant_price(known_demand):
