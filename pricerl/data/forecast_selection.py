@@ -52,12 +52,12 @@ def choose_forecast(
 
     Args:
         history: one product, ``D`` days.
-        train_days: number of first days that are scored.
+        train_days: number of first days that are scored if observed, except the very first.
         forecaster: name of the competing forecaster.
         chosen: name of the forecast chosen in training, used whatever its error; None to choose.
 
     Returns:
-        The forecast, with the errors of all that could be scored. The own mean wins a tie.
+        The forecast, with the errors of all that exist on at least seven of these days. The own mean wins a tie.
 
     Raises:
         UsageError: the forecaster is unknown, or needs a package that is not installed.
@@ -69,32 +69,17 @@ def choose_forecast(
     for name in (forecaster, chosen or OWN_MEAN):
         if name not in forecasts:
             forecasts[name] = find_forecaster(name)(history.sales, FUTURE_DAYS)
-    errors = mean_absolute_errors(history, train_days, {name: item.past for name, item in forecasts.items()})
-    source = chosen or min(errors, key=lambda name: errors[name], default=OWN_MEAN)
-    past, future = forecasts[source]
-    return PredictedSales(source, np.full_like(past, np.nan) if source == OWN_MEAN else past, future, errors)
-
-
-def mean_absolute_errors(history: ProductHistory, train_days: int, past: dict[str, FloatArray]) -> dict[str, float]:
-    """Return the mean absolute error of each forecast on observed training days, money per day.
-
-    Args:
-        history: one product, ``D`` days.
-        train_days: number of first days that are scored, except the very first.
-        past: ``(D,)`` forecasts by name, ``mean_7`` among them; it replaces NaN in the others, so that all are scored
-            on the same days.
-
-    Returns:
-        The errors of the forecasts that exist on at least seven of these days.
-    """
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False
     errors = {}
-    for name, forecast in past.items():
-        if (scored & np.isfinite(forecast)).sum() >= FEWEST_SCORED_DAYS:
-            filled = np.where(np.isfinite(forecast), forecast, past[OWN_MEAN])
+    for name, (past, _) in forecasts.items():
+        known = np.isfinite(past)
+        if (scored & known).sum() >= FEWEST_SCORED_DAYS:
+            filled = np.where(known, past, forecasts[OWN_MEAN].past)  # so that all are scored on the same days
             errors[name] = float(np.abs(filled - history.sales)[scored].mean())
-    return errors
+    source = chosen or min(errors, key=lambda name: errors[name], default=OWN_MEAN)
+    past, future = forecasts[source]
+    return PredictedSales(source, np.full_like(past, np.nan) if source == OWN_MEAN else past, future, errors)
 
 
 def report_forecast(report: ProductReport, forecast: PredictedSales) -> ProductReport:

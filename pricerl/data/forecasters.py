@@ -68,11 +68,11 @@ def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
     before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, WEEK)  # (D + 1, weeks, weekdays from own)
     known = np.isfinite(before)
     value = np.where(known, before, 0.0)
-    level = _mean(value[:, -LEVEL_WEEKS:].sum((1, 2)), known[:, -LEVEL_WEEKS:].sum((1, 2)))
-    prior = WEEKDAY_PRIOR_WEEKS * _mean(value.sum((1, 2)), known.sum((1, 2)))[:, None]
-    weekday = (value.sum(1) + prior) / (known.sum(1) + WEEKDAY_PRIOR_WEEKS)
-    average = prior / WEEKDAY_PRIOR_WEEKS
-    share = np.divide(weekday, average, out=np.ones_like(weekday), where=average > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a mean of no days is NaN
+        level = value[:, -LEVEL_WEEKS:].sum((1, 2)) / known[:, -LEVEL_WEEKS:].sum((1, 2))
+        average = (value.sum((1, 2)) / known.sum((1, 2)))[:, None]
+        weekday = (value.sum(1) + WEEKDAY_PRIOR_WEEKS * average) / (known.sum(1) + WEEKDAY_PRIOR_WEEKS)
+        share = np.where(average > 0, weekday / average, 1.0)
     return SalesForecast(level[:-1] * share[:-1, 0], level[-1] * np.resize(share[-1], days))
 
 
@@ -119,8 +119,3 @@ def find_forecaster(name: str) -> Forecaster:
         known = ", ".join(FORECASTERS)
         raise UsageError(f"forecaster must be one of {known}, found {name!r}{did_you_mean(name, FORECASTERS)}")
     return FORECASTERS[name]
-
-
-def _mean(total: FloatArray, count: FloatArray) -> FloatArray:
-    """Return means ``(N,)``, NaN for a count of 0."""
-    return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))

@@ -61,12 +61,20 @@ class DataPreprocessor:
     """Fitted on the training days."""
 
     @classmethod
-    def fit(cls, history: History, config: DataConfig) -> DataPreprocessor:
+    def fit(
+        cls,
+        history: History,
+        config: DataConfig,
+        chosen: Sequence[str] | None = None,
+        scaler: MinMaxScaler | None = None,
+    ) -> DataPreprocessor:
         """Choose forecasts, build features and fit the scaler, all on the training days.
 
         Args:
             history: the cleaned history.
             config: window, share of held-out days and forecaster.
+            chosen: name of each product's forecast; None to choose.
+            scaler: fitted before; None to fit one.
 
         Returns:
             The fitted preprocessor.
@@ -74,7 +82,25 @@ class DataPreprocessor:
         Raises:
             UsageError: the forecaster needs a package that is not installed.
         """
-        return cls._prepare(history, config, [None] * len(history.products), None)
+        train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
+        forecasts = tuple(
+            choose_forecast(product, days, config.forecaster, name)
+            for product, days, name in zip(
+                history.products, train_days, chosen or [None] * len(history.products), strict=True
+            )
+        )
+        features = _all_features(history.products, forecasts)
+        training = [rows[:days] for rows, days in zip(features, train_days, strict=True)]
+        return cls(
+            source=history.source,
+            config=config,
+            products=history.products,
+            reports=tuple(map(report_forecast, history.reports, forecasts)),
+            forecasts=forecasts,
+            features=features,
+            train_days=train_days,
+            scaler=scaler or MinMaxScaler.fit(training),
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,30 +145,7 @@ class DataPreprocessor:
             raise DataError(fresh.source, [self._unknown_product(name) for name in strangers])
         order = [self.names.index(name) for name in fresh_names]
         chosen = [self.forecasts[index].source for index in order]
-        return self._prepare(fresh, self.config, chosen, self.scaler.select(order))
-
-    @classmethod
-    def _prepare(
-        cls, history: History, config: DataConfig, chosen: Sequence[str | None], scaler: MinMaxScaler | None
-    ) -> DataPreprocessor:
-        """Prepare a history; ``chosen`` names forecasts, or None to choose; ``scaler`` is fitted, or None to fit."""
-        train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
-        forecasts = tuple(
-            choose_forecast(product, days, config.forecaster, name)
-            for product, days, name in zip(history.products, train_days, chosen, strict=True)
-        )
-        features = _all_features(history.products, forecasts)
-        training = [rows[:days] for rows, days in zip(features, train_days, strict=True)]
-        return cls(
-            source=history.source,
-            config=config,
-            products=history.products,
-            reports=tuple(map(report_forecast, history.reports, forecasts)),
-            forecasts=forecasts,
-            features=features,
-            train_days=train_days,
-            scaler=scaler or MinMaxScaler.fit(training),
-        )
+        return self.fit(fresh, self.config, chosen, self.scaler.select(order))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
         """Return a preprocessor of one product as it was after its first ``days`` days.

@@ -91,12 +91,9 @@ def censor(kind: str, units: FloatArray, mean_units: float) -> FloatArray:
     """Limit the units of each week to its delivery if ``kind`` is ``stockouts``."""
     if kind != "stockouts":
         return units
-    sold = units.copy()
+    weeks = np.pad(units, (0, -len(units) % WEEK)).reshape(-1, WEEK)
     delivered = round(STOCK_SHARE * WEEK * mean_units)
-    for first in range(0, len(units), WEEK):
-        week = units[first : first + WEEK]
-        sold[first : first + WEEK] = np.diff(np.minimum(np.cumsum(week), delivered), prepend=0)
-    return sold
+    return np.diff(np.minimum(np.cumsum(weeks, axis=1), delivered), prepend=0).ravel()[: len(units)]
 
 
 def _reference_effect(x: FloatArray) -> FloatArray:

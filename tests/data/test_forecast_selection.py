@@ -12,7 +12,7 @@ import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.data.features import FEATURES, shifted_mean
-from pricerl.data.forecast_selection import FUTURE_DAYS, choose_forecast, mean_absolute_errors
+from pricerl.data.forecast_selection import FUTURE_DAYS, choose_forecast
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.simulation import SellerConfig, simulated_history
 
@@ -34,12 +34,12 @@ def test_errors_are_means_over_observed_training_days(make_product: Make) -> Non
     product = make_product(1.0, np.arange(20.0))
     observed = product.observed.copy()
     observed[3] = False
-    product = replace(product, observed=observed)
-    flat = np.full(20, 10.0)
-    errors = mean_absolute_errors(product, 12, {"mean_7": flat, "gaps": np.where(np.arange(20) < 5, np.nan, 0.0)})
+    gaps = np.where(np.arange(20) < 5, np.nan, 0.0)
+    errors = choose_forecast(replace(product, observed=observed, predicted=gaps), 12, "mean_7").errors
     days = np.array([1, 2, 4, 5, 6, 7, 8, 9, 10, 11])
-    assert errors["mean_7"] == pytest.approx(np.abs(days - 10).mean())
-    assert errors["gaps"] == pytest.approx(np.where(days < 5, 10 - days, days).mean())
+    mean = np.array([np.arange(max(day - 7, 0), day).mean() for day in days])
+    assert errors["mean_7"] == pytest.approx(np.abs(days - mean).mean())
+    assert errors["supplied"] == pytest.approx(np.where(days < 5, days - mean, days).mean())
 
 
 def test_a_forecast_on_fewer_than_seven_training_days_is_not_scored(make_product: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -50,19 +50,6 @@ CLOSE_SPELLING = 0.85
 """Similarity (difflib ratio) above which an unknown column is taken for a misspelt known one."""
 
 
-class Header(NamedTuple):
-    """Known columns found in the header line."""
-
-    positions: dict[str, int]
-    """Position of each known column."""
-
-    notes: tuple[str, ...]
-    """Columns that are ignored."""
-
-    problems: tuple[Problem, ...]
-    """Missing, duplicated and misspelt columns."""
-
-
 def fold(name: str) -> str:
     """Return a column name without case, spaces, hyphens and underscores."""
     return re.sub(r"[\s_\-\ufeff]+", "", name).casefold()
@@ -76,7 +63,7 @@ def count_known(cells: Sequence[str]) -> int:
     return sum(fold(cell) in _KNOWN for cell in cells)
 
 
-def match_header(cells: Sequence[str], line: int) -> Header:
+def match_header(cells: Sequence[str], line: int) -> tuple[dict[str, int], tuple[str, ...], list[Problem]]:
     """Match the cells of the header line with the known columns.
 
     Args:
@@ -84,7 +71,8 @@ def match_header(cells: Sequence[str], line: int) -> Header:
         line: the header's line in the file.
 
     Returns:
-        Positions, notes and problems; a file without problems has every required column exactly once.
+        Position of each known column, a note per ignored one, and the problems of missing, duplicated and misspelt
+        ones; a file without problems has every required column exactly once.
     """
     named = [(position, cell.strip(), fold(cell)) for position, cell in enumerate(cells) if fold(cell)]
     folded_names = [folded for _, _, folded in named]
@@ -107,7 +95,7 @@ def match_header(cells: Sequence[str], line: int) -> Header:
         if close not in REQUIRED
     ]
     notes = tuple(f"Column {cell!r} is not known and was ignored." for cell in unknown if cell not in misspelt)
-    return Header(positions, notes, tuple(Problem(line, "", text) for text in problems))
+    return positions, notes, [Problem(line, "", text) for text in problems]
 
 
 def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> list[Problem]:
@@ -127,11 +115,10 @@ def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> lis
         _build_schema().validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as found:
         rows = {int(line): row for row, line in enumerate(frame.index)}
-        cases = found.failure_cases[["index", "column", "check"]].itertuples(index=False, name=None)
-        first = {(int(line), str(column)): str(check) for line, column, check in reversed(list(cases))}
+        cases = found.failure_cases.drop_duplicates(["index", "column"])[["index", "column", "check"]]
         return [
-            Problem(line, column, f"{check}, found {texts[column][rows[line]].strip()}")
-            for (line, column), check in first.items()
+            Problem(int(line), str(column), f"{check}, found {texts[column][rows[int(line)]].strip()}")
+            for line, column, check in cases.itertuples(index=False, name=None)
         ]
     return []
 

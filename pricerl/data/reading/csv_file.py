@@ -100,10 +100,10 @@ def split_rows(text: str, source: str) -> TextTable:
         raise DataError(source, ["is empty; a header line and one row per day are needed"])
     if len(cells) > MAX_COLUMNS:
         raise DataError(source, [f"has {len(cells)} columns; at most {MAX_COLUMNS:,} are read; remove some"])
-    header = match_header(cells, header_line)
-    columns: dict[str, list[str]] = {name: [] for name in header.positions}
+    positions, notes, problems = match_header(cells, header_line)
+    columns: dict[str, list[str]] = {name: [] for name in positions}
     lines: list[int] = []
-    problems, width = list(header.problems), len(cells)
+    width, num_header_problems = len(cells), len(problems)
     for line, cells in records:
         if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # blank cells at the end do no harm
             found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
@@ -112,11 +112,11 @@ def split_rows(text: str, source: str) -> TextTable:
         lines.append(line)
         if len(lines) > MAX_ROWS:
             raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
-        for name, position in header.positions.items():
+        for name, position in positions.items():
             columns[name].append(cells[position])
-    if not lines and len(problems) == len(header.problems):
+    if not lines and len(problems) == num_header_problems:
         refuse(source, [*problems, Problem(0, "", "has a header but no rows; one row per day is needed")])
-    return TextTable(separator, columns, lines, header.notes, tuple(problems))
+    return TextTable(separator, columns, lines, notes, tuple(problems))
 
 
 def _check_kind(source: str, path: Path) -> None:

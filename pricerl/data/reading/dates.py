@@ -74,27 +74,24 @@ def _two_ways(text: str) -> str:
 def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
     if is_blank(text):
         return "is blank; every row needs a date"
+    iso = _ISO.fullmatch(text)
     if date_format:
-        return _read_stated(text, date_format)
-    if match := _ISO.fullmatch(text):
-        return _calendar_day(text, match, int(match["second"]), int(match["third"]))
-    if match := _NUMERIC.fullmatch(text):
-        if order is None:
-            return None
-        first, second = int(match["first"]), int(match["second"])
-        month, day = (second, first) if order == "day" else (first, second)
-        return _calendar_day(text, match, month, day)
-    return f"{text!r} is not a date; write YYYY-MM-DD or {_SETTING}"
-
-
-def _read_stated(text: str, date_format: str) -> Outcome:
-    try:
-        return datetime.strptime(text, date_format).date()
-    except ValueError:
-        # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
-        if not date_format.startswith("%Y") and (match := _ISO.fullmatch(text)):
-            return _calendar_day(text, match, int(match["second"]), int(match["third"]))
-        return f"{text!r} does not fit the date format {date_format!r}"
+        try:
+            return datetime.strptime(text, date_format).date()
+        except ValueError:
+            # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
+            if not iso or date_format.startswith("%Y"):
+                return f"{text!r} does not fit the date format {date_format!r}"
+    if iso:
+        return _calendar_day(text, iso, int(iso["second"]), int(iso["third"]))
+    match = _NUMERIC.fullmatch(text)
+    if not match:
+        return f"{text!r} is not a date; write YYYY-MM-DD or {_SETTING}"
+    if order is None:
+        return None
+    first, second = int(match["first"]), int(match["second"])
+    month, day = (second, first) if order == "day" else (first, second)
+    return _calendar_day(text, match, month, day)
 
 
 def _calendar_day(text: str, match: re.Match[str], month: int, day: int) -> Outcome:
