@@ -40,10 +40,6 @@ class PredictedSales:
     errors: dict[str, float]
     """Mean absolute error on training days of every forecast scored, by name, money per day."""
 
-    def first_days(self, days: int) -> PredictedSales:
-        """Return the forecast of the first ``days`` days of history; that of later days was a different one then."""
-        return replace(self, past=self.past[:days], future=self.future[:0])
-
 
 def choose_forecast(
     history: ProductHistory, train_days: int, forecaster: str, chosen: str | None = None

@@ -65,7 +65,7 @@ class DataPreprocessor:
         cls,
         history: History,
         config: DataConfig,
-        chosen: Sequence[str] | None = None,
+        chosen: Sequence[str | None] = (),
         scaler: MinMaxScaler | None = None,
     ) -> DataPreprocessor:
         """Choose forecasts, build features and fit the scaler, all on the training days.
@@ -73,7 +73,7 @@ class DataPreprocessor:
         Args:
             history: the cleaned history.
             config: window, share of held-out days and forecaster.
-            chosen: name of each product's forecast; None to choose.
+            chosen: name of each product's forecast; empty to choose.
             scaler: fitted before; None to fit one.
 
         Returns:
@@ -86,7 +86,7 @@ class DataPreprocessor:
         forecasts = tuple(
             choose_forecast(product, days, config.forecaster, name)
             for product, days, name in zip(
-                history.products, train_days, chosen or [None] * len(history.products), strict=True
+                history.products, train_days, chosen or (None,) * len(history.products), strict=True
             )
         )
         features = _all_features(history.products, forecasts)
@@ -107,11 +107,6 @@ class DataPreprocessor:
         """Names of the products."""
         return tuple(product.product for product in self.products)
 
-    @property
-    def window(self) -> int:
-        """Days in one observation."""
-        return self.config.window
-
     def windows(self, product: int) -> NDArray[np.float32]:
         """Return every observation of a product.
 
@@ -123,7 +118,7 @@ class DataPreprocessor:
             the oldest day first, and is the observation for a decision on day ``i + window``.
         """
         scaled = self.scaler.transform(self.features[product], product)
-        days = sliding_window_view(scaled, self.window, axis=0).transpose(0, 2, 1)
+        days = sliding_window_view(scaled, self.config.window, axis=0).transpose(0, 2, 1)
         return np.ascontiguousarray(days.reshape(len(days), -1))
 
     def with_history(self, fresh: History) -> DataPreprocessor:
@@ -150,17 +145,19 @@ class DataPreprocessor:
     def first_days(self, product: int, days: int) -> DataPreprocessor:
         """Return a preprocessor of one product as it was after its first ``days`` days.
 
-        Scaler and choice of forecast stay. Features are not computed again: they depend on no later day.
+        Scaler and choice of forecast stay. Features are not computed again: they depend on no later day. The future
+        is dropped: its forecast was a different one then.
 
         Args:
             product: position of the product.
             days: at least one.
         """
+        forecast = self.forecasts[product]
         return replace(
             self,
             products=(self.products[product].first_days(days),),
             reports=(self.reports[product],),
-            forecasts=(self.forecasts[product].first_days(days),),
+            forecasts=(replace(forecast, past=forecast.past[:days], future=forecast.future[:0]),),
             features=(self.features[product][:days],),
             train_days=(min(self.train_days[product], days),),
             scaler=self.scaler.select([product]),
@@ -220,13 +217,11 @@ def _all_features(products: Sequence[ProductHistory], forecasts: Sequence[Predic
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:
     """Return the fields of a record that are not None as plain Python values; dates as days since 1970-01-01."""
-    return {name: _to_plain(value) for name, value in vars(record).items() if value is not None}
-
-
-def _to_plain(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value
-    return (value.astype(np.int64) if value.dtype.kind == "M" else value).tolist()
+    state = {name: value for name, value in vars(record).items() if value is not None}
+    for name, value in state.items():
+        if isinstance(value, np.ndarray):
+            state[name] = (value.astype(np.int64) if value.dtype.kind == "M" else value).tolist()
+    return state
 
 
 def _from_state(state: Mapping[str, Any]) -> dict[str, Any]:

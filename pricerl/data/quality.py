@@ -154,6 +154,8 @@ class ProductReport:
         return cls(**{**own, "notes": tuple(own["notes"]), "doubts": tuple(own["doubts"])})
 
     def _facts(self) -> dict[str, str]:
+        errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
+        score = f"mean absolute error on training days: {errors}" if errors else "too few days to score it"
         return {
             "history": f"{self.first_day} to {self.last_day}, {plural(self.history_days, 'day')}",
             "rows": f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future",
@@ -167,12 +169,6 @@ class ProductReport:
             "before launch": f"{plural(self.dropped_leading_days, 'row')} dropped",
             "long gaps": f"{plural(self.gap_days, 'day')} left out",
             "Total Sales": f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of days with sales",
-            "forecast": self._forecast(),
+            "forecast": f"{self.forecast_used}; {score}",
             "filled cells": ", ".join(f"{name} {count}" for name, count in self.filled.items() if count) or "none",
         }
-
-    def _forecast(self) -> str:
-        if not self.forecast_errors:
-            return f"{self.forecast_used}; too few days to score it"
-        errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
-        return f"{self.forecast_used}; mean absolute error on training days: {errors}"

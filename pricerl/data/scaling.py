@@ -84,15 +84,12 @@ def _fit_product(features: FloatArray) -> tuple[FloatArray, FloatArray]:
         )
     low, high = features.min(axis=0), features.max(axis=0)
     constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.abs(features).max(axis=0))
-    for name in PRICE_FEATURES:
-        column = FEATURES.index(name)
-        low[column] -= PRICE_ROOM * abs(low[column])
-        high[column] += PRICE_ROOM * abs(high[column])
-        constant[column] = high[column] - low[column] <= CONSTANT_RANGE
-    for name, bounds in FIXED_BOUNDS.items():
-        column = FEATURES.index(name)
-        low[column], high[column] = bounds
-        constant[column] = False
+    prices, calendar = ([FEATURES.index(name) for name in names] for names in (PRICE_FEATURES, FIXED_BOUNDS))
+    low[prices] -= PRICE_ROOM * np.abs(low[prices])
+    high[prices] += PRICE_ROOM * np.abs(high[prices])
+    constant[prices] = (high - low)[prices] <= CONSTANT_RANGE
+    low[calendar], high[calendar] = np.transpose(list(FIXED_BOUNDS.values()))
+    constant[calendar] = False
     spread = np.where(constant, 1.0, high - low)
     gain = np.where(constant, 0.0, 1.0 / spread)
     return gain, np.where(constant, CONSTANT_VALUE, -low / spread)

@@ -69,7 +69,7 @@ class Dynamics:
     def observation_dim(self) -> int:
         """O: days of the window times features per day."""
         prepared = self.market.preprocessor
-        return prepared.window * (len(FEATURES) + self.config.num_descriptions)
+        return prepared.config.window * (len(FEATURES) + self.config.num_descriptions)
 
     def rows(self, product: Tensor, draw: Tensor) -> Rows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``."""

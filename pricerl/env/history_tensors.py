@@ -32,7 +32,7 @@ class HistoryTensors:
     """
 
     def __init__(self, preprocessor: DataPreprocessor, device: torch.device | str) -> None:
-        self.device, self.window = torch.device(device), preprocessor.window
+        self.device, self.window = torch.device(device), preprocessor.config.window
         products = preprocessor.products
         self._products = products
         self.num_days = self._integers([len(product.dates) for product in products])

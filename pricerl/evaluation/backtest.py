@@ -99,7 +99,7 @@ def run_backtests(
     rows = []
     for index, product in enumerate(preprocessor.products):
         most = count_origins(len(product.dates), len(preprocessor.products))
-        origins = choose_origins(len(product.dates), preprocessor.window, most)
+        origins = choose_origins(len(product.dates), preprocessor.config.window, most)
         forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed)
         scores = score_forecasts(product, forecasts)
         if scores:

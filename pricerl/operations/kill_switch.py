@@ -62,7 +62,7 @@ def predict_low(
     history, (similar, cost, seed) = preprocessor.products[index], settings
     days = len(history.dates)
     origin = days - (2 * kill_days + 1)
-    if kill_days == 0 or origin < max(FEWEST_KNOWN_DAYS, preprocessor.window):
+    if kill_days == 0 or origin < max(FEWEST_KNOWN_DAYS, preprocessor.config.window):
         return np.zeros(0)
     market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
     coming = np.arange(origin, days)

@@ -28,15 +28,13 @@ STOCK_SHARE = 0.85
 
 AD_SWING, AD_PRICE = 0.5, -0.08
 """Log rise of demand in a week of advertising, and the log discount that often accompanies it."""
-AD_WEEKS = 0.3
-"""Share of the weeks with advertising."""
 
 PROMOTION_RISE, PROMOTION_PRICE = 0.4, -0.1
 """Log rise of demand in a week of promotion, and the log discount that often accompanies it."""
-PROMOTION_WEEKS = 0.3
-"""Share of the weeks with a promotion."""
+BUSY_WEEKS = 0.3
+"""Share of the weeks with advertising or promotion."""
 DISCOUNTED = 0.7
-"""Share of the weeks with advertising or promotion that are also discounted."""
+"""Share of these weeks that are also discounted."""
 
 CROSS_ELASTICITY, COMPETITOR_SWING, FOLLOWED = 0.8, 0.2, 0.5
 """Cross-price elasticity, log range of the competitor's price, and share of its log changes that the seller follows."""
@@ -73,10 +71,10 @@ def disturb(kind: str, price: FloatArray, generator: np.random.Generator) -> Dis
         wave = np.sin(2 * np.pi * (np.arange(len(price)) / SEASON_DAYS + generator.random()))
         return Disturbance(_moved(price, SEASON_PRICE * wave), _normalised(SEASON_SWING * wave), ones)
     if kind == "ads":
-        on, cut = _busy_weeks(len(price), AD_WEEKS, generator)
+        on, cut = _busy_weeks(len(price), generator)
         return Disturbance(_moved(price, AD_PRICE * cut), _normalised(AD_SWING * on), 1 + on)
     if kind == "promotions":
-        on, cut = _busy_weeks(len(price), PROMOTION_WEEKS, generator)
+        on, cut = _busy_weeks(len(price), generator)
         reported = {PROMOTION: np.where(on == 1, "yes", "no")}
         return Disturbance(_moved(price, PROMOTION_PRICE * cut), np.exp(PROMOTION_RISE * on), ones, reported)
     if kind == "competitor":
@@ -104,10 +102,10 @@ def _reference_effect(x: FloatArray) -> FloatArray:
     return np.exp(effect)
 
 
-def _busy_weeks(days: int, share: float, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _busy_weeks(days: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Draw indicators ``(D,)`` of some weeks, and of those of them that are discounted."""
     weeks = -(-days // WEEK)
-    busy = (generator.random(weeks) < share).astype(float)
+    busy = (generator.random(weeks) < BUSY_WEEKS).astype(float)
     discounted = busy * (generator.random(weeks) < DISCOUNTED)
     return _weekly(busy, days), _weekly(discounted, days)
 

@@ -118,12 +118,12 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
         averaged over weekdays); with several products one such dict per product under ``products``.
     """
     seeds = np.random.SeedSequence(config.seed).spawn(config.products)
-    sold = [_simulate_product(config, np.random.default_rng(seed)) for seed in seeds]
+    drawn = [_simulate_product(config, np.random.default_rng(seed)) for seed in seeds]
+    sold = {f"product-{number}": product for number, product in enumerate(drawn, 1)}
     if config.products == 1:
-        return sold[0]
-    names = [f"product-{number}" for number in range(1, config.products + 1)]
-    frames = [frame.assign(**{columns.PRODUCT: name}) for name, (frame, _) in zip(names, sold, strict=True)]
-    truths = {name: truth for name, (_, truth) in zip(names, sold, strict=True)}
+        return drawn[0]
+    frames = [frame.assign(**{columns.PRODUCT: name}) for name, (frame, _) in sold.items()]
+    truths = {name: truth for name, (_, truth) in sold.items()}
     return pd.concat(frames, ignore_index=True), {"family": config.market, "products": truths}
 
 

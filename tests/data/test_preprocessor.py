@@ -22,7 +22,7 @@ def three() -> DataPreprocessor:
 
 
 def test_sizes_names_and_source_of_three_products(three: DataPreprocessor) -> None:
-    assert three.window == 7
+    assert three.config.window == 7
     assert three.names == ("product-1", "product-2", "product-3")
     assert three.train_days == (51, 51, 51)
     assert three.source == "simulated seller"

@@ -68,10 +68,10 @@ def test_simulated_days_have_the_features_that_a_longer_history_would_have(dynam
     preprocessor = dynamics.market.preprocessor
     longer = append_days(preprocessor.products[row], states, outcomes, row)
     rows = build_features(longer, longer.predicted if preprocessor.forecasts[row].source == "supplied" else None)[
-        -preprocessor.window :
+        -preprocessor.config.window :
     ]
     expected = preprocessor.scaler.transform(rows, row)
-    window = state.observation[row].view(preprocessor.window, -1).numpy()
+    window = state.observation[row].view(preprocessor.config.window, -1).numpy()
     for column, name in enumerate(FEATURES):
         np.testing.assert_allclose(window[:, column], expected[:, column], atol=2e-5, err_msg=name)
 
