@@ -74,22 +74,17 @@ class CostPosterior:
 
     def describe(self) -> str:
         """Return one sentence on the estimated costs for the seller."""
-        if not self.known and self.profit_days >= MIN_PROFIT_DAYS:
-            return (
-                "unknown: Total Profit follows from no share of sales, unit cost and fixed cost; check it, or set "
-                "data.cost.unit_cost to get profit figures"
-            )
         if not self.known:
-            return (
-                f"unknown: {self.profit_days} days with a profit, {MIN_PROFIT_DAYS} are needed; "
-                "set data.cost.unit_cost to get profit figures"
-            )
-        parts = [
-            f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f})",
-            f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f})",
-            f"fixed cost per day {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f})",
-        ]
-        return ", ".join(parts) + f", from {self.profit_days} days with a profit"
+            reason = f"{self.profit_days} days with a profit, {MIN_PROFIT_DAYS} are needed; "
+            if self.profit_days >= MIN_PROFIT_DAYS:
+                reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
+            return f"unknown: {reason}set data.cost.unit_cost to get profit figures"
+        return (
+            f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f}), "
+            f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f}), "
+            f"fixed cost per day {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f}), "
+            f"from {self.profit_days} days with a profit"
+        )
 
 
 def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng: np.random.Generator) -> CostPosterior:
@@ -175,11 +170,9 @@ def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool
 def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, rng: np.random.Generator) -> FloatArray:
     """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside."""
     draws = rng.multivariate_normal(mean, covariance, size=NUM_PROPOSALS, method="eigh")
-    inside = (draws[:, 0] >= 0) & (draws[:, 1] >= MIN_SHARE_KEPT) & (draws[:, 1] <= 1) & (draws[:, 2] >= 0)
-    if inside.sum() >= num_draws:
-        return np.asarray(draws[inside][:num_draws])
     low, high = np.array([0, MIN_SHARE_KEPT, 0]), np.array([np.inf, 1, np.inf])
-    return np.clip(draws[:num_draws], low, high)
+    inside = ((draws >= low) & (draws <= high)).all(1)
+    return np.clip(draws[inside] if inside.sum() >= num_draws else draws, low, high)[:num_draws]
 
 
 def _supplied(value: float | None, draws: FloatArray) -> FloatArray:

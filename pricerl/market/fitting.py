@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
-from pricerl.market.demand.config import DemandConfig, DemandSettings
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import holiday_factors, past_multiplier
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE
-from pricerl.market.demand.similar_prices import DailyValues, fit_curves, plain_days
+from pricerl.market.demand.similar_prices import fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
 
 GRID_MARGIN = 1.35
@@ -34,7 +34,7 @@ MIN_VALUE = 1e-12
 """Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
 
 MIN_CONVERSION_DAYS = 7
-"""Fewest days with a reported conversion for curves of it."""
+"""Fewest days with a reported conversion for curves of it; there are none if it was never above 0."""
 
 
 def fit_market(
@@ -102,36 +102,25 @@ def _fit_product(
     days = replace(plain, offset=weekday * lifts * past_multiplier(product, demand.effects))
     levels = draw_levels(days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
-    organic, ad = (
-        _fit_conversion(plain, percent, usable, log_grid, config.for_conversions(), rng) if conversions else None
-        for percent in (product.organic, product.ad)
-    )
+
+    def fit_conversion(percent: FloatArray) -> CurveDraws | None:
+        reported = usable & np.isfinite(percent)
+        if not conversions or reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
+            return None
+        known = replace(plain, value=np.nan_to_num(percent)).keep(reported)
+        return fit_curves(known, log_grid, config.for_conversions(), rng)
+
     return ProductMarket(
         log_grid=log_grid,
         units=units,
-        organic=organic,
-        ad=ad,
+        organic=fit_conversion(product.organic),
+        ad=fit_conversion(product.ad),
         weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, config.num_draws, rng),
         memory=demand.memory,
         holiday=holiday_factors(demand.effects),
     )
-
-
-def _fit_conversion(
-    days: DailyValues,
-    percent: FloatArray,
-    usable: BoolArray,
-    log_grid: FloatArray,
-    settings: DemandSettings,
-    rng: np.random.Generator,
-) -> CurveDraws | None:
-    """Fit curves of a conversion percentage; return None if it was hardly ever reported."""
-    reported = usable & np.isfinite(percent)
-    if reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
-        return None
-    return fit_curves(replace(days, value=np.nan_to_num(percent)).keep(reported), log_grid, settings, rng)
 
 
 def _log_grid(product: ProductHistory, size: int) -> FloatArray:
@@ -142,10 +131,6 @@ def _log_grid(product: ProductHistory, size: int) -> FloatArray:
 def _with_mean(draws: FloatArray) -> FloatArray:
     """Append the mean over the draws (first axis) as the last draw."""
     return np.concatenate([draws, draws.mean(0, keepdims=True)])
-
-
-def _log_with_mean(log_draws: FloatArray) -> FloatArray:
-    return np.log(np.maximum(_with_mean(np.exp(log_draws)), MIN_VALUE))
 
 
 def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) -> Market:
@@ -163,7 +148,8 @@ def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) 
     for item in products:
         unreported = np.full_like(item.units.log_value, -np.inf)
         logs = [unreported if part is None else part.log_value for part in (item.units, item.organic, item.ad)]
-        curves.append(np.stack([_log_with_mean(part) for part in logs], axis=-1))
+        values = np.stack([_with_mean(np.exp(part)) for part in logs], axis=-1)
+        curves.append(np.log(np.maximum(values, MIN_VALUE)))
     none = np.zeros(len(products[0].cost.share_kept))
     memories = [item.memory or PriceMemory(none, none) for item in products]
     return Market(

@@ -50,25 +50,21 @@ class GridPosition(NamedTuple):
 
 
 class MarketRows(NamedTuple):
-    """Constants of ``B`` rows, each ``(B,)``: looked up once per episode instead of once per step."""
+    """Constants of ``B`` rows, each ``(B,)``: looked up once per episode instead of once per step.
+
+    All but the first are those of ``Market`` under the same name.
+    """
 
     first_point: Tensor
     """Position of the row's first grid point among the points of all curves."""
     log_price_low: Tensor
-    """First log price of the grid."""
     log_step: Tensor
-    """Distance between log prices."""
     share_kept: Tensor
     unit_cost: Tensor
-    """Money."""
     fixed_cost: Tensor
-    """Money per day."""
     size: Tensor
-    """Negative-binomial size of a day's units."""
     memory_gain: Tensor
-    """Log units gained per log price below the reference price."""
     memory_loss: Tensor
-    """Log units lost per log price above it."""
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
         """Return the share kept of sales less unit costs, money, in the shape of ``sales``, ``(B,)`` or ``(n, B)``."""
@@ -195,17 +191,9 @@ class Market:
     def rows(self, product: Tensor, draw: Tensor) -> MarketRows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``, for callers that try many prices."""
         num_draws, grid = self.log_curves.shape[1:3]
-        return MarketRows(
-            first_point=(product * num_draws + draw) * grid,
-            log_price_low=self.log_price_low[product],
-            log_step=self.log_step[product],
-            share_kept=self.share_kept[product, draw],
-            unit_cost=self.unit_cost[product, draw],
-            fixed_cost=self.fixed_cost[product, draw],
-            size=self.size[product],
-            memory_gain=self.memory_gain[product, draw],
-            memory_loss=self.memory_loss[product, draw],
-        )
+        constants: list[Tensor] = [getattr(self, name) for name in MarketRows._fields[1:]]
+        picked = (value[product] if value.dim() == 1 else value[product, draw] for value in constants)
+        return MarketRows((product * num_draws + draw) * grid, *picked)
 
     def grid_position(self, price: Tensor, rows: MarketRows) -> GridPosition:
         """Return the position of ``price (B,)`` on the grid of its row."""

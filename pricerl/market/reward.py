@@ -8,7 +8,7 @@ the reference price that buyers remember (``demand.reference_price``); a day's n
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -79,11 +79,7 @@ class RewardConfig:
 
     def resolved(self) -> ResolvedReward:
         """Return the numbers in force: the preset's, overridden by those that were set."""
-        chosen = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name != "preset" and getattr(self, item.name) is not None
-        }
+        chosen = {name: value for name, value in vars(self).items() if name != "preset" and value is not None}
         return replace(PRESETS[self.preset], **chosen)
 
 
@@ -107,10 +103,9 @@ class ResolvedReward:
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and highest reward of a day."""
         weights = [self.sales_weight, self.price_weight, self.organic_weight, self.ad_weight]
-        both = TERM_BOUND * sum(abs(weight) for weight in weights)
-        spread = TERM_BOUND * abs(self.exploration)
-        drop = TERM_BOUND * abs(self.drop_weight)
-        return -both - spread - drop, both + spread + drop
+        bound = TERM_BOUND * sum(map(abs, weights)) + TERM_BOUND * abs(self.exploration)
+        bound += TERM_BOUND * abs(self.drop_weight)
+        return -bound, bound
 
 
 PRESETS = {

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from pricerl.arrays import FloatArray, IntArray
+from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.market.demand.config import DemandSettings
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
@@ -117,6 +117,12 @@ class CurveSet:
         reflected = 1 - np.abs(1 - np.mod(moved, 2))
         reflected[:, 2] *= self.shares[:, 2] > 0
         return CurveSet(self.prior, self.family, standardized, reflected)
+
+    def replaced(self, accepted: BoolArray, proposed: CurveSet) -> CurveSet:
+        """Return the curves with those of ``accepted (M,)`` taken from ``proposed``."""
+        standardized = np.where(accepted, proposed.standardized, self.standardized)
+        shares = np.where(accepted[:, None], proposed.shares, self.shares)
+        return CurveSet(self.prior, self.family, standardized, shares)
 
     def log_prior(self) -> FloatArray:
         """Return the log density ``(M,)`` up to a constant."""

@@ -7,7 +7,7 @@ weighting; with much, the curves concentrate where the likelihood is high.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,8 +61,7 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight:
     """
     width = max(float(np.ptp(x)), 1e-9) / NUM_BINS
     _, chosen = np.unique(np.floor((x - x.min()) / width), return_inverse=True)
-    sums = (np.bincount(chosen, value).astype(np.float64) for value in (x, units, multiplier))
-    total, sold, exposure = sums
+    total, sold, exposure = (np.bincount(chosen, value).astype(np.float64) for value in (x, units, multiplier))
     return PriceBins(total / np.bincount(chosen), sold, exposure, weight)
 
 
@@ -75,8 +74,12 @@ def draw_curves(bins: PriceBins, prior: LogNormal, current_price: float, rng: np
         current_price: money; determines which prices are whole.
         rng: owner of the randomness.
     """
+
+    def fit_of(curves: CurveSet) -> FloatArray:
+        return bins.log_likelihood(curves.at(bins.x, current_price))
+
     curves = draw_prior(NUM_CURVES, prior, rng)
-    fit = bins.log_likelihood(curves.at(bins.x, current_price))
+    fit = fit_of(curves)
     temperature, scale = 0.0, MOVE_SCALE
     for _ in range(MAX_TEMPERATURES):
         rise = _next_rise(fit, 1.0 - temperature)
@@ -84,8 +87,12 @@ def draw_curves(bins: PriceBins, prior: LogNormal, current_price: float, rng: np
         chosen = _resample(weight / weight.sum(), rng)
         curves, fit, temperature = curves.take(chosen), fit[chosen], temperature + rise
         for _ in range(MOVES):
-            curves, fit, accepted = _move(curves, fit, bins, current_price, temperature, scale, rng)
-            scale *= 1.2 if accepted > 0.5 else 0.7 if accepted < 0.2 else 1.0
+            proposed = curves.move(scale, rng)
+            proposed_fit = fit_of(proposed)
+            gain = temperature * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
+            accepted = np.log(rng.random(len(fit))) < gain
+            curves, fit = curves.replaced(accepted, proposed), np.where(accepted, proposed_fit, fit)
+            scale *= 1.2 if accepted.mean() > 0.5 else 0.7 if accepted.mean() < 0.2 else 1.0
         if temperature >= 1.0:
             break
     return curves
@@ -113,25 +120,3 @@ def _resample(weight: FloatArray, rng: np.random.Generator) -> IntArray:
     quantiles = (np.arange(len(weight)) + rng.random()) / len(weight)
     chosen = np.minimum(np.searchsorted(np.cumsum(weight), quantiles), len(weight) - 1)
     return rng.permutation(chosen)
-
-
-def _move(
-    curves: CurveSet,
-    fit: FloatArray,
-    bins: PriceBins,
-    current_price: float,
-    temperature: float,
-    scale: float,
-    rng: np.random.Generator,
-) -> tuple[CurveSet, FloatArray, float]:
-    """Take one Metropolis step with every curve; also return the share of accepted proposals."""
-    proposed = curves.move(scale, rng)
-    proposed_fit = bins.log_likelihood(proposed.at(bins.x, current_price))
-    gain = temperature * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
-    accepted = np.log(rng.random(len(fit))) < gain
-    merged = replace(
-        curves,
-        standardized=np.where(accepted, proposed.standardized, curves.standardized),
-        shares=np.where(accepted[:, None], proposed.shares, curves.shares),
-    )
-    return merged, np.where(accepted, proposed_fit, fit), float(accepted.mean())

@@ -63,8 +63,7 @@ def fit_quadratic(
     rises = integrate(slope * np.diff(grid))
     at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
     log_value = (drawn[:, 0] + drawn[:, PRICE_TERMS:] @ data.ahead)[:, None] + rises - at_median[:, None]
-    demand = _demand(data, posterior, log_value, log_grid, outliers)
-    return replace(demand, memory=data.price_memory(drawn[:, PRICE_TERMS:]))
+    return _demand(data, posterior, drawn, log_value, log_grid, outliers)
 
 
 def fit_mixture(
@@ -85,8 +84,7 @@ def fit_mixture(
     log_value = np.concatenate([_mixture_curves(*part, prior, current_price, log_grid, rng) for part in parts])
     drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=settings.num_draws, method="eigh")
     drawn[:without_memory] = 0.0
-    demand = _demand(data, posterior, log_value, log_grid, outliers)
-    return replace(demand, memory=data.price_memory(drawn[:, PRICE_TERMS:]))
+    return _demand(data, posterior, drawn, log_value, log_grid, outliers)
 
 
 def fit_hybrid(
@@ -194,6 +192,7 @@ def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
 def _demand(
     data: RegressionData,
     posterior: RegressionPosterior,
+    drawn: FloatArray,
     log_value: FloatArray,
     log_grid: FloatArray,
     outliers: int,
@@ -201,5 +200,5 @@ def _demand(
     recency = 0.5 ** (data.age / EVIDENCE.half_life_days)
     known = effective_days(data.log_price, recency, log_grid, EVIDENCE.bandwidth)
     curves = CurveDraws(log_value, known, posterior.dispersion(data.units), posterior.size, outliers)
-    coefficients = posterior.mode[PRICE_TERMS:]
-    return DemandPosterior(curves, data.weekday_factors(coefficients), effects=data.effects(coefficients))
+    mode, memory = posterior.mode[PRICE_TERMS:], data.price_memory(drawn[:, PRICE_TERMS:])
+    return DemandPosterior(curves, data.weekday_factors(mode), memory, data.effects(mode))
