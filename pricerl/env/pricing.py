@@ -35,17 +35,14 @@ class _Batched:
     """An env's batch of rows."""
 
     _batch: EpisodeBatch
+    dynamics: Dynamics
+    """The transition dynamics."""
 
     def _open(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> tuple[Space, Space]:
         """Open the batch; return a row's observation space, ``(window * num_features,)``, and action space."""
-        self._batch = EpisodeBatch(dynamics, num_rows, starts, draws)
+        self.dynamics, self._batch = dynamics, EpisodeBatch(dynamics, num_rows, starts, draws)
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
         return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
-
-    @property
-    def dynamics(self) -> Dynamics:
-        """The transition dynamics."""
-        return self._batch.dynamics
 
     @property
     def state(self) -> State:

@@ -52,11 +52,9 @@ def find_spans(market: Market, reference: References) -> Spans:
         low, high = np.percentile(np.stack(series)[:, product.observed], [5, 95], axis=1)
         rows.append(np.nan_to_num(high - low))
     spans = torch.tensor(np.stack(rows), dtype=torch.float32, device=market.device).T
-    references = (
-        reference.price,
-        *(value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad)),
-    )
-    return Spans(*((span / value).clamp(min=MIN_SPAN) for span, value in zip(spans, references, strict=True)))
+    in_mean = (value[:, market.mean_draw] for value in (reference.sales, reference.organic, reference.ad))
+    scales = zip(spans, (reference.price, *in_mean), strict=True)
+    return Spans(*((span / scale).clamp(min=MIN_SPAN) for span, scale in scales))
 
 
 def find_spread(market: Market, reference: References) -> Tensor:

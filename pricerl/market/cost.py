@@ -115,15 +115,13 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
         identified = _explains(draws.mean(0), design, product.profit[used])
     if not identified:
         draws = _truncated_draws(*prior, num_draws, rng)
-    fixed, share, cost = draws.T
     supplied_cost = config.unit_cost if config.unit_cost is not None else product.unit_cost
-    return CostPosterior(
-        share_kept=_supplied(config.share_kept, share),
-        unit_cost=_supplied(supplied_cost, cost),
-        fixed_cost=_supplied(config.fixed_cost, fixed),
-        known=identified or supplied_cost is not None,
-        profit_days=int(used.sum()),
+    supplied = config.fixed_cost, config.share_kept, supplied_cost
+    fixed_cost, share_kept, unit_cost = (
+        drawn if value is None else np.full_like(drawn, value) for value, drawn in zip(supplied, draws.T, strict=True)
     )
+    known = identified or supplied_cost is not None
+    return CostPosterior(share_kept, unit_cost, fixed_cost, known, int(used.sum()))
 
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:
@@ -173,7 +171,3 @@ def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, r
     low, high = np.array([0, MIN_SHARE_KEPT, 0]), np.array([np.inf, 1, np.inf])
     inside = ((draws >= low) & (draws <= high)).all(1)
     return np.clip(draws[inside] if inside.sum() >= num_draws else draws, low, high)[:num_draws]
-
-
-def _supplied(value: float | None, draws: FloatArray) -> FloatArray:
-    return draws if value is None else np.full_like(draws, value)

@@ -115,9 +115,7 @@ def _expected(
     """Return the expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
     dispersion = 1.0
     kernel = recency[:, None] * closeness(days.log_price, log_grid, settings.bandwidth)
-    centre = float(np.average(days.log_price, weights=recency))
-    design = price_design(days.log_price - centre, season_columns(days.age))
-    prior_mean, prior_sd = _prior(settings, design.shape[1])
+    _, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
     for _ in range(2):
         trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2)
         mean = np.exp(_log_mean(trend, design))[0] * days.offset
@@ -137,20 +135,18 @@ def _draw_curves(
     rng: np.random.Generator,
 ) -> FloatArray:
     """Draw ``K`` shaped curves ``(K, G)`` by weekly bootstrap and randomised priors."""
-    num_draws, centre = settings.num_draws, float(np.average(days.log_price, weights=recency))
+    num_draws = settings.num_draws
     _, block = np.unique((days.age // WEEK).astype(int), return_inverse=True)
     size = (num_draws, int(block.max()) + 1)
     weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
-    season = season_columns(days.age)
-    design = price_design(days.log_price - centre, season)
-    prior_mean, prior_sd = _prior(settings, design.shape[1])
+    centre, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
     prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
     trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2)
     mean = np.exp(_log_mean(trend, design)) * days.offset
     kernel = closeness(days.log_price, log_grid, settings.bandwidth)
     strength = dispersion / settings.trend_trust**2
     ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
-    recent = season[days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
+    recent = design[:, 3:][days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
     on_grid = price_design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
     log_value = _log_mean(trend, on_grid) + np.log(ratio)
     return shape_curves(log_value, (recency[:, None] * kernel).sum(0), log_grid)
@@ -166,13 +162,15 @@ def season_columns(age: FloatArray) -> FloatArray:
     return np.concatenate([slow, np.sin(phase), np.cos(phase)], axis=1)
 
 
-def _prior(settings: DemandSettings, columns: int) -> tuple[FloatArray, FloatArray]:
-    """Return prior mean and sd of slope, curvature and season, ``(columns - 1,)`` each."""
-    season = np.zeros(columns - 3)
-    mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], season])
-    sds = settings.prior_elasticity_sd, settings.prior_curvature_sd
-    sd = np.concatenate([sds, season + settings.prior_season_sd])
-    return mean, sd
+def _trend_design(
+    days: DailyValues, recency: FloatArray, settings: DemandSettings
+) -> tuple[float, FloatArray, FloatArray, FloatArray]:
+    """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first."""
+    centre, season = float(np.average(days.log_price, weights=recency)), season_columns(days.age)
+    none = np.zeros(season.shape[1])
+    mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], none])
+    sd = np.concatenate([[settings.prior_elasticity_sd, settings.prior_curvature_sd], none + settings.prior_season_sd])
+    return centre, price_design(days.log_price - centre, season), mean, sd
 
 
 def price_design(x: FloatArray, covariates: FloatArray) -> FloatArray:
