@@ -54,7 +54,7 @@ def made_up_advice(index: int) -> ProductAdvice:
         off_policy={},
         sensitivity=None,
         planner_gap=0.001,
-        backtest=Backtest("", 28, tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None) for days in (1, 7, 14))),
+        backtest=Backtest(28, tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None, 0.2) for days in (1, 7, 14))),
         costs="80 % of sales kept",
         data_quality=_quality(now),
         data_lines=(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -60,33 +61,26 @@ class Formatter:
                 f"--data.currency: must be an ISO 4217 code such as EUR, or empty, found {self.currency!r}{near}"
             )
 
-    def number(self, value: float | None, digits: int = PLAIN_DIGITS) -> str:
-        """Return a number with the locale's marks and a true minus, which a zero never has."""
-        return self._laid_out(value, digits, "", "")
+    def number(self, value: float | None, digits: int = PLAIN_DIGITS, plus: str = "") -> str:
+        """Return a number with the locale's marks and a true minus; ``plus="+"`` marks gains. A zero has no sign."""
+        return self._laid_out(value, digits, "", plus)
 
-    def signed(self, value: float | None, digits: int = PLAIN_DIGITS) -> str:
-        """Return a number with a plus or minus; a zero has no sign."""
-        return self._laid_out(value, digits, "", "+")
-
-    def percent(self, share: float | None, digits: int = 1) -> str:
+    def percent(self, share: float | None, digits: int = 1, plus: str = "") -> str:
         """Return a share as a percentage."""
-        return UNKNOWN if share is None else f"{self.number(100 * share, digits)} %"
-
-    def signed_percent(self, share: float, digits: int = 1) -> str:
-        """Return a relative change as a percentage with its sign."""
-        return f"{self.signed(100 * share, digits)} %"
+        return UNKNOWN if share is None else f"{self.number(100 * share, digits, plus)} %"
 
     def price(self, value: float | None) -> str:
         """Return a price with the digits of the price grid."""
         return self._laid_out(value, self.price_decimals, self.currency, "")
 
-    def money(self, value: float | None, digits: int | None = None) -> str:
+    def money(self, value: float | None, digits: int | None = None, plus: str = "") -> str:
         """Return an amount; as many digits as its size asks for if none are given."""
-        return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, "")
+        return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, plus)
 
-    def gain(self, value: float | None, digits: int | None = None) -> str:
-        """Return an amount with a plus or minus."""
-        return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, "+")
+    def estimate(self, values: Sequence[float], words: str = "", plus: str = "") -> str:
+        """Return an amount with its 90 % limits: ``26.00 per day (90 %: 12.00 to 42.00)`` with words ``" per day"``."""
+        (mean, low, high), digits = values, self.money_digits(*values)
+        return f"{self.money(mean, digits, plus)}{words} (90 %: {self.span(low, high, digits, plus)})"
 
     def span(self, low: float | None, high: float | None, digits: int, plus: str = "") -> str:
         """Return an interval without the currency, which its estimate carries; ``plus="+"`` shows both signs."""

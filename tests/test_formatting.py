@@ -27,7 +27,7 @@ def test_numbers_have_a_true_minus_and_zero_has_none(value: float | None, digits
 
 @pytest.mark.parametrize(("value", "text"), [(22.774, "+22.77"), (-0.53, "−0.53"), (0.004, "0.00"), (-0.004, "0.00")])
 def test_gains_carry_their_sign_and_zero_none(value: float, text: str) -> None:
-    assert PLAIN.signed(value) == text
+    assert PLAIN.number(value, plus="+") == text
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_large_amounts_lose_their_cents_and_many_units_their_tenths() -> None:
 
 
 def test_money_carries_the_sign_of_its_currency_and_the_marks_of_its_locale() -> None:
-    assert (EURO.price(31.78), EURO.gain(-26.4), EURO.money(1624.5)) == (
+    assert (EURO.price(31.78), EURO.money(-26.4, plus="+"), EURO.money(1624.5)) == (
         "31,78\u00a0€",
         "−26,40\u00a0€",
         "1.624\u00a0€",
@@ -78,7 +78,7 @@ def test_money_carries_the_sign_of_its_currency_and_the_marks_of_its_locale() ->
         "$1.50",
         "12,34,567",
     )
-    assert (PLAIN.price(31.78), PLAIN.gain(26.0)) == ("31.78", "+26.00")
+    assert (PLAIN.price(31.78), PLAIN.money(26.0, plus="+")) == ("31.78", "+26.00")
 
 
 def test_an_interval_leaves_the_currency_to_its_estimate() -> None:

@@ -25,28 +25,11 @@ from pricerl.writing import write_together
 
 FORMAT = 2
 COLUMNS = (
-    "Product",
-    "Date",
-    "Current Price",
-    "Recommended Price",
-    "Price Low",
-    "Price High",
-    "Expected Units",
-    "Units Low",
-    "Units High",
-    "Expected Sales",
-    "Sales Low",
-    "Sales High",
-    "Expected Profit",
-    "Profit Low",
-    "Profit High",
-    "Organic Conversion Percentage",
-    "Ad Conversion Percentage",
-    "Chance Better",
-    "Grade",
-    "Source",
-    "Reason",
+    "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"
+    "Expected Sales,Sales Low,Sales High,Expected Profit,Profit Low,Profit High,Organic Conversion Percentage,"
+    "Ad Conversion Percentage,Chance Better,Grade,Source,Reason"
 )
+"""First line of ``advice.csv``."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 MANY_PRODUCTS = 20
@@ -129,8 +112,8 @@ def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
     """Return one row per product and day; unknown cells are empty."""
     text = io.StringIO(newline="")
+    text.write(f"{COLUMNS}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
     for product in advice:
         writer.writerows(_row(product, day, decimals) for day in product.days)
     return text.getvalue()

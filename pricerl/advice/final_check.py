@@ -16,17 +16,10 @@ ROUNDING = 1.01
 
 
 @dataclass(frozen=True)
-class DayEdit:
+class DayEdit(Edit):
     """Change by a guardrail of the price of one day."""
 
     date: str
-    rule: str
-    """The setting under ``guardrails``, or ``finite``, ``conflict`` or ``fault``."""
-    before: float | None
-    """Money; None where it was no price."""
-    after: float
-    """Money."""
-    why: str
 
 
 @dataclass(frozen=True)
@@ -116,4 +109,4 @@ def _explain(asked: Gated, passed: Gated, price_step: float) -> tuple[Edit, ...]
 
 def _dated(edit: Edit, date: str) -> DayEdit:
     before = None if edit.before is None else round(edit.before, DIGITS)
-    return DayEdit(date, edit.rule, before, round(edit.after, DIGITS), edit.why)
+    return DayEdit(edit.rule, before, round(edit.after, DIGITS), edit.why, date)

@@ -51,14 +51,11 @@ def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest
         None where no other price is allowed.
     """
     now = float(dynamics.market.preprocessor.products[product].price[-1])
-    tests = [_value_test(dynamics, product, price, now, horizon) for price in _reachable_edges(dynamics, product, now)]
-    return min(tests, key=lambda test: (test.days or math.inf, -test.uplift.mean), default=None)
-
-
-def _reachable_edges(dynamics: Dynamics, product: int, now: float) -> list[float]:
     band = dynamics.next_band(product)
-    edges = (float(band.low), float(band.high))
-    return [edge for edge in edges if bool(band.feasible) and abs(edge / now - 1) >= MIN_DISTANCE]
+    edges = (float(band.low), float(band.high)) if bool(band.feasible) else ()
+    apart = [price for price in edges if abs(price / now - 1) >= MIN_DISTANCE]
+    tests = [_value_test(dynamics, product, price, now, horizon) for price in apart]
+    return min(tests, key=lambda test: (test.days or math.inf, -test.uplift.mean), default=None)
 
 
 def _value_test(dynamics: Dynamics, product: int, price: float, now: float, horizon: int) -> PriceTest:

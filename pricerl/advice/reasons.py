@@ -44,7 +44,7 @@ def _verdict(advice: ProductAdvice, f: Formatter) -> str:
         return sentence(f"Keep {f.price(now)}: {advice.decision.why}")
     verb = "Raise" if new > now else "Lower"
     first = next(day.date for day in advice.days if day.recommended_price != now)
-    change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.signed_percent(new / now - 1)})"
+    change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
     if advice.decision.follow == "path" and f.price(advice.settled_price) != f.price(new):
         change += f", then in steps to {f.price(advice.settled_price)}"
     return f"{change}."
@@ -70,8 +70,7 @@ def _expected(uplift: Uplift, num_draws: int, f: Formatter) -> str:
 
 def gain_words(uplift: Sequence[float], f: Formatter) -> str:
     """Return a difference in profit with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
-    (mean, low, high), digits = uplift, f.money_digits(*uplift)
-    return f"{f.gain(mean, digits)} profit per day (90 %: {f.span(low, high, digits, '+')})"
+    return f.estimate(uplift, " profit per day", "+")
 
 
 def list_alternatives(product: Record) -> list[Record]:
@@ -90,9 +89,9 @@ def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
         return ""
     return (
         f"On the way to {f.price(advice.policy.prices[-1])}, expected profit per day is {f.money(own.mean)}: "
-        f"{f.gain(uplift.mean)} against keeping {f.price(advice.current_price)} and "
-        f"{f.gain(own.mean - best.outcome.profit.mean)} against going to {f.price(best.price)}, the best price for "
-        "profit alone."
+        f"{f.money(uplift.mean, plus='+')} against keeping {f.price(advice.current_price)} and "
+        f"{f.money(own.mean - best.outcome.profit.mean, plus='+')} against going to {f.price(best.price)}, the best "
+        "price for profit alone."
     )
 
 
@@ -203,5 +202,5 @@ def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
     if expected is not None and actual is not None:
         yield (
             f"Profit per day was {f.money(actual)}, against {f.money(expected)} that the model expected of its own "
-            f"price ({f.gain(actual - expected)})."
+            f"price ({f.money(actual - expected, plus='+')})."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
-from pricerl.advice.evidence import HiddenConfounding, off_policy_estimates
 from pricerl.advice.final_check import confirm, gate_path
 from pricerl.advice.price_path import PricePath, approach_path, propose_path
 from pricerl.advice.reasons import explain
@@ -20,13 +19,23 @@ from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.data import unlikely_zeros, weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
-from pricerl.evaluation import Backtest, BaselineRow, Policy
+from pricerl.evaluation import (
+    Backtest,
+    BaselineRow,
+    Causes,
+    Policy,
+    Shop,
+    estimate_off_policy,
+    find_sensitivity,
+    observe_causes,
+    open_shop,
+)
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.planner import compare_baselines, planner_gaps
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
-from pricerl.evaluation.valuation import PathValue, elasticity_at, value_paths, would_raising_pay
+from pricerl.evaluation.valuation import elasticity_at, value_paths, would_raising_pay
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
@@ -44,7 +53,7 @@ def advise(
     dynamics: Dynamics,
     config: DecisionConfig,
     horizon: int,
-    backtests: list[Backtest],
+    backtests: Mapping[str, Backtest],
     seed: int = 0,
     most: int | None = None,
     formatter: Formatter = PLAIN,
@@ -65,10 +74,9 @@ def advise(
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
-    skills = {row.product: row for row in backtests}
     adviser = _Adviser(policy, dynamics, config, horizon, seed, formatter)
     names = [item.product for item in dynamics.market.preprocessor.products]
-    return [adviser.advise_product(index, skills.get(name)) for index, name in enumerate(names[:most])]
+    return [adviser.advise_product(index, backtests.get(name)) for index, name in enumerate(names[:most])]
 
 
 def check_horizon(horizon: int) -> None:
@@ -96,17 +104,21 @@ class _Adviser:
         proposed = propose_path(self.policy, dynamics, index, self.horizon)
         current_price = float(history.price[-1])
         own, keep, log = value_paths(market, index, with_rivals(dynamics, index, proposed.price))
-        confounding = HiddenConfounding(dynamics, index, self.config)
-        decision, aim = decide(_evidence(proposed, own.beats(keep), confounding), self.config), proposed
+        shop, causes = open_shop(dynamics, index, self.config.min_chance), observe_causes(history)
+        decision, aim = decide(self._evidence(index, proposed, own.beats(keep), shop, causes), self.config), proposed
         if decision.unsure:
-            decision, aim = self._fall_back(decision, proposed, keep, confounding)
+            cautious = approach_path(lower_bound(shop), dynamics, index, self.horizon)
+            (value,) = value_paths(market, index, cautious.price[None])
+            evidence = self._evidence(index, cautious, value.beats(keep), shop, causes)
+            decision, unsure = fall_back(decision, evidence, self.config), decision
+            aim = proposed if decision is unsure else cautious
         followed = _followed(aim, torch.full_like(aim.price, current_price), decision)
         gated = gate_path(dynamics, index, followed)
         path, decision = gated.onto(followed), confirm(decision, gated, current_price)
         forecast = forecast_path(market, index, path.price, self.seed)
         recommended = next((price for price in gated.prices if price != current_price), current_price)
         settled = float(aim.price[-1])
-        baselines = compare_baselines(dynamics, index, confounding.shop, keep, self.horizon)
+        baselines = compare_baselines(dynamics, index, shop, keep, self.horizon)
         advice = ProductAdvice(
             product=history.product,
             current_price=money(current_price),
@@ -124,8 +136,11 @@ class _Adviser:
             asked_price=None if gated.asked is None else money(gated.asked),
             guardrails=gated.edits,
             days=day_rows(dynamics, index, path, gated.prices, forecast),
-            off_policy=off_policy_estimates(dynamics, index, settled, self.seed),
-            sensitivity=confounding.find_sensitivity(settled),
+            off_policy={
+                name: estimate_off_policy(history, fitted, price, np.random.default_rng([self.seed, index]))
+                for name, price in (("settled", settled), ("current", current_price))
+            },
+            sensitivity=find_sensitivity(shop, settled, causes),
             planner_gap=_planner_gap(dynamics, baselines, index, proposed.price[-1:]) if fitted.cost.known else None,
             backtest=skill,
             costs=fitted.cost.describe(),
@@ -137,15 +152,31 @@ class _Adviser:
         )
         return replace(advice, reason=explain(advice, self.formatter))
 
-    def _fall_back(
-        self, decision: Decision, proposed: PricePath, keep: PathValue, confounding: HiddenConfounding
-    ) -> tuple[Decision, PricePath]:
-        """Return the decision and its path, once the lower bound's price has been considered."""
-        index = confounding.product
-        path = approach_path(lower_bound(confounding.shop), self.dynamics, index, self.horizon)
-        (value,) = value_paths(self.dynamics.market, index, path.price[None])
-        cautious = fall_back(decision, _evidence(path, value.beats(keep), confounding), self.config)
-        return cautious, (proposed if cautious is decision else path)
+    def _evidence(
+        self, index: int, proposed: PricePath, probability_better: float, shop: Shop, causes: Causes
+    ) -> Evidence:
+        history, limits = shop.history, proposed.limits
+        tried, now = history.price[history.observed], shop.current_price
+        path, slack = proposed.price.cpu().double().numpy(), FLOAT32_SLACK * float(tried.max())
+        lowest, highest = self.dynamics.market.preprocessor.scaler.bounds(index, "price")
+        sensitivity = find_sensitivity(shop, float(path[-1]), causes)
+        return Evidence(
+            proposes_change=bool((np.abs(path - now) > slack).any()),
+            probability_better=probability_better,
+            inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
+            usable_days=int(history.observed.sum()),
+            distinct_prices=len(np.unique(tried)),
+            costs_known=shop.market.cost.known,
+            feasible=limits.feasible,
+            keep_allowed=limits.keep_allowed,
+            movable=limits.movable,
+            hold_lasts=limits.wait >= len(path),
+            paused=shop.guardrails.pause,
+            overturned_by="" if sensitivity is None else sensitivity.overturned_by(self.config.hidden_strength),
+            familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
+            entangled_with=causes.entangled,
+            unlikely_zeros=unlikely_zeros(history),
+        )
 
 
 def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: int, price: Tensor) -> float:
@@ -153,33 +184,6 @@ def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: in
     rows = torch.full_like(price, index, dtype=torch.long)
     draw = torch.full_like(rows, dynamics.market.mean_draw)
     return float(planner_gaps(dynamics, torch.full_like(price, best), rows, draw, price)[0])
-
-
-def _evidence(proposed: PricePath, probability_better: float, confounding: HiddenConfounding) -> Evidence:
-    market, index = confounding.dynamics.market, confounding.product
-    history, fitted = market.preprocessor.products[index], market.products[index]
-    tried = history.price[history.observed]
-    path, now = proposed.price.cpu().double().numpy(), float(history.price[-1])
-    slack = FLOAT32_SLACK * float(tried.max())
-    lowest, highest = market.preprocessor.scaler.bounds(index, "price")
-    limits = proposed.limits
-    return Evidence(
-        proposes_change=bool((np.abs(path - now) > slack).any()),
-        probability_better=probability_better,
-        inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
-        usable_days=int(history.observed.sum()),
-        distinct_prices=len(np.unique(tried)),
-        costs_known=fitted.cost.known,
-        feasible=limits.feasible,
-        keep_allowed=limits.keep_allowed,
-        movable=limits.movable,
-        hold_lasts=limits.wait >= len(path),
-        paused=confounding.dynamics.guardrails.of(history.product).pause,
-        overturned_by=confounding.overturned_by(float(path[-1])),
-        familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
-        entangled_with=confounding.entangled_with,
-        unlikely_zeros=unlikely_zeros(history),
-    )
 
 
 def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pricerl.arrays import Interval
@@ -76,10 +76,6 @@ class Order:
     """On the first of the next days."""
     refusal: str = ""
     """Which hard limit it breaks, with both numbers."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 Outcome = Literal["followed", "not followed", "not observed"]
@@ -233,11 +229,7 @@ class ProductAdvice:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values for ``advice.json``."""
-        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
-        plain["chain"] = list(self.decision.chain)
-        plain["backtest"] = None if self.backtest is None else self.backtest.to_dict()
-        return plain
+        return {**_plain(self), "chain": list(self.decision.chain)}
 
 
 def _plain(value: Any) -> Any:

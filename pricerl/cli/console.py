@@ -143,7 +143,9 @@ def _policy_lines(product: Product, f: Formatter) -> list[str]:
             continue
         better = counted(uplift["probability_better"], product["num_draws"])
         lines.append(f"  policy over {base}, {plural(days, 'day')}: {gain_words(uplift['profit'], f)}")
-        lines.append(f"    better in {better} plausible scenarios, mean of the worst tenth {f.gain(uplift['cvar'])}")
+        lines.append(
+            f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
+        )
     return lines
 
 
@@ -152,11 +154,8 @@ def off_policy_line(name: str, found: Mapping[str, Any], f: Formatter) -> str:
     start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
     if found["value"] is None:
         return f"{start}not identifiable, {found['reason']}"
-    (mean, low, high), digits = found["value"], f.money_digits(*found["value"])
-    return (
-        f"{start}{f.money(mean, digits)} per day before fixed cost (90 %: {f.span(low, high, digits)}), "
-        f"{f.number(found['effective_days'], 0)} effective days"
-    )
+    value, days = f.estimate(found["value"], " per day before fixed cost"), f.number(found["effective_days"], 0)
+    return f"{start}{value}, {days} effective days"
 
 
 def sensitivity_line(found: Mapping[str, Any], f: Formatter) -> str:

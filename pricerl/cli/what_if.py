@@ -127,9 +127,9 @@ def _cells(row: WhatIf, f: Formatter) -> tuple[str, ...]:
     money = row.name in ("sales", "profit")
     sides = (row.asked.mean, row.kept.mean)
     digits = f.money_digits(*sides) if money else unit_digits(*sides)
-    plain, signed = (f.money, f.gain) if money else (f.number, f.signed)
+    show = f.money if money else f.number
     return (
         row.name,
-        *(f"{plain(side.mean, digits)} ({f.span(side.low, side.high, digits)})" for side in (row.asked, row.kept)),
-        f"{signed(row.difference.mean, digits)} ({f.span(row.difference.low, row.difference.high, digits, '+')})",
+        *(f"{show(side.mean, digits)} ({f.span(side.low, side.high, digits)})" for side in (row.asked, row.kept)),
+        f"{show(row.difference.mean, digits, '+')} ({f.span(row.difference.low, row.difference.high, digits, '+')})",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -56,31 +56,22 @@ class HorizonScore(NamedTuple):
     """Error of the supplied forecast, over the price charged, on the days that have one; None where none has."""
     skill_supplied: float | None
     """1 minus the ratio of the market's error to the supplied forecast's, both on those days."""
-
-    @property
-    def skill(self) -> float:
-        """1 minus the ratio of the two errors: above 0 the market beats the 7-day mean."""
-        return _skill(self.wape_market, self.wape_mean_7)
+    skill: float
+    """1 minus the ratio of the market's error to the 7-day mean's: above 0 the market beats it."""
 
 
 class Backtest(NamedTuple):
     """Forecasts of one product from several days of its past."""
 
-    product: str
     origins: int
     """Markets fitted, each on the days before its origin."""
     scores: tuple[HorizonScore, ...]
     """One per horizon on which something sold, nearest first."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values for ``advice.json``."""
-        scores = [{**row._asdict(), "skill": row.skill} for row in self.scores]
-        return {"origins": self.origins, "scores": scores}
-
 
 def run_backtests(
     preprocessor: DataPreprocessor, similar: DemandConfig, cost: CostConfig, seed: int = 0
-) -> list[Backtest]:
+) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
     At each origin the market is fitted again, on the days before it alone. It then receives the price that was
@@ -94,17 +85,17 @@ def run_backtests(
         seed: of the posterior draws and of the days' noise.
 
     Returns:
-        One entry per product; products whose forecast days were all unobserved, or sold nothing, are left out.
+        One entry per product, by name; products whose forecast days were all unobserved, or sold nothing, are left out.
     """
-    rows = []
+    found = {}
     for index, product in enumerate(preprocessor.products):
         most = count_origins(len(product.dates), len(preprocessor.products))
         origins = choose_origins(len(product.dates), preprocessor.config.window, most)
         forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed)
         scores = score_forecasts(product, forecasts)
         if scores:
-            rows.append(Backtest(product.product, len(origins), scores))
-    return rows
+            found[product.product] = Backtest(len(origins), scores)
+    return found
 
 
 def count_origins(num_days: int, num_products: int) -> int:
@@ -175,6 +166,7 @@ def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[Hori
 
 def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> HorizonScore:
     units = product.units[forecasts.day]
+    error = _wape(forecasts.mean, units)
     mean_7 = np.array([product.units[max(origin - WEEK, 0) : origin].mean() for origin in forecasts.origin])
     supplied = product.predicted[forecasts.day] / product.price[forecasts.day]
     given = np.isfinite(supplied)
@@ -185,11 +177,12 @@ def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> Ho
     return HorizonScore(
         days_ahead=days_ahead,
         days=len(units),
-        wape_market=_wape(forecasts.mean, units),
+        wape_market=error,
         wape_mean_7=_wape(mean_7, units),
         coverage=float(((units >= forecasts.low) & (units <= forecasts.high)).mean()),
         wape_supplied=rival,
         skill_supplied=skill,
+        skill=_skill(error, _wape(mean_7, units)),
     )
 
 

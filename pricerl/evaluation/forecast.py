@@ -58,13 +58,11 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
     sales = units * price
     measures = (expected.expected_units, expected.sales, expected.profit)
     noisy = (units, sales, market.profit(sales, units, rows, draw))
-    units_rows, sales_rows, profit_rows = (
-        _with_limits(mean, samples) for mean, samples in zip(measures, noisy, strict=True)
-    )
+    units_limits, sales_limits, profit_limits = map(_with_limits, measures, noisy)
     return PathForecast(
-        units=units_rows,
-        sales=sales_rows,
-        profit=profit_rows,
+        units=units_limits,
+        sales=sales_limits,
+        profit=profit_limits,
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in measures]),

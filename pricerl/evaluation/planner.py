@@ -20,7 +20,7 @@ from pricerl.evaluation.pricing_rules import (
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, value_average_day, value_paths
-from pricerl.guardrails.projection import PriceBand, lasting_band, project, spread_prices
+from pricerl.guardrails.projection import lasting_band, project, spread_prices
 
 NUM_PRICES = 201
 
@@ -88,22 +88,15 @@ def planner_gaps(
     return gap, best_reward - reward
 
 
-def alternatives(dynamics: Dynamics, product: int) -> PriceBand:
-    """Return the prices that the guardrails in force allow one product in time, ``(1,)`` each.
-
-    Every price shown next to the current one obeys them: candidates of planners and rules come from
-    ``candidate_prices``, the prices of rules are projected onto them.
-    """
-    row = torch.tensor([product], device=dynamics.market.device)
-    return lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product))
-
-
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
     """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
 
-    With a price ladder or charm endings they are prices of those, repeated where there are fewer.
+    With a price ladder or charm endings they are prices of those, repeated where there are fewer. Every price shown
+    next to the current one obeys the guardrails: planners and rules choose among these, and the prices of rules are
+    projected onto them.
     """
-    return spread_prices(alternatives(dynamics, product), NUM_PRICES)
+    row = torch.tensor([product], device=dynamics.market.device)
+    return spread_prices(lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product)), NUM_PRICES)
 
 
 def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pricerl.arrays import limits_of
 from pricerl.data import DataConfig, DataPreprocessor, History
-from pricerl.evaluation.pricing_rules import GATE, HARM, RULES, Rule, Shop
-from pricerl.evaluation.sensitivity import Causes, find_sensitivity, observe_causes
+from pricerl.evaluation.pricing_rules import HARM, RULES, Rule, Shop
+from pricerl.evaluation.sensitivity import find_sensitivity, observe_causes
 from pricerl.market import DemandConfig, Market, assemble, fit_market
 from pricerl.simulation import SellerConfig, expected_profit, simulate, simulated_history
 
@@ -22,7 +23,6 @@ UNITS = (5.5, 50.0, 500.0)
 NUM_DRAWS = 200
 STEP = 1.05
 """The gain of this change is what intervals are checked on."""
-LIMITS = (0.05, 0.95)
 CLAIM = 0.975
 """Probability of a gain from which it is claimed (grade B)."""
 PERCENT = 100.0
@@ -114,7 +114,8 @@ def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iter
                 "oracle_share": profit / oracle,
                 "gain": profit / profit_now - 1,
                 "chance": shop.probability_better(price),
-                "fragile": _is_fragile(shop, price, causes),
+                "fragile": (found := find_sensitivity(shop, price, causes)) is not None
+                and found.overturned_by(1) != "",
                 "covered": covered,
             }
 
@@ -132,28 +133,19 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         ``cover``: 90 % intervals that cover the truth; ``shops``: their number, no percentage.
     """
     rows = rows.assign(claim=rows["moved"] & (rows["chance"] >= CLAIM))
-    rows = rows.assign(stands=(~rows["fragile"].astype(bool)).where(rows["claim"]))
-    rows = rows.assign(harmed=rows["gain"] < -HARM, kept_word=(rows["gain"] > 0).where(rows["claim"]))
+    outcomes = {"stand": ~rows["fragile"].astype(bool), "true": rows["gain"] > 0}
+    of_claims = {name: found.where(rows["claim"]).astype(float) for name, found in outcomes.items()}
+    rows = rows.assign(harmed=rows["gain"] < -HARM, **of_claims)
     keys = ["days", "units", "truth", "demand", "rule"]
     return PERCENT * rows.groupby(keys, sort=False).agg(
         oracle=("oracle_share", "mean"),
         harmed=("harmed", "mean"),
         moved=("moved", "mean"),
         claims=("claim", "mean"),
-        stand=("stands", _mean_of_known),
-        true=("kept_word", _mean_of_known),
+        stand=("stand", "mean"),
+        true=("true", "mean"),
         cover=("covered", "mean"),
     ).assign(shops=rows.groupby(keys, sort=False)["seed"].nunique() / PERCENT)
-
-
-def _mean_of_known(values: pd.Series[Any]) -> float:
-    return float(values.dropna().astype(float).mean())
-
-
-def _is_fragile(shop: Shop, price: float, causes: Causes) -> bool:
-    """Return whether a confounder like the strongest covariate would make a gain no more likely than not."""
-    found = find_sensitivity(shop, price, GATE, causes)
-    return found is not None and found.strength is not None and found.strength < 1
 
 
 def _true_profit(truth: Mapping[str, Any], price: float) -> float:
@@ -163,5 +155,5 @@ def _true_profit(truth: Mapping[str, Any], price: float) -> float:
 
 def _covers(shop: Shop, true_ratio: float) -> bool:
     """Return whether the 90 % interval of the profit ratio of a 5 % step covers the true ratio."""
-    low, high = np.quantile(shop.at(STEP * shop.current_price) / shop.profit_now, LIMITS)
+    low, high = limits_of(shop.at(STEP * shop.current_price) / shop.profit_now)
     return bool(low <= true_ratio <= high)

@@ -71,12 +71,17 @@ class Shop:
         """Mean landed cost per unit, money."""
         return float(self.market.cost.unit_cost.mean())
 
+    @property
+    def sold(self) -> tuple[FloatArray, FloatArray]:
+        """Prices, money, and units of the recorded days, ``(D,)`` each."""
+        return self.history.price[self.history.observed], self.history.units[self.history.observed]
+
     @cached_property
     def prices(self) -> FloatArray:
         """Candidate prices ``(G,)``, money, ascending, the current price among them."""
         candidates = self.candidates
         if candidates is None:
-            support = support_box(self.history.price[self.history.observed], self.guardrails)
+            support = support_box(self.sold[0], self.guardrails)
             costs = UnitCosts(self.share_kept, self.unit_cost, self.market.cost.known)
             limits = price_limits([GuardedProduct(self.guardrails, support, costs)], dtype=torch.float64)
             band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
@@ -135,7 +140,7 @@ def median_price(shop: Shop) -> float:
 
 def best_past(shop: Shop) -> float:
     """Take the tried price whose days earned the most profit; sales, where costs are unknown."""
-    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    price, units = shop.sold
     share, cost = (shop.share_kept, shop.unit_cost) if shop.market.cost.known else (1.0, 0.0)
     grid = min(COARSEST_GRID, shop.guardrails.price_step)
     tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
@@ -146,7 +151,7 @@ def best_past(shop: Shop) -> float:
 
 def similar_lookup(shop: Shop) -> float:
     """Average what sold at similar prices and take the price that earned the most: the plan's search, taken plainly."""
-    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    price, units = shop.sold
     closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / SIMILAR_WIDTH) ** 2)
     sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
     earned = (shop.share_kept * shop.prices - shop.unit_cost) * sold
@@ -155,7 +160,7 @@ def similar_lookup(shop: Shop) -> float:
 
 def log_log(shop: Shop) -> float:
     """Regress log units on log price and use the closed form ``c e / (k (1 + e))``; elasticities down to -1.05."""
-    price, units = shop.history.price[shop.history.observed], shop.history.units[shop.history.observed]
+    price, units = shop.sold
     if np.ptp(price) == 0:
         return shop.current_price
     elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
@@ -168,17 +173,14 @@ def glm_plug_in(shop: Shop) -> float:
 
     ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972); whatever ``b`` comes out is believed.
     """
-    history = shop.history
-    seen = history.observed
-    log_price = np.log(history.price[seen])
-    if np.ptp(log_price) == 0:
+    price, units = shop.sold
+    if np.ptp(price) == 0:
         return shop.current_price
-    weekday = np.eye(WEEK)[weekday_of(history.dates[seen].astype(np.int64))]
-    design = np.concatenate(
-        [np.stack([np.ones_like(log_price), log_price - log_price.mean()], axis=1), weekday], axis=1
-    )
+    log_price = np.log(price)
+    weekday = np.eye(WEEK)[weekday_of(shop.history.dates[shop.history.observed].astype(np.int64))]
+    design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
     prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[WEEKDAY_SD] * WEEK]))
-    elasticity = fit_regression(history.units[seen], design, prior, size=np.inf).mode[1]
+    elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
     return shop.best((shop.share_kept * shop.prices - shop.unit_cost) * shop.prices**elasticity)
 
 
@@ -218,15 +220,10 @@ def mean_less_harm(shop: Shop) -> float:
 def weekly_thompson(shop: Shop) -> float:
     """Take the best price of one posterior draw (Thompson 1933): one week's step of posterior sampling.
 
-    The draw is the shop's own, so the same history gives the same price.
+    The units sold seed the draw, so the same history gives the same price.
     """
-    rng = _generator(shop)
+    rng = np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
     return shop.best(shop.profit[rng.integers(len(shop.profit))])
-
-
-def _generator(shop: Shop) -> np.random.Generator:
-    """Return the shop's own generator, seeded by the units it sold."""
-    return np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
 
 
 RULES: dict[str, Rule] = {

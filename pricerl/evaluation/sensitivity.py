@@ -18,6 +18,7 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.evaluation.pricing_rules import Shop
+from pricerl.evaluation.valuation import log_units_at
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, gather_covariates
 from pricerl.market.demand.models import fit_demand_regression
@@ -31,6 +32,10 @@ RANK_TOLERANCE = 1e-8
 
 MAX_SHARE = 0.99
 """No cause explains a price entirely."""
+
+ENTANGLED = 0.97
+"""A cause that explains a larger share of the price leaves too little to separate their effects. Where the price
+changes twice per month the season explains a half to three quarters, with a change every two months 0.9."""
 
 
 class ObservedCause(NamedTuple):
@@ -52,6 +57,12 @@ class Causes(NamedTuple):
     scale: float
     """Sd of the units over that of the price, both in logs and as far as the observed causes leave them unexplained."""
 
+    @property
+    def entangled(self) -> str:
+        """Name of the cause that explains nearly all of the price's variance left by the other causes, if one does."""
+        found = max(self.observed, key=lambda cause: cause.price_share, default=None)
+        return "" if found is None or found.price_share < ENTANGLED else found.name
+
 
 class Sensitivity(NamedTuple):
     """Strength that an unobserved confounder needs to overturn a price change."""
@@ -67,6 +78,10 @@ class Sensitivity(NamedTuple):
     strongest: str
     """The name of that one: like it, a hidden cause would bend the elasticity most; empty where there is none."""
     observed: tuple[ObservedCause, ...]
+
+    def overturned_by(self, strength: float) -> str:
+        """Return the strongest observed cause, if a confounder ``strength`` times as strong overturns the change."""
+        return "" if self.strength is None or self.strength >= strength else self.strongest
 
 
 class _Regressed(NamedTuple):
@@ -94,13 +109,12 @@ def observe_causes(history: ProductHistory) -> Causes:
     return Causes(tuple(_observe(regressed, name, scale) for name in dict.fromkeys(regressed.names) if name), scale)
 
 
-def find_sensitivity(shop: Shop, price: float, gate: float, causes: Causes) -> Sensitivity | None:
+def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | None:
     """Ask how strong a hidden cause would have to be to undo the gain of a change of price.
 
     Args:
         shop: the history with its market.
         price: the recommended one, money.
-        gate: chance of a gain that a change needs.
         causes: what the history shows.
 
     Returns:
@@ -109,7 +123,7 @@ def find_sensitivity(shop: Shop, price: float, gate: float, causes: Causes) -> S
     tried = shop.history.price[shop.history.observed]
     if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.current_price, rtol=1e-6):
         return None
-    gated, undone = (spare / causes.scale for spare in elasticity_to_spare(shop, price, (1 - gate, 0.5)))
+    gated, undone = (spare / causes.scale for spare in elasticity_to_spare(shop, price, (1 - shop.gate, 0.5)))
     worst = max(causes.observed, key=lambda cause: cause.bias, default=ObservedCause("", 0.0, 0.0, 0.0))
     strength = _strength(undone, worst.price_share, worst.units_share)
     name = "" if strength is None else worst.name
@@ -126,13 +140,11 @@ def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) 
         price: the recommended one, money.
         quantiles: between 0 and 1.
     """
-    market = shop.market
-    ends = np.log([shop.current_price, price])
-    log_units = np.stack([np.interp(ends, market.log_grid, row) for row in market.units.log_value])
-    margin = market.cost.share_kept[:, None] * np.exp(ends) - market.cost.unit_cost[:, None]
+    ends = np.array([shop.current_price, price])
+    margin = shop.market.cost.share_kept[:, None] * ends - shop.market.cost.unit_cost[:, None]
     earns = np.asarray((margin > 0).all(axis=1), dtype=np.bool_)
-    log_margin = np.log(np.where(earns[:, None], margin, 1.0))
-    spare = (np.diff(log_units + log_margin, axis=1)[:, 0]) / abs(ends[1] - ends[0])
+    log_profit = log_units_at(shop.market, ends) + np.log(np.where(earns[:, None], margin, 1.0))
+    spare = np.diff(log_profit, axis=1)[:, 0] / abs(np.diff(np.log(ends)))
     spare = np.where(earns, spare, np.where(margin[:, 1] > 0, np.inf, -np.inf))
     return [float(value) for value in np.quantile(spare, quantiles, method="lower")]
 

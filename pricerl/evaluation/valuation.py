@@ -37,15 +37,11 @@ class DailyOutcome:
 
 
 @dataclass(frozen=True)
-class Uplift:
+class Uplift(DailyOutcome):
     """Outcome per day of one price path minus that of another, paired over the posterior draws."""
 
-    units: Interval
-    sales: Interval
-    profit: Interval | None
-    """None where costs are unknown; so are the next two."""
     probability_better: float | None
-    """Share of the posterior draws in which it earns more profit."""
+    """Share of the posterior draws in which it earns more profit; None where costs are unknown, as is the next."""
     cvar: float | None
     """Conditional value at risk: mean profit uplift over the worst tenth of the posterior draws, money."""
 

@@ -87,7 +87,7 @@ def test_the_report_shows_every_horizon_of_the_backtest(trained: Path) -> None:
     table = html[html.index("Forecasts of the past") :]
     for row in scores:
         errors = [PLAIN.percent(row[key]).replace(" ", "\u00a0") for key in ("wape_market", "wape_mean_7")]
-        cells = [str(row["days_ahead"]), *errors, PLAIN.signed(row["skill"])]
+        cells = [str(row["days_ahead"]), *errors, PLAIN.number(row["skill"], plus="+")]
         shown = [f'<span class="value">{cell}</span>' for cell in cells]
         line = next(line for line in table.splitlines() if shown[0] in line and shown[1] in line)
         assert all(cell in line for cell in shown) and f"of {row['days']}<" in line

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from pricerl.advice.reasons import backtest_lines, judge_backtest
-from pricerl.evaluation import Backtest, HorizonScore
+from pricerl.evaluation import HorizonScore
 from pricerl.formatting import PLAIN
 
 
 def backtest_of(*errors: float, coverage: float = 0.9) -> dict[str, Any]:
     """A backtest whose 7-day mean is off by half the units at every horizon."""
     scores = [
-        HorizonScore(ahead, 10, error, 0.5, coverage, None, None)
+        HorizonScore(ahead, 10, error, 0.5, coverage, None, None, 1 - error / 0.5)._asdict()
         for ahead, error in zip((1, 7, 14), errors, strict=False)
     ]
-    return Backtest("Mug", 10, tuple(scores)).to_dict()
+    return {"origins": 10, "scores": scores}
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_wrong_price_on_the_path_never_leaves(wrong: float, varied: Market) ->
 
 
 def test_a_change_of_which_the_gate_leaves_nothing_becomes_a_hold() -> None:
-    edit = DayEdit("2025-03-07", "fault", None, 10.0, "the current price is kept: boom")
+    edit = DayEdit("fault", None, 10.0, "the current price is kept: boom", "2025-03-07")
     held = confirm(FOLLOWED, GatedPath((10.0, 10.0), 10.4, (edit,)), 10.0)
     assert (held.follow, held.grade, held.source, held.why) == ("hold", "C", "hold", "the current price is kept: boom")
     assert confirm(FOLLOWED, GatedPath((10.0, 10.2), None, ()), 10.0) is FOLLOWED

@@ -44,7 +44,10 @@ def test_the_policys_value_is_that_of_the_document(printed: str, trained: Path) 
     policy = product["policy"]
     assert (len(policy["prices"]), product["num_draws"]) == (14, 16)
     assert f"over keeping the price, 14 days: {gain_words(policy['over_keep']['profit'], PLAIN)}" in printed
-    assert f"16 plausible scenarios, mean of the worst tenth {PLAIN.gain(policy['over_log']['cvar'])}" in printed
+    assert (
+        f"16 plausible scenarios, mean of the worst tenth {PLAIN.money(policy['over_log']['cvar'], plus='+')}"
+        in printed
+    )
 
 
 def test_the_document_holds_the_off_policy_estimates(printed: str, trained: Path) -> None:

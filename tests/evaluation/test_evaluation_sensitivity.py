@@ -101,7 +101,7 @@ def test_a_season_that_the_price_follows_is_seen_in_both(make_product):
 
 def test_a_weekly_rhythm_that_prices_do_not_follow_takes_no_trust_away(make_product, prepare):
     history = history_of(make_product, weekend=2.0)
-    found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, 0.9, observe_causes(history))
+    found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, observe_causes(history))
     assert found.strength is None or found.strength > 3
 
 
@@ -112,7 +112,7 @@ def test_causes_made_of_prices_are_no_measure(make_product):
 def test_strength_is_that_of_the_cause_that_undoes_the_gain(make_product, prepare):
     history = history_of(make_product, 1.3, 0.1)
     shop, causes = shop_of(history, prepare, -1.0, -1.2, -2.0, -2.6), observe_causes(history)
-    found = find_sensitivity(shop, 10.5, 0.9, causes)
+    found = find_sensitivity(shop, 10.5, causes)
     assert found.strongest == "season"
     season = by_name(causes)["season"]
     (half,) = elasticity_to_spare(shop, 10.5, (0.5,))
@@ -125,7 +125,7 @@ def test_hidden_seasons_make_the_same_gain_less_trustworthy(make_product, prepar
     strengths = []
     for season in (0.0, 0.15):
         history = history_of(make_product, season=season)
-        found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, 0.9, observe_causes(history))
+        found = find_sensitivity(shop_of(history, prepare, -1.0, -2.0, -2.2), 10.5, observe_causes(history))
         strengths.append(np.inf if found.strength is None else found.strength)
     assert strengths[1] < 0.5 * strengths[0]
 
@@ -133,8 +133,8 @@ def test_hidden_seasons_make_the_same_gain_less_trustworthy(make_product, prepar
 def test_where_nothing_is_claimed_nothing_can_be_undone(make_product, prepare):
     history = history_of(make_product)
     shop, causes = shop_of(history, prepare, -2.0), observe_causes(history)
-    assert find_sensitivity(shop, shop.current_price, 0.9, causes) is None
+    assert find_sensitivity(shop, shop.current_price, causes) is None
     blind = replace(shop, market=replace(shop.market, cost=replace(shop.market.cost, known=False)))
-    assert find_sensitivity(blind, 11.0, 0.9, causes) is None
+    assert find_sensitivity(blind, 11.0, causes) is None
     constant = make_product(np.full(60, 10.0), np.full(60, 5.0))
-    assert find_sensitivity(replace(shop, history=constant), 11.0, 0.9, observe_causes(constant)) is None
+    assert find_sensitivity(replace(shop, history=constant), 11.0, observe_causes(constant)) is None

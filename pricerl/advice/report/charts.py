@@ -133,55 +133,49 @@ def _caption(product: Product, what: str, days: int, outside: int, f: Formatter)
 
 
 def _prices(product: Product, f: Formatter) -> Figure:
-    own, days = product["details"]["own_days"], product["days"]
-    past = own["date"][-MOST_PAST_DAYS:]
-    start = _ordinal(days[0]["date"])
-    charged = [(_ordinal(day) - start, price) for day, price in zip(past, own["price"][-len(past) :], strict=True)]
-    charged = [(day, price) for day, price in charged if day >= -MOST_PAST_DAYS]
-    ahead = list(range(len(days)))
-    price, low, high = ([day[key] for day in days] for key in ("recommended_price", "price_low", "price_high"))
-    frame = frame_of([-MOST_PAST_DAYS, len(days)], [*low, *high, *(value for _, value in charged)])
-    parts = [
-        band(frame, steps(ahead, low)[0], steps(ahead, low)[1], steps(ahead, high)[1]),
-        line(frame, *steps([day for day, _ in charged], [value for _, value in charged]), "past"),
-        line(frame, *steps(ahead, price), "advised"),
-        *_today(frame, len(days)),
-        axes(frame, _date_ticks(start, len(days), f), "Day", f),
-    ]
+    days, last = product["days"], product["details"]["own_days"]["date"][-1]
+    prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
     caption = (
-        f"Thin line: your price, {f.price(product['current_price'])} on {f.date(past[-1])}. Thick: advised price, "
-        f"{f.price(price[-1])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price over the "
+        f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
+        f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price over the "
         "plausible scenarios."
     )
-    return Figure("prices", "Price, last weeks and next days", chart("prices", "Price by day", parts), caption)
+    return Figure("prices", "Price, last weeks and next days", _by_day("prices", "price", product, prices, f), caption)
 
 
 def _units(product: Product, f: Formatter) -> Figure:
-    own, days = product["details"]["own_days"], product["days"]
-    start = _ordinal(days[0]["date"])
-    past = [(_ordinal(day) - start, value) for day, value in zip(own["date"], own["units"], strict=True)]
-    past = [(day, value) for day, value in past if day >= -MOST_PAST_DAYS]
-    ahead = [(index, day["units"]) for index, day in enumerate(days) if day["units"] is not None]
-    at, triples = [float(index) for index, _ in ahead], [values for _, values in ahead]
-    mean, low, high = ([values[place] for values in triples] for place in range(3))
-    frame = frame_of([-MOST_PAST_DAYS, len(days)], [0.0, *low, *high, *(value for _, value in past)])
-    parts = [
-        band(frame, steps(at, low)[0], steps(at, low)[1], steps(at, high)[1]),
-        dots(frame, [day + 0.5 for day, _ in past], [value for _, value in past]),
-        line(frame, *steps(at, mean), "curve"),
-        *_today(frame, len(days)),
-        axes(frame, _date_ticks(start, len(days), f), "Day", f),
-    ]
-    first = f", first {_triple(triples[0], 'units', f)}" if triples else ""
+    units = [day["units"] for day in product["days"]]
+    known = [values for values in units if values is not None]
+    first = f", first {_triple(known[0], 'units', f)}" if known else ""
     caption = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, with the noise of each day."
-    return Figure("units", "Units, last weeks and next days", chart("units", "Units by day", parts), caption)
+    return Figure("units", "Units, last weeks and next days", _by_day("units", "units", product, units, f), caption)
+
+
+def _by_day(name: str, what: str, product: Product, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
+    """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
+    own, sold = product["details"]["own_days"], what == "units"
+    start = _ordinal(product["days"][0]["date"])
+    past = [(_ordinal(day) - start, value) for day, value in zip(own["date"], own[what], strict=True)]
+    days, values = ([pair[place] for pair in past if pair[0] >= -MOST_PAST_DAYS] for place in (0, 1))
+    at = [index for index, triple in enumerate(ahead) if triple is not None]
+    mean, low, high = ([triple[place] for triple in ahead if triple is not None] for place in range(3))
+    frame = frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
+    corners, lower = steps(at, low)
+    parts = [
+        band(frame, corners, lower, steps(at, high)[1]),
+        dots(frame, [day + 0.5 for day in days], values) if sold else line(frame, *steps(days, values), "past"),
+        line(frame, *steps(at, mean), "curve" if sold else "advised"),
+        *_today(frame, len(ahead)),
+        axes(frame, _date_ticks(start, len(ahead), f), "Day", f),
+    ]
+    return chart(name, f"{what.capitalize()} by day", parts)
 
 
 def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
-    mean, low, high = values
-    digits = unit_digits(*values) if what == "units" else f.money_digits(*values)
-    shown = f.number(mean, digits) if what == "units" else f.money(mean, digits)
-    return f"{shown} (90 %: {f.span(low, high, digits)})"
+    if what != "units":
+        return f.estimate(values)
+    (mean, low, high), digits = values, unit_digits(*values)
+    return f"{f.number(mean, digits)} (90 %: {f.span(low, high, digits)})"
 
 
 def _today(frame: Frame, ahead: int) -> list[str]:

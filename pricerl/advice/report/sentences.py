@@ -80,11 +80,8 @@ def describe_off_policy(product: Product, f: Formatter) -> list[str]:
         if found["value"] is None:
             sentences.append(f"{start}: not identifiable, {clean(found['reason'])}.")
             continue
-        (mean, low, high), digits = found["value"], f.money_digits(*found["value"])
-        limits, days = f.span(low, high, digits), f.number(found["effective_days"], 0)
-        sentences.append(
-            f"{start}: {f.money(mean, digits)} per day before fixed cost (90 %: {limits}), from {days} effective days."
-        )
+        value, days = f.estimate(found["value"], " per day before fixed cost"), f.number(found["effective_days"], 0)
+        sentences.append(f"{start}: {value}, from {days} effective days.")
     return sentences
 
 

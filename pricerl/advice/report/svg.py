@@ -62,11 +62,6 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(index * step, 10) for index in range(first, last + 1)]
 
 
-def tick_text(value: float, step: float, f: Formatter) -> str:
-    """Return a tick's label with no more digits than its step needs."""
-    return f.number(value, max(0, -math.floor(math.log10(step) + 1e-9)))
-
-
 def chart(name: str, title: str, parts: Sequence[str]) -> Markup:
     """Assemble a chart.
 
@@ -81,12 +76,11 @@ def chart(name: str, title: str, parts: Sequence[str]) -> Markup:
 
 def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Formatter) -> str:
     """Draw both axes with ticks, and the title of the lower one."""
-    step = tick_step(frame.y_low, frame.y_high)
     parts = [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
-    for value in ticks(frame.y_low, frame.y_high):
+    for value, label in number_ticks(frame.y_low, frame.y_high, f):
         y = frame.y(value)
         parts.append(f'<path class="axis" d="M{LEFT - 4} {y}H{LEFT}"/>')
-        parts.append(text(LEFT - 6, y + 3.5, tick_text(value, step, f), "end", "tick"))
+        parts.append(text(LEFT - 6, y + 3.5, label, "end", "tick"))
     for value, label in x_ticks:
         x = frame.x(value)
         parts.append(f'<path class="axis" d="M{x} {HEIGHT - BOTTOM}v4"/>')
@@ -96,9 +90,9 @@ def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Fo
 
 
 def number_ticks(low: float, high: float, f: Formatter) -> list[tuple[float, str]]:
-    """Return the ticks of an axis of numbers with their labels."""
-    step = tick_step(low, high)
-    return [(value, tick_text(value, step, f)) for value in ticks(low, high)]
+    """Return the ticks of an axis of numbers with their labels, which have no more digits than their step needs."""
+    digits = max(0, -math.floor(math.log10(tick_step(low, high)) + 1e-9))
+    return [(value, f.number(value, digits)) for value in ticks(low, high)]
 
 
 def text(x: float, y: float, words: str, anchor: str, style: str) -> str:

@@ -71,7 +71,7 @@ class View:
         return next((day for day in self.product["days"] if day["recommended_price"] != now), None)
 
     def _change(self) -> str:
-        return self.f.signed_percent(self.product["recommended_price"] / self.product["current_price"] - 1)
+        return self.f.percent(self.product["recommended_price"] / self.product["current_price"] - 1, plus="+")
 
     def headline(self) -> str:
         """Return the verdict in three words or so."""
@@ -81,7 +81,11 @@ class View:
 
     def tiles(self) -> list[Tile]:
         """Return price, profit, units and probability."""
-        return [self._price_tile(), self._profit_tile(), self._units_tile(), self._probability_tile()]
+        profit = Tile("Profit per day", "unknown", ("costs are not known",))
+        if self.product["keep"]["profit"] is not None:
+            profit = self._outcome_tile("Profit per day", "profit", self.f.money, self.profit_digits)
+        units = self._outcome_tile("Units per day", "units", self.f.number, self.units_digits)
+        return [self._price_tile(), profit, units, self._probability_tile()]
 
     def _price_tile(self) -> Tile:
         product, f, label, day = self.product, self.f, "Recommended price", self._first_change()
@@ -97,22 +101,12 @@ class View:
             notes.append(f"90 %: {limits}")
         return Tile(label, self.headline(), tuple(notes))
 
-    def _profit_tile(self) -> Tile:
-        if self.product["keep"]["profit"] is None:
-            return Tile("Profit per day", "unknown", ("costs are not known",))
-        return self._outcome_tile("Profit per day", "profit", self.f.gain, self.f.money, self.profit_digits)
-
-    def _units_tile(self) -> Tile:
-        return self._outcome_tile("Units per day", "units", self.f.signed, self.f.number, self.units_digits)
-
-    def _outcome_tile(self, label: str, name: str, signed: Any, plain: Any, digits: int) -> Tile:
+    def _outcome_tile(self, label: str, name: str, show: Any, digits: int) -> Tile:
         """Return the expectation at the current price, or the difference that the change makes."""
         held = self.product["uplift"] is None
-        mean, low, high = self.product["keep" if held else "uplift"][name]
-        value = plain(mean, digits) if held else signed(mean, digits)
-        limits = self.f.span(low, high, digits, "" if held else "+")
         where = "at the current price" if held else "compared with keeping the price"
-        return Tile(label, value, (f"90 %: {limits}", where))
+        cell = self._cell(label, self.product["keep" if held else "uplift"][name], show, digits, "" if held else "+")
+        return Tile(label, cell.value, (f"90 %: {cell.interval}", where))
 
     def _probability_tile(self) -> Tile:
         product, label = self.product, "Probability of a gain"
@@ -146,18 +140,17 @@ class View:
         return "" if self.f.price(low) == self.f.price(high) else self.f.span(low, high, self.f.price_decimals)
 
     def _outcome_cells(self, outcome: Mapping[str, Any], plus: str = "") -> list[Cell]:
-        number, money = (self.f.signed, self.f.gain) if plus else (self.f.number, self.f.money)
         return [
-            self._cell("Units", outcome["units"], number, self.units_digits, plus),
-            self._cell("Sales", outcome["sales"], money, self.sales_digits, plus),
-            self._cell("Profit", outcome["profit"], money, self.profit_digits, plus),
+            self._cell("Units", outcome["units"], self.f.number, self.units_digits, plus),
+            self._cell("Sales", outcome["sales"], self.f.money, self.sales_digits, plus),
+            self._cell("Profit", outcome["profit"], self.f.money, self.profit_digits, plus),
         ]
 
     def _cell(self, label: str, values: Sequence[float] | None, show: Any, digits: int, plus: str = "") -> Cell:
         if values is None:
             return Cell(label, UNKNOWN)
         mean, low, high = values
-        return Cell(label, show(mean, digits), self.f.span(low, high, digits, plus))
+        return Cell(label, show(mean, digits, plus), self.f.span(low, high, digits, plus))
 
     def _share_cell(self, label: str, values: Sequence[float] | None) -> Cell:
         if values is None:
@@ -199,7 +192,7 @@ class View:
                 Cell("Days ahead", str(row["days_ahead"])),
                 Cell("Error, forecast", percent(row["wape_market"])),
                 Cell("Error, 7-day mean", percent(row["wape_mean_7"])),
-                Cell("Skill", self.f.signed(row["skill"])),
+                Cell("Skill", self.f.number(row["skill"], plus="+")),
                 Cell("Error, supplied", percent(row["wape_supplied"])),
                 Cell("Inside 90 %", counted(row["coverage"], row["days"])),
             ]
@@ -219,6 +212,6 @@ class View:
             "name": shorten(self.product["product"]),
             "verdict": self.headline(),
             "now": self.f.price(self.product["current_price"]),
-            "gain": self._cell("Gain per day", profit, self.f.gain, self.profit_digits, "+"),
+            "gain": self._cell("Gain per day", profit, self.f.money, self.profit_digits, "+"),
             "grade": self.product["decision"]["grade"],
         }
