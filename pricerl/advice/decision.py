@@ -69,13 +69,11 @@ class DecisionConfig:
     good one. 0 turns that off."""
 
     def __post_init__(self) -> None:
-        for name in ("min_chance", "claim_chance"):
+        for name in ("min_chance", "claim_chance", "max_unlikely_zeros"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
         if not 0 <= self.hidden_strength < float("inf"):
             raise UsageError(f"decision.hidden_strength must be 0 or more, found {self.hidden_strength}")
-        if not 0 <= self.max_unlikely_zeros <= 1:
-            raise UsageError(f"decision.max_unlikely_zeros must lie between 0 and 1, found {self.max_unlikely_zeros}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
         if self.kill_days < 0:

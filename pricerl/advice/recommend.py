@@ -15,7 +15,7 @@ from pricerl.advice.price_path import PricePath, approach_path, propose_path
 from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import DayAdvice, PolicyPath, ProductAdvice
-from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.arrays import Interval, interval_of
 from pricerl.data import unlikely_zeros, weekday_of
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
@@ -35,7 +35,7 @@ from pricerl.evaluation.planner import compare_baselines, planner_gaps
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
-from pricerl.evaluation.valuation import elasticity_at, value_paths, would_raising_pay
+from pricerl.evaluation.valuation import PathValue, elasticity_at, value_paths, would_raising_pay
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
@@ -107,11 +107,7 @@ class _Adviser:
         shop, causes = open_shop(dynamics, index, self.config.min_chance), observe_causes(history)
         decision, aim = decide(self._evidence(index, proposed, own.beats(keep), shop, causes), self.config), proposed
         if decision.unsure:
-            cautious = approach_path(lower_bound(shop), dynamics, index, self.horizon)
-            (value,) = value_paths(market, index, cautious.price[None])
-            evidence = self._evidence(index, cautious, value.beats(keep), shop, causes)
-            decision, unsure = fall_back(decision, evidence, self.config), decision
-            aim = proposed if decision is unsure else cautious
+            decision, aim = self._fall_back(index, decision, proposed, keep, shop, causes)
         followed = _followed(aim, torch.full_like(aim.price, current_price), decision)
         gated = gate_path(dynamics, index, followed)
         path, decision = gated.onto(followed), confirm(decision, gated, current_price)
@@ -151,6 +147,15 @@ class _Adviser:
             details=gather_details(dynamics, index, path.price.cpu().double().numpy()),
         )
         return replace(advice, reason=explain(advice, self.formatter))
+
+    def _fall_back(
+        self, index: int, decision: Decision, proposed: PricePath, keep: PathValue, shop: Shop, causes: Causes
+    ) -> tuple[Decision, PricePath]:
+        """Return the decision and its path, once the lower bound's price has been considered."""
+        path = approach_path(lower_bound(shop), self.dynamics, index, self.horizon)
+        (value,) = value_paths(self.dynamics.market, index, path.price[None])
+        cautious = fall_back(decision, self._evidence(index, path, value.beats(keep), shop, causes), self.config)
+        return cautious, (proposed if cautious is decision else path)
 
     def _evidence(
         self, index: int, proposed: PricePath, probability_better: float, shop: Shop, causes: Causes
@@ -214,36 +219,30 @@ def day_rows(
     """Return the rows of the next days; unknown values stay None."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + 1
+    shown = {"units": True, "sales": True, "profit": fitted.cost.known}
+    shown |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
     rows = []
-    for day in range(len(path.price)):
+    for day, price in enumerate(prices):
         date = first + day
         weekday = int(weekday_of(date.astype(np.int64)))
         open_day = bool(fitted.trades_on[weekday])
+        measures = {
+            name: Interval(*getattr(forecast, name)[:, day].tolist()) if open_day and known else None
+            for name, known in shown.items()
+        }
+        units, sales, profit = forecast.market_sd[:, day].tolist()
         rows.append(
             DayAdvice(
                 date=str(date),
-                recommended_price=money(prices[day]),
+                recommended_price=money(price),
                 price_low=money(float(path.low[day])),
                 price_high=money(float(path.high[day])),
-                units=_on(day, forecast.units) if open_day else None,
-                sales=_on(day, forecast.sales) if open_day else None,
-                profit=_on(day, forecast.profit) if open_day and fitted.cost.known else None,
-                organic=_on(day, forecast.organic) if open_day and fitted.organic is not None else None,
-                ad=_on(day, forecast.ad) if open_day and fitted.ad is not None else None,
+                **measures,
                 note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
-                market_sd=_spread(forecast, day, fitted.cost.known) if open_day else None,
+                market_sd=(units, sales, profit if fitted.cost.known else None) if open_day else None,
             )
         )
     return tuple(rows)
-
-
-def _spread(forecast: PathForecast, day: int, costs_known: bool) -> tuple[float, float, float | None]:
-    units, sales, profit = (float(value) for value in forecast.market_sd[:, day])
-    return units, sales, profit if costs_known else None
-
-
-def _on(day: int, values: FloatArray) -> Interval:
-    return Interval(*(float(value) for value in values[:, day]))
 
 
 def money(value: float) -> float:

@@ -74,7 +74,9 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Detail
     """
     history, known = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost.known
     tried = history.price[history.observed]
-    curves = draw_curves(dynamics, product, _curve_prices(tried, float(history.price[-1]), path), len(path))
+    shown = np.concatenate([tried, history.price[-1:], path])
+    prices = np.linspace(shown.min() * (1 - CURVE_ROOM), shown.max() * (1 + CURVE_ROOM), NUM_CURVE_PRICES)
+    curves = draw_curves(dynamics, product, prices, len(path))
     return Details(
         curves=curves,
         own_days=_own_days(dynamics, product),
@@ -103,11 +105,6 @@ def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str
         return ""
     best = curves.price[int(np.argmax([mean for mean, *_ in curves.profit]))]
     return "above" if best >= tried_high else "below" if best <= tried_low else ""
-
-
-def _curve_prices(tried: FloatArray, now: float, path: FloatArray) -> FloatArray:
-    shown = np.concatenate([tried, [now], path])
-    return np.linspace(shown.min() * (1 - CURVE_ROOM), shown.max() * (1 + CURVE_ROOM), NUM_CURVE_PRICES)
 
 
 def _rounded(values: Interval) -> Interval:

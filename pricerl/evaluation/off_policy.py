@@ -118,7 +118,7 @@ def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
     width = max(WIDTH_FACTOR * float(days.log_price.std()) * len(usual) ** -0.2, LEAST_WIDTH)
     own = days.log_price - usual
     density = mean_kernel(own, width)
-    closeness = _epanechnikov((days.log_price - log_price) / width)
+    closeness = np.maximum(1 - ((days.log_price - log_price) / width) ** 2, 0)  # Epanechnikov, 1 in its middle
     weight = closeness / density
     kish = weight.sum() ** 2 / max(float((weight**2).sum()), 1e-300)
     return weight, float(min(kish, closeness.sum()))
@@ -162,8 +162,3 @@ def mean_kernel(values: FloatArray, width: float) -> FloatArray:
     near, near_sum, near_squares = (sums[last] - sums[first] for sums in (count, total, squares))
     spread = centred**2 * near - 2 * centred * near_sum + near_squares
     return np.asarray((near - spread / width**2) / len(values))
-
-
-def _epanechnikov(distance: FloatArray) -> FloatArray:
-    """Kernel ``1 - u^2`` inside the unit interval, 1 in its middle."""
-    return np.asarray(np.maximum(1 - distance**2, 0))

@@ -137,15 +137,10 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     of_claims = {name: found.where(rows["claim"]).astype(float) for name, found in outcomes.items()}
     rows = rows.assign(harmed=rows["gain"] < -HARM, **of_claims)
     keys = ["days", "units", "truth", "demand", "rule"]
-    return PERCENT * rows.groupby(keys, sort=False).agg(
-        oracle=("oracle_share", "mean"),
-        harmed=("harmed", "mean"),
-        moved=("moved", "mean"),
-        claims=("claim", "mean"),
-        stand=("stand", "mean"),
-        true=("true", "mean"),
-        cover=("covered", "mean"),
-    ).assign(shops=rows.groupby(keys, sort=False)["seed"].nunique() / PERCENT)
+    rows = rows.rename(columns={"oracle_share": "oracle", "claim": "claims", "covered": "cover"})
+    cells = rows.groupby(keys, sort=False)
+    means = cells[["oracle", "harmed", "moved", "claims", "stand", "true", "cover"]].mean()
+    return (PERCENT * means).assign(shops=cells["seed"].nunique())
 
 
 def _true_profit(truth: Mapping[str, Any], price: float) -> float:

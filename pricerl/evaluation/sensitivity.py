@@ -84,29 +84,28 @@ class Sensitivity(NamedTuple):
         return "" if self.strength is None or self.strength >= strength else self.strongest
 
 
-class _Regressed(NamedTuple):
-    """The demand regression at its mode, as weighted least squares."""
-
-    log_price: FloatArray
-    """``(D,)`` log money."""
-    log_units: FloatArray
-    """``(D,)`` working response: fitted log mean plus the relative residual."""
-    causes: FloatArray
-    """``(D, C)`` everything but the price, a constant among them."""
-    names: tuple[str, ...]
-    """``(C,)`` cause that each column belongs to."""
-    weight: FloatArray
-    """``(D,)`` information that a day bears on its log mean."""
-
-
 def observe_causes(history: ProductHistory) -> Causes:
-    """Measure how strongly each observed cause moves the price and the units of a product."""
-    regressed = _regress(history)
-    with_price = np.concatenate([regressed.causes, regressed.log_price[:, None]], axis=1)
-    price = _unexplained(regressed.log_price, regressed.causes, regressed.weight)
-    units = _unexplained(regressed.log_units, with_price, regressed.weight)
+    """Measure how strongly each observed cause moves the price and the units of a product.
+
+    The demand regression at its mode is a weighted least-squares fit of its working response, the fitted log mean plus
+    the relative residual; a day weighs as much as the information it bears on its log mean.
+    """
+    days, posterior, _ = fit_demand_regression(gather_covariates(history), DemandSettings())
+    mean = np.exp(posterior.log_mean)
+    weight, log_units = mean / (1 + mean / posterior.size), posterior.log_mean + (days.units - mean) / mean
+    kept = [column for column, name in enumerate(days.names) if name not in MADE_OF_PRICES]
+    causes = np.column_stack([days.covariates[:, kept], np.ones(len(mean))])
+    with_price = np.column_stack([causes, days.log_price])
+    price, units = _unexplained(days.log_price, causes, weight), _unexplained(log_units, with_price, weight)
     scale = float(np.sqrt(units / price)) if price > 0 else 0.0
-    return Causes(tuple(_observe(regressed, name, scale) for name in dict.fromkeys(regressed.names) if name), scale)
+    names = [days.names[column] for column in kept]
+    observed = []
+    for name in dict.fromkeys(names):
+        group = np.array([item == name for item in [*names, "constant", "price"]])
+        price_share = partial_share(days.log_price, causes, group[:-1], weight)
+        units_share = partial_share(log_units, with_price, group, weight)
+        observed.append(ObservedCause(name, price_share, units_share, scale * bias(price_share, units_share)))
+    return Causes(tuple(observed), scale)
 
 
 def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | None:
@@ -174,17 +173,6 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
     return 2 * square / (drag + float(np.sqrt(drag**2 + 4 * product * square))) if square else 0.0
 
 
-def _regress(history: ProductHistory) -> _Regressed:
-    """Fit the demand regression and lay it out as weighted least squares."""
-    days, posterior, _ = fit_demand_regression(gather_covariates(history), DemandSettings())
-    mean = np.exp(posterior.log_mean)
-    response = posterior.log_mean + (days.units - mean) / mean
-    kept = [column for column, name in enumerate(days.names) if name not in MADE_OF_PRICES]
-    causes = np.concatenate([days.covariates[:, kept], np.ones((len(mean), 1))], axis=1)
-    names = [*(days.names[column] for column in kept), ""]
-    return _Regressed(days.log_price, response, causes, tuple(names), mean / (1 + mean / posterior.size))
-
-
 def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray) -> float:
     """Partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
 
@@ -193,14 +181,6 @@ def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weig
     without = _unexplained(values, design[:, ~group], weight)
     share = 1 - _unexplained(values, design, weight) / without if without > 0 else 0.0
     return float(np.clip(share, 0.0, MAX_SHARE))
-
-
-def _observe(regressed: _Regressed, name: str, scale: float) -> ObservedCause:
-    group = np.array([item == name for item in regressed.names])
-    price = partial_share(regressed.log_price, regressed.causes, group, regressed.weight)
-    with_price = np.concatenate([regressed.causes, regressed.log_price[:, None]], axis=1)
-    units = partial_share(regressed.log_units, with_price, np.append(group, False), regressed.weight)
-    return ObservedCause(name, price, units, scale * bias(price, units))
 
 
 def _unexplained(values: FloatArray, design: FloatArray, weight: FloatArray) -> float:

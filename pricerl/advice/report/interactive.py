@@ -36,13 +36,13 @@ def make_interactive(figures: Sequence[Figure], product: Product) -> list[Figure
         product: an entry of ``products`` in ``advice.json``, with details.
     """
     draw = {"demand": _by_price, "profit": _by_price, "prices": _prices, "units": _units}
-    return [_on_screen(figure, draw[figure.name](figure.name, product)) for figure in figures]
-
-
-def _on_screen(figure: Figure, drawn: dict[str, Any]) -> Figure:
-    """Return plotly's chart for the screen and the plain one for paper."""
-    both = Markup('<div class="no-print">{}</div><div class="print-only">{}</div>')
-    return figure._replace(svg=both.format(_embed(figure.name, drawn), figure.svg))
+    on_screen_and_paper = Markup('<div class="no-print">{}</div><div class="print-only">{}</div>')
+    return [
+        figure._replace(
+            svg=on_screen_and_paper.format(_embed(figure.name, draw[figure.name](figure.name, product)), figure.svg)
+        )
+        for figure in figures
+    ]
 
 
 def _by_price(name: str, product: Product) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pricerl.advice.reasons import track_lines
@@ -23,39 +23,24 @@ class Section(NamedTuple):
 
 def optional_sections(product: Mapping[str, Any], f: Formatter) -> list[Section]:
     """Return the sections of a product of ``advice.json``, in the order of the page."""
+    edits = tuple(_edit_cells(edit, f) for edit in product["guardrails"][:MOST_ROWS])
+    orders = tuple(_order_cells(order, f) for order in product["orders"][:MOST_ROWS])
+    record = product["track_record"]
     sections = [
-        _guardrails(product["guardrails"][:MOST_ROWS], f),
-        _orders(product["orders"][:MOST_ROWS], f),
+        Section("Guardrails that changed the price", (), ("Day", "Proposed", "Allowed", "Guardrail"), edits),
+        Section("Your orders", (), ("Entry", "Order", "Price", "Until", "By", "Reason", "Status"), orders),
+        Section("Track record", () if record is None else tuple(track_lines(record, f)[1:])),
     ]
-    if product["track_record"] is not None:
-        sections.append(Section("Track record", tuple(track_lines(product["track_record"], f)[1:])))
     return [section for section in sections if section.lines or section.rows]
 
 
-def _guardrails(edits: Sequence[Mapping[str, Any]], f: Formatter) -> Section:
-    rows = tuple(
-        (
-            f.weekday_date(edit["date"]),
-            f.price(edit["before"]),
-            f.price(edit["after"]),
-            f"{edit['why']} ({edit['rule']})",
-        )
-        for edit in edits
-    )
-    return Section("Guardrails that changed the price", (), ("Day", "Proposed", "Allowed", "Guardrail"), rows)
+def _edit_cells(edit: Mapping[str, Any], f: Formatter) -> tuple[str, ...]:
+    why = f"{edit['why']} ({edit['rule']})"
+    return f.weekday_date(edit["date"]), f.price(edit["before"]), f.price(edit["after"]), why
 
 
-def _orders(orders: Sequence[Mapping[str, Any]], f: Formatter) -> Section:
-    rows = tuple(
-        (
-            f"{order['id']}",
-            order["kind"],
-            "kept" if order["price"] is None else f.price(order["price"]),
-            f.date(order["until"]),
-            order["actor"],
-            order["reason"] or UNKNOWN,
-            f"{order['status']}: {order['refusal']}" if order["refusal"] else order["status"],
-        )
-        for order in orders
-    )
-    return Section("Your orders", (), ("Entry", "Order", "Price", "Until", "By", "Reason", "Status"), rows)
+def _order_cells(order: Mapping[str, Any], f: Formatter) -> tuple[str, ...]:
+    price = "kept" if order["price"] is None else f.price(order["price"])
+    status = f"{order['status']}: {order['refusal']}" if order["refusal"] else order["status"]
+    reason = order["reason"] or UNKNOWN
+    return str(order["id"]), order["kind"], price, f.date(order["until"]), order["actor"], reason, status

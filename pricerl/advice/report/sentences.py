@@ -102,7 +102,8 @@ def describe_sensitivity(product: Product, f: Formatter) -> str:
 
 def list_remedies(product: Product) -> list[tuple[str, str]]:
     """Return every reason for doubt about the data with its remedy."""
-    return [(reason, _remedy(reason)) for reason in product["data_quality"]["reasons"]]
+    reasons = product["data_quality"]["reasons"]
+    return [(reason, next((do for words, do in TO_DO.items() if words in reason), IN_DOUBT)) for reason in reasons]
 
 
 def describe_limits(product: Product, f: Formatter) -> str:
@@ -152,7 +153,3 @@ def _describe_test(test: Mapping[str, Any], f: Formatter) -> str:
         f"{plural(test['days'], 'day')} at {price}, and as many at the current price, would about halve the doubt "
         f"between them. While it lasts, the test brings {gain}; a negative amount is its cost."
     )
-
-
-def _remedy(reason: str) -> str:
-    return next((advice for words, advice in TO_DO.items() if words in reason), IN_DOUBT)
