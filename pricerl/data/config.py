@@ -52,8 +52,10 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)
-        _check_choice("decimal", self.decimal, ("auto", ".", ","))
-        _check_choice("sales", self.sales, ("auto", "revenue", "units"))
+        for name, choices in (("decimal", ("auto", ".", ",")), ("sales", ("auto", "revenue", "units"))):
+            if (value := getattr(self, name)) not in choices:
+                listed, close = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
+                raise UsageError(f"{name} must be one of {listed}, found {value!r}{close}")
         _check_date_format(self.date_format)
         if self.country is not None:
             check_country(self.country)
@@ -63,12 +65,6 @@ class DataConfig:
             raise UsageError(f"holdout must be above 0 and at most {LARGEST_HOLDOUT}, found {self.holdout}")
         if not 1 <= self.window <= LONGEST_WINDOW:
             raise UsageError(f"window must be 1 to {LONGEST_WINDOW} days, found {self.window}")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(repr(choice) for choice in choices)
-        raise UsageError(f"{name} must be one of {listed}, found {value!r}{did_you_mean(str(value), choices)}")
 
 
 def _check_date_format(date_format: str | None) -> None:

@@ -80,5 +80,4 @@ def _sales_trend(sales_mean: FloatArray) -> FloatArray:
     last_week = sales_mean.copy()
     last_week[WEEK + 1 :] = sales_mean[1:-WEEK]
     total = sales_mean + last_week
-    trend: FloatArray = np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0)
-    return trend
+    return np.asarray(np.divide(sales_mean - last_week, total, out=np.zeros_like(total), where=total != 0))

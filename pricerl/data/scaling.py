@@ -63,8 +63,7 @@ class MinMaxScaler:
         Returns:
             ``(D, F)`` values in [0, 1]; values outside the training range are clipped.
         """
-        scaled = features * self.gain[product] + self.bias[product]
-        return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
+        return np.asarray(np.clip(features * self.gain[product] + self.bias[product], 0.0, 1.0), dtype=np.float32)
 
     def bounds(self, product: int, feature: str) -> tuple[float, float]:
         """Return the lowest and highest value of a feature that is not clipped; ``(-inf, inf)`` for a constant one."""

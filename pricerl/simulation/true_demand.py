@@ -52,8 +52,7 @@ def expected_profit(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:
         Money of the price's shape.
     """
     margin = truth["share_kept"] * np.asarray(price, dtype=np.float64) - truth["unit_cost"]
-    profit: FloatArray = margin * expected_units(truth, price) - truth["fixed_cost"]
-    return profit
+    return np.asarray(margin * expected_units(truth, price) - truth["fixed_cost"])
 
 
 def find_optimal_price(truth: Mapping[str, Any]) -> float:
@@ -110,8 +109,7 @@ def _shape(family: str, parameters: Mapping[str, float], ratio: FloatArray) -> F
 def _logit_share(elasticity: float, ratio: FloatArray) -> FloatArray:
     slope = elasticity / (1 - LOGIT_START_SHARE)
     start = math.log(LOGIT_START_SHARE / (1 - LOGIT_START_SHARE))
-    share: FloatArray = expit(start + slope * (ratio - 1))
-    return share
+    return np.asarray(expit(start + slope * (ratio - 1)))
 
 
 def _kinked(elasticity: float, kink: float, ratio: FloatArray) -> FloatArray:

@@ -150,6 +150,5 @@ def _zero_share(units: FloatArray) -> float:
     share = float((np.sum(units == 0) + 1) / (len(units) + 2))
     share += float(np.sqrt(share * (1 - share) / len(units)))
     mean, variance = float(units.mean()), float(units.var())
-    if variance <= mean:
-        return max(share, float(np.exp(-mean)))
-    return max(share, float((mean / variance) ** (mean**2 / (variance - mean))))
+    zero = (mean / variance) ** (mean**2 / (variance - mean)) if variance > mean else np.exp(-mean)
+    return max(share, float(zero))

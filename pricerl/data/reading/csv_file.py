@@ -144,13 +144,9 @@ def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
 
 def _sniff_separator(text: str) -> str:
     """Return the separator that gives the first line the most known columns."""
-    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
-
-    def found(separator: str) -> tuple[int, int]:
-        cells = first.replace('"', "").split(separator)
-        return count_known(cells), len(cells)
-
-    return max(SEPARATORS, key=found)
+    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0].replace('"', "")
+    cells = {separator: first.split(separator) for separator in SEPARATORS}
+    return max(SEPARATORS, key=lambda separator: (count_known(cells[separator]), len(cells[separator])))
 
 
 def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:

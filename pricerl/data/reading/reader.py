@@ -142,6 +142,5 @@ def _check_days(days: DateArray, lines: IntArray, whose: str) -> list[Problem]:
         found.append((int(lines[odd]), f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"))
     gaps = steps[steps > 0]
     if len(gaps) and np.median(gaps) >= WEEKLY_SPACING_DAYS:
-        text = f"rows{whose} are {np.median(gaps):g} days apart (median); export one row per day"
-        found.append((0, text))
+        found.append((0, f"rows{whose} are {np.median(gaps):g} days apart (median); export one row per day"))
     return [Problem(line, columns.REPORT_DATE, text) for line, text in found]
