@@ -2,7 +2,7 @@
 
 Run from the repository root::
 
-    python benchmarks/planner_parity.py --seeds 5
+    python benchmarks/planner_parity.py --seeds 2
 
 Each market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6,
 with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults except for
@@ -155,7 +155,7 @@ def report(rows: pd.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="pairs per market")
+    parser.add_argument("--seeds", type=int, default=2, help="pairs per market")
     parser.add_argument("--markets", nargs="+", default=list(MARKETS), choices=MARKETS, metavar="MARKET")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
