@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
-import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-from pricerl.cli.usage import explain_usage, option_values
+from pricerl.cli.usage import explain_usage, option_values, read_configs
 from pricerl.training.checkpointing import USUAL_CLASSES
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
@@ -36,9 +34,12 @@ def data_class(words: list[str]) -> str:
     wanted: the Gymnasium module where it is named or its own setting ``env_id`` appears, else the pricing module.
 
     Args:
-        words: options of the command; files given with ``--config`` were checked before.
+        words: options of the command.
+
+    Raises:
+        UsageError: a configuration cannot be read.
     """
-    groups: list[Any] = [config.get("data") for config in _configs(words)]
+    groups: list[Any] = [config.get("data") for config in read_configs(words)]
     groups += [{"class_path": name} for name in option_values(words, "--data", "--data.class_path")]
     groups += [{"env_id": name} for name in option_values(words, "--data.env_id")]
     chosen = USUAL_CLASSES["data"]
@@ -86,10 +87,3 @@ def print_help(parser: LightningArgumentParser) -> None:
         options.add_class_arguments(part, group, skip={"task", "seed"}, fail_untyped=False)
         print()
         options.print_help()
-
-
-def _configs(words: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the content of each configuration among the words."""
-    for name in option_values(words, "--config", "-c"):
-        text = name if name.lstrip().startswith("{") else Path(name).read_text(encoding="utf-8")
-        yield yaml.safe_load(text) or {}

@@ -21,7 +21,8 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import GYM_DATA, asks_help, data_class, explain, print_help
-from pricerl.cli.usage import ALLOWED_CLASSES, check_config_files, check_request, check_trainer, option_values
+from pricerl.cli.options import RUN_OPTIONS
+from pricerl.cli.usage import ALLOWED_CLASSES, check_request, check_trainer, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import GivenCheckpoint, RunCheckpoint, RunConfig, TrainingBar
@@ -45,15 +46,6 @@ the rest of the run asks for."""
 
 OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig}
 """Groups of settings that belong to neither model, data nor trainer."""
-
-THREADS_HELP = (
-    "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
-    "anything else runs on them."
-)
-PRECISION_HELP = (
-    "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
-    "precision where the processor has units for that (CPUs with matrix tiles, GPUs), which trains up to twice as fast."
-)
 
 
 class PricingCLI(LightningCLI):
@@ -97,14 +89,9 @@ class PricingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run's own options, and the link from the data's dimensions to the model."""
-        parser.add_argument("--run_name", type=str, help="Folder of the run; made from file and preset if absent.")
-        parser.add_argument("--ckpt_path", type=str, help="Checkpoint: a file, or last or best of the run's folder.")
-        parser.add_argument("--wandb", type=bool, default=False, help="Log to Weights & Biases, offline without a key.")
-        parser.add_argument("--threads", type=int, default=1, help=THREADS_HELP)
-        parser.add_argument("--matmul_precision", type=MatmulPrecision, default="highest", help=PRECISION_HELP)
-        parser.add_argument("--out", type=str, help="Folder for the advice; the run's folder if absent.")
-        parser.add_argument("--horizon", type=int, default=14, help="Days the advice looks ahead.")
-        parser.add_argument("--locale", type=str, default="en_US", help="Locale of numbers, money and dates.")
+        for name, (text, default) in RUN_OPTIONS.items():
+            kind = MatmulPrecision if name == "matmul_precision" else str if default is None else type(default)
+            parser.add_argument(f"--{name}", type=kind, default=default, help=text)
         for name, config in OWN_CONFIGS.items():
             parser.add_class_arguments(config, name)
         parser.link_arguments("data", "model.init_args.task", compute_fn=_task, apply_on="instantiate")
@@ -212,7 +199,6 @@ def run_command(words: list[str]) -> Run:
         docstring_parse_attribute_docstrings=asks_help(words) or any(".help" in word for word in words)
     )
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
-    check_config_files(words)
     cli = PricingCLI(words)
     if words[0] == "fit":
         return _fit(cli)

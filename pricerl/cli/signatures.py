@@ -45,19 +45,6 @@ def parameters(module: str, node: ast.ClassDef) -> Iterator[Parameter]:
         yield Parameter(argument.arg, argument.annotation, _source(default), texts.get(argument.arg, ""))
 
 
-def added_arguments(module: str) -> Iterator[Parameter]:
-    """Yield the options that a module adds with ``add_argument("--name", help=…)``."""
-    tree = parse(module)
-    constants = {ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
-            given = {item.arg: item.value for item in node.keywords}
-            text = given["help"]
-            text = constants[text.id] if isinstance(text, ast.Name) else text
-            name = str(ast.literal_eval(node.args[0])).removeprefix("--")
-            yield Parameter(name, given.get("type"), _source(given.get("default")) or "None", ast.literal_eval(text))
-
-
 def summary(node: ast.ClassDef) -> str:
     """Return the first paragraph of a class's docstring, or else of its first method's."""
     first = next((item for item in node.body if isinstance(item, ast.FunctionDef)), node)

@@ -40,22 +40,13 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
-def check_config_files(words: Sequence[str]) -> None:
-    """Read every file given with ``--config``.
+def read_configs(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the settings in every configuration given with ``--config``, a file or a text in braces.
 
     Raises:
         UsageError: one is missing, a folder, no text or no YAML mapping.
     """
-    for name in option_values(words, "--config", "-c"):
-        if name.lstrip().startswith("{"):
-            continue
-        path = Path(name)
-        if path.is_dir():
-            raise UsageError(f"--config {name} is a folder; name a YAML file in it")
-        if not path.exists():
-            near = [str(item) for item in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-            raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}")
-        _check_yaml(name, path)
+    return [_read_config(name) for name in option_values(words, "--config", "-c")]
 
 
 def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
@@ -142,9 +133,15 @@ def _explain_plain(option: str, kind: str | None, found: str, known: str | None)
     return f"{option}: must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
 
 
-def _check_yaml(name: str, path: Path) -> None:
+def _read_config(name: str) -> dict[str, Any]:
+    path = Path(name)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(name if name.lstrip().startswith("{") else path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        near = [str(item) for item in path.parent.glob("*.y*ml")]
+        raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"--config {name} is a folder; name a YAML file in it") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"--config {name} is no text file; write the configuration as YAML in UTF-8") from error
     except OSError as error:
@@ -156,6 +153,7 @@ def _check_yaml(name: str, path: Path) -> None:
         raise UsageError(f"--config {name} is not valid YAML{where}: {what}") from error
     if content is not None and not isinstance(content, dict):
         raise UsageError(f"--config {name} must hold settings such as 'data:' or 'trainer:', found {content!r:.40}")
+    return content or {}
 
 
 def _key(message: str) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
 """Kinds of entries; ``repair`` is the only other one."""
 
+ORDER_KEYS = ("id", "kind", "price", "until", "actor", "reason")
+"""Keys of an entry that its order shares; a pause has no price."""
+
 
 @dataclass(frozen=True)
 class HardLimits:
@@ -51,17 +54,8 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     orders: list[Order] = []
     for entry in found:
         status: Status = "expired" if entry["until"] < first_day else "replaced" if entry is not found[-1] else "active"
-        orders.append(
-            Order(
-                id=entry["id"],
-                kind=entry["kind"],
-                price=entry.get("price"),
-                until=entry["until"],
-                actor=entry["actor"],
-                reason=entry["reason"],
-                status=status,
-            )
-        )
+        known: Entry = {"price": None, **entry}
+        orders.append(Order(**{name: known[name] for name in ORDER_KEYS}, status=status))
     return orders
 
 

@@ -22,7 +22,7 @@ from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.decision_log import Entry, shown
 from pricerl.operations.kill_switch import find_alarm, predict_low
 from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of
-from pricerl.operations.track_record import Predictions, advised_low, find_predictions, keep_record
+from pricerl.operations.track_record import advised_low, find_predictions, keep_record
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,16 @@ class Supervisor:
         return [self._look_at(item, index) for index, item in enumerate(advice)]
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
-        history = self.dynamics.market.preprocessor.products[index]
+        preprocessor, kill_days = self.dynamics.market.preprocessor, self.config.kill_days
+        history = preprocessor.products[index]
         predictions = find_predictions(self.entries, history)
-        alarm = self._find_alarm(index, predictions)
-        if alarm is not None:
+        low = predict_low(preprocessor, index, kill_days, self.settings)
+        if alarm := find_alarm(history, advised_low(predictions, history, low), kill_days):
             item = self._stop(item, index, alarm)
         limits = hard_limits_of(self.dynamics, index)
         orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.current_price, limits)
         item = replace(item, orders=tuple(orders), track_record=keep_record(predictions, history))
         return item if item.order is None else self._obey(item, index, item.order)
-
-    def _find_alarm(self, index: int, predictions: Predictions) -> Alarm | None:
-        preprocessor, days = self.dynamics.market.preprocessor, self.config.kill_days
-        history = preprocessor.products[index]
-        low = predict_low(preprocessor, index, days, self.settings)
-        return find_alarm(history, advised_low(predictions, history, low), days)
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
         way_back = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
@@ -99,13 +94,12 @@ class Supervisor:
             PricePath(price, price, price, price, limits),
             decision,
         )
-        days = [
-            replace(day, note=_join(day.note, f"after the {order.kind} ends on {until}"))
-            if day.date > order.until
-            else day
-            for day in obeyed.days
-        ]
-        return replace(obeyed, days=tuple(days))
+        after = f"after the {order.kind} ends on {until}"
+        notes = [f"{day.note}; {after}" if day.note else after for day in obeyed.days]
+        days = zip(obeyed.days, notes, strict=True)
+        return replace(
+            obeyed, days=tuple(replace(day, note=note) if day.date > order.until else day for day, note in days)
+        )
 
     def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
         """Replace the path and decision of the model by others, and keep the model's next to them."""
@@ -129,7 +123,3 @@ class Supervisor:
             model=item.model or own,
         )
         return replace(redirected, reason=explain(redirected, self.formatter))
-
-
-def _join(note: str, more: str) -> str:
-    return f"{note}; {more}" if note else more

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHECKPOINT_KEY = "pricerl"
+"""Key of format, version and configuration in a checkpoint."""
+
 FORMAT = 4
 LASTING_SETTINGS = ("seed_everything", "data", "model", "decision")
 USUAL_CLASSES = {
@@ -27,11 +29,6 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 RUNS = Path("checkpoints")
 """Folder of the runs, relative to the working directory; each run has a folder in it."""
-
-
-def describe_run(config_yaml: str, version: str) -> dict[str, Any]:
-    """Return the entry under ``CHECKPOINT_KEY``: format, version and the run's configuration."""
-    return {"format": FORMAT, "version": version, "config": config_yaml}
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,9 @@ class Checkpoint:
         if path.is_dir():
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
         if not path.exists():
-            raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
+            names = ", ".join(sorted(item.name for item in path.parent.glob("*.ckpt")))
+            others = f"; the folder holds {names}" if names else ""
+            raise CheckpointError(f"{path} does not exist{others}; run fit first or name another checkpoint")
         import torch  # here, since the commands about orders need only names of this module
 
         try:
@@ -111,9 +110,3 @@ def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:
         if kept[group].get("class_path") == usual:
             kept[group] = kept[group]["init_args"]
     return {**kept, "data": {name: value for name, value in kept["data"].items() if name != "path"}}
-
-
-def _others(path: Path) -> str:
-    """Return a hint at the checkpoints that the folder does contain."""
-    found = sorted(item.name for item in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
-    return f"; the folder holds {', '.join(found)}" if found else ""

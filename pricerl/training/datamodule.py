@@ -80,9 +80,8 @@ class ReplayDataModule(LightningDataModule, ABC):
         assert self.trainer is not None
         module = self.trainer.lightning_module
         assert isinstance(module, OffPolicyModule)
-        return SampleStream(
-            self, module, updates_per_epoch(self.eval_every, self.trainer.max_steps - self.trainer.global_step)
-        )
+        length = updates_per_epoch(self.eval_every, self.trainer.max_steps - self.trainer.global_step)
+        return SampleStream(self.start_collector, module, length)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return this rank's evaluation episodes, for the module to run its policy through."""

@@ -20,7 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -44,44 +44,30 @@ Episodes = Callable[[Policy], Mapping[str, Tensor]]
 """Evaluation episodes of one rank: runs a policy through them and returns numbers ``(E,)`` by name."""
 
 
-class Experience(Protocol):
-    """Owner of the collector."""
-
-    collector: Collector | None
-
-    def start_collector(self, policy: Algorithm) -> Collector:
-        """Build the collector and warm it up at the first call."""
-
-
 class SampleStream:
     """One epoch of the train loader: each item is a stream of batches, between which env steps are collected.
 
     The collector and the updates take turns: some env steps, then their batches. An item holds several turns.
 
     Args:
-        experience: owner of env and buffer.
+        start: returns the collector for a policy; at the first call it is built and warmed up.
         policy: acts and learns.
         length: gradient updates per epoch.
     """
 
-    def __init__(self, experience: Experience, policy: Algorithm, length: int) -> None:
+    def __init__(self, start: Callable[[Algorithm], Collector], policy: Algorithm, length: int) -> None:
         config = policy.algorithm
-        self._experience, self._policy, self._batch_size = experience, policy, config.batch_size
+        self._start, self._policy, self._batch_size = start, policy, config.batch_size
         self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
         self._updates = self._vector_steps * config.utd_ratio
         self._turns = math.ceil(length / self._updates)
         self._turns_per_item = max(1, UPDATES_PER_ITEM // self._updates)
 
-    @property
-    def collector(self) -> Collector | None:
-        """The collector, once it has started."""
-        return self._experience.collector
-
     def __len__(self) -> int:
         return math.ceil(self._turns / self._turns_per_item)
 
     def __iter__(self) -> Iterator[Iterator[Transition]]:
-        collector = self._experience.start_collector(self._policy)
+        collector = self._start(self._policy)
         for first in range(0, self._turns, self._turns_per_item):
             yield self._take_turns(collector, min(self._turns_per_item, self._turns - first))
 
@@ -175,7 +161,7 @@ class RunMetrics(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restart the clock: neither warm-up nor evaluation counts as training time."""
-        self._mark = None if _stream(trainer).collector is None else _clock(trainer)
+        self._mark = None if _collector(trainer) is None else _clock(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -229,16 +215,9 @@ class RunMetrics(Callback):
         return {"time/updates_per_second": updates / elapsed, "time/env_steps_per_second": env_steps / elapsed}
 
 
-def _stream(trainer: Trainer) -> SampleStream:
-    stream = trainer.train_dataloader
-    assert isinstance(stream, SampleStream)
-    return stream
-
-
-def _collector(trainer: Trainer) -> Collector:
-    collector = _stream(trainer).collector
-    assert collector is not None
-    return collector
+def _collector(trainer: Trainer) -> Any:
+    """Return the collector of the run's data, None before it starts."""
+    return trainer.datamodule.collector  # type: ignore[attr-defined]  # Lightning sets it in every run
 
 
 def _clock(trainer: Trainer) -> tuple[float, int, int]:

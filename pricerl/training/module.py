@@ -76,9 +76,8 @@ class SACModule(OffPolicyModule):
         """Wire the update, once weights and optimizers are restored and on their device."""
         super().on_train_start()
         reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
-        update = SACUpdate(self.agent, self._optimizers(), reduce)
-        wrap = partial(CompiledFunction, name="updates") if self.compiles else _plain
-        self._update = wrap(update.update)
+        update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers(), reduce).update
+        self._update = CompiledFunction(update, "updates") if self.compiles else update
 
     @property
     def compiles(self) -> bool:
@@ -133,10 +132,6 @@ class SACModule(OffPolicyModule):
         assert isinstance(wrapped, list)
         found = [optimizer.optimizer for optimizer in wrapped]
         return Optimizers(*(optimizer for optimizer in found if isinstance(optimizer, Adam)))
-
-
-def _plain(function: Callable[[Transition], Any]) -> Callable[[Transition], Any]:
-    return function
 
 
 def _bounds(task: TaskSpec, discount: float) -> tuple[float, float] | None:

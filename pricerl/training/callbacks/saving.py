@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from pricerl import __version__
 from pricerl.errors import NonFiniteError
-from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, LAST, Checkpoint, describe_run
+from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, FORMAT, LAST, Checkpoint
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -120,4 +120,5 @@ class RunConfig(SaveConfigCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store version and configuration under pricerl's own key."""
-        checkpoint[CHECKPOINT_KEY] = describe_run(self.parser.dump(self.config, skip_unset=False), __version__)
+        config = self.parser.dump(self.config, skip_unset=False)
+        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, "config": config}
