@@ -42,12 +42,9 @@ def data_class(words: list[str]) -> str:
     groups: list[Any] = [config.get("data") for config in read_configs(words)]
     groups += [{"class_path": name} for name in option_values(words, "--data", "--data.class_path")]
     groups += [{"env_id": name} for name in option_values(words, "--data.env_id")]
-    chosen = USUAL_CLASSES["data"]
-    for group in groups:
-        settings = {"class_path": group} if isinstance(group, str) else group or {}
-        if settings.get("env_id") is not None or str(settings.get("class_path")).endswith("GymDataModule"):
-            chosen = GYM_DATA
-    return chosen
+    settings = [{"class_path": group} if isinstance(group, str) else group or {} for group in groups]
+    named = any(str(item.get("class_path")).endswith("GymDataModule") for item in settings)
+    return GYM_DATA if named or any(item.get("env_id") is not None for item in settings) else USUAL_CLASSES["data"]
 
 
 def explain(message: str, words: list[str], known: Collection[str]) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import math
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from pricerl.cli.console import table, write_lines
-from pricerl.cli.usage import Parser, choose_product
+from pricerl.cli.usage import Parser, choose_product, positive_price
 from pricerl.errors import EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, shown, stamp
 from pricerl.operations.orders import ADVICE, APPROVAL, OVERRIDE, PAUSE, HardLimits, orders_of, refuse_price
@@ -21,13 +20,12 @@ RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a check
 
 def override(words: Sequence[str]) -> int:
     """Record an order to charge a price until a day, within the hard limits."""
-    parser = _order_parser(
-        OVERRIDE, "Charge a price until a day, whatever the model recommends, within the hard limits."
-    )
+    purpose = "Charge a price until a day, whatever the model recommends, within the hard limits."
+    parser = _order_parser(OVERRIDE, purpose)
     parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
     options = parser.parse_args(words)
     log, advice, draft = _draft_order(OVERRIDE, options)
-    price = _read_price(options.price)
+    price = positive_price(options.price)
     if refusal := refuse_price(price, HardLimits(**advice["limits"])):
         raise UsageError(f"--price: {refusal}; nothing outranks it, choose another price or change the limit")
     return _order(log, {**draft, "price": price}, f"is overridden with {price:g}")
@@ -53,20 +51,17 @@ def approve(words: Sequence[str]) -> int:
     entries = read_log(log).entries
     advice = _last_advice(entries, options.product, log) if options.id is None else find_advice(entries, options.id)
     change = _change(advice)
+    name = f"entry {advice['id']}"
     if change is None:
-        raise UsageError(
-            f"entry {advice['id']} keeps the price at {advice['current_price']:g}: there is nothing to approve"
-        )
-    known = [entry for entry in entries if entry.get("approves") == advice["id"]]
-    if known:
-        raise UsageError(
-            f"entry {advice['id']} was approved before, by {shown(known[0]['actor'])} ({known[0]['time']})"
-        )
+        raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: there is nothing to approve")
+    for entry in entries:
+        if entry.get("approves") == advice["id"]:
+            raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
     day, price = change
     draft = stamp(APPROVAL, _actor(options.by), _typed(options.reason))
     draft |= {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
     number = append(log, [draft])[-1]["id"]
-    print(f"{shown(advice['product'])}: {advice['current_price']:g} to {price:g} on {day} is approved (entry {number})")
+    print(f"{shown(advice['product'])}: {_change_words(advice)} is approved (entry {number})")
     return EXIT_OK
 
 
@@ -102,9 +97,9 @@ def log_of(options: argparse.Namespace) -> Path:
     Raises:
         UsageError: they name none, or one that does not exist.
     """
-    if options.run_name is None and options.ckpt_path in (None, "last", "best"):
-        raise UsageError(RUN_OPTIONS)
     named = options.ckpt_path in (None, "last", "best")
+    if named and options.run_name is None:
+        raise UsageError(RUN_OPTIONS)
     folder = RUNS / options.run_name if named else Path(options.ckpt_path).parent
     if not folder.is_dir():
         runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())
@@ -141,7 +136,9 @@ def _draft_order(kind: str, options: argparse.Namespace) -> tuple[Path, Entry, E
     log = log_of(options)
     advice = _last_advice(read_log(log).entries, options.product, log)
     until = _read_day(options.until, advice)
-    draft = stamp(kind, _actor(options.by), _read_reason(options.reason))
+    if not shown(options.reason):
+        raise UsageError("--reason: must say why, found nothing")
+    draft = stamp(kind, _actor(options.by), _typed(options.reason))
     return log, advice, {**draft, "product": advice["product"], "until": until.isoformat()}
 
 
@@ -177,21 +174,9 @@ def _read_day(text: str, advice: Entry) -> date:
     return day
 
 
-def _read_reason(text: str) -> str:
-    if not shown(text):
-        raise UsageError("--reason: must say why, found nothing")
-    return _typed(text)
-
-
 def _typed(text: str) -> str:
     """Return a typed text without undecodable bytes, which would break the files it is written into."""
     return text.encode("utf-8", "backslashreplace").decode().strip()
-
-
-def _read_price(price: float) -> float:
-    if not (math.isfinite(price) and price > 0):
-        raise UsageError(f"--price: must be a positive number, found {price:g}")
-    return price
 
 
 def _actor(name: str | None) -> str:
@@ -209,6 +194,11 @@ def _change(advice: Entry) -> tuple[str, float] | None:
     return changed[0] if changed else None
 
 
+def _change_words(advice: Entry) -> str:
+    change, now = _change(advice), f"{advice['current_price']:g}"
+    return f"keep {now}" if change is None else f"{now} to {change[1]:g} on {change[0]}"
+
+
 def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
     """Return number, time, kind, author and content of an entry."""
     content = "" if entry["kind"] == "repair" else f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
@@ -219,13 +209,7 @@ def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:
     if entry["kind"] == APPROVAL:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == ADVICE:
-        change = _change(entry)
-        change_text = (
-            f"keep {entry['current_price']:g}"
-            if change is None
-            else f"{entry['current_price']:g} to {change[1]:g} on {change[0]}"
-        )
-        return f"{change_text}, grade {entry['grade']}, source {entry['source']}"
+        return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
     newest = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]][-1]
     orders = orders_of(entries, entry["product"], newest["days"][0]["date"])
     status = next(item.status for item in orders if item.id == entry["id"])

@@ -7,6 +7,7 @@ LightningCLI parses and wires without running anything (``run=False``), in subcl
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -22,15 +23,16 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import GYM_DATA, asks_help, data_class, explain, print_help
 from pricerl.cli.options import RUN_OPTIONS
-from pricerl.cli.usage import ALLOWED_CLASSES, check_request, check_trainer, option_values
+from pricerl.cli.usage import ALLOWED_CLASSES, check_request, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import GivenCheckpoint, RunCheckpoint, RunConfig, TrainingBar
+from pricerl.training.callbacks.saving import own_saver
 from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, Checkpoint, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
 from pricerl.training.loop import OffPolicyModule, RunMetrics
-from pricerl.training.run import Request, Run, checkpoint_file, name_run
+from pricerl.training.run import Request, Run
 from pricerl.training.strategies import choose_strategy
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -105,11 +107,11 @@ class PricingCLI(LightningCLI):
             raise SystemExit
         words, given = args, option_values(args, "--ckpt_path")
         if given and self.command != "fit":
-            self.given = Checkpoint.read(checkpoint_file(given[-1], self._folder_of_words(parser, args)))
+            self.given = Checkpoint.read(given[-1], self._folder_of_words(parser, args))
             words = ["--config", json.dumps(self.given.settings), *args]
         self.config = self._parse(parser, words)
         if self.given is None and self.config.ckpt_path is not None:
-            self.given = Checkpoint.read(checkpoint_file(self.config.ckpt_path, _folder(self.config)))
+            self.given = Checkpoint.read(self.config.ckpt_path, _folder(self.config))
         if self.given is None and self.command != "fit":
             raise CheckpointError(f"{self.command} needs --ckpt_path FILE: a checkpoint that fit wrote")
 
@@ -136,7 +138,6 @@ class PricingCLI(LightningCLI):
         advises = self.config.data.class_path != GYM_DATA
         self.request = Request(self.command, folder, options, settings, self.given, advises)
         check_request(self.request)
-        check_trainer(options.trainer)
         self.compute = claim_compute(options.threads, options.matmul_precision)
 
     def instantiate_classes(self) -> None:
@@ -229,11 +230,11 @@ def _fit(cli: PricingCLI) -> Run:
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
     if not run.advises:
         return replace(run, summary=_summarize(trainer, run))
-    saver = _own_saver(trainer)
+    saver = own_saver(trainer)
     path = None if saver is None else Path(saver.best_model_path or saver.last)
     if not run.is_global_zero or path is None or not path.is_file():
         return run
-    checkpoint = Checkpoint.read(path)
+    checkpoint = Checkpoint.read(path, run.folder)
     checkpoint.restore_weights(run.module)
     return replace(run, checkpoint=checkpoint)
 
@@ -246,14 +247,9 @@ def _score(cli: PricingCLI, run: Run) -> Run:
     return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
 
 
-def _own_saver(trainer: Trainer) -> RunCheckpoint | None:
-    savers: list[Any] = trainer.checkpoint_callbacks
-    return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
-
-
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
     """Return lines about a training in a Gymnasium environment."""
-    settings, metrics, saver = run.options.data, trainer.callback_metrics, _own_saver(trainer)
+    settings, metrics, saver = run.options.data, trainer.callback_metrics, own_saver(trainer)
     lines = [f"{settings.env_id}"]
     if "eval/episode_return" in metrics:
         lines.append(
@@ -268,9 +264,11 @@ def _summarize(trainer: Trainer, run: Run) -> list[str]:
 
 def _folder(options: Any) -> Path:
     """Return the folder of the run that the options name, or that goes by environment or file and preset."""
-    data = options.data.init_args
+    data, name = options.data.init_args, options.run_name
+    if not name and data.get("env_id") is not None:
+        name = re.sub(r"[^\w.-]+", "-", data.env_id)
     preset = data.reward.preset if "reward" in data else None
-    return RUNS / (options.run_name or name_run(data.get("env_id"), data.get("path"), preset))
+    return RUNS / (name or f"{Path(data.path).stem if data.get('path') else 'simulated'}-{preset}")
 
 
 def _task(data: ReplayDataModule) -> Any:

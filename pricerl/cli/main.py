@@ -13,15 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pricerl import __version__
-from pricerl.errors import (
-    EXIT_BUG,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_USAGE,
-    PricerlError,
-    UsageError,
-    did_you_mean,
-)
+from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 

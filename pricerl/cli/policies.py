@@ -23,12 +23,12 @@ SHORT = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
 def fit(words: Sequence[str]) -> int:
     """Train, then advise with the best policy."""
     run = run_lightning("fit", words)
-    if not run.is_global_zero or run.options.trainer.fast_dev_run:
-        return EXIT_OK
-    if not run.advises:
+    reports = run.is_global_zero and not run.options.trainer.fast_dev_run
+    if reports and run.advises:
+        return _advise(run)
+    if reports:
         print("\n".join(run.summary))
-        return EXIT_OK
-    return _advise(run)
+    return EXIT_OK
 
 
 def predict(words: Sequence[str]) -> int:

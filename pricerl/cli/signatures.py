@@ -35,14 +35,16 @@ def parameters(module: str, node: ast.ClassDef) -> Iterator[Parameter]:
             yield from parameters(*find_class(module, ast.unparse(base)))
         for item, after in zip(node.body, [*node.body[1:], None], strict=True):
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                yield Parameter(item.target.id, item.annotation, _source(item.value), _text_under(after))
+                default = ast.unparse(item.value) if item.value else None
+                yield Parameter(item.target.id, item.annotation, default, _text_under(after))
         return
     texts = _argument_texts(node) | _argument_texts(init)
     arguments = [*init.args.args, *init.args.kwonlyargs]
     required = len(init.args.args) - len(init.args.defaults)
-    defaults = [*[None] * required, *init.args.defaults, *init.args.kw_defaults]
+    given = [*init.args.defaults, *init.args.kw_defaults]
+    defaults = [*[None] * required, *(ast.unparse(node) if node else None for node in given)]
     for argument, default in zip(arguments[1:], defaults[1:], strict=True):  # self is the first
-        yield Parameter(argument.arg, argument.annotation, _source(default), texts.get(argument.arg, ""))
+        yield Parameter(argument.arg, argument.annotation, default, texts.get(argument.arg, ""))
 
 
 def summary(node: ast.ClassDef) -> str:
@@ -93,7 +95,3 @@ def _text_under(node: ast.stmt | None) -> str:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return " ".join(node.value.value.split())
     return ""
-
-
-def _source(node: ast.expr | None) -> str | None:
-    return None if node is None else ast.unparse(node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
@@ -83,14 +84,18 @@ def explain_usage(message: str, options: Collection[str]) -> str:
         return _explain_unknown(unknown[1], unknown[2], options)
     plain = PLAIN_REFUSAL.match(message)
     if plain:
-        return _explain_plain(*plain.groups())
-    key, found = _key(message), re.search(r"(?:Got|Given) value: (.*)", message)
-    choices = re.findall(r"'([^']*)'", "".join(re.findall(r"Literal\[([^\]]*)\]", message)))
-    kinds = dict.fromkeys(KINDS[name] for name in re.findall(r"<class '(\w+)'>", message) if name in KINDS)
-    if key and found and choices:
-        return f"{key}must be one of {', '.join(choices)}, found {found[1]!r}{did_you_mean(found[1], choices)}"
-    if key and found and kinds:
-        return f"{key}must be {' or '.join(kinds)}, found {found[1]!r}"
+        key, found = f"{plain[1]}: ", plain[3]
+        types, choices = [plain[2]], [choice.strip(" '") for choice in (plain[4] or "").split(", ")]
+    else:
+        value = re.search(r"(?:Got|Given) value: (.*)", message)
+        key, found = _key(message), value[1] if value else None
+        choices = re.findall(r"'([^']*)'", "".join(re.findall(r"Literal\[([^\]]*)\]", message)))
+        types = re.findall(r"<class '(\w+)'>", message)
+    kinds = dict.fromkeys(KINDS[name] for name in types if name in KINDS)
+    if key and found is not None and any(choices):
+        return f"{key}must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
+    if key and found is not None and kinds:
+        return f"{key}must be {' or '.join(kinds)}, found {found!r}"
     lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
     return "; ".join(lines[:2])
 
@@ -105,6 +110,17 @@ def option_values(words: Sequence[str], *names: str) -> list[str]:
         elif word in names and following is not None:
             values.append(following)
     return values
+
+
+def positive_price(price: float) -> float:
+    """Return the value of ``--price``.
+
+    Raises:
+        UsageError: it is no positive, finite number.
+    """
+    if not 0 < price < math.inf:
+        raise UsageError(f"--price: must be a positive number, found {price:g}")
+    return price
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:
@@ -125,19 +141,11 @@ def _explain_unknown(words: str | None, setting: str | None, options: Collection
     return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
 
 
-def _explain_plain(option: str, kind: str | None, found: str, known: str | None) -> str:
-    """Rewrite argparse's own refusal of a value."""
-    if kind is not None:
-        return f"{option}: must be {KINDS[kind]}, found {found!r}"
-    choices = [choice.strip(" '") for choice in (known or "").split(", ")]
-    return f"{option}: must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
-
-
 def _read_config(name: str) -> dict[str, Any]:
     path = Path(name)
     try:
         content = yaml.safe_load(name if name.lstrip().startswith("{") else path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         near = [str(item) for item in path.parent.glob("*.y*ml")]
         raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}") from error
     except IsADirectoryError as error:
@@ -162,28 +170,8 @@ def _key(message: str) -> str:
     return f"--{found[1]}: " if found else ""
 
 
-def check_trainer(trainer: Any) -> None:
-    """Refuse trainer settings that manual optimization cannot support.
-
-    Args:
-        trainer: the parsed ``trainer`` options.
-
-    Raises:
-        UsageError: naming the setting and what to use instead.
-    """
-    if trainer.gradient_clip_val is not None or trainer.gradient_clip_algorithm is not None:
-        raise UsageError("--trainer.gradient_clip_val is not supported; set --model.algorithm.max_grad_norm")
-    if trainer.accumulate_grad_batches != 1:
-        raise UsageError("--trainer.accumulate_grad_batches is not supported; set --model.algorithm.batch_size")
-    if trainer.precision not in PRECISIONS:
-        known = ", ".join(value for value in PRECISIONS if isinstance(value, str))
-        raise UsageError(f"--trainer.precision must be one of {known}, found {trainer.precision!r}")
-    if trainer.max_steps == 0 or trainer.max_steps < -1:
-        raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
-
-
 def check_request(request: Request) -> None:
-    """Refuse options of the advice before a training that would end in vain.
+    """Refuse trainer settings that manual optimization cannot support, and advice that could not be written.
 
     Raises:
         UsageError: naming the option and the remedy.
@@ -207,3 +195,16 @@ def check_request(request: Request) -> None:
             plotly_script()
         if options.report.pdf:
             find_browser()
+    _check_trainer(options.trainer)
+
+
+def _check_trainer(trainer: Any) -> None:
+    if trainer.gradient_clip_val is not None or trainer.gradient_clip_algorithm is not None:
+        raise UsageError("--trainer.gradient_clip_val is not supported; set --model.algorithm.max_grad_norm")
+    if trainer.accumulate_grad_batches != 1:
+        raise UsageError("--trainer.accumulate_grad_batches is not supported; set --model.algorithm.batch_size")
+    if trainer.precision not in PRECISIONS:
+        known = ", ".join(value for value in PRECISIONS if isinstance(value, str))
+        raise UsageError(f"--trainer.precision must be one of {known}, found {trainer.precision!r}")
+    if trainer.max_steps == 0 or trainer.max_steps < -1:
+        raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
 from pricerl.advice.final_check import objections_to
-from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.arrays import Interval, interval_of
 from pricerl.cli.console import table, write_lines
 from pricerl.cli.policies import run_lightning
-from pricerl.cli.usage import Parser, choose_product
+from pricerl.cli.usage import Parser, choose_product, option_words, positive_price
 from pricerl.env import Dynamics
-from pricerl.errors import EXIT_OK, UsageError
+from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
+
+MEASURES = {
+    "units": "units",
+    "sales": "sales",
+    "profit": "profit",
+    "organic conversion %": "organic",
+    "ad conversion %": "ad",
+}
+"""Rows of the table, and the fields of a path's value that they show."""
 
 
 class WhatIf(NamedTuple):
@@ -57,14 +65,11 @@ def compare_prices(words: Sequence[str]) -> int:
     parser.add_argument("--ckpt_path", required=True, help="checkpoint that fit wrote")
     parser.add_argument("--data.path", dest="path", help="the seller's CSV; the checkpoint's own history if absent")
     options, rest = parser.parse_known_args(words)
-    if not (math.isfinite(options.price) and options.price > 0):
-        raise UsageError(f"--price: must be a positive number, found {options.price:g}")
-    rest += ["--ckpt_path", options.ckpt_path, *([] if options.path is None else ["--data.path", options.path])]
-    run = run_lightning("predict", rest)
+    price = positive_price(options.price)
+    run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
     names = run.pricing.preprocessor.names
-    dynamics = run.pricing.build_dynamics("cpu")
     product = names.index(choose_product(names, options.product, "the file"))
-    answer = ask(dynamics, product, options.price, run.options.horizon)
+    answer = ask(run.pricing.build_dynamics("cpu"), product, price, run.options.horizon)
     write_lines(answer_lines(answer, run.formatter))
     return EXIT_OK
 
@@ -82,26 +87,16 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
     now = float(history.price[-1])
     paths = torch.tensor([[price], [now]], device=market.device).expand(2, horizon)
     asked, kept = value_paths(market, product, paths)
-    known = {
-        "units": (asked.units, kept.units),
-        "sales": (asked.sales, kept.sales),
-        "profit": (asked.profit, kept.profit) if asked.costs_known else None,
-        "organic conversion %": _both(asked.organic, kept.organic),
-        "ad conversion %": _both(asked.ad, kept.ad),
-    }
     measures = tuple(
-        WhatIf(name, interval_of(pair[0]), interval_of(pair[1]), interval_of(pair[0] - pair[1]))
-        for name, pair in known.items()
-        if pair is not None
+        WhatIf(name, interval_of(there), interval_of(here), interval_of(there - here))
+        for name, field in MEASURES.items()
+        if (there := getattr(asked, field)) is not None and (here := getattr(kept, field)) is not None
+        if field != "profit" or asked.costs_known
     )
     better = asked.over(kept).probability_better
     objections = tuple(objections_to(price, dynamics, product))
     refusal = refuse_price(price, hard_limits_of(dynamics, product))
     return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections, refusal)
-
-
-def _both(asked: FloatArray | None, kept: FloatArray | None) -> tuple[FloatArray, FloatArray] | None:
-    return None if asked is None or kept is None else (asked, kept)
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:

@@ -157,9 +157,7 @@ def _day(day: DayAdvice) -> dict[str, Any]:
     return {
         "date": day.date,
         "price": day.recommended_price,
-        "units": _round(day.units),
-        "sales": _round(day.sales),
-        "profit": _round(day.profit),
+        **{name: _round(getattr(day, name)) for name in ("units", "sales", "profit")},
         "sd": _round(day.market_sd),
     }
 

@@ -41,12 +41,17 @@ class Checkpoint:
     """Weights, states and configuration."""
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
+    def read(cls, given: str | Path, folder: Path = Path()) -> Checkpoint:
         """Load a file, weights only, onto the CPU.
+
+        Args:
+            given: a path, or ``last`` or ``best`` of the run's folder.
+            folder: of the run.
 
         Raises:
             CheckpointError: the file is missing, unreadable, no checkpoint or not one of pricerl's.
         """
+        path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
         if path.is_dir():
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
         if not path.exists():

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import gymnasium
 import torch
+from gymnasium.spaces import flatdim
 from torch import Tensor
 
 from pricerl.sac import ReplayBuffer, ReplayConfig, Transition
@@ -44,10 +45,10 @@ class Collector:
         self.env, self.config = env, config
         self._observation, _ = env.reset(seed=seed)
         device = self._observation.device
-        (observation_dim,), (self._action_dim,) = _sizes(env.single_observation_space), _sizes(env.single_action_space)
+        self._action_dim = flatdim(env.single_action_space)
         self.buffer = ReplayBuffer(
             config.buffer_capacity,
-            observation_dim,
+            flatdim(env.single_observation_space),
             self._action_dim,
             device=device,
             seed=seed,
@@ -113,8 +114,3 @@ class Collector:
     def _random_action(self) -> Tensor:
         shape = (self.env.num_envs, self._action_dim)
         return 2 * torch.rand(shape, generator=self._random, device=self._random.device) - 1
-
-
-def _sizes(space: gymnasium.Space[Any]) -> tuple[int, ...]:
-    assert space.shape is not None
-    return space.shape

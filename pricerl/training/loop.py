@@ -171,9 +171,8 @@ class RunMetrics(Callback):
             self._mark = _clock(trainer)
         for name, values in (outputs or {}).items():
             self._recent[name].extend(values)
-        rows, before = trainer.global_step // LOG_EVERY, self._rows
-        self._rows = rows
-        if not outputs or rows == before:
+        before, self._rows = self._rows, trainer.global_step // LOG_EVERY
+        if not outputs or self._rows == before:
             return
         self.latest = {**_counters(trainer), **self._means(trainer), **self._speed(trainer)}
         for logger in trainer.loggers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,10 @@ from typing import Any
 
 from pricerl.evaluation import Policy
 from pricerl.formatting import Formatter, price_digits
-from pricerl.training.checkpointing import BEST, LAST, Checkpoint
+from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.pricing_data import PricingDataModule
-
-NAMED = {"last": LAST, "best": BEST}
-"""Words that ``--ckpt_path`` takes in place of a file."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +71,3 @@ class Run(Request):
         """The DataModule of a run that advises, with the seller's history and its market."""
         assert isinstance(self.data, PricingDataModule)
         return self.data
-
-
-def name_run(env_id: str | None, path: str | None, preset: str | None) -> str:
-    """Return the default name of a run: by environment, or by file and preset."""
-    if env_id is not None:
-        return re.sub(r"[^\w.-]+", "-", env_id)
-    return f"{Path(path).stem if path else 'simulated'}-{preset}"
-
-
-def checkpoint_file(given: str, folder: Path) -> Path:
-    """Return the file that a path, or ``last`` or ``best`` of a run's folder, stands for."""
-    return folder / NAMED[given] if given in NAMED else Path(given)

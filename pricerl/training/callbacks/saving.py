@@ -67,6 +67,12 @@ class RunCheckpoint(ModelCheckpoint):
             self.last_step = trainer.global_step
 
 
+def own_saver(trainer: Trainer) -> RunCheckpoint | None:
+    """Return the callback that saves the run's checkpoints, None where it is turned off."""
+    savers: list[Any] = trainer.checkpoint_callbacks
+    return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
+
+
 def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
     bad = first_bad_weight(module)
     if bad is not None:
@@ -84,10 +90,8 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
     Raises:
         NonFiniteError: always; with update, finding, remedy and the last good checkpoint.
     """
-    savers: list[Any] = trainer.checkpoint_callbacks
-    saved = next((saver for saver in savers if isinstance(saver, RunCheckpoint) and saver.last_step), None)
-    good = "this run has saved no checkpoint yet"
-    if saved is not None:
+    saved, good = own_saver(trainer), "this run has saved no checkpoint yet"
+    if saved is not None and saved.last_step:
         good = f"the last good checkpoint is {saved.last}, of update {saved.last_step}"
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
