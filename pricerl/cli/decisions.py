@@ -21,21 +21,12 @@ RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a check
 def override(words: Sequence[str]) -> int:
     """Record an order to charge a price until a day, within the hard limits."""
     purpose = "Charge a price until a day, whatever the model recommends, within the hard limits."
-    parser = _order_parser(OVERRIDE, purpose)
-    parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
-    options = parser.parse_args(words)
-    log, advice, draft = _draft_order(OVERRIDE, options)
-    price = positive_price(options.price)
-    if refusal := refuse_price(price, HardLimits(**advice["limits"])):
-        raise UsageError(f"--price: {refusal}; nothing outranks it, choose another price or change the limit")
-    return _order(log, {**draft, "price": price}, f"is overridden with {price:g}")
+    return _order(OVERRIDE, purpose, words)
 
 
 def pause(words: Sequence[str]) -> int:
     """Record an order to keep the price until a day."""
-    options = _order_parser(PAUSE, "Keep the price until a day, whatever the model recommends.").parse_args(words)
-    log, _, draft = _draft_order(PAUSE, options)
-    return _order(log, draft, "is paused: the price is kept")
+    return _order(PAUSE, "Keep the price until a day, whatever the model recommends.", words)
 
 
 def approve(words: Sequence[str]) -> int:
@@ -121,31 +112,31 @@ def find_advice(entries: Sequence[Entry], number: int) -> Entry:
     return entries[number - 1]
 
 
-def _order_parser(kind: str, purpose: str) -> Parser:
+def _order(kind: str, purpose: str, words: Sequence[str]) -> int:
+    """Append an order on the product's last advice to the log, and print its effect."""
     parser = Parser(prog=f"pricerl {kind}", description=purpose)
     add_run_options(parser)
     parser.add_argument("--product", help="product, where the run has several")
     parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
     parser.add_argument("--reason", required=True, help="reason, shown by history and the audit")
     parser.add_argument("--by", help="person who decides; your user name if absent")
-    return parser
-
-
-def _draft_order(kind: str, options: argparse.Namespace) -> tuple[Path, Entry, Entry]:
-    """Return the log, the product's last advice and the draft of an order."""
+    if kind == OVERRIDE:
+        parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
+    options = parser.parse_args(words)
     log = log_of(options)
     advice = _last_advice(read_log(log).entries, options.product, log)
-    until = _read_day(options.until, advice)
+    until = _read_day(options.until, advice).isoformat()
     if not shown(options.reason):
         raise UsageError("--reason: must say why, found nothing")
-    draft = stamp(kind, _actor(options.by), _typed(options.reason))
-    return log, advice, {**draft, "product": advice["product"], "until": until.isoformat()}
-
-
-def _order(log: Path, draft: Entry, effect: str) -> int:
-    """Append an order to the log and print its effect."""
+    draft = stamp(kind, _actor(options.by), _typed(options.reason)) | {"product": advice["product"], "until": until}
+    effect = "is paused: the price is kept"
+    if kind == OVERRIDE:
+        price = draft["price"] = positive_price(options.price)
+        if refusal := refuse_price(price, HardLimits(**advice["limits"])):
+            raise UsageError(f"--price: {refusal}; nothing outranks it, choose another price or change the limit")
+        effect = f"is overridden with {price:g}"
     number = append(log, [draft])[-1]["id"]
-    print(f"{shown(draft['product'])} {effect} until {draft['until']} (entry {number} of {log})")
+    print(f"{shown(draft['product'])} {effect} until {until} (entry {number} of {log})")
     print("fit and predict follow it from now on")
     return EXIT_OK
 

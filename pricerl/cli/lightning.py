@@ -228,13 +228,13 @@ def _fit(cli: PricingCLI) -> Run:
         saved = f" after {done} updates; {run.folder / LAST} is saved, fit goes on with --ckpt_path last"
         raise InterruptedRunError(f"interrupted{saved if done else ''}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
-    if not run.advises:
-        return replace(run, summary=_summarize(trainer, run))
+    if not run.advises and run.is_global_zero and not run.options.trainer.fast_dev_run:
+        print("\n".join(_summarize(trainer, run)))
     saver = own_saver(trainer)
     path = None if saver is None else Path(saver.best_model_path or saver.last)
-    if not run.is_global_zero or path is None or not path.is_file():
+    if not run.advises or not run.is_global_zero or path is None or not path.is_file():
         return run
-    checkpoint = Checkpoint.read(path, run.folder)
+    checkpoint = Checkpoint.read(path)
     checkpoint.restore_weights(run.module)
     return replace(run, checkpoint=checkpoint)
 

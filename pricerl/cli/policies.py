@@ -23,12 +23,8 @@ SHORT = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
 def fit(words: Sequence[str]) -> int:
     """Train, then advise with the best policy."""
     run = run_lightning("fit", words)
-    reports = run.is_global_zero and not run.options.trainer.fast_dev_run
-    if reports and run.advises:
-        return _advise(run)
-    if reports:
-        print("\n".join(run.summary))
-    return EXIT_OK
+    trains_only = run.options.trainer.fast_dev_run or not run.advises
+    return EXIT_OK if trains_only or not run.is_global_zero else _advise(run)
 
 
 def predict(words: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,6 @@ class Run(Request):
     """Config objects of the command's own groups, such as ``decision``."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Results of validate and test by name."""
-    summary: Sequence[str] = ()
-    """Lines about a training that ends without advice."""
     is_global_zero: bool = True
     """Whether this process is the one that prints and writes."""
 
