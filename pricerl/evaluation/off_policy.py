@@ -114,10 +114,13 @@ def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
         days: of the log.
         log_price: log money.
     """
-    usual = _weekday_means(days.log_price, days.weekday)
+    totals, counts = (
+        np.bincount(days.weekday, days.log_price, minlength=WEEK),
+        np.bincount(days.weekday, minlength=WEEK),
+    )
+    usual = (totals / np.maximum(counts, 1))[days.weekday]
     width = max(WIDTH_FACTOR * float(days.log_price.std()) * len(usual) ** -0.2, LEAST_WIDTH)
-    own = days.log_price - usual
-    density = mean_kernel(own, width)
+    density = mean_kernel(days.log_price - usual, width)
     closeness = np.maximum(1 - ((days.log_price - log_price) / width) ** 2, 0)  # Epanechnikov, 1 in its middle
     weight = closeness / density
     kish = weight.sum() ** 2 / max(float((weight**2).sum()), 1e-300)
@@ -141,12 +144,6 @@ def _resampled(
     days, model, weights, correction = (counts @ sums.T).T
     kept = weights > 0
     return np.asarray(model[kept] / days[kept] + correction[kept] / weights[kept])
-
-
-def _weekday_means(values: FloatArray, weekday: IntArray) -> FloatArray:
-    """Mean of each day's weekday, ``(D,)``."""
-    total, count = np.bincount(weekday, values, minlength=WEEK), np.bincount(weekday, minlength=WEEK)
-    return np.asarray((total / np.maximum(count, 1))[weekday])
 
 
 def mean_kernel(values: FloatArray, width: float) -> FloatArray:

@@ -36,6 +36,8 @@ FAR_OUT = 3.0
 LABEL_Y = 14
 GAP = 5.0
 """Between two labels, units of the view box."""
+LETTER = 7.0
+"""Generous width of a letter of a label, units of the view box."""
 
 Product = Mapping[str, Any]
 
@@ -101,11 +103,11 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
     """Draw the current price, dotted, and the advised one, each with its name above the chart."""
     if now == advised:
         words = "now and advised"
-        x = min(max(frame.x(now), LEFT + _width(words) / 2), WIDTH - _width(words) / 2)
+        x = min(max(frame.x(now), LEFT + LETTER * len(words) / 2), WIDTH - LETTER * len(words) / 2)
         return [upright(frame, now, "now"), text(x, LABEL_Y, words, "middle", "mark")]
     left, right = sorted([(now, "now"), (advised, "advised")])
-    starts = min(frame.x(right[0]), WIDTH - _width(right[1]))
-    ends = max(min(frame.x(left[0]), starts - GAP), _width(left[1]))
+    starts = min(frame.x(right[0]), WIDTH - LETTER * len(right[1]))
+    ends = max(min(frame.x(left[0]), starts - GAP), LETTER * len(left[1]))
     starts = max(starts, ends + GAP)
     return [
         upright(frame, now, "now"),
@@ -113,11 +115,6 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
         text(ends, LABEL_Y, left[1], "end", "mark"),
         text(starts, LABEL_Y, right[1], "start", "mark"),
     ]
-
-
-def _width(words: str) -> float:
-    """Return a generous width of a label, units of the view box."""
-    return 7.0 * len(words)
 
 
 def _caption(product: Product, what: str, days: int, outside: int, f: Formatter) -> str:
@@ -180,7 +177,7 @@ def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
 
 def _today(frame: Frame, ahead: int) -> list[str]:
     marks = [upright(frame, 0, "now"), text(frame.x(0) - GAP, LABEL_Y, "your history", "end", "mark")]
-    if frame.x(ahead) - frame.x(0) > _width("ahead"):
+    if frame.x(ahead) - frame.x(0) > LETTER * len("ahead"):
         marks.append(text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
     return marks
 
