@@ -1,4 +1,4 @@
-"""Numbers, money, dates and probabilities as a seller reads them: one formatter for the terminal and the page."""
+"""Numbers, money, dates and probabilities formatted for sellers, alike in the terminal and in the report."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ PLAIN_DIGITS = 2
 """Digits after the decimal mark of money whose currency is not known."""
 
 LARGE, MIDDLE, SMALL = 1000.0, 100.0, 10.0
-"""Sizes from which a number needs fewer digits after the decimal mark."""
+"""Thresholds above which a number is shown with fewer digits after the decimal mark."""
 
 ENGLISH_DATES = "en_GB"
-"""The page is in English and has one style of dates, ``1 Jan 2026``; other languages use their own."""
+"""Locale of dates in English, which are always written as ``1 Jan 2026``; other languages use their own style."""
 
 
 @dataclass(frozen=True)
 class Formatter:
-    """Formats values for one advice.
+    """Formatter of the values of one advice.
 
     Raises:
         UsageError: the locale or the currency is unknown.
@@ -74,7 +74,7 @@ class Formatter:
         return self._laid_out(value, self.price_decimals, self.currency, "")
 
     def money(self, value: float | None, digits: int | None = None, plus: str = "") -> str:
-        """Return an amount; as many digits as its size asks for if none are given."""
+        """Return an amount of money; its size sets the number of digits if none is given."""
         return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, plus)
 
     def estimate(self, values: Sequence[float], words: str = "", plus: str = "") -> str:
@@ -83,11 +83,11 @@ class Formatter:
         return f"{self.money(mean, digits, plus)}{words} (90 %: {self.span(low, high, digits, plus)})"
 
     def span(self, low: float | None, high: float | None, digits: int, plus: str = "") -> str:
-        """Return an interval without the currency, which its estimate carries; ``plus="+"`` shows both signs."""
+        """Return an interval without a currency, as its estimate shows one; ``plus="+"`` shows both signs."""
         return " to ".join(self._laid_out(value, digits, "", plus) for value in (low, high))
 
     def money_digits(self, *values: float | None) -> int:
-        """Return the digits of a column of amounts: the currency's, none where one reaches a thousand."""
+        """Return the digits of a column of amounts: those of the currency, or none if an amount reaches a thousand."""
         if _largest(values) >= LARGE:
             return 0
         return get_currency_precision(self.currency) if self.currency else PLAIN_DIGITS
@@ -115,9 +115,9 @@ class Formatter:
 
 
 def probability(share: float, num_draws: int) -> str:
-    """Return a share of posterior draws as a percentage; unanimous draws are still no certainty.
+    """Return a share of posterior draws as a percentage, never 0 % or 100 %.
 
-    With 64 draws the last one is worth 1.6 %, so 64 of 64 is "more than 98 %".
+    One of 64 draws is 1.6 %, so 64 of 64 is "more than 98 %".
     """
     resolution = 100 / num_draws
     if share * num_draws > num_draws - 0.5:

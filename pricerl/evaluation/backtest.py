@@ -1,4 +1,4 @@
-"""Rolling-origin backtest: forecast errors of the market and of simpler forecasts on days that it has not seen."""
+"""Rolling-origin backtest: out-of-sample forecast errors of the market and of simpler forecasts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
 DAYS_AHEAD = (1, 7, 14)
-"""A forecast of the first of the next days is one day ahead."""
+"""Forecast horizons in days; the first day after the origin is one day ahead."""
 LAST_SHARE = 1 / 3
-"""Share of the history, at its end, that forecasts are made in: before it a market knows too little."""
+"""Share of the history, at its end, that contains the origins; earlier ones leave too little to fit a market."""
 
 MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
-"""Markets fitted a product. One costs 0.05 to 0.1 s on a year of days, and more on longer histories, so the number
-falls with the number of products and of years; four are the fewest that say anything."""
+"""Most and fewest markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with
+the number of products and years; fewer than four scores would mean nothing."""
 DAYS_PER_YEAR = 365
 
 
@@ -29,9 +29,9 @@ class Forecasts(NamedTuple):
     """Forecasts of a product's units, ``(N,)`` each, made at several origins."""
 
     origin: IntArray
-    """Days of history that were known."""
+    """Number of known days of history."""
     day: IntArray
-    """Index of the day that is forecast: ``origin + days_ahead - 1``."""
+    """Index of the forecast day: ``origin + days_ahead - 1``."""
     mean: FloatArray
     """Units, mean over the posterior draws."""
     low: FloatArray
@@ -41,32 +41,32 @@ class Forecasts(NamedTuple):
 
 
 class HorizonScore(NamedTuple):
-    """Errors of a product's forecasts some days ahead, on observed days and at the prices really charged."""
+    """Errors of a product's forecasts at one horizon, on observed days and at the prices charged."""
 
     days_ahead: int
     days: int
-    """Days forecast: one an origin, where it was observed."""
+    """Number of forecast days: one per origin, if observed."""
     wape_market: float
-    """Weighted absolute percentage error of a day's units: sum of absolute errors over sum of units."""
+    """Weighted absolute percentage error (WAPE) of daily units: sum of absolute errors over sum of units."""
     wape_mean_7: float
-    """The same for the mean of the seven days before the origin."""
+    """WAPE of the mean over the seven days before the origin."""
     coverage: float
-    """Share of the days inside the 90 % predictive interval."""
+    """Coverage of the 90 % predictive interval: share of the days inside it."""
     wape_supplied: float | None
-    """Error of the supplied forecast, over the price charged, on the days that have one; None where none has."""
+    """WAPE of the forecast supplied in the file, on the days that have one; None if no day has."""
     skill_supplied: float | None
-    """1 minus the ratio of the market's error to the supplied forecast's, both on those days."""
+    """Skill of the market against the supplied forecast on those days: 1 minus the ratio of their errors."""
     skill: float
-    """1 minus the ratio of the market's error to the 7-day mean's: above 0 the market beats it."""
+    """Skill of the market against the 7-day mean: 1 minus the ratio of their errors; above 0 the market is better."""
 
 
 class Backtest(NamedTuple):
-    """Forecasts of one product from several days of its past."""
+    """Scores of one product's forecasts, made at several origins in its history."""
 
     origins: int
-    """Markets fitted, each on the days before its origin."""
+    """Number of markets fitted, each on the days before its origin."""
     scores: tuple[HorizonScore, ...]
-    """One per horizon on which something sold, nearest first."""
+    """One score per horizon with any sale, nearest first."""
 
 
 def run_backtests(
@@ -74,18 +74,18 @@ def run_backtests(
 ) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
-    At each origin the market is fitted again, on the days before it alone. It then receives the price that was
-    really charged on the day to forecast, as an advice knows the price it recommends; the 7-day mean and the supplied
-    forecast do not. The scores are therefore those of demand at a known price, not of the seller's pricing.
+    At each origin the market is refitted to the days before it. Its forecast is given the price charged on the
+    forecast day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not.
+    The scores therefore judge demand at a known price, not the seller's pricing.
 
     Args:
         preprocessor: whole histories.
         similar: settings of demand.
         cost: costs the seller knows.
-        seed: of the posterior draws and of the days' noise.
+        seed: of the posterior draws and of the daily noise.
 
     Returns:
-        One entry per product, by name; products whose forecast days were all unobserved, or sold nothing, are left out.
+        One entry per product name, without products whose forecast days were all unobserved or without sales.
     """
     found = {}
     for index, product in enumerate(preprocessor.products):
@@ -99,7 +99,7 @@ def run_backtests(
 
 
 def count_origins(num_days: int, num_products: int) -> int:
-    """Return how many origins a product of ``num_days`` days can have, so that all together stay cheap."""
+    """Return the number of origins per product that keeps the total time low."""
     years = max(1.0, num_days / DAYS_PER_YEAR)
     return max(FEWEST_ORIGINS, round(MOST_ORIGINS / (years * num_products)))
 
@@ -107,12 +107,12 @@ def count_origins(num_days: int, num_products: int) -> int:
 def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
     """Return evenly spaced origins, ascending; an origin is a number of known days.
 
-    They lie in the last third of the history and leave room for 14 days, if it is long enough. Their distance is no
-    multiple of a week, or all forecasts would be of the same weekday.
+    If the history is long enough, the origins are in its last third and leave room for 14 days. Their spacing is not a
+    multiple of a week; otherwise all forecasts would be for the same weekday.
 
     Args:
         num_days: days of history, more than ``fewest_known``.
-        fewest_known: days that a market must know.
+        fewest_known: fewest days needed to fit a market.
         most: the most origins to return.
     """
     first = max(round(num_days * (1 - LAST_SHARE)), fewest_known)
@@ -125,7 +125,7 @@ def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
 def forecast_units(
     preprocessor: DataPreprocessor, index: int, origins: list[int], similar: DemandConfig, cost: CostConfig, seed: int
 ) -> Forecasts:
-    """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices really charged.
+    """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices charged.
 
     Args:
         preprocessor: whole histories.
@@ -133,7 +133,7 @@ def forecast_units(
         origins: days known before each forecast.
         similar: settings of demand.
         cost: costs the seller knows.
-        seed: of the posterior draws and of the days' noise.
+        seed: of the posterior draws and of the daily noise.
     """
     product = preprocessor.products[index]
     generator = torch.Generator().manual_seed(seed)
@@ -146,14 +146,14 @@ def forecast_units(
 
 
 def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[HorizonScore, ...]:
-    """Score a product's forecasts, horizon by horizon, on observed days.
+    """Score a product's forecasts on observed days, per horizon.
 
     Args:
         product: its whole history.
         forecasts: made at its origins.
 
     Returns:
-        One score a horizon; without those whose days were all unobserved or sold nothing.
+        One score per horizon, without horizons whose days were all unobserved or without sales.
     """
     ahead = forecasts.day - forecasts.origin + 1
     scores = []

@@ -1,9 +1,9 @@
-"""The planner for buyers who remember prices: dynamic programming on the price and the price they are used to.
+"""Planner for buyers who remember prices: value iteration over the current price and the reference price.
 
-A constant price is not the best plan there: a rise costs sales until buyers are used to it, so it pays to stop sooner
-(Fibich, Gavious and Lowengart 2003; Popescu and Wu 2007). Price and reference price are all that matters for the days
-ahead, but for the week behind, on which the weekly cap and the penalty on sales look: the plan counts every day as the
-week, and whoever follows it is held back by the cap.
+With such buyers no constant price is optimal: a rise costs sales until they are used to it, so a smaller rise pays more
+(Fibich, Gavious and Lowengart 2003; Popescu and Wu 2007). The two prices are the whole state except for the last week,
+which the weekly cap and the penalty on sales depend on. The plan takes each day as typical of its week and ignores the
+cap, which still applies when the plan is followed.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from pricerl.evaluation.planner import candidate_prices
 from pricerl.guardrails import project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 
-STEPS_A_CHANGE = 5
-"""Places on the price grid within one largest change."""
+STEPS_PER_CHANGE = 5
+"""Grid steps within the largest allowed change."""
 NUM_PRICES = (41, 121)
-"""Fewest and most places on the price grid."""
+"""Fewest and most prices on the grid."""
 TOLERANCE = 1e-4
-"""Values are iterated until none changes by more than this, in units of reward."""
+"""Convergence threshold of value iteration: largest change of a value, in units of reward."""
 
 
 @dataclass(frozen=True)
 class DynamicPlan:
-    """The best next price of one product, for every price now and every reference price.
+    """Optimal next price of one product for every current price and reference price.
 
-    Called with a state it returns the price to charge, inside that state's feasible band, ``(B,)`` money.
+    Called with states, it returns the prices to charge, ``(B,)`` money, inside the feasible band of each state.
     """
 
     dynamics: Dynamics
     log_price: Tensor
-    """``(G,)`` ascending, evenly spaced: next prices and reference prices."""
+    """``(G,)`` grid of next prices and reference prices, ascending and evenly spaced."""
     value: Tensor
-    """``(G, G)`` discounted reward of a next price (row) from a reference price (column), best plan after it."""
+    """``(G, G)`` discounted reward of a next price (row) at a reference price (column), then of the optimal plan."""
 
     @torch.no_grad()
     def __call__(self, state: State) -> Tensor:
-        """Take the price of the highest value among the grid's prices inside today's band and the current price."""
+        """Return the price of the highest value: the current one or a grid price inside the feasible band."""
         band = self.dynamics.band(state)
         grid = self.log_price.exp().expand(len(state.price), -1)
         candidates = torch.cat([state.price[:, None], torch.clamp(grid, band.low[:, None], band.high[:, None])], 1)
@@ -50,10 +50,10 @@ class DynamicPlan:
         chosen = candidates.gather(1, value.argmax(1, keepdim=True))[:, 0]
         return project(chosen, state.price, band)
 
-    def _look_up(self, log_price: Tensor, usual: Tensor) -> Tensor:
-        """Values at log prices and reference prices of any shape, interpolated in both."""
-        row, row_share = _places(log_price, self.log_price)
-        column, column_share = _places(usual, self.log_price)
+    def _look_up(self, log_price: Tensor, log_reference: Tensor) -> Tensor:
+        """Interpolate the values linearly at log prices and log reference prices of one shape."""
+        row, row_share = _grid_positions(log_price, self.log_price)
+        column, column_share = _grid_positions(log_reference, self.log_price)
         below, above = (
             torch.lerp(self.value[side, column], self.value[side, column + 1], column_share) for side in (row, row + 1)
         )
@@ -62,18 +62,18 @@ class DynamicPlan:
 
 @torch.no_grad()
 def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicPlan:
-    """Iterate values until they stand still.
+    """Solve for the optimal plan by value iteration.
 
     Args:
         dynamics: the market with its reward and guardrails.
         product: product index; its reward is the mean over the posterior draws.
-        gamma: discount of a day; the days of one decision count alike, as they do for SAC.
+        gamma: discount per day; the days of one decision are not discounted against each other, as in SAC.
     """
     log_price = _price_grid(dynamics, product)
     days = dynamics.days_per_step
     reward = _rewards(dynamics, product, log_price)
     kept = REFERENCE_MEMORY**days
-    column, share = _places(log_price[:, None] * (1 - kept) + log_price * kept, log_price)
+    column, share = _grid_positions(log_price[:, None] * (1 - kept) + log_price * kept, log_price)
     reachable = _reachable(dynamics, product, log_price)
     value = torch.zeros_like(reward)
     while True:
@@ -86,20 +86,20 @@ def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicP
 
 
 def _price_grid(dynamics: Dynamics, product: int) -> Tensor:
-    """Log prices from the lowest to the highest that the product may have, ``(G,)``."""
+    """Return evenly spaced log prices over the product's feasible and latest prices, ``(G,)``."""
     history = dynamics.market.preprocessor.products[product]
     prices = torch.cat([candidate_prices(dynamics, product), dynamics.history.price.new_tensor(history.price[-14:])])
     low, high = float(prices.min().log()), float(prices.max().log())
     rails = dynamics.guardrails.of(history.product)
-    step = math.log1p(max(rails.rise, rails.drop)) / STEPS_A_CHANGE
+    step = math.log1p(max(rails.rise, rails.drop)) / STEPS_PER_CHANGE
     count = min(max(math.ceil((high - low) / step) + 1, NUM_PRICES[0]), NUM_PRICES[1])
     return torch.linspace(low, high, count, device=prices.device)
 
 
 def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
-    """Reward of a decision for every next price (rows) and reference price (columns), mean over the draws, ``(G, G)``.
+    """Return the posterior-mean reward of a decision, ``(G, G)``, per next price (row) and reference price (column).
 
-    One reference price at a time, so that memory does not grow with their product.
+    Reference prices are computed one at a time to save memory.
     """
     num_draws = dynamics.market.num_draws
     draw = torch.arange(num_draws, device=log_price.device).repeat_interleave(len(log_price))
@@ -110,8 +110,8 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     level = dynamics.market.average_day_at(price, position, rows.market)
     left = fade(dynamics.days_per_step, price.device)
     columns = []
-    for usual in log_price:
-        lifted = lift((repeated - usual) * left, rows.market.memory_gain, rows.market.memory_loss)
+    for log_reference in log_price:
+        lifted = lift((repeated - log_reference) * left, rows.market.memory_gain, rows.market.memory_loss)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         score = dynamics.score(rows, price, position, day, day.sales / rows.references.sales)
         columns.append(score.sum(0).view(num_draws, -1).mean(0))
@@ -119,7 +119,7 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
 
 
 def _reachable(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
-    """Which next price (columns) one decision leads to from each price now (rows), ``(G, G)`` bool."""
+    """Return which next prices (columns) one decision can reach from each current price (rows), ``(G, G)`` bool."""
     if dynamics.config.action == "absolute":
         return torch.ones(len(log_price), len(log_price), dtype=torch.bool, device=log_price.device)
     change = (log_price - log_price[:, None]).expm1()
@@ -128,8 +128,8 @@ def _reachable(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     return (change == 0) | ((change.abs() >= rails.min_change) & inside)
 
 
-def _places(values: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Grid point at or below each value, and the share of the step beyond it in [0, 1]."""
+def _grid_positions(values: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the index of the grid point at or below each value, and the fraction of the step above it, in [0, 1]."""
     distance = (values - grid[0]) / (grid[1] - grid[0])
     left = distance.floor().clamp(0, len(grid) - 2)
     return left.long(), (distance - left).clamp(0, 1)

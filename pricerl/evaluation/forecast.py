@@ -1,4 +1,4 @@
-"""Forecasts: expectations with predictive limits, of a price path and of days at the prices really charged."""
+"""Forecasts of price paths and of recorded days: expectations with predictive limits."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, p
 from pricerl.market import Market, Response
 
 NOISE_SAMPLES = 64
-"""Noisy days per posterior draw behind the predictive limits of a path."""
+"""Noise samples per posterior draw, for the predictive limits of a path."""
 
 PAST_SAMPLES = 16
-"""The same of past days."""
+"""Noise samples per posterior draw, for the predictive limits of past days."""
 
 
 class PathForecast(NamedTuple):
     """Forecast of every day of a price path, ``(3, H)`` each: mean, 5 % and 95 % limit."""
 
     units: FloatArray
-    """Limits include the day's own noise; so do those of sales and profit."""
+    """With predictive limits, which include the daily noise; so have sales and profit."""
     sales: FloatArray
     """Money."""
     profit: FloatArray
     """Money."""
     organic: FloatArray
-    """Percent; limits over the posterior draws, without a day's own noise; so are those of ``ad``."""
+    """Organic conversion, percent; limits over the posterior draws, without daily noise, as for ``ad``."""
     ad: FloatArray
     market_sd: FloatArray
-    """Sds of the expected units, sales and profit of each day over the posterior draws, ``(3, H)``."""
+    """Posterior sds of the expected units, sales and profit of each day, ``(3, H)``."""
     value: PathValue
-    """Of the path, per day."""
+    """Value of the path per day."""
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
         market: fitted market.
         product: product index.
         price: ``(H,)`` money, from the first day after the history on.
-        seed: of the days' noise.
+        seed: of the daily noise.
     """
     days = expect_paths(market, product, price[None])
     expected = Response(*(values[0] for values in days))
@@ -72,13 +72,13 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
 
 @torch.no_grad()
 def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
-    """Forecast the units of days of one product at the prices really charged, ``(3, N)``: mean and 90 % limits.
+    """Forecast a product's units on given days at the prices charged, ``(3, N)``: mean and 90 % limits.
 
     Args:
         market: fitted to this product alone, perhaps to its first days only.
         product: its whole history.
         day: ``(N,)`` index of the days in it.
-        generator: of the days' noise.
+        generator: of the daily noise.
     """
     price = torch.as_tensor(product.price[day], dtype=torch.float32)
     memory = market.products[0].memory
@@ -88,7 +88,7 @@ def predict_units(market: Market, product: ProductHistory, day: IntArray, genera
 
 
 def _with_limits(mean: Tensor, samples: Tensor) -> FloatArray:
-    """Mean of expectations ``(K, H)`` and limits of noisy days ``(N, H)``, ``(3, H)``."""
+    """Return the mean of expectations ``(K, H)`` and the limits of noisy samples ``(N, H)``, ``(3, H)``."""
     return np.concatenate([_numpy(mean).mean(0)[None], limits_of(_numpy(samples))])
 
 

@@ -1,14 +1,14 @@
-"""Off-policy estimate: what the log itself says a price earns, with the market's curve only as a first guess.
+"""Off-policy estimate of a price's profit from the logged days, with the fitted market as baseline.
 
-Kernel-smoothed doubly robust estimator of a constant price ``p`` (Kallus and Zhou 2018, arXiv:1802.06037, with the
-self-normalised weights of their section 3; doubly robust after Dudik, Langford and Li 2011, arXiv:1103.4601)::
+Kernel-smoothed doubly robust estimator of the value of a constant price ``p`` (Kallus and Zhou 2018, arXiv:1802.06037,
+with the self-normalised weights of their section 3; Dudik, Langford and Li 2011, arXiv:1103.4601)::
 
     value(p) = mean_i m(x_i, p) + sum_i w_i (y_i - m(x_i, p_i)) / sum_i w_i
     w_i = K((log p_i - log p) / h) / f(log p_i | x_i)
 
-Day ``i`` of weekday ``x_i`` was charged ``p_i`` and earned the contribution ``y_i = (k p_i - c) units_i``; ``m`` is
-what the market expects of it and ``f`` the density of the seller's log prices. If either of the two is right, so is
-the value; what neither knows of, a hidden cause of price and demand, still bends it.
+On day ``i``, of weekday ``x_i``, price ``p_i`` earned the contribution ``y_i = (k p_i - c) units_i``; ``m`` is its
+expectation in the market and ``f`` the density of the logged log prices. The estimate is consistent if either ``m`` or
+``f`` is correct, unless an unobserved confounder moves price and demand.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from pricerl.data.days import WEEK
 from pricerl.market import ProductMarket
 
 MIN_EFFECTIVE_DAYS = 20.0
-"""Fewer effective days at similar prices identify no value."""
+"""Fewest effective days at similar prices for an estimate."""
 MIN_WEEKS = 4
-"""The same in weeks: the interval comes from the differences between weeks."""
+"""Fewest weeks with similar prices for an estimate; the bootstrap resamples weeks."""
 
 WIDTH_FACTOR = 2.34
 """Silverman's rule for the Epanechnikov kernel: width = 2.34 sd n^(-1/5)."""
 LEAST_WIDTH = 0.01
-"""Log prices closer than a hundredth always count as similar."""
+"""Smallest width of the kernel, in log price."""
 
 NUM_RESAMPLES = 1000
 
 
 class OffPolicyValue(NamedTuple):
-    """Contribution of an average recorded day at one price, money: profit before fixed cost."""
+    """Contribution (profit before fixed cost) of an average recorded day at one price, money."""
 
     price: float
     """Money."""
     value: Interval | None
-    """With the limits of a bootstrap over weeks; None where the log does not identify it."""
+    """Estimate with limits from a bootstrap over weeks; None if not identifiable."""
     model: float | None
-    """The market's own estimate of those days."""
+    """Model-based estimate of the same days: the first term."""
     effective_days: float
-    """Days at similar prices that the correction rests on."""
+    """Effective sample size of the correction, in days."""
     reason: str
-    """Why it is not identifiable; empty where it is."""
+    """Reason why the value is not identifiable; empty if it is."""
 
 
 class LoggedDays(NamedTuple):
@@ -70,13 +70,13 @@ def estimate_off_policy(
 
     Args:
         history: the log.
-        market: fitted to it; its mean curve, weekdays and mean costs are the model.
+        market: fitted to the log; its mean curve, weekdays and mean costs are the model.
         price: money.
         rng: of the bootstrap.
 
     Returns:
-        No number, but the reason, where costs are unknown or where similar prices were charged on fewer than 20
-        effective days or in fewer than 4 weeks.
+        The estimate, or the reason for its absence: costs are unknown, or the log contains fewer than 20 effective
+        days or 4 weeks at similar prices.
     """
     if not market.cost.known:
         return OffPolicyValue(price, None, None, 0.0, "costs are unknown")
@@ -95,7 +95,7 @@ def estimate_off_policy(
 
 
 def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
-    """Gather the recorded days with the contribution that their units and prices made at the mean costs."""
+    """Return the recorded days with their contribution at the mean costs."""
     seen = history.observed
     day, price, units = history.dates[seen].astype(np.int64), history.price[seen], history.units[seen]
     _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
@@ -104,31 +104,30 @@ def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
 
 
 def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
-    """Weights ``w (D,)`` of the days, and how many days they are worth.
+    """Return the weights ``w (D,)`` of the days and their effective sample size.
 
-    The density is that of prices around the mean of their own weekday. What the days are worth is Kish's effective
-    size, at most the sum of their closeness, which is 1 at the price itself: many days at the edge of the kernel say
-    little about its middle.
+    The density is that of log prices around the mean of their weekday. The effective sample size is Kish's, at most
+    the sum of the kernel values, which are 1 at the price itself, as days at the edge of the kernel are uninformative.
 
     Args:
-        days: of the log.
-        log_price: log money.
+        days: recorded days.
+        log_price: target price, log money.
     """
     totals, counts = (
         np.bincount(days.weekday, days.log_price, minlength=WEEK),
         np.bincount(days.weekday, minlength=WEEK),
     )
-    usual = (totals / np.maximum(counts, 1))[days.weekday]
-    width = max(WIDTH_FACTOR * float(days.log_price.std()) * len(usual) ** -0.2, LEAST_WIDTH)
-    density = mean_kernel(days.log_price - usual, width)
-    closeness = np.maximum(1 - ((days.log_price - log_price) / width) ** 2, 0)  # Epanechnikov, 1 in its middle
+    weekday_mean = (totals / np.maximum(counts, 1))[days.weekday]
+    width = max(WIDTH_FACTOR * float(days.log_price.std()) * len(weekday_mean) ** -0.2, LEAST_WIDTH)
+    density = mean_kernel(days.log_price - weekday_mean, width)
+    closeness = np.maximum(1 - ((days.log_price - log_price) / width) ** 2, 0)  # Epanechnikov, 1 at its centre
     weight = closeness / density
     kish = weight.sum() ** 2 / max(float((weight**2).sum()), 1e-300)
     return weight, float(min(kish, closeness.sum()))
 
 
 def _expected(market: ProductMarket, log_price: FloatArray, weekday: IntArray) -> FloatArray:
-    """Contribution ``(D,)`` that the mean market expects of the days."""
+    """Return the expected contribution of the days in the mean market, ``(D,)``."""
     mean = np.log(np.exp(market.units.log_value).mean(0))
     units = np.exp(np.interp(log_price, market.log_grid, mean)) * market.weekday[weekday]
     return np.asarray((market.cost.share_kept.mean() * np.exp(log_price) - market.cost.unit_cost.mean()) * units)
@@ -137,7 +136,7 @@ def _expected(market: ProductMarket, log_price: FloatArray, weekday: IntArray) -
 def _resampled(
     week: IntArray, expected: FloatArray, weight: FloatArray, surprise: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
-    """Values ``(R,)`` of logs made of other weeks of this one; a log without any similar price is none."""
+    """Return bootstrap values over weeks, ``(R,)``; resamples without a similar price are dropped."""
     sums = np.stack([np.bincount(week, item) for item in (np.ones_like(weight), expected, weight, weight * surprise)])
     number = sums.shape[1]
     counts = rng.multinomial(number, np.full(number, 1 / number), size=NUM_RESAMPLES)

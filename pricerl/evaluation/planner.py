@@ -1,4 +1,4 @@
-"""The planner: the best constant price of a market by grid search, and the other rules valued in its draws."""
+"""Planner: the best constant price by grid search, and the other rules valued in the same posterior draws."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Plan(NamedTuple):
     price: Tensor
     """Money."""
     value: Tensor
-    """Mean daily reward at that price over the posterior draws."""
+    """Posterior-mean daily reward at that price."""
 
 
 class BaselineRow(NamedTuple):
-    """The price of a rule, and the value of going there as fast as the guardrails allow."""
+    """Price of a rule, and the value of approaching it as fast as the guardrails allow."""
 
     rule: str
     price: float
@@ -43,15 +43,15 @@ class BaselineRow(NamedTuple):
     outcome: DailyOutcome
     """Per day over the forecast horizon."""
     probability_better: float | None
-    """Share of the posterior draws in which it earns more than keeping the price; None where it keeps it, or where
-    costs are unknown."""
+    """Share of the posterior draws in which it earns more than keeping the price; None if it keeps the price or costs
+    are unknown."""
 
 
 @torch.no_grad()
 def best_constant_price(dynamics: Dynamics) -> Plan:
-    """Search each product's price box for the price of the highest mean reward over the posterior draws.
+    """Search each product's candidate prices for the highest posterior-mean reward.
 
-    Without demand memory no policy can earn more per day than this price, so it is the yardstick of SAC.
+    Without demand memory no policy can earn more per day than this price; it is the benchmark for SAC.
 
     Args:
         dynamics: the market with its reward and guardrails.
@@ -70,8 +70,8 @@ def planner_gaps(
 ) -> tuple[Tensor, Tensor]:
     """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` each.
 
-    Profit is measured before fixed cost and relative to that at the best price; below 0 the price earns more than the
-    best one, whose objective is the reward.
+    Profit is measured before fixed cost and relative to that at the best price. The profit gap can be negative, as the
+    best price maximises the reward.
 
     Args:
         dynamics: the market with its reward.
@@ -91,21 +91,20 @@ def planner_gaps(
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
     """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
 
-    With a price ladder or charm endings they are prices of those, repeated where there are fewer. Every price shown
-    next to the current one obeys the guardrails: planners and rules choose among these, and the prices of rules are
-    projected onto them.
+    With a price ladder or charm endings, they are the nearest such prices, with repetitions. Planners and rules choose
+    among these prices, and rules' prices are projected onto them, so every price shown obeys the guardrails.
     """
     row = torch.tensor([product], device=dynamics.market.device)
     return spread_prices(lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product)), NUM_PRICES)
 
 
 def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
-    """Return the product's shop: its candidates obey the guardrails, its objective is the reward.
+    """Return the product's shop, with the reward as objective and candidates inside the guardrails.
 
     Args:
         dynamics: the market with its reward and guardrails.
         product: product index.
-        gate: share of the posterior draws in which a change must gain.
+        gate: share of the posterior draws in which a change must earn more.
     """
     market, device = dynamics.market, dynamics.market.device
     history = market.preprocessor.products[product]
@@ -127,8 +126,8 @@ def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
 def compare_baselines(dynamics: Dynamics, product: int, shop: Shop, keep: PathValue, days: int) -> list[BaselineRow]:
     """Value the prices of all other rules in the same posterior draws as keeping the price.
 
-    Each rule's price is moved inside the guardrails and approached as fast as they allow. Without costs only rules that
-    need none are shown.
+    Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
+    rules that need none are compared.
 
     Args:
         dynamics: the market with its reward and guardrails.

@@ -22,20 +22,20 @@ UNITS = (5.5, 50.0, 500.0)
 
 NUM_DRAWS = 200
 STEP = 1.05
-"""The gain of this change is what intervals are checked on."""
+"""Relative price change whose predicted gain is checked for coverage."""
 CLAIM = 0.975
-"""Probability of a gain from which it is claimed (grade B)."""
+"""Smallest probability of a gain that counts as a claim (grade B)."""
 PERCENT = 100.0
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Shops of one kind."""
+    """One setting of the benchmark."""
 
     truth: str
-    """Family of demand, or what hides it."""
+    """Demand family, or the disturbance that hides it."""
     days: int
-    """Of history."""
+    """Days of history."""
     units: float
     """Mean daily units at the current price."""
 
@@ -45,18 +45,18 @@ ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS f
 
 @dataclass(frozen=True)
 class ShopSet:
-    """Shops of one market, which has one product per shop."""
+    """Shops in one market, one product per shop."""
 
     addresses: tuple[tuple[Cell, int], ...]
     """Cell and seed of each shop."""
     demand: str
-    """Name of the demand model that was fitted."""
+    """Name of the fitted demand model."""
     truths: tuple[dict[str, Any], ...]
     """Ground truths of the simulated sellers."""
     market: Market
 
     def shops(self) -> list[Shop]:
-        """Return each shop as its rules know it."""
+        """Return the shops, which contain no ground truth."""
         return [Shop(*pair) for pair in zip(self.market.preprocessor.products, self.market.products, strict=True)]
 
 
@@ -113,7 +113,7 @@ def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iter
                 "moved": not np.isclose(price, shop.current_price, rtol=1e-6),
                 "oracle_share": profit / oracle,
                 "gain": profit / profit_now - 1,
-                "chance": shop.probability_better(price),
+                "probability": shop.probability_better(price),
                 "fragile": (found := find_sensitivity(shop, price, causes)) is not None
                 and found.overturned_by(1) != "",
                 "covered": covered,
@@ -132,7 +132,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         a confounder like the strongest observed covariate would not overturn; ``true``: claims that gained;
         ``cover``: 90 % intervals that cover the truth; ``shops``: their number, no percentage.
     """
-    rows = rows.assign(claim=rows["moved"] & (rows["chance"] >= CLAIM))
+    rows = rows.assign(claim=rows["moved"] & (rows["probability"] >= CLAIM))
     outcomes = {"stand": ~rows["fragile"].astype(bool), "true": rows["gain"] > 0}
     of_claims = {name: found.where(rows["claim"]).astype(float) for name, found in outcomes.items()}
     rows = rows.assign(harmed=rows["gain"] < -HARM, **of_claims)

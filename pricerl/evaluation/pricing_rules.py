@@ -1,4 +1,4 @@
-"""Pricing rules: one price from what is known about a shop; the baselines of SAC, and the decision's own rules."""
+"""Pricing rules: functions from a shop to a price, used as baselines of SAC and by the decision."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from pricerl.market import ProductMarket
 from pricerl.market.demand.regression import Prior, fit_regression
 
 MIN_DAYS_AT_PRICE = 3
-"""A past price counts only when it was charged on this many recorded days."""
+"""Fewest recorded days at a past price for it to count."""
 
 COARSEST_GRID = 0.01
-"""Money: past prices are distinguished to a cent, or to the price step where that is finer."""
+"""Resolution of past prices, money, unless the price step is finer."""
 
 NUM_PRICES = 201
 GATE = 0.90
 """Share of the posterior draws in which a change must earn more."""
 LOWER_QUANTILE = 0.20
-"""The lower bound is this quantile over the posterior draws."""
+"""Quantile over the posterior draws that the lower bound maximises."""
 KAPPA = 0.3
-"""Relative profit that a certain loss of more than 1 % weighs."""
+"""Penalty of a certain loss of more than 1 %, as a share of profit."""
 HARM = 0.01
-"""Share of profit; a smaller loss is no harm."""
+"""Smallest loss that counts as harm, as a share of profit."""
 SIMILAR_WIDTH = 0.03
-"""Prices within about 3 % are similar in the plain lookup."""
+"""Kernel width of the similar-price lookup, as a share of the price."""
 WEEKDAY_SD = 3.0
-"""Prior sd of a weekday's coefficient, in logs: next to none, but finite where nothing was ever sold on it."""
+"""Prior sd of a weekday's coefficient, in logs: weak, but enough for a weekday without any sale."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Shop:
     market: ProductMarket
     guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
     gate: float = GATE
-    """Share of the posterior draws in which a change must gain."""
+    """Share of the posterior draws in which a change must earn more."""
     candidates: FloatArray | None = None
-    """``(G,)`` prices that the guardrails allow, money; the support box if absent."""
+    """``(G,)`` prices that the guardrails allow, money; the support of the fitted market if absent."""
     reward: Callable[[FloatArray], FloatArray] | None = None
-    """From prices ``(G,)`` to the objective of an average day in every posterior draw ``(K, G)``; profit if absent."""
+    """Objective of an average day: ``prices (G,) -> (K, G)``, per posterior draw; profit if absent."""
 
     @property
     def current_price(self) -> float:
-        """Money."""
+        """Current price, money."""
         return float(self.history.price[-1])
 
     @property
@@ -73,12 +73,12 @@ class Shop:
 
     @property
     def sold(self) -> tuple[FloatArray, FloatArray]:
-        """Prices, money, and units of the recorded days, ``(D,)`` each."""
+        """Prices (money) and units of the recorded days, ``(D,)`` each."""
         return self.history.price[self.history.observed], self.history.units[self.history.observed]
 
     @cached_property
     def prices(self) -> FloatArray:
-        """Candidate prices ``(G,)``, money, ascending, the current price among them."""
+        """Candidate prices including the current one, ascending, ``(G,)`` money."""
         candidates = self.candidates
         if candidates is None:
             support = support_box(self.sold[0], self.guardrails)
@@ -112,34 +112,34 @@ class Shop:
         return self.profit[:, self.at_current_price]
 
     def probability_better(self, price: float) -> float:
-        """Share of the posterior draws in which ``price`` earns more than the current price."""
+        """Return the share of the posterior draws in which ``price`` earns more than the current price."""
         return float((self.at(price) > self.profit_now).mean())
 
     def at(self, price: float) -> FloatArray:
-        """Profit before fixed cost of an average day at ``price`` in every posterior draw, ``(K,)``."""
+        """Return the profit before fixed cost of an average day at ``price`` in every posterior draw, ``(K,)``."""
         return np.asarray([np.interp(price, self.prices, row) for row in self.profit])
 
     def best(self, value: FloatArray) -> float:
-        """The candidate of the highest ``value (G,)``."""
+        """Return the candidate of the highest ``value (G,)``."""
         return float(self.prices[int(np.argmax(value))])
 
 
 Rule = Callable[[Shop], float]
-"""From a shop to a price, money."""
+"""Function from a shop to a price, money."""
 
 
 def keep(shop: Shop) -> float:
-    """Keep the price."""
+    """Return the current price."""
     return shop.current_price
 
 
 def median_price(shop: Shop) -> float:
-    """Return to the usual price."""
+    """Return the median price of the history."""
     return float(np.median(shop.history.price))
 
 
 def best_past(shop: Shop) -> float:
-    """Take the tried price whose days earned the most profit; sales, where costs are unknown."""
+    """Return the tried price with the highest mean daily profit, or mean sales if costs are unknown."""
     price, units = shop.sold
     share, cost = (shop.share_kept, shop.unit_cost) if shop.market.cost.known else (1.0, 0.0)
     grid = min(COARSEST_GRID, shop.guardrails.price_step)
@@ -150,7 +150,7 @@ def best_past(shop: Shop) -> float:
 
 
 def similar_lookup(shop: Shop) -> float:
-    """Average what sold at similar prices and take the price that earned the most: the plan's search, taken plainly."""
+    """Return the price with the highest profit at the kernel-weighted mean units of similar prices."""
     price, units = shop.sold
     closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / SIMILAR_WIDTH) ** 2)
     sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
@@ -159,7 +159,7 @@ def similar_lookup(shop: Shop) -> float:
 
 
 def log_log(shop: Shop) -> float:
-    """Regress log units on log price and use the closed form ``c e / (k (1 + e))``; elasticities down to -1.05."""
+    """Return the optimal price ``c e / (k (1 + e))`` of a log-log regression, with the elasticity at most -1.05."""
     price, units = shop.sold
     if np.ptp(price) == 0:
         return shop.current_price
@@ -169,9 +169,9 @@ def log_log(shop: Shop) -> float:
 
 
 def glm_plug_in(shop: Shop) -> float:
-    """Fit a Poisson regression of units on log price and weekday and take the best price on its curve.
+    """Return the best price on the curve of a Poisson regression of units on log price and weekday.
 
-    ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972); whatever ``b`` comes out is believed.
+    ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972), with ``b`` unconstrained.
     """
     price, units = shop.sold
     if np.ptp(price) == 0:
@@ -185,19 +185,20 @@ def glm_plug_in(shop: Shop) -> float:
 
 
 def best_for_profit(shop: Shop) -> float:
-    """Take the price of the highest mean profit over the posterior draws, however unsure."""
+    """Return the price of the highest posterior-mean profit, regardless of its uncertainty."""
     return shop.best(shop.profit.mean(0))
 
 
 def best_for_objective(shop: Shop) -> float:
-    """Take the price of the highest mean reward over the posterior draws, however unsure."""
+    """Return the price of the highest posterior-mean reward, regardless of its uncertainty."""
     return shop.best(shop.objective.mean(0))
 
 
 def lower_bound(shop: Shop) -> float:
-    """Take the price of the highest 20 % quantile of the gain, among those sure enough to gain; else keep the price.
+    """Return the price with the highest 20 % quantile of the gain, among those that pass the gate.
 
-    The gain is that of the objective over the current price; sure enough is a share ``gate`` of the posterior draws.
+    The gain is that of the objective over the current price, which is kept if no price gains in a share ``gate`` of
+    the posterior draws.
     """
     gain = shop.objective - shop.objective[:, [shop.at_current_price]]
     bound = np.where((gain > 0).mean(0) >= shop.gate, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
@@ -205,22 +206,22 @@ def lower_bound(shop: Shop) -> float:
 
 
 def gated(shop: Shop) -> float:
-    """Take the price of the highest mean profit if it is sure enough to gain, else keep the price."""
+    """Return the price of the highest mean profit if it passes the gate, else the current price."""
     proposal = best_for_profit(shop)
     return proposal if shop.probability_better(proposal) >= shop.gate else shop.current_price
 
 
 def mean_less_harm(shop: Shop) -> float:
-    """Maximise the mean relative gain less ``KAPPA`` times the probability of losing more than 1 %."""
-    usual = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
-    gain = (shop.profit - shop.profit_now[:, None]) / usual
+    """Return the price of the highest mean relative gain minus ``KAPPA`` times the probability of harm."""
+    scale = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
+    gain = (shop.profit - shop.profit_now[:, None]) / scale
     return shop.best(gain.mean(0) - KAPPA * (gain < -HARM).mean(0))
 
 
 def weekly_thompson(shop: Shop) -> float:
-    """Take the best price of one posterior draw (Thompson 1933): one week's step of posterior sampling.
+    """Return the best price in one posterior draw: a step of weekly Thompson sampling (Thompson 1933).
 
-    The units sold seed the draw, so the same history gives the same price.
+    The units sold seed the choice of the draw, so the same history gives the same price.
     """
     rng = np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
     return shop.best(shop.profit[rng.integers(len(shop.profit))])
@@ -239,7 +240,7 @@ RULES: dict[str, Rule] = {
     "mean less harm": mean_less_harm,
     "weekly Thompson": weekly_thompson,
 }
-"""By their names in tables."""
+"""Rules by their names in tables."""
 
 WITHOUT_COSTS = (KEEP, "median price", "best past price")
-"""Rules that need no costs; without them no other one is shown."""
+"""Rules that need no costs, the only ones shown if costs are unknown."""

@@ -1,4 +1,4 @@
-"""Roll-outs: the prices a policy, a planner or a rule charges, day after day, and their outcomes."""
+"""Roll-outs of policies, planners and rules: the prices they charge and the outcomes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pricerl.guardrails import PriceBand, project
 from pricerl.guardrails.limits import days_held
 
 Choice = Callable[[State], Tensor]
-"""From a state to the next price, money ``(B,)``."""
+"""``state -> next price``, ``(B,)`` money."""
 
 Proposal = Callable[[State, PriceBand], Tensor]
-"""From a state and its feasible band to the price asked of the guardrails, money ``(B,)``."""
+"""``(state, feasible band) -> price`` before projection onto the guardrails, ``(B,)`` money."""
 
 Policy = Callable[[Tensor], Tensor]
 """``observation (B, O) -> action (B, 1)``."""
@@ -36,23 +36,23 @@ class Path(NamedTuple):
     """Price paths of ``H`` days, money, each ``(B, H)``."""
 
     price: Tensor
-    """Charged: inside the guardrails."""
+    """Price charged, inside the guardrails."""
     asked: Tensor
-    """Asked of the guardrails; on days of the hold the price held."""
+    """Price before projection onto the guardrails; during the minimum hold, the price held."""
 
 
 @torch.no_grad()
 def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
-    """Charge the chosen price of each state for at least ``days`` days.
+    """Roll out a choice of prices for at least ``days`` days.
 
-    Outcomes are expectations given the prices: noise is in the units that the next states observe.
+    Outcomes are expectations given the prices; noise affects only the units that later states observe.
 
     Args:
         choose: policy or planner.
         dynamics: the market with its reward and guardrails.
-        state: start.
-        days: length, 1 or more; whole decisions are finished.
-        noise: draws the observed units, the caller's own; every day sells as expected if absent.
+        state: initial state.
+        days: length, 1 or more, rounded up to whole decisions.
+        noise: sampler of the observed units; expected units are observed if absent.
     """
     prices, outcomes = [], []
     for _ in range(0, days, dynamics.days_per_step):
@@ -65,12 +65,12 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise:
 
 @torch.no_grad()
 def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0) -> Path:
-    """Charge the projection of each proposal onto the guardrails, day by day, without noise.
+    """Roll out the projections of proposals onto the guardrails, without noise.
 
     Args:
         propose: policy, or a target price.
         dynamics: the market with its reward and guardrails.
-        state: start.
+        state: initial state.
         days: H.
         wait: days that the current price must still be held before the first decision.
     """
@@ -93,7 +93,7 @@ def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wa
 
 
 def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int) -> Tensor:
-    """Return the paths ``(R, H)`` that go to target prices as fast as the guardrails allow and stay there.
+    """Return paths ``(R, H)`` that approach target prices as fast as the guardrails allow and stay there.
 
     Args:
         targets: ``(R,)`` money.
@@ -113,6 +113,6 @@ def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:
 
 
 def hold_left(dynamics: Dynamics, product: int) -> int:
-    """Days until a change is allowed: minimum hold less the days the last price has been charged."""
+    """Return the days until a change is allowed: the minimum hold minus the days at the latest price."""
     history = dynamics.market.preprocessor.products[product]
     return max(0, dynamics.days_per_step - days_held(history.dates, history.price))

@@ -1,4 +1,4 @@
-"""Names of pricing rules that tables and sentences single out; free of torch, for commands that only print."""
+"""Names of the pricing rules that tables and sentences refer to, importable without torch."""
 
 KEEP = "keep the price"
 POLICY = "policy (SAC)"

@@ -1,4 +1,4 @@
-"""Scores of a policy: episodes and price paths in the market, seeded returns in any Gymnasium environment."""
+"""Scores of a policy: episodes and price paths in the market, and returns in any Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths
 
 MAX_EPISODES = 512
-"""Episodes of an evaluation while training, thinned evenly."""
+"""Most episodes per evaluation during training, evenly spaced."""
 SETTLED_DAYS = 7
-"""Last days of an episode, by which a policy has settled."""
+"""Days at the end of an episode, over which the settled price is measured."""
 
 MAX_PRODUCTS = 16
-"""Products whose paths are valued in an evaluation while training, thinned evenly."""
+"""Most products whose paths are valued per evaluation during training, evenly spaced."""
 
 MAX_STEPS = 10_000
-"""Steps after which an episode is cut where the environment has no time limit: ten times the usual limit."""
+"""Time limit of environments without one, in steps: ten times the common limit."""
 
 POLICY_ROWS = 16
-"""Rows that the policy sees at once, always: a network rounds differently for another number of rows."""
+"""Fixed batch size of the policy, because a network's rounding depends on the batch size."""
 
 
 class EpisodeScores(NamedTuple):
@@ -38,13 +38,13 @@ class EpisodeScores(NamedTuple):
     price_mean: Tensor
     """Mean price over all days, money."""
     profit_uplift: Tensor
-    """Profit over that of keeping the starting price, minus 1; measured before fixed cost."""
+    """Profit before fixed cost relative to keeping the initial price, minus 1."""
     sales_ratio: Tensor
-    """Sales over those of keeping the starting price."""
+    """Sales relative to keeping the initial price."""
     planner_gap: Tensor
-    """1 minus profit before fixed cost at the settled price over that at the planner's best constant price."""
+    """1 minus the ratio of profit before fixed cost at the settled price to that at the best constant price."""
     reward_gap: Tensor
-    """Daily reward of the planner's best constant price minus that of the settled price."""
+    """Daily reward at the planner's best constant price minus that at the settled price."""
 
 
 @torch.no_grad()
@@ -57,7 +57,7 @@ def score_episodes(
         policy: deterministic policy.
         dynamics: the market with its reward and guardrails.
         days: length of an episode; the configured horizon by default.
-        share: ``(k, n)`` runs every n-th of the episodes, from the k-th on.
+        share: ``(k, n)`` runs every n-th episode, starting with the k-th.
     """
     state = holdout_states(dynamics, share)
     length = days or dynamics.config.horizon
@@ -78,7 +78,7 @@ def score_episodes(
 
 
 def holdout_states(dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> State:
-    """Return the starting states: the held-out days in the posterior-mean market, thinned evenly."""
+    """Return the initial states: evenly spaced held-out days in the posterior-mean market."""
     product, index = dynamics.history.holdout_starts()
     rows = torch.linspace(0, len(product) - 1, min(len(product), MAX_EPISODES), device=product.device).long()
     rows = rows[share[0] :: share[1]]
@@ -93,20 +93,20 @@ def _totals(dynamics: Dynamics, state: State, outcome: Outcome) -> tuple[Tensor,
 
 
 class PathScores(NamedTuple):
-    """One number per product, each ``(P,)``; money per day but for the probabilities."""
+    """One number per product, each ``(P,)``: money per day, and probabilities."""
 
     policy_gain_mean: Tensor
-    """Profit over that of keeping the price: mean over the posterior draws."""
+    """Posterior-mean profit minus that of keeping the price."""
     policy_gain_low: Tensor
     """5 % limit."""
     policy_gain_high: Tensor
     """95 % limit."""
     policy_gain_chance: Tensor
-    """Share of the posterior draws in which it is above 0."""
+    """Share of the posterior draws in which the gain is positive."""
     policy_gain_cvar: Tensor
-    """Mean over the worst tenth of the posterior draws."""
+    """Conditional value at risk: mean over the worst tenth of the posterior draws."""
     log_gain_mean: Tensor
-    """Profit over that of the seller's own last prices; the rest as above."""
+    """Posterior-mean profit minus that of repeating the seller's latest prices; the other fields as above."""
     log_gain_low: Tensor
     log_gain_high: Tensor
     log_gain_chance: Tensor
@@ -120,7 +120,7 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     Args:
         policy: deterministic policy.
         dynamics: the market with its reward and guardrails.
-        share: ``(k, n)`` values every n-th of the products, from the k-th on.
+        share: ``(k, n)`` values every n-th product, starting with the k-th.
     """
     product, index = dynamics.history.latest()
     few = torch.linspace(0, len(product) - 1, min(len(product), MAX_PRODUCTS), device=product.device).long()
@@ -137,7 +137,7 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
 
 
 def with_rivals(dynamics: Dynamics, product: int, path: Tensor) -> Tensor:
-    """Return a path ``(H,)``, the current price and the seller's own last prices, charged again, ``(3, H)`` money."""
+    """Return a path ``(H,)``, the constant current price and the seller's latest prices, repeated, ``(3, H)`` money."""
     logged = dynamics.market.preprocessor.products[product].price[-len(path) :]
     replayed = path.new_tensor(np.resize(logged, len(path)))
     return torch.stack([path, torch.full_like(path, float(logged[-1])), replayed])
@@ -164,13 +164,13 @@ def score_returns(
     seeds: Sequence[int],
     device: torch.device | str,
 ) -> ReturnScores:
-    """Run a policy through one episode per seed, all of them stepped together.
+    """Run one episode per seed in a vector environment.
 
-    An episode counts until it is first terminated or truncated. A seed scores the same whatever the others are, so the
-    seeds may be split among calls.
+    An episode ends when it is first terminated or truncated. Scores are independent of the other seeds, so the seeds
+    may be split among calls.
 
     Args:
-        policy: deterministic policy, ``observation (B, O) -> action (B, A)``, each row for itself.
+        policy: deterministic policy, ``observation (B, O) -> action (B, A)``, each row independent of the others.
         env_id: as in ``GymVectorEnv``.
         settings: as in ``GymVectorEnv``.
         seeds: one per episode; there may be none.

@@ -1,12 +1,12 @@
 """Sensitivity of a price change to an unobserved confounder (Cinelli and Hazlett 2020).
 
-A confounder that moves price and demand together biases the elasticity, however long the history. If it explains the
-share ``R2_d`` of the log price and ``R2_u`` of the log units that all other causes leave unexplained, the bias is
-``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, both sds those of the unexplained parts ("Making sense of
-sensitivity", section 4). The robustness value is the share of both at which the bias overturns the change. The observed
-causes show which shares are usual: a confounder is as strong as one of them if it explains the same shares.
+A confounder of price and demand biases the elasticity, however long the history. If it explains the shares ``R2_d`` of
+the log price and ``R2_u`` of the log units that all other causes leave unexplained, the bias is
+``sqrt(R2_u R2_d / (1 - R2_d)) sd(units) / sd(price)``, with the sds of the residuals ("Making sense of sensitivity",
+section 4). The robustness value is the share of both at which the bias overturns the change. Observed causes serve as
+benchmarks: a confounder is as strong as one of them if it explains the same shares.
 
-Units enter in logs, with the working response and weights of the demand regression.
+Log units are the working response of the demand regression, with its weights.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ from pricerl.market.demand.covariates import REFERENCE, gather_covariates
 from pricerl.market.demand.models import fit_demand_regression
 
 MADE_OF_PRICES = (REFERENCE,)
-"""Causes derived from the seller's own prices count as part of the price: they do not measure how strongly others move
-it."""
+"""Causes derived from the seller's own prices, which are no benchmarks for a confounder."""
 
 RANK_TOLERANCE = 1e-8
-"""Singular values below this share of the largest belong to columns that others already span."""
+"""Singular values below this share of the largest indicate collinear columns."""
 
 MAX_SHARE = 0.99
-"""No cause explains a price entirely."""
+"""Upper limit of the share of the price that a cause explains."""
 
 ENTANGLED = 0.97
-"""A cause that explains a larger share of the price leaves too little to separate their effects. Where the price
-changes twice per month the season explains a half to three quarters, with a change every two months 0.9."""
+"""Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
+0.75 of a price that changes twice per month, and 0.9 of one that changes every two months."""
 
 
 class ObservedCause(NamedTuple):
@@ -43,9 +42,9 @@ class ObservedCause(NamedTuple):
 
     name: str
     price_share: float
-    """Share of the price's variance, unexplained by the other causes, that it explains (partial R2)."""
+    """Partial R2 of the log price, given the other causes."""
     units_share: float
-    """The same of the units', price included among the others."""
+    """Partial R2 of the log units, given the price and the other causes."""
     bias: float
     """Bias of the elasticity from a confounder with these shares."""
 
@@ -55,11 +54,11 @@ class Causes(NamedTuple):
 
     observed: tuple[ObservedCause, ...]
     scale: float
-    """Sd of the units over that of the price, both in logs and as far as the observed causes leave them unexplained."""
+    """Residual sd of the log units over that of the log price, given the observed causes."""
 
     @property
     def entangled(self) -> str:
-        """Name of the cause that explains nearly all of the price's variance left by the other causes, if one does."""
+        """Name of the cause that explains nearly all residual variance of the price; empty if there is none."""
         found = max(self.observed, key=lambda cause: cause.price_share, default=None)
         return "" if found is None or found.price_share < ENTANGLED else found.name
 
@@ -68,15 +67,15 @@ class Sensitivity(NamedTuple):
     """Strength that an unobserved confounder needs to overturn a price change."""
 
     robustness: float
-    """Share of what is unexplained in both price and units that a hidden cause must explain to bring the chance of a
-    gain below the gate, 0 to 1."""
+    """Smallest share of the residual variance of both price and units, 0 to 1, with which a confounder would bring the
+    probability of a gain below the gate."""
     undoing: float
-    """The same to bring it down to a half."""
+    """Smallest share that would bring the probability of a gain down to one half."""
     strength: float | None
-    """The latter cause's strength over that of the strongest observed one; None where none of these moves both price
+    """Strength of that confounder relative to the strongest observed cause; None if no observed cause moves both price
     and units."""
     strongest: str
-    """The name of that one: like it, a hidden cause would bend the elasticity most; empty where there is none."""
+    """Name of the strongest observed cause, by the bias of a confounder like it; empty if there is none."""
     observed: tuple[ObservedCause, ...]
 
     def overturned_by(self, strength: float) -> str:
@@ -87,8 +86,8 @@ class Sensitivity(NamedTuple):
 def observe_causes(history: ProductHistory) -> Causes:
     """Measure how strongly each observed cause moves the price and the units of a product.
 
-    The demand regression at its mode is a weighted least-squares fit of its working response, the fitted log mean plus
-    the relative residual; a day weighs as much as the information it bears on its log mean.
+    At its mode, the demand regression is a weighted least-squares fit of its working response: the fitted log mean plus
+    the relative residual. The weight of a day is the Fisher information on its log mean.
     """
     days, posterior, _ = fit_demand_regression(gather_covariates(history), DemandSettings())
     mean = np.exp(posterior.log_mean)
@@ -109,15 +108,15 @@ def observe_causes(history: ProductHistory) -> Causes:
 
 
 def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | None:
-    """Ask how strong a hidden cause would have to be to undo the gain of a change of price.
+    """Return the strength of an unobserved confounder that would overturn a price change.
 
     Args:
         shop: the history with its market.
         price: the recommended one, money.
-        causes: what the history shows.
+        causes: observed in the history.
 
     Returns:
-        None where there is nothing to undo: no change, unknown costs, or a price that never varied.
+        None if there is no change, costs are unknown or the price never varied.
     """
     tried = shop.history.price[shop.history.observed]
     if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.current_price, rtol=1e-6):
@@ -130,7 +129,7 @@ def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | 
 
 
 def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) -> list[float]:
-    """By how much the elasticity between both prices may be worse before nothing is gained, at quantiles of the draws.
+    """Return how far the elasticity may worsen before a price change gains nothing, at quantiles of the posterior draws.
 
     ``log(q1 / q0) - log(m0 / m1)`` over ``|log(p1 / p0)|``, with ``q`` units and ``m = k p - c`` margins.
 
@@ -149,7 +148,9 @@ def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) 
 
 
 def robustness(effect: float) -> float:
-    """Robustness value ``(sqrt(f^4 + 4 f^2) - f^2) / 2`` of an effect ``f`` over the scale of the bias; 0 below 0.
+    """Return the robustness value ``(sqrt(f^4 + 4 f^2) - f^2) / 2`` of an effect ``f``, 0 if negative.
+
+    The effect is relative to the scale of the bias.
 
     Cinelli and Hazlett 2020, section 4; ``bias(robustness(f), robustness(f)) = f``.
     """
@@ -160,12 +161,12 @@ def robustness(effect: float) -> float:
 
 
 def bias(price_share: float, units_share: float) -> float:
-    """How far a hidden cause bends the elasticity, over the scale: ``sqrt(R2_u R2_d / (1 - R2_d))``."""
+    """Return the bias of the elasticity from a confounder, over the scale: ``sqrt(R2_u R2_d / (1 - R2_d))``."""
     return float(np.sqrt(units_share * price_share / (1 - price_share)))
 
 
 def _strength(effect: float, price_share: float, units_share: float) -> float | None:
-    """The ``s`` at which a hidden cause with ``s`` times these shares has this effect: ``bias(s R2_d, s R2_u) = f``."""
+    """Return the ``s`` with ``bias(s R2_d, s R2_u) = f``: the strength of a confounder relative to these shares."""
     product, square = price_share * units_share, max(effect, 0.0) ** 2
     if product == 0 or not np.isfinite(square):
         return None
@@ -174,9 +175,9 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
 
 
 def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray) -> float:
-    """Partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
+    """Return the partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
 
-    ``1 - variance left by all columns / variance left by the others``, each over its degrees of freedom.
+    ``1 - residual variance given all columns / given the others``, each over its degrees of freedom.
     """
     without = _unexplained(values, design[:, ~group], weight)
     share = 1 - _unexplained(values, design, weight) / without if without > 0 else 0.0
@@ -184,7 +185,7 @@ def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weig
 
 
 def _unexplained(values: FloatArray, design: FloatArray, weight: FloatArray) -> float:
-    """Weighted residual variance of ``values (D,)`` over the degrees of freedom that ``design (D, C)`` leaves."""
+    """Return the weighted residual variance of ``values (D,)`` given ``design (D, C)``, over its degrees of freedom."""
     root = np.sqrt(weight)
     basis, singular, _ = np.linalg.svd(root[:, None] * design, full_matrices=False)
     basis = basis[:, singular > RANK_TOLERANCE * singular[0]]

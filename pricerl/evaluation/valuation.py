@@ -1,8 +1,8 @@
 """Valuation: units, sales, profit and conversions of prices and price paths in every posterior draw.
 
-Two quantities, never to be confused: the value of a *path*, per day over the forecast horizon, with its weekdays,
-holidays and the buyers' memory of earlier prices; and the value of an *average day* at a constant price that buyers
-are used to, by which rules and planners choose.
+Two quantities must not be confused: the value of a *path*, per day over the forecast horizon, with its weekdays,
+holidays and the buyers' memory of earlier prices; and the value of an *average day* at a constant price to which buyers
+are accustomed, which rules and planners maximise.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pricerl.env import Dynamics
 from pricerl.market import Market, ProductMarket, Response
 
 TAIL = 0.10
-"""Share of the posterior draws, the worst ones, whose mean is the conditional value at risk."""
+"""Share of the worst posterior draws, over which the conditional value at risk is the mean."""
 
 CHANGE = 0.05
-"""The elasticity at a price is that between prices this share below and above it."""
+"""Relative distance below and above a price over which its elasticity is measured."""
 
 
 @dataclass(frozen=True)
 class DailyOutcome:
-    """Expected outcome per day, money but for the units, with 90 % limits over the posterior draws."""
+    """Expected units, sales and profit per day, in units and money, with 90 % limits over the posterior draws."""
 
     units: Interval
     sales: Interval
@@ -41,7 +41,7 @@ class Uplift(DailyOutcome):
     """Outcome per day of one price path minus that of another, paired over the posterior draws."""
 
     probability_better: float | None
-    """Share of the posterior draws in which it earns more profit; None where costs are unknown, as is the next."""
+    """Share of the posterior draws in which it earns more profit; None if costs are unknown, as for ``cvar``."""
     cvar: float | None
     """Conditional value at risk: mean profit uplift over the worst tenth of the posterior draws, money."""
 
@@ -193,13 +193,12 @@ def elasticity_between(product: ProductMarket, low: float, high: float) -> Float
 
 
 class Raising(NamedTuple):
-    """Whether a slightly higher price earns more; a slightly lower one does where it does not."""
+    """Whether a slightly higher price earns more; otherwise a slightly lower one does."""
 
     probability_better: float
-    """Share of the posterior draws in which it does."""
+    """Share of the posterior draws in which a slightly higher price earns more."""
     break_even: float | None
-    """Percent of units lost to a price 1 % higher at which nothing is gained, at the mean costs; None where a unit is
-    sold at a loss."""
+    """Break-even loss of units at a 1 % higher price, percent, at the mean costs; None if units are sold at a loss."""
 
 
 def elasticity_at(product: ProductMarket, price: float) -> FloatArray:

@@ -14,7 +14,7 @@ def row(**changes):
         "moved": True,
         "oracle_share": 0.98,
         "gain": 0.05,
-        "chance": 0.99,
+        "probability": 0.99,
         "fragile": False,
         "covered": True,
     }
@@ -39,8 +39,8 @@ def test_shares_are_counted_in_percent():
     rows = [
         row(),
         row(seed=1, gain=-0.02, oracle_share=0.90, fragile=True, covered=False),
-        row(seed=2, moved=False, gain=0.0, chance=0.0, oracle_share=0.94),
-        row(seed=3, gain=0.01, chance=0.92, oracle_share=0.94),
+        row(seed=2, moved=False, gain=0.0, probability=0.0, oracle_share=0.94),
+        row(seed=3, gain=0.01, probability=0.92, oracle_share=0.94),
     ]
     line = summarise(pd.DataFrame(rows)).iloc[0]
     assert line["oracle"] == pytest.approx(94.0)
