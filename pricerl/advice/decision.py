@@ -1,4 +1,4 @@
-"""Decision rules: follow the policy, take one careful step, or keep the price for want of evidence."""
+"""Decision rules: follow the policy, take one cautious step, or keep the price."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pricerl.data.quality import MIN_USABLE_DAYS
 from pricerl.errors import UsageError
 
 Grade = Literal["B", "B-", "C", "D"]
-"""B: clear, inside tried prices, not yet tested; B-: worth one careful step; C: the history does not decide;
-D: nothing can be estimated. A needs a randomised price test."""
+"""Grade of the evidence. B: clear and inside tried prices, but not tested; B-: enough for one cautious step; C: not
+enough for a change; D: no estimate is possible. A is reserved for randomised price tests."""
 
 
 Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
 
 FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
-"""Sources of a price, in turn: the policy, the best price at the 20 % quantile over posterior draws, the current price,
-a person."""
+"""Sources of a price, in order: the policy, the best price at the 20 % quantile over posterior draws, the current
+price, a person."""
 
 ONE_STEP = "one careful step, then look again"
 PAUSED = "the product is paused (data.guardrails.pause)"
@@ -44,14 +44,14 @@ CAUTIOUS = "the policy would go further than your history supports, so a more ca
 
 @dataclass(frozen=True)
 class DecisionConfig:
-    """How sure a change must be before it is recommended."""
+    """Evidence required to recommend a price change."""
 
     min_chance: float = 0.90
-    """A change is recommended only if it earns more in at least this share of the posterior draws; 0 turns the gate
-    off and follows the policy."""
+    """Smallest share of the posterior draws in which a recommended change earns more; 0 turns the gate off and follows
+    the policy."""
 
     claim_chance: float = 0.975
-    """From this share on, the whole path is recommended (grade B); below it, one step (grade B-)."""
+    """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
 
     hidden_strength: float = 1.0
     """A change must survive an unobserved confounder this many times as strong as the strongest observed cause, or its
@@ -61,8 +61,8 @@ class DecisionConfig:
     """Fewest usable days for a decision."""
 
     max_unlikely_zeros: float = LARGEST_SHARE
-    """The price is kept if demand leaves a larger share of the days without a sale unexplained: unmarked stock-outs
-    hide the effect of the price. 1 turns that off."""
+    """Largest share of days with unexplained zero sales; above it the price is kept, as unmarked stock-outs hide the
+    effect of the price. 1 turns that off."""
 
     kill_days: int = 3
     """After this many days in a row with sales below the 5 % limit of their prediction, the price goes back to the last
@@ -82,7 +82,7 @@ class DecisionConfig:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence on one product's proposed change."""
+    """Evidence on the change proposed for one product."""
 
     proposes_change: bool
     """Whether the policy's path leaves the current price."""
@@ -104,7 +104,7 @@ class Evidence:
     familiar: bool
     """Whether the current price is near those the policy was trained on."""
     entangled_with: str = ""
-    """Observed cause that moved so closely with the price that their effects cannot be separated; mostly empty."""
+    """Observed cause too collinear with the price to separate their effects; empty if there is none."""
     unlikely_zeros: UnlikelyZeros | None = None
     """Zero-sales days too frequent to be chance, if any."""
     paused: bool = False
@@ -123,26 +123,26 @@ class Decision:
     grade: Grade
     source: Source
     lacks_evidence: bool
-    """Whether the price is kept for want of evidence, not because it is good."""
+    """Whether the price is kept because evidence is missing, not because it is good."""
     why: str
     """Rule that decided, as a clause; a second sentence may follow."""
     unsure: bool = False
-    """Whether the gain of the change is not certain enough and nothing else speaks against it."""
+    """Whether the uncertainty of the gain is the only objection to the change."""
     gated: bool = True
-    """Whether a change must pass the gate on its gain; without the gate, the reason states the cost of the policy."""
+    """Whether the gain of a change must pass the gate; if not, the reason states the cost of the policy."""
 
     @property
     def chain(self) -> tuple[Source, ...]:
-        """Fallbacks down to the one that decided; limits and overrides are no fallbacks."""
+        """Fallbacks up to the one that decided; limits and overrides are not fallbacks."""
         return FALLBACKS[: FALLBACKS.index(self.source) + 1] if self.source in FALLBACKS else (self.source,)
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Replace the policy's path by a more cautious price if the first is not certain enough and the second is.
+    """Replace the policy's path with a more cautious price if only the latter passes the gate.
 
     Args:
-        decision: on the policy's path.
-        evidence: on the path to the best price at the 20 % quantile over posterior draws.
+        decision: for the policy's path.
+        evidence: for the path to the best price at the 20 % quantile over posterior draws.
         config: required probabilities.
     """
     if not (decision.unsure and evidence.proposes_change):
@@ -155,7 +155,7 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
-    """Apply the rules in order; the first that applies decides. A hold never keeps a price that the limits forbid."""
+    """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
     if evidence.paused:
         return Decision("hold", "C", "hold", False, PAUSED)
     if not evidence.feasible:

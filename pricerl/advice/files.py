@@ -1,4 +1,4 @@
-"""Files of an advice, written together or not at all: ``advice.csv``, ``advice.json`` and the report."""
+"""Files of an advice, written atomically: ``advice.csv``, ``advice.json`` and the report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = (
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 MANY_PRODUCTS = 20
-"""From so many on, the report takes long enough for a progress bar."""
+"""Fewest products for which writing the report shows a progress bar."""
 
 PAGES = "[0-9][0-9][0-9]*-*.html"
 """Names of pages, as ``sanitize.page_name`` makes them."""
@@ -62,7 +62,7 @@ class About(NamedTuple):
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Extras of the report."""
+    """Optional parts of the report."""
 
     interactive: bool = False
     """Charts that show their numbers under the pointer (extra ``interactive``); each page then holds some 5 MB of
@@ -82,7 +82,7 @@ def publish(
         out: folder, made if absent.
         about: origin of the advice.
         formatter: locale, currency and price digits of the report.
-        report: extras of the report.
+        report: optional parts of the report.
     """
     report = report or ReportConfig()
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
@@ -101,7 +101,7 @@ def publish(
 
 
 def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[tuple[str, str]]:
-    """Show on a terminal's standard error how far the pages of many products are."""
+    """Show a progress bar for the pages of many products, if standard error is a terminal."""
     if products < MANY_PRODUCTS:
         return pages
     console = Console(stderr=True)
@@ -110,7 +110,7 @@ def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[
 
 
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
-    """Return one row per product and day; unknown cells are empty."""
+    """Return ``advice.csv``: one row per product and day, unknown cells empty."""
     text = io.StringIO(newline="")
     text.write(f"{COLUMNS}\n")
     writer = csv.writer(text, lineterminator="\n")
@@ -120,17 +120,17 @@ def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
 
 
 def render_json(advice: list[ProductAdvice], about: dict[str, Any]) -> str:
-    """Return every number that the outputs show; ``about`` holds the keys above the products."""
+    """Return ``advice.json``: every number that the outputs show; ``about`` contains its top-level keys."""
     document = {"format": FORMAT, "pricerl": __version__, **about, "products": [item.to_dict() for item in advice]}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=float) + "\n"
 
 
 def check_folder(folder: Path, role: str = "") -> None:
-    """Refuse a folder that no file can be written into.
+    """Raise an error if files cannot be written into a folder.
 
     Args:
         folder: need not exist.
-        role: its purpose, put before its name.
+        role: purpose, which precedes its name in the message.
 
     Raises:
         UsageError: it or a folder above it is a file, or writing is not permitted.
@@ -143,7 +143,7 @@ def check_folder(folder: Path, role: str = "") -> None:
 
 
 def safe_text(text: str) -> str:
-    """Keep a spreadsheet from reading a text as a formula."""
+    """Escape a text that a spreadsheet would read as a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

@@ -1,4 +1,4 @@
-"""Send every day of a product's price path through the last gate."""
+"""Final check: every day of a product's price path passes the gate."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from pricerl.guardrails.gate import Gated, pass_gate
 from pricerl.guardrails.today import DIGITS, Edit, PriceLog, Today
 
 ROUNDING = 1.01
-"""Price steps by which single and double precision may round a price apart."""
+"""Tolerance between prices rounded in single and in double precision, in price steps."""
 
 
 @dataclass(frozen=True)
 class DayEdit(Edit):
-    """Change by a guardrail of the price of one day."""
+    """Change that a guardrail made to the price of one day."""
 
     date: str
 
 
 @dataclass(frozen=True)
 class GatedPath:
-    """Prices that may be advised, money, one per day, and the guardrails' changes on the way to them."""
+    """Prices that passed the gate, money, one per day, and the changes that guardrails made."""
 
     prices: tuple[float, ...]
     asked: float | None
-    """Asked of the guardrails on the first day on which they changed something, money; None if they never did."""
+    """Proposed price on the first day on which guardrails changed something, money; None if there is none."""
     edits: tuple[DayEdit, ...]
 
     def onto(self, path: PricePath) -> PricePath:
-        """Put the gated prices in the path's place; its limits widen where they must to enclose them."""
+        """Return the path with the gated prices, and with limits widened to include them."""
         price = path.price.new_tensor(self.prices)
         return path._replace(price=price, low=path.low.minimum(price), high=path.high.maximum(price))
 
 
 def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
-    """Let each day's price pass the gate in the light of the days before it.
+    """Pass each day's price through the gate, given the prices of the days before.
 
-    The path has come through the same rules, batched, so what leaves is what was simulated; the gate's edits of the
-    price that was asked for say which rules made it so.
+    The path already obeys the batched form of the same rules, so its prices usually stay. The gate's edits of the
+    proposed price name the rules that changed it.
 
     Args:
         dynamics: the market with its guardrails.
         product: product index.
-        path: what the decision lets through.
+        path: the part of the policy's path that the decision follows.
     """
     today = today_of(dynamics, product)
     log, costs, config = today.log, today.costs, today.config
@@ -69,7 +69,7 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
 
 
 def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
-    """List the guardrails that object to a price on the first of the next days, why, and the nearest price each allows.
+    """Return each guardrail's objection to a price on the next day, with the nearest price that it allows.
 
     Args:
         price: positive, finite, money.
@@ -81,7 +81,7 @@ def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
 
 
 def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
-    """Turn a change of which the gate left nothing into a decision to keep the price."""
+    """Return a decision to keep the price if the gate has undone the whole change, else the same decision."""
     if decision.follow == "hold" or any(price != now for price in gated.prices):
         return decision
     why = gated.edits[-1].why if gated.edits else "the guardrails leave no other price"
@@ -98,10 +98,7 @@ def today_of(dynamics: Dynamics, product: int) -> Today:
 
 
 def _explain(asked: Gated, passed: Gated, price_step: float) -> tuple[Edit, ...]:
-    """The edits of the price asked for, if they lead to the one that passed, give or take a rounding.
-
-    That a price is rounded to the price grid is no news.
-    """
+    """Return the edits of the proposed price if they lead to the price that passed, rounding aside."""
     if abs(asked.price - passed.price) > ROUNDING * price_step:
         return ()
     return tuple(edit for edit in asked.edits if edit.rule != "price_step")

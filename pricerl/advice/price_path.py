@@ -1,4 +1,4 @@
-"""Price paths of one product: the policy's own, and the way to a target price."""
+"""Price paths of one product: that of the policy, and the approach to a target price."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class PricePath(NamedTuple):
     """Prices of the next days, money, each ``(H,)``."""
 
     price: Tensor
-    """Charged in the posterior-mean market."""
+    """Prices charged in the posterior-mean market."""
     low: Tensor
-    """5 % limit over the prices the policy charges in the posterior draws."""
+    """5 % limit over the prices charged in the posterior draws."""
     high: Tensor
-    """95 % limit."""
+    """95 % limit over the same prices."""
     asked: Tensor
-    """Asked of the guardrails in the posterior-mean market; on days of the hold the price held."""
+    """Proposed prices in the posterior-mean market, before guardrails; during the minimum hold, the price held."""
     limits: Limits
-    """Of the first change."""
+    """Limits of the first change."""
 
 
 class Limits(NamedTuple):
     """Room that the guardrails leave around the current price."""
 
     feasible: bool
-    """Whether they allow any price; not where floor, ceiling or margin lie out of a step's reach."""
+    """Whether they allow any price; False if floor, ceiling or margin are out of a step's reach."""
     keep_allowed: bool
     """Whether the limits allow the current price."""
     movable: bool
@@ -55,7 +55,7 @@ def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int)
 
 
 def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Go to a price as fast as the guardrails allow and stay there.
+    """Return the path that approaches a price as fast as the guardrails allow and stays there.
 
     Args:
         target: money.
@@ -68,10 +68,10 @@ def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int)
 
 @torch.no_grad()
 def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Roll out a proposal in every posterior draw and in the posterior mean, whose prices are advised.
+    """Roll out a proposal in every posterior draw and in the posterior-mean market, whose prices are advised.
 
-    The price simulated is the price advised: the same projection and ``advance`` as in training. If the last price
-    change is younger than the minimum hold, the first decision waits until that is over.
+    Projection and ``advance`` are the same as in training. The first decision is made after the minimum hold of the
+    last price change.
     """
     market = dynamics.market
     draw = torch.arange(market.num_draws + 1, device=market.device)

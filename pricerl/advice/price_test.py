@@ -1,4 +1,4 @@
-"""Plan of a price test: the price that halves the uncertainty in the fewest days, for how long, and at what cost."""
+"""Plan of a price test: the price that halves the uncertainty in the fewest days, its duration and its cost."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from pricerl.env import Dynamics
 from pricerl.evaluation.valuation import expect_paths, path_values
 
 HALVES_DOUBT = 3.0
-"""A normal posterior of variance s^2 is left with s^2 / 4 once the data's precision is 3 / s^2."""
+"""Precision of the data, over that of a normal prior, which halves the posterior sd: s^2 becomes s^2 / 4."""
 
 MOST_TEST_DAYS = 365
-"""Days; during a longer test demand would change."""
+"""Longest test in days; demand would change during a longer one."""
 
 MIN_DISTANCE = 0.01
-"""Share of the current price; the profit of a nearer one hardly differs."""
+"""Smallest relative distance to the current price; nearer prices hardly differ in profit."""
 
 
 @dataclass(frozen=True)
 class PriceTest:
-    """The price within one allowed step whose profit is distinguished from that of the current price soonest."""
+    """Price within one allowed step whose profit is soonest distinguished from that at the current price."""
 
     price: float
     """Money."""
     days: int | None
-    """Days at it, and as many at the current price, that about halve the sd of its uplift over the posterior draws;
-    None where more than a year would be needed."""
+    """Days at this price, and as many at the current one, that about halve the posterior sd of the uplift; None if more
+    than a year is needed."""
     uplift: Interval
-    """Profit per day over the forecast horizon minus that of keeping the price, money; below 0 the test costs that."""
+    """Daily profit over the forecast horizon minus that of keeping the price, money; if negative, the test's cost."""
 
 
 @torch.no_grad()
 def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest | None:
-    """Compare the lowest and the highest price within one step of the current price.
+    """Return the better test of the lowest and the highest price within one step of the current price.
 
     The days needed follow from the noise ``v`` of a day's profit at both prices and the variance ``s^2`` of the gain
     over the posterior draws, ``n = 3 (v + v_now) / s^2``, both taken as normal.
@@ -48,7 +48,7 @@ def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest
         horizon: forecast horizon, days.
 
     Returns:
-        None where no other price is allowed.
+        None if no other price is allowed.
     """
     now = float(dynamics.market.preprocessor.products[product].price[-1])
     band = dynamics.next_band(product)
@@ -73,9 +73,9 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float, hori
 
 
 def _noise(dynamics: Dynamics, product: int, paths: Tensor, expected_units: Tensor) -> float:
-    """Variance of a day's profit around its expectation ``(N, K, H)``, summed over the paths ``(N, H)``.
+    """Return the variance of daily profit given its expectation ``(N, K, H)``, summed over the paths ``(N, H)``.
 
-    Units are negative-binomial, ``Var = mean + mean^2 / size``; each brings its share of the price less its cost.
+    Units are negative binomial, ``Var = mean + mean^2 / size``; each earns the share kept of its price, less its cost.
     """
     market, units = dynamics.market, expected_units.double()
     share, cost = (values[product, :-1, None].double() for values in (market.share_kept, market.unit_cost))

@@ -1,4 +1,4 @@
-"""Words of an advice that the table, the terminal and the page share; no claim is stronger than the grade."""
+"""Reasons of an advice in words, shared by table, terminal and report; no claim is stronger than the grade."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 UNTESTED = "not yet tested in your shop"
 MOST_DAYS = 5
-"""Days listed by name that were not charged as advised."""
+"""Most days listed individually among those not charged as advised."""
 
 Record = Mapping[str, Any]
 
 
 def explain(advice: ProductAdvice, formatter: Formatter) -> str:
-    """Return what is recommended and why, in a few short sentences.
+    """Return the recommendation and its reasons in a few short sentences.
 
     Args:
         advice: everything but the reason.
@@ -82,7 +82,7 @@ def list_alternatives(product: Record) -> list[Record]:
 
 
 def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
-    """Return the daily cost of following the objective where nothing holds it back."""
+    """Return the daily cost of following the objective without the gate; empty with the gate."""
     own, uplift = advice.policy.outcome.profit, advice.policy.over_keep.profit
     best = next((row for row in advice.baselines if row.rule == BEST_FOR_PROFIT), None)
     if advice.decision.gated or own is None or uplift is None or best is None or best.outcome.profit is None:
@@ -125,7 +125,7 @@ def backtest_lines(backtest: Record, f: Formatter) -> list[str]:
 
 
 def judge_backtest(backtest: Record) -> str:
-    """Return at which horizons the forecast beat the 7-day mean, and how many days its intervals contained."""
+    """Return the horizons at which the forecast beat the 7-day mean, and the coverage of its intervals."""
     scores: Sequence[Record] = backtest["scores"]
     days = sum(row["days"] for row in scores)
     inside = round(sum(row["days"] * row["coverage"] for row in scores))

@@ -40,10 +40,10 @@ from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 MAX_HORIZON = 365
-"""Days; nobody plans a daily price further ahead, and the calendar ends later."""
+"""Longest horizon in days, well inside the calendar."""
 
 FAMILIAR = 1.10
-"""The current price may lie this factor outside the prices the policy was trained on."""
+"""Largest factor by which the current price may exceed or undercut the prices of training."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -63,11 +63,11 @@ def advise(
     Args:
         policy: deterministic policy.
         dynamics: market of the fresh history, with reward and guardrails.
-        config: how sure a change must be.
-        horizon: days to look ahead.
+        config: required evidence.
+        horizon: days to plan.
         backtests: forecast skill by product.
-        seed: of the days' noise.
-        most: advise on the first so many products only; on all if absent.
+        seed: of the daily noise.
+        most: number of products, the first ones; all if absent.
         formatter: of the reasons.
 
     Raises:
@@ -97,7 +97,7 @@ class _Adviser:
     formatter: Formatter
 
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
-        """Propose, forecast, decide and word the advice on one product."""
+        """Return the advice on one product: proposal, forecast, decision and reasons."""
         dynamics, market = self.dynamics, self.dynamics.market
         prepared, fitted = market.preprocessor, market.products[index]
         history, report = prepared.products[index], prepared.reports[index]
@@ -151,7 +151,7 @@ class _Adviser:
     def _fall_back(
         self, index: int, decision: Decision, proposed: PricePath, keep: PathValue, shop: Shop, causes: Causes
     ) -> tuple[Decision, PricePath]:
-        """Return the decision and its path, once the lower bound's price has been considered."""
+        """Return the decision and its path after considering the lower bound's price."""
         path = approach_path(lower_bound(shop), self.dynamics, index, self.horizon)
         (value,) = value_paths(self.dynamics.market, index, path.price[None])
         cautious = fall_back(decision, self._evidence(index, path, value.beats(keep), shop, causes), self.config)
@@ -192,7 +192,7 @@ def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: in
 
 
 def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:
-    """Return the part of the proposed path that the decision lets through."""
+    """Return the part of the proposed path that the decision follows."""
     if decision.follow == "path":
         return proposed
     if decision.follow == "hold":
@@ -246,5 +246,5 @@ def day_rows(
 
 
 def money(value: float) -> float:
-    """Round a price that leaves float32 to a hundredth of a cent, so that 12.00 is 12.0 again."""
+    """Round a float32 price to a hundredth of a cent, so that 12.00 is exactly 12.0."""
     return round(value, 4)

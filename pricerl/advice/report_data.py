@@ -1,4 +1,4 @@
-"""Data that only the report shows: curves by price, the seller's own days, limits in force, the price test."""
+"""Data that only the report shows: price curves, the seller's recorded days, limits in force, the price test."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.guardrails.today import LimitsInForce
 
 NUM_CURVE_PRICES = 41
-"""Enough for a smooth line of a few centimetres."""
+"""Prices per curve, enough for a smooth line of a few centimetres."""
 
 CURVE_ROOM = 0.04
-"""The curves extend this share beyond the tried, current and advised prices, so that their direction shows."""
+"""Margin of the curves beyond the tried, current and advised prices, as a share of the price."""
 
 MOST_OWN_DAYS = 365
-"""Latest recorded days in the document; more would make the page heavy."""
+"""Most recorded days in the document, which limits the size of the page."""
 
 DIGITS = 6
-"""Significant digits of numbers that are only drawn."""
+"""Significant digits of numbers that only charts show."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,27 @@ class OwnDays:
     price: tuple[float, ...]
     units: tuple[float, ...]
     profit: tuple[float | None, ...]
-    """None where the file reports none."""
+    """Profit as reported in the file, None if absent."""
     total: int
-    """Recorded days of the whole history."""
+    """Number of recorded days in the whole history."""
 
 
 @dataclass(frozen=True)
 class Details:
-    """Everything that only the report needs."""
+    """Data of one product that only the report shows."""
 
     curves: PriceCurves
     own_days: OwnDays
     bounds: LimitsInForce
     """Limits on the next price and on later changes."""
     beyond: str
-    """``above`` or ``below``: profit still rises at that edge of the prices tried, so the best may lie beyond."""
+    """``above`` or ``below``: edge of the tried prices at which profit still rises; the best price may be beyond it."""
     price_test: PriceTest | None
     """None where costs are unknown or no other price is allowed."""
 
 
 def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Details:
-    """Gather the data that only the report shows of one product.
+    """Return the data of one product that only the report shows.
 
     Args:
         dynamics: the market with its guardrails.
@@ -87,7 +87,7 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Detail
 
 
 def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: int) -> PriceCurves:
-    """Value charging each price ``(G,)`` on all days of the forecast horizon."""
+    """Return units and profit of each constant price ``(G,)`` over the forecast horizon."""
     money = torch.as_tensor(prices, dtype=torch.float32, device=dynamics.market.device)
     values = value_paths(dynamics.market, product, money[:, None].expand(-1, horizon))
     outcomes = [value.outcome() for value in values]
@@ -100,7 +100,7 @@ def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: i
 
 
 def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str:
-    """Say at which edge of the tried prices mean profit still rises outward; empty where it peaks inside."""
+    """Return the edge of the tried prices beyond which mean profit still rises; empty if it peaks inside."""
     if curves.profit is None:
         return ""
     best = curves.price[int(np.argmax([mean for mean, *_ in curves.profit]))]

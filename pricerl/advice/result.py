@@ -1,4 +1,4 @@
-"""The advice as plain values, shown by the table, the JSON and the report."""
+"""Advice records: plain values shown by the table, the JSON and the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pricerl.arrays import Interval
 
-if TYPE_CHECKING:  # the commands about orders need these records without torch
+if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.advice.decision import Decision
     from pricerl.advice.final_check import DayEdit
     from pricerl.advice.report_data import Details
@@ -31,30 +31,29 @@ class DayAdvice:
     price_low: float
     price_high: float
     units: Interval | None
-    """Limits include the day's own noise; so do those of sales and profit."""
+    """With predictive limits, which include the daily noise; so have sales and profit."""
     sales: Interval | None
     profit: Interval | None
     organic: Interval | None
-    """Percent; limits over the posterior draws, without the day's own noise; so are those of ``ad``."""
+    """Organic conversion, percent; limits over the posterior draws, without daily noise, as for ``ad``."""
     ad: Interval | None
     note: str
     market_sd: tuple[float, float, float | None] | None = None
-    """Sds of expected units, sales and profit over the posterior draws: the part of the limits that does not average
-    out over the days."""
+    """Posterior sds of expected units, sales and profit: the uncertainty that does not average out over days."""
 
 
 class Alarm(NamedTuple):
-    """The last days sold less than the 5 % quantile of what was predicted."""
+    """Alarm: sales of the latest days were below the 5 % quantile of their prediction."""
 
     days: int
-    """Days of the run, at least ``decision.kill_days``."""
+    """Length of the run of such days, at least ``decision.kill_days``."""
     first_day: str
     last_good_price: float
-    """Money: charged on the last observed day before the run."""
+    """Price on the last observed day before the run, money."""
     sales: float
-    """Of the run, a day, money."""
+    """Mean daily sales of the run, money."""
     low: float
-    """5 % predictive quantile of the run, a day, money."""
+    """5 % predictive quantile of these mean daily sales, money."""
 
 
 Status = Literal["active", "expired", "replaced", "refused"]
@@ -62,20 +61,20 @@ Status = Literal["active", "expired", "replaced", "refused"]
 
 @dataclass(frozen=True)
 class Order:
-    """An override or a pause of one product, as the log holds it."""
+    """Override or pause of one product, as recorded in the log."""
 
     id: int
     kind: Literal["override", "pause"]
     price: float | None
     """Money; None for a pause, which keeps the current price."""
     until: str
-    """Its last day."""
+    """Last day of the order."""
     actor: str
     reason: str
     status: Status
-    """On the first of the next days."""
+    """Status on the next day."""
     refusal: str = ""
-    """Which hard limit it breaks, with both numbers."""
+    """Hard limit that the order breaks, with both numbers."""
 
 
 Outcome = Literal["followed", "not followed", "not observed"]
@@ -83,7 +82,7 @@ Outcome = Literal["followed", "not followed", "not observed"]
 
 @dataclass(frozen=True)
 class Check:
-    """One number held against its prediction."""
+    """Outcome compared with its prediction."""
 
     predicted: float
     low: float
@@ -94,55 +93,55 @@ class Check:
 
 @dataclass(frozen=True)
 class TrackDay:
-    """A day that was advised before it came."""
+    """Past day for which advice had been given in advance."""
 
     date: str
     entry: int
-    """Of the log: the last one before that day."""
+    """Number of the last log entry before that day."""
     source: str
     advised_price: float
     charged_price: float
     outcome: Outcome
-    """Only a day at the advised price tests the forecast."""
+    """Only days at the advised price test the forecast."""
     units: Check | None
     sales: Check | None
     profit: Check | None
     model_price: float | None
-    """Wanted by the model, where a person or the kill switch decided otherwise."""
+    """Price of the model, if a person or the kill switch overruled it."""
     model_profit: float | None
-    """Expected by the model of that price."""
+    """Expected profit at that price."""
     actual_profit: float | None
 
 
 @dataclass(frozen=True)
 class Overruled:
-    """Days on which the model was overruled: what it wanted against what was charged, means a day in money."""
+    """Days on which the model was overruled: its prices and those charged, daily means in money."""
 
     days: int
     model_price: float
     charged_price: float
     model_profit: float | None
-    """Expected by the model at its own price; None where profit is unknown."""
+    """Profit that the model expected at its price; None if profit is unknown."""
     actual_profit: float | None
 
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """All days of one product that were advised before they came."""
+    """Past days of one product for which advice had been given in advance."""
 
     days: tuple[TrackDay, ...]
     followed: int
     inside: dict[str, tuple[int, int]]
-    """By measure: days inside the 90 % interval, of so many tested."""
+    """Days inside the 90 % interval and days tested, per measure."""
     total: dict[str, Check | None]
-    """By measure, over the tested days. The part of a day's limits that the posterior draws disagree on is taken to be
-    the same on all days, the rest to be independent."""
+    """Total over the tested days, per measure. Posterior uncertainty is taken as fully correlated over days, daily
+    noise as independent."""
     overruled: Overruled | None
 
 
 @dataclass(frozen=True)
 class ModelAdvice:
-    """The model's own advice, where a person or the kill switch decided otherwise."""
+    """Advice of the model, if a person or the kill switch overruled it."""
 
     recommended_price: float
     settled_price: float
@@ -154,53 +153,53 @@ class ModelAdvice:
 
 @dataclass(frozen=True)
 class PolicyPath:
-    """The policy's own path, before any gate."""
+    """Path of the policy, before any gate."""
 
     prices: tuple[float, ...]
-    """Day by day, money."""
+    """Daily prices, money."""
     outcome: DailyOutcome
     over_keep: Uplift
-    """Over keeping the price."""
+    """Uplift over keeping the price."""
     over_log: Uplift
-    """Over the seller's own last prices, charged again."""
+    """Uplift over repeating the seller's latest prices."""
 
 
 @dataclass(frozen=True)
 class ProductAdvice:
-    """Everything the outputs show about one product."""
+    """Advice on one product, as all outputs show it."""
 
     product: str
     current_price: float
     recommended_price: float
     """The price after the recommended path's first change, or the current price."""
     settled_price: float
-    """End of the path that the decision is about: the policy's own, or the way to the lower bound."""
+    """Last price of the evaluated path: that of the policy, or the approach to the lower bound."""
     decision: Decision
     num_draws: int
-    """Posterior draws behind every interval and probability."""
+    """Number of posterior draws behind every interval and probability."""
     keep: DailyOutcome
-    """Of keeping the price, over the forecast horizon."""
+    """Outcome of keeping the price over the forecast horizon."""
     recommended: DailyOutcome
-    """Of the recommended path."""
+    """Outcome of the recommended path."""
     uplift: Uplift | None
-    """Of the recommended path over keeping the price; None where the price is kept."""
+    """Uplift of the recommended path over keeping the price; None if the price is kept."""
     policy: PolicyPath
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""
     elasticity: Interval
-    """Percent of units gained by a price 1 % higher, around the current price (negative)."""
+    """Price elasticity of demand around the current price: percent of units per percent of price, mostly negative."""
     raising: Raising | None
-    """Whether a slightly higher price than the current one earns more; None where costs are unknown."""
+    """Whether a slightly higher price than the current one earns more; None if costs are unknown."""
     days: tuple[DayAdvice, ...]
     off_policy: dict[str, OffPolicyValue]
     """Off-policy estimates of the ``settled`` and of the ``current`` price."""
     sensitivity: Sensitivity | None
-    """To unobserved confounders, of a change to the settled price; None where that is the current price or costs are
+    """Sensitivity of a change to the settled price to unobserved confounders; None if there is no change or costs are
     unknown."""
     planner_gap: float | None
-    """Profit before fixed cost lost at the policy's last price against the best constant price, as a share."""
+    """Relative loss of profit before fixed cost at the policy's last price, against the best constant price."""
     backtest: Backtest | None
-    """Skill of such markets on this product's past; None where no day of it could be scored."""
+    """Forecast skill on this product's history; None if no day could be scored."""
     costs: str
     data_quality: dict[str, Any]
     data_lines: tuple[str, ...]
@@ -210,30 +209,30 @@ class ProductAdvice:
     details: Details | None = None
     """Data that only the report shows."""
     asked_price: float | None = None
-    """Asked for on the first day on which a guardrail changed something, unclipped; None if none did."""
+    """Proposed price on the first day on which a guardrail changed something; None if none did."""
     guardrails: tuple[DayEdit, ...] = ()
-    """Changes by each guardrail on the way to the prices advised, in order."""
+    """Changes that guardrails made to the proposed prices, in order."""
     orders: tuple[Order, ...] = ()
     """Orders for this product, oldest first, with their status."""
     alarm: Alarm | None = None
-    """The run of bad days that stopped the model."""
+    """Alarm that stopped the model."""
     model: ModelAdvice | None = None
-    """The model's own advice, where the advice is not the model's."""
+    """Advice of the model, if it was overruled."""
     track_record: TrackRecord | None = None
-    """Predictions of days that have come since; None where there are none."""
+    """Past predictions compared with outcomes; None if there are none."""
 
     @property
     def order(self) -> Order | None:
-        """The order that is followed."""
+        """Order in force, if any."""
         return next((order for order in self.orders if order.status == "active"), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python values for ``advice.json``."""
+        """Return plain Python values for ``advice.json``."""
         return {**_plain(self), "chain": list(self.decision.chain)}
 
 
 def _plain(value: Any) -> Any:
-    """Turn dataclasses and named tuples into dictionaries, whatever they lie in."""
+    """Convert dataclasses and named tuples to dictionaries, at any depth."""
     if isinstance(value, Interval):
         return list(value)
     if is_dataclass(value):

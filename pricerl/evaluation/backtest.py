@@ -53,7 +53,7 @@ class HorizonScore(NamedTuple):
     coverage: float
     """Coverage of the 90 % predictive interval: share of the days inside it."""
     wape_supplied: float | None
-    """WAPE of the forecast supplied in the file, on the days that have one; None if no day has."""
+    """WAPE of the supplied sales forecast over the price charged, on the days that have one; None if no day has."""
     skill_supplied: float | None
     """Skill of the market against the supplied forecast on those days: 1 minus the ratio of their errors."""
     skill: float

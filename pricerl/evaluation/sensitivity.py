@@ -129,7 +129,7 @@ def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | 
 
 
 def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) -> list[float]:
-    """Return how far the elasticity may worsen before a price change gains nothing, at quantiles of the posterior draws.
+    """Return how far the elasticity may worsen before a price change gains nothing, at posterior quantiles.
 
     ``log(q1 / q0) - log(m0 / m1)`` over ``|log(p1 / p0)|``, with ``q`` units and ``m = k p - c`` margins.
 
@@ -150,9 +150,8 @@ def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) 
 def robustness(effect: float) -> float:
     """Return the robustness value ``(sqrt(f^4 + 4 f^2) - f^2) / 2`` of an effect ``f``, 0 if negative.
 
-    The effect is relative to the scale of the bias.
-
-    Cinelli and Hazlett 2020, section 4; ``bias(robustness(f), robustness(f)) = f``.
+    The effect is relative to the scale of the bias. Cinelli and Hazlett 2020, section 4:
+    ``bias(robustness(f), robustness(f)) = f``.
     """
     if not np.isfinite(effect):
         return float(effect > 0)

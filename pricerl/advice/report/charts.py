@@ -1,4 +1,4 @@
-"""The page's four charts, each with a text alternative: demand and profit by price, prices and units by day."""
+"""Charts of the page, each with a text alternative: demand and profit by price, prices and units by day."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from pricerl.advice.report.svg import (
 from pricerl.formatting import Formatter, unit_digits
 
 MOST_PAST_DAYS = 45
-"""Days of history in the charts by day."""
+"""Most days of history in the charts by day."""
 
 FAR_OUT = 3.0
-"""A dot farther from the median than this many times the range of the middle 80 % is drawn at the edge."""
+"""Distance from the median, in ranges of the middle 80 %, beyond which a dot is drawn at the edge."""
 
 LABEL_Y = 14
 GAP = 5.0
-"""Between two labels, units of the view box."""
+"""Gap between two labels, in units of the view box."""
 LETTER = 7.0
-"""Generous width of a letter of a label, units of the view box."""
+"""Upper estimate of the width of a letter, in units of the view box."""
 
 Product = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ def draw_figures(product: Product, formatter: Formatter) -> list[Figure]:
 
 
 def _by_price(name: str, what: str, product: Product, f: Formatter) -> Figure:
-    """Draw a curve with its band over the prices, and dots for the own days."""
+    """Draw a curve with its band over the prices, and dots for the recorded days."""
     details, quality = product["details"], product["data_quality"]
     curve, own = details["curves"][what], details["own_days"][what]
     prices, (mean, low, high) = details["curves"]["price"], zip(*curve, strict=True)
@@ -100,7 +100,7 @@ def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float])
 
 
 def _marks(frame: Frame, now: float, advised: float) -> list[str]:
-    """Draw the current price, dotted, and the advised one, each with its name above the chart."""
+    """Draw lines at the current price (dotted) and the advised price, with labels above the chart."""
     if now == advised:
         words = "now and advised"
         x = min(max(frame.x(now), LEFT + LETTER * len(words) / 2), WIDTH - LETTER * len(words) / 2)
@@ -183,7 +183,7 @@ def _today(frame: Frame, ahead: int) -> list[str]:
 
 
 def _date_ticks(start: int, ahead: int, f: Formatter) -> list[tuple[float, str]]:
-    """Return few enough ticks that their labels do not meet."""
+    """Return ticks sparse enough for their labels not to overlap."""
     every = 14 if ahead <= 21 else 14 * -(-(ahead + MOST_PAST_DAYS) // 70)
     days = [day for day in range(-42, ahead, every) if day > -MOST_PAST_DAYS]
     return [(float(day), f.day_of_month(datetime.date.fromordinal(start + day).isoformat())) for day in days]

@@ -1,4 +1,4 @@
-"""Interactive charts with plotly: numbers under the pointer, zoom by dragging; the page contains the script."""
+"""Interactive plotly charts: numbers on hover, zoom by dragging; the page contains the script."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plotly_script() -> Markup:
 
 
 def make_interactive(figures: Sequence[Figure], product: Product) -> list[Figure]:
-    """Replace the charts by plotly's; headings and text alternatives stay.
+    """Replace the charts with plotly charts; headings and text alternatives stay.
 
     Args:
         figures: of the page.
@@ -46,7 +46,7 @@ def make_interactive(figures: Sequence[Figure], product: Product) -> list[Figure
 
 
 def _by_price(name: str, product: Product) -> dict[str, Any]:
-    """Return a curve with its band over the prices, and the own days."""
+    """Return a curve with its band over the prices, and the recorded days."""
     what = "units" if name == "demand" else "profit"
     curves, own, quality = product["details"]["curves"], product["details"]["own_days"], product["data_quality"]
     prices, (mean, low, high) = curves["price"], zip(*curves[what], strict=True)

@@ -16,7 +16,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 FLAGS = ("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-pdf-header-footer")
 SECONDS = 120
-"""A page takes about one; a browser that takes longer hangs."""
+"""Timeout of the browser per page, which usually takes about a second."""
 
 
 def find_browser() -> str:

@@ -28,7 +28,7 @@ SCRIPTED = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
     "form-action 'none'"
 )
-"""Policy of pages with plotly: their own scripts and styles, and still nothing from elsewhere."""
+"""Content security policy of pages with plotly: inline scripts and styles, nothing external."""
 
 Document = Mapping[str, Any]
 

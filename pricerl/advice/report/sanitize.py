@@ -1,4 +1,4 @@
-"""Harmless texts: from the seller's file to a page or the name of a file."""
+"""Sanitising of the seller's texts for pages and file names."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import unicodedata
 from markupsafe import Markup
 
 MOST_CHARACTERS = 1000
-"""A longer text is cut; all sentences of the page are far shorter."""
+"""Longest text before it is cut, far longer than any sentence of the page."""
 
 MOST_NAME = 120
 MOST_SLUG = 40
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-"""Unicode categories of invisible characters that can turn, hide or break a line."""
+"""Unicode categories of invisible characters that can reverse, hide or break a line."""
 
 JOINERS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}
-"""Invisible, but they join emoji and letters of some scripts."""
+"""Invisible characters that are kept, as emoji and some scripts need them."""
 
 
 def clean(text: str, most: int = MOST_CHARACTERS) -> str:
-    """Drop control characters and marks of direction; cut a text that is too long."""
-    if len(text) <= most and text.isprintable():  # nearly always: nothing invisible in it
+    """Remove control and direction characters, and cut a text that is too long."""
+    if len(text) <= most and text.isprintable():  # the common case: no invisible character
         return text
     spaced = re.sub(r"[\t\r\n]+", " ", text)
     kept = "".join(
@@ -32,12 +32,12 @@ def clean(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def shorten(name: str) -> str:
-    """Return a name short enough for a heading; an empty one gets a stand-in."""
+    """Return a name short enough for a heading, or a placeholder for an empty one."""
     return clean(name, MOST_NAME).strip() or "product without a readable name"
 
 
 def finalize(value: object) -> object:
-    """Clean every text that a template prints and keep percent signs at their numbers; markup passes."""
+    """Clean a value that a template prints and bind percent signs to their numbers; markup is unchanged."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return clean(value).replace(" %", "\N{NO-BREAK SPACE}%")

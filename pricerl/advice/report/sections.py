@@ -1,4 +1,4 @@
-"""Sections that appear only if the advice contains them: guardrails at work, orders, track record."""
+"""Optional sections of the page: changes by guardrails, orders, track record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pricerl.advice.reasons import track_lines
 from pricerl.formatting import UNKNOWN, Formatter
 
 MOST_ROWS = 31
-"""Rows of a table; ``advice.json`` holds the others."""
+"""Most rows of a table; ``advice.json`` contains all."""
 
 
 class Section(NamedTuple):

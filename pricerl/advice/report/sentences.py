@@ -1,4 +1,4 @@
-"""Sentences of the page, made from the numbers of ``advice.json`` and no stronger than they are."""
+"""Sentences of the page, derived from the numbers of ``advice.json``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ IN_DOUBT = "Look at these days in your file before you trust the advice."
 
 
 def beyond_tried(product: Product, f: Formatter) -> str:
-    """Return at which edge of the tried prices profit still rises; empty if at neither."""
+    """Return the edge of the tried prices at which profit still rises; empty if there is none."""
     side, quality = product["details"]["beyond"], product["data_quality"]
     if not side or quality["price_min"] == quality["price_max"]:
         return ""
@@ -55,7 +55,7 @@ def beyond_tried(product: Product, f: Formatter) -> str:
 
 
 def judge_policy(product: Product, f: Formatter) -> list[str]:
-    """Compare the policy's path with keeping the price and with the seller's last prices."""
+    """Return how the policy's path compares with keeping the price and with the seller's latest prices."""
     over_keep, over_log = product["policy"]["over_keep"], product["policy"]["over_log"]["profit"]
     if (profit := over_keep["profit"]) is None:
         return ["The policy cannot be compared with keeping the price, because costs are unknown."]
@@ -73,7 +73,7 @@ def judge_policy(product: Product, f: Formatter) -> list[str]:
 
 
 def describe_off_policy(product: Product, f: Formatter) -> list[str]:
-    """Return the off-policy estimates, made from the seller's own days without a model of demand."""
+    """Return the off-policy estimates, based on the seller's recorded days."""
     sentences = []
     for found in product["off_policy"].values():
         start = f"Your own days at prices near {f.price(found['price'])}"
@@ -86,7 +86,7 @@ def describe_off_policy(product: Product, f: Formatter) -> list[str]:
 
 
 def describe_sensitivity(product: Product, f: Formatter) -> str:
-    """Return how strong an unobserved cause must be to undo the gain; empty if there is no gain to undo."""
+    """Return the strength of a confounder that would overturn the gain; empty if there is no gain."""
     found = product["sensitivity"]
     if not found or found["undoing"] <= 0:
         return ""

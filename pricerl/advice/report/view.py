@@ -13,13 +13,13 @@ from pricerl.formatting import UNKNOWN, Formatter, counted, plural, probability,
 Product = Mapping[str, Any]
 
 MOST_DAYS = 31
-"""Rows of the table of days; further ones are in ``advice.csv``."""
+"""Most rows of the table of days; ``advice.csv`` contains all."""
 
 NOTHING_CHANGES = "nothing changes"
 
 
 class Tile(NamedTuple):
-    """One of the numbers at the top."""
+    """Headline number at the top of the page."""
 
     label: str
     value: str
@@ -39,7 +39,7 @@ Row = tuple[str, list[Cell]]
 
 @dataclass(frozen=True)
 class View:
-    """Texts of one product's page, with the same digits all over it."""
+    """Texts of one product's page, with consistent digits."""
 
     product: Product
     """Entry of ``products`` in ``advice.json``, with details."""
@@ -66,7 +66,7 @@ class View:
         return self._first_change() is None
 
     def _first_change(self) -> Mapping[str, Any] | None:
-        """Return the first day at another price than the current one, if there is one."""
+        """Return the first day whose price differs from the current one, if any."""
         now = self.product["current_price"]
         return next((day for day in self.product["days"] if day["recommended_price"] != now), None)
 
@@ -74,7 +74,7 @@ class View:
         return self.f.percent(self.product["recommended_price"] / self.product["current_price"] - 1, plus="+")
 
     def headline(self) -> str:
-        """Return the verdict in three words or so."""
+        """Return the verdict in about three words."""
         now, new = self.product["current_price"], self.product["recommended_price"]
         verb = "Keep" if self.held else "Raise to" if new > now else "Lower to"
         return f"{verb} {self.f.price(new)}"
@@ -102,7 +102,7 @@ class View:
         return Tile(label, self.headline(), tuple(notes))
 
     def _outcome_tile(self, label: str, name: str, show: Any, digits: int) -> Tile:
-        """Return the expectation at the current price, or the difference that the change makes."""
+        """Return the expectation at the current price, or the difference made by the change."""
         held = self.product["uplift"] is None
         where = "at the current price" if held else "compared with keeping the price"
         cell = self._cell(label, self.product["keep" if held else "uplift"][name], show, digits, "" if held else "+")
@@ -135,7 +135,7 @@ class View:
         ]
 
     def _price_limits(self, day: Mapping[str, Any]) -> str:
-        """Return the limits of a day's price; empty where all plausible scenarios lead to the same one."""
+        """Return the limits of a day's price; empty if it is the same in all plausible scenarios."""
         low, high = day["price_low"], day["price_high"]
         return "" if self.f.price(low) == self.f.price(high) else self.f.span(low, high, self.f.price_decimals)
 
