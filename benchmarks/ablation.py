@@ -12,9 +12,9 @@ default reward). ``run`` trains the combinations that ``docs/ablation.csv`` lack
 
 The gap is the daily reward at the best constant price minus that at the settled price. The reward counts tenths of
 profit, so a gap of 0.1 is 1 % of profit. ``within 1 %`` and ``within 0.1 %`` count the seeds whose gap stays within it
-from some evaluation on; ``updates`` and ``seconds`` are medians until then. Evaluations are made every 50 updates;
-seconds are CPU seconds of training alone. ``price error`` is the relative distance of the final settled price from the
-best constant price, as mean and maximum over the seeds.
+from some evaluation on; ``updates`` and ``seconds`` are medians up to that evaluation. Evaluations are made every 50
+updates; seconds are CPU seconds of training alone. ``price error`` is the relative distance of the final settled price
+from the best constant price, as mean and maximum over the seeds.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FIELDS = (
 UPDATES = 1000
 EVALUATE_EVERY = 50
 GAPS = {"1pct": 0.1, "0.1pct": 0.01}
-"""Gaps in daily reward, by their size as a share of profit."""
+"""Thresholds of the gap in daily reward, by their share of profit."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -90,11 +90,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "learning rates 3e-4": {"actor_lr": 3e-4, "critic_lr": 3e-4},
     "final_lr_share 1": {"final_lr_share": 1.0},
 }
-"""Changes of the defaults of ``SACConfig`` and ``NetworkConfig``."""
+"""Changes to the defaults of ``SACConfig`` and ``NetworkConfig``."""
 
 
 def closed_form_data(seed: int) -> PricingDataModule:
-    """Return the known market with prices far beyond those of its history and absolute actions."""
+    """Return the known market with absolute actions and prices far outside its history."""
     return KnownMarketData(seed, guardrails=GuardrailConfig(support_margin=0.5), env=EnvConfig(action="absolute"))
 
 
@@ -117,7 +117,7 @@ class GapCurve(Callback):
         self._evaluated_at = 0
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Evaluate, and stop the clock meanwhile."""
+        """Evaluate with the clock stopped."""
         if self._resumed is None:  # the warm-up is not timed
             self._resumed = time.process_time()
         if trainer.global_step - self._evaluated_at < EVALUATE_EVERY:
@@ -131,7 +131,7 @@ class GapCurve(Callback):
         self._resumed = time.process_time()
 
     def arrival(self, gap: float) -> tuple[float, float]:
-        """Return updates and seconds after which every gap was at most ``gap``; infinite if the last one was not."""
+        """Return updates and seconds after which every gap is at most ``gap``; infinite if the last one is larger."""
         at = math.inf, math.inf
         for updates, seconds, found in reversed(self.points):
             if found > gap:
@@ -186,7 +186,7 @@ def report(rows: list[dict[str, str]]) -> None:
 
 
 def cells(found: list[dict[str, str]]) -> list[str]:
-    """Return the cells of a setting; in medians, a seed that never arrives counts as the latest."""
+    """Return the cells of a setting; medians count a seed that never converges as infinite."""
     error = [abs(float(row["price_error"])) for row in found]
     updates, seconds, updates_to_less = (
         [float(row[name]) for row in found] for name in ("updates_to_1pct", "seconds_to_1pct", "updates_to_0.1pct")

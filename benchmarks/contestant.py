@@ -1,6 +1,6 @@
-"""Common setting of the contestants of ``sac_speed.py``: env, sizes, the gate between chunks, and the floor.
+"""Common setting of the contestants of ``sac_speed.py``: env, sizes, the barrier between chunks, and the floor.
 
-An env step costs one draw of random numbers, so that updates are timed rather than the simulation. Importing this
+An env step only draws random numbers, so the time measured is that of updates, not of simulation. Importing this
 module registers the env; ``contestant:Speed-v0`` makes Gymnasium import it if ``benchmarks/`` is on the path.
 The floor is the time of the matrix products that every update in this setting needs.
 """
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Tick = Callable[[int, Callable[[], int]], None]
-"""Takes the number of updates since the last call, and a function that reads the contestant's own counter."""
+"""Callback with the number of updates since the last call and a function that reads the contestant's counter."""
 Contender = Callable[[Tick], None]
-"""Trains until its process ends."""
+"""Function that trains until its process ends."""
 
 ENV_ID = "contestant:Speed-v0"
 OBSERVATION, ACTION = 63, 1
-"""Widths: seven days of nine features, as in pricerl's own env, and one price."""
+"""Widths of observation (seven days of nine features, as in pricerl's env) and action (one price)."""
 EPISODE_STEPS = 200
 BEST_ACTION = 0.3
-"""Action of the highest reward, so that there is something to learn."""
+"""Action with the highest reward."""
 
 BATCH = 256
 HIDDEN = (256, 256)
@@ -48,24 +48,24 @@ PLAIN: dict[str, Any] = {
     "value_bounds": False,
     "small_init": 1.0,
 }
-"""Fields of ``NetworkConfig`` with which pricerl's networks are ordinary perceptrons, like those of the peers."""
+"""Fields of ``NetworkConfig`` that make pricerl's networks plain perceptrons, like those of the peers."""
 LEARNING_STARTS = 256
 """Random steps before the first update: one batch."""
 CAPACITY = 100_000
-"""Transitions in every replay buffer: more than a benchmark fills."""
+"""Capacity of every replay buffer in transitions, more than a benchmark stores."""
 
 WARMUP_UPDATES = 600
-"""Updates before the measured ones, for random steps (256), compilation and caches."""
+"""Unmeasured updates at the start, which cover random steps (256), compilation and cache warm-up."""
 
 PATIENCE_SECONDS = 600
-"""Longest wait for a contestant's answer; then it counts as failed."""
+"""Timeout of a contestant's answer."""
 
 
 class SpeedEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """Random observations and a reward for actions near ``BEST_ACTION``.
 
     Attributes:
-        steps: steps of all instances in this process, which show that a contestant collects.
+        steps: steps of all instances in this process, as proof that a contestant collects data.
     """
 
     steps = 0
@@ -95,8 +95,8 @@ class Gate:
     """Barrier between the chunks of a contestant, which trains in its own loop and calls ``tick`` after its updates.
 
     Args:
-        answers: read by the parent, which writes a line to stdin for each further chunk and closes it at the end.
-        updates: at least, per chunk.
+        answers: stream to the parent, which writes a line to stdin per further chunk and closes it at the end.
+        updates: fewest updates per chunk.
     """
 
     def __init__(self, answers: TextIO, updates: int) -> None:
@@ -109,8 +109,8 @@ class Gate:
         """Count updates; at the end of a chunk, answer and wait.
 
         Args:
-            updates: since the last call.
-            counted: waits for pending computations and reads the library's own counter.
+            updates: number since the last call.
+            counted: function that waits for pending computations and reads the library's counter.
         """
         self.left -= updates
         if self.left > 0:
@@ -128,13 +128,13 @@ class Gate:
 
 @dataclass
 class Contestant:
-    """A process that trains on request, and its results."""
+    """Process that trains on request, and its results."""
 
     name: str
     process: subprocess.Popen[bytes] | None = None
     log: Path = Path(os.devnull)
     rates: list[float] = field(default_factory=list)
-    """Updates per second, one for each repeat."""
+    """Updates per second, per repeat."""
     steps: list[float] = field(default_factory=list)
     """Env steps per update."""
     cores: list[float] = field(default_factory=list)
@@ -142,7 +142,7 @@ class Contestant:
     problem: str = ""
 
     def train(self) -> None:
-        """Let it train a chunk."""
+        """Request one chunk of training."""
         assert self.process is not None and self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(b"\n")
@@ -174,11 +174,11 @@ class Contestant:
 
 
 class Network:
-    """Inputs, weights and gradients of all layers, for several networks of one shape.
+    """Inputs, weights and gradients of all layers of several networks of one shape.
 
     Args:
-        widths: of the input, the hidden layers and the output.
-        copies: ``N``.
+        widths: widths of input, hidden layers and output.
+        copies: number of networks.
     """
 
     def __init__(self, widths: tuple[int, ...], copies: int) -> None:
@@ -226,7 +226,7 @@ def multiply(tick: Tick, onednn: bool) -> None:
     """Compute an update's products repeatedly.
 
     Args:
-        tick: called after every round of products.
+        tick: callback after every round of products.
         onednn: send fp32 products to oneDNN by allowing it bf16; processors without bf16 matrix units still
             compute them in full precision, many of them faster than torch's default library.
 
@@ -255,4 +255,4 @@ FLOORS: dict[str, tuple[str, Contender]] = {
     "floor: torch's default products": ("torch", lambda tick: multiply(tick, onednn=False)),
     "floor: products by oneDNN": ("torch", lambda tick: multiply(tick, onednn=True)),
 }
-"""The module to look for and the function that multiplies, by the name in the table."""
+"""Required module and multiplying function, by the name in the table."""

@@ -6,10 +6,10 @@ Run from the repository root::
 
 An env step is one decision of one row, with noise and default settings: one day with absolute actions, the days of the
 minimum hold (three) with steps. After a warm-up, every repeat times all envs one after the other, each for whole
-episodes, so that resets count and a slower machine slows all of them. The table shows medians over the repeats. The
-cost of a row must not grow with the batch, see ``ns per row``. ``ratio`` is relative to ``SyncVectorEnv`` with the same
-action; ``compiled`` is ``EnvConfig(compile=True)``. Use no more threads than there are idle cores: one thread that
-waits for a busy core delays every operation.
+episodes, so that resets count and slow phases of the machine affect all of them. The table shows medians over the
+repeats. The cost per row (``ns per row``) must not grow with the batch. ``ratio`` is relative to ``SyncVectorEnv`` with
+the same action; ``compiled`` is ``EnvConfig(compile=True)``. Use no more threads than there are idle cores: one thread
+that waits for a busy core delays every operation.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ SECONDS_PER_REPEAT = 0.3
 
 
 class Contestant(NamedTuple):
-    """An env, and the sizes that its rate refers to."""
+    """Env with the sizes needed for its rate."""
 
     name: str
     action: str
     rows: int
     days_per_step: int
     steps: int
-    """Per episode."""
+    """Steps per episode."""
     step: Callable[[], Any]
-    """Steps all rows once."""
+    """Function that steps all rows once."""
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def build_contestants(market: Market) -> list[Contestant]:
-    """Return all envs for both kinds of action, each beginning with the single envs as the reference."""
+    """Return all envs for both types of action, each starting with the single envs as reference."""
     contestants = []
     for action in ACTIONS:
         config = EnvConfig(action=action)
@@ -75,7 +75,7 @@ def build_contestants(market: Market) -> list[Contestant]:
 
 
 def stepper(env: Any, rows: int) -> Callable[[], Any]:
-    """Return a function that steps ``env`` with fixed random actions; both kinds of env reset themselves."""
+    """Return a function that steps ``env`` with fixed random actions; both types of env reset automatically."""
     actions = torch.rand(rows, 1) * 2 - 1
     chosen = actions.numpy() if isinstance(env, SyncVectorEnv) else actions
     env.reset(seed=0)

@@ -55,7 +55,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Run:
-    """One training."""
+    """Training run of one environment, preset and seed."""
 
     env: str
     preset: str

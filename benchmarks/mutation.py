@@ -1,4 +1,4 @@
-"""Mutation test of the guardrails: change one operator or constant at a time and see whether a test notices.
+"""Mutation test of the guardrails: one changed operator or constant at a time must make a test fail.
 
 Run from the repository root, with the extra ``test``::
 
@@ -7,8 +7,8 @@ Run from the repository root, with the extra ``test``::
 
 Every mutant is a copy of the module with one comparison, arithmetic or boolean operator, ``min`` or ``max``, ``not`` or
 number changed. It is imported in a child process instead of the module, and the guardrails' tests run until one fails.
-What no test notices is printed with its line: a gap in the tests, or a change that changes nothing, which
-``docs/guardrails.md`` explains. Linux and macOS only: children are forked, so that nothing heavy is imported twice.
+Surviving mutants are printed with their line. Each is a gap in the tests or an equivalent mutant, which
+``docs/guardrails.md`` explains. Linux and macOS only: child processes are forked to avoid repeated imports.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ TESTS = {
     "pricerl/guardrails/config.py": (CONFIG, GATE),
     "pricerl/guardrails/limits.py": (BATCH, GATE),
 }
-"""The modules that are mutated, and which tests guard each of them."""
+"""Mutated modules and the tests that cover them."""
 
 SECONDS = 120
-"""A mutant that takes longer hangs, which counts as noticed."""
+"""Timeout per mutant; a timeout counts as a failed test."""
 
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE,
@@ -72,7 +72,7 @@ NAMES |= {"floor": "ceil", "ceil": "floor"}
 
 
 class Mutant(NamedTuple):
-    """One changed copy of a module."""
+    """Changed copy of a module."""
 
     line: int
     change: str
@@ -80,17 +80,17 @@ class Mutant(NamedTuple):
 
 
 class MutatedModule(MetaPathFinder, Loader):
-    """Imports a mutant's source under the module's name."""
+    """Importer of a mutant's source under the module's name."""
 
     def __init__(self, name: str, path: Path, source: str) -> None:
         self.name, self.path, self.source = name, path, source
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        """Claim the module's name only."""
+        """Return a spec for the module's name only."""
         return ModuleSpec(fullname, self, origin=str(self.path)) if fullname == self.name else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the mutant's source."""
+        """Execute the mutant's source."""
         exec(compile(self.source, str(self.path), "exec"), module.__dict__)
 
 
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def report(module: str, started: float) -> None:
-    """Try every mutant of a module and print those that no test notices."""
+    """Test every mutant of a module and print the survivors."""
     source, killed = Path(module).read_text(encoding="utf-8"), 0
     if not survives(module, Mutant(0, "none", source)):
         raise SystemExit(f"{module}: the tests fail on the module as it is")
@@ -120,7 +120,7 @@ def report(module: str, started: float) -> None:
 
 
 def mutate(source: str) -> Iterator[Mutant]:
-    """Yield every mutant of a source; docstrings, annotations and texts stay as they are."""
+    """Yield every mutant of a source; docstrings, annotations and strings are not changed."""
     tree = ast.parse(source)
     for index, node in enumerate(ast.walk(tree)):
         for change in changes(node):
@@ -134,7 +134,7 @@ def mutate(source: str) -> Iterator[Mutant]:
 
 
 def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
-    """Yield what may be changed in a node: an attribute and its other value."""
+    """Yield the possible changes of a node, each an attribute and its new value."""
     if isinstance(node, ast.Compare):
         for position, operator in enumerate(node.ops):
             if type(operator) in SWAPS:
@@ -154,13 +154,13 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
 
 
 def _is_type(node: ast.BinOp | ast.BoolOp) -> bool:
-    """Whether ``A | B`` is a type, which nothing evaluates."""
+    """Return whether ``A | B`` is a type annotation, which is not evaluated."""
     words = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
     return bool(words & {"float", "int", "str", "object", "Tensor"}) or "None" in ast.unparse(node)
 
 
 def survives(module: str, mutant: Mutant) -> bool:
-    """Run the module's tests on a mutant in a child process; True if all pass."""
+    """Return whether all of the module's tests pass on a mutant, in a child process."""
     child = os.fork()
     if not child:
         signal.alarm(SECONDS)
@@ -169,7 +169,7 @@ def survives(module: str, mutant: Mutant) -> bool:
 
 
 def run_tests(module: str, source: str) -> int:
-    """Import the mutant in the module's place and return pytest's exit code."""
+    """Import the mutant in place of the module and return pytest's exit code."""
     for name in [name for name in sys.modules if name.split(".")[0] == "pricerl"]:
         del sys.modules[name]
     name = module.removesuffix(".py").replace("/", ".")
@@ -177,7 +177,7 @@ def run_tests(module: str, source: str) -> int:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *TESTS[module]]))
-        except BaseException:  # a mutant that cannot even be imported
+        except BaseException:  # a mutant that fails on import
             return 1
 
 

@@ -1,7 +1,7 @@
-"""SAC of other libraries in the setting of ``contestant.py``, each as recommended in its own documentation.
+"""SAC of other libraries in the setting of ``contestant.py``, as recommended in their documentation.
 
-A peer is a function that trains in the library's own training loop until its process ends, and reports its updates to
-``tick``. Every peer learns its temperature, stores ``CAPACITY`` transitions and otherwise uses its library's defaults.
+A peer is a function that runs the library's training loop until its process ends and reports updates to ``tick``. Every
+peer learns its temperature, stores ``CAPACITY`` transitions and otherwise uses its library's defaults.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ TRAINING_STEPS = 1_000_000
 SBX_BURST = 64
 """Updates in one jitted loop of SBX's faster form."""
 TORCHRL_FRAMES = 100
-"""Env steps that TorchRL collects before as many updates; the 1,000 of its script would outlast a chunk."""
+"""Env steps per collection of TorchRL, followed by as many updates; the 1,000 of its script exceed a chunk."""
 TORCHRL_LR = TIANSHOU_ALPHA_LR = 3e-4
-"""Learning rates of the libraries' own SAC scripts; they have no default."""
+"""Learning rates from the libraries' SAC scripts, as they have no defaults."""
 
 
 def stable_baselines3(tick: Tick) -> None:
-    """``SAC("MlpPolicy").learn``."""
+    """Train with ``SAC("MlpPolicy").learn``."""
     from stable_baselines3 import SAC
 
     model = SAC("MlpPolicy", ENV_ID, buffer_size=CAPACITY, learning_starts=LEARNING_STARTS, batch_size=BATCH, seed=0)
@@ -32,7 +32,7 @@ def stable_baselines3(tick: Tick) -> None:
 
 
 def sbx(tick: Tick, burst: int) -> None:
-    """``SAC("MlpPolicy").learn`` in JAX, with ``burst`` env steps and then as many updates in one jitted loop."""
+    """Train with ``SAC("MlpPolicy").learn`` in JAX, with ``burst`` env steps and updates per jitted loop."""
     from sbx import SAC
 
     model = SAC(
@@ -49,7 +49,7 @@ def sbx(tick: Tick, burst: int) -> None:
 
 
 def _learn(model: Any, tick: Tick, burst: int, counted: Callable[[], int]) -> None:
-    """Train a model of Stable-Baselines3's kind; a rollout starts where the updates of the last one are done."""
+    """Train a model with the interface of Stable-Baselines3; updates are complete when the next rollout starts."""
     from stable_baselines3.common.callbacks import BaseCallback
 
     class Ticking(BaseCallback):
@@ -63,7 +63,7 @@ def _learn(model: Any, tick: Tick, burst: int, counted: Callable[[], int]) -> No
 
 
 def torchrl(tick: Tick) -> None:
-    """The loop of TorchRL's ``sota-implementations/sac/sac.py`` with ``compile.compile=True``, without evaluation."""
+    """Run the loop of TorchRL's ``sota-implementations/sac/sac.py``, compiled and without evaluation."""
     import torch
     import tqdm
     from tensordict import TensorDict
@@ -72,7 +72,7 @@ def torchrl(tick: Tick) -> None:
     torch.set_float32_matmul_precision("high")
     env = _torchrl_env()
     actor, loss_module, target_update, optimizer = _torchrl_agent(env)
-    mode = "reduce-overhead"  # what the script resolves an empty compile_mode to
+    mode = "reduce-overhead"  # the script's default for an empty compile_mode
     collector, buffer = _torchrl_data(env, actor, mode)
 
     def update(sampled: Any) -> Any:
@@ -161,7 +161,7 @@ def _torchrl_data(env: Any, actor: Any, mode: str) -> tuple[Any, Any]:
 
 
 def tianshou(tick: Tick) -> None:
-    """``SAC.run_training`` as in Tianshou's MuJoCo example: one env step, then one update."""
+    """Train with ``SAC.run_training`` as in Tianshou's MuJoCo example: one env step, then one update."""
     import gymnasium
     from tianshou.algorithm.modelfree.sac import SAC, AutoAlpha, SACPolicy
     from tianshou.algorithm.optim import AdamOptimizerFactory
@@ -206,7 +206,7 @@ def tianshou(tick: Tick) -> None:
 
 
 def skrl(tick: Tick) -> None:
-    """``SequentialTrainer.train`` with models written as in skrl's Gymnasium examples."""
+    """Train with ``SequentialTrainer.train`` and models written as in skrl's Gymnasium examples."""
     import gymnasium
     from skrl.agents.torch.sac import SAC
     from skrl.envs.wrappers.torch import wrap_env
@@ -276,4 +276,4 @@ PEERS: dict[str, tuple[str, Contender]] = {
     "Tianshou": ("tianshou", tianshou),
     "skrl": ("skrl", skrl),
 }
-"""The module to look for and the function that trains, by the name in the table."""
+"""Required module and training function, by the name in the table."""

@@ -1,20 +1,20 @@
-"""SAC against a planner that knows the market: pairs of markets and seeds.
+"""Planner parity: SAC against dynamic programming in known and fitted markets, over several seeds.
 
 Run from the repository root::
 
     python benchmarks/planner_parity.py --seeds 2
 
-Each market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6,
-with and without buyers who remember prices), under the default guardrails. SAC trains with its defaults except for
-smaller networks, through Lightning on one thread. Then SAC, dynamic programming (its state is the price and the
-reference price) and the best constant price, approached as fast as the guardrails allow, are rolled out for ``DAYS``
-days from held-out days in every posterior draw, with the day's noise in the observed units. The noise of all three has
-the same seed. Rewards are expectations given the prices, discounted as in training.
+Each market is fitted to a simulated seller's history as ``fit`` does, or known (demand ``2000 p^-2``, unit cost 6, with
+and without buyers who remember prices), under the default guardrails. SAC trains with its defaults except for smaller
+networks, through Lightning on one thread. Then SAC, dynamic programming (its state is the price and the reference
+price) and the best constant price, approached as fast as the guardrails allow, are rolled out for ``DAYS`` days from
+held-out days in every posterior draw, with daily noise in the observed units. All three share the noise (common random
+numbers). Rewards are expectations given the prices, discounted as in training.
 
-``gap`` is how much less than dynamic programming a policy earns: the difference in mean daily reward, converted to the
-share of profit that would earn as much. A pair is at parity when SAC's gap is at most 1 %. A gap can be below 0: SAC
-observes the sales, which contain information on the posterior draw; dynamic programming does not. Rows are appended
-to ``checkpoints/planner_parity.csv``, and pairs in that file are not run again.
+``gap`` is the mean daily reward of dynamic programming minus that of a policy, converted to a share of profit. A pair
+is at parity when SAC's gap is at most 1 %. A gap can be below 0: SAC observes the sales, which contain information on
+the posterior draw; dynamic programming does not. Rows are appended to ``checkpoints/planner_parity.csv``, and pairs in
+that file are not run again.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ from pricerl.training.pricing_data import PricingDataModule
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "planner_parity.csv"
 UPDATES = 2000
 NETWORK = NetworkConfig(hidden=(128, 128))
-"""As good as the default's 256 here, and faster."""
+"""Smaller than the default of 256, as good here and faster."""
 DAYS = 84
 STARTS = 8
-"""Held-out days that roll-outs start on, in every posterior draw."""
+"""Number of held-out days on which roll-outs start, in every posterior draw."""
 NOISE_SEED = 0
-"""Of the observed units, the same for SAC and the planners: common random numbers."""
+"""Seed of the noise in observed units, shared by SAC and the planners (common random numbers)."""
 PARITY = 0.01
 GAMMA = SACConfig().gamma
 
 
 def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDataModule]:
-    """Return the builder of a market fitted to a year of a simulated seller; the seed also draws from its posterior."""
+    """Return a builder of markets fitted to a simulated seller's year; its seed is also that of the posterior draws."""
 
     def build(seed: int) -> PricingDataModule:
         seller = SellerConfig(market=family, days=365, units=units, seed=7)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDat
 
 
 def known(memory: PriceMemory | None) -> Callable[[int], PricingDataModule]:
-    """Return the builder of a market of constant elasticity -2; the price starts at 10, the best constant one is 12."""
+    """Return a builder of markets with elasticity -2; the initial price is 10, the best constant price 12."""
     return lambda seed: KnownMarketData(seed, memory)
 
 
@@ -106,8 +106,8 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
     def approach(now: State) -> Tensor:
         return project(target.expand_as(now.price), now.price, dynamics.band(now))
 
-    planner, best = worth(plan_dynamically(dynamics, 0, GAMMA), dynamics, state)
-    (learned, price), (constant, _) = worth(sac, dynamics, state), worth(approach, dynamics, state)
+    planner, best = score(plan_dynamically(dynamics, 0, GAMMA), dynamics, state)
+    (learned, price), (constant, _) = score(sac, dynamics, state), score(approach, dynamics, state)
     share = UNIT / dynamics.reward.price_weight
     return {
         "market": market,
@@ -122,7 +122,7 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
 
 
 def starts(dynamics: Dynamics) -> State:
-    """Return held-out days in every posterior draw."""
+    """Return states on held-out days in every posterior draw."""
     product, index = dynamics.history.holdout_starts()
     chosen = torch.linspace(0, len(product) - 1, STARTS).long()
     draw = torch.arange(dynamics.market.num_draws)
@@ -131,8 +131,8 @@ def starts(dynamics: Dynamics) -> State:
     )
 
 
-def worth(choose: Choice, dynamics: Dynamics, state: State) -> tuple[float, float]:
-    """Return the mean daily reward, discounted by decision, and the mean price at the end."""
+def score(choose: Choice, dynamics: Dynamics, state: State) -> tuple[float, float]:
+    """Return the mean daily reward, discounted per decision, and the mean final price."""
     noise = Noise(len(state.price), state.price.device)
     noise.seed(NOISE_SEED)
     price, outcome = roll_out(choose, dynamics, state, DAYS, noise)

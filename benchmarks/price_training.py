@@ -1,4 +1,4 @@
-"""A price policy trained as in ``fit``, through Lightning's Trainer, but without files and bars; a known market."""
+"""Training of a price policy as in ``fit``, without files and progress bars, and a known market."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from pricerl.training.pricing_data import PricingDataModule
 
 
 class KnownMarketData(PricingDataModule):
-    """Demand ``2000 p^-2`` at a unit cost of 6, for profit alone; the history ends at 10.00, the best price is 12.00.
+    """Known market: demand ``2000 p^-2``, unit cost 6, profit as reward, current price 10.00, best price 12.00.
 
     Args:
-        seed: of the training.
+        seed: seed of the training.
         memory: buyers' memory of prices, none if absent.
         guardrails: limits of the price.
         env: settings of the env.
@@ -73,5 +73,5 @@ def train_policy(
         enable_model_summary=False,
         callbacks=list(callbacks),
     ).fit(module, data)
-    gc.collect()  # trainer, module and buffer refer to one another
+    gc.collect()  # trainer, module and buffer form reference cycles
     return module.eval()

@@ -1,4 +1,4 @@
-"""PriceBench: every rule and SAC on simulated shops whose demand is known.
+"""PriceBench: all rules and SAC on simulated shops with known demand.
 
 Run from the repository root::
 
@@ -13,7 +13,7 @@ not the truth. ``SAC`` is the price at which that policy settles, ``SAC, decided
 the policy's price if its gain is probable enough, else the lower bound, and the current price if zero-sales days
 suggest stock-outs.
 
-``run`` prices the shops that ``checkpoints/pricebench.csv`` does not hold, so it continues an interrupted run.
+``run`` prices the shops that ``checkpoints/pricebench.csv`` does not contain, so it resumes an interrupted run.
 ``--quick`` takes 130 days only, and 10 shops per cell.
 """
 
@@ -68,11 +68,11 @@ NETWORK = NetworkConfig(hidden=(128, 128))
 NUM_ENVS = 128
 """Rows of the vector env, each a shop in one posterior draw of its market."""
 SETTLING_DAYS = 120
-"""Enough for the price to settle: the guardrails allow at most 10 % within a week."""
+"""Days for the price to settle, as the guardrails allow at most 10 % within a week."""
 
 
 def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
-    """Price one set of shops, with one torch thread per process because the processes share the cores."""
+    """Price one set of shops with one torch thread, as all processes share the cores."""
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,9 +1,9 @@
-"""Time to render and write the report of many products, without any training.
+"""Time to render and write the report of many products, without training.
 
     python benchmarks/report_speed.py --products 500
 
-The advice is made up: every product has a year of own days, 14 next days, 15 rules, a backtest and 64 posterior draws,
-as `fit` gives them by default. One process, one core.
+The advice is synthetic: every product has a year of recorded days, 14 next days, 15 rules, a backtest and 64 posterior
+draws, as ``fit`` produces by default. One process, one core.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Run from the repository root::
 
 One size grows at a time, from a batch of 256, two critics of [256, 256] and a buffer of 100,000 transitions of 63
 observation columns and one action. Every row is a separate process that fills the buffer, compiles, and then samples
-and updates. Memory is that of the process minus that of an idle one with torch loaded; cached pages of a memory-mapped
-buffer, which the system can reclaim, are counted separately. A buffer above 4 GB, the default of
+and updates. Memory is that of the process minus that of an idle process with torch loaded; cached pages of a
+memory-mapped buffer, which the system can reclaim, are counted separately. A buffer above 4 GB, the default of
 ``model.algorithm.buffer_memory_gb``, is mapped to a file in the temporary folder.
 """
 

@@ -5,19 +5,19 @@ Run from the repository root::
     pip install -e ".[bench]"
     python benchmarks/sac_speed.py --threads 1 2 --repeats 7
 
-All train the same actor and two critics ([256, 256], ReLU, fp32) on the same cheap env with batches of 256 and one
-update per env step, from Gymnasium env to optimizer step. Each contestant is a separate process, pinned to as many
-cores as it has threads. It starts up, fills its buffer, compiles and warms up unmeasured, then waits for the request
-to train a chunk. In every repeat all contestants train one chunk after the other, so that a slower machine slows all
-of them. The table shows medians over the repeats; ratios are medians of the ratios within a repeat. Updates are counted
-by each library's own counter; ``steps`` are env steps per update, counted by the env, and ``cores`` CPU seconds per
-second.
+All train the same actor and two critics ([256, 256], ReLU, fp32) on the same inexpensive env with batches of 256 and
+one update per env step, from Gymnasium env to optimizer step. Each contestant is a separate process, pinned to as many
+cores as it has threads. It starts up, fills its buffer, compiles and warms up unmeasured, then waits for the request to
+train a chunk. In every repeat all contestants train one chunk after the other, so that slow phases of the machine
+affect all of them. The table shows medians over the repeats; ratios are medians of the ratios within a repeat. Updates
+are read from each library's counter; ``steps`` are env steps per update, counted by the env, and ``cores`` CPU seconds
+per second.
 
-Every library uses its own choice of matrix products: pricerl's command line oneDNN where that is faster and exact, the
-others torch's default, JAX its own.
+Every library uses its own matrix products: pricerl's command line oneDNN if that is faster and exact, SBX those of JAX,
+the others torch's default.
 
-The floor is the time of an update's matrix products alone, computed in the fastest way that torch offers in full
-precision. The table names contestants that are not installed or fail. Use no more threads than there are idle cores.
+The floor is the time of an update's matrix products alone, computed in full precision with torch's fastest library. The
+table names contestants that are not installed or fail. Use no more threads than there are idle cores.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ from peers import PEERS, SBX_BURST, TRAINING_STEPS, adam_steps
 
 BASE = "stable-baselines3"
 FASTEST_PEER = "SBX"
-"""Prefix of the names of which the faster one is the reference."""
+"""Prefix of the peers among which the faster one is the reference."""
 PACKAGES = ("torch", "jax", "stable-baselines3", "sbx-rl", "torchrl", "tianshou", "skrl", "lightning")
 
 GYM_CONFIG = Path(__file__).resolve().parent.parent / "configs" / "gym" / "sac.yaml"
 UNCOMPILED = "updates run uncompiled"
-"""pricerl's warning of a failed compilation, an error here: contestants called compiled must be."""
+"""Warning of a failed compilation, which is an error here."""
 NAME_WIDTH = 36
 UNDISTURBED = 0.9
-"""Fewest CPU seconds per second of a contestant on cores without other work."""
+"""Smallest CPU seconds per second of a contestant on otherwise idle cores."""
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 ONE_JAX_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 def pricerl(tick: Tick, *words: str) -> NoReturn:
-    """``pricerl fit`` on its own command line, with progress bar and CSV log, without evaluations.
+    """Run ``pricerl fit`` with progress bar and CSV log, without evaluations.
 
     Args:
-        tick: called by a callback after every ``training_step``.
-        words: further options of the command.
+        tick: callback after every ``training_step``.
+        words: additional command-line options.
     """
     from lightning.pytorch import Callback, Trainer
 
@@ -146,7 +146,7 @@ FULL = (
     "--model.network.actor_dropout=0.05",
     "--model.network.critic_dropout=0.05",
 )
-"""Additions that the peers lack: input normalization, LayerNorm, residual connections and dropout."""
+"""Network features that the peers lack: input normalization, LayerNorm, residual connections and dropout."""
 PRICERL: dict[str, Contender] = {
     "pricerl compiled": lambda tick: pricerl(tick, COMPILED),
     f"pricerl compiled, {SBX_BURST} updates per step": lambda tick: pricerl(
@@ -162,7 +162,7 @@ CONTESTANTS = {**FLOORS, **PEERS, **{name: ("pricerl", contender) for name, cont
 
 
 def serve(name: str, threads: int, updates: int) -> NoReturn:
-    """Run one contestant: stdin and stdout belong to the parent, and the output of libraries goes to stderr."""
+    """Run one contestant; stdin and stdout connect to the parent, and library output goes to stderr."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     answers = os.fdopen(os.dup(1), "w")
@@ -178,7 +178,7 @@ def start(name: str, threads: int, updates: int, folder: Path) -> Contestant:
     own = folder / str(len(list(folder.iterdir())))
     own.mkdir()
     environment = {**os.environ, **dict.fromkeys(THREAD_COUNTS, str(threads))}
-    environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "FORCE_COLOR": "1"}  # a bar is drawn
+    environment |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "FORCE_COLOR": "1"}  # forces a progress bar
     if threads == 1:
         environment["XLA_FLAGS"] = ONE_JAX_THREAD
     words = [sys.executable, str(Path(__file__).resolve()), "--serve", name]
@@ -193,7 +193,7 @@ def start(name: str, threads: int, updates: int, folder: Path) -> Contestant:
 
 
 def compete(names: list[str], threads: int, repeats: int, updates: int) -> list[Contestant]:
-    """Let all contestants train in turn."""
+    """Run all contestants in turn."""
     contestants: list[Contestant] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         try:
@@ -212,7 +212,7 @@ def compete(names: list[str], threads: int, repeats: int, updates: int) -> list[
 
 
 def report(contestants: list[Contestant], threads: int) -> None:
-    """Print the table of one number of threads."""
+    """Print the table for one number of threads."""
     titles = ("median", "slowest", "fastest", "/ SB3", "/ SBX", "of floor", "cores", "steps")
     print(f"\n{f'{threads} threads, updates/s' if threads > 1 else '1 thread, updates/s':<{NAME_WIDTH}}", end="")
     print(*(f"{title:>8}" for title in titles))

@@ -5,8 +5,8 @@ Run from the repository root::
     python benchmarks/upward_loop.py --path soapnuts.csv --prices 14 15 15.7 16.2 16.6 16.5
 
 One policy is trained with the preset's reward on the file's history. Then the last two weeks of the history are set to
-each of the prices in turn, and the policy chooses the next price. ``cost`` is the expected daily profit at the best
-constant price for profit alone minus that at the next price, in the posterior mean market.
+each of the prices in turn, and the policy chooses the next price. ``cost`` is the expected daily profit at the most
+profitable constant price minus that at the next price, in the posterior-mean market.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from pricerl.training.pricing_data import PricingDataModule
 
 UPDATES = 2000
 LAST_DAYS = 14
-"""Days at the given price, as many as the features look back."""
+"""Days at the given price: the window of the features."""
 
 
 def with_price(product: ProductHistory, price: float) -> ProductHistory:
-    """Return the history with ``price`` on its last days and the units actually sold."""
+    """Return the history with ``price`` on its last days and unchanged units."""
     changed = product.price.copy()
     changed[-LAST_DAYS:] = price
     return replace(
