@@ -1,4 +1,4 @@
-"""Public face of the package: the seller's commands as functions."""
+"""Public API: the seller's commands as functions."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ class TrainedPolicy:
     """A trained policy with the market of its history."""
 
     run: Run
-    """Settings, data and network."""
+    """Settings, data and networks of the run."""
 
     @property
     def policy(self) -> Policy:
-        """The deterministic policy, observations ``(B, O)`` to actions ``(B, 1)`` in [-1, 1]."""
+        """Deterministic policy from observations ``(B, O)`` to actions ``(B, 1)`` in [-1, 1]."""
         return self.run.policy
 
     @property
     def market(self) -> Market:
-        """The market fitted to the history."""
+        """Market fitted to the history."""
         return self.run.pricing.market
 
     @property
     def dynamics(self) -> Dynamics:
-        """The market with reward and guardrails, on the CPU."""
+        """Market with reward and guardrails, on the CPU."""
         return self.run.pricing.dynamics
 
     def advise(self, path: str | Path | None = None, horizon: int = 14) -> list[ProductAdvice]:
-        """Advise on the days after a history; orders in the run's log count, and nothing is written.
+        """Advise on the days after a history; follow the orders in the run's log, but write nothing.
 
         Args:
             path: the seller's CSV; the history of the checkpoint if absent.
-            horizon: days.
+            horizon: length of the forecast horizon in days.
 
         Returns:
             One advice per product.
@@ -76,10 +76,10 @@ def advise(
 ) -> list[ProductAdvice]:
     """Train a policy on a seller's history and advise on the days after it, as ``fit`` does.
 
-    Files and log entry of ``fit`` are written to ``checkpoints/RUN``, from where `load` takes the policy.
+    The files and log entry of ``fit`` are written to ``checkpoints/RUN``; `load` reads the policy from there.
 
     >>> import pricerl
-    >>> (advice,) = pricerl.advise("sales.csv", max_steps=20)  # a try-out; 2,000 updates by default
+    >>> (advice,) = pricerl.advise("sales.csv", max_steps=20)  # a quick trial; 2,000 updates by default
     >>> advice.current_price, advice.decision.grade in ("B", "B-", "C", "D")
     (10.0, True)
     >>> [day.recommended_price for day in advice.days][:3]
@@ -87,12 +87,12 @@ def advise(
 
     Args:
         path: the seller's CSV; a simulated seller if absent.
-        preset: objective, ``balanced``, ``profit`` or ``upward``.
+        preset: objective: ``balanced``, ``profit`` or ``upward``.
         max_steps: gradient updates.
-        seed: of everything random.
-        horizon: days.
-        run_name: name of the run; made from file and preset if absent.
-        settings: further settings by the names of the command line, such as ``{"data.guardrails.floor": 9.9}``.
+        seed: seed of all random numbers.
+        horizon: length of the forecast horizon in days.
+        run_name: name of the run; derived from file and preset if absent.
+        settings: further settings by their command-line names, such as ``{"data.guardrails.floor": 9.9}``.
 
     Returns:
         One advice per product.
@@ -149,7 +149,7 @@ def make_env(
     config: EnvConfig | None = None,
     seed: int = 0,
 ) -> PricingEnv:
-    """Return the environment of the market fitted to a history; it also goes by ``pricerl/Pricing-v0``.
+    """Return the environment of the market fitted to a history, registered as ``pricerl/Pricing-v0``.
 
     >>> env = pricerl.make_env("sales.csv")
     >>> observation, info = env.reset(seed=0)
@@ -158,14 +158,14 @@ def make_env(
     ((84,), False)
 
     Args:
-        history: the seller's CSV, or what `read_history` returned; a simulated seller if absent.
+        history: the seller's CSV, or the result of `read_history`; a simulated seller if absent.
         reading: settings of reading and features.
         demand: demand model and its settings.
-        cost: costs that the seller knows.
+        cost: the seller's known costs.
         reward: objective.
-        guardrails: limits on the price.
-        config: horizon, kind of action, observation noise.
-        seed: of the posterior draws.
+        guardrails: price limits.
+        config: horizon, type of action, observation noise.
+        seed: seed of the posterior draws.
 
     Raises:
         DataError: the file cannot be used.

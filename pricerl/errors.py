@@ -1,4 +1,4 @@
-"""Errors that a user can correct: place, finding and remedy, with an exit code by kind."""
+"""User errors: place, finding and remedy, with one exit code per kind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DataError(PricerlError):
 
     Args:
         source: name of the file as the user wrote it.
-        problems: every problem found, one line each: place, finding, remedy.
+        problems: all problems, one line each: place, finding, remedy.
     """
 
     exit_code = EXIT_BAD_DATA
@@ -53,13 +53,13 @@ class CheckpointError(PricerlError):
 
 
 class InterruptedRunError(PricerlError):
-    """Ctrl-C; the message names the files that were saved."""
+    """Training was interrupted by Ctrl-C; the message names the saved files."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 class NonFiniteError(PricerlError):
-    """A NaN or an infinity in a tensor; the message names the tensor and the place."""
+    """A tensor contains NaN or infinity; the message names the tensor and the place."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -70,7 +70,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def import_extra(module: str, remedy: str) -> Any:
-    """Import a module of an optional package; without it raise a ``UsageError`` that gives the remedy."""
+    """Import a module of an optional package; if it is missing, raise a ``UsageError`` with the remedy."""
     try:
         return import_module(module)
     except ImportError as error:

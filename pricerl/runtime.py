@@ -1,4 +1,4 @@
-"""CPU threads, precision of matrix products, memory, and compiled graphs of whole functions."""
+"""CPU threads, precision of matrix products, memory, and compiled functions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import torch
 from pricerl.errors import UsageError
 
 MatmulPrecision = Literal["highest", "high", "medium"]
-"""torch's names: ``highest`` is single precision; ``high`` allows TF32 and ``medium`` bfloat16 inside products, on
-processors with units for them (a GPU, a CPU with matrix tiles). Everything else stays single precision."""
+"""Precisions by torch's names: ``highest`` is single precision, ``high`` allows TF32 in products, ``medium`` bfloat16.
+The latter two need processors with such units (GPUs, CPUs with matrix tiles). Everything else is single precision."""
 
 PROBE_SIZE = 64
 EXACT = 1e-5
 """Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
 KEPT_BYTES = 31 * 2**20
-"""Just under the largest freed block from which glibc raises its threshold for returning memory."""
+"""Size of the freed block, just under the largest that raises glibc's threshold for returning memory."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -30,13 +30,13 @@ Result = TypeVar("Result")
 def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     """Set the process's CPU threads and the precision of its matrix products, and return a description of both.
 
-    Denormal numbers are flushed to zero: Adam's averages of nearly constant weights become that small, and Intel's
-    processors need many times as long for each. Freed memory is kept: an eager update frees and allocates many
+    Denormal numbers are flushed to zero: Adam's averages for nearly constant weights become that small, and Intel
+    processors handle them many times more slowly. Freed memory is kept: an eager update frees and allocates many
     megabytes.
 
     Args:
-        threads: threads of one operation.
-        precision: of matrix products.
+        threads: threads per operation.
+        precision: precision of matrix products.
 
     Raises:
         UsageError: if the process may use fewer cores than ``threads``.
@@ -44,7 +44,7 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     cores = _num_cores()
     if not 1 <= threads <= cores:
         raise UsageError(f"--threads must be 1 to {cores}, the cores that this process may use; found {threads}")
-    torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from the one that starts them
+    torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from their parent
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
@@ -67,7 +67,7 @@ def _num_cores() -> int:
 
 
 def _prefers_onednn() -> bool:
-    """Return whether this is an AMD CPU with AVX-512, of which MKL, torch's default, uses only half the width."""
+    """Return whether this is an AMD CPU with AVX-512, where MKL, torch's default, uses only half the vector width."""
     if torch.cuda.is_available() or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
     cpuinfo = Path("/proc/cpuinfo")
@@ -75,10 +75,10 @@ def _prefers_onednn() -> bool:
 
 
 def _use_onednn() -> bool:
-    """Send single-precision products to oneDNN and return True, provided that they stay single precision there.
+    """Route products to oneDNN and return True, provided that they stay single precision there.
 
-    torch uses oneDNN once bfloat16 arithmetic is allowed. On CPUs without matrix tiles oneDNN computes in full
-    precision all the same; a trial product verifies that.
+    torch uses oneDNN once bfloat16 arithmetic is allowed. On CPUs without matrix tiles oneDNN still computes
+    in full precision; a trial product verifies this.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
@@ -92,14 +92,14 @@ def _use_onednn() -> bool:
 
 
 class CompiledFunction(Generic[Arguments, Result]):
-    """A function compiled into one graph at its first call; if that fails, the plain function with one warning.
+    """Function compiled into one graph at its first call, with the plain function as a fallback.
 
-    Random numbers come from torch's own generators, as in the plain function, so both return the same numbers up to
-    rounding. Nothing is checked again after the first call: arguments must keep their shapes, and everything else
-    that the function reads must keep its values, except those of tensors.
+    The fallback emits one warning. Random numbers come from torch's own generators, so compiled and plain results agree
+    up to rounding. Nothing is checked after the first call: arguments must keep their shapes, and apart from tensors,
+    everything else that the function reads must keep its values.
 
     Args:
-        function: takes and returns tensors in any nesting of tuples.
+        function: function from tensors to tensors, in any nesting of tuples.
         name: subject of the warning, in the plural.
     """
 
@@ -126,7 +126,7 @@ class CompiledFunction(Generic[Arguments, Result]):
                 # Gradients are taken inside the graph, which torch traces only on request.
                 with torch._dynamo.config.patch(trace_autograd_ops=True):
                     result = compiled(*args, **kwargs)
-        except Exception as error:  # whatever a compiler that is missing, old or broken raises
+        except Exception as error:  # a missing, old or broken compiler can raise anything
             warnings.warn(f"{self._name} run uncompiled, which is slower: {_reason(error)}", stacklevel=3)
             self._compiled = self._plain
             return self._plain(*args, **kwargs)
@@ -137,8 +137,8 @@ class CompiledFunction(Generic[Arguments, Result]):
 def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Wrap ``function`` in a code object that no other wrapper shares.
 
-    torch caches compiled graphs by code object. Without guards, a second agent in the same process would run the graph
-    of the first, with the constants of its settings.
+    torch caches compiled graphs by code object. Without guards, a second agent in the same process would run the
+    first one's graph, with its settings as constants.
     """
 
     def call(*args: Any) -> Result:
@@ -148,7 +148,7 @@ def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments,
 
 
 def _options() -> dict[str, Any]:
-    """Return the compiler's settings: torch's random numbers, and as little as possible between two kernels.
+    """Return the compiler's settings: torch's random numbers, and minimal overhead between kernels.
 
     Calling kernels from C++ instead of Python saves 3 % of an update on one thread and 6 % on two.
     """
@@ -162,7 +162,7 @@ def _options() -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the line of an error's message that names the cause."""
+    """Return the line of an error message that names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
 

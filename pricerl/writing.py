@@ -1,4 +1,4 @@
-"""Files written together or not at all."""
+"""Atomic writes of several files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pricerl.errors import UsageError
 
 
 def write_together(files: dict[Path, str]) -> None:
-    """Write every file or none: a failure leaves everything as it was.
+    """Write all files or none: a failure leaves everything as it was.
 
     Raises:
         UsageError: a file cannot be written.
@@ -43,7 +43,7 @@ def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
 
 
 def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
-    """Put a file in its place and set an earlier one aside."""
+    """Move a file to its target and set an existing one aside."""
     if path.exists():
         old = _sibling(path, "old")
         path.replace(old)

@@ -1,4 +1,4 @@
-"""All learned parts of SAC in one module: actor, critics, target network and temperature."""
+"""Learned parts of SAC in one module: actor, critics, target network and temperature."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class SACAgent(nn.Module):
     Args:
         observation_dim: ``O``.
         action_dim: ``A``.
-        config: initial alpha and target entropy.
-        network: shape of actor and critics.
-        value_bounds: lowest and highest possible value, None if unknown; ignored unless the network's bounds are on.
+        config: settings, of which initial alpha and target entropy are read.
+        network: architecture of actor and critics.
+        value_bounds: lowest and highest possible value, None if unknown; ignored unless
+            ``network.value_bounds`` is on.
     """
 
     def __init__(
@@ -50,6 +51,6 @@ class SACAgent(nn.Module):
         return self.actor.act(observation, deterministic)
 
     def observe(self, observation: Tensor) -> None:
-        """Merge observations ``(B, O)`` into the input statistics; without input normalization this has no effect."""
+        """Merge observations ``(B, O)`` into the input statistics; a no-op without input normalization."""
         if self.normalization is not None:
             self.normalization.update(observation)

@@ -1,4 +1,4 @@
-"""Checks of arguments: rank, shape, finite values."""
+"""Argument checks: rank, shape, finite values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def check_rank(name: str, tensor: Tensor, axes: str) -> None:
     """Raise an error unless a tensor has as many axes as ``axes``.
 
     Args:
-        name: of the tensor in the message.
-        tensor: only its shape is read.
+        name: name of the tensor in the message.
+        tensor: tensor to check; only its shape is read.
         axes: one letter per axis, such as ``"NB"``; empty for a scalar.
 
     Raises:
@@ -23,13 +23,13 @@ def check_rank(name: str, tensor: Tensor, axes: str) -> None:
 
 
 def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...], axes: str) -> None:
-    """Raise an error unless a tensor has exactly this shape, so that nothing is ever broadcast.
+    """Raise an error unless a tensor has exactly this shape, which rules out broadcasting.
 
     Args:
-        name: of the tensor in the message.
-        tensor: only its shape is read.
-        shape: the only shape accepted.
-        axes: the letters of its axes, for the message.
+        name: name of the tensor in the message.
+        tensor: tensor to check; only its shape is read.
+        shape: required shape.
+        axes: letters of the axes in the message.
 
     Raises:
         ValueError: naming the tensor, the shape expected and the shape found.
@@ -41,17 +41,17 @@ def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...], axes: str) ->
 def check_finite(name: str, tensor: Tensor) -> None:
     """Raise an error if a tensor contains NaN or infinity.
 
-    The check waits for the device, so call it once every few updates.
+    The check synchronizes with the device, so call it only once every few updates.
 
     Args:
-        name: of the tensor in the message.
-        tensor: of any shape.
+        name: name of the tensor in the message.
+        tensor: tensor of any shape.
 
     Raises:
-        NonFiniteError: naming the tensor, its shape, the number of such elements and the index of the first.
+        NonFiniteError: naming the tensor, its shape, the number of non-finite elements and the first index.
     """
     if tensor.detach().sum().isfinite():
-        return  # no sum with a NaN or an infinity is finite
+        return  # a sum that includes NaN or infinity is not finite
     bad = ~tensor.detach().isfinite()
     count = int(bad.sum())
     if count:

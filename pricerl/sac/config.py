@@ -11,10 +11,10 @@ from pricerl.errors import UsageError
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape of the actor and the critics; every switch works independently of the others.
+    """Architecture of the actor and the critics; all switches are independent.
 
     With normalization, LayerNorm, residual connections, dropout and value bounds off and ``small_init`` 1.0 the
-    networks are ordinary ReLU perceptrons.
+    networks are plain ReLU multilayer perceptrons.
     """
 
     hidden: tuple[int, ...] = (256, 256)
@@ -30,7 +30,7 @@ class NetworkConfig:
     """Whether a critic's hidden layer adds its input to its output where both have the same width."""
 
     actor_dropout: float = 0.0
-    """Dropout rate of the actor's hidden units in training; deterministic actions never use dropout."""
+    """Dropout rate of the actor's hidden units in training; deterministic actions use none."""
 
     critic_dropout: float = 0.0
     """Dropout rate of the critics' hidden units in training."""
@@ -39,10 +39,10 @@ class NetworkConfig:
     """Number of critics in the ensemble; updates use the minimum of their values."""
 
     value_bounds: bool = True
-    """Whether values are softly squashed into, and TD targets clamped to, the range that the reward's bounds allow."""
+    """Whether values are softly squashed and TD targets clamped to the range implied by the reward bounds."""
 
     small_init: float = 1e-2
-    """Factor on the last layers' initial weights: first actions near the center, first values near 0; 1.0 is off."""
+    """Factor on the last layers' initial weights: first actions are near the center, values near 0; 1.0 is off."""
 
     log_std_min: float = -5.0
     """Smallest log standard deviation of the action before the tanh."""
@@ -51,7 +51,7 @@ class NetworkConfig:
     """Largest log standard deviation of the action before the tanh."""
 
     def __post_init__(self) -> None:
-        """Turn a YAML list of widths into a tuple and report all impossible settings at once."""
+        """Convert a YAML list of widths to a tuple and report all invalid settings at once."""
         widths: object = self.hidden
         if isinstance(widths, Iterable) and not isinstance(widths, str):
             object.__setattr__(self, "hidden", tuple(widths))
@@ -83,7 +83,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class ReplayConfig:
-    """Settings that every algorithm with a replay buffer has."""
+    """Settings of every algorithm with a replay buffer."""
 
     finite_checks: bool = True
     """Whether sampled batches are checked for NaN and infinity, once every few updates."""
@@ -102,7 +102,7 @@ class ReplayConfig:
     """Env steps taken with random actions before the first update."""
 
     buffer_capacity: int = 100_000
-    """Capacity of the replay buffer in transitions; new ones then overwrite the oldest."""
+    """Capacity of the replay buffer in transitions; once it is full, new ones overwrite the oldest."""
 
     buffer_memory_gb: float = 4.0
     """Gigabytes of replay buffer kept in memory; a larger one on the CPU is mapped to a file in the temporary folder
@@ -114,10 +114,10 @@ class SACConfig(ReplayConfig):
     """Settings of the SAC updates (arXiv:1812.05905), tuned on price markets."""
 
     gamma: float = 0.97
-    """Discount per day, or per env step of a Gymnasium environment; from 0 (only today counts) to below 1."""
+    """Discount per day, or per env step of a Gymnasium environment; at least 0 (only today counts) and below 1."""
 
     tau: float = 0.02
-    """Step of the target network towards the critics in each update, above 0 and at most 1."""
+    """Polyak step of the target network towards the critics per update, above 0 and at most 1."""
 
     actor_lr: float = 1e-3
     """Learning rate of the actor."""
@@ -126,12 +126,12 @@ class SACConfig(ReplayConfig):
     """Learning rate of the critics."""
 
     final_lr_share: float = 0.02
-    """Learning rates at the run's last update as a share of the first, decayed linearly; 1.0 keeps them constant.
+    """Final learning rates as a share of the initial ones, decayed linearly over the run; 1.0 keeps them constant.
     The decay reduces the noise of the last updates, so that a run ends near its best evaluation."""
 
     alpha: float = 0.1
-    """Initial temperature: the value of one nat of entropy, in rewards. With 0.03 the policy narrows before the critics
-    have learned the optimum, and the price stays 2 % too low."""
+    """Initial temperature: the reward that one nat of entropy is worth. At 0.03 the policy narrows before the critics
+    have found the optimum, and the price stays 2 % too low."""
 
     alpha_lr: float = 3e-3
     """Learning rate of log_alpha."""
@@ -143,10 +143,10 @@ class SACConfig(ReplayConfig):
     """Target entropy in nats; null means minus the number of action dimensions."""
 
     max_grad_norm: float = 10.0
-    """Gradients of the actor and of the critics are scaled down to this norm; 0 turns it off."""
+    """Norm to which gradients of the actor and of the critics are clipped; 0 turns clipping off."""
 
     def __post_init__(self) -> None:
-        """Report all impossible settings at once."""
+        """Report all invalid settings at once."""
         _raise_problems("sac settings", self._problems())
 
     def resolve_target_entropy(self, action_dim: int) -> float:

@@ -1,6 +1,6 @@
 """Building blocks: input normalization, dropout, and layers that compute a whole ensemble in one call.
 
-Letters: ``N`` members of the ensemble, ``B`` batch, ``I`` inputs of a layer, ``H`` its outputs.
+Shapes: ``N`` ensemble members, ``B`` batch, ``I`` inputs and ``H`` outputs of a layer.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ NORMALIZED_LIMIT = 10.0
 
 BYTE_VALUES = 256
 WORD_RANGE = (-(2**63), 2**63 - 1)
-"""Range of a 64-bit integer, of which each draw makes eight random bytes."""
+"""Range of a 64-bit integer; each draw yields eight random bytes."""
 
 CONSTANT_VARIANCE = 1e-8
-"""A column of smaller variance is constant up to rounding; it is centered but not scaled."""
+"""Variance below which a column counts as constant: it is centered but not scaled."""
 
 
 class InputNormalization(nn.Module):
     """Observations centered and scaled by the running mean and variance of all observations so far.
 
-    Before the first update observations are only clipped. A constant column is centered but not scaled: its first
-    change after training moves the output by that change, not by a thousand standard deviations.
+    Before the first update observations are only clipped. A constant column is centered but not scaled: if it
+    first changes after training, its output moves by that change, not by a thousand standard deviations.
 
     Args:
         dim: number of columns ``O``.
@@ -145,7 +145,7 @@ def drop(features: Tensor, rate: float) -> Tensor:
     ``256 * rate``, rounded up or down at random in each call, so that the expected rate is exact.
 
     Args:
-        features: of any shape.
+        features: tensor of any shape.
         rate: expected share of units dropped, at least 0 and below 1; 0 returns ``features`` itself.
     """
     if rate == 0.0:

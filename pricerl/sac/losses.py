@@ -1,6 +1,6 @@
 """The mathematics of Soft Actor-Critic as pure functions.
 
-Letters: ``B`` transitions of a batch, ``N`` critics of the ensemble, ``A`` action dimensions, ``()`` a scalar tensor.
+Shapes: ``B`` batch of transitions, ``N`` critics of the ensemble, ``A`` action dimensions, ``()`` a scalar tensor.
 Every function refuses ranks and shapes other than those it documents: ``(B,)`` is never broadcast against ``(B, 1)``.
 
 Sources:
@@ -111,7 +111,7 @@ def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
 
 
 def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
-    """Return the temperature loss; its descent raises alpha while the entropy is below the target and lowers it above.
+    """Return the temperature loss: descent raises alpha while the entropy is below the target, and lowers it above.
 
     ``mean_b -alpha * (log_prob_b + target_entropy)`` with ``alpha = exp(log_alpha)``: arXiv:1812.05905, Eq. 18.
 
@@ -160,7 +160,7 @@ def tanh_gaussian_log_prob(pre_tanh: Tensor, mean: Tensor, log_std: Tensor) -> T
 def value_bounds(
     reward_low: float, reward_high: float, gamma: float, max_entropy_bonus: float = 0.0
 ) -> tuple[float, float]:
-    """Return the lowest and highest soft value that is possible with bounded rewards.
+    """Return the lowest and highest possible soft value under bounded rewards.
 
     A value is one reward followed by at most infinitely many ``reward + bonus`` discounted by gamma: the series
     ``(reward + gamma * bonus) / (1 - gamma)`` (the soft return of arXiv:1812.05905, Eqs. 2 and 3). An episode may also
@@ -191,7 +191,7 @@ def value_bounds(
 
 @torch.no_grad()
 def polyak_update(target: nn.Module, source: nn.Module, tau: float) -> None:
-    """Move the target network's parameters towards the source's by the factor tau, and copy the source's buffers.
+    """Move the target network's parameters towards the source's by a factor tau and copy the source's buffers.
 
     ``target <- (1 - tau) * target + tau * source``: arXiv:1509.02971, Algorithm 1. Buffers are statistics, not weights:
     a target network must receive the same normalized observation as its source.

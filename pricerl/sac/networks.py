@@ -1,6 +1,6 @@
-"""The actor and the ensemble of critics.
+"""Actor and ensemble of critics.
 
-Letters: ``B`` batch, ``O`` observation, ``A`` action, ``N`` critics. Initial weights are drawn from torch's global
+Shapes: ``B`` batch, ``O`` observation, ``A`` action, ``N`` critics. Initial weights are drawn from torch's global
 generator.
 """
 
@@ -33,13 +33,13 @@ class HiddenLayer(nn.Module):
 
 
 class Trunk(nn.Module):
-    """All hidden layers of one network, or of an ensemble at once.
+    """Hidden layers of one network or of a whole ensemble.
 
     Args:
         in_dim: number of inputs.
         config: widths, and whether layers are normalized.
-        linear: ``(in_dim, out_dim)`` to a linear layer, of one network or of an ensemble.
-        norm: ``dim`` to a LayerNorm of the same kind.
+        linear: factory of linear layers from ``(in_dim, out_dim)``, for one network or an ensemble.
+        norm: factory of matching LayerNorms from ``dim``.
         residual: whether layers after the first add their input to their output where both have the same width.
     """
 
@@ -98,13 +98,13 @@ class Actor(nn.Module):
             self.head.bias.mul_(config.small_init)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log standard deviation of the action before the tanh.
+        """Return the mean and log standard deviation of the action before the tanh.
 
         Args:
             observation: ``(B, O)``.
 
         Returns:
-            ``mean (B, A)`` and ``log_std (B, A)``; the latter bounded smoothly, by a tanh, to the config's limits.
+            ``mean (B, A)`` and ``log_std (B, A)``; the latter squashed by a tanh into the config's limits.
 
         Raises:
             ValueError: if the shape is not as documented.
@@ -133,7 +133,7 @@ class Actor(nn.Module):
 
         Args:
             observation: ``(B, O)``.
-            deterministic: return ``tanh(mean)`` without dropout, whatever the module's mode; otherwise sample.
+            deterministic: whether to return ``tanh(mean)``, without dropout in any mode, instead of a sample.
 
         Returns:
             Actions ``(B, A)`` in [-1, 1].
@@ -157,7 +157,7 @@ class Critic(nn.Module):
     """An ensemble of ``N`` Q-networks that share only the input statistics, computed as batched products.
 
     Between bounds the head's output is squashed softly: ``q = mid + half * tanh(raw / half)``, whose slope at the
-    middle is 1, so values far from the bounds are unchanged.
+    middle is 1, so values far from the bounds hardly change.
 
     Args:
         observation_dim: ``O``.
@@ -197,7 +197,7 @@ class Critic(nn.Module):
         self.head = EnsembleHead(members, config.hidden[-1], init_scale=config.small_init)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Return every critic's value of taking an action after an observation.
+        """Return every critic's value of an action given an observation.
 
         Args:
             observation: ``(B, O)``.
@@ -222,5 +222,5 @@ class Critic(nn.Module):
 
 
 def _draw(mean: Tensor, log_std: Tensor) -> Tensor:
-    """Draw from the Gaussian with torch's global generator."""
+    """Draw a Gaussian sample from torch's global generator."""
     return mean + log_std.exp() * torch.randn(mean.shape, device=mean.device, dtype=mean.dtype)

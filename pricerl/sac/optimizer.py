@@ -1,4 +1,4 @@
-"""Adam with gradients as arguments."""
+"""Adam optimizer that takes its gradients as arguments."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.optim.adam import adam
 
 
 class Adam(torch.optim.Adam):
-    """torch's Adam (arXiv:1412.6980, Algorithm 1) with a step that can be compiled into a larger graph.
+    """Adam (arXiv:1412.6980, Algorithm 1) as in torch, with a step that compiles into a larger graph.
 
     The learning rate is a tensor, so changing it requires no recompilation. State and ``state_dict`` are torch's.
 
     Args:
-        params: of a module that is already on its final device.
+        params: parameters of a module that is already on its final device.
         lr: learning rate.
     """
 
@@ -31,7 +31,7 @@ class Adam(torch.optim.Adam):
 
     @property
     def params(self) -> list[nn.Parameter]:
-        """Parameters that the optimizer updates."""
+        """Optimized parameters."""
         params: list[nn.Parameter] = self.param_groups[0]["params"]
         return params
 

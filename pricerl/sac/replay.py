@@ -44,12 +44,12 @@ class ReplayBuffer:
     """A ring of transitions in one preallocated float32 tensor; the newest overwrite the oldest.
 
     Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition contiguously, in memory or on disk: adding
-    it is one copy, and sampling reads one place per transition. Sampling is uniform with replacement and uses the
-    buffer's own generator.
+    it is one copy, and sampling reads one contiguous row per transition. Sampling is uniform with replacement, from
+    the buffer's own generator.
 
     Memory: ``4 * capacity * (2 O + A + 2)`` bytes, allocated at once: 51 MB for 100,000 transitions of 63 observation
     columns and one action, 5.12 GB for 10 million. Above ``memory_limit``, a buffer on the CPU is mapped to a file in
-    the temporary folder, which the system caches as far as memory allows; samples are the same. The file is sparse,
+    the temporary folder, which the system caches as far as memory allows; samples do not change. The file is sparse,
     grows as transitions are added, and disappears with the process, even if that crashes. (On a system that cannot
     delete a file in use, it is deleted with the buffer or at the process's regular exit.) If other files later fill
     the disk, the system kills the process.
@@ -58,9 +58,9 @@ class ReplayBuffer:
         capacity: largest number of transitions.
         observation_dim: ``O``.
         action_dim: ``A``.
-        device: of the rows and of the samples.
-        seed: of the sampling generator.
-        memory_limit: bytes above which a CPU buffer is mapped to a file; None for never. Other devices ignore it.
+        device: device of the rows and of the samples.
+        seed: seed of the sampling generator.
+        memory_limit: bytes above which a CPU buffer is mapped to a file; None for no limit. Ignored on other devices.
 
     Attributes:
         is_memory_mapped: whether the rows are in a file rather than in memory.
@@ -99,7 +99,7 @@ class ReplayBuffer:
                 weakref.finalize(self, _discard, self._rows, left_over)
         else:
             self._rows = torch.zeros(shape, dtype=torch.float32, device=self.device)
-        # Reused by every sample: allocating it anew can cost more than sampling.
+        # Reused by every sample: a new allocation can cost more than the sampling.
         self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
         self._position = 0
@@ -115,10 +115,10 @@ class ReplayBuffer:
         return self._rows.nbytes
 
     def add(self, transition: Transition) -> None:
-        """Store ``B`` transitions in order; of more than the capacity, only the last ones are kept.
+        """Store ``B`` transitions in order; if they exceed the capacity, only the last ones are kept.
 
         Args:
-            transition: tensors of any float type, all on one device, not necessarily the buffer's.
+            transition: float tensors of any precision, all on one device, not necessarily the buffer's.
 
         Raises:
             ValueError: if a shape is not as `Transition` documents; then nothing is stored.
@@ -161,7 +161,7 @@ class ReplayBuffer:
         return Transition(*(field.clone(memory_format=torch.contiguous_format) for field in self._unpack(rows)))
 
     def sample_many(self, num_batches: int, batch_size: int) -> list[Transition]:
-        """Draw several batches at once: the rows of one long `sample`, split into batches.
+        """Draw several batches at once, by splitting one long `sample`.
 
         Raises:
             ValueError: if the buffer is empty or a number is below 1.
@@ -184,13 +184,13 @@ class ReplayBuffer:
         return state | {"position": self._position, "generator_state": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a saved state, also on another device, with another capacity or with another kind of storage.
+        """Restore a saved state, even if device, capacity or storage have changed.
 
         With the same capacity the buffer continues exactly as the saved one would have. A smaller buffer keeps the
-        newest transitions. The generator of another kind of device keeps its own state.
+        newest transitions. On another type of device the generator keeps its own state.
 
         Raises:
-            ValueError: if the saved transitions have other shapes than this buffer's.
+            ValueError: if the saved transitions differ in shape from this buffer's.
         """
         saved = Transition(*(state[name] for name in Transition._fields))
         self._check(saved)

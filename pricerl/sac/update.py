@@ -14,7 +14,7 @@ from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
 
 Reduce = Callable[[list[Tensor]], None]
-"""Replaces gradients by their means over several processes, in place."""
+"""Function that replaces gradients in place by their means over several processes."""
 
 
 class UpdateMetrics(NamedTuple):
@@ -28,7 +28,7 @@ class UpdateMetrics(NamedTuple):
 
 
 class Optimizers(NamedTuple):
-    """One Adam each for critics, actor and temperature."""
+    """Adam optimizers of critics, actor and temperature."""
 
     critic: Adam
     actor: Adam
@@ -48,12 +48,12 @@ def make_optimizers(agent: SACAgent) -> Optimizers:
 class SACUpdate:
     """Soft Actor-Critic's update (arXiv:1812.05905, Algorithm 1) as a function of a batch.
 
-    It never waits for the device and keeps no state of its own between calls, so it can be compiled as a whole.
+    It never synchronizes with the device and holds no state of its own, so it compiles as a whole.
 
     Args:
         agent: networks and temperature to update.
-        optimizers: of the agent's parts.
-        reduce: averages gradients over several processes; None in a single process.
+        optimizers: optimizers of the agent's parts.
+        reduce: function that averages gradients over processes; None in a single process.
     """
 
     def __init__(self, agent: SACAgent, optimizers: Optimizers, reduce: Reduce | None = None) -> None:
@@ -100,7 +100,7 @@ class SACUpdate:
         polyak_update(self.agent.target_critic, self.agent.critic, self.config.tau)
 
     def _descend(self, loss: Tensor, optimizer: Adam, max_norm: float) -> None:
-        """Make one optimizer step; gradients are computed for the optimizer's own parameters only."""
+        """Make one optimizer step; compute gradients only for the optimizer's own parameters."""
         gradients: Sequence[Tensor] = torch.autograd.grad(loss, optimizer.params)
         if self.reduce is not None:
             self.reduce(list(gradients))

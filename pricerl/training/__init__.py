@@ -1,1 +1,1 @@
-"""The Lightning shell around the algorithm: module, data, collector, callbacks, checkpoints."""
+"""Lightning shell around the algorithm: module, data, collector, callbacks, checkpoints."""

@@ -1,4 +1,4 @@
-"""The contract between a learner and whatever uses it: data, collector, evaluation and advice."""
+"""Protocol between a learner and its users: data, collector, evaluation and advice."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pricerl.sac import ReplayConfig, Transition
 
 
 class TaskSpec(NamedTuple):
-    """A task as the networks see it; a named tuple, because jsonargparse cannot link into a nested dataclass."""
+    """Task as seen by the networks; a named tuple, because jsonargparse cannot link into a nested dataclass."""
 
     observation_dim: int
-    """O."""
+    """``O``."""
     action_dim: int
-    """A."""
+    """``A``."""
     reward_low: float = -math.inf
     """Lowest reward of one env step."""
     reward_high: float = math.inf
     """Highest reward of one env step."""
     days_per_step: int = 1
-    """Days, or other units of time, of one env step; its discount is gamma to this number."""
+    """Days (or other units of time) per env step; the step's discount is gamma to this power."""
 
 
 class Algorithm(Protocol):
-    """An off-policy learner: acts, updates input statistics, and learns from replayed transitions."""
+    """Off-policy learner that acts, updates input statistics and learns from replayed transitions."""
 
     algorithm: ReplayConfig
     """Settings of the updates."""
@@ -48,5 +48,5 @@ class Algorithm(Protocol):
         """Make gradient update ``number``, counted from 1, and return its metrics, ``()`` each."""
 
     def policy(self, observation: Tensor) -> Tensor:
-        """Return the deterministic actions ``(B, A)`` that evaluation and advice use."""
+        """Return deterministic actions ``(B, A)`` for evaluation and advice."""
         return self.act(observation, deterministic=True)

@@ -1,4 +1,4 @@
-"""Load and validate checkpoints, and describe the run in them."""
+"""Checkpoint loading and validation, and the run settings that checkpoints store."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ USUAL_CLASSES = {
     "model": "pricerl.training.module.SACModule",
     "data": "pricerl.training.pricing_data.PricingDataModule",
 }
-"""Classes of model and data where none is named; their settings are kept without the class."""
+"""Default classes of model and data; their settings are stored without the class."""
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
 RUNS = Path("checkpoints")
-"""Folder of the runs, relative to the working directory; each run has a folder in it."""
+"""Folder of the runs, relative to the working directory; one folder per run."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of pricerl's, read once and passed on."""
+    """Checkpoint of pricerl, read once and passed on."""
 
     path: Path
-    """Its file."""
+    """Checkpoint file."""
     content: dict[str, Any]
     """Weights, states and configuration."""
 
@@ -45,11 +45,11 @@ class Checkpoint:
         """Load a file, weights only, onto the CPU.
 
         Args:
-            given: a path, or ``last`` or ``best`` of the run's folder.
-            folder: of the run.
+            given: a path, or ``last`` or ``best`` in the run's folder.
+            folder: the run's folder.
 
         Raises:
-            CheckpointError: the file is missing, unreadable, no checkpoint or not one of pricerl's.
+            CheckpointError: the file is missing, unreadable or not a pricerl checkpoint.
         """
         path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
         if path.is_dir():
@@ -58,20 +58,20 @@ class Checkpoint:
             names = ", ".join(sorted(item.name for item in path.parent.glob("*.ckpt")))
             others = f"; the folder holds {names}" if names else ""
             raise CheckpointError(f"{path} does not exist{others}; run fit first or name another checkpoint")
-        import torch  # here, since the commands about orders need only names of this module
+        import torch  # imported here, because the commands about orders need only this module's names
 
         try:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
         except PermissionError as error:
             raise CheckpointError(f"{path} cannot be read: no permission") from error
-        except Exception as error:  # an unpickler that is fed other bytes can raise anything
+        except Exception as error:  # unpickling arbitrary bytes can raise anything
             raise CheckpointError(
                 f"{path} is not a checkpoint, or it is damaged; run fit again or name another"
             ) from error
         checkpoint: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
         about = checkpoint.get(CHECKPOINT_KEY)
         if not isinstance(about, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-            raise CheckpointError(f"{path} is a torch file but no pricerl checkpoint; name one that fit wrote")
+            raise CheckpointError(f"{path} is a torch file but not a pricerl checkpoint; name one that fit wrote")
         found = about.get("format")
         if found != FORMAT:
             raise CheckpointError(f"{path} has checkpoint format {found}, this version reads {FORMAT}; run fit again")
@@ -79,7 +79,7 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the run that hold for later commands.
+        """Settings of the run that apply to later commands.
 
         Raises:
             CheckpointError: the stored configuration is damaged.
@@ -93,23 +93,23 @@ class Checkpoint:
         """Load the weights.
 
         Raises:
-            CheckpointError: they belong to another network.
+            CheckpointError: the weights do not fit the network.
         """
         try:
             module.load_state_dict(self.content["state_dict"])
         except RuntimeError as error:
             raise CheckpointError(
-                f"{self.path} was trained with another network than these settings ask for; take the model and "
+                f"{self.path} was trained with a different network than these settings define; take the model and "
                 "data.reading.window of its run, or start a new run without --ckpt_path"
             ) from error
 
     def restore_data(self, data: LightningDataModule) -> None:
-        """Load the data's state as Lightning stored it: a seller's history and its scaler."""
+        """Load the DataModule's state as stored by Lightning: a seller's history and its scaler."""
         data.load_state_dict(self.content[type(data).__qualname__])
 
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run that hold for later commands: not the data file, whose history a checkpoint has."""
+    """Return the settings of a run that apply to later commands: all but the data file, whose history is stored."""
     kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
     for group, usual in USUAL_CLASSES.items():
         if kept[group].get("class_path") == usual:

@@ -1,4 +1,4 @@
-"""Collect experience: step the vector env with the policy and fill the replay buffer."""
+"""Collector of experience: steps the vector env with the policy and fills the replay buffer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pricerl.training.algorithm import Algorithm
 BYTES_PER_GB = 10**9
 
 WATCHED = ("price",)
-"""Entries of a step's info whose means over the rows are logged."""
+"""Info entries of a step whose means over the rows are logged."""
 
 
 class CollectingEnv(Protocol):
-    """A vector env of tensors that resets finished rows in the same call."""
+    """Vector env on tensors that resets finished rows within the same step."""
 
     num_envs: int
     single_observation_space: gymnasium.Space[Any]
@@ -29,16 +29,16 @@ class CollectingEnv(Protocol):
         """Reset all rows and return observation ``(B, O)`` and info."""
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Return observation, reward, terminated, truncated and info, with ``final_obs`` in it if any row finished."""
+        """Return observation, reward, terminated, truncated and info, including ``final_obs`` if any row finished."""
 
 
 class Collector:
-    """Steps a vector env and stores each transition with its discount.
+    """Collector that steps a vector env and stores each transition with its discount.
 
     Args:
-        env: rows that are stepped together.
+        env: vector env.
         config: buffer size and warm-up.
-        seed: of the env, the random actions and the sampling.
+        seed: seed of the env, the random actions and the sampling.
     """
 
     def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
@@ -64,12 +64,12 @@ class Collector:
 
     @property
     def episodes(self) -> int:
-        """Episodes finished so far, all rows."""
+        """Number of finished episodes over all rows."""
         return int(self._episodes)
 
     @torch.no_grad()
     def warm_up(self, policy: Algorithm, random: bool) -> None:
-        """Fill the buffer with ``warmup_steps`` transitions, with random actions or (resumed) with the policy's."""
+        """Fill the buffer with ``warmup_steps`` transitions, with random actions or, in a resumed run, the policy's."""
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
             policy.observe(self._observation)
             self._step(policy, self._random_action() if random else policy.act(self._observation))
@@ -88,7 +88,7 @@ class Collector:
         return {"env_steps": self.env_steps, "episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting where a saved run stopped."""
+        """Restore the counters of a saved run."""
         self.env_steps = int(state["env_steps"])
         self._episodes.fill_(int(state["episodes"]))
 
@@ -105,7 +105,7 @@ class Collector:
         self.watched = {name: info[name].mean() for name in WATCHED if name in info}
 
     def _count_episodes(self, finished: Tensor) -> None:
-        """Record the returns of the rows that finished, without waiting for the device."""
+        """Record the returns of finished rows without synchronizing with the device."""
         count = finished.sum()
         self.last_return = (self._returns * finished).sum() / count
         self._returns *= ~finished

@@ -1,4 +1,4 @@
-"""Base of the DataModules: a vector env, the collector that steps it, and the stream of sampled batches."""
+"""Base DataModule: a vector env, its collector, and the stream of sampled batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pricerl.training.collector import CollectingEnv, Collector
 from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
 
 RANK_SEED_STRIDE = 1_000_003
-"""Distance between the seeds of two ranks: each has its own episodes, noise and samples."""
+"""Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
 
 
 class EpisodeLoader(tuple[Episodes]):
@@ -28,17 +28,17 @@ class EpisodeLoader(tuple[Episodes]):
 
 
 class ReplayDataModule(LightningDataModule, ABC):
-    """Streams batches from a replay buffer that an env fills; a subclass supplies the env.
+    """DataModule that streams batches from a replay buffer; a subclass supplies the env that fills it.
 
     Args:
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
-        seed: of the env and the sampling.
+        seed: seed of the env and the sampling.
     """
 
     saves_buffer = False
-    """Whether the replay buffer is saved next to ``last.ckpt``, which pays where env steps are slow. Otherwise a
-    resumed run fills it again."""
+    """Whether the replay buffer is saved next to ``last.ckpt``, which pays if env steps are slow. Otherwise a
+    resumed run refills it."""
 
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def build_env(self) -> CollectingEnv:
-        """Return the vector env that training runs in, on the trainer's device."""
+        """Return the training vector env on the trainer's device."""
 
     @abstractmethod
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
@@ -67,7 +67,7 @@ class ReplayDataModule(LightningDataModule, ABC):
             num_ranks: number of shares.
 
         Returns:
-            Numbers ``(E,)``, one per episode, by name; ``episode_return`` among them.
+            Metrics ``(E,)`` by name, one value per episode, including ``episode_return``.
         """
 
     @property
@@ -84,28 +84,28 @@ class ReplayDataModule(LightningDataModule, ABC):
         return SampleStream(self.start_collector, module, length)
 
     def val_dataloader(self) -> EpisodeLoader:
-        """Return this rank's evaluation episodes, for the module to run its policy through."""
+        """Return the loader of this rank's evaluation episodes."""
         assert self.trainer is not None
         return EpisodeLoader([partial(self.score, rank=self.trainer.global_rank, num_ranks=self.trainer.world_size)])
 
     test_dataloader = val_dataloader
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Return the batch as it is: it was sampled on the device."""
+        """Return the batch unchanged: it was sampled on the device."""
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the collector's counters, those of a checkpoint until collecting starts."""
+        """Return the collector's counters; before collection starts, those of the checkpoint."""
         return {"counts": self._saved_counts if self.collector is None else self.collector.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting where the saved run stopped."""
+        """Restore the counters of a saved run."""
         self._saved_counts = state_dict["counts"]
 
     def start_collector(self, policy: Algorithm) -> Collector:
-        """Build env and buffer and warm up, at the first call; a resumed run goes on counting.
+        """Build env and buffer and warm up at the first call; a resumed run restores its counters.
 
-        Where its buffer was not saved, it is filled with the policy, which does not count.
+        If its buffer was not saved, the policy refills it, and these steps are not counted.
         """
         if self.collector is None:
             self.collector = Collector(self.build_env(), policy.algorithm, self.seed + RANK_SEED_STRIDE * self._rank)
@@ -116,14 +116,14 @@ class ReplayDataModule(LightningDataModule, ABC):
         return self.collector
 
     def save_buffer(self, folder: Path) -> None:
-        """Write this rank's replay buffer next to the checkpoint, if ``saves_buffer`` says so."""
+        """Write this rank's replay buffer next to the checkpoint if ``saves_buffer`` is set."""
         if self.saves_buffer and self.collector is not None:
             written = folder / f"{self._buffer_file}.part"
             torch.save(self.collector.buffer.state_dict(), written)
             written.replace(folder / self._buffer_file)
 
     def _load_buffer(self, buffer: ReplayBuffer) -> None:
-        """Load the buffer that `save_buffer` wrote, if the run is resumed and the file exists."""
+        """Load the buffer written by `save_buffer` if the run is resumed and the file exists."""
         resumed = None if self.trainer is None or self._saved_counts is None else self.trainer.ckpt_path
         if resumed is not None and (path := Path(resumed).parent / self._buffer_file).exists():
             buffer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

@@ -14,19 +14,19 @@ from pricerl.training.algorithm import TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 
 EVALUATION_SEED = 1_000_000
-"""Seed of the first evaluation episode, the same in every run, so that all runs are evaluated from the same starts."""
+"""Seed of the first evaluation episode, the same in every run, so that all runs share their initial states."""
 
 
 class GymDataModule(ReplayDataModule):
-    """Steps a registered environment and streams batches from the replay buffer.
+    """DataModule of a registered Gymnasium environment.
 
     Args:
         env_id: registered id, such as Pendulum-v1, or module:Id-v0 to import the module that registers it.
         env_settings: keyword arguments of gymnasium.make.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
-        eval_episodes: episodes per evaluation, always with the same starts.
-        seed: of the env and the sampling.
+        eval_episodes: episodes per evaluation, always with the same initial states.
+        seed: seed of the env and the sampling.
 
     Raises:
         UsageError: if the environment cannot be made or SAC cannot learn in it.
@@ -53,7 +53,7 @@ class GymDataModule(ReplayDataModule):
 
     @property
     def task(self) -> TaskSpec:
-        """Dimensions of the environment, whose rewards have no known bounds."""
+        """Dimensions of the environment; its rewards have no known bounds."""
         return self._task
 
     def build_env(self) -> GymVectorEnv:

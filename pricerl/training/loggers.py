@@ -1,4 +1,4 @@
-"""Loggers of metrics: always a CSV in the run's folder, and Weights & Biases on request."""
+"""Metric loggers: a CSV in the run's folder, and Weights & Biases on request."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ X_AXIS = "env_steps"
 
 
 def build_loggers(run_dir: Path, use_wandb: bool, resumed_at: int | None) -> list[Logger]:
-    """Return the loggers of a run, the CSV logger first: its folder is the run's.
+    """Return the loggers of a run, with the CSV logger first because its folder is the run's.
 
     Args:
         run_dir: the run's folder.
         use_wandb: whether to log to Weights & Biases as well.
-        resumed_at: gradient updates of the checkpoint to resume from; rows up to there are kept.
+        resumed_at: gradient updates of the checkpoint to resume from; earlier rows are kept.
     """
     loggers: list[Logger] = [_csv_logger(run_dir, resumed_at)]
     if use_wandb:
@@ -33,7 +33,7 @@ def _csv_logger(run_dir: Path, resumed_at: int | None) -> CSVLogger:
     logger = CSVLogger(save_dir=run_dir.parent, name=run_dir.name, version="")
     earlier = [] if resumed_at is None else _rows_until(run_dir / METRICS_FILE, resumed_at)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Experiment logs directory")  # one folder a run; a rerun starts anew
+        warnings.filterwarnings("ignore", message="Experiment logs directory")  # one folder per run
         experiment = logger.experiment
     for row in earlier:
         experiment.log_metrics(row, step=int(row.pop("step")))
@@ -50,7 +50,7 @@ def _rows_until(path: Path, updates: int) -> list[dict[str, float]]:
 
 
 def _wandb_logger(run_dir: Path) -> WandbLogger:
-    """Return a logger to Weights & Biases, offline where no key is known, so that it neither prompts nor fails."""
+    """Return a Weights & Biases logger, offline without a known key, so that it neither prompts nor fails."""
     os.environ.setdefault("WANDB_SILENT", "true")
     run_dir.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE") or ("online" if _knows_key() else "offline")
@@ -60,7 +60,7 @@ def _wandb_logger(run_dir: Path) -> WandbLogger:
 
 
 def _knows_key() -> bool:
-    """Return whether Weights & Biases would find a key where its own login stores it."""
+    """Return whether a Weights & Biases key is set or stored by its login."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

@@ -1,13 +1,13 @@
-"""The fast loop: where training departs from Lightning's ways, and by how much that pays.
+"""Fast training loop: departures from Lightning's defaults, and the time that each saves.
 
 Measured on two CPU cores, where one gradient update takes 5 to 12 ms:
 
-- A ``training_step`` receives a stream of batches and makes many updates: Lightning's loop takes 0.2 to 1 ms per step.
+- A ``training_step`` makes many updates from a stream of batches: Lightning's loop takes 0.2 to 1 ms per step.
 - Updates step the bare optimizers: Lightning's wrappers and ``manual_backward`` take 0.2 ms per update. Lightning
   counts the steps of its wrappers, so ``global_step`` (and with it ``max_steps``) is set here, through
-  ``fit_loop.epoch_loop.manual_optimization.optim_step_progress``, which Lightning does not document.
+  ``fit_loop.epoch_loop.manual_optimization.optim_step_progress``, which is undocumented.
 - Rows of metrics go straight to the loggers: ``log`` takes 0.3 ms per key and repeats old values at every step.
-- The train loader is a plain sized iterable, no ``DataLoader``: nothing is prefetched from a stale policy.
+- The train loader is a plain sized iterable, not a ``DataLoader``: no batch is prefetched under a stale policy.
 
 The one other private name of Lightning in this package is ``TrainingBar._get_train_description``: without a limit on
 epochs, the bar would count them up to -2.
@@ -33,7 +33,7 @@ from pricerl.training.callbacks.saving import raise_diverged
 from pricerl.training.collector import Collector
 
 UPDATES_PER_ITEM = 50
-"""Gradient updates of one item of the train loader, and so of one ``training_step``; more where a turn is longer."""
+"""Gradient updates per item of the train loader, and so per ``training_step``; more if a turn is longer."""
 
 LOG_EVERY = 50
 """Updates between two rows of metrics."""
@@ -41,17 +41,17 @@ LOG_EVERY = 50
 ON_THE_BAR = ("episode_return", "price_mean")
 
 Episodes = Callable[[Policy], Mapping[str, Tensor]]
-"""Evaluation episodes of one rank: runs a policy through them and returns numbers ``(E,)`` by name."""
+"""Function that runs one rank's evaluation episodes with a policy and returns metrics ``(E,)`` by name."""
 
 
 class SampleStream:
     """One epoch of the train loader: each item is a stream of batches, between which env steps are collected.
 
-    The collector and the updates take turns: some env steps, then their batches. An item holds several turns.
+    Collector and updates take turns: some env steps, then their batches. An item holds several turns.
 
     Args:
-        start: returns the collector for a policy; at the first call it is built and warmed up.
-        policy: acts and learns.
+        start: function from a policy to the collector, which is built and warmed up at the first call.
+        policy: learner that acts and updates.
         length: gradient updates per epoch.
     """
 
@@ -78,7 +78,7 @@ class SampleStream:
 
 
 def updates_per_epoch(eval_every: int, left: int) -> int:
-    """Return the updates until the next evaluation: at most ``eval_every``, evened out so that the last ends the run.
+    """Return the updates per epoch: at most ``eval_every``, evened out so that the last epoch ends the run.
 
     Args:
         eval_every: updates between two evaluations.
@@ -103,15 +103,15 @@ class OffPolicyModule(LightningModule, Algorithm):
         self.algorithm, self.step_discount = algorithm, step_discount
 
     def on_train_start(self) -> None:
-        """Give each rank random numbers of its own."""
+        """Seed each rank's random numbers differently."""
         if self.trainer.world_size > 1:
             torch.manual_seed(torch.initial_seed() + self.trainer.global_rank)
 
     def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
-        """Make one gradient update with each batch, while ``trainer.max_steps`` allows.
+        """Make one gradient update per batch, up to ``trainer.max_steps``.
 
         Returns:
-            Metrics by name: one number ``()`` for each update that has it.
+            Metrics by name, one scalar ``()`` per update that reports it.
         """
         done, limit = self.trainer.global_step, self.trainer.max_steps
         metrics: dict[str, list[Tensor]] = defaultdict(list)
@@ -124,7 +124,7 @@ class OffPolicyModule(LightningModule, Algorithm):
                 made += 1
                 for name, value in results.items():
                     metrics[f"train/{name}"].append(value)
-        finally:  # after Ctrl-C, too: every update made is counted and saved
+        finally:  # also after Ctrl-C: every update is counted and saved
             progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
             for counter in (progress.total, progress.current):
                 counter.ready += made
@@ -132,7 +132,7 @@ class OffPolicyModule(LightningModule, Algorithm):
         return metrics
 
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
-        """Run this rank's episodes and log the means over those of all ranks as ``eval/…``; a rank may have none."""
+        """Run this rank's episodes, if any, and log the means over all ranks as ``eval/…``."""
         for name, values in episodes(self.policy).items():
             mean = values.float().mean() if len(values) else values.new_zeros(())
             self.log(f"eval/{name}", mean, batch_size=len(values), sync_dist=True, prog_bar=name in ON_THE_BAR)
@@ -140,14 +140,14 @@ class OffPolicyModule(LightningModule, Algorithm):
     test_step = validation_step
 
     def _check_batch(self, batch: Transition) -> None:
-        """Check one batch for NaN; only on the CPU, because other devices would have to be waited for."""
+        """Check one batch for NaN; only on the CPU, because other devices would have to synchronize."""
         if self.algorithm.finite_checks and self.device.type == "cpu":
             for name, tensor in zip(Transition._fields, batch, strict=True):
                 check_finite(f"{name} in the replay buffer at update {self.trainer.global_step}", tensor)
 
 
 class RunMetrics(Callback):
-    """Writes a row of metrics every ``LOG_EVERY`` updates: losses, counters (``env_steps`` is the x-axis) and speed."""
+    """Callback that writes a row of metrics every ``LOG_EVERY`` updates: losses, counters and speed."""
 
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
@@ -156,11 +156,11 @@ class RunMetrics(Callback):
         self._rows = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on with the next row in a resumed run."""
+        """Continue with the next row in a resumed run."""
         self._rows = trainer.global_step // LOG_EVERY
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restart the clock: neither warm-up nor evaluation counts as training time."""
+        """Restart the clock: warm-up and evaluation do not count as training time."""
         self._mark = None if _collector(trainer) is None else _clock(trainer)
 
     def on_train_batch_end(
@@ -179,12 +179,12 @@ class RunMetrics(Callback):
             logger.log_metrics(self.latest, step=trainer.global_step)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the last losses before anything is saved."""
+        """Check the last losses before a checkpoint is saved."""
         if trainer.state.fn == "fit":
             self._means(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the x-axis with an evaluation, too."""
+        """Log the x-axis, ``env_steps``, with each evaluation."""
         if trainer.state.fn == "fit":
             counters = _counters(trainer)
             x_axis = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
@@ -194,7 +194,7 @@ class RunMetrics(Callback):
         """Return the means of the metrics since the last call.
 
         Raises:
-            NonFiniteError: one of them is NaN or infinite; names the update and the last good checkpoint.
+            NonFiniteError: a mean is NaN or infinite; the message names the update and the last good checkpoint.
         """
         series = {name: torch.stack(values) for name, values in self._recent.items()}
         self._recent.clear()
@@ -215,7 +215,7 @@ class RunMetrics(Callback):
 
 
 def _collector(trainer: Trainer) -> Any:
-    """Return the collector of the run's data, None before it starts."""
+    """Return the collector of the run's data, None before collection starts."""
     return trainer.datamodule.collector  # type: ignore[attr-defined]  # Lightning sets it in every run
 
 

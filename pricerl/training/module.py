@@ -1,4 +1,4 @@
-"""SAC as a LightningModule: owns agent and optimizers, knows no environment."""
+"""SAC as a LightningModule with agent and optimizers, independent of any environment."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from pricerl.training.loop import OffPolicyModule
 from pricerl.training.strategies import average_tensors
 
 MAX_ENTROPY_BONUS = 1.0
-"""Room that the value bounds leave for ``alpha * log_prob`` of one step; alpha settles far below 1."""
+"""Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
 
 COMPILE_FROM = 10_000
-"""Updates from which compiling pays: it takes 10 to 20 seconds and saves about 3 milliseconds per update."""
+"""Number of updates from which compiling pays: it takes 10 to 20 s and saves about 3 ms per update."""
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-"""Lightning's name for building a module from plain values, as ``load_from_checkpoint`` finds it in a checkpoint."""
+"""Lightning's instantiator of a module from plain values, as ``load_from_checkpoint`` expects it in a checkpoint."""
 
 
 class SACModule(OffPolicyModule):
@@ -44,9 +44,9 @@ class SACModule(OffPolicyModule):
     Args:
         task: dimensions and reward bounds; linked from the data by the command line.
         algorithm: settings of the updates.
-        network: shape of actor and critics.
-        compile: whether updates are compiled into one graph. ``auto`` compiles where the run is long enough to pay for
-            it, in one process. Where there is no compiler, updates run as they are, with a warning.
+        network: architecture of actor and critics.
+        compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run
+            is long enough to pay for it. Without a compiler, updates run uncompiled, with a warning.
     """
 
     algorithm: SACConfig
@@ -73,7 +73,7 @@ class SACModule(OffPolicyModule):
         return list(make_optimizers(self.agent))
 
     def on_train_start(self) -> None:
-        """Wire the update, once weights and optimizers are restored and on their device."""
+        """Set up the update once weights and optimizers are restored and on their device."""
         super().on_train_start()
         reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
         update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers(), reduce).update
@@ -81,10 +81,10 @@ class SACModule(OffPolicyModule):
 
     @property
     def compiles(self) -> bool:
-        """Whether this run's updates are to be compiled.
+        """Whether this run compiles its updates.
 
         Raises:
-            UsageError: they shall be, but gradients have to be averaged over processes in between.
+            UsageError: compiling is on, but gradients must be averaged over several processes.
         """
         several, left = self.trainer.world_size > 1, self.trainer.max_steps - self.trainer.global_step
         if self.compile_mode == "on" and several:
@@ -93,7 +93,7 @@ class SACModule(OffPolicyModule):
         return self.compile_mode == "on" or (self.compile_mode == "auto" and long_enough and not several)
 
     def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
-        """Make the updates, with the same input statistics on all ranks before and after."""
+        """Make the updates and share the input statistics over the ranks before and after."""
         self._share_normalization()
         metrics = super().training_step(batches, batch_idx)
         self._share_normalization()
@@ -122,7 +122,7 @@ class SACModule(OffPolicyModule):
             optimizer.set_learning_rate(rate * share)
 
     def _share_normalization(self) -> None:
-        """Average the input statistics over the ranks, each of which has seen other observations."""
+        """Average the input statistics over the ranks, whose observations differ."""
         if self.trainer.world_size > 1 and self.agent.normalization is not None:
             average_tensors(self.trainer.strategy, list(self.agent.normalization.buffers()))
 
@@ -135,7 +135,7 @@ class SACModule(OffPolicyModule):
 
 
 def _bounds(task: TaskSpec, discount: float) -> tuple[float, float] | None:
-    """Return value bounds from the reward's, or None where the reward is unbounded."""
+    """Return the value bounds from the reward bounds, or None if the reward is unbounded."""
     if not (math.isfinite(task.reward_low) and math.isfinite(task.reward_high)):
         return None
     return value_bounds(task.reward_low, task.reward_high, discount, MAX_ENTROPY_BONUS)

@@ -1,4 +1,4 @@
-"""Training data from a seller's file: its history, its fitted market, and the env in that market."""
+"""Training data from a seller's file: history, fitted market, and the env in that market."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from pricerl.training.datamodule import ReplayDataModule
 
 
 class PricingDataModule(ReplayDataModule):
-    """Reads a history, fits its market and streams batches from a replay buffer that the env fills.
+    """DataModule of a seller: reads a history, fits its market and streams batches from the env's replay buffer.
 
     Args:
         path: the seller's CSV; the built-in simulated seller if absent.
-        reading: how the file is read.
+        reading: settings of the reader.
         seller: the simulated seller that replaces a file.
-        market: model of demand and its settings.
-        cost: costs the seller knows.
+        market: demand model and its settings.
+        cost: the seller's known costs.
         reward: objective.
-        guardrails: limits on the price.
-        env: episodes.
-        currency: ISO 4217 code of the file's money, such as EUR; money is shown as plain numbers if empty.
+        guardrails: price limits.
+        env: settings of the episodes.
+        currency: ISO 4217 code of the file's amounts, such as EUR; if empty, amounts are shown as plain numbers.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
-        seed: of the market's draws, the env and the sampling.
+        seed: seed of the posterior draws, the env and the sampling.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PricingDataModule(ReplayDataModule):
 
     @property
     def task(self) -> TaskSpec:
-        """Dimensions and reward bounds for the networks, known without a file."""
+        """Dimensions and reward bounds for the networks, available before the file is read."""
         low, high = self.reward.resolved().bounds()
         days = self.env_config.days_per_step(self.guardrails)
         num_features = len(FEATURES) + self.env_config.num_descriptions
@@ -78,7 +78,7 @@ class PricingDataModule(ReplayDataModule):
 
     @cached_property
     def dynamics(self) -> Dynamics:
-        """The market with reward and guardrails, on the trainer's device."""
+        """Market with reward and guardrails, on the trainer's device."""
         return self.build_dynamics(self.device)
 
     def build_dynamics(self, device: torch.device | str) -> Dynamics:
@@ -86,29 +86,29 @@ class PricingDataModule(ReplayDataModule):
         return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
-        """Read the file early, so that a bad one is reported before anything starts.
+        """Read the file early, so that problems in it are reported before training starts.
 
-        Without one, any stage but ``fit`` uses the history in the checkpoint.
+        Without a file, every stage except ``fit`` uses the history in the checkpoint.
         """
         if stage == "fit" or self.path is not None:
             _ = self.preprocessor
 
     def build_env(self) -> PricingVectorEnv:
-        """Return rows that start on training days, each in a posterior draw."""
+        """Return a vector env whose rows start on training days, each in a posterior draw."""
         return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
     def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Run episodes from the held-out days in the posterior mean, and the path after the last day in all draws."""
+        """Run held-out episodes in the posterior mean, and the path after the last day in all draws."""
         share = rank, num_ranks
         episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
         return {**episodes._asdict(), **paths._asdict()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return plain values: the preprocessor with its history, and the counters."""
+        """Return the preprocessor with its history, and the counters, as plain values."""
         return {**super().state_dict(), "preprocessor": self.preprocessor.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the saved scaler; a file given now supplies the history, otherwise the saved history remains."""
+        """Restore the saved scaler, and the saved history unless a file is given."""
         super().load_state_dict(state_dict)
         trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
         self.guardrails.check_products(trained.names)

@@ -1,4 +1,4 @@
-"""A run: its folder, settings, checkpoint, data and module, as the commands share them, without Lightning's CLI."""
+"""Run shared by the commands: folder, settings, checkpoint, data and module, without Lightning's CLI."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pricerl.training.pricing_data import PricingDataModule
 
 @dataclass(frozen=True)
 class Request:
-    """A parsed command, before any data are read and anything is built."""
+    """Parsed command, before data are read and objects are built."""
 
     command: str
-    """fit, validate, test or predict."""
+    """``fit``, ``validate``, ``test`` or ``predict``."""
     folder: Path
     """The run's folder."""
     options: Any
     """All parsed options, as a namespace: ``horizon``, ``out``, ``data.path`` and so on."""
     settings: Mapping[str, Any]
-    """Settings that make the advice, as plain values: seed, data without its file, model and decision."""
+    """Settings that determine the advice, as plain values: seed, data without its file, model and decision."""
     checkpoint: Checkpoint | None
-    """The checkpoint that was given; after ``fit`` the one that holds the weights in use."""
+    """Given checkpoint; after ``fit``, the one with the weights in use."""
     advises: bool
-    """Whether the data are a seller's, so that the command ends in advice."""
+    """Whether the data are a seller's, so that the command gives advice."""
 
     @property
     def formatter(self) -> Formatter:
-        """The formatter of the command's locale, currency and price grid.
+        """Formatter of the command's locale, currency and price grid.
 
         Raises:
             UsageError: the locale or the currency is unknown.
@@ -46,26 +46,26 @@ class Request:
 
 @dataclass(frozen=True)
 class Run(Request):
-    """A run that was built, and trained or scored where the command says so."""
+    """Run after building and, depending on the command, training or scoring."""
 
     data: ReplayDataModule
-    """The DataModule."""
+    """DataModule of the run."""
     module: OffPolicyModule
-    """The learner, with the weights to advise with."""
+    """Learner with the weights used for advice."""
     configs: Mapping[str, Any]
     """Config objects of the command's own groups, such as ``decision``."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Results of validate and test by name."""
     is_global_zero: bool = True
-    """Whether this process is the one that prints and writes."""
+    """Whether this process prints and writes."""
 
     @property
     def policy(self) -> Policy:
-        """The deterministic policy on the CPU, ``(B, O) -> (B, A)``."""
+        """Deterministic policy on the CPU, ``(B, O) -> (B, A)``."""
         return self.module.cpu().policy
 
     @property
     def pricing(self) -> PricingDataModule:
-        """The DataModule of a run that advises, with the seller's history and its market."""
+        """DataModule of a run that advises, with the seller's history and its market."""
         assert isinstance(self.data, PricingDataModule)
         return self.data

@@ -1,4 +1,4 @@
-"""Several devices or machines: Lightning starts the processes, the module averages the gradients."""
+"""Multi-device training: Lightning starts the processes, the module averages the gradients."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch import Tensor
 from pricerl.errors import UsageError
 
 TIMEOUT = timedelta(minutes=10)
-"""A rank that waits longer than this for the others gives up."""
+"""Longest wait of a rank for the others."""
 
 REPLICATED = ("auto", "ddp")
 
 
 class ReplicatedStrategy(DDPStrategy):
-    """DDP's launcher and process group without its wrapper.
+    """DDP with its launcher and process group, but without its model wrapper.
 
-    The wrapper averages gradients in hooks of one backward pass; three manual backward passes per update confuse it.
-    Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before each optimizer step, so
-    that all ranks stay identical.
+    The wrapper averages gradients in hooks of one backward pass; it does not support three manual backward
+    passes per update. Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before each
+    optimizer step, so that all ranks stay identical.
     """
 
     def __init__(self, timeout: timedelta = TIMEOUT) -> None:
@@ -37,12 +37,12 @@ class ReplicatedStrategy(DDPStrategy):
 
 
 def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
-    """Return the strategy to train with.
+    """Return the training strategy.
 
     Args:
-        strategy: the trainer's setting, a name or a strategy.
+        strategy: the trainer's setting: a name or a strategy.
         devices: a number, ``auto``, -1 or a list of devices.
-        num_nodes: machines.
+        num_nodes: number of machines.
 
     Raises:
         UsageError: the strategy shards or wraps the model in a way that manual optimization does not allow.
@@ -56,7 +56,7 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
 
 
 def count_devices(devices: Any) -> int:
-    """Return the number of devices per machine that a ``devices`` setting asks for."""
+    """Return the number of devices per machine requested by a ``devices`` setting."""
     if isinstance(devices, (list, tuple)):
         return len(devices)
     text = str(devices)
@@ -68,7 +68,7 @@ def count_devices(devices: Any) -> int:
 
 
 def average_tensors(strategy: Strategy, tensors: list[Tensor]) -> None:
-    """Replace tensors by their means over the ranks, in one message."""
+    """Replace tensors by their means over the ranks with one all-reduce."""
     flat = strategy.reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]), reduce_op="mean")
     assert isinstance(flat, Tensor)
     parts = torch.split(flat, [tensor.numel() for tensor in tensors])

@@ -115,9 +115,9 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "empty": (lambda path, good: path.touch(), "is not a checkpoint, or it is damaged"),
     "text": (lambda path, good: path.write_text("hello"), "is not a checkpoint, or it is damaged"),
     "truncated": (_truncate, "is not a checkpoint, or it is damaged"),
-    "plain torch file": (lambda path, good: torch.save({"a": 1}, path), "no pricerl checkpoint"),
-    "list": (lambda path, good: torch.save([1], path), "no pricerl checkpoint"),
-    "odd key": (lambda path, good: torch.save({"pricerl": 3}, path), "no pricerl checkpoint"),
+    "plain torch file": (lambda path, good: torch.save({"a": 1}, path), "not a pricerl checkpoint"),
+    "list": (lambda path, good: torch.save([1], path), "not a pricerl checkpoint"),
+    "odd key": (lambda path, good: torch.save({"pricerl": 3}, path), "not a pricerl checkpoint"),
     "no weights": (lambda path, good: torch.save({"pricerl": {"format": 1, "config": "{}"}}, path), "no pricerl"),
     "other format": (
         lambda path, good: torch.save({"pricerl": {"format": 99}, "state_dict": {}}, path),
@@ -147,7 +147,7 @@ def test_a_checkpoint_of_another_network_is_refused(command: str, trained: Path,
     words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--model.network.hidden", "[16]"]
     result = run(tmp_path, command, *words)
     assert result.code == 5
-    assert "was trained with another network" in result.err and result.err.count("\n") == 1
+    assert "was trained with a different network" in result.err and result.err.count("\n") == 1
     assert listing(tmp_path) == before
 
 

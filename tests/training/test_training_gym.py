@@ -194,7 +194,7 @@ def test_sac_swings_the_pendulum_up_and_keeps_it_there(tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--trainer.accelerator", "tpu"], "--trainer.accelerator auto takes what this machine has"),
+        (["--trainer.accelerator", "tpu"], "--trainer.accelerator auto uses the devices of this machine"),
         (["--trainer.accelerator", "cpu", "--trainer.devices=-3"], "should be an int > 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Lightning callbacks: checkpoints and the progress bar."""
+"""Lightning callbacks: checkpoints and progress bar."""
 
 import lazy_loader
 

@@ -11,14 +11,14 @@ from lightning.pytorch.callbacks import RichProgressBar
 from pricerl.training.loop import RunMetrics
 
 REFRESHES_PER_SECOND = 2
-"""Drawing the bar takes some milliseconds, in which nothing is trained."""
+"""Redraws per second; each takes some milliseconds of training time."""
 
 
 class TrainingBar(RichProgressBar):
     """Rich progress bar on stderr with return, price and updates per second.
 
     Args:
-        metrics: writer of the run's rows, the last of which is shown.
+        metrics: writer of the run's metrics, whose last row is shown.
     """
 
     def __init__(self, metrics: RunMetrics) -> None:
@@ -26,7 +26,7 @@ class TrainingBar(RichProgressBar):
         self._metrics, self._updated_at = metrics, 0.0
 
     def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
-        """Update the bar as often as it is drawn."""
+        """Update the bar only when it is redrawn."""
         now = time.monotonic()
         if trainer.is_last_batch or now - self._updated_at >= 1 / REFRESHES_PER_SECOND:
             self._updated_at = now

@@ -1,4 +1,4 @@
-"""Best and last checkpoint of a run, and its configuration, in the run's folder."""
+"""Callbacks that save a run's best and last checkpoint and its configuration."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, FORMAT, LAST, C
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Keeps ``best.ckpt`` (highest ``eval/episode_return``) and ``last.ckpt``, one of each, overwritten in place.
+    """Checkpoints ``best.ckpt`` (highest ``eval/episode_return``) and ``last.ckpt``, overwritten in place.
 
-    An interrupted run saves ``last.ckpt`` at its last update; a run that failed saves nothing, so that a diverged
-    model never replaces a good one.
+    An interrupted run saves ``last.ckpt`` at its last update; a failed run saves nothing, so that a diverged model
+    never replaces a good one.
 
     Args:
         run_dir: the run's folder.
@@ -38,7 +38,7 @@ class RunCheckpoint(ModelCheckpoint):
         self.last, self.last_step = run_dir / LAST, 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` whatever it is.
+        """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` in any case.
 
         Raises:
             NonFiniteError: a weight is NaN or infinite; nothing is saved.
@@ -58,7 +58,7 @@ class RunCheckpoint(ModelCheckpoint):
             self._save_last(trainer)
 
     def _save_last(self, trainer: Trainer) -> None:
-        """Save ``last.ckpt`` unless this update is saved already or nothing is being trained."""
+        """Save ``last.ckpt`` unless this update is already saved or no training is running."""
         trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
         if trainer.state.fn == "fit" and not trial and trainer.global_step > self.last_step:
             trainer.save_checkpoint(self.last)
@@ -68,7 +68,7 @@ class RunCheckpoint(ModelCheckpoint):
 
 
 def own_saver(trainer: Trainer) -> RunCheckpoint | None:
-    """Return the callback that saves the run's checkpoints, None where it is turned off."""
+    """Return the callback that saves the run's checkpoints, None if it is turned off."""
     savers: list[Any] = trainer.checkpoint_callbacks
     return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
 
@@ -85,10 +85,10 @@ def first_bad_weight(module: LightningModule) -> str | None:
 
 
 def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
-    """Stop a training that has diverged.
+    """Stop a diverged training run.
 
     Raises:
-        NonFiniteError: always; with update, finding, remedy and the last good checkpoint.
+        NonFiniteError: always, with update, finding, remedy and the last good checkpoint.
     """
     saved, good = own_saver(trainer), "this run has saved no checkpoint yet"
     if saved is not None and saved.last_step:
@@ -99,10 +99,10 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
 
 
 class GivenCheckpoint(TorchCheckpointIO):
-    """Lightning's checkpoint files, but it resumes from the checkpoint that the command has read already.
+    """Lightning's checkpoint files, except that a run resumes from the checkpoint already read by the command.
 
     Args:
-        given: to resume from.
+        given: checkpoint to resume from.
     """
 
     def __init__(self, given: Checkpoint) -> None:
@@ -115,14 +115,14 @@ class GivenCheckpoint(TorchCheckpointIO):
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` when ``fit`` starts, and puts the configuration into every checkpoint."""
+    """Callback that writes ``config.yaml`` when ``fit`` starts and stores the configuration in every checkpoint."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration when training, and only then."""
+        """Write the configuration, in training only."""
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Store version and configuration under pricerl's own key."""
+        """Store version and configuration under pricerl's key."""
         config = self.parser.dump(self.config, skip_unset=False)
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, "config": config}
