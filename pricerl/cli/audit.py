@@ -1,4 +1,4 @@
-"""``audit``: prove that a decision log is unbroken, or make one of its decisions again."""
+"""Command ``audit``: verification of a decision log, and replay of its decisions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pricerl.operations.decision_log import LOG_FILE, Entry, verify
 
 def audit_log(words: Sequence[str]) -> int:
     """Run ``audit verify`` or ``audit replay``."""
-    purpose = "verify proves that the decision log is unbroken; replay makes one of its decisions again."
+    purpose = "verify checks that the decision log is unbroken; replay repeats one of its decisions."
     parser = Parser(prog="pricerl audit", description=purpose, allow_abbrev=False)
     parser.add_argument("action", choices=("verify", "replay"))
-    parser.add_argument("target", nargs="?", help="verify: a log, instead of a run; replay: the number of an entry")
+    parser.add_argument("target", nargs="?", help="verify: a log file instead of a run; replay: an entry's number")
     add_run_options(parser)
-    parser.add_argument("--data.path", dest="path", help="replay: the data file, where it has moved since")
+    parser.add_argument("--data.path", dest="path", help="replay: the data file, if it has moved since")
     options = parser.parse_args(words)
     return _verify(options) if options.action == "verify" else _replay(options)
 
@@ -35,7 +35,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    """Make a recorded decision again, from the checkpoint and the data that its entry names."""
+    """Repeat a recorded decision from the checkpoint and data named in its entry."""
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.policies import make_advice, run_lightning
@@ -51,22 +51,22 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _replay_settings(entry: Entry, folder: Path, moved: str | None) -> dict[str, Any]:
-    """Return the options of the ``predict`` that makes an entry's decision again.
+    """Return the options of ``predict`` that repeat an entry's decision.
 
     Args:
-        entry: an advice.
-        folder: of its run.
-        moved: the data file, where it has moved since.
+        entry: log entry of an advice.
+        folder: the run's folder.
+        moved: the data file, if it has moved since.
 
     Raises:
         UsageError: the run left no checkpoint.
-        DataError: the data file is gone.
+        DataError: the data file does not exist.
     """
     if entry["checkpoint"] is None:
         raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
     file = moved or entry["path"]
     if file is not None and not Path(file).is_file():
-        raise DataError(file, [f"the data of entry {entry['id']} is not here; name it with --data.path"])
+        raise DataError(file, [f"the data file of entry {entry['id']} does not exist here; name it with --data.path"])
     return {
         "config": json.dumps(entry["settings"]),
         "ckpt_path": folder / entry["checkpoint"],

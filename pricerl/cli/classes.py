@@ -1,4 +1,4 @@
-"""The classes behind ``data`` and ``model``: chosen before parsing, and left out of the parser's messages."""
+"""Classes of ``data`` and ``model``: chosen before parsing, and hidden in the parser's messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GYM_DATA = f"{GymDataModule.__module__}.{GymDataModule.__name__}"
 NESTED = re.compile(
     r"Parser key \"(data|model)\":\s+Problem with given class_path '[^']+':\s+(?!Importing)(.*)", re.DOTALL
 )
-"""A message about a setting of a class, after the words about the class."""
+"""Pattern of a message about a class's setting; the group is the part after the class."""
 
 UNKNOWN = re.compile(
     r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'|unrecognized arguments: --([^\s=]+)="
@@ -27,14 +27,14 @@ UNKNOWN = re.compile(
 
 
 def data_class(words: list[str]) -> str:
-    """Return the DataModule to parse the settings of ``data`` with.
+    """Return the DataModule class whose settings ``data`` holds.
 
     jsonargparse accepts a plain ``data: {…}`` or ``--data.x`` for the parser's default class, and keeps the values of
-    that class, defaults included, when a ``class_path`` names another. So the default has to be the class that is
-    wanted: the Gymnasium module where it is named or its own setting ``env_id`` appears, else the pricing module.
+    that class, defaults included, when a ``class_path`` names another. So the default must be the intended class: the
+    Gymnasium module if it is named or its own setting ``env_id`` appears, otherwise the pricing module.
 
     Args:
-        words: options of the command.
+        words: arguments of the command.
 
     Raises:
         UsageError: a configuration cannot be read.
@@ -48,11 +48,11 @@ def data_class(words: list[str]) -> str:
 
 
 def explain(message: str, words: list[str], known: Collection[str]) -> str:
-    """Rewrite a parser's message: settings by their plain names, without the classes that have them.
+    """Rewrite a parser's message with plain setting names, without class names.
 
     Args:
-        message: from jsonargparse.
-        words: options of the command.
+        message: message of jsonargparse.
+        words: arguments of the command.
         known: settings of the command.
     """
     options = {name.replace(".init_args", "") for name in known if not name.endswith(".class_path")}
@@ -72,12 +72,12 @@ def explain(message: str, words: list[str], known: Collection[str]) -> str:
 
 
 def asks_help(words: list[str]) -> bool:
-    """Return whether the options ask for help instead of a run."""
+    """Return whether the arguments request help."""
     return any(word.split("=")[0] in ("-h", "--help") for word in words)
 
 
 def print_help(parser: LightningArgumentParser) -> None:
-    """Print all options, with those of our own models and data, which subclass mode leaves out."""
+    """Print all options, including those of our models and data, which subclass mode omits."""
     parser.print_help()
     for group, part in (("model", SACModule), ("data", PricingDataModule), ("data", GymDataModule)):
         options = LightningArgumentParser(usage=f"--{group}={part.__name__}", add_help=False, description="")

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles
 
 MOST_SUMMARIES = 20
-"""Products whose summary is printed."""
+"""Largest number of products whose summary is printed."""
 
 MOST_SCORED = 10
-"""Products whose scores are printed."""
+"""Largest number of products whose scores are printed."""
 
 SCORE_COLUMNS = ("rule", "price", "units", "sales", "profit", "90 %", "beats keeping")
 
@@ -35,7 +35,7 @@ def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
 
     Args:
         rows: cells, the header first; all rows have the same length.
-        numbers: whether the columns after the first contain numbers, which go to the right.
+        numbers: whether the columns after the first contain numbers, to be right-aligned.
     """
     if not rows:
         return []
@@ -100,11 +100,11 @@ def _outcome(day: Mapping[str, Any], f: Formatter) -> str:
 
 
 def print_scores(products: Sequence[Product], num_products: int, formatter: Formatter) -> None:
-    """Print a table of rules and the checks for at most ``MOST_SCORED`` products.
+    """Print rules, off-policy estimates and sensitivity for at most ``MOST_SCORED`` products.
 
     Args:
-        products: these products at least.
-        num_products: of the whole history.
+        products: products to print, at least the first ``MOST_SCORED``.
+        num_products: number of products in the history.
         formatter: locale, currency and price digits.
     """
     for product in products[:MOST_SCORED]:
@@ -161,7 +161,7 @@ def off_policy_line(name: str, found: Mapping[str, Any], f: Formatter) -> str:
 def sensitivity_line(found: Mapping[str, Any], f: Formatter) -> str:
     """Return how strong an unobserved cause must be to undo the gain."""
     if found["undoing"] == 0:
-        return "  an unobserved cause has nothing to undo: a gain is not likely"
+        return "  sensitivity: a gain is unlikely, so an unobserved cause has nothing to undo"
     like = ""
     if found["strength"] is not None:
         like = f", {f.number(found['strength'])} times the strength of the {found['strongest']}"

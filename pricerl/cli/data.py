@@ -1,4 +1,4 @@
-"""The commands about files: ``check`` prints the content of a history, ``simulate`` writes one with known demand."""
+"""Commands about files: ``check`` prints the content of a history, ``simulate`` writes one with known demand."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ READING: dict[str, dict[str, Any]] = {
     "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
     "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "unit of Total Sales"},
     "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
-    "country": {"help": "country whose public holidays count, such as GB or DE-BY"},
+    "country": {"help": "country of the public holidays, such as GB or DE-BY"},
 }
-"""Options of ``check`` that ``fit`` knows as ``--data.reading.NAME``."""
+"""Options of ``check``; in ``fit`` they are ``--data.reading.NAME``."""
 
 
 def check(words: Sequence[str]) -> int:
     """Print the content of a file, or every problem in it."""
     parser = Parser(prog="pricerl check", description="Print the content of a history file.")
     parser.add_argument("file", nargs="?", help="the seller's CSV")
-    parser.add_argument("--data.path", dest="path", help="the same, under the name that other commands use")
+    parser.add_argument("--data.path", dest="path", help="the same, by the option name of the other commands")
     for name, settings in READING.items():
         parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
     options = parser.parse_args(words)
@@ -42,16 +42,16 @@ def check(words: Sequence[str]) -> int:
 
 
 def simulate(words: Sequence[str]) -> int:
-    """Write a seller with known demand, and the truth next to it."""
+    """Write a simulated seller, and the true demand next to it."""
     from pricerl.simulation.seller import MARKETS, SellerConfig, write_seller
 
     default = SellerConfig()
-    parser = Parser(prog="pricerl simulate", description="Write a seller whose demand is known.")
+    parser = Parser(prog="pricerl simulate", description="Write a simulated seller with known demand.")
     parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
     parser.add_argument("--market", choices=MARKETS, default=default.market, help="family of demand")
     parser.add_argument("--days", type=int, default=default.days, help="days of history")
-    parser.add_argument("--units", type=float, default=default.units, help="mean units per day at the first price")
-    parser.add_argument("--seed", type=int, default=default.seed, help="same seed, same file")
+    parser.add_argument("--units", type=float, default=default.units, help="mean units per day at the initial price")
+    parser.add_argument("--seed", type=int, default=default.seed, help="seed of the simulation")
     parser.add_argument("--products", type=int, default=default.products, help="number of products in the file")
     options = vars(parser.parse_args(words))
     out = Path(options.pop("out"))

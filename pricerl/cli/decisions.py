@@ -1,4 +1,4 @@
-"""The commands by which people decide and look back: ``override``, ``pause``, ``approve``, ``history``."""
+"""Commands for people's decisions and the log: ``override``, ``pause``, ``approve``, ``history``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a check
 
 def override(words: Sequence[str]) -> int:
     """Record an order to charge a price until a day, within the hard limits."""
-    purpose = "Charge a price until a day, whatever the model recommends, within the hard limits."
+    purpose = "Charge a price until a day instead of the recommended one, within the hard limits."
     return _order(OVERRIDE, purpose, words)
 
 
 def pause(words: Sequence[str]) -> int:
     """Record an order to keep the price until a day."""
-    return _order(PAUSE, "Keep the price until a day, whatever the model recommends.", words)
+    return _order(PAUSE, "Keep the price until a day instead of following the model.", words)
 
 
 def approve(words: Sequence[str]) -> int:
@@ -34,7 +34,7 @@ def approve(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl approve", description="Record the approval of a recommended change.")
     add_run_options(parser)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
-    parser.add_argument("--product", help="product, where the run has several")
+    parser.add_argument("--product", help="product, if the run has several")
     parser.add_argument("--reason", default="", help="reason of the approval")
     parser.add_argument("--by", help="person who approves; your user name if absent")
     options = parser.parse_args(words)
@@ -44,7 +44,7 @@ def approve(words: Sequence[str]) -> int:
     change = _change(advice)
     name = f"entry {advice['id']}"
     if change is None:
-        raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: there is nothing to approve")
+        raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: nothing to approve")
     for entry in entries:
         if entry.get("approves") == advice["id"]:
             raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
@@ -57,8 +57,8 @@ def approve(words: Sequence[str]) -> int:
 
 
 def history(words: Sequence[str]) -> int:
-    """Print every decision, order and approval with its author and reason."""
-    purpose = "Print every decision, override, pause and approval with its author and reason."
+    """Print all decisions, orders and approvals with author and reason."""
+    purpose = "Print all decisions, overrides, pauses and approvals with author and reason."
     parser = Parser(prog="pricerl history", description=purpose)
     add_run_options(parser)
     parser.add_argument("--product", help="this product only")
@@ -72,21 +72,21 @@ def history(words: Sequence[str]) -> int:
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
-        print(f"line {len(found.entries) + 1} is torn: a write was interrupted, it does not count")
+        print(f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored")
     return EXIT_OK
 
 
 def add_run_options(parser: Parser) -> None:
-    """Add the options that name the run whose log a command reads."""
+    """Add the options that name a run."""
     parser.add_argument("--run_name", help="run, a folder in checkpoints")
     parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
 
 
 def log_of(options: argparse.Namespace) -> Path:
-    """Return the log of the run that the options name.
+    """Return the decision log of the run named by the options.
 
     Raises:
-        UsageError: they name none, or one that does not exist.
+        UsageError: no run is named, or it does not exist.
     """
     named = options.ckpt_path in (None, "last", "best")
     if named and options.run_name is None:
@@ -95,28 +95,28 @@ def log_of(options: argparse.Namespace) -> Path:
     if not folder.is_dir():
         runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())
         near = did_you_mean(options.run_name, runs) if named else ""
-        raise UsageError(f"{folder} is no run's folder{near}; {RUN_OPTIONS}")
+        raise UsageError(f"{folder} is not a folder of a run{near}; {RUN_OPTIONS}")
     return folder / LOG_FILE
 
 
 def find_advice(entries: Sequence[Entry], number: int) -> Entry:
-    """Return the advice with an entry's number.
+    """Return an advice by its entry number.
 
     Raises:
-        UsageError: there is no such entry, or it is no advice.
+        UsageError: there is no such entry, or it is not an advice.
     """
     if not 1 <= number <= len(entries):
         raise UsageError(f"entry {number} does not exist; the log holds {len(entries)} entries (see history)")
     if entries[number - 1]["kind"] != ADVICE:
-        raise UsageError(f"entry {number} is no advice but of kind {entries[number - 1]['kind']} (see history)")
+        raise UsageError(f"entry {number} is not an advice, but of kind {entries[number - 1]['kind']} (see history)")
     return entries[number - 1]
 
 
 def _order(kind: str, purpose: str, words: Sequence[str]) -> int:
-    """Append an order on the product's last advice to the log, and print its effect."""
+    """Append an order that refers to the product's last advice, and print its effect."""
     parser = Parser(prog=f"pricerl {kind}", description=purpose)
     add_run_options(parser)
-    parser.add_argument("--product", help="product, where the run has several")
+    parser.add_argument("--product", help="product, if the run has several")
     parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
     parser.add_argument("--reason", required=True, help="reason, shown by history and the audit")
     parser.add_argument("--by", help="person who decides; your user name if absent")
@@ -127,13 +127,13 @@ def _order(kind: str, purpose: str, words: Sequence[str]) -> int:
     advice = _last_advice(read_log(log).entries, options.product, log)
     until = _read_day(options.until, advice).isoformat()
     if not shown(options.reason):
-        raise UsageError("--reason: must say why, found nothing")
+        raise UsageError("--reason: must be a text, found nothing")
     draft = stamp(kind, _actor(options.by), _typed(options.reason)) | {"product": advice["product"], "until": until}
     effect = "is paused: the price is kept"
     if kind == OVERRIDE:
         price = draft["price"] = positive_price(options.price)
         if refusal := refuse_price(price, HardLimits(**advice["limits"])):
-            raise UsageError(f"--price: {refusal}; nothing outranks it, choose another price or change the limit")
+            raise UsageError(f"--price: {refusal}; choose another price or change the limit")
         effect = f"is overridden with {price:g}"
     number = append(log, [draft])[-1]["id"]
     print(f"{shown(draft['product'])} {effect} until {until} (entry {number} of {log})")
@@ -142,7 +142,7 @@ def _order(kind: str, purpose: str, words: Sequence[str]) -> int:
 
 
 def _last_advice(entries: Sequence[Entry], product: str | None, log: Path) -> Entry:
-    """Return the newest advice on a product; the only product where none is named."""
+    """Return the newest advice on a product, by default the only one."""
     wanted = choose_product(_products(entries, log), product, "this run")
     return [entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == wanted][-1]
 
@@ -150,7 +150,7 @@ def _last_advice(entries: Sequence[Entry], product: str | None, log: Path) -> En
 def _products(entries: Sequence[Entry], log: Path) -> list[str]:
     known = list(dict.fromkeys(entry["product"] for entry in entries if entry["kind"] == ADVICE))
     if not known:
-        raise DataError(str(log), ["holds no advice yet; run fit or predict first"])
+        raise DataError(str(log), ["has no advice yet; run fit or predict first"])
     return known
 
 
@@ -161,12 +161,12 @@ def _read_day(text: str, advice: Entry) -> date:
         raise UsageError(f"--until: must be a day such as 2026-01-31, found {text!r}") from None
     first = advice["days"][0]["date"]
     if day.isoformat() < first:
-        raise UsageError(f"--until: {day} lies before {first}, the first of the next days; name a later one")
+        raise UsageError(f"--until: {day} is before {first}, the first day after the data; choose a later day")
     return day
 
 
 def _typed(text: str) -> str:
-    """Return a typed text without undecodable bytes, which would break the files it is written into."""
+    """Return a typed text without undecodable bytes, which would make files unreadable."""
     return text.encode("utf-8", "backslashreplace").decode().strip()
 
 
@@ -175,12 +175,12 @@ def _actor(name: str | None) -> str:
         return _typed(name)
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user, as in some containers
+    except (OSError, KeyError, ImportError):  # the user has no name, as in some containers
         return "unknown"
 
 
 def _change(advice: Entry) -> tuple[str, float] | None:
-    """Return day and price of the first change that an advice recommends."""
+    """Return day and price of the first change recommended by an advice."""
     changed = [(day["date"], day["price"]) for day in advice["days"] if day["price"] != advice["current_price"]]
     return changed[0] if changed else None
 
@@ -191,7 +191,7 @@ def _change_words(advice: Entry) -> str:
 
 
 def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return number, time, kind, author and content of an entry."""
+    """Return the table cells of an entry: number, time, kind, author and content."""
     content = "" if entry["kind"] == "repair" else f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
     return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)
 

@@ -1,6 +1,6 @@
-"""``fit``, ``validate``, ``test`` and ``predict``, parsed by LightningCLI and run by its Trainer where one is needed.
+"""``fit``, ``validate``, ``test`` and ``predict``, parsed by LightningCLI and run by a Trainer if needed.
 
-LightningCLI parses and wires without running anything (``run=False``), in subclass mode: ``data.class_path`` and
+LightningCLI parses and builds without running anything (``run=False``), in subclass mode: ``data.class_path`` and
 ``model.class_path`` name the classes, pricing data and SAC by default. ``predict`` builds no Trainer.
 """
 
@@ -43,15 +43,15 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "reload_dataloaders_every_n_epochs": 1,
     "enable_model_summary": False,
 }
-"""``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch is as long as
-the rest of the run asks for."""
+"""``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch lasts until the
+next evaluation."""
 
 OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig}
-"""Groups of settings that belong to neither model, data nor trainer."""
+"""Groups of settings outside model, data and trainer."""
 
 
 class PricingCLI(LightningCLI):
-    """Parses a command and builds data and module; nothing is trained.
+    """LightningCLI that parses a command and builds data and module without training.
 
     Args:
         words: the command and its options, without the program's name.
@@ -78,7 +78,7 @@ class PricingCLI(LightningCLI):
         )
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add trainer, model and data as LightningCLI does, with our classes in place of no default.
+        """Add trainer, model and data as LightningCLI does, but with our classes as defaults.
 
         Without a default, jsonargparse would take the class as optional and hide the constructor's own errors.
         """
@@ -90,7 +90,7 @@ class PricingCLI(LightningCLI):
             parser.add_subclass_arguments(base, name, default=default, fail_untyped=False, required=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the run's own options, and the link from the data's dimensions to the model."""
+        """Add the run's options, and link the data's dimensions to the model."""
         for name, (text, default) in RUN_OPTIONS.items():
             kind = MatmulPrecision if name == "matmul_precision" else str if default is None else type(default)
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
@@ -100,7 +100,7 @@ class PricingCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.init_args.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the command, with a given checkpoint's own settings as its defaults."""
+        """Parse the command, with a given checkpoint's settings as defaults."""
         assert isinstance(args, list)
         if asks_help(args):
             print_help(parser)
@@ -113,10 +113,10 @@ class PricingCLI(LightningCLI):
         if self.given is None and self.config.ckpt_path is not None:
             self.given = Checkpoint.read(self.config.ckpt_path, _folder(self.config))
         if self.given is None and self.command != "fit":
-            raise CheckpointError(f"{self.command} needs --ckpt_path FILE: a checkpoint that fit wrote")
+            raise CheckpointError(f"{self.command} needs --ckpt_path FILE: a checkpoint written by fit")
 
     def _folder_of_words(self, parser: LightningArgumentParser, words: list[str]) -> Path:
-        """Return the run's folder, parsing the words only if no ``--run_name`` is among them."""
+        """Return the run's folder; parse the arguments only if ``--run_name`` is not among them."""
         names = option_values(words, "--run_name")
         return RUNS / names[-1] if names else _folder(self._parse(parser, words))
 
@@ -128,7 +128,7 @@ class PricingCLI(LightningCLI):
             raise UsageError(f"{explain(str(error), words, known)} (see {self.command} --help)") from error
 
     def before_instantiate_classes(self) -> None:
-        """Refuse a wrong command early, then set up the processor."""
+        """Refuse an invalid command early, then claim the processor."""
         options = self.config.clone()
         options.data = options.data.init_args
         settings = lasting_settings(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)))
@@ -141,14 +141,14 @@ class PricingCLI(LightningCLI):
         self.compute = claim_compute(options.threads, options.matmul_precision)
 
     def instantiate_classes(self) -> None:
-        """Build data and module, and restore what the checkpoint holds."""
+        """Build data and module, and restore the checkpoint."""
         self.config_init = self.parser.instantiate(self.config)
         self.datamodule, self.model = self.config_init.data, self.config_init.model
         if self.given is not None:
             self.given.restore_weights(self.model)
 
     def built(self) -> Run:
-        """Return the run as it is built, before training."""
+        """Return the run before training."""
         configs = {name: self.config_init[name] for name in OWN_CONFIGS}
         return Run(**vars(self.request), data=self.datamodule, module=self.model, configs=configs)
 
@@ -176,7 +176,7 @@ class PricingCLI(LightningCLI):
             trainer = self.instantiate_trainer(**changed)
         except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
             absent = wanted.accelerator not in ("auto", "cpu")
-            hint = "; --trainer.accelerator auto takes what this machine has" if absent else ""
+            hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
             raise UsageError(f"trainer: {error}{hint}") from error
         if own_loggers and fitting:
             resumed_at = None if self.given is None else int(self.given.content["global_step"])
@@ -195,7 +195,7 @@ def run_command(words: list[str]) -> Run:
         CheckpointError: the checkpoint cannot be used.
         InterruptedRunError: Ctrl-C while training.
     """
-    # A field's docstring is its help; reading all of them takes a second.
+    # Fields' docstrings are the help texts; reading all of them takes a second.
     set_parsing_settings(
         docstring_parse_attribute_docstrings=asks_help(words) or any(".help" in word for word in words)
     )
@@ -220,12 +220,12 @@ def _fit(cli: PricingCLI) -> Run:
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(run.module, datamodule=run.data, ckpt_path=None if run.checkpoint is None else run.checkpoint.path)
-    except SystemExit as stopped:  # Lightning's answer to Ctrl-C, after which it ignores a second one
+    except SystemExit as stopped:  # Lightning handles Ctrl-C this way, and then ignores a second one
         if not isinstance(stopped.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, handler)
         done = trainer.global_step
-        saved = f" after {done} updates; {run.folder / LAST} is saved, fit goes on with --ckpt_path last"
+        saved = f" after {done} updates; {run.folder / LAST} is saved, resume with fit --ckpt_path last"
         raise InterruptedRunError(f"interrupted{saved if done else ''}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
     if not run.advises and run.is_global_zero and not run.options.trainer.fast_dev_run:
@@ -248,7 +248,7 @@ def _score(cli: PricingCLI, run: Run) -> Run:
 
 
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
-    """Return lines about a training in a Gymnasium environment."""
+    """Return summary lines of training in a Gymnasium environment."""
     settings, metrics, saver = run.options.data, trainer.callback_metrics, own_saver(trainer)
     lines = [f"{settings.env_id}"]
     if "eval/episode_return" in metrics:
@@ -263,7 +263,7 @@ def _summarize(trainer: Trainer, run: Run) -> list[str]:
 
 
 def _folder(options: Any) -> Path:
-    """Return the folder of the run that the options name, or that goes by environment or file and preset."""
+    """Return the folder of the run named by the options, or else by environment or file and preset."""
     data, name = options.data.init_args, options.run_name
     if not name and data.get("env_id") is not None:
         name = re.sub(r"[^\w.-]+", "-", data.env_id)

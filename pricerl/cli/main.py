@@ -1,4 +1,4 @@
-"""Entry point of the command line: finds the command, turns errors into messages and exit codes.
+"""Entry point of the command line: dispatch, error messages and exit codes.
 
 Results go to stdout, progress and problems to stderr.
 """
@@ -31,7 +31,7 @@ COMMANDS = {
     "history": "decisions:history",
     "audit": "audit:audit_log",
 }
-"""Module of ``pricerl.cli`` and function of each command; imported only when the command runs."""
+"""Module and function of each command in ``pricerl.cli``, imported only when the command runs."""
 
 HELP = f"""pricerl {__version__}: learn a daily price policy from a seller's own history
 
@@ -43,13 +43,13 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
   validate | test --ckpt_path FILE             score a trained policy on held-out days, next to the rules
   predict --ckpt_path FILE --data.path FILE [--out DIR] [--horizon 14]
-                                               advise on a fresher file
+                                               advise on a newer file
   what-if --ckpt_path FILE --data.path FILE --price X [--product P]
                                                compare a price with keeping the current one
-  override --price X --until DAY --reason WHY  charge this price, whatever the model says, within the hard limits
-  pause --until DAY --reason WHY               keep the price, whatever the model says
+  override --price X --until DAY --reason WHY  charge this price instead of the model's, within the hard limits
+  pause --until DAY --reason WHY               keep the price instead of following the model
   approve [ID] | history                       record an approval; print decisions with author and reason
-  audit verify [FILE] | replay ID              prove that the log is unbroken; repeat a decision
+  audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
   (override, pause, approve, history and audit take --run_name R or --ckpt_path FILE, and --product P)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
@@ -64,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
-        args: the command and its options; the process's own if absent.
+        args: command and options; those of the process if absent.
     """
     words = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in words
@@ -75,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED, debug)
-    except SystemExit as leaving:  # a parser's --help
+    except SystemExit as leaving:  # --help of a parser
         return leaving.code if isinstance(leaving.code, int) else EXIT_OK
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Quick help and refusals for the commands that run a policy: settings are read from source, nothing is imported."""
+"""Fast help and option checks of the policy commands: settings are read from source, without imports."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ CLASSES = (
     ("report", "pricerl.advice", "ReportConfig"),
     ("trainer", "lightning.pytorch.trainer.trainer", "Trainer"),
 )
-"""Groups of settings, with module and name of the classes whose parameters they are."""
+"""Groups of settings, with module and name of the class that defines each."""
 
 LINKED = ("model.task", "data.seed")
-"""Parameters that the command line fills itself."""
+"""Parameters set by the command line itself."""
 
 PURPOSES = {
     "fit": "Train a policy, evaluate it, and advise with its best weights.",
     "validate": "Print the scores of a trained policy on the held-out days.",
     "test": "Print the scores of a trained policy on the held-out days.",
-    "predict": "Advise with a trained policy; settings come from its checkpoint, the command line has priority.",
+    "predict": "Advise with a trained policy; settings on the command line override those of its checkpoint.",
 }
 
 RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
-    "run_name": ("Folder of the run; made from file and preset if absent.", None),
-    "ckpt_path": ("Checkpoint: a file, or last or best of the run's folder.", None),
+    "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
+    "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
     "wandb": ("Log to Weights & Biases, offline without a key.", False),
     "threads": (
-        "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower as soon as "
-        "anything else runs on them.",
+        "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower if "
+        "other processes run on them.",
         1,
     ),
     "matmul_precision": (
@@ -49,24 +49,24 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         "highest",
     ),
     "out": ("Folder for the advice; the run's folder if absent.", None),
-    "horizon": ("Days the advice looks ahead.", 14),
+    "horizon": ("Forecast horizon in days.", 14),
     "locale": ("Locale of numbers, money and dates.", "en_US"),
 }
-"""Options of a run with their help and default; the parser takes the type from the default."""
+"""Options of a run with help and default; the type is that of the default."""
 
 STANDARD = {
-    "config": "YAML file with any of these settings. Give several, and the later one wins.",
-    "seed_everything": "Seed of everything random.",
-    "print_config": "Print all settings as YAML, and stop.",
-    "pdf": "Print the report as PDF, too.",
+    "config": "YAML file with any of these settings. Of several, later ones take precedence.",
+    "seed_everything": "Seed of all random numbers.",
+    "print_config": "Print all settings as YAML and exit.",
+    "pdf": "Also write the report as PDF.",
 }
-"""Options from Lightning, and ``--pdf``, which is short for a setting of the report."""
+"""Options from Lightning, and ``--pdf``, short for a setting of the report."""
 
 OWN = {"what-if": ("price", "product")}
-"""Further options of single commands."""
+"""Options of a single command."""
 
 WIDTH, NAME_WIDTH = 100, 34
-"""Columns of a help text, and of the names in it."""
+"""Width of a help text and of its name column, in characters."""
 
 
 class Group(NamedTuple):
@@ -77,17 +77,17 @@ class Group(NamedTuple):
 
 
 def answer_early(command: str, words: Sequence[str]) -> bool:
-    """Print the help that is asked for, or refuse unknown options, before anything heavy is imported.
+    """Print requested help or refuse unknown options, before anything heavy is imported.
 
     Args:
-        command: one of those that run a policy.
+        command: a command that runs a policy.
         words: its options and their values.
 
     Returns:
-        Whether the command is answered.
+        Whether help was printed.
 
     Raises:
-        UsageError: names every unknown option, or a topic of help that does not exist.
+        UsageError: options or the help topic are unknown; the message names them all.
     """
     topics = [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
     if not topics:
@@ -141,7 +141,7 @@ def help_lines(command: str, topic: str) -> list[str]:
 
 
 def _refuse_unknown(command: str, words: Sequence[str]) -> None:
-    """Refuse unknown options, but none of a class that ``class_path`` names: its parser has to import it."""
+    """Refuse unknown options, except with ``class_path``, whose class only the parser imports."""
     groups = find_groups()
     known = {name for group in groups.values() for name in group.settings} | {*OWN.get(command, ())}
     names = [word[2:].partition("=")[0] for word in words if word.startswith("--")]
@@ -155,14 +155,14 @@ def _refuse_unknown(command: str, words: Sequence[str]) -> None:
 
 
 def _is_known(name: str, groups: dict[str, Group], known: set[str], foreign: Sequence[str]) -> bool:
-    """Whether a name is a group or a setting, lies inside a setting, or asks for the help of a class."""
+    """Return whether a name is a group, a setting or part of one, or a class's help option."""
     parts = name.split(".")
     inside = any(".".join(parts[:end]) in known for end in range(1, len(parts) + 1))
     return name in groups or inside or parts[-1] == "help" or parts[0] in foreign
 
 
 def _names_a_class(words: Sequence[str]) -> bool:
-    """Whether options or configurations choose a class for the data or the model."""
+    """Return whether options or configurations choose a class for data or model."""
     if any(word.partition("=")[0] in ("--data", "--model") or ".class_path" in word for word in words):
         return True
     files = [Path(name) for name in option_values(words, "--config", "-c")]
@@ -170,7 +170,7 @@ def _names_a_class(words: Sequence[str]) -> bool:
 
 
 def _groups_of(prefix: str, module: str, name: str, text: str) -> Iterator[tuple[str, Group]]:
-    """Yield the settings of a class under a prefix, then those of each configuration among them."""
+    """Yield the settings of a class under a prefix, then those of its nested configurations."""
     module, node = find_class(module, name)
     own, nested = Group(text or summary(node), {}), []
     for item in parameters(module, node):
@@ -186,7 +186,7 @@ def _groups_of(prefix: str, module: str, name: str, text: str) -> Iterator[tuple
 
 
 def _rows(cells: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines of names, each with its text in a second column."""
+    """Return lines with names and texts in two columns."""
     indent = min(max(len(name) for name, _ in cells) + 4, NAME_WIDTH)
     lines = []
     for name, text in cells:

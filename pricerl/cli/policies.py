@@ -1,4 +1,4 @@
-"""The commands that run a policy: ``fit``, ``validate``, ``test`` and ``predict``."""
+"""Commands that run a policy: ``fit``, ``validate``, ``test`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pricerl.training.run import Run
 
 SHORT = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
-"""Options of ours, in the words of the parser."""
+"""Short options, expanded for the parser."""
 
 
 def fit(words: Sequence[str]) -> int:
@@ -28,7 +28,7 @@ def fit(words: Sequence[str]) -> int:
 
 
 def predict(words: Sequence[str]) -> int:
-    """Advise on a fresh file with a trained policy."""
+    """Advise with a trained policy, on a newer file if given."""
     return _advise(run_lightning("predict", words))
 
 
@@ -38,7 +38,7 @@ def validate(words: Sequence[str]) -> int:
 
 
 def test(words: Sequence[str]) -> int:
-    """Print the same scores as ``validate``."""
+    """Print the scores, as ``validate`` does."""
     return _score(run_lightning("test", words))
 
 
@@ -47,7 +47,7 @@ def run_lightning(name: str, words: Sequence[str]) -> Run:
 
     Args:
         name: ``fit``, ``validate``, ``test`` or ``predict``.
-        words: its options.
+        words: arguments of the command.
 
     Raises:
         UsageError: an option is wrong.
@@ -61,12 +61,12 @@ def run_lightning(name: str, words: Sequence[str]) -> Run:
 
 
 def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> list[ProductAdvice]:
-    """Advise on the products of a run, supervised by kill switch, orders and track record.
+    """Advise on the products of a run, subject to kill switch, orders and track record.
 
     Args:
         run: data, settings and weights.
-        entries: of the run's log, before this advice.
-        most: products at most; all if absent.
+        entries: entries of the run's log before this advice.
+        most: largest number of products; all if absent.
     """
     from pricerl.advice import advise
     from pricerl.evaluation.backtest import run_backtests
@@ -87,7 +87,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
         run: data, settings and weights.
 
     Returns:
-        The advice, its files and a line on its entries in the log.
+        Advice, its files, and a line about its log entries.
     """
     from pricerl.operations.provenance import describe_origin, draft_advice
 
@@ -119,7 +119,7 @@ def _score(run: Run) -> int:
 
 
 def _advise(run: Run) -> int:
-    """Record, write and print the advice of a trained policy for the history it was given."""
+    """Record, write and print the advice of a trained policy for its history."""
     from pricerl.cli.console import print_summary
 
     advice, files, recorded = deliver(run)
@@ -129,7 +129,7 @@ def _advise(run: Run) -> int:
 
 
 def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry) -> AdviceFiles:
-    """Write table, document and report into the folder that the options name."""
+    """Write table, document and report to the output folder."""
     from pricerl.advice.files import About, publish
     from pricerl.operations.provenance import shorten
 

@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 
 class Parameter(NamedTuple):
-    """A parameter of a constructor, or a field of a dataclass."""
+    """Parameter of a constructor, or field of a dataclass."""
 
     name: str
     annotation: ast.expr | None
     default: str | None
-    """As written in the source; None if it is required."""
+    """Default as written in the source; None if required."""
     text: str
-    """Its documentation."""
+    """Documentation."""
 
 
 def parameters(module: str, node: ast.ClassDef) -> Iterator[Parameter]:
     """Yield the parameters of a class, those of its bases first if it is a dataclass.
 
     Args:
-        module: where the class is defined.
-        node: its definition.
+        module: module that defines the class.
+        node: definition of the class.
     """
     init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
     if init is None:
@@ -43,26 +43,26 @@ def parameters(module: str, node: ast.ClassDef) -> Iterator[Parameter]:
     required = len(init.args.args) - len(init.args.defaults)
     given = [*init.args.defaults, *init.args.kw_defaults]
     defaults = [*[None] * required, *(ast.unparse(node) if node else None for node in given)]
-    for argument, default in zip(arguments[1:], defaults[1:], strict=True):  # self is the first
+    for argument, default in zip(arguments[1:], defaults[1:], strict=True):  # without self
         yield Parameter(argument.arg, argument.annotation, default, texts.get(argument.arg, ""))
 
 
 def summary(node: ast.ClassDef) -> str:
-    """Return the first paragraph of a class's docstring, or else of its first method's."""
+    """Return the first paragraph of a class's docstring, or of its first method's."""
     first = next((item for item in node.body if isinstance(item, ast.FunctionDef)), node)
     text = ast.get_docstring(node) or ast.get_docstring(first) or ""
     return " ".join(text.split("\n\n")[0].split())
 
 
 def find_class(module: str, name: str) -> tuple[str, ast.ClassDef]:
-    """Return the module that defines a class and its definition, following imports and package faces.
+    """Return a class's definition and its module, following imports and package interfaces.
 
     Args:
-        module: defines or imports the class.
-        name: of the class.
+        module: module that defines or imports the class.
+        name: name of the class.
 
     Raises:
-        LookupError: the module does neither.
+        LookupError: the module does not contain the class.
     """
     for node in ast.walk(parse(module)):
         if isinstance(node, ast.ClassDef) and node.name == name:
@@ -74,7 +74,7 @@ def find_class(module: str, name: str) -> tuple[str, ast.ClassDef]:
 
 @cache
 def parse(module: str) -> ast.Module:
-    """Return the syntax tree of a module, or of a package's face."""
+    """Return the syntax tree of a module, or of a package's interface."""
     package, *parts = module.split(".")
     found = find_spec(package)
     assert found is not None and found.origin is not None, f"{package} is not installed"
@@ -91,7 +91,7 @@ def _argument_texts(node: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
 
 
 def _text_under(node: ast.stmt | None) -> str:
-    """Return the string that stands under a field."""
+    """Return the docstring under a field."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return " ".join(node.value.value.split())
     return ""

@@ -23,35 +23,35 @@ ALLOWED_CLASSES = ("pricerl", "lightning")
 """Packages from which a configuration may import classes."""
 
 PRECISIONS = (None, 32, "32", "32-true", "bf16-mixed")
-"""Half precision throughout would round the temperature; a gradient scaler does not see three optimizers."""
+"""Supported precisions: half precision rounds the temperature; gradient scalers do not reach the bare optimizers."""
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
-"""Types in words."""
+"""Types in plain words."""
 
 PLAIN_REFUSAL = re.compile(r"argument (\S+): invalid (?:(int|float) value|choice): '([^']*)'(?: \(choose from (.*)\))?")
-"""Message of argparse itself about a wrong value."""
+"""Pattern of argparse's message about an invalid value."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises a ``UsageError`` for a wrong option instead of leaving the process."""
+    """Parser that raises a ``UsageError`` for an invalid option instead of exiting."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse types it NoReturn; raising is that
-        """Explain a wrong option."""
+        """Raise a ``UsageError`` that explains an invalid option."""
         options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
 
 
 def read_configs(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the settings in every configuration given with ``--config``, a file or a text in braces.
+    """Return the settings of each ``--config``, a file or inline YAML in braces.
 
     Raises:
-        UsageError: one is missing, a folder, no text or no YAML mapping.
+        UsageError: a configuration is missing, a folder, not text or not a YAML mapping.
     """
     return [_read_config(name) for name in option_values(words, "--config", "-c")]
 
 
 def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the product that ``--product`` names, or the only one.
+    """Return the product named by ``--product``, or the only one.
 
     Args:
         names: known products.
@@ -59,7 +59,7 @@ def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
         place: holder of the products, for the message.
 
     Raises:
-        UsageError: the name is unknown, or there are several and none is named.
+        UsageError: the name is unknown, or missing although there are several products.
     """
     listed = ", ".join(map(shown, names[:10]))
     if wanted is None and len(names) > 1:
@@ -73,8 +73,8 @@ def explain_usage(message: str, options: Collection[str]) -> str:
     """Rewrite a parser's message.
 
     Args:
-        message: of jsonargparse or argparse.
-        options: every option of the command, without dashes.
+        message: message of jsonargparse or argparse.
+        options: all options of the command, without dashes.
     """
     denied = re.search(r"Importing '([^']+)' is not allowed", message)
     unknown = re.search(r"unrecognized arguments: (.+)|does not accept option '([^']+)'", message)
@@ -101,7 +101,7 @@ def explain_usage(message: str, options: Collection[str]) -> str:
 
 
 def option_values(words: Sequence[str], *names: str) -> list[str]:
-    """Return the values of all options ``name value`` and ``name=value`` among the words, in their order."""
+    """Return the values of all options ``name value`` and ``name=value``, in order."""
     values = []
     for word, following in zip_longest(words, words[1:]):
         name, _, value = word.partition("=")
@@ -116,7 +116,7 @@ def positive_price(price: float) -> float:
     """Return the value of ``--price``.
 
     Raises:
-        UsageError: it is no positive, finite number.
+        UsageError: it is not a positive, finite number.
     """
     if not 0 < price < math.inf:
         raise UsageError(f"--price: must be a positive number, found {price:g}")
@@ -124,7 +124,7 @@ def positive_price(price: float) -> float:
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:
-    """Return settings as options of the command line, without those that are None."""
+    """Return settings other than None as command-line options."""
     given = {name: value for name, value in settings.items() if value is not None}
     plain = {name: str(value) if isinstance(value, (str, Path)) else json.dumps(value) for name, value in given.items()}
     return [f"--{name}={value}" for name, value in plain.items()]
@@ -151,7 +151,7 @@ def _read_config(name: str) -> dict[str, Any]:
     except IsADirectoryError as error:
         raise UsageError(f"--config {name} is a folder; name a YAML file in it") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--config {name} is no text file; write the configuration as YAML in UTF-8") from error
+        raise UsageError(f"--config {name} is not a text file; write the configuration as YAML in UTF-8") from error
     except OSError as error:
         raise UsageError(f"--config {name} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -165,7 +165,7 @@ def _read_config(name: str) -> dict[str, Any]:
 
 
 def _key(message: str) -> str:
-    """Return the option that a message names, with a colon, or an empty string."""
+    """Return the option named in a message, with a colon, or an empty string."""
     found = re.search(r'Parser key "([^"]+)"', message)
     return f"--{found[1]}: " if found else ""
 
@@ -174,7 +174,7 @@ def check_request(request: Request) -> None:
     """Refuse trainer settings that manual optimization cannot support, and advice that could not be written.
 
     Raises:
-        UsageError: naming the option and the remedy.
+        UsageError: the message names the option and the remedy.
     """
     from pricerl.advice import check_folder, check_horizon
     from pricerl.advice.report.interactive import plotly_script

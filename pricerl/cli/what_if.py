@@ -1,4 +1,4 @@
-"""The command what-if: the value of any price against keeping the current one, in the same posterior draws."""
+"""Command ``what-if``: a price compared with keeping the current one, in the same posterior draws."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ MEASURES = {
     "organic conversion %": "organic",
     "ad conversion %": "ad",
 }
-"""Rows of the table, and the fields of a path's value that they show."""
+"""Rows of the table, with the fields of a path's value that they show."""
 
 
 class WhatIf(NamedTuple):
-    """One measure per day over the forecast horizon, at the price asked about and at the current price."""
+    """One measure per day over the forecast horizon, at the given and at the current price."""
 
     name: str
     asked: Interval
     kept: Interval
     difference: Interval
-    """Paired over the posterior draws."""
+    """Difference, paired over the posterior draws."""
 
 
 class Answer(NamedTuple):
-    """The value of charging a price on all days of the forecast horizon."""
+    """Value of charging a price on all days of the forecast horizon."""
 
     product: str
     price: float
@@ -47,23 +47,23 @@ class Answer(NamedTuple):
     days: int
     num_draws: int
     measures: tuple[WhatIf, ...]
-    """Units, sales, profit and conversions, as far as they are known."""
+    """Units, sales, profit and conversions, if known."""
     probability_better: float | None
-    """Share of the posterior draws in which it earns more; None where costs are unknown."""
+    """Share of the posterior draws in which the price earns more; None if costs are unknown."""
     objections: tuple[str, ...]
-    """Of the guardrails, each with its reason."""
+    """Objections of the guardrails, each with its reason."""
     refusal: str
-    """Why an override at this price would be refused, too; mostly empty."""
+    """Reason for refusing an override at this price; usually empty."""
 
 
 def compare_prices(words: Sequence[str]) -> int:
-    """Run ``what-if``: print the outcome of a price next to that of the current price."""
-    purpose = "Compare a price with keeping the current price. Takes the options of predict, too."
+    """Run ``what-if``: print the outcomes of a price and of the current price."""
+    purpose = "Compare a price with keeping the current price. All options of predict apply as well."
     parser = Parser(prog="pricerl what-if", description=purpose, allow_abbrev=False)
-    parser.add_argument("--price", required=True, type=float, help="price to charge on all of the next days")
-    parser.add_argument("--product", help="product, where the file has several")
-    parser.add_argument("--ckpt_path", required=True, help="checkpoint that fit wrote")
-    parser.add_argument("--data.path", dest="path", help="the seller's CSV; the checkpoint's own history if absent")
+    parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
+    parser.add_argument("--product", help="product, if the file has several")
+    parser.add_argument("--ckpt_path", required=True, help="checkpoint written by fit")
+    parser.add_argument("--data.path", dest="path", help="the seller's CSV; the history in the checkpoint if absent")
     options, rest = parser.parse_known_args(words)
     price = positive_price(options.price)
     run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
@@ -75,13 +75,13 @@ def compare_prices(words: Sequence[str]) -> int:
 
 
 def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
-    """Compare charging a price on all of the next days with keeping the current price.
+    """Compare charging a price over the forecast horizon with keeping the current price.
 
     Args:
         dynamics: the market with its guardrails.
         product: product index.
-        price: money.
-        horizon: days.
+        price: price to charge, money.
+        horizon: length of the forecast horizon in days.
     """
     market, history = dynamics.market, dynamics.market.preprocessor.products[product]
     now = float(history.price[-1])
@@ -103,7 +103,7 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     """Return a table of both prices, the probability of a gain and the objections.
 
     Args:
-        answer: to the question.
+        answer: result of `ask`.
         formatter: locale, currency and price digits.
     """
     asked, now = formatter.price(answer.price), formatter.price(answer.current_price)
@@ -113,12 +113,12 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     if answer.probability_better is not None:
         better = f"{counted(answer.probability_better, answer.num_draws)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
-    objections += [f"  and no order can set it: {answer.refusal}"] if answer.refusal else []
+    objections += [f"  an override would be refused: {answer.refusal}"] if answer.refusal else []
     return [f"{answer.product}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
 
 
 def _cells(row: WhatIf, f: Formatter) -> tuple[str, ...]:
-    """Return the name and both outcomes with their difference, each with its interval."""
+    """Return name, both outcomes and their difference, each with its interval."""
     money = row.name in ("sales", "profit")
     sides = (row.asked.mean, row.kept.mean)
     digits = f.money_digits(*sides) if money else unit_digits(*sides)

@@ -1,1 +1,1 @@
-"""Operations after the advice: decision log, orders, kill switch, track record and supervision."""
+"""Operation of the advice: decision log, orders, kill switch, track record and supervision."""

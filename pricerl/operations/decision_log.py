@@ -1,7 +1,7 @@
 """Decision log: an append-only file in which every line carries the hash of the previous one.
 
-A line changed, moved or removed from the middle breaks the chain from there on. Lines cut off at the end go unnoticed:
-keep a copy of the last hash elsewhere where that matters.
+A line that is changed, moved or removed from the middle breaks the chain from there on. Truncation at the end goes
+unnoticed: if that matters, keep a copy of the last hash elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pricerl.errors import DataError, UsageError
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover  # Windows has no such module; there one writer at a time is up to the user
+except ImportError:  # pragma: no cover  # not on Windows, where users must avoid concurrent writers
     fcntl = None  # type: ignore[assignment]
 
 LOG_FILE = "decisions.jsonl"
@@ -27,22 +27,22 @@ BEFORE_THE_FIRST = "0" * 64
 """Previous hash of the first line."""
 
 RENAMED = {"price_now": "current_price"}  # old name
-"""Keys of older entries under their present names; hashes are taken of the stored line."""
+"""Present names of keys in older entries; hashes are those of the stored line."""
 
-REMEDY = "restore the file from a copy, or move it away to begin a new one"
+REMEDY = "restore the file from a copy, or move it away to start a new one"
 
 MOST_SHOWN = 160
-"""Characters of a typed text in a sentence; the log holds all of it."""
+"""Longest typed text in a sentence, in characters; the log holds all of it."""
 
 Entry = dict[str, Any]
 
 
 class Log(NamedTuple):
-    """A log whose chain is unbroken."""
+    """Decision log with an unbroken chain."""
 
     entries: list[Entry]
     torn: bytes
-    """Bytes of an interrupted write after the last whole line; usually empty."""
+    """Bytes of an interrupted write after the last complete line; usually empty."""
 
     @property
     def last_hash(self) -> str:
@@ -51,16 +51,16 @@ class Log(NamedTuple):
 
 
 def canonical(entry: Entry) -> str:
-    """Return an entry in its canonical form: one line of ASCII, keys sorted."""
+    """Return an entry in canonical form: one line of ASCII with sorted keys."""
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def link(draft: Entry, number: int, previous: str) -> Entry:
-    """Return the entry of a draft, with its number, the previous hash and its own.
+    """Return a draft as an entry with number, previous hash and hash.
 
     Args:
-        draft: all other keys.
-        number: of its line, from 1 on.
+        draft: the other keys.
+        number: line number, from 1.
         previous: hash of the previous line.
     """
     entry = {**draft, "id": number, "previous": previous}
@@ -71,7 +71,7 @@ def read_log(path: Path) -> Log:
     """Read a log and check its chain; a missing file is an empty log.
 
     Raises:
-        DataError: the chain is broken; names the first broken line.
+        DataError: the chain is broken; the message names the first broken line.
         UsageError: the file cannot be read.
     """
     if not path.exists():
@@ -81,30 +81,30 @@ def read_log(path: Path) -> Log:
 
 
 def verify(path: Path) -> Log:
-    """Read a log that must exist and be unbroken to its last byte.
+    """Read a log that must exist, with an unbroken chain and a complete last line.
 
     Raises:
-        DataError: the chain is broken or the last line torn; names the line.
-        UsageError: there is no such file, or it cannot be read.
+        DataError: the chain is broken or the last line incomplete; the message names the line.
+        UsageError: the file does not exist or cannot be read.
     """
     if not path.exists():
-        raise UsageError(f"{path} does not exist; fit and predict begin it")
+        raise UsageError(f"{path} does not exist; fit and predict create it")
     log = read_log(path)
     if log.torn:
-        found = f"line {len(log.entries) + 1}: is torn, {len(log.torn)} bytes without an end: a write was interrupted"
+        found = f"line {len(log.entries) + 1}: is incomplete, {len(log.torn)} bytes: a write was interrupted"
         raise DataError(str(path), [f"{found}; the next command that writes sets it aside"])
     return log
 
 
 def check_chain(content: bytes, source: str) -> Log:
-    """Check every whole line of a log.
+    """Check every complete line of a log.
 
     Args:
-        content: the file.
-        source: its name.
+        content: content of the file.
+        source: name of the file.
 
     Raises:
-        DataError: names the first line that is no entry, was changed, or does not follow the previous one.
+        DataError: a line is not an entry, was changed or does not follow the previous one; the first is named.
     """
     *lines, torn = content.split(b"\n")
     entries: list[Entry] = []
@@ -120,10 +120,10 @@ def check_chain(content: bytes, source: str) -> Log:
 
 
 def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
-    """Append entries under a lock, all or none; a torn last line moves into a repair entry.
+    """Append entries under a lock, all or none; an incomplete last line moves into a repair entry.
 
     Args:
-        path: the log; made if absent.
+        path: the log; created if absent.
         drafts: entries without number and hashes.
 
     Raises:
@@ -133,7 +133,7 @@ def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{path.parent} cannot be made: {error.strerror}") from error
+        raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
     with _opened(path, "ab+") as file:
         file.seek(0)
         content = file.read()
@@ -150,7 +150,7 @@ def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
 
 
 def stamp(kind: str, actor: str, reason: str) -> Entry:
-    """Return the keys of every entry: kind, time, actor and reason."""
+    """Return the keys common to all entries: kind, time, actor and reason."""
     time = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
@@ -163,7 +163,7 @@ def shown(text: str, most: int = MOST_SHOWN) -> str:
 
 
 def _set_aside(torn: bytes) -> Entry:
-    draft = stamp("repair", "pricerl", "the line before was torn: a write was interrupted; it never counted")
+    draft = stamp("repair", "pricerl", "the previous line was incomplete: a write was interrupted; it is ignored")
     return {**draft, "torn": torn.decode("utf-8", "backslashreplace")}
 
 
@@ -176,19 +176,19 @@ def _parse(line: bytes) -> Entry | None:
 
 
 def _problem(entry: Entry | None, line: bytes, number: int, previous: str) -> str:
-    """Return the fault of a line, or nothing; hashing the stored bytes avoids a second serialization."""
+    """Return the fault of a line, if any; hashing the stored bytes avoids a second serialization."""
     if entry is None:
-        return "is no entry of a log"
+        return "is not a log entry"
     mark = f'"hash":"{entry["hash"]}",'.encode("ascii", "replace")
     if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != entry["hash"]:
-        return "was changed after it was written; its hash does not fit"
+        return "was changed after it was written; its hash does not match"
     if entry.get("previous") != previous or entry.get("id") != number:
-        return "does not follow the line before; a line was taken out, put in or moved"
+        return "does not follow the previous line; a line was removed, inserted or moved"
     return ""
 
 
 def _write_whole(file: IO[bytes], size: int, text: str) -> None:
-    """Replace everything after the first ``size`` bytes; on failure only these remain."""
+    """Replace everything after the first ``size`` bytes; on failure, truncate to them."""
     try:
         file.truncate(size)
         rest = memoryview(text.encode())
@@ -203,7 +203,7 @@ def _write_whole(file: IO[bytes], size: int, text: str) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
-    """Open a file while no other process writes it."""
+    """Open a file under an exclusive lock."""
     try:
         file = path.open(mode, buffering=0) if mode != "rb" else path.open(mode)
     except OSError as error:

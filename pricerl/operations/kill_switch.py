@@ -1,4 +1,4 @@
-"""Kill switch: days in a row with sales below their prediction stop the model at the last good price."""
+"""Kill switch: consecutive days of sales below their prediction stop the model at the last good price."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
 FEWEST_KNOWN_DAYS = 28
-"""Fewest days for a fit whose predictions may trigger an alarm."""
+"""Fewest days of data behind a prediction that may trigger an alarm."""
 
 
 def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
-    """Find a run of days at the end of the history with sales below their quantile.
+    """Find consecutive days at the end of the history with sales below their predicted quantile.
 
     Days that were not observed, such as those out of stock, neither count nor end the run.
 
     Args:
-        history: of one product.
+        history: history of one product.
         low: ``(L,)`` 5 % predictive quantiles of the sales of the last ``L`` days, money.
-        kill_days: length of a run that triggers an alarm; 0 turns it off.
+        kill_days: consecutive days that trigger an alarm; 0 turns it off.
     """
     days = len(history.dates)
     window = np.arange(days - len(low), days)
@@ -48,13 +48,13 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 def predict_low(
     preprocessor: DataPreprocessor, index: int, kill_days: int, settings: tuple[DemandConfig, CostConfig, int]
 ) -> FloatArray:
-    """Predict the 5 % quantile of the last days' sales at the prices charged, from earlier days alone.
+    """Predict the 5 % quantile of the last days' sales at the charged prices, from earlier days only.
 
     Args:
-        preprocessor: whole histories.
+        preprocessor: preprocessor with the full histories.
         index: position of the product.
-        kill_days: length of a run that triggers an alarm; about twice as many days are predicted.
-        settings: demand, costs and the seed.
+        kill_days: consecutive days that trigger an alarm; about twice as many are predicted.
+        settings: settings of demand and costs, and the seed.
 
     Returns:
         ``(L,)`` money; empty if too few days remain for the fit.

@@ -1,4 +1,4 @@
-"""Orders: a price until a day, or a pause. They outrank the model, but not the hard limits."""
+"""Orders: overrides and pauses, which take precedence over the model but not over hard limits."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
 """Kinds of entries; ``repair`` is the only other one."""
 
 ORDER_KEYS = ("id", "kind", "price", "until", "actor", "reason")
-"""Keys of an entry that its order shares; a pause has no price."""
+"""Keys that an entry shares with its order; a pause has no price."""
 
 
 @dataclass(frozen=True)
 class HardLimits:
-    """Hard limits on a price, in money: no order outranks them."""
+    """Hard limits on a price, in money, which no order can break."""
 
     floor: float
     """Largest of ``guardrails.floor``, the price that leaves the minimum margin, and one price step."""
@@ -43,12 +43,12 @@ def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
 
 
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
-    """Return every order on a product, oldest first; a newer one replaces the earlier ones.
+    """Return all orders on a product, oldest first; a newer one replaces the earlier ones.
 
     Args:
-        entries: of the decision log.
-        product: its name.
-        first_day: first of the next days, ISO; an order that ends before it has expired.
+        entries: entries of the decision log.
+        product: name of the product.
+        first_day: first day after the data, ISO; orders that end earlier have expired.
     """
     found = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE) and entry["product"] == product]
     orders: list[Order] = []
@@ -60,7 +60,7 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
 
 
 def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimits) -> list[Order]:
-    """Refuse the active order if its price breaks a hard limit, which can change after the order was given."""
+    """Refuse the active order if its price breaks a hard limit; limits can change after the order."""
     judged = []
     for order in orders:
         refusal = ""
@@ -71,19 +71,19 @@ def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimi
 
 
 def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
-    """Return the hard limit that a price breaks, in words; an empty text if it breaks none.
+    """Return the hard limit that a price breaks, in words, or an empty string.
 
     Args:
-        price: money.
-        limits: of the product.
-        what: kind of the order; a pause keeps the current price, which need not lie on the price grid.
+        price: price to check, money.
+        limits: hard limits of the product.
+        what: kind of the order; a pause keeps the current price, which may be off the price grid.
     """
     tolerance = slack(price, limits.price_step)
     if price < limits.floor - tolerance:
-        return f"the {what} of {price:g} lies below the floor of {limits.floor:g} (floor, minimum margin or price step)"
+        return f"the {what} of {price:g} is below the floor of {limits.floor:g} (floor, minimum margin or price step)"
     if limits.ceiling is not None and price > limits.ceiling + tolerance:
-        return f"the {what} of {price:g} lies above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
+        return f"the {what} of {price:g} is above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
     nearest = from_steps(round(in_steps(price, limits.price_step)), limits.price_step)
     if what == OVERRIDE and abs(price - nearest) > tolerance:
-        return f"the {what} of {price:g} is no whole multiple of the price step of {limits.price_step:g}"
+        return f"the {what} of {price:g} is not a multiple of the price step of {limits.price_step:g}"
     return ""

@@ -1,4 +1,4 @@
-"""Provenance: the log entry of an advice with hashes of everything behind it, compared with a replay's."""
+"""Provenance: log entries with hashes of everything behind an advice, and their comparison with replays."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from pricerl.operations.orders import ADVICE, hard_limits_of
 from pricerl.training.run import Run
 
 SHORT_HASH = 12
-"""Hexadecimal digits of a shortened hash; among a million models, two share one with probability 0.2 %."""
+"""Hexadecimal digits of a shortened hash; among a million models, a collision has probability 0.2 %."""
 
 DIGITS = 7
-"""Significant digits of forecasts in the log; prices keep all of theirs."""
+"""Significant digits of forecasts in the log; prices keep all digits."""
 
 HASHED = {
     "data": "the history",
@@ -41,8 +41,8 @@ HASHED = {
 def describe_origin(run: Run) -> Entry:
     """Return the origin of a command's decisions: data, settings, weights and code, with their hashes.
 
-    The path is None where the checkpoint brought the history, the checkpoint None where none was written; the settings
-    are those that differ from the checkpoint's.
+    The path is None if the history comes from the checkpoint, and the checkpoint None if none was written. Settings are
+    those that differ from the checkpoint's.
 
     Args:
         run: data, settings and weights.
@@ -85,9 +85,9 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
     """Draft the entry of one product's advice.
 
     Args:
-        item: the advice.
-        origin: of the advice, from `describe_origin`.
-        dynamics: its market.
+        item: the product's advice.
+        origin: origin of the advice, from `describe_origin`.
+        dynamics: market of the advice.
         index: position of the product.
     """
     draft = {
@@ -116,12 +116,12 @@ def refuse_changed(entry: Entry, now: Mapping[str, str | None], log: Path) -> No
     """Refuse a replay from other data, settings, weights or code.
 
     Args:
-        entry: an advice.
+        entry: log entry of an advice.
         now: hashes of the replay.
-        log: of the entry.
+        log: log of the entry.
 
     Raises:
-        DataError: names every hash that differs.
+        DataError: hashes differ; the message names them all.
     """
     then = entry["hashes"]
     changed = [
@@ -167,7 +167,7 @@ def _round(values: tuple[float | None, ...] | None) -> list[float | None] | None
 
 
 def hash_history(products: Iterable[ProductHistory]) -> str:
-    """Hash cleaned histories: every value of every day."""
+    """Hash every value of cleaned histories."""
     found = hashlib.sha256()
     for product in products:
         for item in fields(product):
@@ -192,7 +192,7 @@ def hash_weights(state: Mapping[str, Any]) -> str:
 
 
 def hash_settings(settings: Mapping[str, Any]) -> str:
-    """Hash settings, in any order."""
+    """Hash settings, independent of their order."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 

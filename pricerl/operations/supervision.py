@@ -27,10 +27,10 @@ from pricerl.operations.track_record import advised_low, find_predictions, keep_
 
 @dataclass(frozen=True)
 class Supervisor:
-    """Supervises the advice on all products of one history."""
+    """Supervision of the advice on all products of one history."""
 
     dynamics: Dynamics
-    """Market of the fresh history, with reward and guardrails."""
+    """Market of the new history, with reward and guardrails."""
     entries: Sequence[Entry]
     """Entries of the run's log, before this advice."""
     config: DecisionConfig
@@ -40,7 +40,7 @@ class Supervisor:
     """Formatter of the reasons."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
-        """Stop the model where sales fell below its predictions, follow orders, and add the track record."""
+        """Stop the model if sales fell below its predictions, follow orders, and add the track record."""
         return [self._look_at(item, index) for index, item in enumerate(advice)]
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
@@ -66,14 +66,14 @@ class Supervisor:
         why = (
             f"sales were below the 5 % limit of their prediction on {alarm.days} days in a row, so the model is "
             f"stopped. Since {f.date(alarm.first_day)} they were {sales} per day, the limit {low}. "
-            + (where if back else f"{where}; the limits allow no price nearer to it")
+            + (where if back else f"{where}; the limits allow no price closer to it")
         )
         decision = Decision("path" if back else "hold", "C", "hold", False, why)
         stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])), guardrails=gated.edits)
         return self._redirect(stopped, index, path, decision)
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
-        """Charge the ordered price; after the order's last day it stays until a new advice."""
+        """Charge the ordered price, which stays after the order's last day until the next advice."""
         target = item.current_price if order.price is None else order.price
         now = torch.tensor(item.current_price, dtype=torch.float32, device=self.dynamics.market.device)
         price = torch.full_like(now.expand(len(item.days)), target)
@@ -102,7 +102,7 @@ class Supervisor:
         )
 
     def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
-        """Replace the path and decision of the model by others, and keep the model's next to them."""
+        """Replace the model's path and decision, and keep the original ones for the record."""
         dynamics, seed = self.dynamics, self.settings[2]
         fitted = dynamics.market.products[index]
         forecast = forecast_path(dynamics.market, index, path.price, seed)

@@ -1,4 +1,4 @@
-"""Track record: earlier predictions compared with the days since, and their share inside the 90 % intervals."""
+"""Track record: past predictions compared with outcomes, and the coverage of their 90 % intervals."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pricerl.data import ProductHistory
 from pricerl.operations.decision_log import Entry
 
 Z90 = 1.6449
-"""Standard deviations from the mean of a normal distribution to either 90 % limit."""
+"""Half-width of a normal distribution's 90 % interval, in standard deviations."""
 
 SAME_PRICE = 5e-4
-"""Largest difference of equal prices, money: the log holds more digits than files, which hold cents."""
+"""Tolerance of equal prices, money: the log holds more digits than files, which hold cents."""
 
 MEASURES = ("units", "sales", "profit")
 
@@ -25,13 +25,13 @@ Predictions = dict[int, tuple[Entry, dict[str, Any]]]
 
 
 def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predictions:
-    """Return, for each day of a history with an earlier advice, the last such entry and its forecast of that day.
+    """Return, by day of a history, the last earlier advice's entry and its forecast of that day.
 
-    An entry counts only if the history has the same price on the entry's last day of data.
+    An entry counts only if its price on its last day of data matches the history.
 
     Args:
-        entries: of the decision log.
-        history: of one product.
+        entries: entries of the decision log.
+        history: history of one product.
     """
     place = {str(date): at for at, date in enumerate(history.dates)}
     known: dict[int, tuple[int, Entry, dict[str, Any]]] = {}
@@ -47,11 +47,11 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
 
 
 def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecord | None:
-    """Compare predictions with the days since.
+    """Compare predictions with outcomes.
 
     Args:
-        predictions: by day of the history.
-        history: of the product.
+        predictions: entries and forecasts, by day of the history.
+        history: history of the product.
     """
     if not predictions:
         return None
@@ -68,12 +68,12 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
 
 
 def advised_low(predictions: Predictions, history: ProductHistory, low: FloatArray) -> FloatArray:
-    """Return 5 % limits of sales, those of the advice itself on days at the advised price.
+    """Return 5 % limits of sales; on days at the advised price, those of the advice.
 
     Args:
-        predictions: by day of the history.
-        history: of the product.
-        low: ``(L,)`` limits of the last days from a present fit, money.
+        predictions: entries and forecasts, by day of the history.
+        history: history of the product.
+        low: ``(L,)`` limits of the last days from a current fit, money.
     """
     first, limits = len(history.dates) - len(low), low.copy()
     for at, (_, day) in predictions.items():
@@ -113,7 +113,7 @@ def _check(predicted: Sequence[float] | None, actual: float | None) -> Check | N
 
 
 def _total(tested: Sequence[tuple[TrackDay, dict[str, Any]]], measure: int) -> Check | None:
-    """Sum one measure over the tested days: the shared sd adds linearly, the noise of single days in squares."""
+    """Sum one measure over the tested days: shared sds add linearly, daily noise in quadrature."""
     found = [
         (check, day["sd"][measure])
         for tracked, day in tested

@@ -118,7 +118,7 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "plain torch file": (lambda path, good: torch.save({"a": 1}, path), "not a pricerl checkpoint"),
     "list": (lambda path, good: torch.save([1], path), "not a pricerl checkpoint"),
     "odd key": (lambda path, good: torch.save({"pricerl": 3}, path), "not a pricerl checkpoint"),
-    "no weights": (lambda path, good: torch.save({"pricerl": {"format": 1, "config": "{}"}}, path), "no pricerl"),
+    "no weights": (lambda path, good: torch.save({"pricerl": {"format": 1, "config": "{}"}}, path), "not a pricerl"),
     "other format": (
         lambda path, good: torch.save({"pricerl": {"format": 99}, "state_dict": {}}, path),
         "has checkpoint format 99",

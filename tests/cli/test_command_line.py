@@ -113,7 +113,7 @@ def test_a_wrong_configuration_is_answered_with_one_line(text: str, tmp_path: Pa
 def test_a_binary_configuration_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_bytes(bytes(range(256)))
     result = run(tmp_path, "fit", "--config", "run.yaml")
-    assert result.code == 2 and "--config run.yaml is no text file" in result.err
+    assert result.code == 2 and "--config run.yaml is not a text file" in result.err
 
 
 FOREIGN_CLASSES = [
@@ -231,7 +231,7 @@ def test_ctrl_c_saves_the_last_checkpoint_and_fit_goes_on_from_it(
         result = run(tmp_path, *words)
     last = Path("checkpoints", "sales-balanced", "last.ckpt")
     assert result.code == 130 and result.out == ""
-    assert result.err == (f"error: interrupted after 15 updates; {last} is saved, fit goes on with --ckpt_path last\n")
+    assert result.err == (f"error: interrupted after 15 updates; {last} is saved, resume with fit --ckpt_path last\n")
     assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / last.parent / "advice.csv").exists()
     assert run(tmp_path, *words, "--ckpt_path", "last").code in (0, 4)

@@ -1,4 +1,4 @@
-"""The commands by which people decide, the log they leave, and what fit and predict make of it."""
+"""Commands for people's decisions and the decision log."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
     assert entry["limits"]["floor"] == pytest.approx(4 / 0.85, rel=0.02)
 
 
-def test_an_override_outranks_the_model_whose_advice_is_kept_beside(shop: Path) -> None:
+def test_an_override_replaces_the_model_whose_advice_stays_on_record(shop: Path) -> None:
     before = _predict(shop)[1]
     made = _override(shop, "12.50", "2025-04-05")
     assert made.code == 0 and "is overridden with 12.5 until 2025-04-05 (entry 3" in made.out
@@ -105,21 +105,21 @@ def test_costs_that_rose_refuse_an_order_that_was_allowed(shop: Path) -> None:
     result, product, rows = _predict(shop, "--data.guardrails.floor", "9")
     assert {row["Source"] for row in rows} != {"override"}
     assert min(float(row["Recommended Price"]) for row in rows) >= 9
-    assert "is not followed: the override of 8 lies below the floor of 9" in result.out
+    assert "is not followed: the override of 8 is below the floor of 9" in result.out
     assert product["orders"][0]["status"] == "refused"
 
 
 WRONG = {
-    "override --price 3 --until 2025-04-30 --reason x": "--price: the override of 3 lies below the floor of 4.7",
-    "override --price 0.001 --until 2025-04-30 --reason x": "lies below the floor",
-    "override --price 10.123 --until 2025-04-30 --reason x": "10.123 is no whole multiple of the price step of 0.01",
+    "override --price 3 --until 2025-04-30 --reason x": "--price: the override of 3 is below the floor of 4.7",
+    "override --price 0.001 --until 2025-04-30 --reason x": "is below the floor",
+    "override --price 10.123 --until 2025-04-30 --reason x": "10.123 is not a multiple of the price step of 0.01",
     "override --price nan --until 2025-04-30 --reason x": "--price: must be a positive number, found nan",
     "override --price abc --until 2025-04-30 --reason x": "--price: must be a number, found 'abc'",
-    "override --price 9 --until 2025-03-31 --reason x": "2025-03-31 lies before 2025-04-01",
+    "override --price 9 --until 2025-03-31 --reason x": "2025-03-31 is before 2025-04-01",
     "override --price 9 --until 31.12.2025 --reason x": "must be a day such as 2026-01-31, found '31.12.2025'",
     "override --price 9 --until 2025-04-30": "required: --reason",
     "override --price 9 --reason x": "required: --until",
-    "override --price 9 --until 2025-04-30 --reason \u200f": "--reason: must say why",
+    "override --price 9 --until 2025-04-30 --reason \u200f": "--reason: must be a text",
     "pause --until 2025-04-30 --reason x --product prodct": "did you mean 'product'?",
     "pause --until 2025-04-30 --reason x --prize 3": "unknown option --prize",
     "approve 9": "entry 9 does not exist; the log holds 1 entries",
@@ -144,16 +144,16 @@ def test_a_wrong_order_is_answered_with_one_line_and_nothing_is_written(words: s
 def test_a_run_must_be_named_and_exist(shop: Path) -> None:
     assert "name the run with --run_name R" in run(shop, "history").err
     wrong = run(shop, "history", "--run_name", "seler")
-    assert wrong.code == 2 and "is no run's folder; did you mean 'seller'?" in wrong.err
+    assert wrong.code == 2 and "is not a folder of a run; did you mean 'seller'?" in wrong.err
     assert run(shop, "history", "--ckpt_path", BEST).code == 0
     (shop / "checkpoints" / "new").mkdir()
     empty = run(shop, "pause", "--run_name", "new", "--until", "2025-04-30", "--reason", "x")
-    assert empty.code == 3 and "holds no advice yet; run fit or predict first" in empty.err
+    assert empty.code == 3 and "has no advice yet; run fit or predict first" in empty.err
 
 
 def test_an_approval_is_recorded_once_and_only_for_a_change(shop: Path) -> None:
     nothing = run(shop, "approve", "1", *RUN)
-    assert nothing.code == 2 and "there is nothing to approve" in nothing.err
+    assert nothing.code == 2 and "nothing to approve" in nothing.err
     assert _override(shop, "12.50", "2025-04-05").code == 0
     _predict(shop)
     approved = run(shop, "approve", *RUN, "--by", "carla", "--reason", "agreed")
@@ -205,8 +205,8 @@ def test_a_torn_last_line_is_told_and_the_next_command_goes_on(shop: Path) -> No
     log = shop / "checkpoints/seller/decisions.jsonl"
     log.write_bytes(log.read_bytes() + b'{"actor":"an')
     torn = run(shop, "audit", "verify", *RUN)
-    assert torn.code == 3 and "line 2: is torn, 12 bytes without an end" in torn.err
-    assert "line 2 is torn" in run(shop, "history", *RUN).out
+    assert torn.code == 3 and "line 2: is incomplete, 12 bytes" in torn.err
+    assert "line 2 is incomplete" in run(shop, "history", *RUN).out
     assert _override(shop, "12.50", "2025-04-05").code == 0
     assert [entry["kind"] for entry in _entries(shop)] == ["advice", "repair", "override"]
     assert run(shop, "audit", "verify", *RUN).code == 0
@@ -226,7 +226,7 @@ def test_a_decision_is_made_again_bit_for_bit(shop: Path) -> None:
         assert f"entry {number} is reproduced: {days} prices, the same to the last bit" in result.out
     assert len(_entries(shop)) == 4
     order = run(shop, "audit", "replay", "3", *RUN)
-    assert order.code == 2 and "entry 3 is no advice but of kind override" in order.err
+    assert order.code == 2 and "entry 3 is not an advice, but of kind override" in order.err
 
 
 def test_a_replay_says_which_hash_differs(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,11 +80,11 @@ CHANGES = {
         3,
         "was changed",
     ),
-    "a blank line": (lambda lines: [lines[0], b"\n", *lines[1:]], 2, "is no entry"),
-    "another text": (lambda lines: [*lines[:3], b"hello\n"], 4, "is no entry"),
-    "a list": (lambda lines: [b"[1]\n", *lines], 1, "is no entry"),
-    "an object without hash": (lambda lines: [*lines, b"{}\n"], 5, "is no entry"),
-    "bytes": (lambda lines: [*lines[:1], b"\xff\xfe\n", *lines[1:]], 2, "is no entry"),
+    "a blank line": (lambda lines: [lines[0], b"\n", *lines[1:]], 2, "is not a log entry"),
+    "another text": (lambda lines: [*lines[:3], b"hello\n"], 4, "is not a log entry"),
+    "a list": (lambda lines: [b"[1]\n", *lines], 1, "is not a log entry"),
+    "an object without hash": (lambda lines: [*lines, b"{}\n"], 5, "is not a log entry"),
+    "bytes": (lambda lines: [*lines[:1], b"\xff\xfe\n", *lines[1:]], 2, "is not a log entry"),
 }
 
 
@@ -118,7 +118,7 @@ def test_a_torn_last_line_is_told_and_set_aside_by_the_next_writer(cut: int, tmp
     path = _log(tmp_path)
     *whole, last = _lines(path)
     path.write_bytes(b"".join(whole) + last[:cut])
-    with pytest.raises(DataError, match="line 4: is torn"):
+    with pytest.raises(DataError, match="line 4: is incomplete"):
         verify(path)
     assert len(read_log(path).entries) == 3
     append(path, [stamp("note", "anna", "after")])
