@@ -42,6 +42,19 @@ FORBIDDEN = {
     "rewards_profit, day_types, reference_price",
     r"\bfor ever\b": "forever",
     r"\bmarkets? that fits?\b": "plausible scenarios (to sellers), posterior draws",
+    r"\bwhatever the model\b": "instead of the model's price",
+    r"\bis no (?:run's|text|advice|entry|pricerl)\b": "is not a",
+    r"\b(?:is|was|line) torn\b": "incomplete",
+    r"\boutranks?\b": "takes precedence over",
+    r"\beverything random\b": "all random numbers",
+    r"\bmust say why\b": "must be a text",
+    r"\btakes what\b": "the plain verb",
+    r"\bgo(?:es)? on counting\b": "restore the counters",
+    r"\b(?:waits? for|waiting for) the device\b": "synchronize with the device",
+    r"\bknows no\b": "independent of",
+    r"\bthe process's own\b": "those of the process",
+    r"\btry-out\b": "trial",
+    r"\bLetters: ``": "Shapes:",
 }
 """Pattern and what to write instead."""
 
