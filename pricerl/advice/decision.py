@@ -65,8 +65,8 @@ class DecisionConfig:
     effect of the price. 1 turns that off."""
 
     kill_days: int = 3
-    """After this many days in a row with sales below the 5 % limit of their prediction, the price goes back to the last
-    good one. 0 turns that off."""
+    """Consecutive days with sales below the 5 % limit of their prediction that return the price to the last good one. 0
+    turns that off."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "max_unlikely_zeros"):
@@ -110,8 +110,8 @@ class Evidence:
     paused: bool = False
     """Whether the seller keeps the price as it is."""
     overturned_by: str = ""
-    """Observed cause such that an unobserved confounder ``hidden_strength`` times as strong would bring the probability
-    of a gain down to one half; empty if there is none."""
+    """Observed cause that overturns the change; empty if there is none. A confounder ``hidden_strength`` times as
+    strong would bring the probability of a gain down to one half."""
 
 
 @dataclass(frozen=True)

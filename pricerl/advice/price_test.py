@@ -29,8 +29,7 @@ class PriceTest:
     price: float
     """Money."""
     days: int | None
-    """Days at this price, and as many at the current one, that about halve the posterior sd of the uplift; None if more
-    than a year is needed."""
+    """Days at each of the two prices that about halve the posterior sd of the uplift; None if more than a year."""
     uplift: Interval
     """Daily profit over the forecast horizon minus that of keeping the price, money; if negative, the test's cost."""
 

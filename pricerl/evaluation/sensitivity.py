@@ -67,13 +67,13 @@ class Sensitivity(NamedTuple):
     """Strength that an unobserved confounder needs to overturn a price change."""
 
     robustness: float
-    """Smallest share of the residual variance of both price and units, 0 to 1, with which a confounder would bring the
-    probability of a gain below the gate."""
+    """Robustness value, 0 to 1. A confounder that explains this share of the residual variance of both price and units
+    brings the probability of a gain down to the gate."""
     undoing: float
-    """Smallest share that would bring the probability of a gain down to one half."""
+    """Robustness value for a probability of one half instead of the gate."""
     strength: float | None
-    """Strength of that confounder relative to the strongest observed cause; None if no observed cause moves both price
-    and units."""
+    """Strength of the latter confounder relative to the strongest observed cause; None if no observed cause moves both
+    price and units."""
     strongest: str
     """Name of the strongest observed cause, by the bias of a confounder like it; empty if there is none."""
     observed: tuple[ObservedCause, ...]
