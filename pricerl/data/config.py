@@ -1,4 +1,4 @@
-"""Settings of reading, cleaning and windowing a seller's file."""
+"""Settings for reading, cleaning and windowing a seller's file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PROBE_DATE = datetime(2025, 1, 13)
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Settings with which a seller's file is read, cleaned and cut into observations.
+    """Settings for reading, cleaning and windowing a seller's file.
 
     Raises:
         UsageError: a setting is outside its range; the message names it.
     """
 
     date_format: str | None = None
-    """strptime format of dates that are not ISO, such as ``%d.%m.%Y``; None accepts unambiguous dates."""
+    """strptime format of non-ISO dates, such as ``%d.%m.%Y``; None accepts unambiguous dates."""
 
     decimal: Literal["auto", ".", ","] = "auto"
     """Decimal sign of numbers; ``auto`` decides per column and refuses ambiguous ones."""
@@ -34,7 +34,7 @@ class DataConfig:
     """Meaning of ``Total Sales``; ``auto`` infers it from the numbers."""
 
     max_gap_days: int = 14
-    """Longest run of days without price and sales that still means "nothing sold"; longer runs mean "not on sale"."""
+    """Longest run of days without price and sales counted as zero sales; in longer runs the product was not on sale."""
 
     holdout: float = 0.15
     """Share of the history, at its end, held out for evaluation."""
@@ -43,12 +43,12 @@ class DataConfig:
     """Days of features in one observation."""
 
     forecaster: str = OWN_MEAN
-    """Forecaster behind "predicted sales", by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
-    ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used if it beats the own 7-day mean
-    and the supplied column on the training days."""
+    """Forecaster for "predicted sales", by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
+    ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used if it beats the trailing 7-day
+    mean and the supplied column on the training days."""
 
     country: str | None = None
-    """Country whose public holidays affect demand, as an ISO code such as GB or with a part such as DE-BY, or None."""
+    """Country whose public holidays affect demand, as an ISO code such as GB or with a subdivision such as DE-BY."""
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)

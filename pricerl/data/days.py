@@ -1,14 +1,14 @@
-"""Spans of the calendar that many models share."""
+"""Calendar spans in days, and weekdays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 WEEK = 7
-"""Days; means over it cancel the weekday pattern."""
+"""Days; averages over a week cancel the weekday pattern."""
 
 DAYS_PER_YEAR = 365.25
-"""Days, leap years included."""
+"""Mean length of a year, leap years included."""
 
 RECENT_DAYS = 28
 """Four weeks: long enough to outlast a promotion, short enough to follow the seller."""

@@ -29,11 +29,11 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
     """Return the features of every day.
 
     Rolling means end the day before. Only ``profit``, ``sales`` and the conversions of a row depend on that day's own
-    outcome; a decision reads rows up to yesterday.
+    outcome; a decision uses rows up to the previous day.
 
     Args:
         history: one product, ``D`` days.
-        predicted: ``(D,)`` forecast of revenue; the own 7-day mean replaces NaN, or an absent forecast.
+        predicted: ``(D,)`` revenue forecast; the trailing 7-day mean replaces NaN or an absent forecast.
 
     Returns:
         ``(D, 12)`` in the order of `FEATURES`, unscaled.
@@ -59,11 +59,11 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
 
 
 def shifted_mean(values: FloatArray, first: float) -> FloatArray:
-    """Return the mean of the seven days before each day, or of as many as there are.
+    """Return the mean of the seven days before each day, of fewer at the start.
 
     Args:
         values: ``(D,)`` without NaN.
-        first: value for the first day, which has no day before it.
+        first: value for the first day, which has no predecessor.
 
     Returns:
         ``(D,)`` means; element ``t`` averages ``values[t - 7 .. t - 1]``.

@@ -1,4 +1,4 @@
-"""Selection of the forecast behind "predicted sales": the one closest on the training days."""
+"""Selection of the forecast for "predicted sales" by mean absolute error on the training days."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pricerl.data.quality import ProductReport
 from pricerl.data.reading.columns import PREDICTED_SALES
 
 SUPPLIED = "supplied"
-"""Name of the file's own forecast."""
+"""Name of the forecast supplied in the file."""
 
 FEWEST_SCORED_DAYS = 7
-"""Training days with a forecast and known sales that scoring requires."""
+"""Minimum number of training days with a forecast and known sales for scoring."""
 
 FUTURE_DAYS = 365
-"""Forecast horizon, the longest of any advice; the own 7-day mean replaces the forecast beyond it and in its gaps."""
+"""Days forecast, the longest horizon of any advice; beyond them and in gaps the trailing 7-day mean is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +31,11 @@ class PredictedSales:
     """``mean_7``, ``supplied`` or the name of a forecaster."""
 
     past: FloatArray
-    """``(D,)`` revenue of each day of history; NaN where the own 7-day mean replaces it, which for ``mean_7`` is
-    everywhere: an episode averages the sales that it has simulated."""
+    """``(D,)`` predicted revenue of each day of history; NaN where the trailing 7-day mean is used. For ``mean_7`` that
+    is everywhere: an episode averages its simulated sales."""
 
     future: FloatArray
-    """``(H,)`` the same for the days after it."""
+    """``(H,)`` the same for the days after the history."""
 
     errors: dict[str, float]
     """Mean absolute error on training days of every forecast scored, by name, money per day."""
@@ -44,16 +44,16 @@ class PredictedSales:
 def choose_forecast(
     history: ProductHistory, train_days: int, forecaster: str, chosen: str | None = None
 ) -> PredictedSales:
-    """Score the forecaster, the supplied column and the own 7-day mean, and choose the closest.
+    """Choose the most accurate of three forecasts: the forecaster, the supplied column and the trailing 7-day mean.
 
     Args:
         history: one product, ``D`` days.
-        train_days: number of first days that are scored if observed, except the very first.
+        train_days: number of training days; the observed ones, except the first, are scored.
         forecaster: name of the competing forecaster.
-        chosen: name of the forecast chosen in training, used whatever its error; None to choose.
+        chosen: name of the forecast chosen in training, used regardless of its error; None to choose.
 
     Returns:
-        The forecast, with the errors of all that exist on at least seven of these days. The own mean wins a tie.
+        The forecast, with the errors of all that are available on at least seven scored days. The 7-day mean wins ties.
 
     Raises:
         UsageError: the forecaster is unknown, or needs a package that is not installed.

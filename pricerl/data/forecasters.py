@@ -1,4 +1,4 @@
-"""Forecasters of sales by name: one day ahead over history, and the days after it."""
+"""Sales forecasters by name: one-day-ahead forecasts of the history, and forecasts of the days after it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pricerl.data.features import shifted_mean
 from pricerl.errors import UsageError, did_you_mean, import_extra
 
 OWN_MEAN = "mean_7"
-"""Name of the own 7-day mean, the baseline of every other forecast."""
+"""Name of the trailing 7-day mean, the baseline of all other forecasts."""
 
 LEVEL_WEEKS, PATTERN_WEEKS = 4, 8
 """Weeks averaged for the level and for the weekday pattern, which changes more slowly."""
 WEEKDAY_PRIOR_WEEKS = 4.0
-"""Weight, in weeks, of the prior that all weekdays are alike: with few sales a weekday's mean is mostly noise."""
+"""Weight, in weeks, of the prior of equal weekdays: with few sales, a weekday's mean is mostly noise."""
 
 FEWEST_FITTED_DAYS = 28
 """Four weeks: with fewer days a weekly pattern cannot be separated from noise."""
 REFIT_DAYS = 28
-"""A fitted model keeps its parameters for four weeks, updated with each day's sales, before it is fitted again."""
+"""Days between refits; in between, the fitted model is updated with each day's sales."""
 
 
 _NEEDS_STATSFORECAST = (
@@ -39,36 +39,36 @@ class SalesForecast(NamedTuple):
     """Predicted revenue of a product; NaN without a forecast."""
 
     past: FloatArray
-    """``(D,)`` money for every day of history, made from earlier days only."""
+    """``(D,)`` money for every day of history, based on earlier days only."""
 
     future: FloatArray
-    """``(H,)`` money for the days after it."""
+    """``(H,)`` money for the days after the history."""
 
 
 Forecaster = Callable[[FloatArray, int], SalesForecast]
-"""Prediction from the sales ``(D,)`` of a contiguous calendar: of every day from the days before it, and of a number of
-days after it. Raises ``UsageError`` if it needs a package that is not installed."""
+"""Function of the sales ``(D,)`` of a contiguous calendar and the number of days to forecast after it. Each day of the
+history is predicted from earlier days. Raises ``UsageError`` if it needs a package that is not installed."""
 
 
 def forecast_mean(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict the mean of the seven days before, and that of the last seven for all future days."""
+    """Predict the trailing 7-day mean; for future days, the mean of the last seven days."""
     return SalesForecast(shifted_mean(sales, 0.0), np.full(days, sales[-WEEK:].mean()))
 
 
 def forecast_last_week(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict the sales of the same weekday of the week before (seasonal naive)."""
+    """Predict the sales of the same weekday one week earlier (seasonal naive)."""
     padded = np.concatenate([np.full(WEEK, np.nan), sales])
     return SalesForecast(padded[:-WEEK], np.resize(padded[-WEEK:], days))
 
 
 def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
-    """Predict the mean of four weeks times the weekday's share in eight weeks, shrunk to 1."""
+    """Predict the four-week mean times the weekday's factor over eight weeks, shrunk to 1."""
     span = WEEK * PATTERN_WEEKS
     padded = np.concatenate([np.full(span, np.nan), sales])
-    before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, WEEK)  # (D + 1, weeks, weekdays from own)
+    before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, WEEK)  # (D + 1, weeks, days, own first)
     known = np.isfinite(before)
     value = np.where(known, before, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a mean of no days is NaN
+    with np.errstate(divide="ignore", invalid="ignore"):  # an empty mean is NaN
         level = value[:, -LEVEL_WEEKS:].sum((1, 2)) / known[:, -LEVEL_WEEKS:].sum((1, 2))
         average = (value.sum((1, 2)) / known.sum((1, 2)))[:, None]
         weekday = (value.sum(1) + WEEKDAY_PRIOR_WEEKS * average) / (known.sum(1) + WEEKDAY_PRIOR_WEEKS)
@@ -77,7 +77,7 @@ def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
 
 
 def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesForecast:
-    """Predict with a model of the package ``statsforecast``, fitted again every four weeks.
+    """Predict with a model of the package ``statsforecast``, refitted every four weeks.
 
     Args:
         sales: ``(D,)`` revenue of a contiguous calendar.
@@ -85,14 +85,14 @@ def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesFor
         model: class in ``statsforecast.models``, such as ``AutoETS``.
 
     Returns:
-        The forecast, never negative; NaN in the first four weeks, and for the future of so short a history.
+        The forecast, never negative; NaN in the first four weeks, and for the future if the history is shorter.
 
     Raises:
         UsageError: the package is not installed.
     """
     kind = getattr(import_extra("statsforecast.models", _NEEDS_STATSFORECAST), model)
     past, future = np.full(len(sales), np.nan), np.full(days, np.nan)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):  # series of zeros make it divide by zero inside
+    with warnings.catch_warnings(), np.errstate(all="ignore"):  # it divides by zero on all-zero series
         warnings.simplefilter("ignore")
         for first in range(FEWEST_FITTED_DAYS, len(sales) + 1, REFIT_DAYS):
             fitted = kind(season_length=WEEK).fit(sales[:first])
@@ -110,11 +110,11 @@ FORECASTERS: dict[str, Forecaster] = {
     "auto_ets": partial(forecast_statistically, model="AutoETS"),
     "auto_theta": partial(forecast_statistically, model="AutoTheta"),
 }
-"""Forecasters by name; to add one, put a function here."""
+"""Forecasters by name; add new ones here."""
 
 
 def find_forecaster(name: str) -> Forecaster:
-    """Return the forecaster of that name; an unknown one is a ``UsageError``."""
+    """Return the forecaster of that name; raise ``UsageError`` if there is none."""
     if name not in FORECASTERS:
         known = ", ".join(FORECASTERS)
         raise UsageError(f"forecaster must be one of {known}, found {name!r}{did_you_mean(name, FORECASTERS)}")

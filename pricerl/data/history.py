@@ -15,7 +15,7 @@ UNNAMED_PRODUCT = "product"
 
 @dataclass(frozen=True, eq=False)
 class ProductHistory:
-    """History of one product: ``D`` contiguous days, and the ``H`` days of its file after them."""
+    """History of one product: ``D`` contiguous days, followed by ``H`` future days of its file."""
 
     product: str
     """Name in the ``Product`` column, or ``product`` if the file has none."""
@@ -24,13 +24,13 @@ class ProductHistory:
     """``(D,)`` days, unit D; the last one is the last day of history."""
 
     price: FloatArray
-    """``(D,)`` money per unit, positive; unknown days carry the last known price."""
+    """``(D,)`` money per unit, positive; unknown prices repeat the last known one."""
 
     units: FloatArray
-    """``(D,)`` units sold; unknown days have the mean of the seven days before."""
+    """``(D,)`` units sold; unknown days are imputed by the mean of the seven preceding days."""
 
     sales: FloatArray
-    """``(D,)`` revenue in money, whatever the file's own measure; imputed like the units."""
+    """``(D,)`` revenue in money, even if the file reports units; imputed like the units."""
 
     profit: FloatArray
     """``(D,)`` money, 0 if not reported."""
@@ -42,7 +42,7 @@ class ProductHistory:
     """``(D,)`` percent 0 to 100, blanks filled with the median; all NaN if never reported."""
 
     predicted: FloatArray
-    """``(D,)`` the file's own forecast as revenue, NaN where absent."""
+    """``(D,)`` the file's forecast as revenue, NaN where absent."""
 
     observed: BoolArray
     """``(D,)`` True on days with known price and sales: observations of demand."""
@@ -60,7 +60,7 @@ class ProductHistory:
     """Money per unit: the last value of the ``Unit Cost`` column, None without one."""
 
     competitor: FloatArray | None = None
-    """``(D,)`` the competitor's money per unit, blanks filled with the last known price; None without one."""
+    """``(D,)`` competitor's price, money per unit; blanks repeat the last known one; None if never reported."""
 
     promotion: BoolArray | None = None
     """``(D,)`` True on days with a promotion; None if never reported."""
@@ -69,7 +69,7 @@ class ProductHistory:
     """``(D,)`` True on days reported as in stock; None if never reported."""
 
     holidays: DateArray | None = None
-    """``(N,)`` public holidays from the first day to years after the last; None without a country."""
+    """``(N,)`` public holidays from the first day to several years after the last; None without a country."""
 
     @property
     def stock_unknown(self) -> BoolArray:
@@ -77,7 +77,7 @@ class ProductHistory:
         return self.observed if self.in_stock is None else self.observed & ~self.in_stock
 
     def first_days(self, days: int) -> ProductHistory:
-        """Return the history as it was after its first ``days`` days, without any future."""
+        """Return the first ``days`` days of the history, without future days."""
         cut: dict[str, Any] = {
             name: value[:days] for name, value in vars(self).items() if isinstance(value, np.ndarray)
         }

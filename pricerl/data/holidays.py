@@ -13,7 +13,7 @@ ORDINARY, DAY_BEFORE, HOLIDAY = range(3)
 """Types of days."""
 
 FEWEST_HOLIDAYS = 3
-"""Holidays with known sales from which their effect on demand is estimated."""
+"""Minimum number of holidays with known sales for estimating their effect on demand."""
 
 YEARS_AHEAD = 4
 """Calendar years after a file's last row whose holidays are looked up, beyond the end of any episode."""
@@ -23,7 +23,7 @@ def check_country(country: str) -> None:
     """Refuse a country without a holiday calendar.
 
     Args:
-        country: ISO code such as ``GB``, or with a part of the country such as ``DE-BY``; in any case.
+        country: ISO code such as ``GB``, or with a subdivision such as ``DE-BY``; case-insensitive.
 
     Raises:
         UsageError: the code is unknown, or the library is not installed.

@@ -1,4 +1,4 @@
-"""From a cleaned history to scaled observations; the state fits into a checkpoint."""
+"""Preprocessor: scaled observations of a cleaned history, with a serializable state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pricerl.errors import DataError, did_you_mean
 
 LONG_HISTORY_DAYS = 28
 FEWEST_HOLDOUT_DAYS = 7
-"""Histories of four weeks or more keep at least one whole week for evaluation."""
+"""Minimum of held-out days in histories of four weeks or more: one whole week."""
 
 NAMES_SHOWN = 10
 
@@ -29,7 +29,7 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(("observed", "profit_known", "promotion", "in_stock"), np.bool_),
     **dict.fromkeys(("dates", "future_dates", "holidays"), "datetime64[D]"),
 }
-"""Types of a history's arrays that are not float64."""
+"""Dtypes of a history's arrays that are not float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +43,19 @@ class DataPreprocessor:
     """Settings with which the history was read."""
 
     products: tuple[ProductHistory, ...]
-    """Products; all other tuples have their order."""
+    """Products; all other tuples are in the same order."""
 
     reports: tuple[ProductReport, ...]
     """Data report of each product."""
 
     forecasts: tuple[PredictedSales, ...]
-    """Forecast behind each product's feature "predicted sales"."""
+    """Forecast used for each product's feature "predicted sales"."""
 
     features: tuple[FloatArray, ...]
     """``(D_p, F)`` raw features of each product."""
 
     train_days: tuple[int, ...]
-    """Number of each product's first days that are for training; the others are for evaluation."""
+    """Number of training days of each product, from the first; the others are held out."""
 
     scaler: MinMaxScaler
     """Fitted on the training days."""
@@ -74,7 +74,7 @@ class DataPreprocessor:
             history: the cleaned history.
             config: window, share of held-out days and forecaster.
             chosen: name of each product's forecast; empty to choose.
-            scaler: fitted before; None to fit one.
+            scaler: a fitted scaler; None to fit one.
 
         Returns:
             The fitted preprocessor.
@@ -111,7 +111,7 @@ class DataPreprocessor:
         """Return every observation of a product.
 
         Args:
-            product: position of the product.
+            product: index of the product.
 
         Returns:
             ``(D - window + 1, window * F)`` in [0, 1]; row ``i`` has the features of days ``i .. i + window - 1``,
@@ -122,14 +122,14 @@ class DataPreprocessor:
         return np.ascontiguousarray(days.reshape(len(days), -1))
 
     def with_history(self, fresh: History) -> DataPreprocessor:
-        """Return a preprocessor of a newer history with the scaler fitted before.
+        """Return a preprocessor of a newer history that keeps the fitted scaler.
 
         Args:
             fresh: history of some or all of the products trained on.
 
         Returns:
-            A preprocessor of the fresh products with the scaler and the choice of forecasts of training; forecasts and
-            the split into training and held-out days are made anew.
+            A preprocessor with the scaler and the choice of forecasts from training; the forecasts and the split into
+            training and held-out days are recomputed.
 
         Raises:
             DataError: the fresh file has products that were not trained on; lists them all.
@@ -143,13 +143,13 @@ class DataPreprocessor:
         return self.fit(fresh, self.config, chosen, self.scaler.select(order))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
-        """Return a preprocessor of one product as it was after its first ``days`` days.
+        """Return a preprocessor of one product's first ``days`` days.
 
-        Scaler and choice of forecast stay. Features are not computed again: they depend on no later day. The future
-        is dropped: its forecast was a different one then.
+        Scaler and choice of forecast are kept. Features are not recomputed, because they depend on no later day. Future
+        days are dropped, because their forecast was made later.
 
         Args:
-            product: position of the product.
+            product: index of the product.
             days: at least one.
         """
         forecast = self.forecasts[product]
@@ -178,7 +178,7 @@ class DataPreprocessor:
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> DataPreprocessor:
-        """Return the preprocessor that `state_dict` described; the features are computed again."""
+        """Return the preprocessor that `state_dict` described; the features are recomputed."""
         products = tuple(ProductHistory(**_from_state(values)) for values in state["products"])
         forecasts = tuple(PredictedSales(**_from_state(values)) for values in state["forecasts"])
         return cls(
@@ -200,7 +200,7 @@ class DataPreprocessor:
 
 
 def count_train_days(num_days: int, config: DataConfig) -> int:
-    """Return the number of days for training: at least one window, with at least one day held out.
+    """Return the number of training days: at least one window, with at least one day held out.
 
     Args:
         num_days: days of history, more than the window.

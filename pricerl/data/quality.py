@@ -15,11 +15,11 @@ MIN_USABLE_DAYS = 28
 """Default of ``decision.min_days``: with fewer usable days nothing is estimated."""
 
 MIN_PRICES = 2
-"""With a single price nothing is known about another one."""
+"""Minimum number of distinct prices: a single price contains no information about others."""
 
 FEWEST_PRICED_DAYS = 30
 FEWEST_PRICES = 3
-"""Below these a person should look at the file before trusting advice made from it."""
+"""Thresholds below which the file needs a manual review before its advice can be trusted."""
 
 
 class Verdict(NamedTuple):
@@ -79,7 +79,7 @@ class ProductReport:
     """Rows before the first sale, dropped."""
 
     gap_days: int
-    """Rows in runs without price and sales that are too long to mean "nothing sold"."""
+    """Rows in runs without price and sales that are longer than ``data.max_gap_days``."""
 
     distinct_prices: int
     """Number of different prices on priced days."""
@@ -94,13 +94,13 @@ class ProductReport:
     """Number of blank cells filled, by column."""
 
     sales_measure: SalesMeasure
-    """Meaning of ``Total Sales`` in this file."""
+    """Interpretation of ``Total Sales`` in this file."""
 
     whole_unit_share: float
-    """Share of the days with sales on which that meaning gives a whole number of units."""
+    """Share of days with sales on which this interpretation yields whole units."""
 
     forecast_used: str
-    """Forecast behind the feature "predicted sales": ``mean_7``, ``supplied`` or a forecaster's name."""
+    """Forecast used for the feature "predicted sales": ``mean_7``, ``supplied`` or a forecaster's name."""
 
     forecast_errors: dict[str, float]
     """Mean absolute error on training days by forecast, money per day; empty if too few days could be scored."""
@@ -109,10 +109,10 @@ class ProductReport:
     """Data that were ignored, changed or doubtful, in full sentences."""
 
     doubts: tuple[str, ...]
-    """Findings that call for a review whatever the settings."""
+    """Findings that require a review under any settings."""
 
     def judge(self, min_days: int = MIN_USABLE_DAYS) -> Verdict:
-        """Return the verdict on the data; text report, ``advice.json`` and page all show this one.
+        """Return the verdict on the data, as the text report, ``advice.json`` and the page show it.
 
         Args:
             min_days: usable days required by the setting in force, ``decision.min_days``.

@@ -16,7 +16,7 @@ FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
 
 PRICE_FEATURES = ("price", "price_mean_7")
 PRICE_ROOM = 0.10
-"""Share by which the bounds of prices exceed the tried ones, so that a policy can distinguish prices beyond them."""
+"""Share by which price bounds exceed the tried prices, so that a policy can distinguish prices beyond them."""
 
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
@@ -30,10 +30,10 @@ class MinMaxScaler:
     """Min-max scaler to [0, 1]: ``scaled = clip(x * gain + bias, 0, 1)``."""
 
     gain: FloatArray
-    """``(P, F)`` one over the training range; 0 for a constant column."""
+    """``(P, F)`` inverse of the training range; 0 for a constant column."""
 
     bias: FloatArray
-    """``(P, F)`` minus the training minimum over the range; 0.5 for a constant column."""
+    """``(P, F)`` negative training minimum, divided by the range; 0.5 for a constant column."""
 
     @classmethod
     def fit(cls, per_product_features: Sequence[FloatArray]) -> MinMaxScaler:
@@ -58,7 +58,7 @@ class MinMaxScaler:
 
         Args:
             features: ``(D, F)`` raw features.
-            product: position of the product, 0 to ``P - 1``.
+            product: index of the product, 0 to ``P - 1``.
 
         Returns:
             ``(D, F)`` values in [0, 1]; values outside the training range are clipped.
@@ -66,7 +66,7 @@ class MinMaxScaler:
         return np.asarray(np.clip(features * self.gain[product] + self.bias[product], 0.0, 1.0), dtype=np.float32)
 
     def bounds(self, product: int, feature: str) -> tuple[float, float]:
-        """Return the lowest and highest value of a feature that is not clipped; ``(-inf, inf)`` for a constant one."""
+        """Return the range of a feature within which values are not clipped; ``(-inf, inf)`` if it is constant."""
         column = FEATURES.index(feature)
         gain, bias = float(self.gain[product, column]), float(self.bias[product, column])
         return (-bias / gain, (1 - bias) / gain) if gain > 0 else (-np.inf, np.inf)

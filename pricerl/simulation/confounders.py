@@ -1,4 +1,4 @@
-"""Confounders of a simulated seller: causes of demand that hide its elasticity."""
+"""Confounders of a simulated seller: drivers of demand that obscure its elasticity."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Disturbing = Literal["reference", "seasonal", "stockouts", "ads", "promotions", 
 REFERENCE_MEMORY = 0.9
 """Weight of yesterday's reference price in today's."""
 LOSS, GAIN = 1.5, 0.5
-"""Log change of demand per log price above and below the reference price: losses loom three times as large."""
+"""Log change of demand per log price above and below the reference price: losses weigh three times as much."""
 
 SEASON_SWING, SEASON_PRICE = 0.35, 0.12
-"""Log amplitudes of a season in demand and of the price that the seller raises with it."""
+"""Log amplitudes of seasonal demand and of the seller's price, which follows it."""
 SEASON_DAYS = 90.0
 
 STOCK_SHARE = 0.85
@@ -103,7 +103,7 @@ def _reference_effect(x: FloatArray) -> FloatArray:
 
 
 def _busy_weeks(days: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Draw indicators ``(D,)`` of some weeks, and of those of them that are discounted."""
+    """Draw daily indicators ``(D,)`` of busy weeks and of discounted busy weeks."""
     weeks = -(-days // WEEK)
     busy = (generator.random(weeks) < BUSY_WEEKS).astype(float)
     discounted = busy * (generator.random(weeks) < DISCOUNTED)
@@ -116,7 +116,7 @@ def _weekly(values: FloatArray, days: int) -> FloatArray:
 
 
 def _moved(price: FloatArray, log_change: FloatArray) -> FloatArray:
-    """Return prices with each week changed by its first day's log change; the current price stays from its start on."""
+    """Change each week's prices by its first day's log change, except from the start of the current price on."""
     last = np.flatnonzero(price != price[-1])
     kept = last[-1] + 1 if len(last) else 0
     weekly = _weekly(log_change[::WEEK], len(price))

@@ -36,7 +36,7 @@ ELASTICITIES = (-2.6, -1.8)
 """Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
 
 OPTIMUM_STEPS = (0.06, 0.12)
-"""Distance of the best price from the starting price in logs, up or down; it determines the unit cost."""
+"""Log distance of the best price from the starting price, up or down; it determines the unit cost."""
 
 SHARES_KEPT = (0.7, 0.9)
 FIXED_COST_SHARE = 0.02
@@ -61,7 +61,7 @@ ORGANIC_RATE, AD_RATE = 0.12, 0.08
 """Share of visitors who buy at the starting price."""
 
 FORECAST_NOISE = 0.1
-"""Log standard deviation of the supplied forecast around the own 7-day mean."""
+"""Log standard deviation of the supplied forecast around the trailing 7-day mean."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class SellerConfig:
     """
 
     market: MarketFamily = "constant"
-    """Family of demand: a curve, a constant elasticity whose current price is the best (``optimal``), or a constant
-    elasticity with a confounder (the families after it)."""
+    """Family of demand: a curve; ``optimal``, a constant elasticity whose current price is the best; or a constant
+    elasticity with a confounder."""
 
     days: int = 365
     """Days of history."""
@@ -132,7 +132,7 @@ def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
 
     Args:
         config: the seller.
-        out: CSV file to write; its folder is made if absent.
+        out: CSV file to write; its folder is created if absent.
 
     Returns:
         The truth.
@@ -241,7 +241,7 @@ def _draw_prices(start_price: float, num_days: int, generator: np.random.Generat
 
 
 def _draw_conversion(rate: FloatArray, units: float, generator: np.random.Generator) -> FloatArray:
-    """Draw the percentage of visitors who buy, with as many visitors as the mean units require."""
+    """Draw the percentage of visitors who buy, with the number of visitors implied by the mean units."""
     visitors = 1 + generator.poisson(units / ORGANIC_RATE, len(rate))
     buyers = generator.binomial(visitors, np.clip(rate, 0.0, 1.0))
     return np.asarray(np.round(100 * buyers / visitors, 2), dtype=np.float64)

@@ -20,7 +20,7 @@ KINK_BELOW, KINK_ABOVE = 0.75, 1.5
 """Factors on the elasticity below and above the kink: buyers respond more to a rise than to a cut."""
 
 SEARCH_RANGE = 3.0
-"""The best price is searched from the unit cost (after fees) to three times the larger of it and the starting price."""
+"""Upper end of the search for the best price, over the larger of unit cost (after fees) and starting price."""
 
 GRID_PRICES = 1_001
 """Grid size before the search is refined: a linear curve is flat beyond its end and would mislead a local search."""
@@ -74,7 +74,7 @@ def find_optimal_price(truth: Mapping[str, Any]) -> float:
 
 
 def local_elasticity(family: str, parameters: Mapping[str, float], ratio: float) -> float:
-    """Return the elasticity (negative) at ``ratio`` times the starting price; at a kink that between its two sides.
+    """Return the elasticity (negative) at ``ratio`` times the starting price; at a kink, one between its two sides.
 
     Args:
         family: name of the curve.

@@ -1,4 +1,4 @@
-"""Rules that turn dated rows into a daily calendar: bounds of history, masks of days, filling of blanks."""
+"""Construction of the daily calendar: bounds of the history, masks of days, imputation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import IN_STOCK, PRODUCT_PRICE, TOTAL_SALES
 
 IMPROBABLE_RUN = 0.001
-"""A trailing run of zero-sales days less probable than this is padding for future days, not history."""
+"""A trailing run of zero-sales days with a lower probability is treated as padding for future days."""
 
 HIGHEST_CONVERSION = 100.0
-"""Percent; small visitor counts give 100 to 200, which are counted as 100."""
+"""Percent; small visitor counts can yield 100 to 200, which is capped at 100."""
 
 
 class Bounds(NamedTuple):
-    """History among a product's rows."""
+    """Range of a product's rows that form its history."""
 
     start: int
     """First row with a price and positive sales."""
@@ -28,7 +28,7 @@ class Bounds(NamedTuple):
     """Last row of history."""
 
     padding: int
-    """Trailing priced rows with explicit zero sales that are taken for future days."""
+    """Number of trailing rows with a price and zero sales, treated as future days."""
 
 
 class DayMasks(NamedTuple):
@@ -41,7 +41,7 @@ class DayMasks(NamedTuple):
     """Sales are negative."""
 
     gap: BoolArray
-    """Price and sales are blank (or sales 0) in a run too long to mean "nothing sold": the product was not on sale."""
+    """Price and sales are blank (or sales are 0) in a run longer than ``max_gap_days``: the product was not on sale."""
 
     unpriced_sale: BoolArray
     """Sales are positive and the price is blank."""
@@ -63,8 +63,9 @@ class DayMasks(NamedTuple):
 def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
     """Find where history starts and ends.
 
-    History ends at the last row with a price and sales. Priced rows with explicit zeros right after it belong
-    to history unless the run is improbable: ``z ** n`` below 0.001 with ``z`` the share of zero-sales rows before.
+    History ends at the last row with a price and sales. Rows with a price and zero sales right after it
+    belong to the history unless such a run is improbable: ``z ** n < 0.001`` with ``z`` the share of zero-sales rows
+    before it.
 
     Args:
         price: ``(N,)`` rows in date order, NaN where blank; at least one has a price and positive sales.
@@ -93,7 +94,7 @@ def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, max_gap_days: 
     Args:
         grid: ``(D,)`` price, sales and stock (0 on days out of stock) by column, NaN where blank.
         present: ``(D,)`` True where the file has a row.
-        max_gap_days: longest run of blank days that means "nothing sold"; a day without a row does not end a run.
+        max_gap_days: longest run of blank days counted as zero sales; days without a row do not end a run.
     """
     price, sales = grid[PRODUCT_PRICE], grid[TOTAL_SALES]
     blank = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
@@ -112,10 +113,10 @@ def carry_forward(values: FloatArray) -> FloatArray:
 
 
 def impute_trailing_mean(values: FloatArray, unknown: BoolArray) -> FloatArray:
-    """Replace unknown days by the mean of the seven days before, which may be imputed themselves.
+    """Impute each unknown day by the mean of the seven preceding days, imputed ones included.
 
     Args:
-        values: ``(D,)`` values; those of unknown days are not read.
+        values: ``(D,)`` values; ignored on unknown days.
         unknown: ``(D,)`` True where the value is unknown; the first day is known.
 
     Returns:

@@ -54,7 +54,7 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
 def _clean_product(
     name: str, rows: pd.DataFrame, config: DataConfig, holidays: DateArray | None
 ) -> tuple[ProductHistory, CleaningFindings] | str:
-    """Return history and findings from numeric columns by day, all NaN if absent; or why the rows are too few."""
+    """Return one product's history and findings, or why it has too few rows; absent columns are all NaN."""
     charged, total = rows[columns.PRODUCT_PRICE].to_numpy(), rows[columns.TOTAL_SALES].to_numpy()
     sold = np.isfinite(charged) & (total > 0)
     if not sold.any():

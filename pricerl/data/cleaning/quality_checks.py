@@ -1,4 +1,4 @@
-"""Quality checks: the data report of a product, made from the findings of cleaning."""
+"""Quality checks: a product's data report from the findings of cleaning."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pricerl.data.reading import columns
 from pricerl.formatting import plural
 
 RUNS_SHOWN = 5
-"""Runs of zero-sales days that are listed; the others are counted."""
+"""Maximum number of zero-sales runs listed; the rest are counted."""
 
 LARGEST_MISSING_SHARE = 0.25
 LARGEST_REFUND_SHARE = 0.05
-"""Above these a person should look at the file before trusting advice made from it."""
+"""Thresholds above which the file needs a manual review before its advice can be trusted."""
 
 
 class CleaningFindings(NamedTuple):
@@ -39,10 +39,10 @@ class CleaningFindings(NamedTuple):
     """Meaning of ``Total Sales``."""
 
     bounds: Bounds
-    """History among the rows."""
+    """Range of the rows that form the history."""
 
     rows: int
-    """Rows of the product."""
+    """Number of the product's rows."""
 
 
 def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequence[str]) -> ProductReport:
@@ -142,7 +142,7 @@ def _holidays(history: ProductHistory) -> list[str]:
 
 
 def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
-    """Return the findings that call for a review, whatever the settings."""
+    """Return the findings that require a review under any settings."""
     missing, refund, gap = ~findings.masks.present, findings.masks.refund, findings.masks.gap
     checks = [
         (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar days have no row"),

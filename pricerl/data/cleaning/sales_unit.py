@@ -1,4 +1,4 @@
-"""Meaning of ``Total Sales``, revenue or units, and the units sold."""
+"""Interpretation of ``Total Sales`` as revenue or units, and the units sold."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from pricerl.data.quality import SalesMeasure
 SalesSetting = Literal["auto"] | SalesMeasure
 
 WHOLE_SHARE = 0.8
-"""Share of days above which a measure is taken to give whole units."""
+"""Share of days with whole units above which a measure is accepted."""
 
 PRICE_ROUNDING = 0.005
-"""Money: a price rounded to cents is off by up to half a cent, so n units are off by n times that."""
+"""Money: rounding to cents changes a price by up to half a cent, and the revenue of n units by n times that."""
 
 NEAR_WHOLE = 0.05
 LOOSEST_NEAR_WHOLE = 0.2
-"""Distance from a whole number, in units; the looser one caps the tolerance for price rounding."""
+"""Distances from a whole number, in units; the larger one caps the tolerance for price rounding."""
 
 _REMEDY = "Set --data.reading.sales to decide."
 
 
 class Measure(NamedTuple):
-    """Meaning of the file's sales."""
+    """Interpretation of the file's sales."""
 
     kind: SalesMeasure
     """Revenue in money, or units."""
 
     whole_share: float
-    """Share of the days on which that gives a whole number of units."""
+    """Share of days on which this yields whole units."""
 
     note: str = ""
-    """Doubt about it, or an empty string."""
+    """Caveat, or an empty string."""
 
 
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
@@ -43,8 +43,8 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
     Args:
         price: ``(N,)`` prices of the days with a price and positive sales.
         sales: ``(N,)`` sales on these days.
-        units: ``(N,)`` the file's own units, NaN where blank.
-        setting: ``auto``, ``revenue`` or ``units``; the last two decide.
+        units: ``(N,)`` units reported in the file, NaN where blank.
+        setting: ``auto``, ``revenue`` or ``units``; the latter two are taken as given.
 
     Returns:
         The measure, its share of whole units and a note if the numbers are ambiguous.
@@ -80,8 +80,8 @@ def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure
     Args:
         price: ``(D,)`` positive prices.
         sales: ``(D,)`` sales as in the file, 0 or more.
-        units: ``(D,)`` the file's own units, used on days with sales if given.
-        measure: meaning of sales.
+        units: ``(D,)`` units reported in the file, used on days with sales.
+        measure: interpretation of the sales.
 
     Returns:
         ``(D,)`` units; whole numbers if revenue fits whole units, and then at least 1 on days with sales.

@@ -13,47 +13,47 @@ from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 
 LARGEST_PROBABILITY = 0.001
-"""A run is reported if at most one history in a thousand would contain one so long by chance."""
+"""A run is reported if at most one history in a thousand would contain one that long by chance."""
 
 NEAR_DAYS = 28
-"""Days on each side that give a run's usual demand, next to the whole history: zeros are usual in a slow season."""
+"""Days on each side of a run that estimate its usual demand, in addition to all days: slow seasons have more zeros."""
 
 FEWEST_SALE_DAYS = 10
-"""With fewer days with sales the expected number of zero-sales days is hardly known."""
+"""Minimum number of days with sales for estimating the expected number of zero-sales days."""
 
 CLOSED_SHARE = 0.9
-"""Share of zero-sales days from which the seller counts as closed on that weekday."""
+"""Minimum share of zero-sales days on a weekday for the seller to count as closed on it."""
 
 LARGEST_SHARE = 0.10
-"""With a larger share of unexplained days demand cannot be estimated. In simulated shops whose weekly delivery sells
-out, price changes harmed 30 % of them (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this share
-left 1 %, and refused none in shops that are always in stock."""
+"""Maximum share of unexplained zero-sales days with which demand can be estimated. Of simulated shops whose weekly
+delivery sells out, price changes harmed 30 % (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this
+share reduced that to 1 % and affected no shop that is always in stock."""
 
 FEWEST_SPELLS = 4
-"""Fewer separate runs are single events, such as a holiday; they are reported as runs if long."""
+"""Minimum number of separate runs; fewer are single events such as a holiday, reported as runs if long."""
 
 FEWEST_TIMES = 2.0
-"""Least ratio of zero-sales days to those that usual demand explains, which is not known to a few percent."""
+"""Minimum ratio of zero-sales days to their expected number, which is only roughly known."""
 
 FORMULA_STEPS = 50
-"""Iterations of a fixed point that converges in fewer."""
+"""Maximum iterations of the fixed point, which converges in fewer."""
 
 LEAST_MEAN = 1.01
-"""Units; a day with sales sold at least one."""
+"""Lower bound of the mean of days with sales, in units: each sold at least one."""
 
 LEAST_OVERDISPERSION = 1e-3
-"""Excess variance in squared means: nearly a Poisson distribution."""
+"""Lower bound of the excess variance in squared means: nearly a Poisson distribution."""
 
 
 class UnlikelyZeros(NamedTuple):
-    """More zero-sales days than usual demand explains."""
+    """Excess of zero-sales days over the number that usual demand explains."""
 
     days: int
-    """Zero-sales days, of weekdays on which the seller is open."""
+    """Zero-sales days on weekdays on which the seller is open."""
     expected: float
-    """Number of them that usual demand explains."""
+    """Number expected under usual demand."""
     known: int
-    """Days with known sales, of those weekdays."""
+    """Days with known sales on those weekdays."""
 
     @property
     def share(self) -> float:
@@ -66,7 +66,7 @@ class UnlikelyZeros(NamedTuple):
 
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
-    """Test whether zero-sales days are too frequent, in too many places, to be chance.
+    """Test whether zero-sales days are too frequent and too scattered to be chance.
 
     A zero-truncated negative binomial is fitted to the days with sales: its mean to the 28 days on each side, its
     overdispersion to all of them. It gives the expected number of zero-sales days.
@@ -75,8 +75,8 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
         history: one product; only days whose stock the file does not report are tested.
 
     Returns:
-        The days if they are improbable (below one in a thousand), at least twice as many as expected, and in at least
-        four separate runs; else None.
+        The counts if they are improbable (below one in a thousand), at least twice as many as expected, and spread over
+        at least four separate runs; else None.
     """
     known = history.stock_unknown
     weekday, zero = weekday_of(history.dates.astype(np.int64)), history.units == 0
@@ -96,9 +96,9 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
 
 
 def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:
-    """Return the probability ``(D,)`` of no sale under a negative binomial fitted to the days that ``sold`` something.
+    """Return the probability ``(D,)`` of zero sales under a negative binomial fitted to the days with sales.
 
-    Mean and overdispersion are corrected for the truncated zeros in turn, until they agree.
+    Mean and overdispersion are corrected for the truncation alternately until they converge.
     """
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
@@ -116,7 +116,7 @@ def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:
 
 
 def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]]:
-    """Find the runs of zero-sales days that usual demand makes improbable.
+    """Find runs of zero-sales days that are improbable under usual demand.
 
     A history of ``D`` days is expected to contain ``D (1 - z) z^n`` runs of ``n`` or more zero-sales days, with ``z``
     the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
@@ -126,7 +126,7 @@ def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]
         known: ``(D,)`` True on days with known sales and unknown stock; any other day ends a run.
 
     Returns:
-        First day and day after the last of each run, in order of time.
+        First day of each run and the day after its last one, in chronological order.
     """
     runs = [(int(first), int(after)) for first, after in find_runs(known & (units == 0))]
     return [run for run in runs if _expected_runs(*run, units, known) < LARGEST_PROBABILITY]
@@ -146,7 +146,7 @@ def _expected_runs(first: int, after: int, units: FloatArray, known: BoolArray) 
 
 
 def _zero_share(units: FloatArray) -> float:
-    """Return the larger of the share of zero-sales days plus one standard error and a negative binomial's."""
+    """Return the share of zero-sales days plus one standard error, or that of a negative binomial if larger."""
     share = float((np.sum(units == 0) + 1) / (len(units) + 2))
     share += float(np.sqrt(share * (1 - share) / len(units)))
     mean, variance = float(units.mean()), float(units.var())

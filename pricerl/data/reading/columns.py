@@ -41,13 +41,13 @@ FILLED = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, *CONVERSIONS, COMPETITOR_PRI
 FIRST_YEAR = 1970
 LAST_YEAR = 2100
 LARGEST_NUMBER = 1e12
-"""Above the money or units of any day; keeps products and sums of cells finite."""
+"""Larger than the money or units of any day; keeps products and sums of cells finite."""
 
 LONGEST_NAME = 100
-"""Characters; a longer header cell is not taken for a misspelt column."""
+"""Characters; a longer header cell is not considered a misspelt column."""
 
 CLOSE_SPELLING = 0.85
-"""Similarity (difflib ratio) above which an unknown column is taken for a misspelt known one."""
+"""Similarity (difflib ratio) above which an unknown column is considered a misspelt known one."""
 
 
 def fold(name: str) -> str:
@@ -59,7 +59,7 @@ _KNOWN = {fold(name): name for name in (*REQUIRED, *OPTIONAL)}
 
 
 def count_known(cells: Sequence[str]) -> int:
-    """Return how many of the cells are names of known columns."""
+    """Return the number of cells that name a known column."""
     return sum(fold(cell) in _KNOWN for cell in cells)
 
 
@@ -103,7 +103,7 @@ def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> lis
 
     Args:
         frame: parsed columns; its index holds the line of each row in the seller's file.
-        texts: the same columns as written in the file, for quotation.
+        texts: the same columns as written in the file, to quote in messages.
 
     Returns:
         One problem per cell outside its range.

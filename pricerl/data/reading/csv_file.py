@@ -1,4 +1,4 @@
-"""CSV file to rows of text: bytes, encoding, separator, lines."""
+"""Conversion of a CSV file into rows of text: encoding, separator, lines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TextTable:
     """Line on which each row starts in the seller's file; the header is usually line 1."""
 
     notes: tuple[str, ...]
-    """Columns that are ignored."""
+    """Notes on ignored columns."""
 
     problems: tuple[Problem, ...]
     """Problems of the header and of the rows' shape."""
@@ -105,7 +105,7 @@ def split_rows(text: str, source: str) -> TextTable:
     lines: list[int] = []
     width, num_header_problems = len(cells), len(problems)
     for line, cells in records:
-        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # blank cells at the end do no harm
+        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
             found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
             problems.append(Problem(line, "", found))
             continue
@@ -143,7 +143,7 @@ def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _sniff_separator(text: str) -> str:
-    """Return the separator that gives the first line the most known columns."""
+    """Return the separator that yields the most known columns in the first line."""
     first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0].replace('"', "")
     cells = {separator: first.split(separator) for separator in SEPARATORS}
     return max(SEPARATORS, key=lambda separator: (count_known(cells[separator]), len(cells[separator])))

@@ -1,4 +1,4 @@
-"""Dates as people write them; an ambiguous order of day and month is refused, never guessed."""
+"""Parsing of dates; an ambiguous order of day and month is refused, never guessed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Outcome = date | str | None
 
 
 def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
-    """Turn the date column into days.
+    """Parse the date column.
 
     Args:
         texts: cells, one per row.
@@ -42,7 +42,7 @@ def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | No
 
 
 def _decide_order(texts: Sequence[str], lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
-    """Return which of day and month comes first, decided by the values that allow only one order."""
+    """Return whether day or month comes first, based on the values that allow only one order."""
     orders = {text: _order_of(match) for text in set(texts) if (match := _NUMERIC.fullmatch(text.strip()))}
     first = first_of_each(orders, texts, lines)
     if "day" in first and "month" in first:

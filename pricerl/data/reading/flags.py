@@ -19,9 +19,9 @@ class _Flag(NamedTuple):
     yes: tuple[str, ...]
     no: tuple[str, ...]
     largest: float
-    """Largest number that is accepted; 0 is no, any other number yes."""
+    """Largest accepted number; 0 means no, any other number yes."""
     expected: str
-    """The accepted cells in words."""
+    """Description of the accepted cells."""
 
 
 ACCEPTED = {
@@ -40,7 +40,7 @@ def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[F
         lines: line of each cell in the seller's file.
 
     Returns:
-        ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per cell that is none of these.
+        ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per invalid cell.
     """
     values = {text: _read_flag(text.strip().casefold(), ACCEPTED[name]) for text in set(texts)}
     expected = ACCEPTED[name].expected

@@ -1,4 +1,4 @@
-"""Numbers as people write them: currency signs, thousands separators, decimal commas."""
+"""Parsing of numbers with currency signs, thousands separators and decimal commas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SETTING = "set --data.reading.decimal"
 
 
 class Reading(NamedTuple):
-    """Value of a cell with a decimal point and with a decimal comma; None if it is not a number then."""
+    """Value of a cell under a decimal point and under a decimal comma; None where it is not a number."""
 
     point: float | None
     comma: float | None
@@ -55,7 +55,7 @@ def read_number(text: str) -> Reading:
 def read_number_columns(
     columns: Mapping[str, Sequence[str]], lines: Sequence[int], decimal: str, separator: str
 ) -> tuple[dict[str, FloatArray], list[Problem]]:
-    """Turn columns of text into numbers.
+    """Parse columns of text into numbers.
 
     Args:
         columns: cells by column name, one per row.
@@ -99,7 +99,7 @@ def _value(bare: str, decimal: str) -> float | None:
 
 
 def _kinds(readings: Mapping[str, Reading]) -> dict[str, str]:
-    """Return by text the only decimal sign that makes it a number, or the sign in it that can be read in two ways."""
+    """Return, by text, the only decimal sign under which it is a number, or the ambiguous sign in it."""
     kinds = {}
     for text, (point, comma) in readings.items():
         if (point is None) != (comma is None):

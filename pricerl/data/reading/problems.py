@@ -9,7 +9,7 @@ from pricerl.errors import DataError
 
 
 class Problem(NamedTuple):
-    """One thing to correct in the seller's file."""
+    """Problem to correct in the seller's file."""
 
     line: int
     """Line in the seller's own file, the header usually being line 1; 0 for a problem of the whole file."""
@@ -26,13 +26,13 @@ class Problem(NamedTuple):
 
 
 def find_problems(column: str, texts: Sequence[str], lines: Sequence[int], faults: Mapping[str, str]) -> list[Problem]:
-    """Return a problem per cell of a column whose text has a fault, given by text."""
+    """Return a problem per cell of a column whose text is a key of ``faults``."""
     cells = zip(lines, texts, strict=True) if faults else ()
     return [Problem(line, column, faults[text]) for line, text in cells if text in faults]
 
 
 def first_of_each(kinds: Mapping[str, str], texts: Sequence[str], lines: Sequence[int]) -> dict[str, tuple[int, str]]:
-    """Return line and text of the first cell of each kind; ``kinds`` gives the kind by text."""
+    """Return line and text of the first cell of each kind; ``kinds`` maps texts to kinds."""
     first: dict[str, tuple[int, str]] = {}
     for line, text in zip(lines, texts, strict=True) if kinds else ():
         if text in kinds:

@@ -1,4 +1,4 @@
-"""From a seller's file to its history: read, check, clean."""
+"""Reading, checking and cleaning of a seller's file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, refuse
 
 LONGEST_SPAN_DAYS = 20_000
-"""More than 54 years between two rows is a typo in a year."""
+"""A span of more than 54 years is a typo in a year."""
 
 LONGEST_GAP_DAYS = 1_000
-"""Such a gap between two rows is a typo in a year as well, or separates two histories, the first of them outdated."""
+"""A longer gap between two rows is a typo in a year, or separates the history from an outdated one."""
 
 WEEKLY_SPACING_DAYS = 5
 """Rows at least this far apart (median) are weekly or monthly sums, not days."""
@@ -76,7 +76,7 @@ def history_from_text(text: str, source: str, config: DataConfig, notes: Sequenc
 
 
 def _parse(table: TextTable, config: DataConfig) -> tuple[pd.DataFrame, list[Problem]]:
-    """Turn the text columns into dates and numbers, indexed by line."""
+    """Parse the text columns into dates and numbers, indexed by line."""
     cells, lines = table.columns, table.lines
     texts = {name: cells[name] for name in columns.NUMERIC if name in cells}
     values, problems = read_number_columns(texts, lines, config.decimal, table.separator)
@@ -97,7 +97,7 @@ def _parse(table: TextTable, config: DataConfig) -> tuple[pd.DataFrame, list[Pro
 
 
 def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:
-    """Treat a price of 0 on a day without sales as blank; return a note if there is one."""
+    """Treat a price of 0 on a day without sales as blank; return a note if any exist."""
     if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
         return ()
     price, sales = frame[columns.PRODUCT_PRICE].to_numpy(), frame[columns.TOTAL_SALES].to_numpy()
