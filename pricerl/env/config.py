@@ -22,19 +22,19 @@ class EnvConfig:
     """Days in an episode; its end is a truncation, values bootstrap beyond it."""
 
     action: Literal["step", "absolute"] = "step"
-    """``step``: the action is a relative change of the price, the default under guardrails; ``absolute``: a position in
+    """``step``: the action is a relative change of the price, the default under guardrails. ``absolute``: a position in
     the price box, decided every day, for markets without step caps."""
 
     noise: bool = True
-    """Whether observed sales carry the day's noise; rewards never do."""
+    """Whether observed sales include the day's noise; rewards never do."""
 
     describe: bool = False
     """Whether observations also describe the product's market: elasticity and its spread, margin, volume, season. One
     policy for many products needs it to distinguish them."""
 
     compile: bool = False
-    """Whether steps are compiled, which takes about ten seconds once and then saves half of the time of 64 rows and a
-    third of that of thousands. Without a compiler, steps run uncompiled, with a warning."""
+    """Whether steps are compiled, which takes about ten seconds once and then saves half of the time with 64 rows and a
+    third with thousands. Without a compiler, steps run uncompiled, with a warning."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.horizon <= MAX_HORIZON:

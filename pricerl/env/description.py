@@ -1,6 +1,6 @@
 """Description of a market in a few constant features, which let one policy price many products.
 
-They describe the posterior, not a row's own draw, so all of them are known when the decision is made.
+They describe the posterior, not a row's draw, so all of them are known when the decision is made.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ median price, and the span of the scaler's prices."""
 RATIOS = (0.9, 1.0, 1.1)
 """Prices over the median price at which elasticities are taken."""
 STEP = 0.02
-"""Log price to each side for the difference quotient of an elasticity."""
+"""Half-width in log price of the difference quotient for an elasticity."""
 STEEPEST, MAX_SD, MAX_LOSS = 8.0, 2.0, 4.0
-"""Elasticity (absolute), its sd and loss that are scaled to 1."""
+"""Absolute elasticity, its sd and the loss that are scaled to 1."""
 VOLUMES = (-1.0, 4.0)
 """Log10 of units per day that are scaled to 0 and 1."""
 
@@ -45,9 +45,9 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     """Describe every product, ``(P, M)`` in [0, 1].
 
     Args:
-        market: with its posterior draws.
-        references: every product at its median price.
-        history: with the scaler of the features.
+        market: the market with its posterior draws.
+        references: outcomes at every product's median price.
+        history: the history with the feature scaler.
     """
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in RATIOS])
     below, at_median, above = -slopes.mean(2) / STEEPEST
@@ -55,7 +55,7 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     kept, cost = market.share_kept[:, draws].mean(1), market.unit_cost[:, draws].mean(1)
     units = references.sales[:, market.mean_draw] / references.price
     low, high = VOLUMES
-    lowest = history.bias[:, 0]  # of the scaled price: minus the lowest price over the scaler's span
+    lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
     columns = [
         below,
         at_median,

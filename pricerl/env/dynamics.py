@@ -197,7 +197,7 @@ class Dynamics:
         """Return the scaled features ``(n, F, B)`` of ``n`` days.
 
         Args:
-            rows: constants.
+            rows: constants of the rows.
             dates: ``(3 or 4, n, B)`` calendar of those days.
             prices: ``(14 + n, B)`` up to the last of them.
             sales: ``(14 + n, B)`` up to the last of them.
@@ -235,9 +235,9 @@ class Dynamics:
         """Return the reward of a day ``(B,)``, or of ``n`` days ``(n, B)`` as ``mean_sales_ratio``.
 
         Args:
-            rows: constants.
+            rows: constants of the rows.
             price: ``(B,)`` money.
-            position: of the price on the grid.
+            position: position of the price on the grid.
             level: expectations at that price on an average weekday, ``(B,)`` or ``(n, B)``; weekdays cancel against
                 the reference.
             mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, the current one included.
@@ -267,7 +267,7 @@ def _week_means(series: Tensor, first: int, count: int) -> Tensor:
 
 
 def guard_products(market: Market, guardrails: GuardrailConfig) -> list[GuardedProduct]:
-    """Return what the guardrails read of every product: its own limits, the prices tried and the mean costs."""
+    """Return every product's constants for the guardrails: its limits, tried prices and mean costs."""
     return [
         GuardedProduct(
             config=guardrails.of(history.product),

@@ -18,7 +18,7 @@ Draws = Literal["posterior", "mean"]
 RESET_OPTIONS = ("product", "index", "draw")
 
 MANY_ROWS = 4096
-"""Rows from which on the C library would return a freed batch of observations to the system."""
+"""Number of rows from which the C library would return freed batches of observations to the system."""
 
 
 SUMMED = ("reward", "expected_units", "sales", "profit")
@@ -84,12 +84,12 @@ class EpisodeBatch:
         return reward, self.elapsed >= self.dynamics.config.horizon, info
 
     def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
-        """Return the expectation of the days, up to the noise."""
+        """Return the expectation of the days, before any noise."""
         dynamics = self.dynamics
         return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
 
     def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, dict[str, Tensor]]:
-        """Return the state and the sums over the days, from the noise on."""
+        """Return the state and the sums over the days, given the units sold."""
         after, outcome = self.dynamics.record(state, expected, units)
         return after, {name: getattr(outcome, name).sum(1) for name in SUMMED}
 
@@ -120,6 +120,6 @@ class EpisodeBatch:
         return self._below(market.num_draws)
 
     def _below(self, count: int | Tensor) -> Tensor:
-        """Draw a whole number from 0 to ``count - 1`` for each row, ``(B,)``."""
+        """Draw an integer from 0 to ``count - 1`` for each row, ``(B,)``."""
         generator = self.noise.generator
         return (torch.rand(self.num_rows, generator=generator, device=generator.device) * count).long()

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Env = gymnasium.Env[Any, Any]
 
 UNBOUNDED = np.finfo(np.float32).max
-"""Bounds at least this far out count as infinite; some environments write them instead of infinity."""
+"""Bounds at least this far out count as infinite; some environments use them instead of infinity."""
 
 
 class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
@@ -30,8 +30,8 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     Observations of any Box shape and type become flat float32; actions are clipped to [-1, 1], rescaled to the
     environment's bounds and reshaped. Each row is reset in the call in which it finishes
-    (``AutoresetMode.SAME_STEP``). Gymnasium's environment checker is off unless ``settings`` ask
-    for it with ``disable_env_checker: false``; what the environment puts into ``info`` is dropped.
+    (``AutoresetMode.SAME_STEP``). Gymnasium's environment checker is off unless ``settings`` enable
+    it with ``disable_env_checker: false``; the environment's ``info`` is dropped.
 
     Args:
         env_id: a registered id, or ``module:Id-v0`` to import the module that registers it.
@@ -83,7 +83,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def _define_spaces(self) -> None:
         observed, acted = self._envs.single_observation_space, self._envs.single_action_space
         assert isinstance(observed, spaces.Box) and isinstance(acted, spaces.Box)
-        with np.errstate(over="ignore"):  # a bound beyond float32 is none
+        with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
             low, high = observed.low.astype(np.float32), observed.high.astype(np.float32)
         self.observation_dim, self.action_dim = low.size, int(np.prod(acted.shape))
         self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
@@ -164,7 +164,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
 
 class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The environment without its info, which the vector env would gather at every step although it is unused."""
+    """Wrapper that drops the unused info, which the vector env would otherwise gather at every step."""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         observation, _ = self.env.reset(seed=seed, options=options)
@@ -209,7 +209,7 @@ def _wrapped(name: str, settings: Mapping[str, Any]) -> Env:
         env = FlattenObservation(env)
     # Rescaling may round past a bound, and environments assert theirs.
     env = TransformAction(env, lambda action: np.asarray(np.minimum(np.maximum(action, box.low), box.high)), box)
-    return RescaleAction(env, -1.0, 1.0)  # type: ignore[arg-type] # it takes floats, whatever it declares
+    return RescaleAction(env, -1.0, 1.0)  # type: ignore[arg-type] # it accepts floats, contrary to its annotation
 
 
 def _made(name: str, settings: Mapping[str, Any]) -> Env:

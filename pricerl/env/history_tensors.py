@@ -16,8 +16,8 @@ Starts = Literal["train", "holdout", "latest"]
 """Days on which episodes start: random training days, random held-out days, or the last day of the history."""
 
 LOOK_BACK_DAYS = 2 * WEEK
-"""Days of prices and sales in a state, as the 7-day means and their trend need. If the history is long enough, training
-episodes start on days with all of them."""
+"""Days of prices and sales in a state, as required by the 7-day means and their trend. If the history is long enough,
+training episodes start on days that have all of them."""
 
 CALENDAR_DAYS = 3 * 366
 """Days of the calendar after the last history: three years, longer than any horizon."""
@@ -108,7 +108,7 @@ class HistoryTensors:
         return torch.arange(len(self._products), device=self.device), self.num_days - 1
 
     def _predicted_sales(self) -> Tensor | None:
-        """Return the sales forecast of every product and date ``(P, dates)``; NaN stands for the own 7-day mean."""
+        """Return the sales forecast of every product and date ``(P, dates)``; NaN means the trailing 7-day mean."""
         table = np.full((len(self._products), len(self._dates)), np.nan)
         for row, forecast, first_day in zip(table, self._forecasts, self.first_day.tolist(), strict=True):
             values = np.concatenate([forecast.past, forecast.future])

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 BLOCK_ROWS = 4096
-"""Rows per generator: enough that starting a thread is cheap next to drawing them."""
+"""Rows per generator: enough to make the cost of starting a thread negligible."""
 
 
 class Noise:
     """Random numbers of ``num_rows`` rows, with one generator per block of rows on the CPU.
 
     torch draws from a generator on one thread only, which would dominate a step. Blocks are drawn in parallel on
-    torch's threads; the numbers do not depend on how many there are.
+    torch's threads; the numbers do not depend on the number of threads.
 
     Args:
         num_rows: B.

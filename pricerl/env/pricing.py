@@ -46,7 +46,7 @@ class _Batched:
 
     @property
     def state(self) -> State:
-        """State of all rows, of the only one in ``PricingEnv``."""
+        """State of all rows; ``PricingEnv`` has only one."""
         return self._batch.state
 
 

@@ -30,7 +30,7 @@ class References(NamedTuple):
 
 
 MIN_CONTRIBUTION = 0.05
-"""Share of sales."""
+"""Smallest contribution, as a share of sales."""
 MIN_SPAN = 0.05
 """Smallest span of a history, as a share of its reference."""
 

@@ -17,17 +17,17 @@ class Rows(NamedTuple):
 
     market: MarketRows
     limits: PriceLimits
-    """Each ``(B,)``, money."""
+    """Limits on the price, each ``(B,)`` money."""
     references: References
-    """Each ``(B,)``."""
+    """Outcomes at the median price, each ``(B,)``."""
     spans: Spans
-    """Each ``(B,)``."""
+    """Historical spans over the references, each ``(B,)``."""
     gain: Tensor
-    """``(F, B)`` of the feature scaler."""
+    """``(F, B)`` gain of the feature scaler."""
     bias: Tensor
-    """``(F, B)`` of the feature scaler."""
+    """``(F, B)`` bias of the feature scaler."""
     description: Tensor
-    """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations carry none."""
+    """``(M, B)`` description of the market in [0, 1]; ``M`` is 0 if observations have none."""
     first_spread: Tensor
     """``(B,)`` position of the row's first grid point among the spreads of all products."""
     first_date: Tensor
@@ -75,9 +75,9 @@ class Expected(NamedTuple):
     price: Tensor
     """``(B,)`` money."""
     position: GridPosition
-    """Of the price."""
+    """Position of the price on the grid."""
     level: Response
-    """On an average weekday."""
+    """Response on an average weekday."""
     dates: Tensor
     """``(3 or 4, n, B)`` columns of the calendar for those days."""
     units: Tensor

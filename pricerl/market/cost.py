@@ -11,7 +11,7 @@ from pricerl.data import ProductHistory
 from pricerl.errors import UsageError
 
 MIN_PROFIT_DAYS = 15
-"""Fewest days with a reported profit that identify three parameters."""
+"""Minimum number of days with a reported profit for fitting three parameters."""
 
 PRIOR_SHARE = (0.85, 0.10)
 """Prior mean and sd of the share of revenue left after a marketplace's fees."""
@@ -24,7 +24,7 @@ PRIOR_FIXED_TO_SALES = (0.05, 0.15)
 
 MAX_MISFIT = 0.10
 """Largest median error of the profit over median sales on days with sales. Beyond it the costs count as unknown: the
-column holds zeros, money of other days, or something other than profit."""
+column contains zeros, amounts of other days, or something other than profit."""
 
 MIN_SHARE_KEPT = 0.5
 """No marketplace keeps more than half of revenue."""
@@ -68,7 +68,7 @@ class CostPosterior:
     unit_cost: FloatArray
     fixed_cost: FloatArray
     known: bool
-    """Whether the file or the seller identifies the costs; False if the draws are the prior's."""
+    """Whether the file or the seller determines the costs; otherwise the draws follow the prior."""
     profit_days: int
     """Days with a reported profit that entered the fit."""
 
@@ -97,7 +97,7 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
         product: one product's history; only days with ``profit_known`` enter.
         config: values supplied by the seller, which replace the estimated ones.
         num_draws: K.
-        rng: owner of the randomness.
+        rng: random number generator.
 
     Returns:
         ``K`` draws of share kept, unit cost and fixed cost.

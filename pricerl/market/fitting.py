@@ -1,4 +1,4 @@
-"""Fit the market: from the products' histories to posterior draws of demand, conversions and costs."""
+"""Fitting of the market: posterior draws of demand, conversions and costs from the products' histories."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ GRID_MARGIN = 1.35
 KNOWN_GRID = 257
 """Grid points of a known market."""
 POISSON_SIZE = SIZE_RANGE[1]
-"""Negative-binomial size of a known market: next to Poisson."""
+"""Negative-binomial size of a known market: nearly Poisson."""
 
 MIN_VALUE = 1e-12
 """Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
 
 MIN_CONVERSION_DAYS = 7
-"""Fewest days with a reported conversion for curves of it; there are none if it was never above 0."""
+"""Minimum number of days with a reported conversion for fitting it; it is not fitted if it was never above 0."""
 
 
 def fit_market(
@@ -50,7 +50,7 @@ def fit_market(
         preprocessor: fitted, with the history.
         demand: model of demand and its settings.
         cost: costs supplied by the seller.
-        seed: of the draws; the same seed and history give the same market.
+        seed: seed of the draws; the same seed and history give the same market.
         conversions: whether to fit conversions, too; units alone take half the time.
     """
     config, cost = demand or DemandConfig(), cost or CostConfig()
@@ -134,10 +134,10 @@ def _with_mean(draws: FloatArray) -> FloatArray:
 
 
 def assemble(preprocessor: DataPreprocessor, products: Sequence[ProductMarket]) -> Market:
-    """Assemble fitted products, all with as many draws and grid points, into one market.
+    """Assemble fitted products with equal numbers of draws and grid points into one market.
 
     Args:
-        preprocessor: with their histories, in the same order.
+        preprocessor: histories of the products, in the same order.
         products: one or more.
     """
 

@@ -46,7 +46,7 @@ class GridPosition(NamedTuple):
     left: Tensor
     """Grid point at or below the price, counted from 0."""
     share: Tensor
-    """Grid steps from there to the price, 0 to 1; outside only off the grid."""
+    """Grid steps from there to the price; outside 0 to 1 only off the grid."""
 
 
 class MarketRows(NamedTuple):
@@ -116,7 +116,7 @@ class Market:
     holiday: Tensor
     """``(P, 3)`` factors by day type."""
     share_kept: Tensor
-    """``(P, K + 1)``."""
+    """``(P, K + 1)`` share of revenue kept after fees."""
     unit_cost: Tensor
     """``(P, K + 1)`` money."""
     fixed_cost: Tensor
@@ -164,8 +164,8 @@ class Market:
     ) -> Response:
         """Return the expected outcome of charging ``price`` for one day.
 
-        Curves are interpolated linearly in logs, so a constant elasticity is exact; off the grid, their edge slopes
-        continue.
+        Curves are interpolated linearly in logs, so a constant elasticity is exact; off the grid they are
+        extrapolated at their edge slopes.
 
         Args:
             price: ``(B,)`` money, positive.
@@ -180,7 +180,7 @@ class Market:
         return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
-        """Return the expected outcome of charging ``price`` on an average weekday; all three have one shape."""
+        """Return the expected outcome of charging ``price`` on an average weekday; arguments have the same shape."""
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.grid_position(price, rows), rows)
 
@@ -189,7 +189,7 @@ class Market:
         return self.rows(product, draw).profit(sales, units)
 
     def rows(self, product: Tensor, draw: Tensor) -> MarketRows:
-        """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``, for callers that try many prices."""
+        """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``, for evaluating many prices."""
         num_draws, grid = self.log_curves.shape[1:3]
         constants: list[Tensor] = [getattr(self, name) for name in MarketRows._fields[1:]]
         picked = (value[product] if value.dim() == 1 else value[product, draw] for value in constants)

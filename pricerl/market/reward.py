@@ -28,11 +28,11 @@ TOLERANCES = ("sales_tolerance", "conversion_tolerance")
 
 @dataclass(frozen=True)
 class RewardConfig:
-    """Objective of a day; the preset fills every field left at ``None``."""
+    """Daily objective; the preset sets every field left at ``None``."""
 
     preset: Literal["balanced", "profit", "upward"] = "balanced"
-    """``balanced``: more profit while sales and conversions hold; ``profit``: profit alone; ``upward``: higher
-    prices and sales above their medians are rewarded, at a cost the report prints."""
+    """``balanced``: profit while sales and conversions are maintained; ``profit``: profit alone; ``upward``:
+    prices and sales above their medians, at a cost that the report prints."""
 
     sales_weight: float | None = None
     """Weight of the sales term."""
@@ -78,18 +78,18 @@ class RewardConfig:
                 raise UsageError(f"data.reward.{name} is not read by the preset {self.preset!r}, only by {readers}")
 
     def resolved(self) -> ResolvedReward:
-        """Return the numbers in force: the preset's, overridden by those that were set."""
+        """Return the preset's values, overridden by those that were set."""
         chosen = {name: value for name, value in vars(self).items() if name != "preset" and value is not None}
         return replace(PRESETS[self.preset], **chosen)
 
 
 @dataclass(frozen=True)
 class ResolvedReward:
-    """Numbers of the reward in force; ``RewardConfig`` documents them."""
+    """Resolved settings of the reward; see ``RewardConfig``."""
 
     rewards_profit: bool
-    """Whether profit is rewarded while sales and conversions hold; otherwise (``upward``) price, sales and conversions
-    above their medians are, in shares of their historical span."""
+    """Whether profit is rewarded while sales and conversions are maintained. In ``upward``, price, sales and
+    conversions above their medians are, in shares of their historical span."""
     sales_weight: float
     price_weight: float
     organic_weight: float
@@ -113,8 +113,8 @@ PRESETS = {
     "profit": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1),
     "upward": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0),
 }
-"""``profit`` is the price term alone. ``balanced`` halves the drop weight, because its sales term already acts from a
-loss of 5 % on. ``upward`` has no pessimism, which would pin the price to its median, where the spread is zero."""
+"""``profit`` is the price term alone. ``balanced`` halves the drop weight, because its sales term already penalises
+losses beyond 5 %. ``upward`` has no pessimism, which would pin the price to its median, where the spread is zero."""
 
 
 class Spans(NamedTuple):

@@ -1,4 +1,4 @@
-"""Demand of a product: posterior draws of its curve from one of several models, and what shifts it."""
+"""Demand of a product: posterior draws of its curve from one of several models, and its covariates."""
 
 import lazy_loader
 

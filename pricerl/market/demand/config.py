@@ -1,4 +1,4 @@
-"""Settings of demand: which model is fitted, and the numbers that this model reads."""
+"""Settings of the demand model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pricerl.errors import UsageError, did_you_mean
 
 MIN_GRID = 9
-"""Fewest prices of a curve: its smoothing spans several of them."""
+"""Minimum number of grid prices of a curve: its smoothing spans several of them."""
 
 CONVERSION_PRIOR: dict[str, Any] = {
     "prior_elasticity": -1.0,
@@ -16,33 +16,33 @@ CONVERSION_PRIOR: dict[str, Any] = {
     "prior_curvature": 0.0,
     "prior_curvature_sd": 1.0,
 }
-"""Prior of a conversion rate's own price elasticity and curvature."""
+"""Prior of a conversion rate's price elasticity and curvature."""
 
 
 @dataclass(frozen=True)
 class CommonSettings:
-    """Numbers that every demand model reads, and the only ones of ``mixture``."""
+    """Settings of every demand model, and the only ones of ``mixture``."""
 
     num_draws: int = 64
-    """Posterior draws of the market; SAC trains in all of them."""
+    """Number of posterior draws of the market; SAC trains on all of them."""
 
     grid_size: int = 97
-    """Prices at which a curve is stored; between them it is interpolated in logs."""
+    """Number of prices at which a curve is stored; between them it is interpolated in logs."""
 
     outlier_sds: float = 4.0
-    """Days further than this many robust sds (MAD) from their expected demand are left out."""
+    """Days further than this many robust sds (MAD) from their expected demand are excluded."""
 
     prior_elasticity: float = -2.2
-    """Elasticity before any data: mean of a Gaussian; in ``mixture``, median of a log-normal for each curve at the
-    current price (Bijmolt et al. 2005 report a mean of -2.62 over 1,851 estimates)."""
+    """Prior mean of the elasticity; in ``mixture``, prior median at the current price (Bijmolt et al. 2005 report a
+    mean of -2.62 over 1,851 estimates)."""
 
     prior_elasticity_sd: float = 1.5
-    """Its sd; in ``mixture``, 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
+    """Its prior sd; in ``mixture``, 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
 
 
 @dataclass(frozen=True)
 class DemandSettings(CommonSettings):
-    """Numbers in force, at their defaults where the model does not read them; ``DemandConfig`` documents them."""
+    """Resolved settings, at their defaults where the model does not use them; see ``DemandConfig``."""
 
     prior_curvature: float = -2.0
     prior_curvature_sd: float = 4.0
@@ -60,7 +60,7 @@ MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
     "mixture": COMMON,
     "hybrid": ALL,
 }
-"""Names of the settings that each demand model reads; the model itself is in ``demand.models.DEMAND_MODELS``."""
+"""Names of the settings that each model of ``demand.models.DEMAND_MODELS`` uses."""
 
 
 @dataclass(frozen=True)
@@ -68,31 +68,31 @@ class DemandConfig(CommonSettings):
     """Demand model and its settings; those at ``None`` take the model's default.
 
     Raises:
-        UsageError: an unknown model, numbers out of range, or settings that the chosen model does not read.
+        UsageError: an unknown model, numbers out of range, or settings that the chosen model does not use.
     """
 
     demand: str = "mixture"
-    """Model of demand, by its name in ``pricerl.market.DEMAND_MODELS``: ``similar``, ``quadratic``, ``mixture``,
+    """Demand model, by its name in ``pricerl.market.DEMAND_MODELS``: ``similar``, ``quadratic``, ``mixture``,
     ``hybrid``."""
 
     prior_curvature: float | None = None
-    """Mean coefficient of squared log price before any data, -2: demand grows more elastic as the price rises. Read by
-    all models but ``mixture``."""
+    """Prior mean coefficient of squared log price, by default -2: demand becomes more elastic as the price rises. Used
+    by all models except ``mixture``."""
 
     prior_curvature_sd: float | None = None
-    """Its sd, 4: wide enough for linear, exponential and logit demand."""
+    """Its prior sd, by default 4: wide enough for linear, exponential and logit demand."""
 
     prior_season_sd: float | None = None
-    """Prior sd of each season coefficient, in logs, 0.5. Read by ``similar`` and ``hybrid``, as all that follow."""
+    """Prior sd of each seasonal coefficient, in logs, by default 0.5. Used by ``similar`` and ``hybrid``, as below."""
 
     bandwidth: float | None = None
-    """Closeness of prices, 0.06: a day charged at 6 % more weighs exp(-1/2) of one at the same price."""
+    """Kernel bandwidth in log price, by default 0.06: a day at a 6 % higher price has weight exp(-1/2)."""
 
     half_life_days: float | None = None
-    """A day this old weighs half of today's, 180."""
+    """Age in days at which a day's weight is halved, by default 180."""
 
     trend_trust: float | None = None
-    """Relative sd of the similar-price correction around the trend before any data, 0.15."""
+    """Prior relative sd of the similar-price correction around the trend, by default 0.15."""
 
     def __post_init__(self) -> None:
         if self.demand not in MODEL_SETTINGS:
@@ -103,15 +103,15 @@ class DemandConfig(CommonSettings):
             raise UsageError("; ".join(problems))
 
     def resolved(self) -> DemandSettings:
-        """Return the numbers in force."""
+        """Return the settings with all defaults filled in."""
         return DemandSettings(**{name: getattr(self, name) for name in ALL if getattr(self, name) is not None})
 
     def for_conversions(self) -> DemandSettings:
-        """Return the numbers in force for conversion rates, which any demand model leaves to similar prices."""
+        """Return the settings for conversion rates, which are fitted by similar prices under every demand model."""
         return replace(self.resolved(), **CONVERSION_PRIOR)
 
     def _unread(self) -> list[str]:
-        """Describe each setting that is given and that the chosen model does not read."""
+        """Describe each given setting that the chosen model does not use."""
         own = MODEL_SETTINGS[self.demand]
         return [
             f"data.market.{name} is not read by the demand model {self.demand!r}, only by "

@@ -1,4 +1,4 @@
-"""Covariates of demand: everything but the day's price that moves a product's units. To add one, put it here."""
+"""Covariates of demand: everything but the day's price that affects a product's units. Add new ones here."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from pricerl.market.demand.reference_price import PriceMemory, reference_prices
 from pricerl.market.demand.regression import Prior
 
 WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
-"""Prior sds of the coefficients, in logs. Those of weekdays and of the trend over the whole history are wide: with a
-narrow one, a price that moves with the weekday or the trend would be credited with their effect."""
+"""Prior sds of the coefficients, in logs. Those of weekdays and of the trend over the whole history are wide: with
+narrow ones, their effect would be attributed to a price that moves with them."""
 
 SEASON_DAYS, MOST_KNOTS = 21.0, 120
-"""The season may turn every three weeks, so that slower changes of demand are not credited to a price that moves with
-them. Longer histories have wider turns, which keeps the fit fast."""
+"""Days between knots of the season, and their maximum number, which keeps the fit of long histories fast. With sparser
+knots, slow changes of demand would be attributed to a price that moves with them."""
 
 YEARLY_HARMONICS = 2
-"""Waves per year: one and two cycles."""
+"""Number of yearly harmonics: one and two cycles per year."""
 
 REFERENCE = "reference"
-"""Name of the two covariates made of the reference price."""
+"""Name of the two reference-price covariates."""
 FEWEST_ALIKE = 3
-"""Fewest days of a group with a median of its own."""
+"""Minimum number of days for a group to have its own median."""
 MIN_AD_DAYS = 28
-"""Fewest days with a reported ad conversion for it to be a covariate."""
+"""Minimum number of days with a reported ad conversion for it to be a covariate."""
 
 COMPETITOR_PRIOR = (0.26, 0.5)
-"""Mean and sd of the cross-price elasticity: 7,264 estimates have a mean of 0.26, most of them lie between -0.5 and 1
+"""Mean and sd of the cross-price elasticity: the mean of 7,264 estimates is 0.26, and most are between -0.5 and 1
 (Auer and Papies 2020)."""
 
 PROMOTION_PRIOR = (0.0, 0.5)
-"""Mean and sd of a promotion's log effect at an unchanged price: it seldom doubles demand, and may do nothing."""
+"""Mean and sd of a promotion's log effect at an unchanged price: it seldom doubles demand and may have no effect."""
 
 HOLIDAY_PRIOR = (0.0, 0.3)
 """Mean and sd of the log effect of a holiday and of the day before one: up or down by about a third."""
@@ -46,14 +46,14 @@ HOLIDAY_TYPES = {"day_before_holiday": DAY_BEFORE, "holiday": HOLIDAY}
 """Covariates by the day types of ``data.day_types``."""
 
 WAVE_PRIOR = (0.0, 0.3)
-"""Mean and sd of a yearly wave's log amplitude: as for a turn of the season, many of which it replaces."""
+"""Mean and sd of a yearly harmonic's log amplitude, the same as for a knot of the season."""
 FEWEST_WAVE_DAYS = 730
-"""Days; a wave must be seen twice to be a yearly one."""
+"""Days; a yearly pattern must be observed twice."""
 
 ANSWER_SHARE = 0.9
-"""If the own price explains more than this share of a competitor's price, the competitor answers it."""
+"""Share of a competitor's price explained by the seller's, above which the competitor merely follows the seller."""
 ANSWER_DAYS = 7
-"""Days within which a competitor answers."""
+"""Days within which a competitor reacts."""
 
 
 class Covariate(NamedTuple):
@@ -63,7 +63,7 @@ class Covariate(NamedTuple):
     values: FloatArray
     """``(D,)`` on every day of the history."""
     ahead: float
-    """On an average weekday of the forecast horizon."""
+    """Value on an average weekday of the forecast horizon."""
     mean: float
     """Prior mean of the coefficient."""
     sd: float
@@ -77,22 +77,22 @@ class RegressionData:
     log_price: FloatArray
     """``(D,)`` log money."""
     units: FloatArray
-    """``(D,)``."""
+    """``(D,)`` units sold."""
     age: FloatArray
     """``(D,)`` days before the end of history."""
     covariates: FloatArray
-    """``(D, C)``."""
+    """``(D, C)`` covariates of demand."""
     ahead: FloatArray
     """``(C,)`` the covariates on an average weekday of the forecast horizon."""
     prior: Prior
-    """Of their coefficients."""
+    """Prior of their coefficients."""
     names: tuple[str, ...]
     """``(C,)`` name of each column; several columns may share one."""
     optional: tuple[str, ...]
-    """Names of the last columns, which only some histories have."""
+    """Names of the last columns, the optional covariates."""
 
     def keep(self, mask: BoolArray) -> RegressionData:
-        """Return the days where ``mask`` holds."""
+        """Return the days selected by ``mask``."""
         daily = ("log_price", "units", "age", "covariates")
         return replace(self, **{name: getattr(self, name)[mask] for name in daily})
 
@@ -124,7 +124,7 @@ class RegressionData:
         return PriceMemory(gain, gain + further)
 
     def groups(self) -> IntArray:
-        """Return the group of each day ``(D,)`` by its optional flags; groups of a few days join the largest one."""
+        """Return the group of each day ``(D,)`` by its optional flags; small groups join the largest one."""
         last = self.covariates[:, self.covariates.shape[1] - len(self.optional) :]
         flags = last[:, ((last == 0) | (last == 1)).all(0)].astype(np.int64)
         group = flags @ 2 ** np.arange(flags.shape[1])
@@ -138,11 +138,11 @@ class RegressionData:
 
 
 def gather_covariates(product: ProductHistory) -> RegressionData:
-    """Collect the covariates: weekday, season, reference price, earlier ad conversion, and ``optional_covariates``.
+    """Collect the covariates: weekday, season, reference price, lagged ad conversion, and ``optional_covariates``.
 
-    Same-day ad conversion is left out because the price moves it: it is a mediator, not a confounder. So are the units
-    of earlier days: next to a season that turns this fast, their coefficient is biased downwards (Nickell 1981), and
-    the price's with it.
+    Same-day ad conversion is excluded because it is a mediator of the price, not a confounder. Lagged units are
+    excluded because, next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and the
+    price's with it.
 
     Args:
         product: its whole history; lags are in calendar days, so days without sales count.
@@ -182,11 +182,11 @@ def _permanent_covariates(product: ProductHistory, log_price: FloatArray, age: F
 
 
 def optional_covariates(product: ProductHistory) -> list[Covariate]:
-    """Collect the covariates that only some histories have; those that never varied are left out.
+    """Collect the covariates that only some histories have, unless they never varied.
 
-    A competitor who only answers the own price is left out, too: a rise then raises both prices, so the price's own
-    slope has to hold both effects. Yearly waves absorb what recurs every year; over the forecast horizon they keep
-    their mean of the last weeks, because extrapolated waves mislead where there is no season.
+    A competitor who merely follows the seller's price is excluded: a rise then raises both prices, so the price's slope
+    must include both effects. Yearly harmonics absorb recurring seasons; over the forecast horizon they keep their mean
+    of the last weeks, because extrapolated harmonics mislead where there is no season.
 
     Args:
         product: its whole history.
@@ -207,7 +207,7 @@ def optional_covariates(product: ProductHistory) -> list[Covariate]:
 
 
 def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> FloatArray:
-    """Return each past day's demand over the forecast horizon's as the optional covariates explain it, ``(D,)``.
+    """Return the ratio of each past day's demand to the forecast horizon's due to the optional covariates, ``(D,)``.
 
     Args:
         product: its whole history.
@@ -232,7 +232,7 @@ def holiday_factors(effects: Mapping[str, float]) -> FloatArray:
 
 
 def _season(age: FloatArray) -> FloatArray:
-    """Return the season's columns ``(D, S)``: weights of the knots of a broken line through time, then the trend."""
+    """Return the season's columns ``(D, S)``: weights of the knots of a piecewise linear function, then the trend."""
     spacing = max(SEASON_DAYS, float(age.max()) / MOST_KNOTS)
     knots = np.arange(0, age.max() + spacing, spacing)
     turns = np.maximum(1 - np.abs(age[:, None] - knots) / spacing, 0)
@@ -240,7 +240,7 @@ def _season(age: FloatArray) -> FloatArray:
 
 
 def _week_before(series: FloatArray) -> FloatArray:
-    """Return the log of the mean of the seven days before over the overall mean, ``(D,)``; 0 on the first day."""
+    """Return the log ratio of the trailing 7-day mean to the overall mean, ``(D,)``; 0 on the first day."""
     total = np.concatenate([[0.0], np.cumsum(series)])
     last = np.arange(len(series))
     first = np.maximum(last - WEEK, 0)
@@ -262,7 +262,7 @@ def _yearly_waves(days: int) -> list[Covariate]:
 
 
 def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
-    """Return whether the own price of the day and of the week before nearly explains the competitor's price."""
+    """Return whether the seller's price of the day and the week before nearly explains the competitor's price."""
     x, y = np.log(price), np.log(competitor)
     lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(ANSWER_DAYS + 1)]
     design = np.stack([np.ones_like(x), *lags], axis=1)

@@ -1,4 +1,4 @@
-"""Posterior draws of one product's demand curve, whatever model they come from."""
+"""Posterior draws of one product's demand curve, from any demand model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CurveDraws:
     size: float
     """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
     outliers: int
-    """Days left out as outliers."""
+    """Number of days excluded as outliers."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class DemandPosterior:
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Make curves ``(K, G)`` fall in price: monotone projection, smoothing, bounded slope.
+    """Make curves ``(K, G)`` decrease in price: monotone projection, smoothing, bounded slope.
 
-    The projection is isotonic least squares weighted by ``weights (G,)``. Smoothing removes its steps, at whose edges a
-    policy would settle. Slopes are then held inside ``SLOPE_RANGE`` around the best-known price.
+    The projection is isotonic least squares weighted by ``weights (G,)``. Smoothing removes its steps, which a
+    policy would exploit. Slopes are then clipped to ``SLOPE_RANGE`` around the best-known price.
     """
     weights = weights + 1e-3 * weights.max() + 1e-9
     projected = np.stack([isotonic_regression(row, weights=weights, increasing=False).x for row in log_value])
@@ -62,11 +62,11 @@ def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArra
 
 
 def smooth_slopes(log_value: FloatArray, step: float | FloatArray) -> FloatArray:
-    """Hold the slopes of curves ``(K, G)`` inside ``SLOPE_RANGE`` and smooth them; the first value becomes 0.
+    """Clip the slopes of curves ``(K, G)`` to ``SLOPE_RANGE`` and smooth them; the first value becomes 0.
 
     Args:
         log_value: ``(K, G)``.
-        step: log price between grid points, one or ``(G - 1,)``.
+        step: distance of grid points in log price, a number or ``(G - 1,)``.
     """
     slope = np.clip(np.diff(log_value, axis=1) / step, *SLOPE_RANGE)
     slope = gaussian_filter1d(slope, SMOOTHING_SHARE * log_value.shape[1], axis=1, mode="nearest")
@@ -74,7 +74,7 @@ def smooth_slopes(log_value: FloatArray, step: float | FloatArray) -> FloatArray
 
 
 def integrate(rises: FloatArray) -> FloatArray:
-    """Return curves ``(K, G)`` that start at 0 from their rises ``(K, G - 1)``."""
+    """Return curves ``(K, G)`` that start at 0 from their increments ``(K, G - 1)``."""
     return np.concatenate([np.zeros((len(rises), 1)), np.cumsum(rises, axis=1)], axis=1)
 
 

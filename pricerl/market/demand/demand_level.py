@@ -1,4 +1,4 @@
-"""Level of demand at the start of the forecast horizon, and how fast it moves."""
+"""Level of demand at the start of the forecast horizon, and its drift."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pricerl.market.demand.outliers import find_inliers
 from pricerl.market.demand.similar_prices import DailyValues
 
 LEVEL_PRIOR = 10.0
-"""Pseudo-sales at the long-run level, the prior before the first day."""
+"""Prior pseudo-sales at the long-run level."""
 
 LOOK_BACK_DAYS = 120
-"""Days over which the level is filtered; earlier ones hardly count under any discount."""
+"""Days over which the level is filtered; earlier ones have negligible weight under any discount."""
 
 DISCOUNTS = np.array([0.995, 0.99, 0.98, 0.965, 0.94, 0.9, 0.85, 0.75])
 """Discount factors per day, equally likely a priori: from a memory of 200 days to one of four."""
 
 AHEAD_DAYS = 14
-"""Days ahead at which the level's uncertainty is taken: the default forecast horizon."""
+"""Days ahead for which the level's uncertainty is evaluated: the default forecast horizon."""
 
 NEAR_DAYS = 3
-"""Days on each side of a day whose median it is compared with."""
+"""Days on each side of a day that form the median with which it is compared."""
 
 LOWEST_LEVEL = 1e-3
 """Smallest level, as a share of the curves' demand."""
@@ -35,15 +35,15 @@ def draw_levels(
     """Draw the log ratio of upcoming demand to the curves' expectation, ``(K,)``, one per curve.
 
     A Poisson-gamma filter with discounting (West and Harrison 1997, section 10.8; Harvey and Fernandes 1989) tracks the
-    level day by day; discount factors are weighted by their one-day-ahead predictive likelihood. A day far from its
-    neighbours is left out: one bulk order is no new level.
+    level day by day; discount factors are weighted by their one-day-ahead predictive likelihood. Days far from their
+    neighbours are excluded: a bulk order is not a new level.
 
     Args:
         days: the product's usable days, at least one.
         curves: their curves.
         log_grid: ``(G,)`` log prices of the curves.
-        outlier_sds: robust sds from which a day is left out.
-        rng: owner of the randomness.
+        outlier_sds: robust sds beyond which a day is excluded.
+        rng: random number generator.
     """
     days = days.keep(days.age <= max(LOOK_BACK_DAYS - 1, days.age.min()))
     mean = np.log(np.exp(curves.log_value).mean(0))

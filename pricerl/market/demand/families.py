@@ -1,7 +1,7 @@
 """Families of demand curves and their prior.
 
 A curve is log demand relative to that at the current price, as a function of the log price over the current price. To
-add a family, write its curve and add it to ``FAMILIES``: a missing family costs safety, an unnecessary one next to
+add a family, write its curve and add it to ``FAMILIES``: a missing family harms safety, an unnecessary one costs almost
 nothing.
 """
 
@@ -18,8 +18,8 @@ from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.market.demand.config import DemandSettings
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
-"""Log demand ``(M, G)`` at log price ratios ``x (G,)``, from minus the elasticity at the current price and two shape
-parameters in [0, 1], ``(M, 1)`` each."""
+"""Log demand ``(M, G)`` at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus the elasticity
+at the current price and two shape parameters in [0, 1]."""
 
 LOG_SD = 0.5
 """Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.6 and -3.1."""
@@ -67,17 +67,17 @@ class LogNormal(NamedTuple):
     """Prior of minus the elasticity at the current price."""
 
     mean: float
-    """Of the log."""
+    """Mean of the log."""
     sd: float
-    """Of the log."""
+    """Sd of the log."""
 
 
 def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
     """Return the log-normal prior with its median at minus ``elasticity`` and a spread proportional to ``sd``.
 
     Args:
-        elasticity: negative.
-        sd: of the Gaussian prior of the regression; its default stands for ``LOG_SD`` at the default elasticity.
+        elasticity: prior median, negative.
+        sd: sd of the regression's Gaussian prior; its default corresponds to ``LOG_SD`` at the default elasticity.
     """
     default = DemandSettings()
     relative_sd = (sd / default.prior_elasticity_sd) * (default.prior_elasticity / elasticity)
@@ -111,7 +111,7 @@ class CurveSet:
         return CurveSet(self.prior, self.family[index], self.standardized[index], self.shares[index])
 
     def move(self, scale: float, rng: np.random.Generator) -> CurveSet:
-        """Propose a neighbour of every curve within its family, symmetrically as Metropolis steps need it."""
+        """Propose a symmetric Metropolis move of every curve within its family."""
         standardized = self.standardized + scale * rng.normal(size=self.standardized.shape)
         moved = self.shares + scale * rng.normal(size=self.shares.shape)
         reflected = 1 - np.abs(1 - np.mod(moved, 2))
@@ -130,14 +130,14 @@ class CurveSet:
 
 
 def draw_prior(count: int, prior: LogNormal, rng: np.random.Generator) -> CurveSet:
-    """Draw ``count`` curves from the prior, as many from each family."""
+    """Draw ``count`` curves from the prior, equally many from each family."""
     shares = rng.random((count, 3))
     shares[:, 2] *= rng.random(count) < STEPPED_SHARE
     return CurveSet(prior, np.arange(count) % len(FAMILIES), rng.normal(size=count), shares)
 
 
 def _beyond_whole(x: FloatArray, current_price: float) -> FloatArray:
-    """Return how far prices are above the whole price below them, less that of the current price, ``(G,)``.
+    """Return the distance of prices from the next lower whole price, less that of the current price, ``(G,)``.
 
     Whole prices are multiples of 1 for prices from 10 to 100, of 0.1 from 1 to 10, of 10 from 100 to 1000, and so on.
     """

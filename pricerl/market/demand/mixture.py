@@ -19,7 +19,7 @@ NUM_CURVES = 600
 NUM_BINS = 160
 """Bins of log price between the lowest and the highest tried price."""
 KEPT_SHARE = 0.5
-"""Effective sample size after a rise of the temperature, as a share of the curves."""
+"""Effective sample size after a tempering step, as a share of the curves."""
 MOVES = 6
 """Metropolis steps after each resampling."""
 MOVE_SCALE = 0.4
@@ -38,7 +38,7 @@ class PriceBins:
     exposure: FloatArray
     """``(J,)`` sum of the days' multipliers from weekday, season and the other covariates."""
     weight: float
-    """Factor of log likelihoods: share of the price's information that the covariates leave, over the dispersion."""
+    """Factor of log likelihoods: share of the price's information left by the covariates, over the dispersion."""
 
     def log_likelihood(self, log_demand: FloatArray) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves ``(M, J)``, the level of demand profiled out."""
@@ -55,7 +55,7 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight:
 
     Args:
         x: log price over the current price.
-        units: sold.
+        units: units sold.
         multiplier: effect of the covariates on each day, 1 for an average one.
         weight: see ``PriceBins``.
     """
@@ -70,9 +70,9 @@ def draw_curves(bins: PriceBins, prior: LogNormal, current_price: float, rng: np
 
     Args:
         bins: the history.
-        prior: of minus the elasticity at the current price.
+        prior: prior of minus the elasticity at the current price.
         current_price: money; determines which prices are whole.
-        rng: owner of the randomness.
+        rng: random number generator.
     """
 
     def fit_of(curves: CurveSet) -> FloatArray:
@@ -99,7 +99,7 @@ def draw_curves(bins: PriceBins, prior: LogNormal, current_price: float, rng: np
 
 
 def _next_rise(fit: FloatArray, left: float) -> float:
-    """Return the largest rise, at most ``left``, after which ``KEPT_SHARE`` of the curves are effective."""
+    """Return the largest tempering step, at most ``left``, after which ``KEPT_SHARE`` of the curves are effective."""
 
     def effective(rise: float) -> float:
         weight = np.exp(rise * (fit - fit.max()))

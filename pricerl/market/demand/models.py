@@ -1,4 +1,4 @@
-"""Demand models by name: from a product's history to posterior draws of its demand curve."""
+"""Demand models by name: posterior draws of a product's demand curve from its history."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_fa
 from pricerl.market.demand.similar_prices import fit_similar, price_design
 
 EVIDENCE = DemandSettings()
-"""Closeness in price and in time by which the days behind a price are counted."""
+"""Bandwidth and half-life for counting the effective days at a price."""
 PRICE_TERMS = 3
-"""Columns of the regression before the covariates: level, log price and its square."""
+"""Number of regression columns before the covariates: level, log price and its square."""
 MAX_LEVEL_SD = 2.0
-"""Largest sd of the log level: when next to nothing sold it is known to a factor of seven; more would overflow."""
+"""Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
 SUPPORT_MARGIN = 0.10
-"""Log price beyond the tried prices up to which curves are drawn to fall."""
+"""Log price beyond the tried prices up to which drawn curves must decrease."""
 NO_MEMORY = 0.25
 """Prior probability that there is no reference-price effect. On simulated shops with one, the 90 % intervals covered
 the truth in 65 to 82 % at 0.5, and in 77 to 87 % at 0.25."""
 
 
 DemandModel = Callable[[ProductHistory, FloatArray, DemandSettings, np.random.Generator], DemandPosterior]
-"""A way to learn a product's demand from its history.
+"""Function from a product's history to its demand posterior.
 
-Draw ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)`` from a product's history; the generator
-owns the randomness.
+It draws ``settings.num_draws`` curves at the ascending log prices ``log_grid (G,)`` with the given generator.
 """
 
 
@@ -90,7 +89,7 @@ def fit_mixture(
 def fit_hybrid(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw every other curve from the mixture and from similar prices, so that their disagreement widens intervals."""
+    """Draw half of the curves from the mixture and half from similar prices: their disagreement widens intervals."""
     mixture, similar = (fit(product, log_grid, settings, rng) for fit in (fit_mixture, fit_similar))
     log_value = mixture.curves.log_value.copy()
     log_value[1::2] = similar.curves.log_value[1::2]
@@ -103,17 +102,17 @@ DEMAND_MODELS: dict[str, DemandModel] = {
     "mixture": fit_mixture,
     "hybrid": fit_hybrid,
 }
-"""By name; to add one, put a function here and its settings into ``demand.config.MODEL_SETTINGS``."""
+"""Demand models by name; add new ones here, and their settings to ``demand.config.MODEL_SETTINGS``."""
 
 
 def fit_demand_regression(
     data: RegressionData, settings: DemandSettings
 ) -> tuple[RegressionData, RegressionPosterior, int]:
-    """Fit the regression twice: with spikes cut down, then to the days that are no outliers under the first fit.
+    """Fit the regression twice: to winsorised units, then without the outliers of the first fit.
 
     Args:
-        data: of one product.
-        settings: prior of the price's coefficients, and the robust sds from which a day is an outlier.
+        data: data of one product.
+        settings: prior of the price's coefficients, and the robust sds beyond which a day is an outlier.
 
     Returns:
         The days kept, the posterior, and the number of outliers.
@@ -133,7 +132,7 @@ def _regress(data: RegressionData, prior: DemandSettings) -> RegressionPosterior
 
 
 def _cut_spikes(data: RegressionData, outlier_sds: float) -> FloatArray:
-    """Return units ``(D,)`` without spikes; groups of days, such as promotions, have a median of their own."""
+    """Return units ``(D,)`` without spikes; groups of days, such as promotions, have their own median."""
     units, groups = data.units.copy(), data.groups()
     for group in np.unique(groups):
         units[groups == group] = winsorise(units[groups == group], outlier_sds)
@@ -163,7 +162,7 @@ def _mixture_curves(
 
 
 def _price_information(data: RegressionData, posterior: RegressionPosterior) -> float:
-    """Return the share of the price's information about its slope that the covariates leave."""
+    """Return the share of the price's information about its slope that is left by the covariates."""
     expected = np.exp(posterior.log_mean)
     weight = expected / (1 + expected / posterior.size)
     x = data.log_price - np.average(data.log_price, weights=weight)
@@ -177,13 +176,13 @@ def _price_information(data: RegressionData, posterior: RegressionPosterior) -> 
 
 
 def _level_sd(data: RegressionData, posterior: RegressionPosterior) -> float:
-    """Return the sd of the log level over the forecast horizon at the median price, the season's included."""
+    """Return the sd of the log level over the forecast horizon at the median price, including the season's."""
     ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])
     return min(float(np.sqrt(ahead @ posterior.covariance @ ahead)), MAX_LEVEL_SD)
 
 
 def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
-    """Bound and smooth the slopes of curves ``(K, G)``; the value nearest to 0 stays in place."""
+    """Bound and smooth the slopes of curves ``(K, G)``; the value nearest to 0 stays unchanged."""
     rebuilt = smooth_slopes(log_demand, np.diff(log_grid))
     anchor, rows = np.abs(log_demand).argmin(1), np.arange(len(rebuilt))
     return np.asarray(rebuilt + (log_demand[rows, anchor] - rebuilt[rows, anchor])[:, None])

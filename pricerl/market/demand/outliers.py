@@ -1,4 +1,4 @@
-"""Outliers of daily counts: bulk orders and typing errors, which must not distort what the other days show."""
+"""Outliers of daily counts, such as bulk orders and typos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT_SHIFT, ROOT_SD = 0.375, 0.5
 
 
 def winsorise(value: FloatArray, sds: float) -> FloatArray:
-    """Cut spikes ``(D,)`` down to ``sds`` robust sds of the square root above the median, for a first fit."""
+    """Winsorise values ``(D,)`` at ``sds`` robust sds of the square root above the median, for a first fit."""
     root = np.sqrt(value + ROOT_SHIFT)
     spread = max(_robust_sd(root), ROOT_SD)
     return np.asarray(np.minimum(value, (float(np.median(root)) + sds * spread) ** 2 - ROOT_SHIFT))
@@ -20,7 +20,7 @@ def winsorise(value: FloatArray, sds: float) -> FloatArray:
 def find_inliers(value: FloatArray, expected: FloatArray, sds: float) -> BoolArray:
     """Return the days whose square-root residual is within ``sds`` robust sds (MAD) of the median, ``(D,)``.
 
-    The sd is at least that of counts: if most days are equal, such as days without a sale, the MAD is next to nothing,
+    The sd is at least that of Poisson counts: if most days are equal, such as days without a sale, the MAD is nearly 0
     and every other day would be an outlier.
     """
     residual = np.sqrt(value + ROOT_SHIFT) - np.sqrt(expected + ROOT_SHIFT)

@@ -1,7 +1,6 @@
-"""Reference price: the smoothed past price that buyers compare with; above it they buy less until they get used to it.
+"""Reference price: the smoothed past price with which buyers compare the current one.
 
-Two prices of comparison must not be confused: buyers remember the *reference price* of this module, and the reward
-compares with the *median price* of ``env.references``.
+It must not be confused with the *median price* of ``env.references``, with which the reward compares.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 
 REFERENCE_MEMORY = 0.9
-"""Share of yesterday's reference price in today's: buyers get used to a price in about ten days."""
+"""Weight of yesterday's reference price in today's: buyers adapt to a price in about ten days."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,9 @@ class PriceMemory:
     """
 
     gain: FloatArray
-    """``(K,)`` gained below the reference price, 0 or more."""
+    """``(K,)`` gain below the reference price, at least 0."""
     loss: FloatArray
-    """``(K,)`` lost above it, at least ``gain``."""
+    """``(K,)`` loss above it, at least ``gain``."""
 
     def lifts(self, price: FloatArray) -> FloatArray:
         """Return the demand multiplier of each day in each draw, ``(K, D)``, for daily prices ``(D,)``, money."""
@@ -55,5 +54,5 @@ def lift(rise: Tensor, gain: Tensor, loss: Tensor) -> Tensor:
 
 
 def fade(days: int, device: torch.device) -> Tensor:
-    """Return the share ``(n, 1)`` of a first day's rise above the reference price left on each of ``n`` equal days."""
+    """Return the share ``(n, 1)`` of the first day's rise above the reference price left on each of ``n`` days."""
     return torch.pow(REFERENCE_MEMORY, torch.arange(days, device=device))[:, None]

@@ -16,7 +16,7 @@ from scipy.special import gammaln, ndtr, ndtri
 from pricerl.arrays import FloatArray
 
 MAX_SLOPE = -0.05
-"""Flattest elasticity of a curve anywhere on its support: above it, demand would hardly fall with the price."""
+"""Flattest elasticity of a curve on its support: demand must decrease with the price."""
 
 SCORING_STEPS = 50
 TOLERANCE = 1e-8
@@ -86,7 +86,7 @@ def fit_regression(
     Args:
         units: ``(D,)`` not negative.
         design: ``(D, C)``.
-        prior: of the coefficients.
+        prior: prior of the coefficients.
         size: negative-binomial size, if known.
 
     Returns:
@@ -123,13 +123,13 @@ def draw_falling(
 ) -> FloatArray:
     """Draw coefficients ``(K, C)`` whose two slopes are below ``MAX_SLOPE``.
 
-    The slopes are drawn from their truncated bivariate Gaussian by Gibbs sampling, the other coefficients given them.
+    The slopes come from their truncated bivariate Gaussian by Gibbs sampling, the other coefficients given the slopes.
 
     Args:
-        posterior: of the coefficients.
+        posterior: posterior of the coefficients.
         slopes: ``(2, C)`` the curve's slope at both ends of the support, as weights of the coefficients.
         num_draws: K.
-        rng: owner of the randomness.
+        rng: random number generator.
     """
     mean = slopes @ posterior.mode
     covariance = slopes @ posterior.covariance @ slopes.T

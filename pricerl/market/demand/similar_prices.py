@@ -1,4 +1,4 @@
-"""Similar-price demand: units at similar prices, averaged by closeness, as posterior draws of a curve.
+"""Similar-price demand: kernel averages of units over price, as posterior draws of a curve.
 
 Each draw is a log-quadratic trend in price with a slow season, fitted to all days and corrected at every price by the
 de-seasonalised days at similar prices. Far from any tried price the correction fades and the trend remains. Draws come
@@ -30,11 +30,11 @@ BOOTSTRAP_SHAPE = 0.7
 their spread, and at 0.7 the 90 % intervals of a profit gain cover nine in ten simulated truths instead of eight."""
 
 SEASON_DEGREE = 3
-"""Degree of the slow season in time, which competes with the price to explain demand."""
+"""Polynomial degree of the slow season, which competes with the price to explain demand."""
 
 WEEKDAY_PRIOR_DAYS, WEEKDAY_PRIOR_SALES = 4.0, 20.0
-"""Prior weight of equal weekdays in average days, and its least in sales: weekdays differ by about a fifth, which a
-handful of sales cannot show."""
+"""Prior weight of equal weekdays in average days, and its minimum in sales. Weekdays differ by about a fifth, too
+little to detect in a few sales."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class DailyValues:
     """``(D,)`` days before the end of history, at least 0."""
 
     def keep(self, mask: BoolArray) -> DailyValues:
-        """Return the days where ``mask`` holds."""
+        """Return the days selected by ``mask``."""
         return DailyValues(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
 
 
 def fit_similar(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw demand curves by similar-price search, without an assumption on the shape of demand."""
+    """Draw demand curves by similar-price averaging, without an assumption on the shape of demand."""
     days, usable = plain_days(product), product.observed
     weekday = weekday_of(product.dates.astype(np.int64))
     units = winsorise(product.units[usable], settings.outlier_sds)
@@ -76,16 +76,16 @@ def plain_days(product: ProductHistory) -> DailyValues:
 def fit_curves(
     days: DailyValues, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> CurveDraws:
-    """Draw ``K`` curves: cut outliers, average days at similar prices, project and smooth.
+    """Draw ``K`` curves: remove outliers, average days at similar prices, project and smooth.
 
     Args:
         days: the product's usable days, at least one.
         log_grid: ``(G,)`` ascending log prices.
-        settings: of the search.
-        rng: owner of the randomness.
+        settings: bandwidth, half-life and priors.
+        rng: random number generator.
 
     Returns:
-        Curves that fall in price with slopes inside ``SLOPE_RANGE`` and are finite everywhere.
+        Decreasing curves with slopes inside ``SLOPE_RANGE``, finite everywhere.
     """
     recency = 0.5 ** (days.age / settings.half_life_days)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
@@ -179,7 +179,7 @@ def price_design(x: FloatArray, covariates: FloatArray) -> FloatArray:
 
 
 def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
-    """Return the log mean ``(K, D)`` of trends ``(K, C)``, clipped to a range that exp can take."""
+    """Return the log mean ``(K, D)`` of trends ``(K, C)``, clipped so that exp stays finite."""
     return np.asarray(np.clip(trend @ design.T, *LOG_MEAN_RANGE))
 
 
