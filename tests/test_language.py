@@ -68,6 +68,17 @@ FORBIDDEN = {
     r"\bthe process's own\b": "those of the process",
     r"\btry-out\b": "trial",
     r"\bLetters: ``": "Shapes:",
+    r"\bthe own (?:7-day )?mean\b": "the trailing 7-day mean",
+    r"\bnext to nothing\b": "almost nothing, nearly 0",
+    r"\bowners? of the randomness\b": "random number generator",
+    r"\bcredited (?:with|to)\b": "attributed to",
+    r"\b(?:elasticity|price|trend) before any data\b": "prior mean, prior sd",
+    r"\bnumbers? in force\b": "resolved settings",
+    r"\bwhatever (?:went wrong|is wrong|is raised|else calls|it declares)\b": "on any error, invalid",
+    r"\bout of (?:its|the) way\b": "widened to include",
+    r"\baccounts? anywhere\b": "without an account",
+    r"\bmade anew\b": "recomputed, rebuilt",
+    r"\bas people write them\b": "parsing of …",
 }
 """Pattern and what to write instead."""
 

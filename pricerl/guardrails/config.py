@@ -1,4 +1,4 @@
-"""Settings of the guardrails, for all products and for single ones, and the contradictions among them.
+"""Settings of the guardrails, for all products or single ones, with checks for contradictions.
 
 The docstring of a setting is its only description: the help prints it, and ``configs/guardrails.yaml`` and
 ``docs/guardrails.md`` repeat it, which a test checks.
@@ -24,7 +24,7 @@ from pricerl.guardrails.price_grid import (
 
 SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin")
 PERCENTAGES = (*SHARES, "max_above_median")
-"""Settings that people read as percent."""
+"""Settings displayed as percent."""
 
 POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step")
 LISTS = ("price_ladder", "charm_endings")
@@ -33,7 +33,7 @@ SHARED_BY_ALL = {
     "min_hold_days": "a decision lasts equally long for all products",
     "products": "a product has no products of its own",
 }
-"""Settings that hold for all products alike, with the reason."""
+"""Settings shared by all products, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,17 @@ class GuardrailConfig:
 
     @property
     def lowest(self) -> float:
-        """The lowest price that the settings allow, money; costs may ask for more."""
+        """Lowest price that the settings allow, money; costs may require more."""
         return max(self.floor or 0.0, self.min_advertised_price or 0.0, self.price_step)
 
     @property
     def highest(self) -> float:
-        """The highest price that the settings allow, money; infinite without a ceiling."""
+        """Highest price that the settings allow, money; infinite without a ceiling."""
         return math.inf if self.ceiling is None else self.ceiling
 
     @property
     def menu(self) -> PriceMenu:
-        """The prices that may be charged at all."""
+        """Menu of prices that may be charged."""
         if self.price_ladder is not None:
             return ladder_menu(self.price_ladder, self.price_step)
         if self.charm_endings is not None:
@@ -136,7 +136,7 @@ class GuardrailConfig:
         return EVERY_STEP
 
     def of(self, product: str) -> GuardrailConfig:
-        """Return the limits of one product: its own settings, else those of all products.
+        """Return the limits of one product: its own settings, otherwise those of all products.
 
         Raises:
             UsageError: its own are unknown, out of range or contradict each other.
@@ -175,7 +175,7 @@ class GuardrailConfig:
 
 
 def _check_kinds(config: GuardrailConfig) -> None:
-    """Refuse values of another kind, and numbers that are not finite; a setting without a default may be absent."""
+    """Refuse values of the wrong type and non-finite numbers; a setting without a default may be absent."""
     for item in fields(config):
         value, name = getattr(config, item.name), f"guardrails.{item.name}"
         if value is None and item.default is None:
@@ -194,7 +194,7 @@ def _check_kinds(config: GuardrailConfig) -> None:
 
 
 def _is_number(value: object) -> bool:
-    """Return whether a value is a finite number; a boolean is none."""
+    """Return whether a value is a finite number; booleans are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -1,7 +1,7 @@
-"""The last gate: every price that leaves passes it last, one at a time, with the reason for every edit.
+"""Final gate: the last check of every outgoing price, with a reason for every edit.
 
-It evaluates the rules of ``guardrails/limits.py`` in double precision for one price. A price that came through the
-batched projection passes unchanged, and where anything is wrong the current price is kept.
+It evaluates the rules of ``guardrails/limits.py`` in double precision for one price. Prices from the batched projection
+pass unchanged; on any error the current price is kept.
 """
 
 from __future__ import annotations
@@ -35,21 +35,20 @@ class Gated:
 def pass_gate(
     proposed: object, current_price: object, log: PriceLog, costs: UnitCosts, config: GuardrailConfig
 ) -> Gated:
-    """Let a proposed price through, or the nearest one that every rule allows, or the current price.
+    """Return the proposed price, else the nearest one that every rule allows, else the current price.
 
     Args:
-        proposed: anything proposed for the day after the log ends.
+        proposed: value proposed for the day after the log ends, of any type.
         current_price: price of the log's last day.
         log: recent prices.
-        costs: of the margin.
+        costs: costs for the margin rule.
         config: the product's own limits, ``GuardrailConfig.of``.
 
     Returns:
-        A positive, finite price. Whatever is wrong, and whatever is raised inside, it is the current price, or the last
-        one on the log where that is no price either.
+        A positive, finite price. On any error it is the current price, or the last one of the log if that is invalid.
 
     Raises:
-        NonFiniteError: neither the current price nor the log holds a price that could be kept.
+        NonFiniteError: neither the current price nor the log contains a valid price to keep.
     """
     now = _price_to_keep(current_price, log)
     try:
@@ -62,7 +61,7 @@ def pass_gate(
         if not is_price(gated.price):
             raise ValueError(f"the rules made {gated.price} of it")
         return gated
-    except Exception as error:  # fail closed, whatever went wrong
+    except Exception as error:  # fail closed on any error
         return Gated(now, (Edit("fault", None, now, f"the current price is kept: {type(error).__name__}: {error}"),))
 
 
@@ -72,7 +71,7 @@ def is_price(value: object) -> TypeGuard[float]:
         return False
     try:
         return math.isfinite(value) and float(value) > 0
-    except Exception:  # numbers too large for a float, and whatever else calls itself a number
+    except Exception:  # numbers too large for a float, and objects that fail as numbers
         return False
 
 
@@ -81,7 +80,7 @@ def _price_to_keep(current_price: object, log: PriceLog) -> float:
         return float(current_price)
     try:
         charged = [float(price) for price in log.prices if is_price(price)]
-    except Exception:  # a log that is none
+    except Exception:  # an invalid log
         charged = []
     if not charged:
         raise NonFiniteError("guardrails: neither the current price nor the price log holds a positive, finite price")
@@ -122,7 +121,7 @@ def _apply(today: Today, proposed: float) -> Gated:
 
 
 def _clip(today: Today, price: float) -> tuple[tuple[Edit, ...], float]:
-    """Move a price inside one bound after the other: inside all of them, unless they exclude each other."""
+    """Clip a price to one bound after the other; the result satisfies all of them unless they conflict."""
     edits: list[Edit] = []
     for bound in today.bounds:
         clipped = bound.nearest(price)
@@ -133,7 +132,7 @@ def _clip(today: Today, price: float) -> tuple[tuple[Edit, ...], float]:
 
 
 def _keep(today: Today, edits: tuple[Edit, ...], price: float, rule: str, why: str) -> Gated:
-    """Keep the current price; conflicts are reported even where nothing else was proposed."""
+    """Keep the current price; conflicts are reported even if no other price was proposed."""
     if rule != "conflict" and today.same(price, today.now):
         return Gated(today.now, edits)
     return Gated(today.now, (*edits, Edit(rule, price, today.now, why)))

@@ -1,4 +1,4 @@
-"""Guardrails: each rule once, as a function over prices of any precision.
+"""Guardrails: each rule once, as a function of prices in any precision.
 
 ``B`` rows in single precision are projected in training, evaluation and advice (``guardrails/projection.py``); one row
 in double precision is the last gate (``guardrails/gate.py``). A new rule is one function here, named after its setting
@@ -21,7 +21,7 @@ from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.price_grid import EVERY_STEP
 
 Value = float | Tensor
-"""A number where all products agree, else ``(B,)``."""
+"""A number if it is equal for all products, else ``(B,)``."""
 
 
 class UnitCosts(NamedTuple):
@@ -34,7 +34,7 @@ class UnitCosts(NamedTuple):
 
 
 class GuardedProduct(NamedTuple):
-    """Constants of one product that the fixed rules read."""
+    """Constants of one product for the fixed rules."""
 
     config: GuardrailConfig
     """The product's own limits, ``GuardrailConfig.of``."""
@@ -44,13 +44,13 @@ class GuardedProduct(NamedTuple):
 
 
 class RecentPrices(NamedTuple):
-    """Prices that the moving rules read, each ``(B,)`` money."""
+    """Past prices used by the moving rules, each ``(B,)`` money."""
 
     current: Tensor
     week_ago: Tensor
-    """Charged 7 days before the next day."""
+    """Price charged 7 days before the next day."""
     median: Tensor | None
-    """Of the last 28 days; None where no rule reads it."""
+    """Median of the last 28 days; None if no rule uses it."""
 
 
 class MenuRows(NamedTuple):
@@ -66,19 +66,19 @@ class PriceLimits(NamedTuple):
     """Limits of each row's product: the fixed rules' bounds, ``(B,)`` money, and the settings of the moving rules."""
 
     floor: Tensor
-    """Hard: forces the current price."""
+    """Hard limit: a current price beyond it must move."""
     ceiling: Tensor
     support_low: Tensor
-    """Soft: never forces the current price."""
+    """Soft limit: a current price beyond it may stay."""
     support_high: Tensor
     max_drop: Value
     max_rise: Value
     max_week_change: Value
     max_above_median: Value | None
-    """None where no product has such a limit."""
+    """None if no product has such a limit."""
     min_change: Value
     menu: MenuRows | None
-    """None where every multiple of the price step is allowed."""
+    """None if every multiple of the price step is allowed."""
     price_step: float
 
     def rows(self, product: Tensor) -> PriceLimits:
@@ -89,7 +89,7 @@ class PriceLimits(NamedTuple):
         return self._replace(**own, menu=menu)
 
     def change(self, action: Tensor) -> Tensor:
-        """Relative change of price for an action ``(B,)`` in [-1, 1]: -1 is the largest drop, 1 the largest rise."""
+        """Return the relative price change of an action ``(B,)``: -1 is the largest drop, 1 the largest rise."""
         if isinstance(self.max_rise, float) and isinstance(self.max_drop, float) and self.max_rise == self.max_drop:
             return action * self.max_rise
         return action.clamp(min=0) * self.max_rise + action.clamp(max=0) * self.max_drop
@@ -102,21 +102,21 @@ class Rule(NamedTuple):
     why: str
     """Reason for an edit; names in braces are settings, shares as percent, or fields of ``RecentPrices``."""
     soft: bool
-    """Whether the rule leaves a current price beyond it alone; hard rules force it inside."""
+    """Whether a current price beyond the limit may stay; hard rules force it inside."""
     bounds: Callable[..., tuple[Any, Any]]
-    """Lowest and highest price, money; None is no limit. Of a ``GuardedProduct`` as floats, or of ``PriceLimits`` and
-    ``RecentPrices`` as ``(B,)`` tensors."""
+    """Function that returns the lowest and highest price, money, or None for no limit: floats for a ``GuardedProduct``
+    or ``(B,)`` tensors for ``PriceLimits`` and ``RecentPrices``."""
 
 
 FIXED: list[Rule] = []
-"""Rules whose bounds no price changes, in their order."""
+"""Rules whose bounds do not depend on past prices, in order."""
 
 MOVING: list[Rule] = []
-"""Rules that follow the prices charged, applied after the fixed ones; absolute actions ignore them."""
+"""Rules whose bounds depend on past prices, applied after the fixed ones; absolute actions ignore them."""
 
 
 def _rule(table: list[Rule], why: str, soft: bool = False) -> Callable[[Callable[..., tuple[Any, Any]]], None]:
-    """Add a function that returns a rule's bounds to a table; its name is an underscore and the setting."""
+    """Register a function that returns a rule's bounds; its name is the setting after an underscore."""
     return lambda bounds: table.append(Rule(bounds.__name__[1:], why, soft, bounds))
 
 
@@ -131,7 +131,7 @@ def _support_margin(product: GuardedProduct) -> Fixed:
 
 @_rule(FIXED, "a margin of {min_margin} % after fees and cost")
 def _min_margin(product: GuardedProduct) -> Fixed:
-    """``k p - c >= m p`` gives ``p >= c / (k - m)``; infinite where no price earns the margin."""
+    """``k p - c >= m p`` gives ``p >= c / (k - m)``; infinite if no price earns the margin."""
     if not product.costs.known:
         return None, None
     kept = product.costs.share_kept - product.config.min_margin
@@ -186,12 +186,12 @@ def _max_week_change(limits: PriceLimits, recent: RecentPrices) -> Moving:
 
 
 def is_small(price: Tensor, current_price: Tensor, limits: PriceLimits) -> Tensor:
-    """``min_change``: whether the step from the current price ``(B,)`` to a price is smaller than the smallest one."""
+    """Return whether the change from the current price ``(B,)`` to a price is smaller than ``min_change``."""
     return (price - current_price).abs() < limits.min_change * current_price
 
 
 def days_held(dates: DateArray, prices: FloatArray) -> int:
-    """``min_hold_days``: days for which the last of ``prices (D,)`` has been charged, by ascending ``dates (D,)``."""
+    """Return the number of days at the last of ``prices (D,)``, by ascending ``dates (D,)``, for ``min_hold_days``."""
     changed = np.flatnonzero(prices != prices[-1])
     first = changed[-1] + 1 if len(changed) else 0
     return int((dates[-1] - dates[first]) / np.timedelta64(1, "D")) + 1
@@ -241,18 +241,18 @@ def price_limits(
 
 
 def recent_prices(prices: Tensor, trail: Tensor | None) -> RecentPrices:
-    """Return the prices that the moving rules read.
+    """Return the past prices used by the moving rules.
 
     Args:
         prices: ``(D, B)`` money, newest last, at least 7 days.
-        trail: ``(28, B)`` money, newest last; None where no rule reads the median.
+        trail: ``(28, B)`` money, newest last; None if no rule uses the median.
     """
     median = None if trail is None else trail.sort(0).values[RECENT_DAYS // 2 - 1 :][:2].mean(0)
     return RecentPrices(prices[-1], prices[-WEEK], median)
 
 
 def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
-    """Floor and ceiling of the hard fixed rules, lowest and highest price of the soft ones, money."""
+    """Return floor and ceiling of the hard fixed rules, and lowest and highest price of the soft ones, money."""
 
     def fold(soft: bool) -> tuple[float, float]:
         lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)
@@ -263,7 +263,7 @@ def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, floa
 
 
 def _menu_rows(configs: Sequence[GuardrailConfig], column: Callable[[Any], Tensor]) -> MenuRows | None:
-    """The products' menus as ``(P, L)`` points, the shorter ones filled up with their last point."""
+    """Return the products' menus as ``(P, L)`` points, shorter ones padded with their last point."""
     menus = [config.menu for config in configs]
     if all(menu == EVERY_STEP for menu in menus):
         return None

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", float, "Tensor")
 
 WHOLE = 1e-6
-"""Price steps; this far from a whole number still counts as one: 9.99 / 0.01 is 998.9999999999999."""
+"""Tolerance for a whole number, in price steps: 9.99 / 0.01 is 998.9999999999999."""
 
 ROUNDING_SLACK = 1e-4
-"""A price this share of a price step outside a limit counts as on it."""
+"""Tolerance of a limit, as a share of the price step."""
 
 FLOAT32_SLACK = 2.5e-7
 """The same as a share of the price, two float32 roundings: 49.99 is stored as 49.990002 and must count as 49.99."""
@@ -31,7 +31,7 @@ class PriceMenu(NamedTuple):
     period: int
 
     def any_between(self, low: float, high: float) -> bool:
-        """Return whether an allowed price lies between two, in price steps, ``high`` possibly infinite."""
+        """Return whether an allowed price is between ``low`` and ``high``, in price steps; ``high`` may be infinite."""
         if self.period and math.isinf(high):
             return True
         cycles = (math.floor((high - point) / self.period) if self.period else 0 for point in self.points)
@@ -53,7 +53,7 @@ def endings_menu(endings: tuple[float, ...], price_step: float) -> PriceMenu:
 
 
 def ending_period(endings: tuple[float, ...]) -> float:
-    """Return the money after which endings repeat: the smallest 1, 10, 100, ... above the largest of them."""
+    """Return the amount after which endings repeat: the smallest of 1, 10, 100, ... above the largest ending."""
     period = 1.0
     while period <= max(endings):
         period *= 10
@@ -67,7 +67,7 @@ def is_multiple(price: float, price_step: float) -> bool:
 
 
 def steps_per_unit(price_step: float) -> int | None:
-    """Return the price steps in one unit of money where that is a whole number: dividing by it rounds correctly."""
+    """Return the price steps per unit of money if that is a whole number; dividing by it rounds correctly."""
     per_unit = round(1 / price_step)
     return per_unit if per_unit and abs(per_unit * price_step - 1) < 1e-9 else None
 
@@ -83,11 +83,11 @@ def in_steps(price: Number, price_step: float) -> Number:
 
 
 def from_steps(steps: Number, price_step: float) -> Number:
-    """Return the price of a whole number of steps; 1200 cents are exactly the 12.00 that a file would be read as."""
+    """Return the price of a whole number of steps; 1200 cents are exactly 12.00 as read from a file."""
     per_unit = steps_per_unit(price_step)
     return steps * price_step if per_unit is None else steps / per_unit
 
 
 def slack(price: Number, price_step: float) -> Number:
-    """Return how far beyond a limit a price still counts as on it, money."""
+    """Return the tolerance of a limit at a price, money."""
     return FLOAT32_SLACK * price + ROUNDING_SLACK * price_step

@@ -1,7 +1,6 @@
 """Projection of proposed prices onto those that the guardrails allow, for prices of any precision.
 
-Total and fail-closed: whatever is proposed, the result is finite, and where no price satisfies every limit the current
-price is held.
+Total and fail-closed: the result is always finite, and if no price satisfies every limit the current price is held.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK, from_st
 
 
 class PriceBand(NamedTuple):
-    """Prices that satisfy every limit, each ``(B,)``; ``low`` and ``high`` are the current price where none does."""
+    """Prices that satisfy every limit, each ``(B,)``; ``low`` and ``high`` are the current price if none does."""
 
     low: Tensor
     high: Tensor
     feasible: Tensor
     """Bool; False means that the limits exclude each other: the price is held and a person should look."""
     keep: Tensor
-    """Bool; whether the current price may stay. It need not be on the price grid or menu for that."""
+    """Bool; whether the current price may stay, on or off the price grid or menu."""
     limits: PriceLimits
 
 
 def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
     """Intersect all limits around the current price.
 
-    A current price beyond a soft limit is not forced back; it may only move no further out. The end of a promotion is
-    no reason to change the price again. Hard limits do force.
+    A current price beyond a soft limit may stay or move inward: the end of a promotion is no reason to change the price
+    again. Beyond a hard limit it must move inside.
     """
     low, high, soft_low, soft_high = limits.floor, limits.ceiling, limits.support_low, limits.support_high
     for rule in MOVING:
@@ -59,8 +58,8 @@ def price_box(limits: PriceLimits, current_price: Tensor) -> PriceBand:
 def project(proposal: Tensor, current_price: Tensor, band: PriceBand) -> Tensor:
     """Project a proposed price into today's band, ``(B,)``; total: never NaN, never outside, else the current price.
 
-    Order: finite check, band, price grid or menu, smallest change. Where the current price may stay, asking for it
-    keeps it, also off the grid.
+    Order: finite check, band, price grid or menu, smallest change. If the current price may stay, a proposal of
+    it is kept, even off the grid.
     """
     proposal = torch.where(torch.isfinite(proposal), proposal, current_price)
     price = nearest_allowed(proposal, band)
@@ -74,7 +73,7 @@ def nearest_allowed(price: Tensor, band: PriceBand) -> Tensor:
 
 
 def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
-    """Return the price on the grid or menu nearest to ``price (B,)``; of two rungs equally near the lower."""
+    """Return the price on the grid or menu nearest to ``price (B,)``; ties go to the lower one."""
     steps = in_steps(price, limits.price_step)
     if limits.menu is None:
         return from_steps(torch.round(steps), limits.price_step)
@@ -83,11 +82,11 @@ def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
 
 
 def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
-    """Return the prices that one product may have in time, ``(1,)`` each: the alternatives to its current price.
+    """Return the prices that one product can reach over time, ``(1,)`` each: the alternatives to its current price.
 
     The fixed rules hold, and a largest rise or drop of 0 closes its direction; any other largest change only delays a
     price. ``project`` moves a price into the band, ``spread_prices`` lists candidates. The current price may stay
-    outside the band where no hard rule forbids it.
+    outside the band unless a hard rule forbids it.
 
     Args:
         limits: of the product, ``PriceLimits.rows``.
@@ -103,7 +102,7 @@ def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
 def spread_prices(band: PriceBand, count: int) -> Tensor:
     """Return candidate prices ``(count,)`` from the lowest to the highest of one product's band, money, ascending.
 
-    On a ladder or with charm endings they are prices of those, repeated where there are fewer.
+    They respect a ladder or charm endings and are repeated if there are fewer.
     """
     shares = torch.linspace(0, 1, count, dtype=band.low.dtype, device=band.low.device)
     prices = torch.lerp(band.low, band.high, shares)
@@ -111,7 +110,7 @@ def spread_prices(band: PriceBand, count: int) -> Tensor:
 
 
 def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits) -> PriceBand:
-    """Pull limits inward to the price grid or menu and hold the current price where nothing is left."""
+    """Round limits inward to the price grid or menu; hold the current price if no price is left."""
     step = limits.price_step
     low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
     high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
@@ -126,7 +125,7 @@ def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimi
 
 
 def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
-    """Last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
+    """Return the last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
     below, above = _candidates(high, menu), _candidates(low, menu)
     last = torch.where(below <= high[:, None], below, -torch.inf).amax(1)
     first = torch.where(above >= low[:, None], above, torch.inf).amin(1)
@@ -134,7 +133,7 @@ def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tens
 
 
 def _candidates(steps: Tensor, menu: MenuRows) -> Tensor:
-    """Every allowed price within a period of ``steps (B,)``, ``(B, 3 L)`` price steps."""
+    """Return every allowed price within a period of ``steps (B,)``, ``(B, 3 L)`` price steps."""
     most = 2 / torch.finfo(steps.dtype).eps  # up to here every whole number of steps is exact
     cycle = torch.floor(steps.clamp(-most, most) / menu.period.clamp(min=1))
     shifts = [menu.points + (menu.period * (cycle + shift))[:, None] for shift in (-1, 0, 1)]

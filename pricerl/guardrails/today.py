@@ -1,4 +1,4 @@
-"""The guardrails around one product's current price: each rule's bounds, objections and the limits in force."""
+"""Guardrails for one product's next price: each rule's bounds and objections, and the limits in force."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pricerl.guardrails.price_grid import slack
 from pricerl.guardrails.projection import PriceBand, feasible_band, nearest_on_grid, price_box
 
 DIGITS = 4
-"""Prices are written to a hundredth of a cent."""
+"""Decimal places of reported prices: a hundredth of a cent."""
 
 DAY = np.timedelta64(1, "D")
 PAUSED = "the product is paused"
@@ -45,9 +45,9 @@ class Edit:
     rule: str
     """The setting under ``guardrails``, or ``finite``, ``conflict`` or ``fault``."""
     before: float | None
-    """Price that reached the rule, money; None where it was no price."""
+    """Price before the rule, money; None if it was invalid."""
     after: float
-    """Money."""
+    """Price after the rule, money."""
     why: str
 
 
@@ -61,7 +61,7 @@ class PriceLog(NamedTuple):
     support: tuple[float, float]
     """Lowest and highest price that the history supports, money; see ``support_box``."""
     moves_in_steps: bool = True
-    """False for absolute actions, for which no rule looks at past prices."""
+    """False for absolute actions, whose rules ignore past prices."""
 
     def charge(self, price: float) -> PriceLog:
         """Return the log with one more day at ``price``."""
@@ -76,15 +76,15 @@ class LimitsInForce:
     """Limits on one product's next price, and on every later change."""
 
     lowest: float
-    """Lowest next price, money; the current price where the limits leave none."""
+    """Lowest next price, money; the current price if the limits leave none."""
     lowest_rule: str
-    """The setting behind it."""
+    """Setting that determines it."""
     highest: float
     highest_rule: str
     conflict: str
-    """The two rules that leave no price; empty if there is one."""
+    """The two conflicting rules; empty if there is no conflict."""
     beyond: tuple[str, ...]
-    """Settings whose limit the current price lies beyond; it may stay there, and only move inward."""
+    """Settings whose limits the current price exceeds; it may stay there or move inward."""
     max_rise: float | None
     """Share of the price at one decision, 0 if prices never rise; None for absolute actions, as the next two."""
     max_drop: float | None
@@ -102,16 +102,16 @@ class Bound(NamedTuple):
     high: float
     why: str
     beyond: bool
-    """Whether the current price lies beyond the rule's own limits, which moved out of its way."""
+    """Whether the current price is beyond the rule's limits, which were widened to include it."""
 
     def nearest(self, price: float) -> float:
-        """Return the allowed price nearest to one, money; infinite where the rule allows none."""
+        """Return the allowed price nearest to one, money; infinite if the rule allows none."""
         return min(max(price, self.low), self.high)
 
 
 @dataclass(frozen=True)
 class Today:
-    """The rules around one product's current price."""
+    """Rules for the next price of one product."""
 
     now: float
     """Price of the log's last day, money."""
@@ -121,14 +121,14 @@ class Today:
     """The product's own limits, ``GuardrailConfig.of``."""
 
     def objections(self, price: float) -> Iterator[Edit]:
-        """Yield the objection of each rule, on its own, to charging a price on the day after the log ends.
+        """Yield each rule's objection to charging a price on the day after the log ends.
 
         Args:
             price: positive, finite, money.
 
         Yields:
             One edit per rule that objects, in the order of the rules: from the price to the nearest that this rule
-            allows, which is infinite where it allows none.
+            allows, which is infinite if it allows none.
         """
         moves = not self.same(price, self.now)
         if moves and self.config.pause:
@@ -165,7 +165,7 @@ class Today:
 
     @cached_property
     def recent(self) -> RecentPrices:
-        """Prices that the moving rules read, in double precision; the first price holds before the log begins."""
+        """Past prices used by the moving rules, in double precision; the first price holds before the log begins."""
         dates = self.log.dates[-1] - np.arange(RECENT_DAYS - 1, -1, -1) * DAY
         position = np.searchsorted(self.log.dates, dates, "right") - 1
         trail = torch.tensor(self.log.prices[np.maximum(position, 0)], dtype=torch.float64)[:, None]
@@ -187,7 +187,7 @@ class Today:
 
     @property
     def tightest(self) -> tuple[Bound, Bound]:
-        """The bounds with the highest lowest and the lowest highest price."""
+        """The bounds with the highest lower limit and with the lowest upper limit."""
         return max(self.bounds, key=lambda bound: bound.low), min(self.bounds, key=lambda bound: bound.high)
 
     @property
@@ -202,24 +202,24 @@ class Today:
 
     @property
     def grid_setting(self) -> str:
-        """The setting that lists the prices which may be charged at all."""
+        """Setting that defines the prices that may be charged."""
         lists = ("price_ladder", "charm_endings")
         return next((name for name in lists if getattr(self.config, name) is not None), "price_step")
 
     def too_young(self) -> str:
-        """Return why the current price has to stay, if its minimum hold is not over."""
+        """Return why the current price must stay, empty if its minimum hold is over."""
         hold = self.min_hold_days
         held = days_held(self.log.dates, self.log.prices)
         return f"the current price has been charged for {held} of at least {hold} days" if held < hold else ""
 
     def too_small(self, price: float) -> str:
-        """Return why a change to a price is left out, if it is smaller than the smallest one and not forced."""
+        """Return why a change to a price is skipped, empty unless it is smaller than ``min_change`` and not forced."""
         outward = price + math.copysign(slack(self.now, self.config.price_step), price - self.now)
         small = self.may_stay and bool(is_small(row(outward), row(self.now), self.band.limits))
         return f"smaller than {100 * self.config.min_change:g} %" if small else ""
 
     def conflict(self) -> str:
-        """Name the two rules that leave no price."""
+        """Name the two conflicting rules."""
         lowest, highest = self.tightest
         if lowest.low > highest.high:
             return f"{lowest.rule} asks for at least {lowest.low:g}, {highest.rule} for at most {highest.high:g}"
@@ -245,7 +245,7 @@ class Today:
         return words | {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}
 
     def _bounds_of(self, rules: list[Rule], *facts: object) -> Iterator[Bound]:
-        """Evaluate rules; soft ones move out of the way of the current price, where prices move in steps."""
+        """Yield the bounds of rules; soft ones are widened to the current price if prices move in steps."""
         for rule in rules:
             lowest, highest = rule.bounds(*facts)
             if lowest is None and highest is None:
