@@ -142,7 +142,7 @@ def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments,
     """
 
     def call(*args: Any) -> Result:
-        return function(*args)  # type: ignore[call-arg]
+        return function(*args)  # type: ignore[call-arg]  # the wrapper keeps no signature
 
     return FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)
 

@@ -10,7 +10,7 @@ import torch
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.data.days import WEEK
+from pricerl.data.days import DAYS_PER_YEAR, WEEK
 from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
@@ -22,7 +22,6 @@ LAST_SHARE = 1 / 3
 MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
 """Most and fewest markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with
 the number of products and years; fewer than four scores would mean nothing."""
-DAYS_PER_YEAR = 365
 
 
 class Forecasts(NamedTuple):

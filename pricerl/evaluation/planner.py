@@ -11,6 +11,7 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics
 from pricerl.evaluation.pricing_rules import (
+    NUM_PRICES,
     RULES,
     WITHOUT_COSTS,
     Rule,
@@ -21,8 +22,6 @@ from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, value_average_day, value_paths
 from pricerl.guardrails.projection import lasting_band, project, spread_prices
-
-NUM_PRICES = 201
 
 
 class Plan(NamedTuple):

@@ -70,7 +70,7 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: str) -> ShopSet
     truths, histories, fitted = [], [], []
     config = DemandConfig(demand=demand, num_draws=NUM_DRAWS)
     for cell, seed in addresses:
-        seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]
+        seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]  # a str
         history = simulated_history(seller, DataConfig())
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])

@@ -28,6 +28,8 @@ COARSEST_GRID = 0.01
 """Resolution of past prices, money, unless the price step is finer."""
 
 NUM_PRICES = 201
+"""Candidate prices that planner and rules compare."""
+
 GATE = 0.90
 """Share of the posterior draws in which a change must earn more."""
 LOWER_QUANTILE = 0.20

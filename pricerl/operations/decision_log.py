@@ -20,7 +20,7 @@ from pricerl.errors import DataError, UsageError
 try:
     import fcntl
 except ImportError:  # pragma: no cover  # not on Windows, where users must avoid concurrent writers
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # checked before every use
 
 LOG_FILE = "decisions.jsonl"
 BEFORE_THE_FIRST = "0" * 64
