@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from pricerl.advice.decided_path import first_change
 from pricerl.advice.decision import Decision, DecisionConfig, Source
 from pricerl.advice.final_check import gate_path
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import explain
-from pricerl.advice.recommend import day_rows, first_change, money
+from pricerl.advice.recommend import day_rows, money
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
 from pricerl.evaluation.forecast import forecast_path
