@@ -55,30 +55,22 @@ class NetworkConfig:
         widths: object = self.hidden
         if isinstance(widths, Iterable) and not isinstance(widths, str):
             object.__setattr__(self, "hidden", tuple(widths))
-        _raise_problems("network settings", self._problems())
-
-    def _problems(self) -> list[str]:
-        problems = []
-        if not isinstance(self.hidden, tuple) or not self.hidden or not all(map(_is_count, self.hidden)):
-            problems.append(
-                f"hidden must be at least one width of 1 or more, such as [256, 256]; found {self.hidden!r}"
-            )
-        elif self.layer_norm and 1 in self.hidden:
-            problems.append(
-                "layer_norm over a hidden layer of width 1 gives a constant; widen it or turn layer_norm off"
-            )
-        for name in ("actor_dropout", "critic_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                problems.append(f"{name} must be at least 0 and below 1; found {getattr(self, name)!r}")
-        if not _is_count(self.num_critics):
-            problems.append(f"num_critics must be a whole number of 1 or more; found {self.num_critics!r}")
-        if not _is_positive(self.small_init):
-            problems.append(f"small_init must be above 0 (1.0 turns it off); found {self.small_init!r}")
-        if not -math.inf < self.log_std_min < self.log_std_max < math.inf:
-            problems.append(
-                f"log_std_min must be below log_std_max; found {self.log_std_min!r} and {self.log_std_max!r}"
-            )
-        return problems
+        counts = isinstance(self.hidden, tuple) and bool(self.hidden) and all(map(_is_count, self.hidden))
+        constant = counts and self.layer_norm and 1 in self.hidden
+        ordered = -math.inf < self.log_std_min < self.log_std_max < math.inf
+        _refuse(
+            self,
+            "network settings",
+            [
+                ("hidden", counts, "at least one width of 1 or more, such as [256, 256]"),
+                ("hidden", not constant, "wider than 1 with layer_norm, which over one unit gives a constant"),
+                ("actor_dropout", 0.0 <= self.actor_dropout < 1.0, "at least 0 and below 1"),
+                ("critic_dropout", 0.0 <= self.critic_dropout < 1.0, "at least 0 and below 1"),
+                ("num_critics", _is_count(self.num_critics), "a whole number of 1 or more"),
+                ("small_init", _is_positive(self.small_init), "above 0 (1.0 turns it off)"),
+                ("log_std_min", ordered, f"below log_std_max, which is {self.log_std_max!r}"),
+            ],
+        )
 
 
 @dataclass(frozen=True)
@@ -147,35 +139,28 @@ class SACConfig(ReplayConfig):
 
     def __post_init__(self) -> None:
         """Report all invalid settings at once."""
-        _raise_problems("sac settings", self._problems())
+        rates = ("actor_lr", "critic_lr", "alpha", "alpha_lr")
+        counts = ("batch_size", "utd_ratio", "updates_per_iteration", "buffer_capacity")
+        entropy = self.target_entropy is None or math.isfinite(self.target_entropy)
+        _refuse(
+            self,
+            "sac settings",
+            [
+                ("gamma", 0.0 <= self.gamma < 1.0, "at least 0 and below 1"),
+                ("tau", 0.0 < self.tau <= 1.0, "above 0 and at most 1"),
+                *((name, _is_positive(getattr(self, name)), "above 0") for name in rates),
+                ("final_lr_share", 0.0 < self.final_lr_share <= 1.0, "above 0 and at most 1"),
+                ("target_entropy", entropy, "a finite number or null"),
+                ("max_grad_norm", 0.0 <= self.max_grad_norm < math.inf, "0 (off) or more"),
+                *((name, _is_count(getattr(self, name)), "a whole number of 1 or more") for name in counts),
+                ("buffer_memory_gb", 0.0 <= self.buffer_memory_gb < math.inf, "0 or more"),
+                ("warmup_steps", _is_count(self.warmup_steps, at_least=0), "a whole number of 0 or more"),
+            ],
+        )
 
     def resolve_target_entropy(self, action_dim: int) -> float:
         """Return target_entropy, or minus ``action_dim`` if it is null (arXiv:1812.05905, appendix D)."""
         return -float(action_dim) if self.target_entropy is None else self.target_entropy
-
-    def _problems(self) -> list[str]:
-        problems = []
-        if not 0.0 <= self.gamma < 1.0:
-            problems.append(f"gamma must be at least 0 and below 1; found {self.gamma!r}")
-        if not 0.0 < self.tau <= 1.0:
-            problems.append(f"tau must be above 0 and at most 1; found {self.tau!r}")
-        for name in ("actor_lr", "critic_lr", "alpha", "alpha_lr"):
-            if not _is_positive(getattr(self, name)):
-                problems.append(f"{name} must be above 0; found {getattr(self, name)!r}")
-        if not 0.0 < self.final_lr_share <= 1.0:
-            problems.append(f"final_lr_share must be above 0 and at most 1; found {self.final_lr_share!r}")
-        if self.target_entropy is not None and not math.isfinite(self.target_entropy):
-            problems.append(f"target_entropy must be a finite number or null; found {self.target_entropy!r}")
-        if not 0.0 <= self.max_grad_norm < math.inf:
-            problems.append(f"max_grad_norm must be 0 (off) or more; found {self.max_grad_norm!r}")
-        for name in ("batch_size", "utd_ratio", "updates_per_iteration", "buffer_capacity"):
-            if not _is_count(getattr(self, name)):
-                problems.append(f"{name} must be a whole number of 1 or more; found {getattr(self, name)!r}")
-        if not 0.0 <= self.buffer_memory_gb < math.inf:
-            problems.append(f"buffer_memory_gb must be 0 or more; found {self.buffer_memory_gb!r}")
-        if not _is_count(self.warmup_steps, at_least=0):
-            problems.append(f"warmup_steps must be a whole number of 0 or more; found {self.warmup_steps!r}")
-        return problems
 
 
 def _is_count(value: object, at_least: int = 1) -> bool:
@@ -186,7 +171,13 @@ def _is_positive(value: float) -> bool:
     return 0.0 < value < math.inf
 
 
-def _raise_problems(subject: str, problems: list[str]) -> None:
+def _refuse(config: object, subject: str, rules: list[tuple[str, bool, str]]) -> None:
+    """Raise a ``UsageError`` that lists the settings whose rule, name, outcome and requirement, does not hold."""
+    problems = [
+        f"{name} must be {requirement}; found {getattr(config, name)!r}"
+        for name, holds, requirement in rules
+        if not holds
+    ]
     if len(problems) == 1:
         raise UsageError(f"{subject}: {problems[0]}")
     if problems:
