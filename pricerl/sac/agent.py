@@ -23,8 +23,7 @@ class SACAgent(nn.Module):
         action_dim: ``A``.
         config: settings, of which initial alpha and target entropy are read.
         network: architecture of actor and critics.
-        value_bounds: lowest and highest possible value, None if unknown; ignored unless
-            ``network.value_bounds`` is on.
+        value_bounds: lowest and highest possible value, None if unknown; ignored if turned off in ``network``.
     """
 
     def __init__(

@@ -1,41 +1,34 @@
-"""Argument checks: rank, shape, finite values."""
+"""Argument checks: shapes and finite values."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from pricerl.errors import NonFiniteError
 
 
-def check_rank(name: str, tensor: Tensor, axes: str) -> None:
-    """Raise an error unless a tensor has as many axes as ``axes``.
+def check_shapes(*tensors: tuple[str, Tensor, str], sizes: Mapping[str, int] | None = None) -> None:
+    """Raise an error unless every axis letter has one size, which rules out broadcasting.
 
     Args:
-        name: name of the tensor in the message.
-        tensor: tensor to check; only its shape is read.
-        axes: one letter per axis, such as ``"NB"``; empty for a scalar.
+        tensors: name in the message, tensor, and one letter per axis, such as ``"NB"``; no letter for a scalar.
+        sizes: known sizes by letter; any other letter has the size of its first appearance.
 
     Raises:
         ValueError: naming the tensor, the shape expected and the shape found.
     """
-    if tensor.ndim != len(axes):
-        raise ValueError(f"{name} must have shape {_written(axes)}; found {tuple(tensor.shape)}")
-
-
-def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...], axes: str) -> None:
-    """Raise an error unless a tensor has exactly this shape, which rules out broadcasting.
-
-    Args:
-        name: name of the tensor in the message.
-        tensor: tensor to check; only its shape is read.
-        shape: required shape.
-        axes: letters of the axes in the message.
-
-    Raises:
-        ValueError: naming the tensor, the shape expected and the shape found.
-    """
-    if tuple(tensor.shape) != shape:
-        raise ValueError(f"{name} must have shape {_written(axes)} = {shape}; found {tuple(tensor.shape)}")
+    known = dict(sizes or {})
+    for name, tensor, axes in tensors:
+        found = tuple(tensor.shape)
+        if len(found) == len(axes):
+            known = {**dict(zip(axes, found, strict=True)), **known}
+        expected = tuple(known.get(axis) for axis in axes)
+        if found != expected:
+            letters = f"({axes},)" if len(axes) == 1 else f"({', '.join(axes)})"
+            numbers = f" = {expected}" if axes and None not in expected else ""
+            raise ValueError(f"{name} must have shape {letters}{numbers}; found {found}")
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
@@ -60,7 +53,3 @@ def check_finite(name: str, tensor: Tensor) -> None:
             f"{name} of shape {tuple(tensor.shape)} has {count} of {tensor.numel()} elements that are NaN or infinite, "
             f"the first at {first}"
         )
-
-
-def _written(axes: str) -> str:
-    return f"({axes},)" if len(axes) == 1 else f"({', '.join(axes)})"

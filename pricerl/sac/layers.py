@@ -1,6 +1,6 @@
 """Building blocks: input normalization, dropout, and layers that compute a whole ensemble in one call.
 
-Shapes: ``N`` ensemble members, ``B`` batch, ``I`` inputs and ``H`` outputs of a layer.
+Shapes: ``N`` ensemble members, ``B`` batch, ``O`` observation, ``I`` inputs and ``H`` outputs of a layer.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pricerl.sac.checks import check_shape
+from pricerl.sac.checks import check_shapes
 
 NORMALIZED_LIMIT = 10.0
 """Normalized observations are clipped to plus and minus this many standard deviations."""
-
-BYTE_VALUES = 256
-WORD_RANGE = (-(2**63), 2**63 - 1)
-"""Range of a 64-bit integer; each draw yields eight random bytes."""
 
 CONSTANT_VARIANCE = 1e-8
 """Variance below which a column counts as constant: it is centered but not scaled."""
@@ -50,12 +46,9 @@ class InputNormalization(nn.Module):
 
         Args:
             observation: ``(B, O)``; an empty batch changes nothing.
-
-        Raises:
-            ValueError: if the shape is not as documented.
         """
-        check_shape("observation", observation, (observation.shape[0], *self.mean.shape), "BO")
-        rows = observation.shape[0]
+        rows = len(observation)
+        check_shapes(("observation", observation, "BO"), sizes={"B": rows, "O": len(self.mean)})
         if rows == 0:
             return
         batch_var, batch_mean = torch.var_mean(observation, dim=0, correction=0)
@@ -120,7 +113,7 @@ class EnsembleLayerNorm(nn.Module):
 
     Args:
         num_members: ``N``.
-        dim: number of features ``H``, at least 2: normalizing a single feature gives a constant.
+        dim: number of features ``H``, at least 2.
 
     Raises:
         ValueError: if ``dim`` is below 2.
@@ -150,8 +143,9 @@ def drop(features: Tensor, rate: float) -> Tensor:
     """
     if rate == 0.0:
         return features
-    threshold = (BYTE_VALUES * rate + torch.rand((), device=features.device)).floor()
-    words = torch.randint(*WORD_RANGE, (math.ceil(features.numel() / 8),), dtype=torch.int64, device=features.device)
+    threshold = (256 * rate + torch.rand((), device=features.device)).floor()
+    shape = (math.ceil(features.numel() / 8),)  # a 64-bit integer holds eight random bytes
+    words = torch.randint(-(2**63), 2**63 - 1, shape, dtype=torch.int64, device=features.device)
     draws = words.view(torch.uint8)[: features.numel()].view(features.shape)
     return features * ((draws >= threshold) * (1.0 / (1.0 - rate)))
 

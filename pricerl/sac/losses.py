@@ -1,7 +1,8 @@
 """The mathematics of Soft Actor-Critic as pure functions.
 
 Shapes: ``B`` batch of transitions, ``N`` critics of the ensemble, ``A`` action dimensions, ``()`` a scalar tensor.
-Every function refuses ranks and shapes other than those it documents: ``(B,)`` is never broadcast against ``(B, 1)``.
+Every function raises a ValueError for shapes other than those it documents: ``(B,)`` is never broadcast against
+``(B, 1)``.
 
 Sources:
     arXiv:1812.05905  Haarnoja et al., Soft Actor-Critic Algorithms and Applications
@@ -18,10 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pricerl.sac.checks import check_rank, check_shape
-
-_LOG_2 = math.log(2.0)
-_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
+from pricerl.sac.checks import check_shapes
 
 
 def td_target(
@@ -32,7 +30,7 @@ def td_target(
     alpha: Tensor,
     bounds: tuple[float, float] | None = None,
 ) -> Tensor:
-    """Return the TD target: reward plus discounted soft value of the next state.
+    """Return the TD target ``(B,)``: reward plus discounted soft value of the next state.
 
     ``y = reward + discount * (min_n next_q_n - alpha * next_log_prob)``: the soft Bellman backup of arXiv:1812.05905,
     Eqs. 2 and 3, with the minimum over the ensemble as in arXiv:1802.09477, Eq. 10. No gradient flows through it.
@@ -44,19 +42,14 @@ def td_target(
         next_log_prob: log probability of that action, ``(B,)``.
         alpha: temperature, ``()``.
         bounds: lowest and highest value, to which targets are clamped; see `value_bounds`.
-
-    Returns:
-        The targets, ``(B,)``.
-
-    Raises:
-        ValueError: if a shape is not as documented.
     """
-    check_rank("reward", reward, "B")
-    check_shape("discount", discount, tuple(reward.shape), "B")
-    check_rank("next_q", next_q, "NB")
-    check_shape("next_q", next_q, (next_q.shape[0], *reward.shape), "NB")
-    check_shape("next_log_prob", next_log_prob, tuple(reward.shape), "B")
-    check_rank("alpha", alpha, "")
+    check_shapes(
+        ("reward", reward, "B"),
+        ("discount", discount, "B"),
+        ("next_q", next_q, "NB"),
+        ("next_log_prob", next_log_prob, "B"),
+        ("alpha", alpha, ""),
+    )
     with torch.no_grad():
         next_value = next_q.amin(dim=0) - alpha * next_log_prob
         target = reward + discount * next_value
@@ -64,7 +57,7 @@ def td_target(
 
 
 def critic_loss(q: Tensor, target: Tensor) -> Tensor:
-    """Return the critic loss: half the mean squared TD error, summed over critics.
+    """Return the critic loss ``()``: half the mean squared TD error, summed over critics.
 
     ``sum_n mean_b 0.5 * (q_nb - y_b)^2``: arXiv:1812.05905, Eq. 5, summed over the ensemble, so that adding a critic
     leaves the gradients of the others unchanged.
@@ -72,22 +65,14 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     Args:
         q: values of the ensemble, ``(N, B)``.
         target: TD targets, ``(B,)``; held constant.
-
-    Returns:
-        The loss, ``()``.
-
-    Raises:
-        ValueError: if a shape is not as documented.
     """
-    check_rank("target", target, "B")
-    check_rank("q", q, "NB")
-    check_shape("q", q, (q.shape[0], *target.shape), "NB")
+    check_shapes(("target", target, "B"), ("q", q, "NB"))
     error = q - target.detach()
     return 0.5 * error.square().mean(dim=1).sum()
 
 
 def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
-    """Return the actor loss `E[alpha log pi(a|s) - min_n Q_n(s, a)]`.
+    """Return the actor loss ``()``: `E[alpha log pi(a|s) - min_n Q_n(s, a)]`.
 
     ``mean_b (alpha * log_prob_b - min_n q_nb)``: arXiv:1812.05905, Eq. 9, where ``log_prob`` and ``q`` belong to an
     action that the actor sampled by reparameterization.
@@ -96,22 +81,13 @@ def actor_loss(log_prob: Tensor, q: Tensor, alpha: Tensor) -> Tensor:
         log_prob: log probability of the sampled action, ``(B,)``.
         q: values of the sampled action, ``(N, B)``.
         alpha: temperature, ``()``; held constant.
-
-    Returns:
-        The loss, ``()``.
-
-    Raises:
-        ValueError: if a shape is not as documented.
     """
-    check_rank("log_prob", log_prob, "B")
-    check_rank("q", q, "NB")
-    check_shape("q", q, (q.shape[0], *log_prob.shape), "NB")
-    check_rank("alpha", alpha, "")
+    check_shapes(("log_prob", log_prob, "B"), ("q", q, "NB"), ("alpha", alpha, ""))
     return (alpha.detach() * log_prob - q.amin(dim=0)).mean()
 
 
 def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
-    """Return the temperature loss: descent raises alpha while the entropy is below the target, and lowers it above.
+    """Return the temperature loss ``()``: descent raises alpha below the target entropy and lowers it above.
 
     ``mean_b -alpha * (log_prob_b + target_entropy)`` with ``alpha = exp(log_alpha)``: arXiv:1812.05905, Eq. 18.
 
@@ -119,20 +95,13 @@ def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float)
         log_alpha: logarithm of the temperature, ``()``.
         log_prob: log probability of actions sampled from the policy, ``(B,)``; held constant.
         target_entropy: in nats.
-
-    Returns:
-        The loss, ``()``.
-
-    Raises:
-        ValueError: if a shape is not as documented.
     """
-    check_rank("log_alpha", log_alpha, "")
-    check_rank("log_prob", log_prob, "B")
+    check_shapes(("log_alpha", log_alpha, ""), ("log_prob", log_prob, "B"))
     return -log_alpha.exp() * (log_prob.detach().mean() + target_entropy)
 
 
 def tanh_gaussian_log_prob(pre_tanh: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Return the log density of ``tanh(u)`` where ``u`` is Gaussian.
+    """Return the log density ``(B,)`` of the action ``tanh(u)``, where ``u`` is Gaussian.
 
     ``sum_a log N(u_a; mean_a, std_a) - log(1 - tanh(u_a)^2)``: arXiv:1801.01290, appendix C, Eq. 21. The last term is
     computed as ``2 (log 2 - u - softplus(-2u))``, which is equal and finite at every ``u``.
@@ -141,26 +110,18 @@ def tanh_gaussian_log_prob(pre_tanh: Tensor, mean: Tensor, log_std: Tensor) -> T
         pre_tanh: the Gaussian draw ``u`` before the tanh, ``(B, A)``.
         mean: mean of the Gaussian, ``(B, A)``.
         log_std: log standard deviation of the Gaussian, ``(B, A)``.
-
-    Returns:
-        The log density of the action, summed over its dimensions, ``(B,)``.
-
-    Raises:
-        ValueError: if a shape is not as documented.
     """
-    check_rank("pre_tanh", pre_tanh, "BA")
-    check_shape("mean", mean, tuple(pre_tanh.shape), "BA")
-    check_shape("log_std", log_std, tuple(pre_tanh.shape), "BA")
+    check_shapes(("pre_tanh", pre_tanh, "BA"), ("mean", mean, "BA"), ("log_std", log_std, "BA"))
     noise = (pre_tanh - mean) * torch.exp(-log_std)
-    log_gaussian = -0.5 * noise.square() - log_std - _HALF_LOG_2_PI
-    log_slope = 2.0 * (_LOG_2 - pre_tanh - F.softplus(-2.0 * pre_tanh))
+    log_gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
+    log_slope = 2.0 * (math.log(2.0) - pre_tanh - F.softplus(-2.0 * pre_tanh))
     return (log_gaussian - log_slope).sum(dim=-1)
 
 
 def value_bounds(
     reward_low: float, reward_high: float, gamma: float, max_entropy_bonus: float = 0.0
 ) -> tuple[float, float]:
-    """Return the lowest and highest possible soft value under bounded rewards.
+    """Return the lowest and highest possible soft value ``(low, high)`` under bounded rewards.
 
     A value is one reward followed by at most infinitely many ``reward + bonus`` discounted by gamma: the series
     ``(reward + gamma * bonus) / (1 - gamma)`` (the soft return of arXiv:1812.05905, Eqs. 2 and 3). An episode may also
@@ -171,9 +132,6 @@ def value_bounds(
         reward_high: largest reward of one step.
         gamma: discount of one step, at least 0 and below 1.
         max_entropy_bonus: largest absolute value of ``alpha * log_prob`` in one step.
-
-    Returns:
-        ``(low, high)``.
 
     Raises:
         ValueError: if the bounds are not finite and in order, gamma not in [0, 1) or the bonus negative.

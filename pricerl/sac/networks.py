@@ -1,7 +1,7 @@
 """Actor and ensemble of critics.
 
-Shapes: ``B`` batch, ``O`` observation, ``A`` action, ``N`` critics. Initial weights are drawn from torch's global
-generator.
+Shapes: ``B`` batch, ``O`` observation, ``A`` action, ``N`` critics; others raise a ValueError. Initial weights and
+sampled actions are drawn from torch's global generator.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pricerl.sac.checks import check_shape
+from pricerl.sac.checks import check_shapes
 from pricerl.sac.config import NetworkConfig
 from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, drop
 from pricerl.sac.losses import tanh_gaussian_log_prob
@@ -87,10 +87,7 @@ class Actor(nn.Module):
         normalization: InputNormalization | None = None,
     ) -> None:
         super().__init__()
-        self.observation_dim = observation_dim
-        self.action_dim = action_dim
-        self.config = config
-        self.normalization = normalization
+        self.observation_dim, self.config, self.normalization = observation_dim, config, normalization
         self.trunk = Trunk(observation_dim, config, nn.Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         with torch.no_grad():
@@ -98,30 +95,23 @@ class Actor(nn.Module):
             self.head.bias.mul_(config.small_init)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean and log standard deviation of the action before the tanh.
+        """Return mean and log standard deviation, ``(B, A)`` each, of the action before the tanh.
+
+        The latter is squashed by another tanh into the config's limits.
 
         Args:
             observation: ``(B, O)``.
-
-        Returns:
-            ``mean (B, A)`` and ``log_std (B, A)``; the latter squashed by a tanh into the config's limits.
-
-        Raises:
-            ValueError: if the shape is not as documented.
         """
         return self._gaussian(observation, dropout=self.training)
 
     def sample(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw an action by reparameterization (arXiv:1812.05905, Eq. 8) from torch's global generator.
+        """Draw an action ``(B, A)`` by reparameterization (arXiv:1812.05905, Eq. 8).
 
         Args:
             observation: ``(B, O)``.
 
         Returns:
-            ``action (B, A)`` and its log probability ``(B,)``; gradients flow through both.
-
-        Raises:
-            ValueError: if the shape is not as documented.
+            The action and its log probability ``(B,)``; gradients flow through both.
         """
         mean, log_std = self(observation)
         pre_tanh = _draw(mean, log_std)
@@ -129,23 +119,17 @@ class Actor(nn.Module):
 
     @torch.no_grad()
     def act(self, observation: Tensor, deterministic: bool) -> Tensor:
-        """Choose actions without gradients.
+        """Return actions ``(B, A)`` in [-1, 1], without gradients.
 
         Args:
             observation: ``(B, O)``.
             deterministic: whether to return ``tanh(mean)``, without dropout in any mode, instead of a sample.
-
-        Returns:
-            Actions ``(B, A)`` in [-1, 1].
-
-        Raises:
-            ValueError: if the shape is not as documented.
         """
         mean, log_std = self._gaussian(observation, dropout=self.training and not deterministic)
         return torch.tanh(mean if deterministic else _draw(mean, log_std))
 
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
-        check_shape("observation", observation, (observation.shape[0], self.observation_dim), "BO")
+        check_shapes(("observation", observation, "BO"), sizes={"B": len(observation), "O": self.observation_dim})
         normalized = observation if self.normalization is None else self.normalization(observation)
         features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
         mean, raw_log_std = self.head(features).chunk(2, dim=-1)
@@ -181,11 +165,8 @@ class Critic(nn.Module):
         super().__init__()
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ValueError(f"the lower value bound must be below the upper one; found {bounds}")
-        self.observation_dim = observation_dim
-        self.action_dim = action_dim
-        self.config = config
-        self.bounds = bounds
-        self.normalization = normalization
+        self.observation_dim, self.action_dim = observation_dim, action_dim
+        self.config, self.bounds, self.normalization = config, bounds, normalization
         members = config.num_critics
         self.trunk = Trunk(
             observation_dim + action_dim,
@@ -197,20 +178,14 @@ class Critic(nn.Module):
         self.head = EnsembleHead(members, config.hidden[-1], init_scale=config.small_init)
 
     def forward(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Return every critic's value of an action given an observation.
+        """Return every critic's value, ``q (N, B)``, of an action given an observation.
 
         Args:
             observation: ``(B, O)``.
             action: ``(B, A)``.
-
-        Returns:
-            ``q (N, B)``.
-
-        Raises:
-            ValueError: if a shape is not as documented.
         """
-        check_shape("observation", observation, (observation.shape[0], self.observation_dim), "BO")
-        check_shape("action", action, (observation.shape[0], self.action_dim), "BA")
+        sizes = {"B": len(observation), "O": self.observation_dim, "A": self.action_dim}
+        check_shapes(("observation", observation, "BO"), ("action", action, "BA"), sizes=sizes)
         normalized = observation if self.normalization is None else self.normalization(observation)
         inputs = torch.cat([normalized, action], dim=-1).expand(self.config.num_critics, -1, -1)
         raw: Tensor = self.head(self.trunk(inputs, self.config.critic_dropout if self.training else 0.0))
@@ -222,5 +197,4 @@ class Critic(nn.Module):
 
 
 def _draw(mean: Tensor, log_std: Tensor) -> Tensor:
-    """Draw a Gaussian sample from torch's global generator."""
     return mean + log_std.exp() * torch.randn(mean.shape, device=mean.device, dtype=mean.dtype)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import mmap
 import shutil
 import tempfile
-import weakref
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.sac.checks import check_rank, check_shape
-
-_AXES = ("BO", "BA", "B", "B", "BO")
+from pricerl.sac.checks import check_shapes
 
 _ROWS_PER_COPY = 65_536
 """Transitions per copy when a state is loaded, which bounds the extra memory to 34 MB at 63 observation columns."""
@@ -43,16 +39,14 @@ class Transition(NamedTuple):
 class ReplayBuffer:
     """A ring of transitions in one preallocated float32 tensor; the newest overwrite the oldest.
 
-    Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition contiguously, in memory or on disk: adding
-    it is one copy, and sampling reads one contiguous row per transition. Sampling is uniform with replacement, from
-    the buffer's own generator.
+    Each row of the tensor ``(capacity, 2 O + A + 2)`` holds one transition contiguously: adding it is one copy, and
+    sampling reads one row per transition. Sampling is uniform with replacement, from the buffer's own generator.
 
-    Memory: ``4 * capacity * (2 O + A + 2)`` bytes, allocated at once: 51 MB for 100,000 transitions of 63 observation
-    columns and one action, 5.12 GB for 10 million. Above ``memory_limit``, a buffer on the CPU is mapped to a file in
-    the temporary folder, which the system caches as far as memory allows; samples do not change. The file is sparse,
-    grows as transitions are added, and disappears with the process, even if that crashes. (On a system that cannot
-    delete a file in use, it is deleted with the buffer or at the process's regular exit.) If other files later fill
-    the disk, the system kills the process.
+    The tensor is allocated at once: 51 MB for 100,000 transitions of 63 observation columns and one action, 5.12 GB for
+    10 million. Above ``memory_limit``, a buffer on the CPU is mapped to an unnamed file in the temporary folder, which
+    the system caches as far as memory allows; samples do not change. The file is sparse, grows as transitions are
+    added, and disappears with the buffer, even if the process crashes. If other files later fill the disk, the system
+    kills the process.
 
     Args:
         capacity: largest number of transitions.
@@ -79,26 +73,22 @@ class ReplayBuffer:
         seed: int = 0,
         memory_limit: int | None = None,
     ) -> None:
-        if min(capacity, observation_dim, action_dim) < 1:
-            raise ValueError(
-                f"capacity, observation_dim and action_dim must be 1 or more; "
-                f"found {capacity}, {observation_dim} and {action_dim}"
-            )
+        sizes = capacity, observation_dim, action_dim
+        if min(sizes) < 1:
+            raise ValueError(f"capacity, observation_dim and action_dim must be 1 or more; found {sizes}")
         if memory_limit is not None and memory_limit < 0:
             raise ValueError(f"memory_limit must be 0 bytes or more, or None; found {memory_limit}")
         self.capacity = capacity
         self.device = torch.device(device)
         self._widths = [observation_dim, action_dim, 1, 1, observation_dim]
-        self._shapes = ((observation_dim,), (action_dim,), (), (), (observation_dim,))
         shape = capacity, sum(self._widths)
         nbytes = shape[0] * shape[1] * torch.float32.itemsize
         self.is_memory_mapped = self.device.type == "cpu" and memory_limit is not None and nbytes > memory_limit
-        if self.is_memory_mapped:
-            self._rows, left_over = _map_zeros(shape, Path(tempfile.gettempdir()))
-            if left_over is not None:
-                weakref.finalize(self, _discard, self._rows, left_over)
-        else:
-            self._rows = torch.zeros(shape, dtype=torch.float32, device=self.device)
+        self._rows = (
+            torch.frombuffer(_map_file(nbytes), dtype=torch.float32).view(shape)
+            if self.is_memory_mapped
+            else torch.zeros(shape, dtype=torch.float32, device=self.device)
+        )
         # Reused by every sample: a new allocation can cost more than the sampling.
         self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
@@ -111,7 +101,7 @@ class ReplayBuffer:
 
     @property
     def nbytes(self) -> int:
-        """Size of the rows in bytes, in memory or on disk: ``4 * capacity * (2 O + A + 2)``."""
+        """Size of the tensor in bytes, in memory or on disk: ``4 * capacity * (2 O + A + 2)``."""
         return self._rows.nbytes
 
     def add(self, transition: Transition) -> None:
@@ -128,16 +118,11 @@ class ReplayBuffer:
         columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
         new = torch.cat(columns, 1).detach()
         count = len(new)
-        if count > self.capacity:
-            new = new[-self.capacity :]
+        new = new[-self.capacity :]
         start = (self._position + count - len(new)) % self.capacity
-        end = start + len(new)
-        if end <= self.capacity:
-            self._rows[start:end].copy_(new)
-        else:
-            before_end = self.capacity - start
-            self._rows[start:].copy_(new[:before_end])
-            self._rows[: end - self.capacity].copy_(new[before_end:])
+        before_end, wrapped = new[: self.capacity - start], new[self.capacity - start :]
+        self._rows[start : start + len(before_end)] = before_end
+        self._rows[: len(wrapped)] = wrapped
         self._position = (self._position + count) % self.capacity
         self._size = min(self._size + count, self.capacity)
 
@@ -145,7 +130,7 @@ class ReplayBuffer:
         """Draw ``batch_size`` transitions uniformly, with replacement.
 
         Returns:
-            Contiguous copies on the buffer's device, ``4 * batch_size * (2 O + A + 2)`` bytes together.
+            Contiguous copies on the buffer's device.
 
         Raises:
             ValueError: if the buffer is empty or ``batch_size`` below 1.
@@ -174,8 +159,7 @@ class ReplayBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Return the filled part, the position of the next row and the generator's state, as tensors and plain ints.
 
-        The tensors are copies in memory, even of a memory-mapped buffer, of ``4 * len(self) * (2 O + A + 2)`` bytes:
-        adding transitions later does not change them.
+        The tensors are copies in memory, even of a memory-mapped buffer.
         """
         filled = self._unpack(self._rows[: self._size])
         state: dict[str, Any] = {
@@ -210,47 +194,28 @@ class ReplayBuffer:
         return Transition(observation, action, reward.squeeze(1), discount.squeeze(1), next_observation)
 
     def _check(self, transition: Transition) -> None:
-        check_rank("reward", transition.reward, "B")
-        count = len(transition.reward)
-        for name, axes, new, shape in zip(Transition._fields, _AXES, transition, self._shapes, strict=True):
-            check_shape(name, new, (count, *shape), axes)
+        named = zip(Transition._fields, transition, ("BO", "BA", "B", "B", "BO"), strict=True)
+        check_shapes(*named, sizes={"O": self._widths[0], "A": self._widths[1]})
 
 
-def _map_zeros(shape: tuple[int, int], folder: Path) -> tuple[Tensor, Path | None]:
-    """Return float32 zeros in a sparse file of ``4 * rows * columns`` bytes, and the file if it could not be deleted.
+def _map_file(nbytes: int) -> mmap.mmap:
+    """Return zeros in a sparse file without a name.
 
     Raises:
-        UsageError: if the folder cannot be used or its disk has too little space.
+        UsageError: if the temporary folder cannot be used or its disk has too little space.
     """
-    needed = shape[0] * shape[1] * torch.float32.itemsize
+    folder = tempfile.gettempdir()
     remedy = "choose a smaller model.algorithm.buffer_capacity, or another folder with the environment variable TMPDIR"
     try:
         free = shutil.disk_usage(folder).free
-        if needed > free:
+        if nbytes > free:
             raise UsageError(
-                f"{folder}: the replay buffer needs {needed:,} bytes on disk and {free:,} bytes are free; {remedy}"
+                f"{folder}: the replay buffer needs {nbytes:,} bytes on disk and {free:,} bytes are free; {remedy}"
             )
-        handle, name = tempfile.mkstemp(prefix="pricerl-replay-", dir=folder)
+        with tempfile.TemporaryFile(prefix="pricerl-replay-", dir=folder) as file:
+            file.truncate(nbytes)
+            return mmap.mmap(file.fileno(), nbytes)  # keeps the file after it is closed
     except OSError as error:
         raise UsageError(
-            f"{folder}: cannot make the replay buffer's file of {needed:,} bytes here ({error.strerror}); {remedy}"
+            f"{folder}: cannot make the replay buffer's file of {nbytes:,} bytes here ({error.strerror}); {remedy}"
         ) from error
-    os.close(handle)
-    path = Path(name)
-    try:
-        # Resized, not viewed: a view would keep the mapping alive after `_discard`.
-        rows = torch.from_file(name, shared=True, size=shape[0] * shape[1], dtype=torch.float32).resize_(shape)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    try:
-        path.unlink()
-    except OSError:
-        return rows, path
-    return rows, None
-
-
-def _discard(rows: Tensor, path: Path) -> None:
-    """Unmap ``rows``, which is empty afterwards, and delete its file."""
-    rows.set_(torch.empty(0).untyped_storage())
-    path.unlink(missing_ok=True)
