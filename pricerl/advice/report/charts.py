@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
+from pricerl.advice.reasons import Record
 from pricerl.advice.report.svg import (
     LEFT,
     WIDTH,
@@ -39,8 +40,6 @@ GAP = 5.0
 LETTER = 7.0
 """Upper estimate of the width of a letter, in units of the view box."""
 
-Product = Mapping[str, Any]
-
 
 class Figure(NamedTuple):
     """A chart, its heading and its text alternative."""
@@ -51,20 +50,15 @@ class Figure(NamedTuple):
     caption: str
 
 
-def draw_figures(product: Product, formatter: Formatter) -> list[Figure]:
-    """Draw all charts of a product of ``advice.json``.
-
-    Args:
-        product: an entry of its ``products``, with details.
-        formatter: locale, currency and price digits.
-    """
-    known = product["details"]["curves"]["profit"] is not None
-    by_price = [_by_price("demand", "units", product, formatter)]
-    by_price += [_by_price("profit", "profit", product, formatter)] if known else []
-    return [*by_price, _prices(product, formatter), _units(product, formatter)]
+def draw_figures(product: Record, formatter: Formatter) -> list[Figure]:
+    """Draw all charts of an entry of ``products`` in ``advice.json``."""
+    figures = [_by_price("demand", "units", product, formatter)]
+    if product["details"]["curves"]["profit"] is not None:
+        figures.append(_by_price("profit", "profit", product, formatter))
+    return [*figures, _prices(product, formatter), _units(product, formatter)]
 
 
-def _by_price(name: str, what: str, product: Product, f: Formatter) -> Figure:
+def _by_price(name: str, what: str, product: Record, f: Formatter) -> Figure:
     """Draw a curve with its band over the prices, and dots for the recorded days."""
     details, quality = product["details"], product["data_quality"]
     curve, own = details["curves"][what], details["own_days"][what]
@@ -117,7 +111,7 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
     ]
 
 
-def _caption(product: Product, what: str, days: int, outside: int, f: Formatter) -> str:
+def _caption(product: Record, what: str, days: int, outside: int, f: Formatter) -> str:
     curves, quality = product["details"]["curves"], product["data_quality"]
     ends = [f"{_triple(curves[what][end], what, f)} at {f.price(curves['price'][end])}" for end in (0, -1)]
     far = f", {outside} of them beyond the edge" if outside else ""
@@ -129,7 +123,7 @@ def _caption(product: Product, what: str, days: int, outside: int, f: Formatter)
     )
 
 
-def _prices(product: Product, f: Formatter) -> Figure:
+def _prices(product: Record, f: Formatter) -> Figure:
     days, last = product["days"], product["details"]["own_days"]["date"][-1]
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
     caption = (
@@ -140,7 +134,7 @@ def _prices(product: Product, f: Formatter) -> Figure:
     return Figure("prices", "Price, last weeks and next days", _by_day("prices", "price", product, prices, f), caption)
 
 
-def _units(product: Product, f: Formatter) -> Figure:
+def _units(product: Record, f: Formatter) -> Figure:
     units = [day["units"] for day in product["days"]]
     known = [values for values in units if values is not None]
     first = f", first {_triple(known[0], 'units', f)}" if known else ""
@@ -148,7 +142,7 @@ def _units(product: Product, f: Formatter) -> Figure:
     return Figure("units", "Units, last weeks and next days", _by_day("units", "units", product, units, f), caption)
 
 
-def _by_day(name: str, what: str, product: Product, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
+def _by_day(name: str, what: str, product: Record, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
     """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
     own, sold = product["details"]["own_days"], what == "units"
     start = _ordinal(product["days"][0]["date"])

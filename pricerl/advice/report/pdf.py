@@ -14,10 +14,6 @@ from pricerl.errors import UsageError
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 """Commands of browsers that print; the first one found is used."""
 
-FLAGS = ("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-pdf-header-footer")
-SECONDS = 120
-"""Timeout of the browser per page, which usually takes about a second."""
-
 
 def find_browser() -> str:
     """Return the command of a browser that can print.
@@ -32,13 +28,7 @@ def find_browser() -> str:
 
 
 def print_pages(pages: Iterable[Path]) -> list[Path]:
-    """Print every page into a PDF of the same name next to it.
-
-    Args:
-        pages: HTML files.
-
-    Returns:
-        The PDF files, in the same order.
+    """Print HTML pages into PDF files of the same names next to them.
 
     Raises:
         UsageError: no browser, or it failed; the pages and earlier PDF files stay as they are.
@@ -49,12 +39,13 @@ def print_pages(pages: Iterable[Path]) -> list[Path]:
 
 def _print(browser: str, page: Path) -> Path:
     printed = page.with_suffix(".pdf")
-    as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # it has no sandbox for root
+    flags = ["--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # the browser has no sandbox for root
     with tempfile.TemporaryDirectory(dir=page.parent) as folder:
         part = Path(folder) / "page.pdf"
-        words = [browser, *FLAGS, *as_root, f"--user-data-dir={folder}/profile", f"--print-to-pdf={part.resolve()}"]
-        try:
-            subprocess.run([*words, page.resolve().as_uri()], capture_output=True, check=True, timeout=SECONDS)
+        flags += [f"--user-data-dir={folder}/profile", f"--print-to-pdf={part.resolve()}", "--no-pdf-header-footer"]
+        try:  # a page usually takes about a second
+            subprocess.run([browser, *flags, page.resolve().as_uri()], capture_output=True, check=True, timeout=120)
             part.replace(printed)
         except (OSError, subprocess.SubprocessError) as error:
             raise UsageError(f"{printed}: {browser} could not print {page.name}; open and print it by hand") from error

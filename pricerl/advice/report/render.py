@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pricerl.advice.reasons import judge_backtest
+from pricerl.advice.reasons import Record, judge_backtest
 from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.interactive import make_interactive, plotly_script
 from pricerl.advice.report.sanitize import finalize, page_name, shorten
-from pricerl.advice.report.sections import optional_sections
 from pricerl.advice.report.view import View
 from pricerl.formatting import Formatter
 
@@ -24,20 +23,12 @@ INDEX = "report.html"
 FOLDER = "report"
 """Folder of the pages, next to the index."""
 
-SCRIPTED = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
-    "form-action 'none'"
-)
-"""Content security policy of pages with plotly: inline scripts and styles, nothing external."""
 
-Document = Mapping[str, Any]
-
-
-def render_pages(document: Document, interactive: bool = False) -> Iterator[tuple[str, str]]:
+def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[str, str]]:
     """Render ``advice.json`` as one page, or as an index and one page per product.
 
     Args:
-        document: its parsed content, the only source of the pages.
+        document: content of ``advice.json``, the only source of the pages.
         interactive: whether plotly draws the charts; each page then contains its script.
 
     Yields:
@@ -53,15 +44,8 @@ def render_pages(document: Document, interactive: bool = False) -> Iterator[tupl
     yield INDEX, _render_index(document, [f"{FOLDER}/{name}" for name in names])
 
 
-def render_page(document: Document, product: Mapping[str, Any], back: str = "", interactive: bool = False) -> str:
-    """Render one product's page, self-contained.
-
-    Args:
-        document: content of ``advice.json``.
-        product: one of its ``products``.
-        back: link to the index; none if empty.
-        interactive: whether plotly draws the charts.
-    """
+def render_page(document: Record, product: Record, back: str = "", interactive: bool = False) -> str:
+    """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
     formatter = _formatter_of(document)
     view = View.of(product, formatter)
     ahead, past = view.span()
@@ -69,9 +53,8 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
     backtest = product["backtest"]
     return _fill(
         "report.html",
+        document,
         {
-            "about": document,
-            "file": _file_name(document),
             "back": back,
             "item": product,
             "name": shorten(product["product"]),
@@ -86,7 +69,7 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
             "days": view.day_rows(),
             "comparison": view.comparison_rows(),
             "limits": sentences.describe_limits(product, formatter),
-            "sections": optional_sections(product, formatter),
+            "sections": view.sections(),
             "baselines": view.baseline_rows(),
             "verdict": sentences.judge_policy(product, formatter),
             "doubts": [
@@ -102,32 +85,31 @@ def render_page(document: Document, product: Mapping[str, Any], back: str = "", 
     )
 
 
-def _render_index(document: Document, links: list[str]) -> str:
+def _render_index(document: Record, links: list[str]) -> str:
     formatter = _formatter_of(document)
     rows = [View.of(product, formatter).index_row() for product in document["products"]]
-    linked = list(zip(links, rows, strict=True))
-    return _fill("index.html", {"about": document, "file": _file_name(document), "rows": linked})
+    return _fill("index.html", document, {"rows": list(zip(links, rows, strict=True))})
 
 
-def _file_name(document: Document) -> str:
-    """Return the name of the history's file without its folders."""
-    return str(document["source"]).replace("\\", "/").rpartition("/")[2]
-
-
-def _formatter_of(document: Document) -> Formatter:
+def _formatter_of(document: Record) -> Formatter:
     return Formatter(document["locale"], document["currency"], document["price_decimals"])
 
 
-def _fill(template: str, values: dict[str, Any]) -> str:
-    environment, style, policy = _environment()
+def _fill(template: str, document: Record, values: dict[str, Any]) -> str:
+    """Fill a template; the content security policy allows the page's own style sheet and script, nothing external."""
+    environment, style = _environment()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     if values.get("script"):
-        policy = SCRIPTED
-    return environment.get_template(template).render(**values, style=style, policy=policy)
+        inline = "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+        policy = f"default-src 'none'; {inline}; base-uri 'none'; form-action 'none'"
+    file = str(document["source"]).replace("\\", "/").rpartition("/")[2]
+    return environment.get_template(template).render(**values, about=document, file=file, style=style, policy=policy)
 
 
 @cache
-def _environment() -> tuple[Environment, Markup, str]:
-    """Return environment, style sheet, and a content security policy that allows that style sheet and nothing else."""
+def _environment() -> tuple[Environment, Markup]:
+    """Return the environment of the templates and the style sheet."""
     environment = Environment(
         loader=PackageLoader("pricerl.advice.report", "."),
         autoescape=True,
@@ -137,7 +119,4 @@ def _environment() -> tuple[Environment, Markup, str]:
         lstrip_blocks=True,
     )
     assert environment.loader is not None
-    style = environment.loader.get_source(environment, "style.css")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return environment, Markup(style), policy
+    return environment, Markup(environment.loader.get_source(environment, "style.css")[0])

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from pricerl.advice.reasons import gain_words
+from pricerl.advice.reasons import Record, gain_words
 from pricerl.advice.report.sanitize import clean
 from pricerl.formatting import Formatter, counted, plural
-
-Product = Mapping[str, Any]
 
 GRADES = {
     "B": "clear, at prices you have charged before",
@@ -39,10 +34,8 @@ TO_DO = {
 }
 """Remedy by words of the reason."""
 
-IN_DOUBT = "Look at these days in your file before you trust the advice."
 
-
-def beyond_tried(product: Product, f: Formatter) -> str:
+def beyond_tried(product: Record, f: Formatter) -> str:
     """Return the edge of the tried prices at which profit still rises; empty if there is none."""
     side, quality = product["details"]["beyond"], product["data_quality"]
     if not side or quality["price_min"] == quality["price_max"]:
@@ -54,7 +47,7 @@ def beyond_tried(product: Product, f: Formatter) -> str:
     )
 
 
-def judge_policy(product: Product, f: Formatter) -> list[str]:
+def judge_policy(product: Record, f: Formatter) -> list[str]:
     """Return how the policy's path compares with keeping the price and with the seller's latest prices."""
     over_keep, over_log = product["policy"]["over_keep"], product["policy"]["over_log"]["profit"]
     if (profit := over_keep["profit"]) is None:
@@ -72,7 +65,7 @@ def judge_policy(product: Product, f: Formatter) -> list[str]:
     ]
 
 
-def describe_off_policy(product: Product, f: Formatter) -> list[str]:
+def describe_off_policy(product: Record, f: Formatter) -> list[str]:
     """Return the off-policy estimates, based on the seller's recorded days."""
     sentences = []
     for found in product["off_policy"].values():
@@ -85,7 +78,7 @@ def describe_off_policy(product: Product, f: Formatter) -> list[str]:
     return sentences
 
 
-def describe_sensitivity(product: Product, f: Formatter) -> str:
+def describe_sensitivity(product: Record, f: Formatter) -> str:
     """Return the strength of a confounder that would overturn the gain; empty if there is no gain."""
     found = product["sensitivity"]
     if not found or found["undoing"] <= 0:
@@ -100,13 +93,14 @@ def describe_sensitivity(product: Product, f: Formatter) -> str:
     return f"{text} It would have to be {times} times as strong as the strongest known cause, the {found['strongest']}."
 
 
-def list_remedies(product: Product) -> list[tuple[str, str]]:
+def list_remedies(product: Record) -> list[tuple[str, str]]:
     """Return every reason for doubt about the data with its remedy."""
+    in_doubt = "Look at these days in your file before you trust the advice."
     reasons = product["data_quality"]["reasons"]
-    return [(reason, next((do for words, do in TO_DO.items() if words in reason), IN_DOUBT)) for reason in reasons]
+    return [(reason, next((do for words, do in TO_DO.items() if words in reason), in_doubt)) for reason in reasons]
 
 
-def describe_limits(product: Product, f: Formatter) -> str:
+def describe_limits(product: Record, f: Formatter) -> str:
     """Return the limits on the next price and on later changes, as they are in force."""
     bounds, now = product["details"]["bounds"], f.price(product["current_price"])
     if bounds["paused"]:
@@ -128,7 +122,7 @@ def describe_limits(product: Product, f: Formatter) -> str:
     )
 
 
-def list_help(product: Product, f: Formatter) -> list[str]:
+def list_help(product: Record, f: Formatter) -> list[str]:
     """Return the steps that would reduce the doubt most, with their cost."""
     quality, test, helps = product["data_quality"], product["details"]["price_test"], []
     if product["keep"]["profit"] is None:
@@ -142,7 +136,7 @@ def list_help(product: Product, f: Formatter) -> list[str]:
     return helps
 
 
-def _describe_test(test: Mapping[str, Any], f: Formatter) -> str:
+def _describe_test(test: Record, f: Formatter) -> str:
     price, gain = f.price(test["price"]), gain_words(test["uplift"], f)
     if test["days"] is None:
         return (

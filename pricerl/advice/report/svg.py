@@ -63,13 +63,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def chart(name: str, title: str, parts: Sequence[str]) -> Markup:
-    """Assemble a chart.
-
-    Args:
-        name: of the chart, unique on the page.
-        title: for a screen reader; the figure's caption describes the rest.
-        parts: SVG in drawing order.
-    """
+    """Assemble a chart from SVG in drawing order; ``name`` is unique on the page, the title for screen readers."""
     head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-title {name}-text">'
     return Markup(f'{head}<title id="{name}-title">{escape(title)}</title>' + "".join(parts) + "</svg>")
 

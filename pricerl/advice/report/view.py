@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pricerl.advice.reasons import list_alternatives
+from pricerl.advice.reasons import Record, list_alternatives, track_lines
 from pricerl.advice.report.sanitize import shorten
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, probability, unit_digits
 
-Product = Mapping[str, Any]
-
 MOST_DAYS = 31
-"""Most rows of the table of days; ``advice.csv`` contains all."""
-
-NOTHING_CHANGES = "nothing changes"
+"""Most rows of a table, such as that of the days; ``advice.csv`` and ``advice.json`` contain all."""
 
 
 class Tile(NamedTuple):
@@ -34,6 +30,15 @@ class Cell(NamedTuple):
     interval: str = ""
 
 
+class Section(NamedTuple):
+    """An optional heading with sentences, or with a table."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
 Row = tuple[str, list[Cell]]
 
 
@@ -41,31 +46,27 @@ Row = tuple[str, list[Cell]]
 class View:
     """Texts of one product's page, with consistent digits."""
 
-    product: Product
+    product: Record
     """Entry of ``products`` in ``advice.json``, with details."""
     f: Formatter
-    units_digits: int
-    sales_digits: int
-    profit_digits: int
+    digits: dict[str, int]
+    """Digits after the decimal mark of units, sales and profit."""
 
     @classmethod
-    def of(cls, product: Product, f: Formatter) -> View:
+    def of(cls, product: Record, f: Formatter) -> View:
         """Choose digits by the largest number of each column."""
-        outcomes = [product["keep"], product["recommended"]]
-
-        def values(name: str) -> list[float]:
-            rows = [row[name] for row in (*outcomes, *product["days"]) if row[name] is not None]
-            return [value for row in rows for value in row]
-
-        units, sales, profit = (values(name) for name in ("units", "sales", "profit"))
-        return cls(product, f, unit_digits(*units), f.money_digits(*sales), f.money_digits(*profit))
+        outcomes = (product["keep"], product["recommended"], *product["days"])
+        digits = {}
+        for name, digits_of in (("units", unit_digits), ("sales", f.money_digits), ("profit", f.money_digits)):
+            digits[name] = digits_of(*(value for outcome in outcomes for value in outcome[name] or ()))
+        return cls(product, f, digits)
 
     @property
     def held(self) -> bool:
         """Whether the price is kept."""
         return self._first_change() is None
 
-    def _first_change(self) -> Mapping[str, Any] | None:
+    def _first_change(self) -> Record | None:
         """Return the first day whose price differs from the current one, if any."""
         now = self.product["current_price"]
         return next((day for day in self.product["days"] if day["recommended_price"] != now), None)
@@ -81,11 +82,7 @@ class View:
 
     def tiles(self) -> list[Tile]:
         """Return price, profit, units and probability."""
-        profit = Tile("Profit per day", "unknown", ("costs are not known",))
-        if self.product["keep"]["profit"] is not None:
-            profit = self._outcome_tile("Profit per day", "profit", self.f.money, self.profit_digits)
-        units = self._outcome_tile("Units per day", "units", self.f.number, self.units_digits)
-        return [self._price_tile(), profit, units, self._probability_tile()]
+        return [self._price_tile(), self._outcome_tile("profit"), self._outcome_tile("units"), self._probability_tile()]
 
     def _price_tile(self) -> Tile:
         product, f, label, day = self.product, self.f, "Recommended price", self._first_change()
@@ -101,23 +98,25 @@ class View:
             notes.append(f"90 %: {limits}")
         return Tile(label, self.headline(), tuple(notes))
 
-    def _outcome_tile(self, label: str, name: str, show: Any, digits: int) -> Tile:
+    def _outcome_tile(self, name: str) -> Tile:
         """Return the expectation at the current price, or the difference made by the change."""
-        held = self.product["uplift"] is None
-        where = "at the current price" if held else "compared with keeping the price"
-        cell = self._cell(label, self.product["keep" if held else "uplift"][name], show, digits, "" if held else "+")
+        label, uplift = f"{name.capitalize()} per day", self.product["uplift"]
+        if self.product["keep"][name] is None:
+            return Tile(label, "unknown", ("costs are not known",))
+        where = "at the current price" if uplift is None else "compared with keeping the price"
+        cell = self._cell(name, self.product["keep"] if uplift is None else uplift, "" if uplift is None else "+")
         return Tile(label, cell.value, (f"90 %: {cell.interval}", where))
 
     def _probability_tile(self) -> Tile:
-        product, label = self.product, "Probability of a gain"
+        product, label, no_change = self.product, "Probability of a gain", "nothing changes"
         draws, uplift = product["num_draws"], product["uplift"]
         proposed = product["policy"]["over_keep"]["probability_better"]
         if uplift is not None and (better := uplift["probability_better"]) is not None:
             return Tile(label, probability(better, draws), (f"{counted(better, draws)} plausible scenarios",))
         if proposed is not None and product["decision"]["lacks_evidence"]:
             own = f"the policy's own path: {counted(proposed, draws)} plausible scenarios"
-            return Tile(label, UNKNOWN, (NOTHING_CHANGES, own))
-        return Tile(label, UNKNOWN, (NOTHING_CHANGES if self.held else "unknown",))
+            return Tile(label, UNKNOWN, (no_change, own))
+        return Tile(label, UNKNOWN, (no_change if self.held else "unknown",))
 
     def day_rows(self) -> list[tuple[str, str, list[Cell]]]:
         """Return the rows of the next days: date, note, cells."""
@@ -126,7 +125,7 @@ class View:
             for day in self.product["days"][:MOST_DAYS]
         ]
 
-    def _day_cells(self, day: Mapping[str, Any]) -> list[Cell]:
+    def _day_cells(self, day: Record) -> list[Cell]:
         return [
             Cell("Price", self.f.price(day["recommended_price"]), "kept" if self.held else self._price_limits(day)),
             *self._outcome_cells(day),
@@ -134,22 +133,20 @@ class View:
             self._share_cell("Ads", day["ad"]),
         ]
 
-    def _price_limits(self, day: Mapping[str, Any]) -> str:
+    def _price_limits(self, day: Record) -> str:
         """Return the limits of a day's price; empty if it is the same in all plausible scenarios."""
         low, high = day["price_low"], day["price_high"]
         return "" if self.f.price(low) == self.f.price(high) else self.f.span(low, high, self.f.price_decimals)
 
-    def _outcome_cells(self, outcome: Mapping[str, Any], plus: str = "") -> list[Cell]:
-        return [
-            self._cell("Units", outcome["units"], self.f.number, self.units_digits, plus),
-            self._cell("Sales", outcome["sales"], self.f.money, self.sales_digits, plus),
-            self._cell("Profit", outcome["profit"], self.f.money, self.profit_digits, plus),
-        ]
+    def _outcome_cells(self, outcome: Record, plus: str = "") -> list[Cell]:
+        return [self._cell(name, outcome, plus) for name in self.digits]
 
-    def _cell(self, label: str, values: Sequence[float] | None, show: Any, digits: int, plus: str = "") -> Cell:
-        if values is None:
+    def _cell(self, name: str, outcome: Record, plus: str = "") -> Cell:
+        """Return units, sales or profit of an outcome."""
+        label, digits, show = name.capitalize(), self.digits[name], self.f.number if name == "units" else self.f.money
+        if outcome[name] is None:
             return Cell(label, UNKNOWN)
-        mean, low, high = values
+        mean, low, high = outcome[name]
         return Cell(label, show(mean, digits, plus), self.f.span(low, high, digits, plus))
 
     def _share_cell(self, label: str, values: Sequence[float] | None) -> Cell:
@@ -178,7 +175,7 @@ class View:
             share = row["probability_better"]
             cells = [
                 Cell("Price", self.f.price(row["price"])),
-                self._cell("Profit", row["outcome"]["profit"], self.f.money, self.profit_digits),
+                self._cell("profit", row["outcome"]),
                 Cell("Beats keeping", UNKNOWN if share is None else counted(share, draws)),
             ]
             rows.append((row["rule"], cells))
@@ -207,11 +204,36 @@ class View:
 
     def index_row(self) -> dict[str, Any]:
         """Return the product's row in the index of several products."""
-        profit = None if self.product["uplift"] is None else self.product["uplift"]["profit"]
         return {
             "name": shorten(self.product["product"]),
             "verdict": self.headline(),
             "now": self.f.price(self.product["current_price"]),
-            "gain": self._cell("Gain per day", profit, self.f.money, self.profit_digits, "+"),
+            "gain": self._cell("profit", self.product["uplift"] or {"profit": None}, "+"),
             "grade": self.product["decision"]["grade"],
         }
+
+    def sections(self) -> list[Section]:
+        """Return the optional sections: changes by guardrails, orders, track record."""
+        product, record = self.product, self.product["track_record"]
+        edits = tuple(map(self._edit_cells, product["guardrails"][:MOST_DAYS]))
+        orders = tuple(map(self._order_cells, product["orders"][:MOST_DAYS]))
+        sections = [
+            Section("Guardrails that changed the price", (), ("Day", "Proposed", "Allowed", "Guardrail"), edits),
+            Section("Your orders", (), ("Entry", "Order", "Price", "Until", "By", "Reason", "Status"), orders),
+            Section("Track record", () if record is None else tuple(track_lines(record, self.f)[1:])),
+        ]
+        return [section for section in sections if section.lines or section.rows]
+
+    def _edit_cells(self, edit: Record) -> tuple[str, ...]:
+        day, before, after = (
+            self.f.weekday_date(edit["date"]),
+            self.f.price(edit["before"]),
+            self.f.price(edit["after"]),
+        )
+        return day, before, after, f"{edit['why']} ({edit['rule']})"
+
+    def _order_cells(self, order: Record) -> tuple[str, ...]:
+        price = "kept" if order["price"] is None else self.f.price(order["price"])
+        status = f"{order['status']}: {order['refusal']}" if order["refusal"] else order["status"]
+        until, reason = self.f.date(order["until"]), order["reason"] or UNKNOWN
+        return str(order["id"]), order["kind"], price, until, order["actor"], reason, status
