@@ -1,20 +1,21 @@
-"""PriceBench: all rules and SAC on simulated shops with known demand.
+"""PriceBench: the advice and other rules on simulated shops with known demand.
 
 Run from the repository root::
 
-    python benchmarks/pricebench.py run --shops 100 --processes 2
-    python benchmarks/pricebench.py run --quick
+    python benchmarks/pricebench.py run --rules advice --no-sac --days 130 --units 5.5 50 --tuning
+    python benchmarks/pricebench.py run --processes 2
     python benchmarks/pricebench.py table
 
 A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is the seller that ``pricerl
-simulate --seed n`` writes. For each number of days and units SAC trains one policy, which prices the shops of all
-truths: each row of the vector env is a shop in one posterior draw of its market. Observations describe the market, but
-not the truth. ``SAC`` is the price at which that policy settles, ``SAC, decided`` the price after the decision layer:
-the policy's price if its gain is probable enough, else the lower bound, and the current price if zero-sales days
-suggest stock-outs.
+simulate --seed n`` writes. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
 
-``run`` prices the shops that ``checkpoints/pricebench.csv`` does not contain, so it resumes an interrupted run.
-``--quick`` takes 130 days only, and 10 shops per cell.
+``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
+(``pricerl.advice.decide_path``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
+of all truths, each row of the vector env being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC,
+decided`` the product's decision on it. Observations describe the market, but not the truth.
+
+``run`` writes ``checkpoints/pricebench.csv`` anew, or with ``--resume`` adds the shops that it lacks, and prints the
+tables.
 """
 
 from __future__ import annotations
@@ -25,158 +26,196 @@ import itertools
 import logging
 import time
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from price_training import train_policy
 from rich.progress import track
-from torch import Tensor
 
-from pricerl.advice import DecisionConfig
-from pricerl.data import unlikely_zeros
-from pricerl.env import EnvConfig, State
-from pricerl.evaluation import roll_out
+from pricerl.advice import DecisionConfig, decide_path
+from pricerl.advice.price_path import PricePath, approach_path, propose_path
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation.pricebench import (
     DAYS,
+    HORIZON,
+    PLAIN_TRUTHS,
     TRUTHS,
     UNITS,
     Cell,
+    PathRule,
+    ShopPath,
     ShopSet,
+    approach,
     open_shop_set,
     price_shop_set,
     summarise,
 )
-from pricerl.evaluation.pricing_rules import GATE, RULES, Rule, Shop, lower_bound
-from pricerl.market import DEMAND_MODELS, RewardConfig
+from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective
+from pricerl.evaluation.rule_names import KEEP
+from pricerl.market import DEMAND_MODELS, DemandConfig, RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"
-KEY = ["truth", "days", "units", "seed", "demand"]
-SHOWN = ("constant", "linear", "logit", "kinked", "optimal")
-"""Truths without an unobserved confounder."""
-SAC, DECIDED = "SAC", "SAC, decided"
-BY_TRUTH = ["keep the price", "best past price", "planner, profit alone", "lower bound", SAC, DECIDED]
-QUICK_DAYS, QUICK_SHOPS = 130, 10
+KEY = ["truth", "days", "units", "seed"]
+TUNING_SEEDS = 10_000
+"""First seed of the shops for choosing settings."""
+SHOPS = 30
+"""Shops per cell: fewer leave a standard error of the share of more than ten points."""
+
+ADVICE, PLANNER, SAC, DECIDED = "advice", "planner", "SAC", "SAC, decided"
+QUICK = (KEEP, PLANNER, "lower bound", ADVICE)
+BY_TRUTH = (PLANNER, "lower bound", ADVICE, SAC, DECIDED)
+
+LEGEND = """Over 14 days, percent; {shops} shops per cell, {seconds:.2f} s per shop.
+share, se: sum of the gains over that of the best gains under the guardrails, in shares of revenue; standard error
+gain: over keeping the price; harmed: shops more than 1 % below it; moved; wrong: moved away from the best path
+claims, true: changes of grade B, those of them that gained; cover: 90 % intervals of a 5 % step that cover the truth
+oracle: profit over that at the optimal price; up: shops whose best path leads up
+"""
 
 UPDATES = 2000
 NETWORK = NetworkConfig(hidden=(128, 128))
 NUM_ENVS = 128
 """Rows of the vector env, each a shop in one posterior draw of its market."""
-SETTLING_DAYS = 120
-"""Days for the price to settle, as the guardrails allow at most 10 % within a week."""
 
 
-def work(job: tuple[list[tuple[Cell, int]], str]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Job:
+    """One set of shops with the rules to price it by."""
+
+    addresses: tuple[tuple[Cell, int], ...]
+    rules: tuple[str, ...]
+    sac: bool
+    demand: DemandConfig
+    reward: RewardConfig
+
+
+def work(job: Job) -> list[dict[str, Any]]:
     """Price one set of shops with one torch thread, as all processes share the cores."""
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     claim_compute(1)
     began = time.perf_counter()
-    shop_set = open_shop_set(*job)
-    rows = list(price_shop_set(shop_set, {**RULES, **learned_rules(shop_set)}))
+    shop_set = open_shop_set(job.addresses, job.demand)
+    known = {**{name: approach(rule) for name, rule in RULES.items()}, PLANNER: approach(best_for_objective)}
+    known[ADVICE] = decided(_to_best_price)
+    rules = {name: known[name] for name in job.rules}
+    if job.sac:
+        rules |= learned_rules(shop_set, job.reward)
+    rows = list(price_shop_set(shop_set, rules, job.reward))
     seconds = (time.perf_counter() - began) / len(shop_set.addresses)
     return [{**row, "seconds": round(seconds, 3)} for row in rows]
 
 
-def learned_rules(shop_set: ShopSet) -> dict[str, Rule]:
-    """Train one policy for a set of shops; return its settled prices as rules, before and after the decision."""
-    data = PricingDataModule(reward=RewardConfig("profit"), env=EnvConfig(describe=True), num_envs=NUM_ENVS)
+def decided(propose: Callable[[Dynamics, int, Shop], PricePath]) -> PathRule:
+    """Return the product's decision on the path that a policy proposes."""
+
+    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
+        found = decide_path(propose(dynamics, product, shop), dynamics, product, DecisionConfig())
+        return ShopPath(found.path.price.double().numpy(), found.decision.grade == "B")
+
+    return follow
+
+
+def _to_best_price(dynamics: Dynamics, product: int, shop: Shop) -> PricePath:
+    return approach_path(best_for_objective(shop), dynamics, product, HORIZON)
+
+
+def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:
+    """Train one policy for a set of shops; return its paths as rules, before and after the decision."""
+    data = PricingDataModule(reward=reward, env=EnvConfig(describe=True), num_envs=NUM_ENVS)
     data.preprocessor, data.market = shop_set.market.preprocessor, shop_set.market
-    module, dynamics = train_policy(data, UPDATES, network=NETWORK), data.dynamics
+    module, own = train_policy(data, UPDATES, network=NETWORK), data.dynamics
 
-    def choose(state: State) -> Tensor:
-        return dynamics.decide(state, module.policy(state.observation)[:, 0])
+    def propose(dynamics: Dynamics, product: int, shop: Shop) -> PricePath:
+        return propose_path(module.policy, own, product, HORIZON)
 
-    product, index = dynamics.history.latest()
-    state = dynamics.start(product, index, torch.full_like(product, shop_set.market.mean_draw))
-    settled = roll_out(choose, dynamics, state, SETTLING_DAYS).price[:, -1].tolist()
-    names = [item.product for item in shop_set.market.preprocessor.products]
-    price_of = dict(zip(names, settled, strict=True))
+    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
+        return ShopPath(propose(dynamics, product, shop).price.double().numpy(), False)
 
-    def follow(shop: Shop) -> float:
-        return price_of[shop.history.product]
-
-    def decide(shop: Shop) -> float:
-        zeros = unlikely_zeros(shop.history)
-        if zeros is not None and zeros.share > DecisionConfig().max_unlikely_zeros:
-            return shop.current_price
-        return follow(shop) if shop.probability_better(follow(shop)) >= GATE else lower_bound(shop)
-
-    return {SAC: follow, DECIDED: decide}
+    return {SAC: follow, DECIDED: decided(propose)}
 
 
 def run(options: argparse.Namespace) -> None:
-    """Price the missing shops and append their rows, one set of shops at a time."""
-    done = set() if not ROWS.exists() else set(pd.read_csv(ROWS)[KEY].itertuples(index=False, name=None))
+    """Price the shops, one set at a time, and print the tables."""
+    done: set[tuple[Any, ...]] = set()
+    if options.resume and options.out.exists():
+        done = set(pd.read_csv(options.out)[KEY].itertuples(index=False, name=None))
+    rules = tuple(known_rules()) if "all" in options.rules else tuple(dict.fromkeys((*QUICK, *options.rules)))
+    first = TUNING_SEEDS if options.tuning else 0
     jobs = []
-    for days, units, demand in itertools.product(options.days, options.units, options.demand):
-        if options.quick and days != QUICK_DAYS:
-            continue
+    for days, units in itertools.product(options.days, options.units):
         cells = [Cell(truth, days, units) for truth in options.truths]
-        seeds = range(QUICK_SHOPS if options.quick else options.shops)
-        wanted = itertools.product(cells, seeds)
-        missing = [(cell, seed) for cell, seed in wanted if (cell.truth, days, units, seed, demand) not in done]
-        if missing:
-            jobs.append((missing, demand))
-    ROWS.parent.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(options.processes) as pool, ROWS.open("a", newline="", encoding="utf-8") as file:
+        sets = [cells] if options.sac else [[cell] for cell in cells]
+        for members in sets:
+            wanted = itertools.product(members, range(first, first + options.shops))
+            missing = tuple((cell, seed) for cell, seed in wanted if (*cell, seed) not in done)
+            if missing:
+                demand, reward = DemandConfig(demand=options.demand), RewardConfig(options.preset)
+                jobs.append(Job(missing, rules, options.sac, demand, reward))
+    options.out.parent.mkdir(exist_ok=True)
+    with ProcessPoolExecutor(options.processes) as pool, options.out.open("a" if done else "w", newline="") as file:
         writer: csv.DictWriter[str] | None = None
         for rows in track(pool.map(work, jobs), "sets of shops", len(jobs)):
             if writer is None:
                 writer = csv.DictWriter(file, list(rows[0]))
-                if file.tell() == 0:
+                if not done:
                     writer.writeheader()
             writer.writerows(rows)
             file.flush()
+    table(options)
+
+
+def known_rules() -> list[str]:
+    """Return the names of all rules that need no training."""
+    return [*RULES, PLANNER, ADVICE]
 
 
 def table(options: argparse.Namespace) -> None:
-    """Print two tables: all rules over the unconfounded truths, and some rules for each truth."""
-    rows = pd.read_csv(ROWS)
-    rows = rows[rows["demand"] == options.demand]
-    shown = rows[rows["truth"].isin(SHOWN)].assign(truth="shown")
-    print("Share of the oracle's profit (shops harmed: more than 1 % below keeping), percent; " + ", ".join(SHOWN))
-    print(
-        _pivot(summarise(shown), list(dict.fromkeys(rows["rule"])))
-        .droplevel("truth")
-        .reset_index()
-        .to_string(index=False)
+    """Print two tables: all rules over the plain truths, and some rules for each truth."""
+    rows = pd.read_csv(options.out)
+    print(LEGEND.format(shops=rows["seed"].nunique(), seconds=rows["seconds"].mean()))
+    plain = rows[rows["truth"].isin(PLAIN_TRUTHS)]
+    if len(plain):
+        print(f"Plain truths: {', '.join(dict.fromkeys(plain['truth']))}")
+        print(_show(summarise(plain, ("days", "units", "rule"))), "\n")
+    print("By truth")
+    print(_show(summarise(rows[rows["rule"].isin(BY_TRUTH)])))
+
+
+def _show(lines: pd.DataFrame) -> str:
+    digits = {"gain": 2, "oracle": 1, "se": 1, "share": 1}
+    shown = lines.apply(
+        lambda column: column.map(lambda value: "-" if pd.isna(value) else f"{value:.{digits.get(column.name, 0)}f}")
     )
-    lines = summarise(rows)
-    bound = lines.xs("lower bound", level="rule").droplevel("demand")
-    columns = bound[["cover", "moved", "claims", "stand", "true"]]
-    checks = columns.map(lambda value: "-" if pd.isna(value) else f"{value:.0f}")
-    print("\nThe same by truth; of the lower bound: intervals that cover the truth, moves, claims, and of these")
-    print("those that a confounder like the strongest observed covariate would not overturn, and those that are true")
-    print(_pivot(lines, options.rules).join(checks).reset_index().to_string(index=False))
-
-
-def _pivot(lines: pd.DataFrame, rules: list[str]) -> pd.DataFrame:
-    """Return one row per cell and one column per rule."""
-    cells = lines["oracle"].map("{:.1f}".format) + " (" + lines["harmed"].map("{:.0f}".format) + ")"
-    return cells.droplevel("demand").unstack("rule", sort=False)[rules]
+    return str(shown.reset_index().to_string(index=False))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="price the missing shops")
-    running.add_argument("--shops", type=int, default=200, help="shops per cell")
+    running = commands.add_parser("run", help="price shops and print the tables")
+    running.add_argument("--shops", type=int, default=SHOPS, help="shops per cell")
     running.add_argument("--processes", type=int, default=1, help="at most the idle cores")
-    running.add_argument("--quick", action="store_true", help=f"{QUICK_DAYS} days only, {QUICK_SHOPS} shops per cell")
     running.add_argument("--truths", nargs="+", default=TRUTHS, choices=TRUTHS)
     running.add_argument("--days", nargs="+", type=int, default=DAYS, choices=DAYS)
     running.add_argument("--units", nargs="+", type=float, default=UNITS, choices=UNITS)
-    running.add_argument("--demand", nargs="+", default=["mixture"], choices=DEMAND_MODELS)
+    running.add_argument("--rules", nargs="+", default=["all"], choices=["all", *known_rules()])
+    running.add_argument("--sac", action=argparse.BooleanOptionalAction, default=True, help="train SAC policies")
+    running.add_argument("--tuning", action="store_true", help=f"seeds from {TUNING_SEEDS} on, for choosing settings")
+    running.add_argument("--demand", default="mixture", choices=DEMAND_MODELS)
+    running.add_argument("--preset", default="balanced", help="objective of planner, lower bound and SAC")
+    running.add_argument("--resume", action="store_true", help="keep the shops that the file contains")
     showing = commands.add_parser("table", help="print the tables of the shops priced so far")
-    showing.add_argument("--demand", default="mixture", choices=DEMAND_MODELS)
-    showing.add_argument("--rules", nargs="+", default=BY_TRUTH, help="in the table by truth")
+    for command in (running, showing):
+        command.add_argument("--out", type=Path, default=ROWS, help="file of the rows")
     options = parser.parse_args()
     (run if options.command == "run" else table)(options)
 

@@ -1,3 +1,4 @@
+from .decided_path import DecidedPath as DecidedPath, decide_path as decide_path
 from .decision import Decision as Decision, DecisionConfig as DecisionConfig, decide as decide
 from .files import About as About, AdviceFiles as AdviceFiles, ReportConfig as ReportConfig
 from .files import check_folder as check_folder, publish as publish

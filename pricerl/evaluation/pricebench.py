@@ -1,35 +1,48 @@
-"""PriceBench: rules on simulated shops with known demand, each decision compared with the ground truth."""
+"""PriceBench: price paths on simulated shops with known demand, compared with the best path under the guardrails.
+
+Every rule's price is approached as fast as the guardrails allow, and its path is valued for two weeks in true expected
+profit. The attainable gain of a shop is the best such path's profit minus that of keeping the price.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
-from pricerl.arrays import limits_of
+from pricerl.arrays import FloatArray, limits_of
 from pricerl.data import DataConfig, DataPreprocessor, History
-from pricerl.evaluation.pricing_rules import HARM, RULES, Rule, Shop
-from pricerl.evaluation.sensitivity import find_sensitivity, observe_causes
-from pricerl.market import DemandConfig, Market, assemble, fit_market
-from pricerl.simulation import SellerConfig, expected_profit, simulate, simulated_history
+from pricerl.env import Dynamics
+from pricerl.evaluation.planner import candidate_prices, open_shop
+from pricerl.evaluation.pricing_rules import GATE, HARM, Rule, Shop
+from pricerl.evaluation.rollout import approach_prices
+from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
+from pricerl.simulation import SellerConfig, expected_path_profit, expected_profit, simulate, simulated_history
 
 TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
+PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
+"""Truths that hide nothing and whose current price is not the best."""
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)
 
-NUM_DRAWS = 200
+HORIZON = 14
+"""Days over which a path is valued."""
 STEP = 1.05
 """Relative price change whose predicted gain is checked for coverage."""
 CLAIM = 0.975
-"""Smallest probability of a gain that counts as a claim (grade B)."""
+"""Smallest probability of a gain that counts as a claim of a rule."""
+UNMOVED = 1e-6
+"""Largest relative difference of two prices that counts as none."""
+NO_GAIN = 1e-4
+"""Sum of the best gains over the sum of profits up to which there is nothing to share."""
 PERCENT = 100.0
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One setting of the benchmark."""
 
     truth: str
@@ -43,112 +56,186 @@ class Cell:
 ALL_CELLS = tuple(Cell(truth, days, units) for days in DAYS for units in UNITS for truth in TRUTHS)
 
 
+class ShopPath(NamedTuple):
+    """Prices that a rule sets for one shop."""
+
+    price: FloatArray
+    """``(H,)`` money, inside the guardrails."""
+    claims: bool
+    """Whether the rule claims that they earn more than the current price (grade B)."""
+
+
+PathRule = Callable[[Dynamics, int, Shop], ShopPath]
+"""Function from the dynamics, a product index and its shop to a path."""
+
+
 @dataclass(frozen=True)
 class ShopSet:
     """Shops in one market, one product per shop."""
 
     addresses: tuple[tuple[Cell, int], ...]
     """Cell and seed of each shop."""
-    demand: str
-    """Name of the fitted demand model."""
     truths: tuple[dict[str, Any], ...]
     """Ground truths of the simulated sellers."""
     market: Market
 
-    def shops(self) -> list[Shop]:
-        """Return the shops, which contain no ground truth."""
-        return [Shop(*pair) for pair in zip(self.market.preprocessor.products, self.market.products, strict=True)]
 
-
-def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: str) -> ShopSet:
+def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -> ShopSet:
     """Simulate shops and fit a market to each history; a shop does not depend on the others in its set.
 
     Args:
         addresses: cell and seed of each shop.
-        demand: name of the demand model.
+        demand: demand model and its settings.
     """
     truths, histories, fitted = [], [], []
-    config = DemandConfig(demand=demand, num_draws=NUM_DRAWS)
     for cell, seed in addresses:
         seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]  # a str
         history = simulated_history(seller, DataConfig())
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])
-        fitted.append(fit_market(alone, config, seed=seed).products[0])
+        fitted.append(fit_market(alone, demand, seed=seed).products[0])
         histories.append(history)
     names = [f"{cell.truth} {seed}" for cell, seed in addresses]
     products = tuple(replace(item.products[0], product=name) for item, name in zip(histories, names, strict=True))
     reports = tuple(replace(item.reports[0], product=name) for item, name in zip(histories, names, strict=True))
     prepared = DataPreprocessor.fit(History("PriceBench", products, reports), DataConfig())
-    return ShopSet(tuple(addresses), demand, tuple(truths), assemble(prepared, fitted))
+    return ShopSet(tuple(addresses), tuple(truths), assemble(prepared, fitted))
 
 
-def price_shop_set(shop_set: ShopSet, rules: Mapping[str, Rule] = RULES) -> Iterator[dict[str, Any]]:
+def approach(rule: Rule) -> PathRule:
+    """Return the rule that approaches a rule's price as fast as the guardrails allow.
+
+    It claims a gain if the shop's own market sees one with a probability of at least 0.975.
+    """
+
+    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
+        price = rule(shop)
+        path = _paths_to(np.array([price]), dynamics, product)[0]
+        return ShopPath(path, _differs(price, shop.current_price) and shop.probability_better(price) >= CLAIM)
+
+    return follow
+
+
+def price_shop_set(
+    shop_set: ShopSet, rules: Mapping[str, PathRule], reward: RewardConfig = RewardConfig()
+) -> Iterator[dict[str, Any]]:
     """Price every shop of a set by every rule.
 
     Args:
         shop_set: the shops.
         rules: by name.
+        reward: objective of the planner and the lower bound.
 
     Yields:
-        One row per shop and rule: its price, profit there and at the current price over the oracle's, the probability
-        of a gain, whether a confounder like the strongest observed cause would overturn it, and whether the 90 %
+        One row per shop and rule: the last price of its path; ``gain`` and ``best_gain``, the profit of the path and of
+        the best path minus that of keeping the price, and ``keep``, all over 14 days and divided by the revenue of
+        these days at the current price; ``oracle_share``, the profit over that at the optimal price; whether the rule
+        moved the price, in the wrong direction, or claimed a gain; whether the best path leads up; and whether the 90 %
         interval of a 5 % step's gain covers the truth.
     """
-    for (cell, seed), truth, shop in zip(shop_set.addresses, shop_set.truths, shop_set.shops(), strict=True):
-        profit_now, oracle = (_true_profit(truth, price) for price in (shop.current_price, truth["optimal_price"]))
-        causes = observe_causes(shop.history)
-        covered = _covers(shop, _true_profit(truth, STEP * shop.current_price) / profit_now)
+    dynamics = Dynamics(shop_set.market, reward)
+    for product, ((cell, seed), truth) in enumerate(zip(shop_set.addresses, shop_set.truths, strict=True)):
+        shop = open_shop(dynamics, product, GATE)
+        judge = _Judge(shop, truth)
+        best = judge.best(_paths_to(_targets(dynamics, product, shop), dynamics, product))
+        covered = judge.covers(STEP)
         for name, rule in rules.items():
-            price = rule(shop)
-            profit = _true_profit(truth, price)
-            yield {
-                "truth": cell.truth,
-                "days": cell.days,
-                "units": cell.units,
-                "seed": seed,
-                "demand": shop_set.demand,
-                "rule": name,
-                "price": price,
-                "moved": not np.isclose(price, shop.current_price, rtol=1e-6),
-                "oracle_share": profit / oracle,
-                "gain": profit / profit_now - 1,
-                "probability": shop.probability_better(price),
-                "fragile": (found := find_sensitivity(shop, price, causes)) is not None
-                and found.overturned_by(1) != "",
-                "covered": covered,
-            }
+            found = rule(dynamics, product, shop)
+            yield {**cell._asdict(), "seed": seed, "rule": name, **judge.score(found, best), "covered": covered}
 
 
-def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one line per cell, demand model and rule, in percent.
+@dataclass(frozen=True)
+class _Judge:
+    """Scores of paths on one shop by its truth."""
+
+    shop: Shop
+    truth: Mapping[str, Any]
+
+    def profit(self, paths: FloatArray) -> FloatArray:
+        """Return the true daily profit of paths ``(N, H)`` as a share of the current revenue, ``(N,)``."""
+        history = self.shop.history
+        dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(paths.shape[1])
+        return expected_path_profit(self.truth, history.price, paths, dates) / self._revenue
+
+    def best(self, paths: FloatArray) -> FloatArray:
+        """Return the path ``(H,)`` with the highest true profit."""
+        return np.asarray(paths[int(np.argmax(self.profit(paths)))])
+
+    def score(self, found: ShopPath, best: FloatArray) -> dict[str, Any]:
+        """Return the scores of a path."""
+        now = self.shop.current_price
+        constant = (np.full(HORIZON, price) for price in (now, self.truth["optimal_price"]))
+        keep, oracle, at_best, profit = self.profit(np.stack([*constant, best, found.price]))
+        moved = bool((np.abs(found.price / now - 1) > UNMOVED).any())
+        up, best_up = found.price[-1] > now, best[-1] > now
+        return {
+            "price": found.price[-1],
+            "keep": keep,
+            "gain": profit - keep,
+            "best_gain": at_best - keep,
+            "oracle_share": profit / oracle,
+            "moved": moved,
+            "wrong": moved and bool(up != best_up or not _differs(float(best[-1]), now)),
+            "claim": found.claims and moved,
+            "up": bool(best_up),
+        }
+
+    def covers(self, step: float) -> bool:
+        """Return whether the 90 % interval of the profit ratio of a relative price change covers the true ratio."""
+        now = self.shop.current_price
+        true_now, true_then = (
+            expected_profit(self.truth, price) + self.truth["fixed_cost"] for price in (now, step * now)
+        )
+        low, high = limits_of(self.shop.at(step * now) / self.shop.profit_now)
+        return bool(low <= true_then / true_now <= high)
+
+    @property
+    def _revenue(self) -> float:
+        parameters = self.truth["parameters"]
+        return float(parameters["units"] * self.truth["current_price"])
+
+
+def summarise(rows: pd.DataFrame, by: Sequence[str] = ("days", "units", "truth", "rule")) -> pd.DataFrame:
+    """Return one line per group of rows, in percent.
 
     Args:
         rows: of ``price_shop_set``.
+        by: columns that define the groups.
 
     Returns:
-        ``oracle``: mean share of the oracle's profit; ``harmed``: shops made more than 1 % worse; ``moved``: shops
-        whose price changes; ``claims``: changes that gain with a probability of at least 0.975; ``stand``: claims that
-        a confounder like the strongest observed covariate would not overturn; ``true``: claims that gained;
-        ``cover``: 90 % intervals that cover the truth; ``shops``: their number, no percentage.
+        ``share``: sum of the gains over the sum of the best gains, and its standard error ``se``; ``gain``: sum of the
+        gains over the sum of the profits of keeping; ``harmed``: shops whose profit is more than 1 % below keeping;
+        ``moved``: shops whose price changes; ``wrong``: shops whose price moves away from the best path; ``claims``:
+        changes of grade B; ``true``: claims that gained; ``cover``: 90 % intervals that cover the truth; ``oracle``:
+        mean share of the oracle's profit; ``up``: shops whose best path leads up; ``shops``: their number.
     """
-    rows = rows.assign(claim=rows["moved"] & (rows["probability"] >= CLAIM))
-    outcomes = {"stand": ~rows["fragile"].astype(bool), "true": rows["gain"] > 0}
-    of_claims = {name: found.where(rows["claim"]).astype(float) for name, found in outcomes.items()}
-    rows = rows.assign(harmed=rows["gain"] < -HARM, **of_claims)
-    keys = ["days", "units", "truth", "demand", "rule"]
+    rows = rows.assign(
+        harmed=rows["gain"] < -HARM * rows["keep"].abs(),
+        true=(rows["gain"] > 0).where(rows["claim"]).astype(float),
+    )
     rows = rows.rename(columns={"oracle_share": "oracle", "claim": "claims", "covered": "cover"})
-    cells = rows.groupby(keys, sort=False)
-    means = cells[["oracle", "harmed", "moved", "claims", "stand", "true", "cover"]].mean()
-    return (PERCENT * means).assign(shops=cells["seed"].nunique())
+    groups = rows.groupby(list(by), sort=False)
+    sums, sizes = groups[["gain", "best_gain", "keep"]].sum(), groups.size()
+    attainable = sums["best_gain"].where(sums["best_gain"] > NO_GAIN * sums["keep"].abs())
+    share = sums["gain"] / attainable
+    of_group = rows[list(by)].join(share.rename("share"), on=list(by))["share"]
+    spread = ((rows["gain"] - of_group * rows["best_gain"]) ** 2).groupby([rows[name] for name in by], sort=False)
+    error = np.sqrt(spread.sum()) / attainable
+    means = groups[["harmed", "moved", "wrong", "claims", "true", "cover", "oracle", "up"]].mean()
+    heads = pd.DataFrame({"share": share, "se": error, "gain": sums["gain"] / sums["keep"]})
+    return (PERCENT * heads.join(means)).assign(shops=sizes)
 
 
-def _true_profit(truth: Mapping[str, Any], price: float) -> float:
-    """Return the expected profit before fixed cost of an average day."""
-    return float(expected_profit(truth, price)) + float(truth["fixed_cost"])
+def _paths_to(targets: FloatArray, dynamics: Dynamics, product: int) -> FloatArray:
+    """Return the paths ``(R, H)`` that approach target prices ``(R,)`` as fast as the guardrails allow, money."""
+    money = torch.as_tensor(targets, dtype=torch.float32, device=dynamics.market.device)
+    return np.asarray(approach_prices(money, dynamics, product, HORIZON).cpu().double().numpy())
 
 
-def _covers(shop: Shop, true_ratio: float) -> bool:
-    """Return whether the 90 % interval of the profit ratio of a 5 % step covers the true ratio."""
-    low, high = limits_of(shop.at(STEP * shop.current_price) / shop.profit_now)
-    return bool(low <= true_ratio <= high)
+def _targets(dynamics: Dynamics, product: int, shop: Shop) -> FloatArray:
+    """Return the prices among which the best path is sought: those that the guardrails allow, and the current one."""
+    return np.append(candidate_prices(dynamics, product).cpu().double().numpy(), shop.current_price)
+
+
+def _differs(price: float, now: float) -> bool:
+    return abs(price / now - 1) > UNMOVED

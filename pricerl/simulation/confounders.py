@@ -66,7 +66,7 @@ def disturb(kind: str, price: FloatArray, generator: np.random.Generator) -> Dis
     """
     ones = np.ones(len(price))
     if kind == "reference":
-        return Disturbance(price, _reference_effect(np.log(price)), ones)
+        return Disturbance(price, reference_effect(np.log(price)), ones)
     if kind == "seasonal":
         wave = np.sin(2 * np.pi * (np.arange(len(price)) / SEASON_DAYS + generator.random()))
         return Disturbance(_moved(price, SEASON_PRICE * wave), _normalised(SEASON_SWING * wave), ones)
@@ -94,11 +94,13 @@ def censor(kind: str, units: FloatArray, mean_units: float) -> FloatArray:
     return np.diff(np.minimum(np.cumsum(weeks, axis=1), delivered), prepend=0).ravel()[: len(units)]
 
 
-def _reference_effect(x: FloatArray) -> FloatArray:
-    reference, effect = x[0], np.empty(len(x))
-    for day, now in enumerate(x):
-        effect[day] = -LOSS * max(now - reference, 0) + GAIN * max(reference - now, 0)
-        reference = REFERENCE_MEMORY * reference + (1 - REFERENCE_MEMORY) * now
+def reference_effect(x: FloatArray) -> FloatArray:
+    """Return the demand multiplier of buyers who remember prices, for log prices ``x (..., D)`` from day 1 on."""
+    reference, effect = x[..., 0], np.empty(x.shape)
+    for day in range(x.shape[-1]):
+        rise = x[..., day] - reference
+        effect[..., day] = GAIN * np.maximum(-rise, 0) - LOSS * np.maximum(rise, 0)
+        reference = REFERENCE_MEMORY * reference + (1 - REFERENCE_MEMORY) * x[..., day]
     return np.exp(effect)
 
 

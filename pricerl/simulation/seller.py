@@ -114,8 +114,9 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
 
     Returns:
         The seller's file, oldest day first, and its truth: ``family``, ``parameters``, ``unit_cost``, ``share_kept``,
-        ``fixed_cost``, ``current_price``, ``optimal_price``, ``oracle_profit`` and ``current_profit`` (money per day,
-        averaged over weekdays); with several products one such dict per product under ``products``.
+        ``fixed_cost``, ``weekday_demand`` (multipliers, Monday first), ``current_price``, ``optimal_price``,
+        ``oracle_profit`` and ``current_profit`` (money per day, averaged over weekdays); with several products one
+        such dict per product under ``products``.
     """
     seeds = np.random.SeedSequence(config.seed).spawn(config.products)
     drawn = [_simulate_product(config, np.random.default_rng(seed)) for seed in seeds]
@@ -220,6 +221,7 @@ def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[st
         "unit_cost": round(share_kept * start_price * ratio * (1 + 1 / at_best), 6),
         "share_kept": share_kept,
         "fixed_cost": round(FIXED_COST_SHARE * start_price * config.units, 2),
+        "weekday_demand": WEEKDAY_PATTERN.tolist(),
         "current_price": start_price,
     }
     truth["optimal_price"] = find_optimal_price(truth)
