@@ -1,9 +1,18 @@
 """The market as an environment; importing this package registers ``pricerl/Pricing-v0`` with Gymnasium."""
 
+import gymnasium
 import lazy_loader
 
-from pricerl.env.registration import register_envs
+ENV_ID = "pricerl/Pricing-v0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def register_envs() -> None:
+    """Register ``pricerl/Pricing-v0``, also for ``gymnasium.make_vec``; a second call changes nothing."""
+    if ENV_ID not in gymnasium.registry:
+        module = "pricerl.env.pricing"
+        gymnasium.register(ENV_ID, f"{module}:PricingEnv", vector_entry_point=f"{module}:PricingVectorEnv")
+
 
 register_envs()

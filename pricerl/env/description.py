@@ -30,10 +30,6 @@ DESCRIPTION = (
 of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the whole history's; the scaled
 median price, and the span of the scaler's prices."""
 
-RATIOS = (0.9, 1.0, 1.1)
-"""Prices over the median price at which elasticities are taken."""
-STEP = 0.02
-"""Half-width in log price of the difference quotient for an elasticity."""
 STEEPEST, MAX_SD, MAX_LOSS = 8.0, 2.0, 4.0
 """Absolute elasticity, its sd and the loss that are scaled to 1."""
 VOLUMES = (-1.0, 4.0)
@@ -42,14 +38,8 @@ VOLUMES = (-1.0, 4.0)
 
 @torch.no_grad()
 def describe(market: Market, references: References, history: HistoryTensors) -> Tensor:
-    """Describe every product, ``(P, M)`` in [0, 1].
-
-    Args:
-        market: the market with its posterior draws.
-        references: outcomes at every product's median price.
-        history: the history with the feature scaler.
-    """
-    slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in RATIOS])
+    """Describe every product, ``(P, M)`` in [0, 1]."""
+    slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in (0.9, 1.0, 1.1)])
     below, at_median, above = -slopes.mean(2) / STEEPEST
     draws = slice(0, market.num_draws)
     kept, cost = market.share_kept[:, draws].mean(1), market.unit_cost[:, draws].mean(1)
@@ -72,14 +62,15 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
 
 
 def _elasticity(market: Market, price: Tensor) -> Tensor:
-    """Return the elasticity in every posterior draw at a price ``(P,)``, ``(P, K)``."""
+    """Return the elasticity in every posterior draw at a price ``(P,)``, ``(P, K)``, by a difference quotient."""
+    step = 0.02  # in log price
     draw = torch.arange(market.num_draws, device=price.device).expand(len(price), -1)
     product = torch.arange(len(price), device=price.device)[:, None].expand_as(draw)
     below, above = (
-        market.average_day((price * np.exp(side * STEP))[:, None].expand_as(draw), product, draw).expected_units.log()
+        market.average_day((price * np.exp(side * step))[:, None].expand_as(draw), product, draw).expected_units.log()
         for side in (-1, 1)
     )
-    return (above - below) / (2 * STEP)
+    return (above - below) / (2 * step)
 
 
 def _recent_season(market: Market) -> Tensor:

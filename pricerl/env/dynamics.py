@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pricerl.data import FEATURES
+from pricerl.data import FEATURES, ProductHistory
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
@@ -18,27 +18,15 @@ from pricerl.env.noise import Noise
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.state import Expected, Outcome, Rows, State, gather
 from pricerl.guardrails import GuardrailConfig, PriceBand, feasible_band, price_box, project
-from pricerl.guardrails.limits import (
-    GuardedProduct,
-    UnitCosts,
-    price_limits,
-    recent_prices,
-    support_box,
-)
+from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, recent_prices, support_box
 from pricerl.market import GridPosition, Market, Response
+from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 from pricerl.market.reward import RewardConfig, RewardInputs, reward_terms, total_reward
 
 
 class Dynamics:
-    """Market, reward, guardrails and calendar: the constants of ``decide`` and ``advance``.
-
-    Args:
-        market: responses to prices; its device is that of all tensors.
-        reward: objective and weights.
-        guardrails: limits on the price.
-        config: episode settings.
-    """
+    """Market, reward, guardrails and calendar: the constants of ``decide`` and ``advance``, on the market's device."""
 
     def __init__(
         self,
@@ -50,7 +38,11 @@ class Dynamics:
         self.market, self.reward = market, (reward or RewardConfig()).resolved()
         self.guardrails, self.config = guardrails or GuardrailConfig(), config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
-        self.guarded = guard_products(market, self.guardrails)
+        self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
+        self.guarded = [
+            guard_product(history, product.cost, self.guardrails.of(history.product))
+            for history, product in zip(market.preprocessor.products, market.products, strict=True)
+        ]
         self.limits = price_limits(self.guarded, market.device)
         self.references = find_references(market, self.history.median_price(not self.reward.rewards_profit))
         self.spread = find_spread(market, self.references)
@@ -85,8 +77,9 @@ class Dynamics:
             first_date=self.history.first_date(product),
         )
 
-    def start(self, product: Tensor, index: Tensor, draw: Tensor) -> State:
-        """Return the state at the end of day ``index (B,)`` of each row's product history."""
+    def start(self, product: Tensor, index: Tensor, draw: Tensor | None = None) -> State:
+        """Return the state at the end of day ``index (B,)`` of each row's history; the draw is the mean if absent."""
+        draw = torch.full_like(product, self.market.mean_draw) if draw is None else draw
         rows, history = self.rows(product, draw), self.history
         seen = history.positions(product, index, history.window).flatten()
         window = history.scaled.index_select(0, seen).view(history.window, len(product), -1)
@@ -114,8 +107,7 @@ class Dynamics:
     def next_band(self, product: int) -> PriceBand:
         """Return the prices allowed on the first day after one product's history, ``(1,)`` each."""
         row = torch.tensor([product], device=self.market.device)
-        draw = torch.full_like(row, self.market.mean_draw)
-        return self.band(self.start(row, self.history.num_days[row] - 1, draw))
+        return self.band(self.start(row, self.history.num_days[row] - 1))
 
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
         """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, money ``(B,)``."""
@@ -174,14 +166,14 @@ class Dynamics:
 
     def _lift(self, state: State, price: Tensor, days: int) -> Tensor:
         """Return the demand multiplier of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
-        if not self.market.remembers:
+        if not self.remembers:
             return price.new_ones(1, 1)
         rise = (price.log() - state.log_reference_price) * fade(days, price.device)
         return lift(rise, state.rows.market.memory_gain, state.rows.market.memory_loss)
 
     def _next_log_reference(self, state: State, price: Tensor, days: int) -> Tensor:
         """Return the log reference price after ``days`` days at ``price (B,)``."""
-        if not self.market.remembers:
+        if not self.remembers:
             return state.log_reference_price
         return torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**days)
 
@@ -196,12 +188,8 @@ class Dynamics:
     ) -> Tensor:
         """Return the scaled features ``(n, F, B)`` of ``n`` days.
 
-        Args:
-            rows: constants of the rows.
-            dates: ``(3 or 4, n, B)`` calendar of those days.
-            prices: ``(14 + n, B)`` up to the last of them.
-            sales: ``(14 + n, B)`` up to the last of them.
-            outcomes: organic conversion, ad conversion and observed profit of those days.
+        They are those of ``dates (3 or 4, n, B)``; prices and sales ``(14 + n, B)`` end on the last of them. Outcomes
+        are organic conversion, ad conversion and observed profit.
         """
         days, price = dates.shape[1], prices[LOOK_BACK_DAYS:]
         price_mean = _week_means(prices, WEEK, days)
@@ -232,15 +220,14 @@ class Dynamics:
     def score(
         self, rows: Rows, price: Tensor, position: GridPosition, level: Response, mean_sales_ratio: Tensor
     ) -> Tensor:
-        """Return the reward of a day ``(B,)``, or of ``n`` days ``(n, B)`` as ``mean_sales_ratio``.
+        """Return the reward of a day at ``price (B,)``, money, or of ``n`` days, ``(n, B)``.
 
         Args:
             rows: constants of the rows.
-            price: ``(B,)`` money.
-            position: position of the price on the grid.
-            level: expectations at that price on an average weekday, ``(B,)`` or ``(n, B)``; weekdays cancel against
-                the reference.
-            mean_sales_ratio: ``(B,)`` or ``(n, B)``, mean sales ratio of the last 7 days, the current one included.
+            price: money.
+            position: of the price on the grid.
+            level: expectations of an average weekday, as weekdays cancel against the reference.
+            mean_sales_ratio: mean sales ratio of the last 7 days, the current one included; shaped like the reward.
         """
         reference = rows.references
         contribution = rows.market.contribution(level.sales, level.expected_units)
@@ -266,13 +253,7 @@ def _week_means(series: Tensor, first: int, count: int) -> Tensor:
     return torch.stack([series[day : day + WEEK].mean(0) for day in range(first, first + count)])
 
 
-def guard_products(market: Market, guardrails: GuardrailConfig) -> list[GuardedProduct]:
-    """Return every product's constants for the guardrails: its limits, tried prices and mean costs."""
-    return [
-        GuardedProduct(
-            config=guardrails.of(history.product),
-            support=support_box(history.price[history.observed], guardrails.of(history.product)),
-            costs=UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known),
-        )
-        for history, cost in zip(market.preprocessor.products, (item.cost for item in market.products), strict=True)
-    ]
+def guard_product(history: ProductHistory, cost: CostPosterior, config: GuardrailConfig) -> GuardedProduct:
+    """Return a product's constants for the guardrails: its own limits, tried prices and mean costs."""
+    costs = UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known)
+    return GuardedProduct(config, support_box(history.price[history.observed], config), costs)

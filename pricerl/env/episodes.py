@@ -15,48 +15,32 @@ from pricerl.env.state import Expected, State
 from pricerl.runtime import CompiledFunction, keep_freed_memory
 
 Draws = Literal["posterior", "mean"]
-RESET_OPTIONS = ("product", "index", "draw")
-
-MANY_ROWS = 4096
-"""Number of rows from which the C library would return freed batches of observations to the system."""
-
-
-SUMMED = ("reward", "expected_units", "sales", "profit")
-"""Outcomes summed over the days of one decision."""
 
 
 class EpisodeBatch:
     """Rows that step through episodes together: their state, noise and elapsed days.
 
-    Args:
-        dynamics: the pure functions.
-        num_rows: B.
-        starts: days on which episodes start.
-        draws: posterior draws of the rows.
+    ``num_rows`` is B; ``starts`` and ``draws`` are those of ``PricingEnv``.
     """
 
     def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
         self.dynamics, self.num_rows, self.starts, self.draws = dynamics, num_rows, starts, draws
         self.noise = Noise(num_rows, dynamics.market.device)
-        self.seed(int(torch.randint(2**31, ()).item()))
+        self.noise.seed(int(torch.randint(2**31, ()).item()))
         self.elapsed = 0
         self.state: State
         self._expect, self._record = self._decide_and_expect, self._record_and_sum
         if dynamics.config.compile:
             self._expect = CompiledFunction(self._decide_and_expect, "env steps")
             self._record = CompiledFunction(self._record_and_sum, "env steps")
-        if num_rows >= MANY_ROWS:
+        if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
             keep_freed_memory()
-
-    def seed(self, seed: int) -> None:
-        """Seed the rows' noise, products, draws and starts."""
-        self.noise.seed(seed)
 
     def reset(self, options: dict[str, Any]) -> None:
         """Start an episode in every row; ``options`` as in ``PricingEnv.reset``."""
-        unknown = [name for name in options if name not in RESET_OPTIONS]
-        if unknown:
-            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(RESET_OPTIONS)}")
+        known = ("product", "index", "draw")
+        if unknown := [name for name in options if name not in known]:
+            raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(known)}")
         market, history = self.dynamics.market, self.dynamics.history
         product = self._chosen(options, "product", market.num_products, lambda: self._below(market.num_products))
         draw = self._chosen(options, "draw", market.num_draws + 1, self._random_draws)
@@ -84,14 +68,13 @@ class EpisodeBatch:
         return reward, self.elapsed >= self.dynamics.config.horizon, info
 
     def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
-        """Return the expectation of the days, before any noise."""
         dynamics = self.dynamics
         return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
 
     def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, dict[str, Tensor]]:
         """Return the state and the sums over the days, given the units sold."""
         after, outcome = self.dynamics.record(state, expected, units)
-        return after, {name: getattr(outcome, name).sum(1) for name in SUMMED}
+        return after, {name: getattr(outcome, name).sum(1) for name in ("reward", "expected_units", "sales", "profit")}
 
     def _chosen(
         self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]

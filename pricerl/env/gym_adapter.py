@@ -21,9 +21,6 @@ from pricerl.errors import NonFiniteError, UsageError, did_you_mean
 Array = NDArray[Any]
 Env = gymnasium.Env[Any, Any]
 
-UNBOUNDED = np.finfo(np.float32).max
-"""Bounds at least this far out count as infinite; some environments use them instead of infinity."""
-
 
 class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     """``num_envs`` copies of a registered Gymnasium environment as one batch of tensors.
@@ -40,7 +37,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         settings: keyword arguments of ``gymnasium.make``: those of the environment, ``max_episode_steps`` and the like.
 
     Attributes:
-        env_id: the id as given.
         observation_dim: O.
         action_dim: A.
         max_episode_steps: steps after which an episode is truncated; None if unknown.
@@ -95,14 +91,11 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Reset all rows.
+        """Reset all rows; return observation ``(B, O)`` and an empty info.
 
         Args:
             seed: one per row, or a number ``n`` for ``n, n + 1, …``; without one the rows' generators continue.
             options: passed to every row's ``reset``.
-
-        Returns:
-            Observation ``(B, O)`` and an empty info.
 
         Raises:
             NonFiniteError: if an observation is NaN or infinite.
@@ -112,10 +105,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         return self._finite("observation", observation), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Step all rows.
-
-        Args:
-            actions: ``(B, A)`` in [-1, 1].
+        """Step all rows with ``actions (B, A)`` in [-1, 1].
 
         Returns:
             Observation ``(B, O)``, reward, terminated and truncated ``(B,)``, and info. If a row finished, info holds
@@ -245,7 +235,8 @@ def _check_spaces(name: str, env: Env) -> spaces.Box:
             f"{name} has a {found} action space, but SAC learns continuous actions, a Box of floats; "
             "choose another environment, or register this one wrapped so that its actions are such a Box"
         )
-    bad = ~((acted.low > -UNBOUNDED) & (acted.high < UNBOUNDED) & (acted.low < acted.high))
+    huge = np.finfo(np.float32).max  # some environments use it instead of infinity
+    bad = ~((acted.low > -huge) & (acted.high < huge) & (acted.low < acted.high))
     if bad.any():
         at = tuple(int(place) for place in np.argwhere(bad)[0])
         raise UsageError(

@@ -24,17 +24,11 @@ CALENDAR_DAYS = 3 * 366
 
 
 class HistoryTensors:
-    """Concatenated days of all products, with the scaler and the calendar, on one device.
-
-    Args:
-        preprocessor: fitted preprocessor with ``P`` products.
-        device: of the tensors.
-    """
+    """Concatenated days of all ``P`` products, with the scaler and the calendar, on one device."""
 
     def __init__(self, preprocessor: DataPreprocessor, device: torch.device | str) -> None:
         self.device, self.window = torch.device(device), preprocessor.config.window
-        products = preprocessor.products
-        self._products = products
+        self._products = products = preprocessor.products
         self.num_days = self._integers([len(product.dates) for product in products])
         self.train_days = self._integers(list(preprocessor.train_days))
         self.offset = self.num_days.cumsum(0) - self.num_days
@@ -70,19 +64,14 @@ class HistoryTensors:
             factor: ``(P, 7)`` demand of each weekday over the average.
             holiday: ``(P, 3)`` demand by day type over that of an ordinary day.
         """
+        dates = self._dates.astype("datetime64[D]")
         weekday = self._integers(weekday_of(self._dates))
-        month = self._floats(self._dates.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1)
-        dates = torch.as_tensor(self._dates)
-        types = torch.stack([self.day_types(product, dates) for product in range(len(self._products))])
+        month = self._floats(dates.astype("datetime64[M]").astype(np.int64) % 12 + 1)
+        types = self._integers([day_types(dates, product.holidays) for product in self._products])
         demand = factor[:, weekday] * holiday.gather(1, types)
         columns = [demand, *(row.expand(len(factor), -1) for row in (weekday.to(factor.dtype), month))]
         predicted = self._predicted_sales()
         return torch.stack(columns if predicted is None else [*columns, predicted]).flatten(1)
-
-    def day_types(self, product: int, day: Tensor) -> Tensor:
-        """Return the type of a product's dates ``(B,)``, days since 1970-01-01; see ``data.day_types``."""
-        dates = day.cpu().numpy().astype("datetime64[D]")
-        return self._integers(day_types(dates, self._products[product].holidays))
 
     def median_price(self, over_whole_history: bool) -> Tensor:
         """Return the median price ``(P,)`` of the last ``RECENT_DAYS`` days, or of the whole history."""

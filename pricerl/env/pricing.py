@@ -38,11 +38,16 @@ class _Batched:
     dynamics: Dynamics
     """The transition dynamics."""
 
-    def _open(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> tuple[Space, Space]:
-        """Open the batch; return a row's observation space, ``(window * num_features,)``, and action space."""
+    def _open(self, num_rows: int, dynamics: Dynamics, starts: Starts, draws: Draws) -> tuple[Space, Space]:
+        """Open the batch; return a row's observation space and action space."""
         self.dynamics, self._batch = dynamics, EpisodeBatch(dynamics, num_rows, starts, draws)
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
         return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def _reset(self, seed: int | None, options: dict[str, Any] | None) -> None:
+        if seed is not None:
+            self._batch.noise.seed(seed)
+        self._batch.reset(options or {})
 
     @property
     def state(self) -> State:
@@ -114,16 +119,14 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
         draws: Draws = "posterior",
     ) -> None:
         dynamics = Dynamics(market or default_market(), reward, guardrails, config)
-        self.observation_space, self.action_space = self._open(dynamics, 1, starts, draws)
+        self.observation_space, self.action_space = self._open(1, dynamics, starts, draws)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start an episode; ``options`` may fix ``product``, ``index`` (day of its history) and ``draw``."""
         super().reset(seed=seed)
-        if seed is not None:
-            self._batch.seed(seed)
-        self._batch.reset(options or {})
+        self._reset(seed, options)
         return self.state.observation[0].numpy().copy(), {"price": float(self.state.price[0])}
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -141,11 +144,8 @@ class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
 
     Rows differ in product, starting day and posterior draw. All are truncated at the same time and start anew in the
     same call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is
-    ``info["final_obs"]``). Observations, rewards and flags are tensors on the market's device. Rules, spaces and info
-    are those of ``PricingEnv``; a test compares the two step by step.
-
-    Args:
-        num_envs: B. All other arguments are those of ``PricingEnv``.
+    ``info["final_obs"]``). Observations, rewards and flags are tensors on the market's device. Rules, spaces, info
+    and arguments are those of ``PricingEnv``, with ``num_envs`` B; a test compares the two step by step.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -165,15 +165,13 @@ class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
     ) -> None:
         dynamics = Dynamics(market or default_market(), reward, guardrails, config)
         self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = self._open(dynamics, num_envs, starts, draws)
+        self.single_observation_space, self.single_action_space = self._open(num_envs, dynamics, starts, draws)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Reset all rows; ``options`` may fix ``product``, ``index`` and ``draw``, each ``(B,)`` or one number."""
-        if seed is not None:
-            self._batch.seed(seed)
-        self._batch.reset(options or {})
+        self._reset(seed, options)
         return self.state.observation, {"price": self.state.price}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:

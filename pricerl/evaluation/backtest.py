@@ -124,16 +124,7 @@ def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
 def forecast_units(
     preprocessor: DataPreprocessor, index: int, origins: list[int], similar: DemandConfig, cost: CostConfig, seed: int
 ) -> Forecasts:
-    """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices charged.
-
-    Args:
-        preprocessor: whole histories.
-        index: position of the product.
-        origins: days known before each forecast.
-        similar: settings of demand.
-        cost: costs the seller knows.
-        seed: of the posterior draws and of the daily noise.
-    """
+    """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices charged."""
     product = preprocessor.products[index]
     generator = torch.Generator().manual_seed(seed)
     parts = []
@@ -145,15 +136,7 @@ def forecast_units(
 
 
 def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[HorizonScore, ...]:
-    """Score a product's forecasts on observed days, per horizon.
-
-    Args:
-        product: its whole history.
-        forecasts: made at its origins.
-
-    Returns:
-        One score per horizon, without horizons whose days were all unobserved or without sales.
-    """
+    """Score a product's forecasts on observed days, per horizon with any sale on these days."""
     ahead = forecasts.day - forecasts.origin + 1
     scores = []
     for days_ahead in DAYS_AHEAD:

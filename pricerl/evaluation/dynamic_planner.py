@@ -17,14 +17,8 @@ from torch import Tensor
 from pricerl.env import Dynamics, State
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.guardrails import project
+from pricerl.guardrails.limits import is_small
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
-
-STEPS_PER_CHANGE = 5
-"""Grid steps within the largest allowed change."""
-NUM_PRICES = (41, 121)
-"""Fewest and most prices on the grid."""
-TOLERANCE = 1e-4
-"""Convergence threshold of value iteration: largest change of a value, in units of reward."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +56,9 @@ class DynamicPlan:
 
 @torch.no_grad()
 def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicPlan:
-    """Solve for the optimal plan by value iteration.
+    """Solve for the plan of the highest posterior-mean reward by value iteration.
 
-    Args:
-        dynamics: the market with its reward and guardrails.
-        product: product index; its reward is the mean over the posterior draws.
-        gamma: discount per day; the days of one decision are not discounted against each other, as in SAC.
+    ``gamma`` is the discount per day; the days of one decision are not discounted against each other, as in SAC.
     """
     log_price = _price_grid(dynamics, product)
     days = dynamics.days_per_step
@@ -81,18 +72,18 @@ def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicP
         worth = reward + gamma**days * following
         best = torch.where(reachable[:, :, None], worth[None], -torch.inf).amax(1)
         change, value = float((best - value).abs().max()), best
-        if change < TOLERANCE:
+        if change < 1e-4:  # in units of reward
             return DynamicPlan(dynamics, log_price, worth)
 
 
 def _price_grid(dynamics: Dynamics, product: int) -> Tensor:
-    """Return evenly spaced log prices over the product's feasible and latest prices, ``(G,)``."""
+    """Return 41 to 121 evenly spaced log prices over the product's feasible and latest prices, ``(G,)``."""
     history = dynamics.market.preprocessor.products[product]
     prices = torch.cat([candidate_prices(dynamics, product), dynamics.history.price.new_tensor(history.price[-14:])])
     low, high = float(prices.min().log()), float(prices.max().log())
     rails = dynamics.guardrails.of(history.product)
-    step = math.log1p(max(rails.rise, rails.drop)) / STEPS_PER_CHANGE
-    count = min(max(math.ceil((high - low) / step) + 1, NUM_PRICES[0]), NUM_PRICES[1])
+    step = math.log1p(max(rails.rise, rails.drop)) / 5  # the largest change spans five steps
+    count = min(max(math.ceil((high - low) / step) + 1, 41), 121)
     return torch.linspace(low, high, count, device=prices.device)
 
 
@@ -120,12 +111,13 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
 
 def _reachable(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     """Return which next prices (columns) one decision can reach from each current price (rows), ``(G, G)`` bool."""
+    price, current = log_price.exp(), log_price.exp()[:, None]
     if dynamics.config.action == "absolute":
-        return torch.ones(len(log_price), len(log_price), dtype=torch.bool, device=log_price.device)
-    change = (log_price - log_price[:, None]).expm1()
-    rails = dynamics.guardrails.of(dynamics.market.preprocessor.names[product])
-    inside = (change >= -rails.drop * (1 + 1e-4)) & (change <= rails.rise * (1 + 1e-4))
-    return (change == 0) | ((change.abs() >= rails.min_change) & inside)
+        return torch.ones_like(price * current, dtype=torch.bool)
+    limits = dynamics.limits.rows(torch.tensor([product], device=price.device))
+    largest = limits.change(price.new_tensor([-1.0, 1.0])) * (1 + 1e-4)  # drop and rise, up to rounding
+    inside = (price >= current * (1 + largest[0])) & (price <= current * (1 + largest[1]))
+    return (price == current) | (inside & ~is_small(price, current, limits))
 
 
 def _grid_positions(values: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:

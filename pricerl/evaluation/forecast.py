@@ -14,11 +14,8 @@ from pricerl.env.noise import sample_units
 from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
 from pricerl.market import Market, Response
 
-NOISE_SAMPLES = 64
-"""Noise samples per posterior draw, for the predictive limits of a path."""
-
-PAST_SAMPLES = 16
-"""Noise samples per posterior draw, for the predictive limits of past days."""
+NOISE_SAMPLES, PAST_SAMPLES = 64, 16
+"""Noise samples per posterior draw, for the predictive limits of a path and of past days."""
 
 
 class PathForecast(NamedTuple):
@@ -41,13 +38,9 @@ class PathForecast(NamedTuple):
 
 @torch.no_grad()
 def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> PathForecast:
-    """Forecast every day of a price path in all posterior draws.
+    """Forecast every day of a path ``price (H,)``, money, from the first day after the history on.
 
-    Args:
-        market: fitted market.
-        product: product index.
-        price: ``(H,)`` money, from the first day after the history on.
-        seed: of the daily noise.
+    The seed is that of the daily noise.
     """
     days = expect_paths(market, product, price[None])
     expected = Response(*(values[0] for values in days))
@@ -72,12 +65,12 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
 
 @torch.no_grad()
 def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
-    """Forecast a product's units on given days at the prices charged, ``(3, N)``: mean and 90 % limits.
+    """Forecast units on the days ``day (N,)`` of a history at the prices charged, ``(3, N)``: mean and 90 % limits.
 
     Args:
         market: fitted to this product alone, perhaps to its first days only.
         product: its whole history.
-        day: ``(N,)`` index of the days in it.
+        day: indices into it.
         generator: of the daily noise.
     """
     price = torch.as_tensor(product.price[day], dtype=torch.float32)

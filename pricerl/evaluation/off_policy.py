@@ -22,17 +22,8 @@ from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import WEEK
 from pricerl.market import ProductMarket
 
-MIN_EFFECTIVE_DAYS = 20.0
-"""Fewest effective days at similar prices for an estimate."""
-MIN_WEEKS = 4
-"""Fewest weeks with similar prices for an estimate; the bootstrap resamples weeks."""
-
-WIDTH_FACTOR = 2.34
-"""Silverman's rule for the Epanechnikov kernel: width = 2.34 sd n^(-1/5)."""
-LEAST_WIDTH = 0.01
-"""Smallest width of the kernel, in log price."""
-
-NUM_RESAMPLES = 1000
+MIN_EFFECTIVE_DAYS, MIN_WEEKS = 20, 4
+"""Fewest effective days and weeks with similar prices for an estimate; the bootstrap resamples weeks."""
 
 
 class OffPolicyValue(NamedTuple):
@@ -66,7 +57,7 @@ class LoggedDays(NamedTuple):
 def estimate_off_policy(
     history: ProductHistory, market: ProductMarket, price: float, rng: np.random.Generator
 ) -> OffPolicyValue:
-    """Estimate the daily contribution at a price from the days on which similar prices were charged.
+    """Estimate the daily contribution at ``price``, money, from the days on which similar prices were charged.
 
     Args:
         history: the log.
@@ -75,8 +66,7 @@ def estimate_off_policy(
         rng: of the bootstrap.
 
     Returns:
-        The estimate, or the reason for its absence: costs are unknown, or the log contains fewer than 20 effective
-        days or 4 weeks at similar prices.
+        The estimate, or the reason for its absence: unknown costs, or too few days or weeks at similar prices.
     """
     if not market.cost.known:
         return OffPolicyValue(price, None, None, 0.0, "costs are unknown")
@@ -85,7 +75,7 @@ def estimate_off_policy(
     weeks = len(np.unique(days.week[weight > 0]))
     if effective < MIN_EFFECTIVE_DAYS or weeks < MIN_WEEKS:
         seen = f"{effective:.0f} effective days in {weeks} {'week' if weeks == 1 else 'weeks'} at similar prices"
-        reason = f"{seen}; {MIN_EFFECTIVE_DAYS:.0f} days and {MIN_WEEKS} weeks are needed"
+        reason = f"{seen}; {MIN_EFFECTIVE_DAYS} days and {MIN_WEEKS} weeks are needed"
         return OffPolicyValue(price, None, None, effective, reason)
     expected = _expected(market, np.full_like(days.log_price, np.log(price)), days.weekday)
     surprise = days.contribution - _expected(market, days.log_price, days.weekday)
@@ -104,21 +94,15 @@ def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
 
 
 def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
-    """Return the weights ``w (D,)`` of the days and their effective sample size.
+    """Return the weights ``w (D,)`` of the days for a target price, log money, and their effective sample size.
 
     The density is that of log prices around the mean of their weekday. The effective sample size is Kish's, at most
     the sum of the kernel values, which are 1 at the price itself, as days at the edge of the kernel are uninformative.
-
-    Args:
-        days: recorded days.
-        log_price: target price, log money.
     """
-    totals, counts = (
-        np.bincount(days.weekday, days.log_price, minlength=WEEK),
-        np.bincount(days.weekday, minlength=WEEK),
-    )
+    totals, counts = (np.bincount(days.weekday, weights, minlength=WEEK) for weights in (days.log_price, None))
     weekday_mean = (totals / np.maximum(counts, 1))[days.weekday]
-    width = max(WIDTH_FACTOR * float(days.log_price.std()) * len(weekday_mean) ** -0.2, LEAST_WIDTH)
+    # Silverman's rule for the Epanechnikov kernel, but at least 1 % of the price.
+    width = max(2.34 * float(days.log_price.std()) * len(weekday_mean) ** -0.2, 0.01)
     density = mean_kernel(days.log_price - weekday_mean, width)
     closeness = np.maximum(1 - ((days.log_price - log_price) / width) ** 2, 0)  # Epanechnikov, 1 at its centre
     weight = closeness / density
@@ -136,10 +120,10 @@ def _expected(market: ProductMarket, log_price: FloatArray, weekday: IntArray) -
 def _resampled(
     week: IntArray, expected: FloatArray, weight: FloatArray, surprise: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
-    """Return bootstrap values over weeks, ``(R,)``; resamples without a similar price are dropped."""
+    """Return 1000 bootstrap values over weeks, less those of resamples without a similar price."""
     sums = np.stack([np.bincount(week, item) for item in (np.ones_like(weight), expected, weight, weight * surprise)])
     number = sums.shape[1]
-    counts = rng.multinomial(number, np.full(number, 1 / number), size=NUM_RESAMPLES)
+    counts = rng.multinomial(number, np.full(number, 1 / number), size=1000)
     days, model, weights, correction = (counts @ sums.T).T
     kept = weights > 0
     return np.asarray(model[kept] / days[kept] + correction[kept] / weights[kept])

@@ -51,9 +51,6 @@ def best_constant_price(dynamics: Dynamics) -> Plan:
     """Search each product's candidate prices for the highest posterior-mean reward.
 
     Without demand memory no policy can earn more per day than this price; it is the benchmark for SAC.
-
-    Args:
-        dynamics: the market with its reward and guardrails.
     """
     prices, values = [], []
     for product in range(dynamics.market.num_products):
@@ -67,17 +64,10 @@ def best_constant_price(dynamics: Dynamics) -> Plan:
 def planner_gaps(
     dynamics: Dynamics, best: Tensor, product: Tensor, draw: Tensor, price: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` each.
+    """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` like the arguments.
 
     Profit is measured before fixed cost and relative to that at the best price. The profit gap can be negative, as the
     best price maximises the reward.
-
-    Args:
-        dynamics: the market with its reward.
-        best: ``(B,)`` best constant price for the reward, money.
-        product: ``(B,)``.
-        draw: ``(B,)``.
-        price: ``(B,)`` money.
     """
     fixed = dynamics.market.fixed_cost[product, draw]
     reward, response = dynamics.constant_price(price, product, draw)
@@ -98,13 +88,7 @@ def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
 
 
 def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
-    """Return the product's shop, with the reward as objective and candidates inside the guardrails.
-
-    Args:
-        dynamics: the market with its reward and guardrails.
-        product: product index.
-        gate: share of the posterior draws in which a change must earn more.
-    """
+    """Return the product's shop, with the reward as objective and candidates inside the guardrails."""
     market, device = dynamics.market, dynamics.market.device
     history = market.preprocessor.products[product]
 
@@ -123,17 +107,10 @@ def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
 
 
 def compare_baselines(dynamics: Dynamics, product: int, shop: Shop, keep: PathValue, days: int) -> list[BaselineRow]:
-    """Value the prices of all other rules in the same posterior draws as keeping the price.
+    """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
 
     Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
     rules that need none are compared.
-
-    Args:
-        dynamics: the market with its reward and guardrails.
-        product: product index.
-        shop: of that product.
-        keep: value of keeping the price over the same days.
-        days: forecast horizon.
     """
     names = [name for name in (RULES if shop.market.cost.known else WITHOUT_COSTS) if name != KEEP]
     rules: dict[str, Rule] = {**{name: RULES[name] for name in names}, BEST_FOR_OBJECTIVE: best_for_objective}

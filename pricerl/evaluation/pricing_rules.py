@@ -13,10 +13,11 @@ import torch
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import WEEK
+from pricerl.env.dynamics import guard_product
 from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP
-from pricerl.evaluation.valuation import log_units_at
+from pricerl.evaluation.valuation import log_units_at, margins_at
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, support_box
+from pricerl.guardrails.limits import price_limits
 from pricerl.guardrails.projection import lasting_band
 from pricerl.market import ProductMarket
 from pricerl.market.demand.regression import Prior, fit_regression
@@ -64,14 +65,9 @@ class Shop:
         return float(self.history.price[-1])
 
     @property
-    def share_kept(self) -> float:
-        """Mean share of revenue kept after fees."""
-        return float(self.market.cost.share_kept.mean())
-
-    @property
-    def unit_cost(self) -> float:
-        """Mean landed cost per unit, money."""
-        return float(self.market.cost.unit_cost.mean())
+    def costs(self) -> tuple[float, float]:
+        """Mean share of revenue kept after fees, and mean landed cost per unit, money."""
+        return float(self.market.cost.share_kept.mean()), float(self.market.cost.unit_cost.mean())
 
     @property
     def sold(self) -> tuple[FloatArray, FloatArray]:
@@ -83,9 +79,8 @@ class Shop:
         """Candidate prices including the current one, ascending, ``(G,)`` money."""
         candidates = self.candidates
         if candidates is None:
-            support = support_box(self.sold[0], self.guardrails)
-            costs = UnitCosts(self.share_kept, self.unit_cost, self.market.cost.known)
-            limits = price_limits([GuardedProduct(self.guardrails, support, costs)], dtype=torch.float64)
+            guarded = guard_product(self.history, self.market.cost, self.guardrails)
+            limits = price_limits([guarded], dtype=torch.float64)
             band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
             low, high = np.clip((float(band.low), float(band.high)), *np.exp(self.market.log_grid[[0, -1]]))
             candidates = np.linspace(low, high, NUM_PRICES)
@@ -94,9 +89,13 @@ class Shop:
     @cached_property
     def profit(self) -> FloatArray:
         """``(K, G)`` profit before fixed cost of an average day at ``prices`` in every posterior draw."""
-        cost = self.market.cost
-        margin = cost.share_kept[:, None] * self.prices - cost.unit_cost[:, None]
-        return np.asarray(margin * np.exp(log_units_at(self.market, self.prices)))
+        return margins_at(self.market, self.prices) * np.exp(log_units_at(self.market, self.prices))
+
+    @property
+    def mean_margin(self) -> FloatArray:
+        """``(G,)`` profit of a unit at ``prices`` and mean costs, money."""
+        share, cost = self.costs
+        return share * self.prices - cost
 
     @cached_property
     def objective(self) -> FloatArray:
@@ -143,7 +142,7 @@ def median_price(shop: Shop) -> float:
 def best_past(shop: Shop) -> float:
     """Return the tried price with the highest mean daily profit, or mean sales if costs are unknown."""
     price, units = shop.sold
-    share, cost = (shop.share_kept, shop.unit_cost) if shop.market.cost.known else (1.0, 0.0)
+    share, cost = shop.costs if shop.market.cost.known else (1.0, 0.0)
     grid = min(COARSEST_GRID, shop.guardrails.price_step)
     tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
     earned = np.bincount(which, (share * price - cost) * units) / days
@@ -156,7 +155,7 @@ def similar_lookup(shop: Shop) -> float:
     price, units = shop.sold
     closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / SIMILAR_WIDTH) ** 2)
     sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
-    earned = (shop.share_kept * shop.prices - shop.unit_cost) * sold
+    earned = shop.mean_margin * sold
     return shop.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
 
 
@@ -166,7 +165,8 @@ def log_log(shop: Shop) -> float:
     if np.ptp(price) == 0:
         return shop.current_price
     elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
-    optimum = shop.unit_cost * elasticity / (1 + elasticity) / shop.share_kept
+    share, cost = shop.costs
+    optimum = cost * elasticity / (1 + elasticity) / share
     return float(np.clip(optimum, shop.prices[0], shop.prices[-1]))
 
 
@@ -183,7 +183,7 @@ def glm_plug_in(shop: Shop) -> float:
     design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
     prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[WEEKDAY_SD] * WEEK]))
     elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
-    return shop.best((shop.share_kept * shop.prices - shop.unit_cost) * shop.prices**elasticity)
+    return shop.best(shop.mean_margin * shop.prices**elasticity)
 
 
 def best_for_profit(shop: Shop) -> float:

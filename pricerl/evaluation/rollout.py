@@ -45,14 +45,8 @@ class Path(NamedTuple):
 def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
     """Roll out a choice of prices for at least ``days`` days.
 
-    Outcomes are expectations given the prices; noise affects only the units that later states observe.
-
-    Args:
-        choose: policy or planner.
-        dynamics: the market with its reward and guardrails.
-        state: initial state.
-        days: length, 1 or more, rounded up to whole decisions.
-        noise: sampler of the observed units; expected units are observed if absent.
+    Days are rounded up to whole decisions. Outcomes are expectations given the prices; noise affects only the units
+    that later states observe, which are the expected ones without it.
     """
     prices, outcomes = [], []
     for _ in range(0, days, dynamics.days_per_step):
@@ -65,14 +59,9 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise:
 
 @torch.no_grad()
 def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0) -> Path:
-    """Roll out the projections of proposals onto the guardrails, without noise.
+    """Roll out the projections of proposals onto the guardrails, without noise, for H = ``days``.
 
-    Args:
-        propose: policy, or a target price.
-        dynamics: the market with its reward and guardrails.
-        state: initial state.
-        days: H.
-        wait: days that the current price must still be held before the first decision.
+    The current price must still be held for ``wait`` days before the first decision.
     """
     asked: list[Tensor] = []
 
@@ -93,17 +82,10 @@ def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wa
 
 
 def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int) -> Tensor:
-    """Return paths ``(R, H)`` that approach target prices as fast as the guardrails allow and stay there.
-
-    Args:
-        targets: ``(R,)`` money.
-        dynamics: the market with its guardrails.
-        product: product index.
-        days: H.
-    """
+    """Return paths ``(R, H)`` of H = ``days`` that approach ``targets (R,)`` as fast as the guardrails allow, money."""
     rows = torch.full(targets.shape, product, device=dynamics.market.device)
     start = dynamics.history.num_days[rows] - 1
-    state = dynamics.start(rows, start, torch.full_like(rows, dynamics.market.mean_draw))
+    state = dynamics.start(rows, start)
     return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product)).price
 
 

@@ -10,18 +10,14 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, interval_of
+from pricerl.data.days import WEEK
 from pricerl.env import Dynamics, GymVectorEnv, Outcome, State
 from pricerl.evaluation.planner import best_constant_price, planner_gaps
 from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths
 
-MAX_EPISODES = 512
-"""Most episodes per evaluation during training, evenly spaced."""
-SETTLED_DAYS = 7
-"""Days at the end of an episode, over which the settled price is measured."""
-
-MAX_PRODUCTS = 16
-"""Most products whose paths are valued per evaluation during training, evenly spaced."""
+MAX_EPISODES, MAX_PRODUCTS = 512, 16
+"""Most episodes, and products whose paths are valued, per evaluation during training; evenly spaced."""
 
 MAX_STEPS = 10_000
 """Time limit of environments without one, in steps: ten times the common limit."""
@@ -42,7 +38,8 @@ class EpisodeScores(NamedTuple):
     sales_ratio: Tensor
     """Sales relative to keeping the initial price."""
     planner_gap: Tensor
-    """1 minus the ratio of profit before fixed cost at the settled price to that at the best constant price."""
+    """1 minus the ratio of profit before fixed cost at the settled price, the mean of the last week, to that at the
+    best constant price."""
     reward_gap: Tensor
     """Daily reward at the planner's best constant price minus that at the settled price."""
 
@@ -51,19 +48,15 @@ class EpisodeScores(NamedTuple):
 def score_episodes(
     policy: Policy, dynamics: Dynamics, days: int | None = None, share: tuple[int, int] = (0, 1)
 ) -> EpisodeScores:
-    """Roll a policy forward from every held-out day in the posterior-mean market, without noise.
+    """Roll a deterministic policy forward from every held-out day in the posterior-mean market, without noise.
 
-    Args:
-        policy: deterministic policy.
-        dynamics: the market with its reward and guardrails.
-        days: length of an episode; the configured horizon by default.
-        share: ``(k, n)`` runs every n-th episode, starting with the k-th.
+    An episode has ``days``, by default the horizon. A share ``(k, n)`` runs every n-th episode, starting with the k-th.
     """
     state = holdout_states(dynamics, share)
     length = days or dynamics.config.horizon
     price, outcome = roll_out(lambda now: dynamics.decide(now, policy(now.observation)[:, 0]), dynamics, state, length)
     kept = roll_out(lambda now: now.price, dynamics, state, length)
-    settled = price[:, -max(1, SETTLED_DAYS // dynamics.days_per_step) :].mean(1)
+    settled = price[:, -max(1, WEEK // dynamics.days_per_step) :].mean(1)
     earned, baseline = _totals(dynamics, state, outcome), _totals(dynamics, state, kept.outcome)
     best = best_constant_price(dynamics).price[state.product]
     planner_gap, reward_gap = planner_gaps(dynamics, best, state.product, state.draw, settled)
@@ -79,11 +72,14 @@ def score_episodes(
 
 def holdout_states(dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> State:
     """Return the initial states: evenly spaced held-out days in the posterior-mean market."""
-    product, index = dynamics.history.holdout_starts()
-    rows = torch.linspace(0, len(product) - 1, min(len(product), MAX_EPISODES), device=product.device).long()
-    rows = rows[share[0] :: share[1]]
-    draw = torch.full_like(rows, dynamics.market.mean_draw)
-    return dynamics.start(product[rows], index[rows], draw)
+    return dynamics.start(*_spread(dynamics.history.holdout_starts(), MAX_EPISODES, share))
+
+
+def _spread(days: tuple[Tensor, Tensor], most: int, share: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the share ``(k, n)`` of at most ``most`` evenly spaced days, given by product and index."""
+    count = len(days[0])
+    rows = torch.linspace(0, count - 1, min(count, most), device=days[0].device).long()[share[0] :: share[1]]
+    return days[0][rows], days[1][rows]
 
 
 def _totals(dynamics: Dynamics, state: State, outcome: Outcome) -> tuple[Tensor, Tensor]:
@@ -115,19 +111,14 @@ class PathScores(NamedTuple):
 
 @torch.no_grad()
 def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0, 1)) -> PathScores:
-    """Roll the policy forward from the end of every product's history and value its path in every posterior draw.
+    """Roll a deterministic policy forward from the end of every history and value its path in every posterior draw.
 
-    Args:
-        policy: deterministic policy.
-        dynamics: the market with its reward and guardrails.
-        share: ``(k, n)`` values every n-th product, starting with the k-th.
+    A share ``(k, n)`` values every n-th product, starting with the k-th.
     """
-    product, index = dynamics.history.latest()
-    few = torch.linspace(0, len(product) - 1, min(len(product), MAX_PRODUCTS), device=product.device).long()
-    product, index = (values[few][share[0] :: share[1]] for values in (product, index))
+    product, index = _spread(dynamics.history.latest(), MAX_PRODUCTS, share)
     if not len(product):
         return PathScores(*[dynamics.history.price.new_zeros(0)] * len(PathScores._fields))
-    state = dynamics.start(product, index, torch.full_like(product, dynamics.market.mean_draw))
+    state = dynamics.start(product, index)
     paths = roll_path(propose_by(policy, dynamics), dynamics, state, dynamics.config.horizon).price
     rows = []
     for item, path in zip(product.tolist(), paths, strict=True):

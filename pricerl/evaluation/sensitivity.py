@@ -18,19 +18,10 @@ import numpy as np
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.evaluation.pricing_rules import Shop
-from pricerl.evaluation.valuation import log_units_at
+from pricerl.evaluation.valuation import log_units_at, margins_at
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import REFERENCE, gather_covariates
 from pricerl.market.demand.models import fit_demand_regression
-
-MADE_OF_PRICES = (REFERENCE,)
-"""Causes derived from the seller's own prices, which are no benchmarks for a confounder."""
-
-RANK_TOLERANCE = 1e-8
-"""Singular values below this share of the largest indicate collinear columns."""
-
-MAX_SHARE = 0.99
-"""Upper limit of the share of the price that a cause explains."""
 
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
@@ -92,7 +83,8 @@ def observe_causes(history: ProductHistory) -> Causes:
     days, posterior, _ = fit_demand_regression(gather_covariates(history), DemandSettings())
     mean = np.exp(posterior.log_mean)
     weight, log_units = mean / (1 + mean / posterior.size), posterior.log_mean + (days.units - mean) / mean
-    kept = [column for column, name in enumerate(days.names) if name not in MADE_OF_PRICES]
+    # Reference prices are made of the seller's own prices, so they are no benchmark for a confounder.
+    kept = [column for column, name in enumerate(days.names) if name != REFERENCE]
     causes = np.column_stack([days.covariates[:, kept], np.ones(len(mean))])
     with_price = np.column_stack([causes, days.log_price])
     price, units = _unexplained(days.log_price, causes, weight), _unexplained(log_units, with_price, weight)
@@ -108,15 +100,9 @@ def observe_causes(history: ProductHistory) -> Causes:
 
 
 def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | None:
-    """Return the strength of an unobserved confounder that would overturn a price change.
+    """Return the strength of an unobserved confounder that would overturn the change to ``price``.
 
-    Args:
-        shop: the history with its market.
-        price: the recommended one, money.
-        causes: observed in the history.
-
-    Returns:
-        None if there is no change, costs are unknown or the price never varied.
+    None if there is no change, costs are unknown or the price never varied.
     """
     tried = shop.history.price[shop.history.observed]
     if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.current_price, rtol=1e-6):
@@ -132,14 +118,9 @@ def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) 
     """Return how far the elasticity may worsen before a price change gains nothing, at posterior quantiles.
 
     ``log(q1 / q0) - log(m0 / m1)`` over ``|log(p1 / p0)|``, with ``q`` units and ``m = k p - c`` margins.
-
-    Args:
-        shop: the history with its market.
-        price: the recommended one, money.
-        quantiles: between 0 and 1.
     """
     ends = np.array([shop.current_price, price])
-    margin = shop.market.cost.share_kept[:, None] * ends - shop.market.cost.unit_cost[:, None]
+    margin = margins_at(shop.market, ends)
     earns = np.asarray((margin > 0).all(axis=1), dtype=np.bool_)
     log_profit = log_units_at(shop.market, ends) + np.log(np.where(earns[:, None], margin, 1.0))
     spare = np.diff(log_profit, axis=1)[:, 0] / abs(np.diff(np.log(ends)))
@@ -176,18 +157,18 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
 def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray) -> float:
     """Return the partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
 
-    ``1 - residual variance given all columns / given the others``, each over its degrees of freedom.
+    ``1 - residual variance given all columns / given the others``, each over its degrees of freedom; at most 0.99.
     """
     without = _unexplained(values, design[:, ~group], weight)
     share = 1 - _unexplained(values, design, weight) / without if without > 0 else 0.0
-    return float(np.clip(share, 0.0, MAX_SHARE))
+    return float(np.clip(share, 0.0, 0.99))
 
 
 def _unexplained(values: FloatArray, design: FloatArray, weight: FloatArray) -> float:
     """Return the weighted residual variance of ``values (D,)`` given ``design (D, C)``, over its degrees of freedom."""
     root = np.sqrt(weight)
     basis, singular, _ = np.linalg.svd(root[:, None] * design, full_matrices=False)
-    basis = basis[:, singular > RANK_TOLERANCE * singular[0]]
+    basis = basis[:, singular > 1e-8 * singular[0]]  # without collinear columns
     rest = root * values
     rest = rest - basis @ (basis.T @ rest)
     return float(np.square(rest).sum() / max(len(values) - basis.shape[1], 1))

@@ -19,12 +19,6 @@ from pricerl.data import day_types, weekday_of
 from pricerl.env import Dynamics
 from pricerl.market import Market, ProductMarket, Response
 
-TAIL = 0.10
-"""Share of the worst posterior draws, over which the conditional value at risk is the mean."""
-
-CHANGE = 0.05
-"""Relative distance below and above a price over which its elasticity is measured."""
-
 
 @dataclass(frozen=True)
 class DailyOutcome:
@@ -69,11 +63,11 @@ class PathValue:
 
     def over(self, other: PathValue) -> Uplift:
         """Return the uplift over another path, valued in the same posterior draws."""
-        units, sales, profit = self.units - other.units, self.sales - other.sales, self.profit - other.profit
+        units, sales = interval_of(self.units - other.units), interval_of(self.sales - other.sales)
         if not self.costs_known:
-            return Uplift(interval_of(units), interval_of(sales), None, None, None)
-        better, cvar = self.beats(other), value_at_risk(profit)
-        return Uplift(interval_of(units), interval_of(sales), interval_of(profit), better, cvar)
+            return Uplift(units, sales, None, None, None)
+        profit = self.profit - other.profit
+        return Uplift(units, sales, interval_of(profit), self.beats(other), value_at_risk(profit))
 
     def beats(self, other: PathValue) -> float:
         """Return the share of the posterior draws in which this path earns more profit, at the costs as estimated."""
@@ -81,23 +75,18 @@ class PathValue:
 
 
 def value_at_risk(gain: FloatArray) -> float:
-    """Return the conditional value at risk of ``gain (K,)``, over at least one posterior draw.
+    """Return the conditional value at risk of ``gain (K,)``: its mean over the lowest tenth, at least one draw.
 
-    ``CVaR = E[gain | gain among its lowest tenth]`` (Rockafellar and Uryasev 2000).
+    Rockafellar and Uryasev 2000.
     """
-    return float(np.sort(gain)[: max(1, round(TAIL * len(gain)))].mean())
+    return float(np.sort(gain)[: max(1, round(0.1 * len(gain)))].mean())
 
 
 @torch.no_grad()
 def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, lifts: FloatArray | None) -> Response:
-    """Return the expected outcome of every date of ``N`` price paths in all posterior draws, ``(N, K, H)`` each.
+    """Return the expected outcome of ``prices (N, H)``, money, on ``dates (H,)`` in all draws, ``(N, K, H)`` each.
 
-    Args:
-        market: fitted market.
-        product: product index.
-        prices: ``(N, H)`` money.
-        dates: ``(H,)`` days, unit D.
-        lifts: ``(N, K, H)`` effect of the buyers' memory of earlier prices on demand; none if absent.
+    Lifts ``(N, K, H)`` are the effect of the buyers' memory of earlier prices on demand; None if there is none.
     """
     holidays = market.preprocessor.products[product].holidays
     shape = (len(prices), market.num_draws, len(dates))
@@ -116,13 +105,7 @@ def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, 
 
 
 def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
-    """Return the expected outcome of every day of ``N`` price paths after the history, ``(N, K, H)`` each.
-
-    Args:
-        market: fitted market.
-        product: product index.
-        prices: ``(N, H)`` money, from the first day after the history on.
-    """
+    """Return the expected outcome of every day of the paths ``prices (N, H)`` after the history, ``(N, K, H)`` each."""
     history, memory = market.preprocessor.products[product], market.products[product].memory
     horizon = prices.shape[1]
     dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(horizon)
@@ -134,41 +117,23 @@ def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
 
 
 def value_paths(market: Market, product: int, prices: Tensor) -> list[PathValue]:
-    """Value ``N`` price paths per day over their horizon in the same posterior draws.
-
-    Args:
-        market: fitted market.
-        product: product index.
-        prices: ``(N, H)`` money, from the first day after the history on.
-    """
+    """Value the paths ``prices (N, H)``, money, per day from the first day after the history on, in the same draws."""
     return path_values(market.products[product], expect_paths(market, product, prices))
 
 
 def path_values(product: ProductMarket, days: Response) -> list[PathValue]:
     """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
-    units, sales, profit, organic, ad = (values.cpu().double().numpy().mean(2) for values in days)
+    has_organic, has_ad = product.organic is not None, product.ad is not None
+    paths = zip(*(values.cpu().double().numpy().mean(2) for values in days), strict=True)
     return [
-        PathValue(
-            units[path],
-            sales[path],
-            profit[path],
-            product.cost.known,
-            None if product.organic is None else organic[path],
-            None if product.ad is None else ad[path],
-        )
-        for path in range(len(units))
+        PathValue(units, sales, profit, product.cost.known, organic if has_organic else None, ad if has_ad else None)
+        for units, sales, profit, organic, ad in paths
     ]
 
 
 @torch.no_grad()
 def value_average_day(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Response]:
-    """Return reward and outcome of an average day at constant prices in all posterior draws, ``(K, G)`` each.
-
-    Args:
-        dynamics: the market with its reward.
-        product: product index.
-        prices: ``(G,)`` money.
-    """
+    """Return reward and outcome of an average day at ``prices (G,)``, money, in all draws, ``(K, G)`` each."""
     num_draws = dynamics.market.num_draws
     draw = torch.arange(num_draws, device=prices.device).repeat_interleave(len(prices))
     reward, day = dynamics.constant_price(prices.repeat(num_draws), torch.full_like(draw, product), draw)
@@ -184,6 +149,11 @@ def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     position = (np.log(prices) - grid[0]) / (grid[1] - grid[0])
     left = np.clip(np.floor(position), 0, len(grid) - 2).astype(np.int64)
     return np.asarray(curves[:, left] + (position - left) * (curves[:, left + 1] - curves[:, left]))
+
+
+def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
+    """Return the profit of a unit at ``prices (G,)`` in every posterior draw, money ``(K, G)``."""
+    return np.asarray(product.cost.share_kept[:, None] * prices - product.cost.unit_cost[:, None])
 
 
 def elasticity_between(product: ProductMarket, low: float, high: float) -> FloatArray:
@@ -202,22 +172,15 @@ class Raising(NamedTuple):
 
 
 def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
-    """Return the price elasticity of demand around a price in every posterior draw, ``(K,)``."""
-    return elasticity_between(product, price * (1 - CHANGE), price * (1 + CHANGE))
+    """Return the price elasticity of demand from 5 % below to 5 % above a price in every posterior draw, ``(K,)``."""
+    return elasticity_between(product, price * (1 - 0.05), price * (1 + 0.05))
 
 
 def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
     """Compare the elasticity ``e`` with its break-even in every posterior draw.
 
     ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), with ``k`` the share kept and
-    ``c`` the unit cost; where a unit is sold at a loss, a higher price always earns more.
-
-    Args:
-        product: fitted market of one product.
-        price: money.
-
-    Returns:
-        None where costs are unknown.
+    ``c`` the unit cost; where a unit is sold at a loss, a higher price always earns more. None where costs are unknown.
     """
     cost = product.cost
     if not cost.known:

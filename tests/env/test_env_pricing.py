@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -279,9 +281,9 @@ def test_a_reset_option_outside_the_market_is_refused(trio, options, message):
 def test_compiled_steps_give_the_numbers_of_plain_ones(trio, action):
     rows = 7
     plain, compiled = (
-        PricingVectorEnv(rows, trio, config=EnvConfig(horizon=6, action=action, compile=compile))
+        PricingVectorEnv(rows, replace(trio), config=EnvConfig(horizon=6, action=action, compile=compile))
         for compile in (False, True)
-    )
+    )  # each with a market of its own, so that the compiled step is the first that reads it
     before = [env.reset(seed=3)[0] for env in (plain, compiled)]
     assert torch.equal(*before)
     for actions in random_actions(13, rows):
