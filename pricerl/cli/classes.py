@@ -1,29 +1,18 @@
-"""Classes of ``data`` and ``model``: chosen before parsing, and hidden in the parser's messages."""
+"""Classes of ``data`` and ``model``: chosen before parsing, and listed by the full help."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
 from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from pricerl.cli.usage import explain_usage, option_values, read_configs
+from pricerl.cli.usage import option_values, read_configs
 from pricerl.training.checkpointing import USUAL_CLASSES
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
 GYM_DATA = f"{GymDataModule.__module__}.{GymDataModule.__name__}"
-
-NESTED = re.compile(
-    r"Parser key \"(data|model)\":\s+Problem with given class_path '[^']+':\s+(?!Importing)(.*)", re.DOTALL
-)
-"""Pattern of a message about a class's setting; the group is the part after the class."""
-
-UNKNOWN = re.compile(
-    r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'|unrecognized arguments: --([^\s=]+)="
-)
 
 
 def data_class(words: list[str]) -> str:
@@ -45,30 +34,6 @@ def data_class(words: list[str]) -> str:
     settings = [{"class_path": group} if isinstance(group, str) else group or {} for group in groups]
     named = any(str(item.get("class_path")).endswith("GymDataModule") for item in settings)
     return GYM_DATA if named or any(item.get("env_id") is not None for item in settings) else USUAL_CLASSES["data"]
-
-
-def explain(message: str, words: list[str], known: Collection[str]) -> str:
-    """Rewrite a parser's message with plain setting names, without class names.
-
-    Args:
-        message: message of jsonargparse.
-        words: arguments of the command.
-        known: settings of the command.
-    """
-    options = {name.replace(".init_args", "") for name in known if not name.endswith(".class_path")}
-    nested = NESTED.match(message)
-    prefix, inner = (f"{nested[1]}.", nested[2]) if nested else ("", message)
-    unknown, missing = UNKNOWN.search(inner), re.match(r"the following arguments are required: (.*)", inner)
-    no_class = re.match(r"Parser key \"(data|model)\":\s+- Expected a path but (\S+) either", message)
-    if no_class:
-        return f"--{no_class[1]}: there is no class {no_class[2]}"
-    if unknown:
-        name = prefix + ".".join(filter(None, unknown.groups()))
-        given = any(word.split("=")[0] == f"--{name}" for word in words)
-        inner = f"unrecognized arguments: --{name}" if given else f"does not accept option '{name}'"
-    elif missing:
-        return f"--{prefix}{missing[1]} is required"
-    return explain_usage(inner.replace('Parser key "', f'Parser key "{prefix}'), options)
 
 
 def asks_help(words: list[str]) -> bool:

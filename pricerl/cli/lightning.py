@@ -21,9 +21,9 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from pricerl.advice import DecisionConfig, ReportConfig
-from pricerl.cli.classes import GYM_DATA, asks_help, data_class, explain, print_help
+from pricerl.cli.classes import asks_help, data_class, print_help
 from pricerl.cli.options import RUN_OPTIONS
-from pricerl.cli.usage import ALLOWED_CLASSES, check_request, option_values
+from pricerl.cli.usage import ALLOWED_CLASSES, check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import GivenCheckpoint, RunCheckpoint, RunConfig, TrainingBar
@@ -32,7 +32,7 @@ from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, Chec
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
 from pricerl.training.loop import OffPolicyModule, RunMetrics
-from pricerl.training.run import Request, Run
+from pricerl.training.run import Run
 from pricerl.training.strategies import choose_strategy
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -96,7 +96,7 @@ class PricingCLI(LightningCLI):
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
         for name, config in OWN_CONFIGS.items():
             parser.add_class_arguments(config, name)
-        parser.link_arguments("data", "model.init_args.task", compute_fn=_task, apply_on="instantiate")
+        parser.link_arguments("data.task", "model.init_args.task", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -124,33 +124,29 @@ class PricingCLI(LightningCLI):
         try:
             return parser.parse_args(words)
         except ArgumentError as error:
-            known = [*parser.get_defaults().keys()]
-            raise UsageError(f"{explain(str(error), words, known)} (see {self.command} --help)") from error
+            names = [*parser.get_defaults().keys()]
+            options = {name.replace(".init_args", "") for name in names if not name.endswith(".class_path")}
+            raise UsageError(f"{explain_usage(str(error), options, words)} (see {self.command} --help)") from error
 
     def before_instantiate_classes(self) -> None:
-        """Refuse an invalid command early, then claim the processor."""
+        """Claim the processor."""
+        self.compute = claim_compute(self.config.threads, self.config.matmul_precision)
+
+    def instantiate_classes(self) -> None:
+        """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
+        self.config_init = self.parser.instantiate(self.config)
+        self.datamodule, self.model = self.config_init.data, self.config_init.model
         options = self.config.clone()
         options.data = options.data.init_args
         settings = lasting_settings(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)))
         folder = _folder(self.config)
         if self.given is not None and self.command != "fit":
             folder = self.given.path.parent
-        advises = self.config.data.class_path != GYM_DATA
-        self.request = Request(self.command, folder, options, settings, self.given, advises)
-        check_request(self.request)
-        self.compute = claim_compute(options.threads, options.matmul_precision)
-
-    def instantiate_classes(self) -> None:
-        """Build data and module, and restore the checkpoint."""
-        self.config_init = self.parser.instantiate(self.config)
-        self.datamodule, self.model = self.config_init.data, self.config_init.model
+        configs = {name: self.config_init[name] for name in OWN_CONFIGS}
+        self.built = Run(self.command, folder, options, settings, self.given, self.datamodule, self.model, configs)
+        check_run(self.built)
         if self.given is not None:
             self.given.restore_weights(self.model)
-
-    def built(self) -> Run:
-        """Return the run before training."""
-        configs = {name: self.config_init[name] for name in OWN_CONFIGS}
-        return Run(**vars(self.request), data=self.datamodule, module=self.model, configs=configs)
 
     def build_trainer(self) -> Trainer:
         """Return the Trainer with loggers and callbacks for the run's folder.
@@ -158,9 +154,8 @@ class PricingCLI(LightningCLI):
         Raises:
             UsageError: Lightning refuses a setting.
         """
-        fitting, wanted, folder = self.command == "fit", self.config.trainer, self.request.folder
-        metrics = RunMetrics()
-        callbacks: list[Any] = [metrics]
+        fitting, wanted, folder = self.command == "fit", self.config.trainer, self.built.folder
+        callbacks: list[Any] = [metrics := RunMetrics()]
         if wanted.enable_progress_bar is not False:
             callbacks.append(TrainingBar(metrics))
         if fitting and wanted.enable_checkpointing is not False:
@@ -203,7 +198,7 @@ def run_command(words: list[str]) -> Run:
     cli = PricingCLI(words)
     if words[0] == "fit":
         return _fit(cli)
-    run = cli.built()
+    run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
     return run if words[0] == "predict" else _score(cli, run)
@@ -211,7 +206,7 @@ def run_command(words: list[str]) -> Run:
 
 def _fit(cli: PricingCLI) -> Run:
     """Train, then load the best weights."""
-    run = cli.built()
+    run = cli.built
     if run.advises:
         run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
     trainer = cli.build_trainer()
@@ -269,7 +264,3 @@ def _folder(options: Any) -> Path:
         name = re.sub(r"[^\w.-]+", "-", data.env_id)
     preset = data.reward.preset if "reward" in data else None
     return RUNS / (name or f"{Path(data.path).stem if data.get('path') else 'simulated'}-{preset}")
-
-
-def _task(data: ReplayDataModule) -> Any:
-    return data.task

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
-import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.cli.signatures import Parameter, find_class, parameters, summary
-from pricerl.cli.usage import explain_usage, option_values
+from pricerl.cli.usage import option_values, refuse_names
 from pricerl.errors import UsageError, did_you_mean
 
 CLASSES = (
@@ -65,9 +65,6 @@ STANDARD = {
 OWN = {"what-if": ("price", "product")}
 """Options of a single command."""
 
-WIDTH, NAME_WIDTH = 100, 34
-"""Width of a help text and of its name column, in characters."""
-
 
 class Group(NamedTuple):
     """Settings with a common prefix, by full name."""
@@ -93,7 +90,7 @@ def answer_early(command: str, words: Sequence[str]) -> bool:
     if not topics:
         _refuse_unknown(command, words)
     elif command in PURPOSES and topics[-1] != "all":
-        print("\n".join(help_lines(command, topics[-1])))
+        print(help_text(command, topics[-1]), end="")
         return True
     return False
 
@@ -110,7 +107,7 @@ def find_groups() -> dict[str, Group]:
     return groups
 
 
-def help_lines(command: str, topic: str) -> list[str]:
+def help_text(command: str, topic: str) -> str:
     """Return the help of a command, or of one of its groups.
 
     Args:
@@ -123,21 +120,21 @@ def help_lines(command: str, topic: str) -> list[str]:
     groups = find_groups()
     if topic and topic not in groups:
         raise UsageError(f"--help={topic}: there is no such group of settings{did_you_mean(topic, groups)}")
+    page = argparse.HelpFormatter("", max_help_position=34, width=102)
     if topic:
         settings = groups[topic].settings.items()
-        rows = [(f"--{name}", f"{item.text} [{item.default or 'required'}]") for name, item in settings]
-        return [f"{topic}: {groups[topic].text}", "", *_rows(rows)]
+        rows = {f"--{name}": f"{item.text} [{item.default or 'required'}]" for name, item in settings}
+        _add_rows(page, f"{topic}: {groups[topic].text.rstrip('.')}", rows)
+        return page.format_help()
     own = {**groups.pop("").settings, **groups.pop("data").settings}
-    lines = [f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]", "", PURPOSES[command], "", "options:"]
-    lines += _rows([(f"--{name}", _first_sentence(setting.text)) for name, setting in own.items()])
-    lines += ["", "groups of settings, such as --data.guardrails.floor 9.90; --help=GROUP lists one with its defaults:"]
+    page.add_text(f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]")
+    page.add_text(PURPOSES[command])
+    _add_rows(page, "options", {f"--{name}": _first_sentence(setting.text) for name, setting in own.items()})
+    title = "groups of settings, such as --data.guardrails.floor 9.90; --help=GROUP lists one with its defaults"
     sizes = {name: f"{_first_sentence(group.text)} ({len(group.settings)})" for name, group in groups.items()}
-    return [
-        *lines,
-        *_rows(list(sizes.items())),
-        "",
-        "A YAML file holds the same names, nested. --help=all prints everything.",
-    ]
+    _add_rows(page, title, sizes)
+    page.add_text("A YAML file holds the same names, nested. --help=all prints everything.")
+    return page.format_help()
 
 
 def _refuse_unknown(command: str, words: Sequence[str]) -> None:
@@ -150,8 +147,7 @@ def _refuse_unknown(command: str, words: Sequence[str]) -> None:
         name for name in names if not _is_known(name.rstrip("+").replace(".init_args", ""), groups, known, foreign)
     ]
     if unknown:
-        listed = " ".join(f"--{name}" for name in unknown)
-        raise UsageError(f"{explain_usage(f'unrecognized arguments: {listed}', known)} (see {command} --help)")
+        raise UsageError(f"{refuse_names([f'--{name}' for name in unknown], known)} (see {command} --help)")
 
 
 def _is_known(name: str, groups: dict[str, Group], known: set[str], foreign: Sequence[str]) -> bool:
@@ -185,16 +181,11 @@ def _groups_of(prefix: str, module: str, name: str, text: str) -> Iterator[tuple
         yield from _groups_of(*inner)
 
 
-def _rows(cells: Sequence[tuple[str, str]]) -> list[str]:
-    """Return lines with names and texts in two columns."""
-    indent = min(max(len(name) for name, _ in cells) + 4, NAME_WIDTH)
-    lines = []
-    for name, text in cells:
-        first, *rest = textwrap.wrap(text, WIDTH - indent) or [""]
-        head = f"  {name}"
-        lines += [head.ljust(indent) + first] if len(head) < indent else [head, " " * indent + first]
-        lines += [" " * indent + line for line in rest]
-    return lines
+def _add_rows(page: argparse.HelpFormatter, title: str, rows: Mapping[str, str]) -> None:
+    """Add a section of names with their texts, in two columns."""
+    page.start_section(title)
+    page.add_arguments([argparse.Action([], name, help=text.replace("%", "%%")) for name, text in rows.items()])
+    page.end_section()
 
 
 def _first_sentence(text: str) -> str:

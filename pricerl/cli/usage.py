@@ -17,19 +17,13 @@ from pricerl.errors import UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, read_log, shown
 
 if TYPE_CHECKING:
-    from pricerl.training.run import Request
+    from pricerl.training.run import Run
 
 ALLOWED_CLASSES = ("pricerl", "lightning")
 """Packages from which a configuration may import classes."""
 
-PRECISIONS = (None, 32, "32", "32-true", "bf16-mixed")
-"""Supported precisions: half precision rounds the temperature; gradient scalers do not reach the bare optimizers."""
-
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 """Types in plain words."""
-
-PLAIN_REFUSAL = re.compile(r"argument (\S+): invalid (?:(int|float) value|choice): '([^']*)'(?: \(choose from (.*)\))?")
-"""Pattern of argparse's message about an invalid value."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,35 +63,57 @@ def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
     return names[0] if wanted is None else wanted
 
 
-def explain_usage(message: str, options: Collection[str]) -> str:
-    """Rewrite a parser's message.
+def explain_usage(message: str, options: Collection[str], words: Sequence[str] = ()) -> str:
+    """Rewrite a message of jsonargparse or argparse with plain names of settings, without class names.
 
     Args:
-        message: message of jsonargparse or argparse.
+        message: the parser's message.
         options: all options of the command, without dashes.
+        words: arguments of the command; an unknown setting that is not among them is one of a configuration.
     """
-    denied = re.search(r"Importing '([^']+)' is not allowed", message)
-    unknown = re.search(r"unrecognized arguments: (.+)|does not accept option '([^']+)'", message)
-    if denied:
-        return f"{_key(message)}{denied[1]} is not allowed; only classes of {' and '.join(ALLOWED_CLASSES)} are"
-    if unknown:
-        return _explain_unknown(unknown[1], unknown[2], options)
-    plain = PLAIN_REFUSAL.match(message)
-    if plain:
-        key, found = f"{plain[1]}: ", plain[3]
-        types, choices = [plain[2]], [choice.strip(" '") for choice in (plain[4] or "").split(", ")]
-    else:
-        value = re.search(r"(?:Got|Given) value: (.*)", message)
-        key, found = _key(message), value[1] if value else None
-        choices = re.findall(r"'([^']*)'", "".join(re.findall(r"Literal\[([^\]]*)\]", message)))
-        types = re.findall(r"<class '(\w+)'>", message)
-    kinds = dict.fromkeys(KINDS[name] for name in types if name in KINDS)
-    if key and found is not None and any(choices):
-        return f"{key}must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
-    if key and found is not None and kinds:
-        return f"{key}must be {' or '.join(kinds)}, found {found!r}"
-    lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
-    return "; ".join(lines[:2])
+    inside = re.match(r"Parser key \"(data|model)\":\s+Problem with given class_path '[^']+':\s+", message)
+    group, message = (f"{inside[1]}.", message[inside.end() :]) if inside else ("", message)
+    head = re.match(r'(?:Parser key "([^"]+)"|argument (\S+)):\s*', message)
+    key, text = "", message
+    if head:
+        key, text = f"--{group}{head[1]}: " if head[1] else f"{head[2]}: ", message[head.end() :]
+    if found := re.search(r"Importing '([^']+)' is not allowed", text):
+        return f"{key}{found[1]} is not allowed; only classes of {' and '.join(ALLOWED_CLASSES)} are"
+    if found := re.search(r"Expected a path but (\S+) either", text):
+        return f"{key}there is no class {found[1]}"
+    if inside and (found := re.match(r"the following arguments are required: (\S+)", text)):
+        return f"--{group}{found[1]} is required"
+    if found := re.search(r"(?:Group '([^']+)' does not accept option|^Option) '([^']+)'", text):
+        name = group + ".".join(filter(None, found.groups()))
+        if not any(word.partition("=")[0] == f"--{name}" for word in words):
+            return f"unknown setting {name}{did_you_mean(name, options)}"
+        return refuse_names([f"--{name}"], options)
+    if found := re.search(r"unrecognized arguments: (.+)", text):
+        names = [word.partition("=")[0].replace("--", f"--{group}", 1) for word in found[1].split() if word[0] == "-"]
+        return refuse_names(names, options) if names else f"unexpected argument {found[1]!r}; options start with --"
+    lines = [line.strip(" -") for line in text.splitlines() if line.strip(" -")]
+    return key + (_explain_value(text) or "; ".join(lines[: 1 if key else 2]))
+
+
+def refuse_names(names: Sequence[str], options: Collection[str]) -> str:
+    """Return the message about unknown options; ``names`` start with dashes, ``options`` do not."""
+    known = [f"--{option}" for option in options]
+    return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
+
+
+def _explain_value(text: str) -> str:
+    """Return what a value must be, or an empty string if the message does not say."""
+    value = re.search(r"(?:Got|Given) value: (.*)|invalid (?:\w+ value|choice): '([^']*)'", text)
+    if value is None:
+        return ""
+    found = value[1] or value[2] or ""
+    listed = re.search(r"Literal\[([^\]]*)\]|\(choose from (.*)\)", text)
+    if listed:
+        choices = [choice.strip(" '") for choice in (listed[1] or listed[2]).split(", ")]
+        return f"must be one of {', '.join(choices)}, found {found!r}{did_you_mean(found, choices)}"
+    types = re.findall(r"(?<!type: )<class '(\w+)'>|invalid (\w+) value", text)
+    kinds = dict.fromkeys(KINDS[name] for name in map("".join, types) if name in KINDS)
+    return f"must be {' or '.join(kinds)}, found {found!r}" if kinds else ""
 
 
 def option_values(words: Sequence[str], *names: str) -> list[str]:
@@ -125,20 +141,11 @@ def positive_price(price: float) -> float:
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:
     """Return settings other than None as command-line options."""
-    given = {name: value for name, value in settings.items() if value is not None}
-    plain = {name: str(value) if isinstance(value, (str, Path)) else json.dumps(value) for name, value in given.items()}
-    return [f"--{name}={value}" for name, value in plain.items()]
-
-
-def _explain_unknown(words: str | None, setting: str | None, options: Collection[str]) -> str:
-    if setting is not None:
-        return f"unknown setting {setting}{did_you_mean(setting, options)}"
-    assert words is not None
-    names = [word.split("=")[0] for word in words.split() if word.startswith("-")]
-    if not names:
-        return f"unexpected argument {words!r}; options start with --"
-    known = [f"--{option}" for option in options]
-    return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
+    return [
+        f"--{name}={value if isinstance(value, (str, Path)) else json.dumps(value)}"
+        for name, value in settings.items()
+        if value is not None
+    ]
 
 
 def _read_config(name: str) -> dict[str, Any]:
@@ -164,13 +171,7 @@ def _read_config(name: str) -> dict[str, Any]:
     return content or {}
 
 
-def _key(message: str) -> str:
-    """Return the option named in a message, with a colon, or an empty string."""
-    found = re.search(r'Parser key "([^"]+)"', message)
-    return f"--{found[1]}: " if found else ""
-
-
-def check_request(request: Request) -> None:
+def check_run(run: Run) -> None:
     """Refuse trainer settings that manual optimization cannot support, and advice that could not be written.
 
     Raises:
@@ -180,17 +181,17 @@ def check_request(request: Request) -> None:
     from pricerl.advice.report.interactive import plotly_script
     from pricerl.advice.report.pdf import find_browser
 
-    options = request.options
-    if not request.advises and request.command == "predict":
+    options = run.options
+    if not run.advises and run.command == "predict":
         raise UsageError("predict advises on a seller's file; score a policy of a Gymnasium environment with test")
     check_horizon(options.horizon)
     if options.out:
         check_folder(Path(options.out), "--out ")
-    if request.command in ("fit", "predict"):
-        check_folder(request.folder, "the run's folder ")
-    if request.advises:
-        _ = request.formatter
-        read_log(request.folder / LOG_FILE)
+    if run.command in ("fit", "predict"):
+        check_folder(run.folder, "the run's folder ")
+    if run.advises:
+        _ = run.formatter
+        read_log(run.folder / LOG_FILE)
         if options.report.interactive:
             plotly_script()
         if options.report.pdf:
@@ -203,8 +204,8 @@ def _check_trainer(trainer: Any) -> None:
         raise UsageError("--trainer.gradient_clip_val is not supported; set --model.algorithm.max_grad_norm")
     if trainer.accumulate_grad_batches != 1:
         raise UsageError("--trainer.accumulate_grad_batches is not supported; set --model.algorithm.batch_size")
-    if trainer.precision not in PRECISIONS:
-        known = ", ".join(value for value in PRECISIONS if isinstance(value, str))
-        raise UsageError(f"--trainer.precision must be one of {known}, found {trainer.precision!r}")
+    # Half precision rounds the temperature; gradient scalers do not reach the bare optimizers.
+    if trainer.precision not in (None, 32, "32", "32-true", "bf16-mixed"):
+        raise UsageError(f"--trainer.precision must be one of 32, 32-true, bf16-mixed, found {trainer.precision!r}")
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")

@@ -16,8 +16,8 @@ from pricerl.training.pricing_data import PricingDataModule
 
 
 @dataclass(frozen=True)
-class Request:
-    """Parsed command, before data are read and objects are built."""
+class Run:
+    """Run of a command after building and, depending on the command, training or scoring."""
 
     command: str
     """``fit``, ``validate``, ``test`` or ``predict``."""
@@ -29,8 +29,16 @@ class Request:
     """Settings that determine the advice, as plain values: seed, data without its file, model and decision."""
     checkpoint: Checkpoint | None
     """Given checkpoint; after ``fit``, the one with the weights in use."""
-    advises: bool
-    """Whether the data are a seller's, so that the command gives advice."""
+    data: ReplayDataModule
+    """DataModule of the run."""
+    module: OffPolicyModule
+    """Learner with the weights used for advice."""
+    configs: Mapping[str, Any]
+    """Config objects of the command's own groups, such as ``decision``."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Results of validate and test by name."""
+    is_global_zero: bool = True
+    """Whether this process prints and writes."""
 
     @property
     def formatter(self) -> Formatter:
@@ -43,21 +51,10 @@ class Request:
         digits = price_digits(data.guardrails.price_step, data.currency)
         return Formatter(self.options.locale, data.currency, digits)
 
-
-@dataclass(frozen=True)
-class Run(Request):
-    """Run after building and, depending on the command, training or scoring."""
-
-    data: ReplayDataModule
-    """DataModule of the run."""
-    module: OffPolicyModule
-    """Learner with the weights used for advice."""
-    configs: Mapping[str, Any]
-    """Config objects of the command's own groups, such as ``decision``."""
-    scores: Mapping[str, float] = field(default_factory=dict)
-    """Results of validate and test by name."""
-    is_global_zero: bool = True
-    """Whether this process prints and writes."""
+    @property
+    def advises(self) -> bool:
+        """Whether the data are a seller's, so that the command gives advice."""
+        return isinstance(self.data, PricingDataModule)
 
     @property
     def policy(self) -> Policy:
