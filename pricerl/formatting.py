@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,21 +13,13 @@ from functools import cache
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_skeleton
 from babel.localedata import locale_identifiers
-from babel.numbers import NumberPattern, get_currency_precision, list_currencies, parse_pattern
+from babel.numbers import NumberPattern, get_currency_precision, list_currencies
 
 from pricerl.errors import UsageError, did_you_mean
 
-RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT MARK}"
-MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "–"
 PLAIN_DIGITS = 2
 """Digits after the decimal mark of money whose currency is not known."""
-
-LARGE, MIDDLE, SMALL = 1000.0, 100.0, 10.0
-"""Thresholds above which a number is shown with fewer digits after the decimal mark."""
-
-ENGLISH_DATES = "en_GB"
-"""Locale of dates in English, which are always written as ``1 Jan 2026``; other languages use their own style."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ class Formatter:
 
     def money_digits(self, *values: float | None) -> int:
         """Return the digits of a column of amounts: those of the currency, or none if an amount reaches a thousand."""
-        if _largest(values) >= LARGE:
+        if _largest(values) >= 1000:
             return 0
         return get_currency_precision(self.currency) if self.currency else PLAIN_DIGITS
 
@@ -108,10 +100,10 @@ class Formatter:
         if value is None:
             return UNKNOWN
         rounded = f"{abs(value):.{digits}f}"
-        sign = (MINUS if value < 0 else plus) if rounded.strip("0.") else ""
+        sign = ("\N{MINUS SIGN}" if value < 0 else plus) if rounded.strip("0.") else ""
         pattern = _pattern(self.locale, digits, bool(currency))
         text = pattern.apply(Decimal(rounded), _locale(self.locale), currency=currency or None, currency_digits=False)
-        return sign + text.replace(RIGHT_TO_LEFT, "")
+        return sign + text.replace("\N{RIGHT-TO-LEFT MARK}", "")
 
 
 def probability(share: float, num_draws: int) -> str:
@@ -141,7 +133,7 @@ def price_digits(price_step: float, currency: str = "") -> int:
 def unit_digits(*values: float | None) -> int:
     """Return the digits of a column of units: two for a few per day, fewer for many."""
     largest = _largest(values)
-    return 0 if largest >= MIDDLE else 1 if largest >= SMALL else 2
+    return 0 if largest >= 100 else 1 if largest >= 10 else 2
 
 
 def plural(count: int, noun: str) -> str:
@@ -162,15 +154,16 @@ def _locale(name: str) -> Locale:
 def _pattern(locale: str, digits: int, money: bool) -> NumberPattern:
     """Return the locale's pattern for numbers or money with a fixed number of digits after the decimal mark."""
     known = _locale(locale)
-    pattern = known.currency_formats["standard"] if money else known.decimal_formats[None]
-    after = f".{'0' * digits}" if digits else ""
-    return parse_pattern(re.sub(r"0(?:\.[0#]+)?(?=[^0#.,]*$)", f"0{after}", pattern.pattern.split(";")[0]))
+    pattern: NumberPattern = copy.copy(known.currency_formats["standard"] if money else known.decimal_formats[None])
+    pattern.frac_prec = digits, digits
+    return pattern
 
 
 @cache
 def _date(day: str, skeleton: str, locale: str) -> str:
+    """Return a date in the locale's own style, but always ``1 Jan 2026`` in English."""
     known = _locale(locale)
-    style = _locale(ENGLISH_DATES) if known.language == "en" else known
+    style = _locale("en_GB") if known.language == "en" else known
     return format_skeleton(skeleton, datetime.date.fromisoformat(day), locale=style)
 
 

@@ -17,11 +17,8 @@ MatmulPrecision = Literal["highest", "high", "medium"]
 """Precisions by torch's names: ``highest`` is single precision, ``high`` allows TF32 in products, ``medium`` bfloat16.
 The latter two need processors with such units (GPUs, CPUs with matrix tiles). Everything else is single precision."""
 
-PROBE_SIZE = 64
 EXACT = 1e-5
 """Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
-KEPT_BYTES = 31 * 2**20
-"""Size of the freed block, just under the largest that raises glibc's threshold for returning memory."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -41,7 +38,7 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     Raises:
         UsageError: if the process may use fewer cores than ``threads``.
     """
-    cores = _num_cores()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not 1 <= threads <= cores:
         raise UsageError(f"--threads must be 1 to {cores}, the cores that this process may use; found {threads}")
     torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from their parent
@@ -56,14 +53,10 @@ def keep_freed_memory() -> None:
     """Make glibc keep the memory of freed tensors for the next ones.
 
     By default glibc returns large freed blocks to the system, and the next allocation of that size waits for fresh
-    pages. Freeing one large block raises its threshold. The block is never written to, so it costs no memory; with
-    other C libraries this has no effect.
+    pages. Freeing one large block, just under 32 MiB, raises its threshold as far as it goes. The block is never
+    written to, so it costs no memory; with other C libraries this has no effect.
     """
-    torch.empty(KEPT_BYTES, dtype=torch.uint8)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def _prefers_onednn() -> bool:
@@ -82,7 +75,7 @@ def _use_onednn() -> bool:
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
-    factors = torch.linspace(-1.0, 1.0, PROBE_SIZE * PROBE_SIZE).sin().view(PROBE_SIZE, PROBE_SIZE)
+    factors = torch.linspace(-1.0, 1.0, 64 * 64).sin().view(64, 64)
     exact = factors.double() @ factors.double().T
     error = (factors @ factors.T - exact).abs().max() / exact.abs().max()
     if error < EXACT:
@@ -150,14 +143,14 @@ def _with_own_code(function: Callable[Arguments, Result]) -> Callable[Arguments,
 def _options() -> dict[str, Any]:
     """Return the compiler's settings: torch's random numbers, and minimal overhead between kernels.
 
-    Calling kernels from C++ instead of Python saves 3 % of an update on one thread and 6 % on two.
+    Calling kernels from C++ instead of Python saves 3 % of an update on one thread and 6 % on two. Guards are dropped,
+    because shapes, settings and modules are constant during a run, and checking them costs 5 %.
     """
-    on_cpu_only = not torch.cuda.is_available()
     return {
         "fallback_random": True,
-        "guard_filter_fn": _no_guards,
+        "guard_filter_fn": lambda guards: [False] * len(guards),
         "size_asserts": False,
-        "cpp_wrapper": on_cpu_only,
+        "cpp_wrapper": not torch.cuda.is_available(),
     }
 
 
@@ -165,8 +158,3 @@ def _reason(error: Exception) -> str:
     """Return the line of an error message that names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
-
-
-def _no_guards(guards: list[Any]) -> list[bool]:
-    """Drop every guard: shapes, settings and modules are constant during a run, and checking costs 5 % of an update."""
-    return [False] * len(guards)

@@ -15,9 +15,8 @@ from pricerl.operations.decision_log import LOG_FILE, Entry, verify
 
 
 def audit_log(words: Sequence[str]) -> int:
-    """Run ``audit verify`` or ``audit replay``."""
-    purpose = "verify checks that the decision log is unbroken; replay repeats one of its decisions."
-    parser = Parser(prog="pricerl audit", description=purpose, allow_abbrev=False)
+    """Check that the decision log is unbroken (verify), or repeat one of its decisions (replay)."""
+    parser = Parser(prog="pricerl audit", description=audit_log.__doc__, allow_abbrev=False)
     parser.add_argument("action", choices=("verify", "replay"))
     parser.add_argument("target", nargs="?", help="verify: a log file instead of a run; replay: an entry's number")
     add_run_options(parser)

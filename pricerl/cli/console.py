@@ -19,8 +19,6 @@ MOST_SUMMARIES = 20
 MOST_SCORED = 10
 """Largest number of products whose scores are printed."""
 
-SCORE_COLUMNS = ("rule", "price", "units", "sales", "profit", "90 %", "beats keeping")
-
 Product = Mapping[str, Any]
 """Entry of ``products`` in ``advice.json``."""
 
@@ -40,13 +38,8 @@ def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
     if not rows:
         return []
     first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for name, *cells in rows:
-        padded = [
-            cell.rjust(width) if numbers else cell.ljust(width) for cell, width in zip(cells, others, strict=True)
-        ]
-        lines.append("  ".join(["", name.ljust(first), *padded]).rstrip())
-    return lines
+    pad = str.rjust if numbers else str.ljust
+    return ["  ".join(["", name.ljust(first), *map(pad, cells, others)]).rstrip() for name, *cells in rows]
 
 
 def print_summary(products: Sequence[Product], files: AdviceFiles, formatter: Formatter) -> None:
@@ -116,9 +109,10 @@ def print_scores(products: Sequence[Product], num_products: int, formatter: Form
 def score_lines(product: Product, formatter: Formatter) -> list[str]:
     """Return the rules, the policy's value, the off-policy estimates and the sensitivity of one product."""
     draws, days = product["num_draws"], plural(len(product["days"]), "day")
+    head = ("rule", "price", "units", "sales", "profit", "90 %", "beats keeping")
     lines = [
         f"{product['product']}: per day over {days}, each price approached inside the guardrails",
-        *table([SCORE_COLUMNS, *(_rule_cells(row, draws, formatter) for row in list_alternatives(product))]),
+        *table([head, *(_rule_cells(row, draws, formatter) for row in list_alternatives(product))]),
         *_policy_lines(product, formatter),
         *(off_policy_line(name, found, formatter) for name, found in product["off_policy"].items()),
     ]

@@ -20,8 +20,8 @@ READING: dict[str, dict[str, Any]] = {
 
 
 def check(words: Sequence[str]) -> int:
-    """Print the content of a file, or every problem in it."""
-    parser = Parser(prog="pricerl check", description="Print the content of a history file.")
+    """Print the content of a history file, or every problem in it."""
+    parser = Parser(prog="pricerl check", description=check.__doc__)
     parser.add_argument("file", nargs="?", help="the seller's CSV")
     parser.add_argument("--data.path", dest="path", help="the same, by the option name of the other commands")
     for name, settings in READING.items():
@@ -42,11 +42,11 @@ def check(words: Sequence[str]) -> int:
 
 
 def simulate(words: Sequence[str]) -> int:
-    """Write a simulated seller, and the true demand next to it."""
+    """Write a simulated seller, and its true demand in a file next to it."""
     from pricerl.simulation.seller import MARKETS, SellerConfig, write_seller
 
     default = SellerConfig()
-    parser = Parser(prog="pricerl simulate", description="Write a simulated seller with known demand.")
+    parser = Parser(prog="pricerl simulate", description=simulate.__doc__)
     parser.add_argument("--out", required=True, help="CSV to write; the truth goes to FILE.truth.json")
     parser.add_argument("--market", choices=MARKETS, default=default.market, help="family of demand")
     parser.add_argument("--days", type=int, default=default.days, help="days of history")

@@ -19,19 +19,18 @@ RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a check
 
 
 def override(words: Sequence[str]) -> int:
-    """Record an order to charge a price until a day, within the hard limits."""
-    purpose = "Charge a price until a day instead of the recommended one, within the hard limits."
-    return _order(OVERRIDE, purpose, words)
+    """Charge a price until a day instead of the recommended one, within the hard limits."""
+    return _order(OVERRIDE, override.__doc__, words)
 
 
 def pause(words: Sequence[str]) -> int:
-    """Record an order to keep the price until a day."""
-    return _order(PAUSE, "Keep the price until a day instead of following the model.", words)
+    """Keep the price until a day instead of following the model."""
+    return _order(PAUSE, pause.__doc__, words)
 
 
 def approve(words: Sequence[str]) -> int:
     """Record the approval of a recommended change."""
-    parser = Parser(prog="pricerl approve", description="Record the approval of a recommended change.")
+    parser = Parser(prog="pricerl approve", description=approve.__doc__)
     add_run_options(parser)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
     parser.add_argument("--product", help="product, if the run has several")
@@ -57,9 +56,8 @@ def approve(words: Sequence[str]) -> int:
 
 
 def history(words: Sequence[str]) -> int:
-    """Print all decisions, orders and approvals with author and reason."""
-    purpose = "Print all decisions, overrides, pauses and approvals with author and reason."
-    parser = Parser(prog="pricerl history", description=purpose)
+    """Print all decisions, overrides, pauses and approvals with author and reason."""
+    parser = Parser(prog="pricerl history", description=history.__doc__)
     add_run_options(parser)
     parser.add_argument("--product", help="this product only")
     options = parser.parse_args(words)
@@ -112,7 +110,7 @@ def find_advice(entries: Sequence[Entry], number: int) -> Entry:
     return entries[number - 1]
 
 
-def _order(kind: str, purpose: str, words: Sequence[str]) -> int:
+def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     """Append an order that refers to the product's last advice, and print its effect."""
     parser = Parser(prog=f"pricerl {kind}", description=purpose)
     add_run_options(parser)

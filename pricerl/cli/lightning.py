@@ -26,12 +26,18 @@ from pricerl.cli.options import RUN_OPTIONS
 from pricerl.cli.usage import ALLOWED_CLASSES, check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
-from pricerl.training.callbacks import GivenCheckpoint, RunCheckpoint, RunConfig, TrainingBar
-from pricerl.training.callbacks.saving import own_saver
+from pricerl.training.callbacks import (
+    GivenCheckpoint,
+    RunCheckpoint,
+    RunConfig,
+    RunMetrics,
+    TrainingBar,
+    own_saver,
+)
 from pricerl.training.checkpointing import BEST, LAST, RUNS, USUAL_CLASSES, Checkpoint, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loggers import METRICS_FILE, build_loggers
-from pricerl.training.loop import OffPolicyModule, RunMetrics
+from pricerl.training.loop import OffPolicyModule
 from pricerl.training.run import Run
 from pricerl.training.strategies import choose_strategy
 

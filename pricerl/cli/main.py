@@ -15,8 +15,6 @@ from importlib import import_module
 from pricerl import __version__
 from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
 COMMANDS = {
     "check": "data:check",
     "simulate": "data:simulate",
@@ -81,7 +79,7 @@ def main(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", EXIT_USAGE, debug)
         if not debug:
             traceback.print_exc()

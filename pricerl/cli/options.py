@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pricerl.cli import policies
 from pricerl.cli.signatures import Parameter, find_class, parameters, summary
 from pricerl.cli.usage import option_values, refuse_names
 from pricerl.errors import UsageError, did_you_mean
@@ -22,16 +23,6 @@ CLASSES = (
     ("trainer", "lightning.pytorch.trainer.trainer", "Trainer"),
 )
 """Groups of settings, with module and name of the class that defines each."""
-
-LINKED = ("model.task", "data.seed")
-"""Parameters set by the command line itself."""
-
-PURPOSES = {
-    "fit": "Train a policy, evaluate it, and advise with its best weights.",
-    "validate": "Print the scores of a trained policy on the held-out days.",
-    "test": "Print the scores of a trained policy on the held-out days.",
-    "predict": "Advise with a trained policy; settings on the command line override those of its checkpoint.",
-}
 
 RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
@@ -62,9 +53,6 @@ STANDARD = {
 }
 """Options from Lightning, and ``--pdf``, short for a setting of the report."""
 
-OWN = {"what-if": ("price", "product")}
-"""Options of a single command."""
-
 
 class Group(NamedTuple):
     """Settings with a common prefix, by full name."""
@@ -89,7 +77,7 @@ def answer_early(command: str, words: Sequence[str]) -> bool:
     topics = [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
     if not topics:
         _refuse_unknown(command, words)
-    elif command in PURPOSES and topics[-1] != "all":
+    elif command != "what-if" and topics[-1] != "all":
         print(help_text(command, topics[-1]), end="")
         return True
     return False
@@ -128,7 +116,7 @@ def help_text(command: str, topic: str) -> str:
         return page.format_help()
     own = {**groups.pop("").settings, **groups.pop("data").settings}
     page.add_text(f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]")
-    page.add_text(PURPOSES[command])
+    page.add_text(getattr(policies, command).__doc__)
     _add_rows(page, "options", {f"--{name}": _first_sentence(setting.text) for name, setting in own.items()})
     title = "groups of settings, such as --data.guardrails.floor 9.90; --help=GROUP lists one with its defaults"
     sizes = {name: f"{_first_sentence(group.text)} ({len(group.settings)})" for name, group in groups.items()}
@@ -140,7 +128,8 @@ def help_text(command: str, topic: str) -> str:
 def _refuse_unknown(command: str, words: Sequence[str]) -> None:
     """Refuse unknown options, except with ``class_path``, whose class only the parser imports."""
     groups = find_groups()
-    known = {name for group in groups.values() for name in group.settings} | {*OWN.get(command, ())}
+    known = {name for group in groups.values() for name in group.settings}
+    known |= {"price", "product"} if command == "what-if" else set()
     names = [word[2:].partition("=")[0] for word in words if word.startswith("--")]
     foreign = ("data", "model") if _names_a_class(words) else ()
     unknown = [
@@ -174,7 +163,7 @@ def _groups_of(prefix: str, module: str, name: str, text: str) -> Iterator[tuple
         setting = f"{prefix}.{item.name}"
         if kind.endswith("Config"):
             nested.append((setting, module, kind, item.text))
-        elif setting not in LINKED:
+        elif setting not in ("model.task", "data.seed"):  # set by the command line itself
             own.settings[setting] = item
     yield prefix, own
     for inner in nested:

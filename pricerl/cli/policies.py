@@ -16,29 +16,26 @@ if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles
     from pricerl.training.run import Run
 
-SHORT = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
-"""Short options, expanded for the parser."""
-
 
 def fit(words: Sequence[str]) -> int:
-    """Train, then advise with the best policy."""
+    """Train a policy, evaluate it, and advise with its best weights."""
     run = run_lightning("fit", words)
     trains_only = run.options.trainer.fast_dev_run or not run.advises
     return EXIT_OK if trains_only or not run.is_global_zero else _advise(run)
 
 
 def predict(words: Sequence[str]) -> int:
-    """Advise with a trained policy, on a newer file if given."""
+    """Advise with a trained policy; settings on the command line override those of its checkpoint."""
     return _advise(run_lightning("predict", words))
 
 
 def validate(words: Sequence[str]) -> int:
-    """Print the scores of the held-out episodes, and each product's policy next to the rules."""
+    """Print the scores of a trained policy on the held-out days, next to the rules."""
     return _score(run_lightning("validate", words))
 
 
 def test(words: Sequence[str]) -> int:
-    """Print the scores, as ``validate`` does."""
+    """Print the scores of a trained policy on the held-out days, as ``validate`` does."""
     return _score(run_lightning("test", words))
 
 
@@ -57,7 +54,8 @@ def run_lightning(name: str, words: Sequence[str]) -> Run:
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    return run_command([name, *(SHORT.get(word, word) for word in words)])
+    long = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
+    return run_command([name, *(long.get(word, word) for word in words)])
 
 
 def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> list[ProductAdvice]:

@@ -18,15 +18,6 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
 
-MEASURES = {
-    "units": "units",
-    "sales": "sales",
-    "profit": "profit",
-    "organic conversion %": "organic",
-    "ad conversion %": "ad",
-}
-"""Rows of the table, with the fields of a path's value that they show."""
-
 
 class WhatIf(NamedTuple):
     """One measure per day over the forecast horizon, at the given and at the current price."""
@@ -57,9 +48,8 @@ class Answer(NamedTuple):
 
 
 def compare_prices(words: Sequence[str]) -> int:
-    """Run ``what-if``: print the outcomes of a price and of the current price."""
-    purpose = "Compare a price with keeping the current price. All options of predict apply as well."
-    parser = Parser(prog="pricerl what-if", description=purpose, allow_abbrev=False)
+    """Compare a price with keeping the current price; all options of predict apply as well."""
+    parser = Parser(prog="pricerl what-if", description=compare_prices.__doc__, allow_abbrev=False)
     parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
     parser.add_argument("--product", help="product, if the file has several")
     parser.add_argument("--ckpt_path", required=True, help="checkpoint written by fit")
@@ -87,9 +77,11 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
     now = float(history.price[-1])
     paths = torch.tensor([[price], [now]], device=market.device).expand(2, horizon)
     asked, kept = value_paths(market, product, paths)
+    fields = {name: name for name in ("units", "sales", "profit")}
+    fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
     measures = tuple(
         WhatIf(name, interval_of(there), interval_of(here), interval_of(there - here))
-        for name, field in MEASURES.items()
+        for name, field in fields.items()
         if (there := getattr(asked, field)) is not None and (here := getattr(kept, field)) is not None
         if field != "profit" or asked.costs_known
     )

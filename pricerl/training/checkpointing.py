@@ -18,7 +18,6 @@ CHECKPOINT_KEY = "pricerl"
 """Key of format, version and configuration in a checkpoint."""
 
 FORMAT = 4
-LASTING_SETTINGS = ("seed_everything", "data", "model", "decision")
 USUAL_CLASSES = {
     "model": "pricerl.training.module.SACModule",
     "data": "pricerl.training.pricing_data.PricingDataModule",
@@ -110,7 +109,7 @@ class Checkpoint:
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a run that apply to later commands: all but the data file, whose history is stored."""
-    kept = {key: value for key, value in config.items() if key in LASTING_SETTINGS}
+    kept = {key: value for key, value in config.items() if key in ("seed_everything", "data", "model", "decision")}
     for group, usual in USUAL_CLASSES.items():
         if kept[group].get("class_path") == usual:
             kept[group] = kept[group]["init_args"]

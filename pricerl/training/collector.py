@@ -12,11 +12,6 @@ from torch import Tensor
 from pricerl.sac import ReplayBuffer, ReplayConfig, Transition
 from pricerl.training.algorithm import Algorithm
 
-BYTES_PER_GB = 10**9
-
-WATCHED = ("price",)
-"""Info entries of a step whose means over the rows are logged."""
-
 
 class CollectingEnv(Protocol):
     """Vector env on tensors that resets finished rows within the same step."""
@@ -52,15 +47,14 @@ class Collector:
             self._action_dim,
             device=device,
             seed=seed,
-            memory_limit=int(config.buffer_memory_gb * BYTES_PER_GB),
+            memory_limit=int(config.buffer_memory_gb * 10**9),
         )
-        self._random = torch.Generator(device)
-        self._random.manual_seed(seed)
+        self._random = torch.Generator(device).manual_seed(seed)
         self.env_steps = 0
         self._episodes = torch.zeros((), dtype=torch.int64, device=device)
         self._returns = torch.zeros(env.num_envs, device=device)
         self.last_return = torch.full((), torch.nan, device=device)
-        self.watched: dict[str, Tensor] = {}
+        self.mean_price: Tensor | None = None
 
     @property
     def episodes(self) -> int:
@@ -102,7 +96,7 @@ class Collector:
         self._returns += reward
         if "final_obs" in info:
             self._count_episodes(terminated | truncated)
-        self.watched = {name: info[name].mean() for name in WATCHED if name in info}
+        self.mean_price = info["price"].mean() if "price" in info else None
 
     def _count_episodes(self, finished: Tensor) -> None:
         """Record the returns of finished rows without synchronizing with the device."""

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 METRICS_FILE = "metrics.csv"
-X_AXIS = "env_steps"
 
 
 def build_loggers(run_dir: Path, use_wandb: bool, resumed_at: int | None) -> list[Logger]:
@@ -23,10 +22,7 @@ def build_loggers(run_dir: Path, use_wandb: bool, resumed_at: int | None) -> lis
         use_wandb: whether to log to Weights & Biases as well.
         resumed_at: gradient updates of the checkpoint to resume from; earlier rows are kept.
     """
-    loggers: list[Logger] = [_csv_logger(run_dir, resumed_at)]
-    if use_wandb:
-        loggers.append(_wandb_logger(run_dir))
-    return loggers
+    return [_csv_logger(run_dir, resumed_at), *([_wandb_logger(run_dir)] if use_wandb else [])]
 
 
 def _csv_logger(run_dir: Path, resumed_at: int | None) -> CSVLogger:
@@ -55,7 +51,7 @@ def _wandb_logger(run_dir: Path) -> WandbLogger:
     run_dir.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE") or ("online" if _knows_key() else "offline")
     logger = WandbLogger(project="pricerl", name=run_dir.name, save_dir=run_dir, mode=mode)
-    logger.experiment.define_metric("*", step_metric=X_AXIS, step_sync=True)
+    logger.experiment.define_metric("*", step_metric="env_steps", step_sync=True)
     return logger
 
 

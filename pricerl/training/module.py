@@ -14,9 +14,7 @@ from torch import Tensor
 from pricerl.errors import UsageError
 from pricerl.runtime import CompiledFunction
 from pricerl.sac import (
-    Adam,
     NetworkConfig,
-    Optimizers,
     SACAgent,
     SACConfig,
     SACUpdate,
@@ -33,9 +31,6 @@ MAX_ENTROPY_BONUS = 1.0
 
 COMPILE_FROM = 10_000
 """Number of updates from which compiling pays: it takes 10 to 20 s and saves about 3 ms per update."""
-
-INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
-"""Lightning's instantiator of a module from plain values, as ``load_from_checkpoint`` expects it in a checkpoint."""
 
 
 class SACModule(OffPolicyModule):
@@ -62,21 +57,22 @@ class SACModule(OffPolicyModule):
         if compile not in ("auto", "off", "on"):
             raise UsageError(f"model.compile must be one of auto, off, on; found {compile!r}")
         plain = {"task": task._asdict(), "algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
-        self.save_hyperparameters({**plain, "_instantiator": INSTANTIATOR}, logger=False)
+        # With its instantiator, Lightning's ``load_from_checkpoint`` builds the module from plain values.
+        self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
         self.compile_mode = compile
         bounds = _bounds(task, self.step_discount)
         self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds)
-        self._rates = algorithm.critic_lr, algorithm.actor_lr, algorithm.alpha_lr
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return three Adam optimizers: critics, actor, temperature."""
-        return list(make_optimizers(self.agent))
+        self._optimizers = make_optimizers(self.agent)
+        return list(self._optimizers)
 
     def on_train_start(self) -> None:
         """Set up the update once weights and optimizers are restored and on their device."""
         super().on_train_start()
         reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
-        update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers(), reduce).update
+        update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers, reduce).update
         self._update = CompiledFunction(update, "updates") if self.compiles else update
 
     @property
@@ -118,20 +114,14 @@ class SACModule(OffPolicyModule):
         if total <= 0 or config.final_lr_share == 1.0:
             return
         share = 1.0 - (1.0 - config.final_lr_share) * min(1.0, updates / total)
-        for optimizer, rate in zip(self._optimizers(), self._rates, strict=True):
+        rates = config.critic_lr, config.actor_lr, config.alpha_lr
+        for optimizer, rate in zip(self._optimizers, rates, strict=True):
             optimizer.set_learning_rate(rate * share)
 
     def _share_normalization(self) -> None:
         """Average the input statistics over the ranks, whose observations differ."""
         if self.trainer.world_size > 1 and self.agent.normalization is not None:
             average_tensors(self.trainer.strategy, list(self.agent.normalization.buffers()))
-
-    def _optimizers(self) -> Optimizers:
-        """Return the bare optimizers of critics, actor and temperature."""
-        wrapped = self.optimizers()
-        assert isinstance(wrapped, list)
-        found = [optimizer.optimizer for optimizer in wrapped]
-        return Optimizers(*(optimizer for optimizer in found if isinstance(optimizer, Adam)))
 
 
 def _bounds(task: TaskSpec, discount: float) -> tuple[float, float] | None:

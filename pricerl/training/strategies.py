@@ -12,11 +12,6 @@ from torch import Tensor
 
 from pricerl.errors import UsageError
 
-TIMEOUT = timedelta(minutes=10)
-"""Longest wait of a rank for the others."""
-
-REPLICATED = ("auto", "ddp")
-
 
 class ReplicatedStrategy(DDPStrategy):
     """DDP with its launcher and process group, but without its model wrapper.
@@ -25,9 +20,6 @@ class ReplicatedStrategy(DDPStrategy):
     passes per update. Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before each
     optimizer step, so that all ranks stay identical.
     """
-
-    def __init__(self, timeout: timedelta = TIMEOUT) -> None:
-        super().__init__(timeout=timeout)
 
     def configure_ddp(self) -> None:
         """Copy rank 0's parameters and buffers."""
@@ -49,10 +41,10 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
     """
     if isinstance(strategy, Strategy):
         return strategy
-    if strategy not in REPLICATED:
-        raise UsageError(f"trainer.strategy must be one of {', '.join(REPLICATED)}, found {strategy!r}")
+    if strategy not in ("auto", "ddp"):
+        raise UsageError(f"trainer.strategy must be one of auto, ddp, found {strategy!r}")
     several = num_nodes > 1 or count_devices(devices) > 1
-    return ReplicatedStrategy() if several else "auto"
+    return ReplicatedStrategy(timeout=timedelta(minutes=10)) if several else "auto"
 
 
 def count_devices(devices: Any) -> int:

@@ -1,2 +1,0 @@
-from .progress import TrainingBar as TrainingBar
-from .saving import GivenCheckpoint as GivenCheckpoint, RunCheckpoint as RunCheckpoint, RunConfig as RunConfig
