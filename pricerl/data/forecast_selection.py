@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pricerl.arrays import FloatArray
+from pricerl.data.days import WEEK
 from pricerl.data.features import shifted_mean
 from pricerl.data.forecasters import OWN_MEAN, SalesForecast, find_forecaster
 from pricerl.data.history import ProductHistory
@@ -15,9 +16,6 @@ from pricerl.data.reading.columns import PREDICTED_SALES
 
 SUPPLIED = "supplied"
 """Name of the forecast supplied in the file."""
-
-FEWEST_SCORED_DAYS = 7
-"""Minimum number of training days with a forecast and known sales for scoring."""
 
 FUTURE_DAYS = 365
 """Days forecast, the longest horizon of any advice; beyond them and in gaps the trailing 7-day mean is used."""
@@ -53,7 +51,8 @@ def choose_forecast(
         chosen: name of the forecast chosen in training, used regardless of its error; None to choose.
 
     Returns:
-        The forecast, with the errors of all that are available on at least seven scored days. The 7-day mean wins ties.
+        The forecast, with the errors of all that are available on at least a week of scored days. The 7-day mean wins
+        ties.
 
     Raises:
         UsageError: the forecaster is unknown, or needs a package that is not installed.
@@ -70,7 +69,7 @@ def choose_forecast(
     errors = {}
     for name, (past, _) in forecasts.items():
         known = np.isfinite(past)
-        if (scored & known).sum() >= FEWEST_SCORED_DAYS:
+        if (scored & known).sum() >= WEEK:
             filled = np.where(known, past, forecasts[OWN_MEAN].past)  # so that all are scored on the same days
             errors[name] = float(np.abs(filled - history.sales)[scored].mean())
     source = chosen or min(errors, key=lambda name: errors[name], default=OWN_MEAN)

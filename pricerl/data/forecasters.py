@@ -18,21 +18,13 @@ from pricerl.errors import UsageError, did_you_mean, import_extra
 OWN_MEAN = "mean_7"
 """Name of the trailing 7-day mean, the baseline of all other forecasts."""
 
-LEVEL_WEEKS, PATTERN_WEEKS = 4, 8
-"""Weeks averaged for the level and for the weekday pattern, which changes more slowly."""
-WEEKDAY_PRIOR_WEEKS = 4.0
-"""Weight, in weeks, of the prior of equal weekdays: with few sales, a weekday's mean is mostly noise."""
+LEVEL_WEEKS, PATTERN_WEEKS, PRIOR_WEEKS = 4, 8, 4.0
+"""Weeks averaged for the level and for the weekday pattern, which changes more slowly; and weight, in weeks, of the
+prior of equal weekdays, as a weekday's mean is mostly noise with few sales."""
 
-FEWEST_FITTED_DAYS = 28
-"""Four weeks: with fewer days a weekly pattern cannot be separated from noise."""
-REFIT_DAYS = 28
-"""Days between refits; in between, the fitted model is updated with each day's sales."""
-
-
-_NEEDS_STATSFORECAST = (
-    "this forecaster needs the package statsforecast, which is not installed; "
-    "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
-)
+FIT_DAYS = 28
+"""Days before the first fit and between refits, in which the model is updated with each day's sales. With fewer than
+four weeks a weekly pattern cannot be separated from noise."""
 
 
 class SalesForecast(NamedTuple):
@@ -71,34 +63,29 @@ def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
     with np.errstate(divide="ignore", invalid="ignore"):  # an empty mean is NaN
         level = value[:, -LEVEL_WEEKS:].sum((1, 2)) / known[:, -LEVEL_WEEKS:].sum((1, 2))
         average = (value.sum((1, 2)) / known.sum((1, 2)))[:, None]
-        weekday = (value.sum(1) + WEEKDAY_PRIOR_WEEKS * average) / (known.sum(1) + WEEKDAY_PRIOR_WEEKS)
+        weekday = (value.sum(1) + PRIOR_WEEKS * average) / (known.sum(1) + PRIOR_WEEKS)
         share = np.where(average > 0, weekday / average, 1.0)
     return SalesForecast(level[:-1] * share[:-1, 0], level[-1] * np.resize(share[-1], days))
 
 
 def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesForecast:
-    """Predict with a model of the package ``statsforecast``, refitted every four weeks.
+    """Predict with a model of the package ``statsforecast``, such as ``AutoETS``, refitted every four weeks.
 
-    Args:
-        sales: ``(D,)`` revenue of a contiguous calendar.
-        days: number of days after it.
-        model: class in ``statsforecast.models``, such as ``AutoETS``.
-
-    Returns:
-        The forecast, never negative; NaN in the first four weeks, and for the future if the history is shorter.
-
-    Raises:
-        UsageError: the package is not installed.
+    The forecast is never negative; it is NaN in the first four weeks, and for the future if the history is shorter.
     """
-    kind = getattr(import_extra("statsforecast.models", _NEEDS_STATSFORECAST), model)
+    needed = (
+        "this forecaster needs the package statsforecast, which is not installed; "
+        "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
+    )
+    kind = getattr(import_extra("statsforecast.models", needed), model)
     past, future = np.full(len(sales), np.nan), np.full(days, np.nan)
     with warnings.catch_warnings(), np.errstate(all="ignore"):  # it divides by zero on all-zero series
         warnings.simplefilter("ignore")
-        for first in range(FEWEST_FITTED_DAYS, len(sales) + 1, REFIT_DAYS):
+        for first in range(FIT_DAYS, len(sales) + 1, FIT_DAYS):
             fitted = kind(season_length=WEEK).fit(sales[:first])
-            for day in range(first, min(first + REFIT_DAYS, len(sales))):
+            for day in range(first, min(first + FIT_DAYS, len(sales))):
                 past[day] = fitted.forward(sales[:day], h=1)["mean"][0]
-        if len(sales) >= FEWEST_FITTED_DAYS:
+        if len(sales) >= FIT_DAYS:
             future = kind(season_length=WEEK).fit(sales).predict(h=days)["mean"]
     return SalesForecast(np.maximum(past, 0.0), np.maximum(future, 0.0))
 

@@ -7,23 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
+from pricerl.data.days import WEEK
 from pricerl.data.features import build_features
 from pricerl.data.forecast_selection import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
 from pricerl.data.scaling import MinMaxScaler
 from pricerl.errors import DataError, did_you_mean
-
-LONG_HISTORY_DAYS = 28
-FEWEST_HOLDOUT_DAYS = 7
-"""Minimum of held-out days in histories of four weeks or more: one whole week."""
-
-NAMES_SHOWN = 10
 
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("observed", "profit_known", "promotion", "in_stock"), np.bool_),
@@ -83,11 +76,10 @@ class DataPreprocessor:
             UsageError: the forecaster needs a package that is not installed.
         """
         train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
+        names = chosen or (None,) * len(history.products)
         forecasts = tuple(
             choose_forecast(product, days, config.forecaster, name)
-            for product, days, name in zip(
-                history.products, train_days, chosen or (None,) * len(history.products), strict=True
-            )
+            for product, days, name in zip(history.products, train_days, names, strict=True)
         )
         features = _all_features(history.products, forecasts)
         training = [rows[:days] for rows, days in zip(features, train_days, strict=True)]
@@ -107,29 +99,10 @@ class DataPreprocessor:
         """Names of the products."""
         return tuple(product.product for product in self.products)
 
-    def windows(self, product: int) -> NDArray[np.float32]:
-        """Return every observation of a product.
-
-        Args:
-            product: index of the product.
-
-        Returns:
-            ``(D - window + 1, window * F)`` in [0, 1]; row ``i`` has the features of days ``i .. i + window - 1``,
-            the oldest day first, and is the observation for a decision on day ``i + window``.
-        """
-        scaled = self.scaler.transform(self.features[product], product)
-        days = sliding_window_view(scaled, self.config.window, axis=0).transpose(0, 2, 1)
-        return np.ascontiguousarray(days.reshape(len(days), -1))
-
     def with_history(self, fresh: History) -> DataPreprocessor:
-        """Return a preprocessor of a newer history that keeps the fitted scaler.
+        """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 
-        Args:
-            fresh: history of some or all of the products trained on.
-
-        Returns:
-            A preprocessor with the scaler and the choice of forecasts from training; the forecasts and the split into
-            training and held-out days are recomputed.
+        The forecasts themselves and the split into training and held-out days are recomputed.
 
         Raises:
             DataError: the fresh file has products that were not trained on; lists them all.
@@ -143,14 +116,10 @@ class DataPreprocessor:
         return self.fit(fresh, self.config, chosen, self.scaler.select(order))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
-        """Return a preprocessor of one product's first ``days`` days.
+        """Return a preprocessor of one product's first ``days`` days, at least one.
 
         Scaler and choice of forecast are kept. Features are not recomputed, because they depend on no later day. Future
         days are dropped, because their forecast was made later.
-
-        Args:
-            product: index of the product.
-            days: at least one.
         """
         forecast = self.forecasts[product]
         return replace(
@@ -193,21 +162,18 @@ class DataPreprocessor:
         )
 
     def _unknown_product(self, name: str) -> str:
-        listed = ", ".join(repr(known) for known in self.names[:NAMES_SHOWN])
-        more = len(self.names) - NAMES_SHOWN
+        listed = ", ".join(repr(known) for known in self.names[:10])
+        more = len(self.names) - 10
         trained = f"{listed} and {more} more" if more > 0 else listed
         return f"product {name!r} is not in the checkpoint; it has {trained}{did_you_mean(name, self.names)}"
 
 
 def count_train_days(num_days: int, config: DataConfig) -> int:
-    """Return the number of training days: at least one window, with at least one day held out.
+    """Return the number of training days, at least one window; ``num_days`` of history are more than that.
 
-    Args:
-        num_days: days of history, more than the window.
-        config: share of held-out days, and window.
+    At least a week is held out of a history of four weeks or more, and a day of a shorter one.
     """
-    fewest = FEWEST_HOLDOUT_DAYS if num_days >= LONG_HISTORY_DAYS else 1
-    holdout = max(round(config.holdout * num_days), fewest)
+    holdout = max(round(config.holdout * num_days), WEEK if num_days >= 4 * WEEK else 1)
     return max(num_days - holdout, config.window)
 
 

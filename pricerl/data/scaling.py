@@ -15,14 +15,10 @@ FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
 """Calendar features have fixed bounds: a short history need not cover a year."""
 
 PRICE_FEATURES = ("price", "price_mean_7")
-PRICE_ROOM = 0.10
-"""Share by which price bounds exceed the tried prices, so that a policy can distinguish prices beyond them."""
+"""Their bounds exceed the tried prices by 10 %, so that a policy can distinguish prices beyond them."""
 
 CONSTANT_RANGE = 1e-9
 """Relative range below which a column is constant; rounding in rolling means is a million times smaller."""
-
-CONSTANT_VALUE = 0.5
-"""Scaled value of a constant column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +33,7 @@ class MinMaxScaler:
 
     @classmethod
     def fit(cls, per_product_features: Sequence[FloatArray]) -> MinMaxScaler:
-        """Fit a scaler.
-
-        Args:
-            per_product_features: one ``(D_p, F)`` array of training days per product, columns as in `FEATURES`.
-
-        Returns:
-            The scaler; with a single day every column is constant.
+        """Fit a scaler to the ``(D_p, F)`` training days of each product; with a single day every column is constant.
 
         Raises:
             ValueError: there is no product, no day, or the number of columns is not that of `FEATURES`.
@@ -54,15 +44,7 @@ class MinMaxScaler:
         return cls(np.stack([gain for gain, _ in fitted]), np.stack([bias for _, bias in fitted]))
 
     def transform(self, features: FloatArray, product: int) -> NDArray[np.float32]:
-        """Scale one product's features.
-
-        Args:
-            features: ``(D, F)`` raw features.
-            product: index of the product, 0 to ``P - 1``.
-
-        Returns:
-            ``(D, F)`` values in [0, 1]; values outside the training range are clipped.
-        """
+        """Scale one product's raw ``features (D, F)`` to [0, 1], clipped outside the training range."""
         return np.asarray(np.clip(features * self.gain[product] + self.bias[product], 0.0, 1.0), dtype=np.float32)
 
     def bounds(self, product: int, feature: str) -> tuple[float, float]:
@@ -84,11 +66,11 @@ def _fit_product(features: FloatArray) -> tuple[FloatArray, FloatArray]:
     low, high = features.min(axis=0), features.max(axis=0)
     constant = high - low <= CONSTANT_RANGE * np.maximum(1.0, np.abs(features).max(axis=0))
     prices, calendar = ([FEATURES.index(name) for name in names] for names in (PRICE_FEATURES, FIXED_BOUNDS))
-    low[prices] -= PRICE_ROOM * np.abs(low[prices])
-    high[prices] += PRICE_ROOM * np.abs(high[prices])
+    low[prices] -= 0.1 * np.abs(low[prices])
+    high[prices] += 0.1 * np.abs(high[prices])
     constant[prices] = (high - low)[prices] <= CONSTANT_RANGE
     low[calendar], high[calendar] = np.transpose(list(FIXED_BOUNDS.values()))
     constant[calendar] = False
     spread = np.where(constant, 1.0, high - low)
     gain = np.where(constant, 0.0, 1.0 / spread)
-    return gain, np.where(constant, CONSTANT_VALUE, -low / spread)
+    return gain, np.where(constant, 0.5, -low / spread)

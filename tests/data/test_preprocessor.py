@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from observation_windows import every_window
 
 from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, MinMaxScaler, build_features
 from pricerl.data.preprocessor import count_train_days
@@ -35,7 +36,7 @@ def test_scaler_sees_training_days_only(three: DataPreprocessor) -> None:
 
 
 def test_windows_start_with_the_oldest_day(three: DataPreprocessor) -> None:
-    windows = three.windows(1)
+    windows = every_window(three, 1)
     scaled = three.scaler.transform(three.features[1], 1)
     assert windows.shape == (54, 84) and windows.dtype == np.float32 and windows.flags["C_CONTIGUOUS"]
     for row in (0, 17, 53):
@@ -52,23 +53,23 @@ def test_last_days_are_held_out(days: int, holdout: float, expected: int) -> Non
 
 def test_shortest_history_gives_two_observations(read: Read, daily: Daily) -> None:
     data = DataPreprocessor.fit(read(daily(["10,20"] * 8)), DataConfig())
-    assert data.windows(0).shape == (2, 84)
+    assert every_window(data, 0).shape == (2, 84)
     price = FEATURES.index("price")
-    assert (data.windows(0)[:, price] == 0.5).all()
+    assert (every_window(data, 0)[:, price] == 0.5).all()
 
 
 def test_products_may_have_histories_of_different_length(read: Read, daily: Daily) -> None:
     header = "Report Date,Product Price,Total Sales,Product"
     lines = daily(["10,20,A"] * 30, header) + daily(["5,10,B"] * 12, header)[1:]
     data = DataPreprocessor.fit(read(lines), DataConfig())
-    assert [data.windows(product).shape[0] for product in (0, 1)] == [24, 6]
+    assert [every_window(data, product).shape[0] for product in (0, 1)] == [24, 6]
     assert data.train_days == (23, 10)
 
 
 def test_window_is_a_setting(read: Read, daily: Daily) -> None:
     config = DataConfig(window=3)
     data = DataPreprocessor.fit(read(daily(["10,20"] * 5), config), config)
-    assert data.windows(0).shape == (3, 36)
+    assert every_window(data, 0).shape == (3, 36)
 
 
 def test_forecast_with_skill_is_used(read: Read, daily: Daily) -> None:
@@ -96,7 +97,7 @@ def test_state_is_plain_python_and_survives_json(three: DataPreprocessor) -> Non
     assert json.dumps(copy.state_dict()) == json.dumps(state)
     assert copy.config == three.config and copy.reports == three.reports and copy.train_days == three.train_days
     for product in range(3):
-        np.testing.assert_array_equal(copy.windows(product), three.windows(product))
+        np.testing.assert_array_equal(every_window(copy, product), every_window(three, product))
         np.testing.assert_array_equal(copy.features[product], three.features[product])
         np.testing.assert_array_equal(copy.products[product].dates, three.products[product].dates)
         assert copy.products[product].dates.dtype == three.products[product].dates.dtype
@@ -107,9 +108,9 @@ def test_fresh_history_keeps_the_fitted_scaler(three: DataPreprocessor) -> None:
     fresh = simulated_history(SellerConfig(days=90, products=3, seed=5), DataConfig())
     moved = three.with_history(fresh)
     np.testing.assert_array_equal(moved.scaler.gain, three.scaler.gain)
-    assert moved.windows(2).shape == (84, 84)
+    assert every_window(moved, 2).shape == (84, 84)
     expected = three.scaler.transform(build_features(fresh.products[2], moved.forecasts[2].past), 2)
-    np.testing.assert_array_equal(moved.windows(2)[0], expected[:7].reshape(-1))
+    np.testing.assert_array_equal(every_window(moved, 2)[0], expected[:7].reshape(-1))
 
 
 def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocessor) -> None:
@@ -117,8 +118,8 @@ def test_a_fresh_file_may_have_some_products_in_any_order(three: DataPreprocesso
     some = History("fresh.csv", (fresh.products[2], fresh.products[0]), (fresh.reports[2], fresh.reports[0]))
     moved = three.with_history(some)
     assert moved.names == ("product-3", "product-1") and moved.source == "fresh.csv"
-    np.testing.assert_array_equal(moved.windows(0), three.windows(2))
-    np.testing.assert_array_equal(moved.windows(1), three.windows(0))
+    np.testing.assert_array_equal(every_window(moved, 0), every_window(three, 2))
+    np.testing.assert_array_equal(every_window(moved, 1), every_window(three, 0))
 
 
 def test_fresh_product_without_training_is_refused_with_the_closest_name(three: DataPreprocessor) -> None:

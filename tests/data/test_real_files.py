@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from observation_windows import every_window
 
 from pricerl.data import DataConfig, DataPreprocessor, read_history
 
@@ -79,6 +80,6 @@ def test_closed_days_are_unknown_and_price_and_sales_are_enough(shared: Shared, 
 @pytest.mark.parametrize("name", ["soapnuts.csv", "woolballs.csv", "onlineretail_85123A.csv"])
 def test_real_observations_lie_between_0_and_1(shared: Shared, name: str) -> None:
     data = DataPreprocessor.fit(read_history(shared(name), DataConfig()), DataConfig())
-    windows = data.windows(0)
+    windows = every_window(data, 0)
     assert windows.shape == (len(data.products[0].dates) - 6, 84)
     assert np.isfinite(windows).all() and windows.min() >= 0 and windows.max() <= 1

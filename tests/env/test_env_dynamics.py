@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from observation_windows import every_window
 
 from pricerl.data import FEATURES, build_features
 from pricerl.env import Dynamics, EnvConfig
@@ -81,7 +82,7 @@ def test_an_episode_starts_with_the_observation_of_the_history(dynamics, index):
     product = torch.arange(3)
     state = dynamics.start(product, torch.full((3,), index), product)
     for row, observation in enumerate(state.observation.numpy()):
-        np.testing.assert_allclose(observation, dynamics.market.preprocessor.windows(row)[index - 6], atol=1e-6)
+        np.testing.assert_allclose(observation, every_window(dynamics.market.preprocessor, row)[index - 6], atol=1e-6)
 
 
 def test_an_episode_starts_with_the_prices_and_sales_of_the_history(dynamics):

@@ -14,15 +14,6 @@ SalesSetting = Literal["auto"] | SalesMeasure
 WHOLE_SHARE = 0.8
 """Share of days with whole units above which a measure is accepted."""
 
-PRICE_ROUNDING = 0.005
-"""Money: rounding to cents changes a price by up to half a cent, and the revenue of n units by n times that."""
-
-NEAR_WHOLE = 0.05
-LOOSEST_NEAR_WHOLE = 0.2
-"""Distances from a whole number, in units; the larger one caps the tolerance for price rounding."""
-
-_REMEDY = "Set --data.reading.sales to decide."
-
 
 class Measure(NamedTuple):
     """Interpretation of the file's sales."""
@@ -45,9 +36,6 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
         sales: ``(N,)`` sales on these days.
         units: ``(N,)`` units reported in the file, NaN where blank.
         setting: ``auto``, ``revenue`` or ``units``; the latter two are taken as given.
-
-    Returns:
-        The measure, its share of whole units and a note if the numbers are ambiguous.
     """
     shares: dict[SalesMeasure, float] = {
         "revenue": _near_whole(sales / price, price),
@@ -60,18 +48,19 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
 def _find_kind(
     price: FloatArray, sales: FloatArray, units: FloatArray, shares: dict[SalesMeasure, float]
 ) -> tuple[SalesMeasure, str]:
+    remedy = "Set --data.reading.sales to decide."
     given = np.isfinite(units)
     if given.mean() >= 0.5:
         revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
         return "revenue" if revenue_error <= units_error else "units", ""
     if shares["revenue"] >= WHOLE_SHARE:
         ambiguous = np.median(price) < 1 and shares["units"] >= WHOLE_SHARE
-        note = f"Total Sales could be units as well as revenue; read as revenue. {_REMEDY}"
+        note = f"Total Sales could be units as well as revenue; read as revenue. {remedy}"
         return "revenue", note if ambiguous else ""
     if shares["units"] >= WHOLE_SHARE:
         return "units", ""
     fractional = "Total Sales fit whole units neither as revenue nor as units; read as revenue with fractional units."
-    return "revenue", f"{fractional} {_REMEDY}"
+    return "revenue", f"{fractional} {remedy}"
 
 
 def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure: Measure) -> FloatArray:
@@ -93,6 +82,10 @@ def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure
 
 
 def _near_whole(ratio: FloatArray, price: FloatArray) -> float:
-    tolerance = np.clip(ratio * PRICE_ROUNDING / price, NEAR_WHOLE, LOOSEST_NEAR_WHOLE)
+    """Return the share of ``ratio (N,)`` near a whole number of units, up to the rounding of prices to cents.
+
+    Half a cent per unit is tolerated, but at least 0.05 and at most 0.2 units.
+    """
+    tolerance = np.clip(ratio * 0.005 / price, 0.05, 0.2)
     whole = np.round(ratio)
     return float(np.mean((np.abs(ratio - whole) <= tolerance) & (whole >= 1)))

@@ -21,28 +21,10 @@ NEAR_DAYS = 28
 FEWEST_SALE_DAYS = 10
 """Minimum number of days with sales for estimating the expected number of zero-sales days."""
 
-CLOSED_SHARE = 0.9
-"""Minimum share of zero-sales days on a weekday for the seller to count as closed on it."""
-
 LARGEST_SHARE = 0.10
 """Maximum share of unexplained zero-sales days with which demand can be estimated. Of simulated shops whose weekly
 delivery sells out, price changes harmed 30 % (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this
 share reduced that to 1 % and affected no shop that is always in stock."""
-
-FEWEST_SPELLS = 4
-"""Minimum number of separate runs; fewer are single events such as a holiday, reported as runs if long."""
-
-FEWEST_TIMES = 2.0
-"""Minimum ratio of zero-sales days to their expected number, which is only roughly known."""
-
-FORMULA_STEPS = 50
-"""Maximum iterations of the fixed point, which converges in fewer."""
-
-LEAST_MEAN = 1.01
-"""Lower bound of the mean of days with sales, in units: each sold at least one."""
-
-LEAST_OVERDISPERSION = 1e-3
-"""Lower bound of the excess variance in squared means: nearly a Poisson distribution."""
 
 
 class UnlikelyZeros(NamedTuple):
@@ -69,19 +51,17 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     """Test whether zero-sales days are too frequent and too scattered to be chance.
 
     A zero-truncated negative binomial is fitted to the days with sales: its mean to the 28 days on each side, its
-    overdispersion to all of them. It gives the expected number of zero-sales days.
-
-    Args:
-        history: one product; only days whose stock the file does not report are tested.
+    overdispersion to all of them. It gives the expected number of zero-sales days. Tested are the days whose stock the
+    file does not report, without weekdays of which nine in ten have no sale: the seller is closed then.
 
     Returns:
-        The counts if they are improbable (below one in a thousand), at least twice as many as expected, and spread over
-        at least four separate runs; else None.
+        The counts if they are improbable, at least twice as many as expected, as that number is only roughly known, and
+        spread over at least four runs, as fewer are single events such as a holiday; else None.
     """
     known = history.stock_unknown
     weekday, zero = weekday_of(history.dates.astype(np.int64)), history.units == 0
     count = np.maximum(np.bincount(weekday[known], minlength=WEEK), 1)
-    closed = np.bincount(weekday[known & zero], minlength=WEEK) >= CLOSED_SHARE * count
+    closed = np.bincount(weekday[known & zero], minlength=WEEK) >= 0.9 * count
     known = known & ~closed[weekday]
     sold = known & ~zero
     if sold.sum() < FEWEST_SALE_DAYS:
@@ -90,7 +70,7 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     days = int((known & zero).sum())
     spells = len(find_runs(known & zero))
     improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_PROBABILITY
-    if not improbable or days < FEWEST_TIMES * expected or spells < FEWEST_SPELLS:
+    if not improbable or days < 2 * expected or spells < 4:
         return None
     return UnlikelyZeros(days, expected, int(known.sum()))
 
@@ -105,13 +85,15 @@ def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:
     first, after = np.maximum(day - NEAR_DAYS, 0), np.minimum(day + NEAR_DAYS + 1, len(units))
     near = counts[after] - counts[first]
     mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
-    mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), LEAST_MEAN)
-    whole, overdispersion, zero = mean, LEAST_OVERDISPERSION, np.zeros(len(mean))
-    for _ in range(FORMULA_STEPS):
+    mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), 1.01)  # each day sold at least one
+    whole, overdispersion, zero = mean, 1e-3, np.zeros(len(mean))
+    for _ in range(50):  # it converges in fewer steps
         zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
         whole = mean * (1 - zero)
         excess = units**2 * (1 - zero) - whole - whole**2
-        overdispersion = float(np.clip(excess[sold].sum() / (whole[sold] ** 2).sum(), LEAST_OVERDISPERSION, 10.0))
+        overdispersion = float(
+            np.clip(excess[sold].sum() / (whole[sold] ** 2).sum(), 1e-3, 10.0)
+        )  # from nearly Poisson
     return np.asarray(zero)
 
 
@@ -126,7 +108,7 @@ def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]
         known: ``(D,)`` True on days with known sales and unknown stock; any other day ends a run.
 
     Returns:
-        First day of each run and the day after its last one, in chronological order.
+        First day of each run and the day after its last one.
     """
     runs = [(int(first), int(after)) for first, after in find_runs(known & (units == 0))]
     return [run for run in runs if _expected_runs(*run, units, known) < LARGEST_PROBABILITY]

@@ -43,12 +43,6 @@ LAST_YEAR = 2100
 LARGEST_NUMBER = 1e12
 """Larger than the money or units of any day; keeps products and sums of cells finite."""
 
-LONGEST_NAME = 100
-"""Characters; a longer header cell is not considered a misspelt column."""
-
-CLOSE_SPELLING = 0.85
-"""Similarity (difflib ratio) above which an unknown column is considered a misspelt known one."""
-
 
 def fold(name: str) -> str:
     """Return a column name without case, spaces, hyphens and underscores."""
@@ -64,11 +58,7 @@ def count_known(cells: Sequence[str]) -> int:
 
 
 def match_header(cells: Sequence[str], line: int) -> tuple[dict[str, int], tuple[str, ...], list[Problem]]:
-    """Match the cells of the header line with the known columns.
-
-    Args:
-        cells: names as written in the file.
-        line: the header's line in the file.
+    """Match the cells of the header, on ``line`` of the file, with the known columns.
 
     Returns:
         Position of each known column, a note per ignored one, and the problems of missing, duplicated and misspelt
@@ -99,14 +89,11 @@ def match_header(cells: Sequence[str], line: int) -> tuple[dict[str, int], tuple
 
 
 def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> list[Problem]:
-    """Check types and ranges of all columns at once.
+    """Return a problem per cell outside its range, from all columns at once.
 
     Args:
         frame: parsed columns; its index holds the line of each row in the seller's file.
         texts: the same columns as written in the file, to quote in messages.
-
-    Returns:
-        One problem per cell outside its range.
     """
     # Imported here: pandera is slow to load, and most commands never read a file.
     import pandera.errors
@@ -142,8 +129,9 @@ def _build_schema() -> pa.DataFrameSchema:
 
 
 def _misspelt(cell: str, absent: Sequence[str]) -> str | None:
-    if len(cell) > LONGEST_NAME:
+    """Return the absent column that an unknown one of at most 100 characters seems to be."""
+    if len(cell) > 100:
         return None
     scores = {name: difflib.SequenceMatcher(None, fold(cell), fold(name)).ratio() for name in absent}
     best = max(scores, key=lambda name: scores[name], default=None)
-    return best if best is not None and scores[best] >= CLOSE_SPELLING else None
+    return best if best is not None and scores[best] >= 0.85 else None

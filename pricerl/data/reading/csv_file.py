@@ -17,10 +17,6 @@ MAX_BYTES = 512 * 2**20
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 1_000
 
-SEPARATORS = (",", ";", "\t")
-
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_NOT_UTF8 = "The file is not UTF-8; it was read as Windows-1252 text."
 _FOREIGN_FORMATS = {
     b"PK\x03\x04": "looks like an Excel workbook or a zip archive; export it as CSV",
     b"PAR1": "looks like a Parquet file; export it as CSV",
@@ -49,13 +45,7 @@ class TextTable:
 
 
 def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
-    """Read a file as text.
-
-    Args:
-        path: path as the user wrote it.
-
-    Returns:
-        The text, and a note if it is not Unicode.
+    """Return the text of the file at a path as the user wrote it, and a note if it is not Unicode.
 
     Raises:
         DataError: the file is missing, unreadable, too large or not text.
@@ -81,14 +71,7 @@ def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
 
 
 def split_rows(text: str, source: str) -> TextTable:
-    """Split text into the known columns.
-
-    Args:
-        text: the whole file.
-        source: name of the file as the user wrote it.
-
-    Returns:
-        The columns as text, with the problems of header and rows; values are not checked yet.
+    """Split the text of a file into the known columns, with the problems of header and rows; values are not checked.
 
     Raises:
         DataError: the text has no row, or too many rows or columns.
@@ -133,10 +116,10 @@ def _check_kind(source: str, path: Path) -> None:
 
 
 def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
-    position = 0
-    for encoding in ("utf-16",) if data.startswith(_UTF16_MARKS) else ("utf-8-sig", "cp1252"):
+    position, note = 0, "The file is not UTF-8; it was read as Windows-1252 text."
+    for encoding in ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252"):
         try:
-            return data.decode(encoding), (_NOT_UTF8,) if encoding == "cp1252" else ()
+            return data.decode(encoding), (note,) if encoding == "cp1252" else ()
         except UnicodeDecodeError as error:
             position = error.start
     raise DataError(source, [f"byte {position:,} is not text; export the file as CSV in UTF-8"])
@@ -145,8 +128,8 @@ def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
 def _sniff_separator(text: str) -> str:
     """Return the separator that yields the most known columns in the first line."""
     first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0].replace('"', "")
-    cells = {separator: first.split(separator) for separator in SEPARATORS}
-    return max(SEPARATORS, key=lambda separator: (count_known(cells[separator]), len(cells[separator])))
+    cells = {separator: first.split(separator) for separator in (",", ";", "\t")}
+    return max(cells, key=lambda separator: (count_known(cells[separator]), len(cells[separator])))
 
 
 def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,23 +11,11 @@ from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, find_problems
 
-
-class _Flag(NamedTuple):
-    """Cells that a flag column accepts."""
-
-    yes: tuple[str, ...]
-    no: tuple[str, ...]
-    largest: float
-    """Largest accepted number; 0 means no, any other number yes."""
-    expected: str
-    """Description of the accepted cells."""
-
-
-ACCEPTED = {
-    IN_STOCK: _Flag(("in stock", "in"), ("out of stock", "out"), LARGEST_NUMBER, "yes, no or the units in stock"),
-    PROMOTION: _Flag(("on",), ("off",), 1, "yes, no, 1 or 0"),
+WORDS = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0}
+OWN_WORDS = {
+    IN_STOCK: {"in stock": 1.0, "in": 1.0, "out of stock": 0.0, "out": 0.0},
+    PROMOTION: {"on": 1.0, "off": 0.0},
 }
-YES, NO = ("yes", "y", "true"), ("no", "n", "false")
 
 
 def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
@@ -42,23 +29,24 @@ def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[F
     Returns:
         ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per invalid cell.
     """
-    values = {text: _read_flag(text.strip().casefold(), ACCEPTED[name]) for text in set(texts)}
-    expected = ACCEPTED[name].expected
+    largest, expected = 1.0, "yes, no, 1 or 0"
+    if name == IN_STOCK:
+        largest, expected = LARGEST_NUMBER, "yes, no or the units in stock"
+    words = WORDS | OWN_WORDS[name]
+    values = {text: _read_flag(text.strip().casefold(), words, largest) for text in set(texts)}
     faults = {text: f"must be {expected}, found {text.strip()}" for text, value in values.items() if value is None}
     return np.array([values[text] for text in texts], dtype=np.float64), find_problems(name, texts, lines, faults)
 
 
-def _read_flag(word: str, flag: _Flag) -> float | None:
-    """Return 1, 0, NaN for a blank cell, or None for a cell that the column does not accept."""
+def _read_flag(word: str, words: Mapping[str, float], largest: float) -> float | None:
+    """Return 1, 0, NaN for a blank cell, or None for a cell that is neither a word nor a number up to ``largest``."""
     if is_blank(word):
         return np.nan
-    if word in YES + flag.yes:
-        return 1.0
-    if word in NO + flag.no:
-        return 0.0
+    if word in words:
+        return words[word]
     try:
         count = float(word.replace(",", "."))
     except ValueError:
         return None
-    whole = count.is_integer() or flag.largest > 1
-    return float(count > 0) if whole and 0 <= count <= flag.largest else None
+    whole = count.is_integer() or largest > 1
+    return float(count > 0) if whole and 0 <= count <= largest else None

@@ -41,13 +41,5 @@ def first_of_each(kinds: Mapping[str, str], texts: Sequence[str], lines: Sequenc
 
 
 def refuse(source: str, problems: Iterable[Problem]) -> NoReturn:
-    """Raise one error that lists every problem in the order of the file's lines.
-
-    Args:
-        source: name of the file as the user wrote it.
-        problems: findings, in any order.
-
-    Raises:
-        DataError: always.
-    """
+    """Raise a ``DataError`` on ``source``, a file as the user wrote it, that lists every problem in order of lines."""
     raise DataError(source, [str(problem) for problem in sorted(problems)])
