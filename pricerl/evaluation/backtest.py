@@ -16,9 +16,6 @@ from pricerl.market import CostConfig, DemandConfig, fit_market
 
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""
-LAST_SHARE = 1 / 3
-"""Share of the history, at its end, that contains the origins; earlier ones leave too little to fit a market."""
-
 MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
 """Most and fewest markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with
 the number of products and years; fewer than four scores would mean nothing."""
@@ -106,15 +103,11 @@ def count_origins(num_days: int, num_products: int) -> int:
 def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
     """Return evenly spaced origins, ascending; an origin is a number of known days.
 
-    If the history is long enough, the origins are in its last third and leave room for 14 days. Their spacing is not a
-    multiple of a week; otherwise all forecasts would be for the same weekday.
-
-    Args:
-        num_days: days of history, more than ``fewest_known``.
-        fewest_known: fewest days needed to fit a market.
-        most: the most origins to return.
+    If the history is long enough, the origins are in its last third, as earlier ones leave too little to fit a market,
+    and leave room for 14 days. Their spacing is not a multiple of a week; otherwise all forecasts would
+    be for the same weekday.
     """
-    first = max(round(num_days * (1 - LAST_SHARE)), fewest_known)
+    first = max(round(num_days * (1 - 1 / 3)), fewest_known)
     last = max(first, num_days - max(DAYS_AHEAD))
     step = ceil((last - first + 1) / most)
     step += step % WEEK == 0

@@ -25,24 +25,13 @@ from pricerl.market.demand.regression import Prior, fit_regression
 MIN_DAYS_AT_PRICE = 3
 """Fewest recorded days at a past price for it to count."""
 
-COARSEST_GRID = 0.01
-"""Resolution of past prices, money, unless the price step is finer."""
-
 NUM_PRICES = 201
 """Candidate prices that planner and rules compare."""
 
 GATE = 0.90
 """Share of the posterior draws in which a change must earn more."""
-LOWER_QUANTILE = 0.20
-"""Quantile over the posterior draws that the lower bound maximises."""
-KAPPA = 0.3
-"""Penalty of a certain loss of more than 1 %, as a share of profit."""
 HARM = 0.01
 """Smallest loss that counts as harm, as a share of profit."""
-SIMILAR_WIDTH = 0.03
-"""Kernel width of the similar-price lookup, as a share of the price."""
-WEEKDAY_SD = 3.0
-"""Prior sd of a weekday's coefficient, in logs: weak, but enough for a weekday without any sale."""
 
 
 @dataclass(frozen=True)
@@ -140,10 +129,10 @@ def median_price(shop: Shop) -> float:
 
 
 def best_past(shop: Shop) -> float:
-    """Return the tried price with the highest mean daily profit, or mean sales if costs are unknown."""
+    """Return the tried price, to the cent or price step, of the highest mean daily profit, or sales without costs."""
     price, units = shop.sold
     share, cost = shop.costs if shop.market.cost.known else (1.0, 0.0)
-    grid = min(COARSEST_GRID, shop.guardrails.price_step)
+    grid = min(0.01, shop.guardrails.price_step)
     tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
     earned = np.bincount(which, (share * price - cost) * units) / days
     earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
@@ -151,9 +140,9 @@ def best_past(shop: Shop) -> float:
 
 
 def similar_lookup(shop: Shop) -> float:
-    """Return the price with the highest profit at the kernel-weighted mean units of similar prices."""
+    """Return the price with the highest profit at the mean units of similar prices, by a kernel 3 % wide."""
     price, units = shop.sold
-    closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / SIMILAR_WIDTH) ** 2)
+    closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / 0.03) ** 2)
     sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
     earned = shop.mean_margin * sold
     return shop.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
@@ -181,7 +170,8 @@ def glm_plug_in(shop: Shop) -> float:
     log_price = np.log(price)
     weekday = np.eye(WEEK)[weekday_of(shop.history.dates[shop.history.observed].astype(np.int64))]
     design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
-    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[WEEKDAY_SD] * WEEK]))
+    weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
+    prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
     elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
     return shop.best(shop.mean_margin * shop.prices**elasticity)
 
@@ -203,7 +193,7 @@ def lower_bound(shop: Shop) -> float:
     the posterior draws.
     """
     gain = shop.objective - shop.objective[:, [shop.at_current_price]]
-    bound = np.where((gain > 0).mean(0) >= shop.gate, np.quantile(gain, LOWER_QUANTILE, axis=0), 0.0)
+    bound = np.where((gain > 0).mean(0) >= shop.gate, np.quantile(gain, 0.2, axis=0), 0.0)
     return shop.best(bound) if bound.max() > 0 else shop.current_price
 
 
@@ -214,10 +204,10 @@ def gated(shop: Shop) -> float:
 
 
 def mean_less_harm(shop: Shop) -> float:
-    """Return the price of the highest mean relative gain minus ``KAPPA`` times the probability of harm."""
+    """Return the price of the highest mean relative gain minus 0.3 times the probability of harm."""
     scale = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
     gain = (shop.profit - shop.profit_now[:, None]) / scale
-    return shop.best(gain.mean(0) - KAPPA * (gain < -HARM).mean(0))
+    return shop.best(gain.mean(0) - 0.3 * (gain < -HARM).mean(0))
 
 
 def weekly_thompson(shop: Shop) -> float:

@@ -32,15 +32,6 @@ class Rollout(NamedTuple):
     """Each ``(B, days)``."""
 
 
-class Path(NamedTuple):
-    """Price paths of ``H`` days, money, each ``(B, H)``."""
-
-    price: Tensor
-    """Price charged, inside the guardrails."""
-    asked: Tensor
-    """Price before projection onto the guardrails; during the minimum hold, the price held."""
-
-
 @torch.no_grad()
 def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
     """Roll out a choice of prices for at least ``days`` days.
@@ -58,10 +49,13 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise:
 
 
 @torch.no_grad()
-def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0) -> Path:
-    """Roll out the projections of proposals onto the guardrails, without noise, for H = ``days``.
+def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0) -> tuple[Tensor, Tensor]:
+    """Roll out the projections of proposals onto the guardrails, without noise.
 
     The current price must still be held for ``wait`` days before the first decision.
+
+    Returns:
+        Prices charged and prices proposed, ``(B, days)`` money each; during the minimum hold both are the price held.
     """
     asked: list[Tensor] = []
 
@@ -72,13 +66,13 @@ def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wa
 
     held = state.price[:, None].expand(-1, min(wait, days))
     if held.shape[1] == days:
-        return Path(held, held)
+        return held, held
     if held.shape[1]:
         state, _ = dynamics.advance(state, state.price, held.shape[1], None)
     price = roll_out(choose, dynamics, state, days - held.shape[1]).price.repeat_interleave(dynamics.days_per_step, 1)
     proposed = price.clone()
     proposed[:, :: dynamics.days_per_step] = torch.stack(asked, 1)
-    return Path(*(torch.cat([held, days_after], 1)[:, :days] for days_after in (price, proposed)))
+    return torch.cat([held, price], 1)[:, :days], torch.cat([held, proposed], 1)[:, :days]
 
 
 def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int) -> Tensor:
@@ -86,7 +80,7 @@ def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int
     rows = torch.full(targets.shape, product, device=dynamics.market.device)
     start = dynamics.history.num_days[rows] - 1
     state = dynamics.start(rows, start)
-    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product)).price
+    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product))[0]
 
 
 def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:

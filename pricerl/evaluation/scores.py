@@ -119,7 +119,7 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     if not len(product):
         return PathScores(*[dynamics.history.price.new_zeros(0)] * len(PathScores._fields))
     state = dynamics.start(product, index)
-    paths = roll_path(propose_by(policy, dynamics), dynamics, state, dynamics.config.horizon).price
+    paths, _ = roll_path(propose_by(policy, dynamics), dynamics, state, dynamics.config.horizon)
     rows = []
     for item, path in zip(product.tolist(), paths, strict=True):
         own, keep, log = value_paths(dynamics.market, item, with_rivals(dynamics, item, path))
@@ -155,21 +155,10 @@ def score_returns(
     seeds: Sequence[int],
     device: torch.device | str,
 ) -> ReturnScores:
-    """Run one episode per seed in a vector environment.
+    """Run one episode per seed, if any, in a ``GymVectorEnv``, whose errors it raises.
 
-    An episode ends when it is first terminated or truncated. Scores are independent of the other seeds, so the seeds
-    may be split among calls.
-
-    Args:
-        policy: deterministic policy, ``observation (B, O) -> action (B, A)``, each row independent of the others.
-        env_id: as in ``GymVectorEnv``.
-        settings: as in ``GymVectorEnv``.
-        seeds: one per episode; there may be none.
-        device: of the policy.
-
-    Raises:
-        UsageError: if the environment cannot be made.
-        NonFiniteError: if an action, an observation or a reward is NaN or infinite.
+    An episode ends when it is first terminated or truncated. The policy is deterministic, with rows independent of each
+    other. Scores are independent of the other seeds, so the seeds may be split among calls.
     """
     episode_return = torch.zeros(len(seeds), device=device)
     episode_length = torch.zeros(len(seeds), dtype=torch.int64, device=device)

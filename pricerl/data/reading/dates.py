@@ -23,15 +23,9 @@ Outcome = date | str | None
 
 
 def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
-    """Parse the date column.
+    """Return the days ``(N,)`` of the date column, NaT where unreadable, and the problems found.
 
-    Args:
-        texts: cells, one per row.
-        lines: line of each row in the seller's file.
-        date_format: strptime format tried before ISO; None for ISO and unambiguous day and month orders.
-
-    Returns:
-        ``(rows,)`` days, NaT where unreadable, and the problems found.
+    A strptime ``date_format`` is tried before ISO; without one, unambiguous orders of day and month are read, too.
     """
     order, problems = (None, []) if date_format else _decide_order(texts, lines)
     outcomes = {text: _read_one(text.strip(), date_format, order) for text in set(texts)}

@@ -19,16 +19,7 @@ OWN_WORDS = {
 
 
 def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
-    """Read a flag column.
-
-    Args:
-        name: a flag column.
-        texts: cells of the column.
-        lines: line of each cell in the seller's file.
-
-    Returns:
-        ``(N,)`` 1 for yes, 0 for no, NaN where blank; and a problem per invalid cell.
-    """
+    """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell of a flag column; and a problem per invalid cell."""
     largest, expected = 1.0, "yes, no, 1 or 0"
     if name == IN_STOCK:
         largest, expected = LARGEST_NUMBER, "yes, no or the units in stock"

@@ -55,16 +55,9 @@ def read_number(text: str) -> Reading:
 def read_number_columns(
     columns: Mapping[str, Sequence[str]], lines: Sequence[int], decimal: str, separator: str
 ) -> tuple[dict[str, FloatArray], list[Problem]]:
-    """Parse columns of text into numbers.
+    """Return the values ``(N,)`` by column, NaN where blank or unreadable, and the problems found.
 
-    Args:
-        columns: cells by column name, one per row.
-        lines: line of each row in the seller's file.
-        decimal: ``.``, ``,`` or ``auto``.
-        separator: cell separator of the file; with ``;`` a lone ``1.234`` is ambiguous too.
-
-    Returns:
-        ``(rows,)`` values by column, NaN where blank or unreadable, and the problems found.
+    The decimal sign ``auto`` is decided per column; if cells are separated by ``;``, a lone ``1.234`` is ambiguous too.
     """
     readings = {
         name: {text: read_number(text) for text in set(texts) if not is_blank(text)} for name, texts in columns.items()

@@ -52,20 +52,7 @@ def read_history(path: str | Path, config: DataConfig | None = None) -> History:
 
 
 def history_from_text(text: str, source: str, config: DataConfig, notes: Sequence[str] = ()) -> History:
-    """Check and clean the text of a seller's file.
-
-    Args:
-        text: the whole file.
-        source: name of the text in errors and reports.
-        config: how to read ambiguous values.
-        notes: notes about the file, for the reports.
-
-    Returns:
-        The cleaned history of every product in the text.
-
-    Raises:
-        DataError: the text cannot be used; lists every problem with its line.
-    """
+    """Check and clean the text of a seller's file as `read_history` does; errors and reports name its ``source``."""
     table = split_rows(text, source)
     frame, problems = _parse(table, config)
     blanked = _blank_zero_prices(frame)
