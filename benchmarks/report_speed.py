@@ -18,12 +18,13 @@ from pathlib import Path
 from pricerl.advice import About, DayAdvice, Decision, PolicyPath, ProductAdvice
 from pricerl.advice.files import publish
 from pricerl.advice.price_test import PriceTest
-from pricerl.advice.report_data import Details, OwnDays, PriceBounds, PriceCurves
+from pricerl.advice.report_data import Details, OwnDays, PriceCurves
 from pricerl.arrays import Interval
 from pricerl.evaluation import Backtest, BaselineRow, DailyOutcome, HorizonScore, Uplift
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import Formatter
+from pricerl.guardrails.today import LimitsInForce
 
 OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)
@@ -90,7 +91,7 @@ def _details(rng: random.Random, now: float, new: float, units: float) -> Detail
     return Details(
         curves=PriceCurves(tuple(prices), curve, curve),
         own_days=own,
-        bounds=PriceBounds(0.8 * now, 1.2 * now, 0.05, 0.1, 3),
+        bounds=LimitsInForce(0.8 * now, "floor", 1.2 * now, "ceiling", "", (), 0.05, 0.05, 0.1, 3, False),
         beyond="above",
         price_test=PriceTest(new, 40, Interval(3.0, 1.0, 5.0)),
     )

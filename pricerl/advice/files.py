@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import track
@@ -30,13 +30,6 @@ COLUMNS = (
     "Ad Conversion Percentage,Chance Better,Grade,Source,Reason"
 )
 """First line of ``advice.csv``."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-MANY_PRODUCTS = 20
-"""Fewest products for which writing the report shows a progress bar."""
-
-PAGES = "[0-9][0-9][0-9]*-*.html"
-"""Names of pages, as ``sanitize.page_name`` makes them."""
 
 
 class AdviceFiles(NamedTuple):
@@ -75,23 +68,17 @@ class ReportConfig:
 def publish(
     advice: list[ProductAdvice], out: Path, about: About, formatter: Formatter, report: ReportConfig | None = None
 ) -> AdviceFiles:
-    """Write table, document and pages; remove the pages of products that the advice no longer covers.
-
-    Args:
-        advice: one entry per product.
-        out: folder, made if absent.
-        about: origin of the advice.
-        formatter: locale, currency and price digits of the report.
-        report: optional parts of the report.
-    """
+    """Write table, document and pages into a folder, made if absent; remove pages of products no longer covered."""
     report = report or ReportConfig()
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
-    document = render_json(advice, {**about._asdict(), **asdict(formatter)})
+    keys = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
+    products = [item.to_dict() for item in advice]
+    document = json.dumps({**keys, "products": products}, indent=2, ensure_ascii=False, allow_nan=False, default=float)
     rendered = render_pages(json.loads(document), report.interactive)
     pages = {out / name: page for name, page in _with_progress(rendered, len(advice))}
     table = render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))
-    write_together({files.table: table, files.document: document, **pages})
-    for page in [files.report, *(out / FOLDER).glob(PAGES)]:
+    write_together({files.table: table, files.document: f"{document}\n", **pages})
+    for page in [files.report, *(out / FOLDER).glob("[0-9][0-9][0-9]*-*.html")]:  # names from sanitize.page_name
         page.with_suffix(".pdf").unlink(missing_ok=True)
         if page not in pages:
             page.unlink()
@@ -101,36 +88,22 @@ def publish(
 
 
 def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[tuple[str, str]]:
-    """Show a progress bar for the pages of many products, if standard error is a terminal."""
-    if products < MANY_PRODUCTS:
-        return pages
+    """Show a progress bar for the pages of 20 or more products, if standard error is a terminal."""
     console = Console(stderr=True)
-    hidden = not console.is_terminal
+    hidden = products < 20 or not console.is_terminal
     return track(pages, "report", total=products + 1, console=console, transient=True, disable=hidden)
 
 
 def render_csv(advice: list[ProductAdvice], decimals: int) -> str:
     """Return ``advice.csv``: one row per product and day, unknown cells empty."""
     text = io.StringIO(newline="")
-    text.write(f"{COLUMNS}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    for product in advice:
-        writer.writerows(_row(product, day, decimals) for day in product.days)
+    rows = (_row(product, day, decimals) for product in advice for day in product.days)
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS.split(","), *rows])
     return text.getvalue()
 
 
-def render_json(advice: list[ProductAdvice], about: dict[str, Any]) -> str:
-    """Return ``advice.json``: every number that the outputs show; ``about`` contains its top-level keys."""
-    document = {"format": FORMAT, "pricerl": __version__, **about, "products": [item.to_dict() for item in advice]}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=float) + "\n"
-
-
 def check_folder(folder: Path, role: str = "") -> None:
-    """Raise an error if files cannot be written into a folder.
-
-    Args:
-        folder: need not exist.
-        role: purpose, which precedes its name in the message.
+    """Check that files can be written into a folder, which need not exist; ``role`` precedes its name in the message.
 
     Raises:
         UsageError: it or a folder above it is a file, or writing is not permitted.
@@ -144,7 +117,7 @@ def check_folder(folder: Path, role: str = "") -> None:
 
 def safe_text(text: str) -> str:
     """Escape a text that a spreadsheet would read as a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:

@@ -42,11 +42,6 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
 
     The path already obeys the batched form of the same rules, so its prices usually stay. The gate's edits of the
     proposed price name the rules that changed it.
-
-    Args:
-        dynamics: the market with its guardrails.
-        product: product index.
-        path: the part of the policy's path that the decision follows.
     """
     today = today_of(dynamics, product)
     log, costs, config = today.log, today.costs, today.config
@@ -69,13 +64,7 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
 
 
 def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
-    """Return each guardrail's objection to a price on the next day, with the nearest price that it allows.
-
-    Args:
-        price: positive, finite, money.
-        dynamics: the market with its guardrails.
-        product: product index.
-    """
+    """Return each guardrail's objection to a price, money, on the next day, with the nearest price that it allows."""
     found = today_of(dynamics, product).objections(price)
     return [f"{edit.rule}: {edit.why} (nearest: {round(edit.after, DIGITS):.10g})" for edit in found]
 

@@ -43,26 +43,12 @@ class Limits(NamedTuple):
 
 
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Roll the policy forward from the end of the product's history.
-
-    Args:
-        policy: deterministic policy.
-        dynamics: the market with its reward and guardrails.
-        product: product index.
-        horizon: H, days.
-    """
+    """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
     return _roll(propose_by(policy, dynamics), dynamics, product, horizon)
 
 
 def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Return the path that approaches a price as fast as the guardrails allow and stays there.
-
-    Args:
-        target: money.
-        dynamics: the market with its reward and guardrails.
-        product: product index.
-        horizon: H, days.
-    """
+    """Return the path that approaches a price, money, as fast as the guardrails allow and stays there."""
     return _roll(lambda state, band: torch.full_like(state.price, target), dynamics, product, horizon)
 
 

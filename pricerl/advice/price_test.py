@@ -11,6 +11,7 @@ from torch import Tensor
 from pricerl.arrays import Interval, interval_of
 from pricerl.env import Dynamics
 from pricerl.evaluation.valuation import expect_paths, path_values
+from pricerl.guardrails.today import DIGITS
 
 HALVES_DOUBT = 3.0
 """Precision of the data, over that of a normal prior, which halves the posterior sd: s^2 becomes s^2 / 4."""
@@ -36,18 +37,10 @@ class PriceTest:
 
 @torch.no_grad()
 def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest | None:
-    """Return the better test of the lowest and the highest price within one step of the current price.
+    """Return the better test of the lowest and the highest price within one step of a product with known costs.
 
     The days needed follow from the noise ``v`` of a day's profit at both prices and the variance ``s^2`` of the gain
-    over the posterior draws, ``n = 3 (v + v_now) / s^2``, both taken as normal.
-
-    Args:
-        dynamics: the market with its guardrails.
-        product: product index, with known costs.
-        horizon: forecast horizon, days.
-
-    Returns:
-        None if no other price is allowed.
+    over the posterior draws, ``n = 3 (v + v_now) / s^2``, both taken as normal. None if no other price is allowed.
     """
     now = float(dynamics.market.preprocessor.products[product].price[-1])
     band = dynamics.next_band(product)
@@ -65,7 +58,7 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float, hori
     noise = _noise(dynamics, product, paths, days.expected_units)
     needed = HALVES_DOUBT * noise / max(float(gain.var()), 1e-12)
     return PriceTest(
-        price=round(price, 4),
+        price=round(price, DIGITS),
         days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= MOST_TEST_DAYS else None,
         uplift=interval_of(gain),
     )

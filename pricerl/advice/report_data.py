@@ -12,19 +12,13 @@ from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.arrays import FloatArray, Interval
 from pricerl.env import Dynamics
 from pricerl.evaluation.valuation import value_paths
-from pricerl.guardrails.today import LimitsInForce
-
-NUM_CURVE_PRICES = 41
-"""Prices per curve, enough for a smooth line of a few centimetres."""
+from pricerl.guardrails.today import DIGITS, LimitsInForce
 
 CURVE_ROOM = 0.04
 """Margin of the curves beyond the tried, current and advised prices, as a share of the price."""
 
 MOST_OWN_DAYS = 365
 """Most recorded days in the document, which limits the size of the page."""
-
-DIGITS = 6
-"""Significant digits of numbers that only charts show."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +59,12 @@ class Details:
 
 
 def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Details:
-    """Return the data of one product that only the report shows.
-
-    Args:
-        dynamics: the market with its guardrails.
-        product: product index.
-        path: ``(H,)`` recommended prices, money.
-    """
+    """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
     history, known = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost.known
     tried = history.price[history.observed]
     shown = np.concatenate([tried, history.price[-1:], path])
-    prices = np.linspace(shown.min() * (1 - CURVE_ROOM), shown.max() * (1 + CURVE_ROOM), NUM_CURVE_PRICES)
+    lowest, highest = shown.min() * (1 - CURVE_ROOM), shown.max() * (1 + CURVE_ROOM)
+    prices = np.linspace(lowest, highest, 41)  # enough for a smooth line of a few centimetres
     curves = draw_curves(dynamics, product, prices, len(path))
     return Details(
         curves=curves,
@@ -87,13 +76,13 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Detail
 
 
 def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: int) -> PriceCurves:
-    """Return units and profit of each constant price ``(G,)`` over the forecast horizon."""
+    """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
     money = torch.as_tensor(prices, dtype=torch.float32, device=dynamics.market.device)
     values = value_paths(dynamics.market, product, money[:, None].expand(-1, horizon))
     outcomes = [value.outcome() for value in values]
     profit = tuple(_rounded(outcome.profit) for outcome in outcomes if outcome.profit is not None)
     return PriceCurves(
-        tuple(round(float(price), 4) for price in prices),
+        tuple(round(float(price), DIGITS) for price in prices),
         tuple(_rounded(outcome.units) for outcome in outcomes),
         profit or None,
     )
@@ -112,7 +101,8 @@ def _rounded(values: Interval) -> Interval:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    """Round to 6 significant digits, enough for a chart."""
+    return float(f"{value:.6g}")
 
 
 def _own_days(dynamics: Dynamics, product: int) -> OwnDays:

@@ -26,7 +26,6 @@ SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change",
 PERCENTAGES = (*SHARES, "max_above_median")
 """Settings displayed as percent."""
 
-POSITIVE = ("ceiling", "max_change", "max_week_change", "price_step")
 LISTS = ("price_ladder", "charm_endings")
 SHARED_BY_ALL = {
     "price_step": "all products share one price grid",
@@ -159,10 +158,7 @@ class GuardrailConfig:
             raise UsageError(f"{where}: {error}") from error
 
     def check_products(self, known: Iterable[str]) -> None:
-        """Refuse limits of products that do not exist, all in one message.
-
-        Args:
-            known: names of the history's products.
+        """Refuse limits of products whose names are not in the history.
 
         Raises:
             UsageError: naming every unknown product.
@@ -200,7 +196,7 @@ def _is_number(value: object) -> bool:
 
 def _check_ranges(config: GuardrailConfig) -> None:
     """Refuse numbers outside their range."""
-    for name in POSITIVE:
+    for name in ("ceiling", "max_change", "max_week_change", "price_step"):
         value = getattr(config, name)
         if value is not None and not value > 0:
             raise UsageError(f"guardrails.{name} must be positive, found {value}")

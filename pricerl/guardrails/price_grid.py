@@ -44,12 +44,12 @@ EVERY_STEP = PriceMenu((0,), 1)
 
 def ladder_menu(prices: tuple[float, ...], price_step: float) -> PriceMenu:
     """Return the menu of an explicit list of prices, money, each a whole multiple of ``price_step``."""
-    return PriceMenu(_whole_steps(prices, price_step), 0)
+    return PriceMenu(tuple(sorted({round(price / price_step) for price in prices})), 0)
 
 
 def endings_menu(endings: tuple[float, ...], price_step: float) -> PriceMenu:
     """Return the menu of prices that end in one of ``endings``, money, each a whole multiple of ``price_step``."""
-    return PriceMenu(_whole_steps(endings, price_step), round(ending_period(endings) / price_step))
+    return ladder_menu(endings, price_step)._replace(period=round(ending_period(endings) / price_step))
 
 
 def ending_period(endings: tuple[float, ...]) -> float:
@@ -70,10 +70,6 @@ def steps_per_unit(price_step: float) -> int | None:
     """Return the price steps per unit of money if that is a whole number; dividing by it rounds correctly."""
     per_unit = round(1 / price_step)
     return per_unit if per_unit and abs(per_unit * price_step - 1) < 1e-9 else None
-
-
-def _whole_steps(prices: tuple[float, ...], price_step: float) -> tuple[int, ...]:
-    return tuple(sorted({round(price / price_step) for price in prices}))
 
 
 def in_steps(price: Number, price_step: float) -> Number:

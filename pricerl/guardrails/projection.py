@@ -82,15 +82,11 @@ def nearest_on_grid(price: Tensor, limits: PriceLimits) -> Tensor:
 
 
 def lasting_band(limits: PriceLimits, current_price: Tensor) -> PriceBand:
-    """Return the prices that one product can reach over time, ``(1,)`` each: the alternatives to its current price.
+    """Return the prices that one product can reach over time: the alternatives to its current price, ``(1,)`` money.
 
     The fixed rules hold, and a largest rise or drop of 0 closes its direction; any other largest change only delays a
     price. ``project`` moves a price into the band, ``spread_prices`` lists candidates. The current price may stay
     outside the band unless a hard rule forbids it.
-
-    Args:
-        limits: of the product, ``PriceLimits.rows``.
-        current_price: ``(1,)`` money.
     """
     keep = _on_grid(limits.floor, limits.ceiling, current_price, limits).keep
     low = torch.maximum(limits.floor, current_price) if limits.max_drop == 0 else limits.floor

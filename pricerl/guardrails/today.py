@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -121,14 +121,9 @@ class Today:
     """The product's own limits, ``GuardrailConfig.of``."""
 
     def objections(self, price: float) -> Iterator[Edit]:
-        """Yield each rule's objection to charging a price on the day after the log ends.
+        """Yield each rule's objection to charging a price, positive and finite money, on the day after the log ends.
 
-        Args:
-            price: positive, finite, money.
-
-        Yields:
-            One edit per rule that objects, in the order of the rules: from the price to the nearest that this rule
-            allows, which is infinite if it allows none.
+        An edit leads from the price to the nearest that the rule allows, which is infinite if it allows none.
         """
         moves = not self.same(price, self.now)
         if moves and self.config.pause:
@@ -237,9 +232,7 @@ class Today:
     @cached_property
     def _words(self) -> dict[str, str]:
         """Settings in force, shares as percent, and recent prices, as they appear in reasons."""
-        config = self.config
-        settings = {field.name: getattr(config, field.name) for field in fields(config)}
-        settings |= {"max_rise": config.rise, "max_drop": config.drop}
+        settings = {**vars(self.config), "max_rise": self.config.rise, "max_drop": self.config.drop}
         numbers = {name: value for name, value in settings.items() if isinstance(value, (int, float))}
         words = {name: f"{100 * value if name in PERCENTAGES else value:g}" for name, value in numbers.items()}
         return words | {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}

@@ -29,11 +29,6 @@ BEFORE_THE_FIRST = "0" * 64
 RENAMED = {"price_now": "current_price"}  # old name
 """Present names of keys in older entries; hashes are those of the stored line."""
 
-REMEDY = "restore the file from a copy, or move it away to start a new one"
-
-MOST_SHOWN = 160
-"""Longest typed text in a sentence, in characters; the log holds all of it."""
-
 Entry = dict[str, Any]
 
 
@@ -55,18 +50,6 @@ def canonical(entry: Entry) -> str:
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def link(draft: Entry, number: int, previous: str) -> Entry:
-    """Return a draft as an entry with number, previous hash and hash.
-
-    Args:
-        draft: the other keys.
-        number: line number, from 1.
-        previous: hash of the previous line.
-    """
-    entry = {**draft, "id": number, "previous": previous}
-    return {**entry, "hash": hashlib.sha256(canonical(entry).encode()).hexdigest()}
-
-
 def read_log(path: Path) -> Log:
     """Read a log and check its chain; a missing file is an empty log.
 
@@ -77,7 +60,7 @@ def read_log(path: Path) -> Log:
     if not path.exists():
         return Log([], b"")
     with _opened(path, "rb") as file:
-        return check_chain(file.read(), str(path))
+        return _check_chain(file.read(), str(path))
 
 
 def verify(path: Path) -> Log:
@@ -96,35 +79,25 @@ def verify(path: Path) -> Log:
     return log
 
 
-def check_chain(content: bytes, source: str) -> Log:
-    """Check every complete line of a log.
-
-    Args:
-        content: content of the file.
-        source: name of the file.
-
-    Raises:
-        DataError: a line is not an entry, was changed or does not follow the previous one; the first is named.
-    """
+def _check_chain(content: bytes, source: str) -> Log:
+    """Check every complete line of the content of a log, whose file is the source, and name the first broken one."""
     *lines, torn = content.split(b"\n")
     entries: list[Entry] = []
     previous = BEFORE_THE_FIRST
     for number, line in enumerate(lines, 1):
         entry = _parse(line)
-        problem = _problem(entry, line, number, previous)
-        if entry is None or problem:
-            raise DataError(source, [f"line {number}: {problem}; {REMEDY}"])
+        if problem := _problem(entry, line, number, previous):
+            remedy = "restore the file from a copy, or move it away to start a new one"
+            raise DataError(source, [f"line {number}: {problem}; {remedy}"])
         entries.append({RENAMED.get(key, key): value for key, value in entry.items()})
-        previous = str(entry["hash"])
+        previous = entry["hash"]
     return Log(entries, torn)
 
 
 def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
-    """Append entries under a lock, all or none; an incomplete last line moves into a repair entry.
+    """Append drafts, entries without number and hashes, to a log, created if absent, and return the new entries.
 
-    Args:
-        path: the log; created if absent.
-        drafts: entries without number and hashes.
+    All or none are written, under a lock. An incomplete last line moves into a repair entry.
 
     Raises:
         DataError: the chain is broken.
@@ -137,14 +110,17 @@ def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
     with _opened(path, "ab+") as file:
         file.seek(0)
         content = file.read()
-        log = check_chain(content, str(path))
+        log = _check_chain(content, str(path))
         if log.torn:
-            drafts = [_set_aside(log.torn), *drafts]
+            why = "the previous line was incomplete: a write was interrupted; it is ignored"
+            repair = {**stamp("repair", "pricerl", why), "torn": log.torn.decode("utf-8", "backslashreplace")}
+            drafts = [repair, *drafts]
         entries: list[Entry] = []
         previous = log.last_hash
-        for draft in drafts:
-            entries.append(link(draft, len(log.entries) + len(entries) + 1, previous))
-            previous = entries[-1]["hash"]
+        for number, draft in enumerate(drafts, len(log.entries) + 1):
+            entry = {**draft, "id": number, "previous": previous}
+            previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
+            entries.append({**entry, "hash": previous})
         _write_whole(file, len(content) - len(log.torn), "".join(f"{canonical(entry)}\n" for entry in entries))
     return entries
 
@@ -155,29 +131,23 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
 
-def shown(text: str, most: int = MOST_SHOWN) -> str:
+def shown(text: str, most: int = 160) -> str:
     """Return a typed text on one line, of at most ``most`` characters, without control or bidirectional characters."""
     visible = "".join(char if char.isprintable() else " " for char in text)
     words = " ".join(visible.split())
     return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
-def _set_aside(torn: bytes) -> Entry:
-    draft = stamp("repair", "pricerl", "the previous line was incomplete: a write was interrupted; it is ignored")
-    return {**draft, "torn": torn.decode("utf-8", "backslashreplace")}
-
-
-def _parse(line: bytes) -> Entry | None:
+def _parse(line: bytes) -> Any:
     try:
-        entry = json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and "hash" in entry else None
 
 
-def _problem(entry: Entry | None, line: bytes, number: int, previous: str) -> str:
+def _problem(entry: Any, line: bytes, number: int, previous: str) -> str:
     """Return the fault of a line, if any; hashing the stored bytes avoids a second serialization."""
-    if entry is None:
+    if not isinstance(entry, dict) or "hash" not in entry:
         return "is not a log entry"
     mark = f'"hash":"{entry["hash"]}",'.encode("ascii", "replace")
     if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != entry["hash"]:
@@ -205,7 +175,7 @@ def _write_whole(file: IO[bytes], size: int, text: str) -> None:
 def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
     """Open a file under an exclusive lock."""
     try:
-        file = path.open(mode, buffering=0) if mode != "rb" else path.open(mode)
+        file = path.open(mode, buffering=0)
     except OSError as error:
         raise UsageError(f"{path} cannot be opened: {error.strerror}") from error
     with file:

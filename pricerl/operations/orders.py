@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
 """Kinds of entries; ``repair`` is the only other one."""
 
-ORDER_KEYS = ("id", "kind", "price", "until", "actor", "reason")
-"""Keys that an entry shares with its order; a pause has no price."""
-
 
 @dataclass(frozen=True)
 class HardLimits:
@@ -31,12 +28,7 @@ class HardLimits:
 
 
 def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
-    """Return the hard limits of one product.
-
-    Args:
-        dynamics: the market with its guardrails.
-        product: product index.
-    """
+    """Return the hard limits of one product."""
     floor, ceiling = (float(limit[product]) for limit in (dynamics.limits.floor, dynamics.limits.ceiling))
     step = dynamics.guardrails.price_step
     return HardLimits(round(max(floor, step), 6), None if ceiling == float("inf") else round(ceiling, 6), step)
@@ -45,17 +37,14 @@ def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
     """Return all orders on a product, oldest first; a newer one replaces the earlier ones.
 
-    Args:
-        entries: entries of the decision log.
-        product: name of the product.
-        first_day: first day after the data, ISO; orders that end earlier have expired.
+    Orders that end before ``first_day``, the first day after the data in ISO format, have expired.
     """
     found = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE) and entry["product"] == product]
     orders: list[Order] = []
     for entry in found:
         status: Status = "expired" if entry["until"] < first_day else "replaced" if entry is not found[-1] else "active"
-        known: Entry = {"price": None, **entry}
-        orders.append(Order(**{name: known[name] for name in ORDER_KEYS}, status=status))
+        about = (entry["id"], entry["kind"], entry.get("price"), entry["until"], entry["actor"], entry["reason"])
+        orders.append(Order(*about, status))
     return orders
 
 
@@ -71,12 +60,9 @@ def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimi
 
 
 def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
-    """Return the hard limit that a price breaks, in words, or an empty string.
+    """Return the hard limit that a price, money, breaks, in words, or an empty string.
 
-    Args:
-        price: price to check, money.
-        limits: hard limits of the product.
-        what: kind of the order; a pause keeps the current price, which may be off the price grid.
+    ``what`` is the kind of the order; a pause keeps the current price, which may be off the price grid.
     """
     tolerance = slack(price, limits.price_step)
     if price < limits.floor - tolerance:

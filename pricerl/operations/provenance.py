@@ -22,12 +22,6 @@ from pricerl.operations.decision_log import Entry, stamp
 from pricerl.operations.orders import ADVICE, hard_limits_of
 from pricerl.training.run import Run
 
-SHORT_HASH = 12
-"""Hexadecimal digits of a shortened hash; among a million models, a collision has probability 0.2 %."""
-
-DIGITS = 7
-"""Significant digits of forecasts in the log; prices keep all digits."""
-
 HASHED = {
     "data": "the history",
     "file": "the data file",
@@ -43,9 +37,6 @@ def describe_origin(run: Run) -> Entry:
 
     The path is None if the history comes from the checkpoint, and the checkpoint None if none was written. Settings are
     those that differ from the checkpoint's.
-
-    Args:
-        run: data, settings and weights.
     """
     options, data, checkpoint = run.options, run.pricing, run.checkpoint
     return {
@@ -82,14 +73,7 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
 
 
 def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: int) -> Entry:
-    """Draft the entry of one product's advice.
-
-    Args:
-        item: the product's advice.
-        origin: origin of the advice, from `describe_origin`.
-        dynamics: market of the advice.
-        index: position of the product.
-    """
+    """Draft the entry of one product's advice, with its origin from `describe_origin`."""
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
@@ -113,12 +97,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
 
 
 def refuse_changed(entry: Entry, now: Mapping[str, str | None], log: Path) -> None:
-    """Refuse a replay from other data, settings, weights or code.
-
-    Args:
-        entry: log entry of an advice.
-        now: hashes of the replay.
-        log: log of the entry.
+    """Refuse to replay an entry of a log from other data, settings, weights or code, by the hashes of the replay.
 
     Raises:
         DataError: hashes differ; the message names them all.
@@ -149,8 +128,8 @@ def compare(entry: Entry, advice: Sequence[ProductAdvice], log: Path) -> str:
 
 
 def shorten(digest: str | None) -> str:
-    """Return the first digits of a hash."""
-    return "none" if digest is None else digest[:SHORT_HASH]
+    """Return the first 12 digits of a hash; among a million models, a collision has probability 0.2 %."""
+    return "none" if digest is None else digest[:12]
 
 
 def _day(day: DayAdvice) -> dict[str, Any]:
@@ -163,7 +142,8 @@ def _day(day: DayAdvice) -> dict[str, Any]:
 
 
 def _round(values: tuple[float | None, ...] | None) -> list[float | None] | None:
-    return None if values is None else [None if value is None else float(f"{value:.{DIGITS}g}") for value in values]
+    """Round forecasts to 7 significant digits; prices keep all digits."""
+    return None if values is None else [None if value is None else float(f"{value:.7g}") for value in values]
 
 
 def hash_history(products: Iterable[ProductHistory]) -> str:

@@ -20,39 +20,28 @@ SAME_PRICE = 5e-4
 
 MEASURES = ("units", "sales", "profit")
 
-
 Predictions = dict[int, tuple[Entry, dict[str, Any]]]
+"""Entry of an advice and its forecast of one day, by the day's position in the history, ascending."""
 
 
 def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predictions:
-    """Return, by day of a history, the last earlier advice's entry and its forecast of that day.
+    """Return the last earlier advice on each day of a product's history, from the entries of the decision log.
 
     An entry counts only if its price on its last day of data matches the history.
-
-    Args:
-        entries: entries of the decision log.
-        history: history of one product.
     """
     place = {str(date): at for at, date in enumerate(history.dates)}
-    known: dict[int, tuple[int, Entry, dict[str, Any]]] = {}
+    found: list[tuple[int, Entry]] = []
     for entry in entries:
         made = place.get(entry.get("history_end", "")) if entry.get("product") == history.product else None
-        if made is None or abs(float(history.price[made]) - entry["current_price"]) > SAME_PRICE:
-            continue
-        for day in entry["days"]:
-            at = place.get(day["date"])
-            if at is not None and (at not in known or made >= known[at][0]):
-                known[at] = (made, entry, day)
-    return {at: (entry, day) for at, (_, entry, day) in sorted(known.items())}
+        if made is not None and _is_same(float(history.price[made]), entry["current_price"]):
+            found.append((made, entry))
+    found.sort(key=lambda pair: pair[0])  # of two made on the same day, the later entry counts
+    known = {place[day["date"]]: (entry, day) for _, entry in found for day in entry["days"] if day["date"] in place}
+    return dict(sorted(known.items()))
 
 
 def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecord | None:
-    """Compare predictions with outcomes.
-
-    Args:
-        predictions: entries and forecasts, by day of the history.
-        history: history of the product.
-    """
+    """Compare the predictions for a product's history with its outcomes; None if there are none."""
     if not predictions:
         return None
     days = tuple(_track(at, entry, day, history) for at, (entry, day) in predictions.items())
@@ -68,13 +57,7 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
 
 
 def advised_low(predictions: Predictions, history: ProductHistory, low: FloatArray) -> FloatArray:
-    """Return 5 % limits of sales; on days at the advised price, those of the advice.
-
-    Args:
-        predictions: entries and forecasts, by day of the history.
-        history: history of the product.
-        low: ``(L,)`` limits of the last days from a current fit, money.
-    """
+    """Return 5 % limits ``low (L,)`` of the last days' sales, money, with those of the advice where it was followed."""
     first, limits = len(history.dates) - len(low), low.copy()
     for at, (_, day) in predictions.items():
         if at >= first and day["sales"] is not None and _is_same(history.price[at], day["price"]):
@@ -133,19 +116,12 @@ def _score_overruled(days: Sequence[TrackDay]) -> Overruled | None:
     found = [day for day in days if day.model_price is not None and day.outcome != "not observed"]
     if not found:
         return None
-    both = [day for day in found if day.model_profit is not None and day.actual_profit is not None]
-    return Overruled(
-        days=len(found),
-        model_price=float(np.mean([day.model_price for day in found if day.model_price is not None])),
-        charged_price=float(np.mean([day.charged_price for day in found])),
-        model_profit=_mean([day.model_profit for day in both]),
-        actual_profit=_mean([day.actual_profit for day in both]),
-    )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    model_price = np.mean([day.model_price for day in found if day.model_price is not None])
+    charged_price = np.mean([day.charged_price for day in found])
+    profits = [(day.model_profit, day.actual_profit) for day in found]
+    known = [(model, actual) for model, actual in profits if model is not None and actual is not None]
+    means = [sum(side) / len(known) for side in zip(*known, strict=True)] or [None, None]
+    return Overruled(len(found), float(model_price), float(charged_price), *means)
 
 
 def _is_same(charged: float, advised: float) -> bool:

@@ -10,22 +10,8 @@ import numpy as np
 from markupsafe import Markup
 
 from pricerl.advice.reasons import Record
-from pricerl.advice.report.svg import (
-    LEFT,
-    WIDTH,
-    Frame,
-    axes,
-    band,
-    chart,
-    dots,
-    frame_of,
-    grey,
-    line,
-    number_ticks,
-    steps,
-    text,
-    upright,
-)
+from pricerl.advice.report import svg
+from pricerl.advice.report.svg import LEFT, WIDTH, Frame
 from pricerl.formatting import Formatter, unit_digits
 
 MOST_PAST_DAYS = 45
@@ -66,19 +52,19 @@ def _by_price(name: str, what: str, product: Record, f: Formatter) -> Figure:
     known = [(at, value) for at, value in zip(details["own_days"]["price"], own, strict=True) if value is not None]
     at, values = [pair[0] for pair in known], [pair[1] for pair in known]
     bottom, top = _reach(values, low, high)
-    frame = frame_of(prices, [bottom, top])
+    frame = svg.frame_of(prices, [bottom, top])
     parts = [
-        grey(frame, prices[0], quality["price_min"], "not tried"),
-        grey(frame, quality["price_max"], prices[-1], "not tried"),
-        band(frame, prices, low, high),
-        dots(frame, at, values),
-        line(frame, prices, mean, "curve"),
+        svg.grey(frame, prices[0], quality["price_min"], "not tried"),
+        svg.grey(frame, quality["price_max"], prices[-1], "not tried"),
+        svg.band(frame, prices, low, high),
+        svg.dots(frame, at, values),
+        svg.line(frame, prices, mean, "curve"),
         *_marks(frame, product["current_price"], product["recommended_price"]),
-        axes(frame, number_ticks(frame.x_low, frame.x_high, f), "Price", f),
+        svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
     title = f"{what.capitalize()} per day"
     outside = sum(not bottom <= value <= top for value in values)
-    drawn = chart(name, f"{title} by price", parts)
+    drawn = svg.chart(name, f"{title} by price", parts)
     return Figure(name, f"{title} at each price", drawn, _caption(product, what, len(values), outside, f))
 
 
@@ -98,16 +84,16 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
     if now == advised:
         words = "now and advised"
         x = min(max(frame.x(now), LEFT + LETTER * len(words) / 2), WIDTH - LETTER * len(words) / 2)
-        return [upright(frame, now, "now"), text(x, LABEL_Y, words, "middle", "mark")]
+        return [svg.upright(frame, now, "now"), svg.text(x, LABEL_Y, words, "middle", "mark")]
     left, right = sorted([(now, "now"), (advised, "advised")])
     starts = min(frame.x(right[0]), WIDTH - LETTER * len(right[1]))
     ends = max(min(frame.x(left[0]), starts - GAP), LETTER * len(left[1]))
     starts = max(starts, ends + GAP)
     return [
-        upright(frame, now, "now"),
-        upright(frame, advised, "advised"),
-        text(ends, LABEL_Y, left[1], "end", "mark"),
-        text(starts, LABEL_Y, right[1], "start", "mark"),
+        svg.upright(frame, now, "now"),
+        svg.upright(frame, advised, "advised"),
+        svg.text(ends, LABEL_Y, left[1], "end", "mark"),
+        svg.text(starts, LABEL_Y, right[1], "start", "mark"),
     ]
 
 
@@ -146,20 +132,23 @@ def _by_day(name: str, what: str, product: Record, ahead: Sequence[Sequence[floa
     """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
     own, sold = product["details"]["own_days"], what == "units"
     start = _ordinal(product["days"][0]["date"])
-    past = [(_ordinal(day) - start, value) for day, value in zip(own["date"], own[what], strict=True)]
-    days, values = ([pair[place] for pair in past if pair[0] >= -MOST_PAST_DAYS] for place in (0, 1))
+    past = {_ordinal(day) - start: value for day, value in zip(own["date"], own[what], strict=True)}
+    days = [day for day in past if day >= -MOST_PAST_DAYS]
+    values = [past[day] for day in days]
     at = [index for index, triple in enumerate(ahead) if triple is not None]
     mean, low, high = ([triple[place] for triple in ahead if triple is not None] for place in range(3))
-    frame = frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
-    corners, lower = steps(at, low)
+    frame = svg.frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
+    corners, lower = svg.steps(at, low)
     parts = [
-        band(frame, corners, lower, steps(at, high)[1]),
-        dots(frame, [day + 0.5 for day in days], values) if sold else line(frame, *steps(days, values), "past"),
-        line(frame, *steps(at, mean), "curve" if sold else "advised"),
+        svg.band(frame, corners, lower, svg.steps(at, high)[1]),
+        svg.dots(frame, [day + 0.5 for day in days], values)
+        if sold
+        else svg.line(frame, *svg.steps(days, values), "past"),
+        svg.line(frame, *svg.steps(at, mean), "curve" if sold else "advised"),
         *_today(frame, len(ahead)),
-        axes(frame, _date_ticks(start, len(ahead), f), "Day", f),
+        svg.axes(frame, _date_ticks(start, len(ahead), f), "Day", f),
     ]
-    return chart(name, f"{what.capitalize()} by day", parts)
+    return svg.chart(name, f"{what.capitalize()} by day", parts)
 
 
 def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
@@ -170,9 +159,9 @@ def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
 
 
 def _today(frame: Frame, ahead: int) -> list[str]:
-    marks = [upright(frame, 0, "now"), text(frame.x(0) - GAP, LABEL_Y, "your history", "end", "mark")]
+    marks = [svg.upright(frame, 0, "now"), svg.text(frame.x(0) - GAP, LABEL_Y, "your history", "end", "mark")]
     if frame.x(ahead) - frame.x(0) > LETTER * len("ahead"):
-        marks.append(text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
+        marks.append(svg.text(frame.x(0) + GAP, LABEL_Y, "ahead", "start", "mark"))
     return marks
 
 

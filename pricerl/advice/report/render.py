@@ -25,11 +25,9 @@ FOLDER = "report"
 
 
 def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[str, str]]:
-    """Render ``advice.json`` as one page, or as an index and one page per product.
+    """Render the content of ``advice.json`` as one page, or as an index and one page per product.
 
-    Args:
-        document: content of ``advice.json``, the only source of the pages.
-        interactive: whether plotly draws the charts; each page then contains its script.
+    Interactive charts are drawn by plotly, whose script every page then contains.
 
     Yields:
         Path of a page inside the advice's folder, with ``/``, and its HTML; the first page to open comes last.
@@ -47,8 +45,6 @@ def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[
 def render_page(document: Record, product: Record, back: str = "", interactive: bool = False) -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
     formatter = _formatter_of(document)
-    view = View.of(product, formatter)
-    ahead, past = view.span()
     figures = draw_figures(product, formatter)
     backtest = product["backtest"]
     return _fill(
@@ -58,25 +54,18 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
             "back": back,
             "item": product,
             "name": shorten(product["product"]),
-            "ahead": ahead,
-            "past": past,
-            "tiles": view.tiles(),
+            "view": View.of(product, formatter),
             "grade": sentences.GRADES[product["decision"]["grade"]],
             "origin": sentences.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
             "beyond": sentences.beyond_tried(product, formatter),
             "figures": make_interactive(figures, product) if interactive else figures,
             "script": plotly_script() if interactive else "",
-            "days": view.day_rows(),
-            "comparison": view.comparison_rows(),
             "limits": sentences.describe_limits(product, formatter),
-            "sections": view.sections(),
-            "baselines": view.baseline_rows(),
             "verdict": sentences.judge_policy(product, formatter),
             "doubts": [
                 *sentences.describe_off_policy(product, formatter),
                 sentences.describe_sensitivity(product, formatter),
             ],
-            "backtest": view.backtest_rows() if backtest else [],
             "skill": judge_backtest(backtest) if backtest else "",
             "quality": product["data_quality"]["quality"],
             "to_do": sentences.list_remedies(product),

@@ -14,20 +14,12 @@ MOST_DAYS = 31
 """Most rows of a table, such as that of the days; ``advice.csv`` and ``advice.json`` contain all."""
 
 
-class Tile(NamedTuple):
-    """Headline number at the top of the page."""
-
-    label: str
-    value: str
-    notes: tuple[str, ...]
-
-
 class Cell(NamedTuple):
-    """A number with its 90 % interval below; ``label`` names the column where rows become cards."""
+    """A value with notes below, such as its 90 % interval; ``label`` names the column where rows become cards."""
 
     label: str
     value: str
-    interval: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Section(NamedTuple):
@@ -80,43 +72,42 @@ class View:
         verb = "Keep" if self.held else "Raise to" if new > now else "Lower to"
         return f"{verb} {self.f.price(new)}"
 
-    def tiles(self) -> list[Tile]:
+    def tiles(self) -> list[Cell]:
         """Return price, profit, units and probability."""
         return [self._price_tile(), self._outcome_tile("profit"), self._outcome_tile("units"), self._probability_tile()]
 
-    def _price_tile(self) -> Tile:
+    def _price_tile(self) -> Cell:
         product, f, label, day = self.product, self.f, "Recommended price", self._first_change()
         if day is None:
             unsure = product["decision"]["lacks_evidence"]
             word = "cannot say yet: the price is kept" if unsure else "no change is advised"
-            return Tile(label, self.headline(), (word,))
+            return Cell(label, self.headline(), (word,))
         notes = [f"from {f.price(product['current_price'])} ({self._change()}) on {f.weekday_date(day['date'])}"]
         last = f.price(product["days"][-1]["recommended_price"])
         if last != f.price(product["recommended_price"]):
             notes.append(f"then in steps to {last}")
-        if limits := self._price_limits(day):
-            notes.append(f"90 %: {limits}")
-        return Tile(label, self.headline(), tuple(notes))
+        notes += [f"90 %: {limits}" for limits in self._price_limits(day)]
+        return Cell(label, self.headline(), tuple(notes))
 
-    def _outcome_tile(self, name: str) -> Tile:
+    def _outcome_tile(self, name: str) -> Cell:
         """Return the expectation at the current price, or the difference made by the change."""
         label, uplift = f"{name.capitalize()} per day", self.product["uplift"]
         if self.product["keep"][name] is None:
-            return Tile(label, "unknown", ("costs are not known",))
+            return Cell(label, "unknown", ("costs are not known",))
         where = "at the current price" if uplift is None else "compared with keeping the price"
         cell = self._cell(name, self.product["keep"] if uplift is None else uplift, "" if uplift is None else "+")
-        return Tile(label, cell.value, (f"90 %: {cell.interval}", where))
+        return Cell(label, cell.value, (*(f"90 %: {limits}" for limits in cell.notes), where))
 
-    def _probability_tile(self) -> Tile:
+    def _probability_tile(self) -> Cell:
         product, label, no_change = self.product, "Probability of a gain", "nothing changes"
         draws, uplift = product["num_draws"], product["uplift"]
         proposed = product["policy"]["over_keep"]["probability_better"]
         if uplift is not None and (better := uplift["probability_better"]) is not None:
-            return Tile(label, probability(better, draws), (f"{counted(better, draws)} plausible scenarios",))
+            return Cell(label, probability(better, draws), (f"{counted(better, draws)} plausible scenarios",))
         if proposed is not None and product["decision"]["lacks_evidence"]:
             own = f"the policy's own path: {counted(proposed, draws)} plausible scenarios"
-            return Tile(label, UNKNOWN, (no_change, own))
-        return Tile(label, UNKNOWN, (no_change if self.held else "unknown",))
+            return Cell(label, UNKNOWN, (no_change, own))
+        return Cell(label, UNKNOWN, (no_change if self.held else "unknown",))
 
     def day_rows(self) -> list[tuple[str, str, list[Cell]]]:
         """Return the rows of the next days: date, note, cells."""
@@ -127,16 +118,16 @@ class View:
 
     def _day_cells(self, day: Record) -> list[Cell]:
         return [
-            Cell("Price", self.f.price(day["recommended_price"]), "kept" if self.held else self._price_limits(day)),
+            Cell("Price", self.f.price(day["recommended_price"]), ("kept",) if self.held else self._price_limits(day)),
             *self._outcome_cells(day),
             self._share_cell("Organic", day["organic"]),
             self._share_cell("Ads", day["ad"]),
         ]
 
-    def _price_limits(self, day: Record) -> str:
+    def _price_limits(self, day: Record) -> tuple[str, ...]:
         """Return the limits of a day's price; empty if it is the same in all plausible scenarios."""
         low, high = day["price_low"], day["price_high"]
-        return "" if self.f.price(low) == self.f.price(high) else self.f.span(low, high, self.f.price_decimals)
+        return () if self.f.price(low) == self.f.price(high) else (self.f.span(low, high, self.f.price_decimals),)
 
     def _outcome_cells(self, outcome: Record, plus: str = "") -> list[Cell]:
         return [self._cell(name, outcome, plus) for name in self.digits]
@@ -147,13 +138,13 @@ class View:
         if outcome[name] is None:
             return Cell(label, UNKNOWN)
         mean, low, high = outcome[name]
-        return Cell(label, show(mean, digits, plus), self.f.span(low, high, digits, plus))
+        return Cell(label, show(mean, digits, plus), (self.f.span(low, high, digits, plus),))
 
     def _share_cell(self, label: str, values: Sequence[float] | None) -> Cell:
         if values is None:
             return Cell(label, UNKNOWN)
         mean, low, high = values
-        return Cell(label, self.f.percent(mean / 100), self.f.span(low, high, 1))
+        return Cell(label, self.f.percent(mean / 100), (self.f.span(low, high, 1),))
 
     def comparison_rows(self) -> list[Row]:
         """Return keeping the price and, if a change is advised, the recommendation and their difference."""
