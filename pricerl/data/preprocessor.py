@@ -63,14 +63,7 @@ class DataPreprocessor:
     ) -> DataPreprocessor:
         """Choose forecasts, build features and fit the scaler, all on the training days.
 
-        Args:
-            history: the cleaned history.
-            config: window, share of held-out days and forecaster.
-            chosen: name of each product's forecast; empty to choose.
-            scaler: a fitted scaler; None to fit one.
-
-        Returns:
-            The fitted preprocessor.
+        ``chosen`` names each product's forecast, if it is not to be chosen; ``scaler`` is one fitted before.
 
         Raises:
             UsageError: the forecaster needs a package that is not installed.

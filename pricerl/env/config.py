@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pricerl.data import FEATURES
 from pricerl.env.description import DESCRIPTION
 from pricerl.env.history_tensors import CALENDAR_DAYS
 from pricerl.errors import UsageError
@@ -43,9 +44,9 @@ class EnvConfig:
             raise UsageError(f"data.env.action must be 'step' or 'absolute', found {self.action!r}")
 
     @property
-    def num_descriptions(self) -> int:
-        """Features per day that describe the market."""
-        return len(DESCRIPTION) if self.describe else 0
+    def num_features(self) -> int:
+        """Features per day, including those that describe the market."""
+        return len(FEATURES) + (len(DESCRIPTION) if self.describe else 0)
 
     def days_per_step(self, guardrails: GuardrailConfig) -> int:
         """Return the days per decision: the minimum hold, or 1 for absolute actions."""

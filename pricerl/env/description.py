@@ -30,30 +30,27 @@ DESCRIPTION = (
 of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the whole history's; the scaled
 median price, and the span of the scaler's prices."""
 
-STEEPEST, MAX_SD, MAX_LOSS = 8.0, 2.0, 4.0
-"""Absolute elasticity, its sd and the loss that are scaled to 1."""
-VOLUMES = (-1.0, 4.0)
-"""Log10 of units per day that are scaled to 0 and 1."""
-
 
 @torch.no_grad()
 def describe(market: Market, references: References, history: HistoryTensors) -> Tensor:
-    """Describe every product, ``(P, M)`` in [0, 1]."""
+    """Describe every product, ``(P, M)`` in [0, 1].
+
+    An absolute elasticity of 8, its sd of 2 and a loss of 4 are scaled to 1, volumes of 0.1 and 10,000 to 0 and 1.
+    """
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in (0.9, 1.0, 1.1)])
-    below, at_median, above = -slopes.mean(2) / STEEPEST
+    below, at_median, above = -slopes.mean(2) / 8
     draws = slice(0, market.num_draws)
     kept, cost = market.share_kept[:, draws].mean(1), market.unit_cost[:, draws].mean(1)
     units = references.sales[:, market.mean_draw] / references.price
-    low, high = VOLUMES
     lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
     columns = [
         below,
         at_median,
         above,
-        slopes[1].std(1, correction=0) / MAX_SD,
-        market.memory_loss[:, draws].mean(1) / MAX_LOSS,
+        slopes[1].std(1, correction=0) / 2,
+        market.memory_loss[:, draws].mean(1) / 4,
         1 - cost / (kept * references.price),
-        (units.clamp(min=1e-6).log10() - low) / (high - low),
+        (units.clamp(min=1e-6).log10() + 1) / 5,
         0.5 + 0.5 * _recent_season(market),
         history.gain[:, 0] * references.price + lowest,
         ((1 - lowest) / -lowest).log(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pricerl.data import FEATURES, ProductHistory
+from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS, WEEK
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
@@ -60,8 +60,7 @@ class Dynamics:
     @property
     def observation_dim(self) -> int:
         """O: days of the window times features per day."""
-        prepared = self.market.preprocessor
-        return prepared.config.window * (len(FEATURES) + self.config.num_descriptions)
+        return self.history.window * self.config.num_features
 
     def rows(self, product: Tensor, draw: Tensor) -> Rows:
         """Return the constants of the rows of ``product (B,)`` in ``draw (B,)``."""
@@ -222,12 +221,8 @@ class Dynamics:
     ) -> Tensor:
         """Return the reward of a day at ``price (B,)``, money, or of ``n`` days, ``(n, B)``.
 
-        Args:
-            rows: constants of the rows.
-            price: money.
-            position: of the price on the grid.
-            level: expectations of an average weekday, as weekdays cancel against the reference.
-            mean_sales_ratio: mean sales ratio of the last 7 days, the current one included; shaped like the reward.
+        ``level`` is that of an average weekday, as weekdays cancel against the reference. Sales ratios are means
+        over the last 7 days, the current one included.
         """
         reference = rows.references
         contribution = rows.market.contribution(level.sales, level.expected_units)

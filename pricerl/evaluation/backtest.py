@@ -74,12 +74,6 @@ def run_backtests(
     forecast day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not.
     The scores therefore judge demand at a known price, not the seller's pricing.
 
-    Args:
-        preprocessor: whole histories.
-        similar: settings of demand.
-        cost: costs the seller knows.
-        seed: of the posterior draws and of the daily noise.
-
     Returns:
         One entry per product name, without products whose forecast days were all unobserved or without sales.
     """

@@ -67,11 +67,7 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
 def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
     """Forecast units on the days ``day (N,)`` of a history at the prices charged, ``(3, N)``: mean and 90 % limits.
 
-    Args:
-        market: fitted to this product alone, perhaps to its first days only.
-        product: its whole history.
-        day: indices into it.
-        generator: of the daily noise.
+    The market is fitted to this product alone, perhaps to its first days only; the generator is for the daily noise.
     """
     price = torch.as_tensor(product.price[day], dtype=torch.float32)
     memory = market.products[0].memory

@@ -59,14 +59,8 @@ def estimate_off_policy(
 ) -> OffPolicyValue:
     """Estimate the daily contribution at ``price``, money, from the days on which similar prices were charged.
 
-    Args:
-        history: the log.
-        market: fitted to the log; its mean curve, weekdays and mean costs are the model.
-        price: money.
-        rng: of the bootstrap.
-
-    Returns:
-        The estimate, or the reason for its absence: unknown costs, or too few days or weeks at similar prices.
+    The model is the mean curve, weekdays and mean costs of the market fitted to the log. The bootstrap uses ``rng``.
+    If costs are unknown, or days or weeks at similar prices too few, the result has this reason instead of a value.
     """
     if not market.cost.known:
         return OffPolicyValue(price, None, None, 0.0, "costs are unknown")

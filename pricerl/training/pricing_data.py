@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, read_history
+from pricerl.data import DataConfig, DataPreprocessor, History, read_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
@@ -63,8 +63,7 @@ class PricingDataModule(ReplayDataModule):
         """Dimensions and reward bounds for the networks, available before the file is read."""
         low, high = self.reward.resolved().bounds()
         days = self.env_config.days_per_step(self.guardrails)
-        num_features = len(FEATURES) + self.env_config.num_descriptions
-        return TaskSpec(self.reading.window * num_features, 1, low * days, high * days, days)
+        return TaskSpec(self.reading.window * self.env_config.num_features, 1, low * days, high * days, days)
 
     @cached_property
     def preprocessor(self) -> DataPreprocessor:

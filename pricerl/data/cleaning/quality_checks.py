@@ -46,15 +46,9 @@ class CleaningFindings(NamedTuple):
 
 
 def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequence[str]) -> ProductReport:
-    """Return the data report of one product.
+    """Return the data report of one product; ``notes`` are about the whole file.
 
-    Args:
-        history: the cleaned product.
-        findings: findings of cleaning.
-        notes: notes about the whole file, put first.
-
-    Returns:
-        The report; forecasts are scored later, when training days are known.
+    Forecasts are scored later, when training days are known.
     """
     masks, grid = findings.masks, findings.grid
     price = grid[columns.PRODUCT_PRICE]

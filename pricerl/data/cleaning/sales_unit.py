@@ -64,16 +64,9 @@ def _find_kind(
 
 
 def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure: Measure) -> FloatArray:
-    """Return the units sold.
+    """Return the units sold ``(D,)`` from positive prices and sales of 0 or more; those reported are used if there are.
 
-    Args:
-        price: ``(D,)`` positive prices.
-        sales: ``(D,)`` sales as in the file, 0 or more.
-        units: ``(D,)`` units reported in the file, used on days with sales.
-        measure: interpretation of the sales.
-
-    Returns:
-        ``(D,)`` units; whole numbers if revenue fits whole units, and then at least 1 on days with sales.
+    They are whole numbers if revenue fits whole units, and then at least 1 on days with sales.
     """
     counted = sales if measure.kind == "units" else sales / price
     if measure.kind == "revenue" and measure.whole_share >= WHOLE_SHARE:

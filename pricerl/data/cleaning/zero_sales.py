@@ -102,10 +102,7 @@ def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]
 
     A history of ``D`` days is expected to contain ``D (1 - z) z^n`` runs of ``n`` or more zero-sales days, with ``z``
     the probability of such a day: the larger of the estimates from the days around the run and from all days outside.
-
-    Args:
-        units: ``(D,)`` units sold.
-        known: ``(D,)`` True on days with known sales and unknown stock; any other day ends a run.
+    Days that are not ``known (D,)``, with unknown sales or reported stock, end a run.
 
     Returns:
         First day of each run and the day after its last one.
