@@ -23,7 +23,25 @@ from pricerl.evaluation.rollout import approach_prices
 from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
 from pricerl.simulation import SellerConfig, expected_path_profit, expected_profit, simulate, simulated_history
 
-TRUTHS = ("constant", "linear", "logit", "kinked", "reference", "seasonal", "stockouts", "ads", "optimal")
+TRUTHS = (
+    "constant",
+    "linear",
+    "logit",
+    "kinked",
+    "reference",
+    "seasonal",
+    "stockouts",
+    "ads",
+    "optimal",
+    "repricer",
+    "stockpiling",
+    "averages",
+    "closed",
+    "thin",
+    "jump",
+    "late_stockouts",
+    "two_competitors",
+)
 PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 """Truths that hide nothing and whose current price is not the best."""
 DAYS = (130, 365, 1000)
@@ -155,7 +173,8 @@ class _Judge:
         """Return the true daily profit of paths ``(N, H)`` as a share of the current revenue, ``(N,)``."""
         history = self.shop.history
         dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(paths.shape[1])
-        return expected_path_profit(self.truth, history.price, paths, dates) / self._revenue
+        past, paths = self._scale * history.price, self._scale * paths
+        return expected_path_profit(self.truth, past, paths, dates) / self._revenue
 
     def best(self, paths: FloatArray) -> FloatArray:
         """Return the path ``(H,)`` with the highest true profit."""
@@ -164,7 +183,7 @@ class _Judge:
     def score(self, found: ShopPath, best: FloatArray) -> dict[str, Any]:
         """Return the scores of a path."""
         now = self.shop.current_price
-        constant = (np.full(HORIZON, price) for price in (now, self.truth["optimal_price"]))
+        constant = (np.full(HORIZON, price) for price in (now, self.truth["optimal_price"] / self._scale))
         keep, oracle, at_best, profit = self.profit(np.stack([*constant, best, found.price]))
         moved = bool((np.abs(found.price / now - 1) > UNMOVED).any())
         up, best_up = found.price[-1] > now, best[-1] > now
@@ -188,6 +207,11 @@ class _Judge:
         )
         low, high = limits_of(self.shop.at(step * now) / self.shop.profit_now)
         return bool(low <= true_then / true_now <= high)
+
+    @property
+    def _scale(self) -> float:
+        """True current price over the file's: the file's last realised average differs from the expected one."""
+        return float(self.truth["current_price"] / self.shop.current_price)
 
     @property
     def _revenue(self) -> float:

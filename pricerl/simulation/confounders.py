@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,8 +11,23 @@ from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import COMPETITOR_PRICE, PROMOTION
 
-Disturbing = Literal["reference", "seasonal", "stockouts", "ads", "promotions", "competitor"]
-"""Families with a constant elasticity and a confounder or stock-outs."""
+Disturbing = Literal[
+    "reference",
+    "seasonal",
+    "stockouts",
+    "ads",
+    "promotions",
+    "competitor",
+    "repricer",
+    "stockpiling",
+    "averages",
+    "closed",
+    "thin",
+    "jump",
+    "late_stockouts",
+    "two_competitors",
+]
+"""Kinds of sellers with a constant elasticity and something that obscures it."""
 
 REFERENCE_MEMORY = 0.9
 """Weight of yesterday's reference price in today's."""
@@ -22,9 +37,6 @@ LOSS, GAIN = 1.5, 0.5
 SEASON_SWING, SEASON_PRICE = 0.35, 0.12
 """Log amplitudes of seasonal demand and of the seller's price, which follows it."""
 SEASON_DAYS = 90.0
-
-STOCK_SHARE = 0.85
-"""Share of an average week's demand that a delivery covers; the rest of the week sells nothing."""
 
 AD_SWING, AD_PRICE = 0.5, -0.08
 """Log rise of demand in a week of advertising, and the log discount that often accompanies it."""
@@ -38,6 +50,28 @@ DISCOUNTED = 0.7
 
 CROSS_ELASTICITY, COMPETITOR_SWING, FOLLOWED = 0.8, 0.2, 0.5
 """Cross-price elasticity, log range of the competitor's price, and share of its log changes that the seller follows."""
+
+DEMAND_SWING, DEMAND_MEMORY = 0.3, 0.6
+"""Log standard deviation of a repricer's demand around its mean, and its autocorrelation from day to day."""
+SAME_DAY, DAY_AFTER, REPRICING = 0.05, 0.05, 0.06
+"""Log rise of a repricer's price per log demand of the day and of the day before, and the sd of its other changes."""
+
+DEAL_GAPS, DEAL_DAYS, DEAL_DEPTHS = (14, 35), (4, 8), (0.15, 0.35)
+"""Days between two deals, days of a deal, and its log discount."""
+DEAL_ELASTICITY, DEAL_APPEAL = -1.5, 0.25
+"""Elasticity to the discount on top of that to the price, and log rise of demand in a deal of any depth."""
+PANTRY_MEMORY, PANTRY_WEIGHT = 0.9, 0.06
+"""Share of the units stored at home that is left a day later, and log fall of demand per stored day's units."""
+
+JUMPS = (0.3, 0.9)
+"""Log size of a jump of the demand level, up or down."""
+JUMP_SPAN = (0.15, 0.85)
+"""Share of the history in which a jump falls."""
+
+RIVAL_SWINGS = (0.2, 0.3)
+"""Log ranges of the prices of the reported and of the unreported competitor, who each set a new price every week."""
+RIVAL_ELASTICITIES, RIVALS_FOLLOWED = (0.8, 0.7), (0.5, 0.35)
+"""Cross-price elasticities, and shares of the competitors' log changes that the seller follows."""
 
 
 class Disturbance(NamedTuple):
@@ -60,38 +94,95 @@ def disturb(kind: str, price: FloatArray, generator: np.random.Generator) -> Dis
         kind: ``reference``: buyers compare with past prices and weigh losses more; ``seasonal``: the seller raises the
             price in the season, which no column reports; ``ads``: weeks of advertising sell more and are often
             discounted; ``promotions``: the same, reported in a column; ``competitor``: the seller half follows a
-            competitor, whose price is reported in a column.
+            competitor, whose price is reported in a column; ``two_competitors``: the same with a second one, whom no
+            column reports; ``repricer``: the price follows the demand of the same day and of the day before;
+            ``stockpiling``: unreported deals, at which buyers stock up; ``jump``: the level of demand jumps.
         price: ``(D,)`` planned money per unit.
         generator: source of randomness.
     """
-    ones = np.ones(len(price))
-    if kind == "reference":
-        return Disturbance(price, reference_effect(np.log(price)), ones)
-    if kind == "seasonal":
-        wave = np.sin(2 * np.pi * (np.arange(len(price)) / SEASON_DAYS + generator.random()))
-        return Disturbance(_moved(price, SEASON_PRICE * wave), _normalised(SEASON_SWING * wave), ones)
-    if kind == "ads":
-        on, cut = _busy_weeks(len(price), generator)
-        return Disturbance(_moved(price, AD_PRICE * cut), _normalised(AD_SWING * on), 1 + on)
-    if kind == "promotions":
-        on, cut = _busy_weeks(len(price), generator)
-        reported = {PROMOTION: np.where(on == 1, "yes", "no")}
-        return Disturbance(_moved(price, PROMOTION_PRICE * cut), np.exp(PROMOTION_RISE * on), ones, reported)
-    if kind == "competitor":
-        wander = _weekly(generator.uniform(-1, 1, len(price)), len(price)) * COMPETITOR_SWING
-        reported = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(wander), 2)}
-        demand = np.exp(CROSS_ELASTICITY * (wander - wander[-1]))
-        return Disturbance(_moved(price, FOLLOWED * wander), demand, ones, reported)
-    return Disturbance(price, ones, ones)
+    return KINDS.get(kind, _undisturbed)(price, generator)
 
 
-def censor(kind: str, units: FloatArray, mean_units: float) -> FloatArray:
-    """Limit the units of each week to its delivery if ``kind`` is ``stockouts``."""
-    if kind != "stockouts":
-        return units
-    weeks = np.pad(units, (0, -len(units) % WEEK)).reshape(-1, WEEK)
-    delivered = round(STOCK_SHARE * WEEK * mean_units)
-    return np.diff(np.minimum(np.cumsum(weeks, axis=1), delivered), prepend=0).ravel()[: len(units)]
+def _undisturbed(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    return Disturbance(price, np.ones(len(price)), np.ones(len(price)))
+
+
+def _reference(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    return Disturbance(price, reference_effect(np.log(price)), np.ones(len(price)))
+
+
+def _seasonal(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    wave = np.sin(2 * np.pi * (np.arange(len(price)) / SEASON_DAYS + generator.random()))
+    return Disturbance(_moved(price, SEASON_PRICE * wave), _normalised(SEASON_SWING * wave), np.ones(len(price)))
+
+
+def _ads(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    on, cut = _busy_weeks(len(price), generator)
+    return Disturbance(_moved(price, AD_PRICE * cut), _normalised(AD_SWING * on), 1 + on)
+
+
+def _promotions(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    on, cut = _busy_weeks(len(price), generator)
+    reported = {PROMOTION: np.where(on == 1, "yes", "no")}
+    return Disturbance(_moved(price, PROMOTION_PRICE * cut), np.exp(PROMOTION_RISE * on), np.ones(len(price)), reported)
+
+
+def _competitor(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    days = len(price)
+    wander = _weekly(generator.uniform(-1, 1, days), days) * COMPETITOR_SWING
+    reported = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(wander), 2)}
+    demand = np.exp(CROSS_ELASTICITY * (wander - wander[-1]))
+    return Disturbance(_moved(price, FOLLOWED * wander), demand, np.ones(days), reported)
+
+
+def _two_competitors(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    days = len(price)
+    rivals = np.stack([swing * _weekly(generator.uniform(-1, 1, days), days) for swing in RIVAL_SWINGS])
+    reported = {COMPETITOR_PRICE: np.round(np.median(price) * np.exp(rivals[0]), 2)}
+    demand = np.exp(np.array(RIVAL_ELASTICITIES) @ (rivals - rivals[:, -1:]))
+    return Disturbance(_moved(price, np.array(RIVALS_FOLLOWED) @ rivals), demand, np.ones(days), reported)
+
+
+def _repricer(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Move the price with demand on every day but the last."""
+    days = len(price)
+    demand = np.sqrt(1 - DEMAND_MEMORY**2) * generator.normal(0, DEMAND_SWING, days)
+    for day in range(1, days):
+        demand[day] += DEMAND_MEMORY * demand[day - 1]
+    change = SAME_DAY * demand + DAY_AFTER * np.append(0.0, demand[:-1]) + generator.normal(0, REPRICING, days)
+    change[-1] = 0.0
+    return Disturbance(np.round(price * np.exp(change), 2), _normalised(demand), np.ones(days))
+
+
+def _stockpiling(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Cut the price in deals, none in the last week; buyers store what they buy on top of their needs."""
+    days = len(price)
+    depth = np.zeros(days)
+    start = int(generator.integers(*DEAL_GAPS))
+    while (end := start + int(generator.integers(*DEAL_DAYS, endpoint=True))) < days - WEEK:
+        depth[start:end] = -generator.uniform(*DEAL_DEPTHS)
+        start = end + int(generator.integers(*DEAL_GAPS, endpoint=True))
+    deal = np.exp(DEAL_ELASTICITY * depth + DEAL_APPEAL * (depth < 0))
+    stored, pantry = 0.0, np.empty(days)
+    for day in range(days):
+        pantry[day] = stored
+        stored = PANTRY_MEMORY * (stored + deal[day] - 1)
+    return Disturbance(np.round(price * np.exp(depth), 2), deal * np.exp(-PANTRY_WEIGHT * pantry), np.ones(days))
+
+
+def _jump(price: FloatArray, generator: np.random.Generator) -> Disturbance:
+    """Let the level of demand jump on any day, and in half of the shops once more at a change of price."""
+    days = len(price)
+    first, last = (int(share * days) for share in JUMP_SPAN)
+    changes = np.flatnonzero(np.diff(price)) + 1
+    changes = changes[(changes >= first) & (changes < last)]
+    when = [int(generator.integers(first, last))]
+    if len(changes) and generator.random() < 0.5:
+        when.append(int(generator.choice(changes)))
+    level = np.zeros(days)
+    for day in when:
+        level[day:] += generator.uniform(*JUMPS) * generator.choice([-1, 1])
+    return Disturbance(price, np.exp(level - level[-1]), np.ones(days))
 
 
 def reference_effect(x: FloatArray) -> FloatArray:
@@ -129,3 +220,17 @@ def _moved(price: FloatArray, log_change: FloatArray) -> FloatArray:
 def _normalised(log_multiplier: FloatArray) -> FloatArray:
     multiplier = np.exp(log_multiplier)
     return np.asarray(multiplier / multiplier.mean())
+
+
+KINDS: Mapping[str, Callable[[FloatArray, np.random.Generator], Disturbance]] = {
+    "reference": _reference,
+    "seasonal": _seasonal,
+    "ads": _ads,
+    "promotions": _promotions,
+    "competitor": _competitor,
+    "repricer": _repricer,
+    "stockpiling": _stockpiling,
+    "jump": _jump,
+    "two_competitors": _two_competitors,
+}
+"""Confounders by kind of seller."""

@@ -19,40 +19,29 @@ from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.simulation.confounders import Disturbing, censor, disturb
+from pricerl.simulation.confounders import Disturbing, disturb
+from pricerl.simulation.habits import Habits, habits_of, weekday_demand
+from pricerl.simulation.records import average_share, censor, closed_weekdays, fill_orders, shown_days
 from pricerl.simulation.true_demand import expected_profit, expected_units, find_optimal_price, local_elasticity
 from pricerl.writing import write_together
 
 MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal", Disturbing]
-"""Families of demand curves, and constant elasticities hidden by a confounder."""
+"""Families of demand curves, and kinds of sellers with a constant elasticity that something obscures."""
 MARKETS: tuple[str, ...] = get_args(MarketFamily)
 
 FEWEST_DAYS, MOST_DAYS = 8, 20_000
 MOST_PRODUCTS = 1_000
 MOST_UNITS = 1e6
 
-START_PRICES = (8.0, 40.0)
-ELASTICITIES = (-2.6, -1.8)
-"""Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
-
-OPTIMUM_STEPS = (0.06, 0.12)
-"""Log distance of the best price from the starting price, up or down; it determines the unit cost."""
-
 SHARES_KEPT = (0.7, 0.9)
-FIXED_COST_SHARE = 0.02
-"""Daily fixed cost as a share of the mean revenue at the starting price."""
 
-PRICE_RANGE = 0.2
-"""Tried prices lie within exp(+-0.2) of the starting price."""
-
-HOLD_DAYS = (3, 14)
-"""Shortest and longest time between two price changes."""
-
-WEEKDAY_PATTERN = np.array([0.90, 0.92, 0.95, 1.00, 1.08, 1.12, 1.03])
-"""Demand by weekday, Monday first; the mean is 1."""
-
-NOISE_SIZE = 10.0
-"""Negative binomial: variance = mean + mean^2 / 10."""
+THIN_MARGINS, THINNEST_TO_CUT = (0.02, 0.08), 0.05
+"""Margin of a ``thin`` seller as a share of the price, and the smallest of those who should cut it."""
+UNDERPRICED = 0.4
+"""Share of the ``thin`` sellers who should raise the price, which gains more than a cut does."""
+OVERPRICED = (0.3, 0.7)
+"""Log factor by which the elasticity of a ``thin`` seller who should cut the price exceeds ``price / margin``. Ellison
+and Ellison (2009, Econometrica 77) measured elasticities of -20 and more in price-comparison shops."""
 
 PROFIT_NOISE = 0.005
 """Standard deviation of the noise in profit, as a share of the mean revenue."""
@@ -73,8 +62,8 @@ class SellerConfig:
     """
 
     market: MarketFamily = "constant"
-    """Family of demand: a curve; ``optimal``, a constant elasticity whose current price is the best; or a constant
-    elasticity with a confounder."""
+    """Family of demand: a curve; ``optimal``, a constant elasticity whose current price is the best; or a kind of
+    seller with a constant elasticity that something obscures."""
 
     days: int = 365
     """Days of history."""
@@ -175,15 +164,19 @@ def _to_csv(frame: pd.DataFrame) -> str:
 
 
 def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
-    truth = _draw_truth(config, generator)
+    habits = habits_of(config.market)
+    truth = _draw_truth(config, habits, generator)
     days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
-    price = _draw_prices(truth["current_price"], config.days, generator)
-    weekday = WEEKDAY_PATTERN[weekday_of(days.astype(np.int64))]
+    price = _draw_prices(truth["current_price"], config.days, habits, generator)
+    weekday = np.array(truth["weekday_demand"])[weekday_of(days.astype(np.int64))]
     price, swing, reach, reported = disturb(config.market, price, generator)
     mean_units = expected_units(truth, price) * weekday * swing
-    units = generator.negative_binomial(NOISE_SIZE, NOISE_SIZE / (NOISE_SIZE + mean_units))
-    units = censor(config.market, units, config.units)
-    sales = np.round(units * price, 2)
+    size = habits.noise_size
+    units = generator.negative_binomial(size, size / (size + mean_units)).astype(np.float64)
+    units = censor(config.market, units, config.units, generator)
+    sales, shown = np.round(units * price, 2), price
+    if config.market == "averages":
+        units, sales, shown = fill_orders(np.round(price / average_share(), 2), units, generator)
     appeal = np.sqrt(expected_units(truth, price) / config.units)
     organic = _draw_conversion(ORGANIC_RATE * appeal, config.units, generator)
     ad = _draw_conversion(AD_RATE * appeal * reach, config.units, generator)
@@ -193,7 +186,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     forecast[:WEEK] = np.nan
     frame = {
         columns.REPORT_DATE: days.astype(str),
-        columns.PRODUCT_PRICE: price,
+        columns.PRODUCT_PRICE: shown,
         columns.ORGANIC_CONVERSION: organic,
         columns.AD_CONVERSION: ad,
         columns.TOTAL_PROFIT: np.round(profit, 2),
@@ -201,27 +194,31 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
         columns.PREDICTED_SALES: np.round(forecast, 2),
         **reported,
     }
-    return pd.DataFrame(frame), truth
+    rows = pd.DataFrame(frame)[shown_days(config.market, weekday, generator)]
+    return rows.reset_index(drop=True), truth
 
 
-def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[str, Any]:
+def _draw_truth(config: SellerConfig, habits: Habits, generator: np.random.Generator) -> dict[str, Any]:
     """Draw curve and costs; the unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one."""
-    start_price = round(generator.uniform(*START_PRICES), 2)
-    elasticity = round(generator.uniform(*ELASTICITIES), 3)
-    step = generator.uniform(*OPTIMUM_STEPS) * generator.choice([-1, 1])
+    start_price = round(generator.uniform(*habits.start_prices), 2)
+    elasticity = round(generator.uniform(*habits.elasticities), 3)
+    step = generator.uniform(*habits.optimum_steps) * generator.choice([-1, 1])
     ratio = 1.0 if config.market == "optimal" else round(float(np.exp(step)), 3)
     share_kept = round(generator.uniform(*SHARES_KEPT), 3)
     parameters = {"elasticity": elasticity, "start_price": start_price, "units": float(config.units)}
     if config.market == "kinked":
         parameters["kink"] = ratio
-    at_best = local_elasticity(config.market, parameters, ratio)
+    cost = share_kept * ratio * (1 + 1 / local_elasticity(config.market, parameters, ratio))
+    if config.market == "thin":
+        parameters["elasticity"], cost = _draw_thin_margin(elasticity, share_kept, generator)
+    weekdays = weekday_demand(config.market, closed_weekdays(config.market, generator))
     truth: dict[str, Any] = {
         "family": config.market,
         "parameters": parameters,
-        "unit_cost": round(share_kept * start_price * ratio * (1 + 1 / at_best), 6),
+        "unit_cost": round(start_price * cost, 6),
         "share_kept": share_kept,
-        "fixed_cost": round(FIXED_COST_SHARE * start_price * config.units, 2),
-        "weekday_demand": WEEKDAY_PATTERN.tolist(),
+        "fixed_cost": round(habits.fixed_cost * start_price * config.units, 2),
+        "weekday_demand": weekdays.tolist(),
         "current_price": start_price,
     }
     truth["optimal_price"] = find_optimal_price(truth)
@@ -230,14 +227,25 @@ def _draw_truth(config: SellerConfig, generator: np.random.Generator) -> dict[st
     return truth
 
 
-def _draw_prices(start_price: float, num_days: int, generator: np.random.Generator) -> FloatArray:
+def _draw_thin_margin(elasticity: float, share_kept: float, generator: np.random.Generator) -> tuple[float, float]:
+    """Return elasticity and unit cost over price: of a seller who should raise the price, or of one who should cut it.
+
+    A cut pays if ``|e| > k p / (k p - c)`` (Lerner 1934), which a thin margin asks of very elastic demand only.
+    """
+    if generator.random() < UNDERPRICED:
+        return elasticity, share_kept - generator.uniform(*THIN_MARGINS)
+    margin = generator.uniform(THINNEST_TO_CUT, THIN_MARGINS[1])
+    return round(-share_kept / margin * float(np.exp(generator.uniform(*OVERPRICED))), 3), share_kept - margin
+
+
+def _draw_prices(start_price: float, num_days: int, habits: Habits, generator: np.random.Generator) -> FloatArray:
     """Draw piecewise constant prices in whole cents that begin and end at the starting price."""
     price = np.full(num_days, start_price)
-    day, last_hold = (int(hold) for hold in generator.integers(*HOLD_DAYS, size=2, endpoint=True))
+    day, last_hold = (int(hold) for hold in generator.integers(*habits.hold_days, size=2, endpoint=True))
     while day < num_days - last_hold:
-        hold = int(generator.integers(*HOLD_DAYS, endpoint=True))
+        hold = int(generator.integers(*habits.hold_days, endpoint=True))
         after = min(day + hold, num_days - last_hold)
-        price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * PRICE_RANGE)
+        price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * habits.price_range)
         day += hold
     return np.round(price, 2)
 

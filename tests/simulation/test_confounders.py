@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pricerl.simulation import SellerConfig, simulate
-from pricerl.simulation.confounders import REFERENCE_MEMORY, STOCK_SHARE, censor, disturb
+from pricerl.simulation.confounders import DAY_AFTER, REFERENCE_MEMORY, SAME_DAY, disturb
 
 PRICE = np.repeat([10.0, 11.0, 9.5, 10.0], 35)
 
@@ -13,7 +13,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("kind", ["constant", "linear", "optimal", "stockouts"])
+@pytest.mark.parametrize("kind", ["constant", "linear", "optimal", "stockouts", "late_stockouts", "closed", "thin"])
 def test_other_families_have_no_confounder(kind):
     price, demand, reach, columns = disturb(kind, PRICE, rng())
     assert (price == PRICE).all() and (demand == 1).all() and (reach == 1).all() and not columns
@@ -63,16 +63,70 @@ def test_the_current_price_stays(kind):
     assert (price[-35:] == 10.0).all() and not (price[:-35] == PRICE[:-35]).all()
 
 
-def test_a_week_sells_no_more_than_was_delivered():
-    units = np.array([3, 4, 5, 6, 7, 8, 9, 1, 1, 1, 1, 1, 1, 1, 9, 9])
-    sold = censor("stockouts", units, mean_units=4.0)
-    delivered = round(STOCK_SHARE * 7 * 4)
-    assert sold[:7].sum() == delivered and (sold[:7] <= units[:7]).all() and sold[6] == 0
-    assert (sold[7:14] == 1).all()
-    assert (censor("constant", units, 4.0) == units).all()
+def naive_excess(market, days=365):
+    """Return the mean slope of log units in the log price minus the true elasticity, over 20 sellers."""
+    found = []
+    for seed in range(20):
+        frame, truth = simulate(SellerConfig(market=market, days=days, units=50.0, seed=seed))
+        x, units = np.log(frame["Product Price"]), frame["Total Sales"] / frame["Product Price"]
+        found.append(np.polyfit(x, units / units.mean(), 1)[0] - truth["parameters"]["elasticity"])
+    return np.mean(found)
 
 
-@pytest.mark.parametrize("market", ["reference", "seasonal", "stockouts", "ads", "promotions", "competitor"])
+def test_a_plain_history_shows_the_elasticity():
+    assert naive_excess("constant") == pytest.approx(0, abs=0.15)
+
+
+def test_a_repricer_makes_demand_look_less_elastic_and_changes_the_price_on_most_days():
+    assert naive_excess("repricer") > 0.8
+    price = simulate(SellerConfig(market="repricer", days=365))[0]["Product Price"]
+    assert (np.abs(np.diff(price)) > 0.002 * price[1:]).mean() > 0.9
+
+
+def test_a_repricers_price_follows_the_demand_of_the_same_day_and_of_the_day_before():
+    planned = np.full(4000, 100.0)
+    price, demand, *_ = disturb("repricer", planned, rng())
+    change, log_demand = np.log(price / planned), np.log(demand)
+    design = np.column_stack([log_demand[1:-1], log_demand[:-2], np.ones(3998)])
+    found = np.linalg.lstsq(design, change[1:-1], rcond=None)[0]
+    assert found[:2] == pytest.approx([SAME_DAY, DAY_AFTER], abs=0.01) and price[-1] == 100.0
+
+
+def test_deals_look_more_elastic_than_the_regular_price_is():
+    assert naive_excess("stockpiling") < -1.5
+
+
+def test_buyers_stock_up_in_deals_and_buy_less_after():
+    price, demand, _, columns = disturb("stockpiling", np.full(4000, 10.0), rng())
+    deal = price < 10.0
+    last = np.flatnonzero(deal[:-1] & ~deal[1:])
+    assert not columns and 0.1 < deal.mean() < 0.3 and not deal[-7:].any()
+    assert (demand[deal] > 1.15).all() and (demand[last + 1] < 0.9).all()
+    assert demand[~deal].max() <= 1
+
+
+def test_the_level_jumps_and_ends_where_it_stays():
+    ends = []
+    for seed in range(30):
+        price, demand, *_ = disturb("jump", PRICE, np.random.default_rng(seed))
+        jumps = np.flatnonzero(np.diff(demand)) + 1
+        assert 1 <= len(jumps) <= 2 and demand[-1] == 1 and (price == PRICE).all()
+        ends += list(set(jumps) - {35, 70, 105})
+    assert len(ends) > 20
+
+
+def test_two_competitors_move_demand_and_only_one_is_reported():
+    planned = np.tile(np.repeat([10.0, 10.2], 7), 40)
+    price, demand, _, columns = disturb("two_competitors", planned, rng())
+    assert list(columns) == ["Competitor Price"]
+    reported = np.log(columns["Competitor Price"])[:-14]
+    moved, rest = np.log(price / planned)[:-14], np.log(demand)[:-14]
+    moved -= np.polyval(np.polyfit(reported, moved, 1), reported)
+    rest -= np.polyval(np.polyfit(reported, rest, 1), reported)
+    assert np.corrcoef(moved, rest)[0, 1] > 0.95 and naive_excess("two_competitors") > 0.5
+
+
+@pytest.mark.parametrize("market", ["seasonal", "stockouts", "ads", "promotions", "competitor"])
 def test_the_truth_stays_that_of_a_constant_elasticity(market):
     plain, hidden = (simulate(SellerConfig(market=kind, days=200, seed=4))[1] for kind in ("constant", market))
     assert {**hidden, "family": "constant"} == plain

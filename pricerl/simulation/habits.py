@@ -1,0 +1,75 @@
+"""Habits of the makers of simulated sellers: ranges from which each kind of seller draws its shop.
+
+Kinds that are absent share one maker's habits; every other kind has its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pricerl.arrays import FloatArray
+
+WEEKDAY_PATTERN = (0.90, 0.92, 0.95, 1.00, 1.08, 1.12, 1.03)
+"""Demand by weekday, Monday first; the mean is 1."""
+EARLY_WEEK = (1.18, 1.12, 1.05, 1.00, 0.92, 0.80, 0.93)
+"""The same for buyers at their desks."""
+SATURDAYS = (0.80, 0.78, 0.86, 0.95, 1.13, 1.48, 1.00)
+"""The same for weekend shoppers."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Ranges of a kind of seller, lower and upper end."""
+
+    start_prices: tuple[float, float] = (8.0, 40.0)
+    """Current price, money."""
+
+    elasticities: tuple[float, float] = (-2.6, -1.8)
+    """Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
+
+    optimum_steps: tuple[float, float] = (0.06, 0.12)
+    """Log distance of the best price from the starting price, up or down; it determines the unit cost."""
+
+    hold_days: tuple[int, int] = (3, 14)
+    """Shortest and longest time between two price changes."""
+
+    price_range: float = 0.2
+    """Planned prices lie within this log distance of the starting price."""
+
+    noise_size: float = 10.0
+    """Negative binomial: variance = mean + mean^2 / size."""
+
+    weekdays: tuple[float, ...] = WEEKDAY_PATTERN
+    """Demand by weekday, Monday first."""
+
+    fixed_cost: float = 0.02
+    """Daily fixed cost as a share of the mean revenue at the starting price."""
+
+
+STANDARD = Habits()
+
+HABITS: dict[str, Habits] = {
+    # Within two weeks buyers who remember prices punish a rise; only well underpriced sellers should make one.
+    "reference": Habits(optimum_steps=(0.1, 0.5)),
+    "repricer": Habits((10.0, 120.0), (-3.2, -1.6), (0.03, 0.13), (5, 21), 0.05, 6.0, EARLY_WEEK),
+    "stockpiling": Habits((2.0, 15.0), (-2.0, -1.3), (0.04, 0.13), (28, 70), 0.12, 15.0, SATURDAYS),
+    "averages": Habits((15.0, 90.0), (-3.0, -1.6), (0.03, 0.13), (10, 40), 0.15, 8.0, EARLY_WEEK),
+    "closed": Habits((5.0, 60.0), (-3.0, -1.5), (0.03, 0.13), (7, 21), 0.18, 8.0),
+    "thin": Habits((20.0, 200.0), (-2.6, -1.8), hold_days=(4, 20), price_range=0.06, noise_size=12.0, fixed_cost=0.005),
+    "jump": Habits((8.0, 60.0), (-2.8, -1.6), (0.03, 0.13), (5, 30), 0.15),
+    "late_stockouts": Habits((5.0, 40.0), (-3.0, -1.6), (0.03, 0.13), (4, 14), 0.2, 20.0, SATURDAYS),
+    "two_competitors": Habits((20.0, 150.0), (-3.5, -1.8), (0.03, 0.13), (3, 10), 0.1, 12.0, EARLY_WEEK),
+}
+
+
+def habits_of(kind: str) -> Habits:
+    """Return the habits of a kind of seller."""
+    return HABITS.get(kind, STANDARD)
+
+
+def weekday_demand(kind: str, closed: FloatArray) -> FloatArray:
+    """Return the multiplier of each weekday's demand, Monday first, ``(7,)``; 1 on average, 0 on closed days."""
+    demand = np.array(habits_of(kind).weekdays) * (1 - closed)
+    return np.asarray(demand / demand.mean())
