@@ -16,12 +16,6 @@ from pricerl.guardrails.today import DIGITS
 HALVES_DOUBT = 3.0
 """Precision of the data, over that of a normal prior, which halves the posterior sd: s^2 becomes s^2 / 4."""
 
-MOST_TEST_DAYS = 365
-"""Longest test in days; demand would change during a longer one."""
-
-MIN_DISTANCE = 0.01
-"""Smallest relative distance to the current price; nearer prices hardly differ in profit."""
-
 
 @dataclass(frozen=True)
 class PriceTest:
@@ -30,7 +24,9 @@ class PriceTest:
     price: float
     """Money."""
     days: int | None
-    """Days at each of the two prices that about halve the posterior sd of the uplift; None if more than a year."""
+    """Days at each of the two prices that about halve the posterior sd of the uplift.
+
+    None if more than a year, during which demand would change."""
     uplift: Interval
     """Daily profit over the forecast horizon minus that of keeping the price, money; if negative, the test's cost."""
 
@@ -45,7 +41,7 @@ def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest
     now = float(dynamics.market.preprocessor.products[product].price[-1])
     band = dynamics.next_band(product)
     edges = (float(band.low), float(band.high)) if bool(band.feasible) else ()
-    apart = [price for price in edges if abs(price / now - 1) >= MIN_DISTANCE]
+    apart = [price for price in edges if abs(price / now - 1) >= 0.01]  # nearer prices hardly differ in profit
     tests = [_value_test(dynamics, product, price, now, horizon) for price in apart]
     return min(tests, key=lambda test: (test.days or math.inf, -test.uplift.mean), default=None)
 
@@ -59,7 +55,7 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float, hori
     needed = HALVES_DOUBT * noise / max(float(gain.var()), 1e-12)
     return PriceTest(
         price=round(price, DIGITS),
-        days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= MOST_TEST_DAYS else None,
+        days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= 365 else None,
         uplift=interval_of(gain),
     )
 

@@ -17,9 +17,6 @@ from pricerl.guardrails.today import DIGITS, LimitsInForce
 CURVE_ROOM = 0.04
 """Margin of the curves beyond the tried, current and advised prices, as a share of the price."""
 
-MOST_OWN_DAYS = 365
-"""Most recorded days in the document, which limits the size of the page."""
-
 
 @dataclass(frozen=True)
 class PriceCurves:
@@ -108,7 +105,7 @@ def _short(value: float) -> float:
 def _own_days(dynamics: Dynamics, product: int) -> OwnDays:
     history = dynamics.market.preprocessor.products[product]
     recorded = np.flatnonzero(history.observed)
-    shown = recorded[-MOST_OWN_DAYS:]
+    shown = recorded[-365:]  # more would make the page large
     return OwnDays(
         date=tuple(str(day) for day in history.dates[shown].astype("datetime64[D]")),
         price=tuple(_short(value) for value in history.price[shown]),

@@ -15,9 +15,6 @@ from pricerl.operations.decision_log import Entry
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
 
-SAME_PRICE = 5e-4
-"""Tolerance of equal prices, money: the log holds more digits than files, which hold cents."""
-
 MEASURES = ("units", "sales", "profit")
 
 Predictions = dict[int, tuple[Entry, dict[str, Any]]]
@@ -125,4 +122,5 @@ def _score_overruled(days: Sequence[TrackDay]) -> Overruled | None:
 
 
 def _is_same(charged: float, advised: float) -> bool:
-    return abs(charged - advised) < SAME_PRICE
+    """Return whether prices, money, are equal but for the log's digits, of which files hold only the cents."""
+    return abs(charged - advised) < 5e-4

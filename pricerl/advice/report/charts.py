@@ -17,9 +17,6 @@ from pricerl.formatting import Formatter, unit_digits
 MOST_PAST_DAYS = 45
 """Most days of history in the charts by day."""
 
-FAR_OUT = 3.0
-"""Distance from the median, in ranges of the middle 80 %, beyond which a dot is drawn at the edge."""
-
 LABEL_Y = 14
 GAP = 5.0
 """Gap between two labels, in units of the view box."""
@@ -38,13 +35,12 @@ class Figure(NamedTuple):
 
 def draw_figures(product: Record, formatter: Formatter) -> list[Figure]:
     """Draw all charts of an entry of ``products`` in ``advice.json``."""
-    figures = [_by_price("demand", "units", product, formatter)]
-    if product["details"]["curves"]["profit"] is not None:
-        figures.append(_by_price("profit", "profit", product, formatter))
-    return [*figures, _prices(product, formatter), _units(product, formatter)]
+    curves = product["details"]["curves"]
+    by_price = [_by_price(what, product, formatter) for what in ("units", "profit") if curves[what] is not None]
+    return [*by_price, _prices(product, formatter), _units(product, formatter)]
 
 
-def _by_price(name: str, what: str, product: Record, f: Formatter) -> Figure:
+def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     """Draw a curve with its band over the prices, and dots for the recorded days."""
     details, quality = product["details"], product["data_quality"]
     curve, own = details["curves"][what], details["own_days"][what]
@@ -62,19 +58,22 @@ def _by_price(name: str, what: str, product: Record, f: Formatter) -> Figure:
         *_marks(frame, product["current_price"], product["recommended_price"]),
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
-    title = f"{what.capitalize()} per day"
+    name, title = "demand" if what == "units" else what, f"{what.capitalize()} per day"
     outside = sum(not bottom <= value <= top for value in values)
     drawn = svg.chart(name, f"{title} by price", parts)
     return Figure(name, f"{title} at each price", drawn, _caption(product, what, len(values), outside, f))
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and highest value shown: the whole band, and the dots that are not far out."""
+    """Return the lowest and highest value shown: the whole band, and the dots that are not far out.
+
+    Far out is more than three times the range of the middle 80 % from the median.
+    """
     bottom, top = min(low), max(high)
     if not values:
         return bottom, top
     small, middle, large = np.quantile(values, [0.1, 0.5, 0.9])
-    reach = max(FAR_OUT * (large - small), 1e-9)
+    reach = max(3 * (large - small), 1e-9)
     near = [value for value in values if middle - reach <= value <= middle + reach]
     return min([bottom, *near]), max([top, *near])
 
@@ -117,7 +116,7 @@ def _prices(product: Record, f: Formatter) -> Figure:
         f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price over the "
         "plausible scenarios."
     )
-    return Figure("prices", "Price, last weeks and next days", _by_day("prices", "price", product, prices, f), caption)
+    return Figure("prices", "Price, last weeks and next days", _by_day("prices", product, prices, f), caption)
 
 
 def _units(product: Record, f: Formatter) -> Figure:
@@ -125,12 +124,13 @@ def _units(product: Record, f: Formatter) -> Figure:
     known = [values for values in units if values is not None]
     first = f", first {_triple(known[0], 'units', f)}" if known else ""
     caption = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, with the noise of each day."
-    return Figure("units", "Units, last weeks and next days", _by_day("units", "units", product, units, f), caption)
+    return Figure("units", "Units, last weeks and next days", _by_day("units", product, units, f), caption)
 
 
-def _by_day(name: str, what: str, product: Record, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
+def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
     """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
-    own, sold = product["details"]["own_days"], what == "units"
+    own, sold = product["details"]["own_days"], name == "units"
+    what = "units" if sold else "price"
     start = _ordinal(product["days"][0]["date"])
     past = {_ordinal(day) - start: value for day, value in zip(own["date"], own[what], strict=True)}
     days = [day for day in past if day >= -MOST_PAST_DAYS]
