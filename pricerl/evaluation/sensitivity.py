@@ -19,9 +19,10 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.evaluation.pricing_rules import Shop
 from pricerl.evaluation.valuation import log_units_at, margins_at
+from pricerl.market.demand.averaging import fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import REFERENCE, gather_covariates
-from pricerl.market.demand.models import fit_demand_regression
+from pricerl.market.demand.covariates import gather_covariates
+from pricerl.market.demand.regression_data import REFERENCE
 
 ENTANGLED = 0.97
 """Largest share of the price that a cause may explain for their effects to be separable. The season explains 0.5 to
@@ -80,7 +81,7 @@ def observe_causes(history: ProductHistory) -> Causes:
     At its mode, the demand regression is a weighted least-squares fit of its working response: the fitted log mean plus
     the relative residual. The weight of a day is the Fisher information on its log mean.
     """
-    days, posterior, _ = fit_demand_regression(gather_covariates(history), DemandSettings())
+    days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), DemandSettings())
     mean = np.exp(posterior.log_mean)
     weight, log_units = mean / (1 + mean / posterior.size), posterior.log_mean + (days.units - mean) / mean
     # Reference prices are made of the seller's own prices, so they are no benchmark for a confounder.

@@ -13,7 +13,6 @@ from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
 from pricerl.market.demand.config import DemandConfig
-from pricerl.market.demand.covariates import holiday_factors, past_multiplier
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.models import DEMAND_MODELS
@@ -96,18 +95,14 @@ def _fit_product(
 ) -> ProductMarket:
     usable, log_grid = product.observed, _log_grid(product, config.grid_size)
     demand = DEMAND_MODELS[config.demand](product, log_grid, config.resolved(), rng)
-    plain = plain_days(product)
-    weekday = demand.weekday[weekday_of(product.dates.astype(np.int64))]
-    lifts = 1.0 if demand.memory is None else demand.memory.lifts(product.price).mean(0)
-    days = replace(plain, offset=weekday * lifts * past_multiplier(product, demand.effects))
-    levels = draw_levels(days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
+    levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
 
     def fit_conversion(percent: FloatArray) -> CurveDraws | None:
         reported = usable & np.isfinite(percent)
         if not conversions or reported.sum() < MIN_CONVERSION_DAYS or not percent[reported].any():
             return None
-        known = replace(plain, value=np.nan_to_num(percent)).keep(reported)
+        known = replace(plain_days(product), value=np.nan_to_num(percent)).keep(reported)
         return fit_curves(known, log_grid, config.for_conversions(), rng)
 
     return ProductMarket(
@@ -119,7 +114,8 @@ def _fit_product(
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
         cost=decode_cost(product, cost, config.num_draws, rng),
         memory=demand.memory,
-        holiday=holiday_factors(demand.effects),
+        holiday=demand.holiday,
+        price_setting=demand.kind,
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor
+from pricerl.data.price_setting import Kind
 from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
@@ -94,6 +95,8 @@ class ProductMarket:
     """Reference-price effect; None if there is none."""
     holiday: FloatArray = field(default_factory=lambda: np.ones(3))
     """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
+    price_setting: Kind = "plain"
+    """How the prices of the history were set."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pricerl.market import DemandConfig, fit_market
+from pricerl.market.demand.averaging import fit_demand_regression, regress
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import gather_covariates, optional_covariates, past_multiplier
-from pricerl.market.demand.models import _regress, fit_demand_regression
+from pricerl.market.demand.covariates import gather_covariates, optional_covariates
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
 DAYS, UNITS = 700, 60.0
@@ -55,8 +55,8 @@ def fit(prepare, product, model="mixture"):
 
 
 def regression(product):
-    days = gather_covariates(product)
-    posterior = _regress(days, DemandSettings())
+    days = gather_covariates(product).keep(product.observed)
+    posterior = regress(days, DemandSettings())
     return posterior, days.effects(posterior.mode[3:])
 
 
@@ -73,24 +73,20 @@ def test_the_effects_of_promotions_and_of_the_competitors_price_are_recovered(ma
 
 @pytest.mark.parametrize("model", MODELS)
 def test_promotions_that_go_with_price_cuts_are_not_credited_to_the_price(make_product, prepare, model):
-    given, omitted = [], []
-    for seed in range(4):
-        price, units, on = promoted_shop(seed)
-        given.append(slope_at(fit(prepare, make_product(price, units, promotion=on), model)))
-        omitted.append(slope_at(fit(prepare, make_product(price, units), model)))
-    assert np.mean(given) == pytest.approx(SLOPE, abs=0.3)
-    assert np.mean(omitted) < SLOPE - 0.6, "promoted days look like cheap ones"
+    shops = [make_product(price, units, promotion=on) for price, units, on in map(promoted_shop, range(4))]
+    assert np.mean([slope_at(fit(prepare, shop, model)) for shop in shops]) == pytest.approx(SLOPE, abs=0.3)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_competitor_whom_we_follow_is_not_credited_to_the_price(make_product, prepare, model):
-    given, omitted = [], []
-    for seed in range(4):
-        price, units, competitor = rivalled_shop(seed)
-        given.append(slope_at(fit(prepare, make_product(price, units, competitor=competitor), model)))
-        omitted.append(slope_at(fit(prepare, make_product(price, units), model)))
-    assert np.mean(given) == pytest.approx(SLOPE, abs=0.3)
-    assert np.mean(omitted) > SLOPE + 0.4, "demand that both prices moved looks less elastic"
+    shops = [make_product(price, units, competitor=rival) for price, units, rival in map(rivalled_shop, range(4))]
+    assert np.mean([slope_at(fit(prepare, shop, model)) for shop in shops]) == pytest.approx(SLOPE, abs=0.3)
+
+
+@pytest.mark.parametrize(("make_shop", "low", "high"), [(promoted_shop, -4, -2.6), (rivalled_shop, -1.6, 0)])
+def test_without_its_column_a_cause_is_credited_to_the_price(make_product, prepare, make_shop, low, high):
+    shops = [make_product(price, units) for price, units, _ in map(make_shop, range(4))]
+    assert low < np.mean([slope_at(fit(prepare, shop, "quadratic")) for shop in shops]) < high
 
 
 def following_shop(seed, lag, noise):
@@ -197,10 +193,14 @@ def test_past_days_are_compared_with_the_next_ones(make_product):
     on = np.arange(60) % 10 == 0
     competitor = np.where(np.arange(60) < 59, 10.0, 8.0)
     product = make_product(np.tile([10.0, 11.0], 30), np.full(60, 20.0), promotion=on, competitor=competitor)
-    multiplier = past_multiplier(product, {"promotion": 0.5, "competitor": 1.0})
-    assert multiplier[[0, 1, 59]] == pytest.approx([1.25 * np.exp(0.5), 1.25, 1.0])
-    assert (past_multiplier(product, {}) == 1).all()
-    assert (past_multiplier(replace(product, promotion=None), {"promotion": 0.5}) == 1).all()
+    for columns, effects, expected in [
+        (product, {"promotion": 0.5, "competitor": 1.0}, [1.25 * np.exp(0.5), 1.25, 1.0]),
+        (product, {}, [1, 1, 1]),
+        (replace(product, promotion=None, competitor=None), {"promotion": 0.5}, [1, 1, 1]),
+    ]:
+        days = gather_covariates(columns)
+        coefficients = np.array([effects.get(name, 0.0) for name in days.names])
+        assert days.past_multiplier(-2.0, coefficients)[[0, 1, 59]] == pytest.approx(expected)
 
 
 def yearly_shop(seed, days):

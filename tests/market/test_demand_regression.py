@@ -73,7 +73,7 @@ def test_days_without_a_sale_stay_finite():
 
 
 def posterior_of(mode, covariance):
-    return RegressionPosterior(np.asarray(mode), np.asarray(covariance), SIZE, np.zeros(1))
+    return RegressionPosterior(np.asarray(mode), np.asarray(covariance), SIZE, np.zeros(1), 0.0)
 
 
 def test_drawn_slopes_are_negative_even_where_the_mode_is_not():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.signal import lfilter
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, day_types, weekday_of
+from pricerl.data.cleaning.calendar import carry_forward
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
 from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
-from pricerl.market.demand.reference_price import PriceMemory, reference_prices
+from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
+from pricerl.market.demand.reference_price import reference_prices
 from pricerl.market.demand.regression import Prior
+from pricerl.market.demand.regression_data import REFERENCE, Covariate, RegressionData
 
 WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
 """Prior sds of the coefficients, in logs. Those of weekdays and of the trend over the whole history are wide: with
@@ -26,10 +29,6 @@ knots, slow changes of demand would be attributed to a price that moves with the
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
 
-REFERENCE = "reference"
-"""Name of the two reference-price covariates."""
-FEWEST_ALIKE = 3
-"""Minimum number of days for a group to have its own median."""
 MIN_AD_DAYS = 28
 """Minimum number of days with a reported ad conversion for it to be a covariate."""
 
@@ -37,8 +36,11 @@ COMPETITOR_PRIOR = (0.26, 0.5)
 """Mean and sd of the cross-price elasticity: the mean of 7,264 estimates is 0.26, and most are between -0.5 and 1
 (Auer and Papies 2020)."""
 
-PROMOTION_PRIOR = (0.0, 0.5)
-"""Mean and sd of a promotion's log effect at an unchanged price: it seldom doubles demand and may have no effect."""
+DEAL_DEPTH_PRIOR, DEAL_PRIOR, STOCK_PRIOR = (-1.0, 1.5), (0.2, 0.4), (0.0, 0.3)
+"""Mean and sd of a promotion's effects in logs: further elasticity with respect to its discount, step at an unchanged
+price, and effect of what buyers still have at home after it."""
+STOCK_MEMORY = 0.93
+"""Share of the buyers' stock that is left after a day."""
 
 HOLIDAY_PRIOR = (0.0, 0.3)
 """Mean and sd of the log effect of a holiday and of the day before one: up or down by about a third."""
@@ -56,103 +58,44 @@ ANSWER_DAYS = 7
 """Days within which a competitor reacts."""
 
 
-class Covariate(NamedTuple):
-    """One column of the regression; its coefficient is the change of log units per unit of the covariate."""
+class Terms(NamedTuple):
+    """Terms of one regression; demand models average several by their evidence."""
 
-    name: str
-    values: FloatArray
-    """``(D,)`` on every day of the history."""
-    ahead: float
-    """Value on an average weekday of the forecast horizon."""
-    mean: float
-    """Prior mean of the coefficient."""
-    sd: float
-    """Prior sd of the coefficient."""
+    season_sd: float = SEASON_SD
+    """Prior sd of the season's knots, in logs."""
+    window: int | None = None
+    """Longest promotion of the filter for the regular price, days; 0 for reported ones alone, None for none."""
+    bias: tuple[float, float] | None = None
+    """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias."""
 
 
-@dataclass(frozen=True)
-class RegressionData:
-    """Response, price and covariates of one product on its ``D`` usable days, newest last."""
-
-    log_price: FloatArray
-    """``(D,)`` log money."""
-    units: FloatArray
-    """``(D,)`` units sold."""
-    age: FloatArray
-    """``(D,)`` days before the end of history."""
-    covariates: FloatArray
-    """``(D, C)`` covariates of demand."""
-    ahead: FloatArray
-    """``(C,)`` the covariates on an average weekday of the forecast horizon."""
-    prior: Prior
-    """Prior of their coefficients."""
-    names: tuple[str, ...]
-    """``(C,)`` name of each column; several columns may share one."""
-    optional: tuple[str, ...]
-    """Names of the last columns, the optional covariates."""
-
-    def keep(self, mask: BoolArray) -> RegressionData:
-        """Return the days selected by ``mask``."""
-        daily = ("log_price", "units", "age", "covariates")
-        return replace(self, **{name: getattr(self, name)[mask] for name in daily})
-
-    @property
-    def reference(self) -> slice:
-        """Columns of the reference price: minus the rise above it, and the same again on days above it."""
-        first = self.names.index(REFERENCE)
-        return slice(first, first + 2)
-
-    def without_reference(self) -> RegressionData:
-        """Return the data without a reference-price effect."""
-        kept = [column for column, name in enumerate(self.names) if name != REFERENCE]
-        return replace(
-            self,
-            covariates=self.covariates[:, kept],
-            ahead=self.ahead[kept],
-            prior=Prior(self.prior.mean[kept], self.prior.sd[kept]),
-            names=tuple(self.names[column] for column in kept),
-        )
-
-    def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
-        """Return demand of each weekday over the average, ``(7,)``, from the coefficients ``(C,)``."""
-        factors = np.exp(coefficients[:WEEK])
-        return np.asarray(factors / factors.mean())
-
-    def price_memory(self, coefficients: FloatArray) -> PriceMemory:
-        """Return the reference-price effect from draws of the coefficients ``(K, C)``."""
-        gain, further = np.maximum(coefficients[:, self.reference], 0).T
-        return PriceMemory(gain, gain + further)
-
-    def groups(self) -> IntArray:
-        """Return the group of each day ``(D,)`` by its optional flags; small groups join the largest one."""
-        last = self.covariates[:, self.covariates.shape[1] - len(self.optional) :]
-        flags = last[:, ((last == 0) | (last == 1)).all(0)].astype(np.int64)
-        group = flags @ 2 ** np.arange(flags.shape[1])
-        count = np.bincount(group)
-        return np.where(count[group] < FEWEST_ALIKE, count.argmax(), group)
-
-    def effects(self, coefficients: FloatArray) -> dict[str, float]:
-        """Return the coefficients of the optional covariates by name, from those of all ``(C,)``."""
-        last = coefficients[len(coefficients) - len(self.optional) :].tolist()
-        return dict(zip(self.optional, last, strict=True))
-
-
-def gather_covariates(product: ProductHistory) -> RegressionData:
+def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
     """Collect the covariates: weekday, season, reference price, lagged ad conversion, and ``optional_covariates``.
 
     Same-day ad conversion is excluded because it is a mediator of the price, not a confounder. Lagged units are
     excluded because, next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and the
-    price's with it.
+    price's with it. With promotions there is no reference price: both describe what a passing discount does.
 
     Args:
         product: its whole history; lags are in calendar days, so days without sales count.
+        terms: terms and their priors; the default ones if absent.
+
+    Returns:
+        All days; those that are observations of demand are ``product.observed``.
     """
+    terms = terms or Terms()
     age = (product.dates[-1] - product.dates).astype(np.int64).astype(np.float64)
-    log_price, optional = np.log(product.price), optional_covariates(product)
-    covariates = [*_permanent_covariates(product, log_price, age), *optional]
-    names, values, ahead, mean, sd = zip(*covariates, strict=True)
-    everything = RegressionData(
+    log_price = np.log(product.price)
+    deals: list[Covariate] = []
+    regular = log_price
+    if terms.window is not None:
+        regular, deals = _promotions(product, log_price, terms.window)
+    optional = optional_covariates(product, deals)
+    permanent = _permanent_covariates(product, log_price, age, terms)
+    names, values, ahead, mean, sd = zip(*permanent, *optional, strict=True)
+    return RegressionData(
         log_price=log_price,
+        regular=regular,
         units=product.units,
         age=age,
         covariates=np.stack(values, axis=1),
@@ -161,27 +104,50 @@ def gather_covariates(product: ProductHistory) -> RegressionData:
         names=names,
         optional=tuple(covariate.name for covariate in optional),
     )
-    return everything.keep(product.observed)
 
 
-def _permanent_covariates(product: ProductHistory, log_price: FloatArray, age: FloatArray) -> list[Covariate]:
+def _permanent_covariates(
+    product: ProductHistory, log_price: FloatArray, age: FloatArray, terms: Terms
+) -> list[Covariate]:
     recent = age <= max(RECENT_DAYS - 1, age.min())
     weekday, season = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))], _season(age)
-    turns = [SEASON_SD] * (season.shape[1] - 1) + [TREND_SD]
-    rise = log_price - reference_prices(log_price)[:-1]
+    turns = [terms.season_sd] * (season.shape[1] - 1) + [TREND_SD]
     found = [Covariate("weekday", column, 1 / WEEK, 0.0, WEEKDAY_SD) for column in weekday.T]
     found += [
         Covariate("season", column, float(ahead), 0.0, sd)
         for column, ahead, sd in zip(season.T, season[recent].mean(0), turns, strict=True)
     ]
-    found += [Covariate(REFERENCE, -column, 0.0, 0.0, REFERENCE_SD) for column in (rise, np.maximum(rise, 0))]
+    if not terms.window:
+        rise = log_price - reference_prices(log_price)[:-1]
+        found += [Covariate(REFERENCE, -column, 0.0, 0.0, REFERENCE_SD) for column in (rise, np.maximum(rise, 0))]
+    if terms.bias is not None:
+        found.append(Covariate("bias", log_price - np.median(log_price), 0.0, *terms.bias))
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
         ad = _week_before(product.ad)
         found.append(Covariate("ads", ad, float(ad[recent].mean()), 0.0, AD_SD))
     return found
 
 
-def optional_covariates(product: ProductHistory) -> list[Covariate]:
+def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> tuple[FloatArray, list[Covariate]]:
+    """Return the log regular price ``(D,)``, and the promotions' covariates.
+
+    The further slope on the depth of a discount keeps the response to promotions apart from that to the regular price.
+    """
+    reported = np.zeros(len(log_price), dtype=bool) if product.promotion is None else product.promotion
+    usual = carry_forward(np.where(reported, np.nan, log_price)) if not reported.all() else log_price
+    regular = regular_prices(log_price, window) if window else np.maximum(log_price, usual)
+    deal = reported | (regular - log_price > DEAL_DEPTH)
+    regular = np.where(deal, np.maximum(regular, log_price), log_price)
+    step = deal.astype(np.float64)
+    stock = lfilter([0.0, 1 - STOCK_MEMORY], [1.0, -STOCK_MEMORY], step)
+    return regular, [
+        Covariate("deal_depth", log_price - regular, 0.0, *DEAL_DEPTH_PRIOR),
+        Covariate("promotion", step, 0.0, *DEAL_PRIOR),
+        Covariate("stock_at_home", stock, 0.0, *STOCK_PRIOR),
+    ]
+
+
+def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()) -> list[Covariate]:
     """Collect the covariates that only some histories have, unless they never varied.
 
     A competitor who merely follows the seller's price is excluded: a rise then raises both prices, so the price's slope
@@ -190,33 +156,21 @@ def optional_covariates(product: ProductHistory) -> list[Covariate]:
 
     Args:
         product: its whole history.
+        deals: the promotions' covariates; the reported promotions alone if absent.
     """
-    found = []
+    found = list(deals)
     if product.competitor is not None and not _is_answer(product.competitor, product.price):
         log_price = np.log(product.competitor)
         values = log_price - np.median(log_price[-RECENT_DAYS:])
         found.append(Covariate("competitor", values, float(values[-1]), *COMPETITOR_PRIOR))
-    if product.promotion is not None:
-        found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *PROMOTION_PRIOR))
+    if product.promotion is not None and not deals:
+        found.append(Covariate("promotion", product.promotion.astype(np.float64), 0.0, *DEAL_PRIOR))
     types = day_types(product.dates, product.holidays)
     for name, day_type in HOLIDAY_TYPES.items():
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
             found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *HOLIDAY_PRIOR))
     found += _yearly_waves(len(product.dates))
     return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
-
-
-def past_multiplier(product: ProductHistory, effects: Mapping[str, float]) -> FloatArray:
-    """Return the ratio of each past day's demand to the forecast horizon's due to the optional covariates, ``(D,)``.
-
-    Args:
-        product: its whole history.
-        effects: coefficients by the covariates' names; missing ones count as 0.
-    """
-    log_multiplier = np.zeros(len(product.dates))
-    for covariate in optional_covariates(product) if effects else ():
-        log_multiplier += effects.get(covariate.name, 0.0) * (covariate.values - covariate.ahead)
-    return np.asarray(np.exp(log_multiplier))
 
 
 def holiday_factors(effects: Mapping[str, float]) -> FloatArray:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import isotonic_regression
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.price_setting import Kind
 from pricerl.market.demand.reference_price import PriceMemory
 
 SLOPE_RANGE = (-8.0, -0.05)
@@ -42,10 +43,32 @@ class DemandPosterior:
     """Draws of an average weekday's units."""
     weekday: FloatArray
     """``(7,)`` demand of each weekday over the average."""
+    days: DailyValues
+    """All days as the curves see them: regular prices, units, and multipliers of demand at them."""
     memory: PriceMemory | None = None
     """Reference-price effect; None where the model has none."""
-    effects: dict[str, float] = field(default_factory=dict)
-    """Coefficients of ``demand.covariates.optional_covariates`` by name."""
+    holiday: FloatArray = field(default_factory=lambda: np.ones(3))
+    """``(3,)`` demand by day type over that of an ordinary day; see ``data.day_types``."""
+    kind: Kind = "plain"
+    """How the prices were set, which decides what may be claimed."""
+
+
+@dataclass(frozen=True)
+class DailyValues:
+    """A quantity of one product on its ``D`` usable days."""
+
+    log_price: FloatArray
+    """``(D,)`` log price."""
+    value: FloatArray
+    """``(D,)`` units or a conversion percentage, not negative."""
+    offset: FloatArray
+    """``(D,)`` known multiplier of each day (weekday factor)."""
+    age: FloatArray
+    """``(D,)`` days before the end of history, at least 0."""
+
+    def keep(self, mask: BoolArray) -> DailyValues:
+        """Return the days selected by ``mask``."""
+        return DailyValues(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
 
 
 def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArray) -> FloatArray:

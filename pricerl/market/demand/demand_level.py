@@ -6,9 +6,8 @@ import numpy as np
 from scipy.special import gammaincinv, gammaln
 
 from pricerl.arrays import FloatArray
-from pricerl.market.demand.curves import CurveDraws
+from pricerl.market.demand.curves import CurveDraws, DailyValues
 from pricerl.market.demand.outliers import find_inliers
-from pricerl.market.demand.similar_prices import DailyValues
 
 LEVEL_PRIOR = 10.0
 """Prior pseudo-sales at the long-run level."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.market.demand.families import CurveSet, LogNormal, draw_prior
+from pricerl.market.demand.families import FAMILIES, CurveSet, LogNormal, draw_prior
 
-NUM_CURVES = 600
-"""Curves (particles) of the sampler; a multiple of the number of families."""
+NUM_CURVES, FEWEST_CURVES = 600, 120
+"""Curves (particles) of the sampler for a whole posterior, and fewest for a part of one; multiples of the number of
+families."""
 NUM_BINS = 160
 """Bins of log price between the lowest and the highest tried price."""
 KEPT_SHARE = 0.5
@@ -38,7 +39,14 @@ class PriceBins:
     exposure: FloatArray
     """``(J,)`` sum of the days' multipliers from weekday, season and the other covariates."""
     weight: float
-    """Factor of log likelihoods: share of the price's information left by the covariates, over the dispersion."""
+    """Factor of log likelihoods, for overdispersion and for the information that the covariates leave."""
+
+    def slope_information(self, elasticity: float) -> float:
+        """Return the Fisher information about the elasticity at a weight of 1 (Poisson, level profiled out)."""
+        expected = self.exposure * np.exp(elasticity * self.x)
+        expected *= self.units.sum() / expected.sum()
+        centre = np.average(self.x, weights=expected) if expected.sum() > 0 else 0.0
+        return float(expected @ np.square(self.x - centre))
 
     def log_likelihood(self, log_demand: FloatArray) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves ``(M, J)``, the level of demand profiled out."""
@@ -48,6 +56,11 @@ class PriceBins:
     def log_level(self, log_demand: FloatArray) -> FloatArray:
         """Return the log of the likeliest average units at the current price, ``(M,)``, of curves ``(M, J)``."""
         return np.asarray(np.log(max(self.units.sum(), 0.5) / (np.exp(log_demand) @ self.exposure)))
+
+
+def curves_for(weight: float) -> int:
+    """Return the number of curves for a part of the posterior with this probability."""
+    return max(FEWEST_CURVES, len(FAMILIES) * round(NUM_CURVES * weight / len(FAMILIES)))
 
 
 def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight: float) -> PriceBins:
@@ -65,20 +78,23 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight:
     return PriceBins(total / np.bincount(chosen), sold, exposure, weight)
 
 
-def draw_curves(bins: PriceBins, prior: LogNormal, current_price: float, rng: np.random.Generator) -> CurveSet:
-    """Draw ``NUM_CURVES`` equally likely curves from the posterior.
+def draw_curves(
+    bins: PriceBins, prior: LogNormal, current_price: float, rng: np.random.Generator, count: int = NUM_CURVES
+) -> CurveSet:
+    """Draw equally likely curves from the posterior.
 
     Args:
         bins: the history.
         prior: prior of minus the elasticity at the current price.
         current_price: money; determines which prices are whole.
         rng: random number generator.
+        count: number of curves, a multiple of the number of families.
     """
 
     def fit_of(curves: CurveSet) -> FloatArray:
         return bins.log_likelihood(curves.at(bins.x, current_price))
 
-    curves = draw_prior(NUM_CURVES, prior, rng)
+    curves = draw_prior(count, prior, rng)
     fit = fit_of(curves)
     temperature, scale = 0.0, MOVE_SCALE
     for _ in range(MAX_TEMPERATURES):

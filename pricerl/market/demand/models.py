@@ -6,37 +6,36 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import expit, logit
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory
+from pricerl.data import ProductHistory, weekday_of
+from pricerl.data.price_setting import Kind
+from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_demand_regression, fit_parts, price_prior
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import RegressionData, gather_covariates
+from pricerl.market.demand.covariates import gather_covariates, holiday_factors
 from pricerl.market.demand.curves import (
     SLOPE_RANGE,
     CurveDraws,
+    DailyValues,
     DemandPosterior,
     effective_days,
     integrate,
     smooth_slopes,
 )
-from pricerl.market.demand.families import LogNormal, log_normal_prior
-from pricerl.market.demand.mixture import bin_prices, draw_curves
-from pricerl.market.demand.outliers import find_inliers, winsorise
-from pricerl.market.demand.regression import Prior, RegressionPosterior, draw_falling, fit_regression
-from pricerl.market.demand.similar_prices import fit_similar, price_design
+from pricerl.market.demand.families import log_normal_prior
+from pricerl.market.demand.mixture import bin_prices, curves_for, draw_curves
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.demand.regression import draw_falling
+from pricerl.market.demand.similar_prices import fit_similar
 
 EVIDENCE = DemandSettings()
 """Bandwidth and half-life for counting the effective days at a price."""
-PRICE_TERMS = 3
-"""Number of regression columns before the covariates: level, log price and its square."""
 MAX_LEVEL_SD = 2.0
 """Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
 SUPPORT_MARGIN = 0.10
 """Log price beyond the tried prices up to which drawn curves must decrease."""
-NO_MEMORY = 0.25
-"""Prior probability that there is no reference-price effect. On simulated shops with one, the 90 % intervals covered
-the truth in 65 to 82 % at 0.5, and in 77 to 87 % at 0.25."""
+LOOSE_SD = 10.0
+"""Sd of the elasticity where it should have no prior; finite, because the price may never have varied."""
 
 
 DemandModel = Callable[[ProductHistory, FloatArray, DemandSettings, np.random.Generator], DemandPosterior]
@@ -50,7 +49,9 @@ def fit_quadratic(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
     """Draw log-quadratic curves from the regression's posterior."""
-    data, posterior, outliers = fit_demand_regression(gather_covariates(product), settings)
+    everything = gather_covariates(product)
+    data, posterior, outliers = fit_demand_regression(everything.keep(product.observed), settings)
+    part = Part(1.0, data, everything, posterior, True)
     x = data.log_price - np.median(data.log_price)
     ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
     slopes = np.zeros((2, len(posterior.mode)))
@@ -62,28 +63,26 @@ def fit_quadratic(
     rises = integrate(slope * np.diff(grid))
     at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
     log_value = (drawn[:, 0] + drawn[:, PRICE_TERMS:] @ data.ahead)[:, None] + rises - at_median[:, None]
-    return _demand(data, posterior, drawn, log_value, log_grid, outliers)
+    memory = data.price_memory(drawn[:, PRICE_TERMS:])
+    return _demand(product, part, memory, log_value, log_grid, outliers, "plain")
 
 
 def fit_mixture(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
-    """Draw curves from several families; the effects of the covariates come from the regression."""
+    """Draw curves from several families; the effects of the covariates come from regressions averaged by evidence."""
     slope = settings.prior_elasticity, settings.prior_elasticity_sd
     stage = DemandSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
-    data, posterior, outliers = fit_demand_regression(gather_covariates(product), stage)
-    columns = slice(PRICE_TERMS + data.reference.start, PRICE_TERMS + data.reference.stop)
-    log_odds = logit(NO_MEMORY) + posterior.log_odds_of_zero(columns, data.prior.sd[data.reference])
-    without_memory = round(settings.num_draws * float(expit(log_odds)))
-    prior, current_price = log_normal_prior(*slope), float(product.price[-1])
-    parts = (
-        (data.without_reference(), posterior.given_zero(columns), without_memory),
-        (data, posterior, settings.num_draws - without_memory),
-    )
-    log_value = np.concatenate([_mixture_curves(*part, prior, current_price, log_grid, rng) for part in parts])
-    drawn = rng.multivariate_normal(posterior.mode, posterior.covariance, size=settings.num_draws, method="eigh")
-    drawn[:without_memory] = 0.0
-    return _demand(data, posterior, drawn, log_value, log_grid, outliers)
+    setting, parts, outliers = fit_parts(product, stage)
+    likeliest = max(parts, key=lambda part: part.weight)
+    current_price = float(np.exp(likeliest.data.regular[-1]))
+    counts = np.diff(np.round(np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws)).astype(int)
+    drawn = list(zip(parts, counts.tolist(), strict=True))
+    log_value = [_mixture_curves(part, stage, count, current_price, log_grid, rng) for part, count in drawn]
+    memories = [part.draw_memory(count, rng) for part, count in drawn]
+    gain, loss = (np.concatenate([getattr(memory, name) for memory in memories]) for name in ("gain", "loss"))
+    memory, values = PriceMemory(gain, loss), np.concatenate(log_value)
+    return _demand(product, likeliest, memory, values, log_grid, outliers, setting.kind)
 
 
 def fit_hybrid(
@@ -105,80 +104,39 @@ DEMAND_MODELS: dict[str, DemandModel] = {
 """Demand models by name; add new ones here, and their settings to ``demand.config.MODEL_SETTINGS``."""
 
 
-def fit_demand_regression(
-    data: RegressionData, settings: DemandSettings
-) -> tuple[RegressionData, RegressionPosterior, int]:
-    """Fit the regression twice: to winsorised units, then without the outliers of the first fit.
-
-    Args:
-        data: data of one product.
-        settings: prior of the price's coefficients, and the robust sds beyond which a day is an outlier.
-
-    Returns:
-        The days kept, the posterior, and the number of outliers.
-    """
-    first = _regress(replace(data, units=_cut_spikes(data, settings.outlier_sds)), settings)
-    inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
-    kept = data.keep(inliers)
-    return kept, _regress(kept, settings), int((~inliers).sum())
-
-
-def _regress(data: RegressionData, prior: DemandSettings) -> RegressionPosterior:
-    x = data.log_price - np.median(data.log_price)
-    design = price_design(x, data.covariates)
-    mean = np.concatenate([[0.0, prior.prior_elasticity, prior.prior_curvature], data.prior.mean])
-    sd = np.concatenate([[np.inf, prior.prior_elasticity_sd, prior.prior_curvature_sd], data.prior.sd])
-    return fit_regression(data.units, design, Prior(mean, sd))
-
-
-def _cut_spikes(data: RegressionData, outlier_sds: float) -> FloatArray:
-    """Return units ``(D,)`` without spikes; groups of days, such as promotions, have their own median."""
-    units, groups = data.units.copy(), data.groups()
-    for group in np.unique(groups):
-        units[groups == group] = winsorise(units[groups == group], outlier_sds)
-    return units
-
-
 def _mixture_curves(
-    data: RegressionData,
-    posterior: RegressionPosterior,
+    part: Part,
+    settings: DemandSettings,
     count: int,
-    prior: LogNormal,
     current_price: float,
     log_grid: FloatArray,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Return log units of an average day, ``(count, G)``, on curves from all families, given the regression."""
+    """Return log units of an average day, ``(count, G)``, on curves from all families, given one regression.
+
+    The curves see regular prices. Their likelihood holds as much information about the elasticity as the regression,
+    around the elasticity that it finds without a prior of its own: the curves have that prior already.
+    """
     if count == 0:
         return np.zeros((0, len(log_grid)))
+    data, prior = part.data, log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
+    free = part.posterior.without_prior(1, price_prior(data, settings), LOOSE_SD)
     log_current = np.log(current_price)
-    multiplier = np.exp((data.covariates - data.ahead) @ posterior.mode[PRICE_TERMS:])
-    weight = _price_information(data, posterior) / posterior.dispersion(data.units)
-    bins = bin_prices(data.log_price - log_current, data.units, multiplier, weight)
-    curves = draw_curves(bins, prior, current_price, rng)
+    log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:]
+    multiplier = np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular))
+    bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0)
+    information = max(1 / free.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0)
+    bins = replace(bins, weight=min(1.0, information / max(bins.slope_information(free.mode[1]), 1e-9)))
+    curves = draw_curves(bins, prior, current_price, rng, curves_for(part.weight))
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
-    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(data, posterior)
+    level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(part)
     return np.asarray(level[:, None] + _bounded(curves.at(log_grid - log_current, current_price), log_grid))
 
 
-def _price_information(data: RegressionData, posterior: RegressionPosterior) -> float:
-    """Return the share of the price's information about its slope that is left by the covariates."""
-    expected = np.exp(posterior.log_mean)
-    weight = expected / (1 + expected / posterior.size)
-    x = data.log_price - np.average(data.log_price, weights=weight)
-    covariates = data.covariates - np.average(data.covariates, axis=0, weights=weight)
-    alone = float((weight * x**2).sum())
-    if alone <= 0:
-        return 1.0
-    cross = (covariates.T * weight) @ x
-    inner = (covariates.T * weight) @ covariates + np.diag(1 / data.prior.sd**2)
-    return float(np.clip(1 - cross @ np.linalg.solve(inner, cross) / alone, 0.0, 1.0))
-
-
-def _level_sd(data: RegressionData, posterior: RegressionPosterior) -> float:
+def _level_sd(part: Part) -> float:
     """Return the sd of the log level over the forecast horizon at the median price, including the season's."""
-    ahead = np.concatenate([[1.0, 0.0, 0.0], data.ahead])
-    return min(float(np.sqrt(ahead @ posterior.covariance @ ahead)), MAX_LEVEL_SD)
+    ahead = np.concatenate([[1.0, 0.0, 0.0], part.data.ahead])
+    return min(float(np.sqrt(ahead @ part.posterior.covariance @ ahead)), MAX_LEVEL_SD)
 
 
 def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
@@ -189,15 +147,20 @@ def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
 
 
 def _demand(
-    data: RegressionData,
-    posterior: RegressionPosterior,
-    drawn: FloatArray,
+    product: ProductHistory,
+    part: Part,
+    memory: PriceMemory,
     log_value: FloatArray,
     log_grid: FloatArray,
     outliers: int,
+    kind: Kind,
 ) -> DemandPosterior:
+    data, posterior, mode = part.data, part.posterior, part.posterior.mode[PRICE_TERMS:]
     recency = 0.5 ** (data.age / EVIDENCE.half_life_days)
-    known = effective_days(data.log_price, recency, log_grid, EVIDENCE.bandwidth)
+    known = effective_days(data.regular, recency, log_grid, EVIDENCE.bandwidth)
     curves = CurveDraws(log_value, known, posterior.dispersion(data.units), posterior.size, outliers)
-    mode, memory = posterior.mode[PRICE_TERMS:], data.price_memory(drawn[:, PRICE_TERMS:])
-    return DemandPosterior(curves, data.weekday_factors(mode), memory, data.effects(mode))
+    weekday, everything = data.weekday_factors(mode), part.everything
+    multiplier = everything.past_multiplier(posterior.mode[1], mode) * memory.lifts(product.price).mean(0)
+    offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
+    days = DailyValues(everything.regular, product.units, offset, everything.age)
+    return DemandPosterior(curves, weekday, days, memory, holiday_factors(data.effects(mode)), kind)

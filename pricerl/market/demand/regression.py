@@ -51,6 +51,18 @@ class RegressionPosterior:
     """Negative-binomial size ``r``: variance ``= m + m^2 / r``."""
     log_mean: FloatArray
     """``(D,)`` fitted log mean of every day."""
+    log_evidence: float
+    """Log marginal likelihood, up to a constant that only depends on the days (Laplace; Tierney and Kadane 1986)."""
+
+    def without_prior(self, column: int, prior: Prior, loose_sd: float) -> RegressionPosterior:
+        """Return the posterior with the prior of one coefficient replaced by one of sd ``loose_sd``, same mean."""
+        precision = np.linalg.inv(self.covariance)
+        moved = precision @ self.mode
+        change = 1 / loose_sd**2 - 1 / prior.sd[column] ** 2
+        precision[column, column] += change
+        moved[column] += change * prior.mean[column]
+        covariance = np.linalg.inv(precision)
+        return replace(self, mode=covariance @ moved, covariance=covariance)
 
     def given_zero(self, columns: slice) -> RegressionPosterior:
         """Return the posterior given that the coefficients of ``columns`` are 0, without these columns."""
@@ -101,21 +113,36 @@ def fit_regression(
         log_mean = _log_mean(design, coefficients)
         if size is None:
             current = likeliest_size(units, np.exp(log_mean))
-    return RegressionPosterior(coefficients, np.asarray(np.linalg.inv(information)), current, log_mean)
+    evidence = log_likelihood(units, np.exp(log_mean), current) + _log_prior_over_posterior(
+        coefficients, information, prior
+    )
+    return RegressionPosterior(coefficients, np.asarray(np.linalg.inv(information)), current, log_mean, evidence)
 
 
 def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
     """Return the maximum-likelihood negative-binomial size of ``units (D,)`` around ``mean (D,)``."""
 
     def negative_log_likelihood(log_size: float) -> float:
-        size = float(np.exp(log_size))
-        share = np.log1p(mean / size)
-        return -float(
-            (gammaln(units + size) - gammaln(size) - size * share + units * (np.log(mean / size) - share)).sum()
-        )
+        return -log_likelihood(units, mean, float(np.exp(log_size)))
 
     low, high = np.log(SIZE_RANGE)
     return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x))
+
+
+def log_likelihood(units: FloatArray, mean: FloatArray, size: float) -> float:
+    """Return the log likelihood of ``units (D,)`` around ``mean (D,)``, without the term of ``units`` alone."""
+    if not np.isfinite(size):
+        return float((units * np.log(mean) - mean).sum())
+    share = np.log1p(mean / size)
+    return float((gammaln(units + size) - gammaln(size) - size * share + units * (np.log(mean / size) - share)).sum())
+
+
+def _log_prior_over_posterior(mode: FloatArray, information: FloatArray, prior: Prior) -> float:
+    """Return the log ratio of prior to posterior density at the mode; free coefficients have a prior density of 1."""
+    proper = np.isfinite(prior.sd)
+    standardized = (mode[proper] - prior.mean[proper]) / prior.sd[proper]
+    log_prior = -0.5 * (standardized @ standardized) - np.log(prior.sd[proper]).sum()
+    return float(log_prior - 0.5 * np.linalg.slogdet(information)[1])
 
 
 def draw_falling(

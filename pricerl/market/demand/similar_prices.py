@@ -8,16 +8,23 @@ the history has no data; their disagreement is the interval.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
-from pricerl.market.demand.curves import CurveDraws, DemandPosterior, closeness, effective_days, shape_curves
+from pricerl.market.demand.curves import (
+    CurveDraws,
+    DailyValues,
+    DemandPosterior,
+    closeness,
+    effective_days,
+    shape_curves,
+)
 from pricerl.market.demand.outliers import find_inliers, winsorise
 from pricerl.market.demand.regression import LOG_MEAN_RANGE, SIZE_RANGE
 
@@ -37,24 +44,6 @@ WEEKDAY_PRIOR_DAYS, WEEKDAY_PRIOR_SALES = 4.0, 20.0
 little to detect in a few sales."""
 
 
-@dataclass(frozen=True)
-class DailyValues:
-    """A quantity of one product on its ``D`` usable days."""
-
-    log_price: FloatArray
-    """``(D,)`` log price."""
-    value: FloatArray
-    """``(D,)`` units or a conversion percentage, not negative."""
-    offset: FloatArray
-    """``(D,)`` known multiplier of each day (weekday factor)."""
-    age: FloatArray
-    """``(D,)`` days before the end of history, at least 0."""
-
-    def keep(self, mask: BoolArray) -> DailyValues:
-        """Return the days selected by ``mask``."""
-        return DailyValues(self.log_price[mask], self.value[mask], self.offset[mask], self.age[mask])
-
-
 def fit_similar(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
@@ -64,7 +53,7 @@ def fit_similar(
     units = winsorise(product.units[usable], settings.outlier_sds)
     factors = weekday_factors(units, weekday[usable])
     days = replace(days, offset=factors[weekday])
-    return DemandPosterior(fit_curves(days.keep(usable), log_grid, settings, rng), factors)
+    return DemandPosterior(fit_curves(days.keep(usable), log_grid, settings, rng), factors, days)
 
 
 def plain_days(product: ProductHistory) -> DailyValues:

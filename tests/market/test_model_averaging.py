@@ -1,0 +1,83 @@
+"""The regressions of one history are averaged by evidence; how its prices were set decides which there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.demand.averaging import fit_parts, price_prior
+from pricerl.market.demand.config import DemandSettings
+
+DAYS = 200
+DEEPER, STEP = -1.2, 0.2
+"""Further elasticity of a deal with respect to its depth, and its step."""
+
+
+def elasticity_of(prepare, product, price):
+    market = fit_market(prepare(product), DemandConfig(num_draws=200), CostConfig(), conversions=False).products[0]
+    at = np.log(price) + np.array([-0.03, 0.03])
+    values = np.stack([np.interp(at, market.log_grid, row) for row in market.units.log_value])
+    return market, (values[:, 1] - values[:, 0]) / 0.06
+
+
+def deal_shop(seed, elasticity=-1.5):
+    """Regular prices change every seven weeks; a deal of a week every month has an effect of its own."""
+    rng = np.random.default_rng(seed)
+    regular = np.repeat(rng.uniform(-0.12, 0.12, 5), 49)[:DAYS]
+    deal = np.arange(DAYS) % 30 >= 23
+    x = regular + np.where(deal, np.log(rng.choice([0.7, 0.8, 0.9], 8)[np.arange(DAYS) // 30]), 0.0)
+    price = np.round(20 * np.exp(x), 2)
+    mean = 30 * np.exp(elasticity * x + (DEEPER * (x - regular) + STEP) * deal)
+    return price, rng.poisson(mean * rng.gamma(10, 0.1, DAYS)).astype(float), 20 * np.exp(regular[-1])
+
+
+def repriced_shop(seed, elasticity=-3.0):
+    """The price follows the demand of the days before and of the day."""
+    rng = np.random.default_rng(seed)
+    demand = rng.normal(0, 0.3, DAYS)
+    x = np.convolve(demand, [0.25, 0.15, 0.1])[:DAYS] + 0.02 * rng.normal(size=DAYS)
+    return np.round(20 * np.exp(x), 2), rng.poisson(20 * np.exp(elasticity * x + demand)).astype(float)
+
+
+def test_deals_do_not_steepen_the_response_to_the_regular_price(make_product, prepare):
+    covered, found = [], []
+    for seed in range(8):
+        price, units, now = deal_shop(seed)
+        market, elasticity = elasticity_of(prepare, make_product(price, units), now)
+        low, high = np.quantile(elasticity, [0.05, 0.95])
+        covered.append(low <= -1.5 <= high)
+        found.append(elasticity.mean())
+        assert market.price_setting == "promotions"
+    assert sum(covered) >= 7 and np.mean(found) > -2.4, "a slope over all days is about -3.5"
+
+
+def test_a_repricer_that_follows_demand_leaves_a_wide_posterior(make_product, prepare):
+    for seed in range(4):
+        market, elasticity = elasticity_of(prepare, make_product(*repriced_shop(seed)), 20.0)
+        low, high = np.quantile(elasticity, [0.05, 0.95])
+        assert market.price_setting == "repricer" and low <= -3.0 <= high and elasticity.std() > 0.5
+
+
+def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
+    _, parts, _ = fit_parts(make_product(*repriced_shop(0)), DemandSettings())
+    for part in parts:
+        free = part.posterior.without_prior(1, price_prior(part.data, DemandSettings()), 10.0)
+        assert free.covariance[1, 1] ** -1 - 0.01 == pytest.approx(0.25, abs=0.05), "a bias of sd 2"
+
+
+def test_weights_are_probabilities_and_a_smooth_history_prefers_a_smooth_season(make_product):
+    rng = np.random.default_rng(3)
+    price = np.round(10 * np.exp(np.repeat(rng.uniform(-0.2, 0.2, 50), 4)), 2)
+    units = rng.poisson(40 * (price / 10) ** -2.0).astype(float)
+    _, parts, _ = fit_parts(make_product(price, units), DemandSettings())
+    assert sum(part.weight for part in parts) == pytest.approx(1)
+    smooth = [part.weight for part in parts if 0.1 in part.data.prior.sd]
+    assert sum(smooth) > 0.8
+
+
+def test_with_few_price_changes_the_season_keeps_its_width(make_product):
+    price = np.repeat([10.0, 11.0, 9.5, 10.5], 50)
+    units = np.random.default_rng(0).poisson(40 * (price / 10) ** -2.0).astype(float)
+    _, parts, _ = fit_parts(make_product(price, units), DemandSettings())
+    assert len(parts) == 2 and all(0.1 not in part.data.prior.sd for part in parts)
