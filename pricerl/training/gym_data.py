@@ -49,12 +49,7 @@ class GymDataModule(ReplayDataModule):
         self.env_id, self.env_settings, self.eval_episodes = env_id, env_settings, eval_episodes
         env = GymVectorEnv(env_id, settings=env_settings)
         env.close()
-        self._task = TaskSpec(env.observation_dim, env.action_dim)
-
-    @property
-    def task(self) -> TaskSpec:
-        """Dimensions of the environment; its rewards have no known bounds."""
-        return self._task
+        self.task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards
 
     def build_env(self) -> GymVectorEnv:
         """Return ``num_envs`` copies of the environment."""

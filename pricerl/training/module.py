@@ -60,7 +60,9 @@ class SACModule(OffPolicyModule):
         # With its instantiator, Lightning's ``load_from_checkpoint`` builds the module from plain values.
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
         self.compile_mode = compile
-        bounds = _bounds(task, self.step_discount)
+        low, high = task.reward_low, task.reward_high
+        bounded = math.isfinite(low) and math.isfinite(high)
+        bounds = value_bounds(low, high, self.step_discount, MAX_ENTROPY_BONUS) if bounded else None
         self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -122,10 +124,3 @@ class SACModule(OffPolicyModule):
         """Average the input statistics over the ranks, whose observations differ."""
         if self.trainer.world_size > 1 and self.agent.normalization is not None:
             average_tensors(self.trainer.strategy, list(self.agent.normalization.buffers()))
-
-
-def _bounds(task: TaskSpec, discount: float) -> tuple[float, float] | None:
-    """Return the value bounds from the reward bounds, or None if the reward is unbounded."""
-    if not (math.isfinite(task.reward_low) and math.isfinite(task.reward_high)):
-        return None
-    return value_bounds(task.reward_low, task.reward_high, discount, MAX_ENTROPY_BONUS)

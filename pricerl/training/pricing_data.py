@@ -57,13 +57,8 @@ class PricingDataModule(ReplayDataModule):
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.env_config, self.currency = guardrails, env, currency
-
-    @property
-    def task(self) -> TaskSpec:
-        """Dimensions and reward bounds for the networks, available before the file is read."""
-        low, high = self.reward.resolved().bounds()
-        days = self.env_config.days_per_step(self.guardrails)
-        return TaskSpec(self.reading.window * self.env_config.num_features, 1, low * days, high * days, days)
+        (low, high), days = reward.resolved().bounds(), env.days_per_step(guardrails)
+        self.task = TaskSpec(reading.window * env.num_features, 1, low * days, high * days, days)
 
     @cached_property
     def preprocessor(self) -> DataPreprocessor:
