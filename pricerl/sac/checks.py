@@ -23,8 +23,9 @@ def check_shapes(*tensors: tuple[str, Tensor, str], sizes: Mapping[str, int] | N
     for name, tensor, axes in tensors:
         found = tuple(tensor.shape)
         if len(found) == len(axes):
-            known = {**dict(zip(axes, found, strict=True)), **known}
-        expected = tuple(known.get(axis) for axis in axes)
+            for axis, size in zip(axes, found, strict=True):
+                known.setdefault(axis, size)
+        expected = tuple(map(known.get, axes))
         if found != expected:
             letters = f"({axes},)" if len(axes) == 1 else f"({', '.join(axes)})"
             numbers = f" = {expected}" if axes and None not in expected else ""
@@ -43,13 +44,9 @@ def check_finite(name: str, tensor: Tensor) -> None:
     Raises:
         NonFiniteError: naming the tensor, its shape, the number of non-finite elements and the first index.
     """
-    if tensor.detach().sum().isfinite():
-        return  # a sum that includes NaN or infinity is not finite
-    bad = ~tensor.detach().isfinite()
-    count = int(bad.sum())
-    if count:
-        first = tuple(bad.nonzero()[0].tolist())
+    bad = (~tensor.detach().isfinite()).nonzero()
+    if len(bad):
         raise NonFiniteError(
-            f"{name} of shape {tuple(tensor.shape)} has {count} of {tensor.numel()} elements that are NaN or infinite, "
-            f"the first at {first}"
+            f"{name} of shape {tuple(tensor.shape)} has {len(bad)} of {tensor.numel()} elements that are NaN or "
+            f"infinite, the first at {tuple(bad[0].tolist())}"
         )

@@ -1,6 +1,7 @@
 """Building blocks: input normalization, dropout, and layers that compute a whole ensemble in one call.
 
-Shapes: ``N`` ensemble members, ``B`` batch, ``O`` observation, ``I`` inputs and ``H`` outputs of a layer.
+Shapes: ``N`` ensemble members, ``B`` batch, ``O`` observation, ``I`` inputs (``in_dim``) and ``H`` outputs
+(``out_dim``) of a layer.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ class InputNormalization(nn.Module):
 
     Before the first update observations are only clipped. A constant column is centered but not scaled: if it
     first changes after training, its output moves by that change, not by a thousand standard deviations.
-
-    Args:
-        dim: number of columns ``O``.
     """
 
     mean: Tensor
@@ -68,13 +66,7 @@ class InputNormalization(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """``N`` independent linear layers as one batched product, each initialized like a `torch.nn.Linear`.
-
-    Args:
-        num_members: ``N``.
-        in_dim: ``I``.
-        out_dim: ``H``.
-    """
+    """``N`` independent linear layers as one batched product, each initialized like a `torch.nn.Linear`."""
 
     def __init__(self, num_members: int, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -88,14 +80,9 @@ class EnsembleLinear(nn.Module):
 
 
 class EnsembleHead(nn.Module):
-    """``N`` independent linear layers with one output each.
+    """``N`` independent linear layers with one output each, initialized at ``init_scale`` times the usual size.
 
     A batched product of width 1 is about ten times slower than this product and sum.
-
-    Args:
-        num_members: ``N``.
-        in_dim: ``I``.
-        init_scale: factor on the initial weights and biases.
     """
 
     def __init__(self, num_members: int, in_dim: int, init_scale: float = 1.0) -> None:
@@ -111,12 +98,8 @@ class EnsembleHead(nn.Module):
 class EnsembleLayerNorm(nn.Module):
     """Layer normalization over the features, with a scale and shift per member (arXiv:1607.06450, Eq. 4).
 
-    Args:
-        num_members: ``N``.
-        dim: number of features ``H``, at least 2.
-
     Raises:
-        ValueError: if ``dim`` is below 2.
+        ValueError: if there are fewer than two features.
     """
 
     def __init__(self, num_members: int, dim: int) -> None:

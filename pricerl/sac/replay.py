@@ -118,11 +118,16 @@ class ReplayBuffer:
         columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
         new = torch.cat(columns, 1).detach()
         count = len(new)
-        new = new[-self.capacity :]
+        if count > self.capacity:
+            new = new[-self.capacity :]
         start = (self._position + count - len(new)) % self.capacity
-        before_end, wrapped = new[: self.capacity - start], new[self.capacity - start :]
-        self._rows[start : start + len(before_end)] = before_end
-        self._rows[: len(wrapped)] = wrapped
+        end = start + len(new)
+        if end <= self.capacity:
+            self._rows[start:end].copy_(new)
+        else:
+            before_end = self.capacity - start
+            self._rows[start:].copy_(new[:before_end])
+            self._rows[: end - self.capacity].copy_(new[before_end:])
         self._position = (self._position + count) % self.capacity
         self._size = min(self._size + count, self.capacity)
 
