@@ -50,17 +50,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _replay_settings(entry: Entry, folder: Path, moved: str | None) -> dict[str, Any]:
-    """Return the options of ``predict`` that repeat an entry's decision.
-
-    Args:
-        entry: log entry of an advice.
-        folder: the run's folder.
-        moved: the data file, if it has moved since.
-
-    Raises:
-        UsageError: the run left no checkpoint.
-        DataError: the data file does not exist.
-    """
+    """Return the options of ``predict`` that repeat an entry's decision; ``moved`` replaces a data file that moved."""
     if entry["checkpoint"] is None:
         raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
     file = moved or entry["path"]

@@ -12,8 +12,6 @@ from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
-GYM_DATA = f"{GymDataModule.__module__}.{GymDataModule.__name__}"
-
 
 def data_class(words: list[str]) -> str:
     """Return the DataModule class whose settings ``data`` holds.
@@ -33,12 +31,8 @@ def data_class(words: list[str]) -> str:
     groups += [{"env_id": name} for name in option_values(words, "--data.env_id")]
     settings = [{"class_path": group} if isinstance(group, str) else group or {} for group in groups]
     named = any(str(item.get("class_path")).endswith("GymDataModule") for item in settings)
-    return GYM_DATA if named or any(item.get("env_id") is not None for item in settings) else USUAL_CLASSES["data"]
-
-
-def asks_help(words: list[str]) -> bool:
-    """Return whether the arguments request help."""
-    return any(word.split("=")[0] in ("-h", "--help") for word in words)
+    gym = named or any(item.get("env_id") is not None for item in settings)
+    return f"{GymDataModule.__module__}.{GymDataModule.__name__}" if gym else USUAL_CLASSES["data"]
 
 
 def print_help(parser: LightningArgumentParser) -> None:

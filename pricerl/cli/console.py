@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from pricerl.advice.reasons import backtest_lines, gain_words, list_alternatives, order_lines, track_lines
+from pricerl.advice.reasons import Record, backtest_lines, gain_words, list_alternatives, order_lines, track_lines
 from pricerl.advice.report.sanitize import clean
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
@@ -18,9 +18,6 @@ MOST_SUMMARIES = 20
 
 MOST_SCORED = 10
 """Largest number of products whose scores are printed."""
-
-Product = Mapping[str, Any]
-"""Entry of ``products`` in ``advice.json``."""
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -42,7 +39,7 @@ def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
     return ["  ".join(["", name.ljust(first), *map(pad, cells, others)]).rstrip() for name, *cells in rows]
 
 
-def print_summary(products: Sequence[Product], files: AdviceFiles, formatter: Formatter) -> None:
+def print_summary(products: Sequence[Record], files: AdviceFiles, formatter: Formatter) -> None:
     """Print one block per product, at most ``MOST_SUMMARIES``, and the files."""
     for product in products[:MOST_SUMMARIES]:
         write_lines(_summary(product, formatter))
@@ -51,12 +48,15 @@ def print_summary(products: Sequence[Product], files: AdviceFiles, formatter: Fo
     print(f"files: {files.table}, {files.document}, {files.report}")
 
 
-def _summary(product: Product, f: Formatter) -> list[str]:
+def _summary(product: Record, f: Formatter) -> list[str]:
     decision, data = product["decision"], product["data_quality"]
     held = decision["follow"] == "hold"
     *before, source = product["chain"]
     after = f" (after {', '.join(before)})" if before else ""
     best = next(row for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
+    less = ""
+    if (gap := product["planner_gap"]) is not None:
+        less = f": {f.percent(abs(gap), 2)} {'less' if gap >= 0 else 'more'} profit before fixed cost"
     lines = [
         *table(
             [
@@ -71,7 +71,7 @@ def _summary(product: Product, f: Formatter) -> list[str]:
         f"  per day, keeping the price: {_outcome(product['keep'], f)}",
         *([] if held else [f"  per day, recommended:       {_outcome(product['recommended'], f)}"]),
         f"  policy settles at {f.price(product['policy']['prices'][-1])}, best constant price for its objective "
-        f"{f.price(best['price'])}{_gap(product['planner_gap'], f)}",
+        f"{f.price(best['price'])}{less}",
         *(f"  {line}" for line in order_lines(product["orders"], f)),
     ]
     if product["track_record"] is not None:
@@ -81,18 +81,12 @@ def _summary(product: Product, f: Formatter) -> list[str]:
     return [product["product"], *lines]
 
 
-def _gap(share: float | None, f: Formatter) -> str:
-    if share is None:
-        return ""
-    return f": {f.percent(abs(share), 2)} {'less' if share >= 0 else 'more'} profit before fixed cost"
-
-
-def _outcome(day: Mapping[str, Any], f: Formatter) -> str:
+def _outcome(day: Record, f: Formatter) -> str:
     money = "profit unknown" if day["profit"] is None else f"profit {f.money(day['profit'][0])}"
     return f"{f.number(day['units'][0], unit_digits(day['units'][0]))} units, sales {f.money(day['sales'][0])}, {money}"
 
 
-def print_scores(products: Sequence[Product], num_products: int, formatter: Formatter) -> None:
+def print_scores(products: Sequence[Record], num_products: int, formatter: Formatter) -> None:
     """Print rules, off-policy estimates and sensitivity for at most ``MOST_SCORED`` products.
 
     Args:
@@ -106,7 +100,7 @@ def print_scores(products: Sequence[Product], num_products: int, formatter: Form
         print(f"\n… and {num_products - MOST_SCORED} more products")
 
 
-def score_lines(product: Product, formatter: Formatter) -> list[str]:
+def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules, the policy's value, the off-policy estimates and the sensitivity of one product."""
     draws, days = product["num_draws"], plural(len(product["days"]), "day")
     head = ("rule", "price", "units", "sales", "profit", "90 %", "beats keeping")
@@ -119,7 +113,7 @@ def score_lines(product: Product, formatter: Formatter) -> list[str]:
     return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
 
 
-def _rule_cells(row: Mapping[str, Any], draws: int, f: Formatter) -> tuple[str, ...]:
+def _rule_cells(row: Record, draws: int, f: Formatter) -> tuple[str, ...]:
     (units, *_), (sales, *_), profit = (row["outcome"][name] for name in ("units", "sales", "profit"))
     money = (UNKNOWN, UNKNOWN, UNKNOWN)
     if profit is not None:
@@ -129,7 +123,7 @@ def _rule_cells(row: Mapping[str, Any], draws: int, f: Formatter) -> tuple[str, 
     return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
 
 
-def _policy_lines(product: Product, f: Formatter) -> list[str]:
+def _policy_lines(product: Record, f: Formatter) -> list[str]:
     lines, days = [], len(product["days"])
     for base, key in (("keeping the price", "over_keep"), (f"your last {days} prices", "over_log")):
         uplift = product["policy"][key]
@@ -143,7 +137,7 @@ def _policy_lines(product: Product, f: Formatter) -> list[str]:
     return lines
 
 
-def off_policy_line(name: str, found: Mapping[str, Any], f: Formatter) -> str:
+def off_policy_line(name: str, found: Record, f: Formatter) -> str:
     """Return the off-policy estimate of one price."""
     start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
     if found["value"] is None:
@@ -152,7 +146,7 @@ def off_policy_line(name: str, found: Mapping[str, Any], f: Formatter) -> str:
     return f"{start}{value}, {days} effective days"
 
 
-def sensitivity_line(found: Mapping[str, Any], f: Formatter) -> str:
+def sensitivity_line(found: Record, f: Formatter) -> str:
     """Return how strong an unobserved cause must be to undo the gain."""
     if found["undoing"] == 0:
         return "  sensitivity: a gain is unlikely, so an unobserved cause has nothing to undo"

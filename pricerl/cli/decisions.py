@@ -179,8 +179,8 @@ def _actor(name: str | None) -> str:
 
 def _change(advice: Entry) -> tuple[str, float] | None:
     """Return day and price of the first change recommended by an advice."""
-    changed = [(day["date"], day["price"]) for day in advice["days"] if day["price"] != advice["current_price"]]
-    return changed[0] if changed else None
+    now = advice["current_price"]
+    return next(((day["date"], day["price"]) for day in advice["days"] if day["price"] != now), None)
 
 
 def _change_words(advice: Entry) -> str:

@@ -21,8 +21,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from pricerl.advice import DecisionConfig, ReportConfig
-from pricerl.cli.classes import asks_help, data_class, print_help
-from pricerl.cli.options import RUN_OPTIONS
+from pricerl.cli.classes import data_class, print_help
+from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.usage import ALLOWED_CLASSES, check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.runtime import MatmulPrecision, claim_compute
@@ -108,7 +108,7 @@ class PricingCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command, with a given checkpoint's settings as defaults."""
         assert isinstance(args, list)
-        if asks_help(args):
+        if help_topics(args):
             print_help(parser)
             raise SystemExit
         words, given = args, option_values(args, "--ckpt_path")
@@ -196,11 +196,12 @@ def run_command(words: list[str]) -> Run:
         CheckpointError: the checkpoint cannot be used.
         InterruptedRunError: Ctrl-C while training.
     """
-    # Fields' docstrings are the help texts; reading all of them takes a second.
+    helps = bool(help_topics(words)) or any(".help" in word for word in words)
     set_parsing_settings(
-        docstring_parse_attribute_docstrings=asks_help(words) or any(".help" in word for word in words)
+        docstring_parse_attribute_docstrings=helps,  # the help texts; reading all of them takes a second
+        import_path_denylist=["*"],
+        import_path_allowlist=list(ALLOWED_CLASSES),
     )
-    set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=list(ALLOWED_CLASSES))
     cli = PricingCLI(words)
     if words[0] == "fit":
         return _fit(cli)
@@ -251,7 +252,7 @@ def _score(cli: PricingCLI, run: Run) -> Run:
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
     """Return summary lines of training in a Gymnasium environment."""
     settings, metrics, saver = run.options.data, trainer.callback_metrics, own_saver(trainer)
-    lines = [f"{settings.env_id}"]
+    lines = [str(settings.env_id)]
     if "eval/episode_return" in metrics:
         lines.append(
             f"  evaluation   {float(metrics['eval/episode_return']):.2f}, mean return of "

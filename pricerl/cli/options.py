@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pricerl.cli import policies
 from pricerl.cli.signatures import Parameter, find_class, parameters, summary
-from pricerl.cli.usage import option_values, refuse_names
+from pricerl.cli.usage import option_values, unknown_options
 from pricerl.errors import UsageError, did_you_mean
 
 CLASSES = (
@@ -74,7 +74,7 @@ def answer_early(command: str, words: Sequence[str]) -> bool:
     Raises:
         UsageError: options or the help topic are unknown; the message names them all.
     """
-    topics = [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
+    topics = help_topics(words)
     if not topics:
         _refuse_unknown(command, words)
     elif command != "what-if" and topics[-1] != "all":
@@ -85,13 +85,13 @@ def answer_early(command: str, words: Sequence[str]) -> bool:
 
 def find_groups() -> dict[str, Group]:
     """Return all settings by prefix; the empty prefix holds the options of a run."""
-    run = {name: Parameter(name, None, None, text) for name, text in STANDARD.items()}
-    run |= {name: Parameter(name, None, repr(default), text) for name, (text, default) in RUN_OPTIONS.items()}
+    run = {name: Parameter(None, None, text) for name, text in STANDARD.items()}
+    run |= {name: Parameter(None, repr(default), text) for name, (text, default) in RUN_OPTIONS.items()}
     groups = {"": Group("the run", run)}
     for prefix, module, name in CLASSES:
         for found, group in _groups_of(prefix, module, name, ""):
-            settings = groups.setdefault(found, group).settings
-            settings |= {name: setting for name, setting in group.settings.items() if name not in settings}
+            for name, setting in group.settings.items():
+                groups.setdefault(found, group).settings.setdefault(name, setting)
     return groups
 
 
@@ -125,25 +125,25 @@ def help_text(command: str, topic: str) -> str:
     return page.format_help()
 
 
+def help_topics(words: Sequence[str]) -> list[str]:
+    """Return the topics of all requests for help among the arguments, empty ones for the command itself."""
+    return [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
+
+
 def _refuse_unknown(command: str, words: Sequence[str]) -> None:
     """Refuse unknown options, except with ``class_path``, whose class only the parser imports."""
     groups = find_groups()
     known = {name for group in groups.values() for name in group.settings}
     known |= {"price", "product"} if command == "what-if" else set()
-    names = [word[2:].partition("=")[0] for word in words if word.startswith("--")]
-    foreign = ("data", "model") if _names_a_class(words) else ()
-    unknown = [
-        name for name in names if not _is_known(name.rstrip("+").replace(".init_args", ""), groups, known, foreign)
-    ]
+    foreign = {"data", "model"} if _names_a_class(words) else set()
+    unknown = []
+    for name in (word[2:].partition("=")[0] for word in words if word.startswith("--")):
+        parts = name.rstrip("+").replace(".init_args", "").split(".")
+        paths = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}  # a setting may hold further ones
+        if not (paths & (known | foreign) or ".".join(parts) in groups or parts[-1] == "help"):
+            unknown.append(f"--{name}")
     if unknown:
-        raise UsageError(f"{refuse_names([f'--{name}' for name in unknown], known)} (see {command} --help)")
-
-
-def _is_known(name: str, groups: dict[str, Group], known: set[str], foreign: Sequence[str]) -> bool:
-    """Return whether a name is a group, a setting or part of one, or a class's help option."""
-    parts = name.split(".")
-    inside = any(".".join(parts[:end]) in known for end in range(1, len(parts) + 1))
-    return name in groups or inside or parts[-1] == "help" or parts[0] in foreign
+        raise UsageError(f"{unknown_options(unknown, known)} (see {command} --help)")
 
 
 def _names_a_class(words: Sequence[str]) -> bool:
@@ -158,9 +158,9 @@ def _groups_of(prefix: str, module: str, name: str, text: str) -> Iterator[tuple
     """Yield the settings of a class under a prefix, then those of its nested configurations."""
     module, node = find_class(module, name)
     own, nested = Group(text or summary(node), {}), []
-    for item in parameters(module, node):
+    for parameter, item in parameters(module, node).items():
         kind = item.annotation.id if isinstance(item.annotation, ast.Name) else ""
-        setting = f"{prefix}.{item.name}"
+        setting = f"{prefix}.{parameter}"
         if kind.endswith("Config"):
             nested.append((setting, module, kind, item.text))
         elif setting not in ("model.task", "data.seed"):  # set by the command line itself

@@ -40,15 +40,7 @@ def test(words: Sequence[str]) -> int:
 
 
 def run_lightning(name: str, words: Sequence[str]) -> Run:
-    """Run a Lightning command without Lightning's log lines.
-
-    Args:
-        name: ``fit``, ``validate``, ``test`` or ``predict``.
-        words: arguments of the command.
-
-    Raises:
-        UsageError: an option is wrong.
-    """
+    """Run a command by `pricerl.cli.lightning.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.cli.lightning import run_command
 

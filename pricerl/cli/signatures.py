@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from docstring_parser import google
+
 
 class Parameter(NamedTuple):
     """Parameter of a constructor, or field of a dataclass."""
 
-    name: str
     annotation: ast.expr | None
     default: str | None
     """Default as written in the source; None if required."""
@@ -22,29 +21,30 @@ class Parameter(NamedTuple):
     """Documentation."""
 
 
-def parameters(module: str, node: ast.ClassDef) -> Iterator[Parameter]:
-    """Yield the parameters of a class, those of its bases first if it is a dataclass.
+def parameters(module: str, node: ast.ClassDef) -> dict[str, Parameter]:
+    """Return the parameters of a class by name, those of its bases first if it is a dataclass.
 
     Args:
         module: module that defines the class.
         node: definition of the class.
     """
     init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
+    found: dict[str, Parameter] = {}
     if init is None:
         for base in node.bases:
-            yield from parameters(*find_class(module, ast.unparse(base)))
+            found |= parameters(*find_class(module, ast.unparse(base)))
         for item, after in zip(node.body, [*node.body[1:], None], strict=True):
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
                 default = ast.unparse(item.value) if item.value else None
-                yield Parameter(item.target.id, item.annotation, default, _text_under(after))
-        return
+                found[item.target.id] = Parameter(item.annotation, default, _text_under(after))
+        return found
     texts = _argument_texts(node) | _argument_texts(init)
-    arguments = [*init.args.args, *init.args.kwonlyargs]
-    required = len(init.args.args) - len(init.args.defaults)
-    given = [*init.args.defaults, *init.args.kw_defaults]
-    defaults = [*[None] * required, *(ast.unparse(node) if node else None for node in given)]
-    for argument, default in zip(arguments[1:], defaults[1:], strict=True):  # without self
-        yield Parameter(argument.arg, argument.annotation, default, texts.get(argument.arg, ""))
+    arguments, given = init.args.args[1:], init.args.defaults  # without self
+    defaults = [*[None] * (len(arguments) - len(given)), *given, *init.args.kw_defaults]
+    for argument, value in zip([*arguments, *init.args.kwonlyargs], defaults, strict=True):
+        default = ast.unparse(value) if value else None
+        found[argument.arg] = Parameter(argument.annotation, default, texts.get(argument.arg, ""))
+    return found
 
 
 def summary(node: ast.ClassDef) -> str:
@@ -85,9 +85,8 @@ def parse(module: str) -> ast.Module:
 
 def _argument_texts(node: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
     """Return the texts under ``Args:`` by parameter."""
-    section = re.search(r"^Args:\n(.*?)(?:^\S|\Z)", ast.get_docstring(node) or "", re.MULTILINE | re.DOTALL)
-    entry = re.compile(r"^    (\w+):\s*(.*?)(?=^    \w+:|\Z)", re.MULTILINE | re.DOTALL)
-    return {name: " ".join(text.split()) for name, text in entry.findall(section[1] if section else "")}
+    listed = google.parse(ast.get_docstring(node) or "").params
+    return {item.arg_name: " ".join((item.description or "").split()) for item in listed}
 
 
 def _text_under(node: ast.stmt | None) -> str:

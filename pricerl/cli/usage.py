@@ -87,15 +87,15 @@ def explain_usage(message: str, options: Collection[str], words: Sequence[str] =
         name = group + ".".join(filter(None, found.groups()))
         if not any(word.partition("=")[0] == f"--{name}" for word in words):
             return f"unknown setting {name}{did_you_mean(name, options)}"
-        return refuse_names([f"--{name}"], options)
+        return unknown_options([f"--{name}"], options)
     if found := re.search(r"unrecognized arguments: (.+)", text):
         names = [word.partition("=")[0].replace("--", f"--{group}", 1) for word in found[1].split() if word[0] == "-"]
-        return refuse_names(names, options) if names else f"unexpected argument {found[1]!r}; options start with --"
+        return unknown_options(names, options) if names else f"unexpected argument {found[1]!r}; options start with --"
     lines = [line.strip(" -") for line in text.splitlines() if line.strip(" -")]
     return key + (_explain_value(text) or "; ".join(lines[: 1 if key else 2]))
 
 
-def refuse_names(names: Sequence[str], options: Collection[str]) -> str:
+def unknown_options(names: Sequence[str], options: Collection[str]) -> str:
     """Return the message about unknown options; ``names`` start with dashes, ``options`` do not."""
     known = [f"--{option}" for option in options]
     return "; ".join(f"unknown option {name}{did_you_mean(name, known)}" for name in names)
