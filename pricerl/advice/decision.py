@@ -65,8 +65,8 @@ class DecisionConfig:
     effect of the price. 1 turns that off."""
 
     kill_days: int = 3
-    """Consecutive days with sales below the 5 % limit of their prediction that return the price to the last good one. 0
-    turns that off."""
+    """Consecutive days at the advised price with sales below the 5 % limit of their prediction that stop the model and,
+    if that pays, return the price to the last good one. 0 turns that off."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "max_unlikely_zeros"):

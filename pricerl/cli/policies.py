@@ -67,7 +67,7 @@ def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> 
     dynamics = data.build_dynamics("cpu")
     backtests = run_backtests(data.preprocessor, *settings)
     model = advise(run.policy, dynamics, decision, run.options.horizon, backtests, data.seed, most, formatter)
-    return Supervisor(dynamics, entries, decision, settings, formatter).look_over(model)
+    return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:

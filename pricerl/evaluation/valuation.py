@@ -20,6 +20,10 @@ from pricerl.env import Dynamics
 from pricerl.market import Market, ProductMarket, Response
 
 
+LEAST_PROBABILITY = 0.5
+"""Smallest share of the posterior draws in which any published change earns more than keeping the price."""
+
+
 @dataclass(frozen=True)
 class DailyOutcome:
     """Expected units, sales and profit per day, in units and money, with 90 % limits over the posterior draws."""
@@ -72,6 +76,14 @@ class PathValue:
     def beats(self, other: PathValue) -> float:
         """Return the share of the posterior draws in which this path earns more profit, at the costs as estimated."""
         return float((self.profit - other.profit > 0).mean())
+
+    def pays_over(self, other: PathValue) -> bool:
+        """Return whether this path is expected to earn more profit, and does in at least half of the posterior draws.
+
+        Costs are taken as estimated, even if they are unknown.
+        """
+        gain = float((self.profit - other.profit).mean())
+        return gain > 0 and self.beats(other) >= LEAST_PROBABILITY
 
 
 def value_at_risk(gain: FloatArray) -> float:

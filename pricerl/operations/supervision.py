@@ -9,19 +9,19 @@ import numpy as np
 import torch
 
 from pricerl.advice.decided_path import first_change
-from pricerl.advice.decision import Decision, DecisionConfig, Source
-from pricerl.advice.final_check import gate_path
+from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision, DecisionConfig, Source
+from pricerl.advice.final_check import DayEdit, gate_path
 from pricerl.advice.price_path import PricePath, approach_path
-from pricerl.advice.reasons import explain
+from pricerl.advice.reasons import explain, sentence
 from pricerl.advice.recommend import day_rows, money
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.evaluation.valuation import value_paths
-from pricerl.formatting import PLAIN, Formatter
-from pricerl.market import CostConfig, DemandConfig
+from pricerl.formatting import PLAIN, Formatter, counted
+from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.operations.decision_log import Entry, shown
-from pricerl.operations.kill_switch import find_alarm, predict_low
+from pricerl.operations.kill_switch import find_alarm
 from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record
 
@@ -35,21 +35,19 @@ class Supervisor:
     entries: Sequence[Entry]
     """Entries of the run's log, before this advice."""
     config: DecisionConfig
-    settings: tuple[DemandConfig, CostConfig, int]
-    """Settings of demand and costs, and the seed."""
+    seed: int
+    """Seed of the daily noise."""
     formatter: Formatter = PLAIN
     """Formatter of the reasons."""
 
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
-        """Stop the model if sales fell below its predictions, follow orders, and add the track record."""
+        """Stop the model if sales at its prices fell below its predictions, follow orders, add the track record."""
         return [self._look_at(item, index) for index, item in enumerate(advice)]
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
-        preprocessor, kill_days = self.dynamics.market.preprocessor, self.config.kill_days
-        history = preprocessor.products[index]
+        history = self.dynamics.market.preprocessor.products[index]
         predictions = find_predictions(self.entries, history)
-        low = predict_low(preprocessor, index, kill_days, self.settings)
-        if alarm := find_alarm(history, advised_low(predictions, history, low), kill_days):
+        if alarm := find_alarm(history, advised_low(predictions, history), self.config.kill_days):
             item = self._stop(item, index, alarm)
         limits = hard_limits_of(self.dynamics, index)
         orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.current_price, limits)
@@ -57,21 +55,45 @@ class Supervisor:
         return item if item.order is None else self._obey(item, index, item.order)
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
-        way_back = approach_path(alarm.last_good_price, self.dynamics, index, len(item.days))
-        gated = gate_path(self.dynamics, index, way_back)
-        path = gated.onto(way_back)
-        back = float(path.price[-1]) != float(path.price.new_tensor(item.current_price))
+        """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
+        now = float(self.dynamics.market.preprocessor.products[index].price[-1])
+        path, edits = self._approach(item, index, alarm.last_good_price)
+        objection = self._object_to(index, path, alarm.last_good_price, now)
+        if objection:
+            path, edits = self._approach(item, index, now)
         f = self.formatter
         sales, low = (f.money(value, f.money_digits(alarm.sales, alarm.low)) for value in (alarm.sales, alarm.low))
-        where = f"The last good price was {f.price(alarm.last_good_price)}"
         why = (
-            f"sales were below the 5 % limit of their prediction on {alarm.days} days in a row, so the model is "
-            f"stopped. Since {f.date(alarm.first_day)} they were {sales} per day, the limit {low}. "
-            + (where if back else f"{where}; the limits allow no price closer to it")
+            f"sales at the advised price were below the 5 % limit of their prediction on {alarm.days} days in a row, "
+            f"so the model is stopped. Since {f.date(alarm.first_day)} they were {sales} per day, the limit {low}. "
+            f"The last good price was {f.price(alarm.last_good_price)}{objection}"
         )
-        decision = Decision("path" if back else "hold", "C", "hold", False, why)
-        stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])), guardrails=gated.edits)
+        moves = _moves(path, now)
+        decision = Decision("path" if moves else "hold", "C", "hold", False, why)
+        if moves and objection:
+            decision = replace(decision, follow="limit", source="limits", why=f"{why}. {sentence(KEEP_NOT_ALLOWED)}")
+        stopped = replace(item, alarm=alarm, settled_price=money(float(path.price[-1])), guardrails=edits)
         return self._redirect(stopped, index, path, decision)
+
+    def _approach(self, item: ProductAdvice, index: int, target: float) -> tuple[PricePath, tuple[DayEdit, ...]]:
+        path = approach_path(target, self.dynamics, index, len(item.days))
+        gated = gate_path(self.dynamics, index, path)
+        return gated.onto(path), gated.edits
+
+    def _object_to(self, index: int, path: PricePath, target: float, now: float) -> str:
+        """Return why the way back to the last good price is not taken, as the end of a sentence; empty if it is."""
+        if abs(float(path.price[-1]) - target) >= abs(now - target) - FLOAT32_SLACK * now:
+            return ", which is the current price" if target == now else "; the limits allow no price closer to it"
+        market, kept = self.dynamics.market, torch.full_like(path.price, now)
+        costs, lowest = market.products[index].cost, float(path.price[path.price != kept].min())
+        if float(costs.share_kept.mean()) * lowest <= float(costs.unit_cost.mean()):
+            return f", but a unit sold at {self.formatter.price(lowest)} would earn nothing"
+        keep, back = value_paths(market, index, torch.stack([kept, path.price]))
+        if back.pays_over(keep):
+            return ""
+        gain = self.formatter.money(float((back.profit - keep.profit).mean()), plus="+")
+        better = counted(back.beats(keep), market.num_draws)
+        return f", but going back does not pay: {gain} profit per day, better in {better} plausible scenarios"
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
         """Charge the ordered price, which stays after the order's last day until the next advice."""
@@ -104,9 +126,9 @@ class Supervisor:
 
     def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
         """Replace the model's path and decision, and keep the original ones for the record."""
-        dynamics, seed = self.dynamics, self.settings[2]
+        dynamics = self.dynamics
         fitted = dynamics.market.products[index]
-        forecast = forecast_path(dynamics.market, index, path.price, seed)
+        forecast = forecast_path(dynamics.market, index, path.price, self.seed)
         now = torch.full_like(path.price, item.current_price)
         (keep,) = value_paths(dynamics.market, index, now[None])
         own = ModelAdvice(
@@ -124,3 +146,8 @@ class Supervisor:
             model=item.model or own,
         )
         return replace(redirected, reason=explain(redirected, self.formatter))
+
+
+def _moves(path: PricePath, now: float) -> bool:
+    """Return whether a path leaves the current price, in single precision."""
+    return bool((path.price != path.price.new_tensor(now)).any())

@@ -53,13 +53,20 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
     )
 
 
-def advised_low(predictions: Predictions, history: ProductHistory, low: FloatArray) -> FloatArray:
-    """Return 5 % limits ``low (L,)`` of the last days' sales, money, with those of the advice where it was followed."""
-    first, limits = len(history.dates) - len(low), low.copy()
-    for at, (_, day) in predictions.items():
-        if at >= first and day["sales"] is not None and _is_same(history.price[at], day["price"]):
-            limits[at - first] = day["sales"][1]
-    return limits
+def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray:
+    """Return the predicted 5 % limits of sales on days at a price that the model advised, ``(D,)`` money.
+
+    NaN on all other days: those at another price, at a person's price, or without a prediction of sales.
+
+    Args:
+        predictions: entries and forecasts, by day of the history.
+        history: history of the product.
+    """
+    low = np.full(len(history.dates), np.nan)
+    for at, (entry, day) in predictions.items():
+        if day["sales"] is not None and "order" not in entry and _is_same(history.price[at], day["price"]):
+            low[at] = day["sales"][1]
+    return low
 
 
 def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) -> TrackDay:

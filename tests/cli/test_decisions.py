@@ -296,22 +296,28 @@ def _repriced(line: str, price: float) -> str:
     return ",".join([date, f"{price:.2f}", f"{price * units:.2f}", f"{0.85 * price * units - 4 * units:.2f}", *rest])
 
 
-def test_three_bad_days_stop_the_model_and_name_the_last_good_price(shop: Path) -> None:
-    lines = seller_lines(90)
+def test_three_bad_days_at_the_advised_price_stop_the_model_and_name_the_last_good_price(shop: Path) -> None:
+    lines = seller_lines(93)
     before = float(lines[-4].split(",")[1])
+    advised = [day["price"] for day in _entries(shop)[0]["days"][:3]]
     cells = [line.split(",") for line in lines[-3:]]
-    raised = f"{before + 0.4:.2f}"
-    bad = [",".join([cell[0], raised, raised, "1", *cell[4:]]) for cell in cells]  # one unit a day
+    bad = [
+        ",".join([cell[0], f"{price:.2f}", f"{price:.2f}", "1", *cell[4:]])  # one unit per day
+        for cell, price in zip(cells, advised, strict=True)
+    ]
     write_lines(shop / "bad.csv", [*lines[:-3], *bad])
-    result, product, rows = _predict(shop, data="bad.csv")
-    assert product["alarm"]["days"] == 3 and product["alarm"]["last_good_price"] == before
-    assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
-    assert "Sales were below the 5 % limit of their prediction on 3 days in a row" in product["reason"]
-    assert "The last good price was" in product["reason"] and product["model"] is not None
-    assert "source hold (after SAC, lower bound)" in result.out
     off = _predict(shop, "--decision.kill_days", "0", data="bad.csv")[1]
     assert off["alarm"] is None and "in a row" not in off["reason"]
     assert _predict(shop, "--decision.kill_days", "4", data="bad.csv")[1]["alarm"] is None
+    result, product, rows = _predict(shop, data="bad.csv")
+    assert product["alarm"]["days"] == 3 and product["alarm"]["last_good_price"] == before
+    assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
+    assert "ales at the advised price were below the 5 % limit of their prediction on 3 days" in product["reason"]
+    assert "The last good price was" in product["reason"] and product["model"] is not None
+    assert "source hold (after SAC, lower bound)" in result.out
+    log = shop / "checkpoints/seller/decisions.jsonl"
+    log.unlink()
+    assert _predict(shop, data="bad.csv")[1]["alarm"] is None, "nobody advised these prices"
 
 
 def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:

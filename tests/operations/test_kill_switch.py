@@ -8,13 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.market import CostConfig, DemandConfig
-from pricerl.operations.kill_switch import find_alarm, predict_low
-from pricerl.simulation import SellerConfig
+from pricerl.data import ProductHistory
+from pricerl.operations.kill_switch import find_alarm
 
-LOW = np.full(7, 100.0)
-SETTINGS = (DemandConfig(num_draws=16), CostConfig(), 0)
+LOW = np.full(30, 100.0)
 
 
 @pytest.fixture
@@ -62,46 +59,14 @@ def test_days_out_of_stock_neither_count_nor_end_a_run(history: ProductHistory) 
     assert find_alarm(replace(bad, observed=observed), LOW, 3) is None
 
 
-def test_a_whole_window_of_bad_days_goes_back_to_the_day_before_it(history: ProductHistory) -> None:
-    alarm = find_alarm(_with_sales(history, *[50.0] * 7), LOW, 3)
-    assert alarm is not None and (alarm.days, alarm.last_good_price) == (7, 10.0)
+def test_a_history_of_bad_days_goes_back_to_its_first_price(history: ProductHistory) -> None:
+    alarm = find_alarm(_with_sales(history, *[50.0] * 30), LOW, 3)
+    assert alarm is not None and (alarm.days, alarm.last_good_price) == (30, 10.0)
 
 
-def test_limits_are_predicted_from_earlier_days_alone_at_the_prices_charged(
-    simulated: Callable[[SellerConfig], DataPreprocessor],
-) -> None:
-    known = simulated(SellerConfig())
-    low = predict_low(known, 0, 3, SETTINGS)
-    changed = _collapsed(known, 0.01)
-    assert len(low) == 7 and (low > 0).all()
-    np.testing.assert_array_equal(predict_low(changed, 0, 3, SETTINGS), low)
-    cheaper = replace(
-        known.products[0], price=np.append(known.products[0].price[:-7], known.products[0].price[-7:] / 2)
-    )
-    assert (predict_low(replace(known, products=(cheaper,)), 0, 3, SETTINGS) != low).all()
-
-
-def test_too_few_days_predict_nothing(simulated: Callable[[SellerConfig], DataPreprocessor]) -> None:
-    known = simulated(SellerConfig())
-    assert len(predict_low(known.first_days(0, 34), 0, 3, SETTINGS)) == 0
-    assert len(predict_low(known.first_days(0, 35), 0, 3, SETTINGS)) == 7
-    assert len(predict_low(known, 0, 0, SETTINGS)) == 0
-
-
-def test_a_collapse_of_sales_is_found_and_ordinary_days_are_not(
-    simulated: Callable[[SellerConfig], DataPreprocessor],
-) -> None:
-    known = simulated(SellerConfig())
-    low = predict_low(known, 0, 3, SETTINGS)
-    assert find_alarm(known.products[0], low, 3) is None
-    alarm = find_alarm(_collapsed(known, 0.3).products[0], low, 3)
-    assert alarm is not None and alarm.days >= 3
-
-
-def _collapsed(known: DataPreprocessor, share: float) -> DataPreprocessor:
-    """The same history, but that the last three days sold only a share."""
-    product = known.products[0]
-    sales, units = product.sales.copy(), product.units.copy()
-    sales[-3:] *= share
-    units[-3:] *= share
-    return replace(known, products=(replace(product, sales=sales, units=units),))
+def test_a_day_without_a_prediction_ends_the_run(history: ProductHistory) -> None:
+    bad, low = _with_sales(history, *[50.0] * 7), LOW.copy()
+    low[-3] = np.nan
+    assert find_alarm(bad, low, 2) is not None
+    assert find_alarm(bad, low, 3) is None
+    assert find_alarm(bad, np.full(30, np.nan), 1) is None

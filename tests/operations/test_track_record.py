@@ -138,9 +138,10 @@ def test_an_override_is_scored_against_what_the_model_wanted(history: ProductHis
     assert record.followed == 5  # the forecast was made for the ordered price
 
 
-def test_what_was_advised_takes_the_place_of_a_limit_only_where_its_price_was_charged(history: ProductHistory) -> None:
-    days = [dict(COMING[0], price=10.0), *COMING[1:]]
-    predictions = find_predictions([_entry(1, "2025-02-04", *days)], history)
-    np.testing.assert_array_equal(
-        advised_low(predictions, history, np.full(7, 99.0)), [99.0, 99.0, 99.0, 150.0, 150.0, 150.0, 150.0]
-    )
+def test_limits_of_sales_are_those_of_the_advice_where_its_price_was_charged(history: ProductHistory) -> None:
+    days = [dict(COMING[0], price=10.0), *COMING[1:4], dict(COMING[4], sales=None), *COMING[5:]]
+    entry = _entry(1, "2025-02-04", *days)
+    low = advised_low(find_predictions([entry], history), history)
+    np.testing.assert_array_equal(low[-6:], [np.nan, np.nan, 150.0, 150.0, 150.0, np.nan])
+    assert np.isnan(low[:-5]).all()
+    assert np.isnan(advised_low(find_predictions([{**entry, "order": 2}], history), history)).all()
