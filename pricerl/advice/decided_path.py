@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
-from pricerl.advice.final_check import GatedPath, confirm, gate_path
+from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.data import unlikely_zeros
 from pricerl.env import Dynamics
@@ -61,11 +61,8 @@ def decide_path(proposed: PricePath, dynamics: Dynamics, product: int, config: D
     decision, aim = decide(weighing.evidence(proposed, own.beats(keep)), config), proposed
     if decision.unsure:
         decision, aim = weighing.fall_back(decision, proposed, keep)
-    current_price = weighing.shop.current_price
-    followed = _followed(aim, torch.full_like(aim.price, current_price), decision)
-    gated = gate_path(dynamics, product, followed)
-    decision = confirm(decision, gated, current_price)
-    return DecidedPath(decision, aim, gated.onto(followed), gated, own, keep, log, weighing.shop, weighing.causes)
+    decision, path, gated = _publish(decision, aim, keep, dynamics, product)
+    return DecidedPath(decision, aim, path, gated, own, keep, log, weighing.shop, weighing.causes)
 
 
 @dataclass(frozen=True)
@@ -110,6 +107,21 @@ class _Weighing:
             entangled_with=self.causes.entangled,
             unlikely_zeros=unlikely_zeros(history),
         )
+
+
+def _publish(
+    decision: Decision, aim: PricePath, keep: PathValue, dynamics: Dynamics, product: int
+) -> tuple[Decision, PricePath, GatedPath]:
+    """Return the part of the aim that passes the gate and pays in that form, else the current price."""
+    now = float(dynamics.market.preprocessor.products[product].price[-1])
+    followed = _followed(aim, torch.full_like(aim.price, now), decision)
+    gated = gate_path(dynamics, product, followed)
+    path, confirmed = gated.onto(followed), confirm(decision, gated, now)
+    (value,) = value_paths(dynamics.market, product, path.price[None])
+    checked = refuse_loss(confirmed, value, keep, aim.limits.keep_allowed)
+    if checked is confirmed:
+        return confirmed, path, gated
+    return _publish(checked, aim, keep, dynamics, product)
 
 
 def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:

@@ -47,8 +47,8 @@ class DecisionConfig:
     """Evidence required to recommend a price change."""
 
     min_chance: float = 0.90
-    """Smallest share of the posterior draws in which a recommended change earns more; 0 turns the gate off and follows
-    the policy."""
+    """Smallest share of the posterior draws in which a recommended change earns more, in effect at least one half; 0
+    turns the gate off and follows the policy."""
 
     claim_chance: float = 0.975
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""

@@ -1,18 +1,24 @@
-"""Final check: every day of a product's price path passes the gate."""
+"""Final check: every day of a product's price path passes the gate, and no change is published that would not pay."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pricerl.advice.decision import Decision
+from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision
 from pricerl.advice.price_path import PricePath
 from pricerl.data.days import RECENT_DAYS
 from pricerl.env import Dynamics
+from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.gate import Gated, pass_gate
 from pricerl.guardrails.today import DIGITS, Edit, PriceLog, Today
 
 ROUNDING = 1.01
 """Tolerance between prices rounded in single and in double precision, in price steps."""
+
+NOT_WORTH_IT = (
+    "the change that evidence and limits leave is not expected to pay, or pays in fewer than half of the plausible "
+    "scenarios"
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,27 @@ def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
         return decision
     why = gated.edits[-1].why if gated.edits else "the guardrails leave no other price"
     return replace(decision, follow="hold", grade="C", source="hold", lacks_evidence=False, why=why, unsure=False)
+
+
+def refuse_loss(decision: Decision, path: PathValue, keep: PathValue, keep_allowed: bool) -> Decision:
+    """Return a decision to keep the price if a change does not pay in the form in which it would be published.
+
+    Whatever led to the change, its expected gain in profit must be above zero and its probability at least one half.
+    Two changes are exempt: those that hard limits force, and those to which the gate is closed on purpose
+    (``decision.min_chance`` 0). Their reasons state the expected loss.
+
+    Args:
+        decision: for the path.
+        path: value of the path after the gate.
+        keep: value of keeping the price.
+        keep_allowed: whether the limits allow the current price; if not, the nearest allowed price is charged.
+    """
+    if decision.follow in ("hold", "limit") or not decision.gated or path.pays_over(keep):
+        return decision
+    held = replace(decision, grade="C", lacks_evidence=False, unsure=False)
+    if not keep_allowed:
+        return replace(held, follow="limit", source="limits", why=KEEP_NOT_ALLOWED)
+    return replace(held, follow="hold", source="hold", why=NOT_WORTH_IT)
 
 
 def today_of(dynamics: Dynamics, product: int) -> Today:

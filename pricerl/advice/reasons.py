@@ -53,7 +53,8 @@ def _verdict(advice: ProductAdvice, f: Formatter) -> str:
 def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     if advice.decision.follow != "hold":
         if advice.uplift is not None:
-            yield _expected(advice.uplift, advice.num_draws, f)
+            forced = advice.decision.source == "limits"
+            yield _expected(advice.uplift, advice.num_draws, f, "The limits cost profit" if forced else "Expected")
     elif advice.decision.lacks_evidence and advice.decision.grade != "D" and advice.policy.over_keep.profit is not None:
         settled = f.price(advice.settled_price)
         back = settled == f.price(advice.current_price)
@@ -61,11 +62,12 @@ def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
         yield _expected(advice.policy.over_keep, advice.num_draws, f)
 
 
-def _expected(uplift: Uplift, num_draws: int, f: Formatter) -> str:
+def _expected(uplift: Uplift, num_draws: int, f: Formatter, if_lost: str = "Expected") -> str:
     if uplift.profit is None or uplift.probability_better is None:
         return ""
     better = counted(uplift.probability_better, num_draws)
-    return f"Expected: {gain_words(uplift.profit, f)}, better in {better} plausible scenarios."
+    start = if_lost if uplift.profit.mean < 0 else "Expected"
+    return f"{start}: {gain_words(uplift.profit, f)}, better in {better} plausible scenarios."
 
 
 def gain_words(uplift: Sequence[float], f: Formatter) -> str:

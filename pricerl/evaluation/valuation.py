@@ -19,7 +19,6 @@ from pricerl.data import day_types, weekday_of
 from pricerl.env import Dynamics
 from pricerl.market import Market, ProductMarket, Response
 
-
 LEAST_PROBABILITY = 0.5
 """Smallest share of the posterior draws in which any published change earns more than keeping the price."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pricerl.advice import DayAdvice, Decision, PolicyPath, ProductAdvice
-from pricerl.advice.decision import ONE_STEP
+from pricerl.advice.decision import KEEP_NOT_ALLOWED, ONE_STEP
 from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import UNTESTED, explain
 from pricerl.arrays import Interval
@@ -86,6 +86,14 @@ def test_a_step_names_day_change_and_gain() -> None:
         "Not yet tested in your shop."
     )
     assert "in steps" not in text
+
+
+def test_a_change_that_limits_force_states_its_expected_loss() -> None:
+    forced = Decision("limit", "C", "limits", False, KEEP_NOT_ALLOWED)
+    loss = replace(UPLIFT, profit=Interval(-2.5, -6.0, 1.0), probability_better=0.0)
+    text = explain(_advice(forced, uplift=loss), PLAIN)
+    assert "The limits cost profit: −2.50 profit per day (90 %: −6.00 to +1.00), better in 0 of 64" in text
+    assert "Expected: +2.50 profit per day" in explain(_advice(forced), PLAIN)
 
 
 def test_a_path_names_where_it_ends() -> None:
