@@ -24,9 +24,7 @@ class PriceTest:
     price: float
     """Money."""
     days: int | None
-    """Days at each of the two prices that about halve the posterior sd of the uplift.
-
-    None if more than a year, during which demand would change."""
+    """Days at each of the two prices that about halve the posterior sd of the uplift; None if more than a year."""
     uplift: Interval
     """Daily profit over the forecast horizon minus that of keeping the price, money; if negative, the test's cost."""
 
@@ -53,9 +51,10 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float, hori
     gain = tested.profit - kept.profit
     noise = _noise(dynamics, product, paths, days.expected_units)
     needed = HALVES_DOUBT * noise / max(float(gain.var()), 1e-12)
+    longest = 365  # demand would change during a longer test
     return PriceTest(
         price=round(price, DIGITS),
-        days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= 365 else None,
+        days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= longest else None,
         uplift=interval_of(gain),
     )
 

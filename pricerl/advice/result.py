@@ -194,8 +194,7 @@ class ProductAdvice:
     off_policy: dict[str, OffPolicyValue]
     """Off-policy estimates of the ``settled`` and of the ``current`` price."""
     sensitivity: Sensitivity | None
-    """Sensitivity of a change to the settled price to unobserved confounders; None if there is no change or costs are
-    unknown."""
+    """Sensitivity of a change to the settled price to unobserved confounders; None without a change or known costs."""
     planner_gap: float | None
     """Relative loss of profit before fixed cost at the policy's last price, against the best constant price."""
     backtest: Backtest | None

@@ -173,7 +173,7 @@ def _write_whole(file: IO[bytes], size: int, text: str) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
-    """Open a file under an exclusive lock."""
+    """Open a file under a lock, which readers share."""
     try:
         file = path.open(mode, buffering=0)
     except OSError as error:

@@ -65,10 +65,7 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and highest value shown: the whole band, and the dots that are not far out.
-
-    Far out is more than three times the range of the middle 80 % from the median.
-    """
+    """Return the range shown: the band, and the dots within 3 ranges of the middle 80 % from the median."""
     bottom, top = min(low), max(high)
     if not values:
         return bottom, top

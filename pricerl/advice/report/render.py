@@ -46,7 +46,6 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
     formatter = _formatter_of(document)
     figures = draw_figures(product, formatter)
-    backtest = product["backtest"]
     return _fill(
         "report.html",
         document,
@@ -66,8 +65,7 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
                 *sentences.describe_off_policy(product, formatter),
                 sentences.describe_sensitivity(product, formatter),
             ],
-            "skill": judge_backtest(backtest) if backtest else "",
-            "quality": product["data_quality"]["quality"],
+            "skill": judge_backtest(product["backtest"]) if product["backtest"] else "",
             "to_do": sentences.list_remedies(product),
             "help": sentences.list_help(product, formatter),
         },

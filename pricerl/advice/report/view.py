@@ -216,12 +216,8 @@ class View:
         return [section for section in sections if section.lines or section.rows]
 
     def _edit_cells(self, edit: Record) -> tuple[str, ...]:
-        day, before, after = (
-            self.f.weekday_date(edit["date"]),
-            self.f.price(edit["before"]),
-            self.f.price(edit["after"]),
-        )
-        return day, before, after, f"{edit['why']} ({edit['rule']})"
+        f, why = self.f, f"{edit['why']} ({edit['rule']})"
+        return f.weekday_date(edit["date"]), f.price(edit["before"]), f.price(edit["after"]), why
 
     def _order_cells(self, order: Record) -> tuple[str, ...]:
         price = "kept" if order["price"] is None else self.f.price(order["price"])
