@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import RECENT_DAYS
-from pricerl.guardrails.config import PERCENTAGES, GuardrailConfig
+from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
 from pricerl.guardrails.limits import (
     FIXED,
     MOVING,
@@ -65,10 +65,7 @@ class PriceLog(NamedTuple):
 
     def charge(self, price: float) -> PriceLog:
         """Return the log with one more day at ``price``."""
-        return self._replace(
-            dates=np.append(self.dates, self.dates[-1] + DAY),
-            prices=np.append(self.prices, price),
-        )
+        return self._replace(dates=np.append(self.dates, self.dates[-1] + DAY), prices=np.append(self.prices, price))
 
 
 @dataclass(frozen=True)
@@ -198,8 +195,7 @@ class Today:
     @property
     def grid_setting(self) -> str:
         """Setting that defines the prices that may be charged."""
-        lists = ("price_ladder", "charm_endings")
-        return next((name for name in lists if getattr(self.config, name) is not None), "price_step")
+        return next((name for name in LISTS if getattr(self.config, name) is not None), "price_step")
 
     def too_young(self) -> str:
         """Return why the current price must stay, empty if its minimum hold is over."""
