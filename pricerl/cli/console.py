@@ -87,13 +87,7 @@ def _outcome(day: Record, f: Formatter) -> str:
 
 
 def print_scores(products: Sequence[Record], num_products: int, formatter: Formatter) -> None:
-    """Print rules, off-policy estimates and sensitivity for at most ``MOST_SCORED`` products.
-
-    Args:
-        products: products to print, at least the first ``MOST_SCORED``.
-        num_products: number of products in the history.
-        formatter: locale, currency and price digits.
-    """
+    """Print rules, off-policy estimates and sensitivity for at most ``MOST_SCORED`` of ``num_products`` products."""
     for product in products[:MOST_SCORED]:
         write_lines(["", *score_lines(product, formatter)])
     if num_products > MOST_SCORED:

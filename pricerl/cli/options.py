@@ -96,11 +96,7 @@ def find_groups() -> dict[str, Group]:
 
 
 def help_text(command: str, topic: str) -> str:
-    """Return the help of a command, or of one of its groups.
-
-    Args:
-        command: its name.
-        topic: a group such as ``data.guardrails``; empty for the command.
+    """Return the help of a command, or of one of its groups if a topic such as ``data.guardrails`` is given.
 
     Raises:
         UsageError: there is no such group.

@@ -71,14 +71,7 @@ def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> 
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
-    """Advise, record the advice in the run's log and write its files.
-
-    Args:
-        run: data, settings and weights.
-
-    Returns:
-        Advice, its files, and a line about its log entries.
-    """
+    """Advise, record the advice in the run's log and write its files; return also a line about the log entries."""
     from pricerl.operations.provenance import describe_origin, draft_advice
 
     log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.build_dynamics("cpu"), ""

@@ -22,12 +22,7 @@ class Parameter(NamedTuple):
 
 
 def parameters(module: str, node: ast.ClassDef) -> dict[str, Parameter]:
-    """Return the parameters of a class by name, those of its bases first if it is a dataclass.
-
-    Args:
-        module: module that defines the class.
-        node: definition of the class.
-    """
+    """Return the parameters of a class in a module by name, those of its bases first if it is a dataclass."""
     init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
     found: dict[str, Parameter] = {}
     if init is None:
@@ -55,11 +50,7 @@ def summary(node: ast.ClassDef) -> str:
 
 
 def find_class(module: str, name: str) -> tuple[str, ast.ClassDef]:
-    """Return a class's definition and its module, following imports and package interfaces.
-
-    Args:
-        module: module that defines or imports the class.
-        name: name of the class.
+    """Return the definition and the module of a class that a module, or a package's interface, defines or imports.
 
     Raises:
         LookupError: the module does not contain the class.

@@ -92,12 +92,7 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
-    """Return a table of both prices, the probability of a gain and the objections.
-
-    Args:
-        answer: result of `ask`.
-        formatter: locale, currency and price digits.
-    """
+    """Return a table of both prices, the probability of a gain and the objections."""
     asked, now = formatter.price(answer.price), formatter.price(answer.current_price)
     head = (f"per day, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
     rows = [head, *(_cells(row, formatter) for row in answer.measures)]

@@ -33,13 +33,9 @@ def check_shapes(*tensors: tuple[str, Tensor, str], sizes: Mapping[str, int] | N
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
-    """Raise an error if a tensor contains NaN or infinity.
+    """Raise an error if a tensor of any shape contains NaN or infinity.
 
     The check synchronizes with the device, so call it only once every few updates.
-
-    Args:
-        name: name of the tensor in the message.
-        tensor: tensor of any shape.
 
     Raises:
         NonFiniteError: naming the tensor, its shape, the number of non-finite elements and the first index.

@@ -118,8 +118,7 @@ class ReplayBuffer:
         columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
         new = torch.cat(columns, 1).detach()
         count = len(new)
-        if count > self.capacity:
-            new = new[-self.capacity :]
+        new = new[-self.capacity :]
         start = (self._position + count - len(new)) % self.capacity
         end = start + len(new)
         if end <= self.capacity:
