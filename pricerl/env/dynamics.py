@@ -80,21 +80,23 @@ class Dynamics:
         """Return the state at the end of day ``index (B,)`` of each row's history; the draw is the mean if absent."""
         draw = torch.full_like(product, self.market.mean_draw) if draw is None else draw
         rows, history = self.rows(product, draw), self.history
-        seen = history.positions(product, index, history.window).flatten()
-        window = history.scaled.index_select(0, seen).view(history.window, len(product), -1)
-        days = history.positions(product, index, LOOK_BACK_DAYS).flatten()
-        prices, sales = (item.index_select(0, days).view(LOOK_BACK_DAYS, -1) for item in (history.price, history.sales))
+        days = history.positions(product, index, max(history.window, RECENT_DAYS))
+        window = history.scaled.index_select(0, days[-history.window :].flatten())
+        window = window.view(history.window, len(product), -1)
+        recent = days[-LOOK_BACK_DAYS:].flatten()
+        prices, sales = (
+            past.index_select(0, recent).view(LOOK_BACK_DAYS, -1) for past in (history.price, history.sales)
+        )
         week = prices[-WEEK:]
         level = self.market.average_day_at(week, self.market.grid_position(week, rows.market), rows.market)
-        days = history.positions(product, index, WEEK + 1).flatten()
-        reference = history.log_reference_price.index_select(0, days).view(WEEK + 1, -1)
+        reference = history.log_reference_price.index_select(0, days[-WEEK - 1 :].flatten()).view(WEEK + 1, -1)
         lifted = lift(week.log() - reference[:-1], rows.market.memory_gain, rows.market.memory_loss)
         day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
         described = rows.description.expand(history.window, -1, -1)
         window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
         trail = None
         if self.limits.max_above_median is not None:
-            trail = history.price[history.positions(product, index, RECENT_DAYS)]
+            trail = history.price[days[-RECENT_DAYS:]]
         return State(product, draw, day, rows, window, prices, sales, ratios, reference[-1], trail)
 
     def band(self, state: State) -> PriceBand:

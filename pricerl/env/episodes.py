@@ -56,25 +56,22 @@ class EpisodeBatch:
         units = expected.units
         if self.dynamics.config.noise:
             units = self.noise.sample_units(units, self.state.rows.market.size)
-        self.state, sums = self._record(self.state, expected, units)
-        days, reward = self.dynamics.days_per_step, sums.pop("reward")
-        self.elapsed += days
-        info = {
-            "days": torch.full_like(reward, days),
-            "price": self.state.price,
-            **sums,
-            "reward_per_day": reward / days,
-        }
-        return reward, self.elapsed >= self.dynamics.config.horizon, info
+        self.state, reward, info = self._record(self.state, expected, units)
+        self.elapsed += self.dynamics.days_per_step
+        return reward, self.elapsed >= self.dynamics.config.horizon, {"price": self.state.price, **info}
 
     def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
         dynamics = self.dynamics
         return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
 
-    def _record_and_sum(self, state: State, expected: Expected, units: Tensor) -> tuple[State, dict[str, Tensor]]:
-        """Return the state and the sums over the days, given the units sold."""
+    def _record_and_sum(
+        self, state: State, expected: Expected, units: Tensor
+    ) -> tuple[State, Tensor, dict[str, Tensor]]:
+        """Return the state, the reward and the info of ``PricingEnv`` but the price, given the units sold."""
         after, outcome = self.dynamics.record(state, expected, units)
-        return after, {name: getattr(outcome, name).sum(1) for name in ("reward", "expected_units", "sales", "profit")}
+        reward, days = outcome.reward.sum(1), len(units)
+        sums = {name: getattr(outcome, name).sum(1) for name in ("expected_units", "sales", "profit")}
+        return after, reward, {"days": torch.full_like(reward, days), **sums, "reward_per_day": reward / days}
 
     def _chosen(
         self, options: dict[str, Any], name: str, count: int | Tensor, otherwise: Callable[[], Tensor]
