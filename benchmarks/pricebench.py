@@ -12,7 +12,8 @@ simulate --seed n`` writes. Seeds from 10,000 on (``--tuning``) are for choosing
 ``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
 (``pricerl.advice.decide_path``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
 of all truths, each row of the vector env being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC,
-decided`` the product's decision on it. Observations describe the market, but not the truth.
+decided`` the product's decision on it. Observations describe the market, but not the truth. Rivals are those of
+``rivals.py``.
 
 ``run`` writes ``checkpoints/pricebench.csv`` anew, or with ``--resume`` adds the shops that it lacks, and prints the
 tables.
@@ -35,6 +36,7 @@ from typing import Any
 import pandas as pd
 from price_training import train_policy
 from rich.progress import track
+from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
 
 from pricerl.advice import DecisionConfig, decide_path
 from pricerl.advice.price_path import PricePath, approach_path, propose_path
@@ -70,7 +72,7 @@ SHOPS = 30
 
 ADVICE, PLANNER, SAC, DECIDED = "advice", "planner", "SAC", "SAC, decided"
 QUICK = (KEEP, PLANNER, "lower bound", ADVICE)
-BY_TRUTH = (PLANNER, "lower bound", ADVICE, SAC, DECIDED)
+BY_TRUTH = (PLANNER, "lower bound", ADVICE, SAC, DECIDED, BAYESIAN)
 
 LEGEND = """Over 14 days, percent; {shops} shops per cell, {seconds:.2f} s per shop.
 share, se: sum of the gains over that of the best gains under the guardrails, in shares of revenue; standard error
@@ -106,7 +108,8 @@ def work(job: Job) -> list[dict[str, Any]]:
     shop_set = open_shop_set(job.addresses, job.demand)
     known = {**{name: approach(rule) for name, rule in RULES.items()}, PLANNER: approach(best_for_objective)}
     known[ADVICE] = decided(_to_best_price)
-    rules = {name: known[name] for name in job.rules}
+    known |= rival_rules(shop_set.truths)
+    rules = {name: known[name] for name in job.rules if name in known}
     if job.sac:
         rules |= learned_rules(shop_set, job.reward)
     rows = list(price_shop_set(shop_set, rules, job.reward))
@@ -149,6 +152,9 @@ def run(options: argparse.Namespace) -> None:
     if options.resume and options.out.exists():
         done = set(pd.read_csv(options.out)[KEY].itertuples(index=False, name=None))
     rules = tuple(known_rules()) if "all" in options.rules else tuple(dict.fromkeys((*QUICK, *options.rules)))
+    for name, package in missing_packages().items():
+        if name in rules:
+            print(f"{name} is left out: {package} is not installed (pip install -e .[bench])")
     first = TUNING_SEEDS if options.tuning else 0
     jobs = []
     for days, units in itertools.product(options.days, options.units):
@@ -175,7 +181,7 @@ def run(options: argparse.Namespace) -> None:
 
 def known_rules() -> list[str]:
     """Return the names of all rules that need no training."""
-    return [*RULES, PLANNER, ADVICE]
+    return list(dict.fromkeys((*RULES, *NAMES, PLANNER, ADVICE)))
 
 
 def table(options: argparse.Namespace) -> None:
