@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pricerl.evaluation import Uplift
 
 UNTESTED = "not yet tested in your shop"
+CLEAR = 0.9
+"""Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
 
@@ -107,10 +109,23 @@ def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     pays = "" if limit is None else f"; anything under {f.number(limit, 1)} % pays"
     yield f"A 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}){pays}."
     if raising is not None:
-        yield f"A small rise would pay in {counted(raising.probability_better, advice.num_draws)} plausible scenarios."
+        yield from _direction(advice, raising.probability_better, f)
     days = max(1, round(advice.effective_days))
     were = "was" if days == 1 else "were"
     yield f"About {plural(days, 'day')} of your history {were} near {f.price(advice.recommended_price)}."
+
+
+def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterator[str]:
+    """Return whether a small rise pays; where that is clear but no change is, set direction and size apart."""
+    own, draws = advice.policy.over_keep.probability_better, advice.num_draws
+    way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
+    if not advice.decision.unsure or pays < CLEAR or own is None or own >= CLEAR:
+        yield f"A small rise would pay in {counted(rise_pays, draws)} plausible scenarios."
+        return
+    yield f"The direction is clear: a small {way} would pay in {counted(pays, draws)} plausible scenarios."
+    same_way = (advice.settled_price > advice.current_price) == (way == "rise")
+    step = f"going to {f.price(advice.settled_price)} would pay in {counted(own, draws)}"
+    yield f"The size is not: {step if same_way else 'no step that was weighed pays as surely'}."
 
 
 def sentence(text: str) -> str:

@@ -150,6 +150,39 @@ def test_whether_a_rise_pays_is_stated_as_far_as_costs_are_known() -> None:
     assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "anything under" not in text
 
 
+UNSURE = replace(HOLD, unsure=True)
+DOUBTFUL = replace(UPLIFT, probability_better=0.75)
+
+
+def _unsure(rise_pays: float, **changes: Any) -> str:
+    advice = _advice(UNSURE, policy=_policy(52.5, DOUBTFUL), raising=Raising(rise_pays, 2.5))
+    return explain(replace(advice, **changes), PLAIN)
+
+
+def test_a_clear_direction_and_an_unclear_size_are_set_apart() -> None:
+    assert (
+        "The direction is clear: a small rise would pay in 62 of 64 plausible scenarios. The size is not: going to "
+        "12.00 would pay in 48 of 64. About"
+    ) in _unsure(62 / 64)
+    assert (
+        "The direction is clear: a small cut would pay in 63 of 64 plausible scenarios. The size is not: going to "
+        "9.00 would pay in 48 of 64."
+    ) in _unsure(1 / 64, settled_price=9.0)
+
+
+def test_a_policy_that_goes_the_other_way_is_no_example_of_the_size() -> None:
+    assert "a small rise would pay in 62 of 64 plausible scenarios. The size is not: no step that" in _unsure(
+        62 / 64, settled_price=9.0
+    )
+
+
+def test_direction_and_size_are_one_sentence_where_they_do_not_contradict() -> None:
+    plain = "A small rise would pay in "
+    assert plain in _unsure(0.7), "the direction is not clear either"
+    assert plain in _unsure(62 / 64, policy=_policy(52.5)), "another reason than the size decided"
+    assert plain in explain(_advice(STEP, raising=Raising(62 / 64, 2.5)), PLAIN)
+
+
 def test_one_price_alone_asks_for_another() -> None:
     text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), PLAIN)
     assert text.endswith("Charge another price for two weeks to learn its effect.")
