@@ -78,7 +78,7 @@ LEGEND = """Over 14 days, percent; {shops} shops per cell, {seconds:.2f} s per s
 share, se: sum of the gains over that of the best gains under the guardrails, in shares of revenue; standard error
 gain: over keeping the price; harmed: shops more than 1 % below it; moved; wrong: moved away from the best path
 claims, true: changes of grade B, those of them that gained; cover: 90 % intervals of a 5 % step that cover the truth
-oracle: profit over that at the optimal price; up: shops whose best path leads up
+oracle: profit over that of charging the optimal price at once; up: shops whose best path leads up
 """
 
 UPDATES = 2000

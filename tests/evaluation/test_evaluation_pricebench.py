@@ -17,6 +17,7 @@ from pricerl.evaluation.pricebench import (
 )
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.market import DemandConfig
+from pricerl.simulation import SellerConfig, simulate
 
 MIXTURE, SIMILAR = DemandConfig(), DemandConfig(demand="similar")
 PATH_RULES = {name: approach(rule) for name, rule in RULES.items()}
@@ -77,6 +78,16 @@ def test_buyers_who_remember_prices_punish_a_rise_within_two_weeks():
     rise = {"rise": approach(lambda shop: 1.1 * shop.current_price)}
     plain, remembered = (price(Cell(truth, 130, 50.0), 2, rise)["gain"].iloc[0] for truth in ("constant", "reference"))
     assert remembered < plain - 0.01
+
+
+def test_a_file_of_averages_is_judged_from_its_true_price_however_the_last_average_turned_out():
+    cell, rules = Cell("averages", 130, 5.5), {"keep": PATH_RULES["keep the price"]}
+    truth = simulate(SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=2))[1]
+    found = price(cell, 2, rules).loc["keep"]
+    assert abs(found["price"] / truth["current_price"] - 1) > 0.005
+    true_profit = truth["current_profit"] + truth["fixed_cost"]
+    assert found["keep"] == pytest.approx(true_profit / (cell.units * truth["current_price"]))
+    assert found["gain"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_share_is_a_ratio_of_sums():
