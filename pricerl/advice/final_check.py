@@ -109,7 +109,8 @@ def today_of(dynamics: Dynamics, product: int) -> Today:
     history, guarded = dynamics.market.preprocessor.products[product], dynamics.guarded[product]
     back = max(RECENT_DAYS, dynamics.days_per_step)
     in_steps = dynamics.config.action == "step"
-    log = PriceLog(history.dates[-back:].astype("datetime64[D]"), history.price[-back:], guarded.support, in_steps)
+    dates, prices = history.dates[-back:].astype("datetime64[D]"), history.prices_in_force[-back:]
+    log = PriceLog(dates, prices, guarded.support, in_steps)
     return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
 
 

@@ -36,7 +36,7 @@ def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest
     The days needed follow from the noise ``v`` of a day's profit at both prices and the variance ``s^2`` of the gain
     over the posterior draws, ``n = 3 (v + v_now) / s^2``, both taken as normal. None if no other price is allowed.
     """
-    now = float(dynamics.market.preprocessor.products[product].price[-1])
+    now = dynamics.market.preprocessor.products[product].current_price
     band = dynamics.next_band(product)
     edges = (float(band.low), float(band.high)) if bool(band.feasible) else ()
     apart = [price for price in edges if abs(price / now - 1) >= 0.01]  # nearer prices hardly differ in profit

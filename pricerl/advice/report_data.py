@@ -56,7 +56,7 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Detail
     """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
     history, known = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost.known
     tried = history.price[history.observed]
-    shown = np.concatenate([tried, history.price[-1:], path])
+    shown = np.concatenate([tried, [history.current_price], path])
     # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
     prices = np.linspace(0.96 * shown.min(), 1.04 * shown.max(), 41)
     curves = draw_curves(dynamics, product, prices, len(path))

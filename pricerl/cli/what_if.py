@@ -74,7 +74,7 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
         horizon: length of the forecast horizon in days.
     """
     market, history = dynamics.market, dynamics.market.preprocessor.products[product]
-    now = float(history.price[-1])
+    now = history.current_price
     paths = torch.tensor([[price], [now]], device=market.device).expand(2, horizon)
     asked, kept = value_paths(market, product, paths)
     fields = {name: name for name in ("units", "sales", "profit")}

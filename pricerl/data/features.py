@@ -38,17 +38,18 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
     Returns:
         ``(D, 12)`` in the order of `FEATURES`, unscaled.
     """
-    price_mean = shifted_mean(history.price, history.price[0])
+    price = history.prices_in_force
+    price_mean = shifted_mean(price, price[0])
     sales_mean = shifted_mean(history.sales, 0.0)
     forecast = np.full_like(sales_mean, np.nan) if predicted is None else predicted
     columns = [
-        history.price,
+        price,
         price_mean,
         sales_mean,
         weekday_of(history.dates.astype(np.int64)),
         history.dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
         np.where(np.isfinite(forecast), forecast, sales_mean),
-        history.price / price_mean - 1.0,
+        price / price_mean - 1.0,
         _sales_trend(sales_mean),
         np.nan_to_num(history.organic, nan=0.0),
         np.nan_to_num(history.ad, nan=0.0),

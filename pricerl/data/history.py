@@ -24,7 +24,7 @@ class ProductHistory:
     """``(D,)`` days, unit D; the last one is the last day of history."""
 
     price: FloatArray
-    """``(D,)`` money per unit, positive; unknown prices repeat the last known one."""
+    """``(D,)`` money per unit, positive: posted, or averages of what buyers paid; blanks repeat the last one."""
 
     units: FloatArray
     """``(D,)`` units sold; unknown days are imputed by the mean of the seven preceding days."""
@@ -68,8 +68,21 @@ class ProductHistory:
     in_stock: BoolArray | None = None
     """``(D,)`` True on days reported as in stock; None if never reported."""
 
+    in_force: FloatArray | None = None
+    """``(D,)`` price in force at the end of each day, money; None if ``price`` is posted, which is in force."""
+
     holidays: DateArray | None = None
     """``(N,)`` public holidays from the first day to several years after the last; None without a country."""
+
+    @property
+    def prices_in_force(self) -> FloatArray:
+        """``(D,)`` price in force at the end of each day, money; decisions and guardrails start from it."""
+        return self.price if self.in_force is None else self.in_force
+
+    @property
+    def current_price(self) -> float:
+        """Price in force at the end of the history, money."""
+        return float(self.prices_in_force[-1])
 
     @property
     def stock_unknown(self) -> BoolArray:

@@ -11,11 +11,11 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import WEEK
-from pricerl.data.features import build_features
+from pricerl.data.features import FEATURES, build_features
 from pricerl.data.forecast_selection import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
-from pricerl.data.scaling import MinMaxScaler
+from pricerl.data.scaling import PRICE_FEATURES, MinMaxScaler
 from pricerl.errors import DataError, did_you_mean
 
 _TYPES: dict[str, Any] = {
@@ -75,7 +75,7 @@ class DataPreprocessor:
             for product, days, name in zip(history.products, train_days, names, strict=True)
         )
         features = _all_features(history.products, forecasts)
-        training = [rows[:days] for rows, days in zip(features, train_days, strict=True)]
+        training = list(map(_scaled_days, history.products, features, train_days))
         return cls(
             source=history.source,
             config=config,
@@ -172,6 +172,17 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
 
 def _all_features(products: Sequence[ProductHistory], forecasts: Sequence[PredictedSales]) -> tuple[FloatArray, ...]:
     return tuple(map(build_features, products, [forecast.past for forecast in forecasts]))
+
+
+def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> FloatArray:
+    """Return the features of the training days that bound the scaler; averages of prices widen the price's bounds."""
+    if product.in_force is None:
+        return features[:days]
+    averages = build_features(replace(product, in_force=None))
+    columns = [FEATURES.index(name) for name in PRICE_FEATURES]
+    both = np.concatenate([features[:days], features[:days]])
+    both[days:, columns] = averages[:days, columns]
+    return both
 
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:

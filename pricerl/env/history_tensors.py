@@ -33,7 +33,7 @@ class HistoryTensors:
         self.train_days = self._integers(list(preprocessor.train_days))
         self.offset = self.num_days.cumsum(0) - self.num_days
         self.first_day = self._integers([int(product.dates[0].astype(np.int64)) for product in products])
-        self.price = self._floats(np.concatenate([product.price for product in products]))
+        self.price = self._floats(np.concatenate([product.prices_in_force for product in products]))
         self.sales = self._floats(np.concatenate([product.sales for product in products]))
         self.log_reference_price = self._floats(
             np.concatenate([reference_prices(np.log(item.price))[1:] for item in products])

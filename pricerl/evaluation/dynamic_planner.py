@@ -79,7 +79,8 @@ def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicP
 def _price_grid(dynamics: Dynamics, product: int) -> Tensor:
     """Return 41 to 121 evenly spaced log prices over the product's feasible and latest prices, ``(G,)``."""
     history = dynamics.market.preprocessor.products[product]
-    prices = torch.cat([candidate_prices(dynamics, product), dynamics.history.price.new_tensor(history.price[-14:])])
+    latest = dynamics.history.price.new_tensor(history.prices_in_force[-14:])
+    prices = torch.cat([candidate_prices(dynamics, product), latest])
     low, high = float(prices.min().log()), float(prices.max().log())
     rails = dynamics.guardrails.of(history.product)
     step = math.log1p(max(rails.rise, rails.drop)) / 5  # the largest change spans five steps

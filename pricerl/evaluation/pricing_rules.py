@@ -51,7 +51,7 @@ class Shop:
     @property
     def current_price(self) -> float:
         """Current price, money."""
-        return float(self.history.price[-1])
+        return self.history.current_price
 
     @property
     def costs(self) -> tuple[float, float]:

@@ -129,9 +129,9 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
 
 def with_rivals(dynamics: Dynamics, product: int, path: Tensor) -> Tensor:
     """Return a path ``(H,)``, the constant current price and the seller's latest prices, repeated, ``(3, H)`` money."""
-    logged = dynamics.market.preprocessor.products[product].price[-len(path) :]
-    replayed = path.new_tensor(np.resize(logged, len(path)))
-    return torch.stack([path, torch.full_like(path, float(logged[-1])), replayed])
+    history = dynamics.market.preprocessor.products[product]
+    replayed = path.new_tensor(np.resize(history.price[-len(path) :], len(path)))
+    return torch.stack([path, torch.full_like(path, history.current_price), replayed])
 
 
 def _summary(gain: FloatArray) -> list[float]:

@@ -30,7 +30,7 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
     return Alarm(
         days=len(run),
         first_day=str(history.dates[run[0]]),
-        last_good_price=float(history.price[known[-1] if len(known) else run[0]]),
+        last_good_price=float(history.prices_in_force[known[-1] if len(known) else run[0]]),
         sales=float(history.sales[run].mean()),
         low=float(low[run].mean()),
     )

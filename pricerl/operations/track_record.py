@@ -30,7 +30,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
     found: list[tuple[int, Entry]] = []
     for entry in entries:
         made = place.get(entry.get("history_end", "")) if entry.get("product") == history.product else None
-        if made is not None and _is_same(float(history.price[made]), entry["current_price"]):
+        if made is not None and _is_same(float(history.prices_in_force[made]), entry["current_price"]):
             found.append((made, entry))
     found.sort(key=lambda pair: pair[0])  # of two made on the same day, the later entry counts
     known = {place[day["date"]]: (entry, day) for _, entry in found for day in entry["days"] if day["date"] in place}

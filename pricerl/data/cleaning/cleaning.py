@@ -9,6 +9,7 @@ import pandas as pd
 
 from pricerl.arrays import DateArray
 from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean, mask_days
+from pricerl.data.cleaning.price_in_force import find_prices_in_force
 from pricerl.data.cleaning.quality_checks import CleaningFindings, is_reported, summarize
 from pricerl.data.cleaning.sales_unit import count_units, find_measure
 from pricerl.data.config import DataConfig
@@ -94,6 +95,7 @@ def _clean_product(
         competitor=carry_forward(competitor) if is_reported(competitor) else None,
         promotion=promotion,
         in_stock=in_stock,
+        in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE]),
         holidays=holidays,
     )
     return history, CleaningFindings(masks, grid, measure, bounds, len(rows))

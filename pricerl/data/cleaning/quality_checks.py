@@ -113,6 +113,7 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
         "Days in long runs without price and sales, excluded from demand": masks.gap.sum(),
     }
     notes += [f"{words}: {count}." for words, count in counts.items() if count]
+    notes += _price_in_force(history, grid[columns.PRODUCT_PRICE])
     if runs := improbable_runs(history.units, history.stock_unknown):
         listed = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
         more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
@@ -123,6 +124,16 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     if zeros is not None and zeros.share <= LARGEST_SHARE:
         notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
     return [*notes, *_holidays(history)]
+
+
+def _price_in_force(history: ProductHistory, recorded: FloatArray) -> list[str]:
+    """Return a note on the current price where the recorded prices are averages; none where they are posted."""
+    if history.in_force is None:
+        return []
+    last = float(recorded[np.isfinite(recorded)][-1])
+    now = history.current_price
+    last_row = f"; the last row has {last:.10g}" if abs(last - now) > 1e-9 else ""
+    return [f"{columns.PRODUCT_PRICE}: averages of what buyers paid. The current price is {now:.10g}{last_row}."]
 
 
 def _holidays(history: ProductHistory) -> list[str]:

@@ -1,0 +1,146 @@
+"""The current price: the last posted price, or the price in force behind averages of what buyers paid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pricerl.advice.final_check import today_of
+from pricerl.arrays import FloatArray
+from pricerl.data import (
+    DataConfig,
+    DataPreprocessor,
+    History,
+    ProductHistory,
+    build_features,
+    history_from_text,
+    read_history,
+)
+from pricerl.data.cleaning.price_in_force import find_prices_in_force
+from pricerl.env import Dynamics
+from pricerl.evaluation.rollout import hold_left
+from pricerl.market import DemandConfig, fit_market
+
+Lines = list[str]
+DAILY = DataConfig()
+
+
+def averages(posted: FloatArray, seed: int = 0, bulk: float = 0.7) -> FloatArray:
+    """Average price of each day: most days some buyers pay up to 20 % more or less than the posted price."""
+    generator = np.random.default_rng(seed)
+    paid = posted * np.exp(generator.normal(0.0, 0.08, len(posted)))
+    return np.round(np.where(generator.random(len(posted)) < bulk, paid, posted), 4)
+
+
+def test_a_posted_price_that_changed_yesterday_is_in_force(
+    daily: Callable[..., Lines], read: Callable[..., History]
+) -> None:
+    product = read(daily(["9.99,99.90"] * 39 + ["10.49,104.90"])).products[0]
+    assert product.in_force is None and product.current_price == 10.49
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        np.random.default_rng(1).choice([9.99, 10.49, 10.99], 120),
+        np.round(10 * (1 + np.random.default_rng(2).integers(-10, 11, 120) / 100), 2),
+        np.round(np.random.default_rng(3).uniform(8, 12, 120), 2),
+        np.repeat(np.round(np.random.default_rng(4).uniform(8, 12, 12), 4), 10),
+        np.tile([10.0, 10.0, 10.0, 10.0, 10.0, 12.0, 12.0], 12),
+    ],
+    ids=["price test", "fine price test", "new price every day", "fractions of a cent", "dearer weekends"],
+)
+def test_posted_prices_are_in_force_as_recorded(prices: FloatArray) -> None:
+    assert find_prices_in_force(prices) is None
+
+
+@pytest.mark.parametrize("digits", [4, 2])
+def test_the_repeated_price_is_in_force_among_averages(digits: int) -> None:
+    prices = np.round(averages(np.full(120, 2.95)), digits)
+    prices[-1] = 5.08
+    found = find_prices_in_force(prices)
+    assert found is not None and (found[20:] == 2.95).all()
+
+
+def test_a_new_posted_price_is_in_force_after_about_two_weeks() -> None:
+    found = find_prices_in_force(averages(np.repeat([2.55, 2.95], 60)))
+    assert found is not None and found[59] == 2.55
+    assert 3 <= np.argmax(found[60:] == 2.95) <= 21 and (found[85:] == 2.95).all()
+
+
+def test_the_median_is_in_force_if_no_average_repeats() -> None:
+    prices = averages(np.full(120, 2.95), bulk=1.0)
+    prices[-1] = 5.08
+    found = find_prices_in_force(prices)
+    assert found is not None
+    assert found[-1] == pytest.approx(2.95, rel=0.03) and round(found[-1], 2) == found[-1]
+
+
+def test_the_price_in_force_depends_on_no_later_day() -> None:
+    prices = averages(np.repeat([2.55, 2.95], 60))
+    whole, part = find_prices_in_force(prices), find_prices_in_force(prices[:80])
+    assert whole is not None and part is not None
+    np.testing.assert_array_equal(whole[:80], part)
+
+
+def test_a_day_without_a_price_keeps_the_one_in_force_and_counts_for_none() -> None:
+    prices = averages(np.full(120, 2.95))
+    prices[::2] = np.nan
+    found = find_prices_in_force(prices)
+    assert found is not None and np.isfinite(found).all()
+    np.testing.assert_array_equal(found[2::2], found[1:-1:2])
+
+
+@pytest.fixture(scope="module")
+def averaged() -> DataPreprocessor:
+    """A history of averages around 2.95 whose last row has 5.08, read from a file."""
+    prices = averages(np.full(120, 2.95))
+    prices[-1] = 5.08
+    units = np.random.default_rng(5).poisson(20, 120)
+    days = np.datetime64("2025-01-01", "D") + np.arange(120)
+    rows = [f"{day},{price},{price * count:.6f}" for day, price, count in zip(days, prices, units, strict=True)]
+    text = "\n".join(["Report Date,Product Price,Total Sales", *rows])
+    return DataPreprocessor.fit(history_from_text(text, "sales.csv", DAILY), DAILY)
+
+
+def test_the_report_names_the_current_price_and_the_last_row(averaged: DataPreprocessor) -> None:
+    note = "Product Price: averages of what buyers paid. The current price is 2.95; the last row has 5.08."
+    assert note in averaged.reports[0].notes
+
+
+def test_env_guardrails_and_hold_start_from_the_price_in_force(averaged: DataPreprocessor) -> None:
+    dynamics = Dynamics(fit_market(averaged, DemandConfig(num_draws=4), conversions=False))
+    row = torch.tensor([0])
+    state = dynamics.start(row, dynamics.history.num_days - 1, row)
+    assert float(state.price) == pytest.approx(2.95)
+    today = today_of(dynamics, 0)
+    assert today.now == 2.95
+    limits = today.describe()
+    assert limits.lowest >= 2.95 * 0.95 and limits.highest <= 2.95 * 1.05
+    assert hold_left(dynamics, 0) == 0
+
+
+def test_features_hold_the_price_in_force_and_scaled_prices_reach_every_average(averaged: DataPreprocessor) -> None:
+    product = averaged.products[0]
+    assert build_features(product)[-1, 0] == 2.95
+    low, high = averaged.scaler.bounds(0, "price")
+    tried = product.price[: averaged.train_days[0]]
+    assert low == pytest.approx(0.9 * tried.min()) and high == pytest.approx(1.1 * tried.max())
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "current"),
+    [
+        ("onlineretail_85123A.csv", 5.08, 2.95),
+        ("onlineretail_22423.csv", 18.1767, 12.75),
+        ("soapnuts.csv", 14.0, 14.0),
+        ("woolballs.csv", 23.5, 23.5),
+    ],
+)
+def test_current_prices_of_real_files(name: str, last: float, current: float, shared: Callable[[str], Path]) -> None:
+    product: ProductHistory = read_history(shared(name), DAILY).products[0]
+    assert (product.price[-1], product.current_price) == (last, current)
