@@ -39,6 +39,9 @@ class Formatter:
     price_decimals: int = PLAIN_DIGITS
     """Digits after the decimal mark of a price."""
 
+    step_days: int = 1
+    """Days to which amounts and units refer: 1, or 7 for a history of weeks."""
+
     def __post_init__(self) -> None:
         try:
             _locale(self.locale)
@@ -52,6 +55,11 @@ class Formatter:
             raise UsageError(
                 f"--data.currency: must be an ISO 4217 code such as EUR, or empty, found {self.currency!r}{near}"
             )
+
+    @property
+    def period(self) -> str:
+        """Word for the time to which amounts and units refer: day or week."""
+        return "day" if self.step_days == 1 else "week"
 
     def number(self, value: float | None, digits: int = PLAIN_DIGITS, plus: str = "") -> str:
         """Return a number with the locale's marks and a true minus; ``plus="+"`` marks gains. A zero has no sign."""

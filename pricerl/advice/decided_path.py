@@ -12,6 +12,7 @@ from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, 
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.data import unlikely_zeros
+from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
 from pricerl.evaluation import Causes, Shop, find_sensitivity, observe_causes, open_shop
 from pricerl.evaluation.pricing_rules import lower_bound
@@ -106,6 +107,7 @@ class _Weighing:
             familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
             entangled_with=self.causes.entangled,
             unlikely_zeros=unlikely_zeros(history),
+            period=STEP_WORDS[history.step_days],
         )
 
 

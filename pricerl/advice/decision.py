@@ -58,15 +58,15 @@ class DecisionConfig:
     grade is one lower. 0 turns that off."""
 
     min_days: int = MIN_USABLE_DAYS
-    """Fewest usable days for a decision."""
+    """Fewest usable rows for a decision: days, or weeks for weekly rows."""
 
     max_unlikely_zeros: float = LARGEST_SHARE
     """Largest share of days with unexplained zero sales; above it the price is kept, as unmarked stock-outs hide the
     effect of the price. 1 turns that off."""
 
     kill_days: int = 3
-    """Consecutive days at the advised price with sales below the 5 % limit of their prediction that stop the model and,
-    if that pays, return the price to the last good one. 0 turns that off."""
+    """Consecutive days, or weekly rows, at the advised price with sales below the 5 % limit of their prediction that
+    stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
 
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "max_unlikely_zeros"):
@@ -91,6 +91,7 @@ class Evidence:
     inside_tried_prices: bool
     """Whether the path stays between the lowest and the highest price ever charged."""
     usable_days: int
+    """Usable days, or weeks for weekly rows."""
     distinct_prices: int
     costs_known: bool
     feasible: bool
@@ -107,6 +108,8 @@ class Evidence:
     """Observed cause too collinear with the price to separate their effects; empty if there is none."""
     unlikely_zeros: UnlikelyZeros | None = None
     """Zero-sales days too frequent to be chance, if any."""
+    period: str = "day"
+    """Word for a row of the history: day or week."""
     paused: bool = False
     """Whether the seller keeps the price as it is."""
     overturned_by: str = ""
@@ -178,7 +181,9 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if evidence.distinct_prices < 2:
         return _hold("D", ONE_PRICE)
     if evidence.usable_days < config.min_days:
-        return _hold("D", f"only {evidence.usable_days} usable days; at least {config.min_days} are needed")
+        return _hold(
+            "D", f"only {evidence.usable_days} usable {evidence.period}s; at least {config.min_days} are needed"
+        )
     if gated and evidence.entangled_with:
         return _hold("D", f"the price moved with the {evidence.entangled_with}, so their effects cannot be separated")
     zeros = evidence.unlikely_zeros

@@ -110,7 +110,7 @@ def today_of(dynamics: Dynamics, product: int) -> Today:
     back = max(RECENT_DAYS, dynamics.days_per_step)
     in_steps = dynamics.config.action == "step"
     dates, prices = history.dates[-back:].astype("datetime64[D]"), history.prices_in_force[-back:]
-    log = PriceLog(dates, prices, guarded.support, in_steps)
+    log = PriceLog(dates, prices, guarded.support, in_steps, history.step_days)
     return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
 
 

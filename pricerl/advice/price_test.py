@@ -50,11 +50,12 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float, hori
     tested, kept = path_values(dynamics.market.products[product], days)
     gain = tested.profit - kept.profit
     noise = _noise(dynamics, product, paths, days.expected_units)
+    step = dynamics.history.step_days
     needed = HALVES_DOUBT * noise / max(float(gain.var()), 1e-12)
     longest = 365  # demand would change during a longer test
     return PriceTest(
         price=round(price, DIGITS),
-        days=max(dynamics.guardrails.min_hold_days, math.ceil(needed)) if needed <= longest else None,
+        days=max(dynamics.guardrails.min_hold_days, step * math.ceil(needed)) if step * needed <= longest else None,
         uplift=interval_of(gain),
     )
 

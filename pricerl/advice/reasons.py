@@ -74,7 +74,7 @@ def _expected(uplift: Uplift, num_draws: int, f: Formatter, if_lost: str = "Expe
 
 def gain_words(uplift: Sequence[float], f: Formatter) -> str:
     """Return a difference in profit with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
-    return f.estimate(uplift, " profit per day", "+")
+    return f.estimate(uplift, f" profit per {f.period}", "+")
 
 
 def list_alternatives(product: Record) -> list[Record]:
@@ -92,7 +92,7 @@ def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
     if advice.decision.gated or own is None or uplift is None or best is None or best.outcome.profit is None:
         return ""
     return (
-        f"On the way to {f.price(advice.policy.prices[-1])}, expected profit per day is {f.money(own.mean)}: "
+        f"On the way to {f.price(advice.policy.prices[-1])}, expected profit per {f.period} is {f.money(own.mean)}: "
         f"{f.money(uplift.mean, plus='+')} against keeping {f.price(advice.current_price)} and "
         f"{f.money(own.mean - best.outcome.profit.mean, plus='+')} against going to {f.price(best.price)}, the best "
         "price for profit alone."
@@ -112,7 +112,7 @@ def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
         yield from _direction(advice, raising.probability_better, f)
     days = max(1, round(advice.effective_days))
     were = "was" if days == 1 else "were"
-    yield f"About {plural(days, 'day')} of your history {were} near {f.price(advice.recommended_price)}."
+    yield f"About {plural(days, f.period)} of your history {were} near {f.price(advice.recommended_price)}."
 
 
 def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterator[str]:
@@ -138,20 +138,23 @@ def backtest_lines(backtest: Record, f: Formatter) -> list[str]:
     scores = backtest["scores"]
     ahead = ", ".join(str(row["days_ahead"]) for row in scores)
     market, mean = (", ".join(f.percent(row[key]) for row in scores) for key in ("wape_market", "wape_mean_7"))
-    return [f"Backtest, days ahead {ahead}: error {market} of units, 7-day mean {mean}", judge_backtest(backtest)]
+    return [
+        f"Backtest, days ahead {ahead}: error {market} of units, 7-{f.period} mean {mean}",
+        judge_backtest(backtest, f),
+    ]
 
 
-def judge_backtest(backtest: Record) -> str:
-    """Return the horizons at which the forecast beat the 7-day mean, and the coverage of its intervals."""
+def judge_backtest(backtest: Record, f: Formatter) -> str:
+    """Return the horizons at which the forecast beat the mean of seven rows, and the coverage of its intervals."""
     scores: Sequence[Record] = backtest["scores"]
     days = sum(row["days"] for row in scores)
     inside = round(sum(row["days"] * row["coverage"] for row in scores))
     lost = [str(row["days_ahead"]) for row in scores if row["skill"] <= 0]
-    verdict = "The forecast beat the 7-day mean at every horizon"
+    verdict = f"The forecast beat the 7-{f.period} mean at every horizon"
     if lost:
         listed = " and ".join([", ".join(lost[:-1]), lost[-1]] if len(lost) > 1 else lost)
-        verdict = f"The forecast did not beat the 7-day mean {listed} {'day' if lost == ['1'] else 'days'} ahead"
-    return f"{verdict}; its 90 % intervals contained {inside} of {days} days."
+        verdict = f"The forecast did not beat the 7-{f.period} mean {listed} {'day' if lost == ['1'] else 'days'} ahead"
+    return f"{verdict}; its 90 % intervals contained {inside} of {days} {f.period}s."
 
 
 def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
@@ -172,7 +175,7 @@ def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
 def track_lines(record: Record, f: Formatter) -> list[str]:
     """Return predictions, outcomes and coverage of a ``track_record`` of ``advice.json``."""
     held = ", ".join(f"{name} {inside} of {days}" for name, (inside, days) in record["inside"].items() if days)
-    passed = plural(len(record["days"]), "advised day")
+    passed = plural(len(record["days"]), f"advised {f.period}")
     lines = [f"Track record: {passed} passed, {record['followed']} at the advised price."]
     lines += [f"Inside the 90 % interval: {held}."] if held else []
     for name, check in record["total"].items():
@@ -184,7 +187,7 @@ def track_lines(record: Record, f: Formatter) -> list[str]:
 def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[str]:
     keys = ("predicted", "low", "high", "actual")
     where = "inside" if check["inside"] else "outside"
-    for words, share in [("in total", 1), *([("per day", days)] if days > 1 else [])]:
+    for words, share in [("in total", 1), *([(f"per {f.period}", days)] if days > 1 else [])]:
         predicted, low, high, actual = (check[key] / share for key in keys)
         digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
         show = f.number if name == "units" else f.money
@@ -205,19 +208,19 @@ def _deviations(days: Sequence[Record], f: Formatter) -> Iterator[str]:
         yield f"Not followed, so no test of the forecast: {listed}{more}."
     blank = sum(day["outcome"] == "not observed" for day in days)
     if blank:
-        yield f"Without recorded sales: {plural(blank, 'day')}."
+        yield f"Without recorded sales: {plural(blank, f.period)}."
 
 
 def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
     if found is None:
         return
     yield (
-        f"The model was overruled on {plural(found['days'], 'day')}: it wanted {f.price(found['model_price'])} on "
+        f"The model was overruled on {plural(found['days'], f.period)}: it wanted {f.price(found['model_price'])} on "
         f"average, {f.price(found['charged_price'])} was charged."
     )
     expected, actual = found["model_profit"], found["actual_profit"]
     if expected is not None and actual is not None:
         yield (
-            f"Profit per day was {f.money(actual)}, against {f.money(expected)} that the model expected of its own "
-            f"price ({f.money(actual - expected, plus='+')})."
+            f"Profit per {f.period} was {f.money(actual)}, against {f.money(expected)} that the model expected of its "
+            f"own price ({f.money(actual - expected, plus='+')})."
         )

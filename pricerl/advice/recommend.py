@@ -17,6 +17,7 @@ from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import DayAdvice, PolicyPath, ProductAdvice
 from pricerl.arrays import Interval, interval_of
 from pricerl.data import weekday_of
+from pricerl.data.days import steps_in
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
 from pricerl.evaluation import (
@@ -54,7 +55,7 @@ def advise(
         policy: deterministic policy.
         dynamics: market of the fresh history, with reward and guardrails.
         config: required evidence.
-        horizon: days to plan.
+        horizon: days to plan, rounded up to whole weeks for weekly rows.
         backtests: forecast skill by product.
         seed: of the daily noise.
         most: number of products, the first ones; all if absent.
@@ -64,7 +65,8 @@ def advise(
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
-    adviser = _Adviser(policy, dynamics, config, horizon, seed, formatter)
+    steps = steps_in(horizon, dynamics.market.step_days)
+    adviser = _Adviser(policy, dynamics, config, steps, seed, formatter)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, backtests.get(name)) for index, name in enumerate(names[:most])]
 
@@ -147,12 +149,12 @@ def day_rows(
 ) -> tuple[DayAdvice, ...]:
     """Return the rows of the next days; unknown values stay None."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
-    first = history.dates[-1].astype("datetime64[D]") + 1
+    first = history.dates[-1].astype("datetime64[D]") + history.step_days
     shown = {"units": True, "sales": True, "profit": fitted.cost.known}
     shown |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
     rows = []
     for day, price in enumerate(prices):
-        date = first + day
+        date = first + history.step_days * day
         weekday = int(weekday_of(date.astype(np.int64)))
         open_day = bool(fitted.trades_on[weekday])
         measures = {

@@ -68,8 +68,8 @@ def _summary(product: Record, f: Formatter) -> list[str]:
         ),
         f"  {product['reason']}",
         *(f"  check the data: {reason}" for reason in data["reasons"]),
-        f"  per day, keeping the price: {_outcome(product['keep'], f)}",
-        *([] if held else [f"  per day, recommended:       {_outcome(product['recommended'], f)}"]),
+        f"  per {f.period}, keeping the price: {_outcome(product['keep'], f)}",
+        *([] if held else [f"  per {f.period}, recommended:       {_outcome(product['recommended'], f)}"]),
         f"  policy settles at {f.price(product['policy']['prices'][-1])}, best constant price for its objective "
         f"{f.price(best['price'])}{less}",
         *(f"  {line}" for line in order_lines(product["orders"], f)),
@@ -96,10 +96,10 @@ def print_scores(products: Sequence[Record], num_products: int, formatter: Forma
 
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules, the policy's value, the off-policy estimates and the sensitivity of one product."""
-    draws, days = product["num_draws"], plural(len(product["days"]), "day")
+    draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
     head = ("rule", "price", "units", "sales", "profit", "90 %", "beats keeping")
     lines = [
-        f"{product['product']}: per day over {days}, each price approached inside the guardrails",
+        f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
         *table([head, *(_rule_cells(row, draws, formatter) for row in list_alternatives(product))]),
         *_policy_lines(product, formatter),
         *(off_policy_line(name, found, formatter) for name, found in product["off_policy"].items()),
@@ -124,7 +124,7 @@ def _policy_lines(product: Record, f: Formatter) -> list[str]:
         if uplift["profit"] is None:
             continue
         better = counted(uplift["probability_better"], product["num_draws"])
-        lines.append(f"  policy over {base}, {plural(days, 'day')}: {gain_words(uplift['profit'], f)}")
+        lines.append(f"  policy over {base}, {plural(days, f.period)}: {gain_words(uplift['profit'], f)}")
         lines.append(
             f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
         )
@@ -136,8 +136,8 @@ def off_policy_line(name: str, found: Record, f: Formatter) -> str:
     start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
     if found["value"] is None:
         return f"{start}not identifiable, {found['reason']}"
-    value, days = f.estimate(found["value"], " per day before fixed cost"), f.number(found["effective_days"], 0)
-    return f"{start}{value}, {days} effective days"
+    value, days = f.estimate(found["value"], f" per {f.period} before fixed cost"), f.number(found["effective_days"], 0)
+    return f"{start}{value}, {days} effective {f.period}s"
 
 
 def sensitivity_line(found: Record, f: Formatter) -> str:

@@ -12,6 +12,7 @@ from pricerl.arrays import Interval, interval_of
 from pricerl.cli.console import table, write_lines
 from pricerl.cli.policies import run_lightning
 from pricerl.cli.usage import Parser, choose_product, option_words, positive_price
+from pricerl.data.days import steps_in
 from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
@@ -36,6 +37,7 @@ class Answer(NamedTuple):
     price: float
     current_price: float
     days: int
+    """Days, or weeks for weekly rows, of the forecast horizon."""
     num_draws: int
     measures: tuple[WhatIf, ...]
     """Units, sales, profit and conversions, if known."""
@@ -74,8 +76,8 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
         horizon: length of the forecast horizon in days.
     """
     market, history = dynamics.market, dynamics.market.preprocessor.products[product]
-    now = history.current_price
-    paths = torch.tensor([[price], [now]], device=market.device).expand(2, horizon)
+    now, steps = history.current_price, steps_in(horizon, history.step_days)
+    paths = torch.tensor([[price], [now]], device=market.device).expand(2, steps)
     asked, kept = value_paths(market, product, paths)
     fields = {name: name for name in ("units", "sales", "profit")}
     fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
@@ -88,13 +90,13 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
     better = asked.over(kept).probability_better
     objections = tuple(objections_to(price, dynamics, product))
     refusal = refuse_price(price, hard_limits_of(dynamics, product))
-    return Answer(history.product, price, now, horizon, market.num_draws, measures, better, objections, refusal)
+    return Answer(history.product, price, now, steps, market.num_draws, measures, better, objections, refusal)
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     """Return a table of both prices, the probability of a gain and the objections."""
     asked, now = formatter.price(answer.price), formatter.price(answer.current_price)
-    head = (f"per day, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
+    head = (f"per {formatter.period}, mean of {answer.days} (90 %)", f"at {asked}", f"keeping {now}", "difference")
     rows = [head, *(_cells(row, formatter) for row in answer.measures)]
     better = "unknown without costs"
     if answer.probability_better is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.days import WEEK
+from pricerl.data.days import WEEK, steps_in
 from pricerl.data.features import shifted_mean
 from pricerl.data.forecasters import OWN_MEAN, SalesForecast, find_forecaster
 from pricerl.data.history import ProductHistory
@@ -63,7 +63,7 @@ def choose_forecast(
     }
     for name in (forecaster, chosen or OWN_MEAN):
         if name not in forecasts:
-            forecasts[name] = find_forecaster(name)(history.sales, FUTURE_DAYS)
+            forecasts[name] = find_forecaster(name)(history.sales, FUTURE_DAYS, steps_in(WEEK, history.step_days))
     scored = history.observed & (np.arange(len(history.dates)) < train_days)
     scored[0] = False
     errors = {}

@@ -37,27 +37,28 @@ class SalesForecast(NamedTuple):
     """``(H,)`` money for the days after the history."""
 
 
-Forecaster = Callable[[FloatArray, int], SalesForecast]
-"""Function of the sales ``(D,)`` of a contiguous calendar and the number of days to forecast after it. Each day of the
-history is predicted from earlier days. Raises ``UsageError`` if it needs a package that is not installed."""
+Forecaster = Callable[[FloatArray, int, int], SalesForecast]
+"""Function of the sales ``(D,)`` of a contiguous calendar, the number of days to forecast after it, and the rows per
+week: 7, or 1 for weekly rows. Each day of the history is predicted from earlier days. Raises ``UsageError`` if it needs
+a package that is not installed."""
 
 
-def forecast_mean(sales: FloatArray, days: int) -> SalesForecast:
+def forecast_mean(sales: FloatArray, days: int, week: int = WEEK) -> SalesForecast:
     """Predict the trailing 7-day mean; for future days, the mean of the last seven days."""
     return SalesForecast(shifted_mean(sales, 0.0), np.full(days, sales[-WEEK:].mean()))
 
 
-def forecast_last_week(sales: FloatArray, days: int) -> SalesForecast:
+def forecast_last_week(sales: FloatArray, days: int, week: int = WEEK) -> SalesForecast:
     """Predict the sales of the same weekday one week earlier (seasonal naive)."""
-    padded = np.concatenate([np.full(WEEK, np.nan), sales])
-    return SalesForecast(padded[:-WEEK], np.resize(padded[-WEEK:], days))
+    padded = np.concatenate([np.full(week, np.nan), sales])
+    return SalesForecast(padded[:-week], np.resize(padded[-week:], days))
 
 
-def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
+def forecast_weekday_mean(sales: FloatArray, days: int, week: int = WEEK) -> SalesForecast:
     """Predict the four-week mean times the weekday's factor over eight weeks, shrunk to 1."""
-    span = WEEK * PATTERN_WEEKS
+    span = week * PATTERN_WEEKS
     padded = np.concatenate([np.full(span, np.nan), sales])
-    before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, WEEK)  # (D + 1, weeks, days, own first)
+    before = sliding_window_view(padded, span).reshape(-1, PATTERN_WEEKS, week)  # (D + 1, weeks, days, own first)
     known = np.isfinite(before)
     value = np.where(known, before, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):  # an empty mean is NaN
@@ -68,7 +69,7 @@ def forecast_weekday_mean(sales: FloatArray, days: int) -> SalesForecast:
     return SalesForecast(level[:-1] * share[:-1, 0], level[-1] * np.resize(share[-1], days))
 
 
-def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesForecast:
+def forecast_statistically(sales: FloatArray, days: int, week: int = WEEK, *, model: str) -> SalesForecast:
     """Predict with a model of the package ``statsforecast``, such as ``AutoETS``, refitted every four weeks.
 
     The forecast is never negative; it is NaN in the first four weeks, and for the future if the history is shorter.
@@ -82,11 +83,11 @@ def forecast_statistically(sales: FloatArray, days: int, model: str) -> SalesFor
     with warnings.catch_warnings(), np.errstate(all="ignore"):  # it divides by zero on all-zero series
         warnings.simplefilter("ignore")
         for first in range(FIT_DAYS, len(sales) + 1, FIT_DAYS):
-            fitted = kind(season_length=WEEK).fit(sales[:first])
+            fitted = kind(season_length=week).fit(sales[:first])
             for day in range(first, min(first + FIT_DAYS, len(sales))):
                 past[day] = fitted.forward(sales[:day], h=1)["mean"][0]
         if len(sales) >= FIT_DAYS:
-            future = kind(season_length=WEEK).fit(sales).predict(h=days)["mean"]
+            future = kind(season_length=week).fit(sales).predict(h=days)["mean"]
     return SalesForecast(np.maximum(past, 0.0), np.maximum(future, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""Cleaned history of a seller: one contiguous daily calendar per product."""
+"""Cleaned history of a seller: one contiguous calendar of days or weeks per product."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ UNNAMED_PRODUCT = "product"
 
 @dataclass(frozen=True, eq=False)
 class ProductHistory:
-    """History of one product: ``D`` contiguous days, followed by ``H`` future days of its file."""
+    """History of one product: ``D`` contiguous days or weeks, followed by ``H`` future ones of its file.
+
+    One row is one step: ``step_days`` is the only place that distinguishes daily from weekly rows, and a weekly row is
+    called a day wherever the distinction does not matter.
+    """
 
     product: str
     """Name in the ``Product`` column, or ``product`` if the file has none."""
@@ -67,6 +71,9 @@ class ProductHistory:
 
     in_stock: BoolArray | None = None
     """``(D,)`` True on days reported as in stock; None if never reported."""
+
+    step_days: int = 1
+    """Days from row to row: 1, or 7 for weekly rows, which are dated as in the file."""
 
     in_force: FloatArray | None = None
     """``(D,)`` price in force at the end of each day, money; None if ``price`` is posted, which is in force."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data.config import DataConfig
-from pricerl.data.days import WEEK
+from pricerl.data.days import STEP_WORDS, WEEK
 from pricerl.data.features import FEATURES, build_features
 from pricerl.data.forecast_selection import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
@@ -88,6 +88,11 @@ class DataPreprocessor:
         )
 
     @property
+    def step_days(self) -> int:
+        """Days from row to row, equal for all products: 1, or 7 for weekly rows."""
+        return self.products[0].step_days
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the products."""
         return tuple(product.product for product in self.products)
@@ -98,12 +103,16 @@ class DataPreprocessor:
         The forecasts themselves and the split into training and held-out days are recomputed.
 
         Raises:
-            DataError: the fresh file has products that were not trained on; lists them all.
+            DataError: the fresh file has products that were not trained on, all of which are listed, or its rows are
+                weeks and those trained on days, or the reverse.
         """
         fresh_names = [product.product for product in fresh.products]
         strangers = [name for name in fresh_names if name not in self.names]
         if strangers:
             raise DataError(fresh.source, [self._unknown_product(name) for name in strangers])
+        if (step := fresh.products[0].step_days) != self.step_days:
+            differ = f"rows are {STEP_WORDS[step]}s, the policy was trained on {STEP_WORDS[self.step_days]}s; run fit"
+            raise DataError(fresh.source, [differ])
         order = [self.names.index(name) for name in fresh_names]
         chosen = [self.forecasts[index].source for index in order]
         return self.fit(fresh, self.config, chosen, self.scaler.select(order))

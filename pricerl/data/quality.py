@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
+from pricerl.data.days import STEP_WORDS
 from pricerl.formatting import plural
 
 Quality = Literal["PASS", "REVIEW", "FAIL"]
@@ -111,6 +112,9 @@ class ProductReport:
     doubts: tuple[str, ...]
     """Findings that require a review under any settings."""
 
+    step_days: int = 1
+    """Days from row to row: 1, or 7 for weekly rows, whose counts above are weeks."""
+
     def judge(self, min_days: int = MIN_USABLE_DAYS) -> Verdict:
         """Return the verdict on the data, as the text report, ``advice.json`` and the page show it.
 
@@ -126,10 +130,17 @@ class ProductReport:
         elif self.distinct_prices < FEWEST_PRICES:
             doubts.insert(0, f"only {self.distinct_prices} different prices were tried")
         if self.usable_days < min_days:
-            failures.insert(0, f"only {plural(self.usable_days, 'usable day')}; at least {min_days} are needed")
+            failures.insert(
+                0, f"only {plural(self.usable_days, 'usable ' + self.period)}; at least {min_days} are needed"
+            )
         elif self.priced_days < FEWEST_PRICED_DAYS:
-            doubts.insert(0, f"only {plural(self.priced_days, 'day')} with a price and sales")
+            doubts.insert(0, f"only {plural(self.priced_days, self.period)} with a price and sales")
         return Verdict("FAIL" if failures else "REVIEW" if doubts else "PASS", (*failures, *doubts))
+
+    @property
+    def period(self) -> str:
+        """Word for a row: day or week."""
+        return STEP_WORDS[self.step_days]
 
     def lines(self, min_days: int = MIN_USABLE_DAYS) -> list[str]:
         """Return the report as text, one line per entry: verdict, reasons, counts, notes."""
@@ -150,25 +161,26 @@ class ProductReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ProductReport:
         """Return the report that `to_dict` wrote."""
-        own = {name: values[name] for name in cls.__dataclass_fields__}
+        own = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         return cls(**{**own, "notes": tuple(own["notes"]), "doubts": tuple(own["doubts"])})
 
     def _facts(self) -> dict[str, str]:
+        word = self.period
         errors = ", ".join(f"{name} {error:,.2f}" for name, error in self.forecast_errors.items())
-        score = f"mean absolute error on training days: {errors}" if errors else "too few days to score it"
+        score = f"mean absolute error on training {word}s: {errors}" if errors else f"too few {word}s to score it"
         return {
-            "history": f"{self.first_day} to {self.last_day}, {plural(self.history_days, 'day')}",
+            "history": f"{self.first_day} to {self.last_day}, {plural(self.history_days, word)}",
             "rows": f"{self.rows}: {self.history_rows} history, {self.rows - self.history_rows} future",
-            "future days": str(self.future_days),
-            "usable days": str(self.usable_days),
-            "priced days": str(self.priced_days),
+            f"future {word}s": str(self.future_days),
+            f"usable {word}s": str(self.usable_days),
+            f"priced {word}s": str(self.priced_days),
             "prices": f"{self.distinct_prices} distinct, {self.price_min:,.2f} to {self.price_max:,.2f}",
-            "zero-sale days": f"{self.zero_sale_days}, {self.blank_price_days} of them with a blank price",
-            "refund days": str(self.refund_days),
-            "missing days": str(self.missing_days),
+            f"zero-sale {word}s": f"{self.zero_sale_days}, {self.blank_price_days} of them with a blank price",
+            f"refund {word}s": str(self.refund_days),
+            f"missing {word}s": str(self.missing_days),
             "before launch": f"{plural(self.dropped_leading_days, 'row')} dropped",
-            "long gaps": f"{plural(self.gap_days, 'day')} left out",
-            "Total Sales": f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of days with sales",
+            "long gaps": f"{plural(self.gap_days, word)} left out",
+            "Total Sales": f"{self.sales_measure}; whole units on {self.whole_unit_share:.0%} of {word}s with sales",
             "forecast": f"{self.forecast_used}; {score}",
             "filled cells": ", ".join(f"{name} {count}" for name, count in self.filled.items() if count) or "none",
         }

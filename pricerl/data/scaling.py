@@ -12,7 +12,8 @@ from pricerl.arrays import FloatArray
 from pricerl.data.features import FEATURES
 
 FIXED_BOUNDS = {"day_of_week": (0.0, 6.0), "month": (1.0, 12.0)}
-"""Calendar features have fixed bounds: a short history need not cover a year."""
+"""Calendar features have fixed bounds: a short history need not cover a year. The weekday of weekly rows is
+constant."""
 
 PRICE_FEATURES = ("price", "price_mean_7")
 """Their bounds exceed the tried prices by 10 %, so that a policy can distinguish prices beyond them."""
@@ -70,7 +71,9 @@ def _fit_product(features: FloatArray) -> tuple[FloatArray, FloatArray]:
     high[prices] += 0.1 * np.abs(high[prices])
     constant[prices] = (high - low)[prices] <= CONSTANT_RANGE
     low[calendar], high[calendar] = np.transpose(list(FIXED_BOUNDS.values()))
+    fixed_weekday = len(features) > 1 and constant[FEATURES.index("day_of_week")]  # rows of weeks
     constant[calendar] = False
+    constant[FEATURES.index("day_of_week")] = fixed_weekday
     spread = np.where(constant, 1.0, high - low)
     gain = np.where(constant, 0.0, 1.0 / spread)
     return gain, np.where(constant, 0.5, -low / spread)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pricerl.data import FEATURES
+from pricerl.data.days import steps_in
 from pricerl.env.description import DESCRIPTION
 from pricerl.env.history_tensors import CALENDAR_DAYS
 from pricerl.errors import UsageError
@@ -20,7 +21,7 @@ class EnvConfig:
     """Length and interface of an episode."""
 
     horizon: int = 28
-    """Days in an episode; its end is a truncation, values bootstrap beyond it."""
+    """Days, or weeks for weekly rows, in an episode; its end is a truncation, values bootstrap beyond it."""
 
     action: Literal["step", "absolute"] = "step"
     """``step``: the action is a relative change of the price, the default under guardrails. ``absolute``: a position in
@@ -48,6 +49,11 @@ class EnvConfig:
         """Features per day, including those that describe the market."""
         return len(FEATURES) + (len(DESCRIPTION) if self.describe else 0)
 
-    def days_per_step(self, guardrails: GuardrailConfig) -> int:
-        """Return the days per decision: the minimum hold, or 1 for absolute actions."""
-        return guardrails.min_hold_days if self.action == "step" else 1
+    def days_per_step(self, guardrails: GuardrailConfig, step_days: int = 1) -> int:
+        """Return the days per decision, weeks for weekly rows: the minimum hold, or 1 for absolute actions.
+
+        Args:
+            guardrails: with the minimum hold in days, rounded up to whole weeks for weekly rows.
+            step_days: days from row to row.
+        """
+        return steps_in(guardrails.min_hold_days, step_days) if self.action == "step" else 1

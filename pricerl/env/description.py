@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.data.days import RECENT_DAYS
+from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.env.references import References
 from pricerl.market import Market
@@ -75,5 +75,6 @@ def _recent_season(market: Market) -> Tensor:
     ratios = []
     for product in market.preprocessor.products:
         units = product.units[product.observed]
-        ratios.append(np.log(max(units[-RECENT_DAYS:].mean(), 1e-3) / max(units.mean(), 1e-3)))
+        recent = units[-steps_in(RECENT_DAYS, product.step_days) :]
+        ratios.append(np.log(max(recent.mean(), 1e-3) / max(units.mean(), 1e-3)))
     return torch.tensor(ratios, dtype=torch.float32, device=market.device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data import ProductHistory
-from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
@@ -54,8 +54,8 @@ class Dynamics:
 
     @property
     def days_per_step(self) -> int:
-        """Days per decision."""
-        return self.config.days_per_step(self.guardrails)
+        """Days, or weeks, per decision."""
+        return self.config.days_per_step(self.guardrails, self.history.step_days)
 
     @property
     def observation_dim(self) -> int:
@@ -96,14 +96,14 @@ class Dynamics:
         window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
         trail = None
         if self.limits.max_above_median is not None:
-            trail = history.price[days[-RECENT_DAYS:]]
+            trail = history.price[days[-steps_in(RECENT_DAYS, history.step_days) :]]
         return State(product, draw, day, rows, window, prices, sales, ratios, reference[-1], trail)
 
     def band(self, state: State) -> PriceBand:
         """Return the prices allowed on the next day, ``(B,)`` each."""
         if self.config.action == "absolute":
             return price_box(state.rows.limits, state.price)
-        return feasible_band(state.rows.limits, recent_prices(state.prices, state.trail))
+        return feasible_band(state.rows.limits, recent_prices(state.prices, state.trail, self.history.step_days))
 
     def next_band(self, product: int) -> PriceBand:
         """Return the prices allowed on the first day after one product's history, ``(1,)`` each."""
@@ -169,14 +169,14 @@ class Dynamics:
         """Return the demand multiplier of ``days`` days at ``price (B,)``, ``(n, B)``; ``(1, 1)`` without memory."""
         if not self.remembers:
             return price.new_ones(1, 1)
-        rise = (price.log() - state.log_reference_price) * fade(days, price.device)
+        rise = (price.log() - state.log_reference_price) * fade(days, price.device, self.history.step_days)
         return lift(rise, state.rows.market.memory_gain, state.rows.market.memory_loss)
 
     def _next_log_reference(self, state: State, price: Tensor, days: int) -> Tensor:
         """Return the log reference price after ``days`` days at ``price (B,)``."""
         if not self.remembers:
             return state.log_reference_price
-        return torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY**days)
+        return torch.lerp(price.log(), state.log_reference_price, REFERENCE_MEMORY ** (days * self.history.step_days))
 
     def _dates(self, state: State, days: int) -> Tensor:
         """Return the calendar of the next days, ``(3 or 4, n, B)``; see ``HistoryTensors.build_calendar``."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.data import DataPreprocessor, day_types, weekday_of
-from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.market.demand.reference_price import reference_prices
 
 Starts = Literal["train", "holdout", "latest"]
@@ -20,7 +20,7 @@ LOOK_BACK_DAYS = 2 * WEEK
 training episodes start on days that have all of them."""
 
 CALENDAR_DAYS = 3 * 366
-"""Days of the calendar after the last history: three years, longer than any horizon."""
+"""Days, or weeks, of the calendar after the last history: three years, longer than any horizon of days."""
 
 
 class HistoryTensors:
@@ -32,18 +32,21 @@ class HistoryTensors:
         self.num_days = self._integers([len(product.dates) for product in products])
         self.train_days = self._integers(list(preprocessor.train_days))
         self.offset = self.num_days.cumsum(0) - self.num_days
-        self.first_day = self._integers([int(product.dates[0].astype(np.int64)) for product in products])
+        self.step_days = preprocessor.step_days
+        first_days = [int(product.dates[0].astype(np.int64)) for product in products]
+        self.first_day = self._integers([day // self.step_days for day in first_days])
         self.price = self._floats(np.concatenate([product.prices_in_force for product in products]))
         self.sales = self._floats(np.concatenate([product.sales for product in products]))
         self.log_reference_price = self._floats(
-            np.concatenate([reference_prices(np.log(item.price))[1:] for item in products])
+            np.concatenate([reference_prices(np.log(item.price), item.step_days)[1:] for item in products])
         )
         scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
         self.scaled = self._floats(np.concatenate(scaled))
         self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)
         self._forecasts = preprocessor.forecasts
         self._first = int(self.first_day.min())
-        self._dates = np.arange(self._first, int((self.first_day + self.num_days).max()) + CALENDAR_DAYS)
+        steps = np.arange(self._first, int((self.first_day + self.num_days).max()) + CALENDAR_DAYS)
+        self._dates = steps * self.step_days + first_days[0] % self.step_days
 
     def positions(self, product: Tensor, index: Tensor, count: int) -> Tensor:
         """Return the positions ``(count, B)`` of the days up to ``index (B,)``, oldest first, day 0 repeated."""
@@ -51,7 +54,7 @@ class HistoryTensors:
         return (index - back[:, None]).clamp_(min=0).add_(self.offset[product])
 
     def first_date(self, product: Tensor) -> Tensor:
-        """Return the offset from days since 1970-01-01 to columns of the calendar, for each product ``(B,)``."""
+        """Return the offset from steps since 1970-01-01 to columns of the calendar, for each product ``(B,)``."""
         return product * len(self._dates) - self._first
 
     def build_calendar(self, factor: Tensor, holiday: Tensor) -> Tensor:
@@ -71,7 +74,7 @@ class HistoryTensors:
 
     def median_price(self, over_whole_history: bool) -> Tensor:
         """Return the median price ``(P,)`` of the last ``RECENT_DAYS`` days, or of the whole history."""
-        first = 0 if over_whole_history else -RECENT_DAYS
+        first = 0 if over_whole_history else -steps_in(RECENT_DAYS, self.step_days)
         return self._floats([float(np.median(product.price[first:])) for product in self._products])
 
     def start_range(self, starts: Starts, product: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ class Rows(NamedTuple):
     first_spread: Tensor
     """``(B,)`` position of the row's first grid point among the spreads of all products."""
     first_date: Tensor
-    """``(B,)`` offset from days since 1970-01-01 to columns of the calendar."""
+    """``(B,)`` offset from steps since 1970-01-01 to columns of the calendar."""
 
 
 class State(NamedTuple):
@@ -42,7 +42,7 @@ class State(NamedTuple):
     draw: Tensor
     """``(B,)`` index of the row's posterior draw."""
     day: Tensor
-    """``(B,)`` last known day in days since 1970-01-01."""
+    """``(B,)`` last known day in steps since 1970-01-01: days, or weeks for weekly rows."""
     rows: Rows
     """Constants of the rows."""
     window: Tensor
@@ -56,7 +56,7 @@ class State(NamedTuple):
     log_reference_price: Tensor
     """``(B,)`` log of the reference price that buyers remember."""
     trail: Tensor | None
-    """``(28, B)`` prices charged, money, newest last; None if no limit uses a product's trailing price."""
+    """``(28, B)`` prices charged, money, newest last, or 4 weekly ones; None if no limit uses their median."""
 
     @property
     def observation(self) -> Tensor:

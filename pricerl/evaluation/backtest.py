@@ -10,7 +10,7 @@ import torch
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.data.days import DAYS_PER_YEAR, WEEK
+from pricerl.data.days import DAYS_PER_YEAR, WEEK, steps_in
 from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
@@ -19,6 +19,11 @@ DAYS_AHEAD = (1, 7, 14)
 MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
 """Most and fewest markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with
 the number of products and years; fewer than four scores would mean nothing."""
+
+
+def steps_ahead(step_days: int) -> tuple[int, ...]:
+    """Return the forecast horizons in rows, ascending, for rows ``step_days`` apart."""
+    return tuple(sorted({steps_in(days, step_days) for days in DAYS_AHEAD}))
 
 
 class Forecasts(NamedTuple):
@@ -79,8 +84,9 @@ def run_backtests(
     """
     found = {}
     for index, product in enumerate(preprocessor.products):
-        most = count_origins(len(product.dates), len(preprocessor.products))
-        origins = choose_origins(len(product.dates), preprocessor.config.window, most)
+        most = count_origins(len(product.dates) * product.step_days, len(preprocessor.products))
+        latest = max(steps_ahead(product.step_days))
+        origins = choose_origins(len(product.dates), preprocessor.config.window, most, latest)
         forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed)
         scores = score_forecasts(product, forecasts)
         if scores:
@@ -94,15 +100,15 @@ def count_origins(num_days: int, num_products: int) -> int:
     return max(FEWEST_ORIGINS, round(MOST_ORIGINS / (years * num_products)))
 
 
-def choose_origins(num_days: int, fewest_known: int, most: int) -> list[int]:
+def choose_origins(num_days: int, fewest_known: int, most: int, latest: int = max(DAYS_AHEAD)) -> list[int]:
     """Return evenly spaced origins, ascending; an origin is a number of known days.
 
     If the history is long enough, the origins are in its last third, as earlier ones leave too little to fit a market,
-    and leave room for 14 days. Their spacing is not a multiple of a week; otherwise all forecasts would
+    and leave room for the ``latest`` forecast. Their spacing is not a multiple of a week; otherwise all forecasts would
     be for the same weekday.
     """
     first = max(round(num_days * (1 - 1 / 3)), fewest_known)
-    last = max(first, num_days - max(DAYS_AHEAD))
+    last = max(first, num_days - latest)
     step = ceil((last - first + 1) / most)
     step += step % WEEK == 0
     return list(range(last, first - 1, -step))[::-1]
@@ -116,7 +122,9 @@ def forecast_units(
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for origin in origins:
-        day = np.array([origin + ahead - 1 for ahead in DAYS_AHEAD if origin + ahead <= len(product.dates)])
+        day = np.array(
+            [origin + ahead - 1 for ahead in steps_ahead(product.step_days) if origin + ahead <= len(product.dates)]
+        )
         market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
         parts.append(Forecasts(np.full_like(day, origin), day, *predict_units(market, product, day, generator)))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -126,10 +134,10 @@ def score_forecasts(product: ProductHistory, forecasts: Forecasts) -> tuple[Hori
     """Score a product's forecasts on observed days, per horizon with any sale on these days."""
     ahead = forecasts.day - forecasts.origin + 1
     scores = []
-    for days_ahead in DAYS_AHEAD:
-        kept = (ahead == days_ahead) & product.observed[forecasts.day]
+    for steps in steps_ahead(product.step_days):
+        kept = (ahead == steps) & product.observed[forecasts.day]
         if product.units[forecasts.day[kept]].sum() > 0:
-            scores.append(_score(product, Forecasts(*(array[kept] for array in forecasts)), days_ahead))
+            scores.append(_score(product, Forecasts(*(array[kept] for array in forecasts)), steps * product.step_days))
     return tuple(scores)
 
 

@@ -63,7 +63,7 @@ def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicP
     log_price = _price_grid(dynamics, product)
     days = dynamics.days_per_step
     reward = _rewards(dynamics, product, log_price)
-    kept = REFERENCE_MEMORY**days
+    kept = REFERENCE_MEMORY ** (days * dynamics.history.step_days)
     column, share = _grid_positions(log_price[:, None] * (1 - kept) + log_price * kept, log_price)
     reachable = _reachable(dynamics, product, log_price)
     value = torch.zeros_like(reward)
@@ -100,7 +100,7 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     price = repeated.exp()
     position = dynamics.market.grid_position(price, rows.market)
     level = dynamics.market.average_day_at(price, position, rows.market)
-    left = fade(dynamics.days_per_step, price.device)
+    left = fade(dynamics.days_per_step, price.device, dynamics.history.step_days)
     columns = []
     for log_reference in log_price:
         lifted = lift((repeated - log_reference) * left, rows.market.memory_gain, rows.market.memory_loss)

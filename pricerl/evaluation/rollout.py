@@ -91,4 +91,5 @@ def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:
 def hold_left(dynamics: Dynamics, product: int) -> int:
     """Return the days until a change is allowed: the minimum hold minus the days at the latest price."""
     history = dynamics.market.preprocessor.products[product]
-    return max(0, dynamics.days_per_step - days_held(history.dates, history.prices_in_force))
+    held = days_held(history.dates, history.prices_in_force, history.step_days) // history.step_days
+    return max(0, dynamics.days_per_step - held)

@@ -119,7 +119,7 @@ def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
     """Return the expected outcome of every day of the paths ``prices (N, H)`` after the history, ``(N, K, H)`` each."""
     history, memory = market.preprocessor.products[product], market.products[product].memory
     horizon = prices.shape[1]
-    dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(horizon)
+    dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
     if memory is not None:
         paths = prices.cpu().double().numpy()

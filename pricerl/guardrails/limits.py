@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import RECENT_DAYS, WEEK
+from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.price_grid import EVERY_STEP
 
@@ -190,11 +190,14 @@ def is_small(price: Tensor, current_price: Tensor, limits: PriceLimits) -> Tenso
     return (price - current_price).abs() < limits.min_change * current_price
 
 
-def days_held(dates: DateArray, prices: FloatArray) -> int:
-    """Return the number of days at the last of ``prices (D,)``, by ascending ``dates (D,)``, for ``min_hold_days``."""
+def days_held(dates: DateArray, prices: FloatArray, step_days: int = 1) -> int:
+    """Return the number of days at the last of ``prices (D,)``, by ascending ``dates (D,)``, for ``min_hold_days``.
+
+    Each row lasts ``step_days`` days.
+    """
     changed = np.flatnonzero(prices != prices[-1])
     first = changed[-1] + 1 if len(changed) else 0
-    return int((dates[-1] - dates[first]) / np.timedelta64(1, "D")) + 1
+    return int((dates[-1] - dates[first]) / np.timedelta64(1, "D")) + step_days
 
 
 def support_box(tried_prices: FloatArray, config: GuardrailConfig) -> tuple[float, float]:
@@ -240,15 +243,16 @@ def price_limits(
     )
 
 
-def recent_prices(prices: Tensor, trail: Tensor | None) -> RecentPrices:
+def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> RecentPrices:
     """Return the past prices used by the moving rules.
 
     Args:
         prices: ``(D, B)`` money, newest last, at least 7 days.
-        trail: ``(28, B)`` money, newest last; None if no rule uses the median.
+        trail: ``(28, B)`` money, newest last, or 4 weekly rows; None if no rule uses the median.
+        step_days: days from row to row; the price 7 days before a week is that of the week before.
     """
-    median = None if trail is None else trail.sort(0).values[RECENT_DAYS // 2 - 1 :][:2].mean(0)
-    return RecentPrices(prices[-1], prices[-WEEK], median)
+    median = None if trail is None else trail.sort(0).values[len(trail) // 2 - 1 :][:2].mean(0)
+    return RecentPrices(prices[-1], prices[-steps_in(WEEK, step_days)], median)
 
 
 def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data.days import RECENT_DAYS
+from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.guardrails.config import LISTS, PERCENTAGES, GuardrailConfig
 from pricerl.guardrails.limits import (
     FIXED,
@@ -62,10 +62,13 @@ class PriceLog(NamedTuple):
     """Lowest and highest price that the history supports, money; see ``support_box``."""
     moves_in_steps: bool = True
     """False for absolute actions, whose rules ignore past prices."""
+    step_days: int = 1
+    """Days from row to row."""
 
     def charge(self, price: float) -> PriceLog:
-        """Return the log with one more day at ``price``."""
-        return self._replace(dates=np.append(self.dates, self.dates[-1] + DAY), prices=np.append(self.prices, price))
+        """Return the log with one more day, or week, at ``price``."""
+        dates = np.append(self.dates, self.dates[-1] + self.step_days * DAY)
+        return self._replace(dates=dates, prices=np.append(self.prices, price))
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,11 @@ class Today:
     @cached_property
     def recent(self) -> RecentPrices:
         """Past prices used by the moving rules, in double precision; the first price holds before the log begins."""
-        dates = self.log.dates[-1] - np.arange(RECENT_DAYS - 1, -1, -1) * DAY
+        step = self.log.step_days
+        dates = self.log.dates[-1] - np.arange(steps_in(RECENT_DAYS, step) - 1, -1, -1) * (step * DAY)
         position = np.searchsorted(self.log.dates, dates, "right") - 1
         trail = torch.tensor(self.log.prices[np.maximum(position, 0)], dtype=torch.float64)[:, None]
-        return recent_prices(trail, trail)._replace(current=row(self.now))
+        return recent_prices(trail, trail, step)._replace(current=row(self.now))
 
     @cached_property
     def band(self) -> PriceBand:
@@ -200,7 +204,7 @@ class Today:
     def too_young(self) -> str:
         """Return why the current price must stay, empty if its minimum hold is over."""
         hold = self.min_hold_days
-        held = days_held(self.log.dates, self.log.prices)
+        held = days_held(self.log.dates, self.log.prices, self.log.step_days)
         return f"the current price has been charged for {held} of at least {hold} days" if held < hold else ""
 
     def too_small(self, price: float) -> str:

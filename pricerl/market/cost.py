@@ -8,6 +8,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
+from pricerl.data.days import STEP_WORDS
 from pricerl.errors import UsageError
 
 MIN_PROFIT_DAYS = 15
@@ -47,7 +48,7 @@ class CostConfig:
     """Share of revenue kept after fees, between 0.5 and 1."""
 
     fixed_cost: float | None = None
-    """Ad spend and other daily cost that does not depend on units, in money."""
+    """Ad spend and other cost per day that does not depend on units, in money."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -71,19 +72,22 @@ class CostPosterior:
     """Whether the file or the seller determines the costs; otherwise the draws follow the prior."""
     profit_days: int
     """Days with a reported profit that entered the fit."""
+    step_days: int = 1
+    """Days from row to row; the fixed cost is that of a row."""
 
     def describe(self) -> str:
         """Return one sentence on the estimated costs for the seller."""
+        word = STEP_WORDS[self.step_days]
         if not self.known:
-            reason = f"{self.profit_days} days with a profit, {MIN_PROFIT_DAYS} are needed; "
+            reason = f"{self.profit_days} {word}s with a profit, {MIN_PROFIT_DAYS} are needed; "
             if self.profit_days >= MIN_PROFIT_DAYS:
                 reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
             return f"unknown: {reason}set data.cost.unit_cost to get profit figures"
         return (
             f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f}), "
             f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f}), "
-            f"fixed cost per day {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f}), "
-            f"from {self.profit_days} days with a profit"
+            f"fixed cost per {word} {self.fixed_cost.mean():.2f} (sd {self.fixed_cost.std():.2f}), "
+            f"from {self.profit_days} {word}s with a profit"
         )
 
 
@@ -116,12 +120,13 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     if not identified:
         draws = _truncated_draws(*prior, num_draws, rng)
     supplied_cost = config.unit_cost if config.unit_cost is not None else product.unit_cost
-    supplied = config.fixed_cost, config.share_kept, supplied_cost
+    supplied_fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
+    supplied = supplied_fixed, config.share_kept, supplied_cost
     fixed_cost, share_kept, unit_cost = (
         drawn if value is None else np.full_like(drawn, value) for value, drawn in zip(supplied, draws.T, strict=True)
     )
     known = identified or supplied_cost is not None
-    return CostPosterior(share_kept, unit_cost, fixed_cost, known, int(used.sum()))
+    return CostPosterior(share_kept, unit_cost, fixed_cost, known, int(used.sum()), product.step_days)
 
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:

@@ -28,7 +28,7 @@ MAX_CONVERSION = 100
 
 
 class Response(NamedTuple):
-    """Expected outcome of one day at a price, each ``(B,)``."""
+    """Expected outcome of one day, or week, at a price, each ``(B,)``."""
 
     expected_units: Tensor
     sales: Tensor
@@ -150,6 +150,11 @@ class Market:
     def device(self) -> torch.device:
         """Device of the tensors."""
         return self.log_curves.device
+
+    @property
+    def step_days(self) -> int:
+        """Days per step of a path, those from row to row of the history: 1, or 7 for weekly rows."""
+        return self.preprocessor.step_days
 
     @cached_property
     def remembers(self) -> bool:

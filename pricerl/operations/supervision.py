@@ -56,7 +56,7 @@ class Supervisor:
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
         """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
-        now = float(self.dynamics.market.preprocessor.products[index].price[-1])
+        now = self.dynamics.market.preprocessor.products[index].current_price
         path, edits = self._approach(item, index, alarm.last_good_price)
         objection = self._object_to(index, path, alarm.last_good_price, now)
         if objection:
@@ -64,9 +64,9 @@ class Supervisor:
         f = self.formatter
         sales, low = (f.money(value, f.money_digits(alarm.sales, alarm.low)) for value in (alarm.sales, alarm.low))
         why = (
-            f"sales at the advised price were below the 5 % limit of their prediction on {alarm.days} days in a row, "
-            f"so the model is stopped. Since {f.date(alarm.first_day)} they were {sales} per day, the limit {low}. "
-            f"The last good price was {f.price(alarm.last_good_price)}{objection}"
+            f"sales at the advised price were below the 5 % limit of their prediction on {alarm.days} {f.period}s in a "
+            f"row, so the model is stopped. Since {f.date(alarm.first_day)} they were {sales} per {f.period}, the "
+            f"limit {low}. The last good price was {f.price(alarm.last_good_price)}{objection}"
         )
         moves = _moves(path, now)
         decision = Decision("path" if moves else "hold", "C", "hold", False, why)

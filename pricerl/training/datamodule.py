@@ -39,8 +39,6 @@ class ReplayDataModule(LightningDataModule, ABC):
     saves_buffer = False
     """Whether the replay buffer is saved next to ``last.ckpt``, which pays if env steps are slow. Otherwise a
     resumed run refills it."""
-    task: TaskSpec
-    """Dimensions and reward bounds for the networks, known before any data are read."""
 
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
@@ -49,6 +47,11 @@ class ReplayDataModule(LightningDataModule, ABC):
         self.num_envs, self.eval_every, self.seed = num_envs, eval_every, seed
         self.collector: Collector | None = None
         self._saved_counts: dict[str, Any] | None = None
+
+    @property
+    @abstractmethod
+    def task(self) -> TaskSpec:
+        """Dimensions and reward bounds for the networks."""
 
     @abstractmethod
     def build_env(self) -> CollectingEnv:

@@ -49,7 +49,12 @@ class GymDataModule(ReplayDataModule):
         self.env_id, self.env_settings, self.eval_episodes = env_id, env_settings, eval_episodes
         env = GymVectorEnv(env_id, settings=env_settings)
         env.close()
-        self.task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards
+        self._task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards
+
+    @property
+    def task(self) -> TaskSpec:
+        """Dimensions for the networks."""
+        return self._task
 
     def build_env(self) -> GymVectorEnv:
         """Return ``num_envs`` copies of the environment."""

@@ -57,8 +57,13 @@ class PricingDataModule(ReplayDataModule):
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.env_config, self.currency = guardrails, env, currency
-        (low, high), days = reward.resolved().bounds(), env.days_per_step(guardrails)
-        self.task = TaskSpec(reading.window * env.num_features, 1, low * days, high * days, days)
+
+    @cached_property
+    def task(self) -> TaskSpec:
+        """Dimensions and reward bounds for the networks; a file is read for the days from row to row."""
+        (low, high), env = self.reward.resolved().bounds(), self.env_config
+        days = env.days_per_step(self.guardrails, 1 if self.path is None else self.preprocessor.step_days)
+        return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
 
     @cached_property
     def preprocessor(self) -> DataPreprocessor:

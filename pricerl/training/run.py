@@ -49,7 +49,8 @@ class Run:
         """
         data = self.options.data
         digits = price_digits(data.guardrails.price_step, data.currency)
-        return Formatter(self.options.locale, data.currency, digits)
+        step_days = self.data.preprocessor.step_days if isinstance(self.data, PricingDataModule) else 1
+        return Formatter(self.options.locale, data.currency, digits, step_days)
 
     @property
     def advises(self) -> bool:

@@ -33,7 +33,7 @@ def backtest_of(*errors: float, coverage: float = 0.9) -> dict[str, Any]:
 def test_a_forecast_no_better_than_the_mean_is_judged_so(errors: tuple[float, ...], verdict: str) -> None:
     days = 10 * len(errors)
     assert (
-        judge_backtest(backtest_of(*errors))
+        judge_backtest(backtest_of(*errors), PLAIN)
         == f"{verdict}; its 90 % intervals contained {days * 9 // 10} of {days} days."
     )
 
@@ -47,4 +47,6 @@ def test_the_errors_of_all_horizons_share_a_line() -> None:
 
 
 def test_intervals_that_are_too_narrow_show_their_coverage() -> None:
-    assert judge_backtest(backtest_of(0.4, 0.4, coverage=0.5)).endswith("its 90 % intervals contained 10 of 20 days.")
+    assert judge_backtest(backtest_of(0.4, 0.4, coverage=0.5), PLAIN).endswith(
+        "its 90 % intervals contained 10 of 20 days."
+    )

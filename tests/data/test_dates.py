@@ -135,13 +135,6 @@ def test_typo_in_a_year_is_found(problems: Problems, daily: Daily) -> None:
     )
 
 
-def test_weekly_rows_are_refused(problems: Problems) -> None:
-    rows = [f"{np.datetime64('2025-01-01') + 7 * week},10,20" for week in range(20)]
-    assert problems(["Report Date,Product Price,Total Sales", *rows]) == (
-        "Report Date: rows are 7 days apart (median); export one row per day",
-    )
-
-
 def test_order_of_rows_does_not_matter(read: Callable[..., History], daily: Daily) -> None:
     lines = daily([f"{10 + day % 3},{(10 + day % 3) * day}" for day in range(1, 20)])
     forward, backward = read(lines).products[0], read([lines[0], *reversed(lines[1:])]).products[0]

@@ -58,7 +58,7 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         *_marks(frame, product["current_price"], product["recommended_price"]),
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
-    name, title = "demand" if what == "units" else what, f"{what.capitalize()} per day"
+    name, title = "demand" if what == "units" else what, f"{what.capitalize()} per {f.period}"
     outside = sum(not bottom <= value <= top for value in values)
     drawn = svg.chart(name, f"{title} by price", parts)
     return Figure(name, f"{title} at each price", drawn, _caption(product, what, len(values), outside, f))
@@ -97,9 +97,9 @@ def _caption(product: Record, what: str, days: int, outside: int, f: Formatter) 
     curves, quality = product["details"]["curves"], product["data_quality"]
     ends = [f"{_triple(curves[what][end], what, f)} at {f.price(curves['price'][end])}" for end in (0, -1)]
     far = f", {outside} of them beyond the edge" if outside else ""
-    dotted = f" Dots: {days} of your days{far}." if days else ""
+    dotted = f" Dots: {days} of your {f.period}s{far}." if days else ""
     return (
-        f"Line: expected {what} per day, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
+        f"Line: expected {what} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
         f"Dotted: current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
         f"{f.price(quality['price_max'])}."
     )
@@ -113,15 +113,17 @@ def _prices(product: Record, f: Formatter) -> Figure:
         f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price over the "
         "plausible scenarios."
     )
-    return Figure("prices", "Price, last weeks and next days", _by_day("prices", product, prices, f), caption)
+    heading = f"Price, last weeks and next {f.period}s"
+    return Figure("prices", heading, _by_day("prices", product, prices, f), caption)
 
 
 def _units(product: Record, f: Formatter) -> Figure:
     units = [day["units"] for day in product["days"]]
     known = [values for values in units if values is not None]
     first = f", first {_triple(known[0], 'units', f)}" if known else ""
-    caption = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, with the noise of each day."
-    return Figure("units", "Units, last weeks and next days", _by_day("units", product, units, f), caption)
+    noise = f"with the noise of each {f.period}"
+    caption = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, {noise}."
+    return Figure("units", f"Units, last weeks and next {f.period}s", _by_day("units", product, units, f), caption)
 
 
 def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
@@ -129,7 +131,7 @@ def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None],
     own, sold = product["details"]["own_days"], name == "units"
     what = "units" if sold else "price"
     start = _ordinal(product["days"][0]["date"])
-    past = {_ordinal(day) - start: value for day, value in zip(own["date"], own[what], strict=True)}
+    past = {(_ordinal(day) - start) // f.step_days: value for day, value in zip(own["date"], own[what], strict=True)}
     days = [day for day in past if day >= -MOST_PAST_DAYS]
     values = [past[day] for day in days]
     at = [index for index, triple in enumerate(ahead) if triple is not None]
@@ -143,9 +145,9 @@ def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None],
         else svg.line(frame, *svg.steps(days, values), "past"),
         svg.line(frame, *svg.steps(at, mean), "curve" if sold else "advised"),
         *_today(frame, len(ahead)),
-        svg.axes(frame, _date_ticks(start, len(ahead), f), "Day", f),
+        svg.axes(frame, _date_ticks(start, len(ahead), f), f.period.capitalize(), f),
     ]
-    return svg.chart(name, f"{what.capitalize()} by day", parts)
+    return svg.chart(name, f"{what.capitalize()} by {f.period}", parts)
 
 
 def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
@@ -166,7 +168,9 @@ def _date_ticks(start: int, ahead: int, f: Formatter) -> list[tuple[float, str]]
     """Return ticks sparse enough for their labels not to overlap."""
     every = 14 if ahead <= 21 else 14 * -(-(ahead + MOST_PAST_DAYS) // 70)
     days = [day for day in range(-42, ahead, every) if day > -MOST_PAST_DAYS]
-    return [(float(day), f.day_of_month(datetime.date.fromordinal(start + day).isoformat())) for day in days]
+    return [
+        (float(day), f.day_of_month(datetime.date.fromordinal(start + day * f.step_days).isoformat())) for day in days
+    ]
 
 
 def _ordinal(day: str) -> int:

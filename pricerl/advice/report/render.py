@@ -65,7 +65,7 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
                 *sentences.describe_off_policy(product, formatter),
                 sentences.describe_sensitivity(product, formatter),
             ],
-            "skill": judge_backtest(product["backtest"]) if product["backtest"] else "",
+            "skill": judge_backtest(product["backtest"], formatter) if product["backtest"] else "",
             "to_do": sentences.list_remedies(product),
             "help": sentences.list_help(product, formatter),
         },
@@ -79,7 +79,7 @@ def _render_index(document: Record, links: list[str]) -> str:
 
 
 def _formatter_of(document: Record) -> Formatter:
-    return Formatter(document["locale"], document["currency"], document["price_decimals"])
+    return Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
 
 
 def _fill(template: str, document: Record, values: dict[str, Any]) -> str:
@@ -91,7 +91,9 @@ def _fill(template: str, document: Record, values: dict[str, Any]) -> str:
         inline = "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
         policy = f"default-src 'none'; {inline}; base-uri 'none'; form-action 'none'"
     file = str(document["source"]).replace("\\", "/").rpartition("/")[2]
-    return environment.get_template(template).render(**values, about=document, file=file, style=style, policy=policy)
+    return environment.get_template(template).render(
+        **values, per=_formatter_of(document).period, about=document, file=file, style=style, policy=policy
+    )
 
 
 @cache

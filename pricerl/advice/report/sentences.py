@@ -69,12 +69,15 @@ def describe_off_policy(product: Record, f: Formatter) -> list[str]:
     """Return the off-policy estimates, based on the seller's recorded days."""
     sentences = []
     for found in product["off_policy"].values():
-        start = f"Your own days at prices near {f.price(found['price'])}"
+        start = f"Your own {f.period}s at prices near {f.price(found['price'])}"
         if found["value"] is None:
             sentences.append(f"{start}: not identifiable, {clean(found['reason'])}.")
             continue
-        value, days = f.estimate(found["value"], " per day before fixed cost"), f.number(found["effective_days"], 0)
-        sentences.append(f"{start}: {value}, from {days} effective days.")
+        value, days = (
+            f.estimate(found["value"], f" per {f.period} before fixed cost"),
+            f.number(found["effective_days"], 0),
+        )
+        sentences.append(f"{start}: {value}, from {days} effective {f.period}s.")
     return sentences
 
 
@@ -128,7 +131,7 @@ def list_help(product: Record, f: Formatter) -> list[str]:
     if product["keep"]["profit"] is None:
         helps.append("Costs: report Total Profit or a column Unit Cost, or set data.cost.unit_cost.")
     if quality["usable_days"] < quality["min_days"]:
-        helps.append(f"Days: record at least {plural(quality['min_days'], 'day')}.")
+        helps.append(f"{f.period.capitalize()}s: record at least {plural(quality['min_days'], f.period)}.")
     if quality["distinct_prices"] < 2:
         helps.append("Prices: charge another one for two weeks; a single price shows no effect.")
     elif test is not None:
@@ -141,7 +144,7 @@ def _describe_test(test: Record, f: Formatter) -> str:
     if test["days"] is None:
         return (
             f"Even a year of days at {price} would not halve the doubt about its profit: {gain}, compared with the "
-            "current price. That doubt is small next to the noise of a day."
+            "current price. That doubt is small next to the noise of a {f.period}."
         )
     return (
         f"{plural(test['days'], 'day')} at {price}, and as many at the current price, would about halve the doubt "

@@ -91,7 +91,7 @@ class View:
 
     def _outcome_tile(self, name: str) -> Cell:
         """Return the expectation at the current price, or the difference made by the change."""
-        label, uplift = f"{name.capitalize()} per day", self.product["uplift"]
+        label, uplift = f"{name.capitalize()} per {self.f.period}", self.product["uplift"]
         if self.product["keep"][name] is None:
             return Cell(label, "unknown", ("costs are not known",))
         where = "at the current price" if uplift is None else "compared with keeping the price"
@@ -179,7 +179,7 @@ class View:
             [
                 Cell("Days ahead", str(row["days_ahead"])),
                 Cell("Error, forecast", percent(row["wape_market"])),
-                Cell("Error, 7-day mean", percent(row["wape_mean_7"])),
+                Cell(f"Error, 7-{self.f.period} mean", percent(row["wape_mean_7"])),
                 Cell("Skill", self.f.number(row["skill"], plus="+")),
                 Cell("Error, supplied", percent(row["wape_supplied"])),
                 Cell("Inside 90 %", counted(row["coverage"], row["days"])),
@@ -190,7 +190,8 @@ class View:
     def span(self) -> tuple[str, str]:
         """Return the days of the advice and of the history in words."""
         days, quality, date = self.product["days"], self.product["data_quality"], self.f.date
-        past = f"{date(quality['first_day'])} to {date(quality['last_day'])}, {plural(quality['history_days'], 'day')}"
+        length = plural(quality["history_days"], self.f.period)
+        past = f"{date(quality['first_day'])} to {date(quality['last_day'])}, {length}"
         return f"{date(days[0]['date'])} to {date(days[-1]['date'])}", past
 
     def index_row(self) -> dict[str, Any]:
@@ -209,7 +210,12 @@ class View:
         edits = tuple(map(self._edit_cells, product["guardrails"][:MOST_DAYS]))
         orders = tuple(map(self._order_cells, product["orders"][:MOST_DAYS]))
         sections = [
-            Section("Guardrails that changed the price", (), ("Day", "Proposed", "Allowed", "Guardrail"), edits),
+            Section(
+                "Guardrails that changed the price",
+                (),
+                (self.f.period.capitalize(), "Proposed", "Allowed", "Guardrail"),
+                edits,
+            ),
             Section("Your orders", (), ("Entry", "Order", "Price", "Until", "By", "Reason", "Status"), orders),
             Section("Track record", () if record is None else tuple(track_lines(record, self.f)[1:])),
         ]

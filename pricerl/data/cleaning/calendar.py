@@ -1,4 +1,4 @@
-"""Construction of the daily calendar: bounds of the history, masks of days, imputation."""
+"""Construction of the calendar: bounds of the history, masks of days, imputation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import IN_STOCK, PRODUCT_PRICE, TOTAL_SALES
 
@@ -16,6 +16,12 @@ IMPROBABLE_RUN = 0.001
 
 HIGHEST_CONVERSION = 100.0
 """Percent; small visitor counts can yield 100 to 200, which is capped at 100."""
+
+
+def find_step_days(days: DateArray) -> int:
+    """Return the days from row to row: 7 if dates ``(N,)`` are whole weeks apart, most often one, else 1."""
+    steps = np.diff(np.unique(days)).astype(np.int64)
+    return WEEK if len(steps) and np.median(steps) == WEEK and not (steps % WEEK).any() else 1
 
 
 class Bounds(NamedTuple):
@@ -88,19 +94,19 @@ def find_runs(flags: BoolArray) -> IntArray:
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
-def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, max_gap_days: int) -> DayMasks:
+def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, longest_gap: int) -> DayMasks:
     """Classify the days of the calendar.
 
     Args:
         grid: ``(D,)`` price, sales and stock (0 on days out of stock) by column, NaN where blank.
         present: ``(D,)`` True where the file has a row.
-        max_gap_days: longest run of blank days counted as zero sales; days without a row do not end a run.
+        longest_gap: longest run of blank days counted as zero sales; days without a row do not end a run.
     """
     price, sales = grid[PRODUCT_PRICE], grid[TOTAL_SALES]
     blank = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
     gap = np.zeros_like(blank)
     for first, after in find_runs(blank | ~present):
-        gap[first:after] = blank[first:after] & (after - first > max_gap_days)
+        gap[first:after] = blank[first:after] & (after - first > longest_gap)
     out = grid[IN_STOCK] == 0
     out[0] = False  # history starts with a sale
     return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out)

@@ -1,4 +1,4 @@
-"""Cleaning: from checked rows to a contiguous daily history per product."""
+"""Cleaning: from checked rows to a contiguous history per product."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray
-from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean, mask_days
+from pricerl.data.cleaning.calendar import (
+    carry_forward,
+    fill_conversion,
+    find_bounds,
+    find_step_days,
+    impute_trailing_mean,
+    mask_days,
+)
 from pricerl.data.cleaning.price_in_force import find_prices_in_force
 from pricerl.data.cleaning.quality_checks import CleaningFindings, is_reported, summarize
 from pricerl.data.cleaning.sales_unit import count_units, find_measure
 from pricerl.data.config import DataConfig
+from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.holidays import find_holidays
 from pricerl.data.reading import columns
@@ -62,13 +70,15 @@ def _clean_product(
         return "no day has both a price and sales; at least one is needed"
     measure = find_measure(charged[sold], total[sold], rows[columns.UNITS].to_numpy()[sold], config.sales)
     bounds = find_bounds(charged, total)
-    num_days, needed = int((rows.index[bounds.end] - rows.index[bounds.start]).days) + 1, config.window + 1
+    step = find_step_days(rows.index.to_numpy().astype("datetime64[D]"))
+    num_days, needed = (rows.index[bounds.end] - rows.index[bounds.start]).days // step + 1, config.window + 1
     if num_days < needed:
-        return f"{plural(num_days, 'day')} of history; at least {needed} are needed, from the first sale to the last"
-    calendar = rows.iloc[bounds.start :].asfreq("D")
+        known = plural(num_days, STEP_WORDS[step])
+        return f"{known} of history; at least {needed} are needed, from the first sale to the last"
+    calendar = rows.iloc[bounds.start :].asfreq(f"{step}D")
     past, future = calendar.iloc[:num_days], calendar.iloc[num_days:]
     grid = {str(column): values.to_numpy() for column, values in past.items()}
-    masks = mask_days(grid, past.index.isin(rows.index), config.max_gap_days)
+    masks = mask_days(grid, past.index.isin(rows.index), config.max_gap_days // step)
     price = carry_forward(grid[columns.PRODUCT_PRICE])
     recorded = np.where(masks.unknown, 0.0, np.nan_to_num(grid[columns.TOTAL_SALES], nan=0.0))
     units = count_units(price, recorded, grid[columns.UNITS], measure)
@@ -95,7 +105,8 @@ def _clean_product(
         competitor=carry_forward(competitor) if is_reported(competitor) else None,
         promotion=promotion,
         in_stock=in_stock,
-        in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE]),
-        holidays=holidays,
+        step_days=step,
+        in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE], step),
+        holidays=holidays if step == 1 else None,
     )
     return history, CleaningFindings(masks, grid, measure, bounds, len(rows))

@@ -11,6 +11,7 @@ from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
+from pricerl.data.days import STEP_WORDS
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
 from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
@@ -81,7 +82,8 @@ def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequen
         forecast_used=OWN_MEAN,
         forecast_errors={},
         notes=(*notes, *_notes(history, findings, zeros)),
-        doubts=tuple(_doubts(findings, zeros)),
+        doubts=tuple(_doubts(findings, zeros, STEP_WORDS[history.step_days])),
+        step_days=history.step_days,
     )
 
 
@@ -91,7 +93,7 @@ def is_reported(column: FloatArray) -> bool:
 
 
 def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
-    masks, grid = findings.masks, findings.grid
+    masks, grid, word = findings.masks, findings.grid, STEP_WORDS[history.step_days].capitalize()
     notes = [findings.measure.note] if findings.measure.note else []
     notes += [
         f"{name}: absent or blank throughout the history; not used."
@@ -106,11 +108,11 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     above = {name: (grid[name] > HIGHEST_CONVERSION).sum() for name in columns.CONVERSIONS}
     counts = {
         **{f"{name}: values above 100, counted as 100": count for name, count in above.items()},
-        "Days out of stock, excluded from demand": masks.stock_out.sum(),
-        "Refund days, included in profit and excluded from demand": masks.refund.sum(),
-        "Days with sales but no price, excluded from demand": masks.unpriced_sale.sum(),
-        "Trailing priced days without sales, taken for future days": findings.bounds.padding,
-        "Days in long runs without price and sales, excluded from demand": masks.gap.sum(),
+        f"{word}s out of stock, excluded from demand": masks.stock_out.sum(),
+        f"Refund {word.lower()}s, included in profit and excluded from demand": masks.refund.sum(),
+        f"{word}s with sales but no price, excluded from demand": masks.unpriced_sale.sum(),
+        f"Trailing priced {word.lower()}s without sales, taken for future {word.lower()}s": findings.bounds.padding,
+        f"{word}s in long runs without price and sales, excluded from demand": masks.gap.sum(),
     }
     notes += [f"{words}: {count}." for words, count in counts.items() if count]
     notes += _price_in_force(history, grid[columns.PRODUCT_PRICE])
@@ -146,13 +148,13 @@ def _holidays(history: ProductHistory) -> list[str]:
     return [f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."]
 
 
-def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
+def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) -> list[str]:
     """Return the findings that require a review under any settings."""
     missing, refund, gap = ~findings.masks.present, findings.masks.refund, findings.masks.gap
     checks = [
-        (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar days have no row"),
-        (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} days are refunds"),
-        (gap.any(), f"{plural(int(gap.sum()), 'day')} in long gaps; was the product on sale?"),
+        (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar {word}s have no row"),
+        (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} {word}s are refunds"),
+        (gap.any(), f"{plural(int(gap.sum()), word)} in long gaps; was the product on sale?"),
         (
             zeros is not None and zeros.share > LARGEST_SHARE,
             f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock",

@@ -9,7 +9,7 @@ from scipy.special import pdtrc
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.cleaning.calendar import find_runs
-from pricerl.data.days import WEEK, weekday_of
+from pricerl.data.days import STEP_WORDS, WEEK, weekday_of
 from pricerl.data.history import ProductHistory
 
 LARGEST_PROBABILITY = 0.001
@@ -36,6 +36,8 @@ class UnlikelyZeros(NamedTuple):
     """Number expected under usual demand."""
     known: int
     """Days with known sales on those weekdays."""
+    period: str = "day"
+    """Word for a row: day or week."""
 
     @property
     def share(self) -> float:
@@ -44,7 +46,7 @@ class UnlikelyZeros(NamedTuple):
 
     def __str__(self) -> str:
         explained = f"{self.expected:.0f}" if self.expected >= 0.5 else "none"
-        return f"nothing sold on {self.days} of {self.known} days, usual demand explains {explained}"
+        return f"nothing sold on {self.days} of {self.known} {self.period}s, usual demand explains {explained}"
 
 
 def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
@@ -72,7 +74,7 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_PROBABILITY
     if not improbable or days < 2 * expected or spells < 4:
         return None
-    return UnlikelyZeros(days, expected, int(known.sum()))
+    return UnlikelyZeros(days, expected, int(known.sum()), STEP_WORDS[history.step_days])
 
 
 def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:

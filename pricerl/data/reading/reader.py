@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import DateArray, IntArray
+from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
+from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import check_values
@@ -26,8 +28,8 @@ LONGEST_SPAN_DAYS = 20_000
 LONGEST_GAP_DAYS = 1_000
 """A longer gap between two rows is a typo in a year, or separates the history from an outdated one."""
 
-WEEKLY_SPACING_DAYS = 5
-"""Rows at least this far apart (median) are weekly or monthly sums, not days."""
+LARGEST_DAILY_SPACING = 5
+"""Rows at least this far apart (median) are not days; unless all are whole weeks apart, they are refused."""
 
 
 def read_history(path: str | Path, config: DataConfig | None = None) -> History:
@@ -96,17 +98,22 @@ def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _check_calendar(frame: pd.DataFrame) -> list[Problem]:
-    """Check each product's dates: no day twice, no impossible span, daily rows."""
+    """Check each product's dates: no day twice, no impossible span, rows of days or of weeks."""
     if columns.REPORT_DATE not in frame.columns:
         return []
     in_range = frame[columns.REPORT_DATE].dt.year.between(columns.FIRST_YEAR, columns.LAST_YEAR)
     dated = frame[in_range].sort_values(columns.REPORT_DATE, kind="stable")
     products = list(dated.groupby(columns.PRODUCT, sort=False))
     problems: list[Problem] = []
+    steps: dict[int, str] = {}
     for name, rows in products:
         whose = "" if len(products) == 1 else f" of product {name!r}"
         days = rows[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
         problems += _check_days(days, rows.index.to_numpy(), whose)
+        steps.setdefault(find_step_days(days), str(name))
+    if not problems and len(steps) > 1:
+        listed = " and ".join(f"those of {name!r} are {STEP_WORDS[step]}s" for step, name in steps.items())
+        problems.append(Problem(0, columns.REPORT_DATE, f"rows of products differ: {listed}; use one file for each"))
     return problems
 
 
@@ -128,6 +135,7 @@ def _check_days(days: DateArray, lines: IntArray, whose: str) -> list[Problem]:
         far = f"is {gap:,} days from the nearest row, {days[other]} on line {lines[other]}; is the year right?"
         found.append((int(lines[odd]), f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"))
     gaps = steps[steps > 0]
-    if len(gaps) and np.median(gaps) >= WEEKLY_SPACING_DAYS:
-        found.append((0, f"rows{whose} are {np.median(gaps):g} days apart (median); export one row per day"))
+    if len(gaps) and np.median(gaps) >= LARGEST_DAILY_SPACING and find_step_days(days) == 1:
+        apart = f"rows{whose} are {np.median(gaps):g} days apart (median)"
+        found.append((0, f"{apart}; export one row per day, or one per week with all dates on one weekday"))
     return [Problem(line, columns.REPORT_DATE, text) for line, text in found]

@@ -14,8 +14,8 @@ from scipy.special import expit, logit, softmax
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
-from pricerl.data.days import WEEK
-from pricerl.data.price_setting import CHANGE, WINDOWS, PriceSetting, classify_prices
+from pricerl.data.days import WEEK, steps_in
+from pricerl.data.price_setting import CHANGE, WEEKLY_WINDOWS, WINDOWS, PriceSetting, classify_prices
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates
 from pricerl.market.demand.outliers import find_inliers, winsorise
@@ -66,7 +66,7 @@ class Part(NamedTuple):
     def draw_memory(self, count: int, rng: np.random.Generator) -> PriceMemory:
         """Draw the reference-price effect, ``(count,)``; 0 without one."""
         if not self.remembers:
-            return PriceMemory(np.zeros(count), np.zeros(count))
+            return PriceMemory(np.zeros(count), np.zeros(count), self.data.step_days)
         mode, covariance = self.posterior.mode, self.posterior.covariance
         drawn = rng.multivariate_normal(mode, covariance, size=count, method="eigh")
         return self.data.price_memory(drawn[:, PRICE_TERMS:])
@@ -83,13 +83,13 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
         How the prices were set, the regressions with weights that sum to 1, and the number of outliers.
     """
     observed = product.observed
-    setting = classify_prices(product.price[observed])
+    setting = classify_prices(product.price[observed], product.step_days)
     first = _candidates(product, setting)[0]
     everything = gather_covariates(product, first)
     data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
     if setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES and _follows_demand(data, posterior):
         setting = setting._replace(kind="repricer")
-    inliers = np.isin(np.flatnonzero(observed), len(observed) - 1 - data.age.astype(int))
+    inliers = np.isin(np.flatnonzero(observed), len(observed) - 1 - data.age.astype(int) // product.step_days)
     fitted: list[Part] = []
     for terms in _candidates(product, setting):
         if terms != first:
@@ -109,7 +109,8 @@ def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
     kind = "promoted averages" if setting.kind == "averages" and setting.promoted else setting.kind
     bias = BIASES[kind]
     if setting.promoted and setting.kind != "repricer":
-        return [Terms(sd, window, bias) for sd in PROMOTED_SEASON_SDS[::-1] for window in WINDOWS]
+        windows = WINDOWS if product.step_days == 1 else WEEKLY_WINDOWS
+        return [Terms(sd, window, bias) for sd in PROMOTED_SEASON_SDS[::-1] for window in windows]
     price = product.price[product.observed]
     changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())
     sds = SEASON_SDS if changes >= FEWEST_CHANGES else SEASON_SDS[-1:]
@@ -134,8 +135,9 @@ def _follows_demand(data: RegressionData, posterior: RegressionPosterior) -> boo
     """Return whether price changes follow the unexplained demand of the week before (White 1980 standard errors)."""
     mean = np.exp(posterior.log_mean)
     surprise = np.cumsum(np.append(0.0, (data.units - mean) / np.sqrt(mean + mean**2 / posterior.size)))
-    before = (surprise[WEEK:-1] - surprise[: -WEEK - 1]) / WEEK
-    move = np.diff(data.log_price)[WEEK - 1 :]
+    week = steps_in(WEEK, data.step_days)
+    before = (surprise[week:-1] - surprise[: -week - 1]) / week
+    move = np.diff(data.log_price)[week - 1 :]
     before = before - before.mean()
     slope = before @ move / (before @ before)
     error = np.sqrt(((before * (move - move.mean() - slope * before)) ** 2).sum()) / (before @ before)

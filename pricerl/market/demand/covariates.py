@@ -8,23 +8,23 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import lfilter
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data import ProductHistory, day_types, weekday_of
 from pricerl.data.cleaning.calendar import carry_forward
-from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
+from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, steps_in
 from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
 from pricerl.market.demand.reference_price import reference_prices
 from pricerl.market.demand.regression import Prior
-from pricerl.market.demand.regression_data import REFERENCE, Covariate, RegressionData
+from pricerl.market.demand.regression_data import REFERENCE, WEEKDAY, Covariate, RegressionData
 
 WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
 """Prior sds of the coefficients, in logs. Those of weekdays and of the trend over the whole history are wide: with
 narrow ones, their effect would be attributed to a price that moves with them."""
 
 SEASON_DAYS, MOST_KNOTS = 21.0, 120
-"""Days between knots of the season, and their maximum number, which keeps the fit of long histories fast. With sparser
-knots, slow changes of demand would be attributed to a price that moves with them."""
+"""Days between knots of the season, three weekly rows, and their maximum number, which keeps the fit of long histories
+fast. With sparser knots, slow changes of demand would be attributed to a price that moves with them."""
 
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
@@ -103,6 +103,7 @@ def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> Re
         prior=Prior(np.array(mean), np.array(sd)),
         names=names,
         optional=tuple(covariate.name for covariate in optional),
+        step_days=product.step_days,
     )
 
 
@@ -110,20 +111,23 @@ def _permanent_covariates(
     product: ProductHistory, log_price: FloatArray, age: FloatArray, terms: Terms
 ) -> list[Covariate]:
     recent = age <= max(RECENT_DAYS - 1, age.min())
-    weekday, season = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))], _season(age)
+    season = _season(age)
     turns = [terms.season_sd] * (season.shape[1] - 1) + [TREND_SD]
-    found = [Covariate("weekday", column, 1 / WEEK, 0.0, WEEKDAY_SD) for column in weekday.T]
+    found = []
+    if product.step_days < WEEK:
+        weekday = np.eye(WEEK)[weekday_of(product.dates.astype(np.int64))]
+        found = [Covariate(WEEKDAY, column, 1 / WEEK, 0.0, WEEKDAY_SD) for column in weekday.T]
     found += [
         Covariate("season", column, float(ahead), 0.0, sd)
         for column, ahead, sd in zip(season.T, season[recent].mean(0), turns, strict=True)
     ]
     if not terms.window:
-        rise = log_price - reference_prices(log_price)[:-1]
+        rise = log_price - reference_prices(log_price, product.step_days)[:-1]
         found += [Covariate(REFERENCE, -column, 0.0, 0.0, REFERENCE_SD) for column in (rise, np.maximum(rise, 0))]
     if terms.bias is not None:
         found.append(Covariate("bias", log_price - np.median(log_price), 0.0, *terms.bias))
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
-        ad = _week_before(product.ad)
+        ad = _week_before(product.ad, steps_in(WEEK, product.step_days))
         found.append(Covariate("ads", ad, float(ad[recent].mean()), 0.0, AD_SD))
     return found
 
@@ -139,7 +143,8 @@ def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> 
     deal = reported | (regular - log_price > DEAL_DEPTH)
     regular = np.where(deal, np.maximum(regular, log_price), log_price)
     step = deal.astype(np.float64)
-    stock = lfilter([0.0, 1 - STOCK_MEMORY], [1.0, -STOCK_MEMORY], step)
+    left = STOCK_MEMORY**product.step_days
+    stock = lfilter([0.0, 1 - left], [1.0, -left], step)
     return regular, [
         Covariate("deal_depth", log_price - regular, 0.0, *DEAL_DEPTH_PRIOR),
         Covariate("promotion", step, 0.0, *DEAL_PRIOR),
@@ -159,7 +164,7 @@ def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()
         deals: the promotions' covariates; the reported promotions alone if absent.
     """
     found = list(deals)
-    if product.competitor is not None and not _is_answer(product.competitor, product.price):
+    if product.competitor is not None and not _is_answer(product):
         log_price = np.log(product.competitor)
         values = log_price - np.median(log_price[-RECENT_DAYS:])
         found.append(Covariate("competitor", values, float(values[-1]), *COMPETITOR_PRIOR))
@@ -169,7 +174,7 @@ def optional_covariates(product: ProductHistory, deals: Sequence[Covariate] = ()
     for name, day_type in HOLIDAY_TYPES.items():
         if (product.observed & (types == day_type)).sum() >= FEWEST_HOLIDAYS:
             found.append(Covariate(name, (types == day_type).astype(np.float64), 0.0, *HOLIDAY_PRIOR))
-    found += _yearly_waves(len(product.dates))
+    found += _yearly_waves(product.dates, product.step_days)
     return [covariate for covariate in found if np.ptp(covariate.values[product.observed]) > 0]
 
 
@@ -193,32 +198,35 @@ def _season(age: FloatArray) -> FloatArray:
     return np.column_stack([turns, 0.5 - age / max(float(age.max()), spacing)])
 
 
-def _week_before(series: FloatArray) -> FloatArray:
-    """Return the log ratio of the trailing 7-day mean to the overall mean, ``(D,)``; 0 on the first day."""
+def _week_before(series: FloatArray, rows: int) -> FloatArray:
+    """Return the log ratio of the mean of a week of ``rows`` before to the overall mean, ``(D,)``; 0 on the first."""
     total = np.concatenate([[0.0], np.cumsum(series)])
     last = np.arange(len(series))
-    first = np.maximum(last - WEEK, 0)
+    first = np.maximum(last - rows, 0)
     overall = max(float(series.mean()), 1e-9)
     before = (total[last] - total[first]) / np.maximum(last - first, 1)
     ratio = np.log((before + overall) / (2 * overall)) * 2
     return np.where(last > 0, ratio, 0.0)
 
 
-def _yearly_waves(days: int) -> list[Covariate]:
-    if days < FEWEST_WAVE_DAYS:
+def _yearly_waves(dates: DateArray, step_days: int) -> list[Covariate]:
+    rows = len(dates)
+    if rows * step_days < FEWEST_WAVE_DAYS:
         return []
-    phase = 2 * np.pi * np.arange(1 - days, 1) / DAYS_PER_YEAR
+    recent = steps_in(RECENT_DAYS, step_days)
+    phase = 2 * np.pi * (step_days * np.arange(1 - rows, 1)) / DAYS_PER_YEAR
     waves = [wave(turn * phase) for turn in range(1, YEARLY_HARMONICS + 1) for wave in (np.sin, np.cos)]
     return [
-        Covariate(f"yearly_wave_{number}", wave, float(wave[-RECENT_DAYS:].mean()), *WAVE_PRIOR)
+        Covariate(f"yearly_wave_{number}", wave, float(wave[-recent:].mean()), *WAVE_PRIOR)
         for number, wave in enumerate(waves, start=1)
     ]
 
 
-def _is_answer(competitor: FloatArray, price: FloatArray) -> bool:
+def _is_answer(product: ProductHistory) -> bool:
     """Return whether the seller's price of the day and the week before nearly explains the competitor's price."""
-    x, y = np.log(price), np.log(competitor)
-    lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(ANSWER_DAYS + 1)]
+    assert product.competitor is not None
+    x, y, rows = np.log(product.price), np.log(product.competitor), steps_in(ANSWER_DAYS, product.step_days)
+    lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(rows + 1)]
     design = np.stack([np.ones_like(x), *lags], axis=1)
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     return bool(residual.var() < (1 - ANSWER_SHARE) * y.var())

@@ -75,13 +75,14 @@ def fit_mixture(
     stage = DemandSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
     setting, parts, outliers = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
-    current_price = float(np.exp(likeliest.data.regular[-1]))
+    regular_price = float(np.exp(likeliest.data.regular[-1]))
+    current_price = regular_price if product.in_force is None else product.current_price
     counts = np.diff(np.round(np.cumsum([0.0] + [part.weight for part in parts]) * settings.num_draws)).astype(int)
     drawn = list(zip(parts, counts.tolist(), strict=True))
     log_value = [_mixture_curves(part, stage, count, current_price, log_grid, rng) for part, count in drawn]
     memories = [part.draw_memory(count, rng) for part, count in drawn]
     gain, loss = (np.concatenate([getattr(memory, name) for memory in memories]) for name in ("gain", "loss"))
-    memory, values = PriceMemory(gain, loss), np.concatenate(log_value)
+    memory, values = PriceMemory(gain, loss, product.step_days), np.concatenate(log_value)
     return _demand(product, likeliest, memory, values, log_grid, outliers, setting.kind)
 
 

@@ -12,8 +12,8 @@ from pricerl.data.days import WEEK
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior
 
-REFERENCE = "reference"
-"""Name of the two reference-price covariates."""
+WEEKDAY, REFERENCE = "weekday", "reference"
+"""Names of the seven weekday and of the two reference-price covariates."""
 FEWEST_ALIKE = 3
 """Minimum number of days for a group to have its own median."""
 
@@ -54,6 +54,8 @@ class RegressionData:
     """``(C,)`` name of each column; several columns may share one."""
     optional: tuple[str, ...]
     """Names of the last columns, the optional covariates."""
+    step_days: int = 1
+    """Days from row to row."""
 
     def keep(self, mask: BoolArray) -> RegressionData:
         """Return the days selected by ``mask``."""
@@ -104,14 +106,16 @@ class RegressionData:
         return np.asarray(np.exp(log_ratio + elasticity * (self.log_price - self.regular)))
 
     def weekday_factors(self, coefficients: FloatArray) -> FloatArray:
-        """Return demand of each weekday over the average, ``(7,)``, from the coefficients ``(C,)``."""
+        """Return demand of each weekday over the average, ``(7,)``, from the coefficients ``(C,)``; 1 for weeks."""
+        if WEEKDAY not in self.names:
+            return np.ones(WEEK)
         factors = np.exp(coefficients[:WEEK])
         return np.asarray(factors / factors.mean())
 
     def price_memory(self, coefficients: FloatArray) -> PriceMemory:
         """Return the reference-price effect from draws of the coefficients ``(K, C)``."""
         gain, further = np.maximum(coefficients[:, self.reference], 0).T
-        return PriceMemory(gain, gain + further)
+        return PriceMemory(gain, gain + further, self.step_days)
 
     def groups(self) -> IntArray:
         """Return the group of each day ``(D,)`` by its optional flags; small groups join the largest one."""

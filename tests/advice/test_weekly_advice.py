@@ -1,0 +1,144 @@
+"""Advice on histories of weeks: dates, holds, limits, words, and the same direction as from days."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pricerl.advice import advise
+from pricerl.advice.decided_path import decide_path
+from pricerl.advice.decision import DecisionConfig
+from pricerl.advice.final_check import today_of
+from pricerl.advice.price_path import approach_path
+from pricerl.data import DataConfig, DataPreprocessor, history_from_text
+from pricerl.env import Dynamics
+from pricerl.evaluation.backtest import run_backtests, steps_ahead
+from pricerl.evaluation.planner import open_shop
+from pricerl.evaluation.pricing_rules import best_for_profit
+from pricerl.formatting import Formatter
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.demand.covariates import WEEKDAY, gather_covariates
+from pricerl.market.demand.reference_price import reference_prices
+
+
+def daily_sales(elasticity: float, unit_cost: float, days: int = 728) -> pd.DataFrame:
+    """A seller of 40 units per day at 10.00 who keeps each price for 4 to 12 days, and 10.00 for the last ones."""
+    generator = np.random.default_rng(3)
+    price = np.concatenate(
+        [np.full(generator.integers(4, 13), round(generator.uniform(8.5, 11.5), 2)) for _ in range(days)]
+    )[:days]
+    price[-9:] = 10.0
+    units = generator.poisson(40 * (price / 10) ** elasticity)
+    dates = (np.datetime64("2024-01-01") + np.arange(days)).astype(str)
+    profit = price * units - unit_cost * units
+    return pd.DataFrame(
+        {"Report Date": dates, "Product Price": price, "Total Sales": price * units, "Total Profit": profit}
+    )
+
+
+def weekly_text(daily: pd.DataFrame) -> str:
+    """Sum a daily file to weeks, with the units-weighted price."""
+    frame = daily.assign(Units=(daily["Total Sales"] / daily["Product Price"]).round())
+    sums = frame.groupby(np.arange(len(frame)) // 7)
+    weeks = sums[["Units", "Total Sales", "Total Profit"]].sum()
+    weeks.insert(0, "Product Price", (weeks["Total Sales"] / weeks["Units"]).round(4))
+    weeks.insert(0, "Report Date", sums["Report Date"].first())
+    return str(weeks.to_csv(index=False))
+
+
+def market_of(text: str) -> Dynamics:
+    data = DataPreprocessor.fit(history_from_text(text, "file", DataConfig()), DataConfig())
+    return Dynamics(fit_market(data, DemandConfig(), conversions=False))
+
+
+@pytest.fixture(scope="module")
+def daily_and_weekly() -> tuple[Dynamics, Dynamics]:
+    daily = daily_sales(-2.0, 4.0)
+    return market_of(str(daily.to_csv(index=False))), market_of(weekly_text(daily))
+
+
+def direction(dynamics: Dynamics, steps: int) -> int:
+    """1 if a rise is decided, -1 if a drop is, 0 if the price is kept: for the path to the best price for profit."""
+    best = best_for_profit(open_shop(dynamics, 0, 0.9))
+    decided = decide_path(approach_path(best, dynamics, 0, steps), dynamics, 0, DecisionConfig())
+    return int(np.sign(decided.gated.prices[-1] - decided.shop.current_price))
+
+
+@pytest.mark.parametrize(("elasticity", "unit_cost", "expected"), [(-1.3, 8.8, 1), (-5.5, 3.0, -1)])
+def test_days_summed_to_weeks_lead_to_the_same_direction(elasticity: float, unit_cost: float, expected: int) -> None:
+    daily = daily_sales(elasticity, unit_cost)
+    of_days, of_weeks = market_of(str(daily.to_csv(index=False))), market_of(weekly_text(daily))
+    assert (direction(of_days, 14), direction(of_weeks, 2)) == (expected, expected)
+
+
+def test_a_week_sells_what_seven_days_sell(daily_and_weekly: tuple[Dynamics, Dynamics]) -> None:
+    daily, weekly = (float(dynamics.references.sales[0, dynamics.market.mean_draw]) for dynamics in daily_and_weekly)
+    assert weekly == pytest.approx(7 * daily, rel=0.15)
+    costs = [dynamics.market.products[0].cost for dynamics in daily_and_weekly]
+    assert "fixed cost per week" in costs[1].describe() and "fixed cost per day" in costs[0].describe()
+
+
+def test_a_fixed_cost_per_day_is_charged_seven_times_per_week(daily_and_weekly: tuple[Dynamics, Dynamics]) -> None:
+    data = daily_and_weekly[1].market.preprocessor
+    market = fit_market(data, DemandConfig(num_draws=2), CostConfig(fixed_cost=5.0), conversions=False)
+    assert (market.products[0].cost.fixed_cost == 35.0).all()
+
+
+def test_advice_on_weeks_counts_weeks(daily_and_weekly: tuple[Dynamics, Dynamics]) -> None:
+    dynamics = daily_and_weekly[1]
+    backtests = run_backtests(dynamics.market.preprocessor, DemandConfig(num_draws=8), CostConfig())
+    policy = lambda observation: observation.new_ones(len(observation), 1)  # noqa: E731
+    (advice,) = advise(policy, dynamics, DecisionConfig(), 14, backtests, formatter=Formatter(step_days=7))
+    last = dynamics.market.preprocessor.products[0].dates[-1]
+    assert [day.date for day in advice.days] == [str(last + 7), str(last + 14)]
+    assert "profit per week" in advice.reason and "weeks of your history" in advice.reason
+    assert "per day" not in advice.reason
+    assert advice.backtest is not None
+    assert [score.days_ahead for score in advice.backtest.scores] == [7, 14]
+    assert advice.details is not None and advice.details.price_test is not None
+    days = advice.details.price_test.days
+    assert days is None or days % 7 == 0
+
+
+def test_a_decision_lasts_at_least_a_week_and_the_hold_is_over_after_it(
+    daily_and_weekly: tuple[Dynamics, Dynamics],
+) -> None:
+    market = daily_and_weekly[1].market
+    holds = [GuardrailConfig(min_hold_days=days) for days in (1, 3, 7, 8, 15)]
+    assert [Dynamics(market, guardrails=hold).days_per_step for hold in holds] == [1, 1, 1, 2, 3]
+    today = today_of(daily_and_weekly[1], 0)
+    assert today.too_young() == ""
+    assert float(today.recent.week_ago) == today.now
+    assert str(today.log.charge(10.0).dates[-1]) == str(today.log.dates[-1] + 7)
+
+
+def test_a_step_of_the_env_is_a_week_of_the_calendar(daily_and_weekly: tuple[Dynamics, Dynamics]) -> None:
+    dynamics = daily_and_weekly[1]
+    history, row = dynamics.market.preprocessor.products[0], torch.tensor([0])
+    state = dynamics.start(row, dynamics.history.num_days - 1, row)
+    months = dynamics.expect(state, state.price, 9).dates[2, :, 0]
+    ahead = (history.dates[-1] + 7 * np.arange(1, 10)).astype("datetime64[M]").astype(int) % 12 + 1
+    assert months.tolist() == ahead.tolist()
+
+
+def test_weeks_have_no_weekdays_and_a_season_of_three_rows_per_knot(
+    daily_and_weekly: tuple[Dynamics, Dynamics],
+) -> None:
+    daily, weekly = (gather_covariates(item.market.preprocessor.products[0]).names for item in daily_and_weekly)
+    assert daily.count(WEEKDAY) == 7 and weekly.count(WEEKDAY) == 0
+    assert weekly.count("season") == len(np.arange(0, 103 * 7 + 21, 21)) + 1
+    assert (daily_and_weekly[1].market.products[0].weekday == 1).all()
+
+
+def test_buyers_forget_as_much_in_a_week_as_in_seven_days() -> None:
+    prices = np.log(np.array([10.0, 12.0, 12.0, 12.0]))
+    of_days = reference_prices(np.repeat(prices, 7))
+    np.testing.assert_allclose(reference_prices(prices, 7), of_days[::7])
+
+
+def test_forecasts_of_14_days_are_made_two_weeks_ahead() -> None:
+    assert steps_ahead(1) == (1, 7, 14)
+    assert steps_ahead(7) == (1, 2)
