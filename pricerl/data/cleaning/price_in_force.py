@@ -9,9 +9,7 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.calendar import carry_forward
 from pricerl.data.days import RECENT_DAYS
-
-SMALLEST_COIN = 0.01
-"""Money; shops charge whole multiples of it. Below prices of 1 it is a hundredth of the price's leading digit."""
+from pricerl.data.price_setting import COIN, SUB_COIN_SHARE
 
 LOOK_BACK_DAYS = 2 * RECENT_DAYS
 """Calendar days that determine the price in force: 56 days hold at least 40 trading days, or eight weekly rows."""
@@ -25,10 +23,6 @@ FEWEST_PRICES = 8
 CHANGING_SHARE = 0.5
 """Smallest share of rows on which averages differ from the row before. Posted prices stay: the 120 priced days of a
 seller who changed them often changed on 49 %, the averages of two wholesalers on 94 and 97 %."""
-
-FRACTION_SHARE = 0.30
-"""Smallest share of averages with digits below the smallest coin. Posted prices have none; averages of two wholesalers
-have 71 and 72 %."""
 
 REPEATED_SHARE = 0.10
 """Smallest share of recent rows at one price for it to be the posted price among averages. Those of two wholesalers
@@ -67,13 +61,14 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
 
 
 def _coin(price: FloatArray) -> float:
-    return min(SMALLEST_COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
+    """Return the smallest coin; below prices of 1 it is a hundredth of the price's leading digit."""
+    return min(COIN, float(10.0 ** (math.floor(math.log10(np.median(price))) - 2)))
 
 
 def _has_fractions(price: FloatArray, rounded: FloatArray) -> bool:
     """Return whether prices change on most rows and many have digits below the smallest coin."""
     fractions = np.abs(price - rounded) > 1e-6 * price
-    return _keeps_changing(price) and float(fractions.mean()) >= FRACTION_SHARE
+    return _keeps_changing(price) and float(fractions.mean()) >= SUB_COIN_SHARE
 
 
 def _scatters(coins: FloatArray) -> bool:
