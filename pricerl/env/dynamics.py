@@ -44,7 +44,8 @@ class Dynamics:
             for history, product in zip(market.preprocessor.products, market.products, strict=True)
         ]
         self.limits = price_limits(self.guarded, market.device)
-        self.references = find_references(market, self.history.median_price(not self.reward.rewards_profit))
+        median = self.history.median_price(not self.reward.rewards_profit)
+        self.references = find_references(market, median, self.history.current_price())
         self.spread = find_spread(market, self.references)
         self.spans = find_spans(market, self.references)
         self.calendar = self.history.build_calendar(market.weekday, market.holiday)
@@ -230,7 +231,7 @@ class Dynamics:
         contribution = rows.market.contribution(level.sales, level.expected_units)
         day = RewardInputs(
             sales_ratio=level.sales / reference.sales,
-            profit_gain=(contribution - reference.profit) / reference.contribution,
+            profit_gain=(contribution - reference.profit) / reference.profit_unit,
             price_ratio=price / reference.price,
             spans=rows.spans,
             organic_ratio=level.organic / reference.organic,

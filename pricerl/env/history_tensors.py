@@ -77,6 +77,10 @@ class HistoryTensors:
         first = 0 if over_whole_history else -steps_in(RECENT_DAYS, self.step_days)
         return self._floats([float(np.median(product.price[first:])) for product in self._products])
 
+    def current_price(self) -> Tensor:
+        """Return the last price ``(P,)`` of each history."""
+        return self._floats([product.price[-1] for product in self._products])
+
     def start_range(self, starts: Starts, product: Tensor) -> tuple[Tensor, Tensor]:
         """Return the first and last day index on which episodes start, ``(B,)`` each; see ``Starts``."""
         last_trained, last = self.train_days[product] - 1, self.num_days[product] - 1

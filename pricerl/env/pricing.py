@@ -82,8 +82,8 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
 
     ## Reward
     ``0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty`` with the weights of the
-    preset, each term in [-3, 3] (``pricerl.market.reward``). It is computed from expectations under the posterior draw:
-    the same prices earn the same reward whatever the day's noise.
+    preset, each term but the profit gain in [-3, 3] (``pricerl.market.reward``). It is computed from expectations
+    under the posterior draw: the same prices earn the same reward whatever the day's noise.
 
     ## Starting state
     The end of a random training day of the seller's history (``starts="train"``), a held-out day

@@ -1,7 +1,8 @@
-"""References of the reward: every product at its median price, in every posterior draw.
+"""References of the reward: every product at its median and at its current price, in every posterior draw.
 
 The *median price* is that of the last four weeks or, in the preset ``upward``, of the whole history. It is not the
-reference price that buyers remember; see ``market.demand.reference_price``.
+reference price that buyers remember; see ``market.demand.reference_price``. Profit is compared with that at the current
+price, which a change must improve on.
 """
 
 from __future__ import annotations
@@ -17,31 +18,41 @@ from pricerl.market.reward import Spans
 
 
 class References(NamedTuple):
-    """Outcomes at the median price on an average weekday, each ``(P, K + 1)`` but the first."""
+    """Outcomes on an average weekday, each ``(P, K + 1)`` but the first."""
 
     price: Tensor
     """``(P,)`` median price, money."""
     sales: Tensor
-    contribution: Tensor
-    """Profit before fixed cost, at least ``MIN_CONTRIBUTION`` of sales, because profit gains are divided by it."""
-    profit: Tensor
+    """At the median price; so are the conversions."""
     organic: Tensor
     ad: Tensor
+    profit: Tensor
+    """At the current price, before fixed cost; may be negative."""
+    profit_unit: Tensor
+    """Profit that counts as a gain of 1: that at the current price, at least ``MIN_MARGIN`` of the sales there."""
 
 
-MIN_CONTRIBUTION = 0.05
-"""Smallest contribution, as a share of sales."""
+MIN_MARGIN = 0.10
+"""Smallest margin, as a share of sales, by which profit gains are divided. The default step of 5 % adds at most 5 % of
+sales, so that it counts as a gain of at most one half, however thin the margin is."""
 MIN_SPAN = 0.05
 """Smallest span of a history, as a share of its reference."""
 
 
-def find_references(market: Market, price: Tensor) -> References:
-    """Return the outcomes at ``price (P,)`` on an average weekday, for every product and draw."""
+def find_references(market: Market, median: Tensor, current: Tensor) -> References:
+    """Return the outcomes at two prices on an average weekday, for every product and draw.
+
+    Args:
+        market: responses to prices.
+        median: ``(P,)`` median price, money.
+        current: ``(P,)`` current price, money.
+    """
     indices = (torch.arange(count, device=market.device) for count in market.share_kept.shape)
     product, draw = torch.meshgrid(*indices, indexing="ij")
-    _, sales, _, organic, ad = level = market.average_day(price[product], product, draw)
-    profit = market.rows(product, draw).contribution(sales, level.expected_units)
-    return References(price, sales, torch.maximum(profit, MIN_CONTRIBUTION * sales), profit, organic, ad)
+    usual, now = (market.average_day(price[product], product, draw) for price in (median, current))
+    profit = market.rows(product, draw).contribution(now.sales, now.expected_units)
+    profit_unit = torch.maximum(profit, MIN_MARGIN * now.sales)
+    return References(median, usual.sales, usual.organic, usual.ad, profit, profit_unit)
 
 
 def find_spans(market: Market, reference: References) -> Spans:
@@ -58,12 +69,17 @@ def find_spans(market: Market, reference: References) -> Spans:
 
 
 def find_spread(market: Market, reference: References) -> Tensor:
-    """Return the standard deviation over draws of the profit gain at every price of the grid, ``(P, G)``."""
+    """Return the standard deviation over draws of profit at every price of the grid, ``(P, G)``.
+
+    Profit is taken relative to that at the median price, so that an uncertain level of demand does not count, and in
+    units of the profit gain.
+    """
     num_draws, grid = market.num_draws, market.log_curves.shape[2]
     steps = torch.arange(grid, device=market.device)
     price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
     units = market.log_curves[:, :num_draws, :, 0].exp()
     share, cost = market.share_kept[:, :num_draws, None], market.unit_cost[:, :num_draws, None]
     contribution = (share * price[:, None] - cost) * units
-    gain = (contribution - reference.profit[:, :num_draws, None]) / reference.contribution[:, :num_draws, None]
-    return gain.std(1, correction=0)
+    sales, unit = (value[:, :num_draws, None] for value in (reference.sales, reference.profit_unit))
+    at_median = (share - cost / reference.price[:, None, None]) * sales
+    return ((contribution - at_median) / unit).std(1, correction=0)

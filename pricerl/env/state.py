@@ -19,7 +19,7 @@ class Rows(NamedTuple):
     limits: PriceLimits
     """Limits on the price, each ``(B,)`` money."""
     references: References
-    """Outcomes at the median price, each ``(B,)``."""
+    """Outcomes at the median and at the current price, each ``(B,)``."""
     spans: Spans
     """Historical spans over the references, each ``(B,)``."""
     gain: Tensor

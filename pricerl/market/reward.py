@@ -1,8 +1,9 @@
 """The reward: a weighted sum of sales, price and conversion terms.
 
 ``reward = 0.4 sales + 0.3 price + 0.15 organic + 0.15 ad + exploration_bonus - sales_drop_penalty``, each term squashed
-smoothly into [-3, 3]. Terms compare expectations with those at the *median price* of ``env.references``, which is not
-the reference price that buyers remember (``demand.reference_price``); a day's noise never enters.
+smoothly into [-3, 3]; only the profit gain stays strictly increasing instead (``compress``). Sales and conversions are
+compared with those at the *median price* of ``env.references``, which is not the reference price that buyers remember
+(``demand.reference_price``), profit with that at the current price. Terms are expectations: no day's noise enters.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from torch import Tensor
 from pricerl.errors import UsageError, did_you_mean
 
 TERM_BOUND = 3.0
-"""Terms are in [-3, 3]; squashed instead of clipped, so that they stay strictly increasing."""
+"""Terms are in [-3, 3], except for the profit gain; squashed instead of clipped."""
 
 UNIT = 0.10
 """Unit of the terms: 10 % of their reference."""
+
+MAX_GAIN = 1000.0
+"""Largest profit gain, relative, that the reward distinguishes: far beyond any attainable one, so that value bounds are
+known before the market is."""
 
 TOLERANCES = ("sales_tolerance", "conversion_tolerance")
 """Settings of the maintenance terms, which only presets that reward profit have."""
@@ -102,9 +107,9 @@ class ResolvedReward:
 
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and highest reward of a day."""
-        weights = [self.sales_weight, self.price_weight, self.organic_weight, self.ad_weight]
-        bound = TERM_BOUND * sum(map(abs, weights)) + TERM_BOUND * abs(self.exploration)
-        bound += TERM_BOUND * abs(self.drop_weight)
+        squashed = [self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, self.drop_weight]
+        price_bound = TERM_BOUND * math.asinh(MAX_GAIN / UNIT / TERM_BOUND) if self.rewards_profit else TERM_BOUND
+        bound = TERM_BOUND * sum(map(abs, squashed)) + price_bound * abs(self.price_weight)
         return -bound, bound
 
 
@@ -132,7 +137,7 @@ class RewardInputs(NamedTuple):
     sales_ratio: Tensor
     """Expected sales over those at the median price."""
     profit_gain: Tensor
-    """Expected profit minus that at the median price, over the contribution there."""
+    """Expected profit minus that at the current price, over the contribution there; see ``env.references``."""
     price_ratio: Tensor
     """Price over the median price."""
     spans: Spans
@@ -144,11 +149,11 @@ class RewardInputs(NamedTuple):
     mean_sales_ratio: Tensor
     """Mean of ``sales_ratio`` over the last 7 days."""
     spread: Tensor
-    """Standard deviation of ``profit_gain`` over the posterior draws at this price."""
+    """Standard deviation of profit at this price over the posterior draws, relative to that at the median price."""
 
 
 class RewardTerms(NamedTuple):
-    """Terms after squashing and before weighting, each ``(B,)`` in [-3, 3]."""
+    """Terms before weighting, each ``(B,)``: in [-3, 3], except for a profit gain in ``price``."""
 
     sales: Tensor
     price: Tensor
@@ -166,7 +171,7 @@ def reward_terms(day: RewardInputs, config: ResolvedReward) -> RewardTerms:
     Otherwise each term is its quantity's distance from its median in shares of its historical span.
     """
     if config.rewards_profit:
-        price = squash(day.profit_gain / UNIT)
+        price = compress(day.profit_gain.clamp(-MAX_GAIN, MAX_GAIN) / UNIT)
         sales = _maintained(day.sales_ratio, config.sales_tolerance)
         organic = _maintained(day.organic_ratio, config.conversion_tolerance)
         ad = _maintained(day.ad_ratio, config.conversion_tolerance)
@@ -195,6 +200,14 @@ def total_reward(terms: RewardTerms, config: ResolvedReward) -> Tensor:
 def squash(term: Tensor) -> Tensor:
     """Squash a term smoothly into (-3, 3): ``3 tanh(z / 3)``."""
     return TERM_BOUND * torch.tanh(term / TERM_BOUND)
+
+
+def compress(term: Tensor) -> Tensor:
+    """Compress a term to the scale of the others: ``3 asinh(z / 3)``, strictly increasing, with slope 1 at 0.
+
+    Beyond +-3 it grows as the logarithm does, so no gain in profit looks like a larger one.
+    """
+    return TERM_BOUND * torch.asinh(term / TERM_BOUND)
 
 
 def _maintained(ratio: Tensor, tolerance: float) -> Tensor:

@@ -126,10 +126,15 @@ def test_weekdays_change_the_units_of_a_day_but_not_its_reward(dynamics):
     torch.testing.assert_close(outcome.reward[:, -1], outcome.reward[:, -2])
 
 
-def test_a_reference_price_kept_for_a_week_earns_nothing(dynamics):
-    rows = torch.arange(3)
-    reward, _ = dynamics.constant_price(dynamics.references.price, rows, rows)
-    assert reward.tolist() == pytest.approx([0, 0, 0], abs=0.02)
+def test_the_current_price_kept_for_a_week_gains_no_profit(dynamics):
+    rows, price = torch.arange(3), dynamics.history.current_price()
+    profit_alone = Dynamics(dynamics.market, RewardConfig("profit", exploration=0.0), dynamics.guardrails)
+    reward, _ = profit_alone.constant_price(price, rows, rows)
+    assert reward.tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+    earned = dynamics.market.average_day(price, rows, torch.zeros_like(rows)).profit
+    for step in (1.1, 0.9):
+        other, day = profit_alone.constant_price(price * step, rows, torch.zeros_like(rows))
+        assert torch.equal(other > 0, day.profit > earned)
 
 
 def test_a_kept_price_earns_what_the_days_after_its_first_week_earn(dynamics):
@@ -152,7 +157,7 @@ def test_noise_averages_to_the_expected_sales(dynamics):
 
 def test_the_bounds_of_a_step_hold_every_reward(dynamics):
     state, (low, high) = latest(dynamics), (3 * bound for bound in dynamics.reward.bounds())
-    assert (low, high) == pytest.approx((-3 * 4.8, 3 * 4.8))
+    assert high == -low and high == pytest.approx(3 * (3 * (0.4 + 0.15 + 0.15 + 0.1 + 0.5) + 0.3 * 26.41), rel=1e-3)
     for price in (0.3, 3.0):
         _, outcome = dynamics.advance(state, state.price * price, 3, None)
         assert low <= float(outcome.reward.sum(1).min()) and float(outcome.reward.sum(1).max()) <= high

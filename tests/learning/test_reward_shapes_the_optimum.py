@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market
+from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
 
-from pricerl.env import Dynamics
+from pricerl.advice.price_path import propose_path
+from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import best_constant_price
+from pricerl.evaluation.valuation import value_average_day
+from pricerl.guardrails import GuardrailConfig
 from pricerl.market import RewardConfig
 
 
@@ -80,6 +84,50 @@ def test_pessimism_stays_nearer_to_the_reference_where_the_spread_is_zero(market
 def test_the_upward_preset_charges_more_than_the_median(market):
     median = float(Dynamics(market, RewardConfig(preset="upward")).references.price[0])
     assert best(market, preset="upward") > 1.02 * median
+
+
+BELOW_COST = np.array([10.0] * 60 + [5.0] * 25 + [10.0] * 5)
+"""A promotion at 5.00, below the unit cost of 6.00, fills the last four weeks but for the last days."""
+
+
+@pytest.mark.parametrize("preset", ["balanced", "profit"])
+def test_a_reference_price_below_cost_does_not_turn_the_reward_upside_down(known_demand, preset):
+    dynamics = Dynamics(known_demand(BELOW_COST, num_days=90), RewardConfig(preset), WIDE_BOX)
+    assert float(dynamics.references.price[0]) == 5.0 and float(dynamics.references.profit[0, 0]) > 0
+    prices = torch.tensor([5.0, 5.5, 6.5, 8.0, 10.0, 12.0])
+    reward, day = value_average_day(dynamics, 0, prices)
+    if preset == "profit":
+        assert (reward.diff() > 0.01).all() and (day.profit.diff() > 0).all()
+        assert float(best_constant_price(dynamics).price[0]) == pytest.approx(BEST_PRICE, rel=0.005)
+    assert float(best_constant_price(dynamics).price[0]) > 6.0
+
+
+def test_a_current_price_below_cost_is_left_upwards(known_demand):
+    prices = np.array([10.0] * 60 + [5.0] * 30)
+    dynamics = Dynamics(known_demand(prices, num_days=90), RewardConfig("profit"), WIDE_BOX)
+    assert float(dynamics.references.profit[0, 0]) < 0
+    assert float(best_constant_price(dynamics).price[0]) == pytest.approx(BEST_PRICE, rel=0.005)
+
+
+THIN = 6.06
+"""Current price of a seller whose margin is 1 % of sales; the best price is 12.00."""
+
+
+@pytest.mark.parametrize("preset", ["balanced", "profit"])
+def test_a_thin_margin_is_widened_where_that_earns_more_in_every_draw(preset):
+    thin = constant_elasticity_market(current_price=THIN)
+    dynamics = Dynamics(thin, RewardConfig(preset), WIDE_BOX)
+    higher, now = value_average_day(dynamics, 0, torch.tensor([THIN * 1.05, THIN]))[1].profit.T
+    assert (higher > now).all()
+    gain = (higher - now)[0] / dynamics.references.profit_unit[0, 0]
+    assert 0.2 < float(gain) < 0.5, "the margin grows fivefold, but 5 % of sales are no gain of 400 %"
+    assert float(best_constant_price(dynamics).price[0]) > THIN * 1.04
+
+
+def test_a_trained_policy_raises_a_thin_margin():
+    run = train(constant_elasticity_market(current_price=THIN), RewardConfig(), GuardrailConfig(), EnvConfig(), 0, 300)
+    path = propose_path(run.module.policy, run.dynamics, 0, 14).price
+    assert float(path.min()) > THIN * 0.999 and float(path[-1]) > THIN * 1.03
 
 
 def _with_uncertain_slope(market):

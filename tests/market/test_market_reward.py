@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from itertools import pairwise
-from math import tanh
+from math import asinh, log, tanh
 
 import pytest
 import torch
@@ -48,14 +48,18 @@ def squashed(value):
     return 3 * tanh(value / 3)
 
 
+def compressed(value):
+    return 3 * asinh(value / 3)
+
+
 def test_balanced_reward_matches_a_hand_computed_day():
     lost = 0.4 * squashed(-1.5) + 0.15 * squashed(-0.5) + 0.15 * squashed(-2.0)
-    expected = lost + 0.3 * squashed(1.2) - 0.1 * squashed(0.5) - 0.5 * squashed(0.8)
+    expected = lost + 0.3 * compressed(1.2) - 0.1 * squashed(0.5) - 0.5 * squashed(0.8)
     assert reward(**BAD_DAY) == pytest.approx(expected, abs=1e-5)
 
 
 def test_profit_reward_matches_a_hand_computed_day():
-    assert reward(RewardConfig("profit"), **BAD_DAY) == pytest.approx(squashed(1.2) - 0.1 * squashed(0.5), abs=1e-5)
+    assert reward(RewardConfig("profit"), **BAD_DAY) == pytest.approx(compressed(1.2) - 0.1 * squashed(0.5), abs=1e-5)
 
 
 def test_upward_reward_matches_a_hand_computed_day():
@@ -104,19 +108,29 @@ def test_a_weight_of_zero_overrides_the_preset():
 def test_terms_and_reward_stay_inside_their_bounds(preset, extreme):
     config = replace(PRESETS[preset], exploration=0.5)
     terms = reward_terms(day(**dict.fromkeys(NEUTRAL, extreme)), config)
-    assert all(-3 <= float(term) <= 3 for term in terms)
+    assert all(-3 <= float(term) <= 3 for term in terms if term is not terms.price or not config.rewards_profit)
     low, high = config.bounds()
-    assert low <= float(total_reward(terms, config)) <= high
+    assert low - 1e-4 <= float(total_reward(terms, config)) <= high + 1e-4  # single precision
 
 
-def test_bounds_add_every_weight_three_times():
-    config = ResolvedReward(True, 0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0.5, -0.25)
-    assert config.bounds() == pytest.approx((-5.25, 5.25))
+def test_bounds_add_every_weight_times_the_bound_of_its_term():
+    upward = ResolvedReward(False, 0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0.5, -0.25)
+    assert upward.bounds() == pytest.approx((-5.25, 5.25))
+    highest = 3 * log(2 * 10_000 / 3)  # asinh of a gain of 1,000
+    assert replace(upward, rewards_profit=True).bounds() == pytest.approx(
+        (-4.35 - 0.3 * highest, 4.35 + 0.3 * highest), rel=1e-4
+    )
 
 
-def test_reward_rises_strictly_with_profit_beyond_thirty_percent():
-    gains = [reward(profit_gain=gain) for gain in (0.0, 0.3, 0.6, 1.0)]
-    assert all(later > earlier + 0.01 for earlier, later in pairwise(gains))
+@pytest.mark.parametrize("preset", ["balanced", "profit"])
+def test_reward_rises_strictly_with_profit_however_large_the_gain(preset):
+    gains = [reward(RewardConfig(preset), profit_gain=gain) for gain in (-10.0, -1.0, 0.0, 0.3, 0.6, 1.0, 10.0, 10.1)]
+    steps = [later - earlier for earlier, later in pairwise(gains)]
+    assert all(step > 0.2 for step in steps[:-1]) and steps[-1] > 0.005
+
+
+def test_a_gain_of_one_percent_counts_a_tenth_of_a_unit():
+    assert reward(RewardConfig("profit"), profit_gain=0.01) == pytest.approx(0.1, rel=1e-3)
 
 
 @pytest.mark.parametrize(
