@@ -20,7 +20,7 @@ from pricerl.advice.files import publish
 from pricerl.advice.price_test import PriceTest
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
 from pricerl.arrays import Interval
-from pricerl.evaluation import Backtest, BaselineRow, DailyOutcome, HorizonScore, Uplift
+from pricerl.evaluation import Backtest, BaselineRow, BreakEven, DailyOutcome, HorizonScore, Uplift
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import Formatter
@@ -51,6 +51,7 @@ def made_up_advice(index: int) -> ProductAdvice:
         baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),
         elasticity=Interval(-2.0, -3.0, -1.0),
         raising=None,
+        break_even=BreakEven(Interval(4.0, 2.0, 6.0), Interval(0.6, 0.4, 0.8), False, 0.0),
         days=tuple(_day(day, new, units) for day in range(HORIZON)),
         off_policy={},
         sensitivity=None,

@@ -30,7 +30,7 @@ from pricerl.evaluation import (
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.planner import compare_baselines, planner_gaps
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.evaluation.valuation import elasticity_at, would_raising_pay
+from pricerl.evaluation.valuation import elasticity_at, find_break_even, would_raising_pay
 from pricerl.formatting import PLAIN, Formatter
 
 MAX_HORIZON = 365
@@ -117,6 +117,7 @@ class _Adviser:
             baselines=tuple(baselines),
             elasticity=interval_of(elasticity_at(fitted, current_price)),
             raising=would_raising_pay(fitted, current_price),
+            break_even=find_break_even(fitted, current_price),
             asked_price=None if gated.asked is None else money(gated.asked),
             guardrails=gated.edits,
             days=day_rows(dynamics, index, path, gated.prices, forecast),

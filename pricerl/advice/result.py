@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.evaluation import (
         Backtest,
         BaselineRow,
+        BreakEven,
         DailyOutcome,
         OffPolicyValue,
         Raising,
@@ -190,6 +191,8 @@ class ProductAdvice:
     """Price elasticity of demand around the current price: percent of units per percent of price, mostly negative."""
     raising: Raising | None
     """Whether a slightly higher price than the current one earns more; None if costs are unknown."""
+    break_even: BreakEven
+    """Cost at which neither a higher nor a lower price than the current one earns more; known without costs, too."""
     days: tuple[DayAdvice, ...]
     off_policy: dict[str, OffPolicyValue]
     """Off-policy estimates of the ``settled`` and of the ``current`` price."""

@@ -27,6 +27,7 @@ from .sensitivity import (
     observe_causes as observe_causes,
 )
 from .valuation import (
+    BreakEven as BreakEven,
     DailyOutcome as DailyOutcome,
     PathValue as PathValue,
     Raising as Raising,

@@ -188,15 +188,49 @@ def elasticity_at(product: ProductMarket, price: float) -> FloatArray:
 
 
 def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
-    """Compare the elasticity ``e`` with its break-even in every posterior draw.
-
-    ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), with ``k`` the share kept and
-    ``c`` the unit cost; where a unit is sold at a loss, a higher price always earns more. None where costs are unknown.
-    """
+    """Compare the unit cost with its break-even in every posterior draw; None where costs are unknown."""
     cost = product.cost
     if not cost.known:
         return None
     kept = cost.share_kept * price
-    pays = (kept <= cost.unit_cost) | (-elasticity_at(product, price) * (kept - cost.unit_cost) < kept)
+    pays = cost.unit_cost >= break_even_costs(kept, elasticity_at(product, price))
     mean, margin = float(kept.mean()), float(kept.mean() - cost.unit_cost.mean())
     return Raising(float(pays.mean()), mean / margin if margin > 0 else None)
+
+
+def break_even_costs(kept: FloatArray, elasticity: FloatArray) -> FloatArray:
+    """Return the unit cost above which a slightly higher price pays and below which a lower one does, money ``(K,)``.
+
+    ``d/dp (k p - c) q(p) > 0`` if and only if ``|e| < k p / (k p - c)`` (Lerner 1934), that is ``c > k p (1 - 1/|e|)``,
+    with ``k`` the share kept, ``c`` the unit cost and ``e`` the elasticity.
+
+    Args:
+        kept: ``(K,)`` what is left of the price after fees, ``k p``, money.
+        elasticity: ``(K,)``.
+
+    Returns:
+        0 where ``|e| <= 1``: a higher price brings more revenue, so that it pays at any cost.
+    """
+    return kept * (1 - 1 / np.maximum(-elasticity, 1))
+
+
+class BreakEven(NamedTuple):
+    """Cost at which neither a slightly higher nor a slightly lower price earns more; it needs no costs to be known."""
+
+    cost: Interval
+    """Unit cost above which a rise pays and below which a cut does, money; 0 where a rise pays at any cost."""
+    left: Interval
+    """Share of the price left after fees and unit cost, below which a rise pays and above which a cut does."""
+    fees_known: bool
+    """Whether the share kept after fees is known. If not, both follow from a price without fees: ``cost`` is unit cost
+    over share kept, and ``left`` is a share of what fees leave of the price."""
+    raises_revenue: float
+    """Share of the posterior draws in which a rise brings more revenue, so that it pays at any cost."""
+
+
+def find_break_even(product: ProductMarket, price: float) -> BreakEven:
+    """Return the break-even unit cost of a product around a price, money, over the posterior draws of its demand."""
+    elasticity, known = elasticity_at(product, price), product.cost.fees_known
+    share = product.cost.share_kept if known else np.ones_like(elasticity)
+    cost = break_even_costs(share * price, elasticity)
+    return BreakEven(interval_of(cost), interval_of(share - cost / price), known, float((elasticity > -1).mean()))

@@ -74,6 +74,8 @@ class CostPosterior:
     """Days with a reported profit that entered the fit."""
     step_days: int = 1
     """Days from row to row; the fixed cost is that of a row."""
+    fees_known: bool = True
+    """Whether the file or the seller determines the share kept."""
 
     def describe(self) -> str:
         """Return one sentence on the estimated costs for the seller."""
@@ -125,8 +127,8 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     fixed_cost, share_kept, unit_cost = (
         drawn if value is None else np.full_like(drawn, value) for value, drawn in zip(supplied, draws.T, strict=True)
     )
-    known = identified or supplied_cost is not None
-    return CostPosterior(share_kept, unit_cost, fixed_cost, known, int(used.sum()), product.step_days)
+    known, fees_known = (identified or value is not None for value in (supplied_cost, config.share_kept))
+    return CostPosterior(share_kept, unit_cost, fixed_cost, known, int(used.sum()), product.step_days, fees_known)
 
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:

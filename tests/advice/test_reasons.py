@@ -12,7 +12,7 @@ from pricerl.advice.decision import KEEP_NOT_ALLOWED, ONE_STEP
 from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import UNTESTED, explain
 from pricerl.arrays import Interval
-from pricerl.evaluation import BaselineRow, DailyOutcome, Raising, Uplift
+from pricerl.evaluation import BaselineRow, BreakEven, DailyOutcome, Raising, Uplift
 from pricerl.formatting import PLAIN, Formatter, price_digits
 
 NONE = Interval(0.0, 0.0, 0.0)
@@ -52,6 +52,7 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
         baselines=(BaselineRow("planner, profit alone", 13.0, _outcome(58.0), 1.0),),
         elasticity=Interval(-2.0, -3.0, -1.0),
         raising=Raising(probability_better=0.875, break_even=2.5),
+        break_even=BreakEven(Interval(5.0, 2.0, 6.7), Interval(0.5, 0.33, 0.8), fees_known=False, raises_revenue=0.0),
         days=(_day("2025-04-01", 10.0), _day("2025-04-02", new)),
         off_policy={},
         sensitivity=None,

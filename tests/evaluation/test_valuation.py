@@ -13,6 +13,7 @@ from pricerl.evaluation.scores import score_paths, with_rivals
 from pricerl.evaluation.valuation import (
     elasticity_at,
     elasticity_between,
+    find_break_even,
     value_at_risk,
     value_average_day,
     value_paths,
@@ -181,6 +182,50 @@ def test_a_unit_sold_at_a_loss_should_cost_more(known_demand):
 def test_without_costs_raising_is_not_judged(known_demand):
     product = product_market(known_demand, -2.0)
     assert would_raising_pay(replace(product, cost=replace(product.cost, known=False)), 10.0) is None
+
+
+def with_fees(product, share_kept, fees_known):
+    """The product with a share kept and unknown unit cost."""
+    kept = np.full_like(product.cost.share_kept, share_kept)
+    return replace(product, cost=replace(product.cost, share_kept=kept, known=False, fees_known=fees_known))
+
+
+def test_a_rise_pays_above_the_break_even_cost_and_a_cut_below_it(known_demand):
+    product = product_market(known_demand, -2.5)
+    found = find_break_even(with_fees(product, 0.8, True), 10.0)
+    assert found.cost == pytest.approx([0.8 * 10 * (1 - 1 / 2.5)] * 3) and found.fees_known
+    for cost, pays in [(found.cost.mean + 0.1, 1.0), (found.cost.mean - 0.1, 0.0)]:
+        costs = replace(product.cost, share_kept=np.array([0.8]), unit_cost=np.array([cost]))
+        assert would_raising_pay(replace(product, cost=costs), 10.0).probability_better == pays
+
+
+def test_the_break_even_share_is_what_fees_and_unit_cost_leave_of_the_price(known_demand):
+    found = find_break_even(with_fees(product_market(known_demand, -2.5), 0.8, True), 10.0)
+    assert found.left == pytest.approx([(0.8 * 10 - found.cost.mean) / 10] * 3)
+
+
+def test_without_fees_the_break_even_depends_on_demand_alone(known_demand):
+    product = product_market(known_demand, -2.5)
+    found, other = (find_break_even(with_fees(product, share, False), 10.0) for share in (0.8, 0.6))
+    assert found == other and found.cost.mean == pytest.approx(10 * (1 - 1 / 2.5)) and not found.fees_known
+    assert found.left.mean == pytest.approx(1 / 2.5)
+
+
+def test_the_break_even_spreads_over_the_posterior_draws(known_demand):
+    found = find_break_even(in_two(product_market(known_demand, -2.0), 2.0), 10.0)
+    ends = 10 * (1 - 1 / 2), 10 * (1 - 1 / 4)
+    assert found.cost.mean == pytest.approx(np.mean(ends))
+    assert ends[0] <= found.cost.low < found.cost.high <= ends[1]
+
+
+@pytest.mark.parametrize("elasticity", [-0.7, 0.3])
+def test_a_rise_that_brings_more_revenue_pays_at_any_cost(known_demand, elasticity):
+    product = product_market(known_demand, elasticity)
+    found = find_break_even(product, 10.0)
+    assert found.cost == (0.0, 0.0, 0.0) and found.raises_revenue == 1.0
+    free = replace(product, cost=replace(product.cost, unit_cost=np.zeros(1)))
+    assert would_raising_pay(free, 10.0).probability_better == 1.0
+    assert find_break_even(product_market(known_demand, -1.3), 10.0).raises_revenue == 0.0
 
 
 def test_the_elasticity_is_the_slope_of_log_units_between_two_prices(known_demand):

@@ -70,6 +70,12 @@ def test_the_unit_cost_of_the_file_makes_costs_known_and_yields_to_the_config(ma
     assert np.all(from_config.unit_cost == 3.0)
 
 
+def test_fees_are_known_from_profits_or_from_the_seller_alone(seller):
+    silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
+    assert decode(seller).fees_known and decode(silent, CostConfig(share_kept=0.8)).fees_known
+    assert not decode(silent).fees_known and not decode(silent, CostConfig(unit_cost=3.0)).fees_known
+
+
 @pytest.mark.parametrize("slope", [-3.0, 0.0, 0.4, 2.0])
 def test_draws_stay_sensible_whatever_the_profits_say(make_product, slope):
     rng = np.random.default_rng(1)
