@@ -115,7 +115,7 @@ def _publish(
     decision: Decision, aim: PricePath, keep: PathValue, dynamics: Dynamics, product: int
 ) -> tuple[Decision, PricePath, GatedPath]:
     """Return the part of the aim that passes the gate and pays in that form, else the current price."""
-    now = float(dynamics.market.preprocessor.products[product].price[-1])
+    now = dynamics.market.preprocessor.products[product].current_price
     followed = _followed(aim, torch.full_like(aim.price, now), decision)
     gated = gate_path(dynamics, product, followed)
     path, confirmed = gated.onto(followed), confirm(decision, gated, now)

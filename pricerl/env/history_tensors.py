@@ -78,8 +78,8 @@ class HistoryTensors:
         return self._floats([float(np.median(product.price[first:])) for product in self._products])
 
     def current_price(self) -> Tensor:
-        """Return the last price ``(P,)`` of each history."""
-        return self._floats([product.price[-1] for product in self._products])
+        """Return the current price ``(P,)`` of each product."""
+        return self._floats([product.current_price for product in self._products])
 
     def start_range(self, starts: Starts, product: Tensor) -> tuple[Tensor, Tensor]:
         """Return the first and last day index on which episodes start, ``(B,)`` each; see ``Starts``."""
