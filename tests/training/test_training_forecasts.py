@@ -13,11 +13,11 @@ from pricerl.training.pricing_data import PricingDataModule
 READING = DataConfig(forecaster="auto_ets")
 
 
-def foresee(sales: np.ndarray, days: int) -> SalesForecast:
+def foresee(sales: np.ndarray, days: int, week: int) -> SalesForecast:
     return SalesForecast(sales.copy(), np.full(days, 7.0))
 
 
-def refuse(sales: np.ndarray, days: int) -> SalesForecast:
+def refuse(sales: np.ndarray, days: int, week: int) -> SalesForecast:
     raise UsageError("the package is absent")
 
 
