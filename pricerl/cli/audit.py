@@ -43,9 +43,10 @@ def _replay(options: argparse.Namespace) -> int:
     log = log_of(options)
     entries = verify(log).entries
     entry = find_advice(entries, int(options.target))
-    run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)))
+    seen = entries[: entry["seen"]]
+    run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)), seen)
     refuse_changed(entry, describe_origin(run)["hashes"], log)
-    print(compare(entry, make_advice(run, entries[: entry["seen"]]), log))
+    print(compare(entry, make_advice(run, seen), log))
     return EXIT_OK
 
 

@@ -10,7 +10,9 @@ import json
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from pricerl.cli.classes import data_class, print_help
 from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.usage import ALLOWED_CLASSES, check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
+from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
+from pricerl.operations.track_record import find_own_prices
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import (
     GivenCheckpoint,
@@ -185,11 +189,12 @@ class PricingCLI(LightningCLI):
         return trainer
 
 
-def run_command(words: list[str]) -> Run:
+def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
     Args:
         words: the command and its options.
+        entries: entries of the run's log that decide which prices are pricerl's own; all of them if absent.
 
     Raises:
         UsageError: an option is wrong.
@@ -203,6 +208,9 @@ def run_command(words: list[str]) -> Run:
         import_path_allowlist=list(ALLOWED_CLASSES),
     )
     cli = PricingCLI(words)
+    known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
+    if cli.built.advises and known:
+        cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
     if words[0] == "fit":
         return _fit(cli)
     run = cli.built

@@ -39,7 +39,7 @@ def test(words: Sequence[str]) -> int:
     return _score(run_lightning("test", words))
 
 
-def run_lightning(name: str, words: Sequence[str]) -> Run:
+def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run a command by `pricerl.cli.lightning.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.cli.lightning import run_command
@@ -47,7 +47,7 @@ def run_lightning(name: str, words: Sequence[str]) -> Run:
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in words)])
+    return run_command([name, *(long.get(word, word) for word in words)], entries)
 
 
 def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> list[ProductAdvice]:

@@ -81,6 +81,14 @@ class ProductHistory:
     holidays: DateArray | None = None
     """``(N,)`` public holidays from the first day to several years after the last; None without a country."""
 
+    own_price: BoolArray | None = None
+    """``(D,)`` True on days whose price pricerl set; None if there are none."""
+
+    @property
+    def own_days(self) -> BoolArray:
+        """``(D,)`` True on observed days whose price pricerl set, so that demand did not move it."""
+        return np.zeros_like(self.observed) if self.own_price is None else self.observed & self.own_price
+
     @property
     def prices_in_force(self) -> FloatArray:
         """``(D,)`` price in force at the end of each day, money; decisions and guardrails start from it."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, WEEK
 from pricerl.data.features import FEATURES, build_features
@@ -19,7 +19,7 @@ from pricerl.data.scaling import PRICE_FEATURES, MinMaxScaler
 from pricerl.errors import DataError, did_you_mean
 
 _TYPES: dict[str, Any] = {
-    **dict.fromkeys(("observed", "profit_known", "promotion", "in_stock"), np.bool_),
+    **dict.fromkeys(("observed", "profit_known", "promotion", "in_stock", "own_price"), np.bool_),
     **dict.fromkeys(("dates", "future_dates", "holidays"), "datetime64[D]"),
 }
 """Dtypes of a history's arrays that are not float64."""
@@ -116,6 +116,10 @@ class DataPreprocessor:
         order = [self.names.index(name) for name in fresh_names]
         chosen = [self.forecasts[index].source for index in order]
         return self.fit(fresh, self.config, chosen, self.scaler.select(order))
+
+    def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
+        """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
+        return replace(self, products=tuple(replace(item, own_price=find(item)) for item in self.products))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
         """Return a preprocessor of one product's first ``days`` days, at least one.

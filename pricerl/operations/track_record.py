@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 
 from pricerl.advice.result import Check, Outcome, Overruled, TrackDay, TrackRecord
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
+from pricerl.data.cleaning.calendar import find_runs
+from pricerl.data.days import WEEK, steps_in
 from pricerl.operations.decision_log import Entry
 
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
+
+FEWEST_OWN = WEEK
+"""Fewest observed days in a row at advised prices for them to be the model's doing. Without this rule, 90 % intervals
+of repricers that ignore the advice, on a price grid of 0.5 or 1 at prices near 20, covered the truth in 20 to 60 %."""
 
 MEASURES = ("units", "sales", "profit")
 
@@ -53,6 +59,28 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
     )
 
 
+def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolArray | None:
+    """Return the days whose price the model set, as its last advice on each of them states; None if there are none.
+
+    They count in runs of a week or more: a seller whose own rule returns to the same few prices charges the advised
+    one now and then, on days that demand chose.
+
+    Args:
+        entries: entries of the decision log.
+        history: history of one product.
+
+    Returns:
+        ``(D,)``, False on days that were not observed; those neither count nor end a run.
+    """
+    own = np.zeros(len(history.dates), dtype=bool)
+    for at, (entry, day) in find_predictions(entries, history).items():
+        own[at] = history.observed[at] and _is_own(history.price[at], entry, day)
+    observed, fewest = np.flatnonzero(history.observed), steps_in(FEWEST_OWN, history.step_days)
+    for start, end in find_runs(own[observed]):
+        own[observed[start:end]] = end - start >= fewest
+    return own if own.any() else None
+
+
 def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray:
     """Return the predicted 5 % limits of sales on days at a price that the model advised, ``(D,)`` money.
 
@@ -64,7 +92,7 @@ def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray
     """
     low = np.full(len(history.dates), np.nan)
     for at, (entry, day) in predictions.items():
-        if day["sales"] is not None and "order" not in entry and _is_same(history.price[at], day["price"]):
+        if day["sales"] is not None and _is_own(history.price[at], entry, day):
             low[at] = day["sales"][1]
     return low
 
@@ -126,6 +154,11 @@ def _score_overruled(days: Sequence[TrackDay]) -> Overruled | None:
     known = [(model, actual) for model, actual in profits if model is not None and actual is not None]
     means = [sum(side) / len(known) for side in zip(*known, strict=True)] or [None, None]
     return Overruled(len(found), float(model_price), float(charged_price), *means)
+
+
+def _is_own(charged: float, entry: Entry, day: dict[str, Any]) -> bool:
+    """Return whether the model set a day's price: it was advised for the day, and not by a person's order."""
+    return "order" not in entry and _is_same(charged, day["price"])
 
 
 def _is_same(charged: float, advised: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.arrays import BoolArray
+from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, read_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
@@ -57,6 +58,7 @@ class PricingDataModule(ReplayDataModule):
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.env_config, self.currency = guardrails, env, currency
+        self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -68,7 +70,7 @@ class PricingDataModule(ReplayDataModule):
     @cached_property
     def preprocessor(self) -> DataPreprocessor:
         """The fitted preprocessor, read and fitted at first use."""
-        return DataPreprocessor.fit(self._read(), self.reading)
+        return self._marked(DataPreprocessor.fit(self._read(), self.reading))
 
     @cached_property
     def market(self) -> Market:
@@ -111,9 +113,22 @@ class PricingDataModule(ReplayDataModule):
         super().load_state_dict(state_dict)
         trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
         self.guardrails.check_products(trained.names)
-        self.preprocessor = trained if self.path is None else trained.with_history(self._read())
+        self.preprocessor = self._marked(trained if self.path is None else trained.with_history(self._read()))
         for fitted in ("market", "dynamics"):
             self.__dict__.pop(fitted, None)
+
+    def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
+        """Mark the days whose price pricerl set, in this history and any restored later; call before fitting a market.
+
+        Args:
+            find: function from a product's history to these days, ``(D_p,)``; None if there are none.
+        """
+        self._find_own_prices = find
+        if "preprocessor" in vars(self):
+            self.preprocessor = self._marked(self.preprocessor)
+
+    def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
+        return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
 
     def _read(self) -> History:
         if self.path is None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SMALL_NETWORK, Result, run, seller_lines, train, write_lines
+from command_line import FAST, SMALL_NETWORK, Result, run, seller_lines, train, write_lines
+
+from pricerl.cli.policies import run_lightning
 
 RUN = ("--run_name", "seller")
 QUIET = ("--trainer.enable_progress_bar", "false")
@@ -275,6 +277,38 @@ def test_what_was_advised_is_held_against_what_happened(shop: Path) -> None:
     )
     assert "Not followed, so no test of the forecast: 2 Apr 2025" in result.out
     assert _predict(shop)[1]["track_record"] is None
+
+
+def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    advised = [day["price"] for day in _entries(shop)[0]["days"][:9]]
+    lines = seller_lines(99)
+    for day, price in enumerate([*advised[:8], advised[8] + 1], start=91):
+        lines[day] = _repriced(lines[day], price)
+    write_lines(shop / "later.csv", lines)
+    monkeypatch.chdir(shop)
+    given = ["--data.path", "later.csv", *QUIET]
+    loaded = run_lightning("predict", ["--ckpt_path", BEST, *given])
+    own = loaded.pricing.market.preprocessor.products[0].own_price
+    assert own is not None and own.nonzero()[0].tolist() == list(range(90, 98))
+    _predict(shop, data="later.csv")
+    fresh = run_lightning("fit", [*given, *RUN, *FAST])
+    assert fresh.checkpoint is not None
+    (stored,) = fresh.checkpoint.content["PricingDataModule"]["preprocessor"]["products"]
+    assert stored["own_price"] == own.tolist()
+    (shop / "checkpoints/seller/decisions.jsonl").unlink()
+    assert run_lightning("predict", ["--ckpt_path", BEST, *given]).pricing.preprocessor.products[0].own_price is None
+
+
+def test_an_advice_on_own_days_is_made_again_from_the_entries_that_it_knew(shop: Path) -> None:
+    advised = [day["price"] for day in _entries(shop)[0]["days"][:8]]
+    lines = seller_lines(98)
+    lines[91:] = [_repriced(line, price) for line, price in zip(lines[91:], advised, strict=True)]
+    write_lines(shop / "later.csv", lines)
+    _predict(shop, data="later.csv")
+    assert _override(shop, "12.50", "2025-04-20").code == 0
+    _predict(shop)  # a later advice on the same days, at a person's price
+    again = run(shop, "audit", "replay", "2", *RUN)
+    assert again.code == 0, again.err
 
 
 def test_an_override_is_scored_in_the_track_record(shop: Path) -> None:

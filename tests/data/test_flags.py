@@ -83,10 +83,12 @@ def test_columns_that_are_blank_throughout_count_as_absent(read, daily):
 def test_optional_columns_survive_a_checkpoint_and_end_with_the_training_days(read, daily):
     header = f"{PROMOTION},In Stock"
     history = read(daily(["10,20,9,yes,yes", "10,20,8,,"] * 20, header))
-    fitted = DataPreprocessor.fit(history, DataConfig())
+    own = np.arange(40) >= 20
+    fitted = DataPreprocessor.fit(history, DataConfig()).mark_own_prices(lambda product: own)
     loaded = DataPreprocessor.from_state_dict(json.loads(json.dumps(fitted.state_dict()))).products[0]
     known = fitted.first_days(0, 30).products[0]
-    for name, kind in (("competitor", np.float64), ("promotion", np.bool_), ("in_stock", np.bool_)):
-        np.testing.assert_array_equal(getattr(loaded, name), getattr(history.products[0], name))
+    flags = dict.fromkeys(("promotion", "in_stock", "own_price"), np.bool_)
+    for name, kind in {"competitor": np.float64, **flags}.items():
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(fitted.products[0], name))
         assert getattr(loaded, name).dtype == kind
         assert len(getattr(known, name)) == len(known.dates) == 30

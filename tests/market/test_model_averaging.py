@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pricerl.data.price_setting import classify_prices
 from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.market.demand.averaging import fit_parts, price_prior
 from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.covariates import Terms, gather_covariates
 
 DAYS = 200
 DEEPER, STEP = -1.2, 0.2
@@ -40,6 +44,16 @@ def repriced_shop(seed, elasticity=-3.0):
     return np.round(20 * np.exp(x), 2), rng.poisson(20 * np.exp(elasticity * x + demand)).astype(float)
 
 
+def advised_shop(make_product, seed, days=60, swing=0.08, elasticity=-3.0):
+    """A repriced shop whose last days charge advised prices, changed every week."""
+    price, units = repriced_shop(seed, elasticity)
+    rng = np.random.default_rng(100 + seed)
+    x = swing * np.where(np.arange(days) // 7 % 2, 1, -1)
+    sold = rng.poisson(20 * np.exp(elasticity * x + rng.normal(0, 0.3, days)))
+    product = make_product(np.append(price, np.round(20 * np.exp(x), 2)), np.append(units, sold))
+    return product, np.arange(len(product.price)) >= len(price)
+
+
 def test_deals_do_not_steepen_the_response_to_the_regular_price(make_product, prepare):
     covered, found = [], []
     for seed in range(8):
@@ -64,6 +78,50 @@ def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
     for part in parts:
         free = part.posterior.without_prior(1, price_prior(part.data, DemandSettings()), 10.0)
         assert free.covariance[1, 1] ** -1 - 0.01 == pytest.approx(0.25, abs=0.05), "a bias of sd 2"
+
+
+def test_own_prices_tighten_the_posterior_of_a_repricer_around_the_truth(make_product, prepare):
+    covered, widths = [], []
+    for seed in range(8):
+        product, own = advised_shop(make_product, seed)
+        market, elasticity = elasticity_of(prepare, replace(product, own_price=own), 20.0)
+        _, unmarked = elasticity_of(prepare, product, 20.0)
+        low, high = np.quantile(elasticity, [0.05, 0.95])
+        covered.append(low <= -3.0 <= high)
+        widths.append((elasticity.std(), unmarked.std()))
+        assert market.price_setting == "repricer"
+    marked, unmarked = np.mean(widths, axis=0)
+    assert sum(covered) >= 6 and marked < 0.75 * unmarked and unmarked > 0.8
+
+
+def test_many_own_prices_do_not_hide_a_repricer(make_product):
+    product, own = advised_shop(make_product, 0, days=400)
+    assert classify_prices(product.price).kind != "repricer"
+    assert fit_parts(replace(product, own_price=own), DemandSettings())[0].kind == "repricer"
+
+
+def test_kept_regular_prices_do_not_hide_promotions(make_product):
+    price, units, _ = deal_shop(0)
+    product = make_product(price, units, own_price=np.arange(DAYS) % 30 < 23)
+    assert fit_parts(product, DemandSettings())[0].kind == "promotions"
+
+
+def test_the_bias_has_no_effect_on_own_days_and_is_centred_on_the_others(make_product):
+    product, own = advised_shop(make_product, 0, days=300)
+    data = gather_covariates(replace(product, own_price=own), Terms(bias=(1.0, 2.0)))
+    bias = data.covariates[:, data.names.index("bias")]
+    assert not bias[own].any() and np.median(bias[~own]) == pytest.approx(0, abs=1e-12)
+    everything = gather_covariates(replace(product, own_price=~np.zeros_like(own)), Terms(bias=(1.0, 2.0)))
+    assert "bias" not in everything.names
+
+
+def test_a_history_without_own_prices_is_unchanged(make_product):
+    product = make_product(*repriced_shop(0))
+    unmarked, none = (
+        fit_parts(item, DemandSettings())[1] for item in (product, replace(product, own_price=np.zeros(DAYS, bool)))
+    )
+    for before, after in zip(unmarked, none, strict=True):
+        np.testing.assert_array_equal(before.posterior.mode, after.posterior.mode)
 
 
 def test_weights_are_probabilities_and_a_smooth_history_prefers_a_smooth_season(make_product):

@@ -13,7 +13,7 @@ from pricerl.advice.reasons import track_lines
 from pricerl.advice.result import TrackRecord
 from pricerl.data import ProductHistory
 from pricerl.formatting import PLAIN
-from pricerl.operations.track_record import advised_low, find_predictions, keep_record
+from pricerl.operations.track_record import advised_low, find_own_prices, find_predictions, keep_record
 
 Z = 1.6449
 
@@ -145,3 +145,41 @@ def test_limits_of_sales_are_those_of_the_advice_where_its_price_was_charged(his
     np.testing.assert_array_equal(low[-6:], [np.nan, np.nan, 150.0, 150.0, 150.0, np.nan])
     assert np.isnan(low[:-5]).all()
     assert np.isnan(advised_low(find_predictions([{**entry, "order": 2}], history), history)).all()
+
+
+@pytest.fixture
+def followed(make_product: Callable[..., ProductHistory]) -> ProductHistory:
+    """30 days from 2025-01-06 on at 10.00, 8 at 11.00, one at 11.50, 6 at 11.00."""
+    return make_product(np.array([10.0] * 30 + [11.0] * 8 + [11.5] + [11.0] * 6), np.full(45, 20.0))
+
+
+ADVISED = [_day(str(np.datetime64("2025-02-05") + day), 11.0) for day in range(20)]
+
+
+def test_a_week_or_more_at_advised_prices_is_the_models_doing(followed: ProductHistory) -> None:
+    own = find_own_prices([_entry(1, "2025-02-04", *ADVISED)], followed)
+    assert own is not None
+    np.testing.assert_array_equal(np.flatnonzero(own), np.arange(30, 38))  # after the price of 11.50, six days only
+
+
+def test_days_without_sales_on_record_are_not_own_and_end_no_run(followed: ProductHistory) -> None:
+    observed = followed.observed.copy()
+    observed[33] = False
+    own = find_own_prices([_entry(1, "2025-02-04", *ADVISED)], replace(followed, observed=observed))
+    assert own is not None
+    np.testing.assert_array_equal(np.flatnonzero(own), [30, 31, 32, 34, 35, 36, 37])
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [_entry(1, "2025-02-04", *ADVISED, order=2)],
+        [_entry(1, "2025-02-04", *ADVISED, product="other")],
+        [_entry(1, "2025-02-04", *(dict(day, price=11.01) for day in ADVISED))],
+        [_entry(1, "2025-02-04", *ADVISED[:6])],
+    ],
+    ids=["no log", "a person's order", "another product", "another price", "six days"],
+)
+def test_other_prices_are_not_the_models(entries: list[dict[str, Any]], followed: ProductHistory) -> None:
+    assert find_own_prices(entries, followed) is None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, logit, softmax
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.days import WEEK, steps_in
 from pricerl.data.price_setting import CHANGE, WEEKLY_WINDOWS, WINDOWS, PriceSetting, classify_prices
@@ -82,14 +82,16 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     Returns:
         How the prices were set, the regressions with weights that sum to 1, and the number of outliers.
     """
-    observed = product.observed
-    setting = classify_prices(product.price[observed], product.step_days)
+    observed, others = product.observed, product.observed & ~product.own_days
+    setting = _classify(product, others)
     first = _candidates(product, setting)[0]
     everything = gather_covariates(product, first)
     data, posterior, outliers = fit_demand_regression(everything.keep(observed), settings)
-    if setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES and _follows_demand(data, posterior):
+    kept = len(observed) - 1 - data.age.astype(int) // product.step_days
+    frequent = setting.kind == "plain" and setting.changes >= FOLLOWING_CHANGES
+    if frequent and _follows_demand(data, posterior, others[kept]):
         setting = setting._replace(kind="repricer")
-    inliers = np.isin(np.flatnonzero(observed), len(observed) - 1 - data.age.astype(int) // product.step_days)
+    inliers = np.isin(np.flatnonzero(observed), kept)
     fitted: list[Part] = []
     for terms in _candidates(product, setting):
         if terms != first:
@@ -103,6 +105,18 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
         [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)],
         outliers,
     )
+
+
+def _classify(product: ProductHistory, others: BoolArray) -> PriceSetting:
+    """Classify how prices were set on days that pricerl did not price ``(D,)``, or, if those are plain, on all days.
+
+    Pricerl's few changes would hide a repricer, and prices that it kept are the regular ones between promotions.
+    """
+    setting = classify_prices(product.price[product.observed], product.step_days)
+    if not product.own_days.any() or not others.any():
+        return setting
+    found = classify_prices(product.price[others], product.step_days)
+    return setting._replace(changes=found.changes) if found.kind == "plain" else found
 
 
 def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
@@ -131,13 +145,18 @@ def _split_memory(data: RegressionData, everything: RegressionData, posterior: R
     ]
 
 
-def _follows_demand(data: RegressionData, posterior: RegressionPosterior) -> bool:
-    """Return whether price changes follow the unexplained demand of the week before (White 1980 standard errors)."""
+def _follows_demand(data: RegressionData, posterior: RegressionPosterior, tested: BoolArray) -> bool:
+    """Return whether price changes follow the unexplained demand of the week before (White 1980 standard errors).
+
+    Only changes on the days ``tested (D,)`` count.
+    """
     mean = np.exp(posterior.log_mean)
     surprise = np.cumsum(np.append(0.0, (data.units - mean) / np.sqrt(mean + mean**2 / posterior.size)))
     week = steps_in(WEEK, data.step_days)
-    before = (surprise[week:-1] - surprise[: -week - 1]) / week
-    move = np.diff(data.log_price)[week - 1 :]
+    before = ((surprise[week:-1] - surprise[: -week - 1]) / week)[tested[week:]]
+    move = np.diff(data.log_price)[week - 1 :][tested[week:]]
+    if len(move) < 2:
+        return False
     before = before - before.mean()
     slope = before @ move / (before @ before)
     error = np.sqrt(((before * (move - move.mean() - slope * before)) ** 2).sum()) / (before @ before)

@@ -66,7 +66,8 @@ class Terms(NamedTuple):
     window: int | None = None
     """Longest promotion of the filter for the regular price, days; 0 for reported ones alone, None for none."""
     bias: tuple[float, float] | None = None
-    """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias."""
+    """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias. Days whose price
+    pricerl set have none."""
 
 
 def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
@@ -124,8 +125,10 @@ def _permanent_covariates(
     if not terms.window:
         rise = log_price - reference_prices(log_price, product.step_days)[:-1]
         found += [Covariate(REFERENCE, -column, 0.0, 0.0, REFERENCE_SD) for column in (rise, np.maximum(rise, 0))]
-    if terms.bias is not None:
-        found.append(Covariate("bias", log_price - np.median(log_price), 0.0, *terms.bias))
+    others = ~product.own_days
+    if terms.bias is not None and others.any():
+        centre = np.median(log_price if terms.window else log_price[others])
+        found.append(Covariate("bias", np.where(others, log_price - centre, 0.0), 0.0, *terms.bias))
     if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
         ad = _week_before(product.ad, steps_in(WEEK, product.step_days))
         found.append(Covariate("ads", ad, float(ad[recent].mean()), 0.0, AD_SD))
