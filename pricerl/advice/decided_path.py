@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.decision import Decision, DecisionConfig, Evidence, decide, fall_back
+from pricerl.advice.decision import SET_BY, Decision, DecisionConfig, Evidence, decide, fall_back
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.data import unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
-from pricerl.evaluation import Causes, Shop, find_sensitivity, observe_causes, open_shop
+from pricerl.evaluation import Causes, Shop, observe_causes, open_shop
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.valuation import PathValue, value_paths
@@ -59,9 +59,10 @@ def decide_path(proposed: PricePath, dynamics: Dynamics, product: int, config: D
     weighing = _Weighing(
         dynamics, product, config, open_shop(dynamics, product, config.min_chance), observe_causes(history)
     )
-    decision, aim = decide(weighing.evidence(proposed, own.beats(keep)), config), proposed
+    aim, evidence = weighing.weigh(proposed, own, keep)
+    decision = decide(evidence, config)
     if decision.unsure:
-        decision, aim = weighing.fall_back(decision, proposed, keep)
+        decision, aim = weighing.fall_back(decision, aim, keep)
     decision, path, gated = _publish(decision, aim, keep, dynamics, product)
     return DecidedPath(decision, aim, path, gated, own, keep, log, weighing.shop, weighing.causes)
 
@@ -76,24 +77,42 @@ class _Weighing:
     shop: Shop
     causes: Causes
 
-    def fall_back(self, decision: Decision, proposed: PricePath, keep: PathValue) -> tuple[Decision, PricePath]:
-        """Return the decision and its path after considering the lower bound's price."""
-        path = approach_path(lower_bound(self.shop), self.dynamics, self.product, len(proposed.price))
-        (value,) = value_paths(self.dynamics.market, self.product, path.price[None])
-        cautious = fall_back(decision, self.evidence(path, value.beats(keep)), self.config)
-        return cautious, (proposed if cautious is decision else path)
+    def weigh(self, path: PricePath, value: PathValue, keep: PathValue) -> tuple[PricePath, Evidence]:
+        """Return a path with its evidence or, where it cannot be claimed, its allowed part that earns most."""
+        evidence = self.evidence(path, value, keep)
+        decision = decide(evidence, self.config)
+        best, chosen = 0.0, (path, evidence)
+        if not (decision.unsure or decision.follow == "step"):
+            return chosen
+        parts = _parts_of(path, self.shop.current_price)
+        values = value_paths(self.dynamics.market, self.product, torch.stack([part.price for part in parts]))
+        for part, part_value in zip(parts, values, strict=True):
+            gain, evidence = float((part_value.profit - keep.profit).mean()), self.evidence(part, part_value, keep)
+            if gain > best and decide(evidence, self.config).follow in ("path", "step"):
+                best, chosen = gain, (part, evidence)
+        return chosen
 
-    def evidence(self, proposed: PricePath, probability_better: float) -> Evidence:
-        """Return the evidence on a path that gains with a probability."""
+    def fall_back(self, decision: Decision, aim: PricePath, keep: PathValue) -> tuple[Decision, PricePath]:
+        """Return the decision and its path after considering the lower bound's price."""
+        path = approach_path(lower_bound(self.shop), self.dynamics, self.product, len(aim.price))
+        (value,) = value_paths(self.dynamics.market, self.product, path.price[None])
+        part, evidence = self.weigh(path, value, keep)
+        cautious = fall_back(decision, evidence, self.config)
+        return cautious, (aim if cautious is decision else part)
+
+    def evidence(self, proposed: PricePath, value: PathValue, keep: PathValue) -> Evidence:
+        """Return the evidence on a path."""
         shop = self.shop
         history, limits = shop.history, proposed.limits
         tried, now = history.price[history.observed], shop.current_price
         path, slack = proposed.price.cpu().double().numpy(), FLOAT32_SLACK * float(tried.max())
         lowest, highest = self.dynamics.market.preprocessor.scaler.bounds(self.product, "price")
-        sensitivity = find_sensitivity(shop, float(path[-1]), self.causes)
         return Evidence(
             proposes_change=bool((np.abs(path - now) > slack).any()),
-            probability_better=probability_better,
+            probability_better=value.beats(keep),
+            risk=value.risk_over(keep),
+            set_by=(set_by := SET_BY.get(shop.market.price_setting, "")),
+            suspect=bool(set_by) and history.step_days == 1,
             inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
             usable_days=int(history.observed.sum()),
             distinct_prices=len(np.unique(tried)),
@@ -103,7 +122,6 @@ class _Weighing:
             movable=limits.movable,
             hold_lasts=limits.wait >= len(path),
             paused=shop.guardrails.pause,
-            overturned_by="" if sensitivity is None else sensitivity.overturned_by(self.config.hidden_strength),
             familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
             entangled_with=self.causes.entangled,
             unlikely_zeros=unlikely_zeros(history),
@@ -126,20 +144,30 @@ def _publish(
     return _publish(checked, aim, keep, dynamics, product)
 
 
-def _followed(proposed: PricePath, now: Tensor, decision: Decision) -> PricePath:
-    """Return the part of the proposed path that the decision follows."""
-    if decision.follow == "path":
-        return proposed
-    if decision.follow == "hold":
-        return proposed._replace(price=now, low=now, high=now, asked=now)
-    limit = decision.follow == "limit"
-    first = proposed.limits.nearest if limit else first_change(proposed.price, float(now[0]))
-    reached = (proposed.price != now).cumsum(0) > 0
-    price = now.where(~reached, first)
-    asked = price.where(reached.cumsum(0) != 1, now if limit else proposed.asked)
-    return proposed._replace(
-        price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price), asked=asked
-    )
+def _parts_of(proposed: PricePath, now: float) -> list[PricePath]:
+    """Return the path stopped at each of its prices."""
+    parts = []
+    for stop in dict.fromkeys(proposed.price.tolist()):
+        price = proposed.price.clamp(min(now, stop), max(now, stop))
+        asked = proposed.asked.where(price == proposed.price, price)
+        parts.append(
+            proposed._replace(
+                price=price, low=proposed.low.minimum(price), high=proposed.high.maximum(price), asked=asked
+            )
+        )
+    return parts
+
+
+def _followed(aim: PricePath, now: Tensor, decision: Decision) -> PricePath:
+    """Return the path that the decision follows: the aim, the nearest allowed price, or the current price ``(H,)``."""
+    if decision.follow in ("path", "step"):
+        return aim
+    price = now
+    if decision.follow == "limit":
+        reached = (aim.price != now).cumsum(0) > 0
+        price = now.where(~reached, aim.limits.nearest)
+        return aim._replace(price=price, low=aim.low.minimum(price), high=aim.high.maximum(price), asked=now)
+    return aim._replace(price=now, low=now, high=now, asked=now)
 
 
 def first_change(price: Tensor, now: float) -> float:

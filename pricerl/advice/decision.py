@@ -11,7 +11,7 @@ from pricerl.data.quality import MIN_USABLE_DAYS
 from pricerl.errors import UsageError
 
 Grade = Literal["B", "B-", "C", "D"]
-"""Grade of the evidence. B: clear and inside tried prices, but not tested; B-: enough for one cautious step; C: not
+"""Grade of the evidence. B: clear and inside tried prices, but not tested; B-: enough for a cautious step; C: not
 enough for a change; D: no estimate is possible. A is reserved for randomised price tests."""
 
 
@@ -32,6 +32,13 @@ NO_OTHER_PRICE = (
     "within one step"
 )
 KEEP_NOT_ALLOWED = "floor, ceiling or minimum margin do not allow the current price; this is the nearest one they allow"
+SET_BY = {
+    "repricer": "a repricer seems to have set the prices with demand in view. The history cannot show what a change of "
+    "price does; a price test can",
+    "averages": "the prices are averages of what buyers paid. The history cannot show what a change of the posted "
+    "price does; a price test can",
+}
+"""Possible causes of a bias of the elasticity, by ``data.price_setting.Kind``."""
 UNFAMILIAR = (
     "the current price is far from the prices the policy was trained on. Run fit on this file, or some weeks later if "
     "you just did: the newest days are held out of training"
@@ -46,16 +53,16 @@ CAUTIOUS = "the policy would go further than your history supports, so a more ca
 class DecisionConfig:
     """Evidence required to recommend a price change."""
 
-    min_chance: float = 0.90
+    min_chance: float = 0.70
     """Smallest share of the posterior draws in which a recommended change earns more, in effect at least one half; 0
     turns the gate off and follows the policy."""
 
+    loss_budget: float = 0.005
+    """Largest loss that a change may risk, as a share of a quarter's profit: with 90 % confidence it costs less until
+    falling sales show it and it is undone, within five weeks. 1 turns that off."""
+
     claim_chance: float = 0.975
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
-
-    hidden_strength: float = 1.0
-    """A change must survive an unobserved confounder this many times as strong as the strongest observed cause, or its
-    grade is one lower. 0 turns that off."""
 
     min_days: int = MIN_USABLE_DAYS
     """Fewest usable rows for a decision: days, or weeks for weekly rows."""
@@ -69,11 +76,9 @@ class DecisionConfig:
     stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
 
     def __post_init__(self) -> None:
-        for name in ("min_chance", "claim_chance", "max_unlikely_zeros"):
+        for name in ("min_chance", "claim_chance", "loss_budget", "max_unlikely_zeros"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
-        if not 0 <= self.hidden_strength < float("inf"):
-            raise UsageError(f"decision.hidden_strength must be 0 or more, found {self.hidden_strength}")
         if self.min_days < 1:
             raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
         if self.kill_days < 0:
@@ -112,9 +117,12 @@ class Evidence:
     """Word for a row of the history: day or week."""
     paused: bool = False
     """Whether the seller keeps the price as it is."""
-    overturned_by: str = ""
-    """Observed cause that overturns the change; empty if there is none. A confounder ``hidden_strength`` times as
-    strong would bring the probability of a gain down to one half."""
+    risk: float = 0.0
+    """Loss until the change is undone that is exceeded with a probability of 10 %, as a share of a quarter's profit."""
+    set_by: str = ""
+    """Cause of a bias of the elasticity, as a clause; empty if there is none."""
+    suspect: bool = False
+    """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,8 @@ class Decision:
     """Recommendation with its grade."""
 
     follow: Literal["path", "step", "limit", "hold"]
-    """Whole path of the policy, its first change only, the nearest allowed price, or the current price."""
+    """Whole path of the policy, as much of it as the evidence allows, the nearest allowed price, or the current
+    price."""
     grade: Grade
     source: Source
     lacks_evidence: bool
@@ -193,26 +202,34 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return _hold("D", NO_COSTS)
     if not evidence.proposes_change:
         return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
-    if not gated:
-        grade: Grade = "B" if _is_clear(evidence, config) and not evidence.overturned_by else "C"
-        return Decision("path", grade, "SAC", False, "the objective is followed without a check on profit", gated=gated)
-    if evidence.probability_better < config.min_chance:
-        share = "all" if config.min_chance == 1 else f"at least {100 * config.min_chance:.4g} % of"
-        why = f"a change must earn more in {share} plausible scenarios, and this one does not"
-        return replace(_hold("C", why), unsure=True)
-    if evidence.overturned_by:
-        times = "" if config.hidden_strength == 1 else f"{config.hidden_strength:.4g} times "
-        hidden = f"an unobserved cause {times}as strong as the {evidence.overturned_by} would undo the gain"
-        if not _is_clear(evidence, config):
-            return replace(_hold("C", hidden), unsure=True)
-        return Decision("step", "B-", "SAC", False, f"{ONE_STEP}: {hidden}")
     clear = _is_clear(evidence, config)
-    return Decision("path", "B", "SAC", False, UNTESTED) if clear else Decision("step", "B-", "SAC", False, ONE_STEP)
+    if not gated:
+        why = "the objective is followed without a check on profit"
+        return Decision("path", "B" if clear else "C", "SAC", False, why, gated=gated)
+    if clear:
+        return Decision("path", "B", "SAC", False, UNTESTED)
+    if objection := _objection(evidence, config):
+        return replace(_hold("C", objection), unsure=True)
+    return Decision("step", "B-", "SAC", False, ONE_STEP)
+
+
+def _objection(evidence: Evidence, config: DecisionConfig) -> str:
+    """Return why even one careful step is refused, as a clause; empty if it is not."""
+    needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance
+    if evidence.probability_better < needed:
+        share = "all" if needed == 1 else f"at least {100 * needed:.4g} % of"
+        why = f"a change must earn more in {share} plausible scenarios, and this one does not"
+        return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
+    if evidence.risk > config.loss_budget:
+        allowed, risk = f"{100 * config.loss_budget:.4g} %", f"{100 * evidence.risk:.2g} %"
+        return f"a change may risk {allowed} of a quarter's profit (decision.loss_budget), and this one risks {risk}"
+    return ""
 
 
 def _is_clear(evidence: Evidence, config: DecisionConfig) -> bool:
-    """Return whether the gain can be claimed, unobserved confounders aside."""
-    return evidence.probability_better >= config.claim_chance and evidence.inside_tried_prices
+    """Return whether the gain of the whole path can be claimed."""
+    unbiased = not evidence.set_by and evidence.inside_tried_prices
+    return unbiased and evidence.probability_better >= max(config.claim_chance, config.min_chance)
 
 
 def _hold(grade: Grade, why: str) -> Decision:

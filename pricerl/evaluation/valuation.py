@@ -17,10 +17,17 @@ from torch import Tensor
 from pricerl.arrays import DateArray, FloatArray, Interval, interval_of
 from pricerl.data import day_types, weekday_of
 from pricerl.env import Dynamics
+from pricerl.env.references import MIN_MARGIN
 from pricerl.market import Market, ProductMarket, Response
 
 LEAST_PROBABILITY = 0.5
 """Smallest share of the posterior draws in which any published change earns more than keeping the price."""
+
+
+RISKED = 0.10
+"""Probability with which a change may cost more than its risk."""
+DAYS_TO_UNDO, DAYS_PER_QUARTER = 35, 91
+"""Days until a losing change is seen in sales and undone, and days of the quarter whose profit limits its loss."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,16 @@ class PathValue:
     def beats(self, other: PathValue) -> float:
         """Return the share of the posterior draws in which this path earns more profit, at the costs as estimated."""
         return float((self.profit - other.profit > 0).mean())
+
+    def risk_over(self, other: PathValue) -> float:
+        """Return the loss against another path until it is undone, as a share of a quarter's profit of the other.
+
+        It is the loss that is exceeded with a probability of 10 %, 0 if that is a gain. The quarter's profit counts as
+        at least the share of sales below which rewards do not measure gains either.
+        """
+        loss = max(0.0, -float(np.quantile(self.profit - other.profit, RISKED))) * DAYS_TO_UNDO
+        scale = max(float(other.profit.mean()), MIN_MARGIN * float(other.sales.mean()), 1e-9)
+        return loss / (DAYS_PER_QUARTER * scale)
 
     def pays_over(self, other: PathValue) -> bool:
         """Return whether this path is expected to earn more profit, and does in at least half of the posterior draws.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pricerl.advice import DecisionConfig, decide
-from pricerl.advice.decision import CAUTIOUS, Evidence, fall_back
+from pricerl.advice.decision import CAUTIOUS, SET_BY, Evidence, fall_back
 from pricerl.advice.reasons import UNTESTED
 from pricerl.data import UnlikelyZeros
 from pricerl.errors import UsageError
@@ -41,7 +41,7 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
 @pytest.mark.parametrize(
     ("change", "grade", "why"),
     [
-        ({"probability_better": 0.89}, "C", "at least 90 % of plausible scenarios, and this one does not"),
+        ({"probability_better": 0.69}, "C", "at least 70 % of plausible scenarios, and this one does not"),
         ({"familiar": False}, "D", "Run fit on this file"),
         ({"distinct_prices": 1}, "D", "the price never varied"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
@@ -131,7 +131,7 @@ def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
         ({}, "B"),
         ({"probability_better": 0.1}, "C"),
         ({"inside_tried_prices": False}, "C"),
-        ({"overturned_by": "season"}, "C"),
+        ({"set_by": "a repricer"}, "C"),
         ({"costs_known": False, "probability_better": 0.5}, "C"),
     ],
 )
@@ -152,7 +152,7 @@ def test_infeasible_guardrails_come_first() -> None:
     assert "satisfies floor" in decide(nothing, DecisionConfig()).why
 
 
-@pytest.mark.parametrize("chance", [0.9, 0.975])
+@pytest.mark.parametrize("chance", [0.7, 0.975])
 def test_the_limits_themselves_count_as_reached(chance: float) -> None:
     assert decide(replace(CLEAR, probability_better=chance), DecisionConfig()).follow != "hold"
 
@@ -164,34 +164,33 @@ def test_certainty_is_never_written_as_a_percentage() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"min_chance": -0.1}, {"min_chance": 1.1}, {"claim_chance": 2.0}, {"hidden_strength": -1.0}, {"min_days": 0}],
+    [{"min_chance": -0.1}, {"min_chance": 1.1}, {"claim_chance": 2.0}, {"loss_budget": -1.0}, {"min_days": 0}],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"decision.{next(iter(settings))}"):
         DecisionConfig(**settings)  # type: ignore[arg-type]
 
 
-def test_what_a_weak_hidden_cause_would_undo_is_graded_one_lower() -> None:
-    clear = decide(replace(CLEAR, overturned_by="season"), DecisionConfig())
-    assert (clear.follow, clear.grade) == ("step", "B-")
-    assert clear.why.endswith("an unobserved cause as strong as the season would undo the gain")
-    likely = decide(replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig())
-    assert (likely.follow, likely.grade, likely.lacks_evidence, likely.unsure) == ("hold", "C", True, True)
-    assert "would undo the gain" in likely.why
-    half = decide(replace(CLEAR, overturned_by="ads"), DecisionConfig(hidden_strength=0.5))
-    assert "0.5 times as strong as the ads" in half.why
-    unsure = decide(replace(CLEAR, probability_better=0.5, overturned_by="season"), DecisionConfig())
-    assert unsure.grade == "C" and "unobserved" not in unsure.why
+@pytest.mark.parametrize("cause", sorted(SET_BY))
+def test_a_history_that_somebody_biased_is_never_claimed_and_moves_only_if_clear(cause: str) -> None:
+    suspect = replace(CLEAR, set_by=SET_BY[cause], suspect=True)
+    assert decide(suspect, DecisionConfig()).grade == "B-"
+    held = decide(replace(suspect, probability_better=0.95), DecisionConfig())
+    assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
+    assert decide(replace(suspect, probability_better=0.95, suspect=False), DecisionConfig()).grade == "B-"
+    assert held.why.startswith(SET_BY[cause]) and "at least 97.5 % of plausible scenarios" in held.why
 
 
-def test_a_fragile_hold_gives_way_to_a_surer_price() -> None:
-    held = decide(replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig())
-    assert fall_back(held, CLEAR, DecisionConfig()).grade == "B"
-    assert fall_back(held, replace(CLEAR, overturned_by="season"), DecisionConfig()).grade == "B-"
-    assert fall_back(held, replace(CLEAR, probability_better=0.95, overturned_by="season"), DecisionConfig()) is held
+def test_a_likely_gain_that_risks_too_much_is_refused() -> None:
+    likely = replace(CLEAR, probability_better=0.8, risk=0.006)
+    held = decide(likely, DecisionConfig())
+    assert (held.follow, held.grade, held.unsure) == ("hold", "C", True)
+    assert "may risk 0.5 % of a quarter's profit (decision.loss_budget), and this one risks 0.6 %" in held.why
+    assert decide(likely, DecisionConfig(loss_budget=0.01)).grade == "B-"
+    assert decide(replace(likely, probability_better=1.0), DecisionConfig()).grade == "B", "a claim needs no budget"
 
 
-UNSURE = replace(CLEAR, probability_better=0.7)
+UNSURE = replace(CLEAR, probability_better=0.6)
 
 
 def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
@@ -202,7 +201,7 @@ def test_a_surer_price_stands_in_for_one_that_is_not_sure_enough() -> None:
     assert cautious.why == f"{CAUTIOUS}. One careful step, then look again." and not cautious.lacks_evidence
 
 
-@pytest.mark.parametrize("change", [{"probability_better": 0.89}, {"proposes_change": False}])
+@pytest.mark.parametrize("change", [{"probability_better": 0.69}, {"proposes_change": False}])
 def test_no_surer_price_leaves_the_hold_as_it_is(change: dict[str, object]) -> None:
     held = decide(UNSURE, DecisionConfig())
     assert fall_back(held, replace(CLEAR, **change), DecisionConfig()) is held
@@ -226,13 +225,15 @@ def test_only_a_lack_of_certainty_falls_back(change: dict[str, object]) -> None:
         {"paused": True},
         {"hold_lasts": True},
         {"entangled_with": "competitor price"},
-        {"overturned_by": "competitor price"},
+        {"set_by": SET_BY["repricer"], "suspect": True, "probability_better": 0.9},
+        {"set_by": SET_BY["averages"], "suspect": True, "probability_better": 0.9},
+        {"risk": 0.1, "probability_better": 0.9},
         {"unlikely_zeros": UnlikelyZeros(150, 20.0, 1000)},
         {"probability_better": 0.95},
         {"probability_better": 0.5},
     ],
 )
 def test_no_sentence_of_a_decision_has_more_than_thirty_words(change: dict[str, object]) -> None:
-    held = decide(replace(CLEAR, **change), DecisionConfig(hidden_strength=0.25))
+    held = decide(replace(CLEAR, **change), DecisionConfig())
     for decision in (held, fall_back(held, CLEAR, DecisionConfig())):
         assert max(len(sentence.split()) for sentence in f"Keep 10.00: {decision.why}".split(". ")) <= 30

@@ -12,8 +12,11 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.price_setting import Kind
 from pricerl.market.demand.reference_price import PriceMemory
 
-SLOPE_RANGE = (-8.0, -0.05)
-"""Elasticity bounds on the whole grid: demand falls with price, and no cliff is steeper than -8."""
+SLOPE_RANGE = (-40.0, -0.05)
+"""Elasticity bounds on the whole grid: demand falls with price, at most as steeply as in price-comparison shops."""
+
+SHAPED_RANGE = (-8.0, -0.05)
+"""The same for averages of days at similar prices, whose noise looks like cliffs."""
 
 SMOOTHING_SHARE = 0.04
 """Width of the Gaussian that smooths a curve's slopes, as a share of the grid."""
@@ -75,23 +78,26 @@ def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArra
     """Make curves ``(K, G)`` decrease in price: monotone projection, smoothing, bounded slope.
 
     The projection is isotonic least squares weighted by ``weights (G,)``. Smoothing removes its steps, which a
-    policy would exploit. Slopes are then clipped to ``SLOPE_RANGE`` around the best-known price.
+    policy would exploit. Slopes are then clipped to ``SHAPED_RANGE`` around the best-known price.
     """
     weights = weights + 1e-3 * weights.max() + 1e-9
     projected = np.stack([isotonic_regression(row, weights=weights, increasing=False).x for row in log_value])
-    rebuilt = smooth_slopes(projected, float(log_grid[1] - log_grid[0]))
+    rebuilt = smooth_slopes(projected, float(log_grid[1] - log_grid[0]), SHAPED_RANGE)
     level = ((projected - rebuilt) * weights).sum(1, keepdims=True) / weights.sum()
     return np.asarray(rebuilt + level)
 
 
-def smooth_slopes(log_value: FloatArray, step: float | FloatArray) -> FloatArray:
-    """Clip the slopes of curves ``(K, G)`` to ``SLOPE_RANGE`` and smooth them; the first value becomes 0.
+def smooth_slopes(
+    log_value: FloatArray, step: float | FloatArray, bounds: tuple[float, float] = SLOPE_RANGE
+) -> FloatArray:
+    """Clip the slopes of curves ``(K, G)`` to ``bounds`` and smooth them; the first value becomes 0.
 
     Args:
         log_value: ``(K, G)``.
         step: distance of grid points in log price, a number or ``(G - 1,)``.
+        bounds: steepest and flattest slope.
     """
-    slope = np.clip(np.diff(log_value, axis=1) / step, *SLOPE_RANGE)
+    slope = np.clip(np.diff(log_value, axis=1) / step, *bounds)
     slope = gaussian_filter1d(slope, SMOOTHING_SHARE * log_value.shape[1], axis=1, mode="nearest")
     return integrate(slope * step)
 
