@@ -36,7 +36,7 @@ FALL = 0.04
 FEWEST_FALLS = 4
 REGULAR_BAND, REGULAR_SHARE = 0.01, 0.40
 """Log distance from the regular price, and the smallest share of days within it."""
-RETURNING_SHARE, EXCESS = 0.45, 0.10
+RETURNING_SHARE, EXCESS = 0.33, 0.15
 """Smallest share of falls that return, and its smallest excess over the share of rises that return."""
 
 WINDOWS = (9, 15, 43)

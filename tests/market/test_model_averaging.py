@@ -76,7 +76,7 @@ def test_a_repricer_that_follows_demand_leaves_a_wide_posterior(make_product, pr
 def test_the_information_of_a_biased_history_is_that_of_its_bias(make_product):
     _, parts, _ = fit_parts(make_product(*repriced_shop(0)), DemandSettings())
     for part in parts:
-        free = part.posterior.without_prior(1, price_prior(part.data, DemandSettings()), 10.0)
+        free = part.posterior.without_prior([1], price_prior(part.data, DemandSettings()), 10.0)
         assert free.covariance[1, 1] ** -1 - 0.01 == pytest.approx(0.25, abs=0.05), "a bias of sd 2"
 
 
@@ -139,3 +139,15 @@ def test_with_few_price_changes_the_season_keeps_its_width(make_product):
     units = np.random.default_rng(0).poisson(40 * (price / 10) ** -2.0).astype(float)
     _, parts, _ = fit_parts(make_product(price, units), DemandSettings())
     assert len(parts) == 2 and all(0.1 not in part.data.prior.sd for part in parts)
+
+
+def test_noise_of_a_regular_price_that_hardly_moves_is_no_elasticity(make_product, prepare):
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        regular = np.repeat([20.0, 20.2, 20.1, 20.2], 50)
+        deal = np.arange(DAYS) % 30 >= 23
+        level = np.repeat(rng.normal(0, 0.15, 4), 50)
+        price = np.round(np.where(deal, 0.8, 1.0) * regular, 2)
+        units = rng.poisson(80 * np.exp(level + 0.6 * deal)).astype(float)
+        _, elasticity = elasticity_of(prepare, make_product(price, units), 20.2)
+        assert -6 < elasticity.mean() < -0.5

@@ -39,6 +39,8 @@ COMPETITOR_PRIOR = (0.26, 0.5)
 DEAL_DEPTH_PRIOR, DEAL_PRIOR, STOCK_PRIOR = (-1.0, 1.5), (0.2, 0.4), (0.0, 0.3)
 """Mean and sd of a promotion's effects in logs: further elasticity with respect to its discount, step at an unchanged
 price, and effect of what buyers still have at home after it."""
+DEAL_DEPTH_NAME = "deal_depth"
+"""Name of the covariate of a deal's depth."""
 STOCK_MEMORY = 0.93
 """Share of the buyers' stock that is left after a day."""
 
@@ -149,7 +151,7 @@ def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> 
     left = STOCK_MEMORY**product.step_days
     stock = lfilter([0.0, 1 - left], [1.0, -left], step)
     return regular, [
-        Covariate("deal_depth", log_price - regular, 0.0, *DEAL_DEPTH_PRIOR),
+        Covariate(DEAL_DEPTH_NAME, log_price - regular, 0.0, *DEAL_DEPTH_PRIOR),
         Covariate("promotion", step, 0.0, *DEAL_PRIOR),
         Covariate("stock_at_home", stock, 0.0, *STOCK_PRIOR),
     ]

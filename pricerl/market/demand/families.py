@@ -96,9 +96,14 @@ class CurveSet:
     shares: FloatArray
     """``(M, 3)`` uniform in [0, 1]: the two shape parameters, and the step at whole prices; 0 for none."""
 
+    @property
+    def elasticity(self) -> FloatArray:
+        """``(M,)`` elasticity at the current price, negative."""
+        return -np.exp(self.prior.mean + self.prior.sd * self.standardized)
+
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        elasticity = np.exp(self.prior.mean + self.prior.sd * self.standardized)[:, None]
+        elasticity = -self.elasticity[:, None]
         values = MAX_STEP * self.shares[:, 2:] * _beyond_whole(x, current_price)
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index

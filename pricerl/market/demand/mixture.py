@@ -41,6 +41,16 @@ class PriceBins:
     weight: float
     """Factor of log likelihoods, for overdispersion and for the information that the covariates leave."""
 
+    elasticity: float = 0.0
+    """Elasticity at the current price according to evidence outside the bins, such as deals."""
+    precision: float = 0.0
+    """Precision of that evidence; 0 for none."""
+
+    def log_likelihood_of(self, curves: CurveSet, current_price: float) -> FloatArray:
+        """Return the log likelihood ``(M,)`` of curves by the bins and the other evidence."""
+        elsewhere = self.precision * np.square(curves.elasticity - self.elasticity)
+        return self.log_likelihood(curves.at(self.x, current_price)) - 0.5 * elsewhere
+
     def slope_information(self, elasticity: float) -> float:
         """Return the Fisher information about the elasticity at a weight of 1 (Poisson, level profiled out)."""
         expected = self.exposure * np.exp(elasticity * self.x)
@@ -92,7 +102,7 @@ def draw_curves(
     """
 
     def fit_of(curves: CurveSet) -> FloatArray:
-        return bins.log_likelihood(curves.at(bins.x, current_price))
+        return bins.log_likelihood_of(curves, current_price)
 
     curves = draw_prior(count, prior, rng)
     fit = fit_of(curves)

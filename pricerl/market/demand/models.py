@@ -12,7 +12,7 @@ from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.price_setting import Kind
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_demand_regression, fit_parts, price_prior
 from pricerl.market.demand.config import DemandSettings
-from pricerl.market.demand.covariates import gather_covariates, holiday_factors
+from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, gather_covariates, holiday_factors
 from pricerl.market.demand.curves import (
     SLOPE_RANGE,
     CurveDraws,
@@ -34,6 +34,8 @@ MAX_LEVEL_SD = 2.0
 """Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
 SUPPORT_MARGIN = 0.10
 """Log price beyond the tried prices up to which drawn curves must decrease."""
+NEGLIGIBLE = 1e-3
+"""Smallest information about the elasticity that counts: an sd of 30."""
 LOOSE_SD = 10.0
 """Sd of the elasticity where it should have no prior; finite, because the price may never have varied."""
 
@@ -116,19 +118,25 @@ def _mixture_curves(
     """Return log units of an average day, ``(count, G)``, on curves from all families, given one regression.
 
     The curves see regular prices. Their likelihood holds as much information about the elasticity as the regression,
-    around the elasticity that it finds without a prior of its own: the curves have that prior already.
+    around the elasticity that it finds without a prior of its own: the curves have that prior already. What the
+    regression learns from deals, through the prior of their further slope, is added as a Gaussian.
     """
     if count == 0:
         return np.zeros((0, len(log_grid)))
-    data, prior = part.data, log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
-    free = part.posterior.without_prior(1, price_prior(data, settings), LOOSE_SD)
+    data, prior = part.data, price_prior(part.data, settings)
+    deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
+    linked, free = (part.posterior.without_prior([1, *extra], prior, LOOSE_SD) for extra in ([], deals))
     log_current = np.log(current_price)
     log_multiplier = (data.covariates - data.ahead) @ free.mode[PRICE_TERMS:]
     multiplier = np.exp(log_multiplier + free.mode[1] * (data.log_price - data.regular))
     bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0)
-    information = max(1 / free.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0)
-    bins = replace(bins, weight=min(1.0, information / max(bins.slope_information(free.mode[1]), 1e-9)))
-    curves = draw_curves(bins, prior, current_price, rng, curves_for(part.weight))
+    known, alone = (max(1 / item.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0) for item in (linked, free))
+    weight = min(1.0, alone / max(bins.slope_information(free.mode[1]), 1e-9))
+    from_deals = max(known - alone, 0.0)
+    elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals if from_deals > NEGLIGIBLE else 0.0
+    bins = replace(bins, weight=weight, elasticity=elasticity, precision=from_deals if elasticity else 0.0)
+    prior_curves = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
+    curves = draw_curves(bins, prior_curves, current_price, rng, curves_for(part.weight))
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
     level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(part)
     return np.asarray(level[:, None] + _bounded(curves.at(log_grid - log_current, current_price), log_grid))

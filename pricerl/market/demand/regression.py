@@ -7,6 +7,7 @@ so that the curve's slopes are negative (Gelfand, Smith and Lee 1992).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,13 +55,14 @@ class RegressionPosterior:
     log_evidence: float
     """Log marginal likelihood, up to a constant that only depends on the days (Laplace; Tierney and Kadane 1986)."""
 
-    def without_prior(self, column: int, prior: Prior, loose_sd: float) -> RegressionPosterior:
-        """Return the posterior with the prior of one coefficient replaced by one of sd ``loose_sd``, same mean."""
+    def without_prior(self, columns: Sequence[int], prior: Prior, loose_sd: float) -> RegressionPosterior:
+        """Return the posterior with the priors of some coefficients replaced by ones of sd ``loose_sd``, same mean."""
+        chosen = list(columns)
         precision = np.linalg.inv(self.covariance)
         moved = precision @ self.mode
-        change = 1 / loose_sd**2 - 1 / prior.sd[column] ** 2
-        precision[column, column] += change
-        moved[column] += change * prior.mean[column]
+        change = 1 / loose_sd**2 - 1 / prior.sd[chosen] ** 2
+        precision[chosen, chosen] += change
+        moved[chosen] += change * prior.mean[chosen]
         covariance = np.linalg.inv(precision)
         return replace(self, mode=covariance @ moved, covariance=covariance)
 
