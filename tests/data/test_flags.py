@@ -47,14 +47,21 @@ def test_any_other_cell_is_a_problem_with_its_line(problems, daily, name, cell, 
     assert problems(lines) == (f"line 11, {name}: must be {expected}, found {cell}",)
 
 
-def test_days_out_of_stock_are_excluded_from_demand(read, daily):
+def test_days_out_of_stock_and_the_day_on_which_it_ran_out_are_excluded_from_demand(read, daily):
     sales = ["20"] * 10 + ["0", "0", "10"] + ["20"] * 5
     history = read(stocked(daily, ["yes"] * 10 + ["no", "0", "no"] + [""] * 5, sales))
     product = history.products[0]
-    assert np.flatnonzero(~product.observed).tolist() == [10, 11, 12]
-    assert product.units[10:13].tolist() == [2.0, 2.0, 2.0], "as in the week before"
-    assert not product.profit_known[10:13].any()
-    assert "Days out of stock, excluded from demand: 3." in history.reports[0].notes
+    assert np.flatnonzero(~product.observed).tolist() == [9, 10, 11, 12]
+    assert product.units[9:13].tolist() == [2.0] * 4, "as in the week before"
+    assert not product.profit_known[9:13].any()
+    notes = history.reports[0].notes
+    assert "Days out of stock, excluded from demand: 3." in notes
+    assert "Days before stock-outs or on weekdays that often sell out, excluded from demand: 1." in notes
+
+
+def test_a_day_out_of_stock_with_sales_is_the_one_on_which_it_ran_out(read, daily):
+    history = read(stocked(daily, ["yes"] * 10 + ["no"] + [""] * 5, ["20"] * 10 + ["10"] + ["20"] * 5))
+    assert np.flatnonzero(~history.products[0].observed).tolist() == [10]
 
 
 def test_a_column_of_yes_changes_nothing(read, daily):

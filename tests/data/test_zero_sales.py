@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig
-from pricerl.data.cleaning.zero_sales import improbable_runs, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import find_stock_outs, improbable_runs, unlikely_zeros
 from pricerl.simulation import SellerConfig, simulated_history
 
 HEADER = "Report Date,Product Price,Total Sales,In Stock"
@@ -85,8 +85,8 @@ def test_an_in_stock_column_that_explains_the_days_removes_the_note(read, daily,
 
 
 def test_of_many_runs_the_first_are_named_and_the_others_counted(read, daily):
-    units = np.where(np.arange(365) % 45 < 35, 20, 0)
-    units[-1] = 20
+    units = np.where(np.arange(365) % 45 < 35, np.tile([2, 4, 3], 122)[:365], 0)
+    units[-1] = 3
     notes = read(daily([f"10,{10 * sold}," for sold in units], HEADER)).reports[0].notes
     (note,) = [note for note in notes if note.startswith("Nothing sold")]
     assert note.count(" to ") == 5 and ", 3 more: too long" in note
@@ -98,13 +98,26 @@ def simulated(market, days=365, units=20.0, seed=0):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("days", "units"), [(130, 5.5), (365, 20.0)])
-def test_a_delivery_that_sells_out_every_week_is_noticed(days, units, seed):
-    history = simulated("stockouts", days, units, seed)
+def test_a_small_delivery_that_sells_out_every_week_is_noticed(seed):
+    history = simulated("stockouts", 130, 5.5, seed)
     zeros = unlikely_zeros(history.products[0])
     assert zeros.days == (history.products[0].units == 0).sum() > 2 * zeros.expected
-    assert f"nothing sold on {zeros.days} of {days} days" in str(zeros)
+    assert f"nothing sold on {zeros.days} of 130 days" in str(zeros)
     assert any(doubt.startswith(f"{zeros}; add an In Stock column") for doubt in history.reports[0].doubts)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("days", "units"), [(130, 50.0), (365, 20.0)])
+def test_a_large_delivery_that_sells_out_every_week_is_taken_out_of_demand(days, units, seed):
+    history = simulated("stockouts", days, units, seed)
+    product, report = history.products[0], history.reports[0]
+    demand = simulated("constant", days, units, seed).products[0].units
+    assert unlikely_zeros(product) is None
+    assert (product.units[product.observed] == demand[product.observed]).all()
+    assert 0.4 < product.observed.mean() < 0.75
+    (note,) = [note for note in report.notes if note.startswith("Nothing sold")]
+    assert "Taken for stock-outs and excluded from demand" in note and "yes if there was stock" in note
+    assert any("without sales are taken for stock-outs; confirm them" in doubt for doubt in report.doubts)
 
 
 @pytest.mark.parametrize("market", ["constant", "reference", "seasonal", "ads", "promotions"])
@@ -141,3 +154,99 @@ def test_days_reported_as_in_stock_are_not_tested(make_product):
     history = make_product(10.0, units, in_stock=np.zeros(365, dtype=bool))
     assert unlikely_zeros(history).days == 46
     assert unlikely_zeros(make_product(10.0, units, in_stock=np.ones(365, dtype=bool))) is None
+
+
+def stock_outs(units, price=10.0, tested=None, out=None):
+    days = len(units)
+    dates = np.datetime64("2025-01-06", "D") + np.arange(days)
+    tested = all_known(units) if tested is None else tested
+    out = np.zeros(days, dtype=bool) if out is None else out
+    return find_stock_outs(dates, np.broadcast_to(price, days), units, tested, out)
+
+
+def flagged(flags):
+    return np.flatnonzero(flags).tolist()
+
+
+def test_stock_outs_are_days_without_sales_at_many_expected_units():
+    units = seller(30.0)
+    units[[100, 200, 201]] = 0
+    found = stock_outs(units)
+    assert flagged(found.empty) == [100, 200, 201] and flagged(found.short) == [99, 199]
+    assert found.expected[100] == pytest.approx(30, rel=0.15)
+
+
+def test_a_price_that_nobody_pays_is_no_stock_out():
+    units, price = seller(30.0), np.full(365, 10.0)
+    price[100:110], units[100:110] = 13.0, 0
+    assert not stock_outs(units, price).empty.any()
+    price[50:60] = 13.0
+    assert flagged(stock_outs(units, price).empty) == list(range(100, 110))
+    units[50:60] = [1, 2, 1, 1, 3, 1, 2, 1, 1, 2]  # hardly anybody
+    assert not stock_outs(units, price).empty.any()
+
+
+@pytest.mark.parametrize("mean", [2.0, 5.0, 8.0, 15.0])
+def test_zeros_by_chance_are_seldom_stock_outs(mean):
+    zeros, taken = 0, 0
+    for seed in range(40):
+        units = seller(mean, seed=seed)
+        zeros += (units == 0).sum()
+        taken += stock_outs(units).empty.sum()
+    assert taken <= max(0.05 * zeros, 40 * 365 / 5000)
+
+
+def test_days_reported_as_in_stock_are_demand(read, daily):
+    units = seller(30.0, days=120).astype(int)
+    units[60:62] = 0
+    words = [""] * 60 + ["yes", "yes"] + [""] * 58
+    rows = [f"10,{10 * sold},{word}" for sold, word in zip(units, words, strict=True)]
+    assert read(daily(rows, HEADER)).products[0].observed.all()
+    blank = read(daily([row.replace("yes", "") for row in rows], HEADER))
+    assert flagged(~blank.products[0].observed) == [59, 60, 61]
+
+
+def test_reported_stock_outs_leave_out_the_same_days_as_unreported_ones(read, daily):
+    units = seller(30.0, days=140).astype(int)
+    units[6::7] = np.where(np.arange(20) % 3, units[6::7], 0)  # every third Sunday
+    blank = [f"10,{10 * sold}," for sold in units]
+    reported = [row + ("no" if sold == 0 else "yes") for row, sold in zip(blank, units, strict=True)]
+    left_out = [flagged(~read(daily(rows, HEADER)).products[0].observed) for rows in (blank, reported)]
+    assert left_out[0] == left_out[1] and len(left_out[0]) > 20
+
+
+def test_large_rare_orders_are_no_stock_outs():
+    units = np.where(np.random.default_rng(0).random(365) < 0.3, 24.0, 0.0)
+    assert not stock_outs(units).empty.any()
+
+
+def test_public_holidays_without_sales_keep_their_own_effect(read, daily):
+    units = seller(30.0, days=730).astype(int)
+    christmas = [358, 359, 723, 724]
+    units[christmas] = 0
+    rows = daily([f"10,{10 * sold}," for sold in units], HEADER)
+    assert not read(rows).products[0].observed[christmas].any()
+    pytest.importorskip("holidays", reason="the extra holidays is not installed")
+    assert read(rows, DataConfig(country="GB")).products[0].observed[christmas].all()
+
+
+def test_weekdays_that_often_sell_out_are_left_out_and_a_long_stock_out_leaves_out_no_weekday():
+    units = seller(30.0, days=364)
+    units[np.arange(364) % 21 == 6] = 0  # every third Sunday
+    sunday = np.arange(364) % 7 == 6
+    found = stock_outs(units)
+    assert (found.empty | found.short)[sunday].all() and found.short[np.arange(364) % 7 == 5].all()
+    assert not (found.empty | found.short)[np.arange(364) % 7 < 5].any()
+    units = seller(30.0, days=364)
+    units[100:160] = 0
+    assert flagged(stock_outs(units).short) == [99]
+
+
+def test_a_week_without_sales_is_a_stock_out(read):
+    units = seller(50.0, days=60).astype(int)
+    units[30] = 0
+    days = np.datetime64("2025-01-06", "D") + 7 * np.arange(60)
+    rows = [f"{day},10,{10 * sold}," for day, sold in zip(days, units, strict=True)]
+    history = read([HEADER, *rows])
+    assert flagged(~history.products[0].observed) == [29, 30]
+    assert any(note.startswith("Nothing sold on 1 week at about") for note in history.reports[0].notes)

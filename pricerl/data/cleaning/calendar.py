@@ -55,6 +55,9 @@ class DayMasks(NamedTuple):
     stock_out: BoolArray
     """The product was out of stock, so sales are a lower bound of demand."""
 
+    sold_out: BoolArray
+    """The same, by the sales alone."""
+
     @property
     def observed(self) -> BoolArray:
         """Days that count as observations of demand."""
@@ -63,7 +66,7 @@ class DayMasks(NamedTuple):
     @property
     def unknown(self) -> BoolArray:
         """Days whose sales are imputed."""
-        return ~self.present | self.refund | self.gap | self.stock_out
+        return ~self.present | self.refund | self.gap | self.stock_out | self.sold_out
 
 
 def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
@@ -109,7 +112,7 @@ def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, longest_gap: i
         gap[first:after] = blank[first:after] & (after - first > longest_gap)
     out = grid[IN_STOCK] == 0
     out[0] = False  # history starts with a sale
-    return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out)
+    return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out))
 
 
 def carry_forward(values: FloatArray) -> FloatArray:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import DateArray
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.cleaning.calendar import (
+    DayMasks,
     carry_forward,
     fill_conversion,
     find_bounds,
@@ -19,6 +20,7 @@ from pricerl.data.cleaning.calendar import (
 from pricerl.data.cleaning.price_in_force import find_prices_in_force
 from pricerl.data.cleaning.quality_checks import CleaningFindings, is_reported, summarize
 from pricerl.data.cleaning.sales_unit import count_units, find_measure
+from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import History, ProductHistory
@@ -80,8 +82,9 @@ def _clean_product(
     grid = {str(column): values.to_numpy() for column, values in past.items()}
     masks = mask_days(grid, past.index.isin(rows.index), config.max_gap_days // step)
     price = carry_forward(grid[columns.PRODUCT_PRICE])
-    recorded = np.where(masks.unknown, 0.0, np.nan_to_num(grid[columns.TOTAL_SALES], nan=0.0))
+    recorded = np.maximum(np.nan_to_num(grid[columns.TOTAL_SALES], nan=0.0), 0.0)
     units = count_units(price, recorded, grid[columns.UNITS], measure)
+    masks, stock_outs = _mask_stock_outs(masks, grid, past.index, price, units, holidays if step == 1 else None)
     to_revenue = price if measure.kind == "units" else np.ones_like(price)
     sales = units * price if measure.kind == "units" else recorded
     profit, competitor = grid[columns.TOTAL_PROFIT], grid[columns.COMPETITOR_PRICE]
@@ -109,4 +112,19 @@ def _clean_product(
         in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE], step),
         holidays=holidays if step == 1 else None,
     )
-    return history, CleaningFindings(masks, grid, measure, bounds, len(rows))
+    return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(rows))
+
+
+def _mask_stock_outs(
+    masks: DayMasks,
+    grid: dict[str, FloatArray],
+    days: pd.Index,
+    price: FloatArray,
+    units: FloatArray,
+    holidays: DateArray | None,
+) -> tuple[DayMasks, StockOuts]:
+    """Add unreported stock-outs to the masks. Public holidays are not tested, as their effect is estimated."""
+    dates = days.to_numpy().astype("datetime64[D]")
+    tested = masks.observed & (grid[columns.IN_STOCK] != 1) & ~np.isin(dates, [] if holidays is None else holidays)
+    found = find_stock_outs(dates, price, units, tested, masks.stock_out)
+    return masks._replace(sold_out=found.empty | found.short), found

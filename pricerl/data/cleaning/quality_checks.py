@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks
+from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks, find_runs
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
-from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
@@ -32,6 +32,9 @@ class CleaningFindings(NamedTuple):
 
     masks: DayMasks
     """Properties of each calendar day."""
+
+    stock_outs: StockOuts
+    """Stock-outs that no column reports."""
 
     grid: dict[str, FloatArray]
     """``(D,)`` columns on the calendar, before filling."""
@@ -93,7 +96,8 @@ def is_reported(column: FloatArray) -> bool:
 
 
 def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
-    masks, grid, word = findings.masks, findings.grid, STEP_WORDS[history.step_days].capitalize()
+    masks, outs, grid = findings.masks, findings.stock_outs, findings.grid
+    word = STEP_WORDS[history.step_days].capitalize()
     notes = [findings.measure.note] if findings.measure.note else []
     notes += [
         f"{name}: absent or blank throughout the history; not used."
@@ -109,6 +113,7 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     counts = {
         **{f"{name}: values above 100, counted as 100": count for name, count in above.items()},
         f"{word}s out of stock, excluded from demand": masks.stock_out.sum(),
+        f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": outs.short.sum(),
         f"Refund {word.lower()}s, included in profit and excluded from demand": masks.refund.sum(),
         f"{word}s with sales but no price, excluded from demand": masks.unpriced_sale.sum(),
         f"Trailing priced {word.lower()}s without sales, taken for future {word.lower()}s": findings.bounds.padding,
@@ -116,11 +121,10 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     }
     notes += [f"{words}: {count}." for words, count in counts.items() if count]
     notes += _price_in_force(history, grid[columns.PRODUCT_PRICE])
+    notes += _stock_outs(history, outs)
     if runs := improbable_runs(history.units, history.stock_unknown):
-        listed = [f"{history.dates[first]} to {history.dates[after - 1]}" for first, after in runs[:RUNS_SHOWN]]
-        more = [f"{len(runs) - RUNS_SHOWN} more"] if len(runs) > RUNS_SHOWN else []
         notes.append(
-            f"Nothing sold from {', '.join([*listed, *more])}: too long for chance. Mark days out of stock or off "
+            f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
             f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
         )
     if zeros is not None and zeros.share <= LARGEST_SHARE:
@@ -138,6 +142,25 @@ def _price_in_force(history: ProductHistory, recorded: FloatArray) -> list[str]:
     return [f"{columns.PRODUCT_PRICE}: averages of what buyers paid. The current price is {now:.10g}{last_row}."]
 
 
+def _stock_outs(history: ProductHistory, found: StockOuts) -> list[str]:
+    """Return a note on the days taken for stock-outs; none without any."""
+    if not found.empty.any():
+        return []
+    days, expected = int(found.empty.sum()), float(np.median(found.expected[found.empty]))
+    return [
+        f"Nothing sold on {plural(days, STEP_WORDS[history.step_days])} at about {expected:.0f} expected units: "
+        f"{_listed(history, find_runs(found.empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
+        f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
+    ]
+
+
+def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
+    """Return the dates of the first runs, each from its first day to the one before its second entry."""
+    spans = [(history.dates[first], history.dates[after - 1]) for first, after in runs]
+    listed = [f"{first} to {last}" if last > first else str(first) for first, last in spans[:RUNS_SHOWN]]
+    return ", ".join([*listed, *([f"{len(spans) - RUNS_SHOWN} more"] if len(spans) > RUNS_SHOWN else [])])
+
+
 def _holidays(history: ProductHistory) -> list[str]:
     """Return a note on the number of public holidays in the history; none without a country."""
     if history.holidays is None:
@@ -151,6 +174,7 @@ def _holidays(history: ProductHistory) -> list[str]:
 def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) -> list[str]:
     """Return the findings that require a review under any settings."""
     missing, refund, gap = ~findings.masks.present, findings.masks.refund, findings.masks.gap
+    empty = findings.stock_outs.empty
     checks = [
         (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar {word}s have no row"),
         (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} {word}s are refunds"),
@@ -158,6 +182,11 @@ def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) 
         (
             zeros is not None and zeros.share > LARGEST_SHARE,
             f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock",
+        ),
+        (
+            empty.mean() > LARGEST_SHARE,
+            f"{plural(int(empty.sum()), word)} without sales are taken for stock-outs; confirm them in an "
+            f"{columns.IN_STOCK} column",
         ),
         (findings.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
     ]

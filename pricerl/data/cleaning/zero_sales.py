@@ -1,4 +1,4 @@
-"""Zero-sales days too frequent to be chance: stock-outs or closed days that no column reports."""
+"""Zero-sales days that are no chance: stock-outs or closed days that no column reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import pdtrc
 
-from pricerl.arrays import BoolArray, FloatArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import STEP_WORDS, WEEK, weekday_of
 from pricerl.data.history import ProductHistory
@@ -25,6 +25,37 @@ LARGEST_SHARE = 0.10
 """Maximum share of unexplained zero-sales days with which demand can be estimated. Of simulated shops whose weekly
 delivery sells out, price changes harmed 30 % (130 to 1000 days, 5.5 to 500 units per day); refusing changes above this
 share reduced that to 1 % and affected no shop that is always in stock."""
+
+
+CHANCE_SHARE = 0.05
+"""Largest share of chance among the zero-sales days that are taken for stock-outs. With one such day in ten, eight or
+more units must be expected, with one in a hundred about fifteen."""
+
+FEWEST_PAYING_DAYS = 3
+"""Minimum number of days with sales at the price of a stock-out or above it: nobody may pay higher prices."""
+
+LARGEST_EMPTY_SHARE = 1 / 3
+"""Maximum share of zero-sales days at which they are stock-outs; a product that rarely sells has large, rare orders."""
+
+SHORT_SHARE, FULL_SHARE = 0.15, 0.05
+"""Share of a weekday's days on which stock ran out or was out: above the first, its other days count as days of low
+demand; below the second, deliveries suffice. On shops whose weekly delivery sells out, estimated elasticities were 0.5
+too weak without the days of zero sales, 0.2 without those before them either, and 0.0 without such weekdays."""
+
+FEWEST_SHORT_DAYS, FEWEST_FULL_WEEKDAYS = 3, 3
+"""Minimum number of such days on a weekday that is left out, and of weekdays on which deliveries suffice: with fewer,
+stock-outs do not follow weekdays."""
+
+
+class StockOuts(NamedTuple):
+    """Stock-outs, or closed days, that no column reports; ``(D,)`` each."""
+
+    empty: BoolArray
+    """Nothing sold, although usual demand nearly rules that out."""
+    short: BoolArray
+    """Other days, with sales below demand or on weekdays that have stock only in weeks of low demand."""
+    expected: FloatArray
+    """Units expected under usual demand."""
 
 
 class UnlikelyZeros(NamedTuple):
@@ -61,14 +92,12 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
         spread over at least four runs, as fewer are single events such as a holiday; else None.
     """
     known = history.stock_unknown
-    weekday, zero = weekday_of(history.dates.astype(np.int64)), history.units == 0
-    count = np.maximum(np.bincount(weekday[known], minlength=WEEK), 1)
-    closed = np.bincount(weekday[known & zero], minlength=WEEK) >= 0.9 * count
-    known = known & ~closed[weekday]
+    zero = history.units == 0
+    known = known & _open_days(history.dates, known, zero)
     sold = known & ~zero
     if sold.sum() < FEWEST_SALE_DAYS:
         return None
-    expected = float(_probability_of_zero(history.units, sold)[known].sum())
+    expected = float(_chance_of_zero(*_usual_demand(history.units, sold))[known].sum())
     days = int((known & zero).sum())
     spells = len(find_runs(known & zero))
     improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_PROBABILITY
@@ -77,8 +106,77 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     return UnlikelyZeros(days, expected, int(known.sum()), STEP_WORDS[history.step_days])
 
 
-def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:
-    """Return the probability ``(D,)`` of zero sales under a negative binomial fitted to the days with sales.
+def find_stock_outs(
+    dates: DateArray, price: FloatArray, units: FloatArray, tested: BoolArray, out: BoolArray
+) -> StockOuts:
+    """Find zero-sales days that usual demand cannot explain, on weekdays on which the seller is open.
+
+    Usual demand is the negative binomial of ``unlikely_zeros``, without the days before zero sales, but not more than
+    sold on average at the same price and above: demand falls with the price.
+
+    Args:
+        dates: ``(D,)`` days, unit D.
+        price: ``(D,)`` money per unit.
+        units: ``(D,)`` units sold.
+        tested: ``(D,)`` True on days with known sales that are not reported as in stock.
+        out: ``(D,)`` True on days reported as out of stock.
+    """
+    zero = tested & (units == 0)
+    tested = tested & _open_days(dates, tested, zero)
+    zero &= tested
+    sold = tested & ~zero & ~np.append(zero[1:], False)
+    share = zero.sum() / max(tested.sum(), 1)
+    expected, empty = np.zeros(len(units)), np.zeros(len(units), dtype=bool)
+    if sold.sum() >= FEWEST_SALE_DAYS and 0 < share <= LARGEST_EMPTY_SHARE:
+        usual = _usual_demand(units, sold)
+        order = np.argsort(-price[sold])
+        sums = np.cumsum(np.append(0.0, units[sold][order]))
+        paying = np.searchsorted(-price[sold][order], -price, side="right")
+        expected = np.minimum(usual.mean, sums[paying] / np.maximum(paying, 1))
+        chance = _chance_of_zero(expected, usual.overdispersion) / share
+        empty = zero & (chance <= CHANCE_SHARE) & (paying >= FEWEST_PAYING_DAYS)
+    return StockOuts(empty, _short_days(dates, units, empty | out), expected)
+
+
+def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArray:
+    """Return the days ``(D,)`` whose sales stock-outs biased, without the stock-outs ``out (D,)`` themselves.
+
+    Stock ran out on the day before zero sales. Where weekly deliveries sell out, the last weekdays before a delivery
+    have stock in weeks of low demand only.
+    """
+    short = np.append((out & (units == 0))[1:], False)
+    affected = out | short
+    for first, after in find_runs(affected):
+        affected[first:after] &= after - first <= WEEK  # longer runs do not end with the next delivery
+    weekday = weekday_of(dates.astype(np.int64))
+    count, cut = np.bincount(weekday, minlength=WEEK), np.bincount(weekday[affected], minlength=WEEK)
+    if (cut < FULL_SHARE * count).sum() >= FEWEST_FULL_WEEKDAYS:
+        short |= ((cut > SHORT_SHARE * count) & (cut >= FEWEST_SHORT_DAYS))[weekday]
+    short[0] = False  # history starts with a sale
+    return np.asarray(short & ~out)
+
+
+def _open_days(dates: DateArray, known: BoolArray, zero: BoolArray) -> BoolArray:
+    """Return the days ``(D,)`` on weekdays that have sales on more than one known day in ten."""
+    weekday = weekday_of(dates.astype(np.int64))
+    count = np.maximum(np.bincount(weekday[known], minlength=WEEK), 1)
+    closed = np.bincount(weekday[known & zero], minlength=WEEK) >= 0.9 * count
+    return np.asarray(~closed[weekday])
+
+
+class _Usual(NamedTuple):
+    """Negative binomial of usual demand: variance ``= m + overdispersion m^2``."""
+
+    mean: FloatArray
+    overdispersion: float
+
+
+def _chance_of_zero(mean: FloatArray, overdispersion: float) -> FloatArray:
+    return np.asarray((1 + overdispersion * mean) ** (-1 / overdispersion))
+
+
+def _usual_demand(units: FloatArray, sold: BoolArray) -> _Usual:
+    """Return the negative binomial of all days ``(D,)``, fitted to the days with sales.
 
     Mean and overdispersion are corrected for the truncation alternately until they converge.
     """
@@ -88,15 +186,15 @@ def _probability_of_zero(units: FloatArray, sold: BoolArray) -> FloatArray:
     near = counts[after] - counts[first]
     mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
     mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), 1.01)  # each day sold at least one
-    whole, overdispersion, zero = mean, 1e-3, np.zeros(len(mean))
+    whole, overdispersion = mean, 1e-3
     for _ in range(50):  # it converges in fewer steps
-        zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
+        zero = _chance_of_zero(whole, overdispersion)
         whole = mean * (1 - zero)
         excess = units**2 * (1 - zero) - whole - whole**2
         overdispersion = float(
             np.clip(excess[sold].sum() / (whole[sold] ** 2).sum(), 1e-3, 10.0)
         )  # from nearly Poisson
-    return np.asarray(zero)
+    return _Usual(whole, overdispersion)
 
 
 def improbable_runs(units: FloatArray, known: BoolArray) -> list[tuple[int, int]]:
