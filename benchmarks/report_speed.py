@@ -44,6 +44,7 @@ def made_up_advice(index: int) -> ProductAdvice:
         settled_price=new,
         decision=Decision("path", "B", "SAC", False, "a model estimate, not yet tested"),
         num_draws=NUM_DRAWS,
+        measure="profit",
         keep=keep,
         recommended=outcome,
         uplift=uplift,

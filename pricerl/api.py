@@ -87,7 +87,7 @@ def advise(
 
     Args:
         path: the seller's CSV; a simulated seller if absent.
-        preset: objective: ``balanced``, ``profit`` or ``upward``.
+        preset: objective: ``balanced``, ``profit``, ``revenue`` or ``upward``.
         max_steps: gradient updates.
         seed: seed of all random numbers.
         horizon: length of the forecast horizon in days.

@@ -11,6 +11,7 @@ from torch import Tensor
 from pricerl.advice.decision import SET_BY, Decision, DecisionConfig, Evidence, decide, fall_back
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
+from pricerl.advice.reasons import MEASURES
 from pricerl.data import unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
@@ -87,7 +88,7 @@ class _Weighing:
         parts = _parts_of(path, self.shop.current_price)
         values = value_paths(self.dynamics.market, self.product, torch.stack([part.price for part in parts]))
         for part, part_value in zip(parts, values, strict=True):
-            gain, evidence = float((part_value.profit - keep.profit).mean()), self.evidence(part, part_value, keep)
+            gain, evidence = float((part_value.earned - keep.earned).mean()), self.evidence(part, part_value, keep)
             if gain > best and decide(evidence, self.config).follow in ("path", "step"):
                 best, chosen = gain, (part, evidence)
         return chosen
@@ -117,6 +118,7 @@ class _Weighing:
             usable_days=int(history.observed.sum()),
             distinct_prices=len(np.unique(tried)),
             costs_known=shop.market.cost.known,
+            measure=MEASURES[value.measure],
             feasible=limits.feasible,
             keep_allowed=limits.keep_allowed,
             movable=limits.movable,

@@ -99,6 +99,7 @@ class Evidence:
     """Usable days, or weeks for weekly rows."""
     distinct_prices: int
     costs_known: bool
+    """Whether the measure of a gain is known: costs, unless revenue is the objective."""
     feasible: bool
     """Whether any price satisfies all guardrails."""
     keep_allowed: bool
@@ -117,6 +118,8 @@ class Evidence:
     """Word for a row of the history: day or week."""
     paused: bool = False
     """Whether the seller keeps the price as it is."""
+    measure: str = "profit"
+    """Word for what a change must increase: profit or revenue."""
     risk: float = 0.0
     """Loss until the change is undone that is exceeded with a probability of 10 %, as a share of a quarter's profit."""
     set_by: str = ""
@@ -222,7 +225,8 @@ def _objection(evidence: Evidence, config: DecisionConfig) -> str:
         return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
     if evidence.risk > config.loss_budget:
         allowed, risk = f"{100 * config.loss_budget:.4g} %", f"{100 * evidence.risk:.2g} %"
-        return f"a change may risk {allowed} of a quarter's profit (decision.loss_budget), and this one risks {risk}"
+        scale = f"a quarter's {evidence.measure}"
+        return f"a change may risk {allowed} of {scale} (decision.loss_budget), and this one risks {risk}"
     return ""
 
 

@@ -47,8 +47,8 @@ def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest
 def _value_test(dynamics: Dynamics, product: int, price: float, now: float, horizon: int) -> PriceTest:
     paths = torch.tensor([[price], [now]], device=dynamics.market.device).expand(2, horizon)
     days = expect_paths(dynamics.market, product, paths)
-    tested, kept = path_values(dynamics.market.products[product], days)
-    gain = tested.profit - kept.profit
+    tested, kept = path_values(dynamics.market, product, days)
+    gain = tested.earned - kept.earned
     noise = _noise(dynamics, product, paths, days.expected_units)
     step = dynamics.history.step_days
     needed = HALVES_DOUBT * noise / max(float(gain.var()), 1e-12)
@@ -66,7 +66,7 @@ def _noise(dynamics: Dynamics, product: int, paths: Tensor, expected_units: Tens
     Units are negative binomial, ``Var = mean + mean^2 / size``; each earns the share kept of its price, less its cost.
     """
     market, units = dynamics.market, expected_units.double()
-    share, cost = (values[product, :-1, None].double() for values in (market.share_kept, market.unit_cost))
+    share, cost = (values[product, :-1, None].double() for values in (market.counted_share, market.counted_cost))
     margin = share * paths[:, None].double() - cost
     variance = margin**2 * (units + units**2 / market.size[product].double())
     return float(variance.mean((1, 2)).sum())

@@ -10,13 +10,17 @@ from pricerl.formatting import Formatter, counted, plural, unit_digits
 
 if TYPE_CHECKING:
     from pricerl.advice.result import ProductAdvice
-    from pricerl.evaluation import Uplift
+    from pricerl.arrays import Interval
+    from pricerl.evaluation import DailyOutcome, Uplift
 
 UNTESTED = "not yet tested in your shop"
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
+
+MEASURES = {"profit": "profit", "sales": "revenue"}
+"""Words for what counts, by the name of its field."""
 
 Record = Mapping[str, Any]
 
@@ -56,25 +60,44 @@ def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     if advice.decision.follow != "hold":
         if advice.uplift is not None:
             forced = advice.decision.source == "limits"
-            yield _expected(advice.uplift, advice.num_draws, f, "The limits cost profit" if forced else "Expected")
-    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and advice.policy.over_keep.profit is not None:
+            cost = f"The limits cost {MEASURES[advice.measure]}"
+            yield _expected(advice, advice.uplift, f, cost if forced else "Expected")
+    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and _gain(advice.policy.over_keep, advice):
         settled = f.price(advice.settled_price)
         back = settled == f.price(advice.current_price)
         yield f"The policy would {'leave it and come back' if back else f'go to {settled}'}."
-        yield _expected(advice.policy.over_keep, advice.num_draws, f)
+        yield _expected(advice, advice.policy.over_keep, f)
 
 
-def _expected(uplift: Uplift, num_draws: int, f: Formatter, if_lost: str = "Expected") -> str:
-    if uplift.profit is None or uplift.probability_better is None:
+def _gain(outcome: DailyOutcome, advice: ProductAdvice) -> Interval | None:
+    """Return the measure of an outcome or an uplift; None if it is unknown."""
+    return outcome.sales if advice.measure == "sales" else outcome.profit
+
+
+def _expected(advice: ProductAdvice, uplift: Uplift, f: Formatter, if_lost: str = "Expected") -> str:
+    gain = _gain(uplift, advice)
+    if gain is None or uplift.probability_better is None:
         return ""
-    better = counted(uplift.probability_better, num_draws)
-    start = if_lost if uplift.profit.mean < 0 else "Expected"
-    return f"{start}: {gain_words(uplift.profit, f)}, better in {better} plausible scenarios."
+    better = counted(uplift.probability_better, advice.num_draws)
+    start = if_lost if gain.mean < 0 else "Expected"
+    return f"{start}: {gain_words(gain, f, advice.measure)}, better in {better} plausible scenarios."
 
 
-def gain_words(uplift: Sequence[float], f: Formatter) -> str:
-    """Return a difference in profit with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
-    return f.estimate(uplift, f" profit per {f.period}", "+")
+def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
+    """Return a difference with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
+    return f.estimate(uplift, f" {MEASURES[measure]} per {f.period}", "+")
+
+
+def contribution_words(value: Sequence[float], f: Formatter, measure: str) -> str:
+    """Return an amount per day with its 90 % limits; profit is meant before fixed cost."""
+    return f.estimate(
+        value, f" per {f.period} before fixed cost" if measure == "profit" else f" revenue per {f.period}"
+    )
+
+
+def measure_of(product: Record) -> str:
+    """Return the field that counts in an entry of ``products``; entries of older advice have none but profit."""
+    return "sales" if product.get("measure") == "sales" else "profit"
 
 
 def list_alternatives(product: Record) -> list[Record]:

@@ -91,7 +91,7 @@ class _Adviser:
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
         """Return the advice on one product: proposal, forecast, decision and reasons."""
         dynamics, market = self.dynamics, self.dynamics.market
-        prepared, fitted = market.preprocessor, market.products[index]
+        prepared, fitted, counted = market.preprocessor, market.products[index], market.counted(index)
         history, report = prepared.products[index], prepared.reports[index]
         proposed = propose_path(self.policy, dynamics, index, self.horizon)
         decided = decide_path(proposed, dynamics, index, self.config)
@@ -108,6 +108,7 @@ class _Adviser:
             settled_price=money(settled),
             decision=decision,
             num_draws=market.num_draws,
+            measure=market.measure,
             keep=keep.outcome(),
             recommended=forecast.value.outcome(),
             uplift=forecast.value.over(keep) if decision.follow != "hold" else None,
@@ -116,17 +117,17 @@ class _Adviser:
             ),
             baselines=tuple(baselines),
             elasticity=interval_of(elasticity_at(fitted, current_price)),
-            raising=would_raising_pay(fitted, current_price),
+            raising=would_raising_pay(counted, current_price),
             break_even=find_break_even(fitted, current_price),
             asked_price=None if gated.asked is None else money(gated.asked),
             guardrails=gated.edits,
             days=day_rows(dynamics, index, path, gated.prices, forecast),
             off_policy={
-                name: estimate_off_policy(history, fitted, price, np.random.default_rng([self.seed, index]))
+                name: estimate_off_policy(history, counted, price, np.random.default_rng([self.seed, index]))
                 for name, price in (("settled", settled), ("current", current_price))
             },
             sensitivity=find_sensitivity(shop, settled, decided.causes),
-            planner_gap=_planner_gap(dynamics, baselines, index, proposed.price[-1:]) if fitted.cost.known else None,
+            planner_gap=_planner_gap(dynamics, baselines, index, proposed.price[-1:]) if counted.cost.known else None,
             backtest=skill,
             costs=fitted.cost.describe(),
             data_quality=report.to_dict(self.config.min_days),

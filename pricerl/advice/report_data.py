@@ -23,6 +23,8 @@ class PriceCurves:
     units: tuple[Interval, ...]
     profit: tuple[Interval, ...] | None
     """None where costs are unknown."""
+    sales: tuple[Interval, ...] | None = None
+    """Money; None unless revenue is the objective."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,15 @@ class Details:
     bounds: LimitsInForce
     """Limits on the next price and on later changes."""
     beyond: str
-    """``above`` or ``below``: edge of the tried prices at which profit still rises; the best price may be beyond it."""
+    """``above`` or ``below``: edge of the tried prices at which profit, or revenue if that is the objective, still
+    rises; the best price may be beyond it."""
     price_test: PriceTest | None
     """None where costs are unknown or no other price is allowed."""
 
 
 def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Details:
     """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
-    history, known = dynamics.market.preprocessor.products[product], dynamics.market.products[product].cost.known
+    history, known = dynamics.market.preprocessor.products[product], dynamics.market.counted(product).cost.known
     tried = history.price[history.observed]
     shown = np.concatenate([tried, [history.current_price], path])
     # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
@@ -79,14 +82,16 @@ def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: i
         tuple(round(float(price), DIGITS) for price in prices),
         tuple(_rounded(outcome.units) for outcome in outcomes),
         profit or None,
+        tuple(_rounded(outcome.sales) for outcome in outcomes) if dynamics.market.measure == "sales" else None,
     )
 
 
 def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str:
-    """Return the edge of the tried prices beyond which mean profit still rises; empty if it peaks inside."""
-    if curves.profit is None:
+    """Return the edge of the tried prices beyond which the mean gain still rises; empty if it peaks inside."""
+    earned = curves.profit if curves.sales is None else curves.sales
+    if earned is None:
         return ""
-    best = curves.price[int(np.argmax([mean for mean, *_ in curves.profit]))]
+    best = curves.price[int(np.argmax([mean for mean, *_ in earned]))]
     return "above" if best >= tried_high else "below" if best <= tried_low else ""
 
 

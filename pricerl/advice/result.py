@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
         Sensitivity,
         Uplift,
     )
+    from pricerl.market import Measure
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,8 @@ class ProductAdvice:
     decision: Decision
     num_draws: int
     """Number of posterior draws behind every interval and probability."""
+    measure: Measure
+    """Measure of comparisons and probabilities: profit, or sales if revenue is the objective."""
     keep: DailyOutcome
     """Outcome of keeping the price over the forecast horizon."""
     recommended: DailyOutcome

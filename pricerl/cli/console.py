@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pricerl.advice.reasons import Record, backtest_lines, gain_words, list_alternatives, order_lines, track_lines
+from pricerl.advice.reasons import (
+    MEASURES,
+    Record,
+    backtest_lines,
+    contribution_words,
+    gain_words,
+    list_alternatives,
+    measure_of,
+    order_lines,
+    track_lines,
+)
 from pricerl.advice.report.sanitize import clean
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
@@ -56,7 +66,8 @@ def _summary(product: Record, f: Formatter) -> list[str]:
     best = next(row for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     less = ""
     if (gap := product["planner_gap"]) is not None:
-        less = f": {f.percent(abs(gap), 2)} {'less' if gap >= 0 else 'more'} profit before fixed cost"
+        what = "profit before fixed cost" if measure_of(product) == "profit" else "revenue"
+        less = f": {f.percent(abs(gap), 2)} {'less' if gap >= 0 else 'more'} {what}"
     lines = [
         *table(
             [
@@ -97,21 +108,22 @@ def print_scores(products: Sequence[Record], num_products: int, formatter: Forma
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
     """Return the rules, the policy's value, the off-policy estimates and the sensitivity of one product."""
     draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
-    head = ("rule", "price", "units", "sales", "profit", "90 %", "beats keeping")
+    measure = measure_of(product)
+    head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
     lines = [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
-        *table([head, *(_rule_cells(row, draws, formatter) for row in list_alternatives(product))]),
+        *table([head, *(_rule_cells(row, measure, draws, formatter) for row in list_alternatives(product))]),
         *_policy_lines(product, formatter),
-        *(off_policy_line(name, found, formatter) for name, found in product["off_policy"].items()),
+        *(off_policy_line(name, found, formatter, measure) for name, found in product["off_policy"].items()),
     ]
     return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
 
 
-def _rule_cells(row: Record, draws: int, f: Formatter) -> tuple[str, ...]:
-    (units, *_), (sales, *_), profit = (row["outcome"][name] for name in ("units", "sales", "profit"))
+def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[str, ...]:
+    (units, *_), (sales, *_), earned = (row["outcome"][name] for name in ("units", "sales", measure))
     money = (UNKNOWN, UNKNOWN, UNKNOWN)
-    if profit is not None:
-        (mean, low, high), digits = profit, f.money_digits(*profit)
+    if earned is not None:
+        (mean, low, high), digits = earned, f.money_digits(*earned)
         better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
         money = (f.money(mean, digits), f.span(low, high, digits), better)
     return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
@@ -120,23 +132,23 @@ def _rule_cells(row: Record, draws: int, f: Formatter) -> tuple[str, ...]:
 def _policy_lines(product: Record, f: Formatter) -> list[str]:
     lines, days = [], len(product["days"])
     for base, key in (("keeping the price", "over_keep"), (f"your last {days} prices", "over_log")):
-        uplift = product["policy"][key]
-        if uplift["profit"] is None:
+        uplift, measure = product["policy"][key], measure_of(product)
+        if uplift[measure] is None:
             continue
         better = counted(uplift["probability_better"], product["num_draws"])
-        lines.append(f"  policy over {base}, {plural(days, f.period)}: {gain_words(uplift['profit'], f)}")
+        lines.append(f"  policy over {base}, {plural(days, f.period)}: {gain_words(uplift[measure], f, measure)}")
         lines.append(
             f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
         )
     return lines
 
 
-def off_policy_line(name: str, found: Record, f: Formatter) -> str:
+def off_policy_line(name: str, found: Record, f: Formatter, measure: str = "profit") -> str:
     """Return the off-policy estimate of one price."""
     start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
     if found["value"] is None:
         return f"{start}not identifiable, {found['reason']}"
-    value, days = f.estimate(found["value"], f" per {f.period} before fixed cost"), f.number(found["effective_days"], 0)
+    value, days = contribution_words(found["value"], f, measure), f.number(found["effective_days"], 0)
     return f"{start}{value}, {days} effective {f.period}s"
 
 

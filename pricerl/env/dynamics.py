@@ -6,6 +6,8 @@ A row is one product in one posterior draw. ``decide`` turns an action into a pr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,8 @@ class Dynamics:
         guardrails: GuardrailConfig | None = None,
         config: EnvConfig | None = None,
     ) -> None:
-        self.market, self.reward = market, (reward or RewardConfig()).resolved()
+        self.reward = (reward or RewardConfig()).resolved()
+        self.market = market = replace(market, measure=self.reward.measure)
         self.guardrails, self.config = guardrails or GuardrailConfig(), config or EnvConfig()
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use

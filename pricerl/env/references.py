@@ -27,7 +27,7 @@ class References(NamedTuple):
     organic: Tensor
     ad: Tensor
     profit: Tensor
-    """At the current price, before fixed cost; may be negative."""
+    """At the current price, before fixed cost; may be negative. Revenue if that is the measure."""
     profit_unit: Tensor
     """Profit that counts as a gain of 1: that at the current price, at least ``MIN_MARGIN`` of the sales there."""
 
@@ -78,7 +78,7 @@ def find_spread(market: Market, reference: References) -> Tensor:
     steps = torch.arange(grid, device=market.device)
     price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
     units = market.log_curves[:, :num_draws, :, 0].exp()
-    share, cost = market.share_kept[:, :num_draws, None], market.unit_cost[:, :num_draws, None]
+    share, cost = market.counted_share[:, :num_draws, None], market.counted_cost[:, :num_draws, None]
     contribution = (share * price[:, None] - cost) * units
     sales, unit = (value[:, :num_draws, None] for value in (reference.sales, reference.profit_unit))
     at_median = (share - cost / reference.price[:, None, None]) * sales

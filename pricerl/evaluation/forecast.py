@@ -59,7 +59,7 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in measures]),
-        value=path_values(market.products[product], days)[0],
+        value=path_values(market, product, days)[0],
     )
 
 

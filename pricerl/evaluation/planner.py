@@ -19,7 +19,7 @@ from pricerl.evaluation.pricing_rules import (
     best_for_objective,
 )
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, KEEP
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, KEEP
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, value_average_day, value_paths
 from pricerl.guardrails.projection import lasting_band, project, spread_prices
 
@@ -66,15 +66,14 @@ def planner_gaps(
 ) -> tuple[Tensor, Tensor]:
     """Return the gaps of a kept price to the best constant price, in profit and in reward, ``(B,)`` like the arguments.
 
-    Profit is measured before fixed cost and relative to that at the best price. The profit gap can be negative, as the
-    best price maximises the reward.
+    Profit, or revenue if that is the measure, is taken before fixed cost and relative to that at the best price. Its
+    gap can be negative, as the best price maximises the reward.
     """
-    fixed = dynamics.market.fixed_cost[product, draw]
+    rows = dynamics.market.rows(product, draw)
     reward, response = dynamics.constant_price(price, product, draw)
     best_reward, best_response = dynamics.constant_price(best, product, draw)
-    best_profit = best_response.profit + fixed
-    gap = (best_profit - response.profit - fixed) / best_profit.abs().clamp(min=1e-9)
-    return gap, best_reward - reward
+    earned, best_earned = (rows.contribution(day.sales, day.expected_units) for day in (response, best_response))
+    return (best_earned - earned) / best_earned.abs().clamp(min=1e-9), best_reward - reward
 
 
 def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
@@ -98,7 +97,7 @@ def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
 
     return Shop(
         history,
-        market.products[product],
+        market.counted(product),
         dynamics.guardrails.of(history.product),
         gate,
         candidate_prices(dynamics, product).cpu().double().numpy(),
@@ -110,9 +109,10 @@ def compare_baselines(dynamics: Dynamics, product: int, shop: Shop, keep: PathVa
     """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
 
     Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
-    rules that need none are compared.
+    rules that need none are compared. If revenue is the measure, all rules seek it, and none profit.
     """
-    names = [name for name in (RULES if shop.market.cost.known else WITHOUT_COSTS) if name != KEEP]
+    left_out = (KEEP,) if dynamics.market.measure == "profit" else (KEEP, BEST_FOR_PROFIT)
+    names = [name for name in (RULES if shop.market.cost.known else WITHOUT_COSTS) if name not in left_out]
     rules: dict[str, Rule] = {**{name: RULES[name] for name in names}, BEST_FOR_OBJECTIVE: best_for_objective}
     now = _current_price(dynamics, product)
     asked = torch.tensor([rule(shop) for rule in rules.values()], device=now.device)

@@ -40,6 +40,7 @@ class Shop:
 
     history: ProductHistory
     market: ProductMarket
+    """With the costs that count: none if revenue is the objective."""
     guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
     gate: float = GATE
     """Share of the posterior draws in which a change must earn more."""

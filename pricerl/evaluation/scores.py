@@ -83,9 +83,9 @@ def _spread(days: tuple[Tensor, Tensor], most: int, share: tuple[int, int]) -> t
 
 
 def _totals(dynamics: Dynamics, state: State, outcome: Outcome) -> tuple[Tensor, Tensor]:
-    """Return sales and profit before fixed cost over the episode, ``(B,)`` each."""
-    fixed = dynamics.market.fixed_cost[state.product, state.draw]
-    return outcome.sales.sum(1), (outcome.profit + fixed[:, None]).sum(1)
+    """Return sales and profit before fixed cost, or revenue if that is the measure, over the episode, ``(B,)`` each."""
+    sales = outcome.sales.sum(1)
+    return sales, state.rows.market.contribution(sales, outcome.expected_units.sum(1))
 
 
 class PathScores(NamedTuple):
@@ -123,7 +123,7 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     rows = []
     for item, path in zip(product.tolist(), paths, strict=True):
         own, keep, log = value_paths(dynamics.market, item, with_rivals(dynamics, item, path))
-        rows.append([*_summary(own.profit - keep.profit), *_summary(own.profit - log.profit)])
+        rows.append([*_summary(own.earned - keep.earned), *_summary(own.earned - log.earned)])
     return PathScores(*paths.new_tensor(rows).T)
 
 

@@ -18,7 +18,7 @@ from pricerl.arrays import DateArray, FloatArray, Interval, interval_of
 from pricerl.data import day_types, weekday_of
 from pricerl.env import Dynamics
 from pricerl.env.references import MIN_MARGIN
-from pricerl.market import Market, ProductMarket, Response
+from pricerl.market import Market, Measure, ProductMarket, Response
 
 LEAST_PROBABILITY = 0.5
 """Smallest share of the posterior draws in which any published change earns more than keeping the price."""
@@ -45,9 +45,10 @@ class Uplift(DailyOutcome):
     """Outcome per day of one price path minus that of another, paired over the posterior draws."""
 
     probability_better: float | None
-    """Share of the posterior draws in which it earns more profit; None if costs are unknown, as for ``cvar``."""
+    """Share of the posterior draws in which it earns more of the measure: profit, or revenue if that is the objective.
+    None if costs count and are unknown, as for ``cvar``."""
     cvar: float | None
-    """Conditional value at risk: mean profit uplift over the worst tenth of the posterior draws, money."""
+    """Conditional value at risk: mean uplift of the measure over the worst tenth of the posterior draws, money."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,17 @@ class PathValue:
     """Money."""
     costs_known: bool
     """Whether profit can be shown."""
+    measure: Measure
+    """Measure of comparisons."""
     organic: FloatArray | None
     """Organic conversion, percent; None where never reported."""
     ad: FloatArray | None
     """Ad conversion, percent; None where never reported."""
+
+    @property
+    def earned(self) -> FloatArray:
+        """The measure, money ``(K,)``: profit, at the costs as estimated even if they are unknown, or revenue."""
+        return self.profit if self.measure == "profit" else self.sales
 
     def outcome(self) -> DailyOutcome:
         """Return means and 90 % limits over the posterior draws."""
@@ -74,31 +82,28 @@ class PathValue:
     def over(self, other: PathValue) -> Uplift:
         """Return the uplift over another path, valued in the same posterior draws."""
         units, sales = interval_of(self.units - other.units), interval_of(self.sales - other.sales)
-        if not self.costs_known:
+        profit = interval_of(self.profit - other.profit) if self.costs_known else None
+        if not (self.costs_known or self.measure == "sales"):
             return Uplift(units, sales, None, None, None)
-        profit = self.profit - other.profit
-        return Uplift(units, sales, interval_of(profit), self.beats(other), value_at_risk(profit))
+        return Uplift(units, sales, profit, self.beats(other), value_at_risk(self.earned - other.earned))
 
     def beats(self, other: PathValue) -> float:
-        """Return the share of the posterior draws in which this path earns more profit, at the costs as estimated."""
-        return float((self.profit - other.profit > 0).mean())
+        """Return the share of the posterior draws in which this path earns more of the measure."""
+        return float((self.earned - other.earned > 0).mean())
 
     def risk_over(self, other: PathValue) -> float:
-        """Return the loss against another path until it is undone, as a share of a quarter's profit of the other.
+        """Return the loss against another path until it is undone, as a share of what the other earns in a quarter.
 
-        It is the loss that is exceeded with a probability of 10 %, 0 if that is a gain. The quarter's profit counts as
+        It is the loss that is exceeded with a probability of 10 %, 0 if that is a gain. A quarter's profit counts as
         at least the share of sales below which rewards do not measure gains either.
         """
-        loss = max(0.0, -float(np.quantile(self.profit - other.profit, RISKED))) * DAYS_TO_UNDO
-        scale = max(float(other.profit.mean()), MIN_MARGIN * float(other.sales.mean()), 1e-9)
+        loss = max(0.0, -float(np.quantile(self.earned - other.earned, RISKED))) * DAYS_TO_UNDO
+        scale = max(float(other.earned.mean()), MIN_MARGIN * float(other.sales.mean()), 1e-9)
         return loss / (DAYS_PER_QUARTER * scale)
 
     def pays_over(self, other: PathValue) -> bool:
-        """Return whether this path is expected to earn more profit, and does in at least half of the posterior draws.
-
-        Costs are taken as estimated, even if they are unknown.
-        """
-        gain = float((self.profit - other.profit).mean())
+        """Return whether this path is expected to earn more, and does in at least half of the posterior draws."""
+        gain = float((self.earned - other.earned).mean())
         return gain > 0 and self.beats(other) >= LEAST_PROBABILITY
 
 
@@ -146,15 +151,16 @@ def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
 
 def value_paths(market: Market, product: int, prices: Tensor) -> list[PathValue]:
     """Value the paths ``prices (N, H)``, money, per day from the first day after the history on, in the same draws."""
-    return path_values(market.products[product], expect_paths(market, product, prices))
+    return path_values(market, product, expect_paths(market, product, prices))
 
 
-def path_values(product: ProductMarket, days: Response) -> list[PathValue]:
+def path_values(market: Market, product: int, days: Response) -> list[PathValue]:
     """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
-    has_organic, has_ad = product.organic is not None, product.ad is not None
+    fitted = market.products[product]
+    known, has_organic, has_ad = fitted.cost.known, fitted.organic is not None, fitted.ad is not None
     paths = zip(*(values.cpu().double().numpy().mean(2) for values in days), strict=True)
     return [
-        PathValue(units, sales, profit, product.cost.known, organic if has_organic else None, ad if has_ad else None)
+        PathValue(units, sales, profit, known, market.measure, organic if has_organic else None, ad if has_ad else None)
         for units, sales, profit, organic, ad in paths
     ]
 

@@ -1,6 +1,7 @@
 from .cost import (
     CostConfig as CostConfig,
     CostPosterior as CostPosterior,
+    Measure as Measure,
     decode_cost as decode_cost,
     describe_costs as describe_costs,
 )

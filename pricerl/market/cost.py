@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.days import STEP_WORDS
 from pricerl.errors import UsageError
+
+Measure = Literal["profit", "sales"]
+"""Measure of a gain: profit, or revenue, which needs no costs."""
 
 MIN_PROFIT_DAYS = 15
 """Minimum number of days with a reported profit for fitting three parameters."""
@@ -76,6 +80,13 @@ class CostPosterior:
     """Days from row to row; the fixed cost is that of a row."""
     fees_known: bool = True
     """Whether the file or the seller determines the share kept."""
+
+    def counted(self, measure: Measure) -> CostPosterior:
+        """Return the costs that count: these or, if revenue is the measure, none."""
+        if measure == "profit":
+            return self
+        none = np.zeros_like(self.unit_cost)
+        return replace(self, share_kept=none + 1, unit_cost=none, fixed_cost=none, known=True, fees_known=True)
 
     def describe(self) -> str:
         """Return one sentence on the estimated costs for the seller."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import DataPreprocessor
 from pricerl.data.price_setting import Kind
-from pricerl.market.cost import CostPosterior
+from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
 
@@ -66,14 +66,19 @@ class MarketRows(NamedTuple):
     size: Tensor
     memory_gain: Tensor
     memory_loss: Tensor
+    counted_share: Tensor
+    counted_cost: Tensor
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the share kept of sales less unit costs, money, in the shape of ``sales``, ``(B,)`` or ``(n, B)``."""
-        return self.share_kept * sales - self.unit_cost * units
+        """Return what counts of sales, money: their share kept less unit costs, or all of them if revenue counts.
+
+        In the shape of ``sales``, ``(B,)`` or ``(n, B)``.
+        """
+        return self.counted_share * sales - self.counted_cost * units
 
     def profit(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return the contribution less a day's fixed cost, money, ``(B,)`` or ``(n, B)``."""
-        return self.contribution(sales, units) - self.fixed_cost
+        """Return the share kept of sales less unit costs and a day's fixed cost, money, ``(B,)`` or ``(n, B)``."""
+        return self.share_kept * sales - self.unit_cost * units - self.fixed_cost
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ class Market:
     """``(P, K + 1)`` log units gained per log price below the reference price."""
     memory_loss: Tensor
     """``(P, K + 1)`` log units lost per log price above it."""
+    measure: Measure = "profit"
+    """Measure of a gain, that of the reward."""
 
     @property
     def num_products(self) -> int:
@@ -160,6 +167,21 @@ class Market:
     def remembers(self) -> bool:
         """Whether any posterior draw has a reference-price effect."""
         return bool((self.memory_loss > 0).any())
+
+    @cached_property
+    def counted_share(self) -> Tensor:
+        """``(P, K + 1)`` share of revenue that counts: the share kept, or all of it if revenue is the measure."""
+        return self.share_kept if self.measure == "profit" else torch.ones_like(self.share_kept)
+
+    @cached_property
+    def counted_cost(self) -> Tensor:
+        """``(P, K + 1)`` cost of a unit that counts, money; 0 if revenue is the measure."""
+        return self.unit_cost if self.measure == "profit" else torch.zeros_like(self.unit_cost)
+
+    def counted(self, product: int) -> ProductMarket:
+        """Return a product's market with the costs that count."""
+        fitted = self.products[product]
+        return replace(fitted, cost=fitted.cost.counted(self.measure))
 
     def to(self, device: torch.device | str) -> Market:
         """Return the same market on another device."""

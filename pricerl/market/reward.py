@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.market.cost import Measure
 
 TERM_BOUND = 3.0
 """Terms are in [-3, 3], except for the profit gain; squashed instead of clipped."""
@@ -35,15 +36,15 @@ TOLERANCES = ("sales_tolerance", "conversion_tolerance")
 class RewardConfig:
     """Daily objective; the preset sets every field left at ``None``."""
 
-    preset: Literal["balanced", "profit", "upward"] = "balanced"
-    """``balanced``: profit while sales and conversions are maintained; ``profit``: profit alone; ``upward``:
-    prices and sales above their medians, at a cost that the report prints."""
+    preset: Literal["balanced", "profit", "revenue", "upward"] = "balanced"
+    """``balanced``: profit while sales and conversions are maintained; ``profit``: profit alone; ``revenue``: revenue
+    alone, which needs no costs; ``upward``: prices and sales above their medians, at a cost that the report prints."""
 
     sales_weight: float | None = None
     """Weight of the sales term."""
 
     price_weight: float | None = None
-    """Weight of the price term (profit gain; in ``upward``, the price above its median)."""
+    """Weight of the price term (gain in profit or revenue; in ``upward``, the price above its median)."""
 
     organic_weight: float | None = None
     """Weight of the organic-conversion term."""
@@ -64,7 +65,7 @@ class RewardConfig:
     """Weight of that penalty."""
 
     exploration: float | None = None
-    """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain profit."""
+    """Weight of the exploration bonus; negative is pessimism, which avoids prices with uncertain gains."""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -93,7 +94,7 @@ class ResolvedReward:
     """Resolved settings of the reward; see ``RewardConfig``."""
 
     rewards_profit: bool
-    """Whether profit is rewarded while sales and conversions are maintained. In ``upward``, price, sales and
+    """Whether the measure is rewarded while sales and conversions are maintained. In ``upward``, price, sales and
     conversions above their medians are, in shares of their historical span."""
     sales_weight: float
     price_weight: float
@@ -104,6 +105,8 @@ class ResolvedReward:
     drop_threshold: float
     drop_weight: float
     exploration: float
+    measure: Measure = "profit"
+    """Measure of a gain: in the reward, in the decision and wherever prices are compared."""
 
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and highest reward of a day."""
@@ -116,10 +119,12 @@ class ResolvedReward:
 PRESETS = {
     "balanced": ResolvedReward(True, 0.4, 0.3, 0.15, 0.15, 0.05, 0.10, 0.90, 0.5, -0.1),
     "profit": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1),
+    "revenue": ResolvedReward(True, 0.0, 1.0, 0.0, 0.0, 0.05, 0.10, 0.90, 0.0, -0.1, "sales"),
     "upward": ResolvedReward(False, 0.4, 0.3, 0.15, 0.15, 0.0, 0.0, 0.90, 1.0, 0.0),
 }
-"""``profit`` is the price term alone. ``balanced`` halves the drop weight, because its sales term already penalises
-losses beyond 5 %. ``upward`` has no pessimism, which would pin the price to its median, where the spread is zero."""
+"""``profit`` and ``revenue`` are the price term alone. ``balanced`` halves the drop weight, because its sales term
+already penalises losses beyond 5 %. ``upward`` has no pessimism, which would pin the price to its median, where the
+spread is zero."""
 
 
 class Spans(NamedTuple):
@@ -137,7 +142,8 @@ class RewardInputs(NamedTuple):
     sales_ratio: Tensor
     """Expected sales over those at the median price."""
     profit_gain: Tensor
-    """Expected profit minus that at the current price, over the contribution there; see ``env.references``."""
+    """Expected profit, or revenue if that is the measure, minus that at the current price, over the contribution
+    there; see ``env.references``."""
     price_ratio: Tensor
     """Price over the median price."""
     spans: Spans

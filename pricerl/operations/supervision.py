@@ -12,7 +12,7 @@ from pricerl.advice.decided_path import first_change
 from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision, DecisionConfig, Source
 from pricerl.advice.final_check import DayEdit, gate_path
 from pricerl.advice.price_path import PricePath, approach_path
-from pricerl.advice.reasons import explain, sentence
+from pricerl.advice.reasons import MEASURES, explain, sentence
 from pricerl.advice.recommend import day_rows, money
 from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
@@ -85,15 +85,16 @@ class Supervisor:
         if abs(float(path.price[-1]) - target) >= abs(now - target) - FLOAT32_SLACK * now:
             return ", which is the current price" if target == now else "; the limits allow no price closer to it"
         market, kept = self.dynamics.market, torch.full_like(path.price, now)
-        costs, lowest = market.products[index].cost, float(path.price[path.price != kept].min())
+        costs, lowest = market.counted(index).cost, float(path.price[path.price != kept].min())
         if float(costs.share_kept.mean()) * lowest <= float(costs.unit_cost.mean()):
             return f", but a unit sold at {self.formatter.price(lowest)} would earn nothing"
         keep, back = value_paths(market, index, torch.stack([kept, path.price]))
         if back.pays_over(keep):
             return ""
-        gain = self.formatter.money(float((back.profit - keep.profit).mean()), plus="+")
+        gain = self.formatter.money(float((back.earned - keep.earned).mean()), plus="+")
+        what = MEASURES[market.measure]
         better = counted(back.beats(keep), market.num_draws)
-        return f", but going back does not pay: {gain} profit per day, better in {better} plausible scenarios"
+        return f", but going back does not pay: {gain} {what} per day, better in {better} plausible scenarios"
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
         """Charge the ordered price, which stays after the order's last day until the next advice."""

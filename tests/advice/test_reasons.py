@@ -45,6 +45,7 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
         settled_price=12.0,
         decision=decision,
         num_draws=64,
+        measure="profit",
         keep=_outcome(50.0),
         recommended=_outcome(52.5),
         uplift=None if decision.follow == "hold" else UPLIFT,

@@ -61,7 +61,7 @@ WRONG_COMMANDS = {
     "fit --data.pth x.csv": "did you mean '--data.path'?",
     "fit --trainer.max_steps abc": "--trainer.max_steps: must be a whole number, found 'abc'",
     "fit --wandb maybe": "--wandb: must be true or false, found 'maybe'",
-    "fit --data.reward.preset balancd": "must be one of balanced, profit, upward, found 'balancd'; did you mean",
+    "fit --data.reward.preset balancd": "one of balanced, profit, revenue, upward, found 'balancd'; did you mean",
     "fit --data.guardrails.floor 20 --data.guardrails.ceiling 10": "floor 20.0 lies above guardrails.ceiling 10.0",
     "fit --data.num_envs 0": "data.num_envs and data.eval_every must be positive",
     "fit --model.algorithm.gamma 2": "gamma must be at least 0 and below 1",

@@ -12,6 +12,7 @@ from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market, 
 from pricerl.advice.price_path import propose_path
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import best_constant_price
+from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.valuation import value_average_day
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import RewardConfig
@@ -146,3 +147,11 @@ def _by_draw(market):
     return {
         name: getattr(market, name) for name in ("share_kept", "unit_cost", "fixed_cost", "memory_gain", "memory_loss")
     }
+
+
+@pytest.mark.parametrize(("elasticity", "best_of_box"), [(-1.8, min), (-0.6, max)])
+def test_revenue_alone_lowers_an_elastic_price_and_raises_an_inelastic_one_whatever_a_unit_costs(
+    known_demand, elasticity, best_of_box
+):
+    dynamics = Dynamics(known_demand(10.0, elasticity=elasticity), RewardConfig("revenue"), WIDE_BOX)
+    assert float(best_constant_price(dynamics).price[0]) == best_of_box(candidate_prices(dynamics, 0).tolist())

@@ -160,7 +160,9 @@ def test_squashing_keeps_small_terms_and_the_order_of_large_ones():
 
 
 def test_an_unknown_preset_is_refused_with_the_list_and_a_guess():
-    with pytest.raises(UsageError, match=r"one of balanced, profit, upward, found 'balance'; did you mean 'balanced'"):
+    with pytest.raises(
+        UsageError, match=r"one of balanced, profit, revenue, upward, found 'balance'; did you mean 'balanced'"
+    ):
         RewardConfig(preset="balance")
 
 
@@ -176,7 +178,7 @@ def test_an_impossible_setting_is_refused_by_name(name, value):
 @pytest.mark.parametrize("name", ["sales_tolerance", "conversion_tolerance"])
 def test_a_tolerance_that_upward_does_not_read_is_refused_by_name(name):
     with pytest.raises(
-        UsageError, match=rf"data\.reward\.{name} is not read by the preset 'upward', only by balanced, profit"
+        UsageError, match=rf"data\.reward\.{name} is not read by the preset 'upward', only by balanced, profit, revenue"
     ):
         RewardConfig("upward", **{name: 0.1})
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from pricerl.advice.reasons import Record
+from pricerl.advice.reasons import MEASURES, Record, measure_of
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
 from pricerl.formatting import Formatter, unit_digits
@@ -36,14 +36,15 @@ class Figure(NamedTuple):
 def draw_figures(product: Record, formatter: Formatter) -> list[Figure]:
     """Draw all charts of an entry of ``products`` in ``advice.json``."""
     curves = product["details"]["curves"]
-    by_price = [_by_price(what, product, formatter) for what in ("units", "profit") if curves[what] is not None]
+    shown = [what for what in ("units", measure_of(product)) if curves[what] is not None]
+    by_price = [_by_price(what, product, formatter) for what in shown]
     return [*by_price, _prices(product, formatter), _units(product, formatter)]
 
 
 def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     """Draw a curve with its band over the prices, and dots for the recorded days."""
     details, quality = product["details"], product["data_quality"]
-    curve, own = details["curves"][what], details["own_days"][what]
+    curve, own = details["curves"][what], own_days(details["own_days"], what)
     prices, (mean, low, high) = details["curves"]["price"], zip(*curve, strict=True)
     known = [(at, value) for at, value in zip(details["own_days"]["price"], own, strict=True) if value is not None]
     at, values = [pair[0] for pair in known], [pair[1] for pair in known]
@@ -58,10 +59,17 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         *_marks(frame, product["current_price"], product["recommended_price"]),
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
-    name, title = "demand" if what == "units" else what, f"{what.capitalize()} per {f.period}"
+    name, title = "demand" if what == "units" else what, f"{MEASURES.get(what, what).capitalize()} per {f.period}"
     outside = sum(not bottom <= value <= top for value in values)
     drawn = svg.chart(name, f"{title} by price", parts)
     return Figure(name, f"{title} at each price", drawn, _caption(product, what, len(values), outside, f))
+
+
+def own_days(days: Record, what: str) -> list[Any]:
+    """Return units, sales or profit of the recorded days of ``details``."""
+    if what != "sales":
+        return list(days[what])
+    return [price * units for price, units in zip(days["price"], days["units"], strict=True)]
 
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
@@ -98,8 +106,9 @@ def _caption(product: Record, what: str, days: int, outside: int, f: Formatter) 
     ends = [f"{_triple(curves[what][end], what, f)} at {f.price(curves['price'][end])}" for end in (0, -1)]
     far = f", {outside} of them beyond the edge" if outside else ""
     dotted = f" Dots: {days} of your {f.period}s{far}." if days else ""
+    word = MEASURES.get(what, what)
     return (
-        f"Line: expected {what} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
+        f"Line: expected {word} per {f.period}, from {ends[0]} to {ends[1]}; band: 90 % limits.{dotted} "
         f"Dotted: current price. Hatched, never tried: below {f.price(quality['price_min'])} and above "
         f"{f.price(quality['price_max'])}."
     )

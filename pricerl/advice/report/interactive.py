@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pricerl.advice.reasons import Record
-from pricerl.advice.report.charts import MOST_PAST_DAYS, Figure
+from pricerl.advice.reasons import MEASURES, Record
+from pricerl.advice.report.charts import MOST_PAST_DAYS, Figure, own_days
 from pricerl.errors import UsageError
 
 BLUE, BAND, ORANGE, INK, DOTS = "#0072b2", "rgba(86,180,233,0.35)", "#d55e00", "#1a1a1a", "rgba(34,34,34,0.45)"
@@ -27,7 +27,7 @@ def plotly_script() -> Markup:
 
 def make_interactive(figures: Sequence[Figure], product: Record) -> list[Figure]:
     """Replace the charts of an entry of ``products`` in ``advice.json``; headings and text alternatives stay."""
-    draw = {"demand": _by_price, "profit": _by_price, "prices": _prices, "units": _units}
+    draw = {"demand": _by_price, "profit": _by_price, "sales": _by_price, "prices": _prices, "units": _units}
     on_screen_and_paper = Markup('<div class="no-print">{}</div><div class="print-only">{}</div>')
     options: dict[str, Any] = {"full_html": False, "include_plotlyjs": False}
     options["config"] = {"displayModeBar": False, "responsive": True}
@@ -40,11 +40,11 @@ def make_interactive(figures: Sequence[Figure], product: Record) -> list[Figure]
 
 def _by_price(name: str, product: Record) -> Any:
     """Return a curve with its band over the prices, and the recorded days."""
-    what = "units" if name == "demand" else "profit"
+    what = "units" if name == "demand" else name
     curves, own, quality = product["details"]["curves"], product["details"]["own_days"], product["data_quality"]
     prices, (mean, low, high) = curves["price"], zip(*curves[what], strict=True)
-    days = {**_dots(own["price"], own[what], "your days"), "text": own["date"]}
-    figure = _figure(*_band(prices, low, high), _line(prices, mean, f"expected {what}"), days)
+    days = {**_dots(own["price"], own_days(own, what), "your days"), "text": own["date"]}
+    figure = _figure(*_band(prices, low, high), _line(prices, mean, f"expected {MEASURES.get(what, what)}"), days)
     for start, end in ((prices[0], quality["price_min"]), (quality["price_max"], prices[-1])):
         if start < end:
             figure.add_vrect(start, end, fillcolor="#c4c4c4", opacity=0.35, line_width=0, layer="below")

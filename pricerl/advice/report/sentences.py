@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pricerl.advice.reasons import Record, gain_words
+from pricerl.advice.reasons import MEASURES, Record, contribution_words, gain_words, measure_of
 from pricerl.advice.report.sanitize import clean
 from pricerl.formatting import Formatter, counted, plural
 
@@ -36,30 +36,32 @@ TO_DO = {
 
 
 def beyond_tried(product: Record, f: Formatter) -> str:
-    """Return the edge of the tried prices at which profit still rises; empty if there is none."""
+    """Return the edge of the tried prices at which the measure still rises; empty if there is none."""
     side, quality = product["details"]["beyond"], product["data_quality"]
     if not side or quality["price_min"] == quality["price_max"]:
         return ""
     edge, price = ("highest", quality["price_max"]) if side == "above" else ("lowest", quality["price_min"])
+    measure = MEASURES[measure_of(product)]
     return (
-        f"Expected profit still rises at the {edge} price you tried ({f.price(price)}). The best price may lie {side} "
-        "it, where your history contains nothing."
+        f"Expected {measure} still rises at the {edge} price you tried ({f.price(price)}). The best price may lie "
+        f"{side} it, where your history contains nothing."
     )
 
 
 def judge_policy(product: Record, f: Formatter) -> list[str]:
     """Return how the policy's path compares with keeping the price and with the seller's latest prices."""
-    over_keep, over_log = product["policy"]["over_keep"], product["policy"]["over_log"]["profit"]
-    if (profit := over_keep["profit"]) is None:
+    measure, over_keep = measure_of(product), product["policy"]["over_keep"]
+    over_log = product["policy"]["over_log"][measure]
+    if (gain := over_keep[measure]) is None:
         return ["The policy cannot be compared with keeping the price, because costs are unknown."]
-    own = f"Compared with your own last prices, charged again: {gain_words(over_log, f)}."
-    if not any(abs(value) > 1e-9 for value in profit):
+    own = f"Compared with your own last prices, charged again: {gain_words(over_log, f, measure)}."
+    if not any(abs(value) > 1e-9 for value in gain):
         return ["The policy keeps the price as well: it is not better than keeping the price.", own]
-    mean, low, _ = profit
+    mean, low, _ = gain
     verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
     better = counted(over_keep["probability_better"], product["num_draws"])
     return [
-        f"The policy's own path {verdict} than keeping the price: {gain_words(profit, f)}. "
+        f"The policy's own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
         f"It earns more in {better} plausible scenarios.",
         own,
     ]
@@ -73,10 +75,8 @@ def describe_off_policy(product: Record, f: Formatter) -> list[str]:
         if found["value"] is None:
             sentences.append(f"{start}: not identifiable, {clean(found['reason'])}.")
             continue
-        value, days = (
-            f.estimate(found["value"], f" per {f.period} before fixed cost"),
-            f.number(found["effective_days"], 0),
-        )
+        value = contribution_words(found["value"], f, measure_of(product))
+        days = f.number(found["effective_days"], 0)
         sentences.append(f"{start}: {value}, from {days} effective {f.period}s.")
     return sentences
 
@@ -128,23 +128,23 @@ def describe_limits(product: Record, f: Formatter) -> str:
 def list_help(product: Record, f: Formatter) -> list[str]:
     """Return the steps that would reduce the doubt most, with their cost."""
     quality, test, helps = product["data_quality"], product["details"]["price_test"], []
-    if product["keep"]["profit"] is None:
+    if product["keep"][measure_of(product)] is None:
         helps.append("Costs: report Total Profit or a column Unit Cost, or set data.cost.unit_cost.")
     if quality["usable_days"] < quality["min_days"]:
         helps.append(f"{f.period.capitalize()}s: record at least {plural(quality['min_days'], f.period)}.")
     if quality["distinct_prices"] < 2:
         helps.append("Prices: charge another one for two weeks; a single price shows no effect.")
     elif test is not None:
-        helps.append(_describe_test(test, f))
+        helps.append(_describe_test(test, f, measure_of(product)))
     return helps
 
 
-def _describe_test(test: Record, f: Formatter) -> str:
-    price, gain = f.price(test["price"]), gain_words(test["uplift"], f)
+def _describe_test(test: Record, f: Formatter, measure: str) -> str:
+    price, gain, what = f.price(test["price"]), gain_words(test["uplift"], f, measure), MEASURES[measure]
     if test["days"] is None:
         return (
-            f"Even a year of days at {price} would not halve the doubt about its profit: {gain}, compared with the "
-            "current price. That doubt is small next to the noise of a {f.period}."
+            f"Even a year of days at {price} would not halve the doubt about its {what}: {gain}, compared with the "
+            f"current price. That doubt is small next to the noise of a {f.period}."
         )
     return (
         f"{plural(test['days'], 'day')} at {price}, and as many at the current price, would about halve the doubt "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pricerl.advice.reasons import Record, list_alternatives, track_lines
+from pricerl.advice.reasons import MEASURES, Record, list_alternatives, measure_of, track_lines
 from pricerl.advice.report.sanitize import shorten
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, probability, unit_digits
 
@@ -73,8 +73,13 @@ class View:
         return f"{verb} {self.f.price(new)}"
 
     def tiles(self) -> list[Cell]:
-        """Return price, profit, units and probability."""
-        return [self._price_tile(), self._outcome_tile("profit"), self._outcome_tile("units"), self._probability_tile()]
+        """Return price, profit or revenue, units and probability."""
+        tiles = [self._outcome_tile(name) for name in (measure_of(self.product), "units")]
+        return [self._price_tile(), *tiles, self._probability_tile()]
+
+    def measure(self) -> str:
+        """Return the word for what counts."""
+        return MEASURES[measure_of(self.product)]
 
     def _price_tile(self) -> Cell:
         product, f, label, day = self.product, self.f, "Recommended price", self._first_change()
@@ -91,7 +96,7 @@ class View:
 
     def _outcome_tile(self, name: str) -> Cell:
         """Return the expectation at the current price, or the difference made by the change."""
-        label, uplift = f"{name.capitalize()} per {self.f.period}", self.product["uplift"]
+        label, uplift = f"{MEASURES.get(name, name).capitalize()} per {self.f.period}", self.product["uplift"]
         if self.product["keep"][name] is None:
             return Cell(label, "unknown", ("costs are not known",))
         where = "at the current price" if uplift is None else "compared with keeping the price"
@@ -160,13 +165,13 @@ class View:
         ]
 
     def baseline_rows(self) -> list[Row]:
-        """Return every rule with its price, its profit and the scenarios in which it beats keeping the price."""
+        """Return every rule with its price, its gain and the scenarios in which it beats keeping the price."""
         draws, rows = self.product["num_draws"], []
         for row in list_alternatives(self.product):
             share = row["probability_better"]
             cells = [
                 Cell("Price", self.f.price(row["price"])),
-                self._cell("profit", row["outcome"]),
+                self._cell(measure_of(self.product), row["outcome"]),
                 Cell("Beats keeping", UNKNOWN if share is None else counted(share, draws)),
             ]
             rows.append((row["rule"], cells))
@@ -196,11 +201,12 @@ class View:
 
     def index_row(self) -> dict[str, Any]:
         """Return the product's row in the index of several products."""
+        measure = measure_of(self.product)
         return {
             "name": shorten(self.product["product"]),
             "verdict": self.headline(),
             "now": self.f.price(self.product["current_price"]),
-            "gain": self._cell("profit", self.product["uplift"] or {"profit": None}, "+"),
+            "gain": self._cell(measure, self.product["uplift"] or {measure: None}, "+"),
             "grade": self.product["decision"]["grade"],
         }
 
