@@ -45,7 +45,10 @@ UNFAMILIAR = (
 )
 HOLD_LASTS = "the minimum hold of its last change is longer than these days (data.guardrails.min_hold_days)"
 ONE_PRICE = "the price never varied, so the effect of another price is unknown"
-NO_COSTS = "profit cannot be estimated without costs; set data.cost.unit_cost or report Total Profit"
+NO_COSTS = (
+    "unit cost and fees decide which change pays, and they are not known. Set data.cost.unit_cost and "
+    "data.cost.share_kept, the share that fees leave, or report Total Profit"
+)
 CAUTIOUS = "the policy would go further than your history supports, so a more cautious price is advised"
 
 
@@ -202,7 +205,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and zeros is not None and zeros.share > config.max_unlikely_zeros:
         return _hold("D", f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column")
     if gated and not evidence.costs_known:
-        return _hold("D", NO_COSTS)
+        return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
     if not evidence.proposes_change:
         return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
     clear = _is_clear(evidence, config)

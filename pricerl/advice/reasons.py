@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 UNTESTED = "not yet tested in your shop"
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
+EXAMPLE_FEES = 0.15
+"""Fees of the example in a reason without fees, as a share of the price: a marketplace's usual commission."""
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
 
@@ -133,9 +135,28 @@ def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     yield f"A 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}){pays}."
     if raising is not None:
         yield from _direction(advice, raising.probability_better, f)
+    elif advice.decision.grade != "D":
+        yield from _break_even(advice, f)
+        return
     days = max(1, round(advice.effective_days))
     were = "was" if days == 1 else "were"
     yield f"About {plural(days, f.period)} of your history {were} near {f.price(advice.recommended_price)}."
+
+
+def _break_even(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
+    """Return the unit cost above which a rise pays, and whether a rise brings more revenue."""
+    found = advice.break_even
+    more = f"more revenue in {counted(found.raises_revenue, advice.num_draws)} plausible scenarios"
+    if found.raises_revenue >= CLEAR:
+        yield f"Raising pays at any cost if it brings more revenue, and it brings {more}."
+        yield "The preset revenue (data.reward.preset) advises how far."
+        return
+    limit = f.estimate(found.cost)
+    yield f"Raising pays if a unit costs more than about {limit}; lowering pays if it costs less."
+    if not found.fees_known:
+        lower = f.money(found.cost.mean * (1 - EXAMPLE_FEES))
+        yield f"That is without fees; with fees of {f.percent(EXAMPLE_FEES, 0)} it is {lower}."
+    yield f"A rise brings {more}."
 
 
 def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterator[str]:

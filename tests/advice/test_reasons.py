@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pricerl.advice import DayAdvice, Decision, PolicyPath, ProductAdvice
-from pricerl.advice.decision import KEEP_NOT_ALLOWED, ONE_STEP
+from pricerl.advice.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP
 from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import UNTESTED, explain
 from pricerl.arrays import Interval
@@ -123,9 +123,41 @@ def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> 
     )
 
 
-@pytest.mark.parametrize("decision", [STEP, PATH, HOLD, LEANING])
+NO_COSTS_HOLD = Decision("hold", "C", "hold", True, NO_COSTS)
+
+
+def _without_costs(**found: Any) -> ProductAdvice:
+    advice = _advice(NO_COSTS_HOLD, raising=None, policy=_policy(45.0, UNKNOWN))
+    return replace(advice, break_even=advice.break_even._replace(**found))
+
+
+def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays() -> None:
+    assert explain(_without_costs(), PLAIN) == (
+        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. Set data.cost.unit_cost and "
+        "data.cost.share_kept, the share that fees leave, or report Total Profit. A 1 % rise has cost about 2.0 % of "
+        "units (90 %: 1.0 to 3.0). Raising pays if a unit costs more than about 5.00 (90 %: 2.00 to 6.70); lowering "
+        "pays if it costs less. That is without fees; with fees of 15 % it is 4.25. A rise brings more revenue in 0 of "
+        "64 plausible scenarios."
+    )
+    assert "fees of" not in explain(_without_costs(fees_known=True), PLAIN)
+
+
+def test_where_a_rise_brings_more_revenue_it_pays_at_any_cost() -> None:
+    text = explain(_without_costs(raises_revenue=60 / 64), PLAIN)
+    assert "Raising pays at any cost if it brings more revenue, and it brings more revenue in 60 of 64" in text
+    assert "a unit costs" not in text and "The preset revenue" in text
+    assert "a unit costs" in explain(_without_costs(raises_revenue=30 / 64), PLAIN)
+
+
+def test_an_elasticity_that_cannot_be_estimated_gives_no_break_even() -> None:
+    nothing = Decision("hold", "D", "hold", True, "the price moved with the season")
+    assert "pay" not in explain(_advice(nothing, raising=None), PLAIN)
+
+
+@pytest.mark.parametrize("decision", [STEP, PATH, HOLD, LEANING, NO_COSTS_HOLD])
 def test_no_sentence_has_more_than_thirty_words(decision: Decision) -> None:
-    sentences = explain(_advice(decision), PLAIN).split(". ")
+    known = {"raising": None} if decision is NO_COSTS_HOLD else {}
+    sentences = explain(_advice(decision, **known), PLAIN).split(". ")
     assert max(len(sentence.split()) for sentence in sentences) <= 30
 
 
@@ -147,7 +179,6 @@ def test_unknown_costs_bring_no_money_into_the_reason() -> None:
 
 
 def test_whether_a_rise_pays_is_stated_as_far_as_costs_are_known() -> None:
-    assert "pay" not in explain(_advice(HOLD, raising=None), PLAIN)
     text = explain(_advice(HOLD, raising=Raising(1.0, None)), PLAIN)
     assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "anything under" not in text
 

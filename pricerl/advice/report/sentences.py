@@ -130,6 +130,7 @@ def list_help(product: Record, f: Formatter) -> list[str]:
     quality, test, helps = product["data_quality"], product["details"]["price_test"], []
     if product["keep"][measure_of(product)] is None:
         helps.append("Costs: report Total Profit or a column Unit Cost, or set data.cost.unit_cost.")
+        helps += _describe_break_even(product, f)
     if quality["usable_days"] < quality["min_days"]:
         helps.append(f"{f.period.capitalize()}s: record at least {plural(quality['min_days'], f.period)}.")
     if quality["distinct_prices"] < 2:
@@ -137,6 +138,18 @@ def list_help(product: Record, f: Formatter) -> list[str]:
     elif test is not None:
         helps.append(_describe_test(test, f, measure_of(product)))
     return helps
+
+
+def _describe_break_even(product: Record, f: Formatter) -> list[str]:
+    """Return the share of the price left after costs below which a rise pays; empty for advice that lacks it."""
+    found = product.get("break_even")
+    if found is None or product["decision"]["grade"] == "D":
+        return []
+    mean, low, high = (f.percent(share, 0) for share in found["left"])
+    left = "the price is left after fees and unit cost"
+    if not found["fees_known"]:
+        left = "the price after fees is left after the unit cost"
+    return [f"A rise pays if less than {mean} of {left} (90 %: {low} to {high}), a cut if more is."]
 
 
 def _describe_test(test: Record, f: Formatter, measure: str) -> str:
