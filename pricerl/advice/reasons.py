@@ -64,6 +64,8 @@ def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
             forced = advice.decision.source == "limits"
             cost = f"The limits cost {MEASURES[advice.measure]}"
             yield _expected(advice, advice.uplift, f, cost if forced else "Expected")
+            if advice.measure == "sales" and advice.uplift.profit is not None:
+                yield f"Effect on profit: {gain_words(advice.uplift.profit, f)}."
     elif advice.decision.lacks_evidence and advice.decision.grade != "D" and _gain(advice.policy.over_keep, advice):
         settled = f.price(advice.settled_price)
         back = settled == f.price(advice.current_price)

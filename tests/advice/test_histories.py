@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,8 +102,27 @@ def test_one_product_with_evidence_makes_the_exit_code_0(tmp_path: Path) -> None
     assert run(tmp_path, *words).code == 0
 
 
+NUMBER_TO_LOOK_UP = re.compile(r"Raising pays if a unit costs more than about [\d,.]+ \(90 %: [\d,.]+ to [\d,.]+\)")
+REAL = ("soapnuts", "woolballs", "onlineretail_22423", "onlineretail_85123A")
+REAL += ("cheese_dominick", "cheese_pathmark", "cheese_tops")
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_history_ends_in_what_pays_or_in_the_number_to_look_up(name: str, tmp_path: Path) -> None:
+    if not (path := SHARED / f"{name}.csv").is_file():
+        pytest.skip("the real data files are not here")
+    assert run(tmp_path, "fit", "--data.path", str(path), "--run_name", "run", *FAST).code in (0, 4)
+    (product,) = read_outputs(tmp_path / "checkpoints" / "run").products
+    reason = product["reason"]
+    assert product["decision"]["grade"] != "D" and len(reason) < 700
+    if product["raising"] is None:
+        assert NUMBER_TO_LOOK_UP.search(reason) and "Set data.cost.unit_cost" in reason
+    else:
+        assert re.search(r"a small (rise|cut) would pay in \d+ of \d+", reason, re.IGNORECASE)
+
+
 @pytest.mark.parametrize("name", ["soapnuts", "woolballs", "onlineretail_22423"])
-@pytest.mark.parametrize("preset", ["balanced", "upward"])
+@pytest.mark.parametrize("preset", ["balanced", "revenue", "upward"])
 def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset: str, tmp_path: Path) -> None:
     if not (path := SHARED / f"{name}.csv").is_file():
         pytest.skip("the real data files are not here")
@@ -113,5 +133,8 @@ def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset
     reason = product["reason"]
     assert not any(word in reason for word in ("optimal", "will increase", "100 %", "nan"))
     assert len(reason) < 700 and reason.endswith(".") and ".." not in reason
+    if preset == "revenue":
+        assert product["policy"]["over_keep"]["probability_better"] is not None
+        assert "would pay in" in reason and "Set data.cost.unit_cost" not in reason
     if preset == "upward" and product["keep"]["profit"] is not None:
         assert "On the way to" in reason and "the best price for profit alone" in reason
