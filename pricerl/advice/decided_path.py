@@ -21,6 +21,9 @@ from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
+FEWEST_OWN_DAYS = 28
+"""Fewest days at advised prices after which a biased history counts like others, though it is never claimed."""
+
 FAMILIAR = 1.10
 """Largest factor by which the current price may exceed or undercut the prices of training."""
 
@@ -113,7 +116,7 @@ class _Weighing:
             probability_better=value.beats(keep),
             risk=value.risk_over(keep),
             set_by=(set_by := SET_BY.get(shop.market.price_setting, "")),
-            suspect=bool(set_by) and history.step_days == 1,
+            suspect=bool(set_by) and history.step_days == 1 and history.own_days.sum() < FEWEST_OWN_DAYS,
             inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
             usable_days=int(history.observed.sum()),
             distinct_prices=len(np.unique(tried)),

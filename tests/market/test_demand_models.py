@@ -26,7 +26,7 @@ def model(request):
 def test_curves_fall_and_are_finite(fitted, model):
     demand = fitted(SellerConfig(days=60, units=3.0, seed=7), DemandConfig(demand=model)).products[0]
     values = demand.units.log_value
-    assert values.shape == (64, 97) and np.isfinite(values).all()
+    assert values.shape == (256, 97) and np.isfinite(values).all()
     assert (np.diff(values, axis=1) <= 1e-9).all()
     assert demand.weekday.mean() == pytest.approx(1)
 
