@@ -102,7 +102,7 @@ def test_a_small_delivery_that_sells_out_every_week_is_noticed(seed):
     history = simulated("stockouts", 130, 5.5, seed)
     zeros = unlikely_zeros(history.products[0])
     assert zeros.days == (history.products[0].units == 0).sum() > 2 * zeros.expected
-    assert f"nothing sold on {zeros.days} of 130 days" in str(zeros)
+    assert f"nothing sold on {zeros.days} of {zeros.known} days" in str(zeros)
     assert any(doubt.startswith(f"{zeros}; add an In Stock column") for doubt in history.reports[0].doubts)
 
 
@@ -213,6 +213,24 @@ def test_reported_stock_outs_leave_out_the_same_days_as_unreported_ones(read, da
     reported = [row + ("no" if sold == 0 else "yes") for row, sold in zip(blank, units, strict=True)]
     left_out = [flagged(~read(daily(rows, HEADER)).products[0].observed) for rows in (blank, reported)]
     assert left_out[0] == left_out[1] and len(left_out[0]) > 20
+
+
+def test_zero_sales_on_slow_weekdays_are_demand():
+    rng = np.random.default_rng(3)
+    units = rng.poisson(np.where(np.arange(364) % 7 == 6, 1.5, 50.0)).astype(float)
+    units[0] = 50
+    assert (units[6::7] == 0).sum() > 8 and not stock_outs(units).empty.any()
+    units[100] = 0
+    assert flagged(stock_outs(units).empty) == [100]
+
+
+def test_stock_outs_that_leave_many_zeros_unexplained_are_not_taken_for_stock_outs():
+    units = np.concatenate([seller(30.0, days=180), seller(3.0, days=180, seed=1)])
+    units[[50, 100, 150]] = 0
+    empty = stock_outs(units).empty
+    assert flagged(empty[:180]) == [50, 100, 150] and empty[210:].sum() == 0 < (units[210:] == 0).sum()
+    units[180:360:4] = 0
+    assert not stock_outs(units).empty.any()
 
 
 def test_large_rare_orders_are_no_stock_outs():

@@ -28,14 +28,21 @@ share reduced that to 1 % and affected no shop that is always in stock."""
 
 
 CHANCE_SHARE = 0.05
-"""Largest share of chance among the zero-sales days that are taken for stock-outs. With one such day in ten, eight or
-more units must be expected, with one in a hundred about fifteen."""
+"""Largest share of chance among the zero-sales days of a weekday that are taken for stock-outs. With one such day in
+ten, eight or more units must be expected, with one in a hundred about fifteen."""
+
+FEWEST_EXPECTED = 6.0
+"""Fewest expected units of a stock-out: with fewer, too many others may be chance."""
 
 FEWEST_PAYING_DAYS = 3
 """Minimum number of days with sales at the price of a stock-out or above it: nobody may pay higher prices."""
 
 LARGEST_EMPTY_SHARE = 1 / 3
 """Maximum share of zero-sales days at which they are stock-outs; a product that rarely sells has large, rare orders."""
+
+LARGEST_REST = 0.2
+"""Maximum share of zero-sales days that neither stock-outs nor chance explain. With more, the stock-outs that are
+certain enough are those at low prices, and without these alone demand looks less elastic."""
 
 SHORT_SHARE, FULL_SHARE = 0.15, 0.05
 """Share of a weekday's days on which stock ran out or was out: above the first, its other days count as days of low
@@ -111,8 +118,8 @@ def find_stock_outs(
 ) -> StockOuts:
     """Find zero-sales days that usual demand cannot explain, on weekdays on which the seller is open.
 
-    Usual demand is the negative binomial of ``unlikely_zeros``, without the days before zero sales, but not more than
-    sold on average at the same price and above: demand falls with the price.
+    Usual demand is the negative binomial of ``unlikely_zeros``, without the days before zero sales, less on slow
+    weekdays, and not more than sold on average at the same price and above: demand falls with the price.
 
     Args:
         dates: ``(D,)`` days, unit D.
@@ -132,10 +139,39 @@ def find_stock_outs(
         order = np.argsort(-price[sold])
         sums = np.cumsum(np.append(0.0, units[sold][order]))
         paying = np.searchsorted(-price[sold][order], -price, side="right")
-        expected = np.minimum(usual.mean, sums[paying] / np.maximum(paying, 1))
-        chance = _chance_of_zero(expected, usual.overdispersion) / share
-        empty = zero & (chance <= CHANCE_SHARE) & (paying >= FEWEST_PAYING_DAYS)
+        at_price = sums[paying] / np.maximum(paying, 1)
+        expected = np.minimum(usual.mean, at_price) * _slow_weekdays(dates, units, sold)
+        chance = _chance_of_zero(expected, usual.overdispersion)
+        empty = zero & (chance <= CHANCE_SHARE * _zero_shares(dates, tested, zero))
+        empty &= (expected >= FEWEST_EXPECTED) & (paying >= FEWEST_PAYING_DAYS)
+        rest = tested & ~empty & ~_short_days(dates, units, empty | out)
+        unexplained = float((zero[rest] - chance[rest]).sum())
+        if unexplained > LARGEST_REST * zero.sum():
+            empty[:] = False
+        elif unexplained > LARGEST_REST * zero[rest].sum():
+            empty |= zero & rest
     return StockOuts(empty, _short_days(dates, units, empty | out), expected)
+
+
+def _slow_weekdays(dates: DateArray, units: FloatArray, sold: BoolArray) -> FloatArray:
+    """Return the upper quartile of each day's weekday over that of all days with sales, ``(D,)``, at most 1.
+
+    The upper quartile hardly depends on days whose stock ran out.
+    """
+    weekday, usual = weekday_of(dates.astype(np.int64)), np.quantile(units[sold], 0.75)
+    factor = [
+        np.quantile(units[days], 0.75) / usual if (days := sold & (weekday == day)).any() else 1.0
+        for day in range(WEEK)
+    ]
+    return np.asarray(np.minimum(factor, 1.0)[weekday])
+
+
+def _zero_shares(dates: DateArray, tested: BoolArray, zero: BoolArray) -> FloatArray:
+    """Return the share of zero-sales days ``(D,)``: of the day's weekday if it has several, else of all days."""
+    weekday = weekday_of(dates.astype(np.int64))
+    zeros, count = (np.bincount(weekday[days], minlength=WEEK) for days in (zero, tested))
+    share = np.where(zeros >= FEWEST_SHORT_DAYS, zeros / np.maximum(count, 1), zero.sum() / tested.sum())
+    return np.asarray(share[weekday])
 
 
 def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArray:
