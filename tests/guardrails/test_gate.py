@@ -447,3 +447,17 @@ def test_no_price_leaves_the_limits_in_three_thousand_random_cases() -> None:
 @pytest.mark.slow
 def test_no_price_leaves_the_limits_in_a_hundred_thousand_random_cases() -> None:
     check_many(100_000, seed=1)
+
+
+@pytest.mark.parametrize(("now", "beyond"), [(10.0, ()), (12.0, ("support_margin",)), (8.0, ("support_margin",))])
+def test_the_limits_in_force_name_the_soft_rules_that_the_current_price_is_beyond(
+    now: float, beyond: tuple[str, ...]
+) -> None:
+    log = steady(now, support=(9.0, 11.0))
+    assert Today(now, log, NO_COSTS, GuardrailConfig()).describe().beyond == beyond
+
+
+@pytest.mark.parametrize("support", [(float("nan"), 11.0), (9.0, float("nan"))])
+def test_one_limit_that_is_no_number_is_enough_to_keep_the_price(support: tuple[float, float]) -> None:
+    result = gated(10.3, steady(support=support))
+    assert result.price == 10.0 and "no number" in result.edits[0].why

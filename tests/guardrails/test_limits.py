@@ -263,6 +263,9 @@ def test_alternatives_obey_the_limits_in_force(settings, edges, nearest):
     band = lasting_band(price_limits([product], dtype=torch.float64), now)
     prices = spread_prices(band, 5)
     assert (float(prices[0]), float(prices[-1])) == pytest.approx(edges) and len(prices) == 5
+    assert {round(float(price), 6) for price in prices} <= set(
+        settings.get("price_ladder", map(float, prices.round(decimals=6)))
+    )
     assert all(float(project(torch.tensor([price]).double(), now, band)) == found for price, found in nearest.items())
 
 
