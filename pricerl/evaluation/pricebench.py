@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,28 +22,13 @@ from pricerl.evaluation.pricing_rules import GATE, HARM, Rule, Shop
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
 from pricerl.simulation import SellerConfig, expected_path_profit, expected_profit, simulate, simulated_history
+from pricerl.simulation.confounders import Disturbing
 
-TRUTHS = (
-    "constant",
-    "linear",
-    "logit",
-    "kinked",
-    "reference",
-    "seasonal",
-    "stockouts",
-    "ads",
-    "optimal",
-    "repricer",
-    "stockpiling",
-    "averages",
-    "closed",
-    "thin",
-    "jump",
-    "late_stockouts",
-    "two_competitors",
-)
 PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 """Truths that hide nothing and whose current price is not the best."""
+REPORTED = ("promotions", "competitor")
+"""Kinds of sellers whose files report what moves demand."""
+TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in get_args(Disturbing) if kind not in REPORTED))
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)
 

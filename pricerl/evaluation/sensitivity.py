@@ -70,10 +70,6 @@ class Sensitivity(NamedTuple):
     """Name of the strongest observed cause, by the bias of a confounder like it; empty if there is none."""
     observed: tuple[ObservedCause, ...]
 
-    def overturned_by(self, strength: float) -> str:
-        """Return the strongest observed cause, if a confounder ``strength`` times as strong overturns the change."""
-        return "" if self.strength is None or self.strength >= strength else self.strongest
-
 
 def observe_causes(history: ProductHistory) -> Causes:
     """Measure how strongly each observed cause moves the price and the units of a product.
