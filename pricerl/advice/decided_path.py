@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from pricerl.advice.decision import SET_BY, Decision, DecisionConfig, Evidence, 
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES
-from pricerl.data import unlikely_zeros
+from pricerl.data import UnlikelyZeros, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
 from pricerl.evaluation import Causes, Shop, observe_causes, open_shop
@@ -81,6 +82,11 @@ class _Weighing:
     shop: Shop
     causes: Causes
 
+    @cached_property
+    def zeros(self) -> UnlikelyZeros | None:
+        """Zero-sales days too frequent to be chance, the same for every path."""
+        return unlikely_zeros(self.shop.history)
+
     def weigh(self, path: PricePath, value: PathValue, keep: PathValue) -> tuple[PricePath, Evidence]:
         """Return a path with its evidence or, where it cannot be claimed, its allowed part that earns most."""
         evidence = self.evidence(path, value, keep)
@@ -129,7 +135,7 @@ class _Weighing:
             paused=shop.guardrails.pause,
             familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
             entangled_with=self.causes.entangled,
-            unlikely_zeros=unlikely_zeros(history),
+            unlikely_zeros=self.zeros,
             period=STEP_WORDS[history.step_days],
         )
 

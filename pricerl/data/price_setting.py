@@ -64,14 +64,18 @@ def classify_prices(price: FloatArray, step_days: int = 1) -> PriceSetting:
     """
     move = np.diff(np.log(price))
     changes = float((np.abs(move) > CHANGE).mean()) if len(move) else 0.0
-    windows = WINDOWS if step_days == 1 else WEEKLY_WINDOWS
-    promoted = _is_promoted(np.log(price), windows[1])
+    promoted = _is_promoted(np.log(price), deal_windows(step_days)[1])
     coins = price / COIN
     if np.mean(np.abs(coins - np.round(coins)) > 1e-3) >= SUB_COIN_SHARE:
         return PriceSetting("averages", promoted, changes)
     if step_days == 1 and changes >= REPRICED_SHARE and len(price) >= FEWEST_REPRICED:
         return PriceSetting("repricer", False, changes)
     return PriceSetting("promotions" if promoted else "plain", promoted, changes)
+
+
+def deal_windows(step_days: int) -> tuple[int, ...]:
+    """Return the longest deals of the filters for the regular price, in rows of ``step_days`` days, ascending."""
+    return WINDOWS if step_days == 1 else WEEKLY_WINDOWS
 
 
 def regular_prices(log_price: FloatArray, window: int) -> FloatArray:

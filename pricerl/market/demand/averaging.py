@@ -15,7 +15,7 @@ from scipy.special import expit, logit, softmax
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.days import WEEK, steps_in
-from pricerl.data.price_setting import CHANGE, WEEKLY_WINDOWS, WINDOWS, PriceSetting, classify_prices
+from pricerl.data.price_setting import CHANGE, PriceSetting, classify_prices, deal_windows
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates
 from pricerl.market.demand.outliers import find_inliers, winsorise
@@ -100,11 +100,8 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
             posterior = regress(data, settings)
         fitted += _split_memory(data, everything, posterior)
     weights = softmax([part.weight for part in fitted])
-    return (
-        setting,
-        [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)],
-        outliers,
-    )
+    parts = [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)]
+    return setting, parts, outliers
 
 
 def _classify(product: ProductHistory, others: BoolArray) -> PriceSetting:
@@ -123,7 +120,7 @@ def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
     kind = "promoted averages" if setting.kind == "averages" and setting.promoted else setting.kind
     bias = BIASES[kind]
     if setting.promoted and setting.kind != "repricer":
-        windows = WINDOWS if product.step_days == 1 else WEEKLY_WINDOWS
+        windows = deal_windows(product.step_days)
         return [Terms(sd, window, bias) for sd in PROMOTED_SEASON_SDS[::-1] for window in windows]
     price = product.price[product.observed]
     changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())

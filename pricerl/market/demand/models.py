@@ -132,9 +132,10 @@ def _mixture_curves(
     bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0)
     known, alone = (max(1 / item.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0) for item in (linked, free))
     weight = min(1.0, alone / max(bins.slope_information(free.mode[1]), 1e-9))
-    from_deals = max(known - alone, 0.0)
-    elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals if from_deals > NEGLIGIBLE else 0.0
-    bins = replace(bins, weight=weight, elasticity=elasticity, precision=from_deals if elasticity else 0.0)
+    bins = replace(bins, weight=weight)
+    if (from_deals := known - alone) > NEGLIGIBLE:
+        elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
+        bins = replace(bins, elasticity=elasticity, precision=from_deals)
     prior_curves = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
     curves = draw_curves(bins, prior_curves, current_price, rng, curves_for(part.weight))
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
