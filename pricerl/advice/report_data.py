@@ -9,7 +9,7 @@ import torch
 
 from pricerl.advice.final_check import today_of
 from pricerl.advice.price_test import PriceTest, plan_price_test
-from pricerl.arrays import FloatArray, Interval
+from pricerl.arrays import FloatArray, Interval, intervals_of
 from pricerl.env import Dynamics
 from pricerl.evaluation.valuation import value_paths
 from pricerl.guardrails.today import DIGITS, LimitsInForce
@@ -76,13 +76,15 @@ def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: i
     """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
     money = torch.as_tensor(prices, dtype=torch.float32, device=dynamics.market.device)
     values = value_paths(dynamics.market, product, money[:, None].expand(-1, horizon))
-    outcomes = [value.outcome() for value in values]
-    profit = tuple(_rounded(outcome.profit) for outcome in outcomes if outcome.profit is not None)
+    units, sales, profit = (
+        tuple(_rounded(Interval(*ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
+        for draws in zip(*((value.units, value.sales, value.profit) for value in values), strict=True)
+    )
     return PriceCurves(
-        tuple(round(float(price), DIGITS) for price in prices),
-        tuple(_rounded(outcome.units) for outcome in outcomes),
-        profit or None,
-        tuple(_rounded(outcome.sales) for outcome in outcomes) if dynamics.market.measure == "sales" else None,
+        price=tuple(round(float(price), DIGITS) for price in prices),
+        units=units,
+        profit=profit if values[0].costs_known else None,
+        sales=sales if dynamics.market.measure == "sales" else None,
     )
 
 

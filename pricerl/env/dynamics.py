@@ -216,7 +216,10 @@ class Dynamics:
         return torch.addcmul(rows.bias, raw, rows.gain).clamp_(0, 1)
 
     def constant_price(self, price: Tensor, product: Tensor, draw: Tensor) -> tuple[Tensor, Response]:
-        """Return reward and response of an average day after a week at a constant price, ``(B,)`` each."""
+        """Return reward and response of an average day after a week at a constant price, ``(B,)`` each.
+
+        The arguments broadcast, as in `Market.respond`.
+        """
         rows = self.rows(product, draw)
         position = self.market.grid_position(price, rows.market)
         level = self.market.average_day_at(price, position, rows.market)
@@ -246,7 +249,7 @@ class Dynamics:
 
     def _spread_at(self, rows: Rows, position: GridPosition) -> Tensor:
         left, spread = rows.first_spread + position.left, self.spread.flatten()
-        return torch.lerp(spread.index_select(0, left), spread.index_select(0, left + 1), position.share.clamp(0, 1))
+        return torch.lerp(spread.take(left), spread.take(left + 1), position.share.clamp(0, 1))
 
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:

@@ -44,18 +44,17 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
     """
     days = expect_paths(market, product, price[None])
     expected = Response(*(values[0] for values in days))
-    draw = torch.arange(market.num_draws, device=market.device)[:, None].repeat(NOISE_SAMPLES, len(price))
-    rows = torch.full_like(draw, product)
+    draw = torch.arange(market.num_draws, device=market.device)[:, None]
+    row = torch.full((1, 1), product, device=market.device)
     generator = torch.Generator(market.device).manual_seed(seed)
-    units = sample_units(expected.expected_units.repeat(NOISE_SAMPLES, 1), market.size[rows], generator)
-    sales = units * price
+    units = sample_units(expected.expected_units.repeat(NOISE_SAMPLES, 1, 1), market.size[product], generator)
+    profit = market.profit(units * price, units, row, draw)
+    units_limits = _with_limits(expected.expected_units, units.flatten(0, 1))
     measures = (expected.expected_units, expected.sales, expected.profit)
-    noisy = (units, sales, market.profit(sales, units, rows, draw))
-    units_limits, sales_limits, profit_limits = map(_with_limits, measures, noisy)
     return PathForecast(
         units=units_limits,
-        sales=sales_limits,
-        profit=profit_limits,
+        sales=units_limits * _numpy(price),  # each day has one price
+        profit=_with_limits(expected.profit, profit.flatten(0, 1)),
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in measures]),

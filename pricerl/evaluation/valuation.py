@@ -122,19 +122,14 @@ def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, 
     Lifts ``(N, K, H)`` are the effect of the buyers' memory of earlier prices on demand; None if there is none.
     """
     holidays = market.preprocessor.products[product].holidays
-    shape = (len(prices), market.num_draws, len(dates))
     weekday, day_type = (
-        torch.as_tensor(values, device=market.device).expand(shape).flatten()
+        torch.as_tensor(values, device=market.device)
         for values in (weekday_of(dates.astype(np.int64)), day_types(dates, holidays))
     )
-    draw = torch.arange(market.num_draws, device=market.device)[:, None].expand(shape).flatten()
-    row, price = torch.full_like(draw, product), prices[:, None].expand(shape).flatten()
-    day = market.respond(price, row, draw, weekday, day_type)
-    if lifts is not None:
-        lifted = torch.as_tensor(lifts, dtype=torch.float32, device=market.device).flatten()
-        units, sales = day.expected_units * lifted, day.sales * lifted
-        day = day._replace(expected_units=units, sales=sales, profit=market.profit(sales, units, row, draw))
-    return Response(*(values.view(shape) for values in day))
+    draw = torch.arange(market.num_draws, device=market.device)[:, None]
+    row = torch.full((1, 1), product, device=market.device)
+    lift = 1.0 if lifts is None else torch.as_tensor(lifts, dtype=torch.float32, device=market.device)
+    return market.respond(prices[:, None], row, draw, weekday, day_type, lift)
 
 
 def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
@@ -144,8 +139,8 @@ def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
     if memory is not None:
-        paths = prices.cpu().double().numpy()
-        lifts = np.stack([memory.lifts(np.concatenate([history.price, path]))[:, -horizon:] for path in paths])
+        past = np.broadcast_to(history.price, (len(prices), len(history.price)))
+        lifts = memory.lifts(np.concatenate([past, prices.cpu().double().numpy()], axis=1), horizon)
     return expect_days(market, product, prices, dates, lifts)
 
 
@@ -168,10 +163,8 @@ def path_values(market: Market, product: int, days: Response) -> list[PathValue]
 @torch.no_grad()
 def value_average_day(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Response]:
     """Return reward and outcome of an average day at ``prices (G,)``, money, in all draws, ``(K, G)`` each."""
-    num_draws = dynamics.market.num_draws
-    draw = torch.arange(num_draws, device=prices.device).repeat_interleave(len(prices))
-    reward, day = dynamics.constant_price(prices.repeat(num_draws), torch.full_like(draw, product), draw)
-    return reward.view(num_draws, -1), Response(*(values.view(num_draws, -1) for values in day))
+    draw = torch.arange(dynamics.market.num_draws, device=prices.device)[:, None]
+    return dynamics.constant_price(prices[None], torch.full((1, 1), product, device=prices.device), draw)
 
 
 def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:

@@ -190,12 +190,19 @@ class Market:
         return replace(self, **moved)
 
     def respond(
-        self, price: Tensor, product: Tensor, draw: Tensor, weekday: Tensor, day_type: Tensor | int = 0
+        self,
+        price: Tensor,
+        product: Tensor,
+        draw: Tensor,
+        weekday: Tensor,
+        day_type: Tensor | int = 0,
+        lift: Tensor | float = 1.0,
     ) -> Response:
         """Return the expected outcome of charging ``price`` for one day.
 
         Curves are interpolated linearly in logs, so a constant elasticity is exact; off the grid they are
-        extrapolated at their edge slopes.
+        extrapolated at their edge slopes. The arguments broadcast, which saves a lookup per day: the days of one
+        product in all draws are a price of ``(H,)``, a product of ``(1, 1)`` and draws of ``(K, 1)``.
 
         Args:
             price: ``(B,)`` money, positive.
@@ -203,14 +210,15 @@ class Market:
             draw: ``(B,)`` index of the posterior draw, ``K`` for the mean.
             weekday: ``(B,)`` Monday 0 to Sunday 6.
             day_type: ``(B,)`` type of date by ``data.day_types``, 0 for ordinary days.
+            lift: ``(B,)`` multiplier of demand from the buyers' memory of earlier prices.
         """
-        factor = self.weekday[product, weekday] * self.holiday[product, day_type]
-        level = self.average_day(price, product, draw)
-        units, sales = level.expected_units * factor, level.sales * factor
-        return Response(units, sales, self.profit(sales, units, product, draw), level.organic, level.ad)
+        rows, factor = self.rows(product, draw), self.weekday[product, weekday] * self.holiday[product, day_type]
+        level = self.average_day_at(price, self.grid_position(price, rows), rows)
+        units, sales = level.expected_units * factor * lift, level.sales * factor * lift
+        return Response(units, sales, rows.profit(sales, units), level.organic, level.ad)
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
-        """Return the expected outcome of charging ``price`` on an average weekday; arguments have the same shape."""
+        """Return the expected outcome of charging ``price`` on an average weekday; the arguments broadcast."""
         rows = self.rows(product, draw)
         return self.average_day_at(price, self.grid_position(price, rows), rows)
 
@@ -233,9 +241,10 @@ class Market:
 
     def average_day_at(self, price: Tensor, position: GridPosition, rows: MarketRows) -> Response:
         """Return the expected outcome of an average weekday at ``price (B,)`` with a known grid position."""
-        left = (rows.first_point + position.left).flatten()
+        points = rows.first_point + position.left
+        left, share = points.flatten(), position.share.expand_as(points).flatten()
         below, above = self._curves.index_select(1, left), self._curves.index_select(1, left + 1)
-        values = torch.lerp(below, above, position.share.flatten()).exp_().view(3, *price.shape)
+        values = torch.lerp(below, above, share).exp_().view(3, *points.shape)
         units, sales = values[UNITS], values[UNITS] * price
         organic, ad = values[ORGANIC:].clamp(max=MAX_CONVERSION)
         return Response(units, sales, rows.profit(sales, units), organic, ad)

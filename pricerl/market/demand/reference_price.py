@@ -33,22 +33,26 @@ class PriceMemory:
     step_days: int = 1
     """Days from one price of a path to the next."""
 
-    def lifts(self, price: FloatArray) -> FloatArray:
-        """Return the demand multiplier of each day in each draw, ``(K, D)``, for daily prices ``(D,)``, money."""
+    def lifts(self, price: FloatArray, last: int | None = None) -> FloatArray:
+        """Return the demand multiplier of each day in each draw, ``(..., K, D)``, for daily prices ``(..., D)``, money.
+
+        With ``last``, only the last days are returned.
+        """
         log_price = np.log(price)
-        rise = log_price - reference_prices(log_price, self.step_days)[:-1]
+        rise = log_price - reference_prices(log_price, self.step_days)[..., :-1]
+        rise = rise[..., None, -(last or rise.shape[-1]) :]
         return np.exp(-np.where(rise > 0, self.loss[:, None], self.gain[:, None]) * rise)
 
 
 def reference_prices(log_price: FloatArray, step_days: int = 1) -> FloatArray:
-    """Return the log reference price before each day ``(D,)`` and after the last one: ``(D + 1,)``, oldest first.
+    """Return the log reference price before each day ``(..., D)`` and after the last one: ``(..., D + 1)``.
 
-    ``r' = 0.9 r + 0.1 x`` from day to day, starting at the first price.
+    ``r' = 0.9 r + 0.1 x`` from day to day, oldest first, starting at the first price.
     """
-    x = np.append(log_price, log_price[-1]) - log_price[0]
+    first, last = log_price[..., :1], log_price[..., -1:]
     kept = REFERENCE_MEMORY**step_days
-    reference = lfilter([0.0, 1 - kept], [1.0, -kept], x)
-    return np.asarray(reference + log_price[0])
+    reference = lfilter([0.0, 1 - kept], [1.0, -kept], np.concatenate([log_price, last], axis=-1) - first)
+    return np.asarray(reference + first)
 
 
 def lift(rise: Tensor, gain: Tensor, loss: Tensor) -> Tensor:
