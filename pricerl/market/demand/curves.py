@@ -81,7 +81,9 @@ def shape_curves(log_value: FloatArray, weights: FloatArray, log_grid: FloatArra
     policy would exploit. Slopes are then clipped to ``SHAPED_RANGE`` around the best-known price.
     """
     weights = weights + 1e-3 * weights.max() + 1e-9
-    projected = np.stack([isotonic_regression(row, weights=weights, increasing=False).x for row in log_value])
+    projected = log_value.copy()
+    for row in np.flatnonzero((np.diff(log_value, axis=1) > 0).any(axis=1)):
+        projected[row] = isotonic_regression(log_value[row], weights=weights, increasing=False).x
     rebuilt = smooth_slopes(projected, float(log_grid[1] - log_grid[0]), SHAPED_RANGE)
     level = ((projected - rebuilt) * weights).sum(1, keepdims=True) / weights.sum()
     return np.asarray(rebuilt + level)

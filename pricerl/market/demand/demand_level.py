@@ -51,17 +51,15 @@ def draw_levels(
     oldest_first = np.flatnonzero(inliers)[np.argsort(-days.age[inliers], kind="stable")]
     age = days.age[oldest_first]
     sold, due = (values[oldest_first] / curves.dispersion for values in (days.value, expected))
-    shape, rate, fit = (np.full(len(DISCOUNTS), value) for value in (LEVEL_PRIOR, LEVEL_PRIOR, 0.0))
-    for units, exposure, passed in zip(sold, due, np.diff(-age, prepend=-age[:1]), strict=True):
-        shape, rate = DISCOUNTS**passed * shape, DISCOUNTS**passed * rate
-        fit = fit + _log_probability(units, exposure, shape, rate)
-        shape, rate = shape + units, rate + exposure
+    kept = DISCOUNTS ** np.diff(-age, prepend=-age[:1])[:, None]
+    shape, rate = (_filtered(LEVEL_PRIOR, kept, seen) for seen in (sold, due))
+    fit = _log_probability(sold[:, None], due[:, None], shape[:-1], rate[:-1]).sum(0)
     weight = np.exp(fit - fit.max())
     ahead = 1 / (1 + AHEAD_DAYS * (1 / DISCOUNTS - 1))  # the variance grows by as much on each day ahead
     count = len(curves.log_value)
     quantiles = (np.arange(count) + 0.5) / count
     pace = np.minimum(np.searchsorted(np.cumsum(weight / weight.sum()), quantiles), len(weight) - 1)
-    level = gammaincinv((ahead * shape)[pace], rng.permutation(quantiles)) / (ahead * rate)[pace]
+    level = gammaincinv((ahead * shape[-1])[pace], rng.permutation(quantiles)) / (ahead * rate[-1])[pace]
     return rng.permutation(np.log(np.maximum(level, LOWEST_LEVEL)))
 
 
@@ -72,7 +70,24 @@ def _nearby_level(sold: FloatArray, expected: FloatArray) -> FloatArray:
     return np.asarray(np.nanmedian(around, axis=1))
 
 
-def _log_probability(units: float, exposure: float, shape: FloatArray, rate: FloatArray) -> FloatArray:
+def _filtered(prior: float, kept: FloatArray, seen: FloatArray) -> FloatArray:
+    """Return the discounted sums before each day and after the last one, ``(D + 1, F)``.
+
+    Args:
+        prior: their first value.
+        kept: ``(D, F)`` share of the sum left since the previous day, per discount factor.
+        seen: ``(D,)`` amount that each day adds.
+    """
+    sums = np.empty((len(seen) + 1, kept.shape[1]))
+    total = np.full(kept.shape[1], prior)
+    for day, amount in enumerate(seen.tolist()):
+        sums[day] = kept[day] * total
+        total = sums[day] + amount
+    sums[-1] = total
+    return sums
+
+
+def _log_probability(units: FloatArray, exposure: FloatArray, shape: FloatArray, rate: FloatArray) -> FloatArray:
     """Return the log probability of ``units`` under a gamma-distributed level: a negative binomial."""
     return np.asarray(
         gammaln(shape + units)

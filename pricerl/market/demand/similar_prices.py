@@ -26,7 +26,7 @@ from pricerl.market.demand.curves import (
     shape_curves,
 )
 from pricerl.market.demand.outliers import find_inliers, winsorise
-from pricerl.market.demand.regression import LOG_MEAN_RANGE, SIZE_RANGE
+from pricerl.market.demand.regression import LOG_MEAN_RANGE, SIZE_RANGE, TOLERANCE
 
 NEWTON_STEPS = 12
 INTERCEPT_RIDGE = 1e-4
@@ -188,11 +188,16 @@ def _fit_trends(
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
     trend = anchor.copy()
     penalty = np.concatenate([[INTERCEPT_RIDGE], precision])
-    columns = design.shape[1]
-    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+    rows, columns = np.triu_indices(design.shape[1])
+    squares, exposure = design[:, rows] * design[:, columns], weights * days.offset
+    target = (weights * days.value) @ design
+    hessian = np.empty((len(weights), *2 * design.shape[1:]))
     for _ in range(NEWTON_STEPS):
-        weighted = weights * np.exp(_log_mean(trend, design)) * days.offset
-        gradient = (weights * days.value - weighted) @ design - (trend - anchor) * penalty
-        hessian = (weighted @ squares).reshape(-1, columns, columns) + np.diag(penalty)
-        trend = trend + np.clip(np.linalg.solve(hessian, gradient[..., None])[..., 0], -2, 2)
+        weighted = exposure * np.exp(_log_mean(trend, design))
+        gradient = target - weighted @ design - (trend - anchor) * penalty
+        hessian[:, rows, columns] = hessian[:, columns, rows] = weighted @ squares
+        step = np.clip(np.linalg.solve(hessian + np.diag(penalty), gradient[..., None])[..., 0], -2, 2)
+        trend = trend + step
+        if np.abs(step).max() < TOLERANCE:
+            break
     return trend
