@@ -13,6 +13,7 @@ from pricerl.data import DataConfig, DataPreprocessor, History, read_history
 from pricerl.env import EnvConfig, PricingEnv
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.operations.backtests import find_backtests
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.training.run import Run
 
@@ -61,7 +62,7 @@ class TrainedPolicy:
         """
         assert self.run.checkpoint is not None
         run = _load(self.run.checkpoint.path, path, horizon)
-        return make_advice(run, read_log(run.folder / LOG_FILE).entries)
+        return make_advice(run, read_log(run.folder / LOG_FILE).entries, find_backtests(run, keep=False))
 
 
 def advise(

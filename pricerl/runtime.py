@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 import torch
 
+from pricerl.cores import usable_cores
 from pricerl.errors import UsageError
 
 MatmulPrecision = Literal["highest", "high", "medium"]
@@ -38,7 +38,7 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     Raises:
         UsageError: if the process may use fewer cores than ``threads``.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(usable_cores())
     if not 1 <= threads <= cores:
         raise UsageError(f"--threads must be 1 to {cores}, the cores that this process may use; found {threads}")
     torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from their parent

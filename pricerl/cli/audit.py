@@ -38,6 +38,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.policies import make_advice, run_lightning
+    from pricerl.operations.backtests import backtest_task
     from pricerl.operations.provenance import compare, describe_origin, refuse_changed
 
     log = log_of(options)
@@ -46,7 +47,8 @@ def _replay(options: argparse.Namespace) -> int:
     seen = entries[: entry["seen"]]
     run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)), seen)
     refuse_changed(entry, describe_origin(run)["hashes"], log)
-    print(compare(entry, make_advice(run, seen), log))
+    backtests = backtest_task(run).run()  # computed again, as everything else
+    print(compare(entry, make_advice(run, seen, backtests), log))
     return EXIT_OK
 
 

@@ -26,7 +26,9 @@ from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import data_class, print_help
 from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.usage import ALLOWED_CLASSES, check_run, explain_usage, option_values
+from pricerl.cores import Watch
 from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
+from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.track_record import find_own_prices
 from pricerl.runtime import MatmulPrecision, claim_compute
@@ -189,11 +191,12 @@ class PricingCLI(LightningCLI):
         return trainer
 
 
-def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
+def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None = None) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
     Args:
         words: the command and its options.
+        watch: observation of the cores since the command started.
         entries: entries of the run's log that decide which prices are pricerl's own; all of them if absent.
 
     Raises:
@@ -212,19 +215,21 @@ def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run
     if cli.built.advises and known:
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
     if words[0] == "fit":
-        return _fit(cli)
+        return _fit(cli, watch)
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
     return run if words[0] == "predict" else _score(cli, run)
 
 
-def _fit(cli: PricingCLI) -> Run:
+def _fit(cli: PricingCLI, watch: Watch) -> Run:
     """Train, then load the best weights."""
     run = cli.built
     if run.advises:
         run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
     trainer = cli.build_trainer()
+    if run.advises and trainer.world_size == 1 and not run.options.trainer.fast_dev_run:
+        run = replace(run, backtests=start_backtests(run, watch))
     if trainer.is_global_zero and run.options.trainer.enable_progress_bar is not False:
         print(cli.compute, file=sys.stderr)
     handler = signal.getsignal(signal.SIGINT)

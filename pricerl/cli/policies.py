@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
+    from pricerl.evaluation import Backtest
     from pricerl.training.run import Run
 
 
@@ -41,42 +43,44 @@ def test(words: Sequence[str]) -> int:
 
 def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run a command by `pricerl.cli.lightning.run_command`, without Lightning's log lines."""
+    watch = Watch()
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.cli.lightning import run_command
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in words)], entries)
+    return run_command([name, *(long.get(word, word) for word in words)], watch, entries)
 
 
-def make_advice(run: Run, entries: Sequence[Entry], most: int | None = None) -> list[ProductAdvice]:
+def make_advice(
+    run: Run, entries: Sequence[Entry], backtests: Mapping[str, Backtest], most: int | None = None
+) -> list[ProductAdvice]:
     """Advise on the products of a run, subject to kill switch, orders and track record.
 
     Args:
         run: data, settings and weights.
         entries: entries of the run's log before this advice.
+        backtests: of the run's products, by name.
         most: largest number of products; all if absent.
     """
     from pricerl.advice import advise
-    from pricerl.evaluation.backtest import run_backtests
     from pricerl.operations.supervision import Supervisor
 
     data, decision, formatter = run.pricing, run.configs["decision"], run.formatter
-    settings = (data.market_config, data.cost, data.seed)
     dynamics = data.build_dynamics("cpu")
-    backtests = run_backtests(data.preprocessor, *settings)
     model = advise(run.policy, dynamics, decision, run.options.horizon, backtests, data.seed, most, formatter)
     return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
     """Advise, record the advice in the run's log and write its files; return also a line about the log entries."""
+    from pricerl.operations.backtests import find_backtests
     from pricerl.operations.provenance import describe_origin, draft_advice
 
     log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.build_dynamics("cpu"), ""
     entries = read_log(log).entries
-    advice, origin = make_advice(run, entries), describe_origin(run)
+    advice, origin = make_advice(run, entries, find_backtests(run)), describe_origin(run)
     if run.is_global_zero:
         known = {**origin, "seen": len(entries)}
         drafts = [draft_advice(item, known, dynamics, index) for index, item in enumerate(advice)]
@@ -91,10 +95,12 @@ def _score(run: Run) -> int:
         print(f"{score:<22} {value:>12.4f}")
     if run.advises and run.is_global_zero:
         from pricerl.cli.console import MOST_SCORED, print_scores
+        from pricerl.operations.backtests import find_backtests
         from pricerl.operations.provenance import describe_origin
 
         everything = run.options.out is not None
-        advice = make_advice(run, read_log(run.folder / LOG_FILE).entries, None if everything else MOST_SCORED)
+        entries, most = read_log(run.folder / LOG_FILE).entries, None if everything else MOST_SCORED
+        advice = make_advice(run, entries, find_backtests(run), most)
         print_scores([item.to_dict() for item in advice], run.pricing.market.num_products, run.formatter)
         if everything:
             _write_files(run, advice, describe_origin(run))

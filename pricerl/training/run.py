@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.evaluation import Policy
+from pricerl.evaluation.backtest_process import BacktestProcess
 from pricerl.formatting import Formatter, price_digits
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.datamodule import ReplayDataModule
@@ -39,6 +40,8 @@ class Run:
     """Results of validate and test by name."""
     is_global_zero: bool = True
     """Whether this process prints and writes."""
+    backtests: BacktestProcess | None = None
+    """Second process that computes the backtests, if there is one."""
 
     @property
     def formatter(self) -> Formatter:

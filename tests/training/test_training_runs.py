@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     return folder / "checkpoints" / "run"
 
 
-def test_a_run_leaves_its_eight_files(run):
+def test_a_run_leaves_its_nine_files(run):
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.yaml",
@@ -54,6 +54,7 @@ def test_a_run_leaves_its_eight_files(run):
         "advice.json",
         "report.html",
         "decisions.jsonl",
+        "backtests.json",
     }
 
 
