@@ -57,7 +57,7 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
     last: tuple[Edit, ...] = ()
     for price, proposal in zip(path.price.tolist(), path.asked.tolist(), strict=True):
         gated = pass_gate(price, log.prices[-1], log, costs, config)
-        wanted = pass_gate(proposal, log.prices[-1], log, costs, config)
+        wanted = gated if proposal == price else pass_gate(proposal, log.prices[-1], log, costs, config)
         explained = gated.edits or _explain(wanted, gated, config.price_step)
         if explained and asked is None:
             asked = proposal

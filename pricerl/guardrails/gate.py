@@ -126,7 +126,7 @@ def _clip(today: Today, price: float) -> tuple[tuple[Edit, ...], float]:
     for bound in today.bounds:
         clipped = bound.nearest(price)
         if not today.same(clipped, price) and math.isfinite(clipped):
-            edits.append(Edit(bound.rule, price, clipped, bound.why))
+            edits.append(Edit(bound.rule, price, clipped, today.explain(bound)))
             price = clipped
     return tuple(edits), price
 

@@ -100,7 +100,8 @@ class Bound(NamedTuple):
     rule: str
     low: float
     high: float
-    why: str
+    template: str
+    """Reason for an edit, with the names of settings and recent prices in braces; see `Today.explain`."""
     beyond: bool
     """Whether the current price is beyond the rule's limits, which were widened to include it."""
 
@@ -131,7 +132,7 @@ class Today:
         for bound in self.bounds:
             nearest = bound.nearest(price)
             if not self.same(nearest, price):
-                yield Edit(bound.rule, price, nearest, bound.why)
+                yield Edit(bound.rule, price, nearest, self.explain(bound))
         if moves and (why := self.too_young()):
             yield Edit("min_hold_days", price, self.now, why)
         allowed = float(nearest_on_grid(row(price), self.band.limits))
@@ -180,6 +181,10 @@ class Today:
         if not self.log.moves_in_steps:
             return fixed
         return (*fixed, *self._bounds_of(MOVING, self.band.limits, self.recent))
+
+    def explain(self, bound: Bound) -> str:
+        """Return the reason for an edit by one of the bounds."""
+        return bound.template.format(**self._words)
 
     @property
     def tightest(self) -> tuple[Bound, Bound]:
@@ -250,7 +255,7 @@ class Today:
                 low, high = min(low, self.now), max(high, self.now)
             if math.isnan(low) or math.isnan(high):
                 raise ValueError(f"{rule.setting} is no number")
-            yield Bound(self.config.in_force(rule.setting), low, high, rule.why.format(**self._words), beyond)
+            yield Bound(self.config.in_force(rule.setting), low, high, rule.why, beyond)
 
 
 def row(price: float) -> Tensor:
