@@ -45,8 +45,8 @@ def plan_price_test(dynamics: Dynamics, product: int, horizon: int) -> PriceTest
 
 
 def _value_test(dynamics: Dynamics, product: int, price: float, now: float, horizon: int) -> PriceTest:
-    paths = torch.tensor([[price], [now]], device=dynamics.market.device).expand(2, horizon)
-    days = expect_paths(dynamics.market, product, paths)
+    paths = torch.tensor([[price], [now]], device=dynamics.market.device)
+    days = expect_paths(dynamics.market, product, paths, horizon)
     tested, kept = path_values(dynamics.market, product, days)
     gain = tested.earned - kept.earned
     noise = _noise(dynamics, product, paths, days.expected_units)
@@ -61,7 +61,7 @@ def _value_test(dynamics: Dynamics, product: int, price: float, now: float, hori
 
 
 def _noise(dynamics: Dynamics, product: int, paths: Tensor, expected_units: Tensor) -> float:
-    """Return the variance of daily profit given its expectation ``(N, K, H)``, summed over the paths ``(N, H)``.
+    """Return the variance of daily profit given its expectation ``(N, K, H)``, summed over constant prices ``(N, 1)``.
 
     Units are negative binomial, ``Var = mean + mean^2 / size``; each earns the share kept of its price, less its cost.
     """

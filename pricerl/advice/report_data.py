@@ -75,7 +75,7 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Detail
 def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: int) -> PriceCurves:
     """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
     money = torch.as_tensor(prices, dtype=torch.float32, device=dynamics.market.device)
-    values = value_paths(dynamics.market, product, money[:, None].expand(-1, horizon))
+    values = value_paths(dynamics.market, product, money[:, None], horizon)
     units, sales, profit = (
         tuple(_rounded(Interval(*ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
         for draws in zip(*((value.units, value.sales, value.profit) for value in values), strict=True)

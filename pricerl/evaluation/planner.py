@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -46,12 +47,22 @@ class BaselineRow(NamedTuple):
     are unknown."""
 
 
-@torch.no_grad()
+_PLANS: WeakKeyDictionary[Dynamics, Plan] = WeakKeyDictionary()
+"""Plans found so far: every evaluation during training needs the same one."""
+
+
 def best_constant_price(dynamics: Dynamics) -> Plan:
-    """Search each product's candidate prices for the highest posterior-mean reward.
+    """Search each product's candidate prices for the highest posterior-mean reward, once per dynamics.
 
     Without demand memory no policy can earn more per day than this price; it is the benchmark for SAC.
     """
+    if dynamics not in _PLANS:
+        _PLANS[dynamics] = _search_prices(dynamics)
+    return _PLANS[dynamics]
+
+
+@torch.no_grad()
+def _search_prices(dynamics: Dynamics) -> Plan:
     prices, values = [], []
     for product in range(dynamics.market.num_products):
         prices.append(candidate_prices(dynamics, product))

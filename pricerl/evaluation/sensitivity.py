@@ -90,8 +90,8 @@ def observe_causes(history: ProductHistory) -> Causes:
     observed = []
     for name in dict.fromkeys(names):
         group = np.array([item == name for item in [*names, "constant", "price"]])
-        price_share = partial_share(days.log_price, causes, group[:-1], weight)
-        units_share = partial_share(log_units, with_price, group, weight)
+        price_share = partial_share(days.log_price, causes, group[:-1], weight, price)
+        units_share = partial_share(log_units, with_price, group, weight, units)
         observed.append(ObservedCause(name, price_share, units_share, scale * bias(price_share, units_share)))
     return Causes(tuple(observed), scale)
 
@@ -151,13 +151,17 @@ def _strength(effect: float, price_share: float, units_share: float) -> float | 
     return 2 * square / (drag + float(np.sqrt(drag**2 + 4 * product * square))) if square else 0.0
 
 
-def partial_share(values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray) -> float:
+def partial_share(
+    values: FloatArray, design: FloatArray, group: BoolArray, weight: FloatArray, left: float | None = None
+) -> float:
     """Return the partial R2 of the columns ``group (C,)`` of ``design (D, C)``, adjusted for their number; at least 0.
 
-    ``1 - residual variance given all columns / given the others``, each over its degrees of freedom; at most 0.99.
+    ``1 - residual variance given all columns / given the others``, each over its degrees of freedom; at most 0.99. The
+    former is ``left``, if known.
     """
     without = _unexplained(values, design[:, ~group], weight)
-    share = 1 - _unexplained(values, design, weight) / without if without > 0 else 0.0
+    left = _unexplained(values, design, weight) if left is None else left
+    share = 1 - left / without if without > 0 else 0.0
     return float(np.clip(share, 0.0, 0.99))
 
 

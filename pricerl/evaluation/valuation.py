@@ -119,7 +119,8 @@ def value_at_risk(gain: FloatArray) -> float:
 def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, lifts: FloatArray | None) -> Response:
     """Return the expected outcome of ``prices (N, H)``, money, on ``dates (H,)`` in all draws, ``(N, K, H)`` each.
 
-    Lifts ``(N, K, H)`` are the effect of the buyers' memory of earlier prices on demand; None if there is none.
+    Prices that never change may be ``(N, 1)``; conversions then are ``(N, K, 1)``. Lifts ``(N, K, H)`` are the effect
+    of the buyers' memory of earlier prices on demand; None if there is none.
     """
     holidays = market.preprocessor.products[product].holidays
     weekday, day_type = (
@@ -132,21 +133,30 @@ def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, 
     return market.respond(prices[:, None], row, draw, weekday, day_type, lift)
 
 
-def expect_paths(market: Market, product: int, prices: Tensor) -> Response:
-    """Return the expected outcome of every day of the paths ``prices (N, H)`` after the history, ``(N, K, H)`` each."""
+def expect_paths(market: Market, product: int, prices: Tensor, horizon: int | None = None) -> Response:
+    """Return the expected outcome of every day of the paths ``prices (N, H)`` after the history, ``(N, K, H)`` each.
+
+    Prices ``(N, 1)`` stay for the whole ``horizon``, by default the number of prices.
+    """
     history, memory = market.preprocessor.products[product], market.products[product].memory
-    horizon = prices.shape[1]
+    horizon = horizon or prices.shape[1]
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
     if memory is not None:
-        past = np.broadcast_to(history.price, (len(prices), len(history.price)))
-        lifts = memory.lifts(np.concatenate([past, prices.cpu().double().numpy()], axis=1), horizon)
+        past, paths = (
+            np.broadcast_to(rows, (len(prices), days))
+            for rows, days in ((history.price, len(history.price)), (prices.cpu().double().numpy(), horizon))
+        )
+        lifts = memory.lifts(np.concatenate([past, paths], axis=1), horizon)
     return expect_days(market, product, prices, dates, lifts)
 
 
-def value_paths(market: Market, product: int, prices: Tensor) -> list[PathValue]:
-    """Value the paths ``prices (N, H)``, money, per day from the first day after the history on, in the same draws."""
-    return path_values(market, product, expect_paths(market, product, prices))
+def value_paths(market: Market, product: int, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
+    """Value the paths ``prices (N, H)``, money, per day from the first day after the history on, in the same draws.
+
+    Prices ``(N, 1)`` stay for the whole ``horizon``.
+    """
+    return path_values(market, product, expect_paths(market, product, prices, horizon))
 
 
 def path_values(market: Market, product: int, days: Response) -> list[PathValue]:
