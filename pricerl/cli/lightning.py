@@ -119,7 +119,8 @@ class PricingCLI(LightningCLI):
             raise SystemExit
         words, given = args, option_values(args, "--ckpt_path")
         if given and self.command != "fit":
-            self.given = Checkpoint.read(given[-1], self._folder_of_words(parser, args))
+            folder = self._folder_of_words(parser, args) if given[-1] in ("last", "best") else Path()
+            self.given = Checkpoint.read(given[-1], folder)
             words = ["--config", json.dumps(self.given.settings), *args]
         self.config = self._parse(parser, words)
         if self.given is None and self.config.ckpt_path is not None:

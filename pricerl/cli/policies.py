@@ -45,6 +45,9 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
     """Run a command by `pricerl.cli.lightning.run_command`, without Lightning's log lines."""
     watch = Watch()
     warnings.filterwarnings("ignore", module="lightning")
+    from pricerl.training.lightning_import import import_lightning
+
+    import_lightning()  # before anything else imports it, and more of it
     from pricerl.cli.lightning import run_command
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported

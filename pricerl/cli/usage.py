@@ -190,7 +190,7 @@ def check_run(run: Run) -> None:
     if run.command in ("fit", "predict"):
         check_folder(run.folder, "the run's folder ")
     if run.advises:
-        _ = run.formatter
+        run.formatter_for(step_days=1)  # refuses an unknown locale or currency before a file is read
         read_log(run.folder / LOG_FILE)
         if options.report.interactive:
             plotly_script()

@@ -50,9 +50,16 @@ class Run:
         Raises:
             UsageError: the locale or the currency is unknown.
         """
+        return self.formatter_for(self.data.preprocessor.step_days if isinstance(self.data, PricingDataModule) else 1)
+
+    def formatter_for(self, step_days: int) -> Formatter:
+        """Return the formatter for rows ``step_days`` apart, without reading a file.
+
+        Raises:
+            UsageError: the locale or the currency is unknown.
+        """
         data = self.options.data
         digits = price_digits(data.guardrails.price_step, data.currency)
-        step_days = self.data.preprocessor.step_days if isinstance(self.data, PricingDataModule) else 1
         return Formatter(self.options.locale, data.currency, digits, step_days)
 
     @property

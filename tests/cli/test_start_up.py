@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import Result, run, seller_lines, write_lines
+from command_line import FAST, Result, run, seller_lines, train, write_lines
 
 import pricerl
 from pricerl.cli.options import answer_early, find_groups
@@ -75,6 +75,44 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
     heavy = (*HEAVY, "pandas", "numpy", "jsonargparse")
     assert "usage" in run_alone(tmp_path, ["--help"], *heavy).out
     assert run_alone(tmp_path, ["--version"], *heavy) == Result(0, f"{pricerl.__version__}\n", "")
+
+
+POLICY_COMMANDS = {
+    "fit --data.path seller.csv --run_name again --trainer.max_steps 40": "",
+    "predict --ckpt_path checkpoints/seller/best.ckpt": "pandera",
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": "pandera",
+}
+"""Commands that run a policy, with the packages that they must not import in addition to those none of them may."""
+
+UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.stats", "matplotlib", "wandb")
+"""The compiler of torch, signal processing and statistics of scipy, plots and logging: 2 to 3 s, and 75 MB."""
+
+
+@pytest.mark.parametrize("line", POLICY_COMMANDS)
+def test_a_policy_command_imports_no_package_that_it_does_not_use(line: str, tmp_path: Path) -> None:
+    train(tmp_path)
+    words = [*line.split(), *(FAST if line.startswith("fit") else [])]
+    result = run_alone(tmp_path, words, *UNUSED, *POLICY_COMMANDS[line].split())
+    assert result.code in (0, 4), result.err
+
+
+IMPORT = """
+import sys
+from pricerl.training.lightning_import import import_lightning
+import_lightning()
+assert not {"torch._dynamo", "scipy.signal"} & set(sys.modules)
+import torch, scipy.signal
+from lightning.pytorch.utilities.compile import OptimizedModule
+layer = torch.nn.Linear(2, 2)
+assert not isinstance(layer, OptimizedModule)
+assert isinstance(torch.compile(layer), OptimizedModule)
+assert scipy.signal.lfilter([1.0], [1.0], [2.0]) == 2.0
+"""
+
+
+def test_packages_left_out_of_lightning_work_when_they_are_needed() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 WRONG = (

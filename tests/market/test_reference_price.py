@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.market import CostConfig, DemandConfig, PriceMemory, known_market
-from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices, smooth
 from pricerl.simulation import SellerConfig
 from pricerl.simulation.confounders import GAIN, LOSS
 
@@ -97,3 +98,9 @@ def test_the_effect_is_estimated_from_a_history_with_one(fitted):
         assert (memory.gain >= 0).all() and (memory.loss >= memory.gain).all()
     assert np.mean(losses) == pytest.approx(LOSS, rel=0.25)
     assert np.mean(gains) < 2 * GAIN
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (366,), (3, 100), (2, 3, 40)])
+def test_smoothing_equals_scipys_filter_to_the_last_bit(shape):
+    values = np.random.default_rng(0).normal(size=shape)
+    assert np.array_equal(smooth(values, 0.9), lfilter([0.0, 1 - 0.9], [1.0, -0.9], values))

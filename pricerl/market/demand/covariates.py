@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import lfilter
 
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data import ProductHistory, day_types, weekday_of
@@ -14,7 +13,7 @@ from pricerl.data.cleaning.calendar import carry_forward
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, steps_in
 from pricerl.data.holidays import DAY_BEFORE, FEWEST_HOLIDAYS, HOLIDAY
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
-from pricerl.market.demand.reference_price import reference_prices
+from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
 from pricerl.market.demand.regression_data import REFERENCE, WEEKDAY, Covariate, RegressionData
 
@@ -149,7 +148,7 @@ def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> 
     regular = np.where(deal, np.maximum(regular, log_price), log_price)
     step = deal.astype(np.float64)
     left = STOCK_MEMORY**product.step_days
-    stock = lfilter([0.0, 1 - left], [1.0, -left], step)
+    stock = smooth(step, left)
     return regular, [
         Covariate(DEAL_DEPTH_NAME, log_price - regular, 0.0, *DEAL_DEPTH_PRIOR),
         Covariate("promotion", step, 0.0, *DEAL_PRIOR),
