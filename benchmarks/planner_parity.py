@@ -34,7 +34,6 @@ from price_training import KnownMarketData, train_policy
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
-from pricerl.env.noise import Noise
 from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
 from pricerl.evaluation.rollout import Choice
 from pricerl.guardrails import project
@@ -133,8 +132,7 @@ def starts(dynamics: Dynamics) -> State:
 
 def score(choose: Choice, dynamics: Dynamics, state: State) -> tuple[float, float]:
     """Return the mean daily reward, discounted per decision, and the mean final price."""
-    noise = Noise(len(state.price), state.price.device)
-    noise.seed(NOISE_SEED)
+    noise = torch.Generator(state.price.device).manual_seed(NOISE_SEED)
     price, outcome = roll_out(choose, dynamics, state, DAYS, noise)
     decision = torch.arange(outcome.reward.shape[1]) // dynamics.days_per_step
     weight = GAMMA ** (decision * dynamics.days_per_step)

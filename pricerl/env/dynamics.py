@@ -7,6 +7,7 @@ A row is one product in one posterior draw. ``decide`` turns an action into a pr
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
-from pricerl.env.noise import Noise
+from pricerl.env.noise import UnitQuantiles, draw_z, tabulate_units
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.state import Expected, Outcome, Rows, State, gather
 from pricerl.guardrails import GuardrailConfig, PriceBand, feasible_band, price_box, project
@@ -55,6 +56,11 @@ class Dynamics:
         self.description = market.size.new_zeros(market.num_products, 0)
         if self.config.describe:
             self.description = describe(market, self.references, self.history)
+
+    @cached_property
+    def quantiles(self) -> UnitQuantiles:
+        """Quantiles of every product's units, for the noise."""
+        return tabulate_units(self.market.size)
 
     @property
     def days_per_step(self) -> int:
@@ -125,10 +131,12 @@ class Dynamics:
         band = self.band(state)
         return project(self.propose(state, action, band), state.price, band)
 
-    def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
+    def advance(self, state: State, price: Tensor, days: int, noise: torch.Generator | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise."""
         expected = self.expect(state, price, days)
-        units = expected.units if noise is None else noise.sample_units(expected.units, state.rows.market.size)
+        units = expected.units
+        if noise is not None:
+            units = self.quantiles.units(units, draw_z(days, len(price), noise), state.product)
         return self.record(state, expected, units)
 
     def expect(self, state: State, price: Tensor, days: int) -> Expected:

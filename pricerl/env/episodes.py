@@ -10,29 +10,29 @@ from torch import Tensor
 
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.history_tensors import Starts
-from pricerl.env.noise import Noise
-from pricerl.env.state import Expected, State
+from pricerl.env.noise import draw_z
+from pricerl.env.state import State
 from pricerl.runtime import CompiledFunction, keep_freed_memory
 
 Draws = Literal["posterior", "mean"]
 
 
 class EpisodeBatch:
-    """Rows that step through episodes together: their state, noise and elapsed days.
+    """Rows that step through episodes together: their state, random numbers and elapsed days.
 
     ``num_rows`` is B; ``starts`` and ``draws`` are those of ``PricingEnv``.
     """
 
     def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
         self.dynamics, self.num_rows, self.starts, self.draws = dynamics, num_rows, starts, draws
-        self.noise = Noise(num_rows, dynamics.market.device)
-        self.noise.seed(int(torch.randint(2**31, ()).item()))
+        self.generator = torch.Generator(dynamics.market.device)
+        self.generator.manual_seed(int(torch.randint(2**31, ()).item()))
         self.elapsed = 0
         self.state: State
-        self._expect, self._record = self._decide_and_expect, self._record_and_sum
+        self._quantiles = dynamics.quantiles if dynamics.config.noise else None
+        self._step = self._decide_and_record
         if dynamics.config.compile:
-            self._expect = CompiledFunction(self._decide_and_expect, "env steps")
-            self._record = CompiledFunction(self._record_and_sum, "env steps")
+            self._step = CompiledFunction(self._decide_and_record, "env steps")
         if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
             keep_freed_memory()
 
@@ -52,24 +52,26 @@ class EpisodeBatch:
         """Decide and hold; return reward ``(B,)``, whether the horizon is reached, and the info of ``PricingEnv``."""
         if action.shape != (self.num_rows, 1):
             raise ValueError(f"actions must have shape ({self.num_rows}, 1), found {tuple(action.shape)}")
-        expected = self._expect(self.state, action)
-        units = expected.units
-        if self.dynamics.config.noise:
-            units = self.noise.sample_units(units, self.state.rows.market.size)
-        self.state, reward, info = self._record(self.state, expected, units)
-        self.elapsed += self.dynamics.days_per_step
+        days = self.dynamics.days_per_step
+        z_cell = None if self._quantiles is None else draw_z(days, self.num_rows, self.generator)
+        self.state, reward, info = self._step(self.state, action, z_cell)
+        self.elapsed += days
         return reward, self.elapsed >= self.dynamics.config.horizon, {"price": self.state.price, **info}
 
-    def _decide_and_expect(self, state: State, action: Tensor) -> Expected:
-        dynamics = self.dynamics
-        return dynamics.expect(state, dynamics.decide(state, action[:, 0]), dynamics.days_per_step)
-
-    def _record_and_sum(
-        self, state: State, expected: Expected, units: Tensor
+    def _decide_and_record(
+        self, state: State, action: Tensor, z_cell: Tensor | None
     ) -> tuple[State, Tensor, dict[str, Tensor]]:
-        """Return the state, the reward and the info of ``PricingEnv`` but the price, given the units sold."""
-        after, outcome = self.dynamics.record(state, expected, units)
-        reward, days = outcome.reward.sum(1), len(units)
+        """Return the state, the reward and the info of ``PricingEnv`` but the price.
+
+        The noise ``(n, B)`` is from ``draw_z``; without it units are as expected.
+        """
+        dynamics, days = self.dynamics, self.dynamics.days_per_step
+        expected = dynamics.expect(state, dynamics.decide(state, action[:, 0]), days)
+        units = expected.units
+        if self._quantiles is not None and z_cell is not None:
+            units = self._quantiles.units(units, z_cell, state.product)
+        after, outcome = dynamics.record(state, expected, units)
+        reward = outcome.reward.sum(1)
         sums = {name: getattr(outcome, name).sum(1) for name in ("expected_units", "sales", "profit")}
         return after, reward, {"days": torch.full_like(reward, days), **sums, "reward_per_day": reward / days}
 
@@ -101,5 +103,5 @@ class EpisodeBatch:
 
     def _below(self, count: int | Tensor) -> Tensor:
         """Draw an integer from 0 to ``count - 1`` for each row, ``(B,)``."""
-        generator = self.noise.generator
-        return (torch.rand(self.num_rows, generator=generator, device=generator.device) * count).long()
+        device = self.generator.device
+        return (torch.rand(self.num_rows, generator=self.generator, device=device) * count).long()

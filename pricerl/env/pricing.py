@@ -46,7 +46,7 @@ class _Batched:
 
     def _reset(self, seed: int | None, options: dict[str, Any] | None) -> None:
         if seed is not None:
-            self._batch.noise.seed(seed)
+            self._batch.generator.manual_seed(seed)
         self._batch.reset(options or {})
 
     @property

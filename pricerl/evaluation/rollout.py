@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, Outcome, State
-from pricerl.env.noise import Noise
 from pricerl.guardrails import PriceBand, project
 from pricerl.guardrails.limits import days_held
 
@@ -33,7 +32,9 @@ class Rollout(NamedTuple):
 
 
 @torch.no_grad()
-def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
+def roll_out(
+    choose: Choice, dynamics: Dynamics, state: State, days: int, noise: torch.Generator | None = None
+) -> Rollout:
     """Roll out a choice of prices for at least ``days`` days.
 
     Days are rounded up to whole decisions. Outcomes are expectations given the prices; noise affects only the units

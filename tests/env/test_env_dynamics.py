@@ -9,7 +9,6 @@ from observation_windows import every_window
 
 from pricerl.data import FEATURES, build_features
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.noise import BLOCK_ROWS, Noise, sample_units
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, RewardConfig
 from pricerl.simulation import SellerConfig
@@ -147,9 +146,7 @@ def test_a_kept_price_earns_what_the_days_after_its_first_week_earn(dynamics):
 
 def test_noise_averages_to_the_expected_sales(dynamics):
     row = dynamics.start(*(torch.full((4000,), value) for value in (0, 129, 8)))
-    noise = Noise(4000, row.price.device)
-    noise.seed(0)
-    noisy, outcome = dynamics.advance(row, row.price, 1, noise)
+    noisy, outcome = dynamics.advance(row, row.price, 1, torch.Generator().manual_seed(0))
     assert float(noisy.sales[-1].mean()) == pytest.approx(float(outcome.sales.mean()), rel=0.03)
     units = noisy.sales[-1] / row.price
     assert float((units - units.round()).abs().max()) < 1e-3
@@ -175,40 +172,6 @@ def test_the_margin_floor_follows_from_decoded_costs(known_demand):
     limits = Dynamics(known_demand(price=10.0), guardrails=GuardrailConfig(min_margin=0.25)).limits
     assert limits.floor.tolist() == pytest.approx([8.0])
     assert (limits.support_low.item(), limits.support_high.item()) == pytest.approx((9.0, 11.0))
-
-
-@pytest.mark.parametrize(("mean", "size"), [(0.7, 2.0), (8.0, 5.0), (60.0, 10.0), (8.0, 1e4)])
-def test_sampled_units_have_the_mean_and_variance_of_the_negative_binomial(mean, size):
-    generator = torch.Generator().manual_seed(1)
-    units = sample_units(torch.full((200_000,), mean), torch.tensor(size), generator)
-    assert float(units.mean()) == pytest.approx(mean, rel=0.02)
-    assert float(units.var()) == pytest.approx(mean + mean**2 / size, rel=0.04)
-    assert torch.equal(units, units.round()) and units.min() >= 0
-
-
-def drawn_units(num_rows, seed, num_threads=1):
-    noise = Noise(num_rows, torch.device("cpu"))
-    noise.seed(seed)
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        return noise.sample_units(torch.full((2, num_rows), 20.0), torch.full((num_rows,), 5.0))
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_many_rows_draw_the_same_units_on_any_number_of_threads():
-    one, two = (drawn_units(10_000, seed=3, num_threads=count) for count in (1, 2))
-    assert torch.equal(one, two)
-    assert not torch.equal(one, drawn_units(10_000, seed=4))
-
-
-def test_blocks_of_rows_draw_units_of_their_own():
-    units = drawn_units(3 * BLOCK_ROWS, seed=0).view(2, 3, BLOCK_ROWS)
-    assert units.mean((0, 2)).tolist() == pytest.approx([20.0] * 3, rel=0.02)
-    for first, second in ((0, 1), (0, 2), (1, 2)):
-        pair = torch.stack([units[:, first].flatten(), units[:, second].flatten()])
-        assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.05
 
 
 def test_a_state_can_be_continued_twice_with_the_same_result(dynamics):

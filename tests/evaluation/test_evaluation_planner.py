@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.env.noise import Noise
 from pricerl.evaluation import (
     best_constant_price,
     compare_baselines,
@@ -242,10 +241,7 @@ def discounted(choose, dynamics):
 
 def follow_sales(dynamics, seed):
     """Roll out a rule that raises the price after a good day, its noise seeded unless ``seed`` is None."""
-    state, noise = latest(dynamics), None
-    if seed is not None:
-        noise = Noise(len(state.price), state.price.device)
-        noise.seed(seed)
+    state, noise = latest(dynamics), None if seed is None else torch.Generator().manual_seed(seed)
 
     def choose(now):
         sold_more = torch.where(now.sales[-1] > now.sales.mean(0), 1.0, -1.0)
@@ -262,7 +258,7 @@ def test_a_rollout_with_noise_repeats_its_seed_and_differs_without_noise(known_d
 
 
 def test_noise_changes_only_what_a_rollout_observes(known_demand):
-    dynamics, noise = dynamics_at_ten(known_demand, "profit"), Noise(1, torch.device("cpu"))
+    dynamics, noise = dynamics_at_ten(known_demand, "profit"), torch.Generator()
     noisy, expected = (roll_out(lambda now: now.price, dynamics, latest(dynamics), 9, item) for item in (noise, None))
     assert all(map(torch.equal, noisy.outcome, expected.outcome))
 
