@@ -262,7 +262,7 @@ class Dynamics:
 
 def _week_means(series: Tensor, first: int, count: int) -> Tensor:
     """Return ``count`` 7-day means of ``series (D, B)``, starting on day ``first``, ``first + 1``, ..."""
-    return torch.stack([series[day : day + WEEK].mean(0) for day in range(first, first + count)])
+    return series[first : first + count + WEEK - 1].unfold(0, WEEK, 1).mean(-1)
 
 
 def guard_product(history: ProductHistory, cost: CostPosterior, config: GuardrailConfig) -> GuardedProduct:
