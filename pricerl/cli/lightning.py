@@ -7,6 +7,7 @@ LightningCLI parses and builds without running anything (``run=False``), in subc
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -31,6 +32,7 @@ from pricerl.errors import CheckpointError, InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.track_record import find_own_prices
+from pricerl.progress import show_stages
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks import (
     GivenCheckpoint,
@@ -142,7 +144,9 @@ class PricingCLI(LightningCLI):
             raise UsageError(f"{explain_usage(str(error), options, words)} (see {self.command} --help)") from error
 
     def before_instantiate_classes(self) -> None:
-        """Claim the processor."""
+        """Claim the processor, and show the stages of the command unless the progress bar is turned off."""
+        wanted = self.config.trainer.enable_progress_bar is not False and os.environ.get("LOCAL_RANK", "0") == "0"
+        show_stages(wanted and (self.command == "fit" or sys.stderr.isatty()))
         self.compute = claim_compute(self.config.threads, self.config.matmul_precision)
 
     def instantiate_classes(self) -> None:
@@ -231,6 +235,8 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
     trainer = cli.build_trainer()
     if run.advises and trainer.world_size == 1 and not run.options.trainer.fast_dev_run:
         run = replace(run, backtests=start_backtests(run, watch))
+    if run.advises and run.checkpoint is None:
+        _ = run.pricing.market  # before the progress bar appears
     if trainer.is_global_zero and run.options.trainer.enable_progress_bar is not False:
         print(cli.compute, file=sys.stderr)
     handler = signal.getsignal(signal.SIGINT)

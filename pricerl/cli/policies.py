@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
+from pricerl.progress import stage
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
@@ -72,8 +73,9 @@ def make_advice(
 
     data, decision, formatter = run.pricing, run.configs["decision"], run.formatter
     dynamics = data.build_dynamics("cpu")
-    model = advise(run.policy, dynamics, decision, run.options.horizon, backtests, data.seed, most, formatter)
-    return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
+    with stage("deciding on the prices"):
+        model = advise(run.policy, dynamics, decision, run.options.horizon, backtests, data.seed, most, formatter)
+        return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
@@ -127,4 +129,5 @@ def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry) -> Advice
 
     data, hashes = run.pricing, origin["hashes"]
     about = About(data.preprocessor.source, data.reward.preset, shorten(hashes["model"]), shorten(hashes["config"]))
-    return publish(advice, Path(run.options.out or run.folder), about, run.formatter, run.configs["report"])
+    with stage("writing the report"):
+        return publish(advice, Path(run.options.out or run.folder), about, run.formatter, run.configs["report"])

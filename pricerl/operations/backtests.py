@@ -18,6 +18,7 @@ from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, HorizonScore
 from pricerl.evaluation.backtest_process import BacktestProcess, BacktestTask
 from pricerl.operations.provenance import hash_code, hash_history, hash_settings
+from pricerl.progress import stage
 from pricerl.training.run import Run
 from pricerl.writing import write_together
 
@@ -37,8 +38,9 @@ def find_backtests(run: Run, keep: bool = True) -> dict[str, Backtest]:
     if (stored := read_backtests(path, key)) is not None:
         return stored
     process = run.backtests
-    found = process.result() if process is not None and process.key == key else None
-    found = task.run() if found is None else found
+    with stage("testing the forecast on past days"):
+        found = process.result() if process is not None and process.key == key else None
+        found = task.run() if found is None else found
     if keep and run.is_global_zero:
         with contextlib.suppress(UsageError):  # a folder that cannot be written costs time, and nothing else
             write_backtests(path, key, found)

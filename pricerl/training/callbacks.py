@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from pricerl import __version__
@@ -94,7 +96,7 @@ class RunMetrics(Callback):
 
 
 class TrainingBar(RichProgressBar):
-    """Rich progress bar on stderr with return, price and updates per second.
+    """Rich progress bar on stderr: share of ``max_steps``, time left, return, price and updates per second.
 
     Args:
         metrics: writer of the run's metrics, whose last row is shown.
@@ -104,16 +106,26 @@ class TrainingBar(RichProgressBar):
         super().__init__(refresh_rate=REDRAWS_PER_SECOND, leave=False, console_kwargs={"stderr": True})
         self._metrics, self._updated_at = metrics, 0.0
 
-    def on_train_batch_end(self, trainer: Trainer, *arguments: Any) -> None:
-        """Update the bar only when it is redrawn."""
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Update the bar only when it is redrawn; it counts updates."""
         now = time.monotonic()
         if trainer.is_last_batch or now - self._updated_at >= 1 / REDRAWS_PER_SECOND:
             self._updated_at = now
-            super().on_train_batch_end(trainer, *arguments)
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, trainer.global_step - 1)
 
-    def _get_train_description(self, current_epoch: int) -> str:
-        """Return the bar's label: an epoch ends with an evaluation, and ``max_steps`` limits their number."""
-        return f"To evaluation {current_epoch + 1}"
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add one bar for the whole run, in updates; Lightning's starts again with every epoch."""
+        if self.progress is not None and self.train_progress_bar_id is None:
+            total = trainer.max_steps if trainer.max_steps > 0 else math.inf
+            self.train_progress_bar_id = self.progress.add_task("training", total=total, completed=trainer.global_step)
+        self.refresh()
+
+    def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
+        """Return label, bar, percentage and time left."""
+        left = TextColumn("left", style="dim")
+        return [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), left]
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the numbers next to the bar: return and price of the last evaluation, if there is one."""

@@ -8,9 +8,6 @@ Measured on two CPU cores, where one gradient update takes 5 to 12 ms:
   ``fit_loop.epoch_loop.manual_optimization.optim_step_progress``, which is undocumented.
 - Rows of metrics go straight to the loggers: ``log`` takes 0.3 ms per key and repeats old values at every step.
 - The train loader is a plain sized iterable, not a ``DataLoader``: no batch is prefetched under a stale policy.
-
-The one other private name of Lightning in this package is ``TrainingBar._get_train_description``: without a limit on
-epochs, the bar would count them up to -2.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.evaluation import Policy, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.progress import stage
 from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
@@ -75,7 +76,8 @@ class PricingDataModule(ReplayDataModule):
     @cached_property
     def market(self) -> Market:
         """The market of the whole history, fitted at first use."""
-        return fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
+        with stage("fitting the market"):
+            return fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
 
     @cached_property
     def dynamics(self) -> Dynamics:
@@ -131,6 +133,7 @@ class PricingDataModule(ReplayDataModule):
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
 
     def _read(self) -> History:
-        if self.path is None:
-            return simulated_history(self.seller, self.reading)
-        return read_history(Path(self.path), self.reading)
+        with stage("reading the history"):
+            if self.path is None:
+                return simulated_history(self.seller, self.reading)
+            return read_history(Path(self.path), self.reading)
