@@ -24,3 +24,9 @@ def test_intervals_are_taken_over_the_draws_of_every_day() -> None:
 def test_single_precision_draws_are_summarised_in_double_precision() -> None:
     draws = torch.full((64,), 0.1)
     assert interval_of(draws).mean == pytest.approx(float(torch.tensor(0.1)), abs=0)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (20,), (257,), (64, 3), (3, 2, 4)])
+def test_limits_are_numpys_quantiles(shape) -> None:
+    draws = np.random.default_rng(1).normal(size=shape)
+    np.testing.assert_allclose(limits_of(draws), np.quantile(draws, LIMITS, axis=0), rtol=1e-12)

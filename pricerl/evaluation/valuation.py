@@ -143,11 +143,8 @@ def expect_paths(market: Market, product: int, prices: Tensor, horizon: int | No
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
     if memory is not None:
-        past, paths = (
-            np.broadcast_to(rows, (len(prices), days))
-            for rows, days in ((history.price, len(history.price)), (prices.cpu().double().numpy(), horizon))
-        )
-        lifts = memory.lifts(np.concatenate([past, paths], axis=1), horizon)
+        paths = np.broadcast_to(prices.cpu().double().numpy(), (len(prices), horizon))
+        lifts = memory.lifts_after(history.price, paths)
     return expect_days(market, product, prices, dates, lifts)
 
 

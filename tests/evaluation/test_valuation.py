@@ -87,6 +87,15 @@ def test_a_path_is_worth_the_days_of_the_env_with_weekdays_and_the_buyers_memory
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_a_constant_price_is_valued_like_the_path_that_repeats_it(fitted):
+    market = fitted(SellerConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
+    prices = market.preprocessor.products[0].current_price * torch.tensor([[0.97], [1.0], [1.05]])
+    once, daily = value_paths(market, 0, prices, 10), value_paths(market, 0, prices.expand(3, 10))
+    for constant, path in zip(once, daily, strict=True):
+        for name in ("units", "sales", "profit", "organic", "ad"):
+            np.testing.assert_allclose(getattr(constant, name), getattr(path, name), rtol=1e-6)
+
+
 def test_unknown_costs_hide_profit_and_what_is_made_of_it(known_demand):
     market = known_demand(price=10.0)
     product = replace(market.products[0], cost=replace(market.products[0].cost, known=False))

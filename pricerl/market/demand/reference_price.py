@@ -33,14 +33,24 @@ class PriceMemory:
     step_days: int = 1
     """Days from one price of a path to the next."""
 
-    def lifts(self, price: FloatArray, last: int | None = None) -> FloatArray:
-        """Return the demand multiplier of each day in each draw, ``(..., K, D)``, for daily prices ``(..., D)``, money.
-
-        With ``last``, only the last days are returned.
-        """
+    def lifts(self, price: FloatArray) -> FloatArray:
+        """Return the demand multiplier of each day in each draw, ``(K, D)``, for daily prices ``(D,)``, money."""
         log_price = np.log(price)
-        rise = log_price - reference_prices(log_price, self.step_days)[..., :-1]
-        rise = rise[..., None, -(last or rise.shape[-1]) :]
+        return self._lifts_of(log_price - reference_prices(log_price, self.step_days)[:-1])
+
+    def lifts_after(self, past: FloatArray, paths: FloatArray) -> FloatArray:
+        """Return the multiplier of each day of paths ``(N, H)``, ``(N, K, H)``, after the prices ``(D,)``, money."""
+        log_price, kept = np.log(paths), REFERENCE_MEMORY**self.step_days
+        reference = np.full(len(paths), reference_prices(np.log(past), self.step_days)[-1])
+        rise = np.empty_like(log_price)
+        for day, now in enumerate(log_price.T):
+            rise[:, day] = now - reference
+            reference = kept * reference + (1 - kept) * now
+        return self._lifts_of(rise)
+
+    def _lifts_of(self, rise: FloatArray) -> FloatArray:
+        """Return the multipliers ``(..., K, D)`` for log prices ``(..., D)`` above the reference price."""
+        rise = rise[..., None, :]
         return np.exp(-np.where(rise > 0, self.loss[:, None], self.gain[:, None]) * rise)
 
 
