@@ -147,12 +147,16 @@ FULL = (
     "--model.network.critic_dropout=0.05",
 )
 """Network features that the peers lack: input normalization, LayerNorm, residual connections and dropout."""
+DEFAULTS = (*FULL[:3], "--model.network.small_init=0.01", "--model.algorithm.max_grad_norm=10")
+"""The default networks, without dropout, and the default clipping. Rewards have no bounds here, so values neither."""
 PRICERL: dict[str, Contender] = {
     "pricerl compiled": lambda tick: pricerl(tick, COMPILED),
     f"pricerl compiled, {SBX_BURST} updates per step": lambda tick: pricerl(
         tick, COMPILED, f"--model.algorithm.updates_per_iteration={SBX_BURST}"
     ),
     "pricerl eager": lambda tick: pricerl(tick, EAGER),
+    "pricerl as by default, compiled": lambda tick: pricerl(tick, COMPILED, *DEFAULTS),
+    "pricerl as by default, eager": lambda tick: pricerl(tick, EAGER, *DEFAULTS),
     "pricerl full, compiled": lambda tick: pricerl(tick, COMPILED, *FULL),
     "pricerl full, eager": lambda tick: pricerl(tick, EAGER, *FULL),
     "pricerl compiled, medium precision": lambda tick: pricerl(tick, COMPILED, "--matmul_precision=medium"),

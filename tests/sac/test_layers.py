@@ -1,10 +1,12 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.sac import InputNormalization
-from pricerl.sac.layers import NORMALIZED_LIMIT, EnsembleHead, EnsembleLayerNorm, EnsembleLinear
+from pricerl.sac.layers import NORMALIZED_LIMIT, EnsembleHead, EnsembleLayerNorm, EnsembleLinear, drop
 
 
 def test_before_any_update_normalization_changes_nothing():
@@ -79,3 +81,19 @@ def test_layers_treat_members_apart():
 def test_layer_norm_over_one_feature_is_refused():
     with pytest.raises(ValueError, match="constant"):
         EnsembleLayerNorm(2, 1)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
+def test_dropout_drops_each_unit_at_the_rate_and_preserves_the_mean(rate):
+    torch.manual_seed(0)
+    draws = torch.stack([drop(torch.ones(20, 50), rate) for _ in range(400)])
+    dropped = (draws == 0.0).float()
+    assert dropped.mean().item() == pytest.approx(rate, abs=2e-3)
+    assert draws.mean().item() == pytest.approx(1.0, rel=0.02)
+    spread_of_one_unit = math.sqrt(rate * (1.0 - rate) / 400)
+    assert (dropped.mean(dim=0) - rate).abs().max() < 5.0 * spread_of_one_unit
+
+
+def test_no_dropout_changes_nothing():
+    features = torch.rand(3, 4)
+    assert drop(features, 0.0) is features
