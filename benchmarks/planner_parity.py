@@ -105,7 +105,7 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
     def approach(now: State) -> Tensor:
         return project(target.expand_as(now.price), now.price, dynamics.band(now))
 
-    planner, best = score(plan_dynamically(dynamics, 0, GAMMA), dynamics, state)
+    planner, best = score(plan_dynamically(dynamics, GAMMA**dynamics.days_per_step), dynamics, state)
     (learned, price), (constant, _) = score(sac, dynamics, state), score(approach, dynamics, state)
     share = UNIT / dynamics.reward.price_weight
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from lightning.pytorch import Callback, Trainer, seed_everything
 
@@ -50,6 +51,7 @@ def train_policy(
     algorithm: SACConfig | None = None,
     network: NetworkConfig | None = None,
     callbacks: Sequence[Callback] = (),
+    warm_start: Literal["planner", "none"] = "none",
 ) -> SACModule:
     """Train and return the module, in evaluation mode.
 
@@ -59,9 +61,10 @@ def train_policy(
         algorithm: settings of the updates; defaults if absent.
         network: settings of the networks; defaults if absent.
         callbacks: of the Trainer.
+        warm_start: start of training; random weights by default.
     """
     seed_everything(data.seed, verbose=False)
-    module = SACModule(data.task, algorithm or SACConfig(), network or NetworkConfig())
+    module = SACModule(data.task, algorithm or SACConfig(), network or NetworkConfig(), warm_start=warm_start)
     Trainer(
         accelerator="cpu",
         max_steps=updates,

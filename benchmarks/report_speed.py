@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pricerl.advice import About, DayAdvice, Decision, PolicyPath, ProductAdvice
+from pricerl.advice import About, DayAdvice, Decision, ProductAdvice, ProposedPath
 from pricerl.advice.files import publish
 from pricerl.advice.price_test import PriceTest
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
@@ -42,13 +42,13 @@ def made_up_advice(index: int) -> ProductAdvice:
         current_price=now,
         recommended_price=new,
         settled_price=new,
-        decision=Decision("path", "B", "SAC", False, "a model estimate, not yet tested"),
+        decision=Decision("path", "B", "policy", False, "a model estimate, not yet tested"),
         num_draws=NUM_DRAWS,
         measure="profit",
         keep=keep,
         recommended=outcome,
         uplift=uplift,
-        policy=PolicyPath((new,) * HORIZON, outcome, uplift, uplift),
+        proposal=ProposedPath((new,) * HORIZON, outcome, uplift, uplift),
         baselines=tuple(BaselineRow(rule, new, outcome, 0.9) for rule in [*RULES, BEST_FOR_OBJECTIVE]),
         elasticity=Interval(-2.0, -3.0, -1.0),
         raising=None,

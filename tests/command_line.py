@@ -29,7 +29,7 @@ SMALL_NETWORK = ["--model.network.hidden", "[32,32]", "--model.algorithm.warmup_
 FAST = [
     *SMALL_NETWORK,
     *("--trainer.max_steps", "40", "--data.eval_every", "40", "--trainer.enable_progress_bar", "false"),
-    *("--data.market.num_draws", "16", "--data.num_envs", "16"),
+    *("--data.market.num_draws", "16", "--data.num_envs", "16", "--model.warm_start", "none"),
 ]
 OUTPUTS = ("advice.csv", "advice.json", "report.html")
 

@@ -3,4 +3,4 @@ from .decision import Decision as Decision, DecisionConfig as DecisionConfig, de
 from .files import About as About, AdviceFiles as AdviceFiles, ReportConfig as ReportConfig
 from .files import check_folder as check_folder, publish as publish
 from .recommend import advise as advise, check_horizon as check_horizon
-from .result import DayAdvice as DayAdvice, PolicyPath as PolicyPath, ProductAdvice as ProductAdvice
+from .result import DayAdvice as DayAdvice, ProposedPath as ProposedPath, ProductAdvice as ProductAdvice

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.decision import SET_BY, Decision, DecisionConfig, Evidence, decide, fall_back
+from pricerl.advice.decision import SET_BY, Decision, DecisionConfig, Evidence, Speaker, decide, fall_back
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES
@@ -35,12 +35,12 @@ class DecidedPath:
 
     decision: Decision
     aim: PricePath
-    """The policy's path, or the one to the lower bound if the decision fell back on it."""
+    """The proposed path, or the one to the lower bound if the decision fell back on it."""
     path: PricePath
     """The part of the aim that the decision follows, after the gate."""
     gated: GatedPath
     proposal: PathValue
-    """Value of the policy's path."""
+    """Value of the proposed path."""
     keep: PathValue
     """Value of keeping the price."""
     log: PathValue
@@ -49,20 +49,23 @@ class DecidedPath:
     causes: Causes
 
 
-def decide_path(proposed: PricePath, dynamics: Dynamics, product: int, config: DecisionConfig) -> DecidedPath:
-    """Decide on the path that a policy proposes for a product.
+def decide_path(
+    proposed: PricePath, dynamics: Dynamics, product: int, config: DecisionConfig, speaker: Speaker = "policy"
+) -> DecidedPath:
+    """Decide on the path proposed for a product.
 
     Args:
-        proposed: the policy's path, inside the guardrails.
+        proposed: path inside the guardrails.
         dynamics: the market with its reward and guardrails.
         product: product index.
         config: required evidence.
+        speaker: proposer of the path.
     """
     market = dynamics.market
     history = market.preprocessor.products[product]
     own, keep, log = value_paths(market, product, with_rivals(dynamics, product, proposed.price))
     weighing = _Weighing(
-        dynamics, product, config, open_shop(dynamics, product, config.min_chance), observe_causes(history)
+        dynamics, product, config, speaker, open_shop(dynamics, product, config.min_chance), observe_causes(history)
     )
     aim, evidence = weighing.weigh(proposed, own, keep)
     decision = decide(evidence, config)
@@ -79,6 +82,7 @@ class _Weighing:
     dynamics: Dynamics
     product: int
     config: DecisionConfig
+    speaker: Speaker
     shop: Shop
     causes: Causes
 
@@ -118,6 +122,7 @@ class _Weighing:
         path, slack = proposed.price.cpu().double().numpy(), FLOAT32_SLACK * float(tried.max())
         lowest, highest = self.dynamics.market.preprocessor.scaler.bounds(self.product, "price")
         return Evidence(
+            speaker=self.speaker,
             proposes_change=bool((np.abs(path - now) > slack).any()),
             probability_better=value.beats(keep),
             risk=value.risk_over(keep),

@@ -15,11 +15,14 @@ Grade = Literal["B", "B-", "C", "D"]
 enough for a change; D: no estimate is possible. A is reserved for randomised price tests."""
 
 
-Source = Literal["SAC", "lower bound", "hold", "manual", "limits", "override"]
+Speaker = Literal["planner", "policy"]
+"""Proposer of a path: the planner, or the learned policy where it earns more."""
 
-FALLBACKS: tuple[Source, ...] = ("SAC", "lower bound", "hold", "manual")
-"""Sources of a price, in order: the policy, the best price at the 20 % quantile over posterior draws, the current
-price, a person."""
+Source = Literal["planner", "policy", "lower bound", "hold", "manual", "limits", "override"]
+
+FALLBACKS: tuple[Source, ...] = ("lower bound", "hold", "manual")
+"""Sources of a price after planner or policy, in order: the best price at the 20 % quantile over posterior draws, the
+current price, a person."""
 
 ONE_STEP = "one careful step, then look again"
 PAUSED = "the product is paused (data.guardrails.pause)"
@@ -49,7 +52,7 @@ NO_COSTS = (
     "unit cost and fees decide which change pays, and they are not known. Set data.cost.unit_cost and "
     "data.cost.share_kept, the share that fees leave, or report Total Profit"
 )
-CAUTIOUS = "the policy would go further than your history supports, so a more cautious price is advised"
+CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ class DecisionConfig:
 class Evidence:
     """Evidence on the change proposed for one product."""
 
+    speaker: Speaker
+    """Proposer of the change."""
     proposes_change: bool
-    """Whether the policy's path leaves the current price."""
+    """Whether the proposed path leaves the current price."""
     probability_better: float
     """Share of posterior draws in which the path earns more than keeping the price."""
     inside_tried_prices: bool
@@ -148,11 +153,15 @@ class Decision:
     """Whether the uncertainty of the gain is the only objection to the change."""
     gated: bool = True
     """Whether the gain of a change must pass the gate; if not, the reason states the cost of the policy."""
+    speaker: Speaker = "policy"
+    """Proposer of the path that was decided on."""
 
     @property
     def chain(self) -> tuple[Source, ...]:
-        """Fallbacks up to the one that decided; limits and overrides are not fallbacks."""
-        return FALLBACKS[: FALLBACKS.index(self.source) + 1] if self.source in FALLBACKS else (self.source,)
+        """The proposer and its fallbacks up to the one that decided; limits and overrides are not fallbacks."""
+        if self.source not in FALLBACKS:
+            return (self.source,)
+        return (self.speaker, *FALLBACKS[: FALLBACKS.index(self.source) + 1])
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -169,11 +178,15 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
     if cautious.follow == "hold":
         return decision
     step = "" if cautious.why == UNTESTED else f". {sentence(cautious.why)}"
-    return replace(cautious, source="lower bound", why=CAUTIOUS + step)
+    return replace(cautious, source="lower bound", speaker=evidence.speaker, why=CAUTIOUS + step)
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
+    return replace(_decide(evidence, config), speaker=evidence.speaker)
+
+
+def _decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     if evidence.paused:
         return Decision("hold", "C", "hold", False, PAUSED)
     if not evidence.feasible:
@@ -191,7 +204,7 @@ def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Follow the policy or keep the price."""
     gated = config.min_chance > 0
-    if not evidence.familiar:
+    if evidence.speaker == "policy" and not evidence.familiar:
         return _hold("D", UNFAMILIAR)
     if evidence.distinct_prices < 2:
         return _hold("D", ONE_PRICE)
@@ -207,16 +220,17 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and not evidence.costs_known:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
     if not evidence.proposes_change:
-        return Decision("hold", "C", "SAC", False, "the policy proposes no other price", gated=gated)
+        why = f"the {evidence.speaker} proposes no other price"
+        return Decision("hold", "C", evidence.speaker, False, why, gated=gated)
     clear = _is_clear(evidence, config)
     if not gated:
         why = "the objective is followed without a check on profit"
-        return Decision("path", "B" if clear else "C", "SAC", False, why, gated=gated)
+        return Decision("path", "B" if clear else "C", evidence.speaker, False, why, gated=gated)
     if clear:
-        return Decision("path", "B", "SAC", False, UNTESTED)
+        return Decision("path", "B", evidence.speaker, False, UNTESTED)
     if objection := _objection(evidence, config):
         return replace(_hold("C", objection), unsure=True)
-    return Decision("step", "B-", "SAC", False, ONE_STEP)
+    return Decision("step", "B-", evidence.speaker, False, ONE_STEP)
 
 
 def _objection(evidence: Evidence, config: DecisionConfig) -> str:

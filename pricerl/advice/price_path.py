@@ -1,4 +1,4 @@
-"""Price paths of one product: that of the policy, and the approach to a target price."""
+"""Price paths of one product: those of planner and policy, and the approach to a target price."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pricerl.arrays import limits_of
 from pricerl.env import Dynamics, State
+from pricerl.evaluation import DynamicPlan
 from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
 
 
@@ -45,6 +46,11 @@ class Limits(NamedTuple):
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
     """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
     return _roll(propose_by(policy, dynamics), dynamics, product, horizon)
+
+
+def plan_path(plan: DynamicPlan, product: int, horizon: int) -> PricePath:
+    """Roll a plan forward for a horizon, days, from the end of the product's history."""
+    return _roll(lambda state, band: plan(state), plan.dynamics, product, horizon)
 
 
 def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP, POLICY
+from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP, PLANNER, POLICY
 from pricerl.formatting import Formatter, counted, plural, unit_digits
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
             yield _expected(advice, advice.uplift, f, cost if forced else "Expected")
             if advice.measure == "sales" and advice.uplift.profit is not None:
                 yield f"Effect on profit: {gain_words(advice.uplift.profit, f)}."
-    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and _gain(advice.policy.over_keep, advice):
+    elif advice.decision.lacks_evidence and advice.decision.grade != "D" and _gain(advice.proposal.over_keep, advice):
         settled = f.price(advice.settled_price)
         back = settled == f.price(advice.current_price)
-        yield f"The policy would {'leave it and come back' if back else f'go to {settled}'}."
-        yield _expected(advice, advice.policy.over_keep, f)
+        yield f"The {advice.decision.speaker} would {'leave it and come back' if back else f'go to {settled}'}."
+        yield _expected(advice, advice.proposal.over_keep, f)
 
 
 def _gain(outcome: DailyOutcome, advice: ProductAdvice) -> Interval | None:
@@ -105,21 +106,22 @@ def measure_of(product: Record) -> str:
 
 
 def list_alternatives(product: Record) -> list[Record]:
-    """Return keeping the price, the other rules and the policy of an entry of ``products``, as rows of a table."""
-    policy, better = product["policy"], product["policy"]["over_keep"]["probability_better"]
+    """Return keeping the price, the other rules and the proposed path of an entry of ``products`` as table rows."""
+    path, better = product["proposal"], product["proposal"]["over_keep"]["probability_better"]
     keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
-    own = {"rule": POLICY, "price": policy["prices"][-1], "outcome": policy["outcome"], "probability_better": better}
+    rule = PLANNER if product["decision"]["speaker"] == "planner" else POLICY
+    own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
     return [keep, *product["baselines"], own]
 
 
 def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
     """Return the daily cost of following the objective without the gate; empty with the gate."""
-    own, uplift = advice.policy.outcome.profit, advice.policy.over_keep.profit
+    own, uplift = advice.proposal.outcome.profit, advice.proposal.over_keep.profit
     best = next((row for row in advice.baselines if row.rule == BEST_FOR_PROFIT), None)
     if advice.decision.gated or own is None or uplift is None or best is None or best.outcome.profit is None:
         return ""
     return (
-        f"On the way to {f.price(advice.policy.prices[-1])}, expected profit per {f.period} is {f.money(own.mean)}: "
+        f"On the way to {f.price(advice.proposal.prices[-1])}, expected profit per {f.period} is {f.money(own.mean)}: "
         f"{f.money(uplift.mean, plus='+')} against keeping {f.price(advice.current_price)} and "
         f"{f.money(own.mean - best.outcome.profit.mean, plus='+')} against going to {f.price(best.price)}, the best "
         "price for profit alone."
@@ -163,7 +165,7 @@ def _break_even(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
 
 def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterator[str]:
     """Return whether a small rise pays; where that is clear but no change is, set direction and size apart."""
-    own, draws = advice.policy.over_keep.probability_better, advice.num_draws
+    own, draws = advice.proposal.over_keep.probability_better, advice.num_draws
     way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
     if not advice.decision.unsure or pays < CLEAR or own is None or own >= CLEAR:
         yield f"A small rise would pay in {counted(rise_pays, draws)} plausible scenarios."
@@ -177,6 +179,23 @@ def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterato
 def sentence(text: str) -> str:
     """Return a clause as a sentence: a capital in front and a full stop at the end."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def speaker_lines(product: Record, f: Formatter) -> list[str]:
+    """Return which of planner and policy proposes a product's path, and why; empty if only the policy may."""
+    if (found := product["proposal"]["policy_over_plan"]) is None:
+        return []
+    gain, error = found["advantage"], found["error"]
+    if not math.isfinite(gain):
+        return ["The policy returns no finite price, so the planner proposes the path."]
+    more = "more" if gain >= 0 else "less"
+    if found["unit"] == "share":
+        size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[measure_of(product)]}"
+        size += f" than the planner (standard error {f.percent(error, 2)})"
+    else:
+        size = f"{f.number(abs(gain), 3)} rewards per {f.period} {more} than the planner (standard error "
+        size += f"{f.number(error, 3)})"
+    return [f"The policy earns {size}, so the {product['decision']['speaker']} proposes the path."]
 
 
 def backtest_lines(backtest: Record, f: Formatter) -> list[str]:

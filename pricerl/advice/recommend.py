@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.decided_path import decide_path
+from pricerl.advice.decided_path import DecidedPath, decide_path
 from pricerl.advice.decision import DecisionConfig
-from pricerl.advice.price_path import PricePath, propose_path
+from pricerl.advice.price_path import PricePath
+from pricerl.advice.proposer import Proposer
 from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
-from pricerl.advice.result import DayAdvice, PolicyPath, ProductAdvice
+from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
 from pricerl.arrays import Interval, interval_of
 from pricerl.data import weekday_of
 from pricerl.data.days import steps_in
@@ -24,6 +25,7 @@ from pricerl.evaluation import (
     Backtest,
     BaselineRow,
     Policy,
+    Yardstick,
     estimate_off_policy,
     find_sensitivity,
 )
@@ -48,6 +50,7 @@ def advise(
     seed: int = 0,
     most: int | None = None,
     formatter: Formatter = PLAIN,
+    yardstick: Yardstick | None = None,
 ) -> list[ProductAdvice]:
     """Advise on every product of the market.
 
@@ -60,13 +63,15 @@ def advise(
         seed: of the daily noise.
         most: number of products, the first ones; all if absent.
         formatter: of the reasons.
+        yardstick: plan that proposes the path of every product for which the policy is not better; the policy
+            always does if absent.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
-    adviser = _Adviser(policy, dynamics, config, steps, seed, formatter)
+    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, backtests.get(name)) for index, name in enumerate(names[:most])]
 
@@ -81,7 +86,7 @@ def check_horizon(horizon: int) -> None:
 class _Adviser:
     """Constants of all products of one advice."""
 
-    policy: Policy
+    proposer: Proposer
     dynamics: Dynamics
     config: DecisionConfig
     horizon: int
@@ -93,10 +98,10 @@ class _Adviser:
         dynamics, market = self.dynamics, self.dynamics.market
         prepared, fitted, counted = market.preprocessor, market.products[index], market.counted(index)
         history, report = prepared.products[index], prepared.reports[index]
-        proposed = propose_path(self.policy, dynamics, index, self.horizon)
-        decided = decide_path(proposed, dynamics, index, self.config)
+        speaker, proposed = self.proposer.propose(index, self.horizon)
+        decided = decide_path(proposed, dynamics, index, self.config, speaker)
         decision, path, gated, shop = decided.decision, decided.path, decided.gated, decided.shop
-        current_price, own, keep = shop.current_price, decided.proposal, decided.keep
+        current_price, keep = shop.current_price, decided.keep
         forecast = forecast_path(market, index, path.price, self.seed)
         recommended = next((price for price in gated.prices if price != current_price), current_price)
         settled = float(decided.aim.price[-1])
@@ -112,9 +117,7 @@ class _Adviser:
             keep=keep.outcome(),
             recommended=forecast.value.outcome(),
             uplift=forecast.value.over(keep) if decision.follow != "hold" else None,
-            policy=PolicyPath(
-                tuple(map(money, proposed.price.tolist())), own.outcome(), own.over(keep), own.over(decided.log)
-            ),
+            proposal=self._describe(index, proposed, decided),
             baselines=tuple(baselines),
             elasticity=interval_of(elasticity_at(fitted, current_price)),
             raising=would_raising_pay(counted, current_price),
@@ -137,6 +140,12 @@ class _Adviser:
             details=gather_details(dynamics, index, path.price.cpu().double().numpy()),
         )
         return replace(advice, reason=explain(advice, self.formatter))
+
+    def _describe(self, index: int, proposed: PricePath, decided: DecidedPath) -> ProposedPath:
+        """Return the record of the path proposed for a product."""
+        prices, own = tuple(map(money, proposed.price.tolist())), decided.proposal
+        uplifts = own.over(decided.keep), own.over(decided.log)
+        return ProposedPath(prices, own.outcome(), *uplifts, self.proposer.over_plan(index))
 
 
 def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: int, price: Tensor) -> float:

@@ -153,9 +153,19 @@ class ModelAdvice:
     days: tuple[DayAdvice, ...]
 
 
+class PolicyOverPlan(NamedTuple):
+    """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
+
+    advantage: float
+    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
+    error: float
+    """Standard error of the advantage."""
+    unit: Literal["share", "reward"]
+
+
 @dataclass(frozen=True)
-class PolicyPath:
-    """Path of the policy, before any gate."""
+class ProposedPath:
+    """Path proposed by planner or policy (``Decision.speaker``), before any gate."""
 
     prices: tuple[float, ...]
     """Daily prices, money."""
@@ -164,6 +174,8 @@ class PolicyPath:
     """Uplift over keeping the price."""
     over_log: Uplift
     """Uplift over repeating the seller's latest prices."""
+    policy_over_plan: PolicyOverPlan | None = None
+    """Comparison that decided who proposes; None if only the policy may."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +187,7 @@ class ProductAdvice:
     recommended_price: float
     """The price after the recommended path's first change, or the current price."""
     settled_price: float
-    """Last price of the evaluated path: that of the policy, or the approach to the lower bound."""
+    """Last price of the evaluated path: the proposed one, or the approach to the lower bound."""
     decision: Decision
     num_draws: int
     """Number of posterior draws behind every interval and probability."""
@@ -187,7 +199,7 @@ class ProductAdvice:
     """Outcome of the recommended path."""
     uplift: Uplift | None
     """Uplift of the recommended path over keeping the price; None if the price is kept."""
-    policy: PolicyPath
+    proposal: ProposedPath
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""
     elasticity: Interval
@@ -202,7 +214,7 @@ class ProductAdvice:
     sensitivity: Sensitivity | None
     """Sensitivity of a change to the settled price to unobserved confounders; None without a change or known costs."""
     planner_gap: float | None
-    """Relative loss of profit before fixed cost at the policy's last price, against the best constant price."""
+    """Relative loss of profit before fixed cost at the last price proposed, against the best constant price."""
     backtest: Backtest | None
     """Forecast skill on this product's history; None if no day could be scored."""
     costs: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from pricerl.advice.reasons import (
     list_alternatives,
     measure_of,
     order_lines,
+    speaker_lines,
     track_lines,
 )
 from pricerl.advice.report.sanitize import clean
@@ -33,6 +35,12 @@ MOST_SCORED = 10
 def write_lines(lines: Iterable[str]) -> None:
     """Print lines without control characters."""
     print("\n".join(clean(line) for line in lines))
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print remarks on stderr, without control characters."""
+    for note in notes:
+        print(f"note: {clean(note)}", file=sys.stderr)
 
 
 def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
@@ -81,8 +89,9 @@ def _summary(product: Record, f: Formatter) -> list[str]:
         *(f"  check the data: {reason}" for reason in data["reasons"]),
         f"  per {f.period}, keeping the price: {_outcome(product['keep'], f)}",
         *([] if held else [f"  per {f.period}, recommended:       {_outcome(product['recommended'], f)}"]),
-        f"  policy settles at {f.price(product['policy']['prices'][-1])}, best constant price for its objective "
-        f"{f.price(best['price'])}{less}",
+        f"  {decision['speaker']} settles at {f.price(product['proposal']['prices'][-1])}, best constant price for its "
+        f"objective {f.price(best['price'])}{less}",
+        *(f"  {line}" for line in speaker_lines(product, f)),
         *(f"  {line}" for line in order_lines(product["orders"], f)),
     ]
     if product["track_record"] is not None:
@@ -106,14 +115,14 @@ def print_scores(products: Sequence[Record], num_products: int, formatter: Forma
 
 
 def score_lines(product: Record, formatter: Formatter) -> list[str]:
-    """Return the rules, the policy's value, the off-policy estimates and the sensitivity of one product."""
+    """Return the rules, the proposed path's value, the off-policy estimates and the sensitivity of one product."""
     draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
     measure = measure_of(product)
     head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
     lines = [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
         *table([head, *(_rule_cells(row, measure, draws, formatter) for row in list_alternatives(product))]),
-        *_policy_lines(product, formatter),
+        *_proposal_lines(product, formatter),
         *(off_policy_line(name, found, formatter, measure) for name, found in product["off_policy"].items()),
     ]
     return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
@@ -129,14 +138,14 @@ def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[st
     return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
 
 
-def _policy_lines(product: Record, f: Formatter) -> list[str]:
-    lines, days = [], len(product["days"])
+def _proposal_lines(product: Record, f: Formatter) -> list[str]:
+    lines, days, speaker = [], len(product["days"]), product["decision"]["speaker"]
     for base, key in (("keeping the price", "over_keep"), (f"your last {days} prices", "over_log")):
-        uplift, measure = product["policy"][key], measure_of(product)
+        uplift, measure = product["proposal"][key], measure_of(product)
         if uplift[measure] is None:
             continue
         better = counted(uplift["probability_better"], product["num_draws"])
-        lines.append(f"  policy over {base}, {plural(days, f.period)}: {gain_words(uplift[measure], f, measure)}")
+        lines.append(f"  {speaker} over {base}, {plural(days, f.period)}: {gain_words(uplift[measure], f, measure)}")
         lines.append(
             f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
         )

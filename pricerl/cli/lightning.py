@@ -54,7 +54,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "devices": 1,
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 1,
-    "reload_dataloaders_every_n_epochs": 1,
     "enable_model_summary": False,
 }
 """``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch lasts until the
@@ -176,7 +175,7 @@ class PricingCLI(LightningCLI):
         if wanted.enable_progress_bar is not False:
             callbacks.append(TrainingBar(metrics))
         if fitting and wanted.enable_checkpointing is not False:
-            callbacks.append(RunCheckpoint(folder))
+            callbacks.append(RunCheckpoint(folder, f"eval/{self.datamodule.monitor}"))
         self.trainer_defaults["callbacks"] = callbacks
         changed: dict[str, Any] = {"strategy": choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)}
         if fitting and self.given is not None:

@@ -16,7 +16,8 @@ from pricerl.progress import stage
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
-    from pricerl.evaluation import Backtest
+    from pricerl.env import Dynamics
+    from pricerl.evaluation import Backtest, Yardstick
     from pricerl.training.run import Run
 
 
@@ -74,8 +75,21 @@ def make_advice(
     data, decision, formatter = run.pricing, run.configs["decision"], run.formatter
     dynamics = data.build_dynamics("cpu")
     with stage("deciding on the prices"):
-        model = advise(run.policy, dynamics, decision, run.options.horizon, backtests, data.seed, most, formatter)
+        yardstick, horizon = _find_yardstick(run, dynamics), run.options.horizon
+        model = advise(run.policy, dynamics, decision, horizon, backtests, data.seed, most, formatter, yardstick)
         return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
+
+
+def _find_yardstick(run: Run, dynamics: Dynamics) -> Yardstick | None:
+    """Return the plan that may speak for the policy, and print what keeps a product from having one."""
+    if run.module.warm_start != "planner":
+        return None
+    from pricerl.cli.console import print_notes
+    from pricerl.evaluation import Yardstick, plan_dynamically
+
+    plan = plan_dynamically(dynamics, run.module.step_discount)
+    print_notes(plan.notes)
+    return Yardstick(plan, run.module.step_discount)
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:

@@ -34,3 +34,4 @@ from .valuation import (
     Uplift as Uplift,
     value_paths as value_paths,
 )
+from .yardstick import Comparison as Comparison, Yardstick as Yardstick

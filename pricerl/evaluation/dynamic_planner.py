@@ -3,126 +3,241 @@
 With such buyers no constant price is optimal: a rise costs sales until they are used to it, so a smaller rise pays more
 (Fibich, Gavious and Lowengart 2003; Popescu and Wu 2007). The two prices are the whole state except for the last week,
 which the weekly cap and the penalty on sales depend on. The plan takes each day as typical of its week and ignores the
-cap, which still applies when the plan is followed.
+cap, which still applies when the plan is followed. Products are planned in one batch.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
-from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.planner import best_constant_price, candidate_prices
 from pricerl.guardrails import project
 from pricerl.guardrails.limits import is_small
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 
+FEWEST_PRICES, MOST_PRICES = 41, 121
+"""Fewest and most prices of a grid; in between, the largest change spans five steps."""
+
+SMALLEST_RANGE = 1e-6
+"""Smallest range of log prices, so that a product with one allowed price has a grid, too."""
+
+RISES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5)
+"""Log rises above (and below) the reference price at which rewards are computed; linear in between, where the error is
+below 1e-3 rewards, or 0.01 % of profit. Farther ones do not occur under caps on a change and lose more than they
+gain."""
+
+CONVERGED = 1e-6
+"""Change of the values, in rewards, at which the iteration ends."""
+
+
+class Grids(NamedTuple):
+    """Evenly spaced log prices of every product, ascending."""
+
+    log_price: Tensor
+    """``(P, G)``."""
+    step: Tensor
+    """``(P,)`` distance between two of them."""
+
+    def find(self, product: Tensor, log_price: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the index at or below log prices ``(B, ...)``, and the fraction of the step above it, in [0, 1]."""
+        shape = (-1, *[1] * (log_price.dim() - 1))
+        distance = (log_price - self.log_price[product, 0].view(shape)) / self.step[product].view(shape)
+        left = distance.floor().clamp(0, self.log_price.shape[1] - 2)
+        return left.long(), (distance - left).clamp(0, 1)
+
 
 @dataclass(frozen=True)
 class DynamicPlan:
-    """Optimal next price of one product for every current price and reference price.
+    """Optimal next price of every product for every current price and reference price.
 
     Called with states, it returns the prices to charge, ``(B,)`` money, inside the feasible band of each state.
     """
 
     dynamics: Dynamics
-    log_price: Tensor
-    """``(G,)`` grid of next prices and reference prices, ascending and evenly spaced."""
+    grids: Grids
     value: Tensor
-    """``(G, G)`` discounted reward of a next price (row) at a reference price (column), then of the optimal plan."""
+    """``(P, G, G)`` discounted reward of a next price (row) at a reference price (column), then of the optimal plan."""
+    constant: Tensor
+    """``(P,)`` price that replaces the plan of a product, money; NaN for products with a plan."""
+    notes: tuple[str, ...]
+    """One sentence per product without a plan: finding and replacement."""
 
     @torch.no_grad()
     def __call__(self, state: State) -> Tensor:
         """Return the price of the highest value: the current one or a grid price inside the feasible band."""
         band = self.dynamics.band(state)
-        grid = self.log_price.exp().expand(len(state.price), -1)
-        candidates = torch.cat([state.price[:, None], torch.clamp(grid, band.low[:, None], band.high[:, None])], 1)
-        value = self._look_up(candidates.log(), state.log_reference_price[:, None].expand_as(candidates))
-        chosen = candidates.gather(1, value.argmax(1, keepdim=True))[:, 0]
+        grid = self.grids.log_price[state.product].exp().to(state.price.dtype)
+        now = state.price[:, None]
+        inside = torch.clamp(grid, band.low[:, None], band.high[:, None])
+        small = is_small(inside.T, state.price, band.limits).T  # such a change would be none
+        candidates = torch.cat([now, torch.where(small, now, inside)], 1)
+        best = self._look_up(state, candidates.log().double()).argmax(1, keepdim=True)
+        replaced = self.constant[state.product]
+        chosen = torch.where(replaced.isnan(), candidates.gather(1, best)[:, 0], replaced)
         return project(chosen, state.price, band)
 
-    def _look_up(self, log_price: Tensor, log_reference: Tensor) -> Tensor:
-        """Interpolate the values linearly at log prices and log reference prices of one shape."""
-        row, row_share = _grid_positions(log_price, self.log_price)
-        column, column_share = _grid_positions(log_reference, self.log_price)
-        below, above = (
-            torch.lerp(self.value[side, column], self.value[side, column + 1], column_share) for side in (row, row + 1)
-        )
-        return torch.lerp(below, above, row_share)
+    @torch.no_grad()
+    def value_at(self, state: State, price: Tensor) -> Tensor:
+        """Return the discounted reward of charging prices ``(B,)`` money, then following the plan, ``(B,)``."""
+        return self._look_up(state, price.log().double()[:, None])[:, 0].to(price.dtype)
+
+    def _look_up(self, state: State, log_price: Tensor) -> Tensor:
+        """Interpolate the values linearly at log prices ``(B, N)`` and the states' reference prices."""
+        product, size = state.product[:, None], self.value.shape[1]
+        row, row_share = self.grids.find(state.product, log_price)
+        column, column_share = self.grids.find(state.product, state.log_reference_price.double()[:, None])
+        values, first = self.value.flatten(), (product * size + row) * size + column
+        low, high = (torch.lerp(values[start], values[start + 1], column_share) for start in (first, first + size))
+        return torch.lerp(low, high, row_share)
 
 
 @torch.no_grad()
-def plan_dynamically(dynamics: Dynamics, product: int, gamma: float) -> DynamicPlan:
-    """Solve for the plan of the highest posterior-mean reward by value iteration.
+def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
+    """Solve for the plan of the highest posterior-mean reward by value iteration, for all products at once.
 
-    ``gamma`` is the discount per day; the days of one decision are not discounted against each other, as in SAC.
+    The best constant price replaces the plan of a product for which that fails.
+
+    Args:
+        dynamics: market, reward and guardrails.
+        step_discount: discount of one decision; its days are not discounted against each other, as in SAC.
     """
-    log_price = _price_grid(dynamics, product)
-    days = dynamics.days_per_step
-    reward = _rewards(dynamics, product, log_price)
-    kept = REFERENCE_MEMORY ** (days * dynamics.history.step_days)
-    column, share = _grid_positions(log_price[:, None] * (1 - kept) + log_price * kept, log_price)
-    reachable = _reachable(dynamics, product, log_price)
-    value = torch.zeros_like(reward)
-    while True:
-        following = torch.lerp(value.gather(1, column), value.gather(1, column + 1), share)
-        worth = reward + gamma**days * following
-        best = torch.where(reachable[:, :, None], worth[None], -torch.inf).amax(1)
-        change, value = float((best - value).abs().max()), best
-        if change < 1e-4:  # in units of reward
-            return DynamicPlan(dynamics, log_price, worth)
+    grids = _price_grids(dynamics)
+    reward = torch.stack([_rewards(dynamics, product, row) for product, row in enumerate(grids.log_price)])
+    failures = _find_failures(dynamics, grids, reward)
+    value = _iterate(dynamics, grids, reward.nan_to_num(0.0, 0.0, 0.0), step_discount)
+    constant = torch.full_like(grids.step, torch.nan, dtype=dynamics.history.price.dtype)
+    if failures:
+        rows = torch.tensor(list(failures), device=constant.device)
+        constant[rows] = _constant_prices(dynamics)[rows]
+    names = [history.product for history in dynamics.market.preprocessor.products]
+    return DynamicPlan(dynamics, grids, value, constant, tuple(f"{names[row]}: {why}" for row, why in failures.items()))
 
 
-def _price_grid(dynamics: Dynamics, product: int) -> Tensor:
-    """Return 41 to 121 evenly spaced log prices over the product's feasible and latest prices, ``(G,)``."""
-    history = dynamics.market.preprocessor.products[product]
-    latest = dynamics.history.price.new_tensor(history.prices_in_force[-14:])
-    prices = torch.cat([candidate_prices(dynamics, product), latest])
-    low, high = float(prices.min().log()), float(prices.max().log())
-    rails = dynamics.guardrails.of(history.product)
-    step = math.log1p(max(rails.rise, rails.drop)) / 5  # the largest change spans five steps
-    count = min(max(math.ceil((high - low) / step) + 1, 41), 121)
-    return torch.linspace(low, high, count, device=prices.device)
+def _price_grids(dynamics: Dynamics) -> Grids:
+    """Return evenly spaced log prices over each product's feasible and latest prices and its reference price."""
+    history, lows, highs, sizes = dynamics.history, [], [], [FEWEST_PRICES]
+    remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
+    for index, product in enumerate(dynamics.market.preprocessor.products):
+        latest = history.price.new_tensor(product.prices_in_force[-14:])
+        prices = torch.cat([candidate_prices(dynamics, index), latest, remembered[index : index + 1]]).double()
+        low, high = prices.min().log(), prices.max().log()
+        rails = dynamics.guardrails.of(product.product)
+        lows.append(low)
+        highs.append(torch.maximum(high, low + SMALLEST_RANGE))
+        largest = max(math.log1p(max(rails.rise, rails.drop)), SMALLEST_RANGE)
+        sizes.append(math.ceil(5 * float(high - low) / largest) + 1)
+    size = min(max(sizes), MOST_PRICES)
+    low, high = torch.stack(lows), torch.stack(highs)
+    share = torch.linspace(0, 1, size, device=low.device, dtype=low.dtype)
+    return Grids(low[:, None] + (high - low)[:, None] * share, (high - low) / (size - 1))
 
 
 def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     """Return the posterior-mean reward of a decision, ``(G, G)``, per next price (row) and reference price (column).
 
-    Reference prices are computed one at a time to save memory.
+    It is computed at some distances of the two prices, one at a time to save memory, and is linear in between.
     """
-    num_draws = dynamics.market.num_draws
+    num_draws, remembers = dynamics.market.num_draws, bool((dynamics.market.memory_loss[product] > 0).any())
     draw = torch.arange(num_draws, device=log_price.device).repeat_interleave(len(log_price))
     rows = dynamics.rows(torch.full_like(draw, product), draw)
-    repeated = log_price.repeat(num_draws)
-    price = repeated.exp()
+    price = log_price.exp().to(rows.references.price.dtype).repeat(num_draws)
     position = dynamics.market.grid_position(price, rows.market)
     level = dynamics.market.average_day_at(price, position, rows.market)
     left = fade(dynamics.days_per_step, price.device, dynamics.history.step_days)
+    farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))
+    rises = torch.tensor([*(-rise for rise in (farthest, *RISES[:0:-1])), *RISES, farthest], dtype=log_price.dtype)
     columns = []
-    for log_reference in log_price:
-        lifted = lift((repeated - log_reference) * left, rows.market.memory_gain, rows.market.memory_loss)
+    for rise in rises.tolist() if remembers else [0.0]:
+        lifted = lift(rise * left, rows.market.memory_gain, rows.market.memory_loss)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         score = dynamics.score(rows, price, position, day, day.sales / rows.references.sales)
-        columns.append(score.sum(0).view(num_draws, -1).mean(0))
-    return torch.stack(columns, 1)
+        columns.append(score.double().sum(0).view(num_draws, -1).mean(0))
+    if not remembers:
+        return columns[0][:, None].expand(-1, len(log_price))
+    rises = rises.to(log_price.device)
+    rise = log_price[:, None] - log_price
+    right = torch.searchsorted(rises, rise.contiguous()).clamp(1, len(rises) - 1)
+    share = (rise - rises[right - 1]) / (rises[right] - rises[right - 1])
+    table = torch.stack(columns, 1)
+    return torch.lerp(table.gather(1, right - 1), table.gather(1, right), share)
 
 
-def _reachable(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
-    """Return which next prices (columns) one decision can reach from each current price (rows), ``(G, G)`` bool."""
-    price, current = log_price.exp(), log_price.exp()[:, None]
+def _iterate(dynamics: Dynamics, grids: Grids, reward: Tensor, step_discount: float) -> Tensor:
+    """Return the discounted reward ``(P, G, G)`` of each next price and reference price, then of the best plan."""
+    kept = REFERENCE_MEMORY ** (dynamics.days_per_step * dynamics.history.step_days)
+    product = torch.arange(len(reward), device=reward.device)
+    following = grids.log_price[:, :, None] * (1 - kept) + grids.log_price[:, None] * kept
+    column, share = grids.find(product, following)
+    reachable = _reachable(dynamics, grids)
+    value = torch.zeros_like(reward)
+    while True:
+        worth = reward + step_discount * torch.lerp(value.gather(2, column), value.gather(2, column + 1), share)
+        best = worth.amax(1, keepdim=True).expand_as(worth) if reachable is None else _best_within(worth, reachable)
+        change, value = float((best - value).abs().max()), best
+        if change < CONVERGED:
+            return worth
+
+
+def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
+    """Return the highest value within reach of each current price, ``(P, G, G)``.
+
+    Args:
+        worth: ``(P, G, G)`` value of a next price (axis 1).
+        reachable: ``(P, 2 M + 1)`` whether a decision can move by ``-M`` to ``M`` grid prices.
+    """
+    most, best = reachable.shape[1] // 2, torch.full_like(worth, -torch.inf)
+    for move in range(-most, most + 1):
+        if reachable[:, move + most].any():
+            moved = worth[:, max(move, 0) : worth.shape[1] + min(move, 0)]
+            allowed = torch.where(reachable[:, move + most, None, None], moved, -torch.inf)
+            target = best[:, max(-move, 0) : worth.shape[1] - max(move, 0)]
+            torch.maximum(target, allowed, out=target)
+    return best
+
+
+def _reachable(dynamics: Dynamics, grids: Grids) -> Tensor | None:
+    """Return how many grid prices one decision can move, ``(P, 2 M + 1)`` bool; None if any number."""
     if dynamics.config.action == "absolute":
-        return torch.ones_like(price * current, dtype=torch.bool)
-    limits = dynamics.limits.rows(torch.tensor([product], device=price.device))
-    largest = limits.change(price.new_tensor([-1.0, 1.0])) * (1 + 1e-4)  # drop and rise, up to rounding
-    inside = (price >= current * (1 + largest[0])) & (price <= current * (1 + largest[1]))
-    return (price == current) | (inside & ~is_small(price, current, limits))
+        return None
+    most = grids.log_price.shape[1] - 1
+    ratio = (torch.arange(-most, most + 1, device=grids.step.device) * grids.step[:, None]).exp()
+    limits = dynamics.limits.rows(torch.arange(len(ratio), device=ratio.device))
+    sign = ratio.new_ones(len(ratio))
+    drop, rise = (limits.change(side)[:, None] * (1 + 1e-4) for side in (-sign, sign))  # up to rounding
+    inside = (ratio >= 1 + drop) & (ratio <= 1 + rise)
+    small = torch.stack([is_small(column, sign, limits) for column in ratio.T], 1)
+    found = (inside & ~small) | (ratio == 1)
+    widest = int(found.any(0).nonzero().sub(most).abs().max())
+    return found[:, most - widest : most + widest + 1]
 
 
-def _grid_positions(values: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the index of the grid point at or below each value, and the fraction of the step above it, in [0, 1]."""
-    distance = (values - grid[0]) / (grid[1] - grid[0])
-    left = distance.floor().clamp(0, len(grid) - 2)
-    return left.long(), (distance - left).clamp(0, 1)
+def _find_failures(dynamics: Dynamics, grids: Grids, reward: Tensor) -> dict[int, str]:
+    """Return the products without a plan, by index, each with finding and replacement."""
+    found = {}
+    product, last = dynamics.history.latest()
+    feasible = dynamics.band(dynamics.start(product, last)).feasible
+    for row, (rewards, step) in enumerate(zip(reward, grids.step.tolist(), strict=True)):
+        rails = dynamics.guardrails.of(dynamics.market.preprocessor.products[row].product)
+        largest = math.log1p(max(rails.rise, rails.drop))
+        if not feasible[row]:
+            found[row] = "the planner finds no allowed price within one step (data.guardrails), so it keeps the price"
+        elif not rewards.isfinite().all():
+            found[row] = "rewards of the plan are not finite, so the best constant price replaces it"
+        elif dynamics.config.action == "step" and 0 < largest < step:
+            found[row] = (
+                f"the planner's grid of {MOST_PRICES} prices is too coarse for changes of at most "
+                f"{math.expm1(largest):.2%} (data.guardrails), so the best constant price replaces the plan"
+            )
+    return found
+
+
+def _constant_prices(dynamics: Dynamics) -> Tensor:
+    """Return each product's best constant price, or its current price if no reward is finite, ``(P,)`` money."""
+    best = best_constant_price(dynamics)
+    return torch.where(best.value.isfinite(), best.price, dynamics.history.current_price())

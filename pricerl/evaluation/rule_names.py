@@ -2,5 +2,6 @@
 
 KEEP = "keep the price"
 POLICY = "policy (SAC)"
+PLANNER = "planner, day by day"
 BEST_FOR_PROFIT = "planner, profit alone"
 BEST_FOR_OBJECTIVE = "planner, this objective"

@@ -112,6 +112,11 @@ class ResolvedReward:
     measure: Measure = "profit"
     """Measure of a gain: in the reward, in the decision and wherever prices are compared."""
 
+    @property
+    def profit_share(self) -> float | None:
+        """Share of the measure at the current price that earns one reward per day; None if none earns rewards."""
+        return UNIT / self.price_weight if self.rewards_profit and self.price_weight > 0 else None
+
     def bounds(self) -> tuple[float, float]:
         """Return the lowest and highest reward of a day."""
         squashed = [self.sales_weight, self.organic_weight, self.ad_weight, self.exploration, self.drop_weight]

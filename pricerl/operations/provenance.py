@@ -84,7 +84,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,
-        "proposal": list(item.policy.prices),
+        "proposal": list(item.proposal.prices),
         "days": [_day(day) for day in item.days],
         "edits": item.to_dict()["guardrails"],
     }

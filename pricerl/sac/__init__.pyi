@@ -1,4 +1,5 @@
 from .agent import SACAgent as SACAgent
+from .cloning import Demonstrations as Demonstrations, clone as clone
 from .checks import check_finite as check_finite
 from .config import NetworkConfig as NetworkConfig, ReplayConfig as ReplayConfig, SACConfig as SACConfig
 from .layers import InputNormalization as InputNormalization

@@ -35,6 +35,11 @@ class Algorithm(Protocol):
     step_discount: float
     """Discount of one env step."""
 
+    @property
+    def starts_from_plan(self) -> bool:
+        """Whether a plan teaches it before the first update."""
+        return False
+
     @abstractmethod
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""

@@ -140,26 +140,28 @@ class TrainingBar(RichProgressBar):
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Checkpoints ``best.ckpt`` (highest ``eval/episode_return``) and ``last.ckpt``, overwritten in place.
+    """Checkpoints ``best.ckpt`` (highest value of a metric) and ``last.ckpt``, overwritten in place.
 
     An interrupted run saves ``last.ckpt`` at its last update; a failed run saves nothing, so that a diverged model
     never replaces a good one.
 
     Args:
         run_dir: the run's folder.
+        monitor: metric of the best checkpoint.
     """
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, monitor: str) -> None:
         super().__init__(
             dirpath=run_dir,
             filename=Path(BEST).stem,
-            monitor="eval/episode_return",
+            monitor=monitor,
             mode="max",
             every_n_epochs=1,
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        self.last, self.last_step = run_dir / LAST, 0
+        self.last, self.last_step = run_dir / LAST, -1
+        self._last_global_step_saved = -1  # Lightning would not save the clone of a plan, before any update
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` in any case.

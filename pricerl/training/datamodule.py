@@ -13,8 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.evaluation import Policy
-from pricerl.sac import ReplayBuffer
+from pricerl.sac import Demonstrations, ReplayBuffer
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.collector import CollectingEnv, Collector
 from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
@@ -36,6 +35,10 @@ class ReplayDataModule(LightningDataModule, ABC):
         seed: seed of the env and the sampling.
     """
 
+    monitor = "episode_return"
+    """Metric of an evaluation that decides which weights are best."""
+    has_plan = False
+    """Whether a planner can teach the policy, see `demonstrate`."""
     saves_buffer = False
     """Whether the replay buffer is saved next to ``last.ckpt``, which pays if env steps are slow. Otherwise a
     resumed run refills it."""
@@ -58,17 +61,25 @@ class ReplayDataModule(LightningDataModule, ABC):
         """Return the training vector env on the trainer's device."""
 
     @abstractmethod
-    def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+    def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Run this rank's share of the deterministic evaluation episodes.
 
         Args:
-            policy: deterministic policy.
+            learner: owner of the deterministic policy.
             rank: index of the share.
             num_ranks: number of shares.
 
         Returns:
-            Metrics ``(E,)`` by name, one value per episode, including ``episode_return``.
+            Metrics ``(E,)`` by name, one value per episode, including ``episode_return`` and ``monitor``.
         """
+
+    def demonstrate(self, learner: Algorithm) -> Demonstrations:
+        """Return demonstrations of a plan for the learner's discount; only for data with a plan."""
+        raise NotImplementedError
+
+    def judge_clone(self, advantage: float) -> str:
+        """Return a sentence if the clone scores much less than the plan, else nothing."""
+        return ""
 
     @property
     def device(self) -> torch.device:
@@ -81,6 +92,9 @@ class ReplayDataModule(LightningDataModule, ABC):
         module = self.trainer.lightning_module
         assert isinstance(module, OffPolicyModule)
         length = updates_per_epoch(self.eval_every, self.trainer.max_steps - self.trainer.global_step)
+        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # epochs differ in length
+        if self.trainer.current_epoch == 0 and module.starts_from_plan:
+            length = 0  # the clone of the plan is evaluated before the first update
         return SampleStream(self.start_collector, module, length)
 
     def val_dataloader(self) -> EpisodeLoader:
@@ -108,9 +122,9 @@ class ReplayDataModule(LightningDataModule, ABC):
         If its buffer was not saved, the policy refills it, and these steps are not counted.
         """
         if self.collector is None:
-            self.collector = Collector(self.build_env(), policy.algorithm, self.seed + RANK_SEED_STRIDE * self._rank)
+            self.collector = Collector(self.build_env(), policy.algorithm, self.rank_seed)
             self._load_buffer(self.collector.buffer)
-            self.collector.warm_up(policy, random=self._saved_counts is None)
+            self.collector.warm_up(policy, random=self._saved_counts is None and not policy.starts_from_plan)
             if self._saved_counts is not None:
                 self.collector.load_state_dict(self._saved_counts)
         return self.collector
@@ -127,6 +141,11 @@ class ReplayDataModule(LightningDataModule, ABC):
         resumed = None if self.trainer is None or self._saved_counts is None else self.trainer.ckpt_path
         if resumed is not None and (path := Path(resumed).parent / self._buffer_file).exists():
             buffer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+
+    @property
+    def rank_seed(self) -> int:
+        """Seed of this rank."""
+        return self.seed + RANK_SEED_STRIDE * self._rank
 
     @property
     def _rank(self) -> int:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pricerl.env import GymVectorEnv
 from pricerl.errors import UsageError
-from pricerl.evaluation import Policy, score_returns
-from pricerl.training.algorithm import TaskSpec
+from pricerl.evaluation import score_returns
+from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 
 EVALUATION_SEED = 1_000_000
@@ -60,7 +60,7 @@ class GymDataModule(ReplayDataModule):
         """Return ``num_envs`` copies of the environment."""
         return GymVectorEnv(self.env_id, self.num_envs, self.device, self.env_settings)
 
-    def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+    def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
         """Run one episode per seed; each rank runs its share of them."""
         seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.eval_episodes)[rank::num_ranks]
-        return score_returns(policy, self.env_id, self.env_settings, seeds, self.device)._asdict()
+        return score_returns(learner.policy, self.env_id, self.env_settings, seeds, self.device)._asdict()

@@ -16,12 +16,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from pricerl.evaluation import Policy
 from pricerl.sac import ReplayConfig, Transition, check_finite
 from pricerl.training.algorithm import Algorithm
 from pricerl.training.collector import Collector
@@ -29,8 +29,8 @@ from pricerl.training.collector import Collector
 UPDATES_PER_ITEM = 50
 """Gradient updates per item of the train loader, and so per ``training_step``; more if a turn is longer."""
 
-Episodes = Callable[[Policy], Mapping[str, Tensor]]
-"""Function that runs one rank's evaluation episodes with a policy and returns metrics ``(E,)`` by name."""
+Episodes = Callable[[Algorithm], Mapping[str, Tensor]]
+"""Function that runs one rank's evaluation episodes with a learner's policy and returns metrics ``(E,)`` by name."""
 
 
 class SampleStream:
@@ -41,7 +41,7 @@ class SampleStream:
     Args:
         start: function from a policy to the collector, which is built and warmed up at the first call.
         policy: learner that acts and updates.
-        length: gradient updates per epoch.
+        length: gradient updates per epoch; without any, the epoch has one empty item.
     """
 
     def __init__(self, start: Callable[[Algorithm], Collector], policy: Algorithm, length: int) -> None:
@@ -53,11 +53,11 @@ class SampleStream:
         self._turns_per_item = max(1, UPDATES_PER_ITEM // self._updates)
 
     def __len__(self) -> int:
-        return math.ceil(self._turns / self._turns_per_item)
+        return max(1, math.ceil(self._turns / self._turns_per_item))
 
     def __iter__(self) -> Iterator[Iterator[Transition]]:
         collector = self._start(self._policy)
-        for first in range(0, self._turns, self._turns_per_item):
+        for first in range(0, max(1, self._turns), self._turns_per_item):
             yield self._take_turns(collector, min(self._turns_per_item, self._turns - first))
 
     def _take_turns(self, collector: Collector, turns: int) -> Iterator[Transition]:
@@ -85,6 +85,9 @@ class OffPolicyModule(LightningModule, Algorithm):
         algorithm: settings of the updates.
         step_discount: discount of one env step.
     """
+
+    warm_start: Literal["planner", "none"] = "none"
+    """Start of training: a clone of the data's plan, which may then speak for the policy, or random weights."""
 
     def __init__(self, algorithm: ReplayConfig, step_discount: float) -> None:
         super().__init__()
@@ -122,7 +125,7 @@ class OffPolicyModule(LightningModule, Algorithm):
 
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
         """Run this rank's episodes, if any, and log the means over all ranks as ``eval/…``."""
-        for name, values in episodes(self.policy).items():
+        for name, values in episodes(self).items():
             mean = values.float().mean() if len(values) else values.new_zeros(())
             self.log(
                 f"eval/{name}",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
 import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from pricerl.errors import UsageError
+from pricerl.progress import stage
 from pricerl.runtime import CompiledFunction
 from pricerl.sac import (
     NetworkConfig,
@@ -19,10 +23,12 @@ from pricerl.sac import (
     SACConfig,
     SACUpdate,
     Transition,
+    clone,
     make_optimizers,
     value_bounds,
 )
 from pricerl.training.algorithm import TaskSpec
+from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.strategies import average_tensors
 
@@ -31,6 +37,10 @@ MAX_ENTROPY_BONUS = 1.0
 
 COMPILE_FROM = 10_000
 """Number of updates from which compiling pays: it takes 10 to 20 s and saves about 3 ms per update."""
+
+
+PATIENCE = 1
+"""Evaluations without improvement after which a run that began with a plan ends."""
 
 
 class SACModule(OffPolicyModule):
@@ -42,6 +52,8 @@ class SACModule(OffPolicyModule):
         network: architecture of actor and critics.
         compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run
             is long enough to pay for it. Without a compiler, updates run uncompiled, with a warning.
+        warm_start: ``planner`` clones the plan of data that have one (a seller's) into actor and critics before the
+            first update, and stops once SAC no longer improves on it; ``none`` trains from random weights.
     """
 
     algorithm: SACConfig
@@ -52,14 +64,18 @@ class SACModule(OffPolicyModule):
         algorithm: SACConfig = SACConfig(),
         network: NetworkConfig = NetworkConfig(),
         compile: Literal["auto", "off", "on"] = "auto",
+        warm_start: Literal["planner", "none"] = "planner",
     ) -> None:
         super().__init__(algorithm, algorithm.gamma**task.days_per_step)
         if compile not in ("auto", "off", "on"):
             raise UsageError(f"model.compile must be one of auto, off, on; found {compile!r}")
-        plain = {"task": task._asdict(), "algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
+        if warm_start not in ("planner", "none"):
+            raise UsageError(f"model.warm_start must be one of planner, none; found {warm_start!r}")
+        settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
+        plain = {"task": task._asdict(), **settings, "warm_start": warm_start}
         # With its instantiator, Lightning's ``load_from_checkpoint`` builds the module from plain values.
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
-        self.compile_mode = compile
+        self.compile_mode, self.warm_start = compile, warm_start
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
         bounds = value_bounds(low, high, self.step_discount, MAX_ENTROPY_BONUS) if bounded else None
@@ -76,6 +92,42 @@ class SACModule(OffPolicyModule):
         reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
         update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers, reduce).update
         self._update = CompiledFunction(update, "updates") if self.compiles else update
+        if self.starts_from_plan:
+            generator = torch.Generator(self.device).manual_seed(self._data.seed)
+            shown = self._data.demonstrate(self)
+            with stage("cloning the plan"):
+                clone(self.agent, shown, generator)
+            if reduce is not None:  # all ranks make the same clone, up to the rounding of their processors
+                reduce([tensor.detach() for tensor in (*self.agent.parameters(), *self.agent.buffers())])
+
+    @property
+    def _data(self) -> ReplayDataModule:
+        data: ReplayDataModule = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
+        return data
+
+    @property
+    def follows_plan(self) -> bool:
+        """Whether a plan teaches this run."""
+        return self.warm_start == "planner" and self._data.has_plan
+
+    @property
+    def starts_from_plan(self) -> bool:
+        """Whether this run begins with cloning a plan; a resumed run has done so."""
+        return self.follows_plan and self.trainer.ckpt_path is None
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Stop a run that began with a plan once SAC no longer improves."""
+        if not self.follows_plan:
+            return []
+        monitor = f"eval/{self._data.monitor}"
+        return [EarlyStopping(monitor, patience=PATIENCE, mode="max", check_on_train_epoch_end=False)]
+
+    def on_validation_epoch_end(self) -> None:
+        """Say by how much the clone misses the plan if that is much."""
+        if self.trainer.state.fn == "fit" and self.trainer.global_step == 0 and self.starts_from_plan:
+            message = self._data.judge_clone(float(self.trainer.callback_metrics[f"eval/{self._data.monitor}"]))
+            if message and self.trainer.is_global_zero:
+                print(f"note: {message}", file=sys.stderr)
 
     @property
     def compiles(self) -> bool:

@@ -13,13 +13,19 @@ from torch import Tensor
 from pricerl.arrays import BoolArray
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, read_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
-from pricerl.evaluation import Policy, score_episodes, score_paths
+from pricerl.evaluation import DynamicPlan, Yardstick, plan_dynamically, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.market.reward import UNIT
 from pricerl.progress import stage
+from pricerl.sac import Demonstrations
 from pricerl.simulation import SellerConfig, simulated_history
-from pricerl.training.algorithm import TaskSpec
+from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.demonstrations import ROWS, demonstrate
+
+LARGEST_SHORTFALL = 0.01
+"""Shortfall of a clone, as a share of profit, above which the log says so."""
 
 
 class PricingDataModule(ReplayDataModule):
@@ -40,6 +46,8 @@ class PricingDataModule(ReplayDataModule):
         seed: seed of the posterior draws, the env and the sampling.
     """
 
+    monitor, has_plan = "over_plan", True
+
     def __init__(
         self,
         path: str | None = None,
@@ -59,6 +67,8 @@ class PricingDataModule(ReplayDataModule):
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.env_config, self.currency = guardrails, env, currency
+        self._plan: DynamicPlan | None = None
+        self._yardstick: Yardstick | None = None
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
 
     @cached_property
@@ -100,11 +110,44 @@ class PricingDataModule(ReplayDataModule):
         """Return a vector env whose rows start on training days, each in a posterior draw."""
         return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
-    def score(self, policy: Policy, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
-        """Run held-out episodes in the posterior mean, and the path after the last day in all draws."""
-        share = rank, num_ranks
+    def plan(self, step_discount: float) -> DynamicPlan:
+        """Return the plan of all products for the discount of one decision, solved at first use."""
+        if self._plan is None or self._plan.dynamics is not self.dynamics:
+            dynamics = self.dynamics
+            with stage("planning the prices"):
+                self._plan = plan_dynamically(dynamics, step_discount)
+        return self._plan
+
+    def yardstick(self, learner: Algorithm, share: tuple[int, int] = (0, 1)) -> Yardstick:
+        """Return the plan with its rewards, or a share of them, for the learner's discount."""
+        plan = self.plan(learner.step_discount)
+        if self._yardstick is None or self._yardstick.plan is not plan or self._yardstick.share != share:
+            self._yardstick = Yardstick(plan, learner.step_discount, share)
+        return self._yardstick
+
+    def demonstrate(self, learner: Algorithm) -> Demonstrations:
+        """Return demonstrations of the plan, the same on every rank."""
+        settings = self.dynamics.market, self.reward, self.guardrails, self.env_config
+        return demonstrate(self.plan(learner.step_discount), PricingVectorEnv(ROWS, *settings), self.seed)
+
+    def judge_clone(self, advantage: float) -> str:
+        """Return a sentence if the clone of the plan earns much less than the plan, else nothing.
+
+        Args:
+            advantage: daily reward of the clone minus that of the plan.
+        """
+        share = self.reward.resolved().profit_share
+        if -advantage * (share or UNIT) <= LARGEST_SHORTFALL:
+            return ""
+        size = f"{-advantage:.3f} rewards per day" if share is None else f"{-advantage * share:.2%} of profit"
+        return f"the clone of the plan earns {size} less than the plan; training goes on, and the planner speaks"
+
+    def score(self, learner: Algorithm, rank: int, num_ranks: int) -> Mapping[str, Tensor]:
+        """Compare the policy with the plan, run held-out episodes in the posterior mean and the path in all draws."""
+        share, policy = (rank, num_ranks), learner.policy
         episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
-        return {**episodes._asdict(), **paths._asdict()}
+        gain = self.yardstick(learner, share).measure(policy)
+        return {**episodes._asdict(), **paths._asdict(), self.monitor: gain}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the preprocessor with its history, and the counters, as plain values."""

@@ -11,6 +11,7 @@ from pricerl.data import UnlikelyZeros
 from pricerl.errors import UsageError
 
 CLEAR = Evidence(
+    speaker="policy",
     proposes_change=True,
     probability_better=0.99,
     inside_tried_prices=True,
@@ -28,7 +29,7 @@ OPEN = DecisionConfig(min_chance=0.0)
 
 def test_a_clear_gain_inside_tried_prices_is_followed_with_grade_b() -> None:
     decision = decide(CLEAR, DecisionConfig())
-    assert (decision.follow, decision.grade, decision.source) == ("path", "B", "SAC")
+    assert (decision.follow, decision.grade, decision.source) == ("path", "B", "policy")
     assert decision.why == UNTESTED and not decision.lacks_evidence
 
 
@@ -77,9 +78,9 @@ def test_where_no_price_satisfies_the_limits_a_person_must_set_one() -> None:
 @pytest.mark.parametrize(
     ("change", "chain"),
     [
-        ({}, ("SAC",)),
-        ({"probability_better": 0.5}, ("SAC", "lower bound", "hold")),
-        ({"feasible": False}, ("SAC", "lower bound", "hold", "manual")),
+        ({}, ("policy",)),
+        ({"probability_better": 0.5}, ("policy", "lower bound", "hold")),
+        ({"feasible": False}, ("policy", "lower bound", "hold", "manual")),
         ({"keep_allowed": False, "usable_days": 3}, ("limits",)),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_decision_names_the_fallbacks_down_to_its_own(change: dict[str, object
 
 def test_a_cautious_price_is_the_second_of_the_chain() -> None:
     unsure = decide(replace(CLEAR, probability_better=0.5), DecisionConfig())
-    assert fall_back(unsure, CLEAR, DecisionConfig()).chain == ("SAC", "lower bound")
+    assert fall_back(unsure, CLEAR, DecisionConfig()).chain == ("policy", "lower bound")
 
 
 def test_fewer_than_no_days_cannot_stop_the_model() -> None:
@@ -123,7 +124,7 @@ def test_what_the_guardrails_forbid_is_no_lack_of_evidence(change: dict[str, obj
 
 def test_a_policy_that_keeps_the_price_lacks_no_evidence() -> None:
     decision = decide(replace(CLEAR, proposes_change=False, probability_better=0.0), DecisionConfig())
-    assert (decision.follow, decision.grade, decision.source) == ("hold", "C", "SAC")
+    assert (decision.follow, decision.grade, decision.source) == ("hold", "C", "policy")
     assert not decision.lacks_evidence
 
 

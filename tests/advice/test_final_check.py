@@ -24,7 +24,7 @@ from pricerl.guardrails.today import Edit
 from pricerl.market import Market, RewardConfig
 
 HORIZON = 30
-FOLLOWED = Decision("path", "B", "SAC", False, "clear", unsure=False)
+FOLLOWED = Decision("path", "B", "policy", False, "clear", unsure=False)
 
 
 def _dynamics(market: Market, action: Any = "step", **guardrails: Any) -> Dynamics:

@@ -134,7 +134,7 @@ def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset
     assert not any(word in reason for word in ("optimal", "will increase", "100 %", "nan"))
     assert len(reason) < 700 and reason.endswith(".") and ".." not in reason
     if preset == "revenue":
-        assert product["policy"]["over_keep"]["probability_better"] is not None
+        assert product["proposal"]["over_keep"]["probability_better"] is not None
         assert "would pay in" in reason and "Set data.cost.unit_cost" not in reason
     if preset == "upward" and product["keep"]["profit"] is not None:
         assert "On the way to" in reason and "the best price for profit alone" in reason

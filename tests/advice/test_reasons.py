@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice import DayAdvice, Decision, PolicyPath, ProductAdvice
+from pricerl.advice import DayAdvice, Decision, ProductAdvice, ProposedPath
 from pricerl.advice.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP
 from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import UNTESTED, explain
@@ -18,10 +18,10 @@ from pricerl.formatting import PLAIN, Formatter, price_digits
 NONE = Interval(0.0, 0.0, 0.0)
 UPLIFT = Uplift(NONE, NONE, Interval(2.5, -1.0, 6.0), probability_better=0.95, cvar=-1.0)
 UNKNOWN = Uplift(NONE, NONE, None, None, None)
-STEP = Decision("step", "B-", "SAC", False, ONE_STEP)
-PATH = Decision("path", "B", "SAC", False, UNTESTED)
+STEP = Decision("step", "B-", "policy", False, ONE_STEP)
+PATH = Decision("path", "B", "policy", False, UNTESTED)
 HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of plausible scenarios")
-LEANING = Decision("path", "C", "SAC", False, "the objective is followed without a check on profit", gated=False)
+LEANING = Decision("path", "C", "policy", False, "the objective is followed without a check on profit", gated=False)
 
 
 def _day(date: str, price: float) -> DayAdvice:
@@ -32,8 +32,8 @@ def _outcome(profit: float) -> DailyOutcome:
     return DailyOutcome(NONE, NONE, Interval(profit, profit - 1, profit + 1))
 
 
-def _policy(mean: float, over_keep: Uplift = UPLIFT) -> PolicyPath:
-    return PolicyPath((10.5, 12.0), _outcome(mean), over_keep, UPLIFT)
+def _policy(mean: float, over_keep: Uplift = UPLIFT) -> ProposedPath:
+    return ProposedPath((10.5, 12.0), _outcome(mean), over_keep, UPLIFT)
 
 
 def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
@@ -49,7 +49,7 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
         keep=_outcome(50.0),
         recommended=_outcome(52.5),
         uplift=None if decision.follow == "hold" else UPLIFT,
-        policy=_policy(52.5),
+        proposal=_policy(52.5),
         baselines=(BaselineRow("planner, profit alone", 13.0, _outcome(58.0), 1.0),),
         elasticity=Interval(-2.0, -3.0, -1.0),
         raising=Raising(probability_better=0.875, break_even=2.5),
@@ -127,7 +127,7 @@ NO_COSTS_HOLD = Decision("hold", "C", "hold", True, NO_COSTS)
 
 
 def _without_costs(**found: Any) -> ProductAdvice:
-    advice = _advice(NO_COSTS_HOLD, raising=None, policy=_policy(45.0, UNKNOWN))
+    advice = _advice(NO_COSTS_HOLD, raising=None, proposal=_policy(45.0, UNKNOWN))
     return replace(advice, break_even=advice.break_even._replace(**found))
 
 
@@ -165,7 +165,7 @@ def test_without_the_gate_the_cost_of_leaning_is_stated_against_keeping_and_agai
     assert (
         "On the way to 12.00, expected profit per day is 45.00: −5.00 against keeping 10.00 and −13.00 against "
         "going to 13.00, the best price for profit alone."
-    ) in explain(_advice(LEANING, policy=_policy(45.0, replace(UPLIFT, profit=Interval(-5.0, -8.0, -2.0)))), PLAIN)
+    ) in explain(_advice(LEANING, proposal=_policy(45.0, replace(UPLIFT, profit=Interval(-5.0, -8.0, -2.0)))), PLAIN)
 
 
 @pytest.mark.parametrize("decision", [STEP, PATH, HOLD])
@@ -174,7 +174,7 @@ def test_with_the_gate_nothing_leans(decision: Decision) -> None:
 
 
 def test_unknown_costs_bring_no_money_into_the_reason() -> None:
-    text = explain(_advice(LEANING, uplift=UNKNOWN, policy=_policy(45.0, UNKNOWN), raising=None), PLAIN)
+    text = explain(_advice(LEANING, uplift=UNKNOWN, proposal=_policy(45.0, UNKNOWN), raising=None), PLAIN)
     assert "Expected" not in text and "profit per day" not in text
 
 
@@ -188,7 +188,7 @@ DOUBTFUL = replace(UPLIFT, probability_better=0.75)
 
 
 def _unsure(rise_pays: float, **changes: Any) -> str:
-    advice = _advice(UNSURE, policy=_policy(52.5, DOUBTFUL), raising=Raising(rise_pays, 2.5))
+    advice = _advice(UNSURE, proposal=_policy(52.5, DOUBTFUL), raising=Raising(rise_pays, 2.5))
     return explain(replace(advice, **changes), PLAIN)
 
 
@@ -212,7 +212,7 @@ def test_a_policy_that_goes_the_other_way_is_no_example_of_the_size() -> None:
 def test_direction_and_size_are_one_sentence_where_they_do_not_contradict() -> None:
     plain = "A small rise would pay in "
     assert plain in _unsure(0.7), "the direction is not clear either"
-    assert plain in _unsure(62 / 64, policy=_policy(52.5)), "another reason than the size decided"
+    assert plain in _unsure(62 / 64, proposal=_policy(52.5)), "another reason than the size decided"
     assert plain in explain(_advice(STEP, raising=Raising(62 / 64, 2.5)), PLAIN)
 
 

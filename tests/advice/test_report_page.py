@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pricerl.advice.report.render import render_page, render_pages
-from pricerl.advice.report.sentences import judge_policy
+from pricerl.advice.report.sentences import judge_proposal
 from pricerl.advice.report.view import View
 from pricerl.formatting import PLAIN
 
@@ -172,9 +172,9 @@ def test_that_the_policy_is_no_better_than_keeping_the_price_is_printed(
     value: tuple[float, float, float, float], verdict: str, changed: Document
 ) -> None:
     *profit, better = value
-    changed["products"][0]["policy"]["over_keep"] |= {"profit": profit, "probability_better": better}
+    changed["products"][0]["proposal"]["over_keep"] |= {"profit": profit, "probability_better": better}
     changed["products"][0]["num_draws"] = 64
-    assert verdict in judge_policy(changed["products"][0], PLAIN)[0]
+    assert verdict in judge_proposal(changed["products"][0], PLAIN)[0]
     assert verdict in page_of(changed).text
 
 
@@ -187,8 +187,8 @@ def test_one_quantity_has_one_value_on_a_page(document: Document) -> None:
     kept = next(tile for tile in View.of({**product, "uplift": None}, PLAIN).tiles() if tile.label == "Profit per day")
     assert kept.value == outcomes["Keep the price"]["Profit"].value
     better = alternatives["policy (SAC)"]["Beats keeping"].value
-    moves = any(product["policy"]["over_keep"]["profit"])
-    assert not moves or f"It earns more in {better} plausible scenarios" in judge_policy(product, PLAIN)[0]
+    moves = any(product["proposal"]["over_keep"]["profit"])
+    assert not moves or f"It earns more in {better} plausible scenarios" in judge_proposal(product, PLAIN)[0]
     assert len(alternatives) == len(view.baseline_rows())
 
 
@@ -204,7 +204,7 @@ def test_at_the_edge_of_the_tried_prices_the_best_may_lie_beyond(side: str, word
 def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> None:
     product = changed["products"][0]
     product |= {"raising": None, "sensitivity": None}
-    policy = product["policy"]
+    policy = product["proposal"]
     for outcome in (product["keep"], product["recommended"], policy["outcome"]):
         outcome["profit"] = None
     for uplift in (product["uplift"], policy["over_keep"], policy["over_log"]):

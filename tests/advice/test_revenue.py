@@ -62,7 +62,7 @@ def test_the_change_that_brings_more_revenue_is_advised_without_costs(
 def test_the_change_that_costs_revenue_is_not_followed(shop: Known, elasticity: float, direction: float) -> None:
     market = shop(elasticity)
     advice = advise_on(market, "revenue", direction)
-    assert advice.policy.over_keep.sales.mean < 0
+    assert advice.proposal.over_keep.sales.mean < 0
     assert (advice.recommended_price - advice.current_price) * direction <= 0
 
 

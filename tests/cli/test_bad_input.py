@@ -145,7 +145,7 @@ def test_a_checkpoint_of_another_network_is_refused(command: str, trained: Path,
     write_lines(tmp_path / "sales.csv", seller_lines())
     before = listing(tmp_path)
     words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "sales.csv", "--model.network.hidden", "[16]"]
-    result = run(tmp_path, command, *words)
+    result = run(tmp_path, command, *words, "--trainer.enable_progress_bar", "false")
     assert result.code == 5
     assert "was trained with a different network" in result.err and result.err.count("\n") == 1
     assert listing(tmp_path) == before

@@ -41,7 +41,7 @@ def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trai
 
 def test_the_policys_value_is_that_of_the_document(printed: str, trained: Path) -> None:
     (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
-    policy = product["policy"]
+    policy = product["proposal"]
     assert (len(policy["prices"]), product["num_draws"]) == (14, 16)
     assert f"over keeping the price, 14 days: {gain_words(policy['over_keep']['profit'], PLAIN)}" in printed
     assert (

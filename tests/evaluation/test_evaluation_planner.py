@@ -265,13 +265,13 @@ def test_noise_changes_only_what_a_rollout_observes(known_demand):
 
 def test_without_memory_dynamic_programming_settles_at_the_best_constant_price(known_demand):
     dynamics = Dynamics(known_demand(price=10.0), RewardConfig("profit"), WIDE, EnvConfig(noise=False))
-    _, settled = discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)
+    _, settled = discounted(plan_dynamically(dynamics, 0.97**dynamics.days_per_step), dynamics)
     assert settled == pytest.approx(12.0, rel=0.01)
 
 
 def test_with_memory_dynamic_programming_beats_the_way_to_any_constant_price(make_product, prepare):
     dynamics = remembering(make_product, prepare, loss=1.0)
-    planned, settled = discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)
+    planned, settled = discounted(plan_dynamically(dynamics, 0.97**dynamics.days_per_step), dynamics)
 
     def approach(target):
         return lambda now: project(torch.full_like(now.price, target), now.price, dynamics.band(now))
@@ -286,5 +286,5 @@ def test_the_more_buyers_mind_a_rise_the_sooner_it_stops(make_product, prepare):
     settled = []
     for loss in (0.5, 1.0, 2.0):
         dynamics = remembering(make_product, prepare, loss, current_price=9.0)
-        settled.append(discounted(plan_dynamically(dynamics, 0, 0.97), dynamics)[1])
+        settled.append(discounted(plan_dynamically(dynamics, 0.97**dynamics.days_per_step), dynamics)[1])
     assert settled[0] > settled[1] > settled[2]

@@ -58,7 +58,7 @@ def train(
         logging.getLogger(name).setLevel(logging.ERROR)
     seed_everything(seed, verbose=False)
     data = KnownMarketData(market, reward, guardrails, env, seed)
-    module = SACModule(data.task, algorithm or SACConfig(), NetworkConfig(hidden=(128, 128)))
+    module = SACModule(data.task, algorithm or SACConfig(), NetworkConfig(hidden=(128, 128)), warm_start="none")
     trainer = Trainer(
         accelerator="cpu",
         max_steps=updates,

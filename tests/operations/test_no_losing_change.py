@@ -59,7 +59,7 @@ def _alarming(history: ProductHistory) -> Entry:
         for date in history.dates[-3:]
     ]
     start = {"history_end": str(history.dates[-4]), "current_price": float(history.price[-4])}
-    return {"id": 1, "kind": "advice", "product": "product", "source": "SAC", "days": days, **start}
+    return {"id": 1, "kind": "advice", "product": "product", "source": "policy", "days": days, **start}
 
 
 def _every_advice(markets: dict[str, Market], history: ProductHistory) -> Iterator[ProductAdvice]:
@@ -84,7 +84,7 @@ def test_no_path_publishes_a_change_that_does_not_pay(markets: dict[str, Market]
             assert item.uplift.profit.mean > 0 and (item.uplift.probability_better or 0) >= 0.5, item.reason
         elif item.uplift is not None and item.uplift.profit is not None and item.uplift.profit.mean < 0:
             assert "The limits cost profit: " in item.reason
-    for path in ("SAC, moves", "lower bound, moves", "hold, keeps", "limits, moves"):
+    for path in ("policy, moves", "lower bound, moves", "hold, keeps", "limits, moves"):
         assert any(name.startswith(path) for name in seen), (path, seen)
     assert seen["hold, moves, alarm True"] and seen["hold, keeps, alarm True"], seen
 
@@ -96,4 +96,4 @@ def test_a_gate_that_is_turned_off_follows_the_objective_and_states_the_cost(mar
     assert item.uplift is not None and item.uplift.profit is not None and item.uplift.profit.mean < 0
     assert "expected profit per day is" in item.reason
     (held,) = advise(_down, dynamics, CONFIGS[1], 9, {})
-    assert held.decision.source != "SAC" or held.decision.follow == "hold"
+    assert held.decision.source != "policy" or held.decision.follow == "hold"

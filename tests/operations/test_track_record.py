@@ -33,7 +33,7 @@ def _day(date: str, price: float, **changes: Any) -> dict[str, Any]:
 
 def _entry(number: int, end: str, *days: dict[str, Any], **changes: Any) -> dict[str, Any]:
     entry = {"id": number, "kind": "advice", "product": "product", "history_end": end, "current_price": 10.0}
-    return {**entry, "source": "SAC", "days": list(days), **changes}
+    return {**entry, "source": "policy", "days": list(days), **changes}
 
 
 COMING = [_day(f"2025-02-{day:02d}", 11.0) for day in (5, 6, 7, 8, 9, 10, 11)]

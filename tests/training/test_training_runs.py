@@ -22,6 +22,7 @@ SMALL = [
     "--model.algorithm.warmup_steps=64",
     "--model.algorithm.batch_size=32",
     "--data.seller.days=120",
+    "--model.warm_start=none",
 ]
 
 

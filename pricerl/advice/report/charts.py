@@ -119,7 +119,7 @@ def _prices(product: Record, f: Formatter) -> Figure:
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
     caption = (
         f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
-        f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the policy's price over the "
+        f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the proposed price over the "
         "plausible scenarios."
     )
     heading = f"Price, last weeks and next {f.period}s"

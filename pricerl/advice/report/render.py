@@ -60,7 +60,7 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
             "figures": make_interactive(figures, product) if interactive else figures,
             "script": plotly_script() if interactive else "",
             "limits": sentences.describe_limits(product, formatter),
-            "verdict": sentences.judge_policy(product, formatter),
+            "verdict": sentences.judge_proposal(product, formatter),
             "doubts": [
                 *sentences.describe_off_policy(product, formatter),
                 sentences.describe_sensitivity(product, formatter),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pricerl.advice.reasons import MEASURES, Record, contribution_words, gain_words, measure_of
+from pricerl.advice.reasons import MEASURES, Record, contribution_words, gain_words, measure_of, speaker_lines
 from pricerl.advice.report.sanitize import clean
 from pricerl.formatting import Formatter, counted, plural
 
@@ -14,8 +14,9 @@ GRADES = {
 }
 
 SOURCES = {
-    "SAC": "the learned policy",
-    "lower bound": "a more cautious price than the policy's",
+    "planner": "the planner",
+    "policy": "the learned policy",
+    "lower bound": "a more cautious price than proposed",
     "limits": "the nearest price that the limits allow",
     "hold": "the current price is kept",
     "manual": "a person decides",
@@ -48,22 +49,23 @@ def beyond_tried(product: Record, f: Formatter) -> str:
     )
 
 
-def judge_policy(product: Record, f: Formatter) -> list[str]:
-    """Return how the policy's path compares with keeping the price and with the seller's latest prices."""
-    measure, over_keep = measure_of(product), product["policy"]["over_keep"]
-    over_log = product["policy"]["over_log"][measure]
+def judge_proposal(product: Record, f: Formatter) -> list[str]:
+    """Return how the proposed path compares with keeping the price and with the seller's latest prices."""
+    measure, over_keep = measure_of(product), product["proposal"]["over_keep"]
+    over_log, speaker = product["proposal"]["over_log"][measure], product["decision"]["speaker"]
     if (gain := over_keep[measure]) is None:
-        return ["The policy cannot be compared with keeping the price, because costs are unknown."]
+        return [f"The {speaker} cannot be compared with keeping the price, because costs are unknown."]
     own = f"Compared with your own last prices, charged again: {gain_words(over_log, f, measure)}."
     if not any(abs(value) > 1e-9 for value in gain):
-        return ["The policy keeps the price as well: it is not better than keeping the price.", own]
+        return [f"The {speaker} keeps the price as well: it is not better than keeping the price.", own]
     mean, low, _ = gain
     verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
     better = counted(over_keep["probability_better"], product["num_draws"])
     return [
-        f"The policy's own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
+        f"The {speaker}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
         f"It earns more in {better} plausible scenarios.",
         own,
+        *speaker_lines(product, f),
     ]
 
 

@@ -106,11 +106,11 @@ class View:
     def _probability_tile(self) -> Cell:
         product, label, no_change = self.product, "Probability of a gain", "nothing changes"
         draws, uplift = product["num_draws"], product["uplift"]
-        proposed = product["policy"]["over_keep"]["probability_better"]
+        proposed = product["proposal"]["over_keep"]["probability_better"]
         if uplift is not None and (better := uplift["probability_better"]) is not None:
             return Cell(label, probability(better, draws), (f"{counted(better, draws)} plausible scenarios",))
         if proposed is not None and product["decision"]["lacks_evidence"]:
-            own = f"the policy's own path: {counted(proposed, draws)} plausible scenarios"
+            own = f"the {product['decision']['speaker']}'s own path: {counted(proposed, draws)} plausible scenarios"
             return Cell(label, UNKNOWN, (no_change, own))
         return Cell(label, UNKNOWN, (no_change if self.held else "unknown",))
 

@@ -1,0 +1,41 @@
+"""Choice of the proposer of a product's path: the planner, unless the learned policy earns more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pricerl.advice.decision import Speaker
+from pricerl.advice.price_path import PricePath, plan_path, propose_path
+from pricerl.advice.result import PolicyOverPlan
+from pricerl.env import Dynamics
+from pricerl.evaluation import Comparison, Policy, Yardstick
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """Learned policy and plan of every product."""
+
+    policy: Policy
+    dynamics: Dynamics
+    yardstick: Yardstick | None
+    """Plan with its rewards; None if only the policy may propose."""
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """Policy minus plan, per product."""
+        return None if self.yardstick is None else self.yardstick.compare(self.policy)
+
+    def propose(self, product: int, horizon: int) -> tuple[Speaker, PricePath]:
+        """Return the proposer of a product's path over a horizon, days, and the path."""
+        if self.yardstick is None or self.comparison is None or self.comparison.is_better[product]:
+            return "policy", propose_path(self.policy, self.dynamics, product, horizon)
+        return "planner", plan_path(self.yardstick.plan, product, horizon)
+
+    def over_plan(self, product: int) -> PolicyOverPlan | None:
+        """Return the policy's advantage over the plan; None if only the policy may propose."""
+        if self.comparison is None:
+            return None
+        share = self.dynamics.reward.profit_share
+        advantage, error = (float(values[product]) * (share or 1.0) for values in self.comparison)
+        return PolicyOverPlan(advantage, error, "share" if share else "reward")

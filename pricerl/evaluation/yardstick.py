@@ -1,0 +1,86 @@
+"""Yardstick of every policy: the plan's rewards in all posterior draws, with the day's noise in the observed units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pricerl.env import Dynamics, State
+from pricerl.evaluation.dynamic_planner import DynamicPlan
+from pricerl.evaluation.rollout import Choice, Policy, roll_out
+
+DAYS = 84
+"""Days of a roll-out: enough to reach a price and to stay there for weeks."""
+MOST_ROWS, FEWEST_DRAWS = 2048, 16
+"""Rows of a roll-out, split among products, and the fewest posterior draws per product."""
+NOISE_SEED = 0
+"""Seed of the noise, common to all policies (common random numbers)."""
+ERRORS = 2.0
+"""Standard errors by which a policy must exceed the plan to replace it."""
+
+
+class Comparison(NamedTuple):
+    """Policy minus plan in mean daily reward, discounted as in training, ``(P,)`` each."""
+
+    advantage: Tensor
+    error: Tensor
+    """Standard error over the posterior draws, paired."""
+
+    @property
+    def is_better(self) -> Tensor:
+        """Whether the policy earns more than the plan beyond chance, ``(P,)`` bool."""
+        return self.advantage > ERRORS * self.error
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Roll-outs from the last day of every product's history, to compare a policy with the plan in the same noise.
+
+    Rewards are expectations given the prices, so noise matters only through the sales that a policy observes.
+    """
+
+    plan: DynamicPlan
+    step_discount: float
+    """Discount of one decision."""
+    share: tuple[int, int] = (0, 1)
+    """Of the rows, ``(k, n)``: every n-th, from the k-th on."""
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """Market, reward and guardrails."""
+        return self.plan.dynamics
+
+    @cached_property
+    def start(self) -> State:
+        """Initial state of the rows: each product in evenly spaced posterior draws, repeated if there are few."""
+        market, (product, last) = self.dynamics.market, self.dynamics.history.latest()
+        count = max(FEWEST_DRAWS, MOST_ROWS // len(product))
+        draw = torch.linspace(0, market.num_draws * max(1, round(count / market.num_draws)) - 1, count).long()
+        draw = draw.to(market.device) % market.num_draws
+        rows = torch.arange(len(product) * count, device=market.device)[self.share[0] :: self.share[1]]
+        return self.dynamics.start(product[rows // count], last[rows // count], draw[rows % count])
+
+    @cached_property
+    def planned(self) -> Tensor:
+        """The plan's mean daily reward in every row, ``(B,)``."""
+        return self._score(self.plan)
+
+    def measure(self, policy: Policy) -> Tensor:
+        """Return a deterministic policy's mean daily reward minus the plan's in every row, ``(B,)``."""
+        return self._score(lambda now: self.dynamics.decide(now, policy(now.observation)[:, 0])) - self.planned
+
+    def compare(self, policy: Policy) -> Comparison:
+        """Compare a deterministic policy with the plan, product by product; the share must be all rows."""
+        gain = self.measure(policy).view(self.dynamics.market.num_products, -1)
+        return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
+
+    def _score(self, choose: Choice) -> Tensor:
+        noise = torch.Generator(self.start.price.device).manual_seed(NOISE_SEED)
+        reward = roll_out(choose, self.dynamics, self.start, DAYS, noise).outcome.reward
+        decision = torch.arange(reward.shape[1], device=reward.device) // self.dynamics.days_per_step
+        weight = self.step_discount**decision
+        return (reward * weight).sum(1) / weight.sum()

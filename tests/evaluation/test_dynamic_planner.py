@@ -1,0 +1,109 @@
+"""Plans of many products, and what replaces a plan that cannot be made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation import Yardstick, best_constant_price, plan_dynamically
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import DemandConfig, RewardConfig
+from pricerl.simulation import SellerConfig
+
+DISCOUNT = 0.97**3
+DRAWS = DemandConfig(num_draws=16)
+TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def trio(fitted):
+    return Dynamics(fitted(TRIO, DRAWS), RewardConfig("balanced"))
+
+
+def _latest(dynamics):
+    product, last = dynamics.history.latest()
+    return dynamics.start(product, last)
+
+
+def _alone(dynamics, product):
+    """The dynamics of one product of several."""
+    market = dynamics.market
+    tensors = {
+        name: value[product : product + 1] for name, value in vars(market).items() if isinstance(value, torch.Tensor)
+    }
+    tensors = {name: value for name, value in tensors.items() if name in type(market).__dataclass_fields__}
+    prepared = market.preprocessor.first_days(product, len(market.preprocessor.products[product].dates))
+    own = replace(market, preprocessor=prepared, products=market.products[product : product + 1], **tensors)
+    return Dynamics(own, RewardConfig("balanced"))
+
+
+def test_products_planned_together_get_the_plans_they_get_alone(trio):
+    together = plan_dynamically(trio, DISCOUNT)(_latest(trio))
+    for product in range(3):
+        alone = _alone(trio, product)
+        price = float(plan_dynamically(alone, DISCOUNT)(_latest(alone)))
+        assert price == pytest.approx(float(together[product]), rel=0.01)
+
+
+def test_no_other_price_is_worth_more_than_the_plans(trio):
+    plan, state = plan_dynamically(trio, DISCOUNT), _latest(trio)
+    best = plan.value_at(state, plan(state))
+    for action in torch.linspace(-1, 1, 21):
+        assert (plan.value_at(state, trio.decide(state, action.expand(3))) <= best + 0.01).all(), "up to the grid"
+
+
+def test_an_absolute_action_may_go_to_the_best_price_at_once(known_demand):
+    dynamics = Dynamics(
+        known_demand(10.0), RewardConfig("profit"), GuardrailConfig(support_margin=0.5), EnvConfig(action="absolute")
+    )
+    price = plan_dynamically(dynamics, 0.97)(_latest(dynamics))
+    assert float(price) == pytest.approx(float(best_constant_price(dynamics).price), rel=0.02)
+
+
+def test_where_no_price_is_allowed_the_plan_keeps_the_price_and_says_so(known_demand):
+    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), GuardrailConfig(ceiling=5.0))
+    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
+    assert plan(state).tolist() == state.price.tolist()
+    assert plan.notes == (
+        "product: the planner finds no allowed price within one step (data.guardrails), so it keeps the price",
+    )
+
+
+def test_rewards_that_are_not_finite_are_replaced_by_the_best_constant_price(known_demand):
+    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), GuardrailConfig(support_margin=0.5))
+    dynamics.market.memory_loss.fill_(float("inf"))
+    dynamics.market.memory_gain.fill_(float("inf"))
+    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
+    assert plan.notes[0].endswith("rewards of the plan are not finite, so the best constant price replaces it")
+    assert float(plan(state)) == pytest.approx(10.5), "the largest rise towards 12.00"
+
+
+def test_changes_finer_than_the_grid_lead_to_the_best_constant_price(known_demand):
+    tiny = GuardrailConfig(support_margin=0.9, max_change=0.002, min_change=0.0, price_step=0.001)
+    dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), tiny)
+    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
+    assert "too coarse for changes of at most 0.20 %" in plan.notes[0].replace("%", " %").replace("  ", " ")
+    assert float(plan(state)) == pytest.approx(10.02)
+
+
+def test_the_plan_measured_against_itself_gains_nothing(trio):
+    yardstick = Yardstick(plan_dynamically(trio, DISCOUNT), DISCOUNT)
+    assert yardstick.planned.isfinite().all()
+    keeping = yardstick.compare(lambda observation: torch.zeros(len(observation), 1))
+    assert (keeping.advantage <= 0).all() and keeping.advantage.min() < -0.1 and not keeping.is_better.any()
+
+
+def test_shares_of_a_comparison_are_its_rows(trio):
+    plan = plan_dynamically(trio, DISCOUNT)
+
+    def policy(observation):
+        return torch.ones(len(observation), 1)
+
+    whole = Yardstick(plan, DISCOUNT).start
+    parts = [Yardstick(plan, DISCOUNT, (rank, 2)).start for rank in range(2)]
+    assert torch.equal(torch.stack([part.draw for part in parts], 1).flatten(), whole.draw)
+    assert torch.equal(torch.stack([part.product for part in parts], 1).flatten(), whole.product)
+    assert {len(set(whole.draw[whole.product == product].tolist())) for product in range(3)} == {16}

@@ -1,0 +1,61 @@
+"""Cloning of a teacher into actor and critics."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pricerl.sac import Demonstrations, NetworkConfig, SACAgent, SACConfig, clone
+
+NETWORK = NetworkConfig(hidden=(64, 64))
+
+
+def _shown(count: int = 2048) -> Demonstrations:
+    """A teacher that acts ``0.8 sin`` of the first column, and values an action by its distance from that."""
+    generator = torch.Generator().manual_seed(1)
+    observation, tried = torch.rand(count, 3, generator=generator), 2 * torch.rand(count, 1, generator=generator) - 1
+    taught = 0.8 * torch.sin(6 * observation[:, :1])
+    return Demonstrations(observation, taught, tried, 3 - (tried - taught)[:, 0].square())
+
+
+def _agent() -> SACAgent:
+    torch.manual_seed(0)
+    return SACAgent(3, 1, SACConfig(), NETWORK)
+
+
+def test_actor_and_critics_learn_what_is_shown() -> None:
+    agent, shown = _agent(), _shown()
+    clone(agent, shown, torch.Generator().manual_seed(0))
+    acted = agent.act(shown.observation, deterministic=True)
+    assert (acted - shown.taught).abs().mean() < 0.05
+    q = agent.critic(shown.observation, shown.tried)
+    assert (q - shown.value).abs().mean() < 0.15 < shown.value.std()
+
+
+def test_the_target_network_begins_as_the_critics_and_inputs_are_normalized_by_what_is_shown() -> None:
+    agent, shown = _agent(), _shown()
+    clone(agent, shown, torch.Generator().manual_seed(0))
+    pairs = zip(agent.target_critic.parameters(), agent.critic.parameters(), strict=True)
+    assert all(torch.equal(target, source) for target, source in pairs)
+    assert agent.normalization is not None
+    assert torch.allclose(agent.normalization.mean, shown.observation.mean(0), atol=1e-5)
+
+
+def test_the_temperature_is_left_to_sac() -> None:
+    agent = _agent()
+    before = agent.log_alpha.item()
+    clone(agent, _shown(), torch.Generator().manual_seed(0))
+    assert agent.log_alpha.item() == before
+
+
+def test_the_same_generator_gives_the_same_clone() -> None:
+    first, second = _agent(), _agent()
+    for agent in (first, second):
+        clone(agent, _shown(512), torch.Generator().manual_seed(3))
+    assert all(map(torch.equal, first.parameters(), second.parameters()))
+
+
+def test_demonstrations_of_other_shapes_are_refused() -> None:
+    shown = _shown(16)
+    with pytest.raises(ValueError, match="taught must have shape"):
+        clone(_agent(), shown._replace(taught=shown.taught[:, 0]), torch.Generator())

@@ -1,0 +1,139 @@
+"""Training that starts from the planner's prices."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import FAST, Result, run, seller_lines, write_lines
+from lightning.pytorch import Trainer, seed_everything
+
+from pricerl.advice import DecisionConfig, advise
+from pricerl.env import Dynamics
+from pricerl.evaluation import Yardstick, plan_dynamically
+from pricerl.market import DemandConfig, Market, RewardConfig
+from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig
+from pricerl.training.checkpointing import Checkpoint
+from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
+
+SLOW = pytest.mark.slow
+PLANNER = ["--model.warm_start", "planner", "--model.network.hidden", "[64,64]"]
+
+
+def _clone(preset: str, **seller: int) -> tuple[SACModule, PricingDataModule]:
+    """Clone the plan without any update after it."""
+    seed_everything(0, verbose=False)
+    data = PricingDataModule(
+        seller=SellerConfig(days=130, units=30.0, seed=5, **seller),
+        market=DemandConfig(num_draws=32),
+        reward=RewardConfig(preset),
+        num_envs=16,
+    )
+    module = SACModule(data.task, SACConfig(warmup_steps=64), NetworkConfig(hidden=(128, 128)))
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    Trainer(accelerator="cpu", max_steps=1, max_epochs=1, enable_model_summary=False, **quiet).fit(module, data)
+    return module.eval(), data
+
+
+@pytest.mark.parametrize(
+    "preset", ["balanced", "upward", pytest.param("profit", marks=SLOW), pytest.param("revenue", marks=SLOW)]
+)
+def test_a_clone_earns_nearly_what_the_plan_earns_under_every_preset(preset: str) -> None:
+    module, data = _clone(preset)
+    assert module.trainer.global_step == 0, "the first epoch only evaluates the clone"
+    gain = float(module.trainer.callback_metrics["eval/over_plan"])
+    keeping = data.yardstick(module).measure(lambda seen: torch.zeros(len(seen), 1)).mean()
+    assert gain > -0.1, "rewards per day: 1 % of profit"
+    assert gain > 0.5 * float(keeping) or float(keeping) > -0.02
+
+
+def test_one_policy_clones_the_plans_of_several_products() -> None:
+    module, data = _clone("balanced", products=3)
+    compared = data.yardstick(module).compare(module.policy)
+    assert (compared.advantage > -0.2).all()
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("warm")
+    write_lines(folder / "seller.csv", seller_lines())
+    words = ("--data.path", "seller.csv", "--run_name", "warm", *FAST, *PLANNER)
+    result = run(folder, "fit", *words, "--trainer.max_steps", "400", "--data.eval_every", "20")
+    assert result.code in (0, 4), result.err
+    return folder, result
+
+
+def test_sac_stops_once_it_no_longer_improves_and_the_better_weights_are_best(warm: tuple[Path, Result]) -> None:
+    checkpoints = warm[0] / "checkpoints" / "warm"
+    with (checkpoints / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["eval/over_plan"]]
+    gains = [float(row["eval/over_plan"]) for row in rows]
+    assert [float(row["updates"]) for row in rows] == [20.0 * count for count in range(len(rows))]
+    assert np.all(np.diff(gains[:-1]) > 0)
+    assert gains[-1] <= gains[-2] and len(gains) < 21, "it stopped before 400 updates"
+    best, last = (Checkpoint.read(checkpoints / name).content["global_step"] for name in ("best.ckpt", "last.ckpt"))
+    assert best == 20 * int(np.argmax(gains)) and last == 20 * (len(gains) - 1)
+
+
+def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tuple[Path, Result]) -> None:
+    folder, result = warm
+    document = json.loads((folder / "checkpoints" / "warm" / "advice.json").read_text(encoding="utf-8"))
+    (product,) = document["products"]
+    found, speaker = product["proposal"]["policy_over_plan"], product["decision"]["speaker"]
+    assert speaker == ("policy" if found["advantage"] > 2 * found["error"] else "planner")
+    assert found["unit"] == "share" and found["error"] > 0
+    assert f"so the {speaker} proposes the path." in result.out
+    html = (folder / "checkpoints" / "warm" / "report.html").read_text(encoding="utf-8")
+    assert f"so the {speaker} proposes the path." in html
+
+
+def test_predict_plans_anew_and_may_be_told_to_follow_the_policy(warm: tuple[Path, Result]) -> None:
+    folder, _ = warm
+    words = ("predict", "--ckpt_path", "checkpoints/warm/best.ckpt", "--data.path", "seller.csv")
+    planned = run(folder, *words)
+    assert "proposes the path." in planned.out
+    alone = run(folder, *words, "--model.warm_start", "none")
+    assert "policy settles at" in alone.out and "proposes the path" not in alone.out
+
+
+def test_a_resumed_run_is_not_cloned_again(warm: tuple[Path, Result]) -> None:
+    folder, _ = warm
+    before = Checkpoint.read(folder / "checkpoints" / "warm" / "last.ckpt").content
+    steps = before["global_step"]
+    words = ("--data.path", "seller.csv", "--run_name", "warm", *FAST, *PLANNER, "--ckpt_path", "last")
+    assert run(folder, "fit", *words, "--trainer.max_steps", str(steps + 20), "--data.eval_every", "20").code in (0, 4)
+    after = Checkpoint.read(folder / "checkpoints" / "warm" / "last.ckpt").content
+    assert after["global_step"] == steps + 20
+    optimizer = after["optimizer_states"][0]["state"]
+    assert float(next(iter(optimizer.values()))["step"]) == steps + 20
+
+
+def test_a_clone_far_from_the_plan_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pricerl.training.module.clone", lambda *arguments: None)
+    write_lines(tmp_path / "seller.csv", seller_lines())
+    words = ("--data.path", "seller.csv", "--run_name", "far", *FAST, *PLANNER, "--data.eval_every", "20")
+    result = run(tmp_path, "fit", *words)
+    assert "note: the clone of the plan earns " in result.err
+    assert "% of profit less than the plan; training goes on, and the planner speaks" in result.err
+
+
+def test_a_policy_without_finite_actions_leaves_the_word_to_the_planner(fitted: Callable[..., Market]) -> None:
+    market = fitted(SellerConfig(days=130, units=30.0, seed=5), DemandConfig(num_draws=16))
+    dynamics = Dynamics(market, RewardConfig("profit"))
+    yardstick = Yardstick(plan_dynamically(dynamics, 0.97**3), 0.97**3)
+
+    def broken(observation: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(observation), 1), torch.nan)
+
+    (advice,) = advise(broken, dynamics, DecisionConfig(), 14, {}, yardstick=yardstick)
+    assert advice.decision.speaker == "planner"
+    assert advice.proposal.prices[-1] != advice.current_price
