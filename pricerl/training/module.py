@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,16 +29,13 @@ from pricerl.sac import (
     value_bounds,
 )
 from pricerl.training.algorithm import TaskSpec
+from pricerl.training.compilation import fewest_updates, graph_marker, leave
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.strategies import average_tensors
 
 MAX_ENTROPY_BONUS = 1.0
 """Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
-
-COMPILE_FROM = 10_000
-"""Number of updates from which compiling pays: it takes 10 to 20 s and saves about 3 ms per update."""
-
 
 PATIENCE = 1
 """Evaluations without improvement after which a run that began with a plan ends."""
@@ -50,8 +48,9 @@ class SACModule(OffPolicyModule):
         task: dimensions and reward bounds; linked from the data by the command line.
         algorithm: settings of the updates.
         network: architecture of actor and critics.
-        compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run
-            is long enough to pay for it. Without a compiler, updates run uncompiled, with a warning.
+        compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run is long
+            enough to pay for it, which takes fewer updates if the compiler has the graph in its cache. Without a
+            compiler, updates run uncompiled, with a warning.
         warm_start: ``planner`` clones the plan of data that have one (a seller's) into actor and critics before the
             first update, and stops once SAC no longer improves on it; ``none`` trains from random weights.
     """
@@ -76,6 +75,7 @@ class SACModule(OffPolicyModule):
         # With its instantiator, Lightning's ``load_from_checkpoint`` builds the module from plain values.
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
         self.compile_mode, self.warm_start = compile, warm_start
+        self._settings = task, algorithm, network
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
         bounds = value_bounds(low, high, self.step_discount, MAX_ENTROPY_BONUS) if bounded else None
@@ -91,7 +91,9 @@ class SACModule(OffPolicyModule):
         super().on_train_start()
         reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
         update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers, reduce).update
-        self._update = CompiledFunction(update, "updates") if self.compiles else update
+        if self.compiles:
+            update = CompiledFunction(update, "updates", partial(leave, self._graph_marker))
+        self._update = update
         if self.starts_from_plan:
             generator = torch.Generator(self.device).manual_seed(self._data.seed)
             shown = self._data.demonstrate(self)
@@ -133,14 +135,23 @@ class SACModule(OffPolicyModule):
     def compiles(self) -> bool:
         """Whether this run compiles its updates.
 
+        A run that follows a plan usually ends early, after far fewer updates than ``trainer.max_steps``, so it compiles
+        only if that is many, whether or not the graph is cached.
+
         Raises:
             UsageError: compiling is on, but gradients must be averaged over several processes.
         """
         several, left = self.trainer.world_size > 1, self.trainer.max_steps - self.trainer.global_step
         if self.compile_mode == "on" and several:
             raise UsageError("--model.compile on works in one process; use auto or off with several devices")
-        long_enough = self.trainer.max_steps < 0 or left >= COMPILE_FROM
-        return self.compile_mode == "on" or (self.compile_mode == "auto" and long_enough and not several)
+        if self.compile_mode != "auto" or several:
+            return self.compile_mode == "on"
+        marker = None if self.follows_plan else self._graph_marker
+        return self.trainer.max_steps < 0 or left >= fewest_updates(marker)
+
+    @property
+    def _graph_marker(self) -> Path:
+        return graph_marker(self.device.type, *self._settings)
 
     def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
         """Make the updates and share the input statistics over the ranks before and after."""

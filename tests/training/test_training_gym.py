@@ -160,26 +160,6 @@ def test_predict_has_nothing_to_say_about_an_environment(tmp_path):
     assert "score a policy of a Gymnasium environment with test" in result.err
 
 
-def test_compiling_across_processes_is_refused_with_its_alternative():
-    from types import SimpleNamespace
-
-    from pricerl.errors import UsageError
-    from pricerl.training.algorithm import TaskSpec
-    from pricerl.training.module import COMPILE_FROM, SACModule
-
-    module = SACModule(TaskSpec(2, 1), compile="on")
-    module._trainer = SimpleNamespace(world_size=2, max_steps=10, global_step=0)
-    with pytest.raises(UsageError, match="use auto or off with several devices"):
-        _ = module.compiles
-    decisions = {}
-    for mode in ("auto", "off"):
-        for world_size, left in ((1, COMPILE_FROM), (1, COMPILE_FROM - 1), (2, COMPILE_FROM)):
-            module.compile_mode = mode
-            module._trainer = SimpleNamespace(world_size=world_size, max_steps=left + 5, global_step=5)
-            decisions[mode, world_size, left] = module.compiles
-    assert [key for key, value in decisions.items() if value] == [("auto", 1, COMPILE_FROM)]
-
-
 @pytest.mark.slow
 def test_sac_swings_the_pendulum_up_and_keeps_it_there(tmp_path):
     words = ["--config", str(CONFIGS / "gym" / "pendulum.yaml"), "--run_name", "run"]
