@@ -30,6 +30,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
 
 from pricerl.advice import DecisionConfig, decide_path
-from pricerl.advice.price_path import PricePath, approach_path, propose_path
+from pricerl.advice.price_path import PricePath, plan_path, propose_path
 from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricebench import (
     DAYS,
     HORIZON,
@@ -60,7 +62,7 @@ from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
 from pricerl.market import DEMAND_MODELS, DemandConfig, RewardConfig
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig
+from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"
@@ -107,7 +109,7 @@ def work(job: Job) -> list[dict[str, Any]]:
     began = time.perf_counter()
     shop_set = open_shop_set(job.addresses, job.demand)
     known = {**{name: approach(rule) for name, rule in RULES.items()}, PLANNER: approach(best_for_objective)}
-    known[ADVICE] = decided(_to_best_price)
+    known[ADVICE] = decided(_follow_plan())
     known |= rival_rules(shop_set.truths)
     rules = {name: known[name] for name in job.rules if name in known}
     if job.sac:
@@ -127,8 +129,14 @@ def decided(propose: Callable[[Dynamics, int, Shop], PricePath]) -> PathRule:
     return follow
 
 
-def _to_best_price(dynamics: Dynamics, product: int, shop: Shop) -> PricePath:
-    return approach_path(best_for_objective(shop), dynamics, product, HORIZON)
+def _follow_plan() -> Callable[[Dynamics, int, Shop], PricePath]:
+    """Return the proposal of the product's planner, which plans all shops of a set at once."""
+
+    @cache
+    def plan(dynamics: Dynamics) -> DynamicPlan:
+        return plan_dynamically(dynamics, SACConfig().gamma ** dynamics.days_per_step)
+
+    return lambda dynamics, product, shop: plan_path(plan(dynamics), product, HORIZON)
 
 
 def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:

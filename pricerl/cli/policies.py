@@ -16,8 +16,7 @@ from pricerl.progress import stage
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
-    from pricerl.env import Dynamics
-    from pricerl.evaluation import Backtest, Yardstick
+    from pricerl.evaluation import Backtest
     from pricerl.training.run import Run
 
 
@@ -70,26 +69,18 @@ def make_advice(
         most: largest number of products; all if absent.
     """
     from pricerl.advice import advise
+    from pricerl.cli.console import print_notes
     from pricerl.operations.supervision import Supervisor
 
     data, decision, formatter = run.pricing, run.configs["decision"], run.formatter
-    dynamics = data.build_dynamics("cpu")
+    dynamics = data.dynamics_on_cpu
     with stage("deciding on the prices"):
-        yardstick, horizon = _find_yardstick(run, dynamics), run.options.horizon
+        yardstick, horizon = None, run.options.horizon
+        if run.module.warm_start == "planner":
+            yardstick = data.yardstick(run.module, dynamics=dynamics)
+            print_notes(yardstick.plan.notes)
         model = advise(run.policy, dynamics, decision, horizon, backtests, data.seed, most, formatter, yardstick)
         return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
-
-
-def _find_yardstick(run: Run, dynamics: Dynamics) -> Yardstick | None:
-    """Return the plan that may speak for the policy, and print what keeps a product from having one."""
-    if run.module.warm_start != "planner":
-        return None
-    from pricerl.cli.console import print_notes
-    from pricerl.evaluation import Yardstick, plan_dynamically
-
-    plan = plan_dynamically(dynamics, run.module.step_discount)
-    print_notes(plan.notes)
-    return Yardstick(plan, run.module.step_discount)
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
@@ -97,7 +88,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
     from pricerl.operations.backtests import find_backtests
     from pricerl.operations.provenance import describe_origin, draft_advice
 
-    log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.build_dynamics("cpu"), ""
+    log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.dynamics_on_cpu, ""
     entries = read_log(log).entries
     advice, origin = make_advice(run, entries, find_backtests(run)), describe_origin(run)
     if run.is_global_zero:

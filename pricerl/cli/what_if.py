@@ -61,7 +61,7 @@ def compare_prices(words: Sequence[str]) -> int:
     run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
     names = run.pricing.preprocessor.names
     product = names.index(choose_product(names, options.product, "the file"))
-    answer = ask(run.pricing.build_dynamics("cpu"), product, price, run.options.horizon)
+    answer = ask(run.pricing.dynamics_on_cpu, product, price, run.options.horizon)
     write_lines(answer_lines(answer, run.formatter))
     return EXIT_OK
 

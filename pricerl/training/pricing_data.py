@@ -92,10 +92,14 @@ class PricingDataModule(ReplayDataModule):
     @cached_property
     def dynamics(self) -> Dynamics:
         """Market with reward and guardrails, on the trainer's device."""
-        return self.build_dynamics(self.device)
+        return self._build_dynamics(self.device)
 
-    def build_dynamics(self, device: torch.device | str) -> Dynamics:
-        """Return the market with reward and guardrails on a device."""
+    @property
+    def dynamics_on_cpu(self) -> Dynamics:
+        """The same on the CPU, for advice."""
+        return self.dynamics if self.device.type == "cpu" else self._build_dynamics(torch.device("cpu"))
+
+    def _build_dynamics(self, device: torch.device) -> Dynamics:
         return Dynamics(self.market.to(device), self.reward, self.guardrails, self.env_config)
 
     def setup(self, stage: str) -> None:
@@ -110,17 +114,24 @@ class PricingDataModule(ReplayDataModule):
         """Return a vector env whose rows start on training days, each in a posterior draw."""
         return PricingVectorEnv(self.num_envs, self.dynamics.market, self.reward, self.guardrails, self.env_config)
 
-    def plan(self, step_discount: float) -> DynamicPlan:
-        """Return the plan of all products for the discount of one decision, solved at first use."""
-        if self._plan is None or self._plan.dynamics is not self.dynamics:
-            dynamics = self.dynamics
+    def plan(self, step_discount: float, dynamics: Dynamics | None = None) -> DynamicPlan:
+        """Return the plan of all products for the discount of one decision, solved once.
+
+        Args:
+            step_discount: discount of one decision.
+            dynamics: market to plan for; the one of training if absent.
+        """
+        dynamics = dynamics or self.dynamics
+        if self._plan is None or self._plan.dynamics is not dynamics:
             with stage("planning the prices"):
                 self._plan = plan_dynamically(dynamics, step_discount)
         return self._plan
 
-    def yardstick(self, learner: Algorithm, share: tuple[int, int] = (0, 1)) -> Yardstick:
+    def yardstick(
+        self, learner: Algorithm, share: tuple[int, int] = (0, 1), dynamics: Dynamics | None = None
+    ) -> Yardstick:
         """Return the plan with its rewards, or a share of them, for the learner's discount."""
-        plan = self.plan(learner.step_discount)
+        plan = self.plan(learner.step_discount, dynamics)
         if self._yardstick is None or self._yardstick.plan is not plan or self._yardstick.share != share:
             self._yardstick = Yardstick(plan, learner.step_discount, share)
         return self._yardstick
