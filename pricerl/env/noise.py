@@ -21,6 +21,7 @@ from scipy.special import btdtrib, ndtr
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
+from pricerl.market.demand.regression import SIZE_RANGE
 
 MAX_Z, Z_STEP = 7.0, 1 / 8
 """Sds covered to each side, and the distance between two points. torch makes normal numbers of at most 33 random bits,
@@ -32,6 +33,9 @@ are next to no sales; above the largest the shape depends on the size alone."""
 
 MEAN_CELLS = math.ceil(math.log(MEAN_RANGE[1] / MEAN_RANGE[0]) / LOG_MEAN_STEP)
 Z_CELLS = round(2 * MAX_Z / Z_STEP)
+
+LOG_SIZE_STEP = 0.125
+"""Distance between two sizes whose tables are computed, in logs: a table takes 35 ms, and products share them."""
 
 INSIDE = 1e-3
 """Distance, in cells, that means keep from the far edge of the table, so that every one of them is in a cell."""
@@ -72,7 +76,7 @@ def draw_z(days: int, num_rows: int, generator: torch.Generator) -> Tensor:
 
 def tabulate_units(size: Tensor) -> UnitQuantiles:
     """Return the quantiles of products with negative-binomial size ``size (P,)``, on its device."""
-    corners = np.concatenate([_corners(value) for value in size.tolist()], 1)
+    corners = np.concatenate([_interpolate_corners(value) for value in size.tolist()], 1)
     table, scale, origin = (
         torch.as_tensor(value, dtype=torch.float32, device=size.device)
         for value in (corners, 1 / LOG_MEAN_STEP, -math.log(MEAN_RANGE[0]) / LOG_MEAN_STEP)
@@ -80,9 +84,18 @@ def tabulate_units(size: Tensor) -> UnitQuantiles:
     return UnitQuantiles(table, scale, origin)
 
 
+def _interpolate_corners(size: float) -> FloatArray:
+    """Return the table of one size, ``(4, MEAN_CELLS * Z_CELLS)``: linear in the log size between two computed ones."""
+    cell = math.log(min(max(size, SIZE_RANGE[0]), SIZE_RANGE[1]) / SIZE_RANGE[0]) / LOG_SIZE_STEP
+    left, share = math.floor(cell), cell % 1
+    table = _corners(left)
+    return table if share == 0 else np.asarray(table + np.float32(share) * (_corners(left + 1) - table))
+
+
 @lru_cache(maxsize=64)
-def _corners(size: float) -> FloatArray:
-    """Return the table of one size, ``(4, MEAN_CELLS * Z_CELLS)``."""
+def _corners(point: int) -> FloatArray:
+    """Return the table of the size at a point of the grid of sizes, ``(4, MEAN_CELLS * Z_CELLS)``."""
+    size = SIZE_RANGE[0] * math.exp(LOG_SIZE_STEP * point)
     # One point more on every side: the correction below takes second differences.
     log_mean = math.log(MEAN_RANGE[0]) + LOG_MEAN_STEP * np.arange(-1, MEAN_CELLS + 2)[:, None]
     z = Z_STEP * np.arange(-1, Z_CELLS + 2) - MAX_Z

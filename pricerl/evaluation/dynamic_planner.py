@@ -27,10 +27,9 @@ FEWEST_PRICES, MOST_PRICES = 41, 121
 SMALLEST_RANGE = 1e-6
 """Smallest range of log prices, so that a product with one allowed price has a grid, too."""
 
-RISES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5)
-"""Log rises above (and below) the reference price at which rewards are computed; linear in between, where the error is
-below 1e-3 rewards, or 0.01 % of profit. Farther ones do not occur under caps on a change and lose more than they
-gain."""
+RISES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.35)
+"""Log rises above (and below) the reference price at which rewards are computed; linear in between. Far ones are seldom
+reached under caps on a change, and plans end at 0, which is exact."""
 
 CONVERGED = 1e-6
 """Change of the values, in rewards, at which the iteration ends."""
@@ -62,7 +61,7 @@ class DynamicPlan:
     dynamics: Dynamics
     grids: Grids
     value: Tensor
-    """``(P, G, G)`` discounted reward of a next price (row) at a reference price (column), then of the optimal plan."""
+    """``(P, G, G)`` discounted reward at a reference price (row) of a next price (column), then of the optimal plan."""
     constant: Tensor
     """``(P,)`` price that replaces the plan of a product, money; NaN for products with a plan."""
     notes: tuple[str, ...]
@@ -70,31 +69,35 @@ class DynamicPlan:
 
     @torch.no_grad()
     def __call__(self, state: State) -> Tensor:
-        """Return the price of the highest value: the current one or a grid price inside the feasible band."""
-        band = self.dynamics.band(state)
-        grid = self.grids.log_price[state.product].exp().to(state.price.dtype)
-        now = state.price[:, None]
-        inside = torch.clamp(grid, band.low[:, None], band.high[:, None])
-        small = is_small(inside.T, state.price, band.limits).T  # such a change would be none
-        candidates = torch.cat([now, torch.where(small, now, inside)], 1)
-        best = self._look_up(state, candidates.log().double()).argmax(1, keepdim=True)
+        """Return the price of the highest value: the current one, a grid price in the feasible band, or its edge."""
+        band, values = self.dynamics.band(state), self._values(state)
+        now, low, high = (price[:, None] for price in (state.price, band.low, band.high))
+        grid = self.grids.log_price[state.product].exp().to(now.dtype)
+        edges = torch.cat([now, low, high], 1)
+        prices = torch.cat([edges, grid], 1)
+        worth = torch.cat([self._interpolate(state, values, edges), values], 1)
+        small = is_small(prices.T, state.price, band.limits).T  # such a change is none
+        excluded = (prices < low) | (prices > high) | small
+        excluded[:, 0] = False
+        best = worth.masked_fill_(excluded, -torch.inf).argmax(1, keepdim=True)
         replaced = self.constant[state.product]
-        chosen = torch.where(replaced.isnan(), candidates.gather(1, best)[:, 0], replaced)
-        return project(chosen, state.price, band)
+        return project(torch.where(replaced.isnan(), prices.gather(1, best)[:, 0], replaced), state.price, band)
 
     @torch.no_grad()
     def value_at(self, state: State, price: Tensor) -> Tensor:
         """Return the discounted reward of charging prices ``(B,)`` money, then following the plan, ``(B,)``."""
-        return self._look_up(state, price.log().double()[:, None])[:, 0].to(price.dtype)
+        return self._interpolate(state, self._values(state), price[:, None])[:, 0].to(price.dtype)
 
-    def _look_up(self, state: State, log_price: Tensor) -> Tensor:
-        """Interpolate the values linearly at log prices ``(B, N)`` and the states' reference prices."""
-        product, size = state.product[:, None], self.value.shape[1]
-        row, row_share = self.grids.find(state.product, log_price)
-        column, column_share = self.grids.find(state.product, state.log_reference_price.double()[:, None])
-        values, first = self.value.flatten(), (product * size + row) * size + column
-        low, high = (torch.lerp(values[start], values[start + 1], column_share) for start in (first, first + size))
-        return torch.lerp(low, high, row_share)
+    def _values(self, state: State) -> Tensor:
+        """Return the values ``(B, G)`` of all grid prices at the states' reference prices, by interpolation."""
+        row, share = self.grids.find(state.product, state.log_reference_price.double())
+        values, first = self.value.flatten(0, 1), state.product * self.value.shape[1] + row
+        return torch.lerp(values[first], values[first + 1], share[:, None])
+
+    def _interpolate(self, state: State, values: Tensor, price: Tensor) -> Tensor:
+        """Interpolate the grid prices' values ``(B, G)`` linearly at log prices ``(B, N)``."""
+        left, share = self.grids.find(state.product, price.double().log())
+        return torch.lerp(values.gather(1, left), values.gather(1, left + 1), share)
 
 
 @torch.no_grad()
@@ -110,7 +113,7 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
     grids = _price_grids(dynamics)
     reward = torch.stack([_rewards(dynamics, product, row) for product, row in enumerate(grids.log_price)])
     failures = _find_failures(dynamics, grids, reward)
-    value = _iterate(dynamics, grids, reward.nan_to_num(0.0, 0.0, 0.0), step_discount)
+    value = _iterate(dynamics, grids, reward.nan_to_num(0.0, 0.0, 0.0), step_discount).mT.contiguous()
     constant = torch.full_like(grids.step, torch.nan, dtype=dynamics.history.price.dtype)
     if failures:
         rows = torch.tensor(list(failures), device=constant.device)
