@@ -13,7 +13,7 @@ from pricerl.sac.checks import check_shapes
 from pricerl.sac.losses import critic_loss, polyak_update
 from pricerl.sac.optimizer import Adam
 
-UPDATES, BATCH_SIZE, LEARNING_RATE = 400, 256, 2e-3
+UPDATES, BATCH_SIZE, LEARNING_RATE = 200, 256, 3e-3
 """Gradient updates, demonstrations per update, and initial learning rate, which falls linearly to 0."""
 
 

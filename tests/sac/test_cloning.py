@@ -29,7 +29,7 @@ def test_actor_and_critics_learn_what_is_shown() -> None:
     acted = agent.act(shown.observation, deterministic=True)
     assert (acted - shown.taught).abs().mean() < 0.05
     q = agent.critic(shown.observation, shown.tried)
-    assert (q - shown.value).abs().mean() < 0.15 < shown.value.std()
+    assert (q - shown.value).abs().mean() < 0.3 * shown.value.std()
 
 
 def test_the_target_network_begins_as_the_critics_and_inputs_are_normalized_by_what_is_shown() -> None:
