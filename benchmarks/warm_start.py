@@ -2,14 +2,14 @@
 
 Run from the repository root::
 
-    python benchmarks/warm_start.py families --seeds 5
+    python benchmarks/warm_start.py families --seeds 5 --units 50
     python benchmarks/warm_start.py times --seeds 3
 
-``families`` fits the market to a simulated seller of every plain demand family of PriceBench (130 days, 50 units per
-day), with the buyers' memory of prices as fitted and without any. Plan, clone and SAC (its last weights and its best
-ones) are then rolled out for 84 days from the last day, in every posterior draw, with the day's noise in the observed
-units, the same for all. Profit is the expectation given the prices. The best weights of SAC are those of the evaluation
-with the highest reward on other noise.
+``families`` fits the market to a simulated seller of every plain demand family of PriceBench (130 days), with the
+buyers' memory of prices as fitted and without any. Plan, clone and SAC (its last weights and its best ones) are then
+rolled out for 84 days from the last day, in every posterior draw, with the day's noise in the observed units, the same
+for all. Profit is the expectation given the prices. The best weights of SAC are those of the evaluation with the
+highest reward on other noise.
 
 ``times`` measures the CPU seconds of training, without evaluations, until the policy's reward stays within 1 % and
 0.2 % of profit of the plan's, by preset.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Literal
@@ -96,12 +96,12 @@ def train(
     return train_policy(data, updates, network=NETWORK, callbacks=[curve], warm_start=warm_start), curve
 
 
-def families(seeds: int) -> Iterator[dict[str, Any]]:
+def families(seeds: int, units: float, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield a row per family, memory, seed and policy."""
-    for family in PLAIN_TRUTHS:
+    for family in names:
         for remembers in (True, False):
             for seed in range(seeds):
-                seller = SellerConfig(market=family, days=130, units=50.0, seed=100 + seed)  # type: ignore[arg-type]
+                seller = SellerConfig(market=family, days=130, units=units, seed=100 + seed)  # type: ignore[arg-type]
                 data = PricingDataModule(seller=seller, seed=seed)
                 if not remembers:
                     data.market = forget(data.market)
@@ -175,11 +175,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", choices=["families", "times"])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--units", type=float, default=50.0, help="of the families, per day")
+    parser.add_argument("--families", nargs="+", default=list(PLAIN_TRUTHS), choices=PLAIN_TRUTHS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     claim_compute(1)
     rows = []
-    for row in (families if options.table == "families" else times)(options.seeds):
+    found = times(options.seeds)
+    if options.table == "families":
+        found = families(options.seeds, options.units, options.families)
+    for row in found:
         rows.append(row)
         print(row, flush=True)
     table = pd.DataFrame(rows)
