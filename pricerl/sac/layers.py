@@ -60,9 +60,9 @@ class InputNormalization(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """Return the normalized observation, of the same shape, within plus and minus `NORMALIZED_LIMIT`."""
-        varies = self.var > CONSTANT_VARIANCE
-        inverse_std = torch.where(varies, self.var + CONSTANT_VARIANCE, 1.0).rsqrt()
-        return ((observation - self.mean) * inverse_std).clamp(-NORMALIZED_LIMIT, NORMALIZED_LIMIT)
+        variance = F.threshold(self.var, CONSTANT_VARIANCE, 1.0)
+        normalized = F.batch_norm(observation, self.mean, variance, eps=CONSTANT_VARIANCE)
+        return normalized.clamp(-NORMALIZED_LIMIT, NORMALIZED_LIMIT)
 
 
 class EnsembleLinear(nn.Module):
@@ -114,23 +114,24 @@ class EnsembleLayerNorm(nn.Module):
         return torch.addcmul(self.bias, F.layer_norm(inputs, inputs.shape[-1:]), self.weight)
 
 
-def drop(features: Tensor, rate: float) -> Tensor:
+def drop(features: Tensor, rate: float, rescale: bool = True) -> Tensor:
     """Apply dropout: zero units at random and scale the others up so that means are preserved (arXiv:1207.0580).
 
     The places of the dropped units are drawn with replacement, as many as give each unit the probability ``rate``. At
     small rates that is five times as fast as one random byte per unit, and the number of dropped units hardly varies.
 
     Args:
-        features: tensor of any shape.
+        features: tensor of any shape, changed in place.
         rate: probability that a unit is dropped, at least 0 and below 1; 0 returns ``features`` itself.
+        rescale: whether to scale; a LayerNorm that follows would undo it.
     """
     if rate == 0.0:
         return features
     units = features.numel()
     draws = round(math.log1p(-rate) / math.log1p(-1.0 / units)) if units > 1 else 0
     places = torch.randint(units, (draws,), device=features.device)
-    factors = torch.full((units,), 1.0 / (1.0 - rate), dtype=features.dtype, device=features.device)
-    return features * factors.index_fill_(0, places, 0.0).view(features.shape)
+    features.put_(places, features.new_zeros(()).expand(draws))
+    return features.mul_(1.0 / (1.0 - rate)) if rescale else features
 
 
 def _default_init(in_dim: int, *shape: int) -> Tensor:

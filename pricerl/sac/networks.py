@@ -28,7 +28,8 @@ class HiddenLayer(nn.Module):
 
     def forward(self, features: Tensor, dropout: float) -> Tensor:
         """Map ``(..., I)`` to ``(..., H)``, dropping units at rate ``dropout``."""
-        hidden = F.relu(self.norm(drop(self.linear(features), dropout)))
+        hidden = drop(self.linear(features), dropout, rescale=isinstance(self.norm, nn.Identity))
+        hidden = F.relu(self.norm(hidden), inplace=True)
         return hidden + features if self.skip else hidden
 
 

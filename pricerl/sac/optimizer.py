@@ -53,12 +53,13 @@ class Adam(torch.optim.Adam):
             gradients: one per parameter, in the order of ``params``; may be changed in place.
             max_norm: their joint norm is clipped to this (arXiv:1211.5063, Algorithm 1); 0 turns clipping off.
         """
-        gradients = list(gradients)
+        gradients, divisor, compiling = list(gradients), None, torch.compiler.is_compiling()
         if max_norm > 0.0:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-            gradients = list(torch._foreach_mul(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0)))
+            divisor = ((norm + 1e-6) / max_norm).clamp(min=1.0)
+            if compiling:  # the fused step divides by itself
+                gradients, divisor = list(torch._foreach_div(gradients, divisor)), None
         group, states = self.param_groups[0], [self.state[param] for param in self.params]
-        compiling = torch.compiler.is_compiling()
         adam(
             list(self.params),
             gradients,
@@ -69,6 +70,7 @@ class Adam(torch.optim.Adam):
             fused=not compiling,
             foreach=compiling,
             capturable=compiling,
+            grad_scale=divisor,
             amsgrad=False,
             beta1=group["betas"][0],
             beta2=group["betas"][1],

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,15 @@ def test_dropout_drops_each_unit_at_the_rate_and_preserves_the_mean(rate):
     assert draws.mean().item() == pytest.approx(1.0, rel=0.02)
     spread_of_one_unit = math.sqrt(rate * (1.0 - rate) / 400)
     assert (dropped.mean(dim=0) - rate).abs().max() < 5.0 * spread_of_one_unit
+
+
+def test_a_layer_norm_undoes_the_scaling_that_dropout_leaves_out():
+    features = torch.randn(20, 50)
+    results = []
+    for rescale in (True, False):
+        torch.manual_seed(0)
+        results.append(F.layer_norm(drop(features.clone(), 0.3, rescale), (50,), eps=0.0))
+    torch.testing.assert_close(*results)
 
 
 def test_no_dropout_changes_nothing():
