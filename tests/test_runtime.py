@@ -7,8 +7,9 @@ import os
 import pytest
 import torch
 
+from pricerl import runtime
 from pricerl.errors import UsageError
-from pricerl.runtime import CompiledFunction, claim_compute
+from pricerl.runtime import COMPUTE, CompiledFunction, claim_compute
 
 
 @pytest.fixture
@@ -18,6 +19,7 @@ def compute_is_restored():
     torch.set_flush_denormal(False)
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision(precision)
+    COMPUTE.rounds_factors = False
 
 
 def relative_error(precision):
@@ -35,6 +37,28 @@ def test_products_in_highest_precision_are_single_precision():
 @pytest.mark.usefixtures("compute_is_restored")
 def test_products_in_medium_precision_err_no_more_than_bfloat16_does():
     assert relative_error("medium") < 2**-8
+
+
+@pytest.mark.usefixtures("compute_is_restored")
+@pytest.mark.parametrize(
+    ("precision", "capability", "flags", "rounds"),
+    [
+        ("medium", "AVX512", "avx512f avx512_bf16", True),
+        ("medium", "AVX512", "avx512f avx512_bf16 amx_bf16 amx_tile", False),
+        ("medium", "AVX512", "avx512f", False),
+        ("medium", "AVX2", "avx512f avx512_bf16", False),  # torch is kept from using AVX-512
+        ("high", "AVX512", "avx512f avx512_bf16", False),
+        ("highest", "AVX512", "avx512f avx512_bf16", False),
+    ],
+)
+def test_factors_are_rounded_where_only_products_of_bfloat16_are_fast(
+    precision, capability, flags, rounds, monkeypatch
+):
+    monkeypatch.setattr(runtime, "_cpu_info", lambda: f"vendor_id: GenuineIntel\nflags: {flags}\n")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    claim_compute(1, precision)
+    assert COMPUTE.rounds_factors is rounds
 
 
 @pytest.mark.usefixtures("compute_is_restored")

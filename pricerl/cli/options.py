@@ -35,8 +35,8 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     ),
     "matmul_precision": (
         "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
-        "precision where the processor has units for that (CPUs with matrix tiles, GPUs), which trains up to twice as "
-        "fast.",
+        "precision where the processor has units for that (GPUs, CPUs with matrix tiles or bfloat16 in AVX-512), which "
+        "trains up to twice as fast.",
         "highest",
     ),
     "out": ("Folder for the advice; the run's folder if absent.", None),

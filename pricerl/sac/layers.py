@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pricerl.runtime import COMPUTE
 from pricerl.sac.checks import check_shapes
 
 NORMALIZED_LIMIT = 10.0
@@ -65,6 +66,21 @@ class InputNormalization(nn.Module):
         return normalized.clamp(-NORMALIZED_LIMIT, NORMALIZED_LIMIT)
 
 
+def _factor(tensor: Tensor) -> Tensor:
+    """Return a factor of a product, rounded to bfloat16 if this process does so."""
+    return tensor.bfloat16() if COMPUTE.rounds_factors else tensor
+
+
+class Linear(nn.Linear):
+    """A linear layer whose product has the precision of this process."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map ``(..., I)`` to ``(..., H)``."""
+        if not COMPUTE.rounds_factors:
+            return super().forward(input)
+        return F.linear(_factor(input), _factor(self.weight)).to(input.dtype).add_(self.bias)
+
+
 class EnsembleLinear(nn.Module):
     """``N`` independent linear layers as one batched product, each initialized like a `torch.nn.Linear`."""
 
@@ -76,7 +92,7 @@ class EnsembleLinear(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(N, B, I)`` to ``(N, B, H)``."""
         # Not baddbmm: it first copies the bias into its result, and a compiler cannot fuse it with the next operation.
-        return torch.bmm(inputs, self.weight).add_(self.bias)
+        return torch.bmm(_factor(inputs), _factor(self.weight)).to(inputs.dtype).add_(self.bias)
 
 
 class EnsembleHead(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pricerl.sac.checks import check_shapes
 from pricerl.sac.config import NetworkConfig
-from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, drop
+from pricerl.sac.layers import EnsembleHead, EnsembleLayerNorm, EnsembleLinear, InputNormalization, Linear, drop
 from pricerl.sac.losses import tanh_gaussian_log_prob
 
 
@@ -89,7 +89,7 @@ class Actor(nn.Module):
     ) -> None:
         super().__init__()
         self.observation_dim, self.config, self.normalization = observation_dim, config, normalization
-        self.trunk = Trunk(observation_dim, config, nn.Linear, nn.LayerNorm)
+        self.trunk = Trunk(observation_dim, config, Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         with torch.no_grad():
             self.head.weight.mul_(config.small_init)

@@ -46,7 +46,8 @@ def graph_marker(*settings: object) -> Path:
         settings: dimensions, networks and algorithm, as objects whose ``repr`` shows every value.
     """
     machine = torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    found = hashlib.sha256(repr((machine, torch.get_float32_matmul_precision(), settings)).encode())
+    precision = torch.get_float32_matmul_precision(), runtime.COMPUTE
+    found = hashlib.sha256(repr((machine, precision, settings)).encode())
     for path in (Path(runtime.__file__), *sorted(Path(sac.__file__).parent.glob("*.py"))):
         found.update(path.read_bytes())
     return compiler_cache() / f"pricerl-{found.hexdigest()[:32]}"

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pricerl.runtime import COMPUTE
 from pricerl.sac import InputNormalization
-from pricerl.sac.layers import NORMALIZED_LIMIT, EnsembleHead, EnsembleLayerNorm, EnsembleLinear, drop
+from pricerl.sac.layers import NORMALIZED_LIMIT, EnsembleHead, EnsembleLayerNorm, EnsembleLinear, Linear, drop
 
 
 def test_before_any_update_normalization_changes_nothing():
@@ -93,6 +94,20 @@ def test_dropout_drops_each_unit_at_the_rate_and_preserves_the_mean(rate):
     assert draws.mean().item() == pytest.approx(1.0, rel=0.02)
     spread_of_one_unit = math.sqrt(rate * (1.0 - rate) / 400)
     assert (dropped.mean(dim=0) - rate).abs().max() < 5.0 * spread_of_one_unit
+
+
+@pytest.mark.parametrize("make", [lambda: Linear(64, 32), lambda: EnsembleLinear(2, 64, 32)])
+def test_rounded_factors_change_outputs_and_gradients_by_the_error_of_bfloat16(make, monkeypatch):
+    torch.manual_seed(0)
+    layer, inputs = make(), torch.randn(2, 16, 64)
+    results = []
+    for rounds in (False, True):
+        monkeypatch.setattr(COMPUTE, "rounds_factors", rounds)
+        output = layer(inputs)
+        assert output.dtype == torch.float32
+        results.append([output, *torch.autograd.grad(output.square().sum(), list(layer.parameters()))])
+    for exact, rounded in zip(*results, strict=True):
+        assert 0.0 < (rounded - exact).norm() / exact.norm() < 2**-7
 
 
 def test_a_layer_norm_undoes_the_scaling_that_dropout_leaves_out():

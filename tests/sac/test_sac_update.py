@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from pricerl.runtime import CompiledFunction
+from pricerl.runtime import COMPUTE, CompiledFunction
 from pricerl.sac import (
     NetworkConfig,
     ReplayBuffer,
@@ -67,6 +67,11 @@ def test_sac_finds_the_best_action_of_a_bandit(config, seed):
     action = learner.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)
     assert action.mean().item() == pytest.approx(0.3, abs=0.03)
     assert (action - 0.3).abs().max() < 0.1
+
+
+def test_sac_finds_the_best_action_with_products_of_bfloat16(monkeypatch):
+    monkeypatch.setattr(COMPUTE, "rounds_factors", True)
+    test_sac_finds_the_best_action_of_a_bandit(FULL, seed=0)
 
 
 @pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "full"])
