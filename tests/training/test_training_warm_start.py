@@ -23,7 +23,7 @@ from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
-SLOW = pytest.mark.slow
+SLOW, BAR = pytest.mark.slow, ("--trainer.enable_progress_bar", "true")
 PLANNER = ["--model.warm_start", "planner", "--model.network.hidden", "[64,64]"]
 
 
@@ -65,7 +65,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("warm")
     write_lines(folder / "seller.csv", seller_lines())
     words = ("--data.path", "seller.csv", "--run_name", "warm", *FAST, *PLANNER)
-    result = run(folder, "fit", *words, "--trainer.max_steps", "400", "--data.eval_every", "20")
+    result = run(folder, "fit", *words, "--trainer.max_steps", "400", "--data.eval_every", "20", *BAR)
     assert result.code in (0, 4), result.err
     return folder, result
 
@@ -80,6 +80,7 @@ def test_sac_stops_once_it_no_longer_improves_and_the_better_weights_are_best(wa
     assert gains[-1] <= gains[-2] and len(gains) < 21, "it stopped before 400 updates"
     best, last = (Checkpoint.read(checkpoints / name).content["global_step"] for name in ("best.ckpt", "last.ckpt"))
     assert best == 20 * int(np.argmax(gains)) and last == 20 * (len(gains) - 1)
+    assert f"training: {last} of 400 updates, as evaluations no longer improved" in warm[1].err
 
 
 def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tuple[Path, Result]) -> None:
