@@ -152,6 +152,8 @@ class PricingCLI(LightningCLI):
         """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
         self.config_init = self.parser.instantiate(self.config)
         self.datamodule, self.model = self.config_init.data, self.config_init.model
+        for name, value in self.datamodule.choices.items():
+            self.config[f"data.init_args.{name}"] = value
         options = self.config.clone()
         options.data = options.data.init_args
         settings = lasting_settings(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pricerl.data import FEATURES
@@ -30,9 +30,9 @@ class EnvConfig:
     noise: bool = True
     """Whether observed sales include the day's noise; rewards never do."""
 
-    describe: bool = False
+    describe: bool | None = None
     """Whether observations also describe the product's market: elasticity and its spread, margin, volume, season. One
-    policy for many products needs it to distinguish them."""
+    policy for many products needs it to distinguish them, so by default it is on for more than one."""
 
     compile: bool = False
     """Whether steps are compiled, which takes about ten seconds once and then saves two thirds of the time with 64 rows
@@ -48,6 +48,10 @@ class EnvConfig:
     def num_features(self) -> int:
         """Features per day, including those that describe the market."""
         return len(FEATURES) + (len(DESCRIPTION) if self.describe else 0)
+
+    def resolved(self, num_products: int) -> EnvConfig:
+        """Return the settings with ``describe`` decided by the number of products if it is open."""
+        return self if self.describe is not None else replace(self, describe=num_products > 1)
 
     def days_per_step(self, guardrails: GuardrailConfig, step_days: int = 1) -> int:
         """Return the days per decision, weeks for weekly rows: the minimum hold, or 1 for absolute actions.

@@ -40,7 +40,8 @@ class Dynamics:
     ) -> None:
         self.reward = (reward or RewardConfig()).resolved()
         self.market = market = replace(market, measure=self.reward.measure)
-        self.guardrails, self.config = guardrails or GuardrailConfig(), config or EnvConfig()
+        self.guardrails = guardrails or GuardrailConfig()
+        self.config = (config or EnvConfig()).resolved(market.num_products)
         self.history = HistoryTensors(market.preprocessor, market.device)
         self.remembers = market.remembers  # read once, outside compiled steps: torch cannot trace its first use
         self.guarded = [

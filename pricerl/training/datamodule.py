@@ -143,6 +143,11 @@ class ReplayDataModule(LightningDataModule, ABC):
             buffer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
     @property
+    def choices(self) -> dict[str, Any]:
+        """Settings that the data decided, by their names under ``data``; the run stores them."""
+        return {}
+
+    @property
     def rank_seed(self) -> int:
         """Seed of this rank."""
         return self.seed + RANK_SEED_STRIDE * self._rank

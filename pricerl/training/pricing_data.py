@@ -66,7 +66,7 @@ class PricingDataModule(ReplayDataModule):
         super().__init__(num_envs, eval_every, seed)
         self.path, self.reading, self.seller = path, reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
-        self.guardrails, self.env_config, self.currency = guardrails, env, currency
+        self.guardrails, self.currency, self._env = guardrails, currency, env
         self._plan: DynamicPlan | None = None
         self._yardstick: Yardstick | None = None
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
@@ -77,6 +77,18 @@ class PricingDataModule(ReplayDataModule):
         (low, high), env = self.reward.resolved().bounds(), self.env_config
         days = env.days_per_step(self.guardrails, 1 if self.path is None else self.preprocessor.step_days)
         return TaskSpec(self.reading.window * env.num_features, 1, low * days, high * days, days)
+
+    @cached_property
+    def env_config(self) -> EnvConfig:
+        """Settings of the episodes, complete; a file is read to count its products if they depend on that."""
+        if self._env.describe is not None:
+            return self._env
+        return self._env.resolved(self.seller.products if self.path is None else len(self.preprocessor.products))
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Settings that the data decided."""
+        return {"env.describe": self.env_config.describe}
 
     @cached_property
     def preprocessor(self) -> DataPreprocessor:

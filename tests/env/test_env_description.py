@@ -59,3 +59,11 @@ def test_every_day_of_an_observation_carries_the_description(fitted):
 def test_networks_are_sized_for_the_description():
     assert PricingDataModule(env=DESCRIBED).task.observation_dim == 7 * (F + M)
     assert PricingDataModule().task.observation_dim == 7 * F
+
+
+def test_markets_are_described_by_default_where_there_are_several_products(fitted) -> None:
+    draws = DemandConfig(num_draws=8)
+    for products in (1, 3):
+        market = fitted(SellerConfig(days=60, products=products), draws)
+        assert Dynamics(market).config.describe is (products > 1)
+        assert not Dynamics(market, config=EnvConfig(describe=False)).config.describe

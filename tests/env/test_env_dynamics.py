@@ -20,7 +20,7 @@ SMALL = DemandConfig(num_draws=8)
 
 @pytest.fixture(scope="module")
 def dynamics(fitted):
-    return Dynamics(fitted(TRIO, SMALL), config=EnvConfig(noise=False))
+    return Dynamics(fitted(TRIO, SMALL), config=EnvConfig(noise=False, describe=False))
 
 
 def latest(dynamics):
