@@ -56,13 +56,25 @@ class Yardstick:
 
     @cached_property
     def start(self) -> State:
-        """Initial state of the rows: each product in evenly spaced posterior draws, repeated if there are few."""
-        market, (product, last) = self.dynamics.market, self.dynamics.history.latest()
-        count = max(FEWEST_DRAWS, MOST_ROWS // len(product))
-        draw = torch.linspace(0, market.num_draws * max(1, round(count / market.num_draws)) - 1, count).long()
-        draw = draw.to(market.device) % market.num_draws
-        rows = torch.arange(len(product) * count, device=market.device)[self.share[0] :: self.share[1]]
-        return self.dynamics.start(product[rows // count], last[rows // count], draw[rows % count])
+        """Initial state of the rows: each product in all posterior draws several times, or in evenly spaced ones."""
+        product, last = self.dynamics.history.latest()
+        draw = self._draws.repeat(self._repeats).to(product.device)
+        rows = torch.arange(len(product) * len(draw), device=product.device)[self.share[0] :: self.share[1]]
+        owner = rows // len(draw)
+        return self.dynamics.start(product[owner], last[owner], draw[rows % len(draw)])
+
+    @property
+    def _draws(self) -> Tensor:
+        num_draws = self.dynamics.market.num_draws
+        return torch.linspace(0, num_draws - 1, min(num_draws, self._rows_per_product)).long()
+
+    @property
+    def _repeats(self) -> int:
+        return self._rows_per_product // len(self._draws)
+
+    @property
+    def _rows_per_product(self) -> int:
+        return max(FEWEST_DRAWS, MOST_ROWS // self.dynamics.market.num_products)
 
     @cached_property
     def planned(self) -> Tensor:
@@ -75,7 +87,7 @@ class Yardstick:
 
     def compare(self, policy: Policy) -> Comparison:
         """Compare a deterministic policy with the plan, product by product; the share must be all rows."""
-        gain = self.measure(policy).view(self.dynamics.market.num_products, -1)
+        gain = self.measure(policy).view(self.dynamics.market.num_products, self._repeats, -1).mean(1)
         return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
 
     def _score(self, choose: Choice) -> Tensor:

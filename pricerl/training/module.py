@@ -110,7 +110,7 @@ class SACModule(OffPolicyModule):
     @property
     def follows_plan(self) -> bool:
         """Whether a plan teaches this run."""
-        return self.warm_start == "planner" and self._data.has_plan
+        return self.warm_start == "planner" and getattr(self._data, "has_plan", False)
 
     @property
     def starts_from_plan(self) -> bool:
