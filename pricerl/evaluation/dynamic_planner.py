@@ -76,6 +76,9 @@ class DynamicPlan:
         edges = torch.cat([now, low, high], 1)
         prices = torch.cat([edges, grid], 1)
         worth = torch.cat([self._interpolate(state, values, edges), values], 1)
+        if band.limits.menu is not None:  # few prices are allowed, and the grid's are others
+            prices = torch.stack([project(price, state.price, band) for price in prices.T], 1)
+            worth = self._interpolate(state, values, prices)
         small = is_small(prices.T, state.price, band.limits).T  # such a change is none
         excluded = (prices < low) | (prices > high) | small
         excluded[:, 0] = False

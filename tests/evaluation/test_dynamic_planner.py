@@ -107,3 +107,18 @@ def test_shares_of_a_comparison_are_its_rows(trio):
     assert torch.equal(torch.stack([part.draw for part in parts], 1).flatten(), whole.draw)
     assert torch.equal(torch.stack([part.product for part in parts], 1).flatten(), whole.product)
     assert {len(set(whole.draw[whole.product == product].tolist())) for product in range(3)} == {16}
+
+
+def test_on_a_price_ladder_the_plan_climbs_to_the_best_rung(known_demand):
+    rungs = (9.6, 10.0, 10.4, 10.9, 11.4, 11.9, 12.4)
+    dynamics = Dynamics(
+        known_demand(10.0), RewardConfig("profit"), GuardrailConfig(support_margin=0.5, price_ladder=rungs)
+    )
+    plan, state = plan_dynamically(dynamics, DISCOUNT), _latest(dynamics)
+    charged = []
+    for _ in range(12):
+        price = plan(state)
+        state, _ = dynamics.advance(state, price, dynamics.days_per_step, None)
+        charged.append(round(float(price), 2))
+    assert set(charged) <= set(rungs) and charged[0] == 10.4
+    assert charged[-1] == 11.9, "the rung next to the best price, 12.00"
