@@ -65,6 +65,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: command and options; those of the process if absent.
     """
     words = list(sys.argv[1:] if args is None else args)
+    # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
