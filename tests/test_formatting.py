@@ -91,7 +91,8 @@ def test_a_currency_without_cents_has_none() -> None:
 
 
 def test_dates_of_other_languages_follow_their_locale() -> None:
-    assert (EURO.date("2026-01-01"), Formatter("de-CH").number(1234.5)) == ("1. Jan. 2026", "1’234.50")
+    assert EURO.date("2026-01-01") == "1. Jan. 2026"
+    assert Formatter("de-CH").number(1234.5) in ("1’234.50", "1'234.50"), "the apostrophe depends on babel"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_fit_names_its_stages_unless_the_bar_is_turned_off(tmp_path: Path) -> No
     assert stages == [
         "reading the history",
         "fitting the market",
+        "planning the prices",
         "testing the forecast on past days",
         "deciding on the prices",
         "writing the report",

@@ -14,6 +14,7 @@ from importlib import import_module
 
 from pricerl import __version__
 from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
+from pricerl.progress import show_stages
 
 COMMANDS = {
     "check": "data:check",
@@ -86,6 +87,8 @@ def main(args: Sequence[str] | None = None) -> int:
         if not debug:
             traceback.print_exc()
         return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", EXIT_BUG, debug)
+    finally:
+        show_stages(False)  # main may be called from a program
 
 
 def _run(words: list[str]) -> int:
