@@ -38,7 +38,6 @@ from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
 from pricerl.evaluation.rollout import Choice
 from pricerl.guardrails import project
 from pricerl.market import PriceMemory, RewardConfig
-from pricerl.market.reward import UNIT
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig
@@ -107,7 +106,8 @@ def run_pair(market: str, seed: int) -> dict[str, Any]:
 
     planner, best = score(plan_dynamically(dynamics, GAMMA**dynamics.days_per_step), dynamics, state)
     (learned, price), (constant, _) = score(sac, dynamics, state), score(approach, dynamics, state)
-    share = UNIT / dynamics.reward.price_weight
+    share = dynamics.reward.profit_share
+    assert share is not None
     return {
         "market": market,
         "seed": seed,

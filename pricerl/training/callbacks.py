@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -125,15 +125,13 @@ class TrainingBar(RichProgressBar):
 
     def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
         """Return label, bar, percentage and time left."""
-        stops_early = any(isinstance(callback, EarlyStopping) for callback in trainer.callbacks)  # type: ignore[attr-defined]
-        left = TextColumn("left at most" if stops_early else "left", style="dim")
+        left = TextColumn("left at most" if trainer.early_stopping_callbacks else "left", style="dim")
         return [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), left]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say why a run ended early."""
         super().on_train_end(trainer, pl_module)
-        stoppers = [callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping)]  # type: ignore[attr-defined]
-        if any(stopper.wait_count >= stopper.patience for stopper in stoppers):
+        if any(stopper.wait_count >= stopper.patience for stopper in trainer.early_stopping_callbacks):
             done, limit = f"{trainer.global_step:,}", f"{trainer.max_steps:,}"
             print(f"training: {done} of {limit} updates, as evaluations no longer improved", file=sys.stderr)
 
