@@ -43,13 +43,13 @@ def test(words: Sequence[str]) -> int:
 
 
 def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
-    """Run a command by `pricerl.cli.lightning.run_command`, without Lightning's log lines."""
+    """Run a command by `pricerl.cli.running.run_command`, without Lightning's log lines."""
     watch = Watch()
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.training.lightning_import import import_lightning
 
     import_lightning()  # before anything else imports it, and more of it
-    from pricerl.cli.lightning import run_command
+    from pricerl.cli.running import run_command
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)

@@ -1,0 +1,1 @@
+"""Lightning callbacks: metrics, progress bar, checkpoints and configuration of a run."""
