@@ -25,6 +25,7 @@ from torch import Tensor
 from pricerl.sac import ReplayConfig, Transition, check_finite
 from pricerl.training.algorithm import Algorithm
 from pricerl.training.collector import Collector
+from pricerl.training.randomness import preserved_randomness
 
 UPDATES_PER_ITEM = 50
 """Gradient updates per item of the train loader, and so per ``training_step``; more if a turn is longer."""
@@ -123,6 +124,7 @@ class OffPolicyModule(LightningModule, Algorithm):
                 counter.completed += made
         return metrics
 
+    @preserved_randomness()
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
         """Run this rank's episodes, if any, and log the means over all ranks as ``eval/…``."""
         for name, values in episodes(self).items():

@@ -1,0 +1,88 @@
+"""The state of the global generators is complete: after a restore, all of them repeat their numbers."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from pricerl.training.loop import OffPolicyModule
+from pricerl.training.randomness import preserved_randomness, random_state, restore_random_state
+
+
+def draw():
+    """Draw normal numbers, which numpy and Python make in pairs and keep the second of."""
+    drawn = [*torch.randn(3).tolist(), *np.random.standard_normal(3), *np.random.randint(99, size=3)]
+    if torch.cuda.is_initialized():
+        drawn += torch.randn(3, device="cuda").tolist()
+    return [*drawn, random.gauss(0, 1), random.random()]
+
+
+def as_saved(state):
+    """The state after a file: tensors kept apart, everything else through JSON."""
+    if isinstance(state, torch.Tensor):
+        return state.clone()
+    return {key: as_saved(value) for key, value in state.items()} if isinstance(state, dict) else json_copy(state)
+
+
+def json_copy(value):
+    return json.loads(json.dumps(value))
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_restored_generators_repeat_their_numbers(before):
+    for _ in range(before):  # one normal number leaves a second one waiting
+        draw()
+    state = as_saved(random_state())
+    expected = draw()
+    assert draw() != expected
+    restore_random_state(state)
+    assert draw() == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_repeats_its_numbers_too():
+    torch.randn(1, device="cuda")
+    state = as_saved(random_state())
+    expected = draw()
+    restore_random_state(state)
+    assert draw() == expected
+
+
+def test_states_of_absent_gpus_are_skipped(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    state = random_state() | {"cuda": {"0": torch.zeros(16, dtype=torch.uint8)}}
+    expected = draw()
+    restore_random_state(state)
+    assert draw() == expected
+
+
+def test_numbers_drawn_inside_do_not_count_even_after_an_error():
+    state = random_state()
+    expected = draw()
+    restore_random_state(state)
+    with pytest.raises(ArithmeticError), preserved_randomness():
+        draw()
+        raise ArithmeticError
+    assert draw() == expected
+
+
+class Evaluated(OffPolicyModule):
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+
+    def log(self, name, value, **options):
+        self.logged = name, float(value)
+
+
+Evaluated.__abstractmethods__ = frozenset()
+
+
+def test_an_evaluation_does_not_move_the_training_stream():
+    module, state = Evaluated(), random_state()
+    expected = draw()
+    restore_random_state(state)
+    module.validation_step(lambda learner: {"drawn": torch.tensor(draw()[:3])}, 0)
+    assert module.logged == ("eval/drawn", pytest.approx(sum(expected[:3]) / 3))
+    assert draw() == expected
