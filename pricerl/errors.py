@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
+from pricerl.terminal import clean
+
 EXIT_OK = 0
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -35,15 +37,15 @@ class DataError(PricerlError):
 
     Args:
         source: name of the file as the user wrote it.
-        problems: all problems, one line each: place, finding, remedy.
+        problems: all problems, one line each: place, finding, remedy. They may quote texts of the file.
     """
 
     exit_code = EXIT_BAD_DATA
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         self.source = source
-        self.problems = tuple(problems)
-        super().__init__(_list_problems(source, self.problems))
+        self.problems = tuple(map(clean, problems))
+        super().__init__(_list_problems(clean(source), self.problems))
 
 
 class CheckpointError(PricerlError):

@@ -12,6 +12,7 @@ from pricerl.cli.decisions import add_run_options, find_advice, log_of
 from pricerl.cli.usage import Parser, option_words
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, verify
+from pricerl.terminal import write_lines
 
 
 def audit_log(words: Sequence[str]) -> int:
@@ -29,7 +30,7 @@ def _verify(options: argparse.Namespace) -> int:
     path = log_of(options) if options.target is None else Path(options.target)
     path = path / LOG_FILE if path.is_dir() else path
     log = verify(path)
-    print(f"{path}: unbroken, {len(log.entries)} entries, last hash {log.last_hash}")
+    write_lines([f"{path}: unbroken, {len(log.entries)} entries, last hash {log.last_hash}"])
     return EXIT_OK
 
 
@@ -48,7 +49,7 @@ def _replay(options: argparse.Namespace) -> int:
     run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)), seen)
     refuse_changed(entry, describe_origin(run)["hashes"], log)
     backtests = backtest_task(run).run()  # computed again, as everything else
-    print(compare(entry, make_advice(run, seen, backtests), log))
+    write_lines([compare(entry, make_advice(run, seen, backtests), log)])
     return EXIT_OK
 
 

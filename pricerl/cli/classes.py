@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch.cli import LightningArgumentParser
 
 from pricerl.cli.usage import option_values, read_configs
+from pricerl.terminal import write_lines
 from pricerl.training.checkpointing import USUAL_CLASSES
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
@@ -41,5 +42,5 @@ def print_help(parser: LightningArgumentParser) -> None:
     for group, part in (("model", SACModule), ("data", PricingDataModule), ("data", GymDataModule)):
         options = LightningArgumentParser(usage=f"--{group}={part.__name__}", add_help=False, description="")
         options.add_class_arguments(part, group, skip={"task", "seed"}, fail_untyped=False)
-        print()
+        write_lines([""])
         options.print_help()

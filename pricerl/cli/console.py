@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pricerl.advice.reasons import (
@@ -18,9 +17,9 @@ from pricerl.advice.reasons import (
     speaker_lines,
     track_lines,
 )
-from pricerl.advice.report.sanitize import clean
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
+from pricerl.terminal import write_lines
 
 if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles
@@ -30,17 +29,6 @@ MOST_SUMMARIES = 20
 
 MOST_SCORED = 10
 """Largest number of products whose scores are printed."""
-
-
-def write_lines(lines: Iterable[str]) -> None:
-    """Print lines without control characters."""
-    print("\n".join(clean(line) for line in lines))
-
-
-def print_notes(notes: Iterable[str]) -> None:
-    """Print remarks on stderr, without control characters."""
-    for note in notes:
-        print(f"note: {clean(note)}", file=sys.stderr)
 
 
 def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
@@ -62,8 +50,8 @@ def print_summary(products: Sequence[Record], files: AdviceFiles, formatter: For
     for product in products[:MOST_SUMMARIES]:
         write_lines(_summary(product, formatter))
     if len(products) > MOST_SUMMARIES:
-        print(f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}")
-    print(f"files: {files.table}, {files.document}, {files.report}")
+        write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
+    write_lines([f"files: {files.table}, {files.document}, {files.report}"])
 
 
 def _summary(product: Record, f: Formatter) -> list[str]:
@@ -111,7 +99,7 @@ def print_scores(products: Sequence[Record], num_products: int, formatter: Forma
     for product in products[:MOST_SCORED]:
         write_lines(["", *score_lines(product, formatter)])
     if num_products > MOST_SCORED:
-        print(f"\n… and {num_products - MOST_SCORED} more products")
+        write_lines(["", f"… and {num_products - MOST_SCORED} more products"])
 
 
 def score_lines(product: Record, formatter: Formatter) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, UsageError
+from pricerl.terminal import write_lines
 
 READING: dict[str, dict[str, Any]] = {
     "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
@@ -36,8 +37,7 @@ def check(words: Sequence[str]) -> int:
     config = DataConfig(**{name: getattr(options, name) for name in READING})
     known = DataPreprocessor.fit(read_history(file, config), config)
     for product, report in zip(known.products, known.reports, strict=True):
-        print("\n".join(report.lines()))
-        print(f"  {'costs':<16} {describe_costs(product, CostConfig())}")
+        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
     return EXIT_OK
 
 
@@ -56,5 +56,5 @@ def simulate(words: Sequence[str]) -> int:
     options = vars(parser.parse_args(words))
     out = Path(options.pop("out"))
     write_seller(SellerConfig(**options), out)
-    print(f"{out}\n{out}.truth.json")
+    write_lines([f"{out}", f"{out}.truth.json"])
     return EXIT_OK

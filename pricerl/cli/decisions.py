@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from pricerl.cli.console import table, write_lines
+from pricerl.cli.console import table
 from pricerl.cli.usage import Parser, choose_product, positive_price
 from pricerl.errors import EXIT_OK, DataError, UsageError, did_you_mean
-from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, shown, stamp
+from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.orders import ADVICE, APPROVAL, OVERRIDE, PAUSE, HardLimits, orders_of, refuse_price
+from pricerl.terminal import shown, write_lines
 from pricerl.training.checkpointing import RUNS
 
 RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
@@ -51,7 +52,7 @@ def approve(words: Sequence[str]) -> int:
     draft = stamp(APPROVAL, _actor(options.by), _typed(options.reason))
     draft |= {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
     number = append(log, [draft])[-1]["id"]
-    print(f"{shown(advice['product'])}: {_change_words(advice)} is approved (entry {number})")
+    write_lines([f"{shown(advice['product'])}: {_change_words(advice)} is approved (entry {number})"])
     return EXIT_OK
 
 
@@ -70,7 +71,7 @@ def history(words: Sequence[str]) -> int:
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
-        print(f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored")
+        write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
     return EXIT_OK
 
 
@@ -134,8 +135,8 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
             raise UsageError(f"--price: {refusal}; choose another price or change the limit")
         effect = f"is overridden with {price:g}"
     number = append(log, [draft])[-1]["id"]
-    print(f"{shown(draft['product'])} {effect} until {until} (entry {number} of {log})")
-    print("fit and predict follow it from now on")
+    done = f"{shown(draft['product'])} {effect} until {until} (entry {number} of {log})"
+    write_lines([done, "fit and predict follow it from now on"])
     return EXIT_OK
 
 

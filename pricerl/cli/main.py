@@ -15,6 +15,7 @@ from importlib import import_module
 from pricerl import __version__
 from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
 from pricerl.progress import show_stages
+from pricerl.terminal import write_lines
 
 COMMANDS = {
     "check": "data:check",
@@ -85,7 +86,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", EXIT_USAGE, debug)
         if not debug:
-            traceback.print_exc()
+            write_lines(traceback.format_exc().splitlines(), problems=True)
         return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", EXIT_BUG, debug)
     finally:
         show_stages(False)  # main may be called from a program
@@ -93,10 +94,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
+        write_lines(HELP.splitlines())
         return EXIT_OK if words else EXIT_USAGE
     if words[0] == "--version":
-        print(__version__)
+        write_lines([__version__])
         return EXIT_OK
     name, *rest = words
     if name not in COMMANDS:
@@ -112,7 +113,6 @@ def _run(words: list[str]) -> int:
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    trace = traceback.format_exc().splitlines() if debug else []
+    write_lines([*trace, *f"error: {message}".split("\n")], problems=True)
     return code

@@ -13,6 +13,7 @@ from pricerl.cli import policies
 from pricerl.cli.signatures import Parameter, find_class, parameters, summary
 from pricerl.cli.usage import option_values, unknown_options
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.terminal import write_lines
 
 CLASSES = (
     ("data", "pricerl.training.pricing_data", "PricingDataModule"),
@@ -78,7 +79,7 @@ def answer_early(command: str, words: Sequence[str]) -> bool:
     if not topics:
         _refuse_unknown(command, words)
     elif command != "what-if" and topics[-1] != "all":
-        print(help_text(command, topics[-1]), end="")
+        write_lines(help_text(command, topics[-1]).splitlines())
         return True
     return False
 

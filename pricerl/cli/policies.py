@@ -12,6 +12,7 @@ from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
 from pricerl.progress import stage
+from pricerl.terminal import print_notes, write_lines
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
@@ -69,7 +70,6 @@ def make_advice(
         most: largest number of products; all if absent.
     """
     from pricerl.advice import advise
-    from pricerl.cli.console import print_notes
     from pricerl.operations.supervision import Supervisor
 
     data, decision, formatter = run.pricing, run.configs["decision"], run.formatter
@@ -101,8 +101,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
 
 
 def _score(run: Run) -> int:
-    for score, value in sorted(run.scores.items()):
-        print(f"{score:<22} {value:>12.4f}")
+    write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if run.advises and run.is_global_zero:
         from pricerl.cli.console import MOST_SCORED, print_scores
         from pricerl.operations.backtests import find_backtests
@@ -123,7 +122,7 @@ def _advise(run: Run) -> int:
 
     advice, files, recorded = deliver(run)
     print_summary([item.to_dict() for item in advice], files, run.formatter)
-    print(recorded)
+    write_lines([recorded])
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 

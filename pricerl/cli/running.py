@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from pricerl.errors import InterruptedRunError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.track_record import find_own_prices
+from pricerl.terminal import write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
 from pricerl.training.checkpointing import BEST, LAST, Checkpoint
 from pricerl.training.loggers import METRICS_FILE
@@ -68,7 +68,7 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
     if run.advises and run.checkpoint is None:
         _ = run.pricing.market  # before the progress bar appears
     if trainer.is_global_zero and run.options.trainer.enable_progress_bar is not False:
-        print(cli.compute, file=sys.stderr)
+        write_lines([cli.compute], problems=True)
     handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(run.module, datamodule=run.data, ckpt_path=None if run.checkpoint is None else run.checkpoint.path)
@@ -81,7 +81,7 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
         raise InterruptedRunError(f"interrupted{saved if done else ''}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
     if not run.advises and run.is_global_zero and not run.options.trainer.fast_dev_run:
-        print("\n".join(_summarize(trainer, run)))
+        write_lines(_summarize(trainer, run))
     saver = own_saver(trainer)
     path = None if saver is None else Path(saver.best_model_path or saver.last)
     if not run.advises or not run.is_global_zero or path is None or not path.is_file():

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.operations.decision_log import LOG_FILE, read_log, shown
+from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.terminal import shown
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run

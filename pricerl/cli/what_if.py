@@ -9,7 +9,7 @@ import torch
 
 from pricerl.advice.final_check import objections_to
 from pricerl.arrays import Interval, interval_of
-from pricerl.cli.console import table, write_lines
+from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
 from pricerl.cli.usage import Parser, choose_product, option_words, positive_price
 from pricerl.data.days import steps_in
@@ -18,6 +18,7 @@ from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.operations.orders import hard_limits_of, refuse_price
+from pricerl.terminal import write_lines
 
 
 class WhatIf(NamedTuple):

@@ -131,13 +131,6 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
 
-def shown(text: str, most: int = 160) -> str:
-    """Return a typed text on one line, of at most ``most`` characters, without control or bidirectional characters."""
-    visible = "".join(char if char.isprintable() else " " for char in text)
-    words = " ".join(visible.split())
-    return words if len(words) <= most else f"{words[: most - 1]}…"
-
-
 def _parse(line: bytes) -> Any:
     try:
         return json.loads(line)

@@ -20,10 +20,11 @@ from pricerl.evaluation.forecast import forecast_path
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import PLAIN, Formatter, counted
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
-from pricerl.operations.decision_log import Entry, shown
+from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm
 from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record
+from pricerl.terminal import shown
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -28,6 +27,7 @@ from pricerl.sac import (
     make_optimizers,
     value_bounds,
 )
+from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.compilation import fewest_updates, graph_marker, leave
 from pricerl.training.datamodule import ReplayDataModule
@@ -129,7 +129,7 @@ class SACModule(OffPolicyModule):
         if self.trainer.state.fn == "fit" and self.trainer.global_step == 0 and self.starts_from_plan:
             message = self._data.judge_clone(float(self.trainer.callback_metrics[f"eval/{self._data.monitor}"]))
             if message and self.trainer.is_global_zero:
-                print(f"note: {message}", file=sys.stderr)
+                print_notes([message])
 
     @property
     def compiles(self) -> bool:

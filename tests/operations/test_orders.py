@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from pricerl.operations.decision_log import shown
 from pricerl.operations.orders import HardLimits, judge_orders, orders_of, refuse_price
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)
@@ -73,10 +72,3 @@ def test_a_pause_at_a_forbidden_price_is_refused_but_not_for_the_price_step() ->
     orders = orders_of([_entry(1, "2025-04-30", None)], "Mug", "2025-04-01")
     assert judge_orders(orders, 9.02, LIMITS)[0].status == "active"
     assert judge_orders(orders, 8.0, LIMITS)[0].status == "refused"
-
-
-def test_typed_text_is_shown_on_one_line_without_marks_that_turn_it() -> None:
-    assert shown("a\nb\u202ec\x00d \t e") == "a b c d e"
-    assert shown("x" * 500) == "x" * 159 + "…"
-    assert shown("\n\u200f ") == ""
-    assert shown("caf\udce9") == "caf"

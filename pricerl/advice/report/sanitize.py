@@ -7,23 +7,10 @@ import unicodedata
 
 from markupsafe import Markup
 
+from pricerl.terminal import clean
+
 MOST_SLUG = 40
 """Most characters of a product's name in a file name."""
-
-INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-"""Unicode categories of invisible characters that can reverse, hide or break a line."""
-
-JOINERS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}
-"""Invisible characters that are kept, as emoji and some scripts need them."""
-
-
-def clean(text: str, most: int = 1000) -> str:
-    """Remove control and direction characters, and cut a text longer than any sentence of the page."""
-    if len(text) <= most and text.isprintable():  # the common case: no invisible character
-        return text
-    spaced = re.sub(r"[\t\r\n]+", " ", text)
-    kept = "".join(char for char in spaced if char in JOINERS or unicodedata.category(char) not in INVISIBLE)
-    return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 
 def shorten(name: str) -> str:

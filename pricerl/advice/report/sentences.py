@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pricerl.advice.reasons import MEASURES, Record, contribution_words, gain_words, measure_of, speaker_lines
-from pricerl.advice.report.sanitize import clean
 from pricerl.formatting import Formatter, counted, plural
+from pricerl.terminal import clean
 
 GRADES = {
     "B": "clear, at prices you have charged before",

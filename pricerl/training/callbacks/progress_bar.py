@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from pricerl.terminal import write_lines
 from pricerl.training.callbacks.metrics import RunMetrics
 
 REDRAWS_PER_SECOND = 2
@@ -54,7 +54,7 @@ class TrainingBar(RichProgressBar):
         super().on_train_end(trainer, pl_module)
         if any(stopper.wait_count >= stopper.patience for stopper in trainer.early_stopping_callbacks):
             done, limit = f"{trainer.global_step:,}", f"{trainer.max_steps:,}"
-            print(f"training: {done} of {limit} updates, as evaluations no longer improved", file=sys.stderr)
+            write_lines([f"training: {done} of {limit} updates, as evaluations no longer improved"], problems=True)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the numbers next to the bar: return and price of the last evaluation, if there is one."""

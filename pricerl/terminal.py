@@ -1,0 +1,50 @@
+"""Text on the terminal: the only place that prints lines, none of which can hide, reverse or overwrite another."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable
+
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+"""Unicode categories of invisible characters that can reverse, hide or break a line."""
+
+JOINERS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}
+"""Invisible characters that are kept, as emoji and some scripts need them."""
+
+MOST_CHARACTERS = 1000
+"""Most characters of a text, more than any sentence has."""
+
+
+def clean(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return a text on one line, of at most ``most`` characters, without control and direction characters."""
+    if len(text) <= most and text.isprintable():  # the common case: no invisible character
+        return text
+    spaced = re.sub(r"[\t\r\n]+", " ", text)
+    kept = "".join(char for char in spaced if char in JOINERS or unicodedata.category(char) not in INVISIBLE)
+    return kept if len(kept) <= most else kept[: most - 1] + "…"
+
+
+def shown(text: str, most: int = 160) -> str:
+    """Return a text that a person typed, cleaned and without repeated spaces, to be quoted in a sentence."""
+    visible = "".join(char if char.isprintable() else " " for char in text)
+    words = " ".join(visible.split())
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+def write_lines(lines: Iterable[str], problems: bool = False) -> None:
+    """Print lines, each of them cleaned.
+
+    Args:
+        lines: each is one line, whatever characters it contains.
+        problems: whether they go to standard error instead of standard output.
+    """
+    text = "\n".join(map(clean, lines))
+    print(text, file=sys.stderr if problems else sys.stdout, flush=problems)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print remarks on standard error."""
+    for note in notes:
+        write_lines([f"note: {note}"], problems=True)
