@@ -5,16 +5,14 @@ from __future__ import annotations
 import mmap
 import shutil
 import tempfile
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pricerl.errors import UsageError
 from pricerl.sac.checks import check_shapes
-
-_ROWS_PER_COPY = 65_536
-"""Transitions per copy when a state is loaded, which bounds the extra memory to 34 MB at 63 observation columns."""
 
 
 class Transition(NamedTuple):
@@ -56,7 +54,11 @@ class ReplayBuffer:
         seed: seed of the sampling generator.
         memory_limit: bytes above which a CPU buffer is mapped to a file; None for no limit. Ignored on other devices.
 
+    Transitions are numbered from 0 in the order in which they are added. ``added``, the rows and the generator's state
+    are everything that later samples depend on: `restore` makes another buffer continue exactly.
+
     Attributes:
+        added: transitions added so far, also those that have been overwritten.
         is_memory_mapped: whether the rows are in a file rather than in memory.
 
     Raises:
@@ -92,8 +94,9 @@ class ReplayBuffer:
         # Reused by every sample: a new allocation can cost more than the sampling.
         self._drawn = torch.empty(0, device=self.device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
-        self._position = 0
+        self.added = 0
         self._size = 0
+        self._first_number = 0  # transition number n is in row (n - first number) % capacity
 
     def __len__(self) -> int:
         """Return the number of transitions in the buffer."""
@@ -116,19 +119,7 @@ class ReplayBuffer:
         self._check(transition)
         observation, action, reward, discount, next_observation = transition
         columns = observation, action, reward.unsqueeze(1), discount.unsqueeze(1), next_observation
-        new = torch.cat(columns, 1).detach()
-        count = len(new)
-        new = new[-self.capacity :]
-        start = (self._position + count - len(new)) % self.capacity
-        end = start + len(new)
-        if end <= self.capacity:
-            self._rows[start:end].copy_(new)
-        else:
-            before_end = self.capacity - start
-            self._rows[start:].copy_(new[:before_end])
-            self._rows[: end - self.capacity].copy_(new[before_end:])
-        self._position = (self._position + count) % self.capacity
-        self._size = min(self._size + count, self.capacity)
+        self._write(torch.cat(columns, 1).detach())
 
     def sample(self, batch_size: int) -> Transition:
         """Draw ``batch_size`` transitions uniformly, with replacement.
@@ -144,6 +135,11 @@ class ReplayBuffer:
         if batch_size < 1:
             raise ValueError(f"the number of transitions to sample must be 1 or more; found {batch_size}")
         index = torch.randint(self._size, (batch_size,), generator=self._generator, device=self.device)
+        # Number n is drawn as n % capacity once the ring is full, before that as n minus the oldest number. Only in a
+        # restored buffer do the rows start elsewhere.
+        oldest = 0 if self._size == self.capacity else self.added - self._size
+        if shift := (oldest - self._first_number) % self.capacity:
+            index = (index + shift) % self.capacity
         rows = torch.index_select(self._rows, 0, index, out=self._drawn.resize_(batch_size, self._rows.shape[1]))
         # Copies, although views would do for a linear layer: a compiled update relies on all batches having the same
         # strides.
@@ -160,37 +156,82 @@ class ReplayBuffer:
         rows = self.sample(num_batches * batch_size)
         return [Transition(*batch) for batch in zip(*(field.chunk(num_batches) for field in rows), strict=True)]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the filled part, the position of the next row and the generator's state, as tensors and plain ints.
+    @property
+    def generator_state(self) -> Tensor:
+        """State of the sampling generator, bytes on the CPU."""
+        return self._generator.get_state()
 
-        The tensors are copies in memory, even of a memory-mapped buffer.
-        """
-        filled = self._unpack(self._rows[: self._size])
-        state: dict[str, Any] = {
-            name: field.clone(memory_format=torch.contiguous_format) for name, field in filled._asdict().items()
-        }
-        return state | {"position": self._position, "generator_state": self._generator.get_state()}
+    def rows(self, first: int, last: int) -> Tensor:
+        """Return transitions number ``first`` to ``last - 1``, one per row in the order of `Transition`.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a saved state, even if device, capacity or storage have changed.
-
-        With the same capacity the buffer continues exactly as the saved one would have. A smaller buffer keeps the
-        newest transitions. On another type of device the generator keeps its own state.
+        Returns:
+            Float32 copies ``(last - first, 2 O + A + 2)`` on the buffer's device; only they are read, also from a file.
 
         Raises:
-            ValueError: if the saved transitions differ in shape from this buffer's.
+            ValueError: if a transition was not yet added or is no longer in the buffer.
         """
-        saved = Transition(*(state[name] for name in Transition._fields))
-        self._check(saved)
-        count, position = len(saved.reward), int(state["position"])
-        # The oldest row is the first, or, once the ring has wrapped, the one that would be overwritten next.
-        oldest = position if position < count else 0
-        self._position, self._size = (oldest if count == self.capacity else 0), 0
-        for first, last in ((oldest, count), (0, oldest)):
-            for start in range(first, last, _ROWS_PER_COPY):
-                self.add(Transition(*(field[start : min(start + _ROWS_PER_COPY, last)] for field in saved)))
-        if state["generator_state"].shape == self._generator.get_state().shape:
-            self._generator.set_state(state["generator_state"].cpu())
+        oldest = self.added - self._size
+        if not oldest <= first <= last <= self.added:
+            raise ValueError(
+                f"the buffer holds transitions {oldest} up to {self.added}; asked for {first} up to {last}"
+            )
+        start = (first - self._first_number) % self.capacity
+        end = start + last - first
+        if end <= self.capacity:
+            return self._rows[start:end].clone()
+        return torch.cat([self._rows[start:], self._rows[: end - self.capacity]])
+
+    def restore(self, chunks: Iterable[Tensor], added: int, generator_state: Tensor) -> None:
+        """Continue as the buffer did from which `rows` were taken, even if device, capacity or storage have changed.
+
+        With the same capacity, and all of its rows, the buffer continues exactly. A smaller buffer keeps the newest
+        transitions. On another type of device the generator keeps its own state.
+
+        Args:
+            chunks: results of `rows`, oldest first and without a gap, up to the last transition added. Each is copied
+                before the next is taken, so they can be read one by one.
+            added: transitions added so far.
+            generator_state: state of the sampling generator.
+
+        Raises:
+            ValueError: if a chunk does not have this buffer's columns, or there are more rows than were added. The
+                buffer is then empty; so it is if ``chunks`` raises an error.
+        """
+        self._empty()
+        try:
+            for chunk in chunks:
+                if chunk.dim() != 2 or chunk.shape[1] != sum(self._widths):
+                    raise ValueError(
+                        f"saved transitions must have shape (n, {sum(self._widths)}) for {self._widths[0]} observation "
+                        f"and {self._widths[1]} action columns; found {tuple(chunk.shape)}"
+                    )
+                self._write(chunk)
+            if self.added > added:
+                raise ValueError(f"{self.added} transitions were saved, but only {added} were added")
+        except BaseException:
+            self._empty()
+            raise
+        self.added, self._first_number = added, added - self.added
+        if generator_state.shape == self._generator.get_state().shape:
+            self._generator.set_state(generator_state.cpu())
+
+    def _empty(self) -> None:
+        self.added = self._size = self._first_number = 0
+
+    def _write(self, new: Tensor) -> None:
+        """Copy ``(B, 2 O + A + 2)`` rows into the ring."""
+        count = len(new)
+        new = new[-self.capacity :]
+        start = (self.added - self._first_number + count - len(new)) % self.capacity
+        end = start + len(new)
+        if end <= self.capacity:
+            self._rows[start:end].copy_(new)
+        else:
+            before_end = self.capacity - start
+            self._rows[start:].copy_(new[:before_end])
+            self._rows[: end - self.capacity].copy_(new[before_end:])
+        self.added += count
+        self._size = min(self._size + count, self.capacity)
 
     def _unpack(self, rows: Tensor) -> Transition:
         """Return the fields of ``(B, 2 O + A + 2)`` rows as views."""

@@ -133,14 +133,17 @@ class ReplayDataModule(LightningDataModule, ABC):
         """Write this rank's replay buffer next to the checkpoint if ``saves_buffer`` is set."""
         if self.saves_buffer and self.collector is not None:
             written = folder / f"{self._buffer_file}.part"
-            torch.save(self.collector.buffer.state_dict(), written)
+            buffer = self.collector.buffer
+            rows = buffer.rows(buffer.added - len(buffer), buffer.added)
+            torch.save({"rows": rows, "added": buffer.added, "generator_state": buffer.generator_state}, written)
             written.replace(folder / self._buffer_file)
 
     def _load_buffer(self, buffer: ReplayBuffer) -> None:
         """Load the buffer written by `save_buffer` if the run is resumed and the file exists."""
         resumed = None if self.trainer is None or self._saved_counts is None else self.trainer.ckpt_path
         if resumed is not None and (path := Path(resumed).parent / self._buffer_file).exists():
-            buffer.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            buffer.restore([saved["rows"]], saved["added"], saved["generator_state"])
 
     @property
     def choices(self) -> dict[str, Any]:

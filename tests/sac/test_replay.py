@@ -41,8 +41,20 @@ def filled(capacity, *counts, seed=0, folder=None, **storage):
     return buffer
 
 
+def held(buffer):
+    """All rows, oldest first."""
+    return buffer.rows(buffer.added - len(buffer), buffer.added)
+
+
 def stored_rewards(buffer):
-    return buffer.state_dict()["reward"].tolist()
+    """The reward of each row, oldest first."""
+    return held(buffer)[:, 3].tolist()
+
+
+def restore(buffer, source, size=100, **changes):
+    """Restore ``buffer`` from another one in chunks of at most ``size`` rows."""
+    saved = {"chunks": held(source).split(size), "added": source.added, "generator_state": source.generator_state}
+    buffer.restore(**(saved | changes))
 
 
 def test_rows_come_out_as_they_went_in():
@@ -54,16 +66,16 @@ def test_rows_come_out_as_they_went_in():
     assert set(number.tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
 
 
-def test_the_newest_overwrite_the_oldest_in_place():
+def test_the_newest_overwrite_the_oldest():
     buffer = filled(5, 3, 4)
-    assert stored_rewards(buffer) == [50.0, 60.0, 20.0, 30.0, 40.0]
-    assert buffer.state_dict()["observation"][:, 1].tolist() == [-5.0, -6.0, -2.0, -3.0, -4.0]
-    assert len(buffer) == 5
+    assert stored_rewards(buffer) == [20.0, 30.0, 40.0, 50.0, 60.0]
+    assert held(buffer)[:, 1].tolist() == [-2.0, -3.0, -4.0, -5.0, -6.0]
+    assert (len(buffer), buffer.added) == (5, 7)
 
 
 def test_of_more_rows_than_the_capacity_the_last_ones_stay():
-    assert sorted(stored_rewards(filled(3, 8))) == [50.0, 60.0, 70.0]
-    assert sorted(stored_rewards(filled(3, 2, 9))) == [80.0, 90.0, 100.0]
+    assert stored_rewards(filled(3, 8)) == [50.0, 60.0, 70.0]
+    assert stored_rewards(filled(3, 2, 9)) == [80.0, 90.0, 100.0]
 
 
 @settings(deadline=None, max_examples=60)
@@ -71,8 +83,10 @@ def test_of_more_rows_than_the_capacity_the_last_ones_stay():
 def test_adding_in_batches_equals_adding_one_by_one(capacity, counts):
     in_batches, one_by_one = filled(capacity, *counts), filled(capacity, *[1] * sum(counts))
     assert stored_rewards(in_batches) == stored_rewards(one_by_one)
-    assert in_batches.state_dict()["position"] == one_by_one.state_dict()["position"]
+    assert in_batches.added == one_by_one.added == sum(counts)
     assert len(in_batches) == min(capacity, sum(counts))
+    if len(in_batches):
+        assert torch.equal(in_batches.sample(16).reward, one_by_one.sample(16).reward)
 
 
 def test_length_counts_up_to_the_capacity():
@@ -90,9 +104,9 @@ def test_a_buffer_keeps_copies():
     buffer.add(transition)
     transition.reward.zero_()
     assert stored_rewards(buffer) == [0.0, 10.0, 20.0]
-    saved = buffer.state_dict()
+    saved = held(buffer)
     buffer.add(numbered(7, 4))
-    assert saved["reward"].tolist() == [0.0, 10.0, 20.0]
+    assert saved[:, 3].tolist() == [0.0, 10.0, 20.0]
 
 
 def test_sampling_is_uniform_over_what_is_held():
@@ -156,41 +170,98 @@ def test_sizes_below_one_are_refused(sizes):
         ReplayBuffer(*sizes)
 
 
-@pytest.mark.parametrize("counts", [(), (3,), (5,), (3, 4), (5, 5)])
-def test_a_restored_buffer_goes_on_as_if_nothing_had_happened(counts):
-    buffer, restored = filled(5, *counts), filled(5, 4, seed=9)
-    buffer.add(numbered(90, 1))
-    buffer.sample(3)
-    restored.load_state_dict(buffer.state_dict())
-    for each in (buffer, restored):
-        each.add(numbered(100, 2))
-    assert stored_rewards(restored) == stored_rewards(buffer)
-    assert torch.equal(restored.sample(32).reward, buffer.sample(32).reward)
+SIZES = st.lists(st.integers(0, 9), max_size=6)
+CAPACITY = st.integers(1, 7)
 
 
-def test_only_the_filled_part_is_saved():
-    state = filled(1000, 3).state_dict()
-    assert state["observation"].shape == (3, 2)
-    assert all(isinstance(value, torch.Tensor | int) for value in state.values())
+@settings(deadline=None, max_examples=200)
+@given(capacity=CAPACITY, counts=SIZES, later=SIZES, size=st.integers(1, 4), old=st.integers(0, 9), data=st.data())
+def test_a_restored_buffer_continues_as_if_nothing_had_happened(capacity, counts, later, size, old, data):
+    buffer, restored = filled(capacity, *counts, seed=3), filled(capacity, old, seed=9)
+    if len(buffer):
+        buffer.sample(data.draw(st.integers(1, 5)))
+    restore(restored, buffer, size)
+    for count in [0, *later]:
+        for each in (buffer, restored):
+            each.add(numbered(buffer.added if each is buffer else restored.added, count))
+        assert (restored.added, len(restored)) == (buffer.added, len(buffer))
+        assert torch.equal(held(restored), held(buffer))
+        if len(buffer):
+            assert torch.equal(restored.sample(8).next_observation, buffer.sample(8).next_observation)
 
 
-def test_another_capacity_keeps_the_newest():
-    state = filled(5, 3, 4).state_dict()
-    smaller, larger = filled(3), filled(9)
-    smaller.load_state_dict(state)
-    larger.load_state_dict(state)
-    assert sorted(stored_rewards(smaller)) == [40.0, 50.0, 60.0]
-    assert stored_rewards(larger) == [20.0, 30.0, 40.0, 50.0, 60.0]
-    larger.add(numbered(7, 1))
-    assert stored_rewards(larger)[-1] == 70.0
+@settings(deadline=None, max_examples=100)
+@given(capacity=CAPACITY, counts=SIZES, data=st.data())
+def test_rows_are_those_of_their_numbers_or_refused(capacity, counts, data):
+    buffer = filled(capacity, *counts)
+    oldest = buffer.added - len(buffer)
+    first = data.draw(st.integers(-1, buffer.added + 1))
+    last = data.draw(st.integers(-1, buffer.added + 1))
+    if oldest <= first <= last <= buffer.added:
+        assert buffer.rows(first, last)[:, 3].tolist() == [10.0 * number for number in range(first, last)]
+    else:
+        with pytest.raises(ValueError, match=f"transitions {oldest} up to {buffer.added}; asked for {first} up to"):
+            buffer.rows(first, last)
 
 
-def test_a_state_of_another_shape_is_refused_and_changes_nothing():
-    buffer = ReplayBuffer(5, observation_dim=3, action_dim=1)
-    buffer.add(Transition(torch.ones(2, 3), torch.ones(2, 1), torch.ones(2), torch.ones(2), torch.ones(2, 3)))
-    with pytest.raises(ValueError, match="observation must have shape"):
-        buffer.load_state_dict(filled(5, 3).state_dict())
-    assert len(buffer) == 2
+@settings(deadline=None, max_examples=100)
+@given(capacity=CAPACITY, other=CAPACITY, counts=SIZES, later=st.integers(0, 9))
+def test_another_capacity_keeps_the_newest_and_then_continues_exactly(capacity, other, counts, later):
+    source, changed, again = filled(capacity, *counts), filled(other), filled(other, 4)
+    restore(changed, source, 2)
+    kept = min(len(source), other)
+    assert stored_rewards(changed) == stored_rewards(source)[len(source) - kept :]
+    assert (changed.added, len(changed)) == (source.added, kept)
+    changed.add(numbered(changed.added, later))
+    restore(again, changed)
+    assert len(again) == min(kept + later, other) and torch.equal(held(again), held(changed))
+    if len(again):
+        assert torch.equal(again.sample(16).reward, changed.sample(16).reward)
+
+
+def test_after_all_rows_are_lost_numbers_go_on():
+    buffer = filled(5)
+    restore(buffer, filled(5, 7), chunks=[])
+    assert (buffer.added, len(buffer)) == (7, 0)
+    buffer.add(numbered(7, 2))
+    assert buffer.rows(7, 9)[:, 3].tolist() == [70.0, 80.0]
+    assert set(buffer.sample(32).reward.tolist()) == {70.0, 80.0}
+
+
+def test_a_restored_buffer_samples_uniformly():
+    buffer = filled(8)
+    restore(buffer, filled(5, 7))
+    shares = torch.bincount((buffer.sample(20_000).reward / 10).long(), minlength=7) / 20_000
+    assert shares[:2].sum() == 0 and (shares[2:] - 0.2).abs().max() < 0.02
+
+
+def wrong_after_the_first():
+    yield torch.zeros(2, ROW_BYTES // 4)
+    yield torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chunks": [torch.zeros(2, 9)]}, r"shape \(n, 7\) for 2 observation and 1 action columns; found \(2, 9\)"),
+        ({"chunks": [torch.zeros(7)]}, r"must have shape \(n, 7\) .* found \(7,\)"),
+        ({"chunks": wrong_after_the_first()}, r"found \(2, 3\)"),
+        ({"added": 2}, "3 transitions were saved, but only 2 were added"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_and_leave_the_buffer_empty(changes, message):
+    buffer = filled(5, 4, seed=1)
+    with pytest.raises(ValueError, match=message):
+        restore(buffer, filled(5, 3, seed=2), **changes)
+    assert (buffer.added, len(buffer)) == (0, 0)
+    buffer.add(numbered(0, 5))
+    assert torch.equal(buffer.sample(16).reward, filled(5, 5, seed=1).sample(16).reward)
+
+
+def test_a_generator_of_another_device_is_not_taken_over():
+    buffer = filled(5, seed=4)
+    restore(buffer, filled(5, 5), generator_state=torch.zeros(16, dtype=torch.uint8))
+    assert torch.equal(buffer.sample(16).reward, filled(5, 5, seed=4).sample(16).reward)
 
 
 def test_memory_is_what_the_docstring_says():
@@ -273,16 +344,20 @@ def test_a_sparse_file_of_ten_million_transitions_takes_no_room_until_filled(tmp
 
 
 @pytest.mark.parametrize("counts", [(3,), (5,), (3, 4)])
-@pytest.mark.parametrize("rows_per_copy", [1, 2, 100])
-def test_a_state_goes_from_memory_to_file_and_back(tmp_path, monkeypatch, counts, rows_per_copy):
-    monkeypatch.setattr(replay, "_ROWS_PER_COPY", rows_per_copy)
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_rows_go_from_memory_to_file_and_back(tmp_path, counts, size):
     source, mapped, back = filled(5, *counts), filled(5, 2, memory_limit=0, folder=tmp_path), filled(5, seed=4)
-    mapped.load_state_dict(source.state_dict())
-    back.load_state_dict(mapped.state_dict())
+    restore(mapped, source, size)
+    restore(back, mapped, size)
     mapped.add(numbered(30, 5))
-    for name, value in source.state_dict().items():
-        assert torch.equal(torch.as_tensor(back.state_dict()[name]), torch.as_tensor(value))
+    assert torch.equal(held(back), held(source))
     assert torch.equal(back.sample(16).reward, source.sample(16).reward)
+
+
+def test_of_a_file_only_the_rows_asked_for_are_read(tmp_path):
+    buffer = filled(100_000, 4, memory_limit=0, folder=tmp_path)
+    rows = buffer.rows(2, 4)
+    assert rows.untyped_storage().nbytes() == 2 * ROW_BYTES and rows[:, 3].tolist() == [20.0, 30.0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -94,7 +94,7 @@ def test_a_resumed_run_takes_up_counters_and_replay_buffer(tmp_path):
     assert float(last["updates"]) == 30.0
     assert float(last["env_steps"]) == 40 + 2 * 30
     buffer = torch.load(tmp_path / "checkpoints" / "run" / "replay-0.pt", weights_only=True)
-    assert len(buffer["reward"]) == 40 + 2 * 30
+    assert len(buffer["rows"]) == buffer["added"] == 40 + 2 * 30
 
 
 def test_the_input_statistics_of_a_run_lie_in_its_checkpoint(tmp_path):
