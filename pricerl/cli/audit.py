@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from pricerl.cli.decisions import add_run_options, find_advice, log_of
 from pricerl.cli.usage import Parser, option_words
 from pricerl.errors import EXIT_OK, DataError, UsageError
-from pricerl.operations.decision_log import LOG_FILE, Entry, verify
+from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, verify
 from pricerl.terminal import write_lines
 
 
@@ -21,6 +22,7 @@ def audit_log(words: Sequence[str]) -> int:
     parser.add_argument("action", choices=("verify", "replay"))
     parser.add_argument("target", nargs="?", help="verify: a log file instead of a run; replay: an entry's number")
     add_run_options(parser)
+    parser.add_argument("--anchor", help="verify: hash of an entry, as a report prints it, that the log must contain")
     parser.add_argument("--data.path", dest="path", help="replay: the data file, if it has moved since")
     options = parser.parse_args(words)
     return _verify(options) if options.action == "verify" else _replay(options)
@@ -29,9 +31,25 @@ def audit_log(words: Sequence[str]) -> int:
 def _verify(options: argparse.Namespace) -> int:
     path = log_of(options) if options.target is None else Path(options.target)
     path = path / LOG_FILE if path.is_dir() else path
+    anchor = None if options.anchor is None else _read_anchor(options.anchor)
     log = verify(path)
-    write_lines([f"{path}: unbroken, {len(log.entries)} entries, last hash {log.last_hash}"])
+    lines = [f"{path}: unbroken, {len(log.entries)} entries, last hash {log.head.hash}"]
+    if anchor is not None:
+        number = log.find(anchor)
+        if number is None:
+            found = f"no entry has the hash {anchor}: the log was rewritten, cut, or belongs to another run"
+            raise DataError(str(path), [f"{found}; restore it from a copy"])
+        lines.append(f"{anchor} is entry {number} of {len(log.entries)}")
+    write_lines(lines)
     return EXIT_OK
+
+
+def _read_anchor(text: str) -> str:
+    """Return the digits of a hash, of which reports print the first twelve and an ellipsis."""
+    digits = text.strip().rstrip("….").lower()
+    if not re.fullmatch(f"[0-9a-f]{{{FEWEST_DIGITS},64}}", digits):
+        raise UsageError(f"--anchor: must be at least {FEWEST_DIGITS} digits of a hash, found {text!r}")
+    return digits
 
 
 def _replay(options: argparse.Namespace) -> int:

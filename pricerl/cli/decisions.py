@@ -39,7 +39,18 @@ def approve(words: Sequence[str]) -> int:
     parser.add_argument("--by", help="person who approves; your user name if absent")
     options = parser.parse_args(words)
     log = log_of(options)
-    entries = read_log(log).entries
+    entry = append(log, lambda entries: [_draft_approval(entries, options, log)])[-1]
+    change = f"the change to {entry['price']:g} on {entry['date']}"
+    write_lines([f"{shown(entry['product'])}: {change} is approved (entry {entry['id']})"])
+    return EXIT_OK
+
+
+def _draft_approval(entries: Sequence[Entry], options: argparse.Namespace, log: Path) -> Entry:
+    """Draft the approval of an advice among the entries of a log.
+
+    Raises:
+        UsageError: there is nothing to approve, or it was approved before.
+    """
     advice = _last_advice(entries, options.product, log) if options.id is None else find_advice(entries, options.id)
     change = _change(advice)
     name = f"entry {advice['id']}"
@@ -50,10 +61,7 @@ def approve(words: Sequence[str]) -> int:
             raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
     day, price = change
     draft = stamp(APPROVAL, _actor(options.by), _typed(options.reason))
-    draft |= {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
-    number = append(log, [draft])[-1]["id"]
-    write_lines([f"{shown(advice['product'])}: {_change_words(advice)} is approved (entry {number})"])
-    return EXIT_OK
+    return draft | {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
 
 
 def history(words: Sequence[str]) -> int:
@@ -123,21 +131,28 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
         parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
     options = parser.parse_args(words)
     log = log_of(options)
-    advice = _last_advice(read_log(log).entries, options.product, log)
+    entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
+    effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"
+    done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {log})"
+    write_lines([done, "fit and predict follow it from now on"])
+    return EXIT_OK
+
+
+def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry:
+    """Draft an order on the product of its last advice.
+
+    Raises:
+        UsageError: day, reason or price are not acceptable.
+    """
     until = _read_day(options.until, advice).isoformat()
     if not shown(options.reason):
         raise UsageError("--reason: must be a text, found nothing")
     draft = stamp(kind, _actor(options.by), _typed(options.reason)) | {"product": advice["product"], "until": until}
-    effect = "is paused: the price is kept"
     if kind == OVERRIDE:
-        price = draft["price"] = positive_price(options.price)
-        if refusal := refuse_price(price, HardLimits(**advice["limits"])):
+        draft["price"] = positive_price(options.price)
+        if refusal := refuse_price(draft["price"], HardLimits(**advice["limits"])):
             raise UsageError(f"--price: {refusal}; choose another price or change the limit")
-        effect = f"is overridden with {price:g}"
-    number = append(log, [draft])[-1]["id"]
-    done = f"{shown(draft['product'])} {effect} until {until} (entry {number} of {log})"
-    write_lines([done, "fit and predict follow it from now on"])
-    return EXIT_OK
+    return draft
 
 
 def _last_advice(entries: Sequence[Entry], product: str | None, log: Path) -> Entry:
@@ -200,8 +215,8 @@ def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == ADVICE:
         return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
-    newest = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]][-1]
-    orders = orders_of(entries, entry["product"], newest["days"][0]["date"])
+    advised = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]]
+    orders = orders_of(entries, entry["product"], advised[-1]["days"][0]["date"] if advised else "")
     status = next(item.status for item in orders if item.id == entry["id"])
     price = "price kept" if entry["kind"] == PAUSE else f"{entry['price']:g}"
     return f"{price} until {entry['until']}, {status}"

@@ -1,21 +1,32 @@
 """Decision log: an append-only file in which every line carries the hash of the previous one.
 
-A line that is changed, moved or removed from the middle breaks the chain from there on. Truncation at the end goes
-unnoticed: if that matters, keep a copy of the last hash elsewhere.
+A line that is changed, moved or removed from the middle breaks the chain from there on; lines removed at the end are
+missed by the log's head (``operations/log_head.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, overload
 
 from pricerl.errors import DataError, UsageError
+from pricerl.operations.log_entries import FORMAT, parse_entry, read_entry
+from pricerl.operations.log_head import (
+    BEFORE_THE_FIRST,
+    Head,
+    check_head,
+    head_path,
+    moving_head,
+    read_head,
+    sync_folder,
+)
 
 try:
     import fcntl
@@ -23,26 +34,72 @@ except ImportError:  # pragma: no cover  # not on Windows, where users must avoi
     fcntl = None  # type: ignore[assignment]  # checked before every use
 
 LOG_FILE = "decisions.jsonl"
-BEFORE_THE_FIRST = "0" * 64
-"""Previous hash of the first line."""
-
-RENAMED = {"price_now": "current_price"}  # old name
-"""Present names of keys in older entries; hashes are those of the stored line."""
+FEWEST_DIGITS = 12
+"""Fewest digits of a hash that names an entry; among a million entries two share them with probability 0.2 %."""
 
 Entry = dict[str, Any]
 
 
-class Log(NamedTuple):
-    """Decision log with an unbroken chain."""
+class Entries(Sequence[Entry]):
+    """Validated entries of a log, each parsed when it is first used.
 
-    entries: list[Entry]
+    Args:
+        lines: lines of the log without their ends.
+    """
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._lines = lines
+        self._parsed: dict[int, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        """Return one entry, or a list of them."""
+        positions = range(len(self._lines))[index]
+        if isinstance(positions, range):
+            return [self[position] for position in positions]
+        if positions not in self._parsed:
+            self._parsed[positions] = parse_entry(self._lines[positions])
+        return self._parsed[positions]
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield all entries, parsed without the garbage collector, which takes most of the time and finds nothing."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            found = self[:]
+        finally:
+            if collects:
+                gc.enable()
+        return iter(found)
+
+
+class Log(NamedTuple):
+    """Decision log with an unbroken chain that contains its head."""
+
+    entries: Sequence[Entry]
     torn: bytes
     """Bytes of an interrupted write after the last complete line; usually empty."""
+    hashes: Sequence[str] = ()
+    """Hashes of the entries."""
 
     @property
-    def last_hash(self) -> str:
-        """Hash of the last line."""
-        return str(self.entries[-1]["hash"]) if self.entries else BEFORE_THE_FIRST
+    def head(self) -> Head:
+        """Number and hash of the last entry."""
+        return Head(len(self.hashes), self.hashes[-1] if self.hashes else BEFORE_THE_FIRST)
+
+    def find(self, digits: str) -> int | None:
+        """Return the number of the entry whose hash begins with some digits, None if there is none."""
+        return next((number for number, found in enumerate(self.hashes, 1) if found.startswith(digits)), None)
+
+
+Drafts = Sequence[Entry] | Callable[[Sequence[Entry]], Sequence[Entry]]
+"""Entries without number and hashes, or a function that makes them from the entries of the log."""
 
 
 def canonical(entry: Entry) -> str:
@@ -51,77 +108,109 @@ def canonical(entry: Entry) -> str:
 
 
 def read_log(path: Path) -> Log:
-    """Read a log and check its chain; a missing file is an empty log.
+    """Read a log; check its chain, each entry and its head. A missing file is an empty log.
 
     Raises:
-        DataError: the chain is broken; the message names the first broken line.
+        DataError: a line or the head is wrong; the message names the first wrong line.
         UsageError: the file cannot be read.
     """
-    if not path.exists():
-        return Log([], b"")
+    if not path.exists() and _never_existed(path):
+        return Log((), b"")
     with _opened(path, "rb") as file:
-        return _check_chain(file.read(), str(path))
+        return _check(file.read(), path)
 
 
 def verify(path: Path) -> Log:
-    """Read a log that must exist, with an unbroken chain and a complete last line.
+    """Read a log that must exist, with a complete last line.
 
     Raises:
-        DataError: the chain is broken or the last line incomplete; the message names the line.
+        DataError: as `read_log`, or the last line is incomplete; the message names the line.
         UsageError: the file does not exist or cannot be read.
     """
+    log = read_log(path)
     if not path.exists():
         raise UsageError(f"{path} does not exist; fit and predict create it")
-    log = read_log(path)
     if log.torn:
         found = f"line {len(log.entries) + 1}: is incomplete, {len(log.torn)} bytes: a write was interrupted"
         raise DataError(str(path), [f"{found}; the next command that writes sets it aside"])
     return log
 
 
-def _check_chain(content: bytes, source: str) -> Log:
-    """Check every complete line of the content of a log, whose file is the source, and name the first broken one."""
-    *lines, torn = content.split(b"\n")
-    entries: list[Entry] = []
-    previous = BEFORE_THE_FIRST
-    for number, line in enumerate(lines, 1):
-        entry = _parse(line)
-        if problem := _problem(entry, line, number, previous):
-            remedy = "restore the file from a copy, or move it away to start a new one"
-            raise DataError(source, [f"line {number}: {problem}; {remedy}"])
-        entries.append({RENAMED.get(key, key): value for key, value in entry.items()})
-        previous = entry["hash"]
-    return Log(entries, torn)
-
-
-def append(path: Path, drafts: Sequence[Entry]) -> list[Entry]:
-    """Append drafts, entries without number and hashes, to a log, created if absent, and return the new entries.
-
-    All or none are written, under a lock. An incomplete last line moves into a repair entry.
+def _never_existed(path: Path) -> bool:
+    """Return whether an absent log has no head that names entries, or a first writer has just made it.
 
     Raises:
-        DataError: the chain is broken.
+        DataError: it was deleted.
+    """
+    head = read_head(path)
+    if path.exists():  # writers make the log before its head
+        return False
+    if head is not None:
+        check_head(path, (), kept=False)
+    return True
+
+
+def _check(content: bytes, path: Path) -> Log:
+    """Check every complete line of the content of a log, name the first wrong one, and compare the rest with the head.
+
+    The log is locked, so that content and head belong together.
+    """
+    *lines, torn = content.split(b"\n")
+    hashes: list[str] = []
+    kept = False
+    for number, line in enumerate(lines, 1):
+        digest, kept_then, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
+        if problem:
+            remedy = "restore the file from a copy, or move it and its head away to start a new one"
+            raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
+        hashes.append(digest)
+        kept = kept or kept_then
+    check_head(path, hashes, kept)
+    return Log(Entries(lines), torn, hashes)
+
+
+def append(path: Path, drafts: Drafts) -> list[Entry]:
+    """Append drafts to a log, created if absent, and return the new entries.
+
+    All or none are written. Reading, checking, writing and moving the head are one transaction under a lock. An
+    incomplete last line moves into a repair entry.
+
+    Args:
+        path: the log.
+        drafts: entries without number and hashes; a function is called inside the transaction.
+
+    Raises:
+        DataError: the log is broken.
         UsageError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{path.parent} cannot be created: {error.strerror}") from error
+    if not path.exists() and _never_existed(path) and callable(drafts):
+        drafts(())  # its errors, before a file is made
     with _opened(path, "ab+") as file:
         file.seek(0)
         content = file.read()
-        log = _check_chain(content, str(path))
+        log = _check(content, path)
+        drafts = drafts(log.entries) if callable(drafts) else drafts
         if log.torn:
             why = "the previous line was incomplete: a write was interrupted; it is ignored"
             repair = {**stamp("repair", "pricerl", why), "torn": log.torn.decode("utf-8", "backslashreplace")}
             drafts = [repair, *drafts]
         entries: list[Entry] = []
-        previous = log.last_hash
+        previous = log.head.hash
         for number, draft in enumerate(drafts, len(log.entries) + 1):
-            entry = {**draft, "id": number, "previous": previous}
+            entry = {**draft, "format": FORMAT, "id": number, "previous": previous}
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
-        _write_whole(file, len(content) - len(log.torn), "".join(f"{canonical(entry)}\n" for entry in entries))
+            read_entry(canonical(entries[-1]).encode())
+        if not head_path(path).exists():  # a first entry that promises a head has one, whatever happens
+            with moving_head(path, log.head):
+                pass
+        text = "".join(f"{canonical(entry)}\n" for entry in entries)
+        _write_whole(path, file, len(content) - len(log.torn), text, Head(len(log.entries) + len(entries), previous))
+        sync_folder(path.parent)
     return entries
 
 
@@ -131,6 +220,33 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
 
+def _examine(line: bytes, number: int, previous: str) -> tuple[str, bool, str]:
+    """Return the hash of a line, whether it promises a head, and its fault, if any.
+
+    Hashing the stored bytes avoids a second serialization.
+    """
+    found: Any
+    before: Any
+    place: Any
+    form: Any
+    wrong = ""
+    try:
+        entry = read_entry(line)
+        found, before, place, form = entry.hash, entry.previous, entry.id, entry.format
+    except ValueError as error:
+        content = _parse(line)
+        if not isinstance(content, dict) or "hash" not in content:
+            return "", False, "is not a log entry"
+        found, before, place, form = map(content.get, ("hash", "previous", "id", "format"))
+        wrong = f"is not a valid entry: {error}"
+    mark = f'"hash":"{found}",'.encode("ascii", "replace")
+    if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != found:
+        return "", False, "was changed after it was written; its hash does not match"
+    if before != previous or place != number:
+        return "", False, "does not follow the previous line; a line was removed, inserted or moved"
+    return found, form == FORMAT, wrong
+
+
 def _parse(line: bytes) -> Any:
     try:
         return json.loads(line)
@@ -138,26 +254,15 @@ def _parse(line: bytes) -> Any:
         return None
 
 
-def _problem(entry: Any, line: bytes, number: int, previous: str) -> str:
-    """Return the fault of a line, if any; hashing the stored bytes avoids a second serialization."""
-    if not isinstance(entry, dict) or "hash" not in entry:
-        return "is not a log entry"
-    mark = f'"hash":"{entry["hash"]}",'.encode("ascii", "replace")
-    if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != entry["hash"]:
-        return "was changed after it was written; its hash does not match"
-    if entry.get("previous") != previous or entry.get("id") != number:
-        return "does not follow the previous line; a line was removed, inserted or moved"
-    return ""
-
-
-def _write_whole(file: IO[bytes], size: int, text: str) -> None:
-    """Replace everything after the first ``size`` bytes; on failure, truncate to them."""
+def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) -> None:
+    """Replace everything after the first ``size`` bytes and move the head; on failure, truncate to them."""
     try:
-        file.truncate(size)
-        rest = memoryview(text.encode())
-        while rest:
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
+        with moving_head(path, head):
+            file.truncate(size)
+            rest = memoryview(text.encode())
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
     except OSError:
         with contextlib.suppress(OSError):
             file.truncate(size)

@@ -18,7 +18,7 @@ from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
 from pricerl.errors import DataError
-from pricerl.operations.decision_log import Entry, stamp
+from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.orders import ADVICE, hard_limits_of
 from pricerl.training.run import Run
 
@@ -128,8 +128,8 @@ def compare(entry: Entry, advice: Sequence[ProductAdvice], log: Path) -> str:
 
 
 def shorten(digest: str | None) -> str:
-    """Return the first 12 digits of a hash; among a million models, a collision has probability 0.2 %."""
-    return "none" if digest is None else digest[:12]
+    """Return the first digits of a hash, enough to name an entry or a model."""
+    return "none" if digest is None else digest[:FEWEST_DIGITS]
 
 
 def _day(day: DayAdvice) -> dict[str, Any]:

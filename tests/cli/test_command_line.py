@@ -177,7 +177,8 @@ def test_fit_says_nothing_on_stderr_without_the_bar_and_results_on_stdout(tmp_pa
     assert "recommended price" in result.out
     run_dir = tmp_path / "checkpoints" / "sales-balanced"
     assert {path.name for path in run_dir.iterdir()} == {
-        *("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "decisions.jsonl", "backtests.json"),
+        *("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "decisions.jsonl", "decisions.head"),
+        "backtests.json",
         *OUTPUTS,
     }
     assert run(tmp_path, "fit", "--data.path", "sales.csv", *FAST).code == result.code

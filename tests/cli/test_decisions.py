@@ -26,7 +26,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     shutil.copytree(trained / "checkpoints" / "seller", tmp_path / "checkpoints" / "seller")
     write_lines(tmp_path / "seller.csv", seller_lines())
     log = tmp_path / "checkpoints" / "seller" / "decisions.jsonl"
-    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:1]))
+    first = log.read_bytes().splitlines(keepends=True)[0]
+    log.write_bytes(first)
+    (log.parent / "decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
     return tmp_path
 
 
@@ -203,6 +205,42 @@ def test_verify_names_the_first_broken_line_and_predict_follows_no_such_log(shop
     assert refused.code == 3 and "line 2: was changed" in refused.err and refused.err.count("\n") == 1
 
 
+LOSSES = {
+    "emptied": lambda log: log.write_bytes(b""),
+    "cut": lambda log: log.write_bytes(log.read_bytes().splitlines(keepends=True)[0]),
+    "missing": lambda log: log.unlink(),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_lost_log_is_noticed_by_every_command_that_reads_it(loss: str, shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    log = shop / "checkpoints/seller/decisions.jsonl"
+    LOSSES[loss](log)
+    commands = [("audit", "verify", *RUN), ("audit", "verify", str(log)), ("audit", "replay", "1", *RUN)]
+    commands += [("approve", *RUN), ("history", *RUN)]
+    commands += [("predict", "--ckpt_path", BEST, "--data.path", "seller.csv", *QUIET)]
+    for words in commands:
+        lost = run(shop, *words)
+        assert lost.code == 3 and loss in lost.err and "decisions.head names 2 entries" in lost.err
+        assert "restore decisions.jsonl and decisions.head from a copy" in lost.err and lost.err.count("\n") == 1
+    refused = _override(shop, "12.50", "2025-04-05")
+    assert refused.code == 3 and "decisions.head names 2 entries" in refused.err
+
+
+def test_verify_says_whether_a_hash_that_a_report_printed_is_an_entry(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    first, second = (entry["hash"] for entry in _entries(shop))
+    for anchor, number in ((first, 1), (second[:12], 2), (f"{first[:12].upper()}…", 1)):
+        fine = run(shop, "audit", "verify", *RUN, "--anchor", anchor)
+        assert fine.code == 0 and f"is entry {number} of 2" in fine.out
+    other = run(shop, "audit", "verify", *RUN, "--anchor", "0" * 12)
+    assert other.code == 3 and "no entry has the hash 000000000000: the log was rewritten" in other.err
+    for wrong in (first[:11], "xyz", f"{first}0", ""):
+        short = run(shop, "audit", "verify", *RUN, f"--anchor={wrong}")
+        assert short.code == 2 and "--anchor: must be at least 12 digits of a hash" in short.err
+
+
 def test_a_torn_last_line_is_told_and_the_next_command_goes_on(shop: Path) -> None:
     log = shop / "checkpoints/seller/decisions.jsonl"
     log.write_bytes(log.read_bytes() + b'{"actor":"an')
@@ -295,7 +333,8 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     assert fresh.checkpoint is not None
     (stored,) = fresh.checkpoint.content["PricingDataModule"]["preprocessor"]["products"]
     assert stored["own_price"] == own.tolist()
-    (shop / "checkpoints/seller/decisions.jsonl").unlink()
+    for name in ("decisions.jsonl", "decisions.head"):
+        (shop / "checkpoints/seller" / name).unlink()
     assert run_lightning("predict", ["--ckpt_path", BEST, *given]).pricing.preprocessor.products[0].own_price is None
 
 
@@ -349,8 +388,8 @@ def test_three_bad_days_at_the_advised_price_stop_the_model_and_name_the_last_go
     assert "ales at the advised price were below the 5 % limit of their prediction on 3 days" in product["reason"]
     assert "The last good price was" in product["reason"] and product["model"] is not None
     assert "source hold (after policy, lower bound)" in result.out
-    log = shop / "checkpoints/seller/decisions.jsonl"
-    log.unlink()
+    for name in ("decisions.jsonl", "decisions.head"):
+        (shop / "checkpoints/seller" / name).unlink()
     assert _predict(shop, data="bad.csv")[1]["alarm"] is None, "nobody advised these prices"
 
 
@@ -372,8 +411,8 @@ def test_several_products_must_be_named(shop: Path) -> None:
     write_lines(shop / "two.csv", lines)
     words = ["--trainer.max_steps", "20", "--data.eval_every", "20", *QUIET, *SMALL_NETWORK]
     words += ["--data.market.num_draws", "16", "--data.num_envs", "16", "--run_name", "seller"]
-    log = shop / "checkpoints/seller/decisions.jsonl"
-    log.unlink()
+    for name in ("decisions.jsonl", "decisions.head"):
+        (shop / "checkpoints/seller" / name).unlink()
     assert run(shop, "fit", "--data.path", "two.csv", *words).code in (0, 4)
     assert [entry["product"] for entry in _entries(shop)] == ["Mug", "Bowl"]
     unnamed = _override(shop, "12.50", "2025-04-05")

@@ -7,11 +7,13 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.decision_log import BEFORE_THE_FIRST, append, read_log, stamp, verify
+from pricerl.operations.decision_log import append, read_log, stamp, verify
+from pricerl.operations.log_head import BEFORE_THE_FIRST, Head, moving_head
 
 OLD_LOG = Path(__file__).parent / "old_decisions.jsonl"
 """Advice, override and advice, written before ``current_price`` had its name."""
@@ -26,14 +28,26 @@ NASTY = {
 }
 
 
+def note(actor: str, reason: str) -> dict[str, Any]:
+    """Draft of a valid entry."""
+    return {**stamp("pause", actor, reason), "product": "Mug", "until": "2025-04-30"}
+
+
 def _log(folder: Path, count: int = 4) -> Path:
     path = folder / "decisions.jsonl"
-    append(path, [stamp("note", "anna", f"reason {number}") for number in range(1, count + 1)])
+    append(path, [note("anna", f"reason {number}") for number in range(1, count + 1)])
     return path
 
 
 def _lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
+
+
+def _set_head(path: Path, entries: int) -> None:
+    """Move the head back, as if the process had died before it moved the head."""
+    hashes = [BEFORE_THE_FIRST, *(json.loads(line)["hash"] for line in _lines(path)[:entries])]
+    with moving_head(path, Head(entries, hashes[-1])):
+        pass
 
 
 def _hash(line: bytes) -> bytes:
@@ -51,7 +65,7 @@ def test_a_line_carries_the_hash_of_the_line_before_and_its_own(tmp_path: Path) 
 def test_entries_are_only_ever_added(tmp_path: Path) -> None:
     path = _log(tmp_path, 2)
     before = path.read_bytes()
-    (entry,) = append(path, [stamp("note", "ben", "more")])
+    (entry,) = append(path, [note("ben", "more")])
     assert path.read_bytes().startswith(before) and entry["id"] == 3
     assert [item["actor"] for item in verify(path).entries] == ["anna", "anna", "ben"]
 
@@ -59,7 +73,7 @@ def test_entries_are_only_ever_added(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
 def test_nothing_typed_breaks_a_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
-    append(path, [stamp("note", text, text), stamp("note", "anna", "after")])
+    append(path, [note(text, text), note("anna", "after")])
     assert len(_lines(path)) == 2 and path.read_bytes().isascii()
     first, second = verify(path).entries
     assert first["reason"] == first["actor"] == text and second["reason"] == "after"
@@ -94,7 +108,7 @@ def test_the_first_broken_line_is_named_and_nothing_is_added_to_it(name: str, tm
     change, line, what = CHANGES[name]
     path.write_bytes(b"".join(change(_lines(path))))
     before = path.read_bytes()
-    for use in (verify, read_log, lambda log: append(log, [stamp("note", "anna", "x")])):
+    for use in (verify, read_log, lambda log: append(log, [note("anna", "x")])):
         with pytest.raises(DataError, match=rf"line {line}: {what}"):
             use(path)
     assert path.read_bytes() == before
@@ -118,12 +132,13 @@ def test_a_torn_last_line_is_told_and_set_aside_by_the_next_writer(cut: int, tmp
     path = _log(tmp_path)
     *whole, last = _lines(path)
     path.write_bytes(b"".join(whole) + last[:cut])
+    _set_head(path, 3)
     with pytest.raises(DataError, match="line 4: is incomplete"):
         verify(path)
     assert len(read_log(path).entries) == 3
-    append(path, [stamp("note", "anna", "after")])
+    append(path, [note("anna", "after")])
     entries = verify(path).entries
-    assert [entry["kind"] for entry in entries] == ["note", "note", "note", "repair", "note"]
+    assert [entry["kind"] for entry in entries] == ["pause", "pause", "pause", "repair", "pause"]
     assert entries[3]["torn"] == last[:cut].decode()
 
 
@@ -132,7 +147,7 @@ def test_concurrent_writers_lose_and_break_nothing(tmp_path: Path) -> None:
 
     def write(writer: int) -> None:
         for number in range(12):
-            append(path, [stamp("note", f"writer {writer}", str(number)), stamp("note", f"writer {writer}", "pair")])
+            append(path, [note(f"writer {writer}", str(number)), note(f"writer {writer}", "pair")])
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(write, range(6)))
@@ -151,16 +166,16 @@ def test_a_write_that_fails_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        append(path, [stamp("note", "anna", "x")])
-    assert path.read_bytes() == before
+        append(path, [note("anna", "x")])
+    assert path.read_bytes() == before and len(verify(path).entries) == 4
 
 
 def test_a_log_that_is_a_folder_or_absent_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         verify(tmp_path / "decisions.jsonl")
-    assert read_log(tmp_path / "decisions.jsonl").entries == []
+    assert list(read_log(tmp_path / "decisions.jsonl").entries) == []
     with pytest.raises(UsageError, match="cannot be opened: Is a directory"):
-        append(tmp_path, [stamp("note", "anna", "x")])
+        append(tmp_path, [note("anna", "x")])
 
 
 def test_a_log_of_an_older_version_is_verified_and_read_under_the_present_names(tmp_path: Path) -> None:
@@ -168,7 +183,7 @@ def test_a_log_of_an_older_version_is_verified_and_read_under_the_present_names(
     path.write_bytes(OLD_LOG.read_bytes())
     first, order, last = verify(path).entries
     assert (first["current_price"], order["price"], last["current_price"]) == (10.0, 12.5, 10.0)
-    (added,) = append(path, [stamp("note", "anna", "after")])
+    (added,) = append(path, [note("anna", "after")])
     assert added["id"] == 4 and path.read_bytes().startswith(OLD_LOG.read_bytes())
     assert verify(path).entries[:3] == [first, order, last]
 

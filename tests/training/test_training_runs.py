@@ -55,6 +55,7 @@ def test_a_run_leaves_its_nine_files(run):
         "advice.json",
         "report.html",
         "decisions.jsonl",
+        "decisions.head",
         "backtests.json",
     }
 

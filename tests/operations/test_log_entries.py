@@ -1,0 +1,120 @@
+"""Entries of the log: their schema is the one that is shipped, and a line that breaks it is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pricerl.errors import DataError
+from pricerl.operations.decision_log import Entry, append, canonical, read_log, stamp, verify
+from pricerl.operations.log_entries import SCHEMA_FILE, make_schema, parse_entry, read_entry
+from pricerl.operations.log_head import BEFORE_THE_FIRST
+
+OLD_LINES = (Path(__file__).parent / "old_decisions.jsonl").read_bytes().splitlines()
+ORDER = {"product": "Mug", "until": "2025-04-30"}
+
+
+def _seal(draft: Entry) -> bytes:
+    """First line of a log with a hash that fits, whatever it contains."""
+    entry = {**draft, "id": 1, "previous": BEFORE_THE_FIRST}
+    entry.pop("hash", None)
+    digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return json.dumps({**entry, "hash": digest}, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _advice() -> Entry:
+    return parse_entry(OLD_LINES[0])
+
+
+VALID: dict[str, Entry] = {
+    "advice": _advice(),
+    "override": {**stamp("override", "anna", "x"), **ORDER, "price": 9.5},
+    "pause": {**stamp("pause", "anna", "x"), **ORDER},
+    "approval": {**stamp("approval", "anna", ""), "product": "Mug", "approves": 1, "date": "2025-04-01", "price": 9.5},
+    "repair": {**stamp("repair", "pricerl", "x"), "torn": "{"},
+}
+
+HASHES = dict.fromkeys(("data", "file", "config", "model", "code"), "x")
+
+INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
+    "another kind": ("pause", {"kind": "note"}, "`$.kind`"),
+    "a kind that is no text": ("pause", {"kind": 5}, "`$.kind`"),
+    "a key too many": ("pause", {"prize": 5}, "unknown field `prize`"),
+    "a key too few": ("override", {"price": None}, "`$.price`"),
+    "a price that is none": ("override", {"price": -1.0}, "`$.price`"),
+    "a price as text": ("override", {"price": "9.5"}, "`$.price`"),
+    "a day that is none": ("pause", {"until": "2025-02-30"}, "`$.until`"),
+    "a time that is none": ("pause", {"time": "noon"}, "`$.time`"),
+    "an actor that is none": ("pause", {"actor": ["anna"]}, "`$.actor`"),
+    "a hash that is none": ("advice", {"hashes": HASHES}, "`$.hashes."),
+    "no day": ("advice", {"days": []}, "`$.days`"),
+    "a day without price": ("advice", {"days": [{"date": "2025-04-01"}]}, "`$.days[0]`"),
+    "another decision": ("advice", {"follow": "dream"}, "`$.follow`"),
+    "a negative number": ("advice", {"seen": -1}, "`$.seen`"),
+    "a newer format": ("pause", {"format": 99}, "`$.format`"),
+}
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_entries_of_every_kind_obey_the_shipped_schema(kind: str) -> None:
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(_seal(VALID[kind])))
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_entry_that_breaks_the_schema_is_named_though_its_hash_fits(name: str, tmp_path: Path) -> None:
+    kind, change, where = INVALID[name]
+    line = _seal({**VALID[kind], **change})
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(DataError, match="line 1: is not a valid entry: ") as caught:
+        read_log(path)
+    assert where in str(caught.value) and "restore the file from a copy" in str(caught.value)
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    if name != "a time that is none":  # the checker of times is an extra package
+        assert not jsonschema.Draft202012Validator(schema, format_checker=checker).is_valid(json.loads(line))
+
+
+def test_the_shipped_schema_is_the_one_of_the_types() -> None:
+    """To write it: ``SCHEMA_FILE.write_text(json.dumps(make_schema(), indent=1) + "\\n")``."""
+    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == make_schema()
+
+
+def test_what_would_break_the_schema_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    append(path, [VALID["pause"]])
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="prize"):
+        append(path, [{**VALID["pause"], "prize": 5}])
+    assert path.read_bytes() == before
+
+
+def test_old_names_and_file_names_that_are_no_text_are_read() -> None:
+    assert b'"price_now":' in OLD_LINES[0]
+    assert read_entry(OLD_LINES[0]) and "current_price" in _advice()
+    line = canonical({**json.loads(_seal(_advice())), "path": "caf\udce9.csv"}).encode()
+    assert read_entry(line) and parse_entry(line)["path"] == "caf\udce9.csv"
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"5", b"[" * 100_000, b'{"kind":' * 100_000, b"\xff"])
+def test_a_line_that_is_no_entry_is_a_value_error(line: bytes) -> None:
+    for read in (read_entry, parse_entry):
+        with pytest.raises(ValueError):  # any message
+            read(line)
+
+
+@pytest.mark.slow
+def test_20_000_advices_of_14_days_are_read_within_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    draft = {key: value for key, value in _advice().items() if key not in ("id", "previous", "hash")}
+    append(path, [draft] * 20_000)
+    start = time.perf_counter()
+    log = verify(path)
+    assert time.perf_counter() - start < 1 and len(log.entries) == 20_000
