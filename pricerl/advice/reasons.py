@@ -142,6 +142,8 @@ def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     elif advice.decision.grade != "D":
         yield from _break_even(advice, f)
         return
+    if advice.recommended is None:  # the reason says that nothing is known there
+        return
     days = max(1, round(advice.effective_days))
     were = "was" if days == 1 else "were"
     yield f"About {plural(days, f.period)} of your history {were} near {f.price(advice.recommended_price)}."

@@ -156,9 +156,9 @@ def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: in
 
 
 def day_rows(
-    dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast
+    dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast | None
 ) -> tuple[DayAdvice, ...]:
-    """Return the rows of the next days; unknown values stay None."""
+    """Return the rows of the next days; unknown values stay None, and all of them without a forecast."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + history.step_days
     shown = {"units": True, "sales": True, "profit": fitted.cost.known}
@@ -169,10 +169,13 @@ def day_rows(
         weekday = int(weekday_of(date.astype(np.int64)))
         open_day = bool(fitted.trades_on[weekday])
         measures = {
-            name: Interval(*getattr(forecast, name)[:, day].tolist()) if open_day and known else None
+            name: Interval(*getattr(forecast, name)[:, day].tolist()) if forecast and open_day and known else None
             for name, known in shown.items()
         }
-        units, sales, profit = forecast.market_sd[:, day].tolist()
+        sd = None
+        if forecast and open_day:
+            units, sales, profit = forecast.market_sd[:, day].tolist()
+            sd = units, sales, profit if fitted.cost.known else None
         rows.append(
             DayAdvice(
                 date=str(date),
@@ -181,7 +184,7 @@ def day_rows(
                 price_high=money(float(path.high[day])),
                 **measures,
                 note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
-                market_sd=(units, sales, profit if fitted.cost.known else None) if open_day else None,
+                market_sd=sd,
             )
         )
     return tuple(rows)

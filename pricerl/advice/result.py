@@ -148,7 +148,7 @@ class ModelAdvice:
     recommended_price: float
     settled_price: float
     decision: Decision
-    recommended: DailyOutcome
+    recommended: DailyOutcome | None
     uplift: Uplift | None
     days: tuple[DayAdvice, ...]
 
@@ -195,10 +195,10 @@ class ProductAdvice:
     """Measure of comparisons and probabilities: profit, or sales if revenue is the objective."""
     keep: DailyOutcome
     """Outcome of keeping the price over the forecast horizon."""
-    recommended: DailyOutcome
-    """Outcome of the recommended path."""
+    recommended: DailyOutcome | None
+    """Outcome of the recommended path; None if a person ordered a price outside the tried ones."""
     uplift: Uplift | None
-    """Uplift of the recommended path over keeping the price; None if the price is kept."""
+    """Uplift of the recommended path over keeping the price; None if the price is kept or nothing is forecast."""
     proposal: ProposedPath
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""

@@ -89,7 +89,9 @@ def _summary(product: Record, f: Formatter) -> list[str]:
     return [product["product"], *lines]
 
 
-def _outcome(day: Record, f: Formatter) -> str:
+def _outcome(day: Record | None, f: Formatter) -> str:
+    if day is None:
+        return "not forecast"
     money = "profit unknown" if day["profit"] is None else f"profit {f.money(day['profit'][0])}"
     return f"{f.number(day['units'][0], unit_digits(day['units'][0]))} units, sales {f.money(day['sales'][0])}, {money}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import math
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -12,7 +13,17 @@ from pricerl.cli.console import table
 from pricerl.cli.usage import Parser, choose_product, positive_price
 from pricerl.errors import EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
-from pricerl.operations.orders import ADVICE, APPROVAL, OVERRIDE, PAUSE, HardLimits, orders_of, refuse_price
+from pricerl.operations.orders import (
+    ADVICE,
+    APPROVAL,
+    OVERRIDE,
+    PAUSE,
+    TOLERANCE,
+    HardLimits,
+    doubt_price,
+    orders_of,
+    refuse_price,
+)
 from pricerl.terminal import shown, write_lines
 from pricerl.training.checkpointing import RUNS
 
@@ -129,6 +140,9 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     parser.add_argument("--by", help="person who decides; your user name if absent")
     if kind == OVERRIDE:
         parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
+        tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
+        parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=tolerance)
+        parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
     options = parser.parse_args(words)
     log = log_of(options)
     entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
@@ -152,6 +166,12 @@ def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry
         draft["price"] = positive_price(options.price)
         if refusal := refuse_price(draft["price"], HardLimits(**advice["limits"])):
             raise UsageError(f"--price: {refusal}; choose another price or change the limit")
+        if not 0 <= options.tolerance < math.inf:
+            raise UsageError(f"--tolerance: must be 0 or more, found {options.tolerance:g}")
+        doubt = doubt_price(draft["price"], advice["current_price"], advice.get("tried") or (), options.tolerance)
+        if doubt and not options.force:
+            raise UsageError(f"--price: {doubt}; add --force if you mean it")
+        draft["forced"] = bool(doubt)
     return draft
 
 

@@ -17,7 +17,7 @@ from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
-from pricerl.operations.orders import hard_limits_of, refuse_price
+from pricerl.operations.orders import doubt_price, hard_limits_of, refuse_price, tried_prices
 from pricerl.terminal import write_lines
 
 
@@ -48,6 +48,8 @@ class Answer(NamedTuple):
     """Objections of the guardrails, each with its reason."""
     refusal: str
     """Reason for refusing an override at this price; usually empty."""
+    doubt: str
+    """Reason for which an override at this price needs ``--force``; usually empty."""
 
 
 def compare_prices(words: Sequence[str]) -> int:
@@ -90,8 +92,11 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
     )
     better = asked.over(kept).probability_better
     objections = tuple(objections_to(price, dynamics, product))
-    refusal = refuse_price(price, hard_limits_of(dynamics, product))
-    return Answer(history.product, price, now, steps, market.num_draws, measures, better, objections, refusal)
+    refusal, doubt = (
+        refuse_price(price, hard_limits_of(dynamics, product)),
+        doubt_price(price, now, tried_prices(history)),
+    )
+    return Answer(history.product, price, now, steps, market.num_draws, measures, better, objections, refusal, doubt)
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
@@ -103,7 +108,9 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     if answer.probability_better is not None:
         better = f"{counted(answer.probability_better, answer.num_draws)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
-    objections += [f"  an override would be refused: {answer.refusal}"] if answer.refusal else []
+    if answer.refusal or answer.doubt:
+        fate = f"be refused: {answer.refusal}" if answer.refusal else f"need --force: {answer.doubt}"
+        objections.append(f"  an override would {fate}")
     return [f"{answer.product}: {asked} instead of {now}", *table(rows), f"  earns more in  {better}", *objections]
 
 

@@ -107,6 +107,8 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     history_end: date
     current_price: Money
     limits: Limits
+    tried: tuple[float, float] | None = None
+    """Lowest and highest price ever charged; absent in entries of format 1."""
     grade: str
     source: str
     follow: Literal["path", "step", "limit", "hold"]
@@ -126,6 +128,8 @@ class OverrideEntry(LogEntry, tag="override", kw_only=True):
     product: str
     until: date
     price: Money
+    forced: bool = False
+    """Whether the person confirmed a price far from the current one, or outside the prices tried."""
 
 
 class PauseEntry(LogEntry, tag="pause", kw_only=True):

@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pricerl.advice.result import Order, Status
-from pricerl.guardrails.price_grid import from_steps, in_steps, slack
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, from_steps, in_steps, slack
 from pricerl.operations.decision_log import Entry
 
 if TYPE_CHECKING:
+    from pricerl.data import ProductHistory
     from pricerl.env import Dynamics
 
 OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
 """Kinds of entries; ``repair`` is the only other one."""
+
+
+TOLERANCE = 0.20
+"""Largest difference between an ordered price and the current one that needs no ``--force``, as a share: four of the
+largest changes that the guardrails allow by default."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,37 @@ def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimi
             refusal = refuse_price(current_price if order.price is None else order.price, limits, order.kind)
         judged.append(replace(order, status="refused", refusal=refusal) if refusal else order)
     return judged
+
+
+def doubt_price(price: float, current_price: float, tried: Sequence[float], tolerance: float = TOLERANCE) -> str:
+    """Return why a person must confirm an ordered price, money, as a sentence; empty if nobody need.
+
+    Args:
+        price: the ordered price.
+        current_price: the price in force.
+        tried: lowest and highest price ever charged, money; empty if unknown, as in older entries.
+        tolerance: largest difference from the current price, as a share of it.
+    """
+    doubts, change = [], price / current_price - 1
+    if abs(change) > tolerance + FLOAT32_SLACK:
+        way = "above" if change > 0 else "below"
+        far = f"{100 * abs(change):.3g} % {way} the current price of {current_price:g}"
+        doubts.append(f"{far} (--tolerance {tolerance:g})")
+    if is_untried(price, tried):
+        low, high = tried
+        doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
+    return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
+
+
+def is_untried(price: float, tried: Sequence[float]) -> bool:
+    """Return whether a price, money, is below the lowest or above the highest price ever charged."""
+    return bool(tried) and not tried[0] * (1 - FLOAT32_SLACK) <= price <= tried[1] * (1 + FLOAT32_SLACK)
+
+
+def tried_prices(history: ProductHistory) -> tuple[float, float]:
+    """Return the lowest and the highest price ever charged, money."""
+    tried = history.price[history.observed]
+    return round(float(tried.min()), 6), round(float(tried.max()), 6)
 
 
 def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:

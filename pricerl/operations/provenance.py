@@ -19,7 +19,7 @@ from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
-from pricerl.operations.orders import ADVICE, hard_limits_of
+from pricerl.operations.orders import ADVICE, hard_limits_of, tried_prices
 from pricerl.training.run import Run
 
 HASHED = {
@@ -81,6 +81,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
         "history_end": str(dynamics.market.preprocessor.products[index].dates[-1]),
         "current_price": item.current_price,
         "limits": asdict(hard_limits_of(dynamics, index)),
+        "tried": list(tried_prices(dynamics.market.preprocessor.products[index])),
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,

@@ -14,7 +14,7 @@ from pricerl.advice.final_check import DayEdit, gate_path
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES, explain, sentence
 from pricerl.advice.recommend import day_rows, money
-from pricerl.advice.result import Alarm, ModelAdvice, Order, ProductAdvice
+from pricerl.advice.result import Alarm, DayAdvice, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.evaluation.valuation import value_paths
@@ -22,9 +22,11 @@ from pricerl.formatting import PLAIN, Formatter, counted
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm
-from pricerl.operations.orders import OVERRIDE, hard_limits_of, judge_orders, orders_of
+from pricerl.operations.orders import OVERRIDE, hard_limits_of, is_untried, judge_orders, orders_of, tried_prices
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record
 from pricerl.terminal import shown
+
+NOT_FORECAST = "not forecast: outside tried prices"
 
 
 @dataclass(frozen=True)
@@ -109,25 +111,31 @@ class Supervisor:
             f"alone: {self.formatter.price(item.recommended_price)}, grade {item.decision.grade}, source "
             f"{item.decision.source}"
         )
+        tried, f = tried_prices(self.dynamics.market.preprocessor.products[index]), self.formatter
+        if untried := order.price is not None and is_untried(target, tried):
+            why += f". Nothing is forecast: you have charged {f.price(tried[0])} to {f.price(tried[1])}"
         moves = bool((price != now).any())
         source: Source = "override" if order.kind == OVERRIDE else "manual"
         decision = Decision("step" if moves else "hold", "C", source, False, why)
         limits = approach_path(item.current_price, self.dynamics, index, 1).limits
-        obeyed = self._redirect(
-            replace(item, asked_price=None, guardrails=()),
-            index,
-            PricePath(price, price, price, price, limits),
-            decision,
-        )
-        after = f"after the {order.kind} ends on {until}"
-        notes = [f"{day.note}; {after}" if day.note else after for day in obeyed.days]
-        days = zip(obeyed.days, notes, strict=True)
-        return replace(
-            obeyed, days=tuple(replace(day, note=note) if day.date > order.until else day for day, note in days)
-        )
+        path = PricePath(price, price, price, price, limits)
+        obeyed = self._redirect(replace(item, asked_price=None, guardrails=()), index, path, decision, not untried)
+        return replace(obeyed, days=tuple(self._noted(day, order, untried) for day in obeyed.days))
 
-    def _redirect(self, item: ProductAdvice, index: int, path: PricePath, decision: Decision) -> ProductAdvice:
-        """Replace the model's path and decision, and keep the original ones for the record."""
+    def _noted(self, day: DayAdvice, order: Order, untried: bool) -> DayAdvice:
+        """Add to a day's note that the order has ended or that its price is not forecast."""
+        notes = [day.note, NOT_FORECAST if untried else ""]
+        if day.date > order.until:
+            notes.append(f"after the {order.kind} ends on {self.formatter.date(order.until)}")
+        return replace(day, note="; ".join(filter(None, notes)))
+
+    def _redirect(
+        self, item: ProductAdvice, index: int, path: PricePath, decision: Decision, known: bool = True
+    ) -> ProductAdvice:
+        """Replace the model's path and decision, and keep the original ones for the record.
+
+        A path of which nothing is ``known`` gets no forecast.
+        """
         dynamics = self.dynamics
         fitted = dynamics.market.products[index]
         forecast = forecast_path(dynamics.market, index, path.price, self.seed)
@@ -141,9 +149,9 @@ class Supervisor:
             item,
             recommended_price=money(recommended),
             decision=decision,
-            recommended=forecast.value.outcome(),
-            uplift=forecast.value.over(keep) if decision.follow != "hold" else None,
-            days=day_rows(dynamics, index, path, path.price.tolist(), forecast),
+            recommended=forecast.value.outcome() if known else None,
+            uplift=forecast.value.over(keep) if known and decision.follow != "hold" else None,
+            days=day_rows(dynamics, index, path, path.price.tolist(), forecast if known else None),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             model=item.model or own,
         )

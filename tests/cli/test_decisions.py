@@ -46,7 +46,8 @@ def _predict(shop: Path, *words: str, data: str = "seller.csv") -> tuple[Result,
 
 
 def _override(shop: Path, price: str, until: str, *words: str, reason: str = "clearance") -> Result:
-    return run(shop, "override", *RUN, "--price", price, "--until", until, "--reason", reason, "--by", "anna", *words)
+    said = ("--reason", reason, "--by", "anna", "--force")
+    return run(shop, "override", *RUN, "--price", price, "--until", until, *said, *words)
 
 
 def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
@@ -83,6 +84,29 @@ def test_an_override_replaces_the_model_whose_advice_stays_on_record(shop: Path)
     ]
 
 
+def test_nothing_is_forecast_at_a_forced_price_outside_the_tried_ones(shop: Path) -> None:
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    result, product, rows = _predict(shop)
+    for row in rows:
+        assert row["Recommended Price"] == "12.50" and "not forecast: outside tried prices" in row["Reason"]
+        assert not any(row[f"{name} {kind}"] for name in ("Units", "Sales", "Profit") for kind in ("Low", "High"))
+        assert not any(row[f"Expected {name}"] for name in ("Units", "Sales", "Profit")) and not row["Chance Better"]
+    assert product["recommended"] is None and product["uplift"] is None
+    assert "Nothing is forecast: you have charged 9.50 to 11.00." in product["reason"]
+    assert "per day, recommended:       not forecast" in result.out
+    assert _entries(shop)[1]["forced"] is True and _entries(shop)[-1]["days"][0]["units"] is None
+    page = (shop / "checkpoints/seller/report.html").read_text(encoding="utf-8")
+    assert "not forecast: outside tried prices" in page and 'points=""' not in page
+
+
+def test_a_price_inside_tolerance_and_tried_prices_needs_no_force_and_is_forecast(shop: Path) -> None:
+    words = ("--price", "10.50", "--until", "2025-04-05", "--reason", "x")
+    assert run(shop, "override", *RUN, *words).code == 0
+    _, product, rows = _predict(shop)
+    assert _entries(shop)[1]["forced"] is False and product["uplift"] is not None
+    assert all(row["Expected Units"] and "not forecast" not in row["Reason"] for row in rows)
+
+
 def test_a_pause_keeps_the_price_with_the_source_manual(shop: Path) -> None:
     paused = run(shop, "pause", *RUN, "--until", "2025-04-30", "--reason", "new supplier", "--by", "ben")
     assert paused.code == 0 and "is paused" in paused.out
@@ -117,6 +141,11 @@ WRONG = {
     "override --price 3 --until 2025-04-30 --reason x": "--price: the override of 3 is below the floor of 4.7",
     "override --price 0.001 --until 2025-04-30 --reason x": "is below the floor",
     "override --price 10.123 --until 2025-04-30 --reason x": "10.123 is not a multiple of the price step of 0.01",
+    "override --price 12.01 --until 2025-04-30 --reason x": "--price: 12.01 is 20.1 % above the current price of 10",
+    "override --price 9 --until 2025-04-30 --reason x --tolerance 0.05": "10 % below the current price of 10 (--tol",
+    "override --price 11.5 --until 2025-04-30 --reason x": "11.5 is outside the prices tried, 9.5 to 11",
+    "override --price 10 --until 2025-04-30 --reason x --tolerance -1": "--tolerance: must be 0 or more, found -1",
+    "override --price 10 --until 2025-04-30 --reason x --tolerance nan": "--tolerance: must be 0 or more, found nan",
     "override --price nan --until 2025-04-30 --reason x": "--price: must be a positive number, found nan",
     "override --price abc --until 2025-04-30 --reason x": "--price: must be a number, found 'abc'",
     "override --price 9 --until 2025-03-31 --reason x": "2025-03-31 is before 2025-04-01",
@@ -399,7 +428,8 @@ def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
     assert (result.code, result.err) == (0, "")
     for name in ("units", "sales", "profit", "organic conversion %", "ad conversion %", "earns more in"):
         assert f"  {name}" in result.out
-    assert "at 10.40" in result.out and "guardrails: no objection" in result.out
+    assert "at 10.40" in result.out and "guardrails: no objection" in result.out and "override" not in result.out
+    assert "an override would need --force: 11.2 is outside the prices" in run(shop, *words, "11.20", *QUIET).out
     assert "guardrails object: max_change: at most 5 % above the current price" in run(shop, *words, "15", *QUIET).out
     assert len(_entries(shop)) == 1
     wrong = run(shop, *words, "10", "--product", "prodct")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.operations.orders import HardLimits, judge_orders, orders_of, refuse_price
+from pricerl.operations.orders import HardLimits, doubt_price, judge_orders, orders_of, refuse_price
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)
 
@@ -72,3 +72,26 @@ def test_a_pause_at_a_forbidden_price_is_refused_but_not_for_the_price_step() ->
     orders = orders_of([_entry(1, "2025-04-30", None)], "Mug", "2025-04-01")
     assert judge_orders(orders, 9.02, LIMITS)[0].status == "active"
     assert judge_orders(orders, 8.0, LIMITS)[0].status == "refused"
+
+
+@pytest.mark.parametrize(
+    ("price", "tried", "doubt"),
+    [
+        (12.0, (9.0, 13.0), ""),
+        (8.0, (7.0, 13.0), ""),
+        (12.01, (9.0, 13.0), "12.01 is 20.1 % above the current price of 10 (--tolerance 0.2)"),
+        (7.9, (7.0, 13.0), "7.9 is 21 % below the current price of 10 (--tolerance 0.2)"),
+        (11.5, (9.0, 11.0), "11.5 is outside the prices tried, 9 to 11, so nothing can be forecast there"),
+        (8.5, (9.0, 11.0), "8.5 is outside the prices tried, 9 to 11, so nothing can be forecast there"),
+        (11.0, (9.0, 11.0), ""),
+        (11.5, (), ""),
+    ],
+)
+def test_a_price_far_from_the_current_or_the_tried_ones_must_be_confirmed(
+    price: float, tried: tuple[float, ...], doubt: str
+) -> None:
+    assert doubt_price(price, 10.0, tried) == doubt
+
+
+def test_the_tolerance_is_a_setting() -> None:
+    assert doubt_price(15.0, 10.0, (), 0.5) == "" and "50 % above" in doubt_price(15.0, 10.0, (), 0.49)

@@ -148,11 +148,11 @@ def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None],
     frame = svg.frame_of([-MOST_PAST_DAYS, len(ahead)], [*([0.0] if sold else []), *low, *high, *values])
     corners, lower = svg.steps(at, low)
     parts = [
-        svg.band(frame, corners, lower, svg.steps(at, high)[1]),
+        svg.band(frame, corners, lower, svg.steps(at, high)[1]) if at else "",
         svg.dots(frame, [day + 0.5 for day in days], values)
         if sold
         else svg.line(frame, *svg.steps(days, values), "past"),
-        svg.line(frame, *svg.steps(at, mean), "curve" if sold else "advised"),
+        svg.line(frame, *svg.steps(at, mean), "curve" if sold else "advised") if at else "",
         *_today(frame, len(ahead)),
         svg.axes(frame, _date_ticks(start, len(ahead), f), f.period.capitalize(), f),
     ]

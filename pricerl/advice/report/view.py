@@ -47,7 +47,7 @@ class View:
     @classmethod
     def of(cls, product: Record, f: Formatter) -> View:
         """Choose digits by the largest number of each column."""
-        outcomes = (product["keep"], product["recommended"], *product["days"])
+        outcomes = (product["keep"], product["recommended"] or product["keep"], *product["days"])
         digits = {}
         for name, digits_of in (("units", unit_digits), ("sales", f.money_digits), ("profit", f.money_digits)):
             digits[name] = digits_of(*(value for outcome in outcomes for value in outcome[name] or ()))
