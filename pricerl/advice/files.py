@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +51,8 @@ class About(NamedTuple):
     """Fingerprint of the policy; empty where it has none."""
     config: str = ""
     """Fingerprint of the settings that the advice depends on."""
+    decision_log: Mapping[str, int | str] | None = None
+    """Head of the decision log when the advice was made: ``entries`` and ``hash`` of the last; None without a log."""
 
 
 @dataclass(frozen=True)

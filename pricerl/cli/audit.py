@@ -39,7 +39,8 @@ def _verify(options: argparse.Namespace) -> int:
         if number is None:
             found = f"no entry has the hash {anchor}: the log was rewritten, cut, or belongs to another run"
             raise DataError(str(path), [f"{found}; restore it from a copy"])
-        lines.append(f"{anchor} is entry {number} of {len(log.entries)}")
+        place = f"entry {number} of {len(log.entries)}" if number else "the head of an empty log"
+        lines.append(f"{anchor} is {place}")
     write_lines(lines)
     return EXIT_OK
 
@@ -58,16 +59,24 @@ def _replay(options: argparse.Namespace) -> int:
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.policies import make_advice, run_lightning
     from pricerl.operations.backtests import backtest_task
-    from pricerl.operations.provenance import compare, describe_origin, refuse_changed
+    from pricerl.operations.provenance import (
+        compare,
+        describe_origin,
+        list_differences,
+        new_settings,
+        refuse_changed,
+    )
 
     log = log_of(options)
     entries = verify(log).entries
     entry = find_advice(entries, int(options.target))
     seen = entries[: entry["seen"]]
     run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)), seen)
-    refuse_changed(entry, describe_origin(run)["hashes"], log)
+    origin = describe_origin(run)
+    refuse_changed(entry, run, origin, log)
     backtests = backtest_task(run).run()  # computed again, as everything else
-    write_lines([compare(entry, make_advice(run, seen, backtests), log)])
+    differences = list_differences(entry, origin, new_settings(entry, run) or {})
+    write_lines([compare(entry, make_advice(run, seen, backtests), differences, log)])
     return EXIT_OK
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
     from pricerl.evaluation import Backtest
+    from pricerl.operations.log_head import Head
     from pricerl.training.run import Run
 
 
@@ -89,15 +90,15 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
     from pricerl.operations.provenance import describe_origin, draft_advice
 
     log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.dynamics_on_cpu, ""
-    entries = read_log(log).entries
-    advice, origin = make_advice(run, entries, find_backtests(run)), describe_origin(run)
+    before = read_log(log)
+    advice, origin = make_advice(run, before.entries, find_backtests(run)), describe_origin(run)
     if run.is_global_zero:
-        known = {**origin, "seen": len(entries)}
+        known = {**origin, "seen": len(before.entries)}
         drafts = [draft_advice(item, known, dynamics, index) for index, item in enumerate(advice)]
         written = append(log, drafts)[-len(drafts) :]
         first, last = written[0]["id"], written[-1]["id"]
         recorded = f"recorded: {f'entry {first}' if first == last else f'entries {first} to {last}'} of {log}"
-    return advice, _write_files(run, advice, origin), recorded
+    return advice, _write_files(run, advice, origin, before.head), recorded
 
 
 def _score(run: Run) -> int:
@@ -108,11 +109,11 @@ def _score(run: Run) -> int:
         from pricerl.operations.provenance import describe_origin
 
         everything = run.options.out is not None
-        entries, most = read_log(run.folder / LOG_FILE).entries, None if everything else MOST_SCORED
-        advice = make_advice(run, entries, find_backtests(run), most)
+        log, most = read_log(run.folder / LOG_FILE), None if everything else MOST_SCORED
+        advice = make_advice(run, log.entries, find_backtests(run), most)
         print_scores([item.to_dict() for item in advice], run.pricing.market.num_products, run.formatter)
         if everything:
-            _write_files(run, advice, describe_origin(run))
+            _write_files(run, advice, describe_origin(run), log.head)
     return EXIT_OK
 
 
@@ -126,12 +127,12 @@ def _advise(run: Run) -> int:
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 
-def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry) -> AdviceFiles:
+def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> AdviceFiles:
     """Write table, document and report to the output folder."""
     from pricerl.advice.files import About, publish
     from pricerl.operations.provenance import shorten
 
-    data, hashes = run.pricing, origin["hashes"]
-    about = About(data.preprocessor.source, data.reward.preset, shorten(hashes["model"]), shorten(hashes["config"]))
+    data, model, config = run.pricing, *(shorten(origin["hashes"][name]) for name in ("model", "config"))
+    about = About(data.preprocessor.source, data.reward.preset, model, config, head._asdict())
     with stage("writing the report"):
         return publish(advice, Path(run.options.out or run.folder), about, run.formatter, run.configs["report"])

@@ -94,7 +94,9 @@ class Log(NamedTuple):
         return Head(len(self.hashes), self.hashes[-1] if self.hashes else BEFORE_THE_FIRST)
 
     def find(self, digits: str) -> int | None:
-        """Return the number of the entry whose hash begins with some digits, None if there is none."""
+        """Return the number of the entry whose hash begins with some digits, 0 before the first, None without one."""
+        if BEFORE_THE_FIRST.startswith(digits):
+            return 0
         return next((number for number, found in enumerate(self.hashes, 1) if found.startswith(digits)), None)
 
 

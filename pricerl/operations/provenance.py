@@ -22,14 +22,8 @@ from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.orders import ADVICE, hard_limits_of, tried_prices
 from pricerl.training.run import Run
 
-HASHED = {
-    "data": "the history",
-    "file": "the data file",
-    "config": "the settings",
-    "model": "the weights",
-    "code": "the code",
-}
-"""Hashes of an entry, in words."""
+HASHED = {"data": "the history", "file": "the data file", "config": "the settings", "model": "the weights"}
+"""Hashes of an entry that a replay must have as well, in words; the code and its libraries may have changed."""
 
 
 def describe_origin(run: Run) -> Entry:
@@ -97,13 +91,17 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
     return draft
 
 
-def refuse_changed(entry: Entry, now: Mapping[str, str | None], log: Path) -> None:
-    """Refuse to replay an entry of a log from other data, settings, weights or code, by the hashes of the replay.
+def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
+    """Refuse to replay an entry of a log from other data, settings or weights, by the hashes of the replay.
+
+    Settings that a newer version has added, at their defaults, are no change.
 
     Raises:
         DataError: hashes differ; the message names them all.
     """
-    then = entry["hashes"]
+    then, now = entry["hashes"], dict(origin["hashes"])
+    if new_settings(entry, run) is not None:
+        now["config"] = then["config"]
     changed = [
         f"entry {entry['id']}: {words} changed, {name} hash {shorten(then[name])} then and {shorten(now[name])} now"
         for name, words in HASHED.items()
@@ -113,19 +111,62 @@ def refuse_changed(entry: Entry, now: Mapping[str, str | None], log: Path) -> No
         raise DataError(str(log), changed)
 
 
-def compare(entry: Entry, advice: Sequence[ProductAdvice], log: Path) -> str:
+def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
+    """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
+    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
+    if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
+        return None
+    added = differing(run.settings, then)
+    return added if combine(added, then) == combine(then, added) else None
+
+
+def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with changes; the inverse of `differing`."""
+    found = dict(settings)
+    for name, value in changes.items():
+        other = found.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            value = combine(other, value)
+        found[name] = value
+    return found
+
+
+def list_differences(entry: Entry, origin: Entry, added: Mapping[str, Any]) -> list[str]:
+    """Return what may make a replay differ from its entry: code, versions of libraries, settings added since."""
+    then, now = entry["hashes"]["code"], origin["hashes"]["code"]
+    found = [] if then == now else [f"code {shorten(then)} then and {shorten(now)} now"]
+    versions, present = entry["versions"], origin["versions"]
+    for name in sorted({*versions, *present}):
+        old, new = versions.get(name, "none"), present.get(name, "none")
+        if old != new:
+            found.append(f"{name} {old} then and {new} now")
+    return [*found, f"new settings {json.dumps(added, sort_keys=True)}"] if added else found
+
+
+def compare(entry: Entry, advice: Sequence[ProductAdvice], differences: Sequence[str], log: Path) -> str:
     """Compare a replayed decision with its entry, and return the result in words.
 
+    Args:
+        entry: an advice of the log.
+        advice: the replayed advice.
+        differences: what else differs, in words.
+        log: the log's path.
+
     Raises:
-        DataError: the prices differ.
+        DataError: the prices differ; the message says what else does.
     """
     (item,) = (item for item in advice if item.product == entry["product"])
-    for then, again in zip(entry["days"], item.days, strict=True):
-        if again.recommended_price != then["price"]:
-            found = f"{again.recommended_price!r} now, {then['price']!r} then, on {then['date']}"
-            versions = f"versions then {entry['versions']}"
-            raise DataError(str(log), [f"entry {entry['id']} is not reproduced: {found}; {versions}"])
-    return f"entry {entry['id']} is reproduced: {len(item.days)} prices, the same to the last bit"
+    pairs = list(zip(entry["days"], item.days, strict=True))
+    other = [(then, again) for then, again in pairs if again.recommended_price != then["price"]]
+    name = f"entry {entry['id']}"
+    if other:
+        then, again = other[0]
+        found = f"{again.recommended_price!r} now, {then['price']!r} then, on {then['date']}"
+        why = f"different are {', '.join(differences)}" if differences else "code and versions are the same"
+        found = f"{len(other)} of {len(pairs)} prices differ, the first is {found}; {why}"
+        raise DataError(str(log), [f"{name} is not reproduced: {found}"])
+    same = f"{name} is reproduced: {len(pairs)} prices, the same to the last bit"
+    return f"{same}, though different are {', '.join(differences)}" if differences else same
 
 
 def shorten(digest: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from command_line import FAST, SMALL_NETWORK, Result, run, seller_lines, train, write_lines
 
 from pricerl.cli.policies import run_lightning
+from pricerl.operations.provenance import new_settings
 
 RUN = ("--run_name", "seller")
 QUIET = ("--trainer.enable_progress_bar", "false")
@@ -263,11 +265,24 @@ def test_verify_says_whether_a_hash_that_a_report_printed_is_an_entry(shop: Path
     for anchor, number in ((first, 1), (second[:12], 2), (f"{first[:12].upper()}…", 1)):
         fine = run(shop, "audit", "verify", *RUN, "--anchor", anchor)
         assert fine.code == 0 and f"is entry {number} of 2" in fine.out
-    other = run(shop, "audit", "verify", *RUN, "--anchor", "0" * 12)
-    assert other.code == 3 and "no entry has the hash 000000000000: the log was rewritten" in other.err
+    empty = run(shop, "audit", "verify", *RUN, "--anchor", "0" * 12)
+    assert empty.code == 0 and "is the head of an empty log" in empty.out
+    other = run(shop, "audit", "verify", *RUN, "--anchor", "f" * 12)
+    assert other.code == 3 and "no entry has the hash ffffffffffff: the log was rewritten" in other.err
     for wrong in (first[:11], "xyz", f"{first}0", ""):
         short = run(shop, "audit", "verify", *RUN, f"--anchor={wrong}")
         assert short.code == 2 and "--anchor: must be at least 12 digits of a hash" in short.err
+
+
+def test_each_report_prints_the_head_of_the_log_by_which_it_is_verified_later(shop: Path) -> None:
+    _predict(shop)
+    folder = shop / "checkpoints/seller"
+    head = json.loads((folder / "advice.json").read_text(encoding="utf-8"))["decision_log"]
+    assert (head["entries"], head["hash"]) == (1, _entries(shop)[0]["hash"]), "the entry that the advice knew"
+    printed = re.search(r"decision log: (\d+) entr(?:y|ies), head (\w+…)", (folder / "report.html").read_text("utf-8"))
+    assert printed is not None and (int(printed[1]), printed[2]) == (head["entries"], f"{head['hash'][:12]}…")
+    assert _override(shop, "12.50", "2025-04-05").code == 0
+    assert run(shop, "audit", "verify", *RUN, "--anchor", printed[2]).code == 0
 
 
 def test_a_torn_last_line_is_told_and_the_next_command_goes_on(shop: Path) -> None:
@@ -281,7 +296,7 @@ def test_a_torn_last_line_is_told_and_the_next_command_goes_on(shop: Path) -> No
     assert run(shop, "audit", "verify", *RUN).code == 0
 
 
-def test_a_decision_is_made_again_bit_for_bit(shop: Path) -> None:
+def test_a_decision_is_made_again_bit_for_bit(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _predict(shop, "--decision.min_chance", "0", "--horizon", "9", "--data.guardrails.max_change", "0.03")
     assert _override(shop, "12.50", "2025-04-05").code == 0
     _predict(shop)
@@ -294,11 +309,14 @@ def test_a_decision_is_made_again_bit_for_bit(shop: Path) -> None:
         assert (result.code, result.err) == (0, "")
         assert f"entry {number} is reproduced: {days} prices, the same to the last bit" in result.out
     assert len(_entries(shop)) == 4
+    monkeypatch.chdir(shop)
+    loaded = run_lightning("predict", ["--ckpt_path", BEST, "--data.path", "seller.csv", *QUIET])
+    assert [new_settings(entry, loaded) for entry in (_entries(shop)[0], _entries(shop)[3])] == [{}, {}]
     order = run(shop, "audit", "replay", "3", *RUN)
     assert order.code == 2 and "entry 3 is not an advice, but of kind override" in order.err
 
 
-def test_a_replay_says_which_hash_differs(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_from_other_data_is_refused_and_says_which_hash_differs(shop: Path) -> None:
     lines = seller_lines()
     write_lines(shop / "seller.csv", [*lines[:-1], lines[-1].replace("2025-03-31,", "2025-03-31, ", 1)])
     blank = run(shop, "audit", "replay", "1", *RUN)
@@ -311,9 +329,25 @@ def test_a_replay_says_which_hash_differs(shop: Path, monkeypatch: pytest.Monkey
     assert gone.code == 3 and "name it with --data.path" in gone.err
     write_lines(shop / "moved.csv", seller_lines())
     assert run(shop, "audit", "replay", "1", *RUN, "--data.path", "moved.csv").code == 0
+
+
+def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pricerl.operations.provenance.hash_code", lambda: "0" * 64)
-    code = run(shop, "audit", "replay", "1", *RUN, "--data.path", "moved.csv")
-    assert code.code == 3 and "the code changed, code hash" in code.err and "000000000000 now" in code.err
+    monkeypatch.setattr("torch.__version__", "99.0")
+    same = run(shop, "audit", "replay", "1", *RUN)
+    assert same.code == 0 and "14 prices, the same to the last bit, though different are code " in same.out
+    assert "000000000000 now, torch " in same.out and "99.0 now" in same.out and "numpy" not in same.out
+    monkeypatch.setattr("pricerl.advice.recommend.money", lambda value: round(value, 4) + 0.5)
+    other = run(shop, "audit", "replay", "1", *RUN)
+    assert other.code == 3 and "entry 1 is not reproduced: 14 of 14 prices differ, the first is" in other.err
+    assert "on 2025-04-01; different are code " in other.err and "torch " in other.err
+    monkeypatch.undo()
+    monkeypatch.setattr("pricerl.advice.recommend.money", lambda value: round(value, 4) + 0.5)
+    monkeypatch.chdir(shop)
+    alone = run(shop, "audit", "replay", "1", *RUN)
+    assert alone.code == 3 and "; code and versions are the same" in alone.err
 
 
 def test_a_replay_of_a_run_trained_again_says_that_the_weights_changed(shop: Path) -> None:

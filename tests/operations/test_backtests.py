@@ -89,13 +89,18 @@ def test_the_fingerprint_changes_with_everything_that_backtests_depend_on(simula
     assert len({fingerprint(task), *map(fingerprint, others)}) == 1 + len(others)
 
 
+def _products(folder: Path) -> tuple[bytes, list[object]]:
+    """Advice of a folder without the head of the log, which grows with every advice."""
+    return (folder / "advice.csv").read_bytes(), json.loads((folder / "advice.json").read_bytes())["products"]
+
+
 def test_predict_and_validate_read_what_fit_computed(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {name: (trained / name).read_bytes() for name in OUTPUTS}
+    before = _products(trained)
     kept = (trained / BACKTESTS_FILE).read_bytes()
     monkeypatch.setattr(BacktestTask, "run", refuse)
     again = predict(trained)
     assert again.code in (0, 4), again.err
-    assert {name: (trained / name).read_bytes() for name in OUTPUTS} == before
+    assert _products(trained) == before
     assert (trained / BACKTESTS_FILE).read_bytes() == kept
     scored = run(trained.parents[1], "validate", "--ckpt_path", str(trained / "best.ckpt"))
     assert scored.code == 0, scored.err

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 import torch
 
-from pricerl.operations.provenance import hash_settings, hash_weights
+from pricerl.operations.provenance import combine, differing, hash_settings, hash_weights, new_settings
 
 
 def test_hashes_distinguish_weights() -> None:
@@ -20,3 +24,31 @@ def test_hashes_distinguish_weights() -> None:
 def test_hashes_distinguish_settings_in_any_order() -> None:
     assert hash_settings({"floor": 1.0, "seed": 0}) == hash_settings({"seed": 0, "floor": 1.0})
     assert hash_settings({"floor": 1.0, "seed": 0}) != hash_settings({"floor": None, "seed": 0})
+
+
+STORED: dict[str, Any] = {"seed": 0, "data": {"floor": None, "step": 0.01}}
+
+
+def test_differences_and_their_combination_are_inverse() -> None:
+    now = {"seed": 1, "data": {"floor": 9.0, "step": 0.01}}
+    assert differing(now, STORED) == {"seed": 1, "data": {"floor": 9.0}}
+    assert combine(STORED, differing(now, STORED)) == now and STORED["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ({"seed": 0, "data": {"floor": 9.0, "step": 0.01}}, {}),
+        ({"seed": 0, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, {"data": {"ceiling": None}}),
+        ({"seed": 1, "data": {"floor": 9.0, "step": 0.01}}, None),
+        ({"seed": 1, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, None),
+    ],
+    ids=["the same", "a new one", "another value", "both"],
+)
+def test_settings_added_since_are_told_apart_from_changed_ones(now: Any, expected: Any) -> None:
+    changes = {"data": {"floor": 9.0}}
+    then = hash_settings({**combine(STORED, changes), "horizon": 14})
+    entry = {"settings": changes, "horizon": 14, "hashes": {"config": then}}
+    run: Any = SimpleNamespace(checkpoint=SimpleNamespace(settings=STORED), settings=now)
+    assert new_settings(entry, run) == expected
+    assert new_settings({**entry, "horizon": 7}, run) is None
