@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import gymnasium
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from pricerl.sac import ReplayBuffer, ReplayConfig, Transition
 from pricerl.training.algorithm import Algorithm
+from pricerl.training.randomness import preserved_randomness
 
 
 class CollectingEnv(Protocol):
@@ -29,6 +31,10 @@ class CollectingEnv(Protocol):
 
 class Collector:
     """Collector that steps a vector env and stores each transition with its discount.
+
+    Apart from the policy, everything that later transitions depend on is in ``state_dict`` and in the rows of
+    ``buffer``, provided that the env has ``state_dict() -> dict | None`` and ``load_state_dict(state) -> bool``, None
+    and False where it cannot be saved or the state does not fit.
 
     Args:
         env: vector env.
@@ -77,14 +83,73 @@ class Collector:
             self._step(policy, policy.act(self._observation))
         policy.observe(torch.cat(seen))
 
-    def state_dict(self) -> dict[str, Any]:
+    def counts(self) -> dict[str, int]:
         """Return the counters."""
         return {"env_steps": self.env_steps, "episodes": self.episodes}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the counters of a saved run."""
-        self.env_steps = int(state["env_steps"])
-        self._episodes.fill_(int(state["episodes"]))
+    def load_counts(self, counts: Mapping[str, Any]) -> None:
+        """Restore the counters."""
+        self.env_steps = int(counts["env_steps"])
+        self._episodes.fill_(int(counts["episodes"]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, without the rows of the buffer, as a nested dict of contiguous tensors and plain values.
+
+        ``buffer`` contains the arguments ``added`` and ``generator_state`` of ``ReplayBuffer.restore``, and ``size``,
+        the number of newest rows in the buffer. ``env`` is None if the env cannot be saved.
+        """
+        observation = self._observation.clone()
+        with preserved_randomness():
+            env = self.env.state_dict() if hasattr(self.env, "state_dict") else None
+        return {
+            "counts": self.counts(),
+            "observation": observation.contiguous(),
+            "observation_stride": list(observation.stride()),
+            "returns": self._returns.clone(),
+            "last_return": self.last_return.clone(),
+            "mean_price": None if self.mean_price is None else self.mean_price.clone(),
+            "random": self._random.get_state(),
+            "buffer": {
+                "added": self.buffer.added,
+                "size": len(self.buffer),
+                "generator_state": self.buffer.generator_state,
+            },
+            "env": env,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> bool:
+        """Restore a saved state; restore the buffer separately with ``ReplayBuffer.restore``.
+
+        Where the env was not saved, or differs in its rows, episodes start anew from a seed of their own.
+
+        Returns:
+            Whether the collector continues exactly: the env was restored, and the random numbers are of this device.
+        """
+        self.load_counts(state["counts"])
+        device, mean_price = self._observation.device, state["mean_price"]
+        self.last_return = state["last_return"].to(device)
+        self.mean_price = None if mean_price is None else mean_price.to(device)
+        same_random = bool(state["random"].shape == self._random.get_state().shape)
+        if same_random:
+            self._random.set_state(state["random"].cpu())
+        if not self._load_env(state):
+            seed = int(torch.randint(2**31, (), generator=self._random, device=device))
+            self._observation, _ = self.env.reset(seed=seed)
+            self._returns.zero_()
+            return False
+        # Matrix products round differently for another layout, so that of the env is kept.
+        saved = state["observation"]
+        kept = torch.empty_strided(saved.shape, state["observation_stride"], dtype=saved.dtype, device=device)
+        self._observation = kept.copy_(saved)
+        self._returns.copy_(state["returns"])
+        return same_random
+
+    def _load_env(self, state: Mapping[str, Any]) -> bool:
+        """Restore the env; return whether that was possible."""
+        if state["env"] is None or state["observation"].shape != self._observation.shape:
+            return False
+        load = getattr(self.env, "load_state_dict", None)
+        return False if load is None else bool(load(state["env"]))
 
     def _step(self, policy: Algorithm, action: Tensor) -> None:
         next_observation, reward, terminated, truncated, info = self.env.step(action)

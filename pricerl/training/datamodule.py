@@ -110,7 +110,7 @@ class ReplayDataModule(LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the collector's counters; before collection starts, those of the checkpoint."""
-        return {"counts": self._saved_counts if self.collector is None else self.collector.state_dict()}
+        return {"counts": self._saved_counts if self.collector is None else self.collector.counts()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters of a saved run."""
@@ -126,7 +126,7 @@ class ReplayDataModule(LightningDataModule, ABC):
             self._load_buffer(self.collector.buffer)
             self.collector.warm_up(policy, random=self._saved_counts is None and not policy.starts_from_plan)
             if self._saved_counts is not None:
-                self.collector.load_state_dict(self._saved_counts)
+                self.collector.load_counts(self._saved_counts)
         return self.collector
 
     def save_buffer(self, folder: Path) -> None:

@@ -1,11 +1,11 @@
 """The state of the global generators is complete: after a restore, all of them repeat their numbers."""
 
-import json
 import random
 
 import numpy as np
 import pytest
 import torch
+from saved_states import as_saved
 
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.randomness import preserved_randomness, random_state, restore_random_state
@@ -17,17 +17,6 @@ def draw():
     if torch.cuda.is_initialized():
         drawn += torch.randn(3, device="cuda").tolist()
     return [*drawn, random.gauss(0, 1), random.random()]
-
-
-def as_saved(state):
-    """The state after a file: tensors kept apart, everything else through JSON."""
-    if isinstance(state, torch.Tensor):
-        return state.clone()
-    return {key: as_saved(value) for key, value in state.items()} if isinstance(state, dict) else json_copy(state)
-
-
-def json_copy(value):
-    return json.loads(json.dumps(value))
 
 
 @pytest.mark.parametrize("before", [0, 1])

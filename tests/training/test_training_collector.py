@@ -1,0 +1,162 @@
+"""A collector whose state and rows were saved continues bit by bit, in a new process as in the old one."""
+
+import pytest
+import torch
+from gymnasium import spaces
+from saved_states import as_saved
+
+from pricerl.sac import ReplayConfig
+from pricerl.training.collector import Collector
+
+CONFIG = ReplayConfig(buffer_capacity=50, warmup_steps=12, batch_size=8)
+
+
+class Walk:
+    """Three rows walk at random, one step each; a row ends when it is more than 2 away. Observations are transposed."""
+
+    num_envs = 3
+    single_observation_space = spaces.Box(-9, 9, (2,))
+    single_action_space = spaces.Box(-1, 1, (1,))
+
+    def __init__(self, num_envs=3):
+        self.num_envs = num_envs
+        self.generator = torch.Generator()
+
+    def reset(self, *, seed=None):
+        if seed is not None:
+            self.generator.manual_seed(seed)
+        self.place = torch.randn(2, self.num_envs, generator=self.generator)
+        return self.place.T, {}
+
+    def step(self, actions):
+        self.place = self.place + actions[:, 0] + torch.randn(2, self.num_envs, generator=self.generator)
+        ended, reward = (self.place.abs() > 2).any(0), self.place.sum(0)
+        info = {"price": self.place[0]}
+        if ended.any():
+            info["final_obs"] = self.place.T
+            self.place = torch.where(ended, torch.randn(2, self.num_envs, generator=self.generator), self.place)
+        return self.place.T, reward, ended, torch.zeros_like(ended), info
+
+
+class SavedWalk(Walk):
+    def state_dict(self):
+        torch.rand(1)  # probing an env may draw numbers
+        return {"place": self.place.clone(), "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state):
+        if state["place"].shape != self.place.shape:
+            return False
+        self.place = state["place"]
+        self.generator.set_state(state["generator"])
+        return True
+
+
+class Learner:
+    """Its actions depend on the layout of the observations, and draw from torch's global generator."""
+
+    step_discount = 0.9
+    algorithm = CONFIG
+
+    def __init__(self):
+        self.seen = []
+
+    def act(self, observation):
+        return (observation.sum(1, keepdim=True) * 0.1 + torch.randn(len(observation), 1)).clamp(-1, 1)
+
+    def observe(self, observation):
+        self.seen.append((observation.stride(), observation.clone()))
+
+
+def rows(buffer):
+    return buffer.rows(buffer.added - len(buffer), buffer.added)
+
+
+def restored(env, collector, seed=99):
+    """A new collector with the state and the rows of another, and whether it is exact."""
+    state = as_saved(collector.state_dict())
+    new = Collector(env, CONFIG, seed)
+    saved = state["buffer"]
+    new.buffer.restore([rows(collector.buffer)], saved["added"], saved["generator_state"])
+    return new, new.load_state_dict(state)
+
+
+def follow(collector, steps):
+    """What a run sees of its collector in ``steps`` turns of two vector steps."""
+    learner, found = Learner(), []
+    for _ in range(steps):
+        collector.collect(learner, 2)
+        found += [collector.counts(), collector.last_return.item(), collector.mean_price.item()]
+        found += [field.tolist() for field in collector.buffer.sample(8)]
+    return [*found, rows(collector.buffer).tolist(), [(stride, seen.tolist()) for stride, seen in learner.seen]]
+
+
+@pytest.mark.parametrize("steps", [0, 3, 15])
+def test_a_restored_collector_sees_and_stores_the_same(steps):
+    torch.manual_seed(0)
+    collector = Collector(SavedWalk(), CONFIG, 1)
+    collector.warm_up(Learner(), random=True)
+    collector.collect(Learner(), 2 * steps + 1)
+    torch.manual_seed(7)
+    new, exact = restored(SavedWalk(), collector)
+    torch.manual_seed(7)
+    expected = follow(collector, 10)
+    torch.manual_seed(7)
+    assert exact and follow(new, 10) == expected
+    assert collector.episodes > 3 and collector.env_steps == 12 + 3 * (2 * steps + 21)
+
+
+def test_a_restored_collector_that_warms_up_again_draws_the_next_random_actions():
+    collector = Collector(SavedWalk(), CONFIG, 1)
+    collector.warm_up(Learner(), random=True)
+    new, _ = restored(SavedWalk(), collector)
+    assert torch.equal(new._random_action(), collector._random_action())
+
+
+def test_a_state_does_not_change_as_collection_goes_on_and_taking_it_draws_no_number():
+    collector = Collector(SavedWalk(), CONFIG, 1)
+    collector.collect(Learner(), 9)
+    torch.manual_seed(3)
+    state = collector.state_dict()
+    assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(3))
+    before = {name: as_saved(value) for name, value in state.items()}
+    collector.collect(Learner(), 9)
+    for name in ("returns", "last_return", "mean_price", "observation", "random"):
+        assert torch.equal(state[name], before[name]), name
+    assert state["counts"] == before["counts"] and torch.equal(state["env"]["place"], before["env"]["place"])
+
+
+@pytest.mark.parametrize(
+    ("saved", "env"),
+    [(Walk(), SavedWalk()), (SavedWalk(), Walk()), (SavedWalk(), SavedWalk(2)), (Walk(), Walk())],
+    ids=["not saved", "not loaded", "other rows", "neither"],
+)
+def test_without_the_env_counters_continue_and_episodes_start_anew(saved, env):
+    collector = Collector(saved, CONFIG, 1)
+    collector.warm_up(Learner(), random=True)
+    collector.collect(Learner(), 9)
+    new, exact = restored(env, collector, seed=1)
+    assert not exact and (new.counts(), new.buffer.added) == (collector.counts(), collector.buffer.added)
+    assert torch.equal(new.last_return, collector.last_return)
+    first = Collector(type(env)(env.num_envs), CONFIG, 1)
+    assert not torch.equal(new._observation, first._observation), "it starts the first episode again"
+    assert new._returns.tolist() == [0.0] * env.num_envs
+
+
+def test_a_generator_of_another_device_is_kept_and_stated():
+    collector = Collector(SavedWalk(), CONFIG, 1)
+    state = as_saved(collector.state_dict()) | {"random": torch.zeros(16, dtype=torch.uint8)}
+    assert not Collector(SavedWalk(), CONFIG, 1).load_state_dict(state)
+
+
+def test_counters_alone_can_be_taken_over():
+    collector = Collector(Walk(), CONFIG, 1)
+    collector.load_counts({"env_steps": 40, "episodes": 4})
+    assert collector.counts() == {"env_steps": 40, "episodes": 4} and len(collector.buffer) == 0
+
+
+def test_every_start_anew_is_another():
+    first = Collector(Walk(), CONFIG, 1)
+    second, _ = restored(Walk(), first, seed=1)
+    third, _ = restored(Walk(), second, seed=1)
+    starts = [each._observation.tolist() for each in (first, second, third)]
+    assert starts[0] != starts[1] != starts[2] != starts[0]
