@@ -138,6 +138,11 @@ class CompiledFunction(Generic[Arguments, Result]):
         """Whether calls run compiled code; False before the first call."""
         return self._compiled is not None and self._compiled is not self._plain
 
+    @property
+    def failed(self) -> bool:
+        """Whether compiling failed, so that calls run the plain function."""
+        return self._compiled is self._plain
+
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """Call the function."""
         return self._first(*args, **kwargs) if self._compiled is None else self._compiled(*args, **kwargs)

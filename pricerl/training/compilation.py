@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from lightning.pytorch.callbacks import Timer
 
 from pricerl import runtime, sac
 
@@ -23,6 +24,15 @@ COMPILE_FROM = 10_000
 
 COMPILE_FROM_CACHE = 2_000
 """Number of updates from which compiling pays if the graph is cached: it then takes 5 s."""
+
+COMPILE_FROM_SECONDS = 300.0
+"""Time limit of a run, in seconds, from which compiling pays: it takes up to 20 s and saves a third of each update."""
+
+
+def is_too_short(timer: Timer) -> bool:
+    """Return whether a time limit leaves too little time for compiling to pay."""
+    left = timer.time_remaining()
+    return left is not None and left < COMPILE_FROM_SECONDS
 
 
 def compiler_cache() -> Path:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, Timer
 from torch import Tensor
 
 from pricerl.errors import UsageError
@@ -29,7 +29,7 @@ from pricerl.sac import (
 )
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
-from pricerl.training.compilation import fewest_updates, graph_marker, leave
+from pricerl.training.compilation import fewest_updates, graph_marker, is_too_short, leave
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.strategies import average_tensors
@@ -39,6 +39,9 @@ MAX_ENTROPY_BONUS = 1.0
 
 PATIENCE = 1
 """Evaluations without improvement after which a run that began with a plan ends."""
+
+COMPILED = "updates_are_compiled"
+"""Key of a checkpoint: whether the run's updates are compiled."""
 
 
 class SACModule(OffPolicyModule):
@@ -75,6 +78,8 @@ class SACModule(OffPolicyModule):
         # With its instantiator, Lightning's ``load_from_checkpoint`` builds the module from plain values.
         self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
         self.compile_mode, self.warm_start = compile, warm_start
+        self._compiled_before: bool | None = None
+        self._update: Callable[[Transition], Any] | None = None
         self._settings = task, algorithm, network
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
@@ -89,6 +94,7 @@ class SACModule(OffPolicyModule):
     def on_train_start(self) -> None:
         """Set up the update once weights and optimizers are restored and on their device."""
         super().on_train_start()
+        self._set_learning_rates(self.trainer.global_step)  # a restored optimizer has the rates of its own run
         reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
         update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers, reduce).update
         if self.compiles:
@@ -135,8 +141,9 @@ class SACModule(OffPolicyModule):
     def compiles(self) -> bool:
         """Whether this run compiles its updates.
 
-        A run that follows a plan usually ends early, after far fewer updates than ``trainer.max_steps``, so it compiles
-        only if that is many, whether or not the graph is cached.
+        A resumed run does what it did before: compiled and plain updates differ in rounding. A run that follows a plan
+        usually ends early, after far fewer updates than ``trainer.max_steps``, so it compiles only if that is many,
+        whether or not the graph is cached.
 
         Raises:
             UsageError: compiling is on, but gradients must be averaged over several processes.
@@ -146,8 +153,22 @@ class SACModule(OffPolicyModule):
             raise UsageError("--model.compile on works in one process; use auto or off with several devices")
         if self.compile_mode != "auto" or several:
             return self.compile_mode == "on"
+        if self._compiled_before is not None:
+            return self._compiled_before
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it at once
+        if any(is_too_short(timer) for timer in callbacks if isinstance(timer, Timer)):
+            return False
         marker = None if self.follows_plan else self._graph_marker
         return self.trainer.max_steps < 0 or left >= fewest_updates(marker)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store whether updates are compiled."""
+        if self._update is not None:
+            checkpoint[COMPILED] = isinstance(self._update, CompiledFunction) and not self._update.failed
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Read whether updates were compiled; older checkpoints do not say so."""
+        self._compiled_before = checkpoint.get(COMPILED)
 
     @property
     def _graph_marker(self) -> Path:
@@ -162,7 +183,9 @@ class SACModule(OffPolicyModule):
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
         """Update critics, actor, temperature and target network once."""
-        self._decay_learning_rates(number - 1)
+        if self._decays:
+            self._set_learning_rates(number - 1)
+        assert self._update is not None, "training has not started"
         return {**self._update(batch)._asdict()}
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
@@ -173,12 +196,15 @@ class SACModule(OffPolicyModule):
         """Update the input normalization with observations ``(B, O)``."""
         self.agent.observe(observation)
 
-    def _decay_learning_rates(self, updates: int) -> None:
-        """Lower the rates linearly to ``final_lr_share`` at ``trainer.max_steps``, if there is a limit."""
-        config, total = self.algorithm, self.trainer.max_steps
-        if total <= 0 or config.final_lr_share == 1.0:
-            return
-        share = 1.0 - (1.0 - config.final_lr_share) * min(1.0, updates / total)
+    @property
+    def _decays(self) -> bool:
+        return self.trainer.max_steps > 0 and self.algorithm.final_lr_share < 1.0
+
+    def _set_learning_rates(self, updates: int) -> None:
+        """Set the configured rates, lowered linearly to ``final_lr_share`` at ``trainer.max_steps``, if given."""
+        config, share = self.algorithm, 1.0
+        if self._decays:
+            share -= (1.0 - config.final_lr_share) * min(1.0, updates / self.trainer.max_steps)
         rates = config.critic_lr, config.actor_lr, config.alpha_lr
         for optimizer, rate in zip(self._optimizers, rates, strict=True):
             optimizer.set_learning_rate(rate * share)

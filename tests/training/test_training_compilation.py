@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Timer
 
 from pricerl.errors import UsageError
 from pricerl.sac import NetworkConfig, SACConfig, Transition
 from pricerl.training.algorithm import TaskSpec
-from pricerl.training.compilation import COMPILE_FROM, COMPILE_FROM_CACHE, compiler_cache
+from pricerl.training.compilation import COMPILE_FROM, COMPILE_FROM_CACHE, COMPILE_FROM_SECONDS, compiler_cache
 from pricerl.training.module import SACModule
 
 
@@ -30,15 +32,20 @@ def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
         max_steps=left + 5,
         global_step=5,
         ckpt_path="last.ckpt",
+        callbacks=[],
         datamodule=SimpleNamespace(has_plan=has_plan),
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
     return module
 
 
-def make_one_update(module):
+def start(module):
     module.configure_optimizers()
     module.on_train_start()
+
+
+def make_one_update(module):
+    start(module)
     module.update(Transition(*(torch.rand(3, *shape) for shape in ((2,), (1,), (), (), (2,)))), number=1)
 
 
@@ -119,3 +126,58 @@ def test_the_cache_is_the_compilers_own(given, monkeypatch):
 
     expected = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
     assert compiler_cache() == Path(expected)
+
+
+@pytest.mark.parametrize(("seconds", "compiles"), [(3, False), (COMPILE_FROM_SECONDS - 1, False), (301, True)])
+def test_a_run_with_little_time_is_not_compiled_whatever_its_steps(seconds, compiles):
+    for left in (-6, COMPILE_FROM):
+        module = learner(left)
+        module.trainer.callbacks = [Timer(timedelta(seconds=seconds))]
+        assert module.compiles is compiles
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_resumed_run_is_compiled_if_it_was_before(before, instant_compiler):
+    first, saved = learner(COMPILE_FROM if before else 1), {}
+    start(first)
+    first.on_save_checkpoint(saved)
+    assert saved == {"updates_are_compiled": before}, "known before the first update, as after it"
+    make_one_update(first)
+    first.on_save_checkpoint(saved)
+    assert saved == {"updates_are_compiled": before}
+    for left in (1, COMPILE_FROM):
+        resumed = learner(left)
+        resumed.on_load_checkpoint(saved)
+        assert resumed.compiles is before
+    opposite = learner(1, "off" if before else "on")
+    opposite.on_load_checkpoint(saved)
+    assert opposite.compiles is not before, "an order on the command line holds"
+
+
+def test_a_failed_compilation_is_not_tried_again_on_resume(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: None)
+    module, saved = learner(COMPILE_FROM), {}
+    with pytest.warns(UserWarning, match="updates run uncompiled"):
+        make_one_update(module)
+    module.on_save_checkpoint(saved)
+    assert saved == {"updates_are_compiled": False}
+    assert not (learner(1).on_load_checkpoint({}) or learner(1).compiles), "older checkpoints do not say so"
+
+
+@pytest.mark.parametrize("max_steps", [-1, 50])
+def test_learning_rates_of_the_configuration_replace_restored_ones(max_steps):
+    module = learner(
+        max_steps - 5, algorithm=SACConfig(critic_lr=5e-4, actor_lr=4e-4, alpha_lr=3e-4, final_lr_share=1.0)
+    )
+    module.configure_optimizers()
+    for optimizer in module._optimizers:
+        optimizer.set_learning_rate(0.7)  # that of the optimizer's state
+    module.on_train_start()
+    rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module._optimizers]
+    assert rates == pytest.approx([5e-4, 4e-4, 3e-4])
+
+
+def test_a_resumed_decay_goes_on_from_its_step():
+    module = learner(5, algorithm=SACConfig(critic_lr=1e-3, final_lr_share=0.5))
+    start(module)
+    assert float(module._optimizers.critic.param_groups[0]["lr"]) == pytest.approx(0.75e-3), "update 5 of 10"
