@@ -93,7 +93,8 @@ def advise(
         seed: seed of all random numbers.
         horizon: length of the forecast horizon in days.
         run_name: name of the run; derived from file and preset if absent.
-        settings: further settings by their command-line names, such as ``{"data.guardrails.floor": 9.9}``.
+        settings: further settings by their command-line names, such as ``{"data.guardrails.floor": 9.9}`` or
+            ``{"allow": "my_package"}``.
 
     Returns:
         One advice per product.

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from own_package import PARTS
 
 from pricerl.advice.decision import Grade
 from pricerl.advice.files import COLUMNS
@@ -137,6 +138,11 @@ def test_the_table_of_changes_names_files_as_they_are_under_the_package() -> Non
     places = [name for row in table_rows(table) for name in re.findall(r"`([\w./-]+\.\w+)`", row[1])]
     assert places
     assert not [name for name in places if not (ROOT if name.startswith(OUTSIDE) else PACKAGE).joinpath(name).exists()]
+
+
+def test_the_classes_of_the_page_on_the_library_are_those_that_a_test_runs() -> None:
+    blocks = re.findall(r"^```python\n(class .*?)^```", read("docs/library.md"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2 and all(block in PARTS for block in blocks)
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

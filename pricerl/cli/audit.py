@@ -24,6 +24,7 @@ def audit_log(words: Sequence[str]) -> int:
     add_run_options(parser)
     parser.add_argument("--anchor", help="verify: hash of an entry, as a report prints it, that the log must contain")
     parser.add_argument("--data.path", dest="path", help="replay: the data file, if it has moved since")
+    parser.add_argument("--allow", help="replay: packages that may be imported, separated by commas")
     options = parser.parse_args(words)
     return _verify(options) if options.action == "verify" else _replay(options)
 
@@ -71,7 +72,8 @@ def _replay(options: argparse.Namespace) -> int:
     entries = verify(log).entries
     entry = find_advice(entries, int(options.target))
     seen = entries[: entry["seen"]]
-    run = run_lightning("predict", option_words(_replay_settings(entry, log.parent, options.path)), seen)
+    settings = {**_replay_settings(entry, log.parent, options.path), "allow": options.allow}
+    run = run_lightning("predict", option_words(settings), seen)
     origin = describe_origin(run)
     refuse_changed(entry, run, origin, log)
     backtests = backtest_task(run).run()  # computed again, as everything else

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from pricerl.cli.imports import is_allowed, refusal
 from pricerl.cli.usage import option_values, read_configs
+from pricerl.errors import UsageError
 from pricerl.terminal import write_lines
 from pricerl.training.checkpointing import USUAL_CLASSES
 from pricerl.training.gym_data import GymDataModule
@@ -14,26 +17,32 @@ from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
 
-def data_class(words: list[str]) -> str:
-    """Return the DataModule class whose settings ``data`` holds.
+def chosen_class(words: list[str], group: str, packages: Collection[str]) -> str:
+    """Return the class whose settings ``data`` or ``model`` holds.
 
     jsonargparse accepts a plain ``data: {…}`` or ``--data.x`` for the parser's default class, and keeps the values of
     that class, defaults included, when a ``class_path`` names another. So the default must be the intended class: the
-    Gymnasium module if it is named or its own setting ``env_id`` appears, otherwise the pricing module.
+    last one named, the Gymnasium module if its own setting ``env_id`` appears, otherwise the usual class.
 
     Args:
         words: arguments of the command.
+        group: ``data`` or ``model``.
+        packages: packages that may be imported.
 
     Raises:
-        UsageError: a configuration cannot be read.
+        UsageError: a configuration cannot be read, or the class belongs to a package that is not allowed.
     """
-    groups: list[Any] = [config.get("data") for config in read_configs(words)]
-    groups += [{"class_path": name} for name in option_values(words, "--data", "--data.class_path")]
-    groups += [{"env_id": name} for name in option_values(words, "--data.env_id")]
-    settings = [{"class_path": group} if isinstance(group, str) else group or {} for group in groups]
-    named = any(str(item.get("class_path")).endswith("GymDataModule") for item in settings)
-    gym = named or any(item.get("env_id") is not None for item in settings)
-    return f"{GymDataModule.__module__}.{GymDataModule.__name__}" if gym else USUAL_CLASSES["data"]
+    groups: list[Any] = [config.get(group) for config in read_configs(words)]
+    groups += option_values(words, f"--{group}", f"--{group}.class_path")
+    groups += [{"env_id": name} for name in option_values(words, f"--{group}.env_id")]
+    settings = [{"class_path": item} if isinstance(item, str) else item or {} for item in groups]
+    named = [str(item["class_path"]) for item in settings if item.get("class_path")]
+    if named and "." in named[-1] and not named[-1].endswith((".yaml", ".yml")):
+        if not is_allowed(named[-1], packages):
+            raise UsageError(refusal(named[-1], named[-1], f"--{group}: "))
+        return named[-1]
+    gym = named[-1:] == [GymDataModule.__name__] or any(item.get("env_id") is not None for item in settings)
+    return f"{GymDataModule.__module__}.{GymDataModule.__name__}" if gym else USUAL_CLASSES[group]
 
 
 def print_help(parser: LightningArgumentParser) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from pricerl.advice import DecisionConfig, ReportConfig
-from pricerl.cli.classes import data_class, print_help
+from pricerl.cli.classes import chosen_class, print_help
+from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.usage import check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, UsageError
@@ -55,12 +57,13 @@ class PricingCLI(LightningCLI):
 
     Args:
         words: the command and its options, without the program's name.
+        packages: packages that may be imported.
     """
 
-    def __init__(self, words: list[str]) -> None:
-        self.command = words[0]
+    def __init__(self, words: list[str], packages: Sequence[str]) -> None:
+        self.command, self.packages = words[0], packages
         self.given: Checkpoint | None = None
-        self.data_class = data_class(words)
+        self.classes = {group: chosen_class(words, group, packages) for group in USUAL_CLASSES}
         super().__init__(
             OffPolicyModule,
             ReplayDataModule,
@@ -84,9 +87,8 @@ class PricingCLI(LightningCLI):
         """
         parser.add_lightning_class_args(self.trainer_class, "trainer")
         parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
-        chosen = {**USUAL_CLASSES, "data": self.data_class}
         for name, base in (("model", OffPolicyModule), ("data", ReplayDataModule)):
-            default = {"class_path": chosen[name]}
+            default = {"class_path": self.classes[name]}
             parser.add_subclass_arguments(base, name, default=default, fail_untyped=False, required=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -127,7 +129,13 @@ class PricingCLI(LightningCLI):
         except ArgumentError as error:
             names = [*parser.get_defaults().keys()]
             options = {name.replace(".init_args", "") for name in names if not name.endswith(".class_path")}
-            raise UsageError(f"{explain_usage(str(error), options, words)} (see {self.command} --help)") from error
+            problem = explain_usage(str(error), options, words)
+            raise UsageError(f"{self._stored}{problem} (see {self.command} --help)") from error
+
+    @property
+    def _stored(self) -> str:
+        """The checkpoint whose stored settings a command begins with, for a message about one of them."""
+        return "" if self.given is None or self.command == "fit" else f"{self.given.path}: "
 
     def before_instantiate_classes(self) -> None:
         """Claim the processor, and show the stages of the command unless the progress bar is turned off."""
@@ -137,6 +145,8 @@ class PricingCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
+        data = self.config.data.init_args
+        import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self._stored)
         self.config_init = self.parser.instantiate(self.config)
         self.datamodule, self.model = self.config_init.data, self.config_init.model
         for name, value in self.datamodule.choices.items():
@@ -189,5 +199,5 @@ def run_folder(options: Any) -> Path:
     data, name = options.data.init_args, options.run_name
     if not name and data.get("env_id") is not None:
         name = re.sub(r"[^\w.-]+", "-", data.env_id)
-    preset = data.reward.preset if "reward" in data else None
-    return RUNS / (name or f"{Path(data.path).stem if data.get('path') else 'simulated'}-{preset}")
+    goal = data.reward.preset if "reward" in data else options.data.class_path.rpartition(".")[2]
+    return RUNS / (name or f"{Path(data.path).stem if data.get('path') else 'simulated'}-{goal}")

@@ -50,9 +50,10 @@ STANDARD = {
     "config": "YAML file with any of these settings. Of several, later ones take precedence.",
     "seed_everything": "Seed of all random numbers.",
     "print_config": "Print all settings as YAML and exit.",
+    "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
     "pdf": "Also write the report as PDF.",
 }
-"""Options from Lightning, and ``--pdf``, short for a setting of the report."""
+"""Options from Lightning, ``--allow``, and ``--pdf``, short for a setting of the report."""
 
 
 class Group(NamedTuple):

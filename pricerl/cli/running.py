@@ -11,9 +11,9 @@ from pathlib import Path
 from jsonargparse import set_parsing_settings
 from lightning.pytorch import Trainer
 
+from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
 from pricerl.cli.lightning import PricingCLI
 from pricerl.cli.options import help_topics
-from pricerl.cli.usage import ALLOWED_CLASSES
 from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError
 from pricerl.operations.backtests import start_backtests
@@ -40,12 +40,10 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
         InterruptedRunError: Ctrl-C while training.
     """
     helps = bool(help_topics(words)) or any(".help" in word for word in words)
-    set_parsing_settings(
-        docstring_parse_attribute_docstrings=helps,  # the help texts; reading all of them takes a second
-        import_path_denylist=["*"],
-        import_path_allowlist=list(ALLOWED_CLASSES),
-    )
-    cli = PricingCLI(words)
+    set_parsing_settings(docstring_parse_attribute_docstrings=helps)  # the help texts, which take a second to read
+    packages = allowed_packages(words)
+    import_allowed(packages)
+    cli = PricingCLI(without_allow(words), packages)
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
     if cli.built.advises and known:
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))

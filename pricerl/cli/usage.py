@@ -20,9 +20,6 @@ from pricerl.terminal import shown
 if TYPE_CHECKING:
     from pricerl.training.run import Run
 
-ALLOWED_CLASSES = ("pricerl", "lightning")
-"""Packages from which a configuration may import classes."""
-
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 """Types in plain words."""
 
@@ -79,7 +76,7 @@ def explain_usage(message: str, options: Collection[str], words: Sequence[str] =
     if head:
         key, text = f"--{group}{head[1]}: " if head[1] else f"{head[2]}: ", message[head.end() :]
     if found := re.search(r"Importing '([^']+)' is not allowed", text):
-        return f"{key}{found[1]} is not allowed; only classes of {' and '.join(ALLOWED_CLASSES)} are"
+        return f"{key}{found[1]} is not imported without --allow {found[1].partition('.')[0]}"
     if found := re.search(r"Expected a path but (\S+) either", text):
         return f"{key}there is no class {found[1]}"
     if inside and (found := re.match(r"the following arguments are required: (\S+)", text)):

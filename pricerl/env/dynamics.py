@@ -25,7 +25,7 @@ from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, r
 from pricerl.market import GridPosition, Market, Response
 from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
-from pricerl.market.reward import RewardConfig, RewardInputs, reward_terms, total_reward
+from pricerl.market.reward import RewardConfig, RewardInputs
 
 
 class Dynamics:
@@ -263,7 +263,8 @@ class Dynamics:
             mean_sales_ratio=mean_sales_ratio,
             spread=self._spread_at(rows, position),
         )
-        return total_reward(reward_terms(day, self.reward), self.reward)
+        reward = self.reward.evaluate(day)
+        return reward if reward.shape == mean_sales_ratio.shape else reward.expand_as(level.sales + mean_sales_ratio)
 
     def _spread_at(self, rows: Rows, position: GridPosition) -> Tensor:
         left, spread = rows.first_spread + position.left, self.spread.flatten()

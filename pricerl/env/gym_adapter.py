@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     it with ``disable_env_checker: false``; the environment's ``info`` is dropped.
 
     Args:
-        env_id: a registered id, or ``module:Id-v0`` to import the module that registers it.
+        env_id: a registered id, or ``module:Id-v0`` with the module that registered it.
         num_envs: B.
         device: of the returned tensors.
         settings: keyword arguments of ``gymnasium.make``: those of the environment, ``max_episode_steps`` and the like.
@@ -168,16 +168,13 @@ class _PlainEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def _registered_name(env_id: str) -> str:
-    """Return the name of an id in Gymnasium's registry; the module before a colon is imported."""
+    """Return the name of an id in Gymnasium's registry; nothing is imported, also not the module before a colon."""
     module, _, name = env_id.rpartition(":")
-    if module:
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            raise UsageError(
-                f"{env_id}: the module {module!r} cannot be imported ({type(error).__name__}: {error}); "
-                "correct its name, install it or put its folder on PYTHONPATH"
-            ) from error
+    if module and module not in sys.modules:
+        raise UsageError(
+            f"{env_id}: the module {module!r} is not imported; import it first, or allow it with --allow "
+            f"{module.partition('.')[0]}"
+        )
     try:
         gymnasium.spec(name)
     except gymnasium.error.Error as error:

@@ -54,6 +54,8 @@ class BacktestProcess:
     """
 
     def __init__(self, task: BacktestTask, key: str) -> None:
+        from pricerl.market import DEMAND_MODELS
+
         self.key = key
         command = [sys.executable, "-c", START, *sys.path]
         pipe = subprocess.PIPE
@@ -61,7 +63,7 @@ class BacktestProcess:
         self._end = weakref.finalize(self, _end, self._process)
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has died already; `result` gives the reason
-            pickle.dump(task, self._process.stdin)
+            pickle.dump((task, DEMAND_MODELS[task.demand.demand]), self._process.stdin)
             self._process.stdin.flush()  # and not closed: the second process ends when this pipe does
 
     def result(self) -> dict[str, Backtest] | None:
@@ -81,11 +83,15 @@ def answer() -> None:
     """Compute the task on standard input and write the result, or a text about an error, to standard output."""
     results, sys.stdout = sys.stdout.buffer, sys.stderr
     try:
-        task: BacktestTask = pickle.load(sys.stdin.buffer)
+        task: BacktestTask
+        task, model = pickle.load(sys.stdin.buffer)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         from pricerl.runtime import claim_compute
 
         claim_compute(task.threads, task.precision)
+        from pricerl.market import DEMAND_MODELS
+
+        DEMAND_MODELS[task.demand.demand] = model  # its package registers it only where a command imports it
         found: Any = task.run()
     except Exception as error:  # it is reported, and the parent computes the backtests itself
         found = f"{type(error).__name__}: {error}"

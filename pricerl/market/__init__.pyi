@@ -6,7 +6,11 @@ from .cost import (
     describe_costs as describe_costs,
 )
 from .demand.config import DemandConfig as DemandConfig
-from .demand.models import DEMAND_MODELS as DEMAND_MODELS, DemandModel as DemandModel
+from .demand.models import (
+    DEMAND_MODELS as DEMAND_MODELS,
+    DemandModel as DemandModel,
+    register_demand_model as register_demand_model,
+)
 from .demand.reference_price import PriceMemory as PriceMemory
 from .fitting import assemble as assemble, fit_market as fit_market, known_market as known_market
 from .market import (

@@ -124,6 +124,10 @@ class ResolvedReward:
         bound = TERM_BOUND * sum(map(abs, squashed)) + price_bound * abs(self.price_weight)
         return -bound, bound
 
+    def evaluate(self, day: RewardInputs) -> Tensor:
+        """Return a day's reward ``(B,)``, inside ``bounds()``; a subclass may have another one."""
+        return total_reward(reward_terms(day, self), self)
+
 
 PRESETS = {
     "balanced": ResolvedReward(True, 0.4, 0.3, 0.15, 0.15, 0.05, 0.10, 0.90, 0.5, -0.1),

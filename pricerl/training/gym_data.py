@@ -21,7 +21,8 @@ class GymDataModule(ReplayDataModule):
     """DataModule of a registered Gymnasium environment.
 
     Args:
-        env_id: registered id, such as Pendulum-v1, or module:Id-v0 to import the module that registers it.
+        env_id: registered id, such as Pendulum-v1, or module:Id-v0, whose module the command line imports
+            if ``--allow`` names its package.
         env_settings: keyword arguments of gymnasium.make.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 import gymnasium
 import numpy as np
 import pytest
@@ -144,13 +146,14 @@ def test_settings_reach_the_environment_and_a_time_limit_among_them_truncates():
     assert GymVectorEnv(TOY).max_episode_steps is None
 
 
-def test_a_module_before_the_id_is_imported(tmp_path, monkeypatch):
+def test_a_module_before_the_id_must_be_imported_already(tmp_path, monkeypatch):
     (tmp_path / "my_shop.py").write_text(
         "import gymnasium\ngymnasium.register('adapter/MyShop-v0', 'gymnasium.envs.classic_control:PendulumEnv')\n"
     )
-    with pytest.raises(UsageError, match="the module 'my_shop' cannot be imported"):
-        GymVectorEnv("my_shop:adapter/MyShop-v0")
     monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="the module 'my_shop' is not imported; import it first"):
+        GymVectorEnv("my_shop:adapter/MyShop-v0")
+    importlib.import_module("my_shop")
     env = GymVectorEnv("my_shop:adapter/MyShop-v0")
     assert env.env_id == "my_shop:adapter/MyShop-v0" and env.observation_dim == 3
 

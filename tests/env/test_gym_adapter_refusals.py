@@ -32,9 +32,8 @@ def message_of(error_type, function, *arguments, **keywords):
         ("", "no environment is registered as ''; write module:Id-v0 to import the module that registers it"),
         (
             "nowhere_to_be_found:X-v0",
-            "nowhere_to_be_found:X-v0: the module 'nowhere_to_be_found' cannot be imported "
-            "(ModuleNotFoundError: No module named 'nowhere_to_be_found'); "
-            "correct its name, install it or put its folder on PYTHONPATH",
+            "nowhere_to_be_found:X-v0: the module 'nowhere_to_be_found' is not imported; import it first, or allow it "
+            "with --allow nowhere_to_be_found",
         ),
         (
             "adapter/NeedsMujoco-v0",

@@ -64,6 +64,9 @@ MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
 """Names of the settings that each model of ``demand.models.DEMAND_MODELS`` uses."""
 
 
+OTHERS = "; --allow PACKAGE imports the package that registers another one"
+
+
 @dataclass(frozen=True)
 class DemandConfig(CommonSettings):
     """Demand model and its settings; those at ``None`` take the model's default.
@@ -98,7 +101,7 @@ class DemandConfig(CommonSettings):
     def __post_init__(self) -> None:
         if self.demand not in MODEL_SETTINGS:
             known, close = ", ".join(MODEL_SETTINGS), did_you_mean(self.demand, MODEL_SETTINGS)
-            raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{close}")
+            raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{close or OTHERS}")
         problems = [*self._unread(), *_out_of_range(self.resolved())]
         if problems:
             raise UsageError("; ".join(problems))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.price_setting import Kind
+from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_demand_regression, fit_parts, price_prior
-from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.config import ALL, COMMON, MODEL_SETTINGS, DemandSettings
 from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, gather_covariates, holiday_factors
 from pricerl.market.demand.curves import (
     SLOPE_RANGE,
@@ -105,6 +106,27 @@ DEMAND_MODELS: dict[str, DemandModel] = {
     "hybrid": fit_hybrid,
 }
 """Demand models by name; add new ones here, and their settings to ``demand.config.MODEL_SETTINGS``."""
+
+
+def register_demand_model(name: str, model: DemandModel, settings: Sequence[str] = COMMON) -> None:
+    """Add a demand model, which ``data.market.demand`` then accepts.
+
+    Args:
+        name: name of the model; it replaces another model of this name only if that was registered here.
+        model: function that fits it; a function of a module, so that a second process can import it.
+        settings: fields of `DemandConfig` that the model uses.
+
+    Raises:
+        UsageError: the name belongs to a model of pricerl, or a setting is unknown.
+    """
+    if name in _OWN_MODELS:
+        raise UsageError(f"the demand model {name!r} is pricerl's own; register yours by another name")
+    if unknown := set(settings) - set(ALL):
+        raise UsageError(f"demand model {name!r}: unknown settings {sorted(unknown)}; known are {', '.join(ALL)}")
+    DEMAND_MODELS[name], MODEL_SETTINGS[name] = model, tuple(settings)
+
+
+_OWN_MODELS = frozenset(DEMAND_MODELS)
 
 
 def _mixture_curves(
