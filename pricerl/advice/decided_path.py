@@ -50,7 +50,12 @@ class DecidedPath:
 
 
 def decide_path(
-    proposed: PricePath, dynamics: Dynamics, product: int, config: DecisionConfig, speaker: Speaker = "policy"
+    proposed: PricePath,
+    dynamics: Dynamics,
+    product: int,
+    config: DecisionConfig,
+    speaker: Speaker = "policy",
+    failed: bool = False,
 ) -> DecidedPath:
     """Decide on the path proposed for a product.
 
@@ -60,12 +65,19 @@ def decide_path(
         product: product index.
         config: required evidence.
         speaker: proposer of the path.
+        failed: whether the policy returned NaN or infinity.
     """
     market = dynamics.market
     history = market.preprocessor.products[product]
     own, keep, log = value_paths(market, product, with_rivals(dynamics, product, proposed.price))
     weighing = _Weighing(
-        dynamics, product, config, speaker, open_shop(dynamics, product, config.min_chance), observe_causes(history)
+        dynamics,
+        product,
+        config,
+        speaker,
+        failed,
+        open_shop(dynamics, product, config.min_chance),
+        observe_causes(history),
     )
     aim, evidence = weighing.weigh(proposed, own, keep)
     decision = decide(evidence, config)
@@ -83,6 +95,7 @@ class _Weighing:
     product: int
     config: DecisionConfig
     speaker: Speaker
+    failed: bool
     shop: Shop
     causes: Causes
 
@@ -123,6 +136,7 @@ class _Weighing:
         lowest, highest = self.dynamics.market.preprocessor.scaler.bounds(self.product, "price")
         return Evidence(
             speaker=self.speaker,
+            failed=self.failed,
             proposes_change=bool((np.abs(path - now) > slack).any()),
             probability_better=value.beats(keep),
             risk=value.risk_over(keep),

@@ -48,6 +48,10 @@ UNFAMILIAR = (
 )
 HOLD_LASTS = "the minimum hold of its last change is longer than these days (data.guardrails.min_hold_days)"
 ONE_PRICE = "the price never varied, so the effect of another price is unknown"
+FAILED = (
+    "the policy returned NaN or infinity instead of a price, which is an error: its weights or its input are damaged. "
+    "Run fit again, or set the price by hand"
+)
 NO_COSTS = (
     "unit cost and fees decide which change pays, and they are not known. Set data.cost.unit_cost and "
     "data.cost.share_kept, the share that fees leave, or report Total Profit"
@@ -132,6 +136,8 @@ class Evidence:
     """Loss until the change is undone that is exceeded with a probability of 10 %, as a share of a quarter's profit."""
     set_by: str = ""
     """Cause of a bias of the elasticity, as a clause; empty if there is none."""
+    failed: bool = False
+    """Whether the policy returned NaN or infinity, and nobody else proposes."""
     suspect: bool = False
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
 
@@ -197,13 +203,16 @@ def _decide(evidence: Evidence, config: DecisionConfig) -> Decision:
         return Decision("hold", "C", "hold", False, NO_OTHER_PRICE)
     decision = _weigh(evidence, config)
     if decision.follow == "hold" and not evidence.keep_allowed:
-        return Decision("limit", "C", "limits", False, KEEP_NOT_ALLOWED)
+        why = f"{KEEP_NOT_ALLOWED}. {sentence(FAILED)}" if evidence.failed else KEEP_NOT_ALLOWED
+        return Decision("limit", "C", "limits", False, why)
     return decision
 
 
 def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Follow the policy or keep the price."""
     gated = config.min_chance > 0
+    if evidence.failed:
+        return replace(_hold("D", FAILED), source="manual")
     if evidence.speaker == "policy" and not evidence.familiar:
         return _hold("D", UNFAMILIAR)
     if evidence.distinct_prices < 2:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, NamedTuple
 
 from pricerl.advice.decision import Speaker
 from pricerl.advice.price_path import PricePath, plan_path, propose_path
 from pricerl.advice.result import PolicyOverPlan
 from pricerl.env import Dynamics
 from pricerl.evaluation import Comparison, Policy, Yardstick
+from pricerl.evaluation.rollout import WatchedPolicy
+
+
+class Proposed(NamedTuple):
+    """Path of one product with its proposer."""
+
+    speaker: Speaker
+    path: PricePath
+    failed: bool = False
+    """Whether the policy returned NaN or infinity, and there is no plan to take its place."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +38,15 @@ class Proposer:
         """Policy minus plan, per product."""
         return None if self.yardstick is None else self.yardstick.compare(self.policy)
 
-    def propose(self, product: int, horizon: int) -> tuple[Speaker, PricePath]:
-        """Return the proposer of a product's path over a horizon, days, and the path."""
+    def propose(self, product: int, horizon: int) -> Proposed:
+        """Return who proposes a product's path over a horizon, days, and the path."""
         if self.yardstick is None or self.comparison is None or self.comparison.is_better[product]:
-            return "policy", propose_path(self.policy, self.dynamics, product, horizon)
-        return "planner", plan_path(self.yardstick.plan, product, horizon)
+            watched = WatchedPolicy(self.policy)
+            path = propose_path(watched, self.dynamics, product, horizon)
+            failed = watched.failed is not None and bool(watched.failed.any())
+            if self.yardstick is None or not failed:
+                return Proposed("policy", path, failed)
+        return Proposed("planner", plan_path(self.yardstick.plan, product, horizon))
 
     def over_plan(self, product: int) -> PolicyOverPlan | None:
         """Return the policy's advantage over the plan; None if only the policy may propose."""
@@ -38,4 +54,7 @@ class Proposer:
             return None
         share = self.dynamics.reward.profit_share
         advantage, error = (float(values[product]) * (share or 1.0) for values in self.comparison)
-        return PolicyOverPlan(advantage, error, "share" if share else "reward")
+        unit: Literal["share", "reward"] = "share" if share else "reward"
+        if not math.isfinite(advantage):
+            return PolicyOverPlan(None, None, unit)
+        return PolicyOverPlan(advantage, error, unit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -188,7 +187,7 @@ def speaker_lines(product: Record, f: Formatter) -> list[str]:
     if (found := product["proposal"]["policy_over_plan"]) is None:
         return []
     gain, error = found["advantage"], found["error"]
-    if not math.isfinite(gain):
+    if gain is None:
         return ["The policy returns no finite price, so the planner proposes the path."]
     more = "more" if gain >= 0 else "less"
     if found["unit"] == "share":

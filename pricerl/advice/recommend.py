@@ -98,8 +98,8 @@ class _Adviser:
         dynamics, market = self.dynamics, self.dynamics.market
         prepared, fitted, counted = market.preprocessor, market.products[index], market.counted(index)
         history, report = prepared.products[index], prepared.reports[index]
-        speaker, proposed = self.proposer.propose(index, self.horizon)
-        decided = decide_path(proposed, dynamics, index, self.config, speaker)
+        speaker, proposed, failed = self.proposer.propose(index, self.horizon)
+        decided = decide_path(proposed, dynamics, index, self.config, speaker, failed)
         decision, path, gated, shop = decided.decision, decided.path, decided.gated, decided.shop
         current_price, keep = shop.current_price, decided.keep
         forecast = forecast_path(market, index, path.price, self.seed)

@@ -156,9 +156,10 @@ class ModelAdvice:
 class PolicyOverPlan(NamedTuple):
     """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
 
-    advantage: float
-    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
-    error: float
+    advantage: float | None
+    """Share of the measure at the current price; rewards per day if the objective does not reward the measure. None if
+    the policy returned an action that is not finite."""
+    error: float | None
     """Standard error of the advantage."""
     unit: Literal["share", "reward"]
 

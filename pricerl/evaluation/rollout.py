@@ -22,6 +22,26 @@ Policy = Callable[[Tensor], Tensor]
 """``observation (B, O) -> action (B, 1)``."""
 
 
+class WatchedPolicy:
+    """Policy that remembers which rows of its roll-out got an action that is NaN or infinite.
+
+    Args:
+        policy: deterministic policy, asked about the same rows in every step.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.failed: Tensor | None = None
+        """``(B,)`` bool; None before the first step."""
+
+    def __call__(self, observation: Tensor) -> Tensor:
+        """Return the policy's actions."""
+        action = self._policy(observation)
+        failed = ~action.isfinite().all(1)
+        self.failed = failed if self.failed is None else self.failed | failed
+        return action
+
+
 class Rollout(NamedTuple):
     """Prices and outcomes of a roll-out of ``T`` decisions."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pricerl.env import Dynamics, State
 from pricerl.evaluation.dynamic_planner import DynamicPlan
-from pricerl.evaluation.rollout import Choice, Policy, roll_out
+from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out
 
 DAYS = 84
 """Days of a roll-out: enough to reach a price and to stay there for weeks."""
@@ -86,8 +86,15 @@ class Yardstick:
         return self._score(lambda now: self.dynamics.decide(now, policy(now.observation)[:, 0])) - self.planned
 
     def compare(self, policy: Policy) -> Comparison:
-        """Compare a deterministic policy with the plan, product by product; the share must be all rows."""
-        gain = self.measure(policy).view(self.dynamics.market.num_products, self._repeats, -1).mean(1)
+        """Compare a deterministic policy with the plan, product by product; the share must be all rows.
+
+        A policy that returns an action that is not finite earns NaN, and is not better.
+        """
+        watched = WatchedPolicy(policy)
+        gain = self.measure(watched)
+        if watched.failed is not None:
+            gain = gain.masked_fill(watched.failed, torch.nan)
+        gain = gain.view(self.dynamics.market.num_products, self._repeats, -1).mean(1)
         return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
 
     def _score(self, choose: Choice) -> Tensor:
