@@ -115,7 +115,9 @@ def advise(
             **(settings or {}),
         }
     )
-    made, _, _ = deliver(run_lightning("fit", words))
+    run = run_lightning("fit", words)
+    with run.held:
+        made, _, _ = deliver(run)
     return made
 
 

@@ -55,9 +55,16 @@ class CheckpointError(PricerlError):
 
 
 class InterruptedRunError(PricerlError):
-    """Training was interrupted by Ctrl-C; the message names the saved files."""
+    """A signal ended the command; the message names the saved files.
 
-    exit_code = EXIT_INTERRUPTED
+    Args:
+        message: what was reached and saved.
+        number: the signal's number; the exit code is 128 more, as shells have it.
+    """
+
+    def __init__(self, message: str, number: int = EXIT_INTERRUPTED - 128) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 class NonFiniteError(PricerlError):

@@ -1,12 +1,134 @@
-"""Atomic writes of several files."""
+"""Durable writes: a file, a folder or a link is either the old one or the new one, even after a power failure."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pricerl.errors import UsageError
+
+PART = "part"
+"""Ending of files and folders that are being written; a leftover one may be deleted."""
+
+PUBLISHED, CURRENT, MANIFEST = "published", "current", "manifest.json"
+"""Folder of published sets, the link to the newest, and the file of checksums in each."""
+
+SETS_KEPT = 5
+"""Number of published sets that stay."""
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name in its folder, flush it to the disk and move it into place.
+
+    Raises:
+        OSError: it cannot be written; an existing file is untouched.
+    """
+    part = _sibling(path, PART)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def point(link: Path, target: str) -> None:
+    """Make a symbolic link, or move an existing one or a file of its name, in one step.
+
+    A folder of its name, as copying leaves it that follows links, is removed.
+
+    Args:
+        link: the link.
+        target: path that it leads to, relative to the link's folder.
+
+    Raises:
+        OSError: it cannot be written; an existing link is untouched.
+    """
+    if link.is_symlink() and str(link.readlink()) == target:
+        return
+    part = _sibling(link, PART)
+    part.unlink(missing_ok=True)
+    part.symlink_to(target)
+    try:
+        if link.is_dir() and not link.is_symlink():
+            copied = _sibling(link, "old")
+            link.rename(copied)
+            shutil.rmtree(copied, ignore_errors=True)
+        part.replace(link)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    sync_folder(link.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to the disk, where the system can."""
+    if os.name != "nt":  # Windows cannot open folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def explained(target: Path, remedy: str = "earlier files are untouched") -> Iterator[None]:
+    """Turn the errors of writing into one sentence.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        place, why = error.filename or target, error.strerror or error
+        raise UsageError(f"{place} cannot be written: {why}; {remedy}") from error
+
+
+def publish_set(folder: Path, files: Mapping[str, str], finish: Callable[[Path], None] = lambda _: None) -> None:
+    """Publish files that belong together: readers find all of the old set or all of the new one.
+
+    A set is a folder ``published/0007`` with a manifest; ``published/current`` is a link to the newest, moved in one
+    step, and the files' own names in ``folder`` are links through it. A reader of several files resolves
+    ``published/current`` once. Earlier sets stay, up to ``SETS_KEPT``.
+
+    Args:
+        folder: created if absent.
+        files: texts by path below the folder.
+        finish: called with the folder of the new set before it is published, to add files.
+
+    Raises:
+        UsageError: a file cannot be written; the earlier set stays published.
+    """
+    sets = folder / PUBLISHED
+    part = sets / f".{os.getpid()}.part"
+    with explained(folder):
+        try:
+            _fill(part, files)
+            finish(part)
+            names = sorted(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())
+            manifest = {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in names}
+            write_file(part / MANIFEST, (json.dumps({"files": manifest}, indent=1) + "\n").encode())
+            number = _place(part, sets)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        point(sets / CURRENT, f"{number:04d}")
+        _link_names(folder, names)
+    for path in sorted(sets.glob("[0-9]*"))[:-SETS_KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_together(files: dict[Path, str]) -> None:
@@ -16,17 +138,54 @@ def write_together(files: dict[Path, str]) -> None:
         UsageError: a file cannot be written.
     """
     undo = contextlib.ExitStack()
-    try:
-        with undo:
-            parts = {path: _write_part(path, text, undo) for path, text in files.items()}
-            for path, part in parts.items():
-                _move(part, path, undo)
-            undo.pop_all()
-    except OSError as error:
-        where = error.filename or next(iter(files)).parent
-        raise UsageError(f"{where} cannot be written: {error.strerror}; earlier files are untouched") from error
+    with explained(next(iter(files)).parent), undo:
+        parts = {path: _write_part(path, text, undo) for path, text in files.items()}
+        for path, part in parts.items():
+            _move(part, path, undo)
+        undo.pop_all()
     for path in files:
         _sibling(path, "old").unlink(missing_ok=True)
+
+
+def _fill(part: Path, files: Mapping[str, str]) -> None:
+    """Write files into a new folder and flush them to the disk, all of them after the last is written."""
+    shutil.rmtree(part, ignore_errors=True)
+    for name, text in files.items():
+        path = part / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    for name in files:
+        with (part / name).open("rb") as file:
+            os.fsync(file.fileno())
+    for folder in {(part / name).parent for name in files}:
+        sync_folder(folder)
+
+
+def _place(part: Path, sets: Path) -> int:
+    """Move a complete set under the next free number, and return that."""
+    number = max((int(path.name) for path in sets.glob("[0-9]*")), default=0) + 1
+    while True:
+        try:
+            part.rename(sets / f"{number:04d}")
+        except OSError as error:  # another process was faster
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            number += 1
+        else:
+            sync_folder(sets)
+            return number
+
+
+def _link_names(folder: Path, names: Iterable[str]) -> None:
+    """Let the names of files lead into the current set, and drop links to files that it does not hold."""
+    links = {folder / name: f"{'../' * name.count('/')}{PUBLISHED}/{CURRENT}/{name}" for name in names}
+    for link, target in links.items():
+        link.parent.mkdir(exist_ok=True)
+        point(link, target)
+    inside = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and path.name != PUBLISHED]
+    for path in [*folder.iterdir(), *(item for sub in inside for item in sub.iterdir())]:
+        if path.is_symlink() and f"{PUBLISHED}/{CURRENT}/" in str(path.readlink()) and path not in links:
+            path.unlink()
 
 
 def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
@@ -36,21 +195,30 @@ def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
     for folder in reversed([parent for parent in path.parents if not parent.exists()]):
         folder.mkdir()
         undo.callback(folder.rmdir)
-    part = _sibling(path, "part")
+    part = _sibling(path, PART)
     undo.callback(part.unlink, missing_ok=True)
     part.write_text(text, encoding="utf-8", newline="")
     return part
 
 
 def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
-    """Move a file to its target and set an existing one aside."""
+    """Move a file to its target and keep a second name of an existing one, which is never absent."""
     if path.exists():
         old = _sibling(path, "old")
-        path.replace(old)
-        undo.callback(old.replace, path)
+        old.unlink(missing_ok=True)
+        os.link(path, old)
+        undo.callback(_put_back, old, path)
     else:
         undo.callback(path.unlink, missing_ok=True)
     part.replace(path)
+
+
+def _put_back(old: Path, path: Path) -> None:
+    """Undo a move; a name for the same file as ``path`` is only removed, since renaming it would do nothing."""
+    if path.exists() and old.samefile(path):
+        old.unlink()
+    else:
+        old.replace(path)
 
 
 def _sibling(path: Path, ending: str) -> Path:

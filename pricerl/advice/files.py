@@ -16,12 +16,12 @@ from rich.progress import track
 
 from pricerl import __version__
 from pricerl.advice.report.pdf import print_pages
-from pricerl.advice.report.render import FOLDER, INDEX, render_pages
+from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import Interval
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter
-from pricerl.writing import write_together
+from pricerl.writing import publish_set
 
 FORMAT = 2
 COLUMNS = (
@@ -70,22 +70,20 @@ class ReportConfig:
 def publish(
     advice: list[ProductAdvice], out: Path, about: About, formatter: Formatter, report: ReportConfig | None = None
 ) -> AdviceFiles:
-    """Write table, document and pages into a folder, made if absent; remove pages of products no longer covered."""
+    """Publish table, document and pages in a folder, made if absent, as one set that replaces the earlier one."""
     report = report or ReportConfig()
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
     keys = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     products = [item.to_dict() for item in advice]
     document = json.dumps({**keys, "products": products}, indent=2, ensure_ascii=False, allow_nan=False, default=float)
-    rendered = render_pages(json.loads(document), report.interactive)
-    pages = {out / name: page for name, page in _with_progress(rendered, len(advice))}
+    pages = dict(_with_progress(render_pages(json.loads(document), report.interactive), len(advice)))
     table = render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))
-    write_together({files.table: table, files.document: f"{document}\n", **pages})
-    for page in [files.report, *(out / FOLDER).glob("[0-9][0-9][0-9]*-*.html")]:  # names from sanitize.page_name
-        page.with_suffix(".pdf").unlink(missing_ok=True)
-        if page not in pages:
-            page.unlink()
-    if report.pdf:
-        print_pages(pages)
+
+    def finish(folder: Path) -> None:
+        if report.pdf:
+            print_pages(folder / name for name in pages)
+
+    publish_set(out, {files.table.name: table, files.document.name: f"{document}\n", **pages}, finish)
     return files
 
 

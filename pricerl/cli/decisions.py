@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pricerl.cli.console import table
 from pricerl.cli.usage import Parser, choose_product, positive_price
-from pricerl.errors import EXIT_OK, DataError, UsageError, did_you_mean
+from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.orders import (
     ADVICE,
@@ -25,7 +25,7 @@ from pricerl.operations.orders import (
     refuse_price,
 )
 from pricerl.terminal import shown, write_lines
-from pricerl.training.checkpointing import RUNS
+from pricerl.training.run_folder import RunFolder, find_run
 
 RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
 
@@ -109,11 +109,9 @@ def log_of(options: argparse.Namespace) -> Path:
     named = options.ckpt_path in (None, "last", "best")
     if named and options.run_name is None:
         raise UsageError(RUN_OPTIONS)
-    folder = RUNS / options.run_name if named else Path(options.ckpt_path).parent
+    folder = find_run(options.run_name).path if named else RunFolder.of(Path(options.ckpt_path)).path
     if not folder.is_dir():
-        runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())
-        near = did_you_mean(options.run_name, runs) if named else ""
-        raise UsageError(f"{folder} is not a folder of a run{near}; {RUN_OPTIONS}")
+        raise UsageError(f"{folder} is not a folder of a run; {RUN_OPTIONS}")
     return folder / LOG_FILE
 
 

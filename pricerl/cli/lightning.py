@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,18 +23,22 @@ from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import chosen_class, print_help
 from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
+from pricerl.cli.resuming import describe_run, find_resumed
 from pricerl.cli.usage import check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.progress import show_stages
 from pricerl.runtime import MatmulPrecision, claim_compute
-from pricerl.training.callbacks.checkpoint import GivenCheckpoint, RunCheckpoint, RunConfig
+from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
-from pricerl.training.checkpointing import RUNS, USUAL_CLASSES, Checkpoint, lasting_settings
+from pricerl.training.callbacks.run_config import RunConfig
+from pricerl.training.checkpoint_io import TreeCheckpointIO
+from pricerl.training.checkpointing import USUAL_CLASSES, Checkpoint, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loggers import build_loggers
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.run import Run
+from pricerl.training.run_folder import RUNS, RunFolder, check_name, name_run
 from pricerl.training.strategies import choose_strategy
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -69,8 +72,7 @@ class PricingCLI(LightningCLI):
             ReplayDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=RunConfig,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=None,
             trainer_defaults=dict(TRAINER_DEFAULTS),
             seed_everything_default=0,
             parser_kwargs={"exit_on_error": False, "prog": f"pricerl {self.command}", "description": None},
@@ -113,7 +115,10 @@ class PricingCLI(LightningCLI):
             self.given = Checkpoint.read(given[-1], folder)
             words = ["--config", json.dumps(self.given.settings), *args]
         self.config = self._parse(parser, words)
-        if self.given is None and self.config.ckpt_path is not None:
+        if self.command == "fit":
+            run = RunFolder(run_folder(self.config))
+            self.given = find_resumed(run, self.config.ckpt_path, self.config.resume)
+        elif self.given is None and self.config.ckpt_path is not None:
             self.given = Checkpoint.read(self.config.ckpt_path, run_folder(self.config))
         if self.given is None and self.command != "fit":
             raise CheckpointError(f"{self.command} needs --ckpt_path FILE: a checkpoint written by fit")
@@ -121,7 +126,7 @@ class PricingCLI(LightningCLI):
     def _folder_of_words(self, parser: LightningArgumentParser, words: list[str]) -> Path:
         """Return the run's folder; parse the arguments only if ``--run_name`` is not among them."""
         names = option_values(words, "--run_name")
-        return RUNS / names[-1] if names else run_folder(self._parse(parser, words))
+        return RUNS / check_name(names[-1]) if names else run_folder(self._parse(parser, words))
 
     def _parse(self, parser: LightningArgumentParser, words: list[str]) -> Any:
         try:
@@ -156,29 +161,33 @@ class PricingCLI(LightningCLI):
         settings = lasting_settings(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)))
         folder = run_folder(self.config)
         if self.given is not None and self.command != "fit":
-            folder = self.given.path.parent
+            folder = RunFolder.of(self.given.path).path
         configs = {name: self.config_init[name] for name in OWN_CONFIGS}
         self.built = Run(self.command, folder, options, settings, self.given, self.datamodule, self.model, configs)
         check_run(self.built)
         if self.given is not None:
             self.given.restore_weights(self.model)
 
-    def build_trainer(self) -> Trainer:
-        """Return the Trainer with loggers and callbacks for the run's folder.
+    def build_trainer(self, run: Run) -> Trainer:
+        """Return the Trainer with loggers and callbacks for the run's generation.
 
         Raises:
             UsageError: Lightning refuses a setting.
         """
-        fitting, wanted, folder = self.command == "fit", self.config.trainer, self.built.folder
+        wanted, generation, resumed = self.config.trainer, run.generation, run.checkpoint
+        fitting = run.command == "fit"
         callbacks: list[Any] = [metrics := RunMetrics()]
         if wanted.enable_progress_bar is not False:
             callbacks.append(TrainingBar(metrics))
-        if fitting and wanted.enable_checkpointing is not False:
-            callbacks.append(RunCheckpoint(folder, f"eval/{self.datamodule.monitor}"))
+        if fitting and generation is not None:
+            callbacks.append(RunConfig(self.parser, self.config, generation))
+            if wanted.enable_checkpointing is not False:
+                monitor = f"eval/{self.datamodule.monitor}"
+                callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
         self.trainer_defaults["callbacks"] = callbacks
         changed: dict[str, Any] = {"strategy": choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)}
-        if fitting and self.given is not None:
-            changed["plugins"] = [*(self.config_init.trainer.plugins or []), GivenCheckpoint(self.given)]
+        if fitting:
+            changed["plugins"] = [*(self.config_init.trainer.plugins or []), TreeCheckpointIO(resumed)]
         own_loggers = wanted.logger in (None, True)
         if own_loggers:
             changed["logger"] = False
@@ -188,16 +197,20 @@ class PricingCLI(LightningCLI):
             absent = wanted.accelerator not in ("auto", "cpu")
             hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
             raise UsageError(f"trainer: {error}{hint}") from error
-        if own_loggers and fitting:
-            resumed_at = None if self.given is None else int(self.given.content["global_step"])
-            trainer.loggers = build_loggers(folder, self.config.wandb, resumed_at)
+        if own_loggers and fitting and generation is not None:
+            at = None if resumed is None else resumed.update
+            trainer.loggers = build_loggers(generation.path, self.config.wandb, at)
         return trainer
 
 
 def run_folder(options: Any) -> Path:
-    """Return the folder of the run named by the options, or else by environment or file and preset."""
-    data, name = options.data.init_args, options.run_name
-    if not name and data.get("env_id") is not None:
-        name = re.sub(r"[^\w.-]+", "-", data.env_id)
-    goal = data.reward.preset if "reward" in data else options.data.class_path.rpartition(".")[2]
-    return RUNS / (name or f"{Path(data.path).stem if data.get('path') else 'simulated'}-{goal}")
+    """Return the folder of the run named by the options, or else by environment or file and preset.
+
+    Raises:
+        UsageError: the name is a path.
+    """
+    data = options.data.init_args
+    if options.run_name:
+        return RUNS / check_name(options.run_name)
+    preset = data.reward.preset if "reward" in data else options.data.class_path.rpartition(".")[2]
+    return RUNS / name_run(data.get("path"), preset, data.get("env_id"))

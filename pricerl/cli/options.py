@@ -28,6 +28,13 @@ CLASSES = (
 RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
     "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
+    "resume": ("Go on with the newest usable save of the run: auto.", None),
+    "accept_changes": (
+        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas.",
+        None,
+    ),
+    "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
+    "portable": ("Leave the seller's history out of the checkpoints; predict then needs --data.path.", False),
     "wandb": ("Log to Weights & Biases, offline without a key.", False),
     "threads": (
         "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower if "

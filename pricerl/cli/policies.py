@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 def fit(words: Sequence[str]) -> int:
     """Train a policy, evaluate it, and advise with its best weights."""
     run = run_lightning("fit", words)
-    trains_only = run.options.trainer.fast_dev_run or not run.advises
-    return EXIT_OK if trains_only or not run.is_global_zero else _advise(run)
+    with run.held:
+        if run.nothing_left:
+            assert run.checkpoint is not None
+            ended = f"{run.checkpoint.path} has ended at update {run.checkpoint.update:,}"
+            write_lines([f"nothing left to do: {ended}; a larger --trainer.max_steps goes on"])
+            return EXIT_OK
+        trains_only = run.options.trainer.fast_dev_run or not run.advises
+        return EXIT_OK if trains_only or not run.is_global_zero else _advise(run)
 
 
 def predict(words: Sequence[str]) -> int:
@@ -85,20 +91,27 @@ def make_advice(
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
-    """Advise, record the advice in the run's log and write its files; return also a line about the log entries."""
+    """Advise, publish files and generation, and record the advice; return also a line about the log entries.
+
+    The advice is recorded once its files are in place.
+    """
+    from pricerl.cli.running import publish_generation
     from pricerl.operations.backtests import find_backtests
     from pricerl.operations.provenance import describe_origin, draft_advice
 
     log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.dynamics_on_cpu, ""
     before = read_log(log)
     advice, origin = make_advice(run, before.entries, find_backtests(run)), describe_origin(run)
+    files = _write_files(run, advice, origin, before.head)
+    if run.command == "fit":
+        publish_generation(run)
     if run.is_global_zero:
         known = {**origin, "seen": len(before.entries)}
         drafts = [draft_advice(item, known, dynamics, index) for index, item in enumerate(advice)]
         written = append(log, drafts)[-len(drafts) :]
         first, last = written[0]["id"], written[-1]["id"]
         recorded = f"recorded: {f'entry {first}' if first == last else f'entries {first} to {last}'} of {log}"
-    return advice, _write_files(run, advice, origin, before.head), recorded
+    return advice, files, recorded
 
 
 def _score(run: Run) -> int:
@@ -129,10 +142,16 @@ def _advise(run: Run) -> int:
 
 def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> AdviceFiles:
     """Write table, document and report to the output folder."""
-    from pricerl.advice.files import About, publish
+    from pricerl.advice.files import About, AdviceFiles, publish
     from pricerl.operations.provenance import shorten
+    from pricerl.training.run_folder import RunFolder
 
     data, model, config = run.pricing, *(shorten(origin["hashes"][name]) for name in ("model", "config"))
     about = About(data.preprocessor.source, data.reward.preset, model, config, head._asdict())
     with stage("writing the report"):
-        return publish(advice, Path(run.options.out or run.folder), about, run.formatter, run.configs["report"])
+        out = Path(run.options.out or run.home)
+        files = publish(advice, out, about, run.formatter, run.configs["report"])
+    current = RunFolder(run.folder).current
+    if run.generation is None or run.options.out or (run.command != "fit" and current != run.generation):
+        return files
+    return AdviceFiles(*(run.folder / path.name for path in files))  # links to the current generation

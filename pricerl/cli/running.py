@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import set_parsing_settings
 from lightning.pytorch import Trainer
@@ -14,16 +17,20 @@ from lightning.pytorch import Trainer
 from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
 from pricerl.cli.lightning import PricingCLI
 from pricerl.cli.options import help_topics
+from pricerl.cli.resuming import has_nothing_left, is_first_process, open_generation, refuse_changes
 from pricerl.cores import Watch
-from pricerl.errors import InterruptedRunError
+from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.track_record import find_own_prices
 from pricerl.terminal import write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
-from pricerl.training.checkpointing import BEST, LAST, Checkpoint
+from pricerl.training.checkpointing import Checkpoint
+from pricerl.training.generations import BEST, LAST, Generation
 from pricerl.training.loggers import METRICS_FILE
 from pricerl.training.run import Run
+from pricerl.training.run_folder import RunFolder
+from pricerl.writing import explained
 
 
 def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None = None) -> Run:
@@ -52,46 +59,122 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
+    run = replace(run, generation=run.checkpoint.generation)
     return run if words[0] == "predict" else _score(cli, run)
 
 
 def _fit(cli: PricingCLI, watch: Watch) -> Run:
-    """Train, then load the best weights."""
-    run = cli.built
-    if run.advises:
-        run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
-    trainer = cli.build_trainer()
-    if run.advises and trainer.world_size == 1 and not run.options.trainer.fast_dev_run:
+    """Train in a new generation or the resumed one, then load the best weights."""
+    run, folder = cli.built, RunFolder(cli.built.folder)
+    if run.options.keep < 1:
+        raise UsageError(f"--keep must be 1 or more, found {run.options.keep}")
+    trial = bool(run.options.trainer.fast_dev_run)
+    held = ExitStack()
+    try:
+        if is_first_process() and not trial:
+            held.enter_context(folder.locked())
+        catcher = held.enter_context(caught_sigterm())
+        if run.advises:
+            run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
+            run.pricing.portable = run.options.portable
+        if run.checkpoint is not None:
+            run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
+        elif run.options.accept_changes and run.options.resume is None:
+            raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
+        ended = run.checkpoint is not None and has_nothing_left(run.checkpoint, run.options.trainer.max_steps)
+        source = None if run.checkpoint is None else run.checkpoint.generation
+        if ended and run.checkpoint is not None and (source is None or source.is_complete):
+            held.close()
+            return replace(run, nothing_left=True)
+        if not trial:
+            generation, resumed = open_generation(folder, run.checkpoint)
+            run = replace(run, generation=generation, checkpoint=resumed)
+            catcher.generation = generation
+        return replace(_train(cli, run, watch, ended), held=held)
+    except BaseException:
+        if run.generation is not None and is_first_process():
+            run.generation.discard()
+        held.close()
+        raise
+
+
+def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
+    """Train unless training has ended before, and return the run with the best weights."""
+    trainer = cli.build_trainer(run)
+    if run.advises and trainer.world_size == 1 and run.generation is not None:
         run = replace(run, backtests=start_backtests(run, watch))
     if run.advises and run.checkpoint is None:
         _ = run.pricing.market  # before the progress bar appears
     if trainer.is_global_zero and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(run.module, datamodule=run.data, ckpt_path=None if run.checkpoint is None else run.checkpoint.path)
-    except SystemExit as stopped:  # Lightning handles Ctrl-C this way, and then ignores a second one
-        if not isinstance(stopped.__context__, KeyboardInterrupt):
-            raise
-        signal.signal(signal.SIGINT, handler)
-        done = trainer.global_step
-        saved = f" after {done} updates; {run.folder / LAST} is saved, resume with fit --ckpt_path last"
-        raise InterruptedRunError(f"interrupted{saved if done else ''}") from stopped
+    if not ended:
+        given = None if run.checkpoint is None else run.checkpoint.path
+        try:
+            trainer.fit(run.module, datamodule=run.data, ckpt_path=given)
+        except SystemExit as stopped:  # Lightning handles Ctrl-C this way where no checkpoints are saved
+            if not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            saver = own_saver(trainer)
+            stands = "checkpoints are turned off, so nothing is saved" if saver is None else saver.stands()
+            raise InterruptedRunError(f"interrupted; {stands}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
-    if not run.advises and run.is_global_zero and not run.options.trainer.fast_dev_run:
+    if not run.advises and run.is_global_zero and run.generation is not None:
+        publish_generation(run)
         write_lines(_summarize(trainer, run))
-    saver = own_saver(trainer)
-    path = None if saver is None else Path(saver.best_model_path or saver.last)
-    if not run.advises or not run.is_global_zero or path is None or not path.is_file():
+    saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
+    path = next((path for path in saved or () if path.exists()), None)
+    if not run.advises or not run.is_global_zero or path is None:
         return run
     checkpoint = Checkpoint.read(path)
     checkpoint.restore_weights(run.module)
     return replace(run, checkpoint=checkpoint)
 
 
+def publish_generation(run: Run) -> None:
+    """Complete the run's generation, make it the current one and remove old ones.
+
+    Raises:
+        UsageError: a file cannot be written; the earlier generation stays the current one.
+    """
+    if run.generation is None or not run.is_global_zero:
+        return
+    folder = RunFolder(run.folder)
+    with explained(run.generation.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
+        run.generation.complete()
+    folder.use(run.generation)
+    entries = read_log(run.folder / LOG_FILE).entries
+    named = {Path(entry["checkpoint"]).parts[0] for entry in entries if entry.get("checkpoint")}
+    folder.remove_old(run.options.keep, named)
+
+
+class _Catcher:
+    """Handler of SIGTERM outside training, which knows what is saved."""
+
+    generation: Generation | None = None
+
+    def __call__(self, number: int, frame: Any) -> None:
+        saved = self.generation is not None and self.generation.saves()
+        stands = "go on with fit --ckpt_path last" if saved else "nothing was saved"
+        raise InterruptedRunError(f"{signal.Signals(number).name}; {stands}", number)
+
+
+@contextmanager
+def caught_sigterm() -> Iterator[_Catcher]:
+    """End the command with one sentence and exit code 143 on SIGTERM."""
+    catcher = _Catcher()
+    if threading.current_thread() is not threading.main_thread():
+        yield catcher
+        return
+    before = signal.signal(signal.SIGTERM, catcher)
+    try:
+        yield catcher
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _score(cli: PricingCLI, run: Run) -> Run:
     """Run the evaluation episodes."""
-    trainer = cli.build_trainer()
+    trainer = cli.build_trainer(run)
     evaluate = trainer.validate if run.command == "validate" else trainer.test
     scores = evaluate(run.module, datamodule=run.data, verbose=False)[0]
     return replace(run, scores=scores, is_global_zero=trainer.is_global_zero)
@@ -106,7 +189,7 @@ def _summarize(trainer: Trainer, run: Run) -> list[str]:
             f"  evaluation   {float(metrics['eval/episode_return']):.2f}, mean return of "
             f"{settings.eval_episodes} deterministic episodes after {trainer.global_step:,} updates"
         )
-    if saver is not None and saver.best_model_score is not None:
-        lines.append(f"  best so far  {float(saver.best_model_score):.2f}")
+    if saver is not None and saver.best_score is not None:
+        lines.append(f"  best so far  {saver.best_score:.2f}")
     files = [run.folder / name for name in (LAST, BEST, METRICS_FILE) if (run.folder / name).exists()]
     return [*lines, f"files: {', '.join(map(str, files))}"]

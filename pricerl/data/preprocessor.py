@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,16 +107,27 @@ class DataPreprocessor:
             DataError: the fresh file has products that were not trained on, all of which are listed, or its rows are
                 weeks and those trained on days, or the reverse.
         """
+        return self.refit(fresh, self.trained_state())
+
+    @classmethod
+    def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
+        """Return a preprocessor of a newer history from the state of an earlier one, see `trained_state`.
+
+        Raises:
+            DataError: as in `with_history`.
+        """
+        names, step_days = trained["names"], trained["step_days"]
         fresh_names = [product.product for product in fresh.products]
-        strangers = [name for name in fresh_names if name not in self.names]
+        strangers = [name for name in fresh_names if name not in names]
         if strangers:
-            raise DataError(fresh.source, [self._unknown_product(name) for name in strangers])
-        if (step := fresh.products[0].step_days) != self.step_days:
-            differ = f"rows are {STEP_WORDS[step]}s, the policy was trained on {STEP_WORDS[self.step_days]}s; run fit"
+            raise DataError(fresh.source, [_unknown_product(name, names) for name in strangers])
+        if (step := fresh.products[0].step_days) != step_days:
+            differ = f"rows are {STEP_WORDS[step]}s, the policy was trained on {STEP_WORDS[step_days]}s; run fit"
             raise DataError(fresh.source, [differ])
-        order = [self.names.index(name) for name in fresh_names]
-        chosen = [self.forecasts[index].source for index in order]
-        return self.fit(fresh, self.config, chosen, self.scaler.select(order))
+        order = [names.index(name) for name in fresh_names]
+        scaler = MinMaxScaler(np.array(trained["gain"]), np.array(trained["bias"]))
+        chosen = [trained["chosen"][index] for index in order]
+        return cls.fit(fresh, DataConfig(**trained["config"]), chosen, scaler.select(order))
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
@@ -138,17 +150,26 @@ class DataPreprocessor:
             scaler=self.scaler.select([product]),
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything as plain Python values: dicts, lists, strings, numbers and None."""
+    def trained_state(self) -> dict[str, Any]:
+        """Return what a newer history needs, without this one: names, settings, choice of forecasts and scaler."""
         return {
-            "source": self.source,
             "config": asdict(self.config),
+            "names": list(self.names),
+            "step_days": self.step_days,
+            "chosen": [forecast.source for forecast in self.forecasts],
+            "gain": self.scaler.gain,
+            "bias": self.scaler.bias,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as arrays and plain values; of the source only the file's name."""
+        return {
+            **self.trained_state(),
+            "source": Path(self.source).name,
             "products": [_to_state(product) for product in self.products],
             "reports": [report.to_dict() for report in self.reports],
             "forecasts": [_to_state(forecast) for forecast in self.forecasts],
             "train_days": list(self.train_days),
-            "gain": self.scaler.gain.tolist(),
-            "bias": self.scaler.bias.tolist(),
         }
 
     @classmethod
@@ -167,12 +188,6 @@ class DataPreprocessor:
             scaler=MinMaxScaler(np.array(state["gain"]), np.array(state["bias"])),
         )
 
-    def _unknown_product(self, name: str) -> str:
-        listed = ", ".join(repr(known) for known in self.names[:10])
-        more = len(self.names) - 10
-        trained = f"{listed} and {more} more" if more > 0 else listed
-        return f"product {name!r} is not in the checkpoint; it has {trained}{did_you_mean(name, self.names)}"
-
 
 def count_train_days(num_days: int, config: DataConfig) -> int:
     """Return the number of training days, at least one window; ``num_days`` of history are more than that.
@@ -181,6 +196,13 @@ def count_train_days(num_days: int, config: DataConfig) -> int:
     """
     holdout = max(round(config.holdout * num_days), WEEK if num_days >= 4 * WEEK else 1)
     return max(num_days - holdout, config.window)
+
+
+def _unknown_product(name: str, names: Sequence[str]) -> str:
+    listed = ", ".join(repr(known) for known in names[:10])
+    more = len(names) - 10
+    trained = f"{listed} and {more} more" if more > 0 else listed
+    return f"product {name!r} is not in the checkpoint; it has {trained}{did_you_mean(name, names)}"
 
 
 def _all_features(products: Sequence[ProductHistory], forecasts: Sequence[PredictedSales]) -> tuple[FloatArray, ...]:
@@ -199,17 +221,17 @@ def _scaled_days(product: ProductHistory, features: FloatArray, days: int) -> Fl
 
 
 def _to_state(record: ProductHistory | PredictedSales) -> dict[str, Any]:
-    """Return the fields of a record that are not None as plain Python values; dates as days since 1970-01-01."""
+    """Return the fields of a record that are not None; dates as days since 1970-01-01."""
     state = {name: value for name, value in vars(record).items() if value is not None}
     for name, value in state.items():
-        if isinstance(value, np.ndarray):
-            state[name] = (value.astype(np.int64) if value.dtype.kind == "M" else value).tolist()
+        if isinstance(value, np.ndarray) and value.dtype.kind == "M":
+            state[name] = value.astype(np.int64)
     return state
 
 
 def _from_state(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that `_to_state` wrote."""
     return {
-        name: np.array(value, dtype=_TYPES.get(name, np.float64)) if isinstance(value, list) else value
+        name: value.astype(_TYPES.get(name, np.float64)) if isinstance(value, np.ndarray) else value
         for name, value in state.items()
     }

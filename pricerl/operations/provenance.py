@@ -36,7 +36,7 @@ def describe_origin(run: Run) -> Entry:
     return {
         "command": run.command,
         "path": data.path,
-        "checkpoint": None if checkpoint is None else checkpoint.path.name,
+        "checkpoint": None if checkpoint is None else checkpoint.name,
         "seed": data.seed,
         "horizon": options.horizon,
         "threads": options.threads,

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from pricerl.errors import CheckpointError
+from pricerl.training.generations import BEST, LAST, Generation
+from pricerl.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
     from torch import nn
 
 CHECKPOINT_KEY = "pricerl"
-"""Key of format, version and configuration in a checkpoint."""
+"""Key of format, version, settings and fingerprints in a checkpoint."""
 
-FORMAT = 4
+FORMAT = 5
 USUAL_CLASSES = {
     "model": "pricerl.training.module.SACModule",
     "data": "pricerl.training.pricing_data.PricingDataModule",
 }
 """Default classes of model and data; their settings are stored without the class."""
-
-LAST, BEST = "last.ckpt", "best.ckpt"
-
-RUNS = Path("checkpoints")
-"""Folder of the runs, relative to the working directory; one folder per run."""
 
 
 @dataclass(frozen=True)
@@ -37,65 +34,85 @@ class Checkpoint:
     path: Path
     """Checkpoint file."""
     content: dict[str, Any]
-    """Weights, states and configuration."""
+    """Weights, states and settings."""
 
     @classmethod
     def read(cls, given: str | Path, folder: Path = Path()) -> Checkpoint:
-        """Load a file, weights only, onto the CPU.
+        """Load a file onto the CPU; nothing in it is executed.
 
         Args:
             given: a path, or ``last`` or ``best`` in the run's folder.
             folder: the run's folder.
 
         Raises:
-            CheckpointError: the file is missing, unreadable or not a pricerl checkpoint.
+            CheckpointError: the file is missing, unreadable, damaged or not a pricerl checkpoint.
         """
         path = {"last": folder / LAST, "best": folder / BEST}.get(str(given), Path(given))
         if path.is_dir():
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
         if not path.exists():
-            names = ", ".join(sorted(item.name for item in path.parent.glob("*.ckpt")))
-            others = f"; the folder holds {names}" if names else ""
-            raise CheckpointError(f"{path} does not exist{others}; run fit first or name another checkpoint")
-        import torch  # imported here, because the commands about orders need only this module's names
+            raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
+        from pricerl.training.tree_file import read_tree  # torch, which the commands about orders do not need
 
-        try:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-        except PermissionError as error:
-            raise CheckpointError(f"{path} cannot be read: no permission") from error
-        except Exception as error:  # unpickling arbitrary bytes can raise anything
-            raise CheckpointError(
-                f"{path} is not a checkpoint, or it is damaged; run fit again or name another"
-            ) from error
-        checkpoint: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
-        about = checkpoint.get(CHECKPOINT_KEY)
-        if not isinstance(about, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-            raise CheckpointError(f"{path} is a torch file but not a pricerl checkpoint; name one that fit wrote")
-        found = about.get("format")
-        if found != FORMAT:
-            raise CheckpointError(f"{path} has checkpoint format {found}, this version reads {FORMAT}; run fit again")
-        return cls(path, checkpoint)
+        return cls(path, _checked(path, read_tree(path)))
 
     @property
     def settings(self) -> dict[str, Any]:
         """Settings of the run that apply to later commands.
 
         Raises:
-            CheckpointError: the stored configuration is damaged.
+            CheckpointError: the checkpoint stores none.
         """
-        try:
-            return lasting_settings(yaml.safe_load(self.content[CHECKPOINT_KEY]["config"]))
-        except (yaml.YAMLError, KeyError, AttributeError) as error:
-            raise CheckpointError("the checkpoint's configuration is damaged; run fit again or name another") from error
+        stored: dict[str, Any] | None = self.content[CHECKPOINT_KEY].get("settings")
+        if stored is None:
+            raise CheckpointError(
+                f"{self.path} was saved by a program without the command line and stores no settings; load it with "
+                "SACModule.load_from_checkpoint"
+            )
+        return stored
 
-    def restore_weights(self, module: nn.Module) -> None:
-        """Load the weights.
+    @property
+    def about(self) -> dict[str, Any]:
+        """Format, version, settings and fingerprints."""
+        about: dict[str, Any] = self.content[CHECKPOINT_KEY]
+        return about
+
+    @property
+    def update(self) -> int:
+        """Number of gradient updates made."""
+        return int(self.content["global_step"])
+
+    @property
+    def save(self) -> Path:
+        """Folder of the save that holds the file."""
+        return self.path.resolve().parent
+
+    @property
+    def generation(self) -> Generation | None:
+        """Generation that holds the file; None for a file on its own."""
+        found = [Generation(folder) for folder in self.path.resolve().parents[:3] if folder.name.startswith("gen-")]
+        return Generation(RunFolder.of(self.path).path / found[0].name) if found else None
+
+    @property
+    def name(self) -> str:
+        """Path below the run's folder that stays valid, such as gen-0007/best.ckpt; the file's name without one."""
+        if self.generation is None:
+            return self.path.name
+        known = self.path.name in (BEST, LAST)
+        inside = self.path.name if known else self.path.resolve().relative_to(self.generation.path.resolve()).as_posix()
+        return f"{self.generation.name}/{inside}"
+
+    def restore_weights(self, module: nn.Module, strict: bool = True) -> None:
+        """Load the weights; all of them, if strict.
 
         Raises:
-            CheckpointError: the weights do not fit the network.
+            CheckpointError: the weights do not fit the network, or are not finite.
         """
+        for name, value in self.content["state_dict"].items():
+            if value.is_floating_point() and not value.isfinite().all():
+                raise CheckpointError(f"{self.path}: {name} contains NaN or infinity; name another checkpoint")
         try:
-            module.load_state_dict(self.content["state_dict"])
+            module.load_state_dict(self.content["state_dict"], strict=strict)
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} was trained with a different network than these settings define; take the model and "
@@ -103,8 +120,57 @@ class Checkpoint:
             ) from error
 
     def restore_data(self, data: LightningDataModule) -> None:
-        """Load the DataModule's state as stored by Lightning: a seller's history and its scaler."""
-        data.load_state_dict(self.content[type(data).__qualname__])
+        """Load the DataModule's state as stored by Lightning: a seller's history and its scaler.
+
+        Raises:
+            CheckpointError: the checkpoint is of another kind of data, or damaged.
+        """
+        try:
+            data.load_state_dict(self.content[type(data).__qualname__])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{self.path} holds no usable state of {type(data).__qualname__}") from error
+
+
+def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Compare the content with the schema.
+
+    Raises:
+        CheckpointError: it does not fit; the message names the place.
+    """
+    import fastjsonschema
+
+    about = content.get(CHECKPOINT_KEY)
+    if not isinstance(about, dict):
+        raise CheckpointError(f"{path} is not a pricerl checkpoint; name one that fit wrote")
+    if about.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}; this "
+            f"version reads {FORMAT}: run fit again"
+        )
+    schema = json.loads(Path(__file__).with_name("checkpoint.schema.json").read_text(encoding="utf-8"))
+    try:
+        fastjsonschema.validate(schema, _skeleton(content))
+    except fastjsonschema.JsonSchemaException as error:
+        raise CheckpointError(f"{path} is not a valid checkpoint: {error}; run fit again") from error
+    return content
+
+
+def _skeleton(value: Any) -> Any:
+    """Return nested values with tensors and arrays as their marks."""
+    if isinstance(value, Mapping):
+        return {str(key): _skeleton(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_skeleton(item) for item in value] if len(value) < 1000 else []
+    return value if value is None or isinstance(value, (bool, int, float, str)) else {"$tensor": ""}
+
+
+def _others(path: Path) -> str:
+    """Return the names of the checkpoints near a missing one, as a part of a sentence."""
+    names = ", ".join(sorted(item.name for item in path.parent.glob("*.ckpt") if item.exists()))
+    unfinished = [item for item in RunFolder(path.parent).generations() if item.saves() and not item.is_complete]
+    if names:
+        return f"; the folder holds {names}"
+    return f"; {unfinished[-1].path} is unfinished: go on with fit --ckpt_path last" if unfinished else ""
 
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -68,10 +68,17 @@ class Collector:
         return int(self._episodes)
 
     @torch.no_grad()
-    def warm_up(self, policy: Algorithm, random: bool) -> None:
-        """Fill the buffer with ``warmup_steps`` transitions, with random actions or, in a resumed run, the policy's."""
+    def warm_up(self, policy: Algorithm, random: bool, observe: bool = True) -> None:
+        """Fill the buffer with ``warmup_steps`` transitions.
+
+        Args:
+            policy: actor.
+            random: whether actions are random rather than the policy's.
+            observe: whether input statistics are updated; those of a resumed run have seen as many observations before.
+        """
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
-            policy.observe(self._observation)
+            if observe:
+                policy.observe(self._observation)
             self._step(policy, self._random_action() if random else policy.act(self._observation))
 
     @torch.no_grad()

@@ -13,10 +13,12 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.sac import Demonstrations, ReplayBuffer
+from pricerl.sac import Demonstrations
+from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.collector import CollectingEnv, Collector
 from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
+from pricerl.training.rank_state import RankState
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
@@ -39,9 +41,6 @@ class ReplayDataModule(LightningDataModule, ABC):
     """Metric of an evaluation that decides which weights are best."""
     has_plan = False
     """Whether a planner can teach the policy, see `demonstrate`."""
-    saves_buffer = False
-    """Whether the replay buffer is saved next to ``last.ckpt``, which pays if env steps are slow. Otherwise a
-    resumed run refills it."""
 
     def __init__(self, num_envs: int, eval_every: int, seed: int) -> None:
         super().__init__()
@@ -49,7 +48,20 @@ class ReplayDataModule(LightningDataModule, ABC):
             raise UsageError(f"data.num_envs and data.eval_every must be positive, found {num_envs} and {eval_every}")
         self.num_envs, self.eval_every, self.seed = num_envs, eval_every, seed
         self.collector: Collector | None = None
-        self._saved_counts: dict[str, Any] | None = None
+        self.epoch_end = 0
+        """Update at which this epoch ends."""
+        self.evaluated = False
+        """Whether the current update was evaluated, as of the last save."""
+        self.changed: tuple[str, ...] = ()
+        """Names of data and settings that differ from those of the resumed run."""
+        self.rank_state: RankState | None = None
+        """Files of this process in the run's generation."""
+        self._resumed: dict[str, Any] | None = None
+
+    @property
+    def run_name(self) -> str:
+        """Name of a run that is given none."""
+        return "run"
 
     @property
     @abstractmethod
@@ -91,10 +103,15 @@ class ReplayDataModule(LightningDataModule, ABC):
         assert self.trainer is not None
         module = self.trainer.lightning_module
         assert isinstance(module, OffPolicyModule)
-        length = updates_per_epoch(self.eval_every, self.trainer.max_steps - self.trainer.global_step)
+        done = self.trainer.global_step
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # epochs differ in length
-        if self.trainer.current_epoch == 0 and module.starts_from_plan:
+        if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
+            length = self.epoch_end - done
+        elif self.trainer.current_epoch == 0 and module.starts_from_plan:
             length = 0  # the clone of the plan is evaluated before the first update
+        else:
+            length = updates_per_epoch(self.eval_every, self.trainer.max_steps - done)
+        self.epoch_end = done + length
         return SampleStream(self.start_collector, module, length)
 
     def val_dataloader(self) -> EpisodeLoader:
@@ -109,41 +126,47 @@ class ReplayDataModule(LightningDataModule, ABC):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the collector's counters; before collection starts, those of the checkpoint."""
-        return {"counts": self._saved_counts if self.collector is None else self.collector.counts()}
+        """Return the counters and the place in the epoch; before collection starts, the counters of the checkpoint."""
+        counts = None if self._resumed is None else self._resumed["counts"]
+        counts = counts if self.collector is None else self.collector.counts()
+        return {"counts": counts, "epoch_end": self.epoch_end, "evaluated": self.evaluated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counters of a saved run."""
-        self._saved_counts = state_dict["counts"]
+        self._resumed = state_dict
+        self.epoch_end, self.evaluated = state_dict["epoch_end"], state_dict["evaluated"]
 
     def start_collector(self, policy: Algorithm) -> Collector:
-        """Build env and buffer and warm up at the first call; a resumed run restores its counters.
+        """Build env and buffer and warm up at the first call; a resumed run continues its own.
 
-        If its buffer was not saved, the policy refills it, and these steps are not counted.
+        If its env or buffer cannot be restored, it says so, the policy refills the buffer, and these steps are not
+        counted.
         """
-        if self.collector is None:
-            self.collector = Collector(self.build_env(), policy.algorithm, self.rank_seed)
-            self._load_buffer(self.collector.buffer)
-            self.collector.warm_up(policy, random=self._saved_counts is None and not policy.starts_from_plan)
-            if self._saved_counts is not None:
-                self.collector.load_counts(self._saved_counts)
-        return self.collector
+        if self.collector is not None:
+            return self.collector
+        resumed = self._resumed
+        done = 0 if self.trainer is None or resumed is None else self.trainer.global_step
+        self.collector = collector = Collector(self.build_env(), policy.algorithm, self.rank_seed + done)
+        if resumed is None or resumed["counts"] is None:
+            collector.warm_up(policy, random=not policy.starts_from_plan)
+            return collector
+        if why := self._restore(collector):
+            if self._rank == 0:
+                print_notes([f"resumed at update {done:,}; statistical, not exact: {why}"])
+            collector.load_counts(resumed["counts"])
+            collector.warm_up(policy, random=False, observe=False)
+            collector.load_counts(resumed["counts"])
+        return collector
 
-    def save_buffer(self, folder: Path) -> None:
-        """Write this rank's replay buffer next to the checkpoint if ``saves_buffer`` is set."""
-        if self.saves_buffer and self.collector is not None:
-            written = folder / f"{self._buffer_file}.part"
-            buffer = self.collector.buffer
-            rows = buffer.rows(buffer.added - len(buffer), buffer.added)
-            torch.save({"rows": rows, "added": buffer.added, "generator_state": buffer.generator_state}, written)
-            written.replace(folder / self._buffer_file)
-
-    def _load_buffer(self, buffer: ReplayBuffer) -> None:
-        """Load the buffer written by `save_buffer` if the run is resumed and the file exists."""
-        resumed = None if self.trainer is None or self._saved_counts is None else self.trainer.ckpt_path
-        if resumed is not None and (path := Path(resumed).parent / self._buffer_file).exists():
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            buffer.restore([saved["rows"]], saved["added"], saved["generator_state"])
+    def _restore(self, collector: Collector) -> str:
+        """Continue a saved collector; return why that is not exact, empty if it is."""
+        assert self.trainer is not None
+        if self.changed:
+            return f"{', '.join(self.changed)} changed"
+        if self.rank_state is None or self.trainer.ckpt_path is None:
+            return "this run writes no checkpoints"
+        save = Path(self.trainer.ckpt_path).resolve().parent
+        return self.rank_state.restore(save, collector, self.trainer.world_size)
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -158,7 +181,3 @@ class ReplayDataModule(LightningDataModule, ABC):
     @property
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
-
-    @property
-    def _buffer_file(self) -> str:
-        return f"replay-{self._rank}.pt"

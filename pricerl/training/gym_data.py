@@ -12,6 +12,7 @@ from pricerl.errors import UsageError
 from pricerl.evaluation import score_returns
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.run_folder import name_run
 
 EVALUATION_SEED = 1_000_000
 """Seed of the first evaluation episode, the same in every run, so that all runs share their initial states."""
@@ -33,8 +34,6 @@ class GymDataModule(ReplayDataModule):
         UsageError: if the environment cannot be made or SAC cannot learn in it.
     """
 
-    saves_buffer = True
-
     def __init__(
         self,
         env_id: str,
@@ -51,6 +50,11 @@ class GymDataModule(ReplayDataModule):
         env = GymVectorEnv(env_id, settings=env_settings)
         env.close()
         self._task = TaskSpec(env.observation_dim, env.action_dim)  # no bounds are known of its rewards
+
+    @property
+    def run_name(self) -> str:
+        """The environment's id."""
+        return name_run(env_id=self.env_id)
 
     @property
     def task(self) -> TaskSpec:

@@ -16,14 +16,17 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from typing_extensions import Self
 
 from pricerl.sac import ReplayConfig, Transition, check_finite
 from pricerl.training.algorithm import Algorithm
+from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.collector import Collector
 from pricerl.training.randomness import preserved_randomness
 
@@ -94,6 +97,31 @@ class OffPolicyModule(LightningModule, Algorithm):
         super().__init__()
         self.automatic_optimization = False
         self.algorithm, self.step_discount = algorithm, step_discount
+
+    @classmethod
+    def from_hyperparameters(cls, values: Mapping[str, Any]) -> Self:
+        """Return the module of plain hyperparameters, as checkpoints store them."""
+        return cls(**values)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # without Lightning's switches, which concern pickles
+        cls, checkpoint_path: str | Path, map_location: Any = None, strict: bool | None = None, **changes: Any
+    ) -> Self:
+        """Return the module in a checkpoint, with its weights.
+
+        Args:
+            checkpoint_path: a checkpoint of pricerl.
+            map_location: device of the module; the CPU if absent.
+            strict: whether all weights must be there, as by default.
+            changes: hyperparameters that replace stored ones.
+
+        Raises:
+            CheckpointError: the file is not a usable checkpoint.
+        """
+        checkpoint = Checkpoint.read(checkpoint_path)
+        module = cls.from_hyperparameters({**checkpoint.content["hyper_parameters"], **changes})
+        checkpoint.restore_weights(module, strict=strict is not False)
+        return module.to(map_location or "cpu")
 
     def on_train_start(self) -> None:
         """Seed each rank's random numbers differently."""

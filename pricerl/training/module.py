@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -74,9 +74,7 @@ class SACModule(OffPolicyModule):
         if warm_start not in ("planner", "none"):
             raise UsageError(f"model.warm_start must be one of planner, none; found {warm_start!r}")
         settings = {"algorithm": asdict(algorithm), "network": asdict(network), "compile": compile}
-        plain = {"task": task._asdict(), **settings, "warm_start": warm_start}
-        # With its instantiator, Lightning's ``load_from_checkpoint`` builds the module from plain values.
-        self.save_hyperparameters({**plain, "_instantiator": "lightning.pytorch.cli.instantiate_module"}, logger=False)
+        self.save_hyperparameters({"task": task._asdict(), **settings, "warm_start": warm_start}, logger=False)
         self.compile_mode, self.warm_start = compile, warm_start
         self._compiled_before: bool | None = None
         self._update: Callable[[Transition], Any] | None = None
@@ -85,6 +83,12 @@ class SACModule(OffPolicyModule):
         bounded = math.isfinite(low) and math.isfinite(high)
         bounds = value_bounds(low, high, self.step_discount, MAX_ENTROPY_BONUS) if bounded else None
         self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds)
+
+    @classmethod
+    def from_hyperparameters(cls, values: Mapping[str, Any]) -> SACModule:
+        """Return the module of plain hyperparameters, as checkpoints store them."""
+        known = {"task": TaskSpec, "algorithm": SACConfig, "network": NetworkConfig}
+        return cls(**{name: known[name](**item) if name in known else item for name, item in values.items()})
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return three Adam optimizers: critics, actor, temperature."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from pricerl.arrays import BoolArray
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, read_history
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
+from pricerl.errors import UsageError
 from pricerl.evaluation import DynamicPlan, Yardstick, plan_dynamically, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
@@ -23,6 +24,7 @@ from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.demonstrations import ROWS, demonstrate
+from pricerl.training.run_folder import name_run
 
 LARGEST_SHORTFALL = 0.01
 """Shortfall of a clone, as a share of profit, above which the log says so."""
@@ -69,7 +71,14 @@ class PricingDataModule(ReplayDataModule):
         self.guardrails, self.currency, self._env = guardrails, currency, env
         self._plan: DynamicPlan | None = None
         self._yardstick: Yardstick | None = None
+        self.portable = False
+        """Whether checkpoints leave the history out."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
+
+    @property
+    def run_name(self) -> str:
+        """Name of the file and of the reward's preset."""
+        return name_run(self.path, self.reward.preset)
 
     @cached_property
     def task(self) -> TaskSpec:
@@ -174,16 +183,24 @@ class PricingDataModule(ReplayDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the preprocessor with its history, and the counters, as plain values."""
-        return {**super().state_dict(), "preprocessor": self.preprocessor.state_dict()}
+        fitted = self.preprocessor
+        state = fitted.trained_state() if self.portable else fitted.state_dict()
+        return {**super().state_dict(), "preprocessor": state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the saved scaler, and the saved history unless a file is given."""
         super().load_state_dict(state_dict)
-        trained = DataPreprocessor.from_state_dict(state_dict["preprocessor"])
-        self.guardrails.check_products(trained.names)
-        self.preprocessor = self._marked(trained if self.path is None else trained.with_history(self._read()))
-        for fitted in ("market", "dynamics"):
-            self.__dict__.pop(fitted, None)
+        trained = state_dict["preprocessor"]
+        self.guardrails.check_products(trained["names"])
+        if self.path is not None:
+            fitted = DataPreprocessor.refit(self._read(), trained)
+        elif "products" in trained:
+            fitted = DataPreprocessor.from_state_dict(trained)
+        else:
+            raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
+        self.preprocessor = self._marked(fitted)
+        for name in ("market", "dynamics"):
+            self.__dict__.pop(name, None)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark the days whose price pricerl set, in this history and any restored later; call before fitting a market.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pricerl.evaluation.backtest_process import BacktestProcess
 from pricerl.formatting import Formatter, price_digits
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.generations import Generation
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -38,10 +40,21 @@ class Run:
     """Config objects of the command's own groups, such as ``decision``."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """Results of validate and test by name."""
+    generation: Generation | None = None
+    """Generation that ``fit`` writes, or that holds the checkpoint."""
+    nothing_left: bool = False
+    """Whether ``fit`` was to resume a training that has ended."""
     is_global_zero: bool = True
     """Whether this process prints and writes."""
     backtests: BacktestProcess | None = None
     """Second process that computes the backtests, if there is one."""
+    held: ExitStack = field(default_factory=ExitStack)
+    """The run's lock and the signals that are caught; close it when the command ends."""
+
+    @property
+    def home(self) -> Path:
+        """Folder of the advice that belongs to the weights: their generation, else that of the checkpoint."""
+        return self.folder if self.generation is None else self.generation.path
 
     @property
     def formatter(self) -> Formatter:

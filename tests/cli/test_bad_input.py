@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import FAST, HEADER, OUTPUTS, listing, run, seller_lines, train, write_lines
+from safetensors.torch import save_file
+
+from pricerl.training.tree_file import write_tree
 
 Spoil = Callable[[Path], object]
 
@@ -115,13 +119,15 @@ BAD_CHECKPOINTS: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "empty": (lambda path, good: path.touch(), "is not a checkpoint, or it is damaged"),
     "text": (lambda path, good: path.write_text("hello"), "is not a checkpoint, or it is damaged"),
     "truncated": (_truncate, "is not a checkpoint, or it is damaged"),
-    "plain torch file": (lambda path, good: torch.save({"a": 1}, path), "not a pricerl checkpoint"),
-    "list": (lambda path, good: torch.save([1], path), "not a pricerl checkpoint"),
-    "odd key": (lambda path, good: torch.save({"pricerl": 3}, path), "not a pricerl checkpoint"),
-    "no weights": (lambda path, good: torch.save({"pricerl": {"format": 1, "config": "{}"}}, path), "not a pricerl"),
+    "torch file": (lambda path, good: torch.save({"a": 1}, path), "is a torch file: a checkpoint of format 4 or older"),
+    "pickle": (lambda path, good: path.write_bytes(pickle.dumps({"pricerl": 1})), "reads no pickles"),
+    "plain safetensors": (lambda path, good: save_file({"a": torch.ones(1)}, path), "is not a checkpoint"),
+    "other tree": (lambda path, good: write_tree(path, {"a": 1}), "not a pricerl checkpoint"),
+    "odd key": (lambda path, good: write_tree(path, {"pricerl": 3}), "not a pricerl checkpoint"),
+    "no weights": (lambda path, good: write_tree(path, {"pricerl": {"format": 5, "version": "1"}}), "not a valid"),
     "other format": (
-        lambda path, good: torch.save({"pricerl": {"format": 99}, "state_dict": {}}, path),
-        "has checkpoint format 99",
+        lambda path, good: write_tree(path, {"pricerl": {"format": 99, "version": "2.0"}, "state_dict": {}}),
+        "has checkpoint format 99, written by pricerl 2.0",
     ),
 }
 
@@ -206,7 +212,7 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
     out = tmp_path / "out"
     words = ["predict", "--ckpt_path", str(trained / "best.ckpt"), "--out", "out"]
     assert run(tmp_path, *words).code in (0, 4)
-    assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*OUTPUTS, "published"])
     before = listing(tmp_path)
 
     def refuse(self: Path, *args: object, **options: object) -> int:

@@ -61,7 +61,7 @@ def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
         "product",
     )
     assert (entry["path"], entry["checkpoint"], entry["seed"], entry["history_end"]) == (
-        *("seller.csv", "best.ckpt", 0),
+        *("seller.csv", "gen-0001/best.ckpt", 0),
         "2025-03-31",
     )
     assert set(entry["hashes"]) == {"data", "file", "config", "model", "code"}
@@ -350,14 +350,13 @@ def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
     assert alone.code == 3 and "; code and versions are the same" in alone.err
 
 
-def test_a_replay_of_a_run_trained_again_says_that_the_weights_changed(shop: Path) -> None:
+def test_decisions_of_a_run_that_was_trained_again_can_be_replayed(shop: Path) -> None:
     words = ["--trainer.max_steps", "20", "--data.eval_every", "20", *QUIET, *SMALL_NETWORK]
     words += ["--data.market.num_draws", "16", "--data.num_envs", "16", "--seed_everything", "1"]
     assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *words).code in (0, 4)
     assert [entry["id"] for entry in _entries(shop)] == [1, 2]
     changed = run(shop, "audit", "replay", "1", *RUN)
-    assert changed.code == 3
-    assert "the weights changed, model hash" in changed.err and "the settings changed, config hash" in changed.err
+    assert changed.code == 0, "the earlier generation is still there"
     assert run(shop, "audit", "replay", "2", *RUN).code == 0
 
 
@@ -394,8 +393,9 @@ def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch:
     _predict(shop, data="later.csv")
     fresh = run_lightning("fit", [*given, *RUN, *FAST])
     assert fresh.checkpoint is not None
+    fresh.held.close()
     (stored,) = fresh.checkpoint.content["PricingDataModule"]["preprocessor"]["products"]
-    assert stored["own_price"] == own.tolist()
+    assert stored["own_price"].tolist() == own.tolist()
     for name in ("decisions.jsonl", "decisions.head"):
         (shop / "checkpoints/seller" / name).unlink()
     assert run_lightning("predict", ["--ckpt_path", BEST, *given]).pricing.preprocessor.products[0].own_price is None

@@ -10,7 +10,8 @@ import torch
 
 from pricerl.cli.main import main
 from pricerl.env import PricingVectorEnv
-from pricerl.training.checkpointing import CHECKPOINT_KEY, Checkpoint
+from pricerl.training import tree_file
+from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.loop import updates_per_epoch
 from pricerl.training.module import SACModule
 
@@ -44,20 +45,14 @@ def run(tmp_path_factory):
     return folder / "checkpoints" / "run"
 
 
-def test_a_run_leaves_its_nine_files(run):
-    names = {path.name for path in run.iterdir()}
-    assert names == {
-        "config.yaml",
-        "last.ckpt",
-        "best.ckpt",
-        "metrics.csv",
-        "advice.csv",
-        "advice.json",
-        "report.html",
-        "decisions.jsonl",
-        "decisions.head",
-        "backtests.json",
-    }
+def test_the_files_of_a_run_lead_to_its_generation(run):
+    links = {path.name: path.resolve() for path in run.iterdir() if path.is_symlink()}
+    generation = links.pop("current")
+    assert generation == run.resolve() / "gen-0001"
+    files = ("config.yaml", "last.ckpt", "best.ckpt", "metrics.csv", "advice.csv", "advice.json", "report.html")
+    assert set(links) == set(files)
+    assert all(path.is_file() and generation in path.parents for path in links.values())
+    assert {"decisions.jsonl", "backtests.json"} <= {path.name for path in run.iterdir() if path.is_file()}
 
 
 def test_max_steps_counts_gradient_updates(run):
@@ -97,11 +92,11 @@ def test_env_steps_are_warm_up_plus_one_vector_step_an_update(run):
     assert float(last["env_steps"]) == 64 + 60 * 8
 
 
-def test_a_checkpoint_is_read_weights_only_and_describes_its_run(run):
-    checkpoint = torch.load(run / "best.ckpt", weights_only=True)
-    assert checkpoint[CHECKPOINT_KEY]["format"] == 4
-    assert "preset: balanced" in checkpoint[CHECKPOINT_KEY]["config"]
-    assert not any("buffer" in key.lower() for key in checkpoint), "the replay buffer is filled again, not saved"
+def test_a_checkpoint_describes_its_run_and_holds_no_absolute_path(run):
+    about = Checkpoint.read(run / "best.ckpt").about
+    assert about["format"] == 5 and about["contains_history"]
+    assert about["settings"]["data"]["reward"]["preset"] == "balanced"
+    assert str(run).encode() not in (run / "best.ckpt").read_bytes()
 
 
 def test_a_resumed_run_goes_on_from_the_same_step(tmp_path, monkeypatch):
@@ -229,13 +224,13 @@ def test_evaluations_are_spread_evenly_over_the_run(eval_every, max_steps, expec
 
 def count_loads(monkeypatch):
     """Return a list that grows with each checkpoint read from disk."""
-    loaded, load = [], torch.load
+    loaded, read = [], tree_file.read_tree
 
-    def counted(path, *arguments, **settings):
+    def counted(path):
         loaded.append(path)
-        return load(path, *arguments, **settings)
+        return read(path)
 
-    monkeypatch.setattr(torch, "load", counted)
+    monkeypatch.setattr(tree_file, "read_tree", counted)
     return loaded
 
 

@@ -1,84 +1,221 @@
-"""Callbacks that save checkpoints and the configuration of a run."""
+"""Callback that saves a run into its generation: the best evaluation and the last update, with all states."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
 from pricerl import __version__
-from pricerl.errors import NonFiniteError
-from pricerl.training.checkpointing import BEST, CHECKPOINT_KEY, FORMAT, LAST, Checkpoint
+from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
+from pricerl.training.checkpoint_io import TreeCheckpointIO, relative, start_at_epoch
+from pricerl.training.checkpointing import CHECKPOINT_KEY, FORMAT
+from pricerl.training.generations import BEST, LAST, RUN_FILE, Generation
+from pricerl.training.rank_state import RankState
+from pricerl.training.run_folder import RUNS, RunFolder
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+"""Signals after which a run saves its state and ends."""
 
 
-class RunCheckpoint(ModelCheckpoint):
-    """Checkpoints ``best.ckpt`` (highest value of a metric) and ``last.ckpt``, overwritten in place.
+class RunCheckpoint(CheckpointCallback):
+    """Saves with every evaluation; ``last.ckpt`` is the newest one, ``best.ckpt`` that of the highest metric.
 
-    An interrupted run saves ``last.ckpt`` at its last update; a failed run saves nothing, so that a diverged model
-    never replaces a good one.
+    A run that has to stop (SIGTERM, Ctrl-C, a time limit, another callback) saves after the current item of the
+    train loader. A diverged run saves nothing, so that it never replaces a good one.
 
     Args:
-        run_dir: the run's folder.
         monitor: metric of the best checkpoint.
+        generation: where to save; a new one below the trainer's ``default_root_dir`` if absent.
+        about: settings and fingerprints of the run, stored in every checkpoint.
     """
 
-    def __init__(self, run_dir: Path, monitor: str) -> None:
-        super().__init__(
-            dirpath=run_dir,
-            filename=Path(BEST).stem,
-            monitor=monitor,
-            mode="max",
-            every_n_epochs=1,
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        )
-        self.last, self.last_step = run_dir / LAST, -1
-        self._last_global_step_saved = -1  # Lightning would not save the clone of a plan, before any update
+    def __init__(
+        self, monitor: str, generation: Generation | None = None, about: Mapping[str, Any] | None = None
+    ) -> None:
+        self.monitor, self.generation, self.about = monitor, generation, dict(about or {})
+        self.best_score: float | None = None
+        self.best_update: int | None = None
+        self.last_update = -1
+        self.finished = False
+        self._rank: RankState | None = None
+        self._saving, self._epochs = False, 0
+        self._signal: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    @property
+    def best_model_path(self) -> str:
+        """Path of the best checkpoint; empty if there is none. Lightning reads it for ``ckpt_path="best"``."""
+        found = self.best_update is not None and self.generation is not None
+        return str(self.generation.path / BEST) if found and self.generation is not None else ""
+
+    @property
+    def last(self) -> Path | None:
+        """Path of the last checkpoint, None before the first save."""
+        return None if self.generation is None or self.last_update < 0 else self.generation.path / LAST
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write checkpoints in pricerl's format, and open a generation unless one is given."""
+        if not isinstance(trainer.strategy.checkpoint_io, TreeCheckpointIO):
+            trainer.strategy.checkpoint_io = TreeCheckpointIO()
+        if stage != "fit" or _is_trial(trainer):
+            return
+        if self.generation is None:
+            run = RunFolder(Path(trainer.default_root_dir) / RUNS / _data(trainer).run_name)
+            made = str(run.start().path) if trainer.is_global_zero else ""
+            self.generation = Generation(Path(trainer.strategy.broadcast(made)))
+        self._rank = RankState(self.generation.path, trainer.global_rank)
+        _data(trainer).rank_state = self._rank
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Catch the signals to stop, from here on until training ends."""
+        if self.generation is None or threading.current_thread() is not threading.main_thread():
+            return
+        for number in STOPPING:
+            self._handlers[number] = signal.signal(number, self._note_signal)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save and stop if that was asked for; at the end of an epoch only after its evaluation."""
+        if self.generation is None or _data(trainer).epoch_end <= trainer.global_step:
+            return
+        stopping = self._should_stop(trainer)
+        if stopping or trainer.should_stop:
+            _refuse_diverged(trainer, pl_module)
+            self._save(trainer, evaluated=False)
+        if stopping:
+            self._stop(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save ``best.ckpt`` if this evaluation is the best so far, and ``last.ckpt`` in any case.
+        """Save, and note whether this evaluation is the best so far.
 
         Raises:
             NonFiniteError: a weight is NaN or infinite; nothing is saved.
         """
+        if self.generation is None or trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
         _refuse_diverged(trainer, pl_module)
-        super().on_validation_end(trainer, pl_module)
-        self._save_last(trainer)
+        known = trainer.callback_metrics.get(self.monitor)
+        is_best = known is not None and (self.best_score is None or float(known) > self.best_score)
+        if self.last_update == trainer.global_step:  # saved before this evaluation, by a run that has to stop
+            if is_best and trainer.is_global_zero:
+                self.generation.name_save(BEST, trainer.global_step)
+            return
+        if known is not None and is_best:
+            self.best_score, self.best_update = float(known), trainer.global_step
+        self._save(trainer, evaluated=True)
+        if self._should_stop(trainer):
+            self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save an epoch that had no evaluation."""
+        if self.generation is not None and self.last_update < trainer.global_step:
+            _refuse_diverged(trainer, pl_module)
+            self._save(trainer, evaluated=True, epochs=trainer.current_epoch)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the updates made since the last evaluation."""
-        _refuse_diverged(trainer, pl_module)
-        self._save_last(trainer)
+        """Hand the signals back."""
+        self._release()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save an interrupted run's last update."""
-        if isinstance(exception, KeyboardInterrupt) and first_bad_weight(pl_module) is None:
-            self._save_last(trainer)
+        """Hand the signals back; a failed run saves nothing."""
+        self._release()
 
-    def _save_last(self, trainer: Trainer) -> None:
-        """Save ``last.ckpt`` unless this update is already saved or no training is running."""
-        trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
-        if trainer.state.fn == "fit" and not trial and trainer.global_step > self.last_step:
-            trainer.save_checkpoint(self.last)
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
-            data.save_buffer(self.last.parent)
-            self.last_step = trainer.global_step
+    def state_dict(self) -> dict[str, Any]:
+        """Return score and update of the best evaluation, and whether training has ended."""
+        return {"best_score": self.best_score, "best_update": self.best_update, "finished": self.finished}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned; a best save that this generation lacks is forgotten."""
+        update = state_dict["best_update"]
+        if update is not None and self.generation is not None and self.generation.save_folder(update).exists():
+            self.best_score, self.best_update = state_dict["best_score"], update
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Store format, version, settings and fingerprints; leave out absolute paths."""
+        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, **self.about}
+        checkpoint["callbacks"] = {name: relative(state) for name, state in checkpoint["callbacks"].items()}
+        if self._saving:
+            start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
+
+    def _save(self, trainer: Trainer, evaluated: bool, epochs: int | None = None) -> None:
+        """Save the state after the current update; all processes take part.
+
+        Args:
+            trainer: trainer of the run.
+            evaluated: whether the current update was evaluated.
+            epochs: number of complete epochs, if the trainer has counted this one.
+        """
+        assert self.generation is not None and self._rank is not None
+        data, update = _data(trainer), trainer.global_step
+        complete = evaluated and data.epoch_end <= update
+        self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
+        self.finished = evaluated and (trainer.should_stop or 0 < trainer.max_steps <= update)
+        data.evaluated = evaluated
+        for logger in trainer.loggers:
+            logger.save()
+        self._saving = True
+        try:
+            with self.generation.saving(update, trainer.is_global_zero) as folder:
+                if data.collector is not None:
+                    self._rank.write(folder, data.collector, trainer.world_size)
+                trainer.save_checkpoint(folder / RUN_FILE)  # ends with a barrier
+            if trainer.is_global_zero:
+                self.generation.name_save(LAST, update)
+                if self.best_update is not None:
+                    self.generation.name_save(BEST, self.best_update)
+        except OSError as error:
+            raise UsageError(
+                f"{error.filename or folder} cannot be written: {error.strerror or error}; {self.stands()}"
+            ) from error
+        finally:
+            self._saving = False
+        self.last_update = update
+        kept = {update, *([] if self.best_update is None else [self.best_update])}
+        self._rank.keep(self.generation.save_folder(item).name for item in kept)
+        if trainer.is_global_zero:
+            self.generation.keep_saves(kept)
+            RunFolder(self.generation.path.parent).show(self.generation)
+
+    def stands(self) -> str:
+        """Return what a run that ends here leaves behind, as a part of a sentence."""
+        if self.last_update < 0:
+            return "this run has saved no checkpoint yet"
+        return f"the last save is {self.last}, of update {self.last_update}; go on with fit --ckpt_path last"
+
+    def _note_signal(self, number: int, frame: Any) -> None:
+        """Stop at the next opportunity; at once if the signal comes a second time."""
+        if self._signal is not None:
+            self._release()
+            raise InterruptedRunError(f"interrupted at once; {self.stands()}", number)
+        self._signal = number
+
+    def _should_stop(self, trainer: Trainer) -> bool:
+        """Return whether any process received a signal."""
+        received = self._signal is not None
+        return received if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(received, all=False)
+
+    def _stop(self, trainer: Trainer) -> NoReturn:
+        number, done = self._signal or int(signal.SIGTERM), trainer.global_step
+        saved = f"{self.last} is saved, resume with fit --ckpt_path last"
+        raise InterruptedRunError(f"{signal.Signals(number).name} after {done:,} updates; {saved}", number)
+
+    def _release(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
 
 
 def own_saver(trainer: Trainer) -> RunCheckpoint | None:
     """Return the callback that saves the run's checkpoints, None if it is turned off."""
     savers: list[Any] = trainer.checkpoint_callbacks
     return next((saver for saver in savers if isinstance(saver, RunCheckpoint)), None)
-
-
-def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
-    bad = first_bad_weight(module)
-    if bad is not None:
-        raise_diverged(trainer, trainer.global_step, f"{bad} contains NaN or infinity")
 
 
 def first_bad_weight(module: LightningModule) -> str | None:
@@ -93,38 +230,23 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
         NonFiniteError: always, with update, finding, remedy and the last good checkpoint.
     """
     saved, good = own_saver(trainer), "this run has saved no checkpoint yet"
-    if saved is not None and saved.last_step:
-        good = f"the last good checkpoint is {saved.last}, of update {saved.last_step}"
+    if saved is not None and saved.last_update > 0:
+        good = f"the last good checkpoint is {saved.last}, of update {saved.last_update}"
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
     )
 
 
-class GivenCheckpoint(TorchCheckpointIO):
-    """Lightning's checkpoint files, except that a run resumes from the checkpoint already read by the command.
-
-    Args:
-        given: checkpoint to resume from.
-    """
-
-    def __init__(self, given: Checkpoint) -> None:
-        super().__init__()
-        self._given = given
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Return the given checkpoint."""
-        return self._given.content
+def _is_trial(trainer: Trainer) -> bool:
+    trial: bool = trainer.fast_dev_run  # type: ignore[attr-defined]  # Lightning sets it while it is constructed
+    return trial
 
 
-class RunConfig(SaveConfigCallback):
-    """Callback that writes ``config.yaml`` when ``fit`` starts and stores the configuration in every checkpoint."""
+def _data(trainer: Trainer) -> Any:
+    return trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in every run
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the configuration, in training only."""
-        if stage == "fit":
-            super().setup(trainer, pl_module, stage)
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Store version and configuration under pricerl's key."""
-        config = self.parser.dump(self.config, skip_unset=False)
-        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, "config": config}
+def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
+    bad = first_bad_weight(module)
+    if bad is not None:
+        raise_diverged(trainer, trainer.global_step, f"{bad} contains NaN or infinity")

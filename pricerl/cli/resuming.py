@@ -1,0 +1,184 @@
+"""Start and resumption of a training: which generation it writes, from which save it goes on, what may have changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pricerl.errors import CheckpointError, UsageError
+from pricerl.operations.provenance import differing, hash_history
+from pricerl.training.checkpointing import Checkpoint
+from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
+from pricerl.training.rank_state import adopt
+from pricerl.training.run import Run
+from pricerl.training.run_folder import RunFolder
+
+HISTORY = "history"
+"""Name of the data in ``--accept_changes``; all other names are settings."""
+
+FREE = ("data.eval_every",)
+"""Settings of the data that a resumed run may change without a word: they do not change what is learned from."""
+
+GENERATION, RESUMED = "PRICERL_GENERATION", "PRICERL_RESUMED"
+"""Environment variables with the generation and the checkpoint of a run, from its first process to the others."""
+
+
+def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Checkpoint | None:
+    """Return the checkpoint that ``fit`` goes on from, None for a new training.
+
+    Args:
+        folder: the run's folder.
+        given: value of ``--ckpt_path``.
+        resume: value of ``--resume``.
+
+    Raises:
+        UsageError: the options contradict each other.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    if resume not in (None, "auto"):
+        raise UsageError(f"--resume must be auto, found {resume!r}; name a checkpoint with --ckpt_path")
+    if resume is not None and given is not None:
+        raise UsageError("--resume auto finds the checkpoint; leave out --ckpt_path, or --resume")
+    if RESUMED in os.environ and not is_first_process():
+        return Checkpoint.read(os.environ[RESUMED]) if os.environ[RESUMED] else None
+    if resume is not None:
+        return _newest(folder)
+    newest = folder.generations()[-1:]
+    if given is not None and newest and (given == "last" or Path(given) == folder.path / LAST):
+        if not newest[0].saves() and not newest[0].is_complete:
+            raise CheckpointError(
+                f"{newest[0].path} was interrupted before its first save, so there is nothing to resume; leave out "
+                "--ckpt_path, or name the checkpoint of another generation"
+            )
+        return Checkpoint.read(newest[0].path / LAST)
+    return None if given is None else Checkpoint.read(given, folder.path)
+
+
+def _newest(folder: RunFolder) -> Checkpoint | None:
+    """Return the newest usable save of the newest generation, None if it has none."""
+    for generation in reversed(folder.generations()[-1:]):
+        for save in (generation.path / LAST, *(item / "run.ckpt" for item in reversed(generation.saves()))):
+            with contextlib.suppress(CheckpointError):
+                return Checkpoint.read(save)
+    return None
+
+
+def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
+    """Compare data and settings with those of the resumed run, and return the names of accepted differences.
+
+    Args:
+        run: run with its data.
+        checkpoint: checkpoint to go on from.
+        accepted: value of ``--accept_changes``, names separated by commas.
+
+    Raises:
+        UsageError: something changed that is not accepted; the message names all of it.
+    """
+    stored = checkpoint.about.get("settings") or {}
+    parts = ("seed_everything", "data", "model")
+    found = _flat(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
+    changed = [name for name in found if name not in FREE and not name.startswith("model.algorithm.")]
+    if run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run)):
+        changed.insert(0, HISTORY)
+    names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
+    unused = [name for name in names if not any(_covers(name, item) for item in changed)]
+    if unused:
+        raise UsageError(f"--accept_changes {unused[0]}: it is the same as in {checkpoint.path}; leave it out")
+    refused = [item for item in changed if not any(_covers(name, item) for name in names)]
+    if refused:
+        listed = ", ".join(refused)
+        raise UsageError(
+            f"{listed} {'differs' if len(refused) == 1 else 'differ'} from the run of {checkpoint.path}; leave out "
+            f"--ckpt_path for a new training, or go on all the same with --accept_changes {','.join(refused)}"
+        )
+    return tuple(changed)
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Return what every checkpoint of a run stores about it: settings, fingerprint of the history and limits."""
+    return {
+        "settings": dict(run.settings),
+        "history": fingerprint(run),
+        "contains_history": run.advises and not run.options.portable,
+        "limits": {"max_steps": run.options.trainer.max_steps},
+    }
+
+
+def fingerprint(run: Run) -> str | None:
+    """Return the hash of a seller's history, None for other data."""
+    return hash_history(run.pricing.preprocessor.products) if run.advises else None
+
+
+def has_nothing_left(checkpoint: Checkpoint, max_steps: int) -> bool:
+    """Return whether training has ended at a checkpoint, by itself or by its limit."""
+    saver = checkpoint.content.get("callbacks", {}).get("RunCheckpoint", {})
+    stopped = saver.get("finished", False) and checkpoint.update < max_steps
+    stored: Mapping[str, Any] = checkpoint.about.get("limits", {})
+    return bool(stopped and stored.get("max_steps") == max_steps) or 0 < max_steps <= checkpoint.update
+
+
+def open_generation(folder: RunFolder, resumed: Checkpoint | None) -> tuple[Generation, Checkpoint | None]:
+    """Return the generation that a training writes, and the checkpoint in it that it goes on from.
+
+    An unfinished generation that is resumed from its last save goes on; everything else begins a new one.
+    """
+    if not is_first_process():
+        return Generation(Path(os.environ[GENERATION])), resumed
+    source = None if resumed is None else resumed.generation
+    if source is not None and resumed is not None and not source.is_complete and source.path.parent == folder.path:
+        last = source.path / LAST
+        if last.exists() and last.resolve() == resumed.path.resolve():
+            made = source
+            best = source.path / BEST
+            names = {int(path.resolve().parent.name) for path in (last, best) if path.exists()}
+            made.keep_saves(names)
+            return _announce(made, Checkpoint(last, resumed.content))
+    made = folder.start()
+    if source is not None and resumed is not None:
+        best_save = _best_save(resumed, source)
+        for save in {resumed.save, *([] if best_save is None else [best_save])}:
+            adopt(made, save)
+        made.name_save(LAST, int(resumed.save.name))
+        if best_save is not None:
+            made.name_save(BEST, int(best_save.name))
+        with contextlib.suppress(OSError):
+            shutil.copyfile(source.path / METRICS_FILE, made.path / METRICS_FILE)
+        resumed = Checkpoint(made.path / LAST, resumed.content)
+    return _announce(made, resumed)
+
+
+def is_first_process() -> bool:
+    """Return whether this is the only or the first process of the run."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def _announce(generation: Generation, resumed: Checkpoint | None) -> tuple[Generation, Checkpoint | None]:
+    """Pass both to the other processes, which are started later and inherit the environment."""
+    os.environ[GENERATION] = str(generation.path)
+    os.environ[RESUMED] = "" if resumed is None else str(resumed.path)
+    return generation, resumed
+
+
+def _best_save(resumed: Checkpoint, source: Generation) -> Path | None:
+    """Return the save of the best evaluation up to a checkpoint, if it is still there."""
+    saver = resumed.content.get("callbacks", {}).get("RunCheckpoint", {})
+    update = saver.get("best_update")
+    folder = None if update is None else source.save_folder(update)
+    return folder.resolve() if folder is not None and folder.exists() else None
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        full = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{full}.")
+        else:
+            yield full
+
+
+def _covers(name: str, changed: str) -> bool:
+    return changed == name or changed.startswith(f"{name}.")

@@ -1,0 +1,30 @@
+"""Callback that writes the resolved configuration of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser
+
+from pricerl.training.generations import CONFIG, Generation
+from pricerl.writing import write_file
+
+
+class RunConfig(Callback):
+    """Writes ``config.yaml`` into the generation when ``fit`` starts.
+
+    Args:
+        parser: parser that prints the configuration.
+        config: the resolved configuration.
+        generation: the run's generation.
+    """
+
+    def __init__(self, parser: LightningArgumentParser, config: Any, generation: Generation) -> None:
+        self.parser, self.config, self.generation = parser, config, generation
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the configuration, in the first process."""
+        if trainer.is_global_zero:
+            text = self.parser.dump(self.config, skip_unset=False)
+            write_file(self.generation.path / CONFIG, text.encode())

@@ -1,0 +1,221 @@
+"""Folder of a run: its generations, the one in use, and the lock of the training process.
+
+::
+
+    checkpoints/<run>/
+        current -> gen-0007        the generation in use: one link, moved in one step
+        best.ckpt, advice.csv …    links through ``current``
+        decisions.jsonl            the decision log
+        gen-0006/, gen-0007/       generations
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.training.generations import BEST, CONFIG, LAST, METRICS_FILE, REPLAY, SAVES, Generation
+from pricerl.writing import CURRENT, MANIFEST, explained, point, sync_folder
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps two processes apart
+    fcntl = None  # type: ignore[assignment]  # checked before every use
+
+RUNS = Path("checkpoints")
+"""Folder of the runs, relative to the working directory; one folder per run."""
+
+LOCK = ".lock"
+ADOPTED = "gen-0000"
+"""Generation of the files of a version that had none."""
+
+LINKED = (BEST, LAST, CONFIG, METRICS_FILE, "advice.csv", "advice.json", "report.html", "report.pdf", "report")
+"""Names in the folder of a run that lead through ``current``, if the generation holds them."""
+
+NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")
+"""Names of runs: letters and digits of any script first, no separators of folders."""
+
+
+def check_name(name: str) -> str:
+    """Return the name of a run.
+
+    Raises:
+        UsageError: it is not a name, but for example a path.
+    """
+    if not NAME.fullmatch(name) or name.endswith((" ", ".")):
+        raise UsageError(
+            f"--run_name {name!r}: must be a name of at most 100 letters, digits and . _ - + @ = , not a path; runs "
+            "are folders in checkpoints"
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Folder of a run."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, checkpoint: Path) -> RunFolder:
+        """Return the folder of the run that a checkpoint belongs to: above its generation, if it lies in one."""
+        for folder in checkpoint.parents[:3]:
+            if re.fullmatch(r"gen-\d{4,}", folder.name):
+                return cls(folder.parent)
+        return cls(checkpoint.parent)
+
+    def generations(self) -> list[Generation]:
+        """Return all generations, the newest last."""
+        found = [Generation(path) for path in self.path.glob("gen-[0-9]*") if re.fullmatch(r"gen-\d{4,}", path.name)]
+        return sorted(found, key=lambda generation: generation.number)
+
+    @property
+    def current(self) -> Generation | None:
+        """The generation in use; None before the first training has ended."""
+        link = self.path / CURRENT
+        if link.is_symlink():
+            return Generation(self.path / link.readlink())
+        complete = [item for item in self.generations() if item.is_complete]
+        return complete[-1] if complete and link.exists() else None  # a copy that followed the links
+
+    def start(self) -> Generation:
+        """Create the next generation; files of an older version of pricerl move into a generation of their own.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._adopt_plain_files()
+            known = self.generations()
+            made = Generation(self.path / f"gen-{known[-1].number + 1 if known else 1:04d}")
+            (made.path / SAVES).mkdir(parents=True)
+            (made.path / REPLAY).mkdir()
+            sync_folder(self.path)
+        return made
+
+    def use(self, generation: Generation) -> None:
+        """Make a generation the current one.
+
+        Raises:
+            UsageError: the link cannot be written; the earlier generation stays the current one.
+        """
+        with explained(self.path):
+            point(self.path / CURRENT, generation.name)
+            self.link(CURRENT)
+
+    def link(self, through: str) -> None:
+        """Point the names of files that exist below ``through``, ``current`` or a generation, and drop dead links."""
+        for name in LINKED:
+            link = self.path / name
+            if (self.path / through / name).exists():
+                point(link, f"{through}/{name}")
+            elif link.is_symlink():
+                link.unlink()
+
+    def show(self, generation: Generation) -> None:
+        """Let the run's own names lead to an unfinished generation as long as there is no current one."""
+        if self.current is None and not (self.path / ADOPTED).exists():
+            self.link(generation.name)
+
+    def remove_old(self, keep: int, named: Collection[str]) -> None:
+        """Keep the newest generations and the current one; of older ones keep the weights behind decisions.
+
+        Args:
+            keep: number of generations to keep whole.
+            named: names of generations that the decision log refers to; of these, ``best.ckpt`` stays.
+        """
+        current = self.current
+        for generation in self.generations()[:-keep]:
+            if current is not None and generation.name == current.name:
+                continue
+            if generation.name not in named:
+                shutil.rmtree(generation.path, ignore_errors=True)
+            elif (generation.path / REPLAY).exists():
+                self._shrink(generation)
+
+    def _shrink(self, generation: Generation) -> None:
+        """Reduce a generation to what commands other than ``fit`` read: without buffers and states of processes."""
+        (generation.path / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(generation.path / REPLAY)
+        for path in generation.path.glob(f"{SAVES}/*/rank-*.state"):
+            path.unlink()
+        generation.complete()
+
+    def _adopt_plain_files(self) -> None:
+        """Move files of a version without generations into gen-0000; turn copies of links back into links."""
+        plain = [path for path in map(self.path.joinpath, LINKED) if path.exists() and not path.is_symlink()]
+        if plain and (self.path / CURRENT).exists():
+            self.link(CURRENT)
+        elif plain:
+            adopted = self.path / ADOPTED
+            adopted.mkdir(exist_ok=True)
+            for path in plain:
+                path.rename(adopted / path.name)
+            self.link(ADOPTED)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock, so that no second training writes here.
+
+        Raises:
+            UsageError: another process holds it; the message names it.
+        """
+        if fcntl is None:  # pragma: no cover  # on Windows
+            yield  # type: ignore[unreachable]
+            return
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / LOCK).open("a+", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (self.path / LOCK).stat()  # the folder may just have been removed by its last holder
+            except OSError as error:
+                file.seek(0)
+                holder = file.read(200).strip() or "another process"
+                raise UsageError(
+                    f"{self.path} is being written by {holder}; wait until it ends, or choose another --run_name"
+                ) from error
+            since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+                if {path.name for path in self.path.iterdir()} == {LOCK}:  # nothing was written
+                    (self.path / LOCK).unlink()
+                    for folder in (self.path, self.path.parent):
+                        with contextlib.suppress(OSError):  # holds other runs
+                            folder.rmdir()
+
+
+def name_run(path: str | None = None, preset: str | None = None, env_id: str | None = None) -> str:
+    """Return the name of a run that is given none: that of the environment, or of the file and the reward's preset."""
+    if env_id is not None:
+        return re.sub(r"[^\w.-]+", "-", env_id)
+    stem = re.sub(r"[^\w .@+=,-]+", "-", Path(path).stem) if path else "simulated"
+    return f"{stem.strip(' .-_') or 'file'}-{preset}"
+
+
+def find_run(name: str) -> RunFolder:
+    """Return the folder of an existing run.
+
+    Raises:
+        UsageError: it does not exist.
+    """
+    folder = RUNS / check_name(name)
+    if not folder.is_dir():
+        runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())
+        raise UsageError(f"{folder} is not a folder of a run{did_you_mean(name, runs)}")
+    return RunFolder(folder)

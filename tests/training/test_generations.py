@@ -1,0 +1,127 @@
+"""The folder of a run: generations, links, the lock, and names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pricerl.errors import CheckpointError, UsageError
+from pricerl.training.run_folder import RunFolder, check_name
+
+
+def fill(run: RunFolder, text: str):
+    """Write a generation with one save and complete it."""
+    made = run.start()
+    with made.saving(20) as folder:
+        (folder / "run.ckpt").write_text(text)
+        (folder / "rank-0.state").write_text(text)
+    (made.path / "replay" / "0-0.rows").write_text(text)
+    for name in ("best.ckpt", "last.ckpt"):
+        made.name_save(name, 20)
+    made.complete()
+    return made
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "run")
+
+
+def test_the_names_in_a_run_lead_to_the_generation_in_use(run):
+    first, second = fill(run, "one"), fill(run, "two")
+    run.use(first)
+    assert (run.path / "best.ckpt").read_text() == "one"
+    run.use(second)
+    assert (run.path / "best.ckpt").read_text() == "two"
+    assert (first.path / "best.ckpt").read_text() == "one", "an earlier generation stays as it was"
+    assert [item.name for item in run.generations()] == ["gen-0001", "gen-0002"]
+
+
+def test_names_without_a_file_in_the_new_generation_disappear(run):
+    first = fill(run, "one")
+    (first.path / "metrics.csv").write_text("step\n")
+    run.use(first)
+    assert (run.path / "metrics.csv").exists()
+    run.use(fill(run, "two"))
+    assert not (run.path / "metrics.csv").is_symlink()
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "link", "manifest"])
+def test_a_damaged_generation_does_not_verify(run, damage):
+    made = fill(run, "one")
+    made.verify()
+    save = made.path / "saves" / "00000020" / "run.ckpt"
+    if damage == "change":
+        save.write_text("two")
+    elif damage == "remove":
+        save.unlink()
+    elif damage == "link":
+        (made.path / "best.ckpt").unlink()
+        (made.path / "best.ckpt").symlink_to("/etc/hostname")
+    else:
+        (made.path / "manifest.json").write_text('{"files": {"../../outside": {"sha256": ""}}}')
+    with pytest.raises(CheckpointError, match="damaged"):
+        made.verify()
+
+
+def test_a_save_that_fails_leaves_nothing(run):
+    made = run.start()
+    with pytest.raises(OSError, match="full"), made.saving(40) as folder:
+        (folder / "run.ckpt").write_text("half")
+        raise OSError("full")
+    assert list((made.path / "saves").iterdir()) == []
+
+
+def test_old_generations_go_but_the_weights_behind_decisions_stay(run):
+    made = [fill(run, str(number)) for number in range(5)]
+    run.use(made[0])
+    run.remove_old(keep=2, named={"gen-0002"})
+    assert [item.name for item in run.generations()] == ["gen-0001", "gen-0002", "gen-0004", "gen-0005"]
+    kept = made[1].path
+    assert (kept / "best.ckpt").read_text() == "1"
+    assert not (kept / "replay").exists() and not list(kept.rglob("*.state"))
+    made[1].verify()
+
+
+def test_plain_files_of_an_older_version_move_into_a_generation(run):
+    run.path.mkdir()
+    (run.path / "best.ckpt").write_text("old")
+    (run.path / "decisions.jsonl").write_text("log")
+    assert run.start().name == "gen-0001"
+    assert (run.path / "gen-0000" / "best.ckpt").read_text() == "old"
+    assert (run.path / "best.ckpt").read_text() == "old", "readers find it until a generation is published"
+    assert (run.path / "decisions.jsonl").exists(), "the log belongs to the run"
+
+
+@pytest.mark.parametrize("path", ["best.ckpt", "gen-0003/best.ckpt", "gen-0003/saves/00000020/run.ckpt"])
+def test_the_run_of_a_checkpoint_is_found_from_every_path(path):
+    assert RunFolder.of(Path("checkpoints/shop") / path).path == Path("checkpoints/shop")
+
+
+@pytest.mark.parametrize("name", ["sales-balanced", "Läden 2025", "a", "HalfCheetah-v4", "x+y=z,1@2"])
+def test_a_name_is_a_name(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../other", "a/b", "/tmp/x", ".hidden", "-x", "a\nb", "a\x1b[31m", "x" * 101, "a.", "a\\b"]
+)
+def test_a_path_is_no_name(name):
+    with pytest.raises(UsageError, match="not a path"):
+        check_name(name)
+
+
+def test_a_second_process_is_refused_and_the_first_one_named(run, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from pricerl.training.run_folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).locked(): print('held')"
+    )
+    words = [sys.executable, "-c", code, str(run.path)]
+    with run.locked():
+        held = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert held.returncode == 1 and f"process {os.getpid()} on" in held.stderr
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "held\n"
