@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -47,6 +47,34 @@ class EpisodeBatch:
         index = self._chosen(options, "index", history.num_days[product], lambda: self._random_starts(product))
         self.state = self.dynamics.start(product, index, draw)
         self.elapsed = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the generator, the elapsed days and the state of all rows, as tensors and plain values.
+
+        The rows' constants are left out: product and draw determine them.
+        """
+        tensors = {name: value.clone() for name, value in _varying(self.state).items()}
+        return {"generator": self.generator.get_state(), "elapsed": self.elapsed, "state": tensors}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> bool:
+        """Restore a state saved with the same dynamics; return False, and change nothing, if it does not fit.
+
+        It does not fit if the number of rows, the products, the window or the limits differ, or the type of device.
+        """
+        saved = {name: value.to(self.generator.device) for name, value in state["state"].items()}
+        product, draw = saved["product"], saved["draw"]
+        market, rows = self.dynamics.market, (self.num_rows,)
+        if state["generator"].shape != self.generator.get_state().shape or not rows == product.shape == draw.shape:
+            return False
+        if ((product < 0) | (product >= market.num_products) | (draw < 0) | (draw > market.num_draws)).any():
+            return False
+        start = self.dynamics.start(product, torch.zeros_like(product), draw)
+        restored = State(**{"trail": None, **saved}, rows=start.rows)
+        if _shapes(restored) != _shapes(start):
+            return False
+        self.state, self.elapsed = restored, int(state["elapsed"])
+        self.generator.set_state(state["generator"].cpu())
+        return True
 
     def step(self, action: Tensor) -> tuple[Tensor, bool, dict[str, Tensor]]:
         """Decide and hold; return reward ``(B,)``, whether the horizon is reached, and the info of ``PricingEnv``."""
@@ -105,3 +133,12 @@ class EpisodeBatch:
         """Draw an integer from 0 to ``count - 1`` for each row, ``(B,)``."""
         device = self.generator.device
         return (torch.rand(self.num_rows, generator=self.generator, device=device) * count).long()
+
+
+def _varying(state: State) -> dict[str, Tensor]:
+    """Return the fields of a state that change during an episode, product and draw included."""
+    return {name: value for name, value in state._asdict().items() if isinstance(value, Tensor)}
+
+
+def _shapes(state: State) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in _varying(state).items()}

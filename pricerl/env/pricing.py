@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -53,6 +54,14 @@ class _Batched:
     def state(self) -> State:
         """State of all rows; ``PricingEnv`` has only one."""
         return self._batch.state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that later steps depend on as a nested dict of tensors and plain values."""
+        return self._batch.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> bool:
+        """Restore a state saved in the same market; return False, and change nothing, if it does not fit."""
+        return self._batch.load_state_dict(state)
 
 
 class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
