@@ -1,0 +1,192 @@
+"""Whether a run survives: kills at random moments, faults at every write, readers during publications, and the cost.
+
+    python benchmarks/survival.py kills --count 50 --kind pricing    (or gym, or ranks for two processes)
+    python benchmarks/survival.py faults
+    python benchmarks/survival.py readers --publications 250
+    python benchmarks/survival.py cost
+
+The yardstick of the first two is an undisturbed run: weights, optimizers, generators, env, replay buffer, metrics
+(but for seconds) and advice must be the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pricerl.training.tree_file import read_tree
+
+MAIN = Path(__file__).parents[1] / "main.py"
+
+SMALL = [
+    *("--run_name=run", "--data.num_envs=8", "--data.eval_every=100", "--trainer.max_steps=600"),
+    *("--model.network.hidden=[32,32]", "--model.algorithm.warmup_steps=64", "--model.algorithm.batch_size=32"),
+    *("--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu"),
+]
+KINDS = {
+    "pricing": [*SMALL, "--data.seller.days=120", "--model.warm_start=none"],
+    "planner": [*SMALL, "--data.seller.days=120"],
+    "gym": [*SMALL, "--data.env_id=Pendulum-v1", "--data.eval_episodes=2", "--model.algorithm.buffer_capacity=2000"],
+    "ranks": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--trainer.devices=2"],
+}
+"""Short runs of each kind: a seller from random weights, a seller from the plan, a Gymnasium env, two processes."""
+
+NOT_COMPARED = ("/loops", "/limits", "pytorch-lightning_version")
+"""Parts of a checkpoint that differ by design: Lightning's counters of loops restart with every process."""
+
+MOMENTS = ("anywhere", "anywhere", "save", "publication")
+"""Moments of a kill: after a random time, or as soon as files of a save or of a publication appear."""
+
+
+def fit(folder: Path, kind: str, *words: str) -> subprocess.Popen[str]:
+    """Start a training that goes on with what the folder holds."""
+    command = [sys.executable, str(MAIN), "fit", *KINDS[kind], "--resume=auto", *words]
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def finish(folder: Path, kind: str) -> subprocess.CompletedProcess[str]:
+    """Run a training to its end."""
+    process = fit(folder, kind)
+    out, err = process.communicate(timeout=600)
+    return subprocess.CompletedProcess([], process.returncode, out, err)
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Return what differs between the current generations of two runs, nothing if they are the same bit for bit."""
+    first, second = ((folder / "checkpoints" / "run" / "current").resolve() for folder in (one, other))
+    found = []
+    for name in ("best.ckpt", "last.ckpt"):
+        found += _compare(name, read_tree(first / name), read_tree(second / name))
+    for rank in range(len(list((first / "last.ckpt").resolve().parent.glob("rank-*.state")))):
+        found += _compare(f"process {rank}", _rank(first, rank), _rank(second, rank))
+    if _metrics(first) != _metrics(second):
+        found.append("metrics.csv")
+    if (first / "advice.csv").exists() and (first / "advice.csv").read_bytes() != (second / "advice.csv").read_bytes():
+        found.append("advice.csv")
+    return found
+
+
+def _rank(generation: Path, rank: int) -> dict[str, Any]:
+    state = read_tree((generation / "last.ckpt").resolve().parent / f"rank-{rank}.state")
+    rows = torch.cat([read_tree(generation / "replay" / name)["rows"] for name, _, _ in state.pop("segments")])
+    return {**state, "rows": rows[-state["collector"]["buffer"]["size"] :]}
+
+
+def _metrics(generation: Path) -> list[dict[str, str]]:
+    with (generation / "metrics.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if value and not name.startswith("time/")}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _compare(label: str, one: Any, other: Any) -> list[str]:
+    first, second = dict(_leaves(one)), dict(_leaves(other))
+    return [
+        f"{label}{place}"
+        for place in sorted(first.keys() | second.keys())
+        if not any(part in place for part in NOT_COMPARED) and not _same(first.get(place), second.get(place))
+    ]
+
+
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{place}/{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{place}/{index}")
+    else:
+        yield place, value
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, (torch.Tensor, np.ndarray)) and type(one) is type(other):
+        first, second = np.asarray(one), np.asarray(other)
+        return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
+    return bool(one == other) or (one != one and other != other)
+
+
+def kill(process: subprocess.Popen[str], folder: Path, moment: str, longest: float, chance: random.Random) -> str:
+    """Send a random signal at a moment, to the process alone or to its group, and return its name."""
+    number = chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+    deadline = time.monotonic() + (chance.uniform(0.3, longest) if moment == "anywhere" else longest)
+    patterns = {"save": "checkpoints/run/gen-*/saves/.*part", "publication": "checkpoints/run/gen-*/published/*"}
+    while process.poll() is None and time.monotonic() < deadline:
+        if moment != "anywhere" and next(folder.glob(patterns[moment]), None) is not None:
+            time.sleep(chance.uniform(0, 0.02))
+            break
+        time.sleep(0.002 if moment != "anywhere" else 0.02)
+    if process.poll() is None:
+        os.killpg(process.pid, number) if number != signal.SIGTERM else process.send_signal(number)
+    return signal.Signals(number).name
+
+
+def run_kills(kind: str, count: int, seed: int) -> int:
+    """Kill runs at random moments until each has ended; return how many differ from the undisturbed one."""
+    chance, ended, bad = random.Random(seed), Counter[str](), 0
+    with tempfile.TemporaryDirectory() as place:
+        whole = Path(place) / "whole"
+        started = time.monotonic()
+        result = finish(whole, kind)
+        longest = time.monotonic() - started
+        assert result.returncode in (0, 4), result.stderr
+        for trial in range(count):
+            folder, names = Path(place) / f"{trial}", []
+            for _ in range(chance.choice([1, 1, 2])):
+                moment = chance.choice(MOMENTS)
+                process = fit(folder, kind)
+                name = kill(process, folder, moment, longest, chance)
+                _, err = process.communicate(timeout=600)
+                names.append(f"{name} {moment} {process.returncode}")
+                if "Traceback" in err or "a bug in" in err:
+                    print(err)
+            result = finish(folder, kind)
+            found = differences(whole, folder) if result.returncode in (0, 4) else [result.stderr[-500:]]
+            bad += bool(found)
+            ended.update(names)
+            print(f"{trial + 1:3d} {', '.join(names):60s} {'identical' if not found else found[:4]}", flush=True)
+            shutil.rmtree(folder)
+    print(f"{kind}: {count - bad} of {count} runs end bit-identical to the undisturbed one")
+    for name, number in sorted(ended.items()):
+        print(f"  {number:3d} {name}")
+    return bad
+
+
+def main() -> int:
+    """Run one of the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("kills", "faults", "readers", "cost"))
+    parser.add_argument("--kind", choices=KINDS, default="pricing")
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--publications", type=int, default=250)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.what == "kills":
+        return run_kills(options.kind, options.count, options.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
