@@ -23,7 +23,7 @@ from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import chosen_class, print_help
 from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
-from pricerl.cli.resuming import describe_run, find_resumed
+from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
 from pricerl.cli.usage import check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.progress import show_stages
@@ -198,8 +198,7 @@ class PricingCLI(LightningCLI):
             hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
             raise UsageError(f"trainer: {error}{hint}") from error
         if own_loggers and fitting and generation is not None:
-            at = None if resumed is None else resumed.update
-            trainer.loggers = build_loggers(generation.path, self.config.wandb, at)
+            trainer.loggers = build_loggers(generation.path, self.config.wandb, resumed_place(resumed))
         return trainer
 
 

@@ -13,6 +13,7 @@ from pricerl.errors import CheckpointError, UsageError
 from pricerl.operations.provenance import differing, hash_history
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
+from pricerl.training.loggers import Resumed
 from pricerl.training.rank_state import adopt
 from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
@@ -119,6 +120,14 @@ def has_nothing_left(checkpoint: Checkpoint, max_steps: int) -> bool:
     stopped = saver.get("finished", False) and checkpoint.update < max_steps
     stored: Mapping[str, Any] = checkpoint.about.get("limits", {})
     return bool(stopped and stored.get("max_steps") == max_steps) or 0 < max_steps <= checkpoint.update
+
+
+def resumed_place(checkpoint: Checkpoint | None) -> Resumed | None:
+    """Return the place from which a run goes on."""
+    if checkpoint is None:
+        return None
+    states = [state for state in checkpoint.content.values() if isinstance(state, dict) and "evaluated" in state]
+    return Resumed(checkpoint.update, states[0]["evaluated"] if states else True)
 
 
 def open_generation(folder: RunFolder, resumed: Checkpoint | None) -> tuple[Generation, Checkpoint | None]:

@@ -26,8 +26,7 @@ from pricerl.operations.track_record import find_own_prices
 from pricerl.terminal import write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
 from pricerl.training.checkpointing import Checkpoint
-from pricerl.training.generations import BEST, LAST, Generation
-from pricerl.training.loggers import METRICS_FILE
+from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
 from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
 from pricerl.writing import explained

@@ -1,0 +1,172 @@
+"""A run that was stopped and resumed is the run that was not, to the last bit."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import run
+
+from pricerl.sac import Transition
+from pricerl.training.callbacks.checkpoint import RunCheckpoint
+from pricerl.training.module import SACModule
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from survival import KINDS, differences
+
+SHORT = ["--trainer.max_steps=300"]
+
+
+def fit(folder: Path, kind: str, *words: str) -> Any:
+    folder.mkdir(exist_ok=True)
+    return run(folder, "fit", *KINDS[kind], *SHORT, *words)
+
+
+@pytest.fixture(scope="module", params=["pricing", pytest.param("planner", marks=pytest.mark.slow)])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Kind and folder of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert fit(folder, request.param).code in (0, 4)
+    return request.param, folder
+
+
+class Crash(BaseException):
+    """Death of a process, as far as a test can show it."""
+
+
+def at_update(monkeypatch: pytest.MonkeyPatch, number: int, what: Any) -> None:
+    """Let something happen before a gradient update, once."""
+    real, left = SACModule.update, iter([True])
+
+    def update(self: SACModule, batch: Transition, count: int) -> object:
+        if count == number and next(left, False):
+            what()
+        return real(self, batch, count)
+
+    monkeypatch.setattr(SACModule, "update", update)
+
+
+def crash() -> None:
+    raise Crash
+
+
+STOPS: dict[str, tuple[int, Any, int]] = {
+    "SIGTERM in an epoch": (130, lambda: signal.raise_signal(signal.SIGTERM), 143),
+    "SIGINT at its end": (195, lambda: signal.raise_signal(signal.SIGINT), 130),
+    "an exception": (230, lambda: 1 / 0, 1),
+    "death": (230, crash, 0),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_resumed_run_is_the_undisturbed_one(
+    whole: tuple[str, Path], stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, undisturbed = whole
+    number, what, code = STOPS[stop]
+    if kind == "planner":  # a run from a plan may end by itself before
+        number = min(number, 60)
+    with monkeypatch.context() as patched:
+        at_update(patched, number, what)
+        if stop == "death":
+            with pytest.raises(Crash):
+                fit(tmp_path, kind)
+        else:
+            stopped = fit(tmp_path, kind)
+            assert stopped.code == code
+            assert code < 128 or "last.ckpt is saved, resume with fit --ckpt_path last" in stopped.err
+    assert not (tmp_path / "checkpoints" / "run" / "current").exists()
+    resumed = fit(tmp_path, kind, "--resume=auto" if stop == "death" else "--ckpt_path=last")
+    assert resumed.code in (0, 4), resumed.err
+    assert "statistical" not in resumed.err
+    assert differences(undisturbed, tmp_path) == []
+
+
+def test_a_time_limit_ends_a_run_that_goes_on_exactly(
+    whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, undisturbed = whole
+    with monkeypatch.context() as patched:
+        real = RunCheckpoint.on_train_batch_end
+
+        def out_of_time(self: RunCheckpoint, trainer: Any, *rest: Any) -> None:
+            trainer.should_stop = trainer.should_stop or trainer.global_step >= 50  # as Lightning's Timer does
+            real(self, trainer, *rest)
+
+        patched.setattr(RunCheckpoint, "on_train_batch_end", out_of_time)
+        assert fit(tmp_path, kind).code in (0, 4)
+    assert fit(tmp_path, kind, "--ckpt_path=last").code in (0, 4)
+    assert (tmp_path / "checkpoints" / "run" / "current").resolve().name == "gen-0002"
+    assert differences(undisturbed, tmp_path) == []
+
+
+def test_a_full_disk_ends_in_one_sentence_and_the_run_goes_on_exactly(
+    whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, undisturbed = whole
+    with monkeypatch.context() as patched:
+        written: Iterator[int] = iter(range(1000))
+
+        def full(path: Path, tree: Any) -> None:
+            if next(written) > 3:
+                raise OSError(28, "No space left on device", str(path))
+            real(path, tree)
+
+        from pricerl.training import checkpoint_io, tree_file
+
+        real = tree_file.write_tree
+        patched.setattr(checkpoint_io, "write_tree", full)
+        patched.setattr("pricerl.training.rank_state.write_tree", full)
+        stopped = fit(tmp_path, kind)
+    assert stopped.code == 2 and stopped.err.count("\n") == 1
+    assert "cannot be written: No space left on device; the last save is" in stopped.err
+    assert fit(tmp_path, kind, "--ckpt_path=last").code in (0, 4)
+    assert differences(undisturbed, tmp_path) == []
+
+
+def test_the_best_checkpoint_comes_with_its_own_buffer(tmp_path: Path) -> None:
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=300").code in (0, 4)
+    best = (tmp_path / "checkpoints/run/best.ckpt").resolve().parent.name
+    resumed = fit(tmp_path, "pricing", "--trainer.max_steps=400", "--ckpt_path=best")
+    assert resumed.code in (0, 4) and "statistical" not in resumed.err
+    with (tmp_path / "checkpoints/run/metrics.csv").open(newline="") as file:
+        counted = [(float(row["updates"]), float(row["env_steps"])) for row in csv.DictReader(file)]
+    assert {env_steps - 8 * updates for updates, env_steps in counted} == {64.0}, f"from update {best} on"
+
+
+def test_other_data_reward_or_guardrails_are_refused_unless_named(tmp_path: Path) -> None:
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
+    words = ["--trainer.max_steps=200", "--ckpt_path=last"]
+    for setting, name in (
+        ("--data.reward.preset=profit", "data.reward.preset"),
+        ("--data.guardrails.max_change=0.02", "data.guardrails.max_change"),
+        ("--data.seller.days=121", "history"),
+        ("--seed_everything=3", "seed_everything"),
+    ):
+        refused = fit(tmp_path, "pricing", *words, setting)
+        assert refused.code == 2 and name in refused.err and "--accept_changes" in refused.err, refused.err
+    went_on = fit(tmp_path, "pricing", *words, "--data.reward.preset=profit", "--accept_changes=data.reward")
+    assert went_on.code in (0, 4), went_on.err
+    assert "statistical, not exact: data.reward.preset changed" in went_on.err
+    unused = fit(tmp_path, "pricing", *words, "--trainer.max_steps=300", "--accept_changes=history")
+    assert unused.code == 2 and "--accept_changes history" in unused.err
+
+
+def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path) -> None:
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
+    for words in (["--ckpt_path=last"], ["--resume=auto"]):
+        again = fit(tmp_path, "pricing", "--trainer.max_steps=100", *words)
+        assert again.code == 0 and "nothing left to do" in again.out
+    assert [path.name for path in (tmp_path / "checkpoints/run").glob("gen-*")] == ["gen-0001"]
+
+
+def test_a_lone_checkpoint_is_resumed_statistically_and_says_so(tmp_path: Path) -> None:
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
+    (tmp_path / "copy.ckpt").write_bytes((tmp_path / "checkpoints/run/last.ckpt").read_bytes())
+    resumed = fit(tmp_path, "pricing", "--trainer.max_steps=150", "--ckpt_path=copy.ckpt")
+    assert resumed.code in (0, 4) and "statistical, not exact" in resumed.err
