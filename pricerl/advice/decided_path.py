@@ -164,7 +164,7 @@ def _publish(
 ) -> tuple[Decision, PricePath, GatedPath]:
     """Return the part of the aim that passes the gate and pays in that form, else the current price."""
     now = dynamics.market.preprocessor.products[product].current_price
-    followed = _followed(aim, torch.full_like(aim.price, now), decision)
+    followed = _followed(aim, torch.full_like(aim.price, now), decision, dynamics, product)
     gated = gate_path(dynamics, product, followed)
     path, confirmed = gated.onto(followed), confirm(decision, gated, now)
     (value,) = value_paths(dynamics.market, product, path.price[None])
@@ -188,15 +188,13 @@ def _parts_of(proposed: PricePath, now: float) -> list[PricePath]:
     return parts
 
 
-def _followed(aim: PricePath, now: Tensor, decision: Decision) -> PricePath:
-    """Return the path that the decision follows: the aim, the nearest allowed price, or the current price ``(H,)``."""
+def _followed(aim: PricePath, now: Tensor, decision: Decision, dynamics: Dynamics, product: int) -> PricePath:
+    """Return the path that a decision follows: the aim, the way into the hard limits, or the current price ``(H,)``."""
     if decision.follow in ("path", "step"):
         return aim
-    price = now
     if decision.follow == "limit":
-        reached = (aim.price != now).cumsum(0) > 0
-        price = now.where(~reached, aim.limits.nearest)
-        return aim._replace(price=price, low=aim.low.minimum(price), high=aim.high.maximum(price), asked=now)
+        way = approach_path(aim.limits.nearest, dynamics, product, len(now))
+        return way._replace(asked=now)
     return aim._replace(price=now, low=now, high=now, asked=now)
 
 

@@ -34,7 +34,10 @@ NO_OTHER_PRICE = (
     "floor, ceiling, largest change, price ladder, charm endings and price_step (data.guardrails) leave no other price "
     "within one step"
 )
-KEEP_NOT_ALLOWED = "floor, ceiling or minimum margin do not allow the current price; this is the nearest one they allow"
+KEEP_NOT_ALLOWED = (
+    "floor, ceiling or minimum margin do not allow the current price; it moves to the nearest one they allow, as fast "
+    "as the limits on changes let it"
+)
 SET_BY = {
     "repricer": "a repricer seems to have set the prices with demand in view. The history cannot show what a change of "
     "price does; a price test can",

@@ -32,13 +32,13 @@ class Limits(NamedTuple):
     """Room that the guardrails leave around the current price."""
 
     feasible: bool
-    """Whether they allow any price; False if floor, ceiling or margin are out of a step's reach."""
+    """Whether they allow any price, now or on a later day; False if they exclude each other."""
     keep_allowed: bool
     """Whether the limits allow the current price."""
     movable: bool
     """Whether they allow a price other than the current one."""
     nearest: float
-    """The allowed price nearest to the current one, money."""
+    """The price inside the hard limits that is nearest to the current one, money; several steps may lead there."""
     wait: int
     """Days until the minimum hold of the last change is over."""
 
@@ -79,10 +79,11 @@ def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int) -> 
 def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:
     band, now = dynamics.band(state), float(state.price[0])
     low, high = float(band.low[0]), float(band.high[0])
+    waits, limits = bool(dynamics.waits(state)[0]), band.limits
     return Limits(
-        feasible=bool(band.feasible.all()),
+        feasible=bool(band.feasible.all()) or waits,
         keep_allowed=bool(band.keep[0]),
-        movable=low < now or now < high,
-        nearest=min(max(now, low), high),
+        movable=low < now or now < high or waits,
+        nearest=min(max(now, float(limits.floor[0])), float(limits.ceiling[0])),
         wait=hold_left(dynamics, product),
     )

@@ -53,8 +53,10 @@ def _verdict(advice: ProductAdvice, f: Formatter) -> str:
     verb = "Raise" if new > now else "Lower"
     first = next(day.date for day in advice.days if day.recommended_price != now)
     change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
-    if advice.decision.follow == "path" and f.price(advice.settled_price) != f.price(new):
-        change += f", then in steps to {f.price(advice.settled_price)}"
+    walks = advice.decision.follow == "limit"
+    last = advice.days[-1].recommended_price if walks else advice.settled_price
+    if (walks or advice.decision.follow == "path") and f.price(last) != f.price(new):
+        change += f", then in steps to {f.price(last)}"
     return f"{change}."
 
 

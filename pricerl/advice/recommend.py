@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pricerl.advice.decided_path import DecidedPath, decide_path
 from pricerl.advice.decision import DecisionConfig
+from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import PricePath
 from pricerl.advice.proposer import Proposer
 from pricerl.advice.reasons import explain
@@ -124,7 +125,7 @@ class _Adviser:
             break_even=find_break_even(fitted, current_price),
             asked_price=None if gated.asked is None else money(gated.asked),
             guardrails=gated.edits,
-            days=day_rows(dynamics, index, path, gated.prices, forecast),
+            days=day_rows(dynamics, index, path, gated.prices, forecast, self.formatter),
             off_policy={
                 name: estimate_off_policy(history, counted, price, np.random.default_rng([self.seed, index]))
                 for name, price in (("settled", settled), ("current", current_price))
@@ -156,14 +157,19 @@ def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: in
 
 
 def day_rows(
-    dynamics: Dynamics, index: int, path: PricePath, prices: Sequence[float], forecast: PathForecast | None
+    dynamics: Dynamics,
+    index: int,
+    path: PricePath,
+    prices: Sequence[float],
+    forecast: PathForecast | None,
+    formatter: Formatter = PLAIN,
 ) -> tuple[DayAdvice, ...]:
     """Return the rows of the next days; unknown values stay None, and all of them without a forecast."""
     history, fitted = dynamics.market.preprocessor.products[index], dynamics.market.products[index]
     first = history.dates[-1].astype("datetime64[D]") + history.step_days
     shown = {"units": True, "sales": True, "profit": fitted.cost.known}
     shown |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
-    rows = []
+    rows, on_the_way = [], _walking_notes(dynamics, index, prices, formatter)
     for day, price in enumerate(prices):
         date = first + history.step_days * day
         weekday = int(weekday_of(date.astype(np.int64)))
@@ -183,11 +189,23 @@ def day_rows(
                 price_low=money(float(path.low[day])),
                 price_high=money(float(path.high[day])),
                 **measures,
-                note="" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded",
+                note="; ".join(
+                    filter(None, ["" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded", on_the_way[day]])
+                ),
                 market_sd=sd,
             )
         )
     return tuple(rows)
+
+
+def _walking_notes(dynamics: Dynamics, index: int, prices: Sequence[float], formatter: Formatter) -> list[str]:
+    """Return a note for each day on which a path is on its way to a hard limit more than one step away."""
+    today = today_of(dynamics, index)
+    target = today.hard_limit if today.walks else today.now
+    moves = any(abs(price - target) < abs(today.now - target) for price in prices)
+    note = f"on the way to {formatter.price(target)} ({today.hard_rule})" if moves else ""
+    inside = [today.same(price, target) or (price > target) != (today.now > target) for price in prices]
+    return ["" if arrived else note for arrived in inside]
 
 
 def money(value: float) -> float:

@@ -12,7 +12,8 @@ from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.arrays import FloatArray, Interval, intervals_of
 from pricerl.env import Dynamics
 from pricerl.evaluation.valuation import value_paths
-from pricerl.guardrails.today import DIGITS, LimitsInForce
+from pricerl.guardrails.limits_in_force import LimitsInForce
+from pricerl.guardrails.today import DIGITS
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.state import Expected, Outcome, Rows, State, gather
 from pricerl.guardrails import GuardrailConfig, PriceBand, feasible_band, price_box, project
 from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, recent_prices, support_box
+from pricerl.guardrails.projection import waits_for_pace
 from pricerl.market import GridPosition, Market, Response
 from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
@@ -115,6 +116,13 @@ class Dynamics:
         if self.config.action == "absolute":
             return price_box(state.rows.limits, state.price)
         return feasible_band(state.rows.limits, recent_prices(state.prices, state.trail, self.history.step_days))
+
+    def waits(self, state: State) -> Tensor:
+        """Return whether prices beyond hard limits may walk there from a later day on only, ``(B,)`` bool."""
+        if self.config.action == "absolute":
+            return torch.zeros_like(state.price, dtype=torch.bool)
+        recent = recent_prices(state.prices, state.trail, self.history.step_days)
+        return waits_for_pace(state.rows.limits, recent)
 
     def next_band(self, product: int) -> PriceBand:
         """Return the prices allowed on the first day after one product's history, ``(1,)`` each."""

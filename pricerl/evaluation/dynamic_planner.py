@@ -227,7 +227,8 @@ def _find_failures(dynamics: Dynamics, grids: Grids, reward: Tensor) -> dict[int
     """Return the products without a plan, by index, each with finding and replacement."""
     found = {}
     product, last = dynamics.history.latest()
-    feasible = dynamics.band(dynamics.start(product, last)).feasible
+    start = dynamics.start(product, last)
+    feasible = dynamics.band(start).feasible | dynamics.waits(start)
     for row, (rewards, step) in enumerate(zip(reward, grids.step.tolist(), strict=True)):
         rails = dynamics.guardrails.of(dynamics.market.preprocessor.products[row].product)
         largest = math.log1p(max(rails.rise, rails.drop))

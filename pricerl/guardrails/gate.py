@@ -108,6 +108,8 @@ def _apply(today: Today, proposed: float) -> Gated:
         return _keep(today, edits, price, "min_hold_days", why)
     if today.may_stay and today.same(proposed, today.now):
         return Gated(today.now)
+    if today.waits:
+        return Gated(today.now, edits)
     if not today.band.feasible:
         return _keep(
             today, edits, price, "conflict", f"{today.conflict()}; the current price is kept, and someone should look"
@@ -123,6 +125,8 @@ def _apply(today: Today, proposed: float) -> Gated:
 def _clip(today: Today, price: float) -> tuple[tuple[Edit, ...], float]:
     """Clip a price to one bound after the other; the result satisfies all of them unless they conflict."""
     edits: list[Edit] = []
+    if today.is_step(price):
+        return (), price
     for bound in today.bounds:
         clipped = bound.nearest(price)
         if not today.same(clipped, price) and math.isfinite(clipped):

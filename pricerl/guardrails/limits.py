@@ -18,7 +18,7 @@ from torch import Tensor
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.price_grid import EVERY_STEP
+from pricerl.guardrails.price_grid import EVERY_STEP, WHOLE, PriceMenu, in_steps
 
 Value = float | Tensor
 """A number if it is equal for all products, else ``(B,)``."""
@@ -69,7 +69,7 @@ class PriceLimits(NamedTuple):
     """Hard limit: a current price beyond it must move."""
     ceiling: Tensor
     support_low: Tensor
-    """Soft limit: a current price beyond it may stay."""
+    """Soft limit, widened up to the hard ones: a current price beyond it may stay."""
     support_high: Tensor
     max_drop: Value
     max_rise: Value
@@ -80,6 +80,9 @@ class PriceLimits(NamedTuple):
     menu: MenuRows | None
     """None if every multiple of the price step is allowed."""
     price_step: float
+    reachable: Tensor
+    """Bool ``(B,)``; whether a price satisfies all hard limits at once. A current price beyond them then walks there,
+    if need be in several steps."""
 
     def rows(self, product: Tensor) -> PriceLimits:
         """Pick the limits of each row's product ``(B,)``, once per episode."""
@@ -227,6 +230,8 @@ def price_limits(
 
     configs = [product.config for product in products]
     floor, ceiling, support_low, support_high = zip(*map(_intersect_fixed, products), strict=True)
+    ends = zip(configs, floor, ceiling, strict=True)
+    reachable = [_leave_price(config.menu, config.price_step, low, high) for config, low, high in ends]
     above = [math.inf if config.max_above_median is None else config.max_above_median for config in configs]
     return PriceLimits(
         floor=column(floor),
@@ -240,6 +245,7 @@ def price_limits(
         min_change=share([config.min_change for config in configs]),
         menu=_menu_rows(configs, column),
         price_step=configs[0].price_step,
+        reachable=torch.tensor(reachable, device=device),
     )
 
 
@@ -256,14 +262,25 @@ def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> R
 
 
 def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
-    """Return floor and ceiling of the hard fixed rules, and lowest and highest price of the soft ones, money."""
+    """Return floor and ceiling of the hard fixed rules, and lowest and highest price of the soft ones, money.
+
+    The soft ones never keep a price from the hard ones: they are widened up to them.
+    """
 
     def fold(soft: bool) -> tuple[float, float]:
         lows, highs = zip(*(rule.bounds(product) for rule in FIXED if rule.soft == soft), strict=True)
         highest = min((high for high in highs if high is not None), default=math.inf)
         return max(low for low in lows if low is not None), highest
 
-    return (*fold(soft=False), *fold(soft=True))
+    floor, ceiling = fold(soft=False)
+    low, high = fold(soft=True)
+    return floor, ceiling, min(low, ceiling), max(high, floor)
+
+
+def _leave_price(menu: PriceMenu, price_step: float, floor: float, ceiling: float) -> bool:
+    """Return whether hard limits, money, leave any price of a menu."""
+    low, high = in_steps(floor, price_step) * (1 - WHOLE), in_steps(ceiling, price_step) * (1 + WHOLE)
+    return math.isfinite(low) and menu.any_between(low, high)
 
 
 def _menu_rows(configs: Sequence[GuardrailConfig], column: Callable[[Any], Tensor]) -> MenuRows | None:

@@ -30,7 +30,8 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
     """Intersect all limits around the current price.
 
     A current price beyond a soft limit may stay or move inward: the end of a promotion is no reason to change the price
-    again. Beyond a hard limit it must move inside.
+    again. Beyond a hard limit it must move inside; if that is more than one step away, the largest step towards it is
+    the only price.
     """
     low, high, soft_low, soft_high = limits.floor, limits.ceiling, limits.support_low, limits.support_high
     for rule in MOVING:
@@ -45,7 +46,23 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
             high = torch.minimum(high, highest)
     low = torch.maximum(low, torch.minimum(soft_low, recent.current))
     high = torch.minimum(high, torch.maximum(soft_high, recent.current))
-    return _on_grid(low, high, recent.current, limits)
+    return _on_grid(low, high, recent.current, limits, walks=True)
+
+
+def waits_for_pace(limits: PriceLimits, recent: RecentPrices) -> Tensor:
+    """Return whether only the limits on pace, which later days lift, keep a price from walking to the hard limits.
+
+    They are ``max_week_change`` and ``max_above_median``; ``(B,)`` bool.
+    """
+    unpaced = limits._replace(max_week_change=torch.inf, max_above_median=None)
+    return ~feasible_band(limits, recent).feasible & feasible_band(unpaced, recent).feasible & is_beyond(limits, recent)
+
+
+def is_beyond(limits: PriceLimits, recent: RecentPrices) -> Tensor:
+    """Return whether the current price lies beyond hard limits that leave a price, ``(B,)`` bool."""
+    slack = FLOAT32_SLACK * recent.current + ROUNDING_SLACK * limits.price_step
+    outside = (recent.current < limits.floor - slack) | (recent.current > limits.ceiling + slack)
+    return outside & limits.reachable
 
 
 def price_box(limits: PriceLimits, current_price: Tensor) -> PriceBand:
@@ -105,8 +122,11 @@ def spread_prices(band: PriceBand, count: int) -> Tensor:
     return nearest_allowed(prices, band) if band.limits.menu is not None and bool(band.feasible) else prices
 
 
-def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits) -> PriceBand:
-    """Round limits inward to the price grid or menu; hold the current price if no price is left."""
+def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimits, walks: bool = False) -> PriceBand:
+    """Round limits inward to the price grid or menu; hold the current price if no price is left.
+
+    A price that ``walks`` and is beyond a hard limit out of reach takes the largest step towards it instead.
+    """
     step = limits.price_step
     low = in_steps(low, step) * (1 - FLOAT32_SLACK) - ROUNDING_SLACK
     high = in_steps(high, step) * (1 + FLOAT32_SLACK) + ROUNDING_SLACK
@@ -114,6 +134,12 @@ def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimi
     keep = (now >= low) & (now <= high)
     last, first = (torch.floor(high), torch.ceil(low)) if limits.menu is None else _neighbours(high, low, limits.menu)
     feasible = torch.isfinite(first) & (last >= first)
+    if walks:
+        stuck = limits.reachable & ~feasible
+        up = stuck & (current_price < limits.floor) & (last > now * (1 + FLOAT32_SLACK) + ROUNDING_SLACK)
+        down = stuck & (current_price > limits.ceiling) & (first < now * (1 - FLOAT32_SLACK) - ROUNDING_SLACK)
+        first, last = torch.where(up, last, first), torch.where(down, first, last)
+        feasible = feasible | up | down
     low, high = from_steps(first, step), from_steps(last, step)
     return PriceBand(
         torch.where(feasible, low, current_price), torch.where(feasible, high, current_price), feasible, keep, limits

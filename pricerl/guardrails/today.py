@@ -27,8 +27,16 @@ from pricerl.guardrails.limits import (
     price_limits,
     recent_prices,
 )
+from pricerl.guardrails.limits_in_force import LimitsInForce
 from pricerl.guardrails.price_grid import slack
-from pricerl.guardrails.projection import PriceBand, feasible_band, nearest_on_grid, price_box
+from pricerl.guardrails.projection import (
+    PriceBand,
+    feasible_band,
+    is_beyond,
+    nearest_on_grid,
+    price_box,
+    waits_for_pace,
+)
 
 DIGITS = 4
 """Decimal places of reported prices: a hundredth of a cent."""
@@ -71,29 +79,6 @@ class PriceLog(NamedTuple):
         return self._replace(dates=dates, prices=np.append(self.prices, price))
 
 
-@dataclass(frozen=True)
-class LimitsInForce:
-    """Limits on one product's next price, and on every later change."""
-
-    lowest: float
-    """Lowest next price, money; the current price if the limits leave none."""
-    lowest_rule: str
-    """Setting that determines it."""
-    highest: float
-    highest_rule: str
-    conflict: str
-    """The two conflicting rules; empty if there is no conflict."""
-    beyond: tuple[str, ...]
-    """Settings whose limits the current price exceeds; it may stay there or move inward."""
-    max_rise: float | None
-    """Share of the price at one decision, 0 if prices never rise; None for absolute actions, as the next two."""
-    max_drop: float | None
-    max_week_change: float | None
-    """Share of the price 7 days before."""
-    min_hold_days: int
-    paused: bool
-
-
 class Bound(NamedTuple):
     """One rule's lowest and highest price, money."""
 
@@ -129,6 +114,10 @@ class Today:
         moves = not self.same(price, self.now)
         if moves and self.config.pause:
             yield Edit("pause", price, self.now, PAUSED)
+        if self.is_step(price):
+            if why := self.too_young():
+                yield Edit("min_hold_days", price, self.now, why)
+            return
         for bound in self.bounds:
             nearest = bound.nearest(price)
             if not self.same(nearest, price):
@@ -150,13 +139,14 @@ class Today:
             lowest_rule=lowest.rule,
             highest=round(float(self.band.high), DIGITS),
             highest_rule=highest.rule,
-            conflict="" if self.band.feasible else self.conflict(),
+            conflict="" if self.band.feasible or self.waits else self.conflict(),
             beyond=tuple(bound.rule for bound in self.bounds if bound.beyond),
             max_rise=config.rise if in_steps else None,
             max_drop=config.drop if in_steps else None,
             max_week_change=config.max_week_change if in_steps else None,
             min_hold_days=self.min_hold_days,
             paused=config.pause,
+            walks_to=round(self.hard_limit, DIGITS) if self.walks else None,
         )
 
     @cached_property
@@ -190,6 +180,41 @@ class Today:
     def tightest(self) -> tuple[Bound, Bound]:
         """The bounds with the highest lower limit and with the lowest upper limit."""
         return max(self.bounds, key=lambda bound: bound.low), min(self.bounds, key=lambda bound: bound.high)
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether only limits that later days lift keep the price from walking to the hard limits."""
+        return self.log.moves_in_steps and bool(waits_for_pace(self.band.limits, self.recent))
+
+    @cached_property
+    def walks(self) -> bool:
+        """Whether the current price is beyond a hard limit that one step does not reach."""
+        beyond = self.log.moves_in_steps and bool(is_beyond(self.band.limits, self.recent))
+        return beyond and (self.waits or (bool(self.band.feasible) and not self._reaches))
+
+    @property
+    def hard_limit(self) -> float:
+        """Price of grid or menu inside the hard limits that is nearest to the current one, money."""
+        limits = self.band.limits
+        inside = price_box(limits._replace(support_low=limits.floor, support_high=limits.ceiling), row(self.now))
+        return min(max(self.now, float(inside.low)), float(inside.high))
+
+    @property
+    def hard_rule(self) -> str:
+        """Setting of the hard limit that the current price is beyond."""
+        lowest, highest = self.tightest
+        return lowest.rule if lowest.low > self.now else highest.rule
+
+    @property
+    def _reaches(self) -> bool:
+        """Whether a price of the band is inside the hard limits."""
+        tolerance = slack(self.now, self.config.price_step)
+        limits, band = self.band.limits, self.band
+        return bool(band.high >= limits.floor - tolerance) and bool(band.low <= limits.ceiling + tolerance)
+
+    def is_step(self, price: float) -> bool:
+        """Return whether a price is the next step of a walk to the hard limits."""
+        return self.walks and bool(self.band.feasible) and self.same(price, float(self.band.low))
 
     @property
     def min_hold_days(self) -> int:
@@ -243,13 +268,19 @@ class Today:
         return words | {name: f"{float(price):g}" for name, price in self.recent._asdict().items()}
 
     def _bounds_of(self, rules: list[Rule], *facts: object) -> Iterator[Bound]:
-        """Yield the bounds of rules; soft ones are widened to the current price if prices move in steps."""
+        """Yield the bounds of rules; soft ones are widened, fixed ones also to the hard limits.
+
+        All are widened to the current price if prices move in steps.
+        """
         for rule in rules:
             lowest, highest = rule.bounds(*facts)
             if lowest is None and highest is None:
                 continue
             low, high = 0.0 if lowest is None else float(lowest), math.inf if highest is None else float(highest)
             beyond = False
+            if rule.soft and rules is FIXED:
+                limits = self.band.limits
+                low, high = min(low, float(limits.ceiling)), max(high, float(limits.floor))
             if rule.soft and self.log.moves_in_steps:
                 beyond = not self.same(min(max(self.now, low), high), self.now)
                 low, high = min(low, self.now), max(high, self.now)

@@ -151,7 +151,7 @@ class Supervisor:
             decision=decision,
             recommended=forecast.value.outcome() if known else None,
             uplift=forecast.value.over(keep) if known and decision.follow != "hold" else None,
-            days=day_rows(dynamics, index, path, path.price.tolist(), forecast if known else None),
+            days=day_rows(dynamics, index, path, path.price.tolist(), forecast if known else None, self.formatter),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             model=item.model or own,
         )

@@ -143,11 +143,17 @@ def test_the_report_loads_nothing_and_runs_nothing(outputs: Path) -> None:
     assert len(html.encode()) < 150_000
 
 
+def _without_head(content: bytes) -> bytes:
+    """Contents of a file without the head of the log, which every advice moves."""
+    content = re.sub(rb'"decision_log": \{[^}]*\}', b"", content)
+    return re.sub("decision log: [^·]*·".encode(), b"", content)
+
+
 def test_predict_on_the_same_file_repeats_fits_advice_byte_for_byte(trained: Path, tmp_path: Path) -> None:
     words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path)]
     assert run(trained.parents[1], "predict", *words).code in (0, 4)
     for name in OUTPUTS:
-        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+        assert _without_head((tmp_path / name).read_bytes()) == _without_head((trained / name).read_bytes())
 
 
 def test_predict_without_a_file_advises_for_the_history_that_was_trained_on(trained: Path, tmp_path: Path) -> None:
@@ -224,7 +230,7 @@ def test_an_unproven_change_is_no_reason_to_stay_above_the_ceiling(trained: Path
     rows, product = _lowered(trained, "ceiling", *words)
     assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.2)
     assert (rows[0]["Grade"], rows[0]["Source"]) == ("C", "limits")
-    assert product["reason"].startswith("Lower to") and "this is the nearest one" in product["reason"]
+    assert product["reason"].startswith("Lower to") and "moves to the nearest one" in product["reason"]
 
 
 def test_a_change_smaller_than_half_a_price_step_is_still_a_change(trained: Path) -> None:

@@ -80,8 +80,12 @@ def test_a_path_that_no_rule_touched_has_no_edits(varied: Market) -> None:
 def test_the_same_edit_on_day_after_day_is_told_once(known_demand: Callable[..., Market]) -> None:
     dynamics = _dynamics(known_demand(10.0), floor=12.0)
     gated = gate_path(dynamics, 0, propose_path(lambda seen: seen.new_zeros(len(seen), 1), dynamics, 0, 6))
-    assert gated.prices == (10.0,) * 6
-    assert [edit.rule for edit in gated.edits] == ["floor", "max_change", "conflict"]
+    assert gated.prices == pytest.approx([10.5, 10.5, 10.5, 11.0, 11.0, 11.0])
+    first, second = gated.edits[:2]
+    assert (first.rule, first.after, second.rule, second.after) == ("floor", 12.0, "max_change", 10.5)
+    stuck = _dynamics(known_demand(10.0), floor=12.0, max_rise=0.0)
+    kept = gate_path(stuck, 0, propose_path(lambda seen: seen.new_zeros(len(seen), 1), stuck, 0, 6))
+    assert kept.prices == (10.0,) * 6 and [edit.rule for edit in kept.edits] == ["floor", "max_rise", "conflict"]
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, 0.0, 55.0])

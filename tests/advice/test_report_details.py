@@ -133,7 +133,8 @@ def test_a_market_without_doubt_needs_no_test_that_ends_and_one_without_another_
         ({"max_rise": 0.025}, "at most 2.5 % up or 5 % down"),
         ({"ceiling": 10.1, "min_hold_days": 1}, "10.10 (ceiling). "),
         ({"ceiling": 10.1, "min_hold_days": 1}, "stays at least 1 day."),
-        ({"floor": 12.0}, "leave no price (floor asks for at least 12, max_change for at most 10.5)"),
+        ({"floor": 12.0}, "10.00, lies beyond a hard limit (floor). It moves to 12.00 in the largest steps"),
+        ({"floor": 12.0, "max_rise": 0.0}, "leave no price (floor asks for at least 12, max_rise for at most 10)"),
         ({"pause": True}, "The product is paused: its price stays at 10.00."),
     ],
 )

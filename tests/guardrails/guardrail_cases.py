@@ -85,29 +85,108 @@ def faults(price: object, case: Case) -> list[str]:
     if not (isinstance(price, float) and np.isfinite(price) and price > 0):
         return ["no price"]
     if price == now:
-        return []
+        return ["stays beyond a hard limit"] if _must_move(case) else []
     prices, slack = case.log.prices, 1e-6 * price + 2e-4 * config.price_step
-    rise = config.max_change if config.max_rise is None else config.max_rise
-    drop = config.max_change if config.max_drop is None else config.max_drop
+    rise, drop = largest_changes(config)
     week, median, (low, high) = prices[-7], np.median(prices[-28:]), case.log.support
+    lowest, highest = hard_limits(case)
+    step = walking_step(case)
     broken = {
         "pause": config.pause,
         "min_hold_days": (prices[-config.min_hold_days :] != now).any(),
-        "floor": config.floor is not None and price < config.floor - slack,
-        "ceiling": config.ceiling is not None and price > config.ceiling + slack,
-        "map": config.min_advertised_price is not None and price < config.min_advertised_price - slack,
-        "margin": case.costs.known
-        and case.costs.share_kept * price - case.costs.unit_cost < (config.min_margin * price) - slack,
+        "hard": step is None and not lowest - slack <= price <= highest + slack,
+        "step": step is not None and not step[0] - slack <= price <= step[1] + slack,
         "rise": price > now * (1 + rise) + slack,
         "drop": price < now * (1 - drop) - slack,
         "week": abs(price - week) > max(config.max_week_change * week, abs(now - week)) + slack,
-        "support": not min(low, now) - slack <= price <= max(high, now) + slack,
+        "support": not min(low, now, highest) - slack <= price <= max(high, now, lowest) + slack,
         "median": config.max_above_median is not None
         and price > max(median * (1 + config.max_above_median), now) + slack,
         "menu": not _on_menu(price, config),
         "min_change": _allowed_now(case) and abs(price - now) < config.min_change * now - slack,
     }
     return [name for name, is_broken in broken.items() if is_broken]
+
+
+def largest_changes(config: GuardrailConfig) -> tuple[float, float]:
+    """Largest rise and drop at one decision, shares."""
+    rise = config.max_change if config.max_rise is None else config.max_rise
+    return rise, config.max_change if config.max_drop is None else config.max_drop
+
+
+def hard_limits(case: Case) -> tuple[float, float]:
+    """Lowest and highest price of the hard limits, money; the lowest is infinite if no price earns the margin."""
+    config, costs = case.config, case.costs
+    lowest = max(config.floor or 0, config.min_advertised_price or 0, config.price_step)
+    if costs.known:
+        kept = costs.share_kept - config.min_margin
+        lowest = max(lowest, costs.unit_cost / kept if kept > 0 else np.inf)
+    return lowest, np.inf if config.ceiling is None else config.ceiling
+
+
+def walking_step(case: Case) -> tuple[float, float] | None:
+    """Smallest and largest price that may be the step towards hard limits out of reach; None if there is no such step.
+
+    Both differ only where a limit lies on the edge of a rounding.
+    """
+    (lowest, highest), now = hard_limits(case), case.now
+    if lowest * 0.9999 <= now <= highest * 1.0001 or not _any_price(case, lowest, highest):
+        return None
+    steps = []
+    for share in (-1, 1):  # the limits a little narrower, then a little wider
+        low, high = _reach(case, share * 1e-6)
+        allowed = _prices_between(low, high, case.config)
+        if ((allowed >= lowest * (1 + share * 1e-6)) & (allowed <= highest * (1 - share * 1e-6))).any():
+            return None
+        ahead = allowed[allowed > now * (1 + 1e-6)] if now < lowest else -allowed[allowed < now * (1 - 1e-6)]
+        steps.append(abs(ahead.max()) if len(ahead) else now)
+    return min(steps), max(steps)
+
+
+def _must_move(case: Case) -> bool:
+    """Whether a current price beyond a hard limit could move inside or towards it, limits being a little narrower."""
+    (lowest, highest), now, config = hard_limits(case), case.now, case.config
+    free = (case.log.prices[-config.min_hold_days :] == now).all() and not config.pause
+    proposed = isinstance(case.proposed, float) and np.isfinite(case.proposed) and case.proposed > 0
+    if lowest * 0.9999 <= now <= highest * 1.0001 or not (free and proposed and _any_price(case, lowest, highest)):
+        return False
+    allowed = _prices_between(*_reach(case, -1e-6), config)
+    towards = allowed > now * 1.0001 if now < lowest else allowed < now * 0.9999
+    return bool(towards.any())
+
+
+def _reach(case: Case, wider: float) -> tuple[float, float]:
+    """Lowest and highest price that the limits on changes and the prices tried allow, each a share wider."""
+    prices, now, config, (low, high) = case.log.prices, case.now, case.config, case.log.support
+    (rise, drop), (lowest, highest) = largest_changes(config), hard_limits(case)
+    week, cap = prices[-7], np.inf
+    if config.max_above_median is not None:
+        cap = np.median(prices[-28:]) * (1 + config.max_above_median)
+    lows = (now * (1 - drop), min(now, week * (1 - config.max_week_change)), min(now, low, highest))
+    highs = (now * (1 + rise), max(now, week * (1 + config.max_week_change)), max(now, high, lowest), max(now, cap))
+    return max(lows) * (1 - wider), min(highs) * (1 + wider)
+
+
+def _any_price(case: Case, lowest: float, highest: float) -> bool:
+    """Whether grid or menu have a price inside the hard limits."""
+    if lowest > highest * (1 + 1e-6) or not np.isfinite(lowest):
+        return False
+    end = min(highest, lowest + max(200.0, 2 * case.config.price_step))  # more than a period of all endings
+    if case.config.price_ladder is not None:
+        end = min(highest, max(case.config.price_ladder))
+    return len(_prices_between(lowest * (1 - 1e-6), end * (1 + 1e-6), case.config)) > 0
+
+
+def _prices_between(low: float, high: float, config: GuardrailConfig) -> np.ndarray:
+    """Prices of grid or menu between two prices, ascending."""
+    if config.price_ladder is not None:
+        prices = np.array(config.price_ladder)
+    else:
+        prices = np.arange(np.floor(low / config.price_step), np.ceil(high / config.price_step) + 1) * config.price_step
+    if config.charm_endings is not None:
+        apart = [np.abs((prices - ending + 0.5) % 1 - 0.5) for ending in config.charm_endings]
+        prices = prices[np.min(apart, axis=0) < 1e-6 * prices.clip(1)]
+    return prices[(prices >= low) & (prices <= high)]
 
 
 def _on_menu(price: float, config: GuardrailConfig) -> bool:
@@ -123,8 +202,5 @@ def _on_menu(price: float, config: GuardrailConfig) -> bool:
 
 def _allowed_now(case: Case) -> bool:
     """Whether floor, ceiling, advertised price and margin let the current price stay, with room to spare."""
-    config, costs = case.config, case.costs
-    lowest = max(config.floor or 0, config.min_advertised_price or 0, config.price_step)
-    if costs.known:
-        lowest = max(lowest, costs.unit_cost / (costs.share_kept - config.min_margin))
-    return lowest * 1.0001 < case.now < (config.ceiling or np.inf) * 0.9999
+    lowest, highest = hard_limits(case)
+    return lowest * 1.0001 < case.now < highest * 0.9999

@@ -17,6 +17,7 @@ from pricerl.guardrails import gate
 from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import Gated, is_price, pass_gate
 from pricerl.guardrails.limits import UnitCosts
+from pricerl.guardrails.limits_in_force import LimitsInForce
 from pricerl.guardrails.today import Edit, PriceLog, Today
 
 WIDE = (0.01, 1e6)
@@ -194,9 +195,9 @@ def test_a_lower_limit_below_another_is_told_in_order_too() -> None:
 @pytest.mark.parametrize(
     ("limits", "why"),
     [
-        ({"floor": 12.0}, "floor asks for at least 12, max_change for at most 10.5; the current price is kept"),
+        ({"floor": 12.0, "max_rise": 0.0}, "floor asks for at least 12, max_rise for at most 10; the current price"),
         (
-            {"ceiling": 9.0, "max_drop": 0.02},
+            {"ceiling": 9.0, "max_drop": 0.02, "price_ladder": (8.0, 10.1)},
             "max_drop asks for at least 9.8, ceiling for at most 9; the current price",
         ),
         ({"price_ladder": (8.0, 12.0)}, "price_ladder has no price between 9.5 (max_change) and 10.5 (max_change)"),
@@ -213,7 +214,54 @@ def test_limits_that_leave_no_price_keep_it_and_name_both(limits: dict[str, obje
 
 
 def test_a_conflict_is_told_even_where_nothing_else_was_proposed() -> None:
-    assert rules(gated(10.0, floor=12.0))[-1] == "conflict"
+    assert rules(gated(10.0, floor=12.0, max_rise=0.0))[-1] == "conflict"
+
+
+@pytest.mark.parametrize("proposed", [9.0, 10.0, 10.2, 12.0, 13.0])
+def test_a_hard_limit_out_of_reach_is_walked_to_and_each_rule_says_so(proposed: float) -> None:
+    result = gated(proposed, floor=12.0)
+    assert result.price == 10.5 and rules(result)[-1] == "max_change"
+    assert ("floor" in rules(result)) == (proposed < 12.0) and "conflict" not in rules(result)
+    assert gated(proposed, ceiling=8.0).price == 9.5
+    assert gated(proposed, costs=UnitCosts(0.85, 10.0, known=True)).price == 10.5
+
+
+def test_the_step_of_a_walk_passes_unchanged_and_nothing_objects_to_it() -> None:
+    assert gated(10.5, floor=12.0) == Gated(10.5, ())
+    today = Today(10.0, steady(), NO_COSTS, GuardrailConfig(floor=12.0))
+    assert list(today.objections(10.5)) == []
+    assert [edit.rule for edit in today.objections(10.4)] == ["floor"]
+
+
+def test_a_walk_is_no_step_beyond_the_prices_tried_only() -> None:
+    assert gated(10.0, steady(support=(9.0, 10.2)), floor=12.0).price == 10.5
+    assert gated(10.0, steady(support=(9.0, 10.2))).price == 10.0
+
+
+def test_a_walk_waits_for_the_week_without_a_conflict() -> None:
+    walked = log_of(*[10.0] * 20, *[10.5] * 3, *[11.0] * 3)
+    result = gated(10.0, walked, floor=12.0)
+    assert result.price == 11.0 and rules(result) == ["floor", "max_change", "max_week_change"]
+    assert gated(10.0, log_of(*[10.0] * 20, *[10.5] * 7, *[11.0] * 3), floor=12.0).price == 11.55
+
+
+def test_a_walk_waits_for_the_minimum_hold_and_for_a_pause() -> None:
+    assert gated(10.0, log_of(*[9.9] * 20, 10.0), floor=12.0).price == 10.0
+    assert gated(10.0, floor=12.0, pause=True).price == 10.0
+
+
+def test_the_limits_in_force_say_where_a_price_walks_to() -> None:
+    def describe(log: PriceLog, **limits: object) -> LimitsInForce:
+        return Today(float(log.prices[-1]), log, NO_COSTS, GuardrailConfig(**limits)).describe()
+
+    found = describe(steady(), floor=12.0)
+    assert (found.lowest, found.highest, found.walks_to, found.conflict) == (10.5, 10.5, 12.0, "")
+    assert (found.lowest_rule, found.highest_rule) == ("floor", "max_change")
+    assert describe(steady(), ceiling=8.0).walks_to == 8.0
+    waiting = describe(log_of(*[10.0] * 23, *[11.0] * 3), floor=12.0)
+    assert (waiting.walks_to, waiting.conflict, waiting.lowest, waiting.highest) == (12.0, "", 11.0, 11.0)
+    assert describe(steady(), floor=10.4).walks_to is None and describe(steady()).walks_to is None
+    assert describe(steady(), floor=12.0, max_rise=0.0).walks_to is None
 
 
 def test_a_conflict_is_told_where_the_limits_come_back_to_the_current_price() -> None:

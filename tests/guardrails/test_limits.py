@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pricerl.guardrails import GuardrailConfig, feasible_band, price_box, project
 from pricerl.guardrails.gate import is_price, pass_gate
 from pricerl.guardrails.limits import GuardedProduct, RecentPrices, UnitCosts, price_limits, support_box
-from pricerl.guardrails.projection import lasting_band, spread_prices
+from pricerl.guardrails.projection import lasting_band, spread_prices, waits_for_pace
 
 CENT = 0.01
 INF = float("inf")
@@ -35,9 +35,11 @@ def column(value):
 
 def limits(config=None, floor=0.01, ceiling=INF, low=0.01, high=1e6):
     """Limits of one product whose fixed bounds are given."""
+    low, high = min(low, ceiling), max(high, floor)
     bounds = {"floor": floor, "ceiling": ceiling, "support_low": low, "support_high": high}
     own = price_limits([GuardedProduct(config or GuardrailConfig(), WIDE, NO_COSTS)])
-    return own._replace(**{name: column(value) for name, value in bounds.items()})
+    reachable = torch.tensor([floor <= ceiling and floor < INF])
+    return own._replace(**{name: column(value) for name, value in bounds.items()}, reachable=reachable)
 
 
 def decided(proposal, now=10.0, week_ago=None, config=None, **bounds):
@@ -72,7 +74,12 @@ def test_no_proposal_leaves_the_limits(proposal, now, drift, bounds, config):
         assert price == np.float32(now)
         return
     slack = 1e-6 * price + 2e-4 * config.price_step
-    assert floor - slack <= price <= ceiling + slack
+    if now < floor * 0.9999:
+        assert now < price <= ceiling + slack
+    elif now > ceiling * 1.0001:
+        assert floor - slack <= price < now
+    else:
+        assert floor - slack <= price <= ceiling + slack
     assert abs(price - now) <= config.max_change * now + slack
     assert abs(price - week_ago) <= max(config.max_week_change * week_ago, abs(now - week_ago)) + slack
     assert min(low, now) - slack <= price <= max(high, now) + slack
@@ -91,9 +98,57 @@ def test_a_proposal_is_moved_to_the_nearest_allowed_price(proposal, expected):
 
 
 def test_limits_that_exclude_each_other_hold_the_price_and_say_so():
-    assert decided(11.0, floor=12.0) == (10.0, False)
     assert decided(11.0, floor=9.0, ceiling=8.0) == (10.0, False)
     assert decided(11.0, floor=INF) == (10.0, False)
+    assert decided(11.0, floor=12.0, config=GuardrailConfig(max_rise=0.0)) == (10.0, False)
+    assert decided(11.0, floor=12.0, config=GuardrailConfig(price_ladder=(9.0, 10.0, 13.0))) == (10.0, False)
+
+
+@pytest.mark.parametrize("proposal", [0.0, 9.0, 10.0, 10.2, 12.0, 1e30, float("nan"), INF])
+def test_a_hard_limit_out_of_reach_is_walked_to_in_the_largest_steps_whatever_is_proposed(proposal):
+    assert decided(proposal, floor=12.0) == (10.5, True)
+    assert decided(proposal, ceiling=8.0) == (9.5, True)
+    assert decided(proposal, floor=12.0, config=GuardrailConfig(max_rise=0.02)) == (pytest.approx(10.2), True)
+    assert decided(proposal, floor=12.0, high=10.2) == (10.5, True), "prices tried are no obstacle"
+    ladder = GuardrailConfig(price_ladder=(9.0, 10.1, 10.4, 12.5))
+    assert decided(proposal, floor=12.0, config=ladder) == (pytest.approx(10.4), True)
+
+
+def test_a_walk_keeps_the_pace_of_a_week_and_goes_on_when_it_allows():
+    assert decided(10.0, now=10.8, week_ago=10.0, floor=12.0) == (11.0, True)
+    assert decided(10.0, now=11.0, week_ago=10.0, floor=12.0) == (11.0, False)
+    bounds, recent = limits(floor=12.0), RecentPrices(column(11.0), column(10.0), None)
+    assert waits_for_pace(bounds, recent).tolist() == [True]
+    for settled in (recent._replace(week_ago=column(11.0)), recent._replace(current=column(12.0))):
+        assert waits_for_pace(bounds, settled).tolist() == [False]
+    assert waits_for_pace(limits(floor=9.0, ceiling=8.0), recent).tolist() == [False]
+    assert waits_for_pace(limits(GuardrailConfig(max_rise=0.0), floor=12.0), recent).tolist() == [False]
+
+
+def test_a_walk_ends_at_the_first_price_inside():
+    price, path = 10.0, []
+    for _ in range(6):
+        price, feasible = decided(9.0, now=price, floor=12.0)
+        path.append(price)
+        assert feasible
+    assert path == pytest.approx([10.5, 11.02, 11.57, 12.0, 12.0, 12.0])
+
+
+def test_limits_that_leave_a_price_are_reachable_and_others_are_not():
+    costs = UnitCosts(0.85, 9.0, known=True)
+    for config, expected in (
+        (GuardrailConfig(), True),
+        (GuardrailConfig(min_margin=0.9), False),
+        (GuardrailConfig(ceiling=10.0), False),
+        (GuardrailConfig(ceiling=11.0), True),
+        (GuardrailConfig(price_ladder=(9.0, 10.0)), False),
+        (GuardrailConfig(price_ladder=(9.0, 11.0)), True),
+        (GuardrailConfig(charm_endings=(0.99,)), True),
+        (GuardrailConfig(charm_endings=(0.99,), ceiling=10.9), False),
+        (GuardrailConfig(price_step=7.0), True),
+        (GuardrailConfig(price_step=7.0, ceiling=13.0), False),
+    ):
+        assert price_limits([GuardedProduct(config, WIDE, costs)]).reachable.tolist() == [expected], config
 
 
 @pytest.mark.parametrize("week_ago", [8.0, 8.7, 11.5, 13.0])
@@ -242,9 +297,9 @@ def test_settings_that_all_products_share_stay_plain_numbers():
     products = [GuardedProduct(config, WIDE, NO_COSTS) for config in (GuardrailConfig(), GuardrailConfig(floor=5.0))]
     table = price_limits(products)
     assert table.floor.tolist() == pytest.approx([0.01, 5.0])
-    assert table[4:] == (0.05, 0.05, 0.1, None, 0.01, None, 0.01)
+    assert table[4:-1] == (0.05, 0.05, 0.1, None, 0.01, None, 0.01)
     rows = table.rows(torch.tensor([0, 1, 1]))
-    assert rows[4:] == table[4:] and rows.floor.tolist() == pytest.approx([0.01, 5.0, 5.0])
+    assert rows[4:-1] == table[4:-1] and rows.floor.tolist() == pytest.approx([0.01, 5.0, 5.0])
 
 
 @pytest.mark.parametrize(
@@ -298,7 +353,7 @@ def check_many(count, configs_drawn, seed):
     past = [(case.now, case.log.prices[-7], np.median(case.log.prices[-28:])) for case in cases]
     now, week, median = batch(past)
     bounds = price_limits([GuardedProduct(config, WIDE, NO_COSTS) for config, _ in drawn])
-    own = {name: getattr(fixed, name) for name in ("floor", "ceiling", "support_low", "support_high")}
+    own = {name: getattr(fixed, name) for name in ("floor", "ceiling", "support_low", "support_high", "reachable")}
     band = feasible_band(bounds.rows(torch.as_tensor(product))._replace(**own), RecentPrices(now, week, median))
     charged = project(torch.tensor(proposals, dtype=torch.float32), now, band)
     assert torch.equal(charged[~band.feasible], now[~band.feasible])

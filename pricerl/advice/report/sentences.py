@@ -113,6 +113,12 @@ def describe_limits(product: Record, f: Formatter) -> str:
     if bounds["conflict"]:
         return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
     lowest, highest = (f"{f.price(bounds[end])} ({bounds[f'{end}_rule']})" for end in ("lowest", "highest"))
+    if bounds.get("walks_to") is not None:
+        rule = bounds["lowest_rule"] if bounds["walks_to"] > product["current_price"] else bounds["highest_rule"]
+        return (
+            f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "
+            "in the largest steps that the limits on changes allow."
+        )
     text = f"The next price lies between {lowest} and {highest}"
     if bounds["beyond"]:
         text += f"; the current price lies beyond {' and '.join(bounds['beyond'])} and may stay"

@@ -1,0 +1,151 @@
+"""A current price beyond a hard limit walks there in the allowed steps, and each day of the way says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from test_report_schema import SCHEMA
+from torch import Tensor
+
+from pricerl.advice import DecisionConfig, advise
+from pricerl.advice.decision import KEEP_NOT_ALLOWED
+from pricerl.advice.report.sentences import describe_limits
+from pricerl.advice.result import ProductAdvice
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation import plan_dynamically
+from pricerl.formatting import PLAIN
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+
+
+@pytest.fixture
+def shop(
+    make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
+) -> Callable[..., Market]:
+    """Return a market of elasticity -2 with unit cost 4, whose last prices are given."""
+
+    def build(*last: float) -> Market:
+        rng = np.random.default_rng(4)
+        price = np.concatenate([np.repeat(rng.choice([9.5, 10.0, 10.5, 11.0], 12), 7), [10.0] * 6, last])
+        history = make_product(price, rng.poisson(20 * (price / 10) ** -2).astype(float))
+        return fit_market(prepare(history), DemandConfig(num_draws=16), CostConfig(unit_cost=4.0, share_kept=0.9), 0)
+
+    return build
+
+
+@pytest.fixture
+def varied(shop: Callable[..., Market]) -> Market:
+    return shop()
+
+
+def _keeping(observation: Tensor) -> Tensor:
+    return observation.new_zeros(len(observation), 1)
+
+
+def _advise(market: Market, horizon: int = 14, action: Any = "step", **limits: Any) -> ProductAdvice:
+    dynamics = Dynamics(market, RewardConfig(), GuardrailConfig(**limits), EnvConfig(action=action))
+    (advice,) = advise(_keeping, dynamics, DecisionConfig(), horizon, {})
+    document = json.loads(json.dumps(advice.to_dict(), allow_nan=False, default=float))
+    jsonschema.validate(document, {**SCHEMA["properties"]["products"]["items"], "$defs": SCHEMA["$defs"]})
+    return advice
+
+
+def _prices(advice: ProductAdvice) -> list[float]:
+    return [day.recommended_price for day in advice.days]
+
+
+WAY_UP = [*[10.5] * 3, *[11.0] * 4, *[11.55] * 3, *[12.0] * 4]
+"""5 % per step, three days per price, and at most 10 % in a week."""
+
+
+@pytest.mark.parametrize(
+    ("limits", "way", "rule"),
+    [
+        ({"floor": 12.0}, WAY_UP, "floor"),
+        ({"min_advertised_price": 12.0}, WAY_UP, "min_advertised_price"),
+        ({"ceiling": 8.9}, [*[9.5] * 3, *[9.03] * 3, *[9.0] * 3, *[8.9] * 5], "ceiling"),
+    ],
+)
+def test_a_price_beyond_a_hard_limit_walks_there_and_each_day_says_so(
+    limits: dict[str, float], way: list[float], rule: str, varied: Market
+) -> None:
+    advice = _advise(varied, **limits)
+    assert _prices(advice) == pytest.approx(way)
+    assert (advice.decision.follow, advice.decision.source, advice.decision.grade) == ("limit", "limits", "C")
+    assert KEEP_NOT_ALLOWED[1:] in advice.reason and f"then in steps to {way[-1]:.2f}" in advice.reason
+    (target,) = limits.values()
+    notes = [day.note for day in advice.days]
+    arrived = way.index(target)
+    assert notes[:arrived] == [f"on the way to {target:.2f} ({rule})"] * arrived and notes[arrived:] == [""] * (
+        14 - arrived
+    )
+    assert rule in {edit.rule for edit in advice.guardrails} and "conflict" not in {e.rule for e in advice.guardrails}
+    said = describe_limits({"details": json.loads(json.dumps(_bounds(advice))), "current_price": 10.0}, PLAIN)
+    assert said.startswith(f"The current price, 10.00, lies beyond a hard limit ({rule}). It moves to {target:.2f} in")
+
+
+def _bounds(advice: ProductAdvice) -> dict[str, Any]:
+    assert advice.details is not None
+    return {"bounds": vars(advice.details.bounds)}
+
+
+def test_a_limit_in_reach_is_taken_at_once_without_a_note(varied: Market) -> None:
+    advice = _advise(varied, floor=10.4)
+    assert _prices(advice) == [10.4] * 14 and {day.note for day in advice.days} == {""}
+    assert advice.decision.source == "limits" and "then in steps" not in advice.reason
+
+
+def test_a_way_longer_than_the_advice_goes_on_in_the_next_one(varied: Market) -> None:
+    advice = _advise(varied, horizon=5, floor=12.0)
+    assert _prices(advice) == pytest.approx(WAY_UP[:5]) and all("12.00 (floor)" in day.note for day in advice.days)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"floor": 12.0, "max_rise": 0.0}, {"floor": 12.0, "price_ladder": (9.0, 13.0)}, {"min_margin": 0.9}]
+)
+def test_limits_that_no_walk_can_meet_keep_the_price_with_grade_d(limits: dict[str, Any], varied: Market) -> None:
+    advice = _advise(varied, **limits)
+    assert set(_prices(advice)) == {10.0} and (advice.decision.grade, advice.decision.source) == ("D", "manual")
+    assert {day.note for day in advice.days} == {""}
+
+
+def test_a_pause_comes_before_the_walk(varied: Market) -> None:
+    advice = _advise(varied, floor=12.0, pause=True)
+    assert set(_prices(advice)) == {10.0} and {day.note for day in advice.days} == {""}
+
+
+def test_without_steps_a_price_goes_inside_at_once(varied: Market) -> None:
+    assert _prices(_advise(varied, action="absolute", floor=10.8))[-1] >= 10.8
+
+
+def test_a_walk_that_waits_for_the_week_is_no_conflict(shop: Callable[..., Market]) -> None:
+    advice = _advise(shop(*[10.5] * 3, *[11.0] * 3), floor=12.0)
+    assert _prices(advice)[:3] == pytest.approx([11.0, 11.55, 11.55]) and _prices(advice)[-1] == 12.0
+    assert advice.decision.source == "limits" and "conflict" not in {edit.rule for edit in advice.guardrails}
+
+
+def test_the_planner_walks_as_well(varied: Market) -> None:
+    dynamics = Dynamics(varied, RewardConfig(), GuardrailConfig(floor=12.0), EnvConfig())
+    plan = plan_dynamically(dynamics, 0.97**3)
+    assert not plan.notes
+    state = dynamics.start(*(value[:1] for value in dynamics.history.latest()))
+    price = plan(state)
+    assert price.tolist() == pytest.approx([10.5])
+
+
+def test_env_and_gate_walk_alike_in_every_draw(varied: Market) -> None:
+    dynamics = Dynamics(varied, RewardConfig(), GuardrailConfig(floor=12.0), EnvConfig())
+    product, last = dynamics.history.latest()
+    state, charged = dynamics.start(product, last), []
+    for action in (-1.0, 0.0, 1.0, -1.0, 1.0):
+        price = dynamics.decide(state, torch.full((1,), action))
+        state, _ = dynamics.advance(state, price, dynamics.days_per_step, None)
+        charged.append(round(float(price), 4))
+    assert charged[:4] == pytest.approx([10.5, 11.0, 11.0, 11.55]) and charged[4] >= 12.0
