@@ -16,7 +16,9 @@ from .networks import Actor as Actor, Critic as Critic
 from .optimizer import Adam as Adam
 from .replay import ReplayBuffer as ReplayBuffer, Transition as Transition
 from .update import (
+    Gradients as Gradients,
     Optimizers as Optimizers,
     SACUpdate as SACUpdate,
+    SharedUpdate as SharedUpdate,
     make_optimizers as make_optimizers,
 )

@@ -40,8 +40,15 @@ class InputNormalization(nn.Module):
         self.register_buffer("count", torch.zeros(()))
 
     @torch.no_grad()
+    def reset(self) -> None:
+        """Forget all observations."""
+        self.mean.zero_()
+        self.var.fill_(1.0)
+        self.count.zero_()
+
+    @torch.no_grad()
     def update(self, observation: Tensor) -> None:
-        """Merge a batch into the statistics by Chan, Golub and LeVeque's parallel update (STAN-CS-79-773).
+        """Merge a batch into the statistics.
 
         Args:
             observation: ``(B, O)``; an empty batch changes nothing.
@@ -51,11 +58,24 @@ class InputNormalization(nn.Module):
         if rows == 0:
             return
         batch_var, batch_mean = torch.var_mean(observation, dim=0, correction=0)
+        self.merge(rows, batch_mean, batch_var)
+
+    @torch.no_grad()
+    def merge(self, rows: int | Tensor, batch_mean: Tensor, batch_var: Tensor) -> None:
+        """Merge the statistics of further rows by Chan, Golub and LeVeque's parallel update (STAN-CS-79-773).
+
+        Args:
+            rows: number of rows, an int or ``()``; if it is 0, the other statistics remain.
+            batch_mean: their mean ``(O,)``.
+            batch_var: their variance ``(O,)``, the mean square of deviations.
+        """
         total = self.count + rows
         delta = batch_mean - self.mean
-        new_share = rows / total
-        spread = self.var * (self.count / total) + batch_var * new_share
-        self.var.copy_(spread + delta.square() * (self.count / total) * new_share)
+        new_share, old_share = rows / total, self.count / total
+        if isinstance(rows, Tensor):  # no observation at all: 0 / 0
+            new_share, old_share = new_share.nan_to_num(0.0), old_share.nan_to_num(1.0)
+        spread = self.var * old_share + batch_var * new_share
+        self.var.copy_(spread + delta.square() * old_share * new_share)
         self.mean.add_(delta * new_share)
         self.count.copy_(total)
 

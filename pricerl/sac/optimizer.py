@@ -46,12 +46,15 @@ class Adam(torch.optim.Adam):
         self.param_groups[0]["lr"].fill_(lr)
 
     @torch.no_grad()
-    def descend(self, gradients: Sequence[Tensor], max_norm: float = 0.0) -> None:
+    def descend(self, gradients: Sequence[Tensor], max_norm: float = 0.0) -> list[Tensor]:
         """Make one optimizer step.
 
         Args:
             gradients: one per parameter, in the order of ``params``; may be changed in place.
             max_norm: their joint norm is clipped to this (arXiv:1211.5063, Algorithm 1); 0 turns clipping off.
+
+        Returns:
+            The gradients, clipped.
         """
         gradients, divisor, compiling = list(gradients), None, torch.compiler.is_compiling()
         if max_norm > 0.0:
@@ -79,3 +82,4 @@ class Adam(torch.optim.Adam):
             eps=group["eps"],
             maximize=False,
         )
+        return gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -18,10 +19,12 @@ from pricerl.errors import UsageError
 from pricerl.progress import stage
 from pricerl.runtime import CompiledFunction
 from pricerl.sac import (
+    InputNormalization,
     NetworkConfig,
     SACAgent,
     SACConfig,
     SACUpdate,
+    SharedUpdate,
     Transition,
     clone,
     make_optimizers,
@@ -32,7 +35,7 @@ from pricerl.training.algorithm import TaskSpec
 from pricerl.training.compilation import fewest_updates, graph_marker, is_too_short, leave
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
-from pricerl.training.strategies import average_tensors
+from pricerl.training.ranks import Ranks
 
 MAX_ENTROPY_BONUS = 1.0
 """Allowance of the value bounds for ``alpha * log_prob`` per step; alpha settles far below 1."""
@@ -78,6 +81,9 @@ class SACModule(OffPolicyModule):
         self.compile_mode, self.warm_start = compile, warm_start
         self._compiled_before: bool | None = None
         self._update: Callable[[Transition], Any] | None = None
+        self._ranks: Ranks | None = None
+        self._own_statistics: InputNormalization | None = None
+        self._has_shared = False
         self._settings = task, algorithm, network
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
@@ -99,18 +105,27 @@ class SACModule(OffPolicyModule):
         """Set up the update once weights and optimizers are restored and on their device."""
         super().on_train_start()
         self._set_learning_rates(self.trainer.global_step)  # a restored optimizer has the rates of its own run
-        reduce = partial(average_tensors, self.trainer.strategy) if self.trainer.world_size > 1 else None
-        update: Callable[[Transition], Any] = SACUpdate(self.agent, self._optimizers, reduce).update
-        if self.compiles:
-            update = CompiledFunction(update, "updates", partial(leave, self._graph_marker))
-        self._update = update
+        self._ranks = Ranks(getattr(self.trainer.strategy, "children", [])) if self.trainer.world_size > 1 else None
+        self._update = self._build_update()
         if self.starts_from_plan:
             generator = torch.Generator(self.device).manual_seed(self._data.seed)
             shown = self._data.demonstrate(self)
             with stage("cloning the plan"):
                 clone(self.agent, shown, generator)
-            if reduce is not None:  # all ranks make the same clone, up to the rounding of their processors
-                reduce([tensor.detach() for tensor in (*self.agent.parameters(), *self.agent.buffers())])
+            if self._ranks is not None:  # all ranks make the same clone, up to the rounding of their processors
+                for tensor in (*self.agent.parameters(), *self.agent.buffers()):
+                    self._ranks.average(tensor.detach())
+        self._has_shared, normalization = False, self.agent.normalization
+        if self._ranks is not None and normalization is not None:
+            self._own_statistics = copy.deepcopy(normalization)
+            self._own_statistics.reset()
+
+    def _build_update(self) -> Callable[[Transition], Any]:
+        """Return the function that makes an update, compiled if this run compiles."""
+        if self._ranks is not None:
+            return SharedUpdate(self.agent, self._optimizers, self._ranks.average).trace
+        update = SACUpdate(self.agent, self._optimizers).trace
+        return CompiledFunction(update, "updates", partial(leave, self._graph_marker)) if self.compiles else update
 
     @property
     def _data(self) -> ReplayDataModule:
@@ -179,10 +194,14 @@ class SACModule(OffPolicyModule):
         return graph_marker(self.device.type, *self._settings)
 
     def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
-        """Make the updates and share the input statistics over the ranks before and after."""
-        self._share_normalization()
+        """Make the updates and share the input statistics over the ranks, at first also before."""
+        if self._ranks is not None and not self._has_shared:
+            self._share_normalization()
         metrics = super().training_step(batches, batch_idx)
-        self._share_normalization()
+        if self._ranks is not None:
+            self._share_normalization()
+            self._ranks.settle()
+            self._has_shared = True
         return metrics
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
@@ -190,15 +209,19 @@ class SACModule(OffPolicyModule):
         if self._decays:
             self._set_learning_rates(number - 1)
         assert self._update is not None, "training has not started"
-        return {**self._update(batch)._asdict()}
+        metrics, _ = self._update(batch)
+        return {**metrics._asdict()}
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
         return self.agent.act(observation, deterministic)
 
     def observe(self, observation: Tensor) -> None:
-        """Update the input normalization with observations ``(B, O)``."""
-        self.agent.observe(observation)
+        """Update the input normalization with observations ``(B, O)``; several ranks do so together, later."""
+        if self._own_statistics is None:
+            self.agent.observe(observation)
+        else:
+            self._own_statistics.update(observation)
 
     @property
     def _decays(self) -> bool:
@@ -214,6 +237,11 @@ class SACModule(OffPolicyModule):
             optimizer.set_learning_rate(rate * share)
 
     def _share_normalization(self) -> None:
-        """Average the input statistics over the ranks, whose observations differ."""
-        if self.trainer.world_size > 1 and self.agent.normalization is not None:
-            average_tensors(self.trainer.strategy, list(self.agent.normalization.buffers()))
+        """Merge the statistics of what each rank has observed since the last merge, in the order of the ranks."""
+        own, shared = self._own_statistics, self.agent.normalization
+        if self._ranks is None or own is None or shared is None:
+            return
+        columns = len(own.mean)
+        for rank in self._ranks.gather(torch.cat([own.count.view(1), own.mean, own.var])):
+            shared.merge(rank[0], *torch.split(rank[1:], columns))
+        own.reset()

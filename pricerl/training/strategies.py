@@ -2,30 +2,83 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch import LightningModule
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor
 
 from pricerl.errors import UsageError
+from pricerl.training.ranks import START_WITHIN, lost_ranks_named, watch
 
 
 class ReplicatedStrategy(DDPStrategy):
     """DDP with its launcher and process group, but without its model wrapper.
 
     The wrapper averages gradients in hooks of one backward pass; it does not support three manual backward
-    passes per update. Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before each
-    optimizer step, so that all ranks stay identical.
+    passes per update. Here every rank starts from rank 0's weights, and ``SACModule`` averages gradients before the
+    optimizer steps, so that all ranks stay identical. A rank that ends takes the others with it, in one sentence.
     """
+
+    @property
+    def children(self) -> list[subprocess.Popen[bytes]]:
+        """Processes of other ranks that this one has started."""
+        return getattr(self.launcher, "procs", [])
+
+    def _configure_launcher(self) -> None:
+        assert self.cluster_environment is not None
+        self._launcher = RankLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def configure_ddp(self) -> None:
         """Copy rank 0's parameters and buffers."""
         assert isinstance(self.model, LightningModule)
         for tensor in [*self.model.parameters(), *self.model.buffers()]:
             torch.distributed.broadcast(tensor.detach(), src=0)
+
+    def barrier(self, name: str | None = None) -> None:
+        """Wait for all ranks."""
+        with lost_ranks_named(self.children):
+            super().barrier(name)
+
+    def broadcast(self, obj: Any, src: int = 0) -> Any:
+        """Return an object of one rank."""
+        with lost_ranks_named(self.children):
+            return super().broadcast(obj, src)
+
+    def reduce(self, tensor: Any, group: Any = None, reduce_op: Any = "mean") -> Any:
+        """Return a tensor reduced over the ranks, such as an evaluation's metric."""
+        with lost_ranks_named(self.children):
+            return super().reduce(tensor, group, reduce_op)
+
+    def all_gather(self, tensor: Tensor, group: Any = None, sync_grads: bool = False) -> Tensor:
+        """Return the tensors of all ranks."""
+        with lost_ranks_named(self.children):
+            return super().all_gather(tensor, group, sync_grads)
+
+    def reduce_boolean_decision(self, decision: bool, all: bool = True) -> bool:
+        """Return whether all ranks, or any, decide so."""
+        with lost_ranks_named(self.children):
+            return super().reduce_boolean_decision(decision, all)
+
+
+class RankLauncher(_SubprocessScriptLauncher):
+    """Lightning's launcher, except that a rank that ends does not get this one killed before it can say so."""
+
+    def launch(  # type: ignore[override]  # Lightning passes no other names
+        self, function: Callable[..., Any], *args: Any, trainer: Any = None
+    ) -> Any:
+        """Start the other ranks and call the function."""
+        self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
+        if not self.cluster_environment.creates_processes_externally:
+            self._call_children_scripts()
+            watch(self.procs)
+        _set_num_threads_if_needed(self.num_processes)
+        return function(*args)
 
 
 def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
@@ -44,7 +97,7 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
     if strategy not in ("auto", "ddp"):
         raise UsageError(f"trainer.strategy must be one of auto, ddp, found {strategy!r}")
     several = num_nodes > 1 or count_devices(devices) > 1
-    return ReplicatedStrategy(timeout=timedelta(minutes=10)) if several else "auto"
+    return ReplicatedStrategy(timeout=START_WITHIN) if several else "auto"
 
 
 def count_devices(devices: Any) -> int:
@@ -57,12 +110,3 @@ def count_devices(devices: Any) -> int:
     if "," in text:
         return len([part for part in text.split(",") if part.strip()])
     return int(text) if text.isdigit() else 1
-
-
-def average_tensors(strategy: Strategy, tensors: list[Tensor]) -> None:
-    """Replace tensors by their means over the ranks with one all-reduce."""
-    flat = strategy.reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]), reduce_op="mean")
-    assert isinstance(flat, Tensor)
-    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-    for tensor, part in zip(tensors, parts, strict=True):
-        tensor.copy_(part.view_as(tensor))

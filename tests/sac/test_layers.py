@@ -63,6 +63,23 @@ def test_statistics_travel_with_the_state():
     assert torch.equal(first(observation), second(observation))
 
 
+@pytest.mark.parametrize("counts", [(7, 0, 90), (0, 0, 0), (1, 1, 1), (0, 0, 40)])
+@pytest.mark.parametrize("before", [0, 50])
+def test_merged_statistics_are_those_of_the_concatenated_rows(counts, before):
+    torch.manual_seed(0)
+    rows = [3.0 * rank + (1.0 + rank) * torch.randn(count, 4) for rank, count in enumerate((before, *counts))]
+    merged, parts = InputNormalization(4), [InputNormalization(4) for _ in counts]
+    merged.update(rows[0])
+    for part, own in zip(parts, rows[1:], strict=True):
+        part.update(own)
+        merged.merge(part.count, part.mean, part.var)
+    whole = InputNormalization(4)
+    whole.update(torch.cat(rows))
+    assert merged.count == sum(counts) + before
+    torch.testing.assert_close(merged.mean, whole.mean)
+    torch.testing.assert_close(merged.var, whole.var)
+
+
 def test_normalization_refuses_another_number_of_columns():
     with pytest.raises(ValueError, match=r"observation must have shape \(B, O\) = \(5, 3\); found \(5, 2\)"):
         InputNormalization(3).update(torch.rand(5, 2))

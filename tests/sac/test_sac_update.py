@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 
 from pricerl.runtime import COMPUTE, CompiledFunction
 from pricerl.sac import (
@@ -12,6 +13,7 @@ from pricerl.sac import (
     SACAgent,
     SACConfig,
     SACUpdate,
+    SharedUpdate,
     Transition,
     make_optimizers,
     value_bounds,
@@ -22,6 +24,7 @@ PLAIN = NetworkConfig(
     hidden=(32, 32), input_normalization=False, layer_norm=False, residual=False, value_bounds=False, small_init=1.0
 )
 FULL = NetworkConfig(hidden=(32, 32))
+NOISY = NetworkConfig(hidden=(32, 32), actor_dropout=0.1, critic_dropout=0.1)
 RATES = {"actor_lr": 3e-3, "critic_lr": 3e-3, "alpha_lr": 1e-2}
 
 
@@ -100,13 +103,42 @@ def test_actor_critics_and_target_network_share_their_input_statistics_and_nothi
     assert not torch.equal(agent.target_critic.head.weight, agent.critic.head.weight)
 
 
+def shared(learner, average):
+    return SharedUpdate(learner.agent, learner.updates.optimizers, average)
+
+
 def test_gradients_are_averaged_before_they_are_used():
     averaged = Learner(FULL)
-    averaged.updates.reduce = lambda gradients: [gradient.zero_() for gradient in gradients]
     averaged.collect(prefers_three_tenths, random=True)
-    before = [value.clone() for value in averaged.agent.critic.parameters()]
-    averaged.updates.update(averaged.buffer.sample(BATCH))
-    assert all(map(torch.equal, before, averaged.agent.critic.parameters()))
+    before = [value.clone() for value in averaged.agent.parameters() if value.requires_grad]
+    shared(averaged, Tensor.zero_).update(averaged.buffer.sample(BATCH))
+    after = [value for value in averaged.agent.parameters() if value.requires_grad]
+    assert all(map(torch.equal, before, after))
+
+
+@pytest.mark.parametrize("learn_alpha", [True, False])
+def test_an_update_of_several_processes_has_two_messages_and_the_numbers_of_one_process(learn_alpha):
+    alone, together = (Learner(NOISY, learn_alpha=learn_alpha) for _ in range(2))
+    messages = []
+    together.updates = shared(together, messages.append)
+    for learner in (alone, together):
+        torch.manual_seed(1)
+        learner.learn(prefers_three_tenths, updates=3)
+    agent = alone.agent
+    sizes = [sum(value.numel() for value in part.parameters()) for part in (agent.critic, agent.actor)]
+    assert [len(message) for message in messages] == 3 * [sizes[0], sizes[1] + learn_alpha]
+    assert all(map(torch.equal, agent.parameters(), together.agent.parameters()))
+
+
+@pytest.mark.parametrize("make", [lambda learner: learner.updates, lambda learner: shared(learner, lambda _: None)])
+def test_an_update_returns_its_gradients_as_applied(make):
+    learner = Learner(FULL, max_grad_norm=1e-3)
+    learner.collect(prefers_three_tenths, random=True)
+    _, gradients = make(learner).trace(learner.buffer.sample(BATCH))
+    for found, part in zip(gradients, learner.updates.optimizers, strict=True):
+        assert [value.shape for value in found] == [value.shape for value in part.params]
+    norms = [torch.cat([value.flatten() for value in part]).norm().item() for part in gradients[:2]]
+    assert norms == pytest.approx([1e-3, 1e-3], rel=1e-2), "clipped"
 
 
 @pytest.mark.compiler

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ def test_two_ranks_end_with_identical_weights_and_their_own_experience(tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = ((tmp_path / f"rank{rank}.txt").read_text().splitlines() for rank in (0, 1))
     assert first[0] == second[0], "weights, temperature, target network and input statistics agree to the last bit"
-    assert first[0].endswith(" 40")
+    assert first[0].endswith(" 60")
     assert first[1] != second[1], "each rank has its own episodes"
+    assert first[2] == "10 updates, {'all_gather': 1, 'all_reduce': 20}", "two messages per update, no barrier"
+    count, env_steps = literal_eval(first[3])
+    assert count == env_steps, "each observation counts once"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,50 @@
-"""Trains on two CPU processes; every rank leaves a checksum of its weights and of its buffer in the given folder."""
+"""Trains on two CPU processes; every rank leaves checksums of its weights and buffer, and its messages, in a folder."""
 
 import sys
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.strategies import ReplicatedStrategy
+
+MESSAGES = Counter()
+
+
+def count(name):
+    """Count the calls of a function of torch.distributed."""
+    function = getattr(torch.distributed, name)
+
+    def call(*args, **kwargs):
+        MESSAGES[name] += 1
+        return function(*args, **kwargs)
+
+    setattr(torch.distributed, name, call)
+
+
+class CountOneItem(Callback):
+    """Counts the messages of the second ``training_step``, with 10 updates."""
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == 0:
+            self.shown = float(module.agent.normalization.count)
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if batch_idx == 1:
+            self.before = trainer.global_step
+            for name in ("all_reduce", "all_gather", "barrier", "broadcast", "reduce"):
+                count(name)
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if batch_idx == 1:
+            self.found = f"{trainer.global_step - self.before} updates, {dict(sorted(MESSAGES.items()))}"
+
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
@@ -22,7 +55,8 @@ if __name__ == "__main__":
         accelerator="cpu",
         devices=2,
         strategy=ReplicatedStrategy(timeout=timedelta(seconds=60)),
-        max_steps=40,
+        max_steps=60,
+        callbacks=[counter := CountOneItem()],
         max_epochs=-1,
         logger=False,
         enable_checkpointing=False,
@@ -33,7 +67,12 @@ if __name__ == "__main__":
     trainer.fit(module, data)
     state = torch.cat([value.double().reshape(-1) for value in module.state_dict().values()])
     buffer = data.collector.buffer.sample(64)
-    text = (
-        f"{state.sum().item()!r} {state.abs().sum().item()!r} {trainer.global_step}\n{buffer.reward.sum().item()!r}\n"
-    )
+    observed = float(module.agent.normalization.count) - counter.shown, trainer.world_size * data.collector.env_steps
+    lines = [
+        f"{state.sum().item()!r} {state.abs().sum().item()!r} {trainer.global_step}",
+        f"{buffer.reward.sum().item()!r}",
+        counter.found,
+        f"{observed}",
+    ]
+    text = "\n".join(lines) + "\n"
     (Path(sys.argv[1]) / f"rank{trainer.global_rank}.txt").write_text(text)
