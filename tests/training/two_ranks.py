@@ -1,5 +1,6 @@
 """Trains on two CPU processes; every rank leaves checksums of its weights and buffer, and its messages, in a folder."""
 
+import os
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -42,6 +43,8 @@ class CountOneItem(Callback):
                 count(name)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if trainer.global_rank == 1 and trainer.global_step > 60:
+            (Path(sys.argv[1]) / "rank1.pid").write_text(str(os.getpid()))
         if batch_idx == 1:
             self.found = f"{trainer.global_step - self.before} updates, {dict(sorted(MESSAGES.items()))}"
 
@@ -55,7 +58,7 @@ if __name__ == "__main__":
         accelerator="cpu",
         devices=2,
         strategy=ReplicatedStrategy(timeout=timedelta(seconds=60)),
-        max_steps=60,
+        max_steps=int(sys.argv[2]) if len(sys.argv) > 2 else 60,
         callbacks=[counter := CountOneItem()],
         max_epochs=-1,
         logger=False,
