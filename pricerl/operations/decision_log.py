@@ -25,8 +25,8 @@ from pricerl.operations.log_head import (
     head_path,
     moving_head,
     read_head,
-    sync_folder,
 )
+from pricerl.writing import sync_folder
 
 try:
     import fcntl

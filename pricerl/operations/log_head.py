@@ -33,7 +33,7 @@ class Head(NamedTuple):
 
 def head_path(log: Path) -> Path:
     """Return the path of the head of a log."""
-    return log.with_suffix(".head")
+    return log.with_suffix(Path(HEAD_FILE).suffix)
 
 
 def read_head(log: Path) -> Head | None:
@@ -100,16 +100,6 @@ def moving_head(log: Path, head: Head) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where the system can."""
-    if os.name != "nt":  # Windows opens no folders
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _remedy(log: Path) -> str:

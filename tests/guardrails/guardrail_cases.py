@@ -130,7 +130,7 @@ def walking_step(case: Case) -> tuple[float, float] | None:
     Both differ only where a limit lies on the edge of a rounding.
     """
     (lowest, highest), now = hard_limits(case), case.now
-    if lowest * 0.9999 <= now <= highest * 1.0001 or not _any_price(case, lowest, highest):
+    if lowest * (1 - 1e-6) <= now <= highest * (1 + 1e-6) or not _any_price(case, lowest, highest):
         return None
     steps = []
     for share in (-1, 1):  # the limits a little narrower, then a little wider
