@@ -44,6 +44,16 @@ class Failing(Callback):
         raise ValueError("no such thing")
 
 
+class FailingModule(SACModule):
+    def update(self, batch, number):
+        return {"wrong": batch.reward @ batch.observation[:3]}
+
+
+class FailingData(PricingDataModule):
+    def build_env(self):
+        return {}["env"]
+
+
 class Printer(Logger):
     name, version, save_dir = "printer", "0", "printed"
 

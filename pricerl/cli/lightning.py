@@ -17,10 +17,13 @@ import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks.timer import Interval
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
 from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import chosen_class, print_help
+from pricerl.cli.failures import first_cause
 from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
@@ -45,14 +48,18 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,
     "devices": 1,
     "num_sanity_val_steps": 0,
-    "log_every_n_steps": 1,
     "enable_model_summary": False,
 }
-"""``max_steps`` counts gradient updates; ``RunMetrics`` decides how often a row is written; an epoch lasts until the
-next evaluation."""
+"""``max_steps`` counts gradient updates; an epoch lasts until the next evaluation."""
+
+PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
+"""Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
 OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig}
 """Groups of settings outside model, data and trainer."""
+
+
+yaml.SafeDumper.add_representer(Interval, lambda dumper, value: dumper.represent_str(value.value))  # of a Timer
 
 
 class PricingCLI(LightningCLI):
@@ -152,7 +159,13 @@ class PricingCLI(LightningCLI):
         """Build the run's data and module, refuse an invalid command, and restore the checkpoint."""
         data = self.config.data.init_args
         import_environment(data.get("env_id"), data.get("env_settings"), self.packages, self._stored)
-        self.config_init = self.parser.instantiate(self.config)
+        try:
+            self.config_init = self.parser.instantiate(self.config)
+        except ValueError as error:  # jsonargparse's, about that of a constructor
+            reason = first_cause(error)
+            if not isinstance(reason, ImportError):
+                raise
+            raise UsageError(f"trainer: {' '.join(str(reason).split())}") from error
         self.datamodule, self.model = self.config_init.data, self.config_init.model
         for name, value in self.datamodule.choices.items():
             self.config[f"data.init_args.{name}"] = value
@@ -185,7 +198,10 @@ class PricingCLI(LightningCLI):
                 monitor = f"eval/{self.datamodule.monitor}"
                 callbacks.append(RunCheckpoint(monitor, generation, describe_run(run)))
         self.trainer_defaults["callbacks"] = callbacks
-        changed: dict[str, Any] = {"strategy": choose_strategy(wanted.strategy, wanted.devices, wanted.num_nodes)}
+        strategy = choose_strategy(self.config_init.trainer.strategy, wanted.devices, wanted.num_nodes)
+        changed: dict[str, Any] = {"strategy": strategy}
+        if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
+            changed["profiler"] = PROFILERS[wanted.profiler](dirpath=self.built.folder, filename="profile")
         if fitting:
             changed["plugins"] = [*(self.config_init.trainer.plugins or []), TreeCheckpointIO(resumed)]
         own_loggers = wanted.logger in (None, True)
@@ -196,7 +212,7 @@ class PricingCLI(LightningCLI):
         except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
             absent = wanted.accelerator not in ("auto", "cpu")
             hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
-            raise UsageError(f"trainer: {error}{hint}") from error
+            raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
         if own_loggers and fitting and generation is not None:
             trainer.loggers = build_loggers(generation.path, self.config.wandb, resumed_place(resumed))
         return trainer

@@ -85,6 +85,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", EXIT_USAGE, debug)
+        from pricerl.cli.failures import explain_failure
+
+        if (explained := explain_failure(error, words)) is not None:
+            return _fail(*explained, debug, head="")
         if not debug:
             write_lines(traceback.format_exc().splitlines(), problems=True)
         return _fail(f"a bug in pricerl, please report it: {type(error).__name__}: {error}", EXIT_BUG, debug)
@@ -112,7 +116,7 @@ def _run(words: list[str]) -> int:
     return code
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
+def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:
     trace = traceback.format_exc().splitlines() if debug else []
-    write_lines([*trace, *f"error: {message}".split("\n")], problems=True)
+    write_lines([*trace, *f"{head}{message}".split("\n")], problems=True)
     return code

@@ -170,7 +170,7 @@ def _read_config(name: str) -> dict[str, Any]:
 
 
 def check_run(run: Run) -> None:
-    """Refuse trainer settings that manual optimization cannot support, and advice that could not be written.
+    """Refuse trainer settings that cannot have their effect, and advice that could not be written.
 
     Raises:
         UsageError: the message names the option and the remedy.
@@ -178,6 +178,7 @@ def check_run(run: Run) -> None:
     from pricerl.advice import check_folder, check_horizon
     from pricerl.advice.report.interactive import plotly_script
     from pricerl.advice.report.pdf import find_browser
+    from pricerl.cli.trainer_settings import check_trainer
 
     options = run.options
     if not run.advises and run.command == "predict":
@@ -194,16 +195,4 @@ def check_run(run: Run) -> None:
             plotly_script()
         if options.report.pdf:
             find_browser()
-    _check_trainer(options.trainer)
-
-
-def _check_trainer(trainer: Any) -> None:
-    if trainer.gradient_clip_val is not None or trainer.gradient_clip_algorithm is not None:
-        raise UsageError("--trainer.gradient_clip_val is not supported; set --model.algorithm.max_grad_norm")
-    if trainer.accumulate_grad_batches != 1:
-        raise UsageError("--trainer.accumulate_grad_batches is not supported; set --model.algorithm.batch_size")
-    # Half precision rounds the temperature; gradient scalers do not reach the bare optimizers.
-    if trainer.precision not in (None, 32, "32", "32-true", "bf16-mixed"):
-        raise UsageError(f"--trainer.precision must be one of 32, 32-true, bf16-mixed, found {trainer.precision!r}")
-    if trainer.max_steps == 0 or trainer.max_steps < -1:
-        raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
+    check_trainer(options.trainer)

@@ -112,7 +112,8 @@ class ReplayDataModule(LightningDataModule, ABC):
         else:
             length = updates_per_epoch(self.eval_every, self.trainer.max_steps - done)
         self.epoch_end = done + length
-        return SampleStream(self.start_collector, module, length)
+        log_every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set while it is constructed
+        return SampleStream(self.start_collector, module, length, log_every)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""

@@ -6,7 +6,8 @@ Measured on two CPU cores, where one gradient update takes 5 to 12 ms:
 - Updates step the bare optimizers: Lightning's wrappers and ``manual_backward`` take 0.2 ms per update. Lightning
   counts the steps of its wrappers, so ``global_step`` (and with it ``max_steps``) is set here, through
   ``fit_loop.epoch_loop.manual_optimization.optim_step_progress``, which is undocumented.
-- Rows of metrics go straight to the loggers: ``log`` takes 0.3 ms per key and repeats old values at every step.
+- Rows of metrics go straight to the loggers, see `pricerl.training.callbacks.metrics.RunMetrics`: ``log`` repeats old
+  values at every step. It is called once per row, for callbacks that monitor a metric.
 - The train loader is a plain sized iterable, not a ``DataLoader``: no batch is prefetched under a stale policy.
 """
 
@@ -46,15 +47,18 @@ class SampleStream:
         start: function from a policy to the collector, which is built and warmed up at the first call.
         policy: learner that acts and updates.
         length: gradient updates per epoch; without any, the epoch has one empty item.
+        log_every: gradient updates between two rows of metrics, 0 for none; items are not longer.
     """
 
-    def __init__(self, start: Callable[[Algorithm], Collector], policy: Algorithm, length: int) -> None:
+    def __init__(
+        self, start: Callable[[Algorithm], Collector], policy: Algorithm, length: int, log_every: int = UPDATES_PER_ITEM
+    ) -> None:
         config = policy.algorithm
         self._start, self._policy, self._batch_size = start, policy, config.batch_size
         self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
         self._updates = self._vector_steps * config.utd_ratio
         self._turns = math.ceil(length / self._updates)
-        self._turns_per_item = max(1, UPDATES_PER_ITEM // self._updates)
+        self._turns_per_item = max(1, min(UPDATES_PER_ITEM, log_every or UPDATES_PER_ITEM) // self._updates)
 
     def __len__(self) -> int:
         return max(1, math.ceil(self._turns / self._turns_per_item))

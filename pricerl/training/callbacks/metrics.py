@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,40 +13,63 @@ from torch import Tensor
 
 from pricerl.training.callbacks.checkpoint import raise_diverged
 
-LOG_EVERY = 50
-"""Updates between two rows of metrics."""
+ROW_EVERY = 50
+"""Updates between two rows where ``log_every_n_steps`` is 0: loggers get none, but callbacks can read the metrics."""
 
 
 class RunMetrics(Callback):
-    """Callback that writes a row of metrics every ``LOG_EVERY`` updates: losses, counters and speed."""
+    """Callback that writes a row of metrics every ``trainer.log_every_n_steps`` updates: losses, counters and speed.
+
+    Loggers get rows with the number of the update as ``step``, and so do other callbacks, through two attributes of the
+    trainer that are set here: ``fit_loop.epoch_loop._batches_that_stepped``, which is undocumented and counts items of
+    the train loader otherwise, and ``log_every_n_steps``, which is 1 where a row is due and 0 elsewhere.
+    """
 
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
         self._recent: dict[str, list[Tensor]] = defaultdict(list)
         self._mark: tuple[float, int, int] | None = None
         self._rows = 0
+        self._every: int | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Move to the front of the callbacks, so that the others find the number of the update."""
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
+        callbacks.remove(self)
+        callbacks.insert(0, self)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue with the next row in a resumed run."""
-        self._rows = trainer.global_step // LOG_EVERY
+        self._every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # as above
+        self._rows = trainer.global_step // (self._every or ROW_EVERY)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restart the clock: warm-up and evaluation do not count as training time."""
         self._mark = None if _collector(trainer) is None else _clock(trainer)
+        _announce(trainer, due=bool(self._every))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Replace Lightning's count of items."""
+        _announce(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write a row whenever another ``LOG_EVERY`` updates are complete."""
+        """Log a row whenever it is due, for loggers and for callbacks that monitor a metric."""
+        assert self._every is not None
         if self._mark is None:
             self._mark = _clock(trainer)
-        for name, values in (outputs or {}).items():
+        for name, values in _series(outputs).items():
             self._recent[name].extend(values)
-        before, self._rows = self._rows, trainer.global_step // LOG_EVERY
-        if not outputs or self._rows == before:
+        before, self._rows = self._rows, trainer.global_step // (self._every or ROW_EVERY)
+        due = self._rows > before
+        _announce(trainer, due=due and self._every > 0)
+        if not due:
             return
-        self.latest = {**_counters(trainer), **self._means(trainer), **self._speed(trainer)}
-        for logger in trainer.loggers:
+        means = self._means(trainer)
+        self.latest = {**_counters(trainer), **means, **self._speed(trainer)}
+        pl_module.log_dict(means, logger=False, on_step=True, on_epoch=False)
+        for logger in trainer.loggers if self._every else []:
             logger.log_metrics(self.latest, step=trainer.global_step)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -55,10 +79,14 @@ class RunMetrics(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the x-axis, ``env_steps``, with each evaluation."""
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             counters = _counters(trainer)
-            x_axis = {name: counters[name] for name in ("env_steps", "updates", "episodes")}
-            pl_module.log_dict({**x_axis, "step": counters["updates"]})
+            pl_module.log_dict({name: counters[name] for name in ("env_steps", "updates", "episodes")})
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the trainer its setting back, for the loader of the next epoch."""
+        if self._every is not None:
+            trainer.log_every_n_steps = self._every  # type: ignore[attr-defined]  # as above
 
     def _means(self, trainer: Trainer) -> dict[str, float]:
         """Return the means of the metrics since the last call.
@@ -82,6 +110,19 @@ class RunMetrics(Callback):
             return {}
         elapsed, updates, env_steps = (now - then for now, then in zip(self._mark, before, strict=True))
         return {"time/updates_per_second": updates / elapsed, "time/env_steps_per_second": env_steps / elapsed}
+
+
+def _announce(trainer: Trainer, due: bool | None = None) -> None:
+    """Set the number of the update for loggers, and whether they get a row now, unless ``due`` is None."""
+    trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+    if due is not None:
+        trainer.log_every_n_steps = int(due)  # type: ignore[attr-defined]  # set while it is constructed
+
+
+def _series(outputs: Any) -> dict[str, list[Tensor]]:
+    """Return the metrics of a training step by name, one scalar per update; those of other modules are their own."""
+    made = outputs if isinstance(outputs, Mapping) else {}
+    return {name: values for name, values in made.items() if isinstance(values, list)}
 
 
 def _collector(trainer: Trainer) -> Any:

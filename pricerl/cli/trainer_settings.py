@@ -1,0 +1,58 @@
+"""Trainer settings that cannot have their effect here, each with the reason and the setting to use instead."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pricerl.errors import UsageError
+
+
+class Limited(NamedTuple):
+    """Setting of Lightning's Trainer of which only some values are accepted."""
+
+    accepted: tuple[Any, ...]
+    remedy: str
+    """Reason for the others, and what to do."""
+
+
+ONE_EPOCH = "an epoch lasts until the next evaluation; set --data.eval_every"
+ONE_BATCH = "an evaluation is one batch; 0 leaves evaluations out"
+REPLAY = "batches are sampled from a replay buffer"
+
+LIMITED = {
+    "gradient_clip_val": Limited((None,), "set --model.algorithm.max_grad_norm"),
+    "gradient_clip_algorithm": Limited((None,), "set --model.algorithm.max_grad_norm"),
+    "accumulate_grad_batches": Limited((1,), "set --model.algorithm.batch_size"),
+    # Half precision rounds the temperature; gradient scalers do not reach the bare optimizers.
+    "precision": Limited((None, 32, "32", "32-true", "bf16-mixed"), "it must be one of 32, 32-true, bf16-mixed"),
+    "limit_train_batches": Limited((None, 1.0), ONE_EPOCH),
+    "limit_val_batches": Limited((None, 0, 1), ONE_BATCH),
+    "limit_test_batches": Limited((None, 1), "a test is one batch"),
+    "limit_predict_batches": Limited((None, 1), "predict advises on every product and has no batches"),
+    "overfit_batches": Limited((0,), REPLAY),
+    "val_check_interval": Limited((None, 1.0), ONE_EPOCH),
+    "check_val_every_n_epoch": Limited((None, 1), ONE_EPOCH),
+    "use_distributed_sampler": Limited((None, True), f"{REPLAY}, which has no sampler; every rank has its own"),
+    "reload_dataloaders_every_n_epochs": Limited((0,), f"{REPLAY}, in a stream that every epoch renews"),
+    "sync_batchnorm": Limited((False,), "no network has batch normalization"),
+    "barebones": Limited((False,), "it leaves out checkpoints, which advice needs"),
+    "default_root_dir": Limited((None,), "a run is written to checkpoints/RUN; set --run_name"),
+    "model_registry": Limited((None,), "checkpoints stay in the run's folder; upload them from there"),
+}
+"""Settings that are refused unless they have one of the accepted values."""
+
+
+def check_trainer(trainer: Any) -> None:
+    """Refuse settings that would be without effect, or that updates from a replay buffer do not support.
+
+    Raises:
+        UsageError: the message names the option and the reason.
+    """
+    for name, (accepted, remedy) in LIMITED.items():
+        value = trainer[name]
+        if not any(value == item and isinstance(value, bool) == isinstance(item, bool) for item in accepted):
+            raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
+    if trainer.max_steps == 0 or trainer.max_steps < -1:
+        raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
+    if (trainer.log_every_n_steps or 0) < 0:
+        raise UsageError(f"--trainer.log_every_n_steps must be 0 or more; found {trainer.log_every_n_steps}")
