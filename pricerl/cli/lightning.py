@@ -27,6 +27,7 @@ from pricerl.cli.failures import first_cause
 from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
+from pricerl.cli.trainer_settings import list_plugins
 from pricerl.cli.usage import check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.progress import show_stages
@@ -178,6 +179,7 @@ class PricingCLI(LightningCLI):
         configs = {name: self.config_init[name] for name in OWN_CONFIGS}
         self.built = Run(self.command, folder, options, settings, self.given, self.datamodule, self.model, configs)
         check_run(self.built)
+        list_plugins(self.config_init.trainer.plugins)
         if self.given is not None:
             self.given.restore_weights(self.model)
 
@@ -203,7 +205,7 @@ class PricingCLI(LightningCLI):
         if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
             changed["profiler"] = PROFILERS[wanted.profiler](dirpath=self.built.folder, filename="profile")
         if fitting:
-            changed["plugins"] = [*(self.config_init.trainer.plugins or []), TreeCheckpointIO(resumed)]
+            changed["plugins"] = [*list_plugins(self.config_init.trainer.plugins), TreeCheckpointIO(resumed)]
         own_loggers = wanted.logger in (None, True)
         if own_loggers:
             changed["logger"] = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from lightning.pytorch.plugins import CheckpointIO
+
 from pricerl.errors import UsageError
 
 
@@ -56,3 +58,19 @@ def check_trainer(trainer: Any) -> None:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
     if (trainer.log_every_n_steps or 0) < 0:
         raise UsageError(f"--trainer.log_every_n_steps must be 0 or more; found {trainer.log_every_n_steps}")
+
+
+def list_plugins(plugins: Any) -> list[Any]:
+    """Return the plugins of a trainer setting: none, one or several.
+
+    Raises:
+        UsageError: one of them writes checkpoints.
+    """
+    listed = [] if plugins is None else list(plugins) if isinstance(plugins, (list, tuple)) else [plugins]
+    for plugin in listed:
+        if isinstance(plugin, CheckpointIO):
+            raise UsageError(
+                f"--trainer.plugins {type(plugin).__name__} is not supported: checkpoints have a format of their own, "
+                "which every command reads"
+            )
+    return listed

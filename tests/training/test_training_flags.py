@@ -66,7 +66,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "profiler": {"simple": WORKS, "advanced": WORKS, "SimpleProfiler": WORKS, "slow": "trainer: "},
     "detect_anomaly": {"true": WORKS},
     "barebones": {"true": "it leaves out checkpoints"},
-    "plugins": {"AsyncCheckpointIO": WORKS},
+    "plugins": {"LightningEnvironment": WORKS, "AsyncCheckpointIO": "checkpoints have a format of their own"},
     "sync_batchnorm": {"true": "no network has batch normalization"},
     "reload_dataloaders_every_n_epochs": {"1": "sampled from a replay buffer"},
     "default_root_dir": {"elsewhere": "set --run_name"},
