@@ -133,7 +133,8 @@ class Actor(nn.Module):
         check_shapes(("observation", observation, "BO"), sizes={"B": len(observation), "O": self.observation_dim})
         normalized = observation if self.normalization is None else self.normalization(observation)
         features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
-        mean, raw_log_std = self.head(features).chunk(2, dim=-1)
+        with torch.autocast(features.device.type, enabled=False):  # samples and log probabilities need all digits
+            mean, raw_log_std = self.head(features.to(self.head.weight.dtype)).chunk(2, dim=-1)
         low, high = self.config.log_std_min, self.config.log_std_max
         return mean, low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
 

@@ -19,6 +19,7 @@ from pricerl.errors import UsageError
 from pricerl.progress import stage
 from pricerl.runtime import CompiledFunction
 from pricerl.sac import (
+    Gradients,
     InputNormalization,
     NetworkConfig,
     SACAgent,
@@ -34,7 +35,8 @@ from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.compilation import fewest_updates, graph_marker, is_too_short, leave
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.loop import OffPolicyModule
+from pricerl.training.gradient_hooks import call_gradient_hooks
+from pricerl.training.loop import Episodes, OffPolicyModule
 from pricerl.training.ranks import Ranks
 
 MAX_ENTROPY_BONUS = 1.0
@@ -81,9 +83,11 @@ class SACModule(OffPolicyModule):
         self.compile_mode, self.warm_start = compile, warm_start
         self._compiled_before: bool | None = None
         self._update: Callable[[Transition], Any] | None = None
+        self._compiled: list[CompiledFunction[..., Any]] = []
         self._ranks: Ranks | None = None
         self._own_statistics: InputNormalization | None = None
         self._has_shared = False
+        self._gradients: Gradients | None = None
         self._settings = task, algorithm, network
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
@@ -121,11 +125,18 @@ class SACModule(OffPolicyModule):
             self._own_statistics.reset()
 
     def _build_update(self) -> Callable[[Transition], Any]:
-        """Return the function that makes an update, compiled if this run compiles."""
+        """Return the function that makes an update, compiled if this run compiles; several ranks compile its pieces."""
+        on_success = partial(leave, self._graph_marker)
+        compiled, self._compiled = self.compiles, []
+
+        def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+            if compiled:
+                self._compiled.append(CompiledFunction(function, "updates", on_success))
+            return self._compiled[-1] if compiled else function
+
         if self._ranks is not None:
-            return SharedUpdate(self.agent, self._optimizers, self._ranks.average).trace
-        update = SACUpdate(self.agent, self._optimizers).trace
-        return CompiledFunction(update, "updates", partial(leave, self._graph_marker)) if self.compiles else update
+            return SharedUpdate(self.agent, self._optimizers, self._ranks.average, wrap).trace
+        return wrap(SACUpdate(self.agent, self._optimizers).trace)
 
     @property
     def _data(self) -> ReplayDataModule:
@@ -183,7 +194,7 @@ class SACModule(OffPolicyModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store whether updates are compiled."""
         if self._update is not None:
-            checkpoint[COMPILED] = isinstance(self._update, CompiledFunction) and not self._update.failed
+            checkpoint[COMPILED] = bool(self._compiled) and not any(piece.failed for piece in self._compiled)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Read whether updates were compiled; older checkpoints do not say so."""
@@ -194,22 +205,45 @@ class SACModule(OffPolicyModule):
         return graph_marker(self.device.type, *self._settings)
 
     def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
-        """Make the updates and share the input statistics over the ranks, at first also before."""
+        """Make the updates, share the input statistics over the ranks, at first also before, and call gradient hooks.
+
+        Casts of weights are not cached: they would outlive the updates that change the weights.
+        """
+        torch.set_autocast_cache_enabled(False)
         if self._ranks is not None and not self._has_shared:
             self._share_normalization()
-        metrics = super().training_step(batches, batch_idx)
+        metrics = super().training_step(self._in_full_precision(batches), batch_idx)
         if self._ranks is not None:
             self._share_normalization()
             self._ranks.settle()
             self._has_shared = True
+        if self._gradients is not None:
+            call_gradient_hooks(self.trainer, self._optimizers, self._gradients, metrics["train/critic_loss"][-1])
+            self._gradients = None
         return metrics
+
+    def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
+        """Run the episodes in single precision whatever the trainer's precision."""
+        with torch.autocast(self.device.type, enabled=False):
+            super().validation_step(episodes, batch_idx)
+
+    test_step = validation_step
+
+    def _in_full_precision(self, batches: Iterator[Transition]) -> Iterator[Transition]:
+        """Collect and sample in single precision whatever the trainer's precision."""
+        while True:
+            with torch.autocast(self.device.type, enabled=False):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
     def update(self, batch: Transition, number: int) -> dict[str, Tensor]:
         """Update critics, actor, temperature and target network once."""
         if self._decays:
             self._set_learning_rates(number - 1)
         assert self._update is not None, "training has not started"
-        metrics, _ = self._update(batch)
+        metrics, self._gradients = self._update(batch)
         return {**metrics._asdict()}
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:

@@ -289,3 +289,20 @@ def test_check_finite_names_the_tensor_and_counts_the_bad_elements():
         NonFiniteError, match=r"observation of shape \(32, 6\) has 2 of 192 elements .* first at \(3, 1\)"
     ):
         check_finite("observation", observation)
+
+
+def test_autocast_leaves_samples_and_log_probabilities_in_single_precision():
+    actor, observation = make_actor(PLAIN), torch.rand(4096, O_DIM)
+    with torch.no_grad():
+        actor.head.weight.zero_()
+        actor.head.bias.copy_(torch.tensor([0.3, 0.3, -20.0, -20.0]))  # log_std -5
+    results = []
+    for enabled in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            assert actor.trunk(observation, 0.0).dtype == (torch.bfloat16 if enabled else torch.float32)
+            results.append([*actor.sample(observation), actor.act(observation, deterministic=False)])
+    for exact, mixed in zip(*results, strict=True):
+        assert mixed.dtype == torch.float32
+        assert torch.equal(mixed, exact)
+    assert len(results[1][0][:, 0].unique()) > 4000

@@ -1,0 +1,90 @@
+"""Lightning's gradient hooks and mixed precision."""
+
+from collections import Counter
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+
+from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig
+from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
+
+
+class Hooks(Callback):
+    """Records each call of a gradient hook, and the parameters with gradients that it sees."""
+
+    def __init__(self):
+        self.calls, self.norms, self.loss = Counter(), {}, None
+
+    def record(self, name, module):
+        self.calls[name] += 1
+        seen = {key: value.grad for key, value in module.named_parameters() if value.grad is not None}
+        self.norms[name] = {key: float(grad.norm()) for key, grad in seen.items()}
+
+    def on_before_backward(self, trainer, pl_module, loss):
+        self.record("on_before_backward", pl_module)
+        self.loss = float(loss)
+
+    def on_after_backward(self, trainer, pl_module):
+        self.record("on_after_backward", pl_module)
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.record("on_before_optimizer_step", pl_module)
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer):
+        self.record("on_before_zero_grad", pl_module)
+
+
+class Module(SACModule):
+    """Records what an update and a collected batch find of mixed precision, and the module's own hook."""
+
+    found, own = None, 0
+
+    def update(self, batch, number):
+        self.found = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
+        return super().update(batch, number)
+
+    def act(self, observation, deterministic=False):
+        assert not torch.is_autocast_enabled("cpu"), "envs and policies run in single precision"
+        return super().act(observation, deterministic)
+
+    def on_after_backward(self):
+        self.own += 1
+
+
+def train(hooks, precision="32-true"):
+    seed_everything(0, verbose=False)
+    data = PricingDataModule(seller=SellerConfig(days=60), num_envs=8)
+    network = NetworkConfig(hidden=(32, 32))
+    module = Module(data.task, SACConfig(warmup_steps=64, batch_size=32), network, warm_start="none")
+    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(accelerator="cpu", max_steps=100, max_epochs=-1, precision=precision, callbacks=hooks, **off)
+    trainer.fit(module, data)
+    return module
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradient_hooks_see_the_last_gradients_of_each_item(precision):
+    hooks = Hooks()
+    module = train([hooks], precision)
+    items = 2  # of 50 updates
+    per_optimizer = {"on_before_optimizer_step": 3 * items, "on_before_zero_grad": 3 * items}
+    assert hooks.calls == {"on_before_backward": items, "on_after_backward": items, **per_optimizer}
+    assert module.own == items
+    learned = {name for name, value in module.named_parameters() if value.requires_grad}
+    for norms in hooks.norms.values():
+        assert norms.keys() == learned
+        assert norms["agent.critic.head.weight"] > 0.0
+    assert hooks.loss > 0.0
+    assert all(value.grad is None for value in module.parameters())
+
+
+def test_gradient_hooks_do_not_change_the_weights():
+    seen, alone = train([Hooks()]), train([])
+    assert all(map(torch.equal, seen.state_dict().values(), alone.state_dict().values()))
+
+
+def test_mixed_precision_applies_to_updates_only_and_keeps_no_cast_of_changed_weights():
+    assert train([], "bf16-mixed").found == (True, False)
