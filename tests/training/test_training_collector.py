@@ -3,9 +3,13 @@
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.spaces import flatdim
 from saved_states import as_saved
 
-from pricerl.sac import ReplayConfig
+from pricerl.env import EnvConfig, GymVectorEnv, PricingVectorEnv
+from pricerl.market import DemandConfig
+from pricerl.sac import NetworkConfig, ReplayConfig, SACAgent, SACConfig
+from pricerl.simulation import SellerConfig
 from pricerl.training.collector import Collector
 
 CONFIG = ReplayConfig(buffer_capacity=50, warmup_steps=12, batch_size=8)
@@ -52,7 +56,7 @@ class SavedWalk(Walk):
 
 
 class Learner:
-    """Its actions depend on the layout of the observations, and draw from torch's global generator."""
+    """Its actions depend on the observations, and draw from torch's global generator."""
 
     step_discount = 0.9
     algorithm = CONFIG
@@ -65,6 +69,18 @@ class Learner:
 
     def observe(self, observation):
         self.seen.append((observation.stride(), observation.clone()))
+
+
+class Networks(Learner):
+    """The stochastic policy of SAC."""
+
+    def __init__(self, env):
+        super().__init__()
+        size = flatdim(env.single_observation_space)
+        self.agent = SACAgent(size, flatdim(env.single_action_space), SACConfig(), NetworkConfig(hidden=(16,)))
+
+    def act(self, observation):
+        return self.agent.act(observation)
 
 
 def rows(buffer):
@@ -80,14 +96,36 @@ def restored(env, collector, seed=99):
     return new, new.load_state_dict(state)
 
 
-def follow(collector, steps):
+def follow(collector, steps, learner=None):
     """What a run sees of its collector in ``steps`` turns of two vector steps."""
-    learner, found = Learner(), []
+    learner, found = learner or Learner(), []
     for _ in range(steps):
         collector.collect(learner, 2)
-        found += [collector.counts(), collector.last_return.item(), collector.mean_price.item()]
+        found += [collector.counts(), repr(collector.last_return), repr(collector.mean_price)]
         found += [field.tolist() for field in collector.buffer.sample(8)]
     return [*found, rows(collector.buffer).tolist(), [(stride, seen.tolist()) for stride, seen in learner.seen]]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 9])
+@pytest.mark.parametrize("of_prices", [True, False])
+def test_a_policy_of_networks_continues_bit_by_bit_in_both_kinds_of_envs(of_prices, steps, fitted):
+    market = fitted(SellerConfig(days=130, units=30.0), DemandConfig(num_draws=8)) if of_prices else None
+    env, other = (
+        PricingVectorEnv(5, market, config=EnvConfig(horizon=9)) if of_prices else GymVectorEnv("Pendulum-v1", 2)
+        for _ in range(2)
+    )
+    torch.manual_seed(0)
+    learner = Networks(env)
+    collector = Collector(env, CONFIG, 1)
+    collector.warm_up(learner, random=True)
+    collector.collect(learner, steps)
+    new, exact = restored(other, collector)
+    found = []
+    for each in (collector, new):
+        learner.seen.clear()
+        torch.manual_seed(7)
+        found.append(follow(each, 8, learner))
+    assert exact and found[0] == found[1]
 
 
 @pytest.mark.parametrize("steps", [0, 3, 15])
@@ -98,6 +136,7 @@ def test_a_restored_collector_sees_and_stores_the_same(steps):
     collector.collect(Learner(), 2 * steps + 1)
     torch.manual_seed(7)
     new, exact = restored(SavedWalk(), collector)
+    assert new._observation.stride() == collector._observation.stride() == (1, 3), "products round by the layout"
     torch.manual_seed(7)
     expected = follow(collector, 10)
     torch.manual_seed(7)
