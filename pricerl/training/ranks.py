@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pricerl.errors import EXIT_BUG, LostRankError
+from pricerl.terminal import write_lines
 
 ANSWER_WITHIN = timedelta(seconds=30)
 """Time within which every rank must answer a message of training. Ranks collect and update in step, so they wait for
@@ -104,7 +104,7 @@ def _watch(children: list[subprocess.Popen[bytes]]) -> None:
             return
         time.sleep(1.0)
     time.sleep(NOTICED_WITHIN)
-    print(f"error: training stopped: {_ended(children)}; {REMEDY}", file=sys.stderr, flush=True)
+    write_lines([f"error: training stopped: {_ended(children)}; {REMEDY}"], problems=True)
     for child in children:
         child.kill()
     os._exit(EXIT_BUG)
