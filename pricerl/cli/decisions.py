@@ -18,6 +18,7 @@ from pricerl.operations.orders import (
     APPROVAL,
     OVERRIDE,
     PAUSE,
+    ROLLBACK,
     TOLERANCE,
     HardLimits,
     doubt_price,
@@ -91,6 +92,29 @@ def history(words: Sequence[str]) -> int:
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
         write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
+    return EXIT_OK
+
+
+def rollback(words: Sequence[str]) -> int:
+    """Use an earlier generation of weights and advice again."""
+    parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
+    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
+    parser.add_argument("--by", help="person who decides; your user name if absent")
+    options = parser.parse_args(words)
+    log = log_of(options)
+    folder = RunFolder(log.parent)
+    read_log(log)
+    with folder.locked():
+        before, chosen = folder.current, folder.find(options.to)
+        chosen.verify()
+        folder.use(chosen)
+        draft = stamp(ROLLBACK, _actor(options.by), _typed(options.reason))
+        draft |= {"generation": chosen.name, "instead_of": None if before is None else before.name}
+        number = append(log, [draft])[-1]["id"]
+    instead = "" if before is None else f" instead of {before.name}"
+    write_lines([f"{folder.path} uses {chosen.name}{instead} (entry {number} of {log})"])
     return EXIT_OK
 
 
@@ -224,7 +248,10 @@ def _change_words(advice: Entry) -> str:
 
 def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
     """Return the table cells of an entry: number, time, kind, author and content."""
-    content = "" if entry["kind"] == "repair" else f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
+    if entry["kind"] in ("repair", "rollback"):
+        content = f"{entry['generation']} instead of {entry['instead_of']}" if entry["kind"] == "rollback" else ""
+    else:
+        content = f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
     return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "pause": "decisions:pause",
     "approve": "decisions:approve",
     "history": "decisions:history",
+    "rollback": "decisions:rollback",
     "audit": "audit:audit_log",
 }
 """Module and function of each command in ``pricerl.cli``, imported only when the command runs."""
@@ -49,14 +50,15 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   override --price X --until DAY --reason WHY  charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
   approve [ID] | history                       record an approval; print decisions with author and reason
+  rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
-  (override, pause, approve, history and audit take --run_name R or --ckpt_path FILE, and --product P)
+  (override to audit take --run_name R or --ckpt_path FILE, and --product P)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
   --version, --debug (show the traceback of an error)
 
 exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice is to keep the price),
-            5 bad checkpoint, 130 interrupted
+            5 bad checkpoint, 130 interrupted (SIGINT), 143 terminated (SIGTERM)
 """
 
 

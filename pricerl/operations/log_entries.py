@@ -6,7 +6,6 @@ msgspec validates 20,000 advices of 14 days in 0.35 s; a JSON parser and a valid
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -154,7 +153,18 @@ class RepairEntry(LogEntry, tag="repair", kw_only=True):
     torn: str
 
 
-AnyEntry = AdviceEntry | OverrideEntry | PauseEntry | ApprovalEntry | RepairEntry
+class RollbackEntry(LogEntry, tag="rollback", kw_only=True):
+    """Return to another generation of weights."""
+
+    generation: str
+    """Generation in use from here on."""
+    instead_of: str | None
+    """Generation in use before."""
+
+
+KINDS = (AdviceEntry, OverrideEntry, PauseEntry, ApprovalEntry, RepairEntry, RollbackEntry)
+
+AnyEntry = AdviceEntry | OverrideEntry | PauseEntry | ApprovalEntry | RepairEntry | RollbackEntry
 
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 
@@ -194,11 +204,10 @@ def parse_entry(line: bytes) -> dict[str, Any]:
 
 def make_schema() -> dict[str, Any]:
     """Return the JSON schema of an entry, the content of ``decisions.schema.json``."""
-    kinds: Sequence[Any] = (AdviceEntry, OverrideEntry, PauseEntry, ApprovalEntry, RepairEntry)
-    _, parts = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    _, parts = msgspec.json.schema_components(KINDS, ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Line of decisions.jsonl",
-        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds],
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS],
         "$defs": parts,
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pricerl.data import ProductHistory
     from pricerl.env import Dynamics
 
-OVERRIDE, PAUSE, APPROVAL, ADVICE = "override", "pause", "approval", "advice"
+OVERRIDE, PAUSE, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "approval", "advice", "rollback"
 """Kinds of entries; ``repair`` is the only other one."""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pricerl.errors import CheckpointError
+from pricerl.training import tree_file
+from pricerl.training.checkpoint_content import FORMAT, Content
 from pricerl.training.generations import BEST, LAST, Generation
 from pricerl.training.run_folder import RunFolder
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 CHECKPOINT_KEY = "pricerl"
 """Key of format, version, settings and fingerprints in a checkpoint."""
 
-FORMAT = 5
 USUAL_CLASSES = {
     "model": "pricerl.training.module.SACModule",
     "data": "pricerl.training.pricing_data.PricingDataModule",
@@ -52,9 +53,7 @@ class Checkpoint:
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
         if not path.exists():
             raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
-        from pricerl.training.tree_file import read_tree  # torch, which the commands about orders do not need
-
-        return cls(path, _checked(path, read_tree(path)))
+        return cls(path, _checked(path, tree_file.read_tree(path)))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -132,13 +131,11 @@ class Checkpoint:
 
 
 def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """Compare the content with the schema.
+    """Compare the content with its types.
 
     Raises:
         CheckpointError: it does not fit; the message names the place.
     """
-    import fastjsonschema
-
     about = content.get(CHECKPOINT_KEY)
     if not isinstance(about, dict):
         raise CheckpointError(f"{path} is not a pricerl checkpoint; name one that fit wrote")
@@ -147,21 +144,11 @@ def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
             f"{path} has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}; this "
             f"version reads {FORMAT}: run fit again"
         )
-    schema = json.loads(Path(__file__).with_name("checkpoint.schema.json").read_text(encoding="utf-8"))
     try:
-        fastjsonschema.validate(schema, _skeleton(content))
-    except fastjsonschema.JsonSchemaException as error:
+        msgspec.convert(content, type=Content)
+    except msgspec.ValidationError as error:
         raise CheckpointError(f"{path} is not a valid checkpoint: {error}; run fit again") from error
     return content
-
-
-def _skeleton(value: Any) -> Any:
-    """Return nested values with tensors and arrays as their marks."""
-    if isinstance(value, Mapping):
-        return {str(key): _skeleton(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_skeleton(item) for item in value] if len(value) < 1000 else []
-    return value if value is None or isinstance(value, (bool, int, float, str)) else {"$tensor": ""}
 
 
 def _others(path: Path) -> str:

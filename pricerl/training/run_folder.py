@@ -86,6 +86,24 @@ class RunFolder:
         complete = [item for item in self.generations() if item.is_complete]
         return complete[-1] if complete and link.exists() else None  # a copy that followed the links
 
+    def find(self, name: str | None) -> Generation:
+        """Return a complete generation by its name, by default the one before the current one.
+
+        Raises:
+            UsageError: it does not exist or is unfinished; the message names those that can be chosen.
+        """
+        complete = [item for item in self.generations() if item.is_complete]
+        current = self.current
+        if name is None and current is not None:
+            earlier = [item for item in complete if item.number < current.number]
+            name = earlier[-1].name if earlier else None
+        for item in complete:
+            if item.name == name:
+                return item
+        listed = ", ".join(item.name for item in complete) or "none"
+        wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
+        raise UsageError(f"{self.path} has {wanted}; complete are {listed}")
+
     def start(self) -> Generation:
         """Create the next generation; files of an older version of pricerl move into a generation of their own.
 

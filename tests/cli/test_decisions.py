@@ -489,3 +489,37 @@ def test_several_products_must_be_named(shop: Path) -> None:
     for number in ("4", "5"):
         assert run(shop, "audit", "replay", number, *RUN).code == 0
     assert "Mug" not in run(shop, "history", *RUN, "--product", "Bowl").out
+
+
+def test_a_rollback_brings_weights_and_advice_of_the_generation_before_back(shop: Path) -> None:
+    folder = shop / "checkpoints" / "seller"
+    before = {name: (folder / name).read_bytes() for name in ("best.ckpt", "advice.json", "report.html")}
+    words = [*QUIET, *FAST, "--seed_everything", "1"]
+    assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *words).code in (0, 4)
+    assert (folder / "advice.json").read_bytes() != before["advice.json"]
+    result = run(shop, "rollback", *RUN, "--reason", "it was better", "--by", "anna")
+    assert (result.code, result.err) == (0, "") and "uses gen-0001 instead of gen-0002 (entry 3" in result.out
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert "gen-0001 instead of gen-0002" in run(shop, "history", *RUN).out
+    forward = run(shop, "rollback", *RUN, "--to", "gen-0002")
+    assert forward.code == 0 and "uses gen-0002 instead of gen-0001" in forward.out
+    unknown = run(shop, "rollback", *RUN, "--to", "gen-0009")
+    assert unknown.code == 2 and "complete are gen-0001, gen-0002" in unknown.err
+    assert run(shop, "audit", "verify", *RUN).code == 0
+
+
+def test_a_damaged_generation_is_not_rolled_back_to(shop: Path) -> None:
+    folder = shop / "checkpoints" / "seller"
+    assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *QUIET, *FAST).code in (0, 4)
+    (folder / "gen-0001" / "config.yaml").write_text("model: {}\n")
+    result = run(shop, "rollback", *RUN)
+    assert result.code == 5 and "config.yaml was changed" in result.err
+    assert (folder / "current").resolve().name == "gen-0002"
+
+
+def test_a_portable_checkpoint_leaves_the_history_out_and_needs_the_file(shop: Path) -> None:
+    assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *QUIET, *FAST, "--portable", "true").code in (0, 4)
+    given = ["predict", "--ckpt_path", BEST, *QUIET, "--out", "new"]
+    refused = run(shop, *given)
+    assert refused.code == 2 and "holds no history; name the file with --data.path" in refused.err
+    assert run(shop, *given, "--data.path", "seller.csv").code in (0, 4)

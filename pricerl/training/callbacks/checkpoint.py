@@ -13,8 +13,9 @@ from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
+from pricerl.training.checkpoint_content import FORMAT
 from pricerl.training.checkpoint_io import TreeCheckpointIO, relative, start_at_epoch
-from pricerl.training.checkpointing import CHECKPOINT_KEY, FORMAT
+from pricerl.training.checkpointing import CHECKPOINT_KEY
 from pricerl.training.generations import BEST, LAST, RUN_FILE, Generation
 from pricerl.training.rank_state import RankState
 from pricerl.training.run_folder import RUNS, RunFolder
