@@ -1,12 +1,11 @@
-"""Whether a run survives: kills at random moments, faults at every write, readers during publications, and the cost.
+"""Whether a run survives: kills at random moments, readers during publications, and the cost of saving.
 
-    python benchmarks/survival.py kills --count 50 --kind pricing    (or gym, or ranks for two processes)
-    python benchmarks/survival.py faults
+    python benchmarks/survival.py kills --count 50 --kind pricing    (or planner, gym, or ranks for two processes)
     python benchmarks/survival.py readers --publications 250
     python benchmarks/survival.py cost
 
-The yardstick of the first two is an undisturbed run: weights, optimizers, generators, env, replay buffer, metrics
-(but for seconds) and advice must be the same to the last bit.
+The yardstick of kills is an undisturbed run: weights, optimizers, generators, env, replay buffer, metrics (but for
+seconds) and advice must be the same to the last bit.
 """
 
 from __future__ import annotations
@@ -29,7 +28,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from pricerl.cli.main import main as main_of_pricerl
+from pricerl.training.run_folder import RunFolder
 from pricerl.training.tree_file import read_tree
+from pricerl.writing import publish_set
 
 MAIN = Path(__file__).parents[1] / "main.py"
 
@@ -173,10 +175,119 @@ def run_kills(kind: str, count: int, seed: int) -> int:
     return bad
 
 
+def publish_until_killed(folder: Path, first: int) -> None:
+    """Publish sets of files, and generations that hold them, with one number in all of them."""
+    for number in range(first, 10**9):
+        run = RunFolder(folder / "run")
+        made = run.start()
+        text = f"{number} " * 20_000
+        publish_set(made.path, {"advice.csv": text, "advice.json": text, "report.html": text, "report/1.html": text})
+        publish_set(folder / "out", {"advice.csv": text, "advice.json": text, "report.html": text})
+        made.complete()
+        run.use(made)
+        run.remove_old(5, ())
+
+
+def run_readers(publications: int, seed: int) -> int:
+    """Read published files while they are replaced and the publisher is killed; return the number of bad reads."""
+    chance, reads, bad, kills, number = random.Random(seed), 0, Counter[str](), 0, 0
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        child = 0
+        while number < publications:
+            if child == 0 or os.waitpid(child, os.WNOHANG)[0]:
+                child = os.fork()
+                if child == 0:
+                    publish_until_killed(folder, number + 1)
+            dies_at = time.monotonic() + chance.uniform(0.02, 0.6)
+            while time.monotonic() < dies_at:
+                for base, pointer in ((folder / "out", "published/current"), (folder / "run", "current")):
+                    names = ("advice.csv", "advice.json", "report.html")
+                    if not all((base / name).is_symlink() for name in names):
+                        if reads:
+                            bad["missing name"] += 1
+                        continue
+                    try:
+                        texts = {(base / name).read_text() for name in names[:1]}
+                        at = (base / pointer).resolve()
+                        texts_of_set = {(at / name).read_text() for name in names}
+                    except FileNotFoundError as error:
+                        bad[f"missing {Path(str(error.filename)).name}"] += 1
+                        continue
+                    reads += 1
+                    if len(texts_of_set) > 1 or any(len(set(text.split())) > 1 for text in texts | texts_of_set):
+                        bad["mixture"] += 1
+                    number = max(number, int(texts_of_set.pop().split()[0]))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            kills, child = kills + 1, 0
+    print(f"{number} publications, {kills} kills, {reads} reads: {sum(bad.values())} bad {dict(bad) or ''}")
+    return sum(bad.values())
+
+
+def run_cost() -> int:
+    """Measure the share of saving in the training time at default settings, and a save of a large buffer."""
+    from pricerl.training.callbacks.checkpoint import RunCheckpoint
+    from pricerl.training.rank_state import RankState
+
+    spent: list[float] = []
+    save, started = RunCheckpoint._save, time.perf_counter()
+
+    def timed(self: RunCheckpoint, *args: Any, **settings: Any) -> None:
+        before = time.perf_counter()
+        save(self, *args, **settings)
+        spent.append(time.perf_counter() - before)
+
+    RunCheckpoint._save = timed  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as place:
+        os.chdir(place)
+        words = ["fit", "--run_name=run", "--trainer.enable_progress_bar=false", "--model.warm_start=none"]
+        main_of_pricerl(words)
+        total = time.perf_counter() - started
+        sizes = [path.stat().st_size for path in Path(place).rglob("*") if path.is_file() and not path.is_symlink()]
+        print(
+            f"default settings: {len(spent)} saves of {1000 * np.median(spent):.0f} ms (median), {sum(spent):.2f} s of "
+            f"{total:.1f} s, {sum(spent) / total:.1%}; the run's folder holds {sum(sizes) / 1e6:.0f} MB"
+        )
+        collector = _full_collector(1_000_000)
+        state = RankState(Path(place), 0)
+        for label in ("first save", "next save"):
+            (folder := Path(place) / label).mkdir()
+            before = time.perf_counter()
+            state.write(folder, collector, 1)
+            print(f"buffer of a million transitions, {label}: {time.perf_counter() - before:.2f} s")
+            collector.collect(_Still(), 5_000)
+    return 0
+
+
+def _full_collector(capacity: int) -> Any:
+    from pricerl.env import GymVectorEnv
+    from pricerl.sac import SACConfig
+    from pricerl.training.collector import Collector
+
+    collector = Collector(GymVectorEnv("Pendulum-v1"), SACConfig(buffer_capacity=capacity), seed=0)
+    rows = torch.rand(capacity, 2 * 3 + 1 + 2)
+    collector.buffer.restore([rows], capacity, collector.buffer.generator_state)
+    return collector
+
+
+class _Still:
+    """Policy that does nothing."""
+
+    step_discount = 0.99
+
+    def act(self, observation: torch.Tensor, deterministic: bool = False) -> torch.Tensor:
+        """Return zeros."""
+        return torch.zeros(len(observation), 1)
+
+    def observe(self, observation: torch.Tensor) -> None:
+        """Learn nothing."""
+
+
 def main() -> int:
     """Run one of the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kills", "faults", "readers", "cost"))
+    parser.add_argument("what", choices=("kills", "readers", "cost"))
     parser.add_argument("--kind", choices=KINDS, default="pricing")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--publications", type=int, default=250)
@@ -184,7 +295,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.what == "kills":
         return run_kills(options.kind, options.count, options.seed)
-    return 0
+    return run_readers(options.publications, options.seed) if options.what == "readers" else run_cost()
 
 
 if __name__ == "__main__":

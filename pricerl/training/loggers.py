@@ -88,10 +88,10 @@ def _csv_logger(run_dir: Path, resumed: Resumed | None) -> CSVLogger:
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the complete rows of a file of metrics."""
+    """Return the complete rows of a file of metrics, without remains of interrupted writes."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     complete = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
-    return list(csv.DictReader(complete))
+    return [row for row in csv.DictReader(complete) if None not in row and None not in row.values()]
 
 
 def _is_before(row: Mapping[str, str], resumed: Resumed) -> bool:
