@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,12 @@ class Outputs(NamedTuple):
     rows: list[dict[str, str]]
     products: list[dict[str, Any]]
     html: str
+
+
+def without_head(content: bytes) -> bytes:
+    """Contents of a file of an advice without the head of the log, which every advice moves."""
+    content = re.sub(rb'"decision_log": \{[^}]*\}', b"", content)
+    return re.sub("decision log: [^·]*·".encode(), b"", content)
 
 
 def read_outputs(folder: Path) -> Outputs:

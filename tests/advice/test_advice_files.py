@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from advice_outputs import lowering_policy, read_outputs
+from advice_outputs import lowering_policy, read_outputs, without_head
 from command_line import FAST, OUTPUTS, run, seller_lines, write_lines
 
 from pricerl.advice.report.view import MOST_DAYS
@@ -143,17 +143,11 @@ def test_the_report_loads_nothing_and_runs_nothing(outputs: Path) -> None:
     assert len(html.encode()) < 150_000
 
 
-def _without_head(content: bytes) -> bytes:
-    """Contents of a file without the head of the log, which every advice moves."""
-    content = re.sub(rb'"decision_log": \{[^}]*\}', b"", content)
-    return re.sub("decision log: [^·]*·".encode(), b"", content)
-
-
 def test_predict_on_the_same_file_repeats_fits_advice_byte_for_byte(trained: Path, tmp_path: Path) -> None:
     words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path)]
     assert run(trained.parents[1], "predict", *words).code in (0, 4)
     for name in OUTPUTS:
-        assert _without_head((tmp_path / name).read_bytes()) == _without_head((trained / name).read_bytes())
+        assert without_head((tmp_path / name).read_bytes()) == without_head((trained / name).read_bytes())
 
 
 def test_predict_without_a_file_advises_for_the_history_that_was_trained_on(trained: Path, tmp_path: Path) -> None:

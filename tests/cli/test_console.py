@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from advice_outputs import without_head
 from command_line import OUTPUTS, run
 
 from pricerl.advice.reasons import gain_words, list_alternatives
@@ -60,7 +61,8 @@ def test_the_document_holds_the_off_policy_estimates(printed: str, trained: Path
 
 def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained: Path) -> None:
     for name in OUTPUTS:
-        assert (trained.parents[1] / "scored" / name).read_bytes() == (trained / name).read_bytes()
+        scored, fitted = ((folder / name).read_bytes() for folder in (trained.parents[1] / "scored", trained))
+        assert without_head(scored) == without_head(fitted)
 
 
 def test_a_value_that_is_not_identifiable_is_no_number() -> None:
