@@ -122,7 +122,7 @@ def advise(
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:
-    """Load a policy that ``fit`` or `advise` trained on a seller's history.
+    """Load a policy that ``fit`` or `advise` trained on a seller's history or in a Gymnasium environment.
 
     >>> trained = pricerl.load("checkpoints/sales-balanced/best.ckpt")
     >>> observation, info = pricerl.make_env("sales.csv").reset(seed=0)
@@ -137,9 +137,8 @@ def load(checkpoint: str | Path) -> TrainedPolicy:
 
     Raises:
         CheckpointError: the file is not a checkpoint of pricerl.
-        UsageError: the policy was trained in a Gymnasium environment.
     """
-    return TrainedPolicy(_load(checkpoint))
+    return TrainedPolicy(_load(checkpoint, command="load"))
 
 
 def make_env(
@@ -182,6 +181,6 @@ def make_env(
     return PricingEnv(market, reward, guardrails, config)
 
 
-def _load(checkpoint: str | Path, path: str | Path | None = None, horizon: int = 14) -> Run:
+def _load(checkpoint: str | Path, path: str | Path | None = None, horizon: int = 14, command: str = "predict") -> Run:
     settings = {**QUIET, "ckpt_path": checkpoint, "data.path": path, "horizon": horizon}
-    return run_lightning("predict", option_words(settings))
+    return run_lightning(command, option_words(settings))

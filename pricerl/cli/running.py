@@ -59,7 +59,7 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
     run = replace(run, generation=run.checkpoint.generation)
-    return run if words[0] == "predict" else _score(cli, run)
+    return run if words[0] in ("predict", "load") else _score(cli, run)
 
 
 def _fit(cli: PricingCLI, watch: Watch) -> Run:

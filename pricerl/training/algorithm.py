@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -55,3 +55,34 @@ class Algorithm(Protocol):
     def policy(self, observation: Tensor) -> Tensor:
         """Return deterministic actions ``(B, A)`` for evaluation and advice."""
         return self.act(observation, deterministic=True)
+
+
+class ForeignLearner(Algorithm):
+    """Learner of a user's own LightningModule, which has ``act`` and ``policy``, and ``observe`` if it wants to.
+
+    Its attributes ``algorithm`` and ``step_discount`` are read if it has them. Every item of the train loader yields
+    the batches of ``algorithm.updates_per_iteration`` updates, one by default.
+
+    Args:
+        module: the module.
+        step_discount: discount of one env step by default.
+    """
+
+    def __init__(self, module: Any, step_discount: float) -> None:
+        self.module = module
+        self.algorithm = getattr(module, "algorithm", ReplayConfig(updates_per_iteration=1))
+        self.step_discount = getattr(module, "step_discount", step_discount)
+
+    def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
+        """Return the module's actions."""
+        actions: Tensor = self.module.policy(observation) if deterministic else self.module.act(observation)
+        return actions
+
+    def observe(self, observation: Tensor) -> None:
+        """Let the module see the observations."""
+        if hasattr(self.module, "observe"):
+            self.module.observe(observation)
+
+    def update(self, batch: Transition, number: int) -> Mapping[str, Tensor]:
+        """Refuse: the module's ``training_step`` makes the updates."""
+        raise NotImplementedError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,19 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.sac import Demonstrations
+from pricerl.sac import Demonstrations, SACConfig
 from pricerl.terminal import print_notes
-from pricerl.training.algorithm import Algorithm, TaskSpec
+from pricerl.training.algorithm import Algorithm, ForeignLearner, TaskSpec
 from pricerl.training.collector import CollectingEnv, Collector
 from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
 from pricerl.training.rank_state import RankState
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
+
+
+STEP_DISCOUNT = SACConfig().gamma
+"""Discount of one env step for a module that has none of its own."""
 
 
 class EpisodeLoader(tuple[Episodes]):
@@ -98,11 +101,20 @@ class ReplayDataModule(LightningDataModule, ABC):
         """The trainer's device; the CPU without a trainer."""
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
+    def setup(self, stage: str) -> None:
+        """Attach what a run needs to a trainer that lacks it: metrics, checkpoints, evaluations."""
+        if stage == "fit" and self.trainer is not None:
+            from pricerl.training.callbacks.attached import attach
+
+            attach(self.trainer, self.trainer.lightning_module, f"eval/{self.monitor}")
+
+    def _learner(self, module: Any) -> Algorithm:
+        return module if isinstance(module, OffPolicyModule) else ForeignLearner(module, STEP_DISCOUNT)
+
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""
         assert self.trainer is not None
-        module = self.trainer.lightning_module
-        assert isinstance(module, OffPolicyModule)
+        module = self._learner(self.trainer.lightning_module)
         done = self.trainer.global_step
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # epochs differ in length
         if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
@@ -113,12 +125,14 @@ class ReplayDataModule(LightningDataModule, ABC):
             length = updates_per_epoch(self.eval_every, self.trainer.max_steps - done)
         self.epoch_end = done + length
         log_every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set while it is constructed
-        return SampleStream(self.start_collector, module, length, log_every)
+        single = isinstance(module, ForeignLearner)
+        return SampleStream(self.start_collector, module, length, 1 if single else log_every)
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
         assert self.trainer is not None
-        return EpisodeLoader([partial(self.score, rank=self.trainer.global_rank, num_ranks=self.trainer.world_size)])
+        share = {"rank": self.trainer.global_rank, "num_ranks": self.trainer.world_size}
+        return EpisodeLoader([lambda module: self.score(self._learner(module), **share)])
 
     test_dataloader = val_dataloader
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.callbacks import Timer
 from torch import Tensor
 
 from pricerl.errors import UsageError
@@ -33,6 +33,7 @@ from pricerl.sac import (
 )
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
+from pricerl.training.callbacks.attached import PlanStopping
 from pricerl.training.compilation import fewest_updates, graph_marker, is_too_short, leave
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.gradient_hooks import call_gradient_hooks
@@ -158,7 +159,7 @@ class SACModule(OffPolicyModule):
         if not self.follows_plan:
             return []
         monitor = f"eval/{self._data.monitor}"
-        return [EarlyStopping(monitor, patience=PATIENCE, mode="max", check_on_train_epoch_end=False)]
+        return [PlanStopping(monitor, PATIENCE)]
 
     def on_validation_epoch_end(self) -> None:
         """Say by how much the clone misses the plan if that is much."""

@@ -128,6 +128,7 @@ class PricingDataModule(ReplayDataModule):
 
         Without a file, every stage except ``fit`` uses the history in the checkpoint.
         """
+        super().setup(stage)
         if stage == "fit" or self.path is not None:
             _ = self.preprocessor
 

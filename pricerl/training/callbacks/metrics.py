@@ -64,11 +64,14 @@ class RunMetrics(Callback):
         before, self._rows = self._rows, trainer.global_step // (self._every or ROW_EVERY)
         due = self._rows > before
         _announce(trainer, due=due and self._every > 0)
-        if not due:
+        if not (due or trainer.is_last_batch):
             return
         means = self._means(trainer)
+        if means:  # before an evaluation in any case
+            pl_module.log_dict(means, logger=False, on_step=True, on_epoch=False)
+        if not due:
+            return
         self.latest = {**_counters(trainer), **means, **self._speed(trainer)}
-        pl_module.log_dict(means, logger=False, on_step=True, on_epoch=False)
         for logger in trainer.loggers if self._every else []:
             logger.log_metrics(self.latest, step=trainer.global_step)
 

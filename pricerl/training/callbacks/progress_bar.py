@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pricerl.terminal import write_lines
+from pricerl.training.callbacks.attached import stoppers
 from pricerl.training.callbacks.metrics import RunMetrics
 
 REDRAWS_PER_SECOND = 2
@@ -46,13 +47,13 @@ class TrainingBar(RichProgressBar):
 
     def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
         """Return label, bar, percentage and time left."""
-        left = TextColumn("left at most" if trainer.early_stopping_callbacks else "left", style="dim")
+        left = TextColumn("left at most" if stoppers(trainer) else "left", style="dim")
         return [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), left]
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say why a run ended early."""
         super().on_train_end(trainer, pl_module)
-        if any(stopper.wait_count >= stopper.patience for stopper in trainer.early_stopping_callbacks):
+        if any(stopper.wait_count >= stopper.patience for stopper in stoppers(trainer)):
             done, limit = f"{trainer.global_step:,}", f"{trainer.max_steps:,}"
             write_lines([f"training: {done} of {limit} updates, as evaluations no longer improved"], problems=True)
 

@@ -1,0 +1,138 @@
+"""Use from Python: a plain Trainer evaluates, logs and saves, also with a user's own module and callbacks."""
+
+from __future__ import annotations
+
+import csv
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import FAST, run
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+
+import pricerl
+from pricerl.market import DemandConfig
+from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.simulation import SellerConfig
+from pricerl.training.gym_data import GymDataModule
+from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
+
+QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+SMALL = SACConfig(batch_size=16, warmup_steps=40)
+
+
+class Regression(LightningModule):
+    """A module of the user's own: automatic optimization of one critic, random actions."""
+
+    def __init__(self, inputs: int, actions: int) -> None:
+        super().__init__()
+        self.critic, self.actions = nn.Linear(inputs + actions, 1), actions
+
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        return 2 * torch.rand(len(observation), self.actions) - 1
+
+    def observe(self, observation: torch.Tensor) -> None:
+        pass
+
+    def policy(self, observation: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(observation), self.actions)
+
+    def training_step(self, batches: object, batch_idx: int) -> torch.Tensor:
+        (batch,) = batches  # type: ignore[misc]
+        value = self.critic(torch.cat([batch.observation, batch.action], dim=-1)).squeeze(-1)
+        return nn.functional.mse_loss(value, batch.reward)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters())
+
+
+def pricing() -> PricingDataModule:
+    seller, market = SellerConfig(days=120), DemandConfig(num_draws=8)
+    return PricingDataModule(seller=seller, market=market, num_envs=8, eval_every=20)
+
+
+def sac(data: PricingDataModule | GymDataModule, warm_start: str = "none") -> SACModule:
+    network = NetworkConfig(hidden=(16, 16))
+    return SACModule(data.task, SMALL, network, compile="off", warm_start=warm_start)  # type: ignore[arg-type]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    (path,) = folder.rglob("metrics.csv")
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_plain_trainer_evaluates_logs_and_saves(tmp_path: Path) -> None:
+    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    module = sac(data)
+    Trainer(max_steps=40, logger=CSVLogger("logs"), **QUIET).fit(module, datamodule=data)
+    assert [int(row["step"]) for row in rows(tmp_path / "logs") if row["eval/episode_return"]] == [20, 40]
+    (last,) = [path for path in (tmp_path / "checkpoints").rglob("last.ckpt") if path.is_symlink()][:1]
+    again = SACModule.load_from_checkpoint(last)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_own_stopping_and_checkpoints_survive_next_to_those_of_the_run(tmp_path: Path) -> None:
+    data, own = pricing(), EarlyStopping("train/alpha", mode="max", patience=9, strict=False)
+    saver = ModelCheckpoint(dirpath="own", filename="{step}", save_top_k=-1)
+    trainer = Trainer(max_steps=40, logger=False, callbacks=[own, saver], **QUIET)
+    trainer.fit(sac(data, "planner"), datamodule=data)
+    kinds = [type(item).__name__ for item in trainer.callbacks]  # type: ignore[attr-defined]
+    assert own in trainer.early_stopping_callbacks and {"PlanStopping", "RunMetrics", "RunCheckpoint"} <= set(kinds)
+    assert list((tmp_path / "own").iterdir()) and list((tmp_path / "checkpoints").rglob("best.ckpt"))
+
+
+@pytest.mark.parametrize("name", ["gym", "pricing"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_module_of_the_users_own_trains_is_evaluated_and_saved(name: str, tmp_path: Path) -> None:
+    data = pricing() if name == "pricing" else GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    module = Regression(data.task.observation_dim, data.task.action_dim)
+    module.algorithm = SACConfig(batch_size=16, warmup_steps=40, updates_per_iteration=1)  # type: ignore[assignment]
+    before = module.critic.weight.clone()
+    Trainer(max_steps=40, logger=CSVLogger("logs"), **QUIET).fit(module, datamodule=data)
+    assert not torch.equal(before, module.critic.weight)
+    evaluated = [row for row in rows(tmp_path / "logs") if row["eval/episode_return"]]
+    assert [int(row["step"]) for row in evaluated] == [20, 40]
+    assert list((tmp_path / "checkpoints").rglob("best.ckpt"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_first_lines_of_the_page_on_the_library_run_as_written(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "library.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(from lightning.*?)^```", text, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block.replace("SACModule(data.task)", "SACModule(data.task, SMALL)"), names | {"SMALL": SMALL}, names)
+    assert isinstance(names["again"], SACModule)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_notebook_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = Path(__file__).parents[2] / "docs" / "examples" / "notebook.py"
+    names = runpy.run_path(str(script))
+    assert "eval/over_plan" in capsys.readouterr().out and names["action"].shape == (1, 1)
+    assert any(row["lr-Adam"] for row in rows(tmp_path / "logs"))
+
+
+@pytest.mark.parametrize("name", ["gym", "pricing"])
+def test_a_policy_is_loaded_and_asked_in_three_lines(name: str, tmp_path: Path) -> None:
+    gym = ["--data.env_id", "Pendulum-v1", "--data.eval_every", "20", "--data.eval_episodes", "1"]
+    gym += ["--model.network.hidden", "[16,16]", "--model.algorithm.warmup_steps", "40", "--trainer.max_steps", "20"]
+    words = [*gym, "--trainer.enable_progress_bar", "false"] if name == "gym" else FAST
+    assert run(tmp_path, "fit", *words, "--run_name", "run").code in (0, 4)
+    trained = pricerl.load("checkpoints/run/best.ckpt")
+    observation = torch.zeros(2, trained.run.data.task.observation_dim)
+    assert trained.policy(observation).shape == (2, 1)
