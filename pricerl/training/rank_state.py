@@ -92,7 +92,8 @@ class RankState:
             if state["world_size"] != world_size:
                 return f"it was saved by {state['world_size']} processes and goes on with {world_size}"
             buffer = state["collector"]["buffer"]
-            collector.buffer.restore(self._read(save, segments), buffer["added"], buffer["generator_state"])
+            chunks = self._read(save, segments, buffer["added"] - buffer["size"])
+            collector.buffer.restore(chunks, buffer["added"], buffer["generator_state"])
             exact = collector.load_state_dict(state["collector"])
             restore_random_state(state["random"])
         except (CheckpointError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -110,14 +111,15 @@ class RankState:
             return
         self._of_saves[save.name] = [Segment(*values) for values in listed]
 
-    def _read(self, save: Path, segments: list[Segment]) -> Iterator[Tensor]:
+    def _read(self, save: Path, segments: list[Segment], oldest: int) -> Iterator[Tensor]:
+        """Yield the transitions from ``oldest`` on."""
         for segment in segments:
             if Path(segment.file).name != segment.file:
                 raise CheckpointError(f"{segment.file!r} is not a name of a segment")
             rows: Any = read_tree(save.parent.parent / REPLAY / segment.file)["rows"]
             if len(rows) != segment.last - segment.first:
                 raise CheckpointError(f"{segment.file} holds {len(rows)} transitions instead of those listed")
-            yield rows
+            yield rows[max(0, oldest - segment.first) :]
 
 
 def state_file(rank: int) -> str:
