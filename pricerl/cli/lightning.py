@@ -203,7 +203,7 @@ class PricingCLI(LightningCLI):
         strategy = choose_strategy(self.config_init.trainer.strategy, wanted.devices, wanted.num_nodes)
         changed: dict[str, Any] = {"strategy": strategy}
         if isinstance(wanted.profiler, str) and wanted.profiler in PROFILERS and not wanted.fast_dev_run:
-            changed["profiler"] = PROFILERS[wanted.profiler](dirpath=self.built.folder, filename="profile")
+            changed["profiler"] = PROFILERS[wanted.profiler](dirpath=run.home, filename="profile")
         if fitting:
             changed["plugins"] = [*list_plugins(self.config_init.trainer.plugins), TreeCheckpointIO(resumed)]
         own_loggers = wanted.logger in (None, True)
