@@ -174,14 +174,9 @@ class SACModule(OffPolicyModule):
 
         A resumed run does what it did before: compiled and plain updates differ in rounding. A run that follows a plan
         usually ends early, after far fewer updates than ``trainer.max_steps``, so it compiles only if that is many,
-        whether or not the graph is cached.
-
-        Raises:
-            UsageError: compiling is on, but gradients must be averaged over several processes.
+        whether or not the graph is cached. Several processes compile only on request.
         """
         several, left = self.trainer.world_size > 1, self.trainer.max_steps - self.trainer.global_step
-        if self.compile_mode == "on" and several:
-            raise UsageError("--model.compile on works in one process; use auto or off with several devices")
         if self.compile_mode != "auto" or several:
             return self.compile_mode == "on"
         if self._compiled_before is not None:
@@ -216,12 +211,24 @@ class SACModule(OffPolicyModule):
         metrics = super().training_step(self._in_full_precision(batches), batch_idx)
         if self._ranks is not None:
             self._share_normalization()
+            if not self._has_shared:
+                self._check_that_ranks_agree(self._ranks)
             self._ranks.settle()
             self._has_shared = True
         if self._gradients is not None:
             call_gradient_hooks(self.trainer, self._optimizers, self._gradients, metrics["train/critic_loss"][-1])
             self._gradients = None
         return metrics
+
+    def _check_that_ranks_agree(self, ranks: Ranks) -> None:
+        """Refuse to train if compiling failed on some ranks only: their weights would drift apart.
+
+        Raises:
+            UsageError: it did.
+        """
+        failed = torch.tensor([any(piece.failed for piece in self._compiled)], dtype=torch.uint8, device=self.device)
+        if len({bool(found) for found in ranks.gather(failed)}) > 1:
+            raise UsageError("updates could be compiled on some ranks only; use --model.compile off")
 
     def validation_step(self, episodes: Episodes, batch_idx: int) -> None:
         """Run the episodes in single precision whatever the trainer's precision."""

@@ -29,6 +29,7 @@ def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
     module = SACModule(TaskSpec(2, 1), **{"network": NetworkConfig(hidden=(4,)), **settings}, compile=mode)
     module._trainer = SimpleNamespace(
         world_size=world_size,
+        global_rank=0,
         max_steps=left + 5,
         global_step=5,
         ckpt_path="last.ckpt",
@@ -55,9 +56,39 @@ def instant_compiler(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
 
 
-def test_compiling_across_processes_is_refused_with_its_alternative():
-    with pytest.raises(UsageError, match="use auto or off with several devices"):
-        _ = learner(10, "on", world_size=2).compiles
+class FakeRanks:
+    """Two ranks, of which this is one; the other gives the same gradients and the given answer."""
+
+    size = 2
+
+    def __init__(self, other):
+        self.other = other
+
+    def average(self, tensor):
+        pass
+
+    def gather(self, tensor):
+        return [tensor, torch.full_like(tensor, self.other)]
+
+
+def test_several_processes_compile_the_pieces_between_their_messages(instant_compiler, monkeypatch):
+    monkeypatch.setattr("pricerl.training.module.Ranks", lambda children: FakeRanks(0))
+    module = learner(10, "on", world_size=2)
+    make_one_update(module)
+    assert [piece.is_compiled for piece in module._compiled] == [True, True, True]
+
+
+@pytest.mark.filterwarnings("ignore:updates run uncompiled")
+@pytest.mark.parametrize(("failed", "other"), [(True, 0), (False, 1)])
+def test_ranks_of_which_some_failed_to_compile_do_not_train_on(failed, other, instant_compiler, monkeypatch):
+    if failed:
+        monkeypatch.setattr(torch, "compile", lambda function, **_: None)
+    monkeypatch.setattr("pricerl.training.module.Ranks", lambda children: FakeRanks(other))
+    module = learner(10, "on", world_size=2)
+    make_one_update(module)
+    with pytest.raises(UsageError, match=r"on some ranks only; use --model\.compile off"):
+        module._check_that_ranks_agree(module._ranks)
+    module._check_that_ranks_agree(FakeRanks(int(failed)))
 
 
 @pytest.mark.parametrize(
