@@ -27,6 +27,7 @@ from pricerl.cli.failures import first_cause
 from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
+from pricerl.cli.tracking import describe_tracked
 from pricerl.cli.trainer_settings import list_plugins
 from pricerl.cli.usage import check_run, explain_usage, option_values
 from pricerl.errors import CheckpointError, UsageError
@@ -44,6 +45,7 @@ from pricerl.training.loop import OffPolicyModule
 from pricerl.training.run import Run
 from pricerl.training.run_folder import RUNS, RunFolder, check_name, name_run
 from pricerl.training.strategies import choose_strategy
+from pricerl.training.wandb_logging import TrackingConfig
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,
@@ -56,7 +58,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
 
-OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig}
+OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig, "tracking": TrackingConfig}
 """Groups of settings outside model, data and trainer."""
 
 
@@ -216,7 +218,10 @@ class PricingCLI(LightningCLI):
             hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
             raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
         if own_loggers and fitting and generation is not None:
-            trainer.loggers = build_loggers(generation.path, self.config.wandb, resumed_place(resumed))
+            everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
+            source = None if self.given is None else self.given.generation
+            tracked = describe_tracked(run, everything, source) if self.config.wandb else None
+            trainer.loggers = build_loggers(generation.path, resumed_place(resumed), tracked, run.configs["tracking"])
         return trainer
 
 

@@ -21,6 +21,7 @@ CLASSES = (
     ("model", "pricerl.training.module", "SACModule"),
     ("decision", "pricerl.advice", "DecisionConfig"),
     ("report", "pricerl.advice", "ReportConfig"),
+    ("tracking", "pricerl.training.wandb_logging", "TrackingConfig"),
     ("trainer", "lightning.pytorch.trainer.trainer", "Trainer"),
 )
 """Groups of settings, with module and name of the class that defines each."""

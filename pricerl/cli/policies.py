@@ -96,6 +96,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
     The advice is recorded once its files are in place.
     """
     from pricerl.cli.running import publish_generation
+    from pricerl.cli.tracking import track_advice
     from pricerl.operations.backtests import find_backtests
     from pricerl.operations.provenance import describe_origin, draft_advice
 
@@ -106,6 +107,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
     if run.command == "fit":
         publish_generation(run)
     if run.is_global_zero:
+        track_advice(run, advice, files)
         known = {**origin, "seen": len(before.entries)}
         drafts = [draft_advice(item, known, dynamics, index) for index, item in enumerate(advice)]
         written = append(log, drafts)[-len(drafts) :]

@@ -18,6 +18,7 @@ from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
 from pricerl.cli.lightning import PricingCLI
 from pricerl.cli.options import help_topics
 from pricerl.cli.resuming import has_nothing_left, is_first_process, open_generation, refuse_changes
+from pricerl.cli.tracking import track_generation
 from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
@@ -119,6 +120,7 @@ def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
     if not run.advises and run.is_global_zero and run.generation is not None:
         publish_generation(run)
+        track_generation(run)
         write_lines(_summarize(trainer, run))
     saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
     path = next((path for path in saved or () if path.exists()), None)

@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import csv
 import io
-import netrc
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
 from pricerl.training.generations import METRICS_FILE
+from pricerl.training.wandb_logging import RunLogger, TrackedRun, TrackingConfig
 from pricerl.writing import write_file
 
 
-def build_loggers(run_dir: Path, use_wandb: bool, resumed: Resumed | None) -> list[Logger]:
+def build_loggers(
+    run_dir: Path, resumed: Resumed | None, tracked: TrackedRun | None = None, tracking: TrackingConfig | None = None
+) -> list[Logger]:
     """Return the loggers of a run, with the CSV logger first because its folder is the run's.
 
     Args:
         run_dir: the run's folder.
-        use_wandb: whether to log to Weights & Biases as well.
         resumed: place from which the run goes on; earlier rows are kept.
+        tracked: facts for Weights & Biases; None to leave it alone.
+        tracking: place of the run in Weights & Biases.
     """
-    return [_csv_logger(run_dir, resumed), *([_wandb_logger(run_dir)] if use_wandb else [])]
+    loggers: list[Logger] = [_csv_logger(run_dir, resumed)]
+    if tracked is not None:
+        best = best_evaluation(run_dir / METRICS_FILE, tracked.monitor)
+        loggers.append(logger := RunLogger(replace(tracked, best=best), tracking or TrackingConfig()))
+        logger.start()
+    return loggers
+
+
+def best_evaluation(path: Path, monitor: str) -> dict[str, float]:
+    """Return the evaluation with the highest value of a metric in a file of metrics; empty if there is none."""
+    rows = _read_rows(path) if path.exists() else []
+    found = [{name: float(value) for name, value in row.items() if value} for row in rows if row.get(monitor)]
+    best = max(found, key=lambda row: row[monitor], default={})
+    return {name: value for name, value in best.items() if name.startswith("eval/") or name in ("updates", "env_steps")}
 
 
 class Resumed(NamedTuple):
@@ -107,24 +123,3 @@ def _render(fieldnames: Sequence[str], rows: Iterable[Mapping[str, str]]) -> byt
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
-
-
-def _wandb_logger(run_dir: Path) -> WandbLogger:
-    """Return a Weights & Biases logger, offline without a known key, so that it neither prompts nor fails."""
-    os.environ.setdefault("WANDB_SILENT", "true")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    mode = os.environ.get("WANDB_MODE") or ("online" if _knows_key() else "offline")
-    logger = WandbLogger(project="pricerl", name=run_dir.name, save_dir=run_dir, mode=mode)
-    logger.experiment.define_metric("*", step_metric="env_steps", step_sync=True)
-    return logger
-
-
-def _knows_key() -> bool:
-    """Return whether a Weights & Biases key is set or stored by its login."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

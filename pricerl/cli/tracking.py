@@ -1,0 +1,134 @@
+"""Contents of a run in Weights & Biases: hyperparameters, advice, report, demand curves and the generation."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pricerl import __version__
+from pricerl.cli.resuming import fingerprint
+from pricerl.training.generations import METRICS_FILE, Generation
+from pricerl.training.loggers import best_evaluation
+from pricerl.training.run import Run
+from pricerl.training.run_folder import RunFolder
+from pricerl.training.wandb_logging import TrackedRun, keep_id
+
+if TYPE_CHECKING:
+    from pricerl.advice import ProductAdvice
+    from pricerl.advice.files import AdviceFiles
+
+GIT_SECONDS = 5
+"""Longest wait for the version control's answer, in seconds; it takes milliseconds."""
+
+UNUSED_GROUPS = ("tracking", "config")
+"""Groups of settings that say nothing about the run."""
+
+
+def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation | None) -> TrackedRun:
+    """Return the facts about a run for Weights & Biases, with the id that its generation keeps.
+
+    Args:
+        run: a run with a generation.
+        settings: all parsed settings, nested, as plain values.
+        source: generation that a resumed run comes from.
+    """
+    assert run.generation is not None
+    facts = {key: value for key, value in _flatten(settings) if key.partition(".")[0] not in UNUSED_GROUPS}
+    if facts.get("data.path"):
+        facts["data.path"] = Path(str(facts["data.path"])).name  # no folders of this computer
+    facts |= {"pricerl": __version__, "generation": run.generation.name, "history": fingerprint(run)}
+    facts["commit"] = find_commit(Path(__file__))
+    folder = run.generation.path
+    return TrackedRun(
+        run.folder.name,
+        folder,
+        keep_id(folder, None if source is None else source.path),
+        f"eval/{run.data.monitor}",
+        facts,
+    )
+
+
+def find_commit(file: Path) -> str | None:
+    """Return the commit of the checkout that a file belongs to; None outside of one, or without git."""
+    found = ""
+    for words in (["ls-files", "--error-unmatch", file.name], ["rev-parse", "HEAD"]):
+        command = ["git", "-C", str(file.parent), *words]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        found = done.stdout.strip()
+    return found
+
+
+def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) -> None:
+    """Log published advice and its generation, and send alerts; nothing happens without a run in Weights & Biases."""
+    if (active := _active_run()) is None or run.command != "fit":
+        return
+    import wandb
+
+    with files.table.open(newline="", encoding="utf-8") as file:
+        content: list[Any] = list(csv.reader(file))
+    curves = wandb.Table(columns=["Product", "Price", "Units", "Units Low", "Units High"], data=_curve_rows(advice))
+    report = wandb.Html(files.report.read_text(encoding="utf-8"), inject=False)
+    plot = wandb.plot.line(curves, "Price", "Units", stroke="Product", title="Demand curve")
+    table = wandb.Table(columns=content[0], data=content[1:])
+    active.log({"advice": table, "report": report, "demand_curves": curves, "demand_curve": plot})
+    for item in advice:
+        if item.alarm is not None:
+            active.alert(f"kill switch: {item.product}", item.decision.why, level="WARN")
+    if all(item.decision.lacks_evidence for item in advice):
+        active.alert("not enough evidence", "The advice for every product is to keep the price.", level="WARN")
+    track_generation(run)
+
+
+def track_generation(run: Run) -> None:
+    """Log a complete generation as an artifact: aliases are its name, ``last``, and ``best`` if none is better."""
+    if run.generation is None or (active := _active_run()) is None:
+        return
+    import wandb
+
+    artifact = wandb.Artifact(re.sub(r"[^\w.-]|[^\x00-\x7f]", "-", run.folder.name), type="generation")
+    for path in sorted(run.generation.path.rglob("*")):
+        name = path.relative_to(run.generation.path)
+        if path.is_file() and name.parts[0] != "wandb":
+            artifact.add_file(str(path), name.as_posix())
+    monitor = f"eval/{run.data.monitor}"
+    known = RunFolder(run.folder).generations()
+    evaluated = [(item, best_evaluation(item.path / METRICS_FILE, monitor)) for item in known]
+    scores = {item.name: best[monitor] for item, best in evaluated if best}
+    is_best = run.generation.name in scores and scores[run.generation.name] >= max(scores.values())
+    active.log_artifact(artifact, aliases=[run.generation.name, "last", *(["best"] if is_best else [])])
+
+
+def _active_run() -> Any:
+    """Return the process's run in Weights & Biases, None if the library was not even imported."""
+    return getattr(sys.modules.get("wandb"), "run", None)
+
+
+def _curve_rows(advice: Sequence[ProductAdvice]) -> list[Any]:
+    """Return product, price and mean, low and high units per day of every demand curve."""
+    rows: list[Any] = []
+    for item in advice:
+        details = item.to_dict()["details"]
+        if details is not None and (units := details["curves"]["units"]) is not None:
+            for price, values in zip(details["curves"]["price"], units, strict=True):
+                rows.append([item.product, *map(float, (price, *values))])
+    return rows
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return nested settings by their name on the command line."""
+    found: list[tuple[str, Any]] = []
+    for key, value in settings.items():
+        name = prefix if key == "init_args" else f"{prefix}.{key}" if prefix else key
+        if isinstance(value, Mapping) and value:
+            found += _flatten(value, name)
+        else:
+            found.append((name, value))
+    return found

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pricerl.cli.options import find_groups
+from pricerl.cli.tracking import find_commit
+from pricerl.training.loggers import best_evaluation
+from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.wandb_logging import WANDB_FILE, keep_id
+
+ROOT = Path(__file__).parents[2]
+BLOCK, HEADER = 32768, 7
+"""Layout of LevelDB's log format, in which the service keeps offline runs; the first block starts with a mark."""
+
+
+def read_records(path: Path) -> Iterator[Any]:
+    """Yield the records of an offline run."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at, part = path.read_bytes(), HEADER, b""
+    assert data.startswith(b":W&B")
+    while at + HEADER <= len(data):
+        if BLOCK - at % BLOCK < HEADER:
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", data[at : at + HEADER])
+        part += data[at + HEADER : at + HEADER + length]
+        at += HEADER + length
+        if kind in (1, 4):  # whole record, or last piece of one
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(part)
+            yield record
+            part = b""
+
+
+def fit(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    known |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+    small = "--model.network.hidden=[16,16]", "--data.market.num_draws=16", "--data.num_envs=8"
+    command = [sys.executable, str(ROOT / "main.py"), "fit", "--run_name", "w", "--wandb", "true", *small, *words]
+    return subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run in two parts: a first training, and its resumption."""
+    folder = tmp_path_factory.mktemp("tracked")
+    plain = ("--model.warm_start", "none", "--data.eval_every", "50")
+    first = fit(folder, *plain, "--trainer.max_steps", "100", "--tracking.tags", "[a,b]", WANDB_RUN_GROUP="g")
+    assert first.returncode in (0, 4), first.stderr
+    second = fit(folder, *plain, "--trainer.max_steps", "150", "--ckpt_path", "last", WANDB_PROJECT="mine")
+    assert second.returncode in (0, 4), second.stderr
+    return folder / "checkpoints" / "w"
+
+
+@pytest.fixture(scope="module")
+def parts(folder: Path) -> list[list[Any]]:
+    files = sorted(folder.glob("gen-*/wandb/offline-run-*/*.wandb"))
+    return [list(read_records(path)) for path in files]
+
+
+def items_of(part: list[Any], kind: str) -> dict[str, Any]:
+    found = {}
+    for record in part:
+        if record.WhichOneof("record_type") == kind:
+            items = getattr(record, kind)
+            for item in getattr(items, "item", None) or items.update:
+                found[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+    return found
+
+
+@pytest.mark.slow
+def test_a_resumed_run_is_the_same_run_of_the_service(folder: Path, parts: list[list[Any]]) -> None:
+    runs = [record.run for part in parts for record in part if record.WhichOneof("record_type") == "run"]
+    stored = {json.loads(path.read_text())["id"] for path in folder.glob(f"gen-*/{WANDB_FILE}")}
+    assert len(parts) == 2
+    assert {run.run_id for run in runs} == stored
+    assert len(stored) == 1
+    assert {run.display_name for run in runs} == {"w"}
+
+
+@pytest.mark.slow
+def test_settings_come_before_the_environment_and_it_before_defaults(parts: list[list[Any]]) -> None:
+    first, second = (next(r.run for r in part if r.WhichOneof("record_type") == "run") for part in parts)
+    assert (first.project, first.run_group, [*first.tags]) == ("pricerl", "g", ["a", "b"])
+    assert second.project == "mine"
+
+
+@pytest.mark.slow
+def test_hyperparameters_are_flat_and_hold_the_data_and_the_version(parts: list[list[Any]]) -> None:
+    from pricerl import __version__
+
+    run = next(record.run for record in parts[0] if record.WhichOneof("record_type") == "run")
+    config = {item.key: json.loads(item.value_json) for item in run.config.update} | items_of(parts[0], "config")
+    assert config["model.network.hidden"] == [16, 16]
+    assert config["data.market.num_draws"] == 16
+    assert config["pricerl"] == __version__
+    assert len(config["history"]) == 64
+    assert config["commit"] == find_commit(ROOT / "main.py")
+
+
+@pytest.mark.slow
+def test_the_summary_holds_the_best_evaluation(folder: Path, parts: list[list[Any]]) -> None:
+    best = best_evaluation(folder / "metrics.csv", f"eval/{PricingDataModule.monitor}")
+    summary = items_of(parts[1], "summary")
+    assert best
+    assert {name: summary[f"best/{name}"] for name in best} == pytest.approx(best)
+
+
+@pytest.mark.slow
+def test_advice_report_curve_and_generation_are_logged(folder: Path, parts: list[list[Any]]) -> None:
+    media = {path.parent.name for path in folder.glob("gen-*/wandb/offline-run-*/files/media/*/*")}
+    logged = [record.artifact for record in parts[1] if record.WhichOneof("record_type") == "artifact"]
+    generation = next(item for item in logged if item.type == "generation")
+    files = {entry.path for entry in generation.manifest.contents}
+    assert {"table", "html"} <= media
+    assert "last" in generation.aliases
+    assert any(alias.startswith("gen-") for alias in generation.aliases)
+    if files:  # large manifests are kept in a file of their own
+        assert {"config.yaml", "metrics.csv", "manifest.json"} <= files
+
+
+def test_an_id_is_kept_taken_over_and_replaced_if_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_RUN_ID", raising=False)
+    first, second, third = (tmp_path / name for name in ("1", "2", "3"))
+    for path in (first, second, third):
+        path.mkdir()
+    found = keep_id(first, None)
+    assert keep_id(first, None) == found
+    assert keep_id(second, first) == found
+    (third / WANDB_FILE).write_text('{"id": "../../x"}')
+    assert keep_id(third, None).isalnum()
+
+
+def test_without_a_checkout_there_is_no_commit(tmp_path: Path) -> None:
+    assert find_commit(tmp_path / "main.py") is None
+
+
+def test_the_best_evaluation_is_the_row_with_the_highest_value(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("updates,train/x,eval/y\n50,1,\n50,,2\n100,,3\n150,,1\n")
+    assert best_evaluation(tmp_path / "m.csv", "eval/y") == {"updates": 100.0, "eval/y": 3.0}
+    assert best_evaluation(tmp_path / "absent.csv", "eval/y") == {}
+
+
+def test_the_sweep_names_known_settings_and_a_folder_per_run() -> None:
+    sweep = yaml.safe_load((ROOT / "configs" / "sweep.yaml").read_text(encoding="utf-8"))
+    known = {name for group in find_groups().values() for name in group.settings}
+    assert {*sweep["parameters"]} <= known
+    assert any('--run_name "sweep-$WANDB_RUN_ID"' in word for word in sweep["command"])
+    assert sweep["metric"]["name"] == "best/eval/profit_uplift"
