@@ -6,6 +6,7 @@ import csv
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,15 +15,20 @@ from command_line import FAST, run
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 import pricerl
+from pricerl.errors import UsageError
 from pricerl.market import DemandConfig
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig
+from pricerl.training.callbacks.attached import attach
+from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.strategies import ReplicatedStrategy
 
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 SMALL = SACConfig(batch_size=16, warmup_steps=40)
@@ -117,6 +123,17 @@ def test_the_first_lines_of_the_page_on_the_library_run_as_written(tmp_path: Pat
     names: dict[str, Any] = {}
     exec(block.replace("SACModule(data.task)", "SACModule(data.task, SMALL)"), names | {"SMALL": SMALL}, names)
     assert isinstance(names["again"], SACModule)
+
+
+def test_a_strategy_that_averages_no_gradients_is_refused_with_several_processes() -> None:
+    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    module, own = sac(data), [RunMetrics()]
+    for strategy, world_size in ((DDPStrategy(), 1), (ReplicatedStrategy(), 2)):
+        trainer = SimpleNamespace(world_size=world_size, strategy=strategy, callbacks=own, checkpoint_callbacks=[])
+        attach(trainer, module, "eval/episode_return")  # type: ignore[arg-type]
+    trainer = SimpleNamespace(world_size=2, strategy=DDPStrategy(), callbacks=own, checkpoint_callbacks=[])
+    with pytest.raises(UsageError, match="DDPStrategy averages no gradients here"):
+        attach(trainer, module, "eval/episode_return")  # type: ignore[arg-type]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -9,9 +9,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from pricerl.errors import UsageError
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.loop import OffPolicyModule
+from pricerl.training.strategies import ReplicatedStrategy
 
 
 def attach(trainer: Trainer, module: LightningModule, monitor: str) -> None:
@@ -21,7 +23,16 @@ def attach(trainer: Trainer, module: LightningModule, monitor: str) -> None:
         trainer: trainer that is about to fit.
         module: learner; one without a ``validation_step`` gets that of `OffPolicyModule`.
         monitor: metric of the best checkpoint.
+
+    Raises:
+        UsageError: there are several processes, under a strategy that does not average the gradients of our learners.
     """
+    several = trainer.world_size > 1 and isinstance(module, OffPolicyModule)
+    if several and not isinstance(trainer.strategy, ReplicatedStrategy):
+        raise UsageError(
+            f"trainer.strategy {type(trainer.strategy).__name__} averages no gradients here: it expects one backward "
+            "pass per step, and an update has three; use pricerl.training.strategies.ReplicatedStrategy"
+        )
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())
