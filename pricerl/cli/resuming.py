@@ -14,7 +14,7 @@ from pricerl.operations.provenance import differing, hash_history
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
 from pricerl.training.loggers import Resumed
-from pricerl.training.rank_state import adopt
+from pricerl.training.rank_state import adopt, verify_save
 from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
 
@@ -64,7 +64,9 @@ def _newest(folder: RunFolder) -> Checkpoint | None:
     for generation in reversed(folder.generations()[-1:]):
         for save in (generation.path / LAST, *(item / "run.ckpt" for item in reversed(generation.saves()))):
             with contextlib.suppress(CheckpointError):
-                return Checkpoint.read(save)
+                found = Checkpoint.read(save)
+                verify_save(found.save)
+                return found
     return None
 
 

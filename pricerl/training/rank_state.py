@@ -21,6 +21,9 @@ from pricerl.training.generations import REPLAY, SAVES, Generation
 from pricerl.training.randomness import random_state, restore_random_state
 from pricerl.training.tree_file import read_tree, write_tree
 
+OTHER_SAVE = "go on with another save, as --resume auto does"
+"""Remedy for a damaged state."""
+
 
 class Segment(NamedTuple):
     """Transitions ``first`` to ``last - 1`` of a process, counted from 0 in the order in which they were added."""
@@ -85,9 +88,14 @@ class RankState:
 
         Returns:
             Why the run is not continued exactly, as the end of a sentence; empty if it is.
+
+        Raises:
+            CheckpointError: a file is damaged.
         """
+        if not (save / state_file(self.rank)).exists():
+            return "the checkpoint lies outside its generation, without the state of the processes"
+        state = read_tree(save / state_file(self.rank))
         try:
-            state = read_tree(save / state_file(self.rank))
             segments = [Segment(*values) for values in state["segments"]]
             if state["world_size"] != world_size:
                 return f"it was saved by {state['world_size']} processes and goes on with {world_size}"
@@ -96,8 +104,10 @@ class RankState:
             collector.buffer.restore(chunks, buffer["added"], buffer["generator_state"])
             exact = collector.load_state_dict(state["collector"])
             restore_random_state(state["random"])
-        except (CheckpointError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            return f"the state of process {self.rank} cannot be restored ({error})"
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{save / state_file(self.rank)} cannot be restored: {error}; {OTHER_SAVE}"
+            ) from error
         if save.resolve().parent.parent == self.replay.resolve().parent:
             self._segments = segments
             for other in save.parent.iterdir():
@@ -125,6 +135,19 @@ class RankState:
 def state_file(rank: int) -> str:
     """Return the name of a process's state in the folder of a save."""
     return f"rank-{rank}.state"
+
+
+def verify_save(save: Path) -> None:
+    """Read the states of all processes and their segments.
+
+    Raises:
+        CheckpointError: one of them is missing or damaged.
+    """
+    for path in save.glob("rank-*.state"):
+        for file, first, last in read_tree(path)["segments"]:
+            rows = read_tree(save.parent.parent / REPLAY / Path(str(file)).name).get("rows")
+            if rows is None or len(rows) != last - first:
+                raise CheckpointError(f"{path} lists other transitions than {file} holds; {OTHER_SAVE}")
 
 
 def adopt(generation: Generation, save: Path) -> None:

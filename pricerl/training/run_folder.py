@@ -37,7 +37,10 @@ LOCK = ".lock"
 ADOPTED = "gen-0000"
 """Generation of the files of a version that had none."""
 
-LINKED = (BEST, LAST, CONFIG, METRICS_FILE, "advice.csv", "advice.json", "report.html", "report.pdf", "report")
+LINKED = (
+    *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
+    *("advice.csv", "advice.json", "report.html", "report.pdf", "report"),
+)
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
 
 NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")

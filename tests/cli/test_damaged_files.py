@@ -1,0 +1,193 @@
+"""150 damaged or malicious checkpoints, states, segments, manifests, configurations and logs: refused, none executed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from command_line import FAST, Result, run, seller_lines, train, write_lines
+
+from pricerl.training.tree_file import read_tree, write_tree
+
+QUIET = ["--trainer.enable_progress_bar", "false"]
+PREDICT = [
+    "predict",
+    "--ckpt_path",
+    "checkpoints/seller/best.ckpt",
+    "--data.path",
+    "seller.csv",
+    "--out",
+    "new",
+    *QUIET,
+]
+RESUME = ["fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, "--trainer.max_steps", "80"]
+LAST = [*RESUME, "--ckpt_path", "last"]
+
+Damage = Callable[[Path, random.Random], object]
+
+
+class Executed:
+    """Object whose pickle leaves a trace when it is loaded."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.trace,)
+
+
+def best(shop: Path) -> Path:
+    return (shop / "checkpoints/seller/best.ckpt").resolve()
+
+
+def last_state(shop: Path) -> Path:
+    return (shop / "checkpoints/seller/last.ckpt").resolve().parent / "rank-0.state"
+
+
+def flip(path: Path, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(bytes(content))
+
+
+def cut(path: Path, chance: random.Random) -> None:
+    path.write_bytes(path.read_bytes()[: chance.randrange(path.stat().st_size)])
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a checkpoint's content and write it with a valid checksum, as an attacker would."""
+    tree = read_tree(path)
+    change(tree)
+    write_tree(path, tree)
+
+
+def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = tree["pricerl"]["settings"]
+    return settings
+
+
+def spoil_weight(tree: dict[str, Any]) -> None:
+    name = next(name for name, value in tree["state_dict"].items() if value.is_floating_point() and value.numel() > 1)
+    tree["state_dict"][name].view(-1)[0] = torch.nan
+
+
+def foreign_class(tree: dict[str, Any]) -> None:
+    settings_of(tree)["model"] = {"class_path": "trace_module.Trace", "init_args": {}}
+
+
+def foreign_env(tree: dict[str, Any]) -> None:
+    settings_of(tree)["data"] = {
+        "class_path": "pricerl.training.gym_data.GymDataModule",
+        "init_args": {"env_id": "trace_module:Trace-v0"},
+    }
+
+
+def a_pickle(path: Path, chance: random.Random) -> None:
+    value = {"state_dict": Executed(path.parents[5] / "executed"), "pricerl": {"format": 5}}
+    if chance.random() < 0.5:
+        torch.save(value, path)
+    else:
+        path.write_bytes(pickle.dumps(value, protocol=chance.randrange(2, 6)))
+
+
+def outside(tree: dict[str, Any]) -> None:
+    tree["segments"] = [["../../../../../seller.csv", 0, 1]]
+
+
+def tamper_log(path: Path, chance: random.Random) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    entry = json.loads(lines[-1])
+    entry[chance.choice(["grade", "source", "reason", "current_price"])] = "\x1b[2Jchanged"
+    path.write_text("".join([*lines[:-1], json.dumps(entry) + "\n"]))
+
+
+YAML = (
+    "model: {class_path: trace_module.Trace}\n",
+    "trainer: {callbacks: {class_path: trace_module.Trace}}\n",
+    "data: {env_id: 'trace_module:Trace-v0'}\n",
+    "data: !!python/object/apply:pathlib.Path.touch [[executed]]\n",
+    "!!python/object/apply:os.system ['touch executed']\n",
+    "data: {reading: *unknown}\n",
+    "[1, 2\n",
+    "\x00\x01\n",
+    "data: 3\n",
+    "unknown_group: {a: 1}\n",
+)
+
+CASES: dict[str, tuple[int, list[str], Damage]] = {
+    "checkpoint, a bit": (30, PREDICT, lambda shop, chance: flip(best(shop), chance)),
+    "checkpoint, cut": (10, PREDICT, lambda shop, chance: cut(best(shop), chance)),
+    "checkpoint, pickle": (10, PREDICT, lambda shop, chance: a_pickle(best(shop), chance)),
+    "checkpoint, NaN": (5, PREDICT, lambda shop, chance: edit(best(shop), spoil_weight)),
+    "checkpoint, class": (5, PREDICT, lambda shop, chance: edit(best(shop), foreign_class)),
+    "checkpoint, env": (5, PREDICT, lambda shop, chance: edit(best(shop), foreign_env)),
+    "checkpoint, key": (
+        10,
+        PREDICT,
+        lambda shop, chance: edit(
+            best(shop), lambda tree: tree.pop(chance.choice(["state_dict", "global_step", "epoch", "pricerl"]))
+        ),
+    ),
+    "state, a bit": (15, LAST, lambda shop, chance: flip(last_state(shop), chance)),
+    "state, path": (5, LAST, lambda shop, chance: edit(last_state(shop), outside)),
+    "segment, a bit": (
+        10,
+        LAST,
+        lambda shop, chance: flip(next((shop / "checkpoints/seller/current/replay").iterdir()), chance),
+    ),
+    "manifest": (
+        15,
+        ["rollback", "--run_name", "seller", "--to", "gen-0001"],
+        lambda shop, chance: flip(shop / "checkpoints/seller/gen-0001/config.yaml", chance),
+    ),
+    "log": (
+        15,
+        ["history", "--run_name", "seller"],
+        lambda shop, chance: tamper_log(shop / "checkpoints/seller/decisions.jsonl", chance),
+    ),
+    "configuration": (
+        15,
+        ["fit", "--config", "bad.yaml", "--data.path", "seller.csv", *FAST],
+        lambda shop, chance: (shop / "bad.yaml").write_text(chance.choice(YAML)),
+    ),
+}
+
+
+def test_the_cases_are_a_hundred_and_fifty() -> None:
+    assert sum(count for count, _, _ in CASES.values()) == 150
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, and a module that leaves a trace when it is imported."""
+    trained = train(tmp_path_factory.getbasetemp() / "trained")
+    folder = tmp_path_factory.mktemp("shop")
+    shutil.copytree(trained, folder / "checkpoints" / "seller", symlinks=True)
+    write_lines(folder / "seller.csv", seller_lines())
+    (folder / "trace_module.py").write_text("from pathlib import Path\nPath('executed').touch()\n")
+    return folder
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_damage_is_refused_and_nothing_executed(
+    kind: str, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, words, damage = CASES[kind]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    chance = random.Random(kind)
+    for number in range(count):
+        shutil.copytree(shop, tmp_path, symlinks=True, dirs_exist_ok=True)
+        damage(tmp_path, chance)
+        result: Result = run(tmp_path, *words)
+        assert result.code in (2, 3, 5), (number, result)
+        assert result.err.startswith("error: ") and "Traceback" not in result.err and "\x1b" not in result.err
+        assert not list(tmp_path.rglob("executed")) and not (tmp_path / "new").exists()
+        for path in tmp_path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
