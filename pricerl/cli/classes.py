@@ -36,6 +36,8 @@ def chosen_class(words: list[str], group: str, packages: Collection[str]) -> str
     groups += option_values(words, f"--{group}", f"--{group}.class_path")
     groups += [{"env_id": name} for name in option_values(words, f"--{group}.env_id")]
     settings = [{"class_path": item} if isinstance(item, str) else item or {} for item in groups]
+    if wrong := [item for item in settings if not isinstance(item, dict)]:
+        raise UsageError(f"{group} must hold settings such as '{group}: {{...}}', found {wrong[0]!r:.40}")
     named = [str(item["class_path"]) for item in settings if item.get("class_path")]
     if named and "." in named[-1] and not named[-1].endswith((".yaml", ".yml")):
         if not is_allowed(named[-1], packages):

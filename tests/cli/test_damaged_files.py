@@ -1,4 +1,4 @@
-"""150 damaged or malicious checkpoints, states, segments, manifests, configurations and logs: refused, none executed."""
+"""150 damaged or malicious checkpoints, states, segments, manifests, configurations and logs are refused."""
 
 from __future__ import annotations
 
