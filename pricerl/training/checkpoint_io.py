@@ -32,10 +32,11 @@ class TreeCheckpointIO(CheckpointIO):
         write_tree(target, checkpoint)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Return the given checkpoint, or read one."""
-        if self._given is not None and Path(path) == self._given.path:
-            return self._given.content
-        return read_tree(Path(path))
+        """Return the given checkpoint, or read one; a time limit counts anew, for the process that resumes."""
+        given = self._given is not None and Path(path) == self._given.path
+        content = dict(self._given.content) if given and self._given is not None else read_tree(Path(path))
+        states = content.get("callbacks", {})
+        return {**content, "callbacks": {name: state for name, state in states.items() if not name.startswith("Timer")}}
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint."""

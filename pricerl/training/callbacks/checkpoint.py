@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
+from lightning.pytorch.callbacks import Timer
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
@@ -157,7 +158,8 @@ class RunCheckpoint(CheckpointCallback):
         data, update = _data(trainer), trainer.global_step
         complete = evaluated and data.epoch_end <= update
         self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
-        self.finished = evaluated and (trainer.should_stop or 0 < trainer.max_steps <= update)
+        stopped = trainer.should_stop and not _is_out_of_time(trainer)
+        self.finished = evaluated and (stopped or 0 < trainer.max_steps <= update)
         data.evaluated = evaluated
         for logger in trainer.loggers:
             logger.save()
@@ -236,6 +238,13 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
     raise NonFiniteError(
         f"training stopped at update {update}: {finding}. Lower model.algorithm.critic_lr and actor_lr; {good}"
     )
+
+
+def _is_out_of_time(trainer: Trainer) -> bool:
+    """Return whether a time limit ends this process, though not the training."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set while it is constructed
+    left = [callback.time_remaining() for callback in callbacks if isinstance(callback, Timer)]
+    return any(seconds is not None and seconds <= 0 for seconds in left)
 
 
 def _is_trial(trainer: Trainer) -> bool:

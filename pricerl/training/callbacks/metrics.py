@@ -38,6 +38,14 @@ class RunMetrics(Callback):
         callbacks.remove(self)
         callbacks.insert(0, self)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the metrics of updates since the last row, ``(N,)`` each."""
+        return {"recent": {name: torch.stack(values) for name, values in self._recent.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._recent.update({name: list(values) for name, values in state_dict["recent"].items()})
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue with the next row in a resumed run."""
         self._every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # as above
