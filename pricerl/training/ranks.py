@@ -127,9 +127,17 @@ def _ended(children: list[subprocess.Popen[bytes]], patience: float = 2.0) -> st
 def _other_reason(error: RuntimeError) -> str:
     if "timed out" in str(error).lower() or "timeout" in str(error).lower():
         return f"another rank has not answered within {ANSWER_WITHIN.seconds} s"
-    if int(os.environ.get("LOCAL_RANK", "0")) and os.getppid() != _PARENT:
+    if int(os.environ.get("LOCAL_RANK", "0")) and _parent_ended():
         return "rank 0 has ended"
     return f"the connection to another rank broke ({_first_line(error)})"
+
+
+def _parent_ended(patience: float = 2.0) -> bool:
+    """Return whether the parent has ended, after up to ``patience`` seconds: its connections close before it does."""
+    end = time.monotonic() + patience
+    while os.getppid() == _PARENT and time.monotonic() < end:
+        time.sleep(0.05)
+    return os.getppid() != _PARENT
 
 
 def _name(number: int) -> str:
@@ -138,4 +146,5 @@ def _name(number: int) -> str:
 
 
 def _first_line(error: RuntimeError) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """Return the first sentence of an error; gloo's go on with advice for programmers."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
