@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.operations.provenance import differing, hash_history
+from pricerl.operations.provenance import current_versions, differing, hash_code, hash_history
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
 from pricerl.training.loggers import Resumed
@@ -107,8 +107,19 @@ def describe_run(run: Run) -> dict[str, Any]:
         "settings": dict(run.settings),
         "history": fingerprint(run),
         "contains_history": run.advises and not run.options.portable,
+        "code": hash_code(),
+        "versions": current_versions(),
         "limits": {"max_steps": run.options.trainer.max_steps},
     }
+
+
+def other_versions(checkpoint: Checkpoint) -> list[str]:
+    """Return what differs between this program and the one that wrote a checkpoint."""
+    stored, now = checkpoint.about.get("versions", {}), current_versions()
+    found = [
+        f"{name} {now[name]} instead of {stored[name]}" for name in now if stored.get(name, now[name]) != now[name]
+    ]
+    return [*found, *(["other code of pricerl"] if checkpoint.about.get("code") not in (None, hash_code()) else [])]
 
 
 def fingerprint(run: Run) -> str | None:

@@ -17,14 +17,14 @@ from lightning.pytorch import Trainer
 from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
 from pricerl.cli.lightning import PricingCLI
 from pricerl.cli.options import help_topics
-from pricerl.cli.resuming import has_nothing_left, is_first_process, open_generation, refuse_changes
+from pricerl.cli.resuming import has_nothing_left, is_first_process, open_generation, other_versions, refuse_changes
 from pricerl.cli.tracking import track_generation
 from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.track_record import find_own_prices
-from pricerl.terminal import write_lines
+from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
@@ -79,6 +79,8 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
             run.pricing.portable = run.options.portable
         if run.checkpoint is not None:
             run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
+            if is_first_process() and (other := other_versions(run.checkpoint)):
+                print_notes([f"resumed with {', '.join(other)}: the result may differ in rounding or more"])
         elif run.options.accept_changes and run.options.resume is None:
             raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
         ended = run.checkpoint is not None and has_nothing_left(run.checkpoint, run.options.trainer.max_steps)

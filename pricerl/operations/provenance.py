@@ -49,8 +49,13 @@ def describe_origin(run: Run) -> Entry:
             "model": hash_weights(run.module.state_dict()),
             "code": hash_code(),
         },
-        "versions": {"pricerl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
+        "versions": current_versions(),
     }
+
+
+def current_versions() -> dict[str, str]:
+    """Return the versions of pricerl, torch and numpy."""
+    return {"pricerl": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class About(msgspec.Struct):
     """Fingerprint of the seller's history."""
     contains_history: bool = False
     """Whether the checkpoint holds the seller's history."""
+    code: str | None = None
+    """Hash of pricerl's source."""
+    versions: dict[str, str] = {}
+    """Versions of pricerl, torch and numpy."""
     limits: dict[str, int | None] = {}
     """Limits of the training."""
 

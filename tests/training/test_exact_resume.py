@@ -170,3 +170,29 @@ def test_a_lone_checkpoint_is_resumed_statistically_and_says_so(tmp_path: Path) 
     (tmp_path / "copy.ckpt").write_bytes((tmp_path / "checkpoints/run/last.ckpt").read_bytes())
     resumed = fit(tmp_path, "pricing", "--trainer.max_steps=150", "--ckpt_path=copy.ckpt")
     assert resumed.code in (0, 4) and "statistical, not exact" in resumed.err
+
+
+def test_a_run_resumed_with_other_versions_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
+    monkeypatch.setattr("pricerl.cli.resuming.hash_code", lambda: "0" * 64)
+    resumed = fit(tmp_path, "pricing", "--trainer.max_steps=150", "--ckpt_path=last")
+    assert resumed.code in (0, 4) and "resumed with other code of pricerl" in resumed.err
+
+
+def test_without_checkpoints_nobody_claims_that_something_was_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_update(monkeypatch, 60, lambda: signal.raise_signal(signal.SIGTERM))
+    stopped = fit(tmp_path, "pricing", "--trainer.enable_checkpointing=false")
+    assert stopped.code == 143 and stopped.err == "error: SIGTERM; nothing was saved\n"
+
+
+@pytest.mark.parametrize("option", ["--trainer.logger=false", "--trainer.fast_dev_run=true"])
+def test_nothing_of_the_user_s_is_overwritten(tmp_path: Path, option: str) -> None:
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
+    (tmp_path / "config.yaml").write_text("mine\n")
+    (tmp_path / "metrics.csv").write_text("mine\n")
+    kept = (tmp_path / "checkpoints/run/gen-0001/metrics.csv").read_bytes()
+    assert fit(tmp_path, "pricing", "--trainer.max_steps=100", option).code in (0, 4)
+    assert (tmp_path / "config.yaml").read_text() == (tmp_path / "metrics.csv").read_text() == "mine\n"
+    assert (tmp_path / "checkpoints/run/gen-0001/metrics.csv").read_bytes() == kept
