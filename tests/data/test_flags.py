@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -92,7 +90,7 @@ def test_optional_columns_survive_a_checkpoint_and_end_with_the_training_days(re
     history = read(daily(["10,20,9,yes,yes", "10,20,8,,"] * 20, header))
     own = np.arange(40) >= 20
     fitted = DataPreprocessor.fit(history, DataConfig()).mark_own_prices(lambda product: own)
-    loaded = DataPreprocessor.from_state_dict(json.loads(json.dumps(fitted.state_dict()))).products[0]
+    loaded = DataPreprocessor.from_state_dict(fitted.state_dict()).products[0]
     known = fitted.first_days(0, 30).products[0]
     flags = dict.fromkeys(("promotion", "in_stock", "own_price"), np.bool_)
     for name, kind in {"competitor": np.float64, **flags}.items():
