@@ -191,6 +191,7 @@ def publish_until_killed(folder: Path, first: int) -> None:
 def run_readers(publications: int, seed: int) -> int:
     """Read published files while they are replaced and the publisher is killed; return the number of bad reads."""
     chance, reads, bad, kills, number = random.Random(seed), 0, Counter[str](), 0, 0
+    seen: set[Path] = set()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         child = 0
@@ -204,7 +205,7 @@ def run_readers(publications: int, seed: int) -> int:
                 for base, pointer in ((folder / "out", "published/current"), (folder / "run", "current")):
                     names = ("advice.csv", "advice.json", "report.html")
                     if not all((base / name).is_symlink() for name in names):
-                        if reads:
+                        if base in seen:  # else nothing is published there yet
                             bad["missing name"] += 1
                         continue
                     try:
@@ -215,6 +216,7 @@ def run_readers(publications: int, seed: int) -> int:
                         bad[f"missing {Path(str(error.filename)).name}"] += 1
                         continue
                     reads += 1
+                    seen.add(base)
                     if len(texts_of_set) > 1 or any(len(set(text.split())) > 1 for text in texts | texts_of_set):
                         bad["mixture"] += 1
                     number = max(number, int(texts_of_set.pop().split()[0]))
