@@ -86,7 +86,7 @@ class SACModule(OffPolicyModule):
         self._update: Callable[[Transition], Any] | None = None
         self._compiled: list[CompiledFunction[..., Any]] = []
         self._ranks: Ranks | None = None
-        self._own_statistics: InputNormalization | None = None
+        self._own: tuple[InputNormalization, ...] = ()  # not a part of the module: it is no state of a save
         self._has_shared = False
         self._gradients: Gradients | None = None
         self._settings = task, algorithm, network
@@ -122,8 +122,8 @@ class SACModule(OffPolicyModule):
                     self._ranks.average(tensor.detach())
         self._has_shared, normalization = False, self.agent.normalization
         if self._ranks is not None and normalization is not None:
-            self._own_statistics = copy.deepcopy(normalization)
-            self._own_statistics.reset()
+            self._own = (copy.deepcopy(normalization),)
+            self._own[0].reset()
 
     def _build_update(self) -> Callable[[Transition], Any]:
         """Return the function that makes an update, compiled if this run compiles; several ranks compile its pieces."""
@@ -260,10 +260,10 @@ class SACModule(OffPolicyModule):
 
     def observe(self, observation: Tensor) -> None:
         """Update the input normalization with observations ``(B, O)``; several ranks do so together, later."""
-        if self._own_statistics is None:
+        if not self._own:
             self.agent.observe(observation)
-        else:
-            self._own_statistics.update(observation)
+        for own in self._own:
+            own.update(observation)
 
     @property
     def _decays(self) -> bool:
@@ -280,9 +280,10 @@ class SACModule(OffPolicyModule):
 
     def _share_normalization(self) -> None:
         """Merge the statistics of what each rank has observed since the last merge, in the order of the ranks."""
-        own, shared = self._own_statistics, self.agent.normalization
-        if self._ranks is None or own is None or shared is None:
+        shared = self.agent.normalization
+        if self._ranks is None or not self._own or shared is None:
             return
+        (own,) = self._own
         columns = len(own.mean)
         for rank in self._ranks.gather(torch.cat([own.count.view(1), own.mean, own.var])):
             shared.merge(rank[0], *torch.split(rank[1:], columns))

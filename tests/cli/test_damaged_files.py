@@ -175,7 +175,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", CASES)
+SLOW = ("state, a bit", "state, path", "segment, a bit")
+"""Cases that are found when a training resumes."""
+
+
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k in SLOW else k for k in CASES])
 def test_damage_is_refused_and_nothing_executed(
     kind: str, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

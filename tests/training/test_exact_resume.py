@@ -87,6 +87,7 @@ def test_a_resumed_run_is_the_undisturbed_one(
     assert differences(undisturbed, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_a_run_that_goes_on_exactly(
     whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_time_limit_ends_a_run_that_goes_on_exactly(
     assert differences(undisturbed, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_sentence_and_the_run_goes_on_exactly(
     whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
