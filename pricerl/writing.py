@@ -29,18 +29,10 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; an existing file is untouched.
     """
-    part = _sibling(path, PART)
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with _replacing(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def point(link: Path, target: str) -> None:
@@ -57,20 +49,27 @@ def point(link: Path, target: str) -> None:
     """
     if link.is_symlink() and str(link.readlink()) == target:
         return
-    part = _sibling(link, PART)
-    part.unlink(missing_ok=True)
-    part.symlink_to(target)
-    try:
+    with _replacing(link) as part:
+        part.unlink(missing_ok=True)
+        part.symlink_to(target)
         if link.is_dir() and not link.is_symlink():
             copied = _sibling(link, "old")
             link.rename(copied)
             shutil.rmtree(copied, ignore_errors=True)
-        part.replace(link)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name in the same folder, and move what was made there into place; remove it on failure."""
+    part = _sibling(path, PART)
+    try:
+        yield part
+        part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    sync_folder(link.parent)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

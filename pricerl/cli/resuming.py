@@ -12,7 +12,7 @@ from typing import Any
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.operations.provenance import current_versions, differing, hash_code, hash_history
 from pricerl.training.checkpointing import Checkpoint
-from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
+from pricerl.training.generations import BEST, LAST, METRICS_FILE, RUN_FILE, Generation
 from pricerl.training.loggers import Resumed
 from pricerl.training.rank_state import adopt, verify_save
 from pricerl.training.run import Run
@@ -21,7 +21,7 @@ from pricerl.training.run_folder import RunFolder
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
 
-FREE = ("data.eval_every",)
+FREE = ("data.eval_every", "data.currency")
 """Settings of the data that a resumed run may change without a word: they do not change what is learned from."""
 
 GENERATION, RESUMED = "PRICERL_GENERATION", "PRICERL_RESUMED"
@@ -61,8 +61,8 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
 
 def _newest(folder: RunFolder) -> Checkpoint | None:
     """Return the newest usable save of the newest generation, None if it has none."""
-    for generation in reversed(folder.generations()[-1:]):
-        for save in (generation.path / LAST, *(item / "run.ckpt" for item in reversed(generation.saves()))):
+    for generation in folder.generations()[-1:]:
+        for save in (generation.path / LAST, *(item / RUN_FILE for item in reversed(generation.saves()))):
             with contextlib.suppress(CheckpointError):
                 found = Checkpoint.read(save)
                 verify_save(found.save)
@@ -95,8 +95,8 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
     if refused:
         listed = ", ".join(refused)
         raise UsageError(
-            f"{listed} {'differs' if len(refused) == 1 else 'differ'} from the run of {checkpoint.path}; leave out "
-            f"--ckpt_path for a new training, or go on all the same with --accept_changes {','.join(refused)}"
+            f"{listed} {'differs' if len(refused) == 1 else 'differ'} from the run of {checkpoint.path}; begin "
+            f"anew without --ckpt_path and --resume, or go on all the same with --accept_changes {','.join(refused)}"
         )
     return tuple(changed)
 
