@@ -63,7 +63,12 @@ STOPS: dict[str, tuple[int, Any, int]] = {
 }
 
 
-@pytest.mark.parametrize("stop", STOPS)
+QUICK = ("SIGTERM in an epoch", "death")
+
+
+@pytest.mark.parametrize(
+    "stop", [pytest.param(stop, marks=() if stop in QUICK else pytest.mark.slow) for stop in STOPS]
+)
 def test_a_resumed_run_is_the_undisturbed_one(
     whole: tuple[str, Path], stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
