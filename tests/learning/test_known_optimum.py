@@ -53,6 +53,7 @@ def test_inside_the_guardrails_the_price_arrives_and_stays():
     assert scores.planner_gap.mean() < 0.01
 
 
+@pytest.mark.slow
 def test_the_action_depends_on_the_observation():
     market = constant_elasticity_market(current_price=BEST_PRICE)
     run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=1)

@@ -136,6 +136,7 @@ def test_a_full_disk_ends_in_one_sentence_and_the_run_goes_on_exactly(
     assert differences(undisturbed, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_comes_with_its_own_buffer(tmp_path: Path) -> None:
     assert fit(tmp_path, "pricing", "--trainer.max_steps=300").code in (0, 4)
     best = (tmp_path / "checkpoints/run/best.ckpt").resolve().parent.name
@@ -172,6 +173,7 @@ def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path
     assert [path.name for path in (tmp_path / "checkpoints/run").glob("gen-*")] == ["gen-0001"]
 
 
+@pytest.mark.slow
 def test_a_lone_checkpoint_is_resumed_statistically_and_says_so(tmp_path: Path) -> None:
     assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
     (tmp_path / "copy.ckpt").write_bytes((tmp_path / "checkpoints/run/last.ckpt").read_bytes())
