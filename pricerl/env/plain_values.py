@@ -169,7 +169,7 @@ class Decoder:
 
 def _array_bytes(value: NDArray[Any]) -> dict[str, Any]:
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-    content = np.frombuffer(value.tobytes(order), dtype=np.uint8)  # type: ignore[arg-type]
+    content = np.frombuffer(value.tobytes(order), dtype=np.uint8)  # type: ignore[arg-type]  # order is a str
     return {
         "dtype": value.dtype.str,
         "shape": list(value.shape),

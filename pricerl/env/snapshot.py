@@ -117,7 +117,7 @@ def _take_layer(layer: Env, encoder: Encoder) -> dict[str, Any]:
     try:
         if _has_own_state(layer):
             name = "state_dict()"
-            return {**saved, "own": encoder.encode(layer.state_dict())}  # type: ignore[attr-defined]
+            return {**saved, "own": encoder.encode(layer.state_dict())}  # type: ignore[attr-defined]  # checked
         if slots := [slot for kind in type(layer).__mro__ for slot in vars(kind).get("__slots__", ())]:
             name = slots[0]
             raise CannotSaveError("is a slot")
@@ -131,7 +131,7 @@ def _take_layer(layer: Env, encoder: Encoder) -> dict[str, Any]:
 
 def _restore_layer(layer: Env, saved: dict[str, Any], decoder: Decoder) -> bool:
     if "own" in saved:
-        return layer.load_state_dict(decoder.decode(saved["own"])) is not False  # type: ignore[attr-defined]
+        return layer.load_state_dict(decoder.decode(saved["own"])) is not False  # type: ignore[attr-defined]  # checked
     attributes = saved["attributes"]
     for name in [name for name, _ in _varying(layer) if name not in attributes]:
         del vars(layer)[name]
@@ -204,7 +204,7 @@ def _simulation(layer: Env, value: Any) -> dict[str, Any] | None:
 
 def _set_simulation(layer: Env, data: Any, saved: dict[str, Any]) -> None:
     mujoco = sys.modules["mujoco"]
-    what, model = mujoco.mjtState.mjSTATE_INTEGRATION, layer.model  # type: ignore[attr-defined]
+    what, model = mujoco.mjtState.mjSTATE_INTEGRATION, layer.model  # type: ignore[attr-defined]  # MuJoCo's
     mujoco.mj_setState(model, data, Decoder().decode(saved["state"]), what)
     for name, array in _results(data):
         value = Decoder().decode(saved["results"][name])

@@ -20,6 +20,7 @@ from pricerl.env import Dynamics
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.orders import ADVICE, hard_limits_of, tried_prices
+from pricerl.training.generations import hash_file
 from pricerl.training.run import Run
 
 HASHED = {"data": "the history", "file": "the data file", "config": "the settings", "model": "the weights"}
@@ -44,7 +45,7 @@ def describe_origin(run: Run) -> Entry:
         "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
         "hashes": {
             "data": hash_history(data.preprocessor.products),
-            "file": None if data.path is None else hashlib.sha256(Path(data.path).read_bytes()).hexdigest(),
+            "file": None if data.path is None else hash_file(Path(data.path)),
             "config": hash_settings({**run.settings, "horizon": options.horizon}),
             "model": hash_weights(run.module.state_dict()),
             "code": hash_code(),

@@ -53,8 +53,7 @@ class RunCheckpoint(CheckpointCallback):
     @property
     def best_model_path(self) -> str:
         """Path of the best checkpoint; empty if there is none. Lightning reads it for ``ckpt_path="best"``."""
-        found = self.best_update is not None and self.generation is not None
-        return str(self.generation.path / BEST) if found and self.generation is not None else ""
+        return "" if self.best_update is None or self.generation is None else str(self.generation.path / BEST)
 
     @property
     def last(self) -> Path | None:
