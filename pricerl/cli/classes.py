@@ -7,8 +7,9 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+from pricerl.cli.configs import read_configs
 from pricerl.cli.imports import is_allowed, refusal
-from pricerl.cli.usage import option_values, read_configs
+from pricerl.cli.usage import option_values
 from pricerl.errors import UsageError
 from pricerl.terminal import write_lines
 from pricerl.training.checkpointing import USUAL_CLASSES

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.cli import policies
+from pricerl.cli.configs import OPTIONS, find_config
 from pricerl.cli.signatures import Parameter, find_class, parameters, summary
 from pricerl.cli.usage import option_values, unknown_options
 from pricerl.errors import UsageError, did_you_mean
@@ -55,7 +56,8 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
 """Options of a run with help and default; the type is that of the default."""
 
 STANDARD = {
-    "config": "YAML file with any of these settings. Of several, later ones take precedence.",
+    "config": "YAML file with any of these settings, or the name of a shipped one, such as quickstart. Of several, "
+    "later ones take precedence.",
     "seed_everything": "Seed of all random numbers.",
     "print_config": "Print all settings as YAML and exit.",
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
@@ -156,7 +158,7 @@ def _names_a_class(words: Sequence[str]) -> bool:
     """Return whether options or configurations choose a class for data or model."""
     if any(word.partition("=")[0] in ("--data", "--model") or ".class_path" in word for word in words):
         return True
-    files = [Path(name) for name in option_values(words, "--config", "-c")]
+    files = [Path(find_config(name)) for name in option_values(words, *OPTIONS)]
     return any("class_path" in path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file())
 
 

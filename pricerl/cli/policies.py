@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pricerl.cli.configs import with_found_configs
 from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
@@ -62,7 +63,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in words)], watch, entries)
+    return run_command([name, *(long.get(word, word) for word in with_found_configs(words))], watch, entries)
 
 
 def make_advice(

@@ -1,4 +1,4 @@
-"""Messages about wrong options and configurations: place, finding and remedy."""
+"""Messages about wrong options: place, finding and remedy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, read_log
@@ -31,15 +29,6 @@ class Parser(argparse.ArgumentParser):
         """Raise a ``UsageError`` that explains an invalid option."""
         options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
-
-
-def read_configs(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the settings of each ``--config``, a file or inline YAML in braces.
-
-    Raises:
-        UsageError: a configuration is missing, a folder, not text or not a YAML mapping.
-    """
-    return [_read_config(name) for name in option_values(words, "--config", "-c")]
 
 
 def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
@@ -144,29 +133,6 @@ def option_words(settings: Mapping[str, Any]) -> list[str]:
         for name, value in settings.items()
         if value is not None
     ]
-
-
-def _read_config(name: str) -> dict[str, Any]:
-    path = Path(name)
-    try:
-        content = yaml.safe_load(name if name.lstrip().startswith("{") else path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        near = [str(item) for item in path.parent.glob("*.y*ml")]
-        raise UsageError(f"--config {name}: there is no such file{did_you_mean(name, near)}") from error
-    except IsADirectoryError as error:
-        raise UsageError(f"--config {name} is a folder; name a YAML file in it") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--config {name} is not a text file; write the configuration as YAML in UTF-8") from error
-    except OSError as error:
-        raise UsageError(f"--config {name} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
-        what = getattr(error, "problem", None) or getattr(error, "reason", "")
-        raise UsageError(f"--config {name} is not valid YAML{where}: {what}") from error
-    if content is not None and not isinstance(content, dict):
-        raise UsageError(f"--config {name} must hold settings such as 'data:' or 'trainer:', found {content!r:.40}")
-    return content or {}
 
 
 def check_run(run: Run) -> None:

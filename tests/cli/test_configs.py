@@ -12,6 +12,8 @@ import pytest
 import yaml
 from command_line import CONFIGS, FAST, OUTPUTS, Result, listing, run
 
+from pricerl.cli.configs import find_config, shipped_names, with_found_configs
+
 SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "sweep.yaml")
 WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
 Fit = Callable[[str], tuple[Result, Path]]
@@ -67,6 +69,25 @@ def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_th
         assert refused.code == 2
         assert "no product 'prodct'; did you mean 'product'?, and none 'Lamp'" in refused.err
     assert not (tmp_path / "checkpoints" / "none").exists()
+
+
+def test_a_configuration_is_found_by_name_in_any_folder(tmp_path: Path) -> None:
+    assert {"default", "quickstart", "gym/sac"} <= {*shipped_names()}
+    for name in ("profit", "profit.yaml", "configs/profit.yaml"):
+        words = with_found_configs(["fit", "--config", "default", f"--config={name}", "-c", "gym/sac"])
+        paths = [Path(words[2]), Path(words[3].removeprefix("--config=")), Path(words[5])]
+        assert [path.read_text() for path in paths] == [
+            (CONFIGS / f"{file}.yaml").read_text() for file in ("default", "profit", "gym/sac")
+        ]
+    (tmp_path / "quickstart.yaml").write_text("data: {reward: {preset: nonsense}}")
+    own = run(tmp_path, "fit", "--config", "quickstart.yaml")
+    assert own.code == 2 and "found 'nonsense'" in own.err  # a file of one's own comes first
+    unknown = run(tmp_path, "fit", "--config", "defualt")
+    assert (unknown.code, unknown.err) == (
+        2,
+        "error: --config defualt: there is no such file; did you mean 'default'?\n",
+    )
+    assert find_config("../cli/x") == "../cli/x"
 
 
 def test_upward_turns_the_gate_off_and_prints_what_that_costs(fit_shipped: Fit) -> None:
