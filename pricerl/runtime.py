@@ -1,4 +1,4 @@
-"""CPU threads, precision of matrix products, memory, and compiled functions."""
+"""CPU threads, precision of matrix products, memory, compiled functions and CUDA graphs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from types import FunctionType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from pricerl.cores import usable_cores
 from pricerl.errors import UsageError
@@ -21,6 +23,9 @@ Everything else is single precision."""
 
 EXACT = 1e-5
 """Relative error up to which a product counts as single precision; that of bfloat16 is a hundred times larger."""
+
+PLAIN_CALLS = 3
+"""Calls before the recording: they load kernels and allocate what libraries keep."""
 
 
 @dataclass
@@ -197,3 +202,66 @@ def _reason(error: Exception) -> str:
     """Return the line of an error message that names the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.endswith("raised:")), type(error).__name__)
+
+
+class GraphedFunction(Generic[Arguments, Result]):
+    """Function whose kernels are recorded as one CUDA graph at its fourth call, with plain calls as the fallback.
+
+    A small update consists of hundreds of short kernels, and launching them one by one takes longer than running them.
+    The fallback emits one warning. Every call counts, and none is repeated. Arguments must keep shapes and nesting;
+    tensors that the function reads otherwise must keep their memory, and everything else its value. The function must
+    not synchronize with the device, and may use torch's global generator only.
+
+    Args:
+        function: function from tensors to tensors, in any nesting of tuples and dicts.
+        name: subject of the warning, in the plural.
+    """
+
+    def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
+        self._function, self._name = function, name
+        self._calls, self._usable = 0, True
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._inputs: list[Tensor] = []
+        self._outputs: list[Any] = []
+        self._structure: Any = None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether calls launch a graph."""
+        return self._graph is not None
+
+    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """Call the function."""
+        if self._graph is None and self._usable:
+            self._calls += 1
+            if self._calls > PLAIN_CALLS:
+                self._record(args, kwargs)
+        if self._graph is None:
+            return self._function(*args, **kwargs)
+        torch._foreach_copy_(self._inputs, _tensors((args, kwargs)))
+        self._graph.replay()
+        kept = [item.clone() if isinstance(item, Tensor) else item for item in self._outputs]
+        result: Result = tree_unflatten(kept, self._structure)
+        return result
+
+    def _record(self, args: Any, kwargs: Any) -> None:
+        """Record the function without running it; the caller launches the graph for the call at hand."""
+        leaves, structure = tree_flatten((args, kwargs))
+        fixed = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        fixed_args, fixed_kwargs = tree_unflatten(fixed, structure)
+        try:
+            graph = torch.cuda.CUDAGraph()
+            torch.cuda.synchronize()
+            with torch.cuda.graph(graph):
+                result = self._function(*fixed_args, **fixed_kwargs)
+        except Exception as error:  # an operation that cannot be recorded can raise anything
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            warnings.warn(f"{self._name} run without a CUDA graph, which is slower: {reason}", stacklevel=3)
+            self._usable = False
+            return
+        self._graph, self._inputs = graph, [leaf for leaf in fixed if isinstance(leaf, Tensor)]
+        self._outputs, self._structure = tree_flatten(result)
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]

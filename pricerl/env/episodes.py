@@ -12,7 +12,7 @@ from pricerl.env.dynamics import Dynamics
 from pricerl.env.history_tensors import Starts
 from pricerl.env.noise import draw_z
 from pricerl.env.state import State
-from pricerl.runtime import CompiledFunction, keep_freed_memory
+from pricerl.runtime import CompiledFunction, GraphedFunction, keep_freed_memory
 
 Draws = Literal["posterior", "mean"]
 
@@ -32,7 +32,9 @@ class EpisodeBatch:
         self._quantiles = dynamics.quantiles if dynamics.config.noise else None
         self._step = self._decide_and_record
         if dynamics.config.compile:
-            self._step = CompiledFunction(self._decide_and_record, "env steps")
+            self._step = CompiledFunction(self._step, "env steps")
+        if dynamics.market.device.type == "cuda":
+            self._step = GraphedFunction(self._step, "env steps")
         if num_rows >= 4096:  # from here on, glibc would return freed batches of observations to the system
             keep_freed_memory()
 

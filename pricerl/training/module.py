@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pricerl.errors import UsageError
 from pricerl.progress import stage
-from pricerl.runtime import CompiledFunction
+from pricerl.runtime import CompiledFunction, GraphedFunction
 from pricerl.sac import (
     Gradients,
     InputNormalization,
@@ -59,7 +59,8 @@ class SACModule(OffPolicyModule):
         network: architecture of actor and critics.
         compile: whether updates are compiled into one graph. ``auto`` compiles in a single process if the run is long
             enough to pay for it, which takes fewer updates if the compiler has the graph in its cache. Without a
-            compiler, updates run uncompiled, with a warning.
+            compiler, updates run uncompiled, with a warning. On a GPU ``auto`` and ``on`` also record updates as a CUDA
+            graph.
         warm_start: ``planner`` clones the plan of data that have one (a seller's) into actor and critics before the
             first update, and stops once SAC no longer improves on it; ``none`` trains from random weights.
     """
@@ -126,14 +127,19 @@ class SACModule(OffPolicyModule):
             self._own[0].reset()
 
     def _build_update(self) -> Callable[[Transition], Any]:
-        """Return the function that makes an update, compiled if this run compiles; several ranks compile its pieces."""
+        """Return the function that makes an update; several ranks wrap its pieces.
+
+        It is compiled if this run compiles, and recorded as a CUDA graph on a GPU unless ``compile`` is off.
+        """
         on_success = partial(leave, self._graph_marker)
         compiled, self._compiled = self.compiles, []
 
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             if compiled:
-                self._compiled.append(CompiledFunction(function, "updates", on_success))
-            return self._compiled[-1] if compiled else function
+                function = CompiledFunction(function, "updates", on_success)
+                self._compiled.append(function)
+            graphs = self.device.type == "cuda" and self.compile_mode != "off"
+            return GraphedFunction(function, "updates") if graphs else function
 
         if self._ranks is not None:
             return SharedUpdate(self.agent, self._optimizers, self._ranks.average, wrap).trace

@@ -10,6 +10,7 @@ from gymnasium.spaces import flatdim
 
 from pricerl.env import PricingVectorEnv
 from pricerl.env.pricing import default_market
+from pricerl.runtime import GraphedFunction
 from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
 from pricerl.training.collector import Collector
 
@@ -32,6 +33,29 @@ def test_collection_and_updates_never_synchronize_with_the_device():
                 update(batch)
         finally:
             torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_recorded_updates_and_env_steps_are_those_of_plain_calls():
+    market = default_market().to("cuda")
+    weights, rewards = [], []
+    for graphed in (False, True):
+        torch.manual_seed(0)
+        env = PricingVectorEnv(64, market)
+        agent = SACAgent(flatdim(env.single_observation_space), 1, SACConfig(), NetworkConfig()).to("cuda")
+        update = SACUpdate(agent, make_optimizers(agent)).update
+        step = env._batch._decide_and_record
+        env._batch._step = GraphedFunction(step, "env steps") if graphed else step
+        update = GraphedFunction(update, "updates") if graphed else update
+        collector = Collector(env, SACConfig(warmup_steps=640), seed=0)
+        collector.warm_up(agent, random=True)
+        for batch in collector.buffer.sample_many(10, 256):
+            update(batch)
+        assert not graphed or (update.is_recorded and env._batch._step.is_recorded)
+        rewards.append(collector.buffer.sample_many(1, 256)[0].reward)
+        weights.append(torch.nn.utils.parameters_to_vector(agent.parameters()))
+    torch.testing.assert_close(rewards[1], rewards[0])
+    torch.testing.assert_close(weights[1], weights[0])
 
 
 @pytest.mark.slow
