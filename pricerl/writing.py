@@ -22,6 +22,9 @@ PUBLISHED, CURRENT, MANIFEST = "published", "current", "manifest.json"
 SETS_KEPT = 5
 """Number of published sets that stay."""
 
+BLOCK = 2**20
+"""Bytes read at a time."""
+
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file under a temporary name in its folder, flush it to the disk and move it into place.
@@ -82,6 +85,15 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 checksum of a file."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
 @contextlib.contextmanager
 def explained(target: Path, remedy: str = "earlier files are untouched") -> Iterator[None]:
     """Turn the errors of writing into one sentence.
@@ -118,7 +130,7 @@ def publish_set(folder: Path, files: Mapping[str, str], finish: Callable[[Path],
             _fill(part, files)
             finish(part)
             names = sorted(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())
-            manifest = {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in names}
+            manifest = {name: hash_file(part / name) for name in names}
             write_file(part / MANIFEST, (json.dumps({"files": manifest}, indent=1) + "\n").encode())
             number = _place(part, sets)
         except BaseException:

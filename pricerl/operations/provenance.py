@@ -20,8 +20,8 @@ from pricerl.env import Dynamics
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.orders import ADVICE, hard_limits_of, tried_prices
-from pricerl.training.generations import hash_file
 from pricerl.training.run import Run
+from pricerl.writing import hash_file
 
 HASHED = {"data": "the history", "file": "the data file", "config": "the settings", "model": "the weights"}
 """Hashes of an entry that a replay must have as well, in words; the code and its libraries may have changed."""

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Collection, Iterator
@@ -21,14 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pricerl.errors import CheckpointError
-from pricerl.writing import MANIFEST, PUBLISHED, point, sync_folder, write_file
+from pricerl.writing import MANIFEST, PUBLISHED, hash_file, point, sync_folder, write_file
 
 LAST, BEST, CONFIG, METRICS_FILE = "last.ckpt", "best.ckpt", "config.yaml", "metrics.csv"
 SAVES, REPLAY, RUN_FILE = "saves", "replay", "run.ckpt"
 MANIFEST_FORMAT = 1
-
-BLOCK = 2**20
-"""Bytes read at a time."""
 
 LATER = (MANIFEST, PUBLISHED, "wandb")
 """Names in a generation that its manifest leaves out: advice is added later, in sets with manifests of their own."""
@@ -152,12 +148,3 @@ class Generation:
         for folder in self.saves():
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 checksum of a file."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
