@@ -32,7 +32,7 @@ class About(msgspec.Struct):
     version: str
     """Version of pricerl."""
     settings: Settings | None = None
-    """None if the run was started without the command line."""
+    """None if the run was started from Python with objects that no command can make."""
     history: str | None = None
     """Fingerprint of the seller's history."""
     contains_history: bool = False

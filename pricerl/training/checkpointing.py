@@ -65,8 +65,8 @@ class Checkpoint:
         stored: dict[str, Any] | None = self.content[CHECKPOINT_KEY].get("settings")
         if stored is None:
             raise CheckpointError(
-                f"{self.path} was saved by a program without the command line and stores no settings; load it with "
-                "SACModule.load_from_checkpoint"
+                f"{self.path} stores no settings: it was saved from Python, with a class or an object of your own that "
+                "no command can make; load it with load_from_checkpoint of its module's class"
             )
         return stored
 

@@ -15,6 +15,7 @@ from pricerl.errors import UsageError
 from pricerl.sac import Demonstrations, SACConfig
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, ForeignLearner, TaskSpec
+from pricerl.training.arguments import KeepsArguments
 from pricerl.training.collector import CollectingEnv, Collector
 from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
 from pricerl.training.rank_state import RankState
@@ -31,7 +32,7 @@ class EpisodeLoader(tuple[Episodes]):
     """Validation loader of one item, this rank's episodes; Lightning takes a plain tuple for several loaders."""
 
 
-class ReplayDataModule(LightningDataModule, ABC):
+class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     """DataModule that streams batches from a replay buffer; a subclass supplies the env that fills it.
 
     Args:
@@ -106,7 +107,7 @@ class ReplayDataModule(LightningDataModule, ABC):
         if stage == "fit" and self.trainer is not None:
             from pricerl.training.callbacks.attached import attach
 
-            attach(self.trainer, self.trainer.lightning_module, f"eval/{self.monitor}")
+            attach(self.trainer, self.trainer.lightning_module, self, f"eval/{self.monitor}")
 
     def _learner(self, module: Any) -> Algorithm:
         return module if isinstance(module, OffPolicyModule) else ForeignLearner(module, STEP_DISCOUNT)

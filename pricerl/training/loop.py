@@ -27,6 +27,7 @@ from typing_extensions import Self
 
 from pricerl.sac import ReplayConfig, Transition, check_finite
 from pricerl.training.algorithm import Algorithm
+from pricerl.training.arguments import KeepsArguments
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.collector import Collector
 from pricerl.training.randomness import preserved_randomness
@@ -84,7 +85,7 @@ def updates_per_epoch(eval_every: int, left: int) -> int:
     return eval_every if left <= 0 else math.ceil(left / math.ceil(left / eval_every))
 
 
-class OffPolicyModule(LightningModule, Algorithm):
+class OffPolicyModule(KeepsArguments, LightningModule, Algorithm):
     """LightningModule of an `Algorithm`: a subclass supplies networks, optimizers and ``update``.
 
     ``trainer.global_step``, and with it ``trainer.max_steps``, counts gradient updates.

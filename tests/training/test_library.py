@@ -19,10 +19,12 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 import pricerl
-from pricerl.errors import UsageError
-from pricerl.market import DemandConfig
+from pricerl.errors import CheckpointError, UsageError
+from pricerl.market import DemandConfig, RewardConfig
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig
+from pricerl.training.algorithm import TaskSpec
+from pricerl.training.arguments import settings_of
 from pricerl.training.callbacks.attached import attach
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.gym_data import GymDataModule
@@ -130,10 +132,10 @@ def test_a_strategy_that_averages_no_gradients_is_refused_with_several_processes
     module, own = sac(data), [RunMetrics()]
     for strategy, world_size in ((DDPStrategy(), 1), (ReplicatedStrategy(), 2)):
         trainer = SimpleNamespace(world_size=world_size, strategy=strategy, callbacks=own, checkpoint_callbacks=[])
-        attach(trainer, module, "eval/episode_return")  # type: ignore[arg-type]
+        attach(trainer, module, data, "eval/episode_return")  # type: ignore[arg-type]
     trainer = SimpleNamespace(world_size=2, strategy=DDPStrategy(), callbacks=own, checkpoint_callbacks=[])
     with pytest.raises(UsageError, match="DDPStrategy averages no gradients here"):
-        attach(trainer, module, "eval/episode_return")  # type: ignore[arg-type]
+        attach(trainer, module, data, "eval/episode_return")  # type: ignore[arg-type]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -142,6 +144,56 @@ def test_the_notebook_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     names = runpy.run_path(str(script))
     assert "eval/over_plan" in capsys.readouterr().out and names["action"].shape == (1, 1)
     assert any(row["lr-Adam"] for row in rows(tmp_path / "logs"))
+
+
+@pytest.mark.parametrize("name", ["gym", "pricing"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_of_a_plain_trainer_is_loaded_and_used_by_commands(name: str, tmp_path: Path) -> None:
+    data = pricing() if name == "pricing" else GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    module = sac(data)
+    Trainer(max_steps=20, logger=False, **QUIET).fit(module, datamodule=data)
+    folder = Path("checkpoints") / data.run_name
+    trained, observation = pricerl.load(folder / "last.ckpt"), torch.randn(4, data.task.observation_dim)
+    assert torch.equal(trained.policy(observation), module.policy(observation))
+    assert trained.run.settings["model"]["network"]["hidden"] == [16, 16]
+    command = ["predict", "--out", "advice"] if name == "pricing" else ["test"]
+    result = run(tmp_path, *command, "--ckpt_path", str(folder / "best.ckpt"))
+    assert result.code in (0, 4), result.err
+    assert (tmp_path / "advice" / "report.html").exists() or "eval/episode_return" in result.out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_with_objects_of_a_users_own_says_how_to_read_it(tmp_path: Path) -> None:
+    data = GymDataModule("Pendulum-v1", eval_every=20, eval_episodes=1)
+    module = Regression(data.task.observation_dim, data.task.action_dim)
+    module.algorithm = SACConfig(batch_size=16, warmup_steps=40, updates_per_iteration=1)  # type: ignore[assignment]
+    Trainer(max_steps=20, logger=False, **QUIET).fit(module, datamodule=data)
+    with pytest.raises(CheckpointError, match=r"stores no settings: .* load it with load_from_checkpoint"):
+        pricerl.load("checkpoints/Pendulum-v1/best.ckpt")
+
+
+class OwnReward(RewardConfig):
+    """Reward of a user's own, which its values do not determine."""
+
+
+class OwnModule(SACModule):
+    """Module with an argument of its own next to those of its base."""
+
+    def __init__(self, task: TaskSpec, width: int = 8, **settings: Any) -> None:
+        super().__init__(task, **settings)
+        self.width = width
+
+
+def test_settings_hold_the_arguments_of_own_classes_and_no_objects_of_own_classes() -> None:
+    data = PricingDataModule(seed=5, reward=RewardConfig(preset="profit"))
+    module = OwnModule(data.task, 9, network=NetworkConfig(hidden=(16, 16)))
+    settings = settings_of(data, module)
+    assert settings is not None and settings["seed_everything"] == 5 and "seed" not in settings["data"]
+    assert settings["data"]["reward"]["preset"] == "profit" and "path" not in settings["data"]
+    assert settings["model"]["class_path"] == f"{__name__}.OwnModule"
+    assert settings["model"]["init_args"]["width"] == 9 and "task" not in settings["model"]["init_args"]
+    assert settings["model"]["init_args"]["network"]["hidden"] == [16, 16]
+    assert settings_of(PricingDataModule(reward=OwnReward()), module) is None
 
 
 @pytest.mark.parametrize("name", ["gym", "pricing"])

@@ -5,23 +5,25 @@ from __future__ import annotations
 from types import MethodType
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from pricerl.errors import UsageError
+from pricerl.training.arguments import settings_of
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.strategies import ReplicatedStrategy
 
 
-def attach(trainer: Trainer, module: LightningModule, monitor: str) -> None:
+def attach(trainer: Trainer, module: LightningModule, data: LightningDataModule, monitor: str) -> None:
     """Add the writer of metrics and the saver, unless the trainer has them or saves nothing, and evaluations.
 
     Args:
         trainer: trainer that is about to fit.
         module: learner; one without a ``validation_step`` gets that of `OffPolicyModule`.
+        data: data that it learns from.
         monitor: metric of the best checkpoint.
 
     Raises:
@@ -37,7 +39,8 @@ def attach(trainer: Trainer, module: LightningModule, monitor: str) -> None:
     if not any(isinstance(item, RunMetrics) for item in callbacks):
         callbacks.append(RunMetrics())
     if trainer.checkpoint_callbacks and not any(isinstance(item, RunCheckpoint) for item in callbacks):
-        callbacks.append(RunCheckpoint(monitor))
+        about = {"settings": settings_of(data, module), "limits": {"max_steps": trainer.max_steps}}
+        callbacks.append(RunCheckpoint(monitor, about=about))
     if not is_overridden("validation_step", module):
         module.validation_step = MethodType(OffPolicyModule.validation_step, module)  # type: ignore[method-assign]
 
