@@ -5,15 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from pricerl.arrays import BoolArray
 from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.texts import Cells, TextColumn
 from pricerl.errors import did_you_mean
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 REPORT_DATE = "Report Date"
 PRODUCT_PRICE = "Product Price"
@@ -88,44 +87,39 @@ def match_header(cells: Sequence[str], line: int) -> tuple[dict[str, int], tuple
     return positions, notes, [Problem(line, "", text) for text in problems]
 
 
-def check_values(frame: pd.DataFrame, texts: Mapping[str, Sequence[str]]) -> list[Problem]:
+def check_values(frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
     """Return a problem per cell outside its range, from all columns at once.
 
     Args:
-        frame: parsed columns; its index holds the line of each row in the seller's file.
+        frame: parsed columns.
         texts: the same columns as written in the file, to quote in messages.
+        lines: line of each row in the seller's file.
     """
-    # Imported here: pandera is slow to load, and most commands never read a file.
-    import pandera.errors
-
-    try:
-        _build_schema().validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as found:
-        rows = {int(line): row for row, line in enumerate(frame.index)}
-        cases = found.failure_cases.drop_duplicates(["index", "column"])[["index", "column", "check"]]
-        return [
-            Problem(int(line), str(column), f"{check}, found {texts[column][rows[int(line)]].strip()}")
-            for line, column, check in cases.itertuples(index=False, name=None)
-        ]
-    return []
+    problems = []
+    for name in (*NUMERIC, REPORT_DATE):
+        if name not in frame.columns:
+            continue
+        faults = _find_faults(name, frame[name])
+        rows = np.flatnonzero(np.logical_or.reduce(list(faults.values())))
+        column = TextColumn(texts[name]) if len(rows) else None
+        for row in map(int, rows):
+            rule = next(rule for rule, broken in faults.items() if broken[row])
+            problems.append(Problem(lines[row], name, f"{rule}, found {column.text_of(row) if column else ''}"))
+    return problems
 
 
-def _build_schema() -> pa.DataFrameSchema:
-    import pandera.pandas as pa
-
-    limit = pa.Check(lambda cells: cells.abs() <= LARGEST_NUMBER, error="must be a finite number of ordinary size")
-    days = pa.Check.in_range(
-        pd.Timestamp(FIRST_YEAR, 1, 1),
-        pd.Timestamp(LAST_YEAR, 12, 31),
-        error=f"year must lie in {FIRST_YEAR}-{LAST_YEAR}",
-    )
-    ranges = {
-        **{name: [pa.Check.gt(0, error="must be positive")] for name in (PRODUCT_PRICE, COMPETITOR_PRICE)},
-        **{name: [pa.Check.ge(0, error="must not be negative")] for name in (*CONVERSIONS, UNITS, UNIT_COST)},
-    }
-    every = {name: pa.Column(float, [limit, *ranges.get(name, [])], nullable=True, required=False) for name in NUMERIC}
-    every[REPORT_DATE] = pa.Column("datetime64[s]", days, nullable=True, required=False)
-    return pa.DataFrameSchema(every)
+def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
+    """Return the rows ``(N,)`` of a column that break each of its rules; blank cells break none."""
+    if name == REPORT_DATE:
+        years = cells.dt.year.to_numpy()
+        return {f"year must lie in {FIRST_YEAR}-{LAST_YEAR}": (years < FIRST_YEAR) | (years > LAST_YEAR)}
+    values = cells.to_numpy()
+    faults = {"must be a finite number of ordinary size": np.abs(values) > LARGEST_NUMBER}
+    if name in (PRODUCT_PRICE, COMPETITOR_PRICE):
+        faults["must be positive"] = values <= 0
+    elif name in (*CONVERSIONS, UNITS, UNIT_COST):
+        faults["must not be negative"] = values < 0
+    return faults
 
 
 def _misspelt(cell: str, absent: Sequence[str]) -> str | None:

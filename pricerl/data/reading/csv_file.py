@@ -1,21 +1,32 @@
-"""Conversion of a CSV file into rows of text: encoding, separator, lines."""
+"""Conversion of a CSV file into rows of text: encoding, separator, header, lines."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
-from pricerl.data.reading.columns import count_known, match_header
+import pandas as pd
+
+from pricerl.data.reading.columns import count_known
+from pricerl.data.reading.fast_csv import Rows, read_fast
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError, did_you_mean
 
 MAX_BYTES = 512 * 2**20
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 1_000
+
+SEPARATORS = (",", ";", "\t", "|")
+HEAD_BYTES, HEAD_ROWS = 2**16, 50
+"""Size of a file's head, in which separator and header are found."""
 
 _FOREIGN_FORMATS = {
     b"PK\x03\x04": "looks like an Excel workbook or a zip archive; export it as CSV",
@@ -24,28 +35,49 @@ _FOREIGN_FORMATS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TextTable:
-    """Known columns of a file, as text."""
+    """Rows of a file, as text."""
+
+    frame: pd.DataFrame
+    """One categorical column of text per column of the file, under the names in its header."""
+
+    source: str
+    """Name of the file as the user wrote it."""
 
     separator: str
     """Cell separator found in the header."""
 
-    columns: dict[str, list[str]]
-    """Cells by known column, one per row."""
+    lines: Sequence[int]
+    """``(N,)`` line on which each row starts in the seller's file."""
 
-    lines: list[int]
-    """Line on which each row starts in the seller's file; the header is usually line 1."""
+    header_line: int = 1
+    """Line of the header."""
 
-    notes: tuple[str, ...]
-    """Notes on ignored columns."""
+    preamble: tuple[str, ...] = ()
+    """Lines above the header."""
 
-    problems: tuple[Problem, ...]
-    """Problems of the header and of the rows' shape."""
+    notes: tuple[str, ...] = ()
+    """Notes on how the file was read."""
+
+    problems: tuple[Problem, ...] = ()
+    """Problems of the rows' shape."""
 
 
-def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
-    """Return the text of the file at a path as the user wrote it, and a note if it is not Unicode.
+class Record(NamedTuple):
+    """One record of a CSV file that is not blank."""
+
+    line: int
+    """Line on which it starts."""
+
+    after: int
+    """Line after its last one."""
+
+    cells: list[str]
+
+
+def read_bytes(path: str | Path) -> tuple[bytes, tuple[str, ...]]:
+    """Return the text of the file at a path as the user wrote it, as UTF-8, and a note if it is not Unicode.
 
     Raises:
         DataError: the file is missing, unreadable, too large or not text.
@@ -64,42 +96,56 @@ def read_text(path: str | Path) -> tuple[str, tuple[str, ...]]:
         raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
     if remedy := next((words for mark, words in _FOREIGN_FORMATS.items() if data.startswith(mark)), None):
         raise DataError(source, [remedy])
-    text, notes = _decode(source, data)
-    if "\0" in text:
-        raise DataError(source, ["contains binary data, not text; export it as CSV in UTF-8"])
-    return text, notes
+    return to_utf8(source, data)
 
 
-def split_rows(text: str, source: str) -> TextTable:
-    """Split the text of a file into the known columns, with the problems of header and rows; values are not checked.
+def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return text as UTF-8 without byte order mark, and a note if it was not Unicode.
+
+    Raises:
+        DataError: the bytes are not text.
+    """
+    position, note = 0, "The file is not UTF-8; it was read as Windows-1252 text."
+    for encoding in ("utf-16",) if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ("utf-8", "cp1252"):
+        try:
+            text = data.removeprefix(codecs.BOM_UTF8) if encoding == "utf-8" else data.decode(encoding).encode()
+            if encoding == "utf-8":
+                _check_utf8(text)
+        except UnicodeDecodeError as error:
+            position = error.start
+            continue
+        if b"\0" in text:
+            raise DataError(source, ["contains binary data, not text; export it as CSV in UTF-8"])
+        return text, (note,) if encoding == "cp1252" else ()
+    raise DataError(source, [f"byte {position:,} is not text; export the file as CSV in UTF-8"])
+
+
+def split_rows(data: bytes, source: str, notes: Sequence[str] = ()) -> TextTable:
+    """Split the text of a file, in UTF-8, into cells, with the problems of the rows' shape; values are not checked.
 
     Raises:
         DataError: the text has no row, or too many rows or columns.
     """
-    separator = _sniff_separator(text)
-    records = _records(text, separator, source)
-    header_line, cells = next(records, (1, []))
-    if not cells:
+    separator = _sniff_separator(data[:HEAD_BYTES].decode(errors="ignore"))
+    records = _records(data, separator, source)
+    first = list(islice(records, HEAD_ROWS))
+    if not first:
         raise DataError(source, ["is empty; a header line and one row per day are needed"])
-    if len(cells) > MAX_COLUMNS:
-        raise DataError(source, [f"has {len(cells)} columns; at most {MAX_COLUMNS:,} are read; remove some"])
-    positions, notes, problems = match_header(cells, header_line)
-    columns: dict[str, list[str]] = {name: [] for name in positions}
-    lines: list[int] = []
-    width, num_header_problems = len(cells), len(problems)
-    for line, cells in records:
-        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
-            found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
-            problems.append(Problem(line, "", found))
-            continue
-        lines.append(line)
-        if len(lines) > MAX_ROWS:
-            raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
-        for name, position in positions.items():
-            columns[name].append(cells[position])
-    if not lines and len(problems) == num_header_problems:
-        refuse(source, [*problems, Problem(0, "", "has a header but no rows; one row per day is needed")])
-    return TextTable(separator, columns, lines, notes, tuple(problems))
+    at = _find_header([record.cells for record in first])
+    header = first[at]
+    names = [cell.strip() for cell in header.cells]
+    if len(names) > MAX_COLUMNS:
+        raise DataError(source, [f"has {len(names)} columns; at most {MAX_COLUMNS:,} are read; remove some"])
+    found = read_fast(data, separator, header.after, len(names))
+    columns, lines, problems = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
+    if len(lines) > MAX_ROWS:
+        raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+    if not len(lines) and not problems:
+        refuse(source, [Problem(0, "", "has a header but no rows; one row per day is needed")])
+    frame = pd.DataFrame(dict(enumerate(columns)))
+    frame.columns = pd.Index(names)
+    preamble = tuple(separator.join(record.cells) for record in first[:at])
+    return TextTable(frame, source, separator, lines, header.line, preamble, tuple(notes), tuple(problems))
 
 
 def _check_kind(source: str, path: Path) -> None:
@@ -115,31 +161,71 @@ def _check_kind(source: str, path: Path) -> None:
     raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
 
 
-def _decode(source: str, data: bytes) -> tuple[str, tuple[str, ...]]:
-    position, note = 0, "The file is not UTF-8; it was read as Windows-1252 text."
-    for encoding in ("utf-16",) if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252"):
-        try:
-            return data.decode(encoding), (note,) if encoding == "cp1252" else ()
-        except UnicodeDecodeError as error:
-            position = error.start
-    raise DataError(source, [f"byte {position:,} is not text; export the file as CSV in UTF-8"])
+def _check_utf8(data: bytes) -> None:
+    """Raise a ``UnicodeDecodeError`` unless the bytes are UTF-8; large files are not copied at once."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data), 2**24):
+        decoder.decode(data[start : start + 2**24])
+    decoder.decode(b"", final=True)
 
 
-def _sniff_separator(text: str) -> str:
-    """Return the separator that yields the most known columns in the first line."""
-    first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0].replace('"', "")
-    cells = {separator: first.split(separator) for separator in (",", ";", "\t")}
-    return max(cells, key=lambda separator: (count_known(cells[separator]), len(cells[separator])))
+def _sniff_separator(head: str) -> str:
+    """Return the separator that yields the most known columns in a line, else the most lines of one width."""
+    lines = [line for line in re.split(r"[\r\n]+", head) if line.strip()][:HEAD_ROWS]
+
+    def score(separator: str) -> tuple[int, int, int]:
+        rows = [_cells_of(line, separator) for line in lines]
+        width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (1, 0)
+        return max(map(count_known, rows), default=0), count if width > 1 else 0, width
+
+    return max(SEPARATORS, key=score)
 
 
-def _records(text: str, separator: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts and its cells; blank records are skipped."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+def _cells_of(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return [line]
+
+
+def _find_header(rows: Sequence[Sequence[str]]) -> int:
+    """Return the place of the header among the first records: the first one, unless narrower ones stand above it."""
+    widths = [max((at for at, cell in enumerate(cells, 1) if cell.strip()), default=0) for cells in rows]
+    usual = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))[0]
+    known = [count_known(cells) for cells in rows]
+    if widths[0] >= usual or known[0] > 1:
+        return 0
+    return next((at for at, count in enumerate(known) if count > 1), widths.index(usual))
+
+
+def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
+    """Yield the records that are not blank."""
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    reader = csv.reader(text, delimiter=separator, strict=True)
     start = 1
     try:
         for cells in reader:
+            after = reader.line_num + 1
             if any(cell.strip() for cell in cells):
-                yield start, cells
-            start = reader.line_num + 1
+                yield Record(start, after, cells)
+            start = after
     except csv.Error as error:
         raise DataError(source, [f"line {start}: malformed quotes or cells ({error}); check the quotes"]) from None
+
+
+def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
+    """Return columns, lines and problems of the rows below a header with ``width`` cells, record by record."""
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    problems: list[Problem] = []
+    for line, _, cells in records:
+        if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
+            found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
+            problems.append(Problem(line, "", found))
+            continue
+        rows.append(cells)
+        lines.append(line)
+        if len(lines) > MAX_ROWS:
+            raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+    texts = [pd.Series([cells[at] for cells in rows], dtype=object) for at in range(width)]
+    return list(map(pd.Categorical, texts)), lines, problems

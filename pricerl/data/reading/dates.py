@@ -11,7 +11,8 @@ import numpy as np
 from pricerl.arrays import DateArray
 from pricerl.data.reading.columns import REPORT_DATE
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.problems import Problem, find_problems, first_of_each
+from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.texts import Cells, TextColumn
 
 _TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|\+00:?00)?)?"
 _ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,2})" + _TIME)
@@ -22,23 +23,25 @@ Outcome = date | str | None
 """A date, the reason why there is none, or None if the order of day and month is reported once for the column."""
 
 
-def read_dates(texts: Sequence[str], lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
+def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> tuple[DateArray, list[Problem]]:
     """Return the days ``(N,)`` of the date column, NaT where unreadable, and the problems found.
 
     A strptime ``date_format`` is tried before ISO; without one, unambiguous orders of day and month are read, too.
     """
-    order, problems = (None, []) if date_format else _decide_order(texts, lines)
-    outcomes = {text: _read_one(text.strip(), date_format, order) for text in set(texts)}
-    faults = {text: outcome for text, outcome in outcomes.items() if isinstance(outcome, str)}
-    days = {text: outcome if isinstance(outcome, date) else "NaT" for text, outcome in outcomes.items()}
-    problems += find_problems(REPORT_DATE, texts, lines, faults)
-    return np.array([days[text] for text in texts], dtype="datetime64[D]"), problems
+    column = TextColumn(cells)
+    order, problems = (None, []) if date_format else _decide_order(column, lines)
+    outcomes = column.judge(lambda text: _read_one(text.strip(), date_format, order))
+    faulty = np.array([isinstance(outcome, str) for outcome in outcomes.values()], dtype=bool)
+    days = [outcome if isinstance(outcome, date) else "NaT" for outcome in outcomes.values()]
+    problems += column.find_problems(REPORT_DATE, lines, faulty, lambda text: str(outcomes[text]))
+    return column.spread(np.array(days, dtype="datetime64[D]")), problems
 
 
-def _decide_order(texts: Sequence[str], lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
+def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
     """Return whether day or month comes first, based on the values that allow only one order."""
-    orders = {text: _order_of(match) for text in set(texts) if (match := _NUMERIC.fullmatch(text.strip()))}
-    first = first_of_each(orders, texts, lines)
+    orders = list(column.judge(_order_in).values())
+    kinds = {kind: np.array([order == kind for order in orders], dtype=bool) for kind in ("day", "month", "open")}
+    first = {kind: (lines[row], column.text_of(row)) for kind, row in column.first_rows(kinds).items()}
     if "day" in first and "month" in first:
         (line, text), (other_line, other) = first["month"], first["day"]
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
@@ -47,6 +50,11 @@ def _decide_order(texts: Sequence[str], lines: Sequence[int]) -> tuple[str | Non
         line, text = first["open"]
         return None, [Problem(line, REPORT_DATE, _two_ways(text))]
     return "month" if "month" in first else "day", []
+
+
+def _order_in(text: str) -> str | None:
+    match = _NUMERIC.fullmatch(text.strip())
+    return _order_of(match) if match else None
 
 
 def _order_of(match: re.Match[str]) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.problems import Problem, find_problems
+from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.texts import Cells, TextColumn
 
 WORDS = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0}
 OWN_WORDS = {
@@ -18,15 +19,17 @@ OWN_WORDS = {
 }
 
 
-def read_flags(name: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
+def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
     """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell of a flag column; and a problem per invalid cell."""
     largest, expected = 1.0, "yes, no, 1 or 0"
     if name == IN_STOCK:
         largest, expected = LARGEST_NUMBER, "yes, no or the units in stock"
     words = WORDS | OWN_WORDS[name]
-    values = {text: _read_flag(text.strip().casefold(), words, largest) for text in set(texts)}
-    faults = {text: f"must be {expected}, found {text.strip()}" for text, value in values.items() if value is None}
-    return np.array([values[text] for text in texts], dtype=np.float64), find_problems(name, texts, lines, faults)
+    column = TextColumn(cells)
+    read = column.judge(lambda text: _read_flag(text.strip().casefold(), words, largest))
+    faulty = np.array([value is None for value in read.values()], dtype=bool)
+    problems = column.find_problems(name, lines, faulty, lambda text: f"must be {expected}, found {text.strip()}")
+    return column.spread(np.array(list(read.values()), dtype=np.float64)), problems
 
 
 def _read_flag(word: str, words: Mapping[str, float], largest: float) -> float | None:

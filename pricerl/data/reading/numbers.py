@@ -6,12 +6,16 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pricerl.arrays import FloatArray
-from pricerl.data.reading.problems import Problem, find_problems, first_of_each
+from pricerl.arrays import BoolArray, FloatArray
+from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.texts import Cells, TextColumn, as_flags, as_floats
 
 BLANK_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "–", "—"})
 
@@ -23,6 +27,10 @@ _PATTERNS = {
     ".": re.compile(_SIGNED.format(decimal=r"\.", group=",")),
     ",": re.compile(_SIGNED.format(decimal=",", group=r"\.")),
 }
+_PLAIN = r"^-?[0-9]{1,18}([.,][0-9]{1,18})?$"
+"""Numbers whose value is certain without the other rules."""
+_PLAIN_GROUPS = r"^-?[1-9][0-9]{0,2}[.,][0-9]{3}$"
+"""Those that are whole numbers if the sign separates thousands."""
 _SETTING = "set --data.reading.decimal"
 
 
@@ -32,11 +40,14 @@ class Reading(NamedTuple):
     point: float | None
     comma: float | None
 
-    def under(self, sign: str | None) -> float | None:
-        """Return the value under a decimal sign; NaN for a number while the sign is undecided."""
-        if sign is None:
-            return None if self == (None, None) else math.nan
-        return self.point if sign == "." else self.comma
+
+class Readings(NamedTuple):
+    """Values of different texts under both decimal signs, ``(U,)`` each; NaN where they are not numbers."""
+
+    point: FloatArray
+    comma: FloatArray
+    blank: BoolArray
+    """The text means "no value"."""
 
 
 def is_blank(text: str) -> bool:
@@ -53,27 +64,49 @@ def read_number(text: str) -> Reading:
 
 
 def read_number_columns(
-    columns: Mapping[str, Sequence[str]], lines: Sequence[int], decimal: str, separator: str
+    columns: Mapping[str, Cells], lines: Sequence[int], decimal: str, separator: str
 ) -> tuple[dict[str, FloatArray], list[Problem]]:
     """Return the values ``(N,)`` by column, NaN where blank or unreadable, and the problems found.
 
     The decimal sign ``auto`` is decided per column; if cells are separated by ``;``, a lone ``1.234`` is ambiguous too.
     """
-    readings = {
-        name: {text: read_number(text) for text in set(texts) if not is_blank(text)} for name, texts in columns.items()
-    }
-    first = {name: first_of_each(_kinds(readings[name]), texts, lines) for name, texts in columns.items()}
+    texts = {name: TextColumn(cells) for name, cells in columns.items()}
+    readings = {name: read_texts(column.texts) for name, column in texts.items()}
+    first = {name: column.first_rows(_kinds(column.texts, readings[name])) for name, column in texts.items()}
     doubt_point = separator == ";" or any("," in kinds for kinds in first.values())
     values: dict[str, FloatArray] = {}
     problems: list[Problem] = []
-    for name, texts in columns.items():
-        sign, undecided = _decide(first[name], doubt_point) if decimal == "auto" else (decimal, None)
-        picked = {text: reading.under(sign) for text, reading in readings[name].items()}
-        faults = {text: _fault(text, readings[name][text], sign) for text, value in picked.items() if value is None}
-        values[name] = np.array([picked.get(text, math.nan) for text in texts], dtype=np.float64)
+    for name, column in texts.items():
+        found = {kind: (lines[row], column.text_of(row)) for kind, row in first[name].items()}
+        sign, undecided = _decide(found, doubt_point) if decimal == "auto" else (decimal, None)
+        point, comma, blank = readings[name]
+        picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
+        unreadable = np.isnan(point) & np.isnan(comma) if sign is None else np.isnan(picked)
+        values[name] = column.spread(picked)
         problems += [Problem(undecided[0], name, undecided[1])] if undecided else []
-        problems += find_problems(name, texts, lines, faults)
+        problems += column.find_problems(name, lines, unreadable & ~blank, partial(_fault, sign=sign))
     return values, problems
+
+
+def read_texts(texts: pa.Array) -> Readings:
+    """Read different texts ``(U,)`` under both decimal signs: plain numbers all at once, any other one by one."""
+    bare = pc.ascii_trim_whitespace(texts)
+    plain = as_flags(pc.match_substring_regex(bare, _PLAIN))
+    grouped = as_flags(pc.match_substring_regex(bare, _PLAIN_GROUPS))
+    has_comma, has_point = (as_flags(pc.match_substring(bare, sign)) for sign in ",.")
+    value, whole = np.full(len(texts), math.nan), np.full(len(texts), math.nan)
+    value[plain] = as_floats(pc.cast(pc.replace_substring(bare.filter(pa.array(plain)), ",", "."), pa.float64()))
+    whole[grouped] = as_floats(
+        pc.cast(pc.replace_substring_regex(bare.filter(pa.array(grouped)), "[,.]", ""), pa.float64())
+    )
+    point, comma = np.where(has_comma, whole, value), np.where(has_point, whole, value)
+    blank = np.zeros(len(texts), dtype=bool)
+    for place in np.flatnonzero(~plain):
+        text = texts[int(place)].as_py()
+        blank[place] = is_blank(text)
+        if not blank[place]:
+            point[place], comma[place] = (math.nan if side is None else side for side in read_number(text))
+    return Readings(point, comma, blank)
 
 
 def _strip_decoration(text: str) -> str:
@@ -91,15 +124,17 @@ def _value(bare: str, decimal: str) -> float | None:
     return float(bare.replace(group, "").replace(decimal, "."))
 
 
-def _kinds(readings: Mapping[str, Reading]) -> dict[str, str]:
-    """Return, by text, the only decimal sign under which it is a number, or the ambiguous sign in it."""
-    kinds = {}
-    for text, (point, comma) in readings.items():
-        if (point is None) != (comma is None):
-            kinds[text] = "," if point is None else "."
-        elif point != comma:
-            kinds[text] = "open comma" if "," in text else "open point"
-    return kinds
+def _kinds(texts: pa.Array, readings: Readings) -> dict[str, BoolArray]:
+    """Return the texts ``(U,)`` that are numbers under one decimal sign only, by sign, and those that are ambiguous."""
+    no_point, no_comma = np.isnan(readings.point), np.isnan(readings.comma)
+    is_open = ~no_point & ~no_comma & (readings.point != readings.comma)
+    has_comma = as_flags(pc.match_substring(texts, ",")) if is_open.any() else is_open
+    return {
+        ",": no_point & ~no_comma,
+        ".": no_comma & ~no_point,
+        "open comma": is_open & has_comma,
+        "open point": is_open & ~has_comma,
+    }
 
 
 def _decide(first: Mapping[str, tuple[int, str]], doubt_point: bool) -> tuple[str | None, tuple[int, str] | None]:
@@ -117,7 +152,7 @@ def _decide(first: Mapping[str, tuple[int, str]], doubt_point: bool) -> tuple[st
     return ".", None
 
 
-def _fault(text: str, reading: Reading, sign: str | None) -> str:
-    if reading == (None, None):
+def _fault(text: str, sign: str | None) -> str:
+    if read_number(text) == (None, None):
         return f"must be a number, found {text.strip()!r}"
     return f"{text.strip()} is not a number with decimal sign {sign!r}; {_SETTING}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
 from pricerl.errors import DataError
@@ -23,21 +23,6 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = ", ".join([*([f"line {self.line}"] if self.line else []), *([self.column] if self.column else [])])
         return f"{place}: {self.text}" if place else self.text
-
-
-def find_problems(column: str, texts: Sequence[str], lines: Sequence[int], faults: Mapping[str, str]) -> list[Problem]:
-    """Return a problem per cell of a column whose text is a key of ``faults``."""
-    cells = zip(lines, texts, strict=True) if faults else ()
-    return [Problem(line, column, faults[text]) for line, text in cells if text in faults]
-
-
-def first_of_each(kinds: Mapping[str, str], texts: Sequence[str], lines: Sequence[int]) -> dict[str, tuple[int, str]]:
-    """Return line and text of the first cell of each kind; ``kinds`` maps texts to kinds."""
-    first: dict[str, tuple[int, str]] = {}
-    for line, text in zip(lines, texts, strict=True) if kinds else ():
-        if text in kinds:
-            first.setdefault(kinds[text], (line, text.strip()))
-    return first
 
 
 def refuse(source: str, problems: Iterable[Problem]) -> NoReturn:

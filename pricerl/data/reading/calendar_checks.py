@@ -1,0 +1,100 @@
+"""Checks of the rows' dates: no day twice, no impossible span, rows of days or of weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pricerl.arrays import BoolArray, DateArray, IntArray
+from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.days import STEP_WORDS
+from pricerl.data.reading import columns
+from pricerl.data.reading.problems import Problem
+
+LONGEST_SPAN_DAYS = 20_000
+"""A span of more than 54 years is a typo in a year."""
+
+LONGEST_GAP_DAYS = 1_000
+"""A longer gap between two rows is a typo in a year, or separates the history from an outdated one."""
+
+LARGEST_DAILY_SPACING = 5
+"""Rows at least this far apart (median) are not days; unless all are whole weeks apart, they are refused."""
+
+
+def check_calendar(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+    """Check each product's dates.
+
+    Args:
+        frame: parsed columns, products as a categorical.
+        lines: line of each row in the seller's file.
+    """
+    if columns.REPORT_DATE not in frame.columns:
+        return []
+    years = frame[columns.REPORT_DATE].dt.year
+    dated = np.flatnonzero(years.between(columns.FIRST_YEAR, columns.LAST_YEAR))
+    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")[dated]
+    products = frame[columns.PRODUCT].array
+    codes = np.asarray(products.codes)[dated]
+    order = np.lexsort((days, codes))  # by product, then by day, then by line
+    rows, days, codes = dated[order], days[order], codes[order]
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    ends = np.append(starts[1:], len(codes))
+    unusual = _unusual_products(days, starts, ends)
+    problems: list[Problem] = []
+    steps = {} if unusual.all() else {1: int(np.argmin(unusual))}
+    for place in map(int, np.flatnonzero(unusual)):
+        part = slice(starts[place], ends[place])
+        whose = "" if len(starts) == 1 else f" of product {products.categories[codes[starts[place]]]!r}"
+        problems += _check_days(days[part], rows[part], lines, whose)
+        step = find_step_days(days[part])
+        steps[step] = min(place, steps.get(step, place))
+    if not problems and len(steps) > 1:
+        names = {step: products.categories[codes[starts[steps[step]]]] for step in sorted(steps, key=steps.__getitem__)}
+        listed = " and ".join(f"those of {name!r} are {STEP_WORDS[step]}s" for step, name in names.items())
+        problems.append(Problem(0, columns.REPORT_DATE, f"rows of products differ: {listed}; use one file for each"))
+    return problems
+
+
+def _unusual_products(days: DateArray, starts: IntArray, ends: IntArray) -> BoolArray:
+    """Return the products ``(P,)`` whose rows are not plainly days in a possible order.
+
+    Args:
+        days: ``(N,)`` days by product, ascending within each.
+        starts: ``(P,)`` first row of each product.
+        ends: ``(P,)`` row after the last one of each product.
+    """
+    if not len(days):
+        return np.empty(0, dtype=bool)
+    steps = np.diff(days, prepend=days[0]).astype(np.int64)
+    steps[starts] = 1  # from product to product
+    twice = np.add.reduceat(steps == 0, starts) > 0
+    wide = np.add.reduceat(steps >= LARGEST_DAILY_SPACING, starts)
+    far = np.maximum.reduceat(steps, starts) > LONGEST_GAP_DAYS
+    span = (days[ends - 1] - days[starts]).astype(np.int64)
+    return twice | far | (span > LONGEST_SPAN_DAYS) | (2 * wide >= ends - starts - 1) & (wide > 0)
+
+
+def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: str) -> list[Problem]:
+    """Check one product's rows, sorted by day and then by line."""
+    steps = np.diff(days).astype(np.int64)
+    found = [
+        (lines[rows[at + 1]], f"{days[at + 1]}{whose} is already on line {lines[rows[at]]}; keep one row per day")
+        for at in np.flatnonzero(steps == 0)
+    ]
+    if (span := int(steps.sum())) > LONGEST_SPAN_DAYS:
+        middle = days[len(days) // 2]  # the end farther from the middle row has the typo
+        odd, other = (-1, 0) if days[-1] - middle > middle - days[0] else (0, -1)
+        far = f"is {span:,} days from {days[other]} on line {lines[rows[other]]}; is the year right?"
+        found.append((lines[rows[odd]], f"{days[odd]}{whose} {far}"))
+    elif len(steps) and (gap := int(steps.max())) > LONGEST_GAP_DAYS:
+        at = int(steps.argmax())  # the side with fewer rows has the typo
+        odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
+        far = f"is {gap:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
+        found.append((lines[rows[odd]], f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"))
+    gaps = steps[steps > 0]
+    if len(gaps) and np.median(gaps) >= LARGEST_DAILY_SPACING and find_step_days(days) == 1:
+        apart = f"rows{whose} are {np.median(gaps):g} days apart (median)"
+        found.append((0, f"{apart}; export one row per day, or one per week with all dates on one weekday"))
+    return [Problem(line, columns.REPORT_DATE, text) for line, text in found]
