@@ -23,7 +23,7 @@ from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter
 from pricerl.writing import publish_set
 
-FORMAT = 2
+FORMAT = 3
 COLUMNS = (
     "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"
     "Expected Sales,Sales Low,Sales High,Expected Profit,Profit Low,Profit High,Organic Conversion Percentage,"
@@ -44,7 +44,7 @@ class About(NamedTuple):
     """Origin of an advice; every field is a key of ``advice.json``."""
 
     source: str
-    """The history's name as the user wrote it."""
+    """Name of the history's file, without its folder."""
     objective: str
     """The reward preset in force."""
     model: str = ""

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from pricerl.advice.decided_path import DecidedPath, decide_path
-from pricerl.advice.decision import DecisionConfig
+from pricerl.advice.decision import SET_BY, DecisionConfig
 from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import PricePath
+from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.advice.proposer import Proposer
 from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
-from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.result import CostMeans, DayAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.stop_rule import StopRule, find_stop_rule
 from pricerl.arrays import Interval, interval_of
 from pricerl.data import weekday_of
 from pricerl.data.days import steps_in
@@ -35,6 +37,7 @@ from pricerl.evaluation.planner import compare_baselines, planner_gaps
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, would_raising_pay
 from pricerl.formatting import PLAIN, Formatter
+from pricerl.market import ProductMarket
 
 MAX_HORIZON = 365
 """Longest horizon in days, well inside the calendar."""
@@ -138,15 +141,43 @@ class _Adviser:
             data_lines=tuple(report.lines(self.config.min_days)),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             reason="",
-            details=gather_details(dynamics, index, path.price.cpu().double().numpy()),
+            cost_means=_cost_means(fitted),
+            stop_rule=stop_rule_of(dynamics, index, gated.prices, forecast),
+            details=gather_details(dynamics, index, path.price.cpu().double().numpy(), self._plan_test(index, decided)),
         )
         return replace(advice, reason=explain(advice, self.formatter))
+
+    def _plan_test(self, index: int, decided: DecidedPath) -> PriceTest | None:
+        """Return the price test of a change that only the uncertainty of its gain prevents."""
+        if not decided.decision.unsure:
+            return None
+        gain = decided.proposal.earned - decided.keep.earned
+        set_by_demand = decided.shop.market.price_setting in SET_BY
+        needed = self.config.claim_chance if set_by_demand else self.config.min_chance
+        return plan_price_test(self.dynamics, index, gain, needed, self.horizon)
 
     def _describe(self, index: int, proposed: PricePath, decided: DecidedPath) -> ProposedPath:
         """Return the record of the path proposed for a product."""
         prices, own = tuple(map(money, proposed.price.tolist())), decided.proposal
         uplifts = own.over(decided.keep), own.over(decided.log)
         return ProposedPath(prices, own.outcome(), *uplifts, self.proposer.over_plan(index))
+
+
+def stop_rule_of(
+    dynamics: Dynamics, index: int, prices: Sequence[float], forecast: PathForecast | None
+) -> StopRule | None:
+    """Return the stop rule of a product's path, money, one price per day; None without a forecast."""
+    if forecast is None:
+        return None
+    history, opens = dynamics.market.preprocessor.products[index], dynamics.market.products[index].trades_on
+    first = int(history.dates[-1].astype("datetime64[D]").astype(np.int64)) + history.step_days
+    trades = [bool(opens[int(weekday_of(first + history.step_days * day))]) for day in range(len(prices))]
+    return find_stop_rule(forecast.sampled_units, prices, history.current_price, np.array(trades))
+
+
+def _cost_means(fitted: ProductMarket) -> CostMeans | None:
+    cost = fitted.cost
+    return CostMeans(float(cost.share_kept.mean()), float(cost.unit_cost.mean())) if cost.known else None
 
 
 def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: int, price: Tensor) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pricerl.advice.final_check import today_of
-from pricerl.advice.price_test import PriceTest, plan_price_test
+from pricerl.advice.price_test import PriceTest
 from pricerl.arrays import FloatArray, Interval, intervals_of
 from pricerl.env import Dynamics
 from pricerl.evaluation.valuation import value_paths
@@ -53,12 +53,12 @@ class Details:
     """``above`` or ``below``: edge of the tried prices at which profit, or revenue if that is the objective, still
     rises; the best price may be beyond it."""
     price_test: PriceTest | None
-    """None where costs are unknown or no other price is allowed."""
+    """None unless a test can make clear whether the proposed change pays."""
 
 
-def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Details:
+def gather_details(dynamics: Dynamics, product: int, path: FloatArray, price_test: PriceTest | None = None) -> Details:
     """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
-    history, known = dynamics.market.preprocessor.products[product], dynamics.market.counted(product).cost.known
+    history = dynamics.market.preprocessor.products[product]
     tried = history.price[history.observed]
     shown = np.concatenate([tried, [history.current_price], path])
     # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
@@ -69,7 +69,7 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray) -> Detail
         own_days=_own_days(dynamics, product),
         bounds=today_of(dynamics, product).describe(),
         beyond=find_beyond(curves, float(tried.min()), float(tried.max())),
-        price_test=plan_price_test(dynamics, product, len(path)) if known else None,
+        price_test=price_test,
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.advice.decision import Decision
     from pricerl.advice.final_check import DayEdit
     from pricerl.advice.report_data import Details
+    from pricerl.advice.stop_rule import StopRule
     from pricerl.evaluation import (
         Backtest,
         BaselineRow,
@@ -179,6 +180,15 @@ class ProposedPath:
     """Comparison that decided who proposes; None if only the policy may."""
 
 
+class CostMeans(NamedTuple):
+    """Costs at their means."""
+
+    share_kept: float
+    """Share of the price that fees leave."""
+    unit_cost: float
+    """Money."""
+
+
 @dataclass(frozen=True)
 class ProductAdvice:
     """Advice on one product, as all outputs show it."""
@@ -224,6 +234,10 @@ class ProductAdvice:
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str
+    cost_means: CostMeans | None = None
+    """None where costs are unknown."""
+    stop_rule: StopRule | None = None
+    """Rule to take the recommended change back; None if the price is kept or sales are too few."""
     details: Details | None = None
     """Data that only the report shows."""
     asked_price: float | None = None

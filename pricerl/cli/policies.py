@@ -150,7 +150,7 @@ def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Hea
     from pricerl.training.run_folder import RunFolder
 
     data, model, config = run.pricing, *(shorten(origin["hashes"][name]) for name in ("model", "config"))
-    about = About(data.preprocessor.source, data.reward.preset, model, config, head._asdict())
+    about = About(Path(data.preprocessor.source).name, data.reward.preset, model, config, head._asdict())
     with stage("writing the report"):
         out = Path(run.options.out or run.home)
         files = publish(advice, out, about, run.formatter, run.configs["report"])

@@ -32,6 +32,8 @@ class PathForecast(NamedTuple):
     ad: FloatArray
     market_sd: FloatArray
     """Posterior sds of the expected units, sales and profit of each day, ``(3, H)``."""
+    sampled_units: FloatArray
+    """Units of each day with the daily noise, ``(N, H)``, over posterior draws and noise samples."""
     value: PathValue
     """Value of the path per day."""
 
@@ -58,6 +60,7 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
         organic=intervals_of(_numpy(expected.organic)),
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in measures]),
+        sampled_units=np.asarray(units.flatten(0, 1).cpu()),
         value=path_values(market, product, days)[0],
     )
 

@@ -13,7 +13,7 @@ from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision, DecisionConfig, 
 from pricerl.advice.final_check import DayEdit, gate_path
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES, explain, sentence
-from pricerl.advice.recommend import day_rows, money
+from pricerl.advice.recommend import day_rows, money, stop_rule_of
 from pricerl.advice.result import Alarm, DayAdvice, ModelAdvice, Order, ProductAdvice
 from pricerl.env import Dynamics
 from pricerl.evaluation.forecast import forecast_path
@@ -145,13 +145,15 @@ class Supervisor:
             item.recommended_price, item.settled_price, item.decision, item.recommended, item.uplift, item.days
         )
         recommended = first_change(path.price, float(now[0]))
+        prices = path.price.tolist()
         redirected = replace(
             item,
             recommended_price=money(recommended),
+            stop_rule=stop_rule_of(dynamics, index, prices, forecast if known else None),
             decision=decision,
             recommended=forecast.value.outcome() if known else None,
             uplift=forecast.value.over(keep) if known and decision.follow != "hold" else None,
-            days=day_rows(dynamics, index, path, path.price.tolist(), forecast if known else None, self.formatter),
+            days=day_rows(dynamics, index, path, prices, forecast if known else None, self.formatter),
             effective_days=float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
             model=item.model or own,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -12,12 +11,11 @@ import torch
 
 from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import approach_path
-from pricerl.advice.price_test import HALVES_DOUBT, plan_price_test
 from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
 from pricerl.arrays import Interval
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation.valuation import expect_paths, value_paths
+from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
@@ -94,32 +92,6 @@ def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[in
     assert find_beyond(curves, 9.5, 10.5) == side
 
 
-def test_the_price_test_takes_the_days_that_halve_the_doubt(drawn: Dynamics) -> None:
-    test = plan_price_test(drawn, 0, 14)
-    assert test is not None and test.uplift.low < test.uplift.mean < test.uplift.high
-    now = float(drawn.market.preprocessor.products[0].price[-1])
-    assert 0.01 <= abs(test.price / now - 1) <= 0.05 + 1e-6
-    market, profits, noise = drawn.market, [], 0.0
-    share, cost = (values[0, :-1].double().numpy()[:, None] for values in (market.share_kept, market.unit_cost))
-    for price in (now, test.price):
-        days = expect_paths(market, 0, torch.full((1, 14), price))
-        units = days.expected_units[0].double().numpy()
-        noise += float(((share * price - cost) ** 2 * (units + units**2 / float(market.size[0]))).mean())
-        profits.append(days.profit[0].double().numpy().mean(1))
-    needed = math.ceil(HALVES_DOUBT * noise / (profits[1] - profits[0]).var())
-    assert test.days == (max(3, needed) if needed <= 365 else None)
-    assert test.uplift.mean == pytest.approx((profits[1] - profits[0]).mean(), abs=1e-4)
-
-
-def test_a_market_without_doubt_needs_no_test_that_ends_and_one_without_another_price_has_none(
-    known_demand: Callable[..., Market],
-) -> None:
-    test = plan_price_test(_dynamics(known_demand(PRICES)), 0, 14)
-    assert test is not None and test.days is None
-    shut = GuardrailConfig(floor=10.0, ceiling=10.0)
-    assert plan_price_test(_dynamics(known_demand(PRICES), shut), 0, 14) is None
-
-
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
@@ -151,8 +123,6 @@ def test_a_current_price_beyond_the_prices_tried_may_stay_as_the_page_says(known
     text = _limits_sentence(dynamics)
     assert text.startswith("The next price lies between 16.44 (max_change) and 17.30 (support_margin); ")
     assert "the current price lies beyond support_margin and may stay. " in text
-    test = plan_price_test(dynamics, 0, 14)
-    assert test is not None and test.price == pytest.approx(16.44)
 
 
 def _limits_sentence(dynamics: Dynamics) -> str:

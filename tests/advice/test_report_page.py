@@ -216,7 +216,7 @@ def test_unknown_costs_show_no_profit_and_say_what_helps(changed: Document) -> N
         for row in product["baselines"]
     ]
     page = page_of(changed)
-    assert "Profit per day unknown costs are not known" in page.text and "Unit Cost" in page.text
+    assert "Profit per day unknown costs are not known" in page.text and "set data.cost.unit_cost" in page.text
     assert "Profit per day at each price" not in page.text and "None" not in page.text
 
 

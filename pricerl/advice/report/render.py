@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pricerl.advice.next_steps import what_would_change
 from pricerl.advice.reasons import Record, judge_backtest
 from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
@@ -67,7 +68,7 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
             ],
             "skill": judge_backtest(product["backtest"], formatter) if product["backtest"] else "",
             "to_do": sentences.list_remedies(product),
-            "help": sentences.list_help(product, formatter),
+            "help": what_would_change(product, formatter),
         },
     )
 

@@ -1,0 +1,83 @@
+"""Next steps of a seller in words, shared by page and terminal: stop rule, price test, numbers to look up."""
+
+from __future__ import annotations
+
+from pricerl.advice.reasons import EXAMPLE_FEES, MEASURES, Record, measure_of
+from pricerl.formatting import Formatter, plural
+
+LIKELY = 0.80
+"""Probability with which a price test must make the decision clear to be proposed."""
+
+COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
+"""Words for the lengths of runs."""
+
+
+def stop_rule_words(rule: Record, f: Formatter) -> str:
+    """Return a ``stop_rule`` of ``advice.json`` as a sentence."""
+    few = "no unit is sold" if rule["units"] == 1 else f"fewer than {plural(rule['units'], 'unit')} are sold"
+    run = (
+        f"on one {f.period}"
+        if rule["days"] == 1
+        else f"on {COUNTS.get(rule['days'], rule['days'])} {f.period}s running"
+    )
+    return f"Go back to {f.price(rule['price'])} if {few} {run}."
+
+
+def false_alarm_words(rule: Record, f: Formatter) -> str:
+    """Return how often a ``stop_rule`` stops a change without need, as a sentence."""
+    return f"If sales follow the forecast, that happens with a probability of {f.percent(rule['false_alarm'])}."
+
+
+def price_test_words(test: Record, current_price: float, f: Formatter, measure: str = "profit") -> list[str]:
+    """Return a ``price_test`` of ``advice.json`` as sentences.
+
+    Args:
+        test: the test.
+        current_price: money.
+        f: locale, currency and price digits.
+        measure: field that counts.
+    """
+    at, now = f.price(test["price"]), f.price(current_price)
+    probable = f.percent(min(test["decides"], 0.99), 0)
+    if test["decides"] < LIKELY:
+        days = plural(test["days"], "day")
+        return [f"No short price test decides: {days} at {at} and {now} would with a probability of {probable}."]
+    cost = (
+        f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "is not expected to cost"
+    )
+    return [
+        f"Test {at}: {test['days']} days, weeks at {at} and at {now} in turn.",
+        f"That {cost} and decides with a probability of {probable}.",
+    ]
+
+
+def break_even_words(product: Record, f: Formatter) -> list[str]:
+    """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
+    found = product["break_even"]
+    if product["decision"]["grade"] == "D":
+        return []
+    mean, low, high = found["cost"]
+    if high <= 0:
+        return [f"Raising pays at any cost, because a rise brings more {MEASURES['sales']}."]
+    limits = f" (90 %: {f.span(low, high, f.price_decimals)})" if f.price(low) != f.price(high) else ""
+    own = product.get("cost_means")
+    paid = "" if own is None else f"; you pay {f.price(own['unit_cost'])}"
+    words = [f"Raising pays if a unit costs you more than {f.price(mean)}{limits}{paid}."]
+    if own is None and not found["fees_known"]:
+        lower, fees = f.price(mean * (1 - EXAMPLE_FEES)), f.percent(EXAMPLE_FEES, 0)
+        words.append(f"That is without fees; with fees of {fees} it is {lower}.")
+    return words
+
+
+def what_would_change(product: Record, f: Formatter) -> list[str]:
+    """Return what would change the answer of advice that keeps the price: data, a number to look up, or a test."""
+    quality, test, measure = product["data_quality"], product["details"]["price_test"], measure_of(product)
+    helps = []
+    if quality["usable_days"] < quality["min_days"]:
+        helps.append(f"Record at least {plural(quality['min_days'], f.period)}; {quality['usable_days']} are usable.")
+    if quality["distinct_prices"] < 2:
+        return [*helps, "Charge another price for two weeks: a single price shows no effect."]
+    if product["keep"][measure] is None:
+        helps.append("Look up what a unit costs you and what share fees leave, and set data.cost.unit_cost.")
+    helps += break_even_words(product, f)
+    return helps + (price_test_words(test, product["current_price"], f, measure) if test else [])
