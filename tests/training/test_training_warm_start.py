@@ -17,7 +17,7 @@ from pricerl.advice import DecisionConfig, advise
 from pricerl.env import Dynamics
 from pricerl.evaluation import Yardstick, plan_dynamically
 from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac import NetworkConfig, SACAgent, SACConfig
 from pricerl.simulation import SellerConfig
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.module import SACModule
@@ -119,7 +119,10 @@ def test_a_resumed_run_is_not_cloned_again(warm: tuple[Path, Result]) -> None:
 def test_a_clone_far_from_the_plan_is_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("pricerl.training.module.clone", lambda *arguments: None)
+    def always_lower(agent: SACAgent, *arguments: object) -> None:
+        torch.nn.init.constant_(agent.actor.head.bias, -3.0)
+
+    monkeypatch.setattr("pricerl.training.module.clone", always_lower)
     write_lines(tmp_path / "seller.csv", seller_lines())
     words = ("--data.path", "seller.csv", "--run_name", "far", *FAST, *PLANNER, "--data.eval_every", "20")
     result = run(tmp_path, "fit", *words)
