@@ -95,7 +95,10 @@ def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
     if isinstance(strategy, Strategy):
         return strategy
     if strategy not in ("auto", "ddp"):
-        raise UsageError(f"trainer.strategy must be one of auto, ddp, found {strategy!r}")
+        raise UsageError(
+            f"trainer.strategy must be one of auto, ddp, found {strategy!r}: others shard or wrap the model for one "
+            "backward pass per step, and an update has three"
+        )
     several = num_nodes > 1 or count_devices(devices) > 1
     return ReplicatedStrategy(timeout=START_WITHIN) if several else "auto"
 
