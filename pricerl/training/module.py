@@ -209,7 +209,8 @@ class SACModule(OffPolicyModule):
     def training_step(self, batches: Iterator[Transition], batch_idx: int) -> dict[str, list[Tensor]]:
         """Make the updates, share the input statistics over the ranks, at first also before, and call gradient hooks.
 
-        Casts of weights are not cached: they would outlive the updates that change the weights.
+        Casts of weights are not cached: they would outlive the updates that change the weights. Ranks settle once they
+        have made updates, which compile; the epoch that evaluates a clone makes none.
         """
         torch.set_autocast_cache_enabled(False)
         if self._ranks is not None and not self._has_shared:
@@ -217,10 +218,10 @@ class SACModule(OffPolicyModule):
         metrics = super().training_step(self._in_full_precision(batches), batch_idx)
         if self._ranks is not None:
             self._share_normalization()
-            if not self._has_shared:
-                self._check_that_ranks_agree(self._ranks)
-            self._ranks.settle()
             self._has_shared = True
+            if metrics and not self._ranks.settled:
+                self._check_that_ranks_agree(self._ranks)
+                self._ranks.settle()
         if self._gradients is not None:
             call_gradient_hooks(self.trainer, self._optimizers, self._gradients, metrics["train/critic_loss"][-1])
             self._gradients = None

@@ -17,12 +17,14 @@ from torch import Tensor
 from pricerl.errors import EXIT_BUG, LostRankError
 from pricerl.terminal import write_lines
 
-ANSWER_WITHIN = timedelta(seconds=30)
+ANSWER_WITHIN = timedelta(seconds=20)
 """Time within which every rank must answer a message of training. Ranks collect and update in step, so they wait for
-each other for milliseconds; 30 s are enough for an evaluation's or a checkpoint's disk to be slow."""
+each other for milliseconds; 20 s are enough for a disk to be slow. Naming the loss and ending the others takes another
+4 s, and all should have ended within 30 s."""
 
 START_WITHIN = timedelta(minutes=10)
-"""Time within which every rank must answer any other message: fitting markets, planning and compiling take minutes."""
+"""Time within which every rank must answer any other message: fitting markets, planning, compiling, evaluations and
+saves may take minutes, and longer on some ranks than on others."""
 
 NOTICED_WITHIN = 20.0
 """Seconds after a rank's end that the others have to notice it in their next message."""
@@ -45,10 +47,14 @@ class Ranks:
         self._children, self.size = children, torch.distributed.get_world_size()
         self._group: torch.distributed.ProcessGroup | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Whether `settle` was called."""
+        return self._group is not None
+
     def settle(self) -> None:
-        """Wait less long for the other ranks, since they have begun to train."""
-        if self._group is None:
-            self._group = torch.distributed.new_group(timeout=ANSWER_WITHIN)
+        """Wait less long for the other ranks in messages of training: all have planned and compiled by now."""
+        self._group = torch.distributed.new_group(timeout=ANSWER_WITHIN)
 
     def average(self, tensor: Tensor) -> None:
         """Replace a tensor by its mean over the ranks, in one message, the same to the last bit on all.

@@ -32,6 +32,7 @@ def test_two_ranks_end_with_identical_weights_and_their_own_experience(tmp_path)
     assert first[2] == "10 updates, {'all_gather': 1, 'all_reduce': 20}", "two messages per update, no barrier"
     count, env_steps = literal_eval(first[3])
     assert count == env_steps, "each observation counts once"
+    assert first[4] == "50", "ranks may be slow until they have made, and so compiled, their first updates"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_several_devices_or_machines_get_replicated_ranks():
 
 
 def test_a_strategy_that_shards_the_model_is_refused():
-    with pytest.raises(UsageError, match=r"one of auto, ddp, found 'fsdp'"):
+    with pytest.raises(UsageError, match=r"one of auto, ddp, found 'fsdp': others .* and an update has three"):
         choose_strategy("fsdp", 2, 1)
 
 
@@ -73,7 +74,7 @@ def start_two_ranks(folder):
     [
         (1, "SIGKILL", "rank 1 was killed by SIGKILL"),
         (0, "SIGKILL", "rank 0 has ended"),
-        (1, "SIGSTOP", "another rank has not answered within 30 s"),
+        (1, "SIGSTOP", "another rank has not answered within 20 s"),
     ],
 )
 def test_a_lost_rank_ends_the_others_in_one_sentence(rank, how, finding, tmp_path):
@@ -88,7 +89,7 @@ def test_a_lost_rank_ends_the_others_in_one_sentence(rank, how, finding, tmp_pat
     seconds = time.monotonic() - lost
     assert f"training stopped: {finding}; start again from the last checkpoint" in errors
     assert process.returncode != 0
-    assert seconds < (30.0 if how == "SIGKILL" else 45.0)
+    assert seconds < 30.0
 
 
 def test_a_message_that_fails_names_the_children_that_were_killed_and_ends_the_others():

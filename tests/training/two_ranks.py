@@ -30,7 +30,9 @@ def count(name):
 
 
 class CountOneItem(Callback):
-    """Counts the messages of the second ``training_step``, with 10 updates."""
+    """Counts the messages of the second ``training_step``, with 10 updates, and notes when the ranks settle."""
+
+    settled_at = None
 
     def on_train_epoch_start(self, trainer, module):
         if trainer.current_epoch == 0:
@@ -43,6 +45,8 @@ class CountOneItem(Callback):
                 count(name)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        if module._ranks.settled and self.settled_at is None:
+            self.settled_at = trainer.global_step
         if trainer.global_rank == 1 and trainer.global_step > 60:
             (Path(sys.argv[1]) / "rank1.pid").write_text(str(os.getpid()))
         if batch_idx == 1:
@@ -76,6 +80,7 @@ if __name__ == "__main__":
         f"{buffer.reward.sum().item()!r}",
         counter.found,
         f"{observed}",
+        f"{counter.settled_at}",
     ]
     text = "\n".join(lines) + "\n"
     (Path(sys.argv[1]) / f"rank{trainer.global_rank}.txt").write_text(text)
