@@ -3,7 +3,6 @@
 import os
 import sys
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.ranks import START_WITHIN
 from pricerl.training.strategies import ReplicatedStrategy
 
 MESSAGES = Counter()
@@ -61,7 +61,7 @@ if __name__ == "__main__":
     trainer = Trainer(
         accelerator="cpu",
         devices=2,
-        strategy=ReplicatedStrategy(timeout=timedelta(seconds=60)),
+        strategy=ReplicatedStrategy(timeout=START_WITHIN),
         max_steps=int(sys.argv[2]) if len(sys.argv) > 2 else 60,
         callbacks=[counter := CountOneItem()],
         max_epochs=-1,
