@@ -29,17 +29,27 @@ FLAGS = (
     "--window-size=1400,900",
 )
 
+SMALLEST = 10.0
+"""CSS pixels of 7.5 points."""
+
 PRINTED_WIDTH = 718
 """CSS pixels between the margins of A4 in ``style.css``: 190 mm."""
 
 MEASURE = """
-const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), boxes = [];
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), boxes = [], outside = [], sizes = [];
 while (texts.nextNode()) {
   const node = texts.currentNode, parent = node.parentElement;
-  if (!node.data.trim() || parent.closest('script, style, title')) continue;
+  if (!node.data.trim() || parent.closest('script, style, title, desc, .unseen')) continue;
   const range = document.createRange();
   range.selectNodeContents(node);
   const inside = parent.namespaceURI.endsWith('svg');
+  const scale = inside ? parent.getScreenCTM().a : 1;
+  sizes.push([scale * parseFloat(getComputedStyle(parent).fontSize), node.data.trim()]);
+  if (inside) {
+    const own = parent.getBoundingClientRect(), chart = parent.ownerSVGElement.getBoundingClientRect();
+    if (own.left < chart.left - 0.5 || own.right > chart.right + 0.5 || own.top < chart.top - 0.5
+      || own.bottom > chart.bottom + 0.5) outside.push(node.data.trim());
+  }
   for (const box of inside ? [parent.getBoundingClientRect()] : range.getClientRects())
     if (box.right > 0 && box.width > 1) boxes.push([box.left, box.top, box.right, box.bottom, node.data.trim()]);
 }
@@ -49,7 +59,8 @@ boxes.forEach((one, place) => boxes.slice(place + 1).forEach(other => {
   if (across > 2 && Math.min(one[3], other[3]) - Math.max(one[1], other[1]) > 2.5) met.push([one[4], other[4]]);
 }));
 parent.postMessage({name: window.name, width: innerWidth, scroll: document.documentElement.scrollWidth,
-  texts: boxes.length, met: met.slice(0, 5), cut: cut.slice(0, 5)}, '*');
+  texts: boxes.length, outside: outside, smallest: sizes.sort((one, other) => one[0] - other[0])[0],
+  met: met.slice(0, 5), cut: cut.slice(0, 5)}, '*');
 """
 
 
@@ -68,7 +79,8 @@ def measure(html: str, widths: dict[str, int]) -> dict[str, Any]:
     """Lay a copy of the page out at every width; where the width is ``printed``, with the styles of print.
 
     Returns:
-        By name of the width: the page's own and its scroll width, how many texts it has, which of them meet or are cut.
+        By name of the width: the page's own and its scroll width, how many texts it has, which of them meet or are cut,
+        which leave their chart, and the smallest with its size in CSS pixels.
     """
     frames = [
         f'<iframe name="{name}" style="width:{width}px;height:800px" srcdoc="{escape(_copy(html, name))}"></iframe>'

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
+from browser import CHROMIUM, PRINTED_WIDTH, SMALLEST, browse, measure
 
 from pricerl.advice.report.pdf import print_pages
 from pricerl.advice.report.render import render_pages
@@ -47,7 +48,37 @@ def test_a_page_is_laid_out_at_every_width_without_overlaps_or_cuts(advice: str,
     for name, found in measured.items():
         assert found["width"] == WIDTHS[name] and found["texts"] > 20, name
         assert found["scroll"] <= found["width"], (name, found["cut"])
-        assert (found["met"], found["cut"]) == ([], []), name
+        assert (found["met"], found["cut"], found["outside"]) == ([], [], []), name
+    assert measured["printed"]["smallest"][0] >= SMALLEST, measured["printed"]["smallest"]
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 37.0, 3e4])
+@pytest.mark.parametrize("locale", ["en_US", "de_DE", "hi_IN"])
+def test_no_label_leaves_its_chart_whatever_the_size_of_the_numbers(scale: float, locale: str, moved: Path) -> None:
+    document = json.loads((moved / "advice.json").read_text(encoding="utf-8"))
+    html = dict(render_pages(enlarged({**document, "locale": locale}, scale)))["report.html"]
+    for name, found in measure(html, {"desktop": 1280, "printed": PRINTED_WIDTH}).items():
+        assert (found["outside"], found["met"]) == ([], []), name
+
+
+def enlarged(document: dict[str, Any], scale: float) -> dict[str, Any]:
+    """The advice with all prices and amounts of its charts multiplied."""
+    product = document["products"][0]
+    details, quality = product["details"], product["data_quality"]
+    for name in ("price", "profit"):
+        for part in (details["curves"], details["own_days"]):
+            part[name] = times(part[name], scale)
+    for record, names in ((product, ("current_price", "recommended_price")), (quality, ("price_min", "price_max"))):
+        record.update({name: times(record[name], scale) for name in names})
+    for day in product["days"]:
+        day.update({name: times(day[name], scale) for name in ("recommended_price", "price_low", "price_high")})
+    return document
+
+
+def times(value: Any, scale: float) -> Any:
+    if isinstance(value, list):
+        return [times(item, scale) for item in value]
+    return None if value is None else value * scale
 
 
 def test_the_console_stays_silent(trained: Path, moved: Path) -> None:
@@ -58,7 +89,7 @@ def test_the_console_stays_silent(trained: Path, moved: Path) -> None:
 
 def test_the_style_sheet_is_in_force_under_the_pages_own_policy(moved: Path) -> None:
     html = pages_of(moved)["report.html"]
-    assert browse(html.replace("color-scheme: light", "color-scheme: dark"))[1] != []
+    assert browse(html.replace("color-scheme: light dark", "color-scheme: dark"))[1] != []
 
 
 def sheets(pdf: bytes) -> int:
@@ -66,13 +97,13 @@ def sheets(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
-def test_two_weeks_of_a_product_print_on_one_sheet(trained: Path, tmp_path: Path) -> None:
+def test_two_weeks_of_a_product_print_on_two_sheets(trained: Path, tmp_path: Path) -> None:
     documents = [trained / "advice.json", *sorted(EXAMPLES.glob("*.json"))]
     for number, path in enumerate(documents):
         page = tmp_path / f"{number}.html"
         page.write_text(dict(render_pages(json.loads(path.read_bytes())))["report.html"], encoding="utf-8")
         (printed,) = print_pages([page])
-        assert printed == tmp_path / f"{number}.pdf" and sheets(printed.read_bytes()) == 1, path
+        assert printed == tmp_path / f"{number}.pdf" and sheets(printed.read_bytes()) == 2, path
     assert len(documents) > 2
     long = tmp_path / "long.html"
     long.write_text(PAGE.format("<p>line</p>" * 200), encoding="utf-8")

@@ -47,10 +47,10 @@ def test_dots_at_one_place_are_drawn_once() -> None:
 
 
 def test_words_are_escaped_and_never_read_as_a_formula() -> None:
-    drawn = svg.chart("x", '<b>"$\\alpha$"', [svg.text(1, 2, "$x^2$ </text><script>", "end", "tick")])
+    drawn = svg.chart("x", '<b>"$\\alpha$"', "<i>", [svg.text(1, 2, "$x^2$ </text><script>", "end", "tick")])
     root = ElementTree.fromstring(drawn)
-    assert [element.tag for element in root.iter()] == ["svg", "title", "text"]
-    assert [element.text for element in root] == ['<b>"$\\alpha$"', "$x^2$ </text><script>"]
+    assert [element.tag for element in root.iter()] == ["svg", "title", "desc", "text"]
+    assert [element.text for element in root] == ['<b>"$\\alpha$"', "<i>", "$x^2$ </text><script>"]
 
 
 def test_a_day_far_out_does_not_flatten_the_others() -> None:

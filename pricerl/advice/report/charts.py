@@ -25,7 +25,7 @@ LETTER = 7.0
 
 
 class Figure(NamedTuple):
-    """A chart, its heading and its text alternative."""
+    """A chart, which contains its text alternative, with a heading and a legend."""
 
     name: str
     heading: str
@@ -33,12 +33,12 @@ class Figure(NamedTuple):
     caption: str
 
 
-def draw_figures(product: Record, formatter: Formatter) -> list[Figure]:
-    """Draw all charts of an entry of ``products`` in ``advice.json``."""
+def draw_figures(product: Record, formatter: Formatter) -> tuple[list[Figure], list[Figure]]:
+    """Draw the charts of an entry of ``products`` in ``advice.json``: the first two, and those for the evidence."""
     curves = product["details"]["curves"]
-    shown = [what for what in ("units", measure_of(product)) if curves[what] is not None]
-    by_price = [_by_price(what, product, formatter) for what in shown]
-    return [*by_price, _prices(product, formatter), _units(product, formatter)]
+    shown = [what for what in (measure_of(product), "units") if curves[what] is not None]
+    first, *others = [_by_price(what, product, formatter) for what in shown]
+    return [first, _prices(product, formatter)], [*others, _units(product, formatter)]
 
 
 def _by_price(what: str, product: Record, f: Formatter) -> Figure:
@@ -61,8 +61,8 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     ]
     name, title = "demand" if what == "units" else what, f"{MEASURES.get(what, what).capitalize()} per {f.period}"
     outside = sum(not bottom <= value <= top for value in values)
-    drawn = svg.chart(name, f"{title} by price", parts)
-    return Figure(name, f"{title} at each price", drawn, _caption(product, what, len(values), outside, f))
+    drawn = svg.chart(name, f"{title} by price", _describe(product, what, len(values), outside, f), parts)
+    return Figure(name, f"{title} at each price", drawn, f"Dots: your {f.period}s. Band: 90 %. Hatched: never tried.")
 
 
 def own_days(days: Record, what: str) -> list[Any]:
@@ -101,7 +101,7 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
     ]
 
 
-def _caption(product: Record, what: str, days: int, outside: int, f: Formatter) -> str:
+def _describe(product: Record, what: str, days: int, outside: int, f: Formatter) -> str:
     curves, quality = product["details"]["curves"], product["data_quality"]
     ends = [f"{_triple(curves[what][end], what, f)} at {f.price(curves['price'][end])}" for end in (0, -1)]
     far = f", {outside} of them beyond the edge" if outside else ""
@@ -117,13 +117,13 @@ def _caption(product: Record, what: str, days: int, outside: int, f: Formatter) 
 def _prices(product: Record, f: Formatter) -> Figure:
     days, last = product["days"], product["details"]["own_days"]["date"][-1]
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
-    caption = (
+    words = (
         f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
         f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the proposed price over the "
         "plausible scenarios."
     )
-    heading = f"Price, last weeks and next {f.period}s"
-    return Figure("prices", heading, _by_day("prices", product, prices, f), caption)
+    heading, legend = f"Price, last weeks and next {f.period}s", "Thin: your price. Thick: the advised one."
+    return Figure("prices", heading, _by_day("prices", product, words, prices, f), legend)
 
 
 def _units(product: Record, f: Formatter) -> Figure:
@@ -131,11 +131,12 @@ def _units(product: Record, f: Formatter) -> Figure:
     known = [values for values in units if values is not None]
     first = f", first {_triple(known[0], 'units', f)}" if known else ""
     noise = f"with the noise of each {f.period}"
-    caption = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, {noise}."
-    return Figure("units", f"Units, last weeks and next {f.period}s", _by_day("units", product, units, f), caption)
+    words = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, {noise}."
+    heading, legend = f"Units, last weeks and next {f.period}s", f"Dots: units you sold. Band: 90 %, {noise}."
+    return Figure("units", heading, _by_day("units", product, words, units, f), legend)
 
 
-def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
+def _by_day(name: str, product: Record, words: str, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
     """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
     own, sold = product["details"]["own_days"], name == "units"
     what = "units" if sold else "price"
@@ -156,7 +157,7 @@ def _by_day(name: str, product: Record, ahead: Sequence[Sequence[float] | None],
         *_today(frame, len(ahead)),
         svg.axes(frame, _date_ticks(start, len(ahead), f), f.period.capitalize(), f),
     ]
-    return svg.chart(name, f"{what.capitalize()} by {f.period}", parts)
+    return svg.chart(name, f"{what.capitalize()} by {f.period}", words, parts)
 
 
 def _triple(values: Sequence[float], what: str, f: Formatter) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pricerl.advice.next_steps import what_would_change
 from pricerl.advice.reasons import Record, judge_backtest
 from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
+from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.interactive import make_interactive, plotly_script
 from pricerl.advice.report.sanitize import finalize, page_name, shorten
 from pricerl.advice.report.view import View
@@ -45,8 +45,10 @@ def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[
 
 def render_page(document: Record, product: Record, back: str = "", interactive: bool = False) -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
-    formatter = _formatter_of(document)
-    figures = draw_figures(product, formatter)
+    view = View.of(product, _formatter_of(document))
+    first, others = draw_figures(product, view.f)
+    if interactive:
+        first, others = make_interactive(first, product), make_interactive(others, product)
     return _fill(
         "report.html",
         document,
@@ -54,21 +56,21 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
             "back": back,
             "item": product,
             "name": shorten(product["product"]),
-            "view": View.of(product, formatter),
-            "grade": sentences.GRADES[product["decision"]["grade"]],
+            "view": view,
+            "screen": lay_out(view),
+            "figures": first,
+            "other_figures": others,
             "origin": sentences.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
-            "beyond": sentences.beyond_tried(product, formatter),
-            "figures": make_interactive(figures, product) if interactive else figures,
+            "beyond": sentences.beyond_tried(product, view.f),
             "script": plotly_script() if interactive else "",
-            "limits": sentences.describe_limits(product, formatter),
-            "verdict": sentences.judge_proposal(product, formatter),
+            "limits": sentences.describe_limits(product, view.f),
+            "verdict": sentences.judge_proposal(product, view.f),
             "doubts": [
-                *sentences.describe_off_policy(product, formatter),
-                sentences.describe_sensitivity(product, formatter),
+                *sentences.describe_off_policy(product, view.f),
+                sentences.describe_sensitivity(product, view.f),
             ],
-            "skill": judge_backtest(product["backtest"], formatter) if product["backtest"] else "",
+            "skill": judge_backtest(product["backtest"], view.f) if product["backtest"] else "",
             "to_do": sentences.list_remedies(product),
-            "help": what_would_change(product, formatter),
         },
     )
 

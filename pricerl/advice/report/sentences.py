@@ -13,6 +13,14 @@ GRADES = {
     "D": "nothing can be estimated",
 }
 
+BADGES = {
+    "B": "clear, at prices tried before",
+    "B-": "one careful step, then look",
+    "C": "no change is clear enough",
+    "D": "nothing can be estimated yet",
+}
+"""The grade in five words."""
+
 SOURCES = {
     "planner": "the planner",
     "policy": "the learned policy",

@@ -15,8 +15,12 @@ from markupsafe import Markup, escape
 from pricerl.formatting import Formatter
 
 WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 22, 36
+LEFT, RIGHT, TOP, BOTTOM = 62, 26, 22, 40
 """Margins for the axis labels, in units of the view box."""
+
+WIDEST = 1e6
+"""Numbers from here on are shown in millions or more, to fit into the margin."""
+SUFFIXES = {10**6: " M", 10**9: " bn", 10**12: " tn"}
 
 Points = Sequence[float]
 
@@ -62,10 +66,11 @@ def ticks(low: float, high: float) -> list[float]:
     return [round(index * step, 10) for index in range(first, last + 1)]
 
 
-def chart(name: str, title: str, parts: Sequence[str]) -> Markup:
-    """Assemble a chart from SVG in drawing order; ``name`` is unique on the page, the title for screen readers."""
+def chart(name: str, title: str, text_alternative: str, parts: Sequence[str]) -> Markup:
+    """Assemble a chart from SVG in drawing order; ``name`` is unique on the page, both texts for screen readers."""
     head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-title {name}-text">'
-    return Markup(f'{head}<title id="{name}-title">{escape(title)}</title>' + "".join(parts) + "</svg>")
+    words = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-text">{escape(text_alternative)}</desc>'
+    return Markup(head + words + "".join(parts) + "</svg>")
 
 
 def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Formatter) -> str:
@@ -78,15 +83,18 @@ def axes(frame: Frame, x_ticks: Sequence[tuple[float, str]], x_title: str, f: Fo
     for value, label in x_ticks:
         x = frame.x(value)
         parts.append(f'<path class="axis" d="M{x} {HEIGHT - BOTTOM}v4"/>')
-        parts.append(text(x, HEIGHT - BOTTOM + 15, label, "middle", "tick"))
+        parts.append(text(x, HEIGHT - BOTTOM + 18, label, "middle", "tick"))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_title, "middle", "tick"))
     return "".join(parts)
 
 
 def number_ticks(low: float, high: float, f: Formatter) -> list[tuple[float, str]]:
     """Return the ticks of an axis of numbers with their labels, which have no more digits than their step needs."""
-    digits = max(0, -math.floor(math.log10(tick_step(low, high)) + 1e-9))
-    return [(value, f.number(value, digits)) for value in ticks(low, high)]
+    power = math.floor(math.log10(tick_step(low, high)) + 1e-9)
+    thousands = 1 if max(abs(low), abs(high)) >= WIDEST else 0
+    scale = 10 ** (3 * (math.floor(math.log10(max(abs(low), abs(high))) / 3) if thousands else 0))
+    digits = max(0, math.floor(math.log10(scale)) - power)
+    return [(value, f"{f.number(value / scale, digits)}{SUFFIXES.get(scale, '')}") for value in ticks(low, high)]
 
 
 def text(x: float, y: float, words: str, anchor: str, style: str) -> str:

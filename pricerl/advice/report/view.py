@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from babel.numbers import get_currency_precision
+
 from pricerl.advice.reasons import MEASURES, Record, list_alternatives, measure_of, track_lines
 from pricerl.advice.report.sanitize import shorten
-from pricerl.formatting import UNKNOWN, Formatter, counted, plural, probability, unit_digits
+from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
 
 MOST_DAYS = 31
 """Most rows of a table, such as that of the days; ``advice.csv`` and ``advice.json`` contain all."""
+
+
+THREE_DIGITS = 100
+"""Amounts from here on are shown without decimals."""
 
 
 class Cell(NamedTuple):
@@ -35,6 +41,18 @@ Row = tuple[str, list[Cell]]
 
 
 @dataclass(frozen=True)
+class PageFormatter(Formatter):
+    """Formatter that shows all amounts of one page with the same digits, so that equal amounts look equal."""
+
+    amount_digits: int = 2
+    """Digits after the decimal mark of amounts per day."""
+
+    def money_digits(self, *values: float | None) -> int:
+        """Return the page's digits, whatever the amounts."""
+        return self.amount_digits
+
+
+@dataclass(frozen=True)
 class View:
     """Texts of one product's page, with consistent digits."""
 
@@ -46,25 +64,25 @@ class View:
 
     @classmethod
     def of(cls, product: Record, f: Formatter) -> View:
-        """Choose digits by the largest number of each column."""
-        outcomes = (product["keep"], product["recommended"] or product["keep"], *product["days"])
-        digits = {}
-        for name, digits_of in (("units", unit_digits), ("sales", f.money_digits), ("profit", f.money_digits)):
-            digits[name] = digits_of(*(value for outcome in outcomes for value in outcome[name] or ()))
-        return cls(product, f, digits)
+        """Choose digits by the largest expected number of each measure; three digits are enough for an estimate."""
+        outcomes = [product["keep"], product["recommended"] or product["keep"], *product["days"]]
+        digits, money = {}, get_currency_precision(f.currency) if f.currency else PLAIN_DIGITS
+        for name in ("units", "sales", "profit"):
+            means = [outcome[name][0] for outcome in outcomes if outcome[name] is not None]
+            large = max(map(abs, means), default=0.0) >= THREE_DIGITS
+            digits[name] = unit_digits(*means) if name == "units" else 0 if large else money
+        page = PageFormatter(f.locale, f.currency, f.price_decimals, f.step_days, digits[measure_of(product)])
+        return cls(product, page, digits)
 
     @property
     def held(self) -> bool:
         """Whether the price is kept."""
-        return self._first_change() is None
+        return self.first_change() is None
 
-    def _first_change(self) -> Record | None:
+    def first_change(self) -> Record | None:
         """Return the first day whose price differs from the current one, if any."""
         now = self.product["current_price"]
         return next((day for day in self.product["days"] if day["recommended_price"] != now), None)
-
-    def _change(self) -> str:
-        return self.f.percent(self.product["recommended_price"] / self.product["current_price"] - 1, plus="+")
 
     def headline(self) -> str:
         """Return the verdict in about three words."""
@@ -72,47 +90,9 @@ class View:
         verb = "Keep" if self.held else "Raise to" if new > now else "Lower to"
         return f"{verb} {self.f.price(new)}"
 
-    def tiles(self) -> list[Cell]:
-        """Return price, profit or revenue, units and probability."""
-        tiles = [self._outcome_tile(name) for name in (measure_of(self.product), "units")]
-        return [self._price_tile(), *tiles, self._probability_tile()]
-
     def measure(self) -> str:
         """Return the word for what counts."""
         return MEASURES[measure_of(self.product)]
-
-    def _price_tile(self) -> Cell:
-        product, f, label, day = self.product, self.f, "Recommended price", self._first_change()
-        if day is None:
-            unsure = product["decision"]["lacks_evidence"]
-            word = "cannot say yet: the price is kept" if unsure else "no change is advised"
-            return Cell(label, self.headline(), (word,))
-        notes = [f"from {f.price(product['current_price'])} ({self._change()}) on {f.weekday_date(day['date'])}"]
-        last = f.price(product["days"][-1]["recommended_price"])
-        if last != f.price(product["recommended_price"]):
-            notes.append(f"then in steps to {last}")
-        notes += [f"90 %: {limits}" for limits in self._price_limits(day)]
-        return Cell(label, self.headline(), tuple(notes))
-
-    def _outcome_tile(self, name: str) -> Cell:
-        """Return the expectation at the current price, or the difference made by the change."""
-        label, uplift = f"{MEASURES.get(name, name).capitalize()} per {self.f.period}", self.product["uplift"]
-        if self.product["keep"][name] is None:
-            return Cell(label, "unknown", ("costs are not known",))
-        where = "at the current price" if uplift is None else "compared with keeping the price"
-        cell = self._cell(name, self.product["keep"] if uplift is None else uplift, "" if uplift is None else "+")
-        return Cell(label, cell.value, (*(f"90 %: {limits}" for limits in cell.notes), where))
-
-    def _probability_tile(self) -> Cell:
-        product, label, no_change = self.product, "Probability of a gain", "nothing changes"
-        draws, uplift = product["num_draws"], product["uplift"]
-        proposed = product["proposal"]["over_keep"]["probability_better"]
-        if uplift is not None and (better := uplift["probability_better"]) is not None:
-            return Cell(label, probability(better, draws), (f"{counted(better, draws)} plausible scenarios",))
-        if proposed is not None and product["decision"]["lacks_evidence"]:
-            own = f"the {product['decision']['speaker']}'s own path: {counted(proposed, draws)} plausible scenarios"
-            return Cell(label, UNKNOWN, (no_change, own))
-        return Cell(label, UNKNOWN, (no_change if self.held else "unknown",))
 
     def day_rows(self) -> list[tuple[str, str, list[Cell]]]:
         """Return the rows of the next days: date, note, cells."""
@@ -122,47 +102,46 @@ class View:
         ]
 
     def _day_cells(self, day: Record) -> list[Cell]:
-        return [
-            Cell("Price", self.f.price(day["recommended_price"]), ("kept",) if self.held else self._price_limits(day)),
-            *self._outcome_cells(day),
-            self._share_cell("Organic", day["organic"]),
-            self._share_cell("Ads", day["ad"]),
-        ]
+        cells = [Cell("Price", self.f.price(day["recommended_price"]), () if self.held else self._price_limits(day))]
+        cells += [self.cell(name, day) for name in self.digits if self._any_day(name)]
+        shares = (("Organic", "organic"), ("Ads", "ad"))
+        return cells + [self._share_cell(label, day[name]) for label, name in shares if self._any_day(name)]
+
+    def _any_day(self, name: str) -> bool:
+        """Return whether a measure is known on any of the days that are shown."""
+        return any(day[name] is not None for day in self.product["days"][:MOST_DAYS])
 
     def _price_limits(self, day: Record) -> tuple[str, ...]:
         """Return the limits of a day's price; empty if it is the same in all plausible scenarios."""
-        low, high = day["price_low"], day["price_high"]
-        return () if self.f.price(low) == self.f.price(high) else (self.f.span(low, high, self.f.price_decimals),)
+        return self._limits(day["price_low"], day["price_high"], self.f.price_decimals)
 
-    def _outcome_cells(self, outcome: Record, plus: str = "") -> list[Cell]:
-        return [self._cell(name, outcome, plus) for name in self.digits]
+    def _limits(self, low: float, high: float, digits: int, plus: str = "") -> tuple[str, ...]:
+        """Return an interval as a note; empty if both ends look the same."""
+        ends = self.f.number(low, digits), self.f.number(high, digits)
+        return () if ends[0] == ends[1] else (self.f.span(low, high, digits, plus),)
 
-    def _cell(self, name: str, outcome: Record, plus: str = "") -> Cell:
-        """Return units, sales or profit of an outcome."""
+    def cell(self, name: str, outcome: Record, plus: str = "") -> Cell:
+        """Return units, sales or profit of an outcome, with its 90 % limits as a note."""
         label, digits, show = name.capitalize(), self.digits[name], self.f.number if name == "units" else self.f.money
         if outcome[name] is None:
             return Cell(label, UNKNOWN)
         mean, low, high = outcome[name]
-        return Cell(label, show(mean, digits, plus), (self.f.span(low, high, digits, plus),))
+        return Cell(label, show(mean, digits, plus), self._limits(low, high, digits, plus))
 
     def _share_cell(self, label: str, values: Sequence[float] | None) -> Cell:
         if values is None:
             return Cell(label, UNKNOWN)
         mean, low, high = values
-        return Cell(label, self.f.percent(mean / 100), (self.f.span(low, high, 1),))
+        return Cell(label, self.f.percent(mean / 100), self._limits(low, high, 1))
 
     def comparison_rows(self) -> list[Row]:
-        """Return keeping the price and, if a change is advised, the recommendation and their difference."""
+        """Return keeping the price and, if a change is advised, the recommendation with their 90 % limits."""
         product, price = self.product, self.f.price
-        keep, new = Cell("Price", price(product["current_price"])), Cell("Price", price(product["recommended_price"]))
-        kept = ("Keep the price", [keep, *self._outcome_cells(product["keep"])])
-        if product["uplift"] is None:
-            return [kept]
-        return [
-            kept,
-            ("Recommended", [new, *self._outcome_cells(product["recommended"])]),
-            ("Difference", [Cell("Price", self._change()), *self._outcome_cells(product["uplift"], "+")]),
-        ]
+        names = [name for name in ("profit", "sales", "units") if product["keep"][name] is not None]
+        outcomes = [("Keep", product["current_price"], product["keep"])]
+        if product["uplift"] is not None:
+            outcomes.append(("Charge", product["recommended_price"], product["recommended"]))
+        return [(f"{verb} {price(at)}", [self.cell(name, found) for name in names]) for verb, at, found in outcomes]
 
     def baseline_rows(self) -> list[Row]:
         """Return every rule with its price, its gain and the scenarios in which it beats keeping the price."""
@@ -171,7 +150,7 @@ class View:
             share = row["probability_better"]
             cells = [
                 Cell("Price", self.f.price(row["price"])),
-                self._cell(measure_of(self.product), row["outcome"]),
+                self.cell(measure_of(self.product), row["outcome"]),
                 Cell("Beats keeping", UNKNOWN if share is None else counted(share, draws)),
             ]
             rows.append((row["rule"], cells))
@@ -179,18 +158,20 @@ class View:
 
     def backtest_rows(self) -> list[list[Cell]]:
         """Return a row per horizon of the backtest."""
-        percent = self.f.percent
-        return [
-            [
+        percent, scores = self.f.percent, self.product["backtest"]["scores"]
+        supplied = any(row["wape_supplied"] is not None for row in scores)
+        rows = []
+        for row in scores:
+            cells = [
                 Cell("Days ahead", str(row["days_ahead"])),
                 Cell("Error, forecast", percent(row["wape_market"])),
                 Cell(f"Error, 7-{self.f.period} mean", percent(row["wape_mean_7"])),
                 Cell("Skill", self.f.number(row["skill"], plus="+")),
-                Cell("Error, supplied", percent(row["wape_supplied"])),
+                *([Cell("Error, supplied", percent(row["wape_supplied"]))] if supplied else []),
                 Cell("Inside 90 %", counted(row["coverage"], row["days"])),
             ]
-            for row in self.product["backtest"]["scores"]
-        ]
+            rows.append(cells)
+        return rows
 
     def span(self) -> tuple[str, str]:
         """Return the days of the advice and of the history in words."""
@@ -206,7 +187,7 @@ class View:
             "name": shorten(self.product["product"]),
             "verdict": self.headline(),
             "now": self.f.price(self.product["current_price"]),
-            "gain": self._cell(measure, self.product["uplift"] or {measure: None}, "+"),
+            "gain": self.cell(measure, self.product["uplift"] or {measure: None}, "+"),
             "grade": self.product["decision"]["grade"],
         }
 

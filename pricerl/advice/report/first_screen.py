@@ -1,0 +1,263 @@
+"""First screen of a product's page: verdict, money, certainty, reasons and next steps, from ``advice.json``."""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple
+
+from babel.dates import format_interval
+
+from pricerl.advice.next_steps import break_even_words, false_alarm_words, stop_rule_words, what_would_change
+from pricerl.advice.reasons import MEASURES, Record, measure_of, sentence
+from pricerl.advice.report.sentences import BADGES
+from pricerl.advice.report.view import Cell, View
+from pricerl.formatting import Formatter, counted, plural
+
+
+class Line(NamedTuple):
+    """A text with one emphasised part."""
+
+    before: str
+    strong: str
+    after: str
+
+
+class Certainty(NamedTuple):
+    """Share of the plausible scenarios in which a change earns more, and its meaning."""
+
+    title: str
+    share: float | None
+    lines: tuple[str, ...]
+
+
+class Step(NamedTuple):
+    """Something to do, and the command for it."""
+
+    words: str
+    command: str = ""
+
+
+class Table(NamedTuple):
+    """Measures of keeping the price and of a change, per day."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+class FirstScreen(NamedTuple):
+    """Everything above the charts."""
+
+    context: str
+    headline: Line
+    lead: Line
+    badges: tuple[str, ...]
+    table: Table
+    certainty: Certainty
+    why: tuple[str, ...]
+    steps: tuple[Step, ...]
+    other: str
+    """Command for those who disagree."""
+
+
+def lay_out(view: View) -> FirstScreen:
+    """Return the first screen of a product."""
+    return FirstScreen(
+        _context(view),
+        _headline(view),
+        _lead(view),
+        _badges(view),
+        _table(view),
+        _certainty(view),
+        _why(view),
+        _steps(view),
+        _other(view),
+    )
+
+
+def _context(view: View) -> str:
+    days, f = view.product["days"], view.f
+    first, last = (datetime.date.fromisoformat(day["date"]) for day in (days[0], days[-1]))
+    locale = "en_GB" if f.locale.startswith("en") else f.locale.replace("-", "_")
+    ahead = format_interval(first, last, "yMMMd", locale=locale) if first != last else f.date(days[0]["date"])
+    past = plural(view.product["data_quality"]["history_days"], f.period)
+    return f"advice for {ahead} · from {past} of your sales"
+
+
+def _headline(view: View) -> Line:
+    product, f, day = view.product, view.f, view.first_change()
+    now, new = product["current_price"], product["recommended_price"]
+    if day is None:
+        later = " for now" if product["decision"]["lacks_evidence"] else ""
+        return Line("Keep the price at ", f.price(now), later)
+    verb = "Raise" if new > now else "Lower"
+    return Line(f"{verb} the price from {f.price(now)} to ", f.price(new), f" on {f.weekday_date(day['date'])}")
+
+
+def _lead(view: View) -> Line:
+    product, f, measure = view.product, view.f, measure_of(view.product)
+    decision, weighed = product["decision"], product["proposal"]["over_keep"][measure]
+    if view.held or product["uplift"] is None or product["uplift"][measure] is None:
+        if decision["unsure"] and weighed is not None and any(weighed):
+            mean, low, high = weighed
+            gain = f"{f.money(low, plus='+')} to {f.money(high, plus='+')} {MEASURES[measure]} per {f.period}"
+            return Line(
+                f"Your history does not decide: going to {f.price(_weighed_price(product))} could bring ", gain, "."
+            )
+        return Line(sentence(decision["why"]), "", "")
+    mean, low, high = product["uplift"][measure]
+    more = "more" if mean >= 0 else "less"
+    ends = (f.money(low, plus="+"), f.money(high, plus="+")) if low < 0 else (f.money(low), f.money(high))
+    likely = f", likely between {ends[0]} and {ends[1]}" if ends[0] != ends[1] else ""
+    units = product["uplift"]["units"][0]
+    fewer = f"{f.number(abs(units), view.digits['units'])} {'fewer' if units < 0 else 'more'} units"
+    gain = f"{f.money(abs(mean))} {more} {MEASURES[measure]} per {f.period}"
+    return Line(f"{_later(view)}We expect about ", gain, f"{likely}, and about {fewer}.")
+
+
+def _later(view: View) -> str:
+    """Return the changes after the first as a sentence."""
+    days, f = view.product["days"], view.f
+    last = days[-1]["recommended_price"]
+    if f.price(last) == f.price(view.product["recommended_price"]):
+        return ""
+    first = next(day for day in days if f.price(day["recommended_price"]) == f.price(last))
+    return f"Then to {f.price(last)} by {f.weekday_date(first['date'])} if sales hold. "
+
+
+def _badges(view: View) -> tuple[str, ...]:
+    product, f = view.product, view.f
+    decision, bounds, quality = product["decision"], product["details"]["bounds"], product["data_quality"]["quality"]
+    words = "ordered by a person" if product["decision"]["source"] == "override" else BADGES[decision["grade"]]
+    badges = [f"{decision['grade']} · {words}"]
+    if product["guardrails"]:
+        badges.append("held back by your limits")
+    elif bounds["max_rise"] is not None and not view.held:
+        largest = bounds["max_rise"] if product["recommended_price"] > product["current_price"] else bounds["max_drop"]
+        badges.append(f"within your limits (max {f.percent(largest, 0 if largest * 100 % 1 < 0.05 else 1)} per change)")
+    if quality != "PASS":
+        badges.append(f"check your data: {quality}")
+    return (*badges, "nothing is changed until you do it")
+
+
+def _weighed_price(product: Record) -> float:
+    """Return the last price of the proposed path, money."""
+    price: float = product["proposal"]["prices"][-1]
+    return price
+
+
+def _table(view: View) -> Table:
+    """Return profit, sales and units of keeping and changing; a price that was weighed takes the change's place."""
+    product, f, names = view.product, view.f, ("profit", "sales", "units")
+    keep, other, gain = product["keep"], product["recommended"], product["uplift"]
+    word, price = "charge", product["recommended_price"]
+    if gain is None and product["decision"]["unsure"]:
+        other, gain = product["proposal"]["outcome"], product["proposal"]["over_keep"]
+        word, price = "go to", _weighed_price(product)
+    columns, changed = [f"keep {f.price(product['current_price'])}"], gain is not None and any(gain["units"])
+    if changed:
+        then = (
+            _weighed_price(product)
+            if gain is product["proposal"]["over_keep"]
+            else product["days"][-1]["recommended_price"]
+        )
+        later = f", then {f.price(then)}" if f.price(then) != f.price(price) else ""
+        columns += [f"{word} {f.price(price)}{later}", "difference (90 %)"]
+    rows = []
+    for name in names:
+        if keep[name] is None:
+            continue
+        cells = [view.cell(name, keep) if not changed else view.cell(name, keep)._replace(notes=())]
+        if changed and other is not None and gain is not None:
+            cells += [view.cell(name, other)._replace(notes=()), view.cell(name, gain, "+")]
+        label = "Revenue" if name == "sales" and measure_of(product) == "sales" else name.capitalize()
+        rows.append((label, tuple(cells)))
+    return Table(tuple(columns), tuple(rows))
+
+
+def _certainty(view: View) -> Certainty:
+    product, f, draws = view.product, view.f, view.product["num_draws"]
+    gain, decision = product["uplift"], product["decision"]
+    meaning = "Each scenario is one way that demand and costs can be, given your history."
+    if gain is not None and gain["probability_better"] is not None:
+        lines = [meaning, _worst_tenth(gain["cvar"], f), _tried(product)]
+        title = f"Better in {counted(gain['probability_better'], draws)} plausible scenarios"
+        return Certainty(title, gain["probability_better"], tuple(filter(None, lines)))
+    gain = product["proposal"]["over_keep"]
+    if decision["unsure"] and gain["probability_better"] is not None:
+        title = f"Only in {counted(gain['probability_better'], draws)} plausible scenarios a change is better"
+        return Certainty(title, gain["probability_better"], (meaning, sentence(decision["why"])))
+    if decision["grade"] == "D" or product["keep"][measure_of(product)] is None:
+        return Certainty("Cannot say yet", None, (sentence(decision["why"]),))
+    return Certainty("Nothing changes", None, ("Keeping the price risks nothing new.",))
+
+
+def _worst_tenth(mean: float | None, f: Formatter) -> str:
+    if mean is None:
+        return ""
+    found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
+    return f"In the worst tenth of them {found} per {f.period} on average."
+
+
+def _tried(product: Record) -> str:
+    record = product["track_record"]
+    tested = next(((inside, days) for inside, days in record["inside"].values() if days), None) if record else None
+    if tested is None:
+        return "Not yet tested in your shop."
+    return f"Earlier advice: {tested[0]} of {plural(tested[1], 'day')} inside its 90 % interval."
+
+
+def _why(view: View) -> tuple[str, ...]:
+    product, f, quality = view.product, view.f, view.product["data_quality"]
+    if quality["distinct_prices"] < 2:
+        return ("You have charged one price only, so the effect of another is unknown.",)
+    (mean, high, low), lines = (-value for value in product["elasticity"]), []
+    effect = f"cost about {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
+    lines.append(f"Your buyers react: a 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}).")
+    lines += _costs(product, f) if product["raising"] is not None else break_even_words(product, f)
+    price = product["recommended_price"] if not view.held else product["current_price"]
+    days = max(1, round(product["effective_days"]))
+    lines.append(
+        f"About {plural(days, f.period)} of your history {'was' if days == 1 else 'were'} near {f.price(price)}."
+    )
+    return tuple(lines)
+
+
+def _costs(product: Record, f: Formatter) -> list[str]:
+    """Return the costs and whether a small rise pays at them."""
+    raising, costs, draws = product["raising"], product["cost_means"], product["num_draws"]
+    words = "Your costs"
+    if costs is not None:
+        kept = "all" if costs["share_kept"] > 0.995 else f.percent(costs["share_kept"], 0)
+        words = f"You keep {kept} of the price and pay {f.price(costs['unit_cost'])} per unit"
+    if (limit := raising["break_even"]) is None:
+        return [f"{words}, so each unit is sold at a loss."]
+    share = raising["probability_better"]
+    pays = (
+        f"It does in {counted(share, draws)} scenarios."
+        if share >= 0.5
+        else (f"A cut pays in {counted(1 - share, draws)} scenarios.")
+    )
+    return [f"{words}: a rise of 1 % pays if it costs less than {f.number(limit, 1)} % of units. {pays}"]
+
+
+def _steps(view: View) -> tuple[Step, ...]:
+    product, f, day = view.product, view.f, view.first_change()
+    again = Step(f"Export the new {f.period}s and ask again:", "pricerl predict")
+    if day is None:
+        helps = [Step(line) for line in what_would_change(product, f)]
+        return (Step(f"Leave the price at {f.price(product['current_price'])}."), *helps, again)
+    hold = max(product["details"]["bounds"]["min_hold_days"], 1)
+    new = f.price(product["recommended_price"])
+    steps = [
+        Step(f"Set {new} in your shop on {f.weekday_date(day['date'])}.", "pricerl approve"),
+        Step(f"Leave it {plural(hold, 'day')} or more. {again.words}", again.command),
+    ]
+    if (rule := product.get("stop_rule")) is not None:
+        steps.append(Step(f"{stop_rule_words(rule, f)} {false_alarm_words(rule, f)}"))
+    else:
+        steps.append(Step("Look again after two weeks: sales are too few, or not forecast, for a stop rule."))
+    return tuple(steps)
+
+
+def _other(view: View) -> str:
+    return "" if view.held else f"pricerl override --price … --until {view.product['days'][-1]['date']} --reason …"
