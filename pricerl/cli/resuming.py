@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.errors import CheckpointError, UsageError
+from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.provenance import current_versions, differing, hash_code, hash_history
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, RUN_FILE, Generation
@@ -135,6 +136,21 @@ def has_nothing_left(checkpoint: Checkpoint, max_steps: int) -> bool:
     return bool(stopped and stored.get("max_steps") == max_steps) or 0 < max_steps <= checkpoint.update
 
 
+def is_delivered(generation: Generation, advises: bool) -> bool:
+    """Return whether nothing is left to publish of a run that has ended: neither its generation nor its advice.
+
+    A seller's advice is recorded last of all. A generation that a rollback has replaced was once the current one.
+    """
+    folder = RunFolder(generation.path.parent)
+    entries, current = read_log(folder.path / LOG_FILE).entries, folder.current
+    if not generation.is_complete:
+        return False
+    if advises:
+        return any(Path(entry.get("checkpoint") or "").parts[:1] == (generation.name,) for entry in entries)
+    replaced = any(entry.get("instead_of") == generation.name for entry in entries)
+    return replaced or (current is not None and current.number >= generation.number)
+
+
 def resumed_place(checkpoint: Checkpoint | None) -> Resumed | None:
     """Return the place from which a run goes on."""
     if checkpoint is None:
@@ -143,15 +159,22 @@ def resumed_place(checkpoint: Checkpoint | None) -> Resumed | None:
     return Resumed(checkpoint.update, states[0]["evaluated"] if states else True)
 
 
-def open_generation(folder: RunFolder, resumed: Checkpoint | None) -> tuple[Generation, Checkpoint | None]:
+def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) -> tuple[Generation, Checkpoint | None]:
     """Return the generation that a training writes, and the checkpoint in it that it goes on from.
 
-    An unfinished generation that is resumed from its last save goes on; everything else begins a new one.
+    An unfinished generation that is resumed from its last save goes on, and so does an ended one that is not yet
+    published; everything else begins a new one.
+
+    Args:
+        folder: the run's folder.
+        resumed: checkpoint to go on from.
+        ended: whether training has ended at that checkpoint.
     """
     if not is_first_process():
         return Generation(Path(os.environ[GENERATION])), resumed
     source = None if resumed is None else resumed.generation
-    if source is not None and resumed is not None and not source.is_complete and source.path.parent == folder.path:
+    goes_on = source is not None and (ended or not source.is_complete) and source.path.parent == folder.path
+    if goes_on and source is not None and resumed is not None:
         last = source.path / LAST
         if last.exists() and last.resolve() == resumed.path.resolve():
             made = source

@@ -17,7 +17,14 @@ from lightning.pytorch import Trainer
 from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
 from pricerl.cli.lightning import PricingCLI
 from pricerl.cli.options import help_topics
-from pricerl.cli.resuming import has_nothing_left, is_first_process, open_generation, other_versions, refuse_changes
+from pricerl.cli.resuming import (
+    has_nothing_left,
+    is_delivered,
+    is_first_process,
+    open_generation,
+    other_versions,
+    refuse_changes,
+)
 from pricerl.cli.tracking import track_generation
 from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError, UsageError
@@ -85,11 +92,11 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
             raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
         ended = run.checkpoint is not None and has_nothing_left(run.checkpoint, run.options.trainer.max_steps)
         source = None if run.checkpoint is None else run.checkpoint.generation
-        if ended and run.checkpoint is not None and (source is None or source.is_complete):
+        if ended and run.checkpoint is not None and (source is None or is_delivered(source, run.advises)):
             held.close()
             return replace(run, nothing_left=True)
         if not trial:
-            generation, resumed = open_generation(folder, run.checkpoint)
+            generation, resumed = open_generation(folder, run.checkpoint, ended)
             run = replace(run, generation=generation, checkpoint=resumed)
             catcher.generation = generation
         return replace(_train(cli, run, watch, ended), held=held)

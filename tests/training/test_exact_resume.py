@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from command_line import run
 
+from pricerl.operations.decision_log import read_log
 from pricerl.sac import Transition
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.module import SACModule
@@ -171,6 +172,27 @@ def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path
         again = fit(tmp_path, "pricing", "--trainer.max_steps=100", *words)
         assert again.code == 0 and "nothing left to do" in again.out
     assert [path.name for path in (tmp_path / "checkpoints/run").glob("gen-*")] == ["gen-0001"]
+
+
+@pytest.mark.parametrize("name", ["pricerl.training.run_folder.point", "pricerl.cli.policies.append"])
+def test_a_disk_that_fills_while_an_ended_run_is_published_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    words = ["pricing", "--trainer.max_steps=100"]
+    assert fit(tmp_path, *words).code in (0, 4)
+    with monkeypatch.context() as patched:
+
+        def full(path: Path, *_: object) -> None:
+            raise OSError(28, "No space left on device", str(path))
+
+        patched.setattr(name, full)
+        assert fit(tmp_path, *words).code == 2
+    published = fit(tmp_path, *words, "--resume=auto")
+    assert published.code in (0, 4) and "nothing left" not in published.out
+    assert (tmp_path / "checkpoints/run/current").resolve().name == "gen-0002"
+    entries = read_log(tmp_path / "checkpoints/run/decisions.jsonl").entries
+    assert [entry["checkpoint"] for entry in entries] == ["gen-0001/best.ckpt", "gen-0002/best.ckpt"]
+    assert "nothing left to do" in fit(tmp_path, *words, "--resume=auto").out
 
 
 @pytest.mark.slow
