@@ -32,7 +32,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; an existing file is untouched.
     """
-    with _replacing(path) as part, part.open("wb") as file:
+    with naming(path), _replacing(path) as part, part.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -78,11 +78,22 @@ def _replacing(path: Path) -> Iterator[Path]:
 def sync_folder(folder: Path) -> None:
     """Flush a folder's list of names to the disk, where the system can."""
     if os.name != "nt":  # Windows cannot open folders
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        with naming(folder):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name a file in errors of the system that name none, as those of writing to an open file do."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def hash_file(path: Path) -> str:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from pricerl.advice import check_folder
 from pricerl.errors import UsageError
-from pricerl.writing import write_together
+from pricerl.writing import write_file, write_together
 
 
 def _listing(folder: Path) -> dict[str, str]:
@@ -66,3 +68,14 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_yet_is_accepted_and_not_made(tmp_path: Path) -> None:
     check_folder(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
+
+
+def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_file(tmp_path / "a.csv", b"1")
+    assert caught.value.filename == str(tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []

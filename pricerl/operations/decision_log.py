@@ -26,7 +26,7 @@ from pricerl.operations.log_head import (
     moving_head,
     read_head,
 )
-from pricerl.writing import sync_folder
+from pricerl.writing import naming, sync_folder
 
 try:
     import fcntl
@@ -259,7 +259,7 @@ def _parse(line: bytes) -> Any:
 def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) -> None:
     """Replace everything after the first ``size`` bytes and move the head; on failure, truncate to them."""
     try:
-        with moving_head(path, head):
+        with naming(path), moving_head(path, head):
             file.truncate(size)
             rest = memoryview(text.encode())
             while rest:

@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from pricerl.training.generations import METRICS_FILE
 from pricerl.training.wandb_logging import RunLogger, TrackedRun, TrackingConfig
-from pricerl.writing import write_file
+from pricerl.writing import naming, write_file
 
 
 def build_loggers(
@@ -84,11 +84,12 @@ class MetricsWriter(ExperimentWriter):
 
     def save(self) -> None:
         """Append the new rows and flush them to the disk."""
-        super().save()
         path = Path(self.metrics_file_path)
-        if path.exists():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+        with naming(path):
+            super().save()
+            if path.exists():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
         path = Path(self.metrics_file_path)
