@@ -14,6 +14,11 @@ READING: dict[str, dict[str, Any]] = {
     "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
     "decimal": {"choices": ("auto", ".", ","), "default": "auto", "help": "decimal mark of numbers"},
     "sales": {"choices": ("auto", "revenue", "units"), "default": "auto", "help": "unit of Total Sales"},
+    "missing_days": {
+        "choices": ("auto", "zero", "unknown"),
+        "default": "auto",
+        "help": "days without a row",
+    },
     "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
     "country": {"help": "country of the public holidays, such as GB or DE-BY"},
 }

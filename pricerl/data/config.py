@@ -13,6 +13,13 @@ from pricerl.errors import UsageError, did_you_mean
 LARGEST_HOLDOUT = 0.5
 LONGEST_WINDOW = 365
 
+CHOICES = {
+    "decimal": ("auto", ".", ","),
+    "sales": ("auto", "revenue", "units"),
+    "missing_days": ("auto", "zero", "unknown"),
+}
+"""Values of the settings that have a few."""
+
 _PROBE_DATE = datetime(2025, 1, 13)
 
 
@@ -33,6 +40,9 @@ class DataConfig:
     sales: Literal["auto", "revenue", "units"] = "auto"
     """Meaning of ``Total Sales``; ``auto`` infers it from the numbers."""
 
+    missing_days: Literal["auto", "zero", "unknown"] = "auto"
+    """Days without a row: without a sale, or unknown; ``auto`` finds out whether the file lists sales only."""
+
     max_gap_days: int = 14
     """Longest run of days without price and sales counted as zero sales; in longer runs the product was not on sale."""
 
@@ -52,7 +62,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)
-        for name, choices in (("decimal", ("auto", ".", ",")), ("sales", ("auto", "revenue", "units"))):
+        for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
                 listed, close = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
                 raise UsageError(f"{name} must be one of {listed}, found {value!r}{close}")

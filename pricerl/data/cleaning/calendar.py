@@ -58,15 +58,23 @@ class DayMasks(NamedTuple):
     sold_out: BoolArray
     """The same, by the sales alone."""
 
+    no_sale: BoolArray
+    """The file has no row for the day because nothing was sold."""
+
     @property
     def observed(self) -> BoolArray:
         """Days that count as observations of demand."""
         return ~self.unknown & ~self.unpriced_sale
 
     @property
+    def missing(self) -> BoolArray:
+        """Days without a row of which nothing is known."""
+        return ~self.present & ~self.no_sale
+
+    @property
     def unknown(self) -> BoolArray:
         """Days whose sales are imputed."""
-        return ~self.present | self.refund | self.gap | self.stock_out | self.sold_out
+        return self.missing | self.refund | self.gap | self.stock_out | self.sold_out
 
 
 def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
@@ -97,12 +105,13 @@ def find_runs(flags: BoolArray) -> IntArray:
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
-def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, longest_gap: int) -> DayMasks:
+def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolArray, longest_gap: int) -> DayMasks:
     """Classify the days of the calendar.
 
     Args:
         grid: ``(D,)`` price, sales and stock (0 on days out of stock) by column, NaN where blank.
         present: ``(D,)`` True where the file has a row.
+        no_sale: ``(D,)`` True where it has none because nothing was sold.
         longest_gap: longest run of blank days counted as zero sales; days without a row do not end a run.
     """
     price, sales = grid[PRODUCT_PRICE], grid[TOTAL_SALES]
@@ -112,13 +121,28 @@ def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, longest_gap: i
         gap[first:after] = blank[first:after] & (after - first > longest_gap)
     out = grid[IN_STOCK] == 0
     out[0] = False  # history starts with a sale
-    return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out))
+    return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out), no_sale)
 
 
 def carry_forward(values: FloatArray) -> FloatArray:
     """Return ``(D,)`` values with NaN replaced by the last known value, leading NaN by the first one."""
     known = np.isfinite(values)
     return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), known.argmax()))]
+
+
+def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
+    """Return prices ``(D,)`` without NaN: a day takes the last known price, and a day without a row the nearest one.
+
+    A price that changed between two sales changed on an unknown day; on average that is halfway.
+    """
+    forward = carry_forward(price)
+    known = np.flatnonzero(np.isfinite(price))
+    days = np.flatnonzero(no_sale)
+    after = np.minimum(np.searchsorted(known, days), len(known) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = (known[after] > days) & (known[after] - days < days - known[before])
+    forward[days[nearer]] = price[known[after[nearer]]]
+    return forward
 
 
 def impute_trailing_mean(values: FloatArray, unknown: BoolArray) -> FloatArray:

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import DateArray, FloatArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.cleaning.calendar import (
     DayMasks,
     carry_forward,
     fill_conversion,
+    fill_prices,
     find_bounds,
     find_step_days,
     impute_trailing_mean,
     mask_days,
 )
+from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.price_in_force import find_prices_in_force
 from pricerl.data.cleaning.quality_checks import CleaningFindings, is_reported, summarize
-from pricerl.data.cleaning.sales_unit import count_units, find_measure
+from pricerl.data.cleaning.sales_unit import Measure, count_units, find_measure
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS
@@ -48,10 +50,11 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
     products, reports, problems = [], [], []
     several = frame[columns.PRODUCT].nunique() > 1
     days = frame[columns.REPORT_DATE].to_numpy()
+    missing = find_missing_days(frame, config.missing_days)
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
     numeric = frame.set_index(columns.REPORT_DATE).reindex(columns=[*columns.NUMERIC, *columns.FLAGS])
     for name, rows in numeric.groupby(frame[columns.PRODUCT].to_numpy(), sort=False):
-        outcome = _clean_product(str(name), rows.sort_index(), config, holidays)
+        outcome = _clean_product(str(name), rows.sort_index(), config, missing, holidays)
         if isinstance(outcome, str):
             problems.append(Problem(0, "", f"product {name!r}: {outcome}" if several else outcome))
             continue
@@ -63,7 +66,7 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
 
 
 def _clean_product(
-    name: str, rows: pd.DataFrame, config: DataConfig, holidays: DateArray | None
+    name: str, rows: pd.DataFrame, config: DataConfig, missing: MissingDays, holidays: DateArray | None
 ) -> tuple[ProductHistory, CleaningFindings] | str:
     """Return one product's history and findings, or why it has too few rows; absent columns are all NaN."""
     charged, total = rows[columns.PRODUCT_PRICE].to_numpy(), rows[columns.TOTAL_SALES].to_numpy()
@@ -80,19 +83,18 @@ def _clean_product(
     calendar = rows.iloc[bounds.start :].asfreq(f"{step}D")
     past, future = calendar.iloc[:num_days], calendar.iloc[num_days:]
     grid = {str(column): values.to_numpy() for column, values in past.items()}
-    masks = mask_days(grid, past.index.isin(rows.index), config.max_gap_days // step)
-    price = carry_forward(grid[columns.PRODUCT_PRICE])
-    recorded = np.maximum(np.nan_to_num(grid[columns.TOTAL_SALES], nan=0.0), 0.0)
-    units = count_units(price, recorded, grid[columns.UNITS], measure)
-    masks, stock_outs = _mask_stock_outs(masks, grid, past.index, price, units, holidays if step == 1 else None)
+    dates = past.index.to_numpy().astype("datetime64[D]")
+    present = past.index.isin(rows.index)
+    price, units, masks = _classify_days(grid, dates, present, measure, missing, config.max_gap_days // step)
+    masks, stock_outs = _mask_stock_outs(masks, grid, dates, price, units, holidays if step == 1 else None)
     to_revenue = price if measure.kind == "units" else np.ones_like(price)
-    sales = units * price if measure.kind == "units" else recorded
+    sales = units * price if measure.kind == "units" else _recorded_sales(grid)
     profit, competitor = grid[columns.TOTAL_PROFIT], grid[columns.COMPETITOR_PRICE]
     unit_costs = rows[columns.UNIT_COST].dropna()
     promotion, in_stock = (grid[flag] == 1 if is_reported(grid[flag]) else None for flag in columns.FLAGS)
     history = ProductHistory(
         product=name,
-        dates=past.index.to_numpy().astype("datetime64[D]"),
+        dates=dates,
         price=price,
         units=impute_trailing_mean(units, masks.unknown),
         sales=impute_trailing_mean(sales, masks.unknown),
@@ -112,19 +114,37 @@ def _clean_product(
         in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE], step),
         holidays=holidays if step == 1 else None,
     )
-    return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(rows))
+    return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(rows), missing)
+
+
+def _recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
+    return np.maximum(np.nan_to_num(grid[columns.TOTAL_SALES], nan=0.0), 0.0)
+
+
+def _classify_days(
+    grid: dict[str, FloatArray],
+    dates: DateArray,
+    present: BoolArray,
+    measure: Measure,
+    missing: MissingDays,
+    longest_gap: int,
+) -> tuple[FloatArray, FloatArray, DayMasks]:
+    """Return prices without NaN, units and the properties of each day, ``(D,)`` each."""
+    recorded = grid[columns.PRODUCT_PRICE]
+    units = count_units(carry_forward(recorded), _recorded_sales(grid), grid[columns.UNITS], measure)
+    no_sale = find_days_without_sale(dates, units, present, missing, longest_gap)
+    return fill_prices(recorded, no_sale), units, mask_days(grid, present, no_sale, longest_gap)
 
 
 def _mask_stock_outs(
     masks: DayMasks,
     grid: dict[str, FloatArray],
-    days: pd.Index,
+    dates: DateArray,
     price: FloatArray,
     units: FloatArray,
     holidays: DateArray | None,
 ) -> tuple[DayMasks, StockOuts]:
     """Add unreported stock-outs to the masks. Public holidays are not tested, as their effect is estimated."""
-    dates = days.to_numpy().astype("datetime64[D]")
     tested = masks.observed & (grid[columns.IN_STOCK] != 1) & ~np.isin(dates, [] if holidays is None else holidays)
     found = find_stock_outs(dates, price, units, tested, masks.stock_out)
     return masks._replace(sold_out=found.empty | found.short), found

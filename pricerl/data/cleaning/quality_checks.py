@@ -9,6 +9,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks, find_runs
+from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
@@ -48,6 +49,9 @@ class CleaningFindings(NamedTuple):
     rows: int
     """Number of the product's rows."""
 
+    missing: MissingDays
+    """Meaning of the days without a row in the whole file."""
+
 
 def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequence[str]) -> ProductReport:
     """Return the data report of one product; ``notes`` are about the whole file.
@@ -71,9 +75,9 @@ def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequen
         usable_days=int(masks.observed.sum()),
         priced_days=int(priced.sum()),
         zero_sale_days=int(nothing_sold.sum()),
-        blank_price_days=int((nothing_sold & np.isnan(price)).sum()),
+        blank_price_days=int((nothing_sold & np.isnan(price) & masks.present).sum()),
         refund_days=int(masks.refund.sum()),
-        missing_days=int((~masks.present).sum()),
+        missing_days=int(masks.missing.sum()),
         dropped_leading_days=findings.bounds.start,
         gap_days=int(masks.gap.sum()),
         distinct_prices=len(np.unique(price[priced])),
@@ -120,6 +124,7 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
         f"{word}s in long runs without price and sales, excluded from demand": masks.gap.sum(),
     }
     notes += [f"{words}: {count}." for words, count in counts.items() if count]
+    notes += _missing_days(masks, findings.missing, STEP_WORDS[history.step_days])
     notes += _price_in_force(history, grid[columns.PRODUCT_PRICE])
     notes += _stock_outs(history, outs)
     if runs := improbable_runs(history.units, history.stock_unknown):
@@ -130,6 +135,20 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     if zeros is not None and zeros.share <= LARGEST_SHARE:
         notes.append(f"{str(zeros).capitalize()}. Mark days out of stock or off sale in an {columns.IN_STOCK} column.")
     return [*notes, *_holidays(history)]
+
+
+def _missing_days(masks: DayMasks, missing: MissingDays, word: str) -> list[str]:
+    """Return a note on the product's days without a row; none without any."""
+    sale, left = (int(mask.sum()) for mask in (masks.no_sale, masks.missing))
+    reason = f", because {missing.evidence}" if missing.evidence else ""
+    if sale:
+        rest = f" ({left} more in longer gaps: as unknown)" if left else ""
+        remedy = f" If they are unknown, set {SETTING} unknown." if reason else ""
+        return [f"{plural(sale, word)} without a row: read as {word}s without a sale{rest}{reason}.{remedy}"]
+    if left and reason:
+        remedy = f"If nothing was sold on them, set {SETTING} zero."
+        return [f"{plural(left, word)} without a row: read as unknown{reason}. {remedy}"]
+    return []
 
 
 def _price_in_force(history: ProductHistory, recorded: FloatArray) -> list[str]:
@@ -173,10 +192,11 @@ def _holidays(history: ProductHistory) -> list[str]:
 
 def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) -> list[str]:
     """Return the findings that require a review under any settings."""
-    missing, refund, gap = ~findings.masks.present, findings.masks.refund, findings.masks.gap
+    missing, refund, gap = findings.masks.missing, findings.masks.refund, findings.masks.gap
     empty = findings.stock_outs.empty
     checks = [
         (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar {word}s have no row"),
+        (bool(findings.missing.doubt) and missing.any(), findings.missing.doubt),
         (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} {word}s are refunds"),
         (gap.any(), f"{plural(int(gap.sum()), word)} in long gaps; was the product on sale?"),
         (

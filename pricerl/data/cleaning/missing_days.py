@@ -1,0 +1,250 @@
+"""Days without a row: days without a sale, where the file lists sales only, or unknown days.
+
+A file of orders, or a report per item, has no row for a day on which nothing was sold. Read as unknown, such days are
+lost at the high prices more often than at the low ones, and demand looks less elastic than it is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import lambertw
+
+from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
+from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.cleaning.zero_sales import improbable_runs
+from pricerl.data.days import WEEK, weekday_of
+from pricerl.data.reading import columns
+from pricerl.formatting import plural
+
+Meaning = Literal["zero", "unknown", "undecided"]
+"""Days without a sale; days of which nothing is known; or a pattern that fits both, read as unknown."""
+
+SETTING = "--data.reading.missing_days"
+
+FEWEST_EXPECTED = 5.0
+"""Expected rows with zero sales from which their absence is no chance: 0.7 % of Poisson numbers of that mean are 0."""
+
+COMPLETE_SHARE, LISTED_SHARE = 0.4, 0.1
+"""Rows with zero sales over their expected number: from the first on the file has a row for every day; up to the
+second, such as days on which a return offset the sales, it lists sales only."""
+
+EXPLAINED = (0.4, 2.5)
+"""Days without a row over the expected number of days without a sale, between which these explain them."""
+
+LARGEST_UNDECIDED_SHARE = 0.05
+"""Share of days without a row above which an undecided pattern needs a review."""
+
+CLOSED_SHARE = 0.1
+"""Share of the busiest weekday's rows below which the seller is closed on a weekday."""
+
+UNCOVERED_CHANCE = 1e-4
+"""Probability below which a day without a row of any product is not covered by the file."""
+
+
+class MissingDays(NamedTuple):
+    """Meaning of the days without a row in one file."""
+
+    meaning: Meaning
+    """Meaning of a day without a row."""
+
+    days: int
+    """Number of days without a row between the first and last sale of each product, on open weekdays."""
+
+    evidence: str = ""
+    """Evidence for the meaning; empty if no day is missing, or if a setting gives the meaning."""
+
+    uncovered: DateArray = np.array([], dtype="datetime64[D]")
+    """Days without a row of any product that are unlikely to be days without a sale."""
+
+    doubt: str = ""
+    """Reason for a review, or an empty string."""
+
+
+class _Tally(NamedTuple):
+    """Numbers of rows and days by product, ``(P,)`` each."""
+
+    sold: FloatArray
+    """Rows with sales."""
+    zero: FloatArray
+    """Rows with zero or blank sales."""
+    missing: FloatArray
+    """Days without a row on open weekdays."""
+    mean: FloatArray
+    """Mean units of the rows with sales."""
+    square: FloatArray
+    """Mean square of the same."""
+
+
+def find_missing_days(frame: pd.DataFrame, setting: Literal["auto", "zero", "unknown"]) -> MissingDays:
+    """Find out what a day without a row means in a file, from all of its products.
+
+    A product's rows with sales determine how many days without a sale to expect: at least as many as a Poisson number
+    truncated at zero has, as any variation of demand adds more; and about as many as a truncated negative binomial of
+    the same mean and variance has. If the file has such days as rows, its rows are complete, and a missing one is
+    unknown. If it has none although several are expected, it lists sales only.
+
+    Args:
+        frame: checked rows of the file, with one row per product and day.
+        setting: ``auto``, or the meaning as the seller knows it.
+    """
+    code, names = pd.factorize(frame[columns.PRODUCT])
+    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    units = _units(frame, code, len(names))
+    tally, expected_share = _count(code, days, units, len(names))
+    missing = int(tally.missing.sum())
+    if setting != "auto":
+        return MissingDays(setting, missing)
+    if not missing:
+        return MissingDays("unknown", 0)
+    meaning, evidence = _decide(tally)
+    share = missing / float((tally.missing + tally.sold + tally.zero).sum())
+    doubt = ""
+    if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
+        doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
+    uncovered = _uncovered(code, days, expected_share) if meaning == "zero" else days[:0]
+    return MissingDays(meaning, missing, evidence, uncovered, doubt)
+
+
+def find_days_without_sale(
+    dates: DateArray, units: FloatArray, present: BoolArray, missing: MissingDays, longest_gap: int
+) -> BoolArray:
+    """Return the days ``(D,)`` of one product that have no row because nothing was sold.
+
+    Runs of days too long for chance are left out: the product was not on sale, or the file does not cover them. If a
+    setting gives the meaning, only those longer than ``longest_gap`` days are.
+
+    Args:
+        dates: ``(D,)`` days, unit D.
+        units: ``(D,)`` units sold, 0 on days without a row.
+        present: ``(D,)`` True where the file has a row.
+        missing: meaning of the days without a row.
+        longest_gap: longest run, in rows.
+    """
+    no_sale = ~present & ~np.isin(dates, missing.uncovered)
+    if missing.meaning != "zero" or not no_sale.any():
+        return np.zeros_like(present)
+    for first, after in improbable_runs(units, present | no_sale):
+        no_sale[first:after] &= not missing.evidence and after - first <= longest_gap
+    return no_sale
+
+
+def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
+    """Return units by row ``(N,)``: those of the file, else sales over price where these are whole, else sales."""
+    price, sales = (frame[name].to_numpy() for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES))
+    sales = np.nan_to_num(sales, nan=0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        counted = np.where(price > 0, sales / price, np.nan)
+    whole = np.abs(counted - np.round(counted)) <= np.clip(counted * 0.005 / price, 0.05, 0.2)
+    sold = (sales > 0) & np.isfinite(counted)
+    share = np.bincount(code, sold & whole, products) / np.maximum(np.bincount(code, sold, products), 1)
+    counted = np.where((share < 0.5)[code] & (sales == np.round(sales)), sales, counted)
+    counted = np.where(np.isfinite(counted), counted, sales)
+    if columns.UNITS in frame.columns:
+        given = frame[columns.UNITS].to_numpy()
+        counted = np.where((given > 0) & (sales > 0), given, counted)
+    return np.asarray(counted)
+
+
+def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) -> tuple[_Tally, FloatArray]:
+    """Tally rows and missing days between each product's first and last sale, on the weekdays on which it sells.
+
+    Returns:
+        The tally, and per product the expected share of days without a sale ``(P,)``.
+    """
+    step = find_step_days(days)
+    place = days.astype(np.int64) // step if step > 1 else days.astype(np.int64)
+    sold = units > 0
+    first, last = np.full(products, np.iinfo(np.int64).max), np.full(products, np.iinfo(np.int64).min)
+    np.minimum.at(first, code[sold], place[sold])
+    np.maximum.at(last, code[sold], place[sold])
+    inside = (place >= first[code]) & (place <= last[code])
+    group = np.where(step > 1, 0, weekday_of(place))
+    cell = code * WEEK + group
+    rows, sales = (
+        np.bincount(cell[mask], minlength=products * WEEK).reshape(products, WEEK) for mask in (inside, inside & sold)
+    )
+    span = np.maximum(last - first + 1, 0) * (first <= last)
+    calendar = _calendar_days(first, span) if step == 1 else np.pad(span[:, None], ((0, 0), (0, WEEK - 1)))
+    share = sales / np.maximum(calendar, 1)
+    opened = share >= CLOSED_SHARE * share.max(axis=1, keepdims=True)
+    counted = inside & opened[code, group]
+    at_sale = counted & sold
+    numbers = np.bincount(code[at_sale], minlength=products).astype(np.float64)
+    mean, square = (
+        np.bincount(code[at_sale], values[at_sale], products) / np.maximum(numbers, 1) for values in (units, units**2)
+    )
+    zero = np.bincount(code[counted & (units == 0)], minlength=products).astype(np.float64)
+    missing = ((calendar - rows) * opened).sum(axis=1).astype(np.float64)
+    tally = _Tally(numbers, zero, missing, mean, square)
+    return tally, _usual_zero_share(tally)
+
+
+def _calendar_days(first: IntArray, span: IntArray) -> IntArray:
+    """Return the number of days of each weekday ``(P, 7)``, Monday first, in spans from a first day."""
+    offset = (np.arange(WEEK)[None, :] - weekday_of(first)[:, None]) % WEEK
+    return np.asarray((span[:, None] - offset + WEEK - 1) // WEEK)
+
+
+def _decide(tally: _Tally) -> tuple[Meaning, str]:
+    """Return the meaning that the rows of all products suggest, and the evidence in words."""
+    least, usual = _least_zero_share(tally), _usual_zero_share(tally)
+    surely, about = (float((tally.sold * share / (1 - share)).sum()) for share in (least, usual))
+    found, missing = float(tally.zero.sum()), float(tally.missing.sum())
+    days = tally.sold + tally.zero + tally.missing
+    fewest, explained = (float((days * share).sum()) for share in (least, usual))
+    rows = plural(int(found), "row")
+    if found > 0 and found >= COMPLETE_SHARE * about:
+        return "unknown", f"the file has {rows} with zero sales, so it lists every day"
+    for expected, enough, words in ((surely, fewest, "at least"), (about, explained, "about")):
+        if expected >= FEWEST_EXPECTED and found <= LISTED_SHARE * expected and missing >= EXPLAINED[0] * enough:
+            return "zero", f"the file has {rows} with zero sales where {words} {expected:.0f} are expected"
+        if missing > EXPLAINED[1] * explained + FEWEST_EXPECTED:
+            return "unknown", f"so many days without a sale are unlikely: about {explained:.0f} are expected"
+    return "undecided", f"the file has {rows} with zero sales where about {about:.0f} are expected, which fits both"
+
+
+def _least_zero_share(tally: _Tally) -> FloatArray:
+    """Return the smallest share of days without a sale ``(P,)`` that fits the mean of the days with sales.
+
+    The rate of a Poisson number with mean ``m`` if positive solves ``x / (1 - exp(-x)) = m``; for any mixture of
+    Poisson numbers with that mean the probability of zero is larger.
+    """
+    mean = np.maximum(tally.mean, 1.01)
+    rate = mean + np.real(lambertw(-mean * np.exp(-mean)))  # type: ignore[call-overload]  # its stubs omit float arrays
+    return np.where(tally.sold > 0, np.exp(-rate), 0.0)
+
+
+def _usual_zero_share(tally: _Tally) -> FloatArray:
+    """Return the share of days without a sale ``(P,)`` of the negative binomial that fits the days with sales.
+
+    Mean and overdispersion are corrected for the truncation at zero alternately.
+    """
+    mean = np.maximum(tally.mean, 1.01)
+    whole, overdispersion = mean, np.full(len(mean), 1e-3)
+    zero = np.zeros(len(mean))
+    for _ in range(50):
+        zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
+        whole = mean * (1 - zero)
+        excess = (tally.square * (1 - zero) - whole) / whole**2 - 1
+        overdispersion = np.clip(excess, 1e-3, 10.0)
+    return np.where(tally.sold > 0, np.maximum(zero, _least_zero_share(tally)), 0.0)
+
+
+def _uncovered(code: IntArray, days: DateArray, zero_share: FloatArray) -> DateArray:
+    """Return the days inside the file without a row of any product that are unlikely to be days without a sale."""
+    present = np.unique(days)
+    absent = np.setdiff1d(np.arange(present[0], present[-1] + 1), present)
+    if not len(absent) or find_step_days(present) > 1:
+        return absent[:0]
+    products = len(zero_share)
+    first, last = (np.full(products, edge) for edge in (present[-1], present[0]))
+    np.minimum.at(first, code, days)
+    np.maximum.at(last, code, days)
+    log_share = np.log(np.clip(zero_share, 1e-12, 1.0))
+    chance = np.array([log_share[(first <= day) & (last >= day)].sum() for day in absent])
+    weekday = weekday_of(absent.astype(np.int64))
+    closed = np.bincount(weekday, minlength=WEEK) > (1 - CLOSED_SHARE) * len(np.unique(days)) / WEEK
+    return np.asarray(absent[(chance < np.log(UNCOVERED_CHANCE)) & ~closed[weekday]])

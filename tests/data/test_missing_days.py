@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pricerl.data import DataConfig, History, history_from_text
+from pricerl.data.cleaning.calendar import fill_prices
+from pricerl.errors import UsageError
+from pricerl.simulation import SellerConfig, simulate
+
+Daily = Callable[..., list[str]]
+Read = Callable[..., History]
+Choice = Callable[[pd.DataFrame], np.ndarray]
+
+
+def sold(frame: pd.DataFrame) -> np.ndarray:
+    return frame["Total Sales"].to_numpy() > 0
+
+
+def recorded(frame: pd.DataFrame) -> np.ndarray:
+    return np.random.default_rng(1).random(len(frame)) > 0.1
+
+
+def seller(units: float, keep: Choice | None = None, seed: int = 3, products: int = 1) -> pd.DataFrame:
+    frame, _ = simulate(SellerConfig(days=365, units=units, seed=seed, products=products))
+    return frame if keep is None else frame[keep(frame)]
+
+
+def clean(frame: pd.DataFrame, **settings: str) -> History:
+    return history_from_text(frame.to_csv(index=False), "file", DataConfig(**settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("units", [0.3, 1.0, 3.0])
+def test_days_left_out_of_a_list_of_sales_are_days_without_a_sale(units: float) -> None:
+    complete, listed = clean(seller(units)), clean(seller(units, sold))
+    product, report = listed.products[0], listed.reports[0]
+    np.testing.assert_array_equal(product.units, complete.products[0].units[: len(product.units)])
+    assert product.observed.all() and report.missing_days == 0
+    assert report.zero_sale_days == (product.units == 0).sum() > 10
+    note = f"{report.zero_sale_days} days without a row: read as days without a sale, because the file has 0 rows"
+    assert any(found.startswith(note) and found.endswith("missing_days unknown.") for found in report.notes)
+
+
+@pytest.mark.parametrize("units", [0.3, 3.0, 50.0])
+def test_days_left_out_at_random_are_unknown(units: float) -> None:
+    history = clean(seller(units, recorded))
+    assert 20 < history.reports[0].missing_days == (~history.products[0].observed).sum() < 50
+    assert any("read as unknown, because" in note for note in history.reports[0].notes)
+
+
+def test_the_setting_overrides_what_the_pattern_suggests() -> None:
+    assert clean(seller(1.0, sold), missing_days="unknown").reports[0].missing_days > 100
+    zero = clean(seller(50.0, recorded), missing_days="zero")
+    assert zero.reports[0].missing_days == 0
+    assert any("days without sales are taken for stock-outs" in doubt for doubt in zero.reports[0].doubts)
+    with pytest.raises(UsageError, match="missing_days must be one of 'auto', 'zero', 'unknown', found 'none'"):
+        DataConfig(missing_days="none")  # type: ignore[arg-type]
+
+
+def test_steady_sales_do_not_turn_a_missing_day_into_zero(read: Read, daily: Daily) -> None:
+    lines = daily(["10,20", "11,11"] * 60)
+    del lines[40]
+    assert read(lines).reports[0].missing_days == 1
+
+
+def test_a_gap_too_long_for_chance_stays_unknown() -> None:
+    frame = seller(3.0, sold)
+    days = pd.to_datetime(frame["Report Date"])
+    history = clean(frame[(days < "2025-05-01") | (days > "2025-05-20")])
+    missing = history.products[0].dates[~history.products[0].observed].astype(str)
+    assert set(missing) >= {f"2025-05-{day:02}" for day in range(1, 21)} and len(missing) < 25
+
+
+def test_closed_weekdays_are_no_evidence() -> None:
+    open_days = seller(50.0, lambda frame: pd.to_datetime(frame["Report Date"]).dt.day_of_week.to_numpy() < 5)
+    report = clean(open_days).reports[0]
+    assert report.missing_days == 104 and not any("without a row" in note for note in report.notes)
+
+
+def test_a_day_without_a_row_of_any_of_many_products_is_not_covered() -> None:
+    frame = seller(1.0, sold, products=20)
+    history = clean(frame[frame["Report Date"] != "2025-05-05"])
+    for product in history.products:
+        assert not product.observed[product.dates == np.datetime64("2025-05-05")].any()
+        assert product.observed.mean() > 0.97
+
+
+def test_an_undecided_pattern_needs_a_review() -> None:
+    frame = seller(5.0, sold).head(60)
+    unclear = clean(frame.drop(index=frame.index[[11, 23, 37]])).reports[0]
+    assert any("nothing sold, or unknown? Set --data.reading.missing_days" in doubt for doubt in unclear.doubts)
+    assert unclear.judge().quality == "REVIEW"
+
+
+def test_a_day_without_a_row_takes_the_nearest_price() -> None:
+    price = np.array([10, np.nan, np.nan, np.nan, 12, np.nan, 13, np.nan])
+    no_sale = np.array([False, True, True, True, False, False, False, True])
+    assert fill_prices(price, no_sale).tolist() == [10, 10, 10, 12, 12, 12, 13, 13]
