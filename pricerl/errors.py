@@ -38,14 +38,15 @@ class DataError(PricerlError):
     Args:
         source: name of the file as the user wrote it.
         problems: all problems, one line each: place, finding, remedy. They may quote texts of the file.
+        table: the same as a CSV with line, column, product, value and problem; empty if there is none.
     """
 
     exit_code = EXIT_BAD_DATA
 
-    def __init__(self, source: str, problems: Sequence[str]) -> None:
-        self.source = source
+    def __init__(self, source: str, problems: Sequence[str], table: str = "") -> None:
+        self.source, self.table = source, table
         self.problems = tuple(map(clean, problems))
-        super().__init__(_list_problems(clean(source), self.problems))
+        super().__init__(_list_problems(clean(source), self.problems, bool(table)))
 
 
 class CheckpointError(PricerlError):
@@ -90,10 +91,11 @@ def import_extra(module: str, remedy: str) -> Any:
         raise UsageError(remedy) from error
 
 
-def _list_problems(source: str, problems: Sequence[str]) -> str:
+def _list_problems(source: str, problems: Sequence[str], listed: bool) -> str:
     if len(problems) == 1:
         return f"{source}: {problems[0]}"
     shown = [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
     if len(problems) > MAX_PROBLEMS_SHOWN:
-        shown.append(f"  … and {len(problems) - MAX_PROBLEMS_SHOWN} more")
+        rest = "; check --problems FILE writes all of them" if listed else ""
+        shown.append(f"  … and {len(problems) - MAX_PROBLEMS_SHOWN} more{rest}")
     return "\n".join([f"{source} has {len(problems)} problems:", *shown])

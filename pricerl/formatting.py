@@ -177,3 +177,8 @@ def _date(day: str, skeleton: str, locale: str) -> str:
 
 PLAIN = Formatter()
 """Plain numbers in US English, with the digits of cents."""
+
+
+def safe_text(text: str) -> str:
+    """Escape a text that a spreadsheet would read as a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

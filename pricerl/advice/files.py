@@ -20,7 +20,7 @@ from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import Interval
 from pricerl.errors import UsageError
-from pricerl.formatting import PLAIN_DIGITS, Formatter
+from pricerl.formatting import PLAIN_DIGITS, Formatter, safe_text
 from pricerl.writing import publish_set
 
 FORMAT = 3
@@ -113,11 +113,6 @@ def check_folder(folder: Path, role: str = "") -> None:
         raise UsageError(f"{role}{above} is a file; name a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
-
-
-def safe_text(text: str) -> str:
-    """Escape a text that a spreadsheet would read as a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, UsageError
+from pricerl.errors import EXIT_OK, MAX_PROBLEMS_SHOWN, DataError, UsageError
 from pricerl.terminal import write_lines
+from pricerl.writing import write_together
 
 READING: dict[str, dict[str, Any]] = {
     "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
@@ -19,6 +20,7 @@ READING: dict[str, dict[str, Any]] = {
         "default": "auto",
         "help": "days without a row",
     },
+    "strict": {"choices": ("true", "false"), "default": "false", "help": "refuse a file with an unusable product"},
     "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
     "country": {"help": "country of the public holidays, such as GB or DE-BY"},
 }
@@ -30,6 +32,7 @@ def check(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl check", description=check.__doc__)
     parser.add_argument("file", nargs="?", help="the seller's CSV")
     parser.add_argument("--data.path", dest="path", help="the same, by the option name of the other commands")
+    parser.add_argument("--problems", help="CSV to write all problems to; the screen shows 20")
     for name, settings in READING.items():
         parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
     options = parser.parse_args(words)
@@ -37,13 +40,35 @@ def check(words: Sequence[str]) -> int:
     if file is None:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
     from pricerl.data import DataConfig, DataPreprocessor, read_history
+    from pricerl.data.reading.problems import problem_table
     from pricerl.market import CostConfig, describe_costs
 
-    config = DataConfig(**{name: getattr(options, name) for name in READING})
-    known = DataPreprocessor.fit(read_history(file, config), config)
+    settings = {name: getattr(options, name) for name in READING}
+    config = DataConfig(**{**settings, "strict": options.strict == "true"})
+    try:
+        history = read_history(file, config)
+    except DataError as error:
+        _write_problems(options.problems, error.table)
+        raise
+    _write_problems(options.problems, problem_table(history.problems))
+    known = DataPreprocessor.fit(history, config)
     for product, report in zip(known.products, known.reports, strict=True):
         write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
+    write_lines(_skipped_lines([str(problem) for problem in history.problems]))
     return EXIT_OK
+
+
+def _skipped_lines(problems: Sequence[str]) -> list[str]:
+    """Return the first problems of skipped products, and the number of the others."""
+    more = len(problems) - MAX_PROBLEMS_SHOWN
+    rest = [f"  … and {more} more; check --problems FILE writes all of them"] if more > 0 else []
+    header = ["problems of skipped products:"] if problems else []
+    return [*header, *(f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]), *rest]
+
+
+def _write_problems(file: str | None, table: str) -> None:
+    if file and table:
+        write_together({Path(file): table})
 
 
 def simulate(words: Sequence[str]) -> int:

@@ -43,6 +43,9 @@ class DataConfig:
     missing_days: Literal["auto", "zero", "unknown"] = "auto"
     """Days without a row: without a sale, or unknown; ``auto`` finds out whether the file lists sales only."""
 
+    strict: bool = False
+    """Whether one product that cannot be used stops everything; otherwise it is reported and skipped."""
+
     max_gap_days: int = 14
     """Longest run of days without price and sales counted as zero sales; in longer runs the product was not on sale."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.quality import ProductReport
+from pricerl.data.reading.problems import Problem
 
 UNNAMED_PRODUCT = "product"
 
@@ -125,3 +126,6 @@ class History:
 
     reports: tuple[ProductReport, ...]
     """Data reports, one per product in the same order."""
+
+    problems: tuple[Problem, ...] = ()
+    """Problems of the products that were skipped."""

@@ -9,11 +9,10 @@ import pytest
 
 from pricerl.advice import DayAdvice, Decision, ProductAdvice, ProposedPath
 from pricerl.advice.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP
-from pricerl.advice.files import safe_text
 from pricerl.advice.reasons import UNTESTED, explain
 from pricerl.arrays import Interval
 from pricerl.evaluation import BaselineRow, BreakEven, DailyOutcome, Raising, Uplift
-from pricerl.formatting import PLAIN, Formatter, price_digits
+from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text
 
 NONE = Interval(0.0, 0.0, 0.0)
 UPLIFT = Uplift(NONE, NONE, Interval(2.5, -1.0, 6.0), probability_better=0.95, cvar=-1.0)

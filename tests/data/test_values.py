@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pricerl.data import History
+from pricerl.data import DataConfig, History
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError
 
@@ -83,7 +83,7 @@ def test_products_without_history_are_all_named(problems: Problems, daily: Daily
     header = "Report Date,Product Price,Total Sales,Product"
     lines = daily(["10,20,Good"] * 10, header)
     lines += daily(["10,20,Short"] * 5, header)[1:] + daily(["10,0,Unsold"] * 10, header)[1:]
-    found = problems(lines)
+    found = problems(lines, DataConfig(strict=True))
     assert found[0].startswith("product 'Short': 5 days of history")
     assert found[1].startswith("product 'Unsold': no day has both a price and sales")
     assert len(found) == 2

@@ -28,11 +28,13 @@ from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.holidays import find_holidays
 from pricerl.data.reading import columns
-from pricerl.data.reading.problems import Problem, refuse
+from pricerl.data.reading.problems import Problem, describe_skipped, refuse
 from pricerl.formatting import plural
 
 
-def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[str]) -> History:
+def clean(
+    frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[str], skipped: Sequence[Problem] = ()
+) -> History:
     """Clean every product of a checked file.
 
     Args:
@@ -40,15 +42,16 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
         source: name of the file as the user wrote it.
         config: gap length, measure of sales, window and country.
         notes: notes about the file, repeated in each product's report.
+        skipped: problems of products of the file that are not in ``frame``.
 
     Returns:
         The cleaned history.
 
     Raises:
-        DataError: a product has no sale or too few days; names every such product.
+        DataError: no product has a sale and enough days, or one has not and ``config.strict`` is set; names each.
     """
-    products, reports, problems = [], [], []
-    several = frame[columns.PRODUCT].nunique() > 1
+    cleaned, problems = [], list(skipped)
+    several = frame[columns.PRODUCT].nunique() > 1 or bool(skipped)
     days = frame[columns.REPORT_DATE].to_numpy()
     missing = find_missing_days(frame, config.missing_days)
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
@@ -56,13 +59,15 @@ def clean(frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[
     for name, rows in numeric.groupby(frame[columns.PRODUCT].to_numpy(), sort=False):
         outcome = _clean_product(str(name), rows.sort_index(), config, missing, holidays)
         if isinstance(outcome, str):
-            problems.append(Problem(0, "", f"product {name!r}: {outcome}" if several else outcome))
-            continue
-        products.append(outcome[0])
-        reports.append(summarize(*outcome, notes))
-    if problems:
+            problems.append(Problem(0, "", f"product {name!r}: {outcome}" if several else outcome, str(name)))
+        else:
+            cleaned.append(outcome)
+    if problems and (config.strict or not cleaned):
         refuse(source, problems)
-    return History(source, tuple(products), tuple(reports))
+    others = describe_skipped(problems, len(cleaned))
+    products = tuple(history for history, _ in cleaned)
+    reports = tuple(summarize(*outcome, (*others, *notes)) for outcome in cleaned)
+    return History(source, products, reports, tuple(sorted(problems)))
 
 
 def _clean_product(

@@ -37,6 +37,9 @@ EXPLAINED = (0.4, 2.5)
 LARGEST_UNDECIDED_SHARE = 0.05
 """Share of days without a row above which an undecided pattern needs a review."""
 
+FEWEST_ROWS = 30
+"""Fewest rows with sales that show days without one to be unlikely."""
+
 CLOSED_SHARE = 0.1
 """Share of the busiest weekday's rows below which the seller is closed on a weekday."""
 
@@ -76,6 +79,8 @@ class _Tally(NamedTuple):
     """Mean units of the rows with sales."""
     square: FloatArray
     """Mean square of the same."""
+    smallest: FloatArray
+    """Share of them that have the product's smallest number of units."""
 
 
 def find_missing_days(frame: pd.DataFrame, setting: Literal["auto", "zero", "unknown"]) -> MissingDays:
@@ -176,9 +181,12 @@ def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) ->
     mean, square = (
         np.bincount(code[at_sale], values[at_sale], products) / np.maximum(numbers, 1) for values in (units, units**2)
     )
+    least = np.full(products, np.inf)
+    np.minimum.at(least, code[at_sale], units[at_sale])
+    smallest = np.bincount(code[at_sale & (units == least[code])], minlength=products) / np.maximum(numbers, 1)
     zero = np.bincount(code[counted & (units == 0)], minlength=products).astype(np.float64)
     missing = ((calendar - rows) * opened).sum(axis=1).astype(np.float64)
-    tally = _Tally(numbers, zero, missing, mean, square)
+    tally = _Tally(numbers, zero, missing, mean, square, smallest)
     return tally, _usual_zero_share(tally)
 
 
@@ -201,20 +209,27 @@ def _decide(tally: _Tally) -> tuple[Meaning, str]:
     for expected, enough, words in ((surely, fewest, "at least"), (about, explained, "about")):
         if expected >= FEWEST_EXPECTED and found <= LISTED_SHARE * expected and missing >= EXPLAINED[0] * enough:
             return "zero", f"the file has {rows} with zero sales where {words} {expected:.0f} are expected"
-        if missing > EXPLAINED[1] * explained + FEWEST_EXPECTED:
+        if missing > EXPLAINED[1] * explained + FEWEST_EXPECTED and tally.sold.sum() >= FEWEST_ROWS:
             return "unknown", f"so many days without a sale are unlikely: about {explained:.0f} are expected"
     return "undecided", f"the file has {rows} with zero sales where about {about:.0f} are expected, which fits both"
 
 
 def _least_zero_share(tally: _Tally) -> FloatArray:
-    """Return the smallest share of days without a sale ``(P,)`` that fits the mean of the days with sales.
+    """Return the smallest share of days without a sale ``(P,)`` that fits the days with sales.
 
     The rate of a Poisson number with mean ``m`` if positive solves ``x / (1 - exp(-x)) = m``; for any mixture of
-    Poisson numbers with that mean the probability of zero is larger.
+    Poisson numbers with that mean the probability of zero is larger. With orders of several units, their rate is at
+    most the one at which all orders have the smallest number: ``x / (exp(x) - 1)`` is then the share of such days.
     """
-    mean = np.maximum(tally.mean, 1.01)
-    rate = mean + np.real(lambertw(-mean * np.exp(-mean)))  # type: ignore[call-overload]  # its stubs omit float arrays
-    return np.where(tally.sold > 0, np.exp(-rate), 0.0)
+    mean, share = np.maximum(tally.mean, 1.01), np.clip(tally.smallest, 1e-9, 0.99)
+    rate = mean + _lambert(mean, 0)
+    orders = -share - _lambert(share, -1)
+    return np.where(tally.sold > 0, np.exp(-np.minimum(rate, orders)), 0.0)
+
+
+def _lambert(value: FloatArray, branch: int) -> FloatArray:
+    """Return ``W(-x exp(-x))``, the solution of ``w exp(w) = -x exp(-x)``."""
+    return np.real(lambertw(-value * np.exp(-value), branch))
 
 
 def _usual_zero_share(tally: _Tally) -> FloatArray:

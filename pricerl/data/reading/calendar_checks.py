@@ -46,8 +46,9 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     steps = {} if unusual.all() else {1: int(np.argmin(unusual))}
     for place in map(int, np.flatnonzero(unusual)):
         part = slice(starts[place], ends[place])
-        whose = "" if len(starts) == 1 else f" of product {products.categories[codes[starts[place]]]!r}"
-        problems += _check_days(days[part], rows[part], lines, whose)
+        name = str(products.categories[codes[starts[place]]])
+        whose = "" if len(starts) == 1 else f" of product {name!r}"
+        problems += [item._replace(product=name) for item in _check_days(days[part], rows[part], lines, whose)]
         step = find_step_days(days[part])
         steps[step] = min(place, steps.get(step, place))
     if not problems and len(steps) > 1:

@@ -104,7 +104,8 @@ def check_values(frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequenc
         column = TextColumn(texts[name]) if len(rows) else None
         for row in map(int, rows):
             rule = next(rule for rule, broken in faults.items() if broken[row])
-            problems.append(Problem(lines[row], name, f"{rule}, found {column.text_of(row) if column else ''}"))
+            found = column.text_of(row) if column else ""
+            problems.append(Problem(lines[row], name, f"{rule}, found {found}", "", found))
     return problems
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pricerl.arrays import DateArray
 from pricerl.data.reading.columns import REPORT_DATE
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.texts import Cells, TextColumn
 
 _TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|\+00:?00)?)?"
@@ -45,10 +45,10 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
     if "day" in first and "month" in first:
         (line, text), (other_line, other) = first["month"], first["day"]
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
-        return None, [Problem(line, REPORT_DATE, found)]
+        return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
     if "open" in first and not {"day", "month"} & set(first):
         line, text = first["open"]
-        return None, [Problem(line, REPORT_DATE, _two_ways(text))]
+        return None, [Problem(line, REPORT_DATE, _two_ways(text), everywhere=True)]
     return "month" if "month" in first else "day", []
 
 
@@ -83,12 +83,12 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
         except ValueError:
             # A year-first format could disagree with ISO about day and month, so ISO is no fallback for it.
             if not iso or date_format.startswith("%Y"):
-                return f"{text!r} does not fit the date format {date_format!r}"
+                return f"{quote(text)!r} does not fit the date format {date_format!r}"
     if iso:
         return _calendar_day(text, iso, int(iso["second"]), int(iso["third"]))
     match = _NUMERIC.fullmatch(text)
     if not match:
-        return f"{text!r} is not a date; write YYYY-MM-DD or {_SETTING}"
+        return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
     if order is None:
         return None
     first, second = int(match["first"]), int(match["second"])

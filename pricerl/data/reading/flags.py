@@ -9,7 +9,7 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data.reading.columns import IN_STOCK, LARGEST_NUMBER, PROMOTION
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.texts import Cells, TextColumn
 
 WORDS = {"yes": 1.0, "y": 1.0, "true": 1.0, "no": 0.0, "n": 0.0, "false": 0.0}
@@ -28,7 +28,7 @@ def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArra
     column = TextColumn(cells)
     read = column.judge(lambda text: _read_flag(text.strip().casefold(), words, largest))
     faulty = np.array([value is None for value in read.values()], dtype=bool)
-    problems = column.find_problems(name, lines, faulty, lambda text: f"must be {expected}, found {text.strip()}")
+    problems = column.find_problems(name, lines, faulty, lambda text: f"must be {expected}, found {quote(text)}")
     return column.spread(np.array(list(read.values()), dtype=np.float64)), problems
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.texts import Cells, TextColumn, as_flags, as_floats
 
 BLANK_WORDS = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "–", "—"})
@@ -83,7 +83,7 @@ def read_number_columns(
         picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
         unreadable = np.isnan(point) & np.isnan(comma) if sign is None else np.isnan(picked)
         values[name] = column.spread(picked)
-        problems += [Problem(undecided[0], name, undecided[1])] if undecided else []
+        problems += [Problem(undecided[0], name, undecided[1], everywhere=True)] if undecided else []
         problems += column.find_problems(name, lines, unreadable & ~blank, partial(_fault, sign=sign))
     return values, problems
 
@@ -154,5 +154,5 @@ def _decide(first: Mapping[str, tuple[int, str]], doubt_point: bool) -> tuple[st
 
 def _fault(text: str, sign: str | None) -> str:
     if read_number(text) == (None, None):
-        return f"must be a number, found {text.strip()!r}"
-    return f"{text.strip()} is not a number with decimal sign {sign!r}; {_SETTING}"
+        return f"must be a number, found {quote(text)!r}"
+    return f"{quote(text)} is not a number with decimal sign {sign!r}; {_SETTING}"

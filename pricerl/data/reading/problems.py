@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from pricerl.errors import DataError
+from pricerl.formatting import plural, safe_text
+
+LONGEST_QUOTE = 80
+"""Characters of a cell that messages quote."""
+
+COLUMNS = ("Line", "Column", "Product", "Value", "Problem")
+"""First line of a table of problems."""
+
+NAMES_SHOWN = 5
+"""Skipped products named in a note."""
 
 
 class Problem(NamedTuple):
@@ -20,11 +32,66 @@ class Problem(NamedTuple):
     text: str
     """Finding and remedy."""
 
+    product: str = ""
+    """The only product concerned; empty if unknown, or for a problem of the whole file."""
+
+    value: str = ""
+    """The cell as written, if one cell is concerned."""
+
+    everywhere: bool = False
+    """Whether the problem concerns all rows, and the line is an example."""
+
     def __str__(self) -> str:
         place = ", ".join([*([f"line {self.line}"] if self.line else []), *([self.column] if self.column else [])])
         return f"{place}: {self.text}" if place else self.text
 
 
+def quote(cell: str) -> str:
+    """Return a cell without surrounding spaces, cut to 80 characters."""
+    bare = cell.strip()
+    return bare if len(bare) <= LONGEST_QUOTE else f"{bare[: LONGEST_QUOTE - 1]}…"
+
+
 def refuse(source: str, problems: Iterable[Problem]) -> NoReturn:
     """Raise a ``DataError`` on ``source``, a file as the user wrote it, that lists every problem in order of lines."""
-    raise DataError(source, [str(problem) for problem in sorted(problems)])
+    ordered = sorted(problems)
+    raise DataError(source, [str(problem) for problem in ordered], problem_table(ordered))
+
+
+def problem_table(problems: Iterable[Problem]) -> str:
+    """Return problems as a CSV whose cells no spreadsheet reads as formulas."""
+    text = io.StringIO(newline="")
+    rows = ([item.line or "", *map(safe_text, (item.column, item.product, item.value, item.text))] for item in problems)
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    return text.getvalue()
+
+
+def describe_skipped(problems: Iterable[Problem], num_used: int) -> tuple[str, ...]:
+    """Return a note on the products that were skipped for their problems, in addition to those used; or none."""
+    names = list(dict.fromkeys(problem.product for problem in problems))
+    if not names:
+        return ()
+    listed = ", ".join(map(repr, names[:NAMES_SHOWN]))
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    of = f"{len(names)} of {plural(num_used + len(names), 'product')}"
+    return (f"Skipped, as their rows cannot be used: {of} ({listed}{more}). check FILE lists the problems.",)
+
+
+def set_aside(
+    problems: Iterable[Problem], lines: Sequence[int], products: Sequence[str], strict: bool
+) -> list[Problem] | None:
+    """Return the problems with the product of each if skipping these solves them and leaves others, otherwise None.
+
+    Args:
+        problems: all problems of a file.
+        lines: ``(N,)`` line of each row in the seller's file.
+        products: ``(N,)`` product of each row.
+        strict: whether any problem stops everything.
+    """
+    found = list(problems)
+    wanted = {item.line for item in found}
+    owners = {line: name for line, name in zip(lines, products, strict=True) if line in wanted}
+    named = [item._replace(product=item.product or owners.get(item.line, "")) for item in found]
+    bad = {item.product for item in named}
+    solved = all(item.product and not item.everywhere for item in named) and bool(set(products) - bad)
+    return sorted(named) if solved and not strict else None

@@ -18,7 +18,7 @@ from pricerl.data.reading.csv_file import TextTable, read_bytes, split_rows
 from pricerl.data.reading.dates import read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
-from pricerl.data.reading.problems import Problem, refuse
+from pricerl.data.reading.problems import Problem, refuse, set_aside
 from pricerl.data.reading.texts import Cells, TextColumn
 
 
@@ -37,7 +37,7 @@ def read_history(path: str | Path, config: DataConfig | None = None) -> History:
         The cleaned history of every product in the file.
 
     Raises:
-        DataError: the file cannot be used; lists every problem with the line of the seller's own file.
+        DataError: no product can be used; lists every problem with the line of the seller's own file.
     """
     data, notes = read_bytes(path)
     return _history_from_table(split_rows(data, str(path), notes), config or DataConfig())
@@ -55,9 +55,15 @@ def _history_from_table(table: TextTable, config: DataConfig) -> History:
     blanked = _blank_zero_prices(frame)
     problems += [*table.problems, *unreadable]
     problems += [*check_values(frame, cells, table.lines), *check_calendar(frame, table.lines)]
-    if problems:
+    notes = (*table.notes, *ignored, *blanked)
+    if not problems:
+        return clean(frame, table.source, config, notes)
+    products = frame[columns.PRODUCT].astype(object).to_numpy()
+    skipped = set_aside(set(problems), table.lines, products.tolist(), config.strict)
+    if skipped is None:
         refuse(table.source, set(problems))
-    return clean(frame, table.source, config, (*table.notes, *ignored, *blanked))
+    usable = frame[~np.isin(products, [problem.product for problem in skipped])]
+    return clean(usable, table.source, config, notes, skipped)
 
 
 def _parse(

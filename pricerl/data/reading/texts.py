@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import Problem, quote
 
 Cells = Sequence[str] | pd.Series | pd.Categorical
 """Cells of one column: a plain sequence of texts, or a categorical of them."""
@@ -39,8 +39,8 @@ class TextColumn:
         return len(self.codes)
 
     def text_of(self, row: int) -> str:
-        """Return the text of a row, without surrounding spaces."""
-        return str(self.texts[int(self.codes[row])].as_py()).strip()
+        """Return the text of a row, without surrounding spaces and cut to 80 characters."""
+        return quote(str(self.texts[int(self.codes[row])].as_py()))
 
     def spread(self, values: Any) -> Any:
         """Return the values ``(N,)`` of the rows from those of the different texts ``(U,)``."""
@@ -71,8 +71,9 @@ class TextColumn:
             explain: returns finding and remedy for a text.
         """
         at = np.flatnonzero(marked)
-        reasons = {int(code): explain(self.texts[int(code)].as_py()) for code in at if len(self.codes)}
-        return [Problem(lines[int(row)], column, reasons[int(self.codes[row])]) for row in self.rows(marked)]
+        texts = {int(code): self.texts[int(code)].as_py() for code in at if len(self.codes)}
+        reasons = {code: (explain(text), "", quote(text)) for code, text in texts.items()}
+        return [Problem(lines[int(row)], column, *reasons[int(self.codes[row])]) for row in self.rows(marked)]
 
 
 def as_floats(values: pa.Array | pa.ChunkedArray) -> FloatArray:

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pricerl.cli.data import check
+from pricerl.data import DataConfig, History
+from pricerl.errors import DataError
+
+Daily = Callable[..., list[str]]
+Read = Callable[..., History]
+Problems = Callable[..., tuple[str, ...]]
+
+HEADER = "Report Date,Product Price,Total Sales,Product"
+STRICT = DataConfig(strict=True)
+
+
+@pytest.fixture
+def three(daily: Daily) -> Callable[[list[str]], list[str]]:
+    """Return a file of two good products and one with the given cells of price and sales."""
+
+    def make(cells: list[str]) -> list[str]:
+        good = [row for name in "AB" for row in daily([f"10,20,{name}", f"11,22,{name}"] * 10, HEADER)[1:]]
+        return [HEADER, *good, *daily([f"{cell},Bad" for cell in cells], HEADER)[1:]]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["10,0"] * 20, "product 'Bad': no day has both a price and sales"),
+        (["10,20"] * 3, "product 'Bad': 3 days of history"),
+        (["10,20"] * 10 + ["ten,20"], "line 52, Product Price: must be a number, found 'ten'"),
+        (["10,20"] * 10 + ["-1,20"], "line 52, Product Price: must be positive, found -1"),
+    ],
+)
+def test_a_product_that_cannot_be_used_is_skipped_and_reported(
+    read: Read, problems: Problems, three: Callable[[list[str]], list[str]], cells: list[str], words: str
+) -> None:
+    history = read(three(cells))
+    assert [item.product for item in history.products] == ["A", "B"]
+    assert [item.product for item in history.problems] == ["Bad"] and str(history.problems[0]).startswith(words)
+    for report in history.reports:
+        assert report.notes[0].startswith("Skipped, as their rows cannot be used: 1 of 3 products ('Bad').")
+    assert problems(three(cells), STRICT)[0].startswith(words)
+
+
+def test_a_repeated_day_skips_its_product(read: Read, three: Callable[[list[str]], list[str]]) -> None:
+    lines = three(["10,20"] * 12)
+    history = read([*lines, lines[-1]])
+    assert len(history.products) == 2 and "is already on line 53" in str(history.problems[0])
+
+
+def test_a_problem_of_the_whole_file_skips_nothing(problems: Problems) -> None:
+    dated = [f"0{day}.02.2025,{10 + day},20,{name}" for name in "AB" for day in range(1, 10)]
+    assert "set --data.reading.date_format" in problems([HEADER, *dated])[0]
+
+
+def test_a_file_without_a_usable_product_is_refused(problems: Problems, daily: Daily) -> None:
+    lines = daily(["10,0,A"] * 9, HEADER) + daily(["10,0,B"] * 9, HEADER)[1:]
+    assert len(problems(lines)) == 2
+
+
+def test_check_writes_all_problems_and_shows_twenty(
+    write: Callable[..., Path], three: Callable[[list[str]], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(three([f"=cell {day},{'9' * 200}x" for day in range(20)]))
+    out = path.with_name("problems.csv")
+    assert check([str(path), "--problems", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "… and 20 more; check --problems FILE writes all of them" in shown and "9" * 100 not in shown
+    rows = list(csv.reader(out.read_text(encoding="utf-8").splitlines()))
+    assert rows[0] == ["Line", "Column", "Product", "Value", "Problem"] and len(rows) == 41
+    assert ["42", "Product Price", "Bad", "'=cell 0"] in [row[:4] for row in rows]
+    with pytest.raises(DataError, match="and 20 more; check --problems FILE"):
+        check([str(path), "--problems", str(out), "--strict", "true"])
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 41
