@@ -20,6 +20,7 @@ READING: dict[str, dict[str, Any]] = {
         "default": "auto",
         "help": "days without a row",
     },
+    "suspicious": {"choices": ("refuse", "keep"), "default": "refuse", "help": "values that look like typos"},
     "strict": {"choices": ("true", "false"), "default": "false", "help": "refuse a file with an unusable product"},
     "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
     "country": {"help": "country of the public holidays, such as GB or DE-BY"},

@@ -17,6 +17,7 @@ CHOICES = {
     "decimal": ("auto", ".", ","),
     "sales": ("auto", "revenue", "units"),
     "missing_days": ("auto", "zero", "unknown"),
+    "suspicious": ("refuse", "keep"),
 }
 """Values of the settings that have a few."""
 
@@ -42,6 +43,9 @@ class DataConfig:
 
     missing_days: Literal["auto", "zero", "unknown"] = "auto"
     """Days without a row: without a sale, or unknown; ``auto`` finds out whether the file lists sales only."""
+
+    suspicious: Literal["refuse", "keep"] = "refuse"
+    """Values that cannot be meant, such as a price ten times its neighbours: refused, or kept as they are."""
 
     strict: bool = False
     """Whether one product that cannot be used stops everything; otherwise it is reported and skipped."""

@@ -42,6 +42,9 @@ LAST_YEAR = 2100
 LARGEST_NUMBER = 1e12
 """Larger than the money or units of any day; keeps products and sums of cells finite."""
 
+SMALLEST_PRICE = 1e-6
+"""Money per unit; a smaller price is written in another unit."""
+
 
 def fold(name: str) -> str:
     """Return a column name without case, spaces, hyphens and underscores."""
@@ -118,6 +121,7 @@ def _find_faults(name: str, cells: pd.Series) -> dict[str, BoolArray]:
     faults = {"must be a finite number of ordinary size": np.abs(values) > LARGEST_NUMBER}
     if name in (PRODUCT_PRICE, COMPETITOR_PRICE):
         faults["must be positive"] = values <= 0
+        faults[f"must be at least {SMALLEST_PRICE:.6f}"] = values < SMALLEST_PRICE
     elif name in (*CONVERSIONS, UNITS, UNIT_COST):
         faults["must not be negative"] = values < 0
     return faults

@@ -19,6 +19,7 @@ from pricerl.data.reading.dates import read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, refuse, set_aside
+from pricerl.data.reading.sense import check_sense, merge_products
 from pricerl.data.reading.texts import Cells, TextColumn
 
 
@@ -54,8 +55,10 @@ def _history_from_table(table: TextTable, config: DataConfig) -> History:
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     blanked = _blank_zero_prices(frame)
     problems += [*table.problems, *unreadable]
-    problems += [*check_values(frame, cells, table.lines), *check_calendar(frame, table.lines)]
-    notes = (*table.notes, *ignored, *blanked)
+    merged, alike = merge_products(frame, table.lines)
+    problems += [*check_values(frame, cells, table.lines), *(alike or check_calendar(frame, table.lines))]
+    problems += check_sense(frame, cells, table.lines, config.suspicious == "keep")
+    notes = (*table.notes, *ignored, *blanked, *merged)
     if not problems:
         return clean(frame, table.source, config, notes)
     products = frame[columns.PRODUCT].astype(object).to_numpy()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pricerl.data import DataConfig, History
+from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation.seller import MARKETS
+
+Daily = Callable[..., list[str]]
+Read = Callable[..., History]
+Problems = Callable[..., tuple[str, ...]]
+
+KEEP = DataConfig(suspicious="keep")
+CONVERSION = "Report Date,Product Price,Total Sales,Organic Conversion Percentage"
+UNITS = "Report Date,Product Price,Total Sales,Units"
+PRODUCTS = "Report Date,Product Price,Total Sales,Product"
+
+
+@pytest.mark.parametrize("place", [0, 7, 19])
+@pytest.mark.parametrize("wrong", ["125,250", "1.25,2.5", "1250,2500"])
+def test_a_price_ten_times_its_neighbours_is_refused(
+    problems: Problems, read: Read, daily: Daily, place: int, wrong: str
+) -> None:
+    lines = daily(["12.50,25"] * 10 + ["12.90,12.90"] * 10)
+    lines[1 + place] = f"{lines[1 + place][:10]},{wrong}"
+    (problem,) = problems(lines)
+    assert problem.startswith(f"line {2 + place}, Product Price: {wrong.split(',')[0]} is ")
+    assert "set --data.reading.suspicious keep" in problem
+    assert len(read(lines, KEEP).products[0].dates) == 20
+
+
+@pytest.mark.parametrize("cell", ["6,12", "3.20,16", "50,50", "24,24"])
+def test_a_deep_promotion_is_no_typo(read: Read, daily: Daily, cell: str) -> None:
+    assert len(read(daily(["12.50,25"] * 10 + [cell] + ["12.50,25"] * 10)).products[0].dates) == 21
+
+
+def test_a_price_that_turns_to_cents_is_refused(problems: Problems, daily: Daily) -> None:
+    assert "is 100 times 12.5" in problems(daily(["12.50,25"] * 10 + ["1250,2500"] * 10))[0]
+
+
+def test_a_percent_sign_in_a_column_of_money_is_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    assert "12.50% is a percentage" in problems(daily(["12.50%,25"] + ["12.50,25"] * 10), KEEP)[0]
+    assert read(daily(["12.50,25,3%"] * 10, CONVERSION)).products[0].organic.max() == 3
+
+
+def test_shares_and_percents_in_one_column_are_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    mixed = daily(["10,20,0.12"] * 5 + ["10,20,11.5"] * 10, CONVERSION)
+    assert "0.12 looks like a share, 11.5 on line 7 like a percent" in problems(mixed)[0]
+    low = daily([f"10,20,{value}" for value in np.geomspace(0.4, 9, 20).round(2)], CONVERSION)
+    assert read(low).products[0].organic.max() == 9
+
+
+def test_units_that_contradict_sales_are_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    lines = daily(["10,20,2"] * 12 + ["10,20,5"] + ["10,30,3"] * 12, UNITS)
+    assert problems(lines) == ("line 14, Units: 5 × 10 is not 20; if it is right, set --data.reading.suspicious keep",)
+    assert read(daily(["10,20,2", "10,19,2"] * 10, UNITS)).products[0].units[0] == 2  # a discount
+
+
+def test_prices_with_and_without_tax_in_one_file_are_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    mixed = daily(["10,20,2"] * 10 + ["10,23.80,2"] * 10, UNITS)
+    assert "is 1.19 times price × units, but equal to it on line 2" in problems(mixed)[0]
+    assert len(read(daily(["10,23.80,2"] * 20, UNITS)).products) == 1
+
+
+def test_names_that_differ_in_case_spaces_or_unicode_form_are_one_product(read: Read, problems: Problems) -> None:
+    names = ["Café", "cafe\u0301", " CAFÉ", "Caf\u00e9  "]
+    lines = [PRODUCTS, *(f"2025-01-{day + 1:02},10,20,{names[day % 4]}" for day in range(20))]
+    history = read(lines)
+    assert [(item.product, len(item.dates)) for item in history.products] == [("Café", 20)]
+    assert "differ in case, spaces or Unicode form only; read as one." in history.reports[0].notes[0]
+    assert "write one product alike" in problems([*lines, "2025-01-20,10,20,café"])[0]
+    assert (
+        len(read([PRODUCTS, *(f"2025-01-{day:02},10,20,{name}" for name in "AB" for day in range(1, 15))]).products)
+        == 2
+    )
+
+
+def test_a_price_below_a_millionth_is_refused(problems: Problems, read: Read, daily: Daily) -> None:
+    assert "must be at least 0.000001" in problems(daily(["0.0000005,1"] * 10))[0]
+    assert read(daily(["0.001,0.002"] * 10)).products[0].price[0] == 0.001
+
+
+@pytest.mark.parametrize("market", MARKETS)
+def test_no_simulated_seller_is_refused(market: str) -> None:
+    for units in (0.5, 20.0):
+        seller = SellerConfig(market=market, days=200, units=units, seed=5)  # type: ignore[arg-type]  # a str
+        assert not simulated_history(seller, DataConfig()).problems
