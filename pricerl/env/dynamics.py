@@ -17,7 +17,7 @@ from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
-from pricerl.env.noise import UnitQuantiles, draw_z, tabulate_units
+from pricerl.env.noise import Noise, UnitQuantiles, draw_z, tabulate_units
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.state import Expected, Outcome, Rows, State, gather
 from pricerl.guardrails import GuardrailConfig, PriceBand, feasible_band, price_box, project
@@ -149,7 +149,7 @@ class Dynamics:
         band = self.band(state)
         return project(self.propose(state, action, band), state.price, band)
 
-    def advance(self, state: State, price: Tensor, days: int, noise: torch.Generator | None) -> tuple[State, Outcome]:
+    def advance(self, state: State, price: Tensor, days: int, noise: Noise | None) -> tuple[State, Outcome]:
         """Charge ``price (B,)`` for ``days`` days; observed sales are as expected without noise."""
         expected = self.expect(state, price, days)
         units = expected.units

@@ -68,10 +68,26 @@ class UnitQuantiles(NamedTuple):
         return torch.lerp(low, high, z_cell.frac()).exp_().mul_(mean).floor_()
 
 
-def draw_z(days: int, num_rows: int, generator: torch.Generator) -> Tensor:
+class CommonNoise(NamedTuple):
+    """Noise that rows of equal number share: every product of a comparison sees the same draws."""
+
+    generator: torch.Generator
+    number: Tensor
+    """``(B,)`` number of each row among those of its product, from 0 on."""
+    count: int
+    """Rows per product."""
+
+
+Noise = torch.Generator | CommonNoise
+"""Source of the noise in observed units."""
+
+
+def draw_z(days: int, num_rows: int, noise: Noise) -> Tensor:
     """Draw standard normal numbers, as positions among the cells of the table, ``(days, num_rows)``."""
-    numbers = torch.empty(days, num_rows, device=generator.device)
-    return numbers.normal_(MAX_Z / Z_STEP, 1 / Z_STEP, generator=generator)
+    if isinstance(noise, CommonNoise):
+        return draw_z(days, noise.count, noise.generator)[:, noise.number]
+    numbers = torch.empty(days, num_rows, device=noise.device)
+    return numbers.normal_(MAX_Z / Z_STEP, 1 / Z_STEP, generator=noise)
 
 
 def tabulate_units(size: Tensor) -> UnitQuantiles:

@@ -21,8 +21,9 @@ from pricerl.guardrails import project
 from pricerl.guardrails.limits import is_small
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 
-FEWEST_PRICES, MOST_PRICES = 41, 121
-"""Fewest and most prices of a grid; in between, the largest change spans five steps."""
+SIZES = (41, 61, 81, 101, 121)
+"""Numbers of prices of a grid: the smallest one in which the largest change spans five steps. Products with grids of
+one size are planned in one batch, so that a product's plan does not depend on the others."""
 
 SMALLEST_RANGE = 1e-6
 """Smallest range of log prices, so that a product with one allowed price has a grid, too."""
@@ -31,24 +32,31 @@ RISES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.35)
 """Log rises above (and below) the reference price at which rewards are computed; linear in between. Far ones are seldom
 reached under caps on a change, and plans end at 0, which is exact."""
 
+NOT_FINITE = "rewards of the plan are not finite, so the best constant price replaces it"
 CONVERGED = 1e-6
 """Change of the values, in rewards, at which the iteration ends."""
 
 
 class Grids(NamedTuple):
-    """Evenly spaced log prices of every product, ascending."""
+    """Evenly spaced log prices of every product, ascending; the last one is repeated up to the size of the largest."""
 
     log_price: Tensor
     """``(P, G)``."""
     step: Tensor
     """``(P,)`` distance between two of them."""
+    size: Tensor
+    """``(P,)`` number of different prices."""
 
     def find(self, product: Tensor, log_price: Tensor) -> tuple[Tensor, Tensor]:
         """Return the index at or below log prices ``(B, ...)``, and the fraction of the step above it, in [0, 1]."""
         shape = (-1, *[1] * (log_price.dim() - 1))
         distance = (log_price - self.log_price[product, 0].view(shape)) / self.step[product].view(shape)
-        left = distance.floor().clamp(0, self.log_price.shape[1] - 2)
+        left = distance.floor().clamp(min=0).minimum(self.size[product].view(shape) - 2)
         return left.long(), (distance - left).clamp(0, 1)
+
+    def select(self, products: Tensor) -> Grids:
+        """Return the grids of some products ``(N,)``, all of one size."""
+        return Grids(self.log_price[products, : int(self.size[products[0]])], self.step[products], self.size[products])
 
 
 @dataclass(frozen=True)
@@ -114,20 +122,29 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
         step_discount: discount of one decision; its days are not discounted against each other, as in SAC.
     """
     grids = _price_grids(dynamics)
-    reward = torch.stack([_rewards(dynamics, product, row) for product, row in enumerate(grids.log_price)])
-    failures = _find_failures(dynamics, grids, reward)
-    value = _iterate(dynamics, grids, reward.nan_to_num(0.0, 0.0, 0.0), step_discount).mT.contiguous()
+    width, failures = grids.log_price.shape[1], _find_infeasible(dynamics, grids)
+    value = grids.log_price.new_zeros(len(grids.step), width, width)
+    for size in grids.size.unique().tolist():
+        products = (grids.size == size).nonzero()[:, 0]
+        alike = grids.select(products)
+        rewards = [_rewards(dynamics, *pair) for pair in zip(products.tolist(), alike.log_price, strict=True)]
+        reward = torch.stack(rewards)
+        odd = products[~reward.isfinite().all((1, 2))].tolist()
+        failures |= {row: NOT_FINITE for row in odd if row not in failures}
+        solved = _iterate(dynamics, products, alike, reward.nan_to_num(0.0, 0.0, 0.0), step_discount).mT
+        edges = torch.arange(width, device=solved.device).clamp(max=size - 1)
+        value[products] = solved[:, edges][:, :, edges]
     constant = torch.full_like(grids.step, torch.nan, dtype=dynamics.history.price.dtype)
     if failures:
         rows = torch.tensor(list(failures), device=constant.device)
         constant[rows] = _constant_prices(dynamics)[rows]
     names = [history.product for history in dynamics.market.preprocessor.products]
-    return DynamicPlan(dynamics, grids, value, constant, tuple(f"{names[row]}: {why}" for row, why in failures.items()))
+    return DynamicPlan(dynamics, grids, value, constant, tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items())))
 
 
 def _price_grids(dynamics: Dynamics) -> Grids:
     """Return evenly spaced log prices over each product's feasible and latest prices and its reference price."""
-    history, lows, highs, sizes = dynamics.history, [], [], [FEWEST_PRICES]
+    history, lows, highs, sizes = dynamics.history, [], [], []
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
     for index, product in enumerate(dynamics.market.preprocessor.products):
         latest = history.price.new_tensor(product.prices_in_force[-14:])
@@ -137,11 +154,13 @@ def _price_grids(dynamics: Dynamics) -> Grids:
         lows.append(low)
         highs.append(torch.maximum(high, low + SMALLEST_RANGE))
         largest = max(math.log1p(max(rails.rise, rails.drop)), SMALLEST_RANGE)
-        sizes.append(math.ceil(5 * float(high - low) / largest) + 1)
-    size = min(max(sizes), MOST_PRICES)
+        needed = math.ceil(5 * float(high - low) / largest) + 1
+        sizes.append(next((size for size in SIZES if size >= needed), SIZES[-1]))
     low, high = torch.stack(lows), torch.stack(highs)
-    share = torch.linspace(0, 1, size, device=low.device, dtype=low.dtype)
-    return Grids(low[:, None] + (high - low)[:, None] * share, (high - low) / (size - 1))
+    size = torch.tensor(sizes, device=low.device)
+    point = torch.arange(max(sizes), device=low.device).minimum(size[:, None] - 1)
+    step = (high - low) / (size - 1)
+    return Grids(low[:, None] + step[:, None] * point, step, size)
 
 
 def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
@@ -174,20 +193,34 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     return torch.lerp(table.gather(1, right - 1), table.gather(1, right), share)
 
 
-def _iterate(dynamics: Dynamics, grids: Grids, reward: Tensor, step_discount: float) -> Tensor:
-    """Return the discounted reward ``(P, G, G)`` of each next price and reference price, then of the best plan."""
+def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor, step_discount: float) -> Tensor:
+    """Return the discounted reward ``(N, G, G)`` of each next price and reference price, then of the best plan.
+
+    Every product stops at its own convergence.
+
+    Args:
+        dynamics: market and guardrails.
+        products: ``(N,)`` product indices.
+        grids: their grids, of one size.
+        reward: ``(N, G, G)`` of one decision.
+        step_discount: discount of one decision.
+    """
     kept = REFERENCE_MEMORY ** (dynamics.days_per_step * dynamics.history.step_days)
-    product = torch.arange(len(reward), device=reward.device)
+    rows = torch.arange(len(reward), device=reward.device)
     following = grids.log_price[:, :, None] * (1 - kept) + grids.log_price[:, None] * kept
-    column, share = grids.find(product, following)
-    reachable = _reachable(dynamics, grids)
-    value = torch.zeros_like(reward)
-    while True:
+    column, share = grids.find(rows, following)
+    reachable = _reachable(dynamics, products, grids)
+    value, solved = torch.zeros_like(reward), torch.empty_like(reward)
+    while len(rows):
         worth = reward + step_discount * torch.lerp(value.gather(2, column), value.gather(2, column + 1), share)
         best = worth.amax(1, keepdim=True).expand_as(worth) if reachable is None else _best_within(worth, reachable)
-        change, value = float((best - value).abs().max()), best
-        if change < CONVERGED:
-            return worth
+        change, value = (best - value).abs().amax((1, 2)), best
+        left = change >= CONVERGED
+        if not left.all():
+            solved[rows[~left]] = worth[~left]
+            rows, reward, value, column, share = (item[left] for item in (rows, reward, value, column, share))
+            reachable = None if reachable is None else reachable[left]
+    return solved
 
 
 def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
@@ -207,13 +240,13 @@ def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
     return best
 
 
-def _reachable(dynamics: Dynamics, grids: Grids) -> Tensor | None:
-    """Return how many grid prices one decision can move, ``(P, 2 M + 1)`` bool; None if any number."""
+def _reachable(dynamics: Dynamics, products: Tensor, grids: Grids) -> Tensor | None:
+    """Return how many grid prices one decision on ``products (N,)`` can move, ``(N, 2 M + 1)`` bool; None if any."""
     if dynamics.config.action == "absolute":
         return None
     most = grids.log_price.shape[1] - 1
     ratio = (torch.arange(-most, most + 1, device=grids.step.device) * grids.step[:, None]).exp()
-    limits = dynamics.limits.rows(torch.arange(len(ratio), device=ratio.device))
+    limits = dynamics.limits.rows(products)
     sign = ratio.new_ones(len(ratio))
     drop, rise = (limits.change(side)[:, None] * (1 + 1e-4) for side in (-sign, sign))  # up to rounding
     inside = (ratio >= 1 + drop) & (ratio <= 1 + rise)
@@ -223,22 +256,20 @@ def _reachable(dynamics: Dynamics, grids: Grids) -> Tensor | None:
     return found[:, most - widest : most + widest + 1]
 
 
-def _find_failures(dynamics: Dynamics, grids: Grids, reward: Tensor) -> dict[int, str]:
-    """Return the products without a plan, by index, each with finding and replacement."""
+def _find_infeasible(dynamics: Dynamics, grids: Grids) -> dict[int, str]:
+    """Return the products whose guardrails leave no plan, by index, each with finding and replacement."""
     found = {}
     product, last = dynamics.history.latest()
     start = dynamics.start(product, last)
     feasible = dynamics.band(start).feasible | dynamics.waits(start)
-    for row, (rewards, step) in enumerate(zip(reward, grids.step.tolist(), strict=True)):
+    for row, step in enumerate(grids.step.tolist()):
         rails = dynamics.guardrails.of(dynamics.market.preprocessor.products[row].product)
         largest = math.log1p(max(rails.rise, rails.drop))
         if not feasible[row]:
             found[row] = "the planner finds no allowed price within one step (data.guardrails), so it keeps the price"
-        elif not rewards.isfinite().all():
-            found[row] = "rewards of the plan are not finite, so the best constant price replaces it"
         elif dynamics.config.action == "step" and 0 < largest < step:
             found[row] = (
-                f"the planner's grid of {MOST_PRICES} prices is too coarse for changes of at most "
+                f"the planner's grid of {SIZES[-1]} prices is too coarse for changes of at most "
                 f"{math.expm1(largest):.2%} (data.guardrails), so the best constant price replaces the plan"
             )
     return found

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, Outcome, State
+from pricerl.env.noise import Noise
 from pricerl.guardrails import PriceBand, project
 from pricerl.guardrails.limits import days_held
 
@@ -53,7 +54,7 @@ class Rollout(NamedTuple):
 
 @torch.no_grad()
 def roll_out(
-    choose: Choice, dynamics: Dynamics, state: State, days: int, noise: torch.Generator | None = None
+    choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None
 ) -> Rollout:
     """Roll out a choice of prices for at least ``days`` days.
 

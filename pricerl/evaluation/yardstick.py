@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
+from pricerl.env.noise import CommonNoise
 from pricerl.evaluation.dynamic_planner import DynamicPlan
 from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out
 
@@ -18,7 +19,7 @@ DAYS = 84
 MOST_ROWS, FEWEST_DRAWS = 2048, 16
 """Rows of a roll-out, split among products, and the fewest posterior draws per product."""
 NOISE_SEED = 0
-"""Seed of the noise, common to all policies (common random numbers)."""
+"""Seed of the noise, common to all policies and products (common random numbers)."""
 ERRORS = 2.0
 """Standard errors by which a policy must exceed the plan to replace it."""
 
@@ -48,6 +49,8 @@ class Yardstick:
     """Discount of one decision."""
     share: tuple[int, int] = (0, 1)
     """Of the rows, ``(k, n)``: every n-th, from the k-th on."""
+    catalogue: int = 0
+    """Number of products among which the rows are split; 0 for those of the dynamics, which may be some of them."""
 
     @property
     def dynamics(self) -> Dynamics:
@@ -59,9 +62,14 @@ class Yardstick:
         """Initial state of the rows: each product in all posterior draws several times, or in evenly spaced ones."""
         product, last = self.dynamics.history.latest()
         draw = self._draws.repeat(self._repeats).to(product.device)
-        rows = torch.arange(len(product) * len(draw), device=product.device)[self.share[0] :: self.share[1]]
-        owner = rows // len(draw)
-        return self.dynamics.start(product[owner], last[owner], draw[rows % len(draw)])
+        owner = self._rows // len(draw)
+        return self.dynamics.start(product[owner], last[owner], draw[self._rows % len(draw)])
+
+    @cached_property
+    def _rows(self) -> Tensor:
+        """Numbers of the share's rows ``(B,)`` among all of them, product by product."""
+        count = self.dynamics.market.num_products * len(self._draws) * self._repeats
+        return torch.arange(count, device=self.dynamics.market.device)[self.share[0] :: self.share[1]]
 
     @property
     def _draws(self) -> Tensor:
@@ -74,7 +82,7 @@ class Yardstick:
 
     @property
     def _rows_per_product(self) -> int:
-        return max(FEWEST_DRAWS, MOST_ROWS // self.dynamics.market.num_products)
+        return max(FEWEST_DRAWS, MOST_ROWS // (self.catalogue or self.dynamics.market.num_products))
 
     @cached_property
     def planned(self) -> Tensor:
@@ -98,7 +106,9 @@ class Yardstick:
         return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
 
     def _score(self, choose: Choice) -> Tensor:
-        noise = torch.Generator(self.start.price.device).manual_seed(NOISE_SEED)
+        generator = torch.Generator(self.start.price.device).manual_seed(NOISE_SEED)
+        count = len(self._draws) * self._repeats
+        noise = CommonNoise(generator, self._rows % count, count)
         reward = roll_out(choose, self.dynamics, self.start, DAYS, noise).outcome.reward
         decision = torch.arange(reward.shape[1], device=reward.device) // self.dynamics.days_per_step
         weight = self.step_discount**decision

@@ -45,7 +45,18 @@ def test_products_planned_together_get_the_plans_they_get_alone(trio):
     for product in range(3):
         alone = _alone(trio, product)
         price = float(plan_dynamically(alone, DISCOUNT)(_latest(alone)))
-        assert price == pytest.approx(float(together[product]), rel=0.01)
+        assert price == float(together[product])
+
+
+def test_a_product_is_compared_with_its_plan_as_alone(trio):
+    def policy(observation):
+        return 0.3 * observation[:, :1] - 0.1
+
+    together = Yardstick(plan_dynamically(trio, DISCOUNT), DISCOUNT).compare(policy)
+    for product in range(3):
+        alone = _alone(trio, product)
+        compared = Yardstick(plan_dynamically(alone, DISCOUNT), DISCOUNT, catalogue=3).compare(policy)
+        assert float(compared.advantage) == pytest.approx(float(together.advantage[product]), abs=1e-6)
 
 
 def test_no_other_price_is_worth_more_than_the_plans(trio):
