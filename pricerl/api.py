@@ -62,7 +62,7 @@ class TrainedPolicy:
         """
         assert self.run.checkpoint is not None
         run = _load(self.run.checkpoint.path, path, horizon)
-        return make_advice(run, read_log(run.folder / LOG_FILE).entries, find_backtests(run, keep=False))
+        return make_advice(run, read_log(run.folder / LOG_FILE).entries, find_backtests(run)).advice
 
 
 def advise(

@@ -102,6 +102,7 @@ class _Adviser:
         dynamics, market = self.dynamics, self.dynamics.market
         prepared, fitted, counted = market.preprocessor, market.products[index], market.counted(index)
         history, report = prepared.products[index], prepared.reports[index]
+        seeds = self.seed, prepared.numbers[index]
         speaker, proposed, failed = self.proposer.propose(index, self.horizon)
         decided = decide_path(proposed, dynamics, index, self.config, speaker, failed)
         decision, path, gated, shop = decided.decision, decided.path, decided.gated, decided.shop
@@ -130,7 +131,7 @@ class _Adviser:
             guardrails=gated.edits,
             days=day_rows(dynamics, index, path, gated.prices, forecast, self.formatter),
             off_policy={
-                name: estimate_off_policy(history, counted, price, np.random.default_rng([self.seed, index]))
+                name: estimate_off_policy(history, counted, price, np.random.default_rng(seeds))
                 for name, price in (("settled", settled), ("current", current_price))
             },
             sensitivity=find_sensitivity(shop, settled, decided.causes),

@@ -59,7 +59,6 @@ def _replay(options: argparse.Namespace) -> int:
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.policies import make_advice, run_lightning
-    from pricerl.operations.backtests import backtest_task
     from pricerl.operations.provenance import (
         compare,
         describe_origin,
@@ -76,9 +75,8 @@ def _replay(options: argparse.Namespace) -> int:
     run = run_lightning("predict", option_words(settings), seen)
     origin = describe_origin(run)
     refuse_changed(entry, run, origin, log)
-    backtests = backtest_task(run).run()  # computed again, as everything else
     differences = list_differences(entry, origin, new_settings(entry, run) or {})
-    write_lines([compare(entry, make_advice(run, seen, backtests), differences, log)])
+    write_lines([compare(entry, make_advice(run, seen, None).advice, differences, log)])
     return EXIT_OK
 
 

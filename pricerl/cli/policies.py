@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
     from pricerl.evaluation import Backtest
+    from pricerl.operations.desk import Advised
     from pricerl.operations.log_head import Head
     from pricerl.training.run import Run
 
@@ -67,28 +68,37 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
 
 
 def make_advice(
-    run: Run, entries: Sequence[Entry], backtests: Mapping[str, Backtest], most: int | None = None
-) -> list[ProductAdvice]:
+    run: Run,
+    entries: Sequence[Entry],
+    backtests: Mapping[str, Backtest] | None,
+    most: int | None = None,
+    origin: Entry | None = None,
+) -> Advised:
     """Advise on the products of a run, subject to kill switch, orders and track record.
 
     Args:
         run: data, settings and weights.
         entries: entries of the run's log before this advice.
-        backtests: of the run's products, by name.
+        backtests: of the run's products, by name; they are computed if absent.
         most: largest number of products; all if absent.
+        origin: origin of the decisions for the log; None if they are not to be recorded.
     """
-    from pricerl.advice import advise
-    from pricerl.operations.supervision import Supervisor
+    from pricerl.evaluation.backtest import tested_products
+    from pricerl.market import DEMAND_MODELS
+    from pricerl.operations.desk import CHUNK, Advised, split
+    from pricerl.operations.processes import Setup, run_tasks
 
-    data, decision, formatter = run.pricing, run.configs["decision"], run.formatter
-    dynamics = data.dynamics_on_cpu
+    data, options = run.pricing, run.options
+    prepared, model = data.preprocessor, data.market_config.demand
+    setup = Setup(options.threads, options.matmul_precision, (model, DEMAND_MODELS[model]))
     with stage("deciding on the prices"):
-        yardstick, horizon = None, run.options.horizon
-        if run.module.warm_start == "planner":
-            yardstick = data.yardstick(run.module, dynamics=dynamics)
-            print_notes(yardstick.plan.notes)
-        model = advise(run.policy, dynamics, decision, horizon, backtests, data.seed, most, formatter, yardstick)
-        return Supervisor(dynamics, entries, decision, data.seed, formatter).look_over(model)
+        chunks = split(run, entries, backtests, tested_products(prepared), most, origin)
+        parts = run_tasks(chunks, -(-len(prepared.products) // CHUNK), setup)
+    advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
+    scores = {name: score for part in parts for name, score in part.backtests.items()}
+    notes = tuple(note for part in parts for note in part.notes)
+    print_notes(notes)
+    return Advised(advice, drafts, scores, notes)
 
 
 def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
@@ -98,20 +108,21 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
     """
     from pricerl.cli.running import publish_generation
     from pricerl.cli.tracking import track_advice
-    from pricerl.operations.backtests import find_backtests
-    from pricerl.operations.provenance import describe_origin, draft_advice
+    from pricerl.operations.backtests import find_backtests, keep_backtests
+    from pricerl.operations.provenance import describe_origin
 
-    log, dynamics, recorded = run.folder / LOG_FILE, run.pricing.dynamics_on_cpu, ""
+    log, recorded, origin = run.folder / LOG_FILE, "", describe_origin(run)
     before = read_log(log)
-    advice, origin = make_advice(run, before.entries, find_backtests(run)), describe_origin(run)
+    known = {**origin, "seen": len(before.entries)}
+    advised = make_advice(run, before.entries, find_backtests(run), origin=known)
+    keep_backtests(run, advised.backtests)
+    advice = advised.advice
     files = _write_files(run, advice, origin, before.head)
     if run.command == "fit":
         publish_generation(run)
     if run.is_global_zero:
         track_advice(run, advice, files)
-        known = {**origin, "seen": len(before.entries)}
-        drafts = [draft_advice(item, known, dynamics, index) for index, item in enumerate(advice)]
-        written = append(log, drafts)[-len(drafts) :]
+        written = append(log, advised.drafts)[-len(advice) :]
         first, last = written[0]["id"], written[-1]["id"]
         recorded = f"recorded: {f'entry {first}' if first == last else f'entries {first} to {last}'} of {log}"
     return advice, files, recorded
@@ -126,8 +137,8 @@ def _score(run: Run) -> int:
 
         everything = run.options.out is not None
         log, most = read_log(run.folder / LOG_FILE), None if everything else MOST_SCORED
-        advice = make_advice(run, log.entries, find_backtests(run), most)
-        print_scores([item.to_dict() for item in advice], run.pricing.market.num_products, run.formatter)
+        advice = make_advice(run, log.entries, find_backtests(run), most).advice
+        print_scores([item.to_dict() for item in advice], len(run.pricing.preprocessor.products), run.formatter)
         if everything:
             _write_files(run, advice, describe_origin(run), log.head)
     return EXIT_OK

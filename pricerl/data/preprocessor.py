@@ -54,6 +54,10 @@ class DataPreprocessor:
     scaler: MinMaxScaler
     """Fitted on the training days."""
 
+    numbers: tuple[int, ...]
+    """Number of each product in the training file, from 0 on. It seeds the product's random draws, so that they do not
+    depend on the other products of a fresh file."""
+
     @classmethod
     def fit(
         cls,
@@ -61,10 +65,12 @@ class DataPreprocessor:
         config: DataConfig,
         chosen: Sequence[str | None] = (),
         scaler: MinMaxScaler | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> DataPreprocessor:
         """Choose forecasts, build features and fit the scaler, all on the training days.
 
-        ``chosen`` names each product's forecast, if it is not to be chosen; ``scaler`` is one fitted before.
+        ``chosen`` names each product's forecast, if it is not to be chosen; ``scaler`` is one fitted before, and
+        ``numbers`` are those of the products then.
 
         Raises:
             UsageError: the forecaster needs a package that is not installed.
@@ -86,6 +92,7 @@ class DataPreprocessor:
             features=features,
             train_days=train_days,
             scaler=scaler or MinMaxScaler.fit(training),
+            numbers=tuple(range(len(history.products)) if numbers is None else numbers),
         )
 
     @property
@@ -127,7 +134,7 @@ class DataPreprocessor:
         order = [names.index(name) for name in fresh_names]
         scaler = MinMaxScaler(np.array(trained["gain"]), np.array(trained["bias"]))
         chosen = [trained["chosen"][index] for index in order]
-        return cls.fit(fresh, DataConfig(**trained["config"]), chosen, scaler.select(order))
+        return cls.fit(fresh, DataConfig(**trained["config"]), chosen, scaler.select(order), order)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
@@ -148,7 +155,14 @@ class DataPreprocessor:
             features=(self.features[product][:days],),
             train_days=(min(self.train_days[product], days),),
             scaler=self.scaler.select([product]),
+            numbers=(self.numbers[product],),
         )
+
+    def select(self, products: Sequence[int]) -> DataPreprocessor:
+        """Return a preprocessor of some of the products, in the order given."""
+        per_product = ("products", "reports", "forecasts", "features", "train_days", "numbers")
+        chosen: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in products) for name in per_product}
+        return replace(self, **chosen, scaler=self.scaler.select(products))
 
     def trained_state(self) -> dict[str, Any]:
         """Return what a newer history needs, without this one: names, settings, choice of forecasts and scaler."""
@@ -186,6 +200,7 @@ class DataPreprocessor:
             features=_all_features(products, forecasts),
             train_days=tuple(state["train_days"]),
             scaler=MinMaxScaler(np.array(state["gain"]), np.array(state["bias"])),
+            numbers=tuple(range(len(products))),
         )
 
 

@@ -74,7 +74,7 @@ class CommonNoise(NamedTuple):
     generator: torch.Generator
     number: Tensor
     """``(B,)`` number of each row among those of its product, from 0 on."""
-    count: int
+    rows: int
     """Rows per product."""
 
 
@@ -85,7 +85,7 @@ Noise = torch.Generator | CommonNoise
 def draw_z(days: int, num_rows: int, noise: Noise) -> Tensor:
     """Draw standard normal numbers, as positions among the cells of the table, ``(days, num_rows)``."""
     if isinstance(noise, CommonNoise):
-        return draw_z(days, noise.count, noise.generator)[:, noise.number]
+        return draw_z(days, noise.rows, noise.generator)[:, noise.number]
     numbers = torch.empty(days, num_rows, device=noise.device)
     return numbers.normal_(MAX_Z / Z_STEP, 1 / Z_STEP, generator=noise)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from math import ceil
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import torch
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.data.days import DAYS_PER_YEAR, WEEK, steps_in
+from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, steps_in
 from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 
@@ -19,6 +20,8 @@ DAYS_AHEAD = (1, 7, 14)
 MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
 """Most and fewest markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with
 the number of products and years; fewer than four scores would mean nothing."""
+MOST_TESTED = 100
+"""Most products of a catalogue whose forecasts are tested: those with the highest revenue of the last weeks."""
 
 
 def steps_ahead(step_days: int) -> tuple[int, ...]:
@@ -71,7 +74,12 @@ class Backtest(NamedTuple):
 
 
 def run_backtests(
-    preprocessor: DataPreprocessor, similar: DemandConfig, cost: CostConfig, seed: int = 0
+    preprocessor: DataPreprocessor,
+    similar: DemandConfig,
+    cost: CostConfig,
+    seed: int = 0,
+    tested: Set[str] | None = None,
+    catalogue: int = 0,
 ) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
@@ -79,12 +87,23 @@ def run_backtests(
     forecast day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not.
     The scores therefore judge demand at a known price, not the seller's pricing.
 
+    Args:
+        preprocessor: the histories.
+        similar: model of demand and its settings.
+        cost: costs supplied by the seller.
+        seed: seed of the draws.
+        tested: names of the products to test; those of `tested_products` if absent.
+        catalogue: number of products of the whole catalogue, if these are some of them.
+
     Returns:
         One entry per product name, without products whose forecast days were all unobserved or without sales.
     """
     found = {}
+    tested = tested_products(preprocessor) if tested is None else tested
     for index, product in enumerate(preprocessor.products):
-        most = count_origins(len(product.dates) * product.step_days, len(preprocessor.products))
+        if product.product not in tested:
+            continue
+        most = count_origins(len(product.dates) * product.step_days, catalogue or len(preprocessor.products))
         latest = max(steps_ahead(product.step_days))
         origins = choose_origins(len(product.dates), preprocessor.config.window, most, latest)
         forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed)
@@ -92,6 +111,13 @@ def run_backtests(
         if scores:
             found[product.product] = Backtest(len(origins), scores)
     return found
+
+
+def tested_products(preprocessor: DataPreprocessor) -> frozenset[str]:
+    """Return the names of the ``MOST_TESTED`` products with the highest revenue of the last weeks."""
+    recent = steps_in(RECENT_DAYS, preprocessor.step_days)
+    ranked = sorted(preprocessor.products, key=lambda product: -float(product.sales[-recent:].sum()))
+    return frozenset(product.product for product in ranked[:MOST_TESTED])
 
 
 def count_origins(num_days: int, num_products: int) -> int:

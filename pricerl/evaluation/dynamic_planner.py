@@ -124,7 +124,7 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
     grids = _price_grids(dynamics)
     width, failures = grids.log_price.shape[1], _find_infeasible(dynamics, grids)
     value = grids.log_price.new_zeros(len(grids.step), width, width)
-    for size in grids.size.unique().tolist():
+    for size in sorted(set(grids.size.tolist())):
         products = (grids.size == size).nonzero()[:, 0]
         alike = grids.select(products)
         rewards = [_rewards(dynamics, *pair) for pair in zip(products.tolist(), alike.log_price, strict=True)]
@@ -139,7 +139,9 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
         rows = torch.tensor(list(failures), device=constant.device)
         constant[rows] = _constant_prices(dynamics)[rows]
     names = [history.product for history in dynamics.market.preprocessor.products]
-    return DynamicPlan(dynamics, grids, value, constant, tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items())))
+    return DynamicPlan(
+        dynamics, grids, value, constant, tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items()))
+    )
 
 
 def _price_grids(dynamics: Dynamics) -> Grids:

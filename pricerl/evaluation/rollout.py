@@ -53,9 +53,7 @@ class Rollout(NamedTuple):
 
 
 @torch.no_grad()
-def roll_out(
-    choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None
-) -> Rollout:
+def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise: Noise | None = None) -> Rollout:
     """Roll out a choice of prices for at least ``days`` days.
 
     Days are rounded up to whole decisions. Outcomes are expectations given the prices; noise affects only the units

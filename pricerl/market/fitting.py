@@ -54,8 +54,8 @@ def fit_market(
     """
     config, cost = demand or DemandConfig(), cost or CostConfig()
     fitted = [
-        _fit_product(product, config, cost, np.random.default_rng([seed, index]), conversions)
-        for index, product in enumerate(preprocessor.products)
+        _fit_product(product, config, cost, np.random.default_rng([seed, number]), conversions)
+        for number, product in zip(preprocessor.numbers, preprocessor.products, strict=True)
     ]
     return assemble(preprocessor, fitted)
 

@@ -5,6 +5,7 @@ A row is one product in one posterior draw.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -188,6 +189,13 @@ class Market:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+    def select(self, products: Sequence[int]) -> Market:
+        """Return the market of some of the products, in the order given."""
+        rows, values = list(products), {item.name: getattr(self, item.name) for item in fields(self)}
+        chosen: dict[str, Any] = {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}
+        known = tuple(self.products[row] for row in rows)
+        return replace(self, preprocessor=self.preprocessor.select(rows), products=known, **chosen)
 
     def respond(
         self,

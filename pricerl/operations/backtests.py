@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from platform import python_version
@@ -26,25 +27,25 @@ BACKTESTS_FILE = "backtests.json"
 """File of the backtests in a run's folder. It may be deleted: it is only an answer computed before."""
 
 
-def find_backtests(run: Run, keep: bool = True) -> dict[str, Backtest]:
-    """Return a run's backtests: those in its folder, those of its second process, or computed ones.
-
-    Args:
-        run: data and settings.
-        keep: whether to write computed ones to the run's folder.
-    """
+def find_backtests(run: Run) -> dict[str, Backtest] | None:
+    """Return a run's backtests from its folder or from its second process; None if they are to be computed."""
     task, path = backtest_task(run), run.folder / BACKTESTS_FILE
     key = fingerprint(task)
     if (stored := read_backtests(path, key)) is not None:
         return stored
     process = run.backtests
+    if process is None or process.key != key:
+        return None
     with stage("testing the forecast on past days"):
-        found = process.result() if process is not None and process.key == key else None
-        found = task.run() if found is None else found
-    if keep and run.is_global_zero:
+        return process.result()
+
+
+def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
+    """Write backtests to the run's folder, unless they are there."""
+    path, key = run.folder / BACKTESTS_FILE, fingerprint(backtest_task(run))
+    if run.is_global_zero and read_backtests(path, key) is None:
         with contextlib.suppress(UsageError):  # a folder that cannot be written costs time, and nothing else
             write_backtests(path, key, found)
-    return found
 
 
 def start_backtests(run: Run, watch: Watch) -> BacktestProcess | None:
@@ -84,7 +85,7 @@ def fingerprint(task: BacktestTask) -> str:
     )
 
 
-def write_backtests(path: Path, key: str, backtests: dict[str, Backtest]) -> None:
+def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> None:
     """Write backtests with their fingerprint and a hash of the content.
 
     Raises:

@@ -1,0 +1,162 @@
+"""Desk: the advice on some products of a catalogue, without files and without the catalogue's other products.
+
+A catalogue is advised in chunks, so that the memory of a process does not grow with it; `operations.processes` spreads
+chunks over processes. A product's advice does not depend on the chunk that it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pricerl.advice import DecisionConfig, ProductAdvice, advise
+from pricerl.data import DataPreprocessor
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation import Backtest, Policy, Yardstick, plan_dynamically
+from pricerl.evaluation.backtest import run_backtests
+from pricerl.formatting import Formatter
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.operations.decision_log import Entry
+from pricerl.operations.provenance import draft_advice
+from pricerl.operations.supervision import Supervisor
+from pricerl.training.run import Run
+
+CHUNK = 25
+"""Products advised together: some 60 MB of markets and plans."""
+
+
+class Advised(NamedTuple):
+    """Advice on some products."""
+
+    advice: list[ProductAdvice]
+    drafts: list[Entry]
+    """Entry of each advice for the decision log; none if they are not to be recorded."""
+    backtests: Mapping[str, Backtest]
+    notes: tuple[str, ...]
+    """One sentence per product without a plan."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Policy and settings of an advice, the same for all products."""
+
+    policy: Policy
+    """Deterministic policy on the CPU."""
+    step_discount: float | None
+    """Discount of one decision in the plan that the policy competes with; None if only the policy may propose."""
+    demand: DemandConfig
+    cost: CostConfig
+    reward: RewardConfig
+    guardrails: GuardrailConfig
+    env: EnvConfig
+    """Settings of the episodes, complete."""
+    decision: DecisionConfig
+    horizon: int
+    """Days."""
+    seed: int
+    formatter: Formatter
+    catalogue: int
+    """Number of products of the whole catalogue."""
+
+    @classmethod
+    def of(cls, run: Run) -> Desk:
+        """Return the desk of a run."""
+        data = run.pricing
+        return cls(
+            policy=run.policy,
+            step_discount=run.module.step_discount if run.module.warm_start == "planner" else None,
+            demand=data.market_config,
+            cost=data.cost,
+            reward=data.reward,
+            guardrails=data.guardrails,
+            env=data.env_config,
+            decision=run.configs["decision"],
+            horizon=run.options.horizon,
+            seed=data.seed,
+            formatter=run.formatter,
+            catalogue=len(data.preprocessor.products),
+        )
+
+    def dynamics(self, preprocessor: DataPreprocessor, market: Market | None = None) -> Dynamics:
+        """Return the market of some products with reward and guardrails, fitted unless it is given."""
+        market = market or fit_market(preprocessor, self.demand, self.cost, self.seed)
+        return Dynamics(market, self.reward, self.guardrails, self.env)
+
+    def advise(
+        self,
+        dynamics: Dynamics,
+        entries: Sequence[Entry] = (),
+        backtests: Mapping[str, Backtest] = MappingProxyType({}),
+        yardstick: Yardstick | None = None,
+    ) -> Advised:
+        """Advise on the products of a market, subject to kill switch, orders and track record in a log's entries.
+
+        The plan that the policy competes with is made here unless its ``yardstick`` is given.
+        """
+        if self.step_discount is not None and yardstick is None:
+            plan = plan_dynamically(dynamics, self.step_discount)
+            yardstick = Yardstick(plan, self.step_discount, catalogue=self.catalogue)
+        settings = self.decision, self.horizon, backtests, self.seed
+        model = advise(self.policy, dynamics, *settings, formatter=self.formatter, yardstick=yardstick)
+        supervisor = Supervisor(dynamics, entries, self.decision, self.seed, self.formatter)
+        return Advised(supervisor.look_over(model), [], backtests, () if yardstick is None else yardstick.plan.notes)
+
+
+class Chunk(NamedTuple):
+    """Some products of a catalogue, with everything that their advice depends on."""
+
+    desk: Desk
+    preprocessor: DataPreprocessor
+    market: Market | None
+    """The market, if it is fitted already."""
+    yardstick: Yardstick | None
+    """Plan in the market of all products, if it is made already and these are all."""
+    entries: Sequence[Entry]
+    """Log entries that may concern the products."""
+    backtests: Mapping[str, Backtest] | None
+    """Backtests by product, if they are known."""
+    tested: frozenset[str]
+    """Products to backtest, if that was not done before."""
+    origin: Entry | None
+    """Origin of the decisions for their log entries; None if they are not recorded."""
+
+    def run(self) -> Advised:
+        """Advise on the products."""
+        desk, prepared = self.desk, self.preprocessor
+        backtests = self.backtests
+        if backtests is None:
+            settings = desk.demand, desk.cost, desk.seed
+            backtests = run_backtests(prepared, *settings, tested=self.tested, catalogue=desk.catalogue)
+        dynamics = desk.dynamics(prepared, self.market) if self.yardstick is None else self.yardstick.dynamics
+        advised = desk.advise(dynamics, self.entries, backtests, self.yardstick)
+        if self.origin is None:
+            return advised
+        items = enumerate(advised.advice)
+        return advised._replace(drafts=[draft_advice(item, self.origin, dynamics, index) for index, item in items])
+
+
+def split(
+    run: Run,
+    entries: Sequence[Entry],
+    backtests: Mapping[str, Backtest] | None,
+    tested: frozenset[str],
+    most: int | None = None,
+    origin: Entry | None = None,
+) -> Iterator[Chunk]:
+    """Split a run's products, or the first ``most`` of them, into chunks; the other arguments are those of `Chunk`."""
+    desk, data = Desk.of(run), run.pricing
+    count, fitted, yardstick = len(data.preprocessor.products), "market" in vars(data), None
+    wanted = count if most is None else min(most, count)
+    if fitted and wanted == count <= CHUNK and desk.step_discount is not None:
+        yardstick = data.yardstick(run.module, dynamics=data.dynamics_on_cpu)
+    for first in range(0, wanted, CHUNK):
+        rows = range(first, min(first + CHUNK, wanted))
+        prepared = data.preprocessor.select(rows)
+        names = set(prepared.names)
+        known = [entry for entry in entries if entry.get("product") is None or entry["product"] in names]
+        market = data.market.select(rows).to("cpu") if fitted else None
+        scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
+        yield Chunk(desk, prepared, market, yardstick, known, scores, tested, origin)

@@ -1,0 +1,106 @@
+"""Advice on a catalogue in chunks and processes: the same as on each product alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pricerl.advice import DecisionConfig
+from pricerl.env import EnvConfig
+from pricerl.evaluation import backtest
+from pricerl.evaluation.backtest import run_backtests
+from pricerl.formatting import PLAIN
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
+from pricerl.operations import processes
+from pricerl.operations.desk import Chunk, Desk
+from pricerl.operations.processes import Setup, run_tasks
+from pricerl.simulation import SellerConfig
+
+DEMAND = DemandConfig(num_draws=16)
+SETUP = Setup(1, "highest", ("mixture", DEMAND_MODELS["mixture"]))
+TRIO = SellerConfig(days=90, units=30.0, products=3, seed=5)
+
+
+class Rise(torch.nn.Module):
+    """Policy that raises the more, the higher the first feature."""
+
+    def forward(self, observation):
+        return 0.5 * observation[:, :1]
+
+
+@pytest.fixture(scope="module")
+def prepared(fitted):
+    return fitted(TRIO, DEMAND).preprocessor
+
+
+@pytest.fixture(scope="module")
+def desk():
+    settings = DEMAND, CostConfig(), RewardConfig("balanced"), GuardrailConfig(), EnvConfig(describe=True)
+    return Desk(Rise(), 0.97**3, *settings, DecisionConfig(), 14, 0, PLAIN, 3)
+
+
+def _chunks(desk, prepared, *groups):
+    tested = backtest.tested_products(prepared)
+    return [Chunk(desk, prepared.select(rows), None, None, (), None, tested, {"seen": 0}) for rows in groups]
+
+
+@pytest.fixture(scope="module")
+def together(desk, prepared):
+    return _chunks(desk, prepared, [0, 1, 2])[0].run()
+
+
+def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(desk, prepared, together):
+    for number, chunk in enumerate(_chunks(desk, prepared, [0], [1], [2])):
+        (item,) = chunk.run().advice
+        assert item.to_dict() == together.advice[number].to_dict()
+
+
+def test_processes_give_the_advice_of_this_process(desk, prepared, together, monkeypatch):
+    monkeypatch.setattr(processes, "usable_cores", lambda: {0, 1})
+    parts = run_tasks(_chunks(desk, prepared, [0], [1], [2]), 3, SETUP)
+    assert [item.to_dict() for part in parts for item in part.advice] == [item.to_dict() for item in together.advice]
+    prices = [[day["price"] for day in draft["days"]] for part in parts for draft in part.drafts]
+    assert prices == [[day.recommended_price for day in item.days] for item in together.advice]
+
+
+class Where:
+    """Task that returns the process it ran in, and fails in any but the one it names."""
+
+    def __init__(self, only):
+        self.only = only
+
+    def run(self):
+        if self.only not in (None, os.getpid()):
+            raise ValueError("not here")
+        return os.getpid()
+
+
+def test_a_task_that_fails_in_its_process_is_run_here_with_a_warning(monkeypatch):
+    monkeypatch.setattr(processes, "usable_cores", lambda: {0, 1})
+    queue = processes._Queue([Where(os.getpid())])
+    with pytest.warns(UserWarning, match="run a second time"):
+        processes._delegate(queue, {}, SETUP)
+    ((number, task),) = queue.failed
+    assert number == 0 and task.run() == os.getpid()
+
+
+def test_without_another_core_every_task_runs_here(monkeypatch):
+    monkeypatch.setattr(processes, "usable_cores", lambda: {0})
+    assert run_tasks([Where(None)] * 3, 3, SETUP) == [os.getpid()] * 3
+
+
+def test_of_a_large_catalogue_the_products_with_the_most_revenue_are_backtested(prepared, monkeypatch):
+    monkeypatch.setattr(backtest, "MOST_TESTED", 1)
+    richest = max(prepared.products, key=lambda product: product.sales[-28:].sum()).product
+    assert backtest.tested_products(prepared) == {richest}
+    small = replace(DEMAND, num_draws=8)
+    assert list(run_backtests(prepared, small, CostConfig(), catalogue=1000)) == [richest]
+
+
+def test_a_fresh_file_in_another_order_gives_the_same_draws(prepared):
+    fresh = prepared.select([2, 0])
+    assert fresh.numbers == (2, 0) and fresh.first_days(0, 60).numbers == (2,)
