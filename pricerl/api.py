@@ -14,6 +14,7 @@ from pricerl.env import EnvConfig, PricingEnv
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.backtests import find_backtests
+from pricerl.operations.catalogue import Catalogue
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.training.run import Run
 
@@ -46,6 +47,11 @@ class TrainedPolicy:
     def dynamics(self) -> Dynamics:
         """Market with reward and guardrails, on the CPU."""
         return self.run.pricing.dynamics
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What `advise_product` needs of the policy; it can be pickled and sent to other machines."""
+        return Catalogue.of(self.run)
 
     def advise(self, path: str | Path | None = None, horizon: int = 14) -> list[ProductAdvice]:
         """Advise on the days after a history; follow the orders in the run's log, but write nothing.

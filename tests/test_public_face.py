@@ -18,7 +18,7 @@ import pricerl
 from pricerl.errors import CheckpointError, DataError, UsageError
 
 ROOT = Path(__file__).parents[1]
-FACE = ("advise", "load", "make_env", "read_history")
+FACE = ("advise", "load", "advise_product", "make_env", "read_history")
 
 
 @pytest.fixture(scope="module")

@@ -85,15 +85,16 @@ def make_advice(
     """
     from pricerl.evaluation.backtest import tested_products
     from pricerl.market import DEMAND_MODELS
-    from pricerl.operations.desk import CHUNK, Advised, split
+    from pricerl.operations.desk import Advised, gather_pool, relate, split
     from pricerl.operations.processes import Setup, run_tasks
 
     data, options = run.pricing, run.options
     prepared, model = data.preprocessor, data.market_config.demand
     setup = Setup(options.threads, options.matmul_precision, (model, DEMAND_MODELS[model]))
     with stage("deciding on the prices"):
-        chunks = split(run, entries, backtests, tested_products(prepared), most, origin)
-        parts = run_tasks(chunks, -(-len(prepared.products) // CHUNK), setup)
+        pool = None if "market" in vars(data) else gather_pool(prepared.products, data.market_config, setup)
+        chunks = list(split(run, pool, entries, backtests, tested_products(prepared), most, origin))
+        parts = relate(chunks, run_tasks(chunks, len(chunks), setup), setup)
     advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
     scores = {name: score for part in parts for name, score in part.backtests.items()}
     notes = tuple(note for part in parts for note in part.notes)

@@ -134,7 +134,7 @@ class DataPreprocessor:
         order = [names.index(name) for name in fresh_names]
         scaler = MinMaxScaler(np.array(trained["gain"]), np.array(trained["bias"]))
         chosen = [trained["chosen"][index] for index in order]
-        return cls.fit(fresh, DataConfig(**trained["config"]), chosen, scaler.select(order), order)
+        return cls.fit(fresh, cls.trained_config(trained), chosen, scaler.select(order), order)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
@@ -163,6 +163,11 @@ class DataPreprocessor:
         per_product = ("products", "reports", "forecasts", "features", "train_days", "numbers")
         chosen: dict[str, Any] = {name: tuple(getattr(self, name)[row] for row in products) for name in per_product}
         return replace(self, **chosen, scaler=self.scaler.select(products))
+
+    @staticmethod
+    def trained_config(trained: Mapping[str, Any]) -> DataConfig:
+        """Return the settings of reading in a state of `trained_state`."""
+        return DataConfig(**trained["config"])
 
     def trained_state(self) -> dict[str, Any]:
         """Return what a newer history needs, without this one: names, settings, choice of forecasts and scaler."""

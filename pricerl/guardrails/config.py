@@ -21,6 +21,7 @@ from pricerl.guardrails.price_grid import (
     is_multiple,
     ladder_menu,
 )
+from pricerl.guardrails.relations import Relation, check_relations, read_relations
 
 SHARES = ("max_change", "max_rise", "max_drop", "max_week_change", "min_change", "min_margin", "support_margin")
 PERCENTAGES = (*SHARES, "max_above_median")
@@ -31,6 +32,7 @@ SHARED_BY_ALL = {
     "price_step": "all products share one price grid",
     "min_hold_days": "a decision lasts equally long for all products",
     "products": "a product has no products of its own",
+    "relations": "a relation names its products itself",
 }
 """Settings shared by all products, with the reason."""
 
@@ -90,6 +92,9 @@ class GuardrailConfig:
     products: dict[str, dict[str, Any]] | None = None
     """Settings of single products that differ from those above, by the product's name."""
 
+    relations: list[dict[str, Any]] | None = None
+    """Relations between the prices of several products: ``size_order``, ``multipack`` and ``one_price``."""
+
     def __post_init__(self) -> None:
         for name in LISTS:
             if isinstance(getattr(self, name), list):
@@ -98,8 +103,14 @@ class GuardrailConfig:
         _check_ranges(self)
         _check_crossings(self)
         _check_menu(self)
+        _ = self.related
         for product in self.products or {}:
             self.of(product)
+
+    @property
+    def related(self) -> tuple[Relation, ...]:
+        """Relations between products."""
+        return read_relations(self.relations)
 
     @property
     def rise(self) -> float:
@@ -142,7 +153,7 @@ class GuardrailConfig:
         """
         own = (self.products or {}).get(product)
         if own is None:
-            return self if self.products is None else replace(self, products=None)
+            return replace(self, products=None, relations=None) if self.products or self.relations else self
         where = f"guardrails.products.{product}"
         if not isinstance(own, dict):
             raise UsageError(f"{where} must hold settings such as 'floor: 9.90', found {own!r}")
@@ -153,12 +164,12 @@ class GuardrailConfig:
             if name not in known:
                 raise UsageError(f"{where}: unknown setting {name}{did_you_mean(str(name), known)}")
         try:
-            return replace(self, products=None, **own)
+            return replace(self, products=None, relations=None, **own)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from error
 
     def check_products(self, known: Iterable[str]) -> None:
-        """Refuse limits of products whose names are not in the history.
+        """Refuse limits and relations of products whose names are not in the history.
 
         Raises:
             UsageError: naming every unknown product.
@@ -168,6 +179,7 @@ class GuardrailConfig:
         if unknown:
             hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
             raise UsageError(f"guardrails.products: the history has no product {', and none '.join(hints)}")
+        check_relations(self.related, known)
 
 
 def _check_kinds(config: GuardrailConfig) -> None:
@@ -179,6 +191,8 @@ def _check_kinds(config: GuardrailConfig) -> None:
         if item.name == "pause":
             if not isinstance(value, bool):
                 raise UsageError(f"{name} must be true or false, found {value!r}")
+        elif item.name == "relations":
+            continue  # read_relations checks them
         elif item.name == "products":
             if not isinstance(value, dict):
                 raise UsageError(f"{name} must hold products by their name, found {value!r}")

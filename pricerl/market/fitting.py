@@ -12,10 +12,12 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
-from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.config import DemandConfig, LogNormal
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
+from pricerl.market.demand.families import settings_of_prior
 from pricerl.market.demand.models import DEMAND_MODELS
+from pricerl.market.demand.pooling import FEWEST_POOLED, Pool, find_evidence
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE
 from pricerl.market.demand.similar_prices import fit_curves, plain_days
@@ -42,6 +44,7 @@ def fit_market(
     cost: CostConfig | None = None,
     seed: int = 0,
     conversions: bool = True,
+    priors: Sequence[LogNormal | None] | None = None,
 ) -> Market:
     """Fit every product's market to its whole history.
 
@@ -51,13 +54,30 @@ def fit_market(
         cost: costs supplied by the seller.
         seed: seed of the draws; the same seed and history give the same market.
         conversions: whether to fit conversions, too; units alone take half the time.
+        priors: pooled prior of each product; they follow from the products at hand if absent.
     """
     config, cost = demand or DemandConfig(), cost or CostConfig()
+    products, numbers = preprocessor.products, preprocessor.numbers
+    pooled = find_priors(products, config) if priors is None else priors
     fitted = [
-        _fit_product(product, config, cost, np.random.default_rng([seed, number]), conversions)
-        for number, product in zip(preprocessor.numbers, preprocessor.products, strict=True)
+        _fit_product(product, config, cost, np.random.default_rng([seed, number]), conversions, prior)
+        for number, product, prior in zip(numbers, products, pooled, strict=True)
     ]
     return assemble(preprocessor, fitted)
+
+
+def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[LogNormal | None]:
+    """Return the pooled prior of each product's elasticity; None if there are too few products or none is wanted."""
+    if not pools(len(products), config):
+        return [None] * len(products)
+    settings = config.resolved()
+    pool = Pool({product.product: find_evidence(product, settings) for product in products}, settings)
+    return [pool.prior(product.product) for product in products]
+
+
+def pools(products: int, config: DemandConfig) -> bool:
+    """Return whether a number of products get a pooled prior."""
+    return config.pool and products >= FEWEST_POOLED
 
 
 def known_market(
@@ -91,10 +111,18 @@ def known_market(
 
 
 def _fit_product(
-    product: ProductHistory, config: DemandConfig, cost: CostConfig, rng: np.random.Generator, conversions: bool
+    product: ProductHistory,
+    config: DemandConfig,
+    cost: CostConfig,
+    rng: np.random.Generator,
+    conversions: bool,
+    prior: LogNormal | None,
 ) -> ProductMarket:
-    usable, log_grid = product.observed, _log_grid(product, config.grid_size)
-    demand = DEMAND_MODELS[config.demand](product, log_grid, config.resolved(), rng)
+    usable, log_grid, settings = product.observed, _log_grid(product, config.grid_size), config.resolved()
+    if prior is not None:
+        elasticity, sd = settings_of_prior(prior.mean, prior.sd)
+        settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)
+    demand = DEMAND_MODELS[config.demand](product, log_grid, settings, rng)
     levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
 

@@ -12,14 +12,19 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pricerl.advice import DecisionConfig, ProductAdvice, advise
-from pricerl.data import DataPreprocessor
+from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import Backtest, Policy, Yardstick, plan_dynamically
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.relations import Bound, Wish, resolve
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
+from pricerl.market.fitting import pools
 from pricerl.operations.decision_log import Entry
+from pricerl.operations.processes import Setup, run_tasks
 from pricerl.operations.provenance import draft_advice
 from pricerl.operations.supervision import Supervisor
 from pricerl.training.run import Run
@@ -80,9 +85,13 @@ class Desk:
             catalogue=len(data.preprocessor.products),
         )
 
-    def dynamics(self, preprocessor: DataPreprocessor, market: Market | None = None) -> Dynamics:
+    def dynamics(
+        self, preprocessor: DataPreprocessor, pool: Pool | None = None, market: Market | None = None
+    ) -> Dynamics:
         """Return the market of some products with reward and guardrails, fitted unless it is given."""
-        market = market or fit_market(preprocessor, self.demand, self.cost, self.seed)
+        if market is None:
+            priors = [None if pool is None else pool.prior(name) for name in preprocessor.names]
+            market = fit_market(preprocessor, self.demand, self.cost, self.seed, priors=priors)
         return Dynamics(market, self.reward, self.guardrails, self.env)
 
     def advise(
@@ -91,10 +100,12 @@ class Desk:
         entries: Sequence[Entry] = (),
         backtests: Mapping[str, Backtest] = MappingProxyType({}),
         yardstick: Yardstick | None = None,
+        bound: Mapping[str, Bound] = MappingProxyType({}),
     ) -> Advised:
         """Advise on the products of a market, subject to kill switch, orders and track record in a log's entries.
 
-        The plan that the policy competes with is made here unless its ``yardstick`` is given.
+        The plan that the policy competes with is made here unless its ``yardstick`` is given. Products that are
+        ``bound`` by relations to others get those prices.
         """
         if self.step_discount is not None and yardstick is None:
             plan = plan_dynamically(dynamics, self.step_discount)
@@ -102,7 +113,11 @@ class Desk:
         settings = self.decision, self.horizon, backtests, self.seed
         model = advise(self.policy, dynamics, *settings, formatter=self.formatter, yardstick=yardstick)
         supervisor = Supervisor(dynamics, entries, self.decision, self.seed, self.formatter)
-        return Advised(supervisor.look_over(model), [], backtests, () if yardstick is None else yardstick.plan.notes)
+        advice = [
+            supervisor.bind(item, index, bound[item.product]) if item.product in bound else item
+            for index, item in enumerate(supervisor.look_over(model))
+        ]
+        return Advised(advice, [], backtests, () if yardstick is None else yardstick.plan.notes)
 
 
 class Chunk(NamedTuple):
@@ -110,6 +125,8 @@ class Chunk(NamedTuple):
 
     desk: Desk
     preprocessor: DataPreprocessor
+    pool: Pool | None
+    """Evidence on the elasticities of the whole catalogue; None without a pooled prior."""
     market: Market | None
     """The market, if it is fitted already."""
     yardstick: Yardstick | None
@@ -122,6 +139,8 @@ class Chunk(NamedTuple):
     """Products to backtest, if that was not done before."""
     origin: Entry | None
     """Origin of the decisions for their log entries; None if they are not recorded."""
+    bound: Mapping[str, Bound] | None = None
+    """Prices that relations to other products leave."""
 
     def run(self) -> Advised:
         """Advise on the products."""
@@ -130,16 +149,40 @@ class Chunk(NamedTuple):
         if backtests is None:
             settings = desk.demand, desk.cost, desk.seed
             backtests = run_backtests(prepared, *settings, tested=self.tested, catalogue=desk.catalogue)
-        dynamics = desk.dynamics(prepared, self.market) if self.yardstick is None else self.yardstick.dynamics
-        advised = desk.advise(dynamics, self.entries, backtests, self.yardstick)
+        dynamics = (
+            desk.dynamics(prepared, self.pool, self.market) if self.yardstick is None else self.yardstick.dynamics
+        )
+        advised = desk.advise(dynamics, self.entries, backtests, self.yardstick, self.bound or {})
         if self.origin is None:
             return advised
         items = enumerate(advised.advice)
         return advised._replace(drafts=[draft_advice(item, self.origin, dynamics, index) for index, item in items])
 
 
+class EvidenceTask(NamedTuple):
+    """Some products of a catalogue, whose elasticities are to be found for the pooled prior."""
+
+    products: Sequence[ProductHistory]
+    settings: DemandSettings
+
+    def run(self) -> list[Evidence]:
+        """Return the evidence on each product."""
+        return [find_evidence(product, self.settings) for product in self.products]
+
+
+def gather_pool(products: Sequence[ProductHistory], demand: DemandConfig, setup: Setup) -> Pool | None:
+    """Return the evidence on the elasticities of a catalogue; None if it gets no pooled prior."""
+    if not pools(len(products), demand):
+        return None
+    settings, firsts = demand.resolved(), range(0, len(products), CHUNK)
+    tasks = (EvidenceTask(products[first : first + CHUNK], settings) for first in firsts)
+    found = [item for part in run_tasks(tasks, len(firsts), setup) for item in part]
+    return Pool({product.product: item for product, item in zip(products, found, strict=True)}, settings)
+
+
 def split(
     run: Run,
+    pool: Pool | None,
     entries: Sequence[Entry],
     backtests: Mapping[str, Backtest] | None,
     tested: frozenset[str],
@@ -159,4 +202,31 @@ def split(
         known = [entry for entry in entries if entry.get("product") is None or entry["product"] in names]
         market = data.market.select(rows).to("cpu") if fitted else None
         scores = None if backtests is None else {name: backtests[name] for name in prepared.names if name in backtests}
-        yield Chunk(desk, prepared, market, yardstick, known, scores, tested, origin)
+        yield Chunk(desk, prepared, pool, market, yardstick, known, scores, tested, origin)
+
+
+MOST_ROUNDS = 20
+"""Most rounds in which relations between products are settled; each makes at least one product keep its price."""
+
+
+def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> list[Advised]:
+    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
+    parts = list(parts)
+    bound: dict[str, Bound] = {}
+    relations = chunks[0].desk.guardrails.related if chunks else ()
+    for _ in range(MOST_ROUNDS if relations else 0):
+        found = resolve(relations, {item.product: _wish(item) for part in parts for item in part.advice})
+        if not found:
+            break
+        bound |= found
+        rows = [row for row, part in enumerate(parts) if any(item.product in found for item in part.advice)]
+        again = [chunks[row]._replace(bound=bound, backtests=parts[row].backtests) for row in rows]
+        for row, part in zip(rows, run_tasks(again, len(again), setup), strict=True):
+            parts[row] = part
+    return parts
+
+
+def _wish(item: ProductAdvice) -> Wish:
+    """Return the prices advised for a product; those that a person ordered or a hard limit forces are fixed."""
+    fixed = item.order is not None or item.decision.follow == "limit" or item.decision.source in ("limits", "manual")
+    return Wish(item.current_price, tuple(day.recommended_price for day in item.days), fixed)

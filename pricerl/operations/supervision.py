@@ -20,12 +20,15 @@ from pricerl.evaluation.forecast import forecast_path
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import PLAIN, Formatter, counted
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
+from pricerl.guardrails.relations import Bound
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm
 from pricerl.operations.orders import OVERRIDE, hard_limits_of, is_untried, judge_orders, orders_of, tried_prices
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record
 from pricerl.terminal import shown
 
+RELATIONS = "relations"
+"""Rule of the edits that relations between products make."""
 NOT_FORECAST = "not forecast: outside tried prices"
 
 
@@ -46,6 +49,29 @@ class Supervisor:
     def look_over(self, advice: list[ProductAdvice]) -> list[ProductAdvice]:
         """Stop the model if sales at its prices fell below its predictions, follow orders, add the track record."""
         return [self._look_at(item, index) for index, item in enumerate(advice)]
+
+    def bind(self, item: ProductAdvice, index: int, bound: Bound) -> ProductAdvice:
+        """Charge the prices that relations to other products leave, or the current one if they do not pay here."""
+        now = torch.tensor(item.current_price, dtype=torch.float32, device=self.dynamics.market.device)
+        price = now.new_tensor(bound.prices)
+        limits = approach_path(item.current_price, self.dynamics, index, 1).limits
+        gated = gate_path(self.dynamics, index, PricePath(price, price, price, price, limits))
+        kept, why = torch.full_like(price, item.current_price), bound.why
+        keep, value = value_paths(self.dynamics.market, index, torch.stack([kept, price]))
+        if not bool((price == price.new_tensor(gated.prices)).all()):
+            price, why = kept, f"{why}; the product's own limits forbid that"
+        elif bool((price != kept).any()) and item.decision.gated and not value.pays_over(keep):
+            price, why = kept, f"{why}; it would not pay here"
+        decision = replace(item.decision, why=why)
+        if not bool((price != kept).any()):
+            decision = Decision("hold", "C", "hold", False, why)
+        first = next((day for day, new in zip(item.days, price.tolist(), strict=True) if differs(day, new)), None)
+        edits = item.guardrails
+        if first is not None:
+            after = money(float(price[item.days.index(first)]))
+            edits = (*edits, DayEdit(RELATIONS, first.recommended_price, after, why, first.date))
+        path = PricePath(price, price, price, price, limits)
+        return self._redirect(replace(item, guardrails=edits), index, path, decision)
 
     def _look_at(self, item: ProductAdvice, index: int) -> ProductAdvice:
         history = self.dynamics.market.preprocessor.products[index]
@@ -158,6 +184,11 @@ class Supervisor:
             model=item.model or own,
         )
         return replace(redirected, reason=explain(redirected, self.formatter))
+
+
+def differs(day: DayAdvice, price: float) -> bool:
+    """Return whether a price, money, differs from the one recommended for a day by more than rounding."""
+    return abs(day.recommended_price - price) > FLOAT32_SLACK * price + 0.5e-4
 
 
 def _moves(path: PricePath, now: float) -> bool:

@@ -60,5 +60,9 @@ def test_the_yaml_holds_every_default() -> None:
 
 def test_the_page_lists_every_rule_in_the_order_in_which_it_is_applied() -> None:
     assert table() in PAGE, table()
-    assert set(descriptions()) - set(re.findall(r"^\| `(\w+)`", table(), re.MULTILINE)) == {"max_change", "products"}
-    assert "`max_change`" in PAGE and "`products`" in PAGE
+    assert set(descriptions()) - set(re.findall(r"^\| `(\w+)`", table(), re.MULTILINE)) == {
+        "max_change",
+        "products",
+        "relations",
+    }
+    assert "`max_change`" in PAGE and "`products`" in PAGE and "`relations`" in PAGE

@@ -16,7 +16,7 @@ from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
 from pricerl.operations import processes
-from pricerl.operations.desk import Chunk, Desk
+from pricerl.operations.desk import Chunk, Desk, relate
 from pricerl.operations.processes import Setup, run_tasks
 from pricerl.simulation import SellerConfig
 
@@ -40,12 +40,12 @@ def prepared(fitted):
 @pytest.fixture(scope="module")
 def desk():
     settings = DEMAND, CostConfig(), RewardConfig("balanced"), GuardrailConfig(), EnvConfig(describe=True)
-    return Desk(Rise(), 0.97**3, *settings, DecisionConfig(), 14, 0, PLAIN, 3)
+    return Desk(Rise(), 0.97**3, *settings, DecisionConfig(min_chance=0.0), 14, 0, PLAIN, 3)
 
 
 def _chunks(desk, prepared, *groups):
     tested = backtest.tested_products(prepared)
-    return [Chunk(desk, prepared.select(rows), None, None, (), None, tested, {"seen": 0}) for rows in groups]
+    return [Chunk(desk, prepared.select(rows), None, None, None, (), None, tested, {"seen": 0}) for rows in groups]
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +54,35 @@ def together(desk, prepared):
 
 
 def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(desk, prepared, together):
-    for number, chunk in enumerate(_chunks(desk, prepared, [0], [1], [2])):
-        (item,) = chunk.run().advice
-        assert item.to_dict() == together.advice[number].to_dict()
+    (item,) = _chunks(desk, prepared, [1])[0].run().advice
+    assert item.to_dict() == together.advice[1].to_dict()
 
 
 def test_processes_give_the_advice_of_this_process(desk, prepared, together, monkeypatch):
     monkeypatch.setattr(processes, "usable_cores", lambda: {0, 1})
-    parts = run_tasks(_chunks(desk, prepared, [0], [1], [2]), 3, SETUP)
-    assert [item.to_dict() for part in parts for item in part.advice] == [item.to_dict() for item in together.advice]
+    parts = run_tasks(_chunks(desk, prepared, [0], [2]), 2, SETUP)
+    expected = [together.advice[row] for row in (0, 2)]
+    assert [item.to_dict() for part in parts for item in part.advice] == [item.to_dict() for item in expected]
     prices = [[day["price"] for day in draft["days"]] for part in parts for draft in part.drafts]
-    assert prices == [[day.recommended_price for day in item.days] for item in together.advice]
+    assert prices == [[day.recommended_price for day in item.days] for item in expected]
+
+
+def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, together):
+    now = {item.product: item.current_price for item in together.advice}
+    low, high = sorted(now, key=lambda name: now[name])[:2]
+    relation = {"kind": "size_order", "products": [high, low]}  # broken today, so neither may move
+    guarded = replace(desk, guardrails=GuardrailConfig(relations=[relation]))
+    chunks = _chunks(guarded, prepared, [0, 1, 2])
+    (part,) = relate(chunks, [together], SETUP)
+    for before, after in zip(together.advice, part.advice, strict=True):
+        moves = {day.recommended_price for day in before.days} != {before.current_price}
+        if after.product in (low, high) and moves:
+            assert {day.recommended_price for day in after.days} == {after.current_price}
+            assert after.guardrails[-1].rule == "relations" and "would cost more" in after.guardrails[-1].why
+            assert after.decision.why.startswith("size order: ") and after.model.days == before.days
+        else:
+            assert after.to_dict() == before.to_dict()
+    assert any(item.guardrails and item.guardrails[-1].rule == "relations" for item in part.advice)
 
 
 class Where:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pricerl.errors import UsageError, did_you_mean
 
@@ -17,6 +17,17 @@ CONVERSION_PRIOR: dict[str, Any] = {
     "prior_curvature_sd": 1.0,
 }
 """Prior of a conversion rate's price elasticity and curvature."""
+
+
+class LogNormal(NamedTuple):
+    """Prior of minus the elasticity at the current price: its log is normal, or has heavier tails."""
+
+    mean: float
+    """Of the log."""
+    sd: float
+    """Of the log, without tails."""
+    tail: float = 0.0
+    """Weight of the tails: the log is ``mean + sd z exp(tail z^2 / 2)`` with ``z`` standard normal (Tukey 1977)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,9 @@ class CommonSettings:
     prior_elasticity_sd: float = 1.5
     """Its prior sd; in ``mixture``, 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
 
+    pool: bool = True
+    """Whether the prior of each product's elasticity follows from the other products, if at least 8 have evidence."""
+
 
 @dataclass(frozen=True)
 class DemandSettings(CommonSettings):
@@ -51,9 +65,13 @@ class DemandSettings(CommonSettings):
     bandwidth: float = 0.06
     half_life_days: float = 180.0
     trend_trust: float = 0.15
+    pooled: LogNormal | None = None
+    """Prior from the other products, from which the prior elasticity and its sd follow; None if there is none."""
 
 
-COMMON, ALL = (tuple(item.name for item in fields(kind)) for kind in (CommonSettings, DemandSettings))
+COMMON, ALL = (
+    tuple(item.name for item in fields(kind) if item.name != "pooled") for kind in (CommonSettings, DemandSettings)
+)
 
 MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
     "similar": ALL,
@@ -127,7 +145,7 @@ class DemandConfig(CommonSettings):
 
 
 def _out_of_range(settings: DemandSettings) -> list[str]:
-    positive = [name for name in ALL if name not in ("prior_elasticity", "prior_curvature")]
+    positive = [name for name in ALL if name not in ("prior_elasticity", "prior_curvature", "pool")]
     wrong = {name: getattr(settings, name) for name in positive if not getattr(settings, name) > 0}
     problems = [f"data.market.{name} must be positive, found {value}" for name, value in wrong.items()]
     if not settings.prior_elasticity < 0:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.config import DemandSettings, LogNormal
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)`` at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus the elasticity
@@ -23,6 +22,9 @@ at the current price and two shape parameters in [0, 1]."""
 
 LOG_SD = 0.5
 """Sd of the log of minus the elasticity under the default prior: half of all products lie between -1.6 and -3.1."""
+
+LARGEST_LOG = 5.0
+"""Largest log of minus the elasticity: an elasticity of -148, steeper than any curve is kept."""
 
 NO_DEMAND = 1e-4
 """Smallest demand relative to that at the current price: a linear curve beyond its choke price."""
@@ -63,15 +65,6 @@ FAMILIES: dict[str, Shape] = {
 by -8 to 3 per unit; logit demand; and demand with a kink near the current price."""
 
 
-class LogNormal(NamedTuple):
-    """Prior of minus the elasticity at the current price."""
-
-    mean: float
-    """Mean of the log."""
-    sd: float
-    """Sd of the log."""
-
-
 def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
     """Return the log-normal prior with its median at minus ``elasticity`` and a spread proportional to ``sd``.
 
@@ -82,6 +75,15 @@ def log_normal_prior(elasticity: float, sd: float) -> LogNormal:
     default = DemandSettings()
     relative_sd = (sd / default.prior_elasticity_sd) * (default.prior_elasticity / elasticity)
     return LogNormal(float(np.log(-elasticity)), LOG_SD * relative_sd)
+
+
+def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
+    """Return the settings ``prior_elasticity`` and ``prior_elasticity_sd`` of a log-normal prior.
+
+    The inverse of `log_normal_prior`, for the mean and sd of the log of minus the elasticity.
+    """
+    default, elasticity = DemandSettings(), -float(np.exp(mean))
+    return elasticity, sd / LOG_SD * default.prior_elasticity_sd * elasticity / default.prior_elasticity
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ class CurveSet:
     @property
     def elasticity(self) -> FloatArray:
         """``(M,)`` elasticity at the current price, negative."""
-        return -np.exp(self.prior.mean + self.prior.sd * self.standardized)
+        stretched = self.standardized * np.exp(0.5 * self.prior.tail * np.square(self.standardized))
+        return -np.exp(np.minimum(self.prior.mean + self.prior.sd * stretched, LARGEST_LOG))
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.market.demand.families import FAMILIES, CurveSet, LogNormal, draw_prior
+from pricerl.market.demand.config import LogNormal
+from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior
 
 NUM_CURVES, FEWEST_CURVES = 600, 120
 """Curves (particles) of the sampler for a whole posterior, and fewest for a part of one; multiples of the number of

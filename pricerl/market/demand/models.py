@@ -23,7 +23,7 @@ from pricerl.market.demand.curves import (
     integrate,
     smooth_slopes,
 )
-from pricerl.market.demand.families import log_normal_prior
+from pricerl.market.demand.families import LOG_SD, log_normal_prior, settings_of_prior
 from pricerl.market.demand.mixture import bin_prices, curves_for, draw_curves
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import draw_falling
@@ -75,7 +75,14 @@ def fit_mixture(
 ) -> DemandPosterior:
     """Draw curves from several families; the effects of the covariates come from regressions averaged by evidence."""
     slope = settings.prior_elasticity, settings.prior_elasticity_sd
-    stage = DemandSettings(outlier_sds=settings.outlier_sds, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
+    if settings.pooled is not None:  # the curves have it; the regressions must not exclude another elasticity
+        slope = settings_of_prior(settings.pooled.mean, max(settings.pooled.sd, LOG_SD))
+    stage = DemandSettings(
+        outlier_sds=settings.outlier_sds,
+        prior_elasticity=slope[0],
+        prior_elasticity_sd=slope[1],
+        pooled=settings.pooled,
+    )
     setting, parts, outliers = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
     regular_price = float(np.exp(likeliest.data.regular[-1]))
@@ -158,7 +165,7 @@ def _mixture_curves(
     if (from_deals := known - alone) > NEGLIGIBLE:
         elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
         bins = replace(bins, elasticity=elasticity, precision=from_deals)
-    prior_curves = log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
+    prior_curves = settings.pooled or log_normal_prior(settings.prior_elasticity, settings.prior_elasticity_sd)
     curves = draw_curves(bins, prior_curves, current_price, rng, curves_for(part.weight))
     curves = curves.take(np.resize(rng.permutation(len(curves.family)), count))
     level = bins.log_level(curves.at(bins.x, current_price)) + rng.normal(size=count) * _level_sd(part)

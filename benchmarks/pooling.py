@@ -1,0 +1,132 @@
+"""Profit that thin products recover by borrowing the elasticity of the others.
+
+    python benchmarks/pooling.py --full 16 --thin 8
+
+A catalogue of simulated products has elasticities around one value, or around several (`mixed`). Thin products have
+the last 40 of their 365 days. Each is fitted alone with all its days, alone with 40, and with 40 in the catalogue. The
+advised price is the constant price of the highest posterior-mean profit within the guardrails' reach; its loss is
+measured in true profit against the best such price. `outlier` is a single thin product whose elasticity is far
+from the catalogue's, for each of the thin ones in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data.reading.reader import history_from_text
+from pricerl.env import Dynamics
+from pricerl.evaluation import best_constant_price
+from pricerl.evaluation.planner import candidate_prices
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.market.fitting import find_priors
+from pricerl.simulation import SellerConfig, seller, simulate
+from pricerl.simulation.true_demand import expected_profit
+
+DAYS, THIN_DAYS = 365, 40
+AROUND = {"-1.4": (1.3, 1.5), "-2.2": (2.0, 2.4), "-4": (3.6, 4.4)}
+"""Ranges of minus the elasticity."""
+
+
+def draw_products(around: list[str], count: int, seed: int, units: float) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
+    """Simulate products whose elasticities lie around the values named, in turns."""
+    habits, found = seller.habits_of("constant"), []
+    own = seller.habits_of
+    for number in range(count):
+        low, high = AROUND[around[number % len(around)]]
+        changed = replace_habits(habits, (-high, -low))
+        seller.habits_of = lambda market, changed=changed: changed
+        found.append(simulate(SellerConfig(days=DAYS, units=units, seed=1000 * seed + number)))
+    seller.habits_of = own
+    return found
+
+
+def replace_habits(habits: Any, elasticities: tuple[float, float]) -> Any:
+    """Return habits with another range of elasticities."""
+    return (
+        habits._replace(elasticities=elasticities)
+        if hasattr(habits, "_replace")
+        else replace(habits, elasticities=elasticities)
+    )
+
+
+def prepare(frames: list[pd.DataFrame]) -> DataPreprocessor:
+    """Return the preprocessor of products named by their position."""
+    named = pd.concat([frame.assign(Product=f"p{number:03}") for number, frame in enumerate(frames)])
+    text = io.StringIO()
+    named.to_csv(text, index=False)
+    return DataPreprocessor.fit(history_from_text(text.getvalue(), "simulated", DataConfig()), DataConfig())
+
+
+def losses(
+    prepared: DataPreprocessor, truths: list[dict[str, Any]], demand: DemandConfig, rows: list[int], priors: Any
+):
+    """Return the share of true profit that the advised price of each product loses against the best one in reach."""
+    found = []
+    for row in rows:
+        truth = truths[row]
+        costs = CostConfig(unit_cost=truth["unit_cost"], share_kept=truth["share_kept"], fixed_cost=truth["fixed_cost"])
+        market = fit_market(prepared.select([row]), demand, costs, conversions=False, priors=[priors[row]])
+        dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig(support_margin=0.10))
+        price = float(best_constant_price(dynamics).price)
+        reach = expected_profit(truth, candidate_prices(dynamics, 0).double().numpy())
+        scale = truth["share_kept"] * truth["current_price"] * truth["parameters"]["units"]
+        found.append(float((reach.max() - expected_profit(truth, price)) / scale))
+    return np.array(found)
+
+
+def run(name: str, around: list[str], thin_around: list[str], options: argparse.Namespace) -> None:
+    """Measure one catalogue and print a row of the table."""
+    full = draw_products(around, options.full, options.seed, options.units)
+    thin = draw_products(thin_around, options.thin, options.seed + 1, options.units)
+    truths = [truth for _, truth in [*full, *thin]]
+    rows = list(range(options.full, options.full + options.thin))
+    demand = DemandConfig(num_draws=128)
+    everything = prepare([frame for frame, _ in [*full, *thin]])
+    short = prepare([*(frame for frame, _ in full), *(frame.tail(THIN_DAYS) for frame, _ in thin)])
+    alone = [None] * len(truths)
+    priors = find_priors(short.products, demand)
+    if around != thin_around:  # one outlier at a time
+        regular = list(range(options.full))
+        for row in rows:
+            priors[row] = find_priors(short.select([*regular, row]).products, demand)[-1]
+    known = losses(everything, truths, demand, rows, alone).mean()
+    missing, pooled = (losses(short, truths, demand, rows, given) for given in (alone, priors))
+    gap = missing.mean() - known
+    recovered = (missing.mean() - pooled.mean()) / gap if gap > 0 else float("nan")
+    prior = priors[rows[0]]
+    assert prior is not None
+    print(
+        f"| {name} | {100 * known:.2f} | {100 * missing.mean():.2f} | {100 * pooled.mean():.2f} | {recovered:.0%} | "
+        f"{-np.exp(prior.mean):.2f} ({prior.sd:.2f}) |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", type=int, default=16)
+    parser.add_argument("--thin", type=int, default=8)
+    parser.add_argument("--units", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| catalogue | loss, 365 days | 40 days alone | 40 days pooled | recovered | pooled prior (sd of log) |")
+    print("|---|---|---|---|---|---|")
+    for name in AROUND:
+        run(name, [name], [name], options)
+    run("mixed", list(AROUND), list(AROUND), options)
+    run("outlier: -4 among -1.4", ["-1.4"], ["-4"], options)
+    run("outlier: -1.4 among -4", ["-4"], ["-1.4"], options)
+
+
+if __name__ == "__main__":
+    main()

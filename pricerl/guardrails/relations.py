@@ -1,0 +1,167 @@
+"""Relations between the prices of several products: sizes in order, multipacks no dearer per unit, lines of one price.
+
+They are checked across products after each product's own limits. A relation never makes a price move further: it holds
+back, or lets the products of a line take their smallest change together. It fails closed: products whose prices cannot
+be reconciled keep their current prices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast, get_args
+
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.guardrails.price_grid import FLOAT32_SLACK
+
+RelationKind = Literal["size_order", "multipack", "one_price"]
+KINDS: tuple[str, ...] = get_args(RelationKind)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Relation between the prices of several products."""
+
+    kind: RelationKind
+    products: tuple[str, ...]
+    """``size_order``: the sizes, smallest first; ``multipack``: the single, then the pack; ``one_price``: the line."""
+    count: int = 1
+    """Singles in a multipack."""
+
+    def objection(self, prices: Sequence[float]) -> str:
+        """Return why prices of the products, money in their order, break the relation; empty if they do not."""
+        for one, other, first, second in zip(self.products, self.products[1:], prices, prices[1:], strict=False):
+            slack = FLOAT32_SLACK * max(abs(first), abs(second)) * self.count
+            if self.kind == "size_order" and not first <= second + slack:
+                return f"{one} at {first:.10g} would cost more than the larger {other} at {second:.10g}"
+            if self.kind == "multipack" and not second <= self.count * first + slack:
+                return f"{other} at {second:.10g} would cost more than {self.count} times {one} at {first:.10g}"
+            if self.kind == "one_price" and not abs(first - second) <= slack:
+                return f"{one} at {first:.10g} and {other} at {second:.10g} would no longer have one price"
+        return ""
+
+
+class Wish(NamedTuple):
+    """Prices wanted for one product."""
+
+    current: float
+    """Current price, money."""
+    prices: tuple[float, ...]
+    """Price of each day, money."""
+    fixed: bool = False
+    """Whether they must stay: a person ordered them, or a hard limit forces them."""
+
+    @property
+    def kept(self) -> tuple[float, ...]:
+        """The current price on every day."""
+        return (self.current,) * len(self.prices)
+
+    @property
+    def moves(self) -> bool:
+        """Whether any price differs from the current one."""
+        return self.prices != self.kept
+
+
+class Bound(NamedTuple):
+    """Prices that relations leave to a product."""
+
+    prices: tuple[float, ...]
+    why: str
+
+
+def read_relations(given: object) -> tuple[Relation, ...]:
+    """Return the relations of the setting ``guardrails.relations``.
+
+    Raises:
+        UsageError: it is no list of relations; the message names the first wrong one.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, (list, tuple)):
+        raise UsageError(f"guardrails.relations must be a list of relations, found {given!r}")
+    return tuple(_read_relation(item, f"guardrails.relations[{number}]") for number, item in enumerate(given))
+
+
+def _read_relation(item: object, where: str) -> Relation:
+    example = "{kind: size_order, products: [Small, Large]}"
+    if not isinstance(item, Mapping) or not {"kind", "products"} <= set(item) <= {"kind", "products", "count"}:
+        raise UsageError(f"{where} must be such as {example}, with a count for a multipack, found {item!r}")
+    kind, names, count = item["kind"], item["products"], item.get("count")
+    if kind not in KINDS:
+        raise UsageError(
+            f"{where}.kind must be one of {', '.join(KINDS)}, found {kind!r}{did_you_mean(str(kind), KINDS)}"
+        )
+    listed = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    if not listed or len(names) < 2 or len(set(names)) < len(names):
+        raise UsageError(f"{where}.products must list two or more different products, found {names!r}")
+    if kind == "multipack":
+        if len(names) != 2 or isinstance(count, bool) or not isinstance(count, int) or count < 2:
+            raise UsageError(f"{where}: a multipack has products [single, pack] and a count of 2 or more")
+    elif count is not None:
+        raise UsageError(f"{where}.count is for a multipack only")
+    return Relation(cast(RelationKind, kind), tuple(names), count or 1)
+
+
+def resolve(relations: Sequence[Relation], wishes: Mapping[str, Wish]) -> dict[str, Bound]:
+    """Return the prices of all products that may not have what is wanted for them, with the reason.
+
+    Relations are read in their order until none is broken or nothing in it can change any more: a line of one price
+    takes its smallest change if all its products move from one price to the same side, else the products of a broken
+    relation keep their prices. Products that are absent are left out.
+    """
+    bound: dict[str, Bound] = {}
+    lines = [item for item in relations if item.kind == "one_price"]
+    for line in lines:
+        bound |= _share_smallest_change(line, wishes)
+    while True:
+        now = {name: bound[name].prices if name in bound else wish.prices for name, wish in wishes.items()}
+        held = next((found for found in (_hold(item, wishes, now) for item in relations) if found), None)
+        if held is None:
+            return bound
+        bound |= held
+
+
+def _share_smallest_change(line: Relation, wishes: Mapping[str, Wish]) -> dict[str, Bound]:
+    """Return the smallest change of a line for its products; nothing if they do not move together."""
+    known = [(name, wishes[name]) for name in line.products if name in wishes]
+    moves = [wish.prices[-1] - wish.current for _, wish in known]
+    together = len(known) == len(line.products) and len({wish.current for _, wish in known}) == 1
+    if not together or any(wish.fixed for _, wish in known) or not (min(moves) > 0 or max(moves) < 0):
+        return {}
+    name, smallest = min(known, key=lambda item: (abs(item[1].prices[-1] - item[1].current), item[0]))
+    why = f"one price for {', '.join(line.products)}: the smallest change among them, that of {name}"
+    return {other: Bound(smallest.prices, why) for other, wish in known if wish.prices != smallest.prices}
+
+
+def _hold(item: Relation, wishes: Mapping[str, Wish], now: Mapping[str, tuple[float, ...]]) -> dict[str, Bound]:
+    """Return the products of a broken relation that can still go back to their current prices."""
+    names = [name for name in item.products if name in wishes]
+    try:
+        days = zip(*(now[name] for name in names), strict=True)
+        kept = Relation(item.kind, tuple(names), item.count)
+        why = next(filter(None, map(kept.objection, days)), "") if _related(item, names) else ""
+        if not all(math.isfinite(price) for name in names for price in now[name]):
+            why = "a price is no finite number"
+    except ValueError:
+        why = "their prices are for different days"
+    if not why:
+        return {}
+    back = [name for name in names if not wishes[name].fixed and now[name] != wishes[name].kept]
+    return {name: Bound(wishes[name].kept, f"{item.kind.replace('_', ' ')}: {why}") for name in back}
+
+
+def _related(item: Relation, names: Sequence[str]) -> bool:
+    return len(names) == len(item.products) if item.kind == "multipack" else len(names) > 1
+
+
+def check_relations(relations: Iterable[Relation], known: Sequence[str]) -> None:
+    """Refuse relations of products whose names are not in the history.
+
+    Raises:
+        UsageError: naming every unknown product.
+    """
+    unknown = dict.fromkeys(name for item in relations for name in item.products if name not in known)
+    if unknown:
+        hints = [f"{name!r}{did_you_mean(name, known)}" for name in unknown]
+        raise UsageError(f"guardrails.relations: the history has no product {', and none '.join(hints)}")

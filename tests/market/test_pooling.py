@@ -1,0 +1,83 @@
+"""The pooled prior: products with little evidence borrow, products with much do not, outliers are believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.demand.families import log_normal_prior, settings_of_prior
+from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
+from pricerl.market.fitting import find_priors
+
+SETTINGS = DemandConfig().resolved()
+
+
+def _pool(elasticities, error=0.2):
+    return Pool({f"p{row}": Evidence(value, error) for row, value in enumerate(elasticities)}, SETTINGS)
+
+
+@pytest.mark.parametrize("centre", [-1.4, -2.2, -4.0])
+def test_the_prior_lies_where_the_products_are(centre):
+    drawn = centre * np.exp(np.random.default_rng(0).normal(0, 0.1, 30)) + np.random.default_rng(1).normal(0, 0.2, 30)
+    prior = _pool(drawn).prior("stranger")
+    assert -np.exp(prior.mean) == pytest.approx(centre, rel=0.06)
+    assert prior.sd < 0.25 and prior.tail > 0
+
+
+def test_products_that_differ_give_a_wide_prior():
+    assert _pool([-1.2, -1.4, -1.6, -2.2, -2.4, -3.8, -4.0, -4.5, -2.0, -1.5]).prior("stranger").sd > 0.35
+
+
+def test_a_product_does_not_count_in_its_own_prior():
+    pool = _pool([*[-2.0] * 10, -8.0], 0.1)
+    without = Pool({name: item for name, item in pool.evidence.items() if name != "p10"}, SETTINGS).prior("p10")
+    assert pool.prior("p10") == pytest.approx(without) and pool.prior("p10").sd < pool.prior("p0").sd
+
+
+def test_too_few_products_with_evidence_give_no_prior():
+    known = {f"p{row}": Evidence(-2.0, 0.2) for row in range(FEWEST_POOLED - 1)}
+    assert Pool({**known, "blind": NO_EVIDENCE}, SETTINGS).prior("blind") is None
+
+
+def test_the_settings_of_a_prior_lead_back_to_it():
+    for sd in (0.1, 0.7):
+        elasticity, setting = settings_of_prior(0.9, sd)
+        assert log_normal_prior(elasticity, setting)[:2] == pytest.approx((0.9, sd))
+
+
+def test_evidence_is_the_elasticity_of_the_history_alone(make_product):
+    rng = np.random.default_rng(2)
+    price = np.round(10 * np.exp(rng.uniform(-0.2, 0.2, 80).repeat(5)), 2)
+    product = make_product(price, rng.poisson(30 * (price / 10) ** -3.0).astype(float))
+    for elasticity in (-1.0, -6.0):  # whatever the prior
+        found = find_evidence(product, replace(SETTINGS, prior_elasticity=elasticity))
+        assert found.elasticity == pytest.approx(-3.0, abs=3 * found.error) and found.error < 0.4
+        assert found == pytest.approx(find_evidence(product, SETTINGS), abs=0.02)
+
+
+def test_a_price_that_never_varied_is_no_evidence(make_product):
+    assert find_evidence(make_product(10.0, np.full(90, 20.0)), SETTINGS) == NO_EVIDENCE
+
+
+def test_a_thin_product_borrows_and_one_with_much_evidence_hardly_does(make_product, prepare):
+    rng = np.random.default_rng(3)
+    price = np.round(10 * np.exp(rng.uniform(-0.2, 0.2, 80).repeat(5)), 2)
+    product = make_product(price, rng.poisson(30 * (price / 10) ** -3.0).astype(float))
+    prior = _pool([-1.5] * 12).prior("stranger")
+    change = []
+    for history in (product.first_days(28), product):
+        fits = [
+            fit_market(prepare(history), DemandConfig(num_draws=64), CostConfig(), conversions=False, priors=[given])
+            for given in (None, prior)
+        ]
+        alone, pooled = (np.diff(fit.products[0].units.log_value.mean(0)[[40, 56]])[0] for fit in fits)
+        change.append(abs(pooled - alone) / abs(alone))
+    assert change[0] > 0.15 and change[1] < 0.1
+
+
+def test_without_pooling_no_product_gets_a_prior(make_product):
+    products = [make_product(10.0, np.full(60, 20.0))] * FEWEST_POOLED
+    assert find_priors(products, DemandConfig(pool=False)) == [None] * FEWEST_POOLED
