@@ -1,0 +1,95 @@
+"""Seconds and memory of the advice on catalogues of growing size, from histories to prices, without pages.
+
+    python benchmarks/catalogue.py --products 50 100 200
+
+Simulated sellers with a year of days each are read once. Then each catalogue is advised in chunks on all cores that
+the process may use, as ``predict`` does: pooled prior, markets, plans, backtests of the 100 largest products, advice
+and log entries. A process per size keeps the peak memory of one size apart from that of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+
+import torch
+from torch import Tensor
+
+from pricerl.advice import DecisionConfig
+from pricerl.cores import usable_cores
+from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.env import EnvConfig
+from pricerl.evaluation.backtest import tested_products
+from pricerl.formatting import PLAIN
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
+from pricerl.operations.desk import CHUNK, Chunk, Desk, gather_pool
+from pricerl.operations.processes import Setup, run_tasks
+from pricerl.simulation import SellerConfig, simulated_history
+
+
+class Rise(torch.nn.Module):
+    """Policy that raises every price by half the largest step."""
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return the action, ``(B, 1)``."""
+        return observation.new_full((len(observation), 1), 0.5)
+
+
+def measure(products: int, days: int) -> None:
+    """Advise on one catalogue and print a row of the table."""
+    torch.set_num_threads(1)
+    started = cpu_seconds()
+    history = simulated_history(SellerConfig(days=days, products=products), DataConfig())
+    prepared = DataPreprocessor.fit(history, DataConfig())
+    reading = cpu_seconds() - started
+    demand, setup = DemandConfig(), Setup(1, "highest", ("mixture", DEMAND_MODELS["mixture"]))
+    settings = demand, CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True), DecisionConfig()
+    desk = Desk(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
+    before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
+    pool, tested = gather_pool(prepared.products, demand, setup), tested_products(prepared)
+    rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
+    chunks = [Chunk(desk, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
+    parts = run_tasks(chunks, len(chunks), setup)
+    wall, computed = time.perf_counter() - clock, cpu_seconds() - started - reading
+    assert sum(len(part.drafts) for part in parts) == products
+    own, helper = peak_memory(resource.RUSAGE_SELF), peak_memory(resource.RUSAGE_CHILDREN)
+    print(
+        f"| {products:,} | {len(usable_cores())} | {1000 * reading / products:.0f} | {wall:.1f} | {computed:.1f} | "
+        f"{1000 * computed / products:.0f} | {before:.0f} | {own:.0f} | {helper:.0f} |",
+        flush=True,
+    )
+
+
+def cpu_seconds() -> float:
+    """Return the seconds computed so far by this process and by its children that have ended."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+
+def peak_memory(who: int) -> float:
+    """Return the peak memory of this process or of its largest child, MB."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--products", type=int, nargs="+", default=[50, 100, 200])
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only:
+        measure(options.only, options.days)
+        return
+    print("| products | cores | read, CPU ms each | wall s | CPU s | CPU ms each | MB read | MB peak | MB helper |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    for products in options.products:
+        command = [sys.executable, __file__, "--only", str(products), "--days", str(options.days)]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
