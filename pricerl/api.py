@@ -50,7 +50,7 @@ class TrainedPolicy:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What `advise_product` needs of the policy; it can be pickled and sent to other machines."""
+        """Argument of `advise_product`: the policy without its files; it can be pickled and sent to other machines."""
         return Catalogue.of(self.run)
 
     def advise(self, path: str | Path | None = None, horizon: int = 14) -> list[ProductAdvice]:
