@@ -11,6 +11,7 @@ from typing import Any
 
 from pricerl.cli.decisions import add_run_options, find_advice, log_of
 from pricerl.cli.usage import Parser, option_words
+from pricerl.data import is_present
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, verify
 from pricerl.terminal import write_lines
@@ -85,7 +86,7 @@ def _replay_settings(entry: Entry, folder: Path, moved: str | None) -> dict[str,
     if entry["checkpoint"] is None:
         raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
     file = moved or entry["path"]
-    if file is not None and not Path(file).is_file():
+    if file is not None and not is_present(file):
         raise DataError(file, [f"the data file of entry {entry['id']} does not exist here; name it with --data.path"])
     return {
         "config": json.dumps(entry["settings"]),

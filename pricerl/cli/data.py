@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,18 @@ from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, MAX_PROBLEMS_SHOWN, DataError, UsageError
 from pricerl.terminal import write_lines
 from pricerl.writing import write_together
+
+
+def _mapping(text: str) -> dict[str, str]:
+    """Return an option that is a JSON object of texts."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f'must be a JSON object such as {{"Net paid": "Total Sales"}}, found {text!r}')
+    return {str(name): str(column) for name, column in found.items()}
+
 
 READING: dict[str, dict[str, Any]] = {
     "date_format": {"help": "strptime format of Report Date, such as %%d.%%m.%%Y"},
@@ -22,6 +36,11 @@ READING: dict[str, dict[str, Any]] = {
     },
     "suspicious": {"choices": ("refuse", "keep"), "default": "refuse", "help": "values that look like typos"},
     "strict": {"choices": ("true", "false"), "default": "false", "help": "refuse a file with an unusable product"},
+    "columns": {
+        "type": _mapping,
+        "help": """columns by their names in the file, such as '{"Net paid": "Total Sales"}'""",
+    },
+    "query": {"help": "SQL query, if FILE is the URL of a database"},
     "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
     "country": {"help": "country of the public holidays, such as GB or DE-BY"},
 }

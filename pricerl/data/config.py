@@ -67,6 +67,12 @@ class DataConfig:
     country: str | None = None
     """Country whose public holidays affect demand, as an ISO code such as GB or with a subdivision such as DE-BY."""
 
+    columns: dict[str, str] | None = None
+    """Columns of ours by their names in the file, such as ``{"Net paid": "Total Sales"}``."""
+
+    query: str | None = None
+    """SQL query whose result is the history, if the path is the URL of a database such as ``sqlite:///shop.db``."""
+
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)
         for name, choices in CHOICES.items():
@@ -74,6 +80,10 @@ class DataConfig:
                 listed, close = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
                 raise UsageError(f"{name} must be one of {listed}, found {value!r}{close}")
         _check_date_format(self.date_format)
+        if self.columns:
+            from pricerl.data.reading.columns import check_renames
+
+            check_renames(self.columns)
         if self.country is not None:
             check_country(self.country)
         if self.max_gap_days < 0:

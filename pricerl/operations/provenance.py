@@ -45,7 +45,7 @@ def describe_origin(run: Run) -> Entry:
         "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
         "hashes": {
             "data": hash_history(data.preprocessor.products),
-            "file": None if data.path is None else hash_file(Path(data.path)),
+            "file": hash_file(Path(data.path)) if data.path and Path(data.path).is_file() else None,
             "config": hash_settings({**run.settings, "horizon": options.horizon}),
             "model": hash_weights(run.module.state_dict()),
             "code": hash_code(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -220,4 +219,4 @@ class PricingDataModule(ReplayDataModule):
         with stage("reading the history"):
             if self.path is None:
                 return simulated_history(self.seller, self.reading)
-            return read_history(Path(self.path), self.reading)
+            return read_history(self.path, self.reading)

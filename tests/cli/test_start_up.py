@@ -79,8 +79,8 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
 
 POLICY_COMMANDS = {
     "fit --data.path seller.csv --run_name again --trainer.max_steps 40": "",
-    "predict --ckpt_path checkpoints/seller/best.ckpt": "pyarrow.csv",
-    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": "pyarrow.csv",
+    "predict --ckpt_path checkpoints/seller/best.ckpt": "pyarrow.parquet",
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": "pyarrow.parquet",
 }
 """Commands that run a policy, with the packages that they must not import in addition to those none of them may."""
 

@@ -29,8 +29,8 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
     assert "nor a folder" in refuse(tmp_path / "nowhere" / "sales.csv")
 
 
-def test_folder_is_refused(tmp_path: Path) -> None:
-    assert "is a folder" in refuse(tmp_path)
+def test_empty_folder_is_refused(tmp_path: Path) -> None:
+    assert "is a folder without files" in refuse(tmp_path)
 
 
 def test_file_without_permission_is_refused(

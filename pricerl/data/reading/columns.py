@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from pricerl.arrays import BoolArray
+from pricerl.data.reading.aliases import ALIASES
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import Cells, TextColumn
-from pricerl.errors import did_you_mean
+from pricerl.errors import UsageError, did_you_mean
 
 REPORT_DATE = "Report Date"
 PRODUCT_PRICE = "Product Price"
@@ -52,42 +54,108 @@ def fold(name: str) -> str:
 
 
 _KNOWN = {fold(name): name for name in (*REQUIRED, *OPTIONAL)}
+_ALIASES = {fold(alias): name for name, aliases in ALIASES.items() for alias in aliases}
+_SETTING = "set --data.reading.columns"
 
 
 def count_known(cells: Sequence[str]) -> int:
-    """Return the number of cells that name a known column."""
-    return sum(fold(cell) in _KNOWN for cell in cells)
+    """Return the number of cells that name a known column, by its own or another name."""
+    return sum(fold(cell) in _KNOWN or fold(cell) in _ALIASES for cell in cells)
 
 
-def match_header(cells: Sequence[str], line: int) -> tuple[dict[str, int], tuple[str, ...], list[Problem]]:
+def has_required(cells: Sequence[str]) -> bool:
+    """Return whether a header names every required column, by its own or another name."""
+    return {_KNOWN.get(fold(cell), _ALIASES.get(fold(cell))) for cell in cells} >= set(REQUIRED)
+
+
+def check_renames(renames: Mapping[str, str]) -> None:
+    """Raise a ``UsageError`` unless the values of ``renames`` are different known columns."""
+    problems = [
+        f"columns: {ours!r} is no column of ours{did_you_mean(str(ours), _KNOWN.values())}"
+        for ours in renames.values()
+        if ours not in _KNOWN.values()
+    ]
+    problems += [
+        f"columns: {ours!r} stands for several columns" for ours, n in Counter(renames.values()).items() if n > 1
+    ]
+    if problems:
+        raise UsageError("; ".join(problems))
+
+
+def match_header(
+    cells: Sequence[str], line: int, renames: Mapping[str, str] | None = None
+) -> tuple[dict[str, int], tuple[str, ...], list[Problem]]:
     """Match the cells of the header, on ``line`` of the file, with the known columns.
 
+    Args:
+        cells: names in the file.
+        line: line of the header, 0 if the names stand on no line.
+        renames: known column by name in the file; it comes before the known columns' own names, and these before their
+            aliases.
+
     Returns:
-        Position of each known column, a note per ignored one, and the problems of missing, duplicated and misspelt
-        ones; a file without problems has every required column exactly once.
+        Position of each known column, a note per ignored or translated one, and the problems of missing, duplicated,
+        ambiguous and misspelt ones; a file without problems has every required column exactly once.
     """
     named = [(position, cell.strip(), fold(cell)) for position, cell in enumerate(cells) if fold(cell)]
     folded_names = [folded for _, _, folded in named]
-    positions = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
-    unknown = [cell for _, cell, folded in named if folded not in _KNOWN]
-    absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in positions]
+    renamed = {fold(theirs): ours for theirs, ours in (renames or {}).items()}
+    positions = {renamed[folded]: position for position, _, folded in reversed(named) if folded in renamed}
+    own = {_KNOWN[folded]: position for position, _, folded in reversed(named) if folded in _KNOWN}
+    positions = {**own, **positions}
+    aliases, ambiguous = _match_aliases(named, positions)
+    positions |= {name: position for name, (position, _) in aliases.items()}
+    used = {*positions.values(), *(position for places in ambiguous.values() for position, _ in places)}
+    unknown = [cell for position, cell, folded in named if position not in used and (folded not in _KNOWN or renamed)]
+    absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in positions and name not in ambiguous]
     misspelt = {cell: close for cell in unknown if (close := _misspelt(cell, absent))}
-    header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
-    problems = [
+    texts = [
         f"column {cell!r} appears more than once; keep one"
         for at, (_, cell, folded) in enumerate(named)
         if folded in folded_names[:at]
     ]
-    problems += [
+    texts += [
+        f"column {theirs!r}, named by data.reading.columns, is missing{did_you_mean(theirs, unknown)}"
+        for theirs in renames or {}
+        if fold(theirs) not in folded_names
+    ]
+    texts += [
+        f"columns {' and '.join(repr(cell) for _, cell in places)} can both be {name!r}; {_SETTING} or remove one"
+        for name, places in ambiguous.items()
+    ]
+    header = f"; the header has: {', '.join(cell.strip() for cell in cells[:12])}"
+    texts += [
         f"column {name!r} is missing{did_you_mean(name, unknown) or header}" for name in absent if name in REQUIRED
     ]
-    problems += [
+    texts += [
         f"column {cell!r} is not known; rename or remove it{did_you_mean(cell, [close])}"
         for cell, close in misspelt.items()
         if close not in REQUIRED
     ]
-    notes = tuple(f"Column {cell!r} is not known and was ignored." for cell in unknown if cell not in misspelt)
-    return positions, notes, [Problem(line, "", text) for text in problems]
+    notes = [f"Column {cell!r} was read as {name}." for name, (_, cell) in aliases.items()]
+    notes += [
+        f"Column {cell!r} is {'not known' if fold(cell) not in _KNOWN else 'another by the setting'} and was ignored."
+        for cell in unknown
+        if cell not in misspelt
+    ]
+    return positions, tuple(notes), [Problem(line, "", text) for text in texts]
+
+
+Place = tuple[int, str]
+"""Position and text of a cell of the header."""
+
+
+def _match_aliases(
+    named: Sequence[tuple[int, str, str]], positions: Mapping[str, int]
+) -> tuple[dict[str, Place], dict[str, list[Place]]]:
+    """Return the cells that are other names of columns without a position, and those of which several can be one."""
+    found: dict[str, list[Place]] = {}
+    for position, cell, folded in named:
+        name = _ALIASES.get(folded)
+        if name is not None and name not in positions and position not in positions.values():
+            found.setdefault(name, []).append((position, cell))
+    single = {name: places[0] for name, places in found.items() if len({fold(cell) for _, cell in places}) == 1}
+    return single, {name: places for name, places in found.items() if name not in single}
 
 
 def check_values(frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:

@@ -7,10 +7,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -18,7 +17,7 @@ import pandas as pd
 from pricerl.data.reading.columns import count_known
 from pricerl.data.reading.fast_csv import Rows, read_fast
 from pricerl.data.reading.problems import Problem, refuse
-from pricerl.errors import DataError, did_you_mean
+from pricerl.errors import DataError
 
 MAX_BYTES = 512 * 2**20
 MAX_ROWS = 20_000_000
@@ -27,12 +26,6 @@ MAX_COLUMNS = 1_000
 SEPARATORS = (",", ";", "\t", "|")
 HEAD_BYTES, HEAD_ROWS = 2**16, 50
 """Size of a file's head, in which separator and header are found."""
-
-_FOREIGN_FORMATS = {
-    b"PK\x03\x04": "looks like an Excel workbook or a zip archive; export it as CSV",
-    b"PAR1": "looks like a Parquet file; export it as CSV",
-    b"\x1f\x8b": "is compressed; unpack it first",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +42,7 @@ class TextTable:
     """Cell separator found in the header."""
 
     lines: Sequence[int]
-    """``(N,)`` line on which each row starts in the seller's file."""
+    """``(N,)`` line on which each row starts in the seller's file; of several files, with `FILE_STEP` per file."""
 
     header_line: int = 1
     """Line of the header."""
@@ -63,6 +56,19 @@ class TextTable:
     problems: tuple[Problem, ...] = ()
     """Problems of the rows' shape."""
 
+    files: tuple[str, ...] = ()
+    """Names of several files that were read as one; the first has number 1."""
+
+
+class Header(NamedTuple):
+    """Place and size of a header."""
+
+    after: int
+    """Line after it."""
+
+    width: int
+    """Number of cells."""
+
 
 class Record(NamedTuple):
     """One record of a CSV file that is not blank."""
@@ -74,29 +80,6 @@ class Record(NamedTuple):
     """Line after its last one."""
 
     cells: list[str]
-
-
-def read_bytes(path: str | Path) -> tuple[bytes, tuple[str, ...]]:
-    """Return the text of the file at a path as the user wrote it, as UTF-8, and a note if it is not Unicode.
-
-    Raises:
-        DataError: the file is missing, unreadable, too large or not text.
-    """
-    source, path = str(path), Path(path)
-    try:
-        _check_kind(source, path)
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            found = f"{size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are read"
-            raise DataError(source, [f"is too large: {found}; split the file"])
-        data = path.read_bytes()
-    except PermissionError:
-        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
-    except (OSError, ValueError) as error:
-        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
-    if remedy := next((words for mark, words in _FOREIGN_FORMATS.items() if data.startswith(mark)), None):
-        raise DataError(source, [remedy])
-    return to_utf8(source, data)
 
 
 def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -128,37 +111,54 @@ def split_rows(data: bytes, source: str, notes: Sequence[str] = ()) -> TextTable
     """
     separator = _sniff_separator(data[:HEAD_BYTES].decode(errors="ignore"))
     records = _records(data, separator, source)
+    table = split_records(records, source, separator, lambda header: read_fast(data, separator, *header))
+    return replace(table, notes=tuple(notes))
+
+
+def split_records(
+    records: Iterator[Record], source: str, separator: str = ",", read: Callable[[Header], Rows | None] | None = None
+) -> TextTable:
+    """Return the table of records that are not blank.
+
+    Args:
+        records: all of them, in their order.
+        source: name of the file as the user wrote it.
+        separator: the cell separator, if there is one.
+        read: reads the rows below the header in another way, or returns None.
+
+    Raises:
+        DataError: there is no row, or there are too many rows or columns.
+    """
     first = list(islice(records, HEAD_ROWS))
     if not first:
         raise DataError(source, ["is empty; a header line and one row per day are needed"])
     at = _find_header([record.cells for record in first])
     header = first[at]
     names = [cell.strip() for cell in header.cells]
-    if len(names) > MAX_COLUMNS:
-        raise DataError(source, [f"has {len(names)} columns; at most {MAX_COLUMNS:,} are read; remove some"])
-    found = read_fast(data, separator, header.after, len(names))
+    check_size(source, 0, len(names))
+    found = None if read is None else read(Header(header.after, len(names)))
     columns, lines, problems = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
-    if len(lines) > MAX_ROWS:
-        raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+    check_size(source, len(lines), len(names))
     if not len(lines) and not problems:
         refuse(source, [Problem(0, "", "has a header but no rows; one row per day is needed")])
-    frame = pd.DataFrame(dict(enumerate(columns)))
-    frame.columns = pd.Index(names)
     preamble = tuple(separator.join(record.cells) for record in first[:at])
-    return TextTable(frame, source, separator, lines, header.line, preamble, tuple(notes), tuple(problems))
+    frame = text_frame(names, columns)
+    return TextTable(frame, source, separator, lines, header.line, preamble, problems=tuple(problems))
 
 
-def _check_kind(source: str, path: Path) -> None:
-    if path.is_dir():
-        raise DataError(source, ["is a folder; name a CSV file in it"])
-    if path.is_file():
-        return
-    if path.exists():
-        raise DataError(source, ["is not a regular file; name a CSV file"])
-    if not path.parent.is_dir():
-        raise DataError(source, [f"there is no such file, nor a folder {str(path.parent)!r}"])
-    neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
-    raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
+def text_frame(names: Sequence[str], columns: Sequence[pd.Categorical]) -> pd.DataFrame:
+    """Return a frame of columns, whose names may repeat."""
+    frame = pd.DataFrame(dict(enumerate(columns)))
+    frame.columns = pd.Index(list(names), dtype=object)
+    return frame
+
+
+def check_size(source: str, num_rows: int, num_columns: int) -> None:
+    """Raise a ``DataError`` if a table has too many rows or columns."""
+    if num_columns > MAX_COLUMNS:
+        raise DataError(source, [f"has {num_columns:,} columns; at most {MAX_COLUMNS:,} are read; remove some"])
+    if num_rows > MAX_ROWS:
+        raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
 
 
 def _check_utf8(data: bytes) -> None:
@@ -225,7 +225,6 @@ def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
             continue
         rows.append(cells)
         lines.append(line)
-        if len(lines) > MAX_ROWS:
-            raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+        check_size(source, len(lines), width)
     texts = [pd.Series([cells[at] for cells in rows], dtype=object) for at in range(width)]
     return list(map(pd.Categorical, texts)), lines, problems

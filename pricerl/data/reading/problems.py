@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -15,6 +16,11 @@ LONGEST_QUOTE = 80
 
 COLUMNS = ("Line", "Column", "Product", "Value", "Problem")
 """First line of a table of problems."""
+
+FILE_STEP = 10**9
+"""Larger than any line: of several files read as one, line ``n`` of the ``k``-th one is ``k * FILE_STEP + n``."""
+
+_LINE_OF_FILE = re.compile(r"\bline (\d{10,})")
 
 NAMES_SHOWN = 5
 """Skipped products named in a note."""
@@ -41,9 +47,17 @@ class Problem(NamedTuple):
     everywhere: bool = False
     """Whether the problem concerns all rows, and the line is an example."""
 
+    file: str = ""
+    """The file of the line, if several were read as one."""
+
     def __str__(self) -> str:
-        place = ", ".join([*([f"line {self.line}"] if self.line else []), *([self.column] if self.column else [])])
+        place = ", ".join([*([f"line {self.where}"] if self.line else []), *([self.column] if self.column else [])])
         return f"{place}: {self.text}" if place else self.text
+
+    @property
+    def where(self) -> str:
+        """Line, and its file if there are several; empty for a problem of the whole file."""
+        return f"{self.line} of {self.file}" if self.file else str(self.line or "")
 
 
 def quote(cell: str) -> str:
@@ -52,16 +66,34 @@ def quote(cell: str) -> str:
     return bare if len(bare) <= LONGEST_QUOTE else f"{bare[: LONGEST_QUOTE - 1]}…"
 
 
-def refuse(source: str, problems: Iterable[Problem]) -> NoReturn:
-    """Raise a ``DataError`` on ``source``, a file as the user wrote it, that lists every problem in order of lines."""
-    ordered = sorted(problems)
+def name_files(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
+    """Return problems in order of lines; those of several ``files`` read as one with the file of each line."""
+
+    def name(found: re.Match[str]) -> str:
+        number, line = divmod(int(found[1]), FILE_STEP)
+        return f"line {line} of {files[number - 1]}"
+
+    def place(problem: Problem) -> Problem:
+        number, line = divmod(problem.line, FILE_STEP)
+        file = files[number - 1] if number else ""
+        return problem._replace(line=line, text=_LINE_OF_FILE.sub(name, problem.text), file=file)
+
+    return list(map(place, sorted(problems))) if files else sorted(problems)
+
+
+def refuse(source: str, problems: Iterable[Problem], files: Sequence[str] = ()) -> NoReturn:
+    """Raise a ``DataError`` on ``source``, a file as the user wrote it, that lists every problem in order of lines.
+
+    ``files`` are the names of several files read as one.
+    """
+    ordered = name_files(problems, files)
     raise DataError(source, [str(problem) for problem in ordered], problem_table(ordered))
 
 
 def problem_table(problems: Iterable[Problem]) -> str:
     """Return problems as a CSV whose cells no spreadsheet reads as formulas."""
     text = io.StringIO(newline="")
-    rows = ([item.line or "", *map(safe_text, (item.column, item.product, item.value, item.text))] for item in problems)
+    rows = (list(map(safe_text, (item.where, item.column, item.product, item.value, item.text))) for item in problems)
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     return text.getvalue()
 

@@ -14,11 +14,12 @@ from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.columns import check_values, match_header
-from pricerl.data.reading.csv_file import TextTable, read_bytes, split_rows
+from pricerl.data.reading.containers import open_tables
+from pricerl.data.reading.csv_file import TextTable, split_rows
 from pricerl.data.reading.dates import read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
-from pricerl.data.reading.problems import Problem, refuse, set_aside
+from pricerl.data.reading.problems import Problem, name_files, refuse, set_aside
 from pricerl.data.reading.sense import check_sense, merge_products
 from pricerl.data.reading.texts import Cells, TextColumn
 
@@ -31,7 +32,8 @@ def read_history(path: str | Path, config: DataConfig | None = None) -> History:
     [('product', 90)]
 
     Args:
-        path: CSV file; errors name it as written here.
+        path: file (CSV, Excel, Parquet or JSON lines, compressed or not), folder or pattern of dated files, ``-`` for
+            standard input, or URL of a database; errors name it as written here.
         config: how to read ambiguous values.
 
     Returns:
@@ -40,8 +42,9 @@ def read_history(path: str | Path, config: DataConfig | None = None) -> History:
     Raises:
         DataError: no product can be used; lists every problem with the line of the seller's own file.
     """
-    data, notes = read_bytes(path)
-    return _history_from_table(split_rows(data, str(path), notes), config or DataConfig())
+    config = config or DataConfig()
+    (table,) = open_tables([path], config.query)
+    return _history_from_table(table, config)
 
 
 def history_from_text(text: str, source: str, config: DataConfig) -> History:
@@ -50,7 +53,9 @@ def history_from_text(text: str, source: str, config: DataConfig) -> History:
 
 
 def _history_from_table(table: TextTable, config: DataConfig) -> History:
-    positions, ignored, problems = match_header([str(name) for name in table.frame.columns], table.header_line)
+    positions, ignored, problems = match_header(
+        [str(name) for name in table.frame.columns], table.header_line, config.columns
+    )
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     blanked = _blank_zero_prices(frame)
@@ -64,9 +69,9 @@ def _history_from_table(table: TextTable, config: DataConfig) -> History:
     products = frame[columns.PRODUCT].astype(object).to_numpy()
     skipped = set_aside(set(problems), table.lines, products.tolist(), config.strict)
     if skipped is None:
-        refuse(table.source, set(problems))
+        refuse(table.source, set(problems), table.files)
     usable = frame[~np.isin(products, [problem.product for problem in skipped])]
-    return clean(usable, table.source, config, notes, skipped)
+    return clean(usable, table.source, config, notes, name_files(skipped, table.files))
 
 
 def _parse(

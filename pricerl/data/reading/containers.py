@@ -1,0 +1,165 @@
+"""Containers of a seller's data: files of several formats, compressed or not, folders, standard input, databases."""
+
+from __future__ import annotations
+
+import functools
+import glob
+import gzip
+import io
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pricerl.data.reading import csv_file
+from pricerl.data.reading.csv_file import TextTable, split_rows, to_utf8
+from pricerl.data.reading.database import is_url, read_query
+from pricerl.data.reading.dated_files import join_files
+from pricerl.data.reading.typed_files import read_json, read_parquet, read_workbook, starts_json
+from pricerl.errors import DataError, UsageError, did_you_mean
+
+STANDARD_INPUT = "-"
+_GZIP, _ZIP, _OLD_WORKBOOK, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
+_DEEPEST = 2
+"""Compressed files inside of compressed ones, such as a workbook in a zip archive."""
+
+
+def open_tables(paths: Sequence[str | Path], query: str | None = None) -> list[TextTable]:
+    """Read each source as one table of text; nothing is parsed yet.
+
+    Args:
+        paths: for each source, a file, a folder or pattern of files, ``-`` for standard input, or the URL of a
+            database; errors name it as written here.
+        query: SQL query of a database.
+
+    Raises:
+        DataError: a source is missing, damaged, too large or no table.
+        UsageError: query and database do not come together, or a package is missing.
+    """
+    if query is not None and not any(is_url(str(path)) for path in paths):
+        raise UsageError("data.reading.query needs a database: set --data.path to its URL, such as sqlite:///shop.db")
+    return [_open(str(path), query) for path in paths]
+
+
+def is_present(path: str) -> bool:
+    """Return whether a source can be read again: a file, a folder or pattern of some, or a database."""
+    return is_url(path) or (path != STANDARD_INPUT and (Path(path).exists() or bool(_matches(path))))
+
+
+def _open(source: str, query: str | None) -> TextTable:
+    if is_url(source):
+        return read_query(source, query)
+    if source == STANDARD_INPUT:
+        return _open_bytes(_read_stdin(), "standard input")
+    path = Path(source)
+    try:
+        if path.is_dir():
+            files = sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+            if not files:
+                raise DataError(source, ["is a folder without files"])
+            return _open_files(source, files)
+        if not path.exists() and (files := _matches(source)):
+            return _open_files(source, files)
+        return _open_bytes(_read_file(source, path), source)
+    except PermissionError:
+        raise DataError(source, ["permission denied; ask for read permission or copy the file"]) from None
+    except (OSError, ValueError) as error:
+        raise DataError(source, [f"cannot be read: {getattr(error, 'strerror', None) or error}"]) from None
+
+
+def _matches(pattern: str) -> list[Path]:
+    """Return the files that fit a pattern, by name; none for a plain name."""
+    if not glob.has_magic(pattern):
+        return []
+    path = Path(pattern)
+    found = Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+    return sorted(entry for entry in found if entry.is_file())
+
+
+def _open_files(source: str, files: Iterable[Path]) -> TextTable:
+    return join_files(source, {file.name: _open_bytes(_read_file(str(file), file), str(file)) for file in files})
+
+
+def _read_file(source: str, path: Path) -> bytes:
+    if not path.is_file():
+        if path.exists():
+            raise DataError(source, ["is not a regular file; name a file or folder"])
+        if not path.parent.is_dir():
+            raise DataError(source, [f"there is no such file, nor a folder {str(path.parent)!r}"])
+        if glob.has_magic(source):
+            raise DataError(source, ["no file fits this pattern"])
+        neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+        raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
+    _check_bytes(source, path.stat().st_size)
+    return path.read_bytes()
+
+
+@functools.cache
+def _read_stdin() -> bytes:
+    """Return standard input, which can be read only once in a process."""
+    data = sys.stdin.buffer.read(csv_file.MAX_BYTES + 1)
+    _check_bytes("standard input", len(data))
+    return data
+
+
+def _check_bytes(source: str, size: int, state: str = "") -> None:
+    if size > csv_file.MAX_BYTES:
+        found = f"more than {csv_file.MAX_BYTES // 2**20} MiB" + state
+        raise DataError(source, [f"is too large: {found}; split the file"])
+
+
+def _open_bytes(data: bytes, source: str, depth: int = 0) -> TextTable:
+    """Read the content of a file by its first bytes, whatever its name."""
+    if data.startswith(_OLD_WORKBOOK):
+        return read_workbook(data, source)
+    if data.startswith(_PARQUET):
+        return read_parquet(data, source)
+    if data.startswith(_GZIP) and depth < _DEEPEST:
+        return _open_bytes(_unpack_gzip(data, source), source, depth + 1)
+    if data.startswith(_ZIP) and depth < _DEEPEST:
+        return _open_archive(data, source, depth)
+    text, notes = to_utf8(source, data)
+    return read_json(text, source) if starts_json(text) else split_rows(text, source, notes)
+
+
+def _unpack_gzip(data: bytes, source: str) -> bytes:
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(csv_file.MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error):
+        raise DataError(source, ["is not a whole compressed file (gzip); export or copy it again"]) from None
+    _check_bytes(source, len(unpacked), " unpacked")
+    return unpacked
+
+
+def _open_archive(data: bytes, source: str, depth: int) -> TextTable:
+    """Read a workbook, or the only file of a zip archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [item for item in archive.infolist() if not item.is_dir()]
+            if {"[Content_Types].xml", "mimetype"} & {item.filename for item in members}:
+                _measure(archive, members, source)
+                return read_workbook(data, source)
+            files = [item for item in members if not item.filename.startswith(("__MACOSX/", "."))]
+            if len(files) != 1:
+                listed = ", ".join(repr(item.filename) for item in files[:5]) or "none"
+                raise DataError(
+                    source, [f"is a zip archive of {len(files)} files ({listed}); one is needed: unpack it"]
+                )
+            unpacked = archive.open(files[0]).read(csv_file.MAX_BYTES + 1)
+    except (zipfile.BadZipFile, EOFError, zlib.error):
+        raise DataError(source, ["is not a whole zip archive or Excel workbook; export or copy it again"]) from None
+    except (RuntimeError, NotImplementedError) as error:
+        raise DataError(source, [f"cannot be unpacked: {error}"]) from None
+    _check_bytes(source, len(unpacked), " unpacked")
+    return _open_bytes(unpacked, source, depth + 1)
+
+
+def _measure(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], source: str) -> None:
+    """Unpack an archive without keeping anything, as the sizes stated in it may be wrong; refuse it if too large."""
+    size = 0
+    for item in members:
+        with archive.open(item) as file:
+            while part := file.read(2**20):
+                size += len(part)
+                _check_bytes(source, size, " unpacked")

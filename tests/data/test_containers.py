@@ -1,0 +1,262 @@
+"""Every container of the same rows gives the same history."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pricerl.data import DataConfig, History, read_history
+from pricerl.data.reading import containers, csv_file
+from pricerl.data.reading.typed_files import to_text
+from pricerl.errors import DataError, UsageError
+
+DAYS = [datetime.date(2025, 1, 1) + datetime.timedelta(day) for day in range(20)]
+ROWS = [(day, round(10 + at % 3 + 0.05, 2), (10 + at % 3 + 0.05) * (at + 2), "Café") for at, day in enumerate(DAYS)]
+ROWS = [(day, price, round(sales, 2), name) for day, price, sales, name in ROWS]
+HEADER = ("Report Date", "Product Price", "Total Sales", "Product")
+FRAME = pd.DataFrame(ROWS, columns=list(HEADER))
+
+
+def csv_of(rows: list[tuple[object, ...]] = ROWS, separator: str = ",", decimal: str = ".") -> str:
+    lines = [separator.join(str(cell).replace(".", decimal) for cell in row) for row in rows]
+    return "\n".join([separator.join(HEADER), *lines, ""])
+
+
+def parquet_of(frame: pd.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.to_parquet(out, index=False)
+    return out.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def workbook_of(sheets: dict[str, list[list[object]]]) -> bytes:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def json_of(rows: list[tuple[object, ...]] = ROWS) -> bytes:
+    return "\n".join(json.dumps(dict(zip(HEADER, row, strict=True)), default=str) for row in rows).encode()
+
+
+SHEET = [list(HEADER), *map(list, ROWS)]
+FILES: dict[str, Callable[[], bytes]] = {
+    "comma.csv": lambda: csv_of().encode(),
+    "semicolon.csv": lambda: csv_of(separator=";", decimal=",").encode(),
+    "tab.tsv": lambda: csv_of(separator="\t").encode(),
+    "pipe.txt": lambda: csv_of(separator="|").encode(),
+    "utf16.csv": lambda: csv_of().encode("utf-16"),
+    "cp1252.csv": lambda: csv_of().encode("cp1252"),
+    "sales.csv.gz": lambda: gzip.compress(csv_of().encode()),
+    "sales.zip": lambda: zip_of({"deep/sales.csv": csv_of().encode(), "__MACOSX/x": b"\0"}),
+    "sales.xlsx": lambda: workbook_of({"Sales": SHEET}),
+    "sheets.xlsx": lambda: workbook_of({"Notes": [["Made by hand"]], "Sales": SHEET}),
+    "book.zip": lambda: zip_of({"sales.xlsx": workbook_of({"Sales": SHEET})}),
+    "sales.parquet": lambda: parquet_of(FRAME),
+    "times.parquet": lambda: parquet_of(FRAME.assign(**{"Report Date": pd.to_datetime(FRAME["Report Date"])})),
+    "float32.parquet": lambda: parquet_of(FRAME.astype({"Product Price": "float32", "Product": "category"})),
+    "sales.jsonl": json_of,
+    "sales.json": lambda: b"[" + json_of().replace(b"\n", b",\n") + b"]",
+}
+
+
+def check_equal(history: History) -> None:
+    (product,) = history.products
+    assert product.product == "Café"
+    np.testing.assert_array_equal(product.dates, np.array(DAYS, dtype="datetime64[D]"))
+    np.testing.assert_array_equal(product.price, FRAME["Product Price"])
+    np.testing.assert_array_equal(product.sales, FRAME["Total Sales"])
+    np.testing.assert_array_equal(product.units, np.arange(2.0, 22.0))
+
+
+def refuse(path: Path | str, config: DataConfig | None = None) -> str:
+    with pytest.raises(DataError) as caught:
+        read_history(path, config)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_any_format_gives_the_same_history(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(FILES[name]())
+    check_equal(read_history(path))
+
+
+def write_months(folder: Path, *parts: list[tuple[object, ...]]) -> None:
+    for month, rows in enumerate(parts, 1):
+        (folder / f"sales-{month:02}.csv").write_text(csv_of(rows), encoding="utf-8")
+
+
+@pytest.mark.parametrize("pattern", ["", "/sales-*.csv"])
+def test_dated_files_are_read_as_one_and_rows_in_common_once(pattern: str, tmp_path: Path) -> None:
+    write_months(tmp_path, ROWS[:8], ROWS[6:14], ROWS[12:])
+    history = read_history(f"{tmp_path}{pattern}")
+    check_equal(history)
+    assert history.reports[0].notes[:2] == (
+        "3 files were read as one: sales-01.csv to sales-03.csv.",
+        "Rows that files have in common, read once: 4.",
+    )
+
+
+def test_contradicting_rows_of_two_files_are_named_with_their_files(tmp_path: Path) -> None:
+    write_months(tmp_path, ROWS[:8], [(ROWS[7][0], 99.0, 99.0, "Café"), *ROWS[8:]])
+    assert refuse(tmp_path).endswith(
+        "line 2 of sales-02.csv, Report Date: 2025-01-08 is already on line 9 of sales-01.csv; keep one row per day"
+    )
+
+
+def test_files_of_two_reports_in_a_folder_are_refused(tmp_path: Path) -> None:
+    write_months(tmp_path, ROWS)
+    (tmp_path / "stock.csv").write_text("Item,Stock\nA,3\n", encoding="utf-8")
+    assert "stock.csv has other columns than sales-01.csv" in refuse(tmp_path)
+    assert "no file fits this pattern" in refuse(f"{tmp_path}/*.txt")
+
+
+def test_columns_of_files_may_have_another_order(tmp_path: Path) -> None:
+    write_months(tmp_path, ROWS[:8])
+    FRAME.iloc[8:, ::-1].to_csv(tmp_path / "sales-02.csv", index=False)
+    check_equal(read_history(tmp_path))
+
+
+def test_standard_input_is_read_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    containers._read_stdin.cache_clear()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(csv_of().encode())))
+    check_equal(read_history("-"))
+    check_equal(read_history("-"))
+    containers._read_stdin.cache_clear()
+
+
+def test_sheets_that_do_not_show_which_to_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "sales.xlsx"
+    path.write_bytes(workbook_of({"North": SHEET, "South": SHEET}))
+    assert "has several sheets ('North', 'South')" in refuse(path)
+
+
+def test_problems_of_a_sheet_have_its_row_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "sales.xlsx"
+    path.write_bytes(workbook_of({"S": [[], ["Export of May"], [], list(HEADER), *map(list, ROWS[:9]), [ROWS[9][0]]]}))
+    rows = [[day, -price, sales, name] for day, price, sales, name in ROWS[:1]]
+    path.write_bytes(workbook_of({"S": [[], ["Export of May"], [], list(HEADER), *rows, *map(list, ROWS[1:])]}))
+    assert refuse(path).endswith("line 5, Product Price: must be positive, found -10.05")
+
+
+def test_problems_of_json_lines_have_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "sales.jsonl"
+    path.write_bytes(json_of(ROWS[:9]).replace(b"10.05", b"-1.50", 1) + b"\n\nnot json\n")
+    assert "line 11: is not a JSON object" in refuse(path)
+    path.write_bytes(json_of(ROWS[:9]).replace(b"10.05", b"-1.50", 1))
+    assert refuse(path).endswith("line 1, Product Price: must be positive, found -1.50")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.gz", lambda: gzip.compress(csv_of().encode())[:-9], "is not a whole compressed file"),
+        ("a.zip", lambda: zip_of({"a.csv": b"1", "b.csv": b"2"}), "zip archive of 2 files ('a.csv', 'b.csv')"),
+        ("a.zip", lambda: zip_of({"a.csv": csv_of().encode()})[:-30], "is not a whole zip archive"),
+        ("a.parquet", lambda: parquet_of(FRAME)[:200], "is not a whole Parquet file"),
+        ("a.parquet", lambda: parquet_of(FRAME[:0]), "has no rows"),
+        ("a.xlsx", lambda: zip_of({"[Content_Types].xml": b"<x/>"}), "is not an Excel workbook that can be read"),
+        ("a.xlsx", lambda: workbook_of({"S": []}), "is empty"),
+    ],
+)
+def test_a_damaged_container_is_refused(name: str, data: Callable[[], bytes], words: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(data())
+    assert words in refuse(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: zip_of({"a.csv": data})])
+def test_a_file_that_is_too_large_unpacked_is_refused(
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "MAX_BYTES", 2**20)
+    path = tmp_path / "bomb"
+    path.write_bytes(pack(b"a,b\n" * 2**20))
+    assert path.stat().st_size < 2**20
+    assert "more than 1 MiB unpacked" in refuse(path)
+    path.write_bytes(zip_of({"[Content_Types].xml": b"0" * 2**21}))
+    assert "more than 1 MiB unpacked" in refuse(path)
+
+
+def test_nested_columns_of_parquet_are_left_out_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet_of(FRAME.assign(tags=[["a"]] * 20)))
+    history = read_history(path)
+    check_equal(history)
+    assert "Column 'tags' holds nested values and was ignored." in history.reports[0].notes
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "duckdb"])
+def test_the_result_of_a_query_gives_the_same_history(driver: str, tmp_path: Path) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    if driver == "duckdb":
+        pytest.importorskip("duckdb_engine")
+    url, config = f"{driver}:///{tmp_path}/shop.db", DataConfig(query='select * from sales order by "Report Date"')
+    assert "there is no database file" in refuse(url, config)
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            sqlalchemy.text(
+                'create table sales ("Report Date" date, "Product Price" double precision, '
+                '"Total Sales" decimal(18, 2), "Product" varchar)'
+            )
+        )
+        connection.execute(
+            sqlalchemy.text("insert into sales values (:day, :price, :sales, :name)"),
+            [{"day": str(day), "price": price, "sales": sales, "name": name} for day, price, sales, name in ROWS],
+        )
+    engine.dispose()
+    check_equal(read_history(url, config))
+    assert "the query failed" in refuse(url, DataConfig(query="select * from stock"))
+    with pytest.raises(UsageError, match="needs a query"):
+        read_history(url)
+    with pytest.raises(UsageError, match="must not hold a password"):
+        read_history("postgresql://anna:secret@host/shop", config)
+
+
+def test_a_query_without_a_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs a database"):
+        read_history(tmp_path / "sales.csv", DataConfig(query="select 1"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (float("nan"), ""),
+        (0.1 + 0.2, "0.3"),
+        (1200.0, "1200"),
+        (True, "true"),
+        (datetime.datetime(2025, 2, 3), "2025-02-03"),
+        (datetime.datetime(2025, 2, 3, 4, 5), "2025-02-03 04:05:00"),
+        (datetime.datetime(2025, 2, 3, tzinfo=datetime.timezone.utc), "2025-02-03 00:00:00+00:00"),
+        (" 1,50 ", " 1,50 "),
+    ],
+)
+def test_values_become_the_text_that_a_person_would_write(value: object, text: str) -> None:
+    assert to_text(value) == text
