@@ -17,7 +17,7 @@ from pricerl.arrays import BoolArray
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import as_flags
 
-BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**22
 """Bytes that are handled at a time."""
 
 LONGEST_CELL = 131_072
@@ -42,7 +42,8 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
         width: number of cells of the header, which every row must have.
     """
     start = _offset_of(data, first_line)
-    if start >= len(data) or not _has_plain_quotes(data, start, separator):
+    has_quotes = data.find(b'"', start) >= 0
+    if start >= len(data) or (has_quotes and not _has_plain_quotes(data, start, separator)):
         return None
     names = [str(place) for place in range(width)]
     types = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
@@ -50,7 +51,7 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
         table = pyarrow.csv.read_csv(
             pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
             pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
-            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes),
             pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
         )
     except pa.ArrowInvalid:
@@ -87,8 +88,6 @@ def _offset_of(data: bytes, line: int) -> int:
 
 def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
     """Return whether quotes only enclose whole cells, doubled ones inside them, so that all readers agree on them."""
-    if data.find(b'"', start) < 0:
-        return True
     text = np.frombuffer(data, np.uint8, offset=start)
     edge = np.zeros(256, dtype=bool)
     edge[[*_LINE_ENDS, ord(separator), _QUOTE]] = True
@@ -108,8 +107,9 @@ def _lines_of(data: bytes, start: int, separator: str, first_line: int, rows: in
     """Return the line of each row; None if the exact reader counts another number of rows."""
     tail = data[-1024:]
     end = len(data) - len(tail) + len(tail.rstrip(_LINE_ENDS))
-    pairs = data.count(b"\r\n", start, end)
-    if 1 + data.count(b"\r", start, end) + data.count(b"\n", start, end) - pairs == rows:  # each line is a row
+    returns = data.count(b"\r", start, end)
+    pairs = data.count(b"\r\n", start, end) if returns else 0
+    if 1 + returns + data.count(b"\n", start, end) - pairs == rows:  # each line is a row
         return range(first_line, first_line + rows)
     text = io.TextIOWrapper(io.BytesIO(memoryview(data)[start:]), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=separator, strict=True)

@@ -1,0 +1,64 @@
+"""Rows of each product, sorted by day, and their place on a contiguous calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.data.reading import columns
+
+
+class ProductRows(NamedTuple):
+    """Rows of one product, oldest first."""
+
+    name: str
+
+    days: DateArray
+    """``(N,)`` days, unit D, all different."""
+
+    cells: dict[str, FloatArray]
+    """``(N,)`` cells by column, NaN where blank; all columns of numbers and flags, all NaN where the file lacks one."""
+
+
+class Calendar(NamedTuple):
+    """Rows of one product on a contiguous calendar."""
+
+    dates: DateArray
+    """``(D,)`` days, unit D."""
+
+    present: BoolArray
+    """``(D,)`` True where the file has a row."""
+
+    grid: dict[str, FloatArray]
+    """``(D,)`` cells by column, NaN where blank or without a row."""
+
+
+def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
+    """Yield the rows of each product of a checked file, in the order of its categories; all rows are sorted once."""
+    products = frame[columns.PRODUCT].array
+    codes, days = np.asarray(products.codes), frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    order = np.lexsort((days, codes))
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    days = days[order]
+    known = {name: frame[name].to_numpy()[order] for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
+    absent = np.full(len(order), np.nan)
+    cells = {name: known.get(name, absent) for name in (*columns.NUMERIC, *columns.FLAGS)}
+    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        name = str(products.categories[codes[order[start]]])
+        yield ProductRows(name, days[start:end], {column: values[start:end] for column, values in cells.items()})
+
+
+def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int) -> Calendar:
+    """Return rows on the calendar from the first to the last of their ``days (N,)``, which are whole steps apart."""
+    places = (days - days[0]).astype(np.int64) // step_days
+    size = int(places[-1]) + 1
+    present = np.zeros(size, dtype=bool)
+    present[places] = True
+    grid = {name: np.full(size, np.nan) for name in cells}
+    for name, values in cells.items():
+        grid[name][places] = values
+    return Calendar(days[0] + step_days * np.arange(size), present, grid)
