@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -78,9 +79,15 @@ class Formatter:
         return self._laid_out(value, self.money_digits(value) if digits is None else digits, self.currency, plus)
 
     def estimate(self, values: Sequence[float], words: str = "", plus: str = "") -> str:
-        """Return an amount with its 90 % limits: ``26.00 per day (90 %: 12.00 to 42.00)`` with words ``" per day"``."""
+        """Return an amount with its 90 % limits: ``26.00 per day (90 %: 12.00 to 42.00)`` with words ``" per day"``.
+
+        Limits that look the same are left out.
+        """
         (mean, low, high), digits = values, self.money_digits(*values)
-        return f"{self.money(mean, digits, plus)}{words} (90 %: {self.span(low, high, digits, plus)})"
+        amount = f"{self.money(mean, digits, plus)}{words}"
+        if self.number(low, digits) == self.number(high, digits):
+            return amount
+        return f"{amount} (90 %: {self.span(low, high, digits, plus)})"
 
     def span(self, low: float | None, high: float | None, digits: int, plus: str = "") -> str:
         """Return an interval without a currency, as its estimate shows one; ``plus="+"`` shows both signs."""
@@ -181,4 +188,5 @@ PLAIN = Formatter()
 
 def safe_text(text: str) -> str:
     """Escape a text that a spreadsheet would read as a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    plain = unicodedata.normalize("NFKC", text)  # characters of full width are formulas, too
+    return f"'{text}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else text

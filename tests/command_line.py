@@ -31,7 +31,7 @@ FAST = [
     *("--trainer.max_steps", "40", "--data.eval_every", "40", "--trainer.enable_progress_bar", "false"),
     *("--data.market.num_draws", "16", "--data.num_envs", "16", "--model.warm_start", "none"),
 ]
-OUTPUTS = ("advice.csv", "advice.json", "report.html")
+OUTPUTS = ("advice.csv", "advice.json", "prices.csv", "report.html")
 
 
 class Result(NamedTuple):

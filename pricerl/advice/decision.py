@@ -88,6 +88,9 @@ class DecisionConfig:
     """Consecutive days, or weekly rows, at the advised price with sales below the 5 % limit of their prediction that
     stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
 
+    require_approval: bool = False
+    """Whether ``prices.csv`` contains a price only after a person has approved or ordered it."""
+
     def __post_init__(self) -> None:
         for name in ("min_chance", "claim_chance", "loss_budget", "max_unlikely_zeros"):
             if not 0 <= getattr(self, name) <= 1:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pricerl import __version__
+from pricerl.advice.exports import PRICES, WORKBOOK, NewPrice, next_changes, render_prices, write_workbook
 from pricerl.advice.report.pdf import print_pages
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
@@ -51,6 +52,8 @@ class About(NamedTuple):
     """Fingerprint of the policy; empty where it has none."""
     config: str = ""
     """Fingerprint of the settings that the advice depends on."""
+    approval_required: bool = False
+    """Whether ``prices.csv`` contains only prices that a person approved or ordered."""
     decision_log: Mapping[str, int | str] | None = None
     """Head of the decision log when the advice was made: ``entries`` and ``hash`` of the last; None without a log."""
 
@@ -63,27 +66,52 @@ class ReportConfig:
     """Charts that show their numbers under the pointer (extra ``interactive``); each page then holds some 5 MB of
     plotly's script."""
 
+    excel: bool = False
+    """Write the tables into ``advice.xlsx``, too (extra ``excel``). The same as ``--excel``."""
+
     pdf: bool = False
     """Print every page into a PDF next to it; needs Chromium or Chrome. The same as ``--pdf``."""
 
 
 def publish(
-    advice: list[ProductAdvice], out: Path, about: About, formatter: Formatter, report: ReportConfig | None = None
+    advice: list[ProductAdvice],
+    out: Path,
+    about: About,
+    formatter: Formatter,
+    report: ReportConfig | None = None,
+    approved: Iterable[NewPrice] = (),
 ) -> AdviceFiles:
-    """Publish table, document and pages in a folder, made if absent, as one set that replaces the earlier one."""
+    """Publish tables, document and pages in a folder, made if absent, as one set that replaces the earlier one.
+
+    Args:
+        advice: on all products.
+        out: the folder.
+        about: origin of the advice.
+        formatter: locale, currency and price digits.
+        report: optional parts.
+        approved: prices of ``prices.csv`` if approval is required; otherwise it contains the recommended ones.
+    """
     report = report or ReportConfig()
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
     keys = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
-    products = [item.to_dict() for item in advice]
-    document = json.dumps({**keys, "products": products}, indent=2, ensure_ascii=False, allow_nan=False, default=float)
-    pages = dict(_with_progress(render_pages(json.loads(document), report.interactive), len(advice)))
-    table = render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))
+    content = {**keys, "products": [item.to_dict() for item in advice]}
+    document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
+    plain = json.loads(document)
+    pages = dict(_with_progress(render_pages(plain, report.interactive), len(advice)))
+    decimals = max(PLAIN_DIGITS, formatter.price_decimals)
+    prices = approved if about.approval_required else next_changes(plain["products"])
+    tables = {
+        files.table.name: render_csv(advice, decimals),
+        PRICES: render_prices(prices, formatter.currency, decimals),
+    }
 
     def finish(folder: Path) -> None:
         if report.pdf:
             print_pages(folder / name for name in pages)
+        if report.excel:
+            write_workbook(plain, folder / WORKBOOK)
 
-    publish_set(out, {files.table.name: table, files.document.name: f"{document}\n", **pages}, finish)
+    publish_set(out, {**tables, files.document.name: f"{document}\n", **pages}, finish)
     return files
 
 

@@ -75,6 +75,12 @@ def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
     return [f"{edit.rule}: {edit.why} (nearest: {round(edit.after, DIGITS):.10g})" for edit in found]
 
 
+def nearest_allowed(price: float, dynamics: Dynamics, product: int) -> float:
+    """Return the price nearest to a proposed one that all guardrails allow on the next day, money."""
+    today = today_of(dynamics, product)
+    return round(pass_gate(price, today.now, today.log, today.costs, today.config).price, DIGITS)
+
+
 def confirm(decision: Decision, gated: GatedPath, now: float) -> Decision:
     """Return a decision to keep the price if the gate has undone the whole change, else the same decision."""
     if decision.follow == "hold" or any(price != now for price in gated.prices):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.guardrails.limits_in_force import LimitsInForce
 from pricerl.guardrails.today import DIGITS
 
+MEASURED = ("units", "sales", "profit")
+
 
 @dataclass(frozen=True)
 class PriceCurves:
@@ -26,6 +29,8 @@ class PriceCurves:
     """None where costs are unknown."""
     sales: tuple[Interval, ...] | None = None
     """Money; None unless revenue is the objective."""
+    gain: Mapping[str, tuple[Interval, ...] | None] = field(default_factory=dict)
+    """Units, sales and profit minus those of keeping the current price, paired over the posterior draws."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,23 @@ def gather_details(dynamics: Dynamics, product: int, path: FloatArray, price_tes
 
 def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: int) -> PriceCurves:
     """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
-    money = torch.as_tensor(prices, dtype=torch.float32, device=dynamics.market.device)
-    values = value_paths(dynamics.market, product, money[:, None], horizon)
-    units, sales, profit = (
-        tuple(_rounded(Interval(*ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
-        for draws in zip(*((value.units, value.sales, value.profit) for value in values), strict=True)
-    )
+    now = dynamics.market.preprocessor.products[product].current_price
+    money = torch.as_tensor(np.append(prices, now), dtype=torch.float32, device=dynamics.market.device)
+    *values, keep = value_paths(dynamics.market, product, money[:, None], horizon)
+    units, sales, profit = (_along([getattr(value, name) for value in values]) for name in MEASURED)
+    gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in MEASURED}
     return PriceCurves(
         price=tuple(round(float(price), DIGITS) for price in prices),
         units=units,
-        profit=profit if values[0].costs_known else None,
+        profit=profit if keep.costs_known else None,
         sales=sales if dynamics.market.measure == "sales" else None,
+        gain={name: None if name == "profit" and not keep.costs_known else gains[name] for name in MEASURED},
     )
+
+
+def _along(draws: Sequence[FloatArray]) -> tuple[Interval, ...]:
+    """Return mean and 90 % limits of draws ``(K,)`` at each price."""
+    return tuple(_rounded(Interval(*ends)) for ends in intervals_of(np.stack(draws, axis=1)).T.tolist())
 
 
 def find_beyond(curves: PriceCurves, tried_low: float, tried_high: float) -> str:

@@ -59,7 +59,7 @@ class Alarm(NamedTuple):
     """5 % predictive quantile of these mean daily sales, money."""
 
 
-Status = Literal["active", "expired", "replaced", "refused"]
+Status = Literal["active", "expired", "replaced", "refused", "ended"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,17 @@ class CostMeans(NamedTuple):
     """Money."""
 
 
+class PreviousAdvice(NamedTuple):
+    """A product's last advice before this one."""
+
+    entry: int
+    """Its number in the log."""
+    current_price: float
+    """Money, as the next."""
+    recommended_price: float
+    grade: str
+
+
 @dataclass(frozen=True)
 class ProductAdvice:
     """Advice on one product, as all outputs show it."""
@@ -250,6 +261,8 @@ class ProductAdvice:
     """Alarm that stopped the model."""
     model: ModelAdvice | None = None
     """Advice of the model, if it was overruled."""
+    previous: PreviousAdvice | None = None
+    """None if this is the first."""
     track_record: TrackRecord | None = None
     """Past predictions compared with outcomes; None if there are none."""
 

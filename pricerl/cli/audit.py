@@ -1,4 +1,4 @@
-"""Command ``audit``: verification of a decision log, and replay of its decisions."""
+"""Commands ``audit`` and ``rollback``: verification of a decision log, replay of its decisions, earlier weights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pricerl.cli.decisions import add_run_options, find_advice, log_of
+from pricerl.cli.decisions import actor_of, add_run_options, find_advice, log_of, typed_text
 from pricerl.cli.usage import Parser, option_words
 from pricerl.data import is_present
 from pricerl.errors import EXIT_OK, DataError, UsageError
-from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, verify
+from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, append, read_log, stamp, verify
+from pricerl.operations.orders import ROLLBACK
 from pricerl.terminal import write_lines
+from pricerl.training.run_folder import RunFolder
 
 
 def audit_log(words: Sequence[str]) -> int:
@@ -96,3 +98,26 @@ def _replay_settings(entry: Entry, folder: Path, moved: str | None) -> dict[str,
         "trainer.enable_progress_bar": False,
         "data.path": file,
     }
+
+
+def rollback(words: Sequence[str]) -> int:
+    """Use an earlier generation of weights and advice again."""
+    parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
+    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
+    parser.add_argument("--by", help="person who decides; your user name if absent")
+    options = parser.parse_args(words)
+    log = log_of(options)
+    folder = RunFolder(log.parent)
+    read_log(log)
+    with folder.locked():
+        before, chosen = folder.current, folder.find(options.to)
+        chosen.verify()
+        folder.use(chosen)
+        draft = stamp(ROLLBACK, actor_of(options.by), typed_text(options.reason))
+        draft |= {"generation": chosen.name, "instead_of": None if before is None else before.name}
+        number = append(log, [draft])[-1]["id"]
+    instead = "" if before is None else f" instead of {before.name}"
+    write_lines([f"{folder.path} uses {chosen.name}{instead} (entry {number} of {log})"])
+    return EXIT_OK

@@ -1,4 +1,4 @@
-"""Commands for people's decisions and the log: ``override``, ``pause``, ``approve``, ``history``."""
+"""Commands for people's decisions and the log: ``override``, ``pause``, ``resume``, ``approve``, ``history``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from pricerl.operations.orders import (
     APPROVAL,
     OVERRIDE,
     PAUSE,
-    ROLLBACK,
+    RESUME,
     TOLERANCE,
     HardLimits,
+    active_order,
     doubt_price,
     orders_of,
     refuse_price,
@@ -29,6 +30,8 @@ from pricerl.terminal import shown, write_lines
 from pricerl.training.run_folder import RunFolder, find_run
 
 RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
+
+FOLLOWED = "fit and predict follow it from now on"
 
 
 def override(words: Sequence[str]) -> int:
@@ -39,6 +42,35 @@ def override(words: Sequence[str]) -> int:
 def pause(words: Sequence[str]) -> int:
     """Keep the price until a day instead of following the model."""
     return _order(PAUSE, pause.__doc__, words)
+
+
+def resume(words: Sequence[str]) -> int:
+    """End an override or a pause before its last day; the model decides again from the next advice on."""
+    parser = Parser(prog="pricerl resume", description=resume.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--product", help="product, if the run has several")
+    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
+    parser.add_argument("--by", help="person who decides; your user name if absent")
+    options = parser.parse_args(words)
+    log = log_of(options)
+    entry = append(log, lambda entries: [_draft_resumption(entries, options, log)])[-1]
+    done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of {log})"
+    write_lines([done, FOLLOWED, *_renewed(log)])
+    return EXIT_OK
+
+
+def _draft_resumption(entries: Sequence[Entry], options: argparse.Namespace, log: Path) -> Entry:
+    """Draft the end of the order in force on a product.
+
+    Raises:
+        UsageError: there is none.
+    """
+    advice = _last_advice(entries, options.product, log)
+    order = active_order(entries, advice["product"], advice["days"][0]["date"])
+    if order is None:
+        raise UsageError(f"no override or pause of {shown(advice['product'])} is in force (see history)")
+    draft = stamp(RESUME, actor_of(options.by), typed_text(options.reason))
+    return draft | {"product": advice["product"], "ends": order.id}
 
 
 def approve(words: Sequence[str]) -> int:
@@ -53,7 +85,7 @@ def approve(words: Sequence[str]) -> int:
     log = log_of(options)
     entry = append(log, lambda entries: [_draft_approval(entries, options, log)])[-1]
     change = f"the change to {entry['price']:g} on {entry['date']}"
-    write_lines([f"{shown(entry['product'])}: {change} is approved (entry {entry['id']})"])
+    write_lines([f"{shown(entry['product'])}: {change} is approved (entry {entry['id']})", *_renewed(log)])
     return EXIT_OK
 
 
@@ -71,9 +103,14 @@ def _draft_approval(entries: Sequence[Entry], options: argparse.Namespace, log: 
     for entry in entries:
         if entry.get("approves") == advice["id"]:
             raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
-    day, price = change
-    draft = stamp(APPROVAL, _actor(options.by), _typed(options.reason))
-    return draft | {"product": advice["product"], "approves": advice["id"], "date": day, "price": price}
+    order = active_order(entries, advice["product"], advice["days"][0]["date"])
+    if order is not None and order.id != advice.get("order"):
+        price = "keeps the price" if order.price is None else f"of {order.price:g}"
+        rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
+        raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
+    day, price_ahead = change
+    draft = stamp(APPROVAL, actor_of(options.by), typed_text(options.reason))
+    return draft | {"product": advice["product"], "approves": advice["id"], "date": day, "price": price_ahead}
 
 
 def history(words: Sequence[str]) -> int:
@@ -92,29 +129,6 @@ def history(words: Sequence[str]) -> int:
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
         write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
-    return EXIT_OK
-
-
-def rollback(words: Sequence[str]) -> int:
-    """Use an earlier generation of weights and advice again."""
-    parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
-    add_run_options(parser)
-    parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
-    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
-    parser.add_argument("--by", help="person who decides; your user name if absent")
-    options = parser.parse_args(words)
-    log = log_of(options)
-    folder = RunFolder(log.parent)
-    read_log(log)
-    with folder.locked():
-        before, chosen = folder.current, folder.find(options.to)
-        chosen.verify()
-        folder.use(chosen)
-        draft = stamp(ROLLBACK, _actor(options.by), _typed(options.reason))
-        draft |= {"generation": chosen.name, "instead_of": None if before is None else before.name}
-        number = append(log, [draft])[-1]["id"]
-    instead = "" if before is None else f" instead of {before.name}"
-    write_lines([f"{folder.path} uses {chosen.name}{instead} (entry {number} of {log})"])
     return EXIT_OK
 
 
@@ -170,8 +184,21 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
     effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"
     done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {log})"
-    write_lines([done, "fit and predict follow it from now on"])
+    expected = _expected(log, entry) if kind == OVERRIDE else []
+    write_lines([done, *expected, FOLLOWED, *_renewed(log)])
     return EXIT_OK
+
+
+def _expected(log: Path, entry: Entry) -> list[str]:
+    from pricerl.cli.pages import expected_lines
+
+    return expected_lines(log.parent, entry["product"], entry["price"])
+
+
+def _renewed(log: Path) -> list[str]:
+    from pricerl.cli.pages import renew_prices
+
+    return renew_prices(log)
 
 
 def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry:
@@ -183,7 +210,10 @@ def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry
     until = _read_day(options.until, advice).isoformat()
     if not shown(options.reason):
         raise UsageError("--reason: must be a text, found nothing")
-    draft = stamp(kind, _actor(options.by), _typed(options.reason)) | {"product": advice["product"], "until": until}
+    draft = stamp(kind, actor_of(options.by), typed_text(options.reason)) | {
+        "product": advice["product"],
+        "until": until,
+    }
     if kind == OVERRIDE:
         draft["price"] = positive_price(options.price)
         if refusal := refuse_price(draft["price"], HardLimits(**advice["limits"])):
@@ -221,14 +251,15 @@ def _read_day(text: str, advice: Entry) -> date:
     return day
 
 
-def _typed(text: str) -> str:
+def typed_text(text: str) -> str:
     """Return a typed text without undecodable bytes, which would make files unreadable."""
     return text.encode("utf-8", "backslashreplace").decode().strip()
 
 
-def _actor(name: str | None) -> str:
+def actor_of(name: str | None) -> str:
+    """Return who decides: the given name, or the user's."""
     if name is not None and name.strip():
-        return _typed(name)
+        return typed_text(name)
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # the user has no name, as in some containers
@@ -258,6 +289,8 @@ def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
 def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:
     if entry["kind"] == APPROVAL:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
+    if entry["kind"] == RESUME:
+        return f"the order of entry {entry['ends']} has ended"
     if entry["kind"] == ADVICE:
         return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
     advised = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]]

@@ -27,9 +27,11 @@ COMMANDS = {
     "what-if": "what_if:compare_prices",
     "override": "decisions:override",
     "pause": "decisions:pause",
+    "resume": "decisions:resume",
     "approve": "decisions:approve",
+    "report": "pages:report",
     "history": "decisions:history",
-    "rollback": "decisions:rollback",
+    "rollback": "audit:rollback",
     "audit": "audit:audit_log",
 }
 """Module and function of each command in ``pricerl.cli``, imported only when the command runs."""
@@ -49,7 +51,9 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
                                                compare a price with keeping the current one
   override --price X --until DAY --reason WHY  charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
+  resume                                       end an override or a pause before its last day
   approve [ID] | history                       record an approval; print decisions with author and reason
+  report [--product P]                         make the page of a product from the last advice
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
   (override to audit take --run_name R or --ckpt_path FILE, and --product P)

@@ -62,8 +62,9 @@ STANDARD = {
     "print_config": "Print all settings as YAML and exit.",
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
     "pdf": "Also write the report as PDF.",
+    "excel": "Also write the tables as an Excel workbook.",
 }
-"""Options from Lightning, ``--allow``, and ``--pdf``, short for a setting of the report."""
+"""Options from Lightning, ``--allow``, and ``--pdf`` and ``--excel``, short for settings of the report."""
 
 
 class Group(NamedTuple):

@@ -63,7 +63,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    long = {"--pdf": "--report.pdf=true", "--help=all": "--help"}
+    long = {"--pdf": "--report.pdf=true", "--excel": "--report.excel=true", "--help=all": "--help"}
     return run_command([name, *(long.get(word, word) for word in with_found_configs(words))], watch, entries)
 
 
@@ -158,14 +158,19 @@ def _advise(run: Run) -> int:
 def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> AdviceFiles:
     """Write table, document and report to the output folder."""
     from pricerl.advice.files import About, AdviceFiles, publish
+    from pricerl.operations.approvals import approved_prices
     from pricerl.operations.provenance import shorten
     from pricerl.training.run_folder import RunFolder
 
     data, model, config = run.pricing, *(shorten(origin["hashes"][name]) for name in ("model", "config"))
-    about = About(Path(data.preprocessor.source).name, data.reward.preset, model, config, head._asdict())
+    source, required = Path(data.preprocessor.source).name, run.configs["decision"].require_approval
+    about = About(source, data.reward.preset, model, config, required, head._asdict())
+    approved = approved_prices(
+        read_log(run.folder / LOG_FILE).entries, {item.product: item.days[0].date for item in advice}
+    )
     with stage("writing the report"):
         out = Path(run.options.out or run.home)
-        files = publish(advice, out, about, run.formatter, run.configs["report"])
+        files = publish(advice, out, about, run.formatter, run.configs["report"], approved)
     current = RunFolder(run.folder).current
     if run.generation is None or run.options.out or (run.command != "fit" and current != run.generation):
         return files

@@ -142,6 +142,7 @@ def check_run(run: Run) -> None:
         UsageError: the message names the option and the remedy.
     """
     from pricerl.advice import check_folder, check_horizon
+    from pricerl.advice.exports import check_workbook
     from pricerl.advice.report.interactive import plotly_script
     from pricerl.advice.report.pdf import find_browser
     from pricerl.cli.trainer_settings import check_trainer
@@ -161,4 +162,6 @@ def check_run(run: Run) -> None:
             plotly_script()
         if options.report.pdf:
             find_browser()
+        if options.report.excel:
+            check_workbook()
     check_trainer(options.trainer)

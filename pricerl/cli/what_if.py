@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from pricerl.advice.final_check import objections_to
+from pricerl.advice.final_check import nearest_allowed, objections_to
 from pricerl.arrays import Interval, interval_of
 from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
@@ -46,6 +46,8 @@ class Answer(NamedTuple):
     """Share of the posterior draws in which the price earns more; None if costs are unknown."""
     objections: tuple[str, ...]
     """Objections of the guardrails, each with its reason."""
+    allowed: float
+    """Nearest price that all guardrails allow on the next day, money."""
     refusal: str
     """Reason for refusing an override at this price; usually empty."""
     doubt: str
@@ -96,7 +98,9 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
         refuse_price(price, hard_limits_of(dynamics, product)),
         doubt_price(price, now, tried_prices(history)),
     )
-    return Answer(history.product, price, now, steps, market.num_draws, measures, better, objections, refusal, doubt)
+    allowed = nearest_allowed(price, dynamics, product)
+    about = (history.product, price, now, steps, market.num_draws, measures, better, objections)
+    return Answer(*about, allowed, refusal, doubt)
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
@@ -108,6 +112,8 @@ def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:
     if answer.probability_better is not None:
         better = f"{counted(answer.probability_better, answer.num_draws)} plausible scenarios"
     objections = [f"  guardrails object: {text}" for text in answer.objections] or ["  guardrails: no objection"]
+    if answer.objections:
+        objections.append(f"  the nearest price that they all allow next is {formatter.price(answer.allowed)}")
     if answer.refusal or answer.doubt:
         fate = f"be refused: {answer.refusal}" if answer.refusal else f"need --force: {answer.doubt}"
         objections.append(f"  an override would {fate}")

@@ -138,6 +138,14 @@ class PauseEntry(LogEntry, tag="pause", kw_only=True):
     until: date
 
 
+class ResumeEntry(LogEntry, tag="resume", kw_only=True):
+    """End of an order before its last day."""
+
+    product: str
+    ends: Count
+    """Number of the order."""
+
+
 class ApprovalEntry(LogEntry, tag="approval", kw_only=True):
     """Approval of a recommended change."""
 
@@ -162,9 +170,9 @@ class RollbackEntry(LogEntry, tag="rollback", kw_only=True):
     """Generation in use before."""
 
 
-KINDS = (AdviceEntry, OverrideEntry, PauseEntry, ApprovalEntry, RepairEntry, RollbackEntry)
+KINDS = (AdviceEntry, OverrideEntry, PauseEntry, ResumeEntry, ApprovalEntry, RepairEntry, RollbackEntry)
 
-AnyEntry = AdviceEntry | OverrideEntry | PauseEntry | ApprovalEntry | RepairEntry | RollbackEntry
+AnyEntry = AdviceEntry | OverrideEntry | PauseEntry | ResumeEntry | ApprovalEntry | RepairEntry | RollbackEntry
 
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pricerl.data import ProductHistory
     from pricerl.env import Dynamics
 
-OVERRIDE, PAUSE, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "approval", "advice", "rollback"
+OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
 """Kinds of entries; ``repair`` is the only other one."""
 
 
@@ -43,15 +43,24 @@ def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
     """Return all orders on a product, oldest first; a newer one replaces the earlier ones.
 
-    Orders that end before ``first_day``, the first day after the data in ISO format, have expired.
+    Orders that end before ``first_day``, the first day after the data in ISO format, have expired. Those that a person
+    ended earlier have ended.
     """
-    found = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE) and entry["product"] == product]
+    own = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE, RESUME) and entry["product"] == product]
+    found = [entry for entry in own if entry["kind"] != RESUME]
+    ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
     orders: list[Order] = []
     for entry in found:
         status: Status = "expired" if entry["until"] < first_day else "replaced" if entry is not found[-1] else "active"
+        status = "ended" if entry["id"] in ended and status == "active" else status
         about = (entry["id"], entry["kind"], entry.get("price"), entry["until"], entry["actor"], entry["reason"])
         orders.append(Order(*about, status))
     return orders
+
+
+def active_order(entries: Iterable[Entry], product: str, first_day: str) -> Order | None:
+    """Return the order in force on a product from ``first_day`` on, in ISO format, before any hard limit is checked."""
+    return next((order for order in orders_of(entries, product, first_day) if order.status == "active"), None)
 
 
 def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimits) -> list[Order]:

@@ -24,7 +24,7 @@ from pricerl.guardrails.relations import Bound
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm
 from pricerl.operations.orders import OVERRIDE, hard_limits_of, is_untried, judge_orders, orders_of, tried_prices
-from pricerl.operations.track_record import advised_low, find_predictions, keep_record
+from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
 from pricerl.terminal import shown
 
 RELATIONS = "relations"
@@ -80,7 +80,8 @@ class Supervisor:
             item = self._stop(item, index, alarm)
         limits = hard_limits_of(self.dynamics, index)
         orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.current_price, limits)
-        item = replace(item, orders=tuple(orders), track_record=keep_record(predictions, history))
+        record, previous = keep_record(predictions, history), last_advice(self.entries, item.product)
+        item = replace(item, orders=tuple(orders), track_record=record, previous=previous)
         return item if item.order is None else self._obey(item, index, item.order)
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:

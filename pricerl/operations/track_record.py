@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pricerl.advice.result import Check, Outcome, Overruled, TrackDay, TrackRecord
+from pricerl.advice.result import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.cleaning.calendar import find_runs
@@ -57,6 +57,16 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
         total={name: _total(tested, at) for at, name in enumerate(MEASURES)},
         overruled=_score_overruled(days),
     )
+
+
+def last_advice(entries: Sequence[Entry], product: str) -> PreviousAdvice | None:
+    """Return the last advice on a product among the entries of the decision log; None if there is none."""
+    entry = next((entry for entry in reversed(entries) if "days" in entry and entry["product"] == product), None)
+    if entry is None:
+        return None
+    now = entry["current_price"]
+    recommended = next((day["price"] for day in entry["days"] if day["price"] != now), now)
+    return PreviousAdvice(entry["id"], now, recommended, entry["grade"])
 
 
 def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolArray | None:

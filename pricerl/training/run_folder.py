@@ -39,7 +39,7 @@ ADOPTED = "gen-0000"
 
 LINKED = (
     *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
-    *("advice.csv", "advice.json", "report.html", "report.pdf", "report"),
+    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", "report.html", "report.pdf", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
 

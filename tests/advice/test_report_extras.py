@@ -97,6 +97,7 @@ def test_a_pdf_of_earlier_advice_goes_and_a_new_one_takes_its_place(
     assert sorted(path.name for path in printed.parent.iterdir()) == [
         "advice.csv",
         "advice.json",
+        "prices.csv",
         "published",
         "report.html",
         "report.pdf",

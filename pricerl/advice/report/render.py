@@ -18,6 +18,7 @@ from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.interactive import make_interactive, plotly_script
 from pricerl.advice.report.sanitize import finalize, page_name, shorten
 from pricerl.advice.report.view import View
+from pricerl.advice.report.work_list import make_work_list, needs_page
 from pricerl.formatting import Formatter
 
 INDEX = "report.html"
@@ -26,7 +27,7 @@ FOLDER = "report"
 
 
 def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[str, str]]:
-    """Render the content of ``advice.json`` as one page, or as an index and one page per product.
+    """Render the content of ``advice.json`` as one page, or as an index with pages of the products that need a look.
 
     Interactive charts are drawn by plotly, whose script every page then contains.
 
@@ -37,10 +38,22 @@ def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[
     if len(products) == 1:
         yield INDEX, render_page(document, products[0], interactive=interactive)
         return
-    names = [page_name(index, product["product"]) for index, product in enumerate(products)]
-    for name, product in zip(names, products, strict=True):
-        yield f"{FOLDER}/{name}", render_page(document, product, f"../{INDEX}", interactive)
-    yield INDEX, _render_index(document, [f"{FOLDER}/{name}" for name in names])
+    links = [f"{FOLDER}/{page_name(index, product['product'])}" for index, product in enumerate(products)]
+    made = [link if needs_page(product, len(products)) else "" for link, product in zip(links, products, strict=True)]
+    for link, product in zip(made, products, strict=True):
+        if link:
+            yield link, render_page(document, product, f"../{INDEX}", interactive)
+    yield INDEX, _render_index(document, made)
+
+
+def page_of(document: Record, name: str, interactive: bool = False) -> tuple[str, str]:
+    """Render the page of the product ``name``, which ``products`` contains; return its path and its HTML."""
+    products = document["products"]
+    if len(products) == 1:
+        return INDEX, render_page(document, products[0], interactive=interactive)
+    index = next(index for index, product in enumerate(products) if product["product"] == name)
+    page = render_page(document, products[index], f"../{INDEX}", interactive)
+    return f"{FOLDER}/{page_name(index, name)}", page
 
 
 def render_page(document: Record, product: Record, back: str = "", interactive: bool = False) -> str:
@@ -76,9 +89,9 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
 
 
 def _render_index(document: Record, links: list[str]) -> str:
-    formatter = _formatter_of(document)
-    rows = [View.of(product, formatter).index_row() for product in document["products"]]
-    return _fill("index.html", document, {"rows": list(zip(links, rows, strict=True))})
+    """Render the index, with the address of each product's page or an empty one."""
+    work = make_work_list(document["products"], links, _formatter_of(document))
+    return _fill("index.html", document, {"list": work, "on_demand": "" in links})
 
 
 def _formatter_of(document: Record) -> Formatter:

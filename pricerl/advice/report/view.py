@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from babel.numbers import get_currency_precision
 
 from pricerl.advice.reasons import MEASURES, Record, list_alternatives, measure_of, track_lines
-from pricerl.advice.report.sanitize import shorten
 from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
 
 MOST_DAYS = 31
@@ -179,17 +178,6 @@ class View:
         length = plural(quality["history_days"], self.f.period)
         past = f"{date(quality['first_day'])} to {date(quality['last_day'])}, {length}"
         return f"{date(days[0]['date'])} to {date(days[-1]['date'])}", past
-
-    def index_row(self) -> dict[str, Any]:
-        """Return the product's row in the index of several products."""
-        measure = measure_of(self.product)
-        return {
-            "name": shorten(self.product["product"]),
-            "verdict": self.headline(),
-            "now": self.f.price(self.product["current_price"]),
-            "gain": self.cell(measure, self.product["uplift"] or {measure: None}, "+"),
-            "grade": self.product["decision"]["grade"],
-        }
 
     def sections(self) -> list[Section]:
         """Return the optional sections: changes by guardrails, orders, track record."""

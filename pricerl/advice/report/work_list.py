@@ -1,0 +1,151 @@
+"""Work list of many products: exceptions first, then changes by the money at stake, then prices that stay."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pricerl.advice.reasons import MEASURES, Record, measure_of
+from pricerl.advice.report.sanitize import shorten
+from pricerl.advice.report.view import Cell, View
+from pricerl.formatting import Formatter, plural
+
+MOST_PAGES = 20
+"""Most products of which every one gets a page; of more, only those that need a look."""
+
+KINDS = ("exception", "change", "keep")
+"""Kinds of tasks, in the order of work."""
+
+GRADES = ("A", "B", "B-", "C", "D")
+
+
+class Task(NamedTuple):
+    """A product's row of the work list."""
+
+    name: str
+    link: str
+    """Address of its page; empty if that is made on demand."""
+    kind: str
+    verdict: str
+    note: str
+    """Reason for a look, if the product is an exception."""
+    now: str
+    gain: Cell
+    grade: str
+    since: str
+    """Difference from the advice before."""
+    stake: float
+    """Money per day that the decision concerns."""
+
+
+class WorkList(NamedTuple):
+    """Index of many products: totals, and the tasks in three orders."""
+
+    totals: tuple[tuple[str, str], ...]
+    """Values with their labels."""
+    orders: tuple[tuple[str, str, tuple[Task, ...]], ...]
+    """Name, label and tasks of each order."""
+
+
+def kind_of(product: Record) -> str:
+    """Return whether a product is an exception, a change, or neither."""
+    if exception_of(product):
+        return "exception"
+    return "change" if _changes(product) else "keep"
+
+
+def exception_of(product: Record) -> str:
+    """Return why a person should look at a product, as a clause; empty if nobody need."""
+    refused = any(order["status"] == "refused" for order in product["orders"])
+    found = {
+        "sales fell below their prediction": product["alarm"] is not None,
+        "an order breaks a hard limit": refused,
+        "no price is allowed, set one by hand": product["decision"]["source"] == "manual"
+        and product["decision"]["grade"] == "D",
+        "the limits contradict each other": bool(product["details"]["bounds"]["conflict"]),
+        "the data fail their checks": product["data_quality"]["quality"] == "FAIL",
+        "a hard limit forces a change": product["decision"]["follow"] == "limit",
+    }
+    return next((words for words, holds in found.items() if holds), "")
+
+
+def needs_page(product: Record, num_products: int) -> bool:
+    """Return whether a page is made with the index, and not on demand."""
+    return num_products <= MOST_PAGES or kind_of(product) != "keep"
+
+
+def make_work_list(products: list[Record], links: list[str], f: Formatter) -> WorkList:
+    """Return the work list of the ``products`` of ``advice.json``, with the addresses of their pages."""
+    tasks = [_task(product, link, f) for product, link in zip(products, links, strict=True)]
+    urgent = sorted(tasks, key=lambda task: (KINDS.index(task.kind), -task.stake, GRADES.index(task.grade)))
+    by_gain = sorted(tasks, key=lambda task: -task.stake)
+    by_name = sorted(tasks, key=lambda task: task.name.casefold())
+    orders = (
+        ("priority", "what to do first", tuple(urgent)),
+        ("gain", "money at stake", tuple(by_gain)),
+        ("name", "name", tuple(by_name)),
+    )
+    return WorkList(_totals(products, tasks, f), orders)
+
+
+def _changes(product: Record) -> bool:
+    return any(day["recommended_price"] != product["current_price"] for day in product["days"])
+
+
+def _task(product: Record, link: str, f: Formatter) -> Task:
+    view, measure = View.of(product, f), measure_of(product)
+    return Task(
+        name=shorten(product["product"]),
+        link=link,
+        kind=kind_of(product),
+        verdict=view.headline(),
+        note=exception_of(product),
+        now=f.price(product["current_price"]),
+        gain=view.cell(measure, product["uplift"] or {measure: None}, "+"),
+        grade=product["decision"]["grade"],
+        since=_since(product, f),
+        stake=_stake(product),
+    )
+
+
+def _stake(product: Record) -> float:
+    """Return the gain of a change, or of one that was weighed; of an exception, all that the product earns."""
+    measure = measure_of(product)
+    outcome = product["keep"] if exception_of(product) else product["uplift"] or product["proposal"]["over_keep"]
+    found = outcome[measure] or outcome["sales"]
+    return float(abs(found[0]))
+
+
+def _since(product: Record, f: Formatter) -> str:
+    """Return the difference from the product's last advice in words."""
+    last, now = product.get("previous"), product["current_price"]
+    if last is None:
+        return "new"
+    advised, price = last["recommended_price"], f.price
+    grade = f"; grade {last['grade']} before" if last["grade"] != product["decision"]["grade"] else ""
+    if price(now) != price(last["current_price"]):
+        done = "followed" if price(now) == price(advised) else f"not followed ({price(advised)})"
+        return f"{done}: {price(last['current_price'])} to {price(now)}{grade}"
+    if price(advised) == price(product["recommended_price"]):
+        return f"as before{grade}"
+    return f"{price(advised)} advised before{grade}"
+
+
+def _totals(products: list[Record], tasks: list[Task], f: Formatter) -> tuple[tuple[str, str], ...]:
+    counts = {kind: sum(task.kind == kind for task in tasks) for kind in KINDS}
+    totals = [
+        (str(counts["exception"]), "need a person first"),
+        (str(counts["change"]), "changes advised"),
+        (str(counts["keep"]), "prices to keep"),
+    ]
+    for measure, words in MEASURES.items():
+        gains = [product["uplift"][measure] for product in products if _counts(product, measure)]
+        if gains:
+            mean, low, high = (sum(ends) for ends in zip(*gains, strict=True))
+            gain = f.money(mean, plus="+")
+            label = f"{words} per {f.period} from {plural(len(gains), 'change')} (90 %: {f.span(low, high, 0, '+')})"
+            totals.append((gain, label))
+    return tuple(totals)
+
+
+def _counts(product: Record, measure: str) -> bool:
+    return measure_of(product) == measure and product["uplift"] is not None and product["uplift"][measure] is not None

@@ -1,0 +1,117 @@
+"""Index of many products: what to do first, totals, what changed, and pages for those that need a look."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import CHROMIUM, browse
+
+from pricerl.advice.report.render import page_of, render_pages
+from pricerl.advice.report.work_list import MOST_PAGES, make_work_list
+from pricerl.formatting import PLAIN
+
+
+@pytest.fixture
+def document(moved: Path, trained: Path) -> dict[str, Any]:
+    """A change, a larger change, a price that stays, and a product whose alarm went off."""
+    found: dict[str, Any] = json.loads((moved / "advice.json").read_text(encoding="utf-8"))
+    change = found["products"][0]
+    kept = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"][0]
+    now = kept["current_price"]
+    kept |= {
+        "uplift": None,
+        "recommended_price": now,
+        "days": [{**day, "recommended_price": now} for day in kept["days"]],
+    }
+    large = copy.deepcopy(change)
+    large["uplift"]["profit"] = [90.0, 70.0, 110.0]
+    change["uplift"]["profit"] = [30.0, -10.0, 60.0]
+    alarm = {"days": 3, "first_day": "2025-03-01", "last_good_price": 10.0, "sales": 1.0, "low": 5.0}
+    stopped = {**copy.deepcopy(kept), "alarm": alarm}
+    names = {"mug": kept, "Bowl": change, "plate": large, "jug": stopped}
+    return {**found, "products": [{**item, "product": name} for name, item in names.items()]}
+
+
+def names_of(document: dict[str, Any], order: int) -> list[str]:
+    products = document["products"]
+    return [task.name for task in make_work_list(products, [""] * len(products), PLAIN).orders[order][2]]
+
+
+def test_exceptions_come_first_then_changes_by_money_then_prices_that_stay(document: dict[str, Any]) -> None:
+    assert names_of(document, 0) == ["jug", "plate", "Bowl", "mug"]
+    assert names_of(document, 2) == ["Bowl", "jug", "mug", "plate"]
+    assert set(names_of(document, 1)) == {"jug", "plate", "Bowl", "mug"}
+
+
+def test_totals_count_the_work_and_sum_the_gains_with_their_limits(document: dict[str, Any]) -> None:
+    totals = make_work_list(document["products"], [""] * 4, PLAIN).totals
+    assert [value for value, _ in totals] == ["1", "2", "1", "+120.00"]
+    assert totals[-1][1] == "profit per day from 2 changes (90 %: +60 to +170)"
+
+
+@pytest.mark.parametrize(
+    ("previous", "words"),
+    [
+        (None, "new"),
+        ((10.0, 9.5), "as before"),
+        ((10.0, 10.0), "10.00 advised before"),
+        ((10.6, 10.0), "followed: 10.60 to 10.00"),
+        ((10.6, 11.0), "not followed (11.00): 10.60 to 10.00"),
+    ],
+)
+def test_the_list_says_what_changed_since_the_last_advice(
+    previous: tuple[float, float] | None, words: str, document: dict[str, Any]
+) -> None:
+    product = {**document["products"][1], "current_price": 10.0, "recommended_price": 9.5}
+    grade = product["decision"]["grade"]
+    product["previous"] = None
+    if previous is not None:
+        last = {"entry": 1, "current_price": previous[0], "recommended_price": previous[1], "grade": grade}
+        product["previous"] = last
+    (task, *_) = make_work_list([product], [""], PLAIN).orders[0][2]
+    assert task.since == words
+    if previous is not None:
+        product["previous"]["grade"] = "D"
+        assert make_work_list([product], [""], PLAIN).orders[0][2][0].since == f"{words}; grade D before"
+
+
+def test_of_many_products_only_those_that_need_a_look_get_a_page_and_the_others_on_demand(
+    document: dict[str, Any],
+) -> None:
+    kept = document["products"][0]
+    document["products"] += [{**kept, "product": f"kept {number}"} for number in range(MOST_PAGES)]
+    pages = dict(render_pages(document))
+    assert sorted(pages) == ["report.html", "report/002-bowl.html", "report/003-plate.html", "report/004-jug.html"]
+    index = pages["report.html"]
+    assert "pricerl report --product NAME" in index and "<script" not in index
+    for link in re.findall(r'href="([^"]+)"', index):
+        assert link in pages
+    name, page = page_of(document, "kept 3")
+    assert name == "report/008-kept-3.html" and "<bdi>kept 3</bdi>" in page and 'href="../report.html"' in page
+    assert page_of(document, "plate") == ("report/003-plate.html", pages["report/003-plate.html"])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+def test_filter_and_order_work_in_a_browser_under_the_pages_own_policy(document: dict[str, Any]) -> None:
+    index = dict(render_pages(document))["report.html"]
+    shown = """
+    const seen = () => [...document.querySelectorAll('.index tbody tr')].filter(row => row.offsetParent)
+      .map(row => row.querySelector('bdi').textContent);
+    const found = {all: seen()};
+    for (const name of ['show-change', 'show-exception', 'show-all', 'order-name']) {
+      document.getElementById(name).click(); found[name] = seen();
+    }
+    document.body.insertAdjacentHTML('beforeend', `<pre id="seen">${JSON.stringify(found)}</pre>`);"""
+    assert browse(index)[1] == []
+    scripted = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", index)
+    dom, _ = browse(scripted.replace("</body>", f"<script>{shown}</script></body>"))
+    found = json.loads(re.findall(r'<pre id="seen">(.*?)</pre>', dom)[-1])
+    assert found["all"] == found["show-all"] == ["jug", "plate", "Bowl", "mug"]
+    assert (found["show-change"], found["show-exception"]) == (["plate", "Bowl"], ["jug"])
+    assert found["order-name"] == ["Bowl", "jug", "mug", "plate"]

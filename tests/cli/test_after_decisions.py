@@ -1,0 +1,118 @@
+"""After a decision: what is expected of it, what objects, how it ends early, and what it allows to be uploaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Result, run, seller_lines, train, write_lines
+
+RUN = ("--run_name", "seller")
+BEST = "checkpoints/seller/best.ckpt"
+UNTIL = ("--until", "2025-04-30", "--reason", "x")
+
+
+@pytest.fixture
+def shop(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A folder with a run of its own, one advice in its log."""
+    trained = train(tmp_path_factory.getbasetemp() / "trained").parents[1]
+    shutil.copytree(trained / "checkpoints" / "seller", tmp_path / "checkpoints" / "seller")
+    write_lines(tmp_path / "seller.csv", seller_lines())
+    log = tmp_path / "checkpoints" / "seller" / "decisions.jsonl"
+    first = log.read_bytes().splitlines(keepends=True)[0]
+    log.write_bytes(first)
+    (log.parent / "decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
+    return tmp_path
+
+
+def predict(shop: Path, *words: str) -> Result:
+    quiet = ("--trainer.enable_progress_bar", "false")
+    result = run(shop, "predict", "--ckpt_path", BEST, "--data.path", "seller.csv", *quiet, *words)
+    assert result.code in (0, 4), result.err
+    return result
+
+
+def advice(shop: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((shop / "checkpoints/seller/advice.json").read_text(encoding="utf-8"))
+    return found
+
+
+def prices(shop: Path) -> list[str]:
+    return (shop / "checkpoints/seller/prices.csv").read_text(encoding="utf-8").splitlines()[1:]
+
+
+def test_an_override_says_what_is_expected_and_which_guardrail_objects_with_a_chargeable_price(shop: Path) -> None:
+    out = run(shop, "override", *RUN, "--price", "10.80", *UNTIL).out
+    product = advice(shop)["products"][0]
+    curves = product["details"]["curves"]
+    at = min(range(len(curves["price"])), key=lambda place: abs(curves["price"][place] - 10.8))
+    assert "Expected per day, against keeping 10.00:" in out and "  profit  " in out and "  units   " in out
+    said = float(out.split("  units   ")[1].split(" ")[0].replace("\N{MINUS SIGN}", "-"))
+    assert said == pytest.approx(curves["gain"]["units"][at][0], abs=0.35)
+    assert "The guardrails object: largest change at one time (max_change) allows 9.50 to 10.50 next." in out
+    assert "The nearest price that they allow is 10.50." in out
+    assert "The guardrails do not object." in run(shop, "override", *RUN, "--price", "10.20", *UNTIL).out
+    untried = run(shop, "override", *RUN, "--price", "12.50", "--force", *UNTIL).out
+    assert "Nothing is forecast at 12.50." in untried
+
+
+def test_resume_ends_an_order_early_and_only_one_that_is_in_force(shop: Path) -> None:
+    none = run(shop, "resume", *RUN)
+    assert none.code == 2 and "no override or pause of product is in force" in none.err
+    assert run(shop, "pause", *RUN, *UNTIL).code == 0
+    done = run(shop, "resume", *RUN, "--by", "anna", "--reason", "supplier found")
+    assert done.code == 0 and "the order of entry 2 has ended (entry 3 of" in done.out
+    assert run(shop, "resume", *RUN).code == 2
+    predict(shop)
+    product = advice(shop)["products"][0]
+    assert [order["status"] for order in product["orders"]] == ["ended"] and product["decision"]["source"] != "manual"
+    lines = run(shop, "history", *RUN).out
+    assert "price kept until 2025-04-30, ended" in lines and "the order of entry 2 has ended" in lines
+    assert run(shop, "audit", "verify", *RUN).code == 0
+
+
+def test_approve_names_an_order_that_is_in_force_and_takes_precedence(shop: Path) -> None:
+    assert run(shop, "override", *RUN, "--price", "10.50", *UNTIL).code == 0
+    predict(shop)
+    assert run(shop, "pause", *RUN, *UNTIL).code == 0
+    refused = run(shop, "approve", *RUN)
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert "the pause keeps the price until 2025-04-30 (entry 4) is in force and takes precedence" in refused.err
+    assert "end it with resume" in refused.err
+    assert run(shop, "resume", *RUN).code == 0
+    assert run(shop, "approve", *RUN).code == 0
+
+
+def test_if_approval_is_required_only_orders_and_approvals_reach_the_price_file(shop: Path) -> None:
+    predict(shop, "--decision.require_approval", "true", "--data.guardrails.floor", "10.3")
+    assert advice(shop)["approval_required"] is True and prices(shop) == []
+    product = advice(shop)["products"][0]
+    assert product["recommended_price"] > product["current_price"]
+    out = run(shop, "approve", *RUN).out
+    price = f"{product['recommended_price']:.2f}"
+    assert "prices.csv holds 1 approved or ordered price" in out and prices(shop) == [f"product,2025-04-01,{price},"]
+    assert run(shop, "override", *RUN, "--price", "10.60", *UNTIL).code == 0
+    assert prices(shop) == ["product,2025-04-01,10.60,"]
+    assert run(shop, "resume", *RUN).code == 0 and prices(shop) == [f"product,2025-04-01,{price},"]
+    predict(shop, "--decision.require_approval", "true", "--data.guardrails.floor", "10.3")
+    assert prices(shop) == [f"product,2025-04-01,{price},"]
+    predict(shop)
+    assert advice(shop)["approval_required"] is False
+
+
+def test_report_makes_the_page_again_from_the_document_alone(shop: Path) -> None:
+    folder = shop / "checkpoints/seller"
+    before = (folder / "report.html").read_bytes()
+    (folder / "report.html").unlink()
+    made = run(shop, "report", *RUN)
+    assert (
+        made.code == 0 and made.out.strip().endswith("report.html") and (folder / "report.html").read_bytes() == before
+    )
+    wrong = run(shop, "report", *RUN, "--product", "prodct")
+    assert wrong.code == 2 and "did you mean 'product'?" in wrong.err
+    (shop / "empty").mkdir()
+    missing = run(shop, "report", "--out", "empty")
+    assert missing.code == 2 and "advice.json is missing or of another version" in missing.err
