@@ -3,8 +3,9 @@
     python docs/examples/make.py                  # both anew: simulate, train, advise
     python docs/examples/make.py --pages          # only the pages, from the advice that lies here
 
-Writes ``NAME.json`` (the advice) and ``NAME.html`` (its page) next to this file; a minute or two. Real files are
-no part of the repository, so no page is made of them.
+Writes ``NAME.json`` (the advice) and ``NAME.html`` (its page) next to this file, and README's picture, the first screen
+of the clear page, if Chromium or Chrome is installed; a minute or two. Real files are no part of the repository, so no
+page is made of them.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pricerl.advice.report.pdf import BROWSERS
 from pricerl.advice.report.render import render_pages
 from pricerl.cli.main import main
 
 HERE = Path(__file__).resolve().parent
+PICTURE = HERE.parent / "images" / "report.png"
+SCREEN = "1000,1000"
+"""Width and height of the picture, CSS pixels."""
 
 
 class Example(NamedTuple):
@@ -81,9 +88,21 @@ def render_example(name: str) -> None:
     (HERE / f"{name}.html").write_text(dict(render_pages(document))["report.html"], encoding="utf-8", newline="")
 
 
+def take_picture() -> None:
+    """Take README's picture of the clear page."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        print("no Chromium or Chrome: the picture stays as it is")
+        return
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={SCREEN}"]
+    page = (HERE / "clear.html").as_uri()
+    subprocess.run([browser, *flags, f"--screenshot={PICTURE}", page], check=True, capture_output=True, timeout=120)
+
+
 if __name__ == "__main__":
     for name, example in EXAMPLES.items():
         if sys.argv[1:] == ["--pages"]:
             render_example(name)
         else:
             make_example(name, example)
+    take_picture()

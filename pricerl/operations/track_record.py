@@ -13,6 +13,7 @@ from pricerl.data import ProductHistory
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import WEEK, steps_in
 from pricerl.operations.decision_log import Entry
+from pricerl.operations.orders import ADVICE
 
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
@@ -61,7 +62,8 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
 
 def last_advice(entries: Sequence[Entry], product: str) -> PreviousAdvice | None:
     """Return the last advice on a product among the entries of the decision log; None if there is none."""
-    entry = next((entry for entry in reversed(entries) if "days" in entry and entry["product"] == product), None)
+    own = (entry for entry in reversed(entries) if entry.get("kind") == ADVICE and entry["product"] == product)
+    entry = next(own, None)
     if entry is None:
         return None
     now = entry["current_price"]

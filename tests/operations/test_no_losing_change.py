@@ -59,7 +59,7 @@ def _alarming(history: ProductHistory) -> Entry:
         for date in history.dates[-3:]
     ]
     start = {"history_end": str(history.dates[-4]), "current_price": float(history.price[-4])}
-    return {"id": 1, "kind": "advice", "product": "product", "source": "policy", "days": days, **start}
+    return {"id": 1, "kind": "advice", "product": "product", "source": "policy", "grade": "B", "days": days, **start}
 
 
 def _every_advice(markets: dict[str, Market], history: ProductHistory) -> Iterator[ProductAdvice]:

@@ -47,7 +47,16 @@ def _advised(history: ProductHistory, days: int, **changes: Any) -> Entry:
         for date, price in zip(dates, prices, strict=True)
     ]
     start = {"history_end": str(history.dates[end - 1]), "current_price": float(history.price[end - 1])}
-    return {"id": 1, "kind": "advice", "product": "product", "source": "policy", "days": rows, **start, **changes}
+    return {
+        "id": 1,
+        "kind": "advice",
+        "product": "product",
+        "source": "policy",
+        "grade": "B",
+        "days": rows,
+        **start,
+        **changes,
+    }
 
 
 @pytest.fixture

@@ -249,7 +249,7 @@ def _steps(view: View) -> tuple[Step, ...]:
     hold = max(product["details"]["bounds"]["min_hold_days"], 1)
     new = f.price(product["recommended_price"])
     steps = [
-        Step(f"Set {new} in your shop on {f.weekday_date(day['date'])}.", "pricerl approve"),
+        Step(sentence(f"Set {new} in your shop on {f.weekday_date(day['date'])}"), "pricerl approve"),
         Step(f"Leave it {plural(hold, 'day')} or more. {again.words}", again.command),
     ]
     if (rule := product.get("stop_rule")) is not None:
