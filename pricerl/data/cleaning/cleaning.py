@@ -20,6 +20,7 @@ from pricerl.data.cleaning.calendar import (
 )
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
 from pricerl.data.cleaning.price_in_force import find_prices_in_force
+from pricerl.data.cleaning.product_rows import ProductRows, lay_out, split_products
 from pricerl.data.cleaning.quality_checks import CleaningFindings, is_reported, summarize
 from pricerl.data.cleaning.sales_unit import Measure, count_units, find_measure
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
@@ -55,11 +56,10 @@ def clean(
     days = frame[columns.REPORT_DATE].to_numpy()
     missing = find_missing_days(frame, config.missing_days)
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
-    numeric = frame.set_index(columns.REPORT_DATE).reindex(columns=[*columns.NUMERIC, *columns.FLAGS])
-    for name, rows in numeric.groupby(frame[columns.PRODUCT].to_numpy(), sort=False):
-        outcome = _clean_product(str(name), rows.sort_index(), config, missing, holidays)
+    for rows in split_products(frame):
+        outcome = _clean_product(rows, config, missing, holidays)
         if isinstance(outcome, str):
-            problems.append(Problem(0, "", f"product {name!r}: {outcome}" if several else outcome, str(name)))
+            problems.append(Problem(0, "", f"product {rows.name!r}: {outcome}" if several else outcome, rows.name))
         else:
             cleaned.append(outcome)
     if problems and (config.strict or not cleaned):
@@ -71,34 +71,33 @@ def clean(
 
 
 def _clean_product(
-    name: str, rows: pd.DataFrame, config: DataConfig, missing: MissingDays, holidays: DateArray | None
+    rows: ProductRows, config: DataConfig, missing: MissingDays, holidays: DateArray | None
 ) -> tuple[ProductHistory, CleaningFindings] | str:
     """Return one product's history and findings, or why it has too few rows; absent columns are all NaN."""
-    charged, total = rows[columns.PRODUCT_PRICE].to_numpy(), rows[columns.TOTAL_SALES].to_numpy()
+    days, cells = rows.days, rows.cells
+    charged, total = cells[columns.PRODUCT_PRICE], cells[columns.TOTAL_SALES]
     sold = np.isfinite(charged) & (total > 0)
     if not sold.any():
         return "no day has both a price and sales; at least one is needed"
-    measure = find_measure(charged[sold], total[sold], rows[columns.UNITS].to_numpy()[sold], config.sales)
+    measure = find_measure(charged[sold], total[sold], cells[columns.UNITS][sold], config.sales)
     bounds = find_bounds(charged, total)
-    step = find_step_days(rows.index.to_numpy().astype("datetime64[D]"))
-    num_days, needed = (rows.index[bounds.end] - rows.index[bounds.start]).days // step + 1, config.window + 1
+    step = find_step_days(days)
+    num_days, needed = int((days[bounds.end] - days[bounds.start]).astype(np.int64)) // step + 1, config.window + 1
     if num_days < needed:
         known = plural(num_days, STEP_WORDS[step])
         return f"{known} of history; at least {needed} are needed, from the first sale to the last"
-    calendar = rows.iloc[bounds.start :].asfreq(f"{step}D")
-    past, future = calendar.iloc[:num_days], calendar.iloc[num_days:]
-    grid = {str(column): values.to_numpy() for column, values in past.items()}
-    dates = past.index.to_numpy().astype("datetime64[D]")
-    present = past.index.isin(rows.index)
+    calendar = lay_out(days[bounds.start :], {name: values[bounds.start :] for name, values in cells.items()}, step)
+    dates, present = calendar.dates[:num_days], calendar.present[:num_days]
+    grid = {name: values[:num_days] for name, values in calendar.grid.items()}
     price, units, masks = _classify_days(grid, dates, present, measure, missing, config.max_gap_days // step)
     masks, stock_outs = _mask_stock_outs(masks, grid, dates, price, units, holidays if step == 1 else None)
     to_revenue = price if measure.kind == "units" else np.ones_like(price)
     sales = units * price if measure.kind == "units" else _recorded_sales(grid)
     profit, competitor = grid[columns.TOTAL_PROFIT], grid[columns.COMPETITOR_PRICE]
-    unit_costs = rows[columns.UNIT_COST].dropna()
+    unit_costs = cells[columns.UNIT_COST][np.isfinite(cells[columns.UNIT_COST])]
     promotion, in_stock = (grid[flag] == 1 if is_reported(grid[flag]) else None for flag in columns.FLAGS)
     history = ProductHistory(
-        product=name,
+        product=rows.name,
         dates=dates,
         price=price,
         units=impute_trailing_mean(units, masks.unknown),
@@ -109,9 +108,9 @@ def _clean_product(
         predicted=grid[columns.PREDICTED_SALES] * to_revenue,
         observed=masks.observed,
         profit_known=np.isfinite(profit) & masks.observed,
-        future_dates=future.index.to_numpy().astype("datetime64[D]"),
-        future_predicted=future[columns.PREDICTED_SALES].to_numpy() * to_revenue[-1],
-        unit_cost=None if unit_costs.empty else float(unit_costs.iloc[-1]),
+        future_dates=calendar.dates[num_days:],
+        future_predicted=calendar.grid[columns.PREDICTED_SALES][num_days:] * to_revenue[-1],
+        unit_cost=float(unit_costs[-1]) if len(unit_costs) else None,
         competitor=carry_forward(competitor) if is_reported(competitor) else None,
         promotion=promotion,
         in_stock=in_stock,
@@ -119,7 +118,7 @@ def _clean_product(
         in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE], step),
         holidays=holidays if step == 1 else None,
     )
-    return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(rows), missing)
+    return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(days), missing)
 
 
 def _recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:

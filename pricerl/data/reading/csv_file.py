@@ -19,7 +19,7 @@ from pricerl.data.reading.fast_csv import Rows, read_fast
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError
 
-MAX_BYTES = 512 * 2**20
+MAX_BYTES = 1024 * 2**20
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 1_000
 
