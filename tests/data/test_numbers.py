@@ -46,7 +46,7 @@ def test_decimal_commas(text: str, value: float) -> None:
     assert (reading.point, reading.comma) == (None, value)
 
 
-@pytest.mark.parametrize("text", ["abc", "1 2", "1,2,3", "12.5.3", "--1", "1,23,456", "$", "0x10", "1_000"])
+@pytest.mark.parametrize("text", ["abc", "1 2", "1,2,3", "12.5.3", "--1", "$", "0x10", "1_000"])
 def test_text_is_not_a_number(text: str) -> None:
     assert read_number(text) == (None, None)
 

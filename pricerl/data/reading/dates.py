@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 
 import numpy as np
+from babel.dates import get_month_names
 
 from pricerl.arrays import DateArray
 from pricerl.data.reading.columns import REPORT_DATE
@@ -14,10 +16,20 @@ from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
 from pricerl.data.reading.texts import Cells, TextColumn
 
-_TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:Z|\+00:?00)?)?"
+_TIME = r"(?:[T ]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(?:Z|UTC|[+-]\d{2}:?\d{2})?)?"
 _ISO = re.compile(r"(?P<year>\d{4})(?P<mark>[-/])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,2})" + _TIME)
-_NUMERIC = re.compile(r"(?P<first>\d{1,2})(?P<mark>[-./])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4})" + _TIME)
+_COMPACT = re.compile(r"(?P<year>(?:19|20)\d{2})(?P<second>\d{2})(?P<third>\d{2})(?P<time>)")
+_NUMERIC = re.compile(r"(?P<first>\d{1,2})(?P<mark>[-./])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})" + _TIME)
+_DAY_NAME = re.compile(
+    r"(?P<day>\d{1,2})(?:\.|st|nd|rd|th|º|er)?(?: de)? (?P<month>[^\W\d]+)\.?,?(?: de)? (?P<year>\d{4})"
+)
+_NAME_DAY = re.compile(r"(?P<month>[^\W\d]+)\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})")
+_DASHED = re.compile(r"(?<=[\w.])[-/](?=\w)")
+_LANGUAGES = ("en", "de", "fr", "es", "it", "pt")
 _SETTING = "set --data.reading.date_format"
+
+CENTURY = 2000
+"""Century of years of two digits: no seller's file is older."""
 
 Outcome = date | str | None
 """A date, the reason why there is none, or None if the order of day and month is reported once for the column."""
@@ -76,7 +88,7 @@ def _two_ways(text: str) -> str:
 def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
     if is_blank(text):
         return "is blank; every row needs a date"
-    iso = _ISO.fullmatch(text)
+    iso = _ISO.fullmatch(text) or _COMPACT.fullmatch(text)
     if date_format:
         try:
             return datetime.strptime(text, date_format).date()
@@ -88,7 +100,7 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
         return _calendar_day(text, iso, int(iso["second"]), int(iso["third"]))
     match = _NUMERIC.fullmatch(text)
     if not match:
-        return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
+        return _read_names(text)
     if order is None:
         return None
     first, second = int(match["first"]), int(match["second"])
@@ -96,10 +108,36 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
     return _calendar_day(text, match, month, day)
 
 
+@cache
+def _months() -> dict[str, int]:
+    """Return the number of each month by its names and abbreviations in six languages, where they agree."""
+    found: dict[str, set[int]] = {}
+    for language in _LANGUAGES:
+        for width in ("wide", "abbreviated"):
+            for form in ("format", "stand-alone"):
+                for number, name in get_month_names(width, form, language).items():
+                    found.setdefault(name.casefold().rstrip("."), set()).add(number)
+    return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1} | {"sept": 9}
+
+
+def _read_names(text: str) -> Outcome:
+    """Read a day with the name of its month, such as ``Sep 01, 2024`` or ``1. September 2024``."""
+    bare = " ".join(_DASHED.sub(" ", text).split())
+    match = _DAY_NAME.fullmatch(bare) or _NAME_DAY.fullmatch(bare)
+    month = _months().get(match["month"].casefold()) if match else None
+    if match is None or month is None:
+        return f"{quote(text)!r} is not a date; write YYYY-MM-DD or {_SETTING}"
+    try:
+        return date(int(match["year"]), month, int(match["day"]))
+    except ValueError:
+        return f"{text} is not a day of the calendar"
+
+
 def _calendar_day(text: str, match: re.Match[str], month: int, day: int) -> Outcome:
     if match["time"] and re.search(r"[1-9]", match["time"]):
         return f"{text} has a time of day; give one row per day, with the date alone"
     try:
-        return date(int(match["year"]), month, day)
+        year = int(match["year"])
+        return date(year + CENTURY if year < 100 else year, month, day)
     except ValueError:
         return f"{text} is not a day of the calendar"

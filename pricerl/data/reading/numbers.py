@@ -23,10 +23,20 @@ _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)[\s'’](?=\d{3}(?!\d))")
 _SIGN_SPACE = re.compile(r"^([+-])\s+")
 _SIGNED = r"[+-]?(?:(?:\d+|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?"
+_LAKHS = r"[+-]?[1-9]\d?(?:,\d{2})+,\d{3}(?:\.\d*)?"
+"""Indian grouping, such as 1,23,456.00."""
 _PATTERNS = {
-    ".": re.compile(_SIGNED.format(decimal=r"\.", group=",")),
+    ".": re.compile("|".join([_SIGNED.format(decimal=r"\.", group=","), _LAKHS])),
     ",": re.compile(_SIGNED.format(decimal=",", group=r"\.")),
 }
+_SIGN_INSIDE = re.compile(r"(?P<whole>[+-]?\d+)\s?[$€£¥₹]\s?(?P<cents>\d{1,2})")
+"""A currency sign in place of the decimal sign, such as 12€50."""
+_WORDS = r"[A-Z]{3}|(?:US|CA|AU|NZ|HK|C|A|R)\$|kr\.?|zł|Kč|Ft|lei|Fr\.|Rs\.?"
+_CODE = re.compile(
+    rf"(?P<sign>[+-]?)(?P<before>{_WORDS})\s*(?P<rest>[+-]?[\d.,].*)|(?P<other>[+-]?[\d.,].*\d[.,]?)\s*(?P<after>{_WORDS})"
+)
+_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "RS": "INR", "RS.": "INR", "¥": "JPY", "US$": "$", "USD": "$"}
+"""Currency codes by sign; ``$`` stands for any dollar that is not named."""
 _PLAIN = r"^-?[0-9]{1,18}([.,][0-9]{1,18})?$"
 """Numbers whose value is certain without the other rules."""
 _PLAIN_GROUPS = r"^-?[1-9][0-9]{0,2}[.,][0-9]{3}$"
@@ -57,6 +67,9 @@ def is_blank(text: str) -> bool:
 
 def read_number(text: str) -> Reading:
     """Read one cell that is not blank, under both decimal signs."""
+    if inside := _SIGN_INSIDE.fullmatch(text.strip()):
+        value = float(f"{inside['whole']}.{inside['cents']}")
+        return Reading(value, value)
     bare = _strip_decoration(text)
     if _INFINITE.fullmatch(bare):
         return Reading(float(bare), float(bare))
@@ -78,7 +91,8 @@ def read_number_columns(
     problems: list[Problem] = []
     for name, column in texts.items():
         found = {kind: (lines[row], column.text_of(row)) for kind, row in first[name].items()}
-        sign, undecided = _decide(found, doubt_point) if decimal == "auto" else (decimal, None)
+        doubt = doubt_point or ("open point" in found and _has_hundreds(column))
+        sign, undecided = _decide(found, doubt) if decimal == "auto" else (decimal, None)
         point, comma, blank = readings[name]
         picked = {".": point, ",": comma, None: np.full_like(point, math.nan)}[sign]
         unreadable = np.isnan(point) & np.isnan(comma) if sign is None else np.isnan(picked)
@@ -109,7 +123,17 @@ def read_texts(texts: pa.Array) -> Readings:
     return Readings(point, comma, blank)
 
 
+def currency_of(text: str) -> str:
+    """Return the currency in a cell, an ISO 4217 code if its sign belongs to one; an empty string without any."""
+    code = _CODE.fullmatch(text.strip())
+    signs = "".join(dict.fromkeys(sign for sign in text if unicodedata.category(sign) == "Sc"))
+    found = (code["before"] or code["after"] or "").upper() if code else signs
+    return _SIGNS.get(found, found)
+
+
 def _strip_decoration(text: str) -> str:
+    if code := _CODE.fullmatch(text.strip()):
+        text = f"{code['sign']}{code['rest']}" if code["before"] else code["other"]
     bare = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").replace("−", "-").strip()
     bare = bare.removesuffix("%").strip()
     if bare.startswith("(") and bare.endswith(")"):
@@ -122,6 +146,11 @@ def _value(bare: str, decimal: str) -> float | None:
         return None
     group = "," if decimal == "." else "."
     return float(bare.replace(group, "").replace(decimal, "."))
+
+
+def _has_hundreds(column: TextColumn) -> bool:
+    """Return whether the column has whole numbers of three digits, so that a lone ``1.234`` may be the next size."""
+    return bool(column.rows(as_flags(pc.match_substring_regex(column.texts, r"^\s*[1-9][0-9]{2}\s*$"))).size)
 
 
 def _kinds(texts: pa.Array, readings: Readings) -> dict[str, BoolArray]:

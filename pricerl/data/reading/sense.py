@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data.reading import columns
+from pricerl.data.reading.numbers import currency_of
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import Cells, TextColumn, as_flags
 
@@ -97,7 +98,7 @@ def check_sense(frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence
         lines: line of each row in the seller's file.
         keep: whether suspicious values are right, as the seller knows; percent signs in money are never.
     """
-    problems = _percent_signs(texts, lines)
+    problems = [*_percent_signs(texts, lines), *_two_currencies(texts, lines)]
     if keep or not {columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.REPORT_DATE} <= set(frame.columns):
         return problems
     problems += _price_typos(frame, lines)
@@ -116,6 +117,22 @@ def _percent_signs(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Pro
         marked = None if column is None else as_flags(pc.match_substring(column.texts, "%"))
         if column is not None and marked is not None and marked.any():
             problems += column.find_problems(name, lines, marked, _explain_percent)
+    return problems
+
+
+def _two_currencies(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
+    """Return a problem per column of money with two currencies, which names a line of each."""
+    problems = []
+    for name in MONEY:
+        column = TextColumn(texts[name]) if name in texts else None
+        if column is None or not as_flags(pc.match_substring_regex(column.texts, r"[^0-9.,+\-\s]")).any():
+            continue
+        found = np.array(list(column.judge(currency_of).values()), dtype=object)
+        first = column.first_rows({currency: found == currency for currency in sorted(set(found) - {""})})
+        if len(first) > 1:
+            one, other = sorted(first.values())[:2]
+            text = f"{column.text_of(other)} and {column.text_of(one)} on line {lines[one]} are two currencies; use one"
+            problems.append(Problem(lines[other], name, text, everywhere=True))
     return problems
 
 
