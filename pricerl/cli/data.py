@@ -41,6 +41,8 @@ READING: dict[str, dict[str, Any]] = {
         "help": """columns by their names in the file, such as '{"Net paid": "Total Sales"}'""",
     },
     "query": {"help": "SQL query, if FILE is the URL of a database"},
+    "preset": {"default": "auto", "help": "preset of a platform's export, or a YAML file; see docs/presets.md"},
+    "time_zone": {"help": "time zone of an export's time stamps, such as Europe/Berlin"},
     "forecaster": {"default": "mean_7", "help": "forecaster of sales, used where it beats the 7-day mean"},
     "country": {"help": "country of the public holidays, such as GB or DE-BY"},
 }

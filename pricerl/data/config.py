@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from zoneinfo import available_timezones
 
 from pricerl.data.forecasters import OWN_MEAN, find_forecaster
 from pricerl.data.holidays import check_country
@@ -50,6 +51,13 @@ class DataConfig:
     strict: bool = False
     """Whether one product that cannot be used stops everything; otherwise it is reported and skipped."""
 
+    preset: str = "auto"
+    """How the columns of a platform's export become a history: a name in docs/presets.md, or a YAML file of the same
+    form; ``auto`` recognises the export by its header, ``none`` reads the columns as they are."""
+
+    time_zone: str | None = None
+    """Time zone of the days of an export's time stamps, such as Europe/Berlin; None keeps the dates as written."""
+
     max_gap_days: int = 14
     """Longest run of days without price and sales counted as zero sales; in longer runs the product was not on sale."""
 
@@ -86,6 +94,9 @@ class DataConfig:
             check_renames(self.columns)
         if self.country is not None:
             check_country(self.country)
+        if self.time_zone is not None and self.time_zone not in available_timezones():
+            close = did_you_mean(self.time_zone, available_timezones())
+            raise UsageError(f"time_zone must be a name such as Europe/Berlin, found {self.time_zone!r}{close}")
         if self.max_gap_days < 0:
             raise UsageError(f"max_gap_days must be 0 or more, found {self.max_gap_days}")
         if not 0 < self.holdout <= LARGEST_HOLDOUT:

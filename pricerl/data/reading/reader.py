@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from pricerl.data.reading.dates import read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse, set_aside
+from pricerl.data.reading.sales_reports import Parsed, join_all_ads, read_export, sort_reports
 from pricerl.data.reading.sense import check_sense, merge_products
 from pricerl.data.reading.texts import Cells, TextColumn
 
 
-def read_history(path: str | Path, config: DataConfig | None = None) -> History:
+def read_history(path: str | Path | Sequence[str | Path], config: DataConfig | None = None) -> History:
     """Read, check and clean a seller's file.
 
     >>> history = pricerl.read_history("sales.csv")
@@ -33,7 +35,8 @@ def read_history(path: str | Path, config: DataConfig | None = None) -> History:
 
     Args:
         path: file (CSV, Excel, Parquet or JSON lines, compressed or not), folder or pattern of dated files, ``-`` for
-            standard input, or URL of a database; errors name it as written here.
+            standard input, or URL of a database; errors name it as written here. Or several of these: a sales report
+            and the ads reports to join to it.
         config: how to read ambiguous values.
 
     Returns:
@@ -43,35 +46,45 @@ def read_history(path: str | Path, config: DataConfig | None = None) -> History:
         DataError: no product can be used; lists every problem with the line of the seller's own file.
     """
     config = config or DataConfig()
-    (table,) = open_tables([path], config.query)
-    return _history_from_table(table, config)
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    return _history_from_tables(open_tables(paths, config.query), config)
 
 
 def history_from_text(text: str, source: str, config: DataConfig) -> History:
     """Check and clean the text of a seller's file as `read_history` does; errors and reports name its ``source``."""
-    return _history_from_table(split_rows(text.encode(), source), config)
+    return _history_from_tables([split_rows(text.encode(), source)], config)
 
 
-def _history_from_table(table: TextTable, config: DataConfig) -> History:
+def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> History:
+    table, preset, ads = sort_reports(tables, config)
+    parsed = _parse_table(table, config) if preset is None else read_export(table, preset, config)
+    parsed = join_all_ads(parsed, ads, config)
+    if preset is not None and preset.lists_sales_only and config.missing_days == "auto":
+        config = replace(config, missing_days="zero")
+    frame, lines, texts = parsed.frame, parsed.lines, parsed.texts()
+    blanked = _blank_zero_prices(frame)
+    merged, alike = merge_products(frame, lines)
+    problems = [*parsed.problems, *check_values(frame, texts, lines), *(alike or check_calendar(frame, lines))]
+    problems += check_sense(frame, texts, lines, config.suspicious == "keep")
+    notes = (*parsed.notes, *blanked, *merged)
+    if not problems:
+        return clean(frame, table.source, config, notes)
+    products = frame[columns.PRODUCT].astype(object).to_numpy()
+    skipped = set_aside(set(problems), lines, products.tolist(), config.strict)
+    if skipped is None:
+        refuse(table.source, set(problems), table.files)
+    usable = frame[~np.isin(products, [problem.product for problem in skipped])]
+    return clean(usable, table.source, config, notes, name_files(skipped, table.files))
+
+
+def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     positions, ignored, problems = match_header(
         [str(name) for name in table.frame.columns], table.header_line, config.columns
     )
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
-    blanked = _blank_zero_prices(frame)
-    problems += [*table.problems, *unreadable]
-    merged, alike = merge_products(frame, table.lines)
-    problems += [*check_values(frame, cells, table.lines), *(alike or check_calendar(frame, table.lines))]
-    problems += check_sense(frame, cells, table.lines, config.suspicious == "keep")
-    notes = (*table.notes, *ignored, *blanked, *merged)
-    if not problems:
-        return clean(frame, table.source, config, notes)
-    products = frame[columns.PRODUCT].astype(object).to_numpy()
-    skipped = set_aside(set(problems), table.lines, products.tolist(), config.strict)
-    if skipped is None:
-        refuse(table.source, set(problems), table.files)
-    usable = frame[~np.isin(products, [problem.product for problem in skipped])]
-    return clean(usable, table.source, config, notes, name_files(skipped, table.files))
+    problems = [*problems, *table.problems, *unreadable]
+    return Parsed(frame, table.lines, [*table.notes, *ignored], problems, cells)
 
 
 def _parse(

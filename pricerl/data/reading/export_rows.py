@@ -1,0 +1,184 @@
+"""Rows of an export: those that count as sales, and the product of each."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pricerl.arrays import BoolArray, IntArray
+from pricerl.data.history import UNNAMED_PRODUCT
+from pricerl.data.reading.columns import fold
+from pricerl.data.reading.numbers import is_blank
+from pricerl.data.reading.preset_files import ANY, Preset, Status
+from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.sense import fold_product
+from pricerl.formatting import plural
+
+
+@dataclass(frozen=True, eq=False)
+class ExportRows:
+    """Columns of an export under the preset's names, as categorical texts, and the line of each row."""
+
+    frame: pd.DataFrame
+    lines: IntArray
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.frame.columns
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def where(self, column: str, choose: Callable[[str], object]) -> BoolArray:
+        """Return the rows ``(N,)`` whose cell is chosen."""
+        cells = self.frame[column].array
+        chosen = np.array([bool(choose(str(text))) for text in cells.categories], dtype=bool)
+        return chosen[cells.codes] if len(chosen) else np.zeros(len(self), dtype=bool)
+
+    def blanks(self, column: str) -> BoolArray:
+        """Return the rows ``(N,)`` whose cell is blank."""
+        return self.where(column, is_blank)
+
+    def counts(self, column: str) -> Counter[str]:
+        """Return the number of rows by text, without spaces around it."""
+        cells = self.frame[column].array
+        numbers = np.bincount(cells.codes, minlength=len(cells.categories))
+        found: Counter[str] = Counter()
+        for text, number in zip(cells.categories, numbers, strict=True):
+            if number:
+                found[str(text).strip()] += int(number)
+        return found
+
+    def first_line(self, column: str, text: str) -> int:
+        """Return the line of the first row with a text, without spaces around it."""
+        return int(self.lines[np.argmax(self.where(column, lambda cell: cell.strip() == text))])
+
+    def keep(self, rows: BoolArray) -> ExportRows:
+        """Return some of the rows."""
+        return self if rows.all() else ExportRows(self.frame[rows], self.lines[rows])
+
+
+def count_sales(preset: Preset, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
+    """Return the rows that count as sales, notes on the others, and problems of status and currency."""
+    rows = _fill_down(preset, _drop_marked(preset, rows))
+    notes, problems = [], []
+    for rule in preset.status:
+        if rule.column in rows:
+            rows, remarks, trouble = _judge_status(preset, rule, rows)
+            notes += remarks
+            problems += trouble
+    if preset.currency in rows:
+        problems += _check_currency(str(preset.currency), rows)
+    return rows, notes, problems
+
+
+def _drop_marked(preset: Preset, rows: ExportRows) -> ExportRows:
+    """Drop totals and descriptions."""
+    marked = np.zeros(len(rows), dtype=bool)
+    for column, pattern in preset.skip.items():
+        if column in rows:
+            marked |= rows.where(column, re.compile(pattern, re.IGNORECASE).search)
+    return rows.keep(~marked)
+
+
+def _fill_down(preset: Preset, rows: ExportRows) -> ExportRows:
+    """Copy cells from the first line of an order to its later lines."""
+    rule = preset.fill_down
+    if rule is None or rule.by not in rows:
+        return rows
+    order, every = rows.frame[rule.by].array.codes, np.arange(len(rows))
+    frame = rows.frame.copy()
+    for column in rule.columns:
+        if column in rows:
+            above = np.maximum.accumulate(np.where(rows.blanks(column), 0, every))
+            frame[column] = frame[column].array[np.where(order[above] == order, above, every)]
+    return ExportRows(frame, rows.lines)
+
+
+def _judge_status(preset: Preset, rule: Status, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
+    """Return the rows whose status counts as a sale, a note on the others, and a problem per unknown status."""
+    keep, drop = ({fold(text) for text in texts} for texts in (rule.keep, rule.drop))
+    others = ANY in rule.keep
+
+    def counts(text: str) -> bool:
+        return _status(text) in keep or (others and _status(text) not in drop)
+
+    counted = rows.where(rule.column, counts)
+    left = rows.keep(~counted).counts(rule.column) if not counted.all() else Counter()
+    unknown = [] if ANY in rule.drop else [text for text in left if _status(text) not in drop]
+    problems = []
+    for text in unknown:
+        line = rows.first_line(rule.column, text)
+        remedy = f"list it in keep or drop of a copy of preset {preset.name}, or remove such rows"
+        problems.append(Problem(line, rule.column, f"{text!r} is not a known status; {remedy}"))
+    if not left:
+        return rows, [], problems
+    few = ", ".join(f"{text or 'blank'} ({count:,})" for text, count in left.most_common(3))
+    more = " and others" if len(left) > 3 else ""
+    number = sum(left.values())
+    are = "is" if number == 1 else "are"
+    note = f"{plural(number, 'row')} {are} not counted as sales: {rule.column} {few}{more}."
+    return rows.keep(counted), [note], problems
+
+
+def _status(text: str) -> str:
+    return "" if is_blank(text) else fold(text)
+
+
+def _check_currency(column: str, rows: ExportRows) -> list[Problem]:
+    counts = Counter({text: count for text, count in rows.counts(column).items() if not is_blank(text)})
+    if len(counts) < 2:
+        return []
+    listed = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.most_common(4))
+    return [Problem(0, column, f"has {len(counts)} currencies: {listed}; export each currency on its own")]
+
+
+def name_products(preset: Preset, candidates: Sequence[str], rows: ExportRows) -> tuple[pd.Categorical, list[Problem]]:
+    """Return the product of each row ``(N,)``: the first column that names one in every row; and problems."""
+    nobody = _categorical(np.zeros(len(rows), np.int64), [UNNAMED_PRODUCT])
+    if not candidates:
+        return nobody, []
+    present = [name for name in candidates if name in rows]
+    if not present:
+        wanted = " or ".join(map(repr, candidates))
+        return nobody, [Problem(0, "", f"{preset.title}, needs a column {wanted}{_instead(preset)}")]
+    blanks = {name: rows.blanks(name) for name in present}
+    column = min(present, key=lambda name: (bool(blanks[name].any()), present.index(name)))
+    if blanks[column].any():
+        column = min(present, key=lambda name: int(blanks[name].sum()))
+        line = int(rows.lines[np.argmax(blanks[column])])
+        return nobody, [Problem(line, column, f"is blank; every sale needs a product{_instead(preset)}")]
+    cells = rows.frame[column].array.remove_unused_categories()
+    names, odd = _match_names(preset, map(str, cells.categories))
+    if odd is not None:
+        line = rows.first_line(column, odd.strip())
+        return nobody, [Problem(line, column, f"{odd.strip()!r} is not one product{_instead(preset)}")]
+    alike, _ = pd.factorize(np.array([fold_product(name) for name in names], dtype=object))
+    codes, order = pd.factorize(alike[cells.codes])
+    first = np.unique(alike, return_index=True)[1]
+    return _categorical(codes, [names[int(at)] for at in first[order]]), []
+
+
+def _categorical(codes: IntArray, names: Sequence[str]) -> pd.Categorical:
+    categories: Any = pd.Index(names, dtype=object)
+    return pd.Categorical.from_codes(codes, categories=categories)
+
+
+def _match_names(preset: Preset, texts: Iterable[str]) -> tuple[list[str], str | None]:
+    """Return the product in each text, or the first text that does not name one product."""
+    names = []
+    for text in texts:
+        match = re.fullmatch(preset.product_pattern or "(.*)", text.strip(), re.DOTALL)
+        if match is None:
+            return [], text
+        names.append(match[1].strip())
+    return names, None
+
+
+def _instead(preset: Preset) -> str:
+    return f"; {preset.instead}" if preset.instead else ""

@@ -1,0 +1,184 @@
+"""Recognised exports: rows that count as sales are summed per product and day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pricerl.arrays import DateArray, FloatArray, IntArray
+from pricerl.data.config import DataConfig
+from pricerl.data.reading import columns
+from pricerl.data.reading.columns import fold
+from pricerl.data.reading.csv_file import TextTable
+from pricerl.data.reading.export_rows import ExportRows, count_sales, name_products
+from pricerl.data.reading.local_days import read_days
+from pricerl.data.reading.numbers import read_number_columns, read_texts
+from pricerl.data.reading.preset_files import AUTO, NONE, Preset, find_preset, locate, own_presets
+from pricerl.data.reading.problems import FILE_STEP, Problem
+from pricerl.data.reading.texts import TextColumn
+from pricerl.formatting import plural
+
+DECIMALS = 6
+"""Sums are rounded to a millionth, so that equal prices stay equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """Sums of an export per product and day."""
+
+    preset: Preset
+    """How the export was read."""
+
+    frame: pd.DataFrame
+    """Product (categorical), Report Date, and the sums of the preset, ``R`` rows."""
+
+    lines: IntArray
+    """``(R,)`` line of the first row of each product and day in the seller's file."""
+
+    notes: tuple[str, ...] = ()
+    """Rows that were read and left out."""
+
+
+class ExportError(Exception):
+    """An export that cannot be used.
+
+    Args:
+        problems: all that was found, at least one.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(str(problems[0]))
+        self.problems = problems
+
+
+def recognise(header: Sequence[str], presets: Iterable[Preset]) -> Preset | None:
+    """Return the preset whose columns are all in a header; of several, one that can be used, with most columns."""
+    cells = tuple(header)
+    fitting = [preset for preset in presets if set(preset.header) <= set(locate(preset, cells))]
+    return max(fitting, key=lambda preset: (bool(preset.sums), len(preset.header)), default=None)
+
+
+def choose_preset(header: Sequence[str], setting: str) -> Preset | None:
+    """Return the preset for a file; None if its columns are those of a history already, or not known.
+
+    Args:
+        header: names of the file's columns.
+        setting: name of a preset or YAML file, ``auto`` or ``none``.
+
+    Raises:
+        UsageError: the setting names no valid preset.
+        ExportError: the preset's columns are not in the file.
+    """
+    own = {fold(cell) for cell in header}
+    if setting == NONE or (setting == AUTO and {fold(name) for name in columns.REQUIRED} <= own):
+        return None
+    if setting == AUTO:
+        return recognise(header, own_presets())
+    preset = find_preset(setting)
+    found = locate(preset, tuple(header))
+    missing = [name for name in preset.header if name not in found]
+    if not missing:
+        return preset
+    other = recognise(header, own_presets())
+    if other is not None and other.kind == "ads":
+        return other
+    listed = f"; the header has: {', '.join(list(header)[:12])}"
+    raise ExportError(Problem(0, "", f"preset {preset.name} needs column {missing[0]!r}{listed}"))
+
+
+def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str] | None = None) -> Export:
+    """Sum the rows of an export that count as sales per product and day.
+
+    Args:
+        preset: how to read the export; all columns of its header are in the table.
+        table: the export as text.
+        config: decimal sign, date format and time zone.
+        products: columns that can name the product; None for those of the preset.
+
+    Raises:
+        ExportError: the export cannot be used.
+    """
+    if preset.grain == "period" or not preset.sums:
+        lack = "has no dates" if preset.grain == "period" else "has no units and prices of products"
+        raise ExportError(Problem(0, "", f"{preset.title}, {lack}; {preset.instead}"))
+    assert preset.date is not None
+    names = locate(preset, tuple(map(str, table.frame.columns)))
+    places = [list(table.frame.columns).index(cell) for cell in names.values()]
+    frame = table.frame.iloc[:, places].set_axis(list(names), axis=1)
+    every = ExportRows(frame, np.asarray(table.lines, dtype=np.int64))
+    rows, notes, problems = count_sales(preset, every)
+    if not problems and not len(rows):
+        problems = [Problem(0, "", f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale")]
+    named, trouble = name_products(preset, preset.product if products is None else products, rows)
+    if problems := [*_true_problems(preset, table), *problems, *trouble]:
+        raise ExportError(*problems)
+    values, problems = _read_values(preset, rows, config, table.separator)
+    days, trouble, remarks = read_days(
+        rows.frame[preset.date.column], rows.lines.data, preset.date.formats, config.date_format, config.time_zone
+    )
+    if problems := [*problems, *(problem._replace(column=preset.date.column) for problem in trouble)]:
+        raise ExportError(*problems)
+    export = _group(preset, named, days, values, rows.lines)
+    counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
+    first = f"Read as {preset.title} (preset {preset.name}): {counted}."
+    caution = [preset.caution] if preset.caution else []
+    return replace(export, notes=(*table.notes, first, *notes, *remarks, *caution))
+
+
+def _true_problems(preset: Preset, table: TextTable) -> list[Problem]:
+    """Return the problems of the rows' shape, but for lines around the rows of each file that belong to the export."""
+    lines, problems = np.asarray(table.lines), []
+    for file in {problem.line // FILE_STEP for problem in table.problems}:
+        rows = lines[lines // FILE_STEP == file]
+        found = [problem for problem in table.problems if problem.line // FILE_STEP == file]
+        around = [problem for problem in found if len(rows) and not rows[0] < problem.line < rows[-1]]
+        problems += [problem for problem in found if problem not in around or len(around) > preset.footer]
+    return problems
+
+
+def _read_values(
+    preset: Preset, rows: ExportRows, config: DataConfig, separator: str
+) -> tuple[dict[str, FloatArray], list[Problem]]:
+    """Return the expression of each sum for each row ``(N,)``, and the problems of its cells."""
+    expressions = preset.expressions()
+    used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
+    present = {name: rows.frame[name] for name in used if name in rows}
+    decimal = config.decimal if config.decimal != "auto" else preset.decimal or _shared_sign(present.values())
+    numbers, problems = read_number_columns(present, rows.lines.data, decimal, separator)
+    for name in used:
+        if name not in present:
+            numbers[name] = np.zeros(len(rows))
+            continue
+        blank = rows.blanks(name)
+        numbers[name] = np.where(blank, 0.0, numbers[name])
+        if name not in preset.optional:
+            text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
+            problems += [Problem(int(line), name, text) for line in rows.lines[blank]]
+    return {name: expression(numbers) for name, expression in expressions.items()}, problems
+
+
+def _shared_sign(columns: Iterable[pd.Series]) -> str:
+    """Return the decimal sign that some number of the export needs, as an export writes all with one; else ``auto``."""
+    readings = [read_texts(TextColumn(cells).texts) for cells in columns]
+    needs_point = any((np.isnan(comma) & ~np.isnan(point)).any() for point, comma, _ in readings)
+    needs_comma = any((np.isnan(point) & ~np.isnan(comma)).any() for point, comma, _ in readings)
+    return "auto" if needs_point == needs_comma else "." if needs_point else ","
+
+
+def _group(
+    preset: Preset, products: pd.Categorical, days: DateArray, values: dict[str, FloatArray], lines: IntArray
+) -> Export:
+    """Sum values ``(N,)`` per product and day."""
+    first = days.min()
+    numbers = (days - first).astype(np.int64)
+    span = int(numbers.max()) + 1
+    keys, rows, groups = np.unique(
+        products.codes.astype(np.int64) * span + numbers, return_index=True, return_inverse=True
+    )
+    named = pd.Categorical.from_codes(keys // span, categories=products.categories)
+    dates = (first + keys % span).astype("datetime64[s]")
+    sums = {name: np.round(np.bincount(groups, value, len(keys)), DECIMALS) for name, value in values.items()}
+    return Export(preset, pd.DataFrame({columns.PRODUCT: named, columns.REPORT_DATE: dates, **sums}), lines[rows])

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pricerl.data import DataConfig
+from pricerl.data.reading.preset_files import Preset, find_preset, own_presets
+from pricerl.data.reading.presets import recognise
+from pricerl.errors import UsageError
+
+DOCS = Path(__file__).parents[2] / "docs" / "presets.md"
+
+GOOD = {
+    "name": "till",
+    "platform": "Till",
+    "report": "Journal",
+    "download": "Back office",
+    "confirmed": "our own",
+    "grain": "order line",
+    "header": ["When", "Pieces", "Paid"],
+    "date": {"column": "When"},
+    "sums": {"units": '"Pieces"', "revenue": '"Paid"'},
+}
+
+
+def write(folder: Path, **changes: object) -> str:
+    path = folder / "till.yaml"
+    path.write_bytes(msgspec.yaml.encode({**GOOD, **changes}))
+    return str(path)
+
+
+def test_preset_of_a_user_is_found_by_its_file(tmp_path: Path) -> None:
+    assert find_preset(write(tmp_path)).title == "Till, Journal"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"grain": "month"}, "Invalid enum value 'month' - at `$.grain`"),
+        ({"hedaer": []}, "Object contains unknown field `hedaer`"),
+        ({"header": "When"}, "Expected `array`, got `str` - at `$.header`"),
+        ({"header": []}, "header must name the columns"),
+        ({"date": None}, "date must name the column with the day"),
+        ({"date": {"column": "Where"}}, "date must name the column with the day"),
+        ({"sums": {"units": '"Pieces"'}}, "sums must define revenue"),
+        ({"sums": {"units": "1", "revenue": '"Price"'}}, "sums: column 'Price' must be in header or optional"),
+        ({"sums": {"units": "1", "revenue": "Paid"}}, "names of columns need quotes"),
+        ({"sums": {"units": "1", "revenue": "open('x')"}}, "may contain only"),
+        ({"columns": {"Total Profit": "profit"}}, "it may use the names of sums only"),
+        ({"columns": {"Profit": "revenue"}}, "columns: 'Profit' is not a column of a history"),
+        ({"sums": {}}, "instead must state what to download"),
+        ({"kind": "ads", "columns": {"Units": "units"}}, "columns of an ads report can be conversions only"),
+        ({"skip": {"When": "("}}, "unterminated subpattern"),
+    ],
+)
+def test_faulty_preset_is_refused_in_one_sentence(changes: dict[str, object], words: str, tmp_path: Path) -> None:
+    path = write(tmp_path, **changes)
+    with pytest.raises(UsageError, match=re.escape(words)) as caught:
+        find_preset(path)
+    text = str(caught.value)
+    assert text.startswith(f"preset {path}: ")
+    assert text.endswith("; docs/presets.md lists the fields")
+    assert "\n" not in text
+
+
+def test_file_that_is_no_yaml_or_missing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "till.yaml"
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        find_preset(str(path))
+    path.write_text("name: [")
+    with pytest.raises(UsageError, match=r"preset .*till\.yaml: "):
+        find_preset(str(path))
+
+
+def test_unknown_preset_suggests_the_closest() -> None:
+    with pytest.raises(UsageError, match="there is no preset 'shopify-order'; did you mean 'shopify-orders'"):
+        find_preset("shopify-order")
+
+
+def test_unknown_time_zone_suggests_the_closest() -> None:
+    with pytest.raises(UsageError, match=r"found 'Europe/Berln'; did you mean 'Europe/Berlin'\?"):
+        DataConfig(time_zone="Europe/Berln")
+
+
+def test_presets_are_named_as_their_files_and_recognise_their_own_header_only() -> None:
+    names = [preset.name for preset in own_presets()]
+    assert sorted(names) == names
+    assert len(set(names)) == len(names)
+    for preset in own_presets():
+        found = recognise(preset.header, own_presets())
+        assert found is preset, preset.name
+
+
+def test_header_of_other_files_is_not_recognised() -> None:
+    assert recognise(["Date", "Price", "Quantity", "Total"], own_presets()) is None
+
+
+def preset_table() -> list[str]:
+    """Return the rows of the table of presets in docs/presets.md."""
+    rows = []
+    for preset in own_presets():
+        if preset.grain == "period" or not preset.sums:
+            counts = "refused: " + preset.instead
+        else:
+            named = preset.sums if preset.kind == "sales" else preset.columns | preset.sums
+            counts = "; ".join(f"{name} = `{text}`" for name, text in {**named, **preset.columns}.items())
+        rows.append(f"| `{preset.name}` | {preset.title} | {preset.download} | {counts} | {preset.confirmed} |")
+    return rows
+
+
+def test_documentation_has_every_preset_and_every_field() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    table = [line for line in text.splitlines() if line.startswith(tuple(f"| `{row.name}`" for row in own_presets()))]
+    assert table == preset_table()
+    fields = [name for name in Preset.__struct_fields__ if f"| `{name}` |" not in text]
+    assert fields == []
