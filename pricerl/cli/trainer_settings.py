@@ -52,12 +52,18 @@ def check_trainer(trainer: Any) -> None:
     """
     for name, (accepted, remedy) in LIMITED.items():
         value = trainer[name]
-        if not any(value == item and isinstance(value, bool) == isinstance(item, bool) for item in accepted):
+        if not any(_is_same(value, item) for item in accepted):
             raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
     if (trainer.log_every_n_steps or 0) < 0:
         raise UsageError(f"--trainer.log_every_n_steps must be 0 or more; found {trainer.log_every_n_steps}")
+
+
+def _is_same(value: Any, accepted: Any) -> bool:
+    """Return whether a value is an accepted one; a number of batches is no share of them, so 1 is not 1.0."""
+    counts = isinstance(value, int) and isinstance(accepted, float)
+    return value == accepted and isinstance(value, bool) == isinstance(accepted, bool) and not counts
 
 
 def list_plugins(plugins: Any) -> list[Any]:

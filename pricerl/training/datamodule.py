@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from pricerl.errors import UsageError
@@ -118,6 +118,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         module = self._learner(self.trainer.lightning_module)
         done = self.trainer.global_step
         self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # epochs differ in length
+        if self._resumed is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # set in its constructor
+            _refuse_other_evaluations(self.trainer)
         if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
             length = self.epoch_end - done
         elif self.trainer.current_epoch == 0 and module.starts_from_plan:
@@ -197,3 +199,18 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     @property
     def _rank(self) -> int:
         return 0 if self.trainer is None else self.trainer.global_rank
+
+
+def _refuse_other_evaluations(trainer: Trainer) -> None:
+    """Refuse to resume a run whose evaluations would move: its other epochs end before, or after, an evaluation.
+
+    Raises:
+        UsageError: the trainer limits batches or evaluates within epochs.
+    """
+    for name in ("limit_train_batches", "val_check_interval"):
+        value = getattr(trainer, name)
+        if value != 1.0 or isinstance(value, int):
+            raise UsageError(
+                f"a run with Trainer({name}={value}) is not resumed: its evaluations, and with them the best "
+                "checkpoint, would be others than those of an undisturbed run; use eval_every of the DataModule instead"
+            )

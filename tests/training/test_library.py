@@ -172,6 +172,21 @@ def test_a_checkpoint_with_objects_of_a_users_own_says_how_to_read_it(tmp_path: 
         pricerl.load("checkpoints/Pendulum-v1/best.ckpt")
 
 
+@pytest.mark.parametrize("limits", [{"limit_train_batches": 1}, {"val_check_interval": 0.5}])
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_with_other_evaluations_than_one_per_epoch_trains_and_is_not_resumed(limits: Any, tmp_path: Path) -> None:
+    def train(max_steps: int, **given: Any) -> Trainer:
+        data = GymDataModule("Pendulum-v1", eval_every=40, eval_episodes=1)
+        trainer = Trainer(max_steps=max_steps, logger=False, log_every_n_steps=10, **limits, **QUIET)
+        trainer.fit(sac(data), datamodule=data, **given)
+        return trainer
+
+    assert train(40).global_step == 40
+    (name,) = limits
+    with pytest.raises(UsageError, match=rf"Trainer\({name}=.*\) is not resumed: its evaluations"):
+        train(80, ckpt_path="checkpoints/Pendulum-v1/last.ckpt")
+
+
 class OwnReward(RewardConfig):
     """Reward of a user's own, which its values do not determine."""
 

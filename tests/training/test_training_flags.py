@@ -39,7 +39,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "max_steps": {"20": WORKS, "0": "must be 1 or more"},
     "min_steps": {"20": WORKS},
     "max_time": {"00:00:01:00": WORKS},
-    "limit_train_batches": {"1.0": WORKS, "0.5": "set --data.eval_every", "2": "set --data.eval_every"},
+    "limit_train_batches": {"1.0": WORKS, **dict.fromkeys(("0.5", "1", "2"), "set --data.eval_every")},
     "limit_val_batches": {
         "1.0": WORKS,
         "0": WORKS,
@@ -49,7 +49,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "limit_test_batches": {"1.0": WORKS, "0.5": "a test is one batch"},
     "limit_predict_batches": {"2": "predict advises on every product"},
     "overfit_batches": {"0": WORKS, "0.5": "sampled from a replay buffer"},
-    "val_check_interval": {"1.0": WORKS, "0.5": "set --data.eval_every", "5": "set --data.eval_every"},
+    "val_check_interval": {"1.0": WORKS, **dict.fromkeys(("0.5", "1", "5"), "set --data.eval_every")},
     "check_val_every_n_epoch": {"1": WORKS, "2": "set --data.eval_every"},
     "num_sanity_val_steps": {"2": WORKS, "-1": WORKS},
     "log_every_n_steps": {"10": WORKS, "0": WORKS, "-1": "must be 0 or more"},
