@@ -25,7 +25,7 @@ from pricerl.cli.resuming import (
     other_versions,
     refuse_changes,
 )
-from pricerl.cli.tracking import track_generation
+from pricerl.cli.tracking import find_ignored, resume_tracked, track_generation
 from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
@@ -58,6 +58,7 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     packages = allowed_packages(words)
     import_allowed(packages)
     cli = PricingCLI(without_allow(words), packages)
+    print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
     if cli.built.advises and known:
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
@@ -67,6 +68,8 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
     run = replace(run, generation=run.checkpoint.generation)
+    if words[0] == "predict" and run.options.wandb:
+        resume_tracked(run)
     return run if words[0] in ("predict", "load") else _score(cli, run)
 
 

@@ -7,16 +7,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricerl import __version__
 from pricerl.cli.resuming import fingerprint
+from pricerl.errors import UsageError
 from pricerl.training.generations import METRICS_FILE, Generation
 from pricerl.training.loggers import best_evaluation
 from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
-from pricerl.training.wandb_logging import TrackedRun, keep_id
+from pricerl.training.wandb_logging import WANDB_FILE, RunLogger, TrackedRun, TrackingConfig, keep_id, stored_id
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
@@ -53,6 +55,36 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
     )
 
 
+def resume_tracked(run: Run) -> None:
+    """Go on with the checkpoint's run in Weights & Biases, so that new advice is added to it.
+
+    Raises:
+        UsageError: its training was not tracked.
+    """
+    assert run.checkpoint is not None
+    known = None if run.generation is None else stored_id(run.generation.path / WANDB_FILE)
+    if run.generation is None or known is None:
+        raise UsageError(
+            f"--wandb: there is no run in Weights & Biases to add this advice to, since the training of "
+            f"{run.checkpoint.path} was not tracked; leave --wandb out, or train with fit --wandb true"
+        )
+    tracked = TrackedRun(run.folder.name, run.generation.path, known, f"eval/{run.data.monitor}")
+    RunLogger(tracked, run.configs["tracking"]).start()
+
+
+def find_ignored(run: Run) -> list[str]:
+    """Return a sentence about settings of Weights & Biases that have no effect in a command, if there are any."""
+    given, usual = run.configs["tracking"], TrackingConfig()
+    if run.options.wandb:
+        return [] if run.command in ("fit", "predict") else [f"--wandb has no effect: {run.command} logs nothing"]
+    names = [
+        f"--tracking.{item.name}" for item in fields(given) if getattr(given, item.name) != getattr(usual, item.name)
+    ]
+    return (
+        [f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect without --wandb true"] if names else []
+    )
+
+
 def find_commit(file: Path) -> str | None:
     """Return the commit of the checkout that a file belongs to; None outside of one, or without git."""
     found = ""
@@ -67,8 +99,12 @@ def find_commit(file: Path) -> str | None:
 
 
 def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) -> None:
-    """Log published advice and its generation, and send alerts; nothing happens without a run in Weights & Biases."""
-    if (active := _active_run()) is None or run.command != "fit":
+    """Log published advice, after a training its generation as well, and send alerts.
+
+    Nothing happens without a run in Weights & Biases. That of an advice alone ends here.
+    """
+    trained = run.command == "fit"
+    if (active := _active_run()) is None or not (trained or run.options.wandb):
         return
     import wandb
 
@@ -84,7 +120,10 @@ def track_advice(run: Run, advice: Sequence[ProductAdvice], files: AdviceFiles) 
             active.alert(f"kill switch: {item.product}", item.decision.why, level="WARN")
     if all(item.decision.lacks_evidence for item in advice):
         active.alert("not enough evidence", "The advice for every product is to keep the price.", level="WARN")
-    track_generation(run)
+    if trained:
+        track_generation(run)
+    else:
+        active.finish()
 
 
 def track_generation(run: Run) -> None:

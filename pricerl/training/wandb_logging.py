@@ -128,16 +128,16 @@ def keep_id(folder: Path, source: Path | None) -> str:
         source: generation that a resumed run comes from.
     """
     for place in filter(None, (folder, source)):
-        if found := _stored_id(place / WANDB_FILE):
+        if found := stored_id(place / WANDB_FILE):
             break
     else:
         found = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(ID_BYTES)
-    if getattr(rank_zero_only, "rank", 0) == 0 and _stored_id(folder / WANDB_FILE) != found:
+    if getattr(rank_zero_only, "rank", 0) == 0 and stored_id(folder / WANDB_FILE) != found:
         write_file(folder / WANDB_FILE, (json.dumps({"id": found}) + "\n").encode())
     return found
 
 
-def _stored_id(path: Path) -> str | None:
+def stored_id(path: Path) -> str | None:
     """Return the id in a file, None if the file is absent or holds none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["id"]

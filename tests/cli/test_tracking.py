@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+import wandb
 import yaml
+from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.cli.options import find_groups
 from pricerl.cli.tracking import find_commit
@@ -43,23 +47,29 @@ def read_records(path: Path) -> Iterator[Any]:
             part = b""
 
 
-def fit(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     known = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     known |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-    small = "--model.network.hidden=[16,16]", "--data.market.num_draws=16", "--data.num_envs=8"
-    command = [sys.executable, str(ROOT / "main.py"), "fit", "--run_name", "w", "--wandb", "true", *small, *words]
+    command = [sys.executable, str(ROOT / "main.py"), *words, "--run_name", "w", "--wandb", "true"]
     return subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True)
+
+
+def fit(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    small = "--model.network.hidden=[16,16]", "--data.market.num_draws=16", "--data.num_envs=8"
+    return start(folder, "fit", *small, *words, **environment)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a run in two parts: a first training, and its resumption."""
+    """Folder of a run in three parts: a first training, its resumption, and an advice."""
     folder = tmp_path_factory.mktemp("tracked")
     plain = ("--model.warm_start", "none", "--data.eval_every", "50")
     first = fit(folder, *plain, "--trainer.max_steps", "100", "--tracking.tags", "[a,b]", WANDB_RUN_GROUP="g")
     assert first.returncode in (0, 4), first.stderr
     second = fit(folder, *plain, "--trainer.max_steps", "150", "--ckpt_path", "last", WANDB_PROJECT="mine")
     assert second.returncode in (0, 4), second.stderr
+    third = start(folder, "predict", "--ckpt_path", "last", WANDB_PROJECT="mine")
+    assert third.returncode in (0, 4), third.stderr
     return folder / "checkpoints" / "w"
 
 
@@ -83,7 +93,7 @@ def items_of(part: list[Any], kind: str) -> dict[str, Any]:
 def test_a_resumed_run_is_the_same_run_of_the_service(folder: Path, parts: list[list[Any]]) -> None:
     runs = [record.run for part in parts for record in part if record.WhichOneof("record_type") == "run"]
     stored = {json.loads(path.read_text())["id"] for path in folder.glob(f"gen-*/{WANDB_FILE}")}
-    assert len(parts) == 2
+    assert len(parts) == 3
     assert {run.run_id for run in runs} == stored
     assert len(stored) == 1
     assert {run.display_name for run in runs} == {"w"}
@@ -91,7 +101,7 @@ def test_a_resumed_run_is_the_same_run_of_the_service(folder: Path, parts: list[
 
 @pytest.mark.slow
 def test_settings_come_before_the_environment_and_it_before_defaults(parts: list[list[Any]]) -> None:
-    first, second = (next(r.run for r in part if r.WhichOneof("record_type") == "run") for part in parts)
+    first, second = (next(r.run for r in part if r.WhichOneof("record_type") == "run") for part in parts[:2])
     assert (first.project, first.run_group, [*first.tags]) == ("pricerl", "g", ["a", "b"])
     assert second.project == "mine"
 
@@ -130,6 +140,13 @@ def test_advice_report_curve_and_generation_are_logged(folder: Path, parts: list
         assert {"config.yaml", "metrics.csv", "manifest.json"} <= files
 
 
+@pytest.mark.slow
+def test_a_later_advice_is_added_to_the_run_of_its_training(parts: list[list[Any]]) -> None:
+    trained, advised = ({name.partition("/")[0] for name in items_of(part, "summary")} for part in parts[1:])
+    assert {"advice", "report", "demand_curves"} <= advised & trained
+    assert "updates" in trained and "updates" not in advised
+
+
 def test_an_id_is_kept_taken_over_and_replaced_if_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_RUN_ID", raising=False)
     first, second, third = (tmp_path / name for name in ("1", "2", "3"))
@@ -158,3 +175,86 @@ def test_the_sweep_names_known_settings_and_a_folder_per_run() -> None:
     assert {*sweep["parameters"]} <= known
     assert any('--run_name "sweep-$WANDB_RUN_ID"' in word for word in sweep["command"])
     assert sweep["metric"]["name"] == "best/eval/profit_uplift"
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    """A run of the service in this process that only notes what it is given."""
+    noted = MagicMock()
+    monkeypatch.setattr(wandb, "run", noted)
+    return noted
+
+
+@pytest.fixture
+def tracked(trained: Path, tmp_path: Path) -> Path:
+    """Folder of a shop with a run whose training was tracked."""
+    folder = tmp_path / "shop"
+    shutil.copytree(trained.parents[1], folder, symlinks=True)
+    (folder / "checkpoints/seller/current").resolve().joinpath(WANDB_FILE).write_text('{"id": "0123abcd"}')
+    return folder
+
+
+def predict(folder: Path, lines: list[str], *words: str) -> Result:
+    write_lines(folder / "newer.csv", lines)
+    command = ["predict", "--ckpt_path", "checkpoints/seller/best.ckpt", "--data.path", "newer.csv", "--out", "out"]
+    return run(folder, *command, "--trainer.enable_progress_bar=false", *words)
+
+
+def alerts(service: MagicMock) -> list[tuple[str, str, str]]:
+    """Title, text and level of each alert."""
+    return [(*call.args, call.kwargs["level"]) for call in service.alert.call_args_list]
+
+
+def test_training_that_diverges_sends_one_alert(service: MagicMock, tmp_path: Path) -> None:
+    done = run(tmp_path, "fit", *FAST, "--run_name", "w", "--wandb", "true", "--model.algorithm.critic_lr", "1e30")
+    ((title, text, level),) = alerts(service)
+    assert done.code == 1 and (title, level) == ("training diverged", "ERROR")
+    assert text.startswith("training stopped at update") and "Lower model.algorithm.critic_lr" in text
+
+
+def test_a_kill_switch_sends_one_alert_with_the_product_and_the_last_good_price(
+    service: MagicMock, tracked: Path
+) -> None:
+    log = (tracked / "checkpoints/seller/decisions.jsonl").read_text(encoding="utf-8").splitlines()
+    advised = [day["price"] for day in json.loads(log[0])["days"][:3]]
+    *lines, first, second, third = seller_lines(93)
+    for price, line in zip(advised, (first, second, third), strict=True):
+        date, _, _, _, *rest = line.split(",")
+        lines.append(",".join([date, f"{price:.2f}", f"{price:.2f}", "1", *rest]))  # one unit per day
+    assert predict(tracked, lines, "--wandb", "true").code in (0, 4)
+    ((title, text, level),) = alerts(service)
+    assert (title, level) == ("kill switch: product", "WARN")
+    assert "below the 5 % limit of their prediction on 3 days" in text and "The last good price was" in text
+
+
+def test_advice_without_evidence_sends_one_alert_and_is_added_to_the_tracked_run(
+    service: MagicMock, tracked: Path
+) -> None:
+    done = predict(tracked, seller_lines(90, price=10.0), "--wandb", "true")
+    assert done.code == 4, done.err
+    assert alerts(service) == [("not enough evidence", "The advice for every product is to keep the price.", "WARN")]
+    ((logged,),) = (call.args for call in service.log.call_args_list)
+    assert {"advice", "report", "demand_curve"} <= {*logged} and len(logged["advice"].data) == 14
+    service.log_artifact.assert_not_called()
+    service.finish.assert_called_once()
+
+
+def test_advice_with_evidence_sends_no_alert_and_without_wandb_nothing_is_logged(
+    service: MagicMock, tracked: Path
+) -> None:
+    assert predict(tracked, seller_lines(), "--wandb", "true").code == 0
+    assert alerts(service) == []
+    service.reset_mock()
+    ignored = predict(tracked, seller_lines(), "--tracking.project", "mine", "--tracking.tags", "[a]")
+    assert ignored.code == 0
+    assert "--tracking.project, --tracking.tags have no effect without --wandb true" in ignored.err
+    assert service.mock_calls == []
+
+
+def test_predict_refuses_to_add_to_a_run_that_was_not_tracked(tracked: Path) -> None:
+    (tracked / "checkpoints/seller/current").resolve().joinpath(WANDB_FILE).unlink()
+    refused = predict(tracked, seller_lines(), "--wandb", "true")
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert "was not tracked; leave --wandb out" in refused.err
+    scored = run(tracked, "validate", "--ckpt_path", "checkpoints/seller/best.ckpt", "--wandb", "true")
+    assert scored.code == 0 and "--wandb has no effect: validate logs nothing" in scored.err
