@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -18,7 +19,8 @@ from pricerl.cores import Watch
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, HorizonScore
 from pricerl.evaluation.backtest_process import BacktestProcess, BacktestTask
-from pricerl.operations.provenance import hash_code, hash_history, hash_settings
+from pricerl.market import DEMAND_MODELS
+from pricerl.operations.provenance import hash_code, hash_history, hash_own_code, hash_settings
 from pricerl.progress import stage
 from pricerl.training.run import Run
 from pricerl.writing import write_together
@@ -70,7 +72,7 @@ def backtest_task(run: Run) -> BacktestTask:
 
 
 def fingerprint(task: BacktestTask) -> str:
-    """Hash the histories, the settings, the code and the libraries that determine backtests."""
+    """Hash the histories, the settings, the code, a user's own included, and the libraries that determine backtests."""
     return hash_settings(
         {
             "history": hash_history(task.preprocessor.products),
@@ -80,9 +82,18 @@ def fingerprint(task: BacktestTask) -> str:
             "seed": task.seed,
             "compute": [task.threads, task.precision],
             "code": hash_code(),
+            "own_code": hash_own_code(_modules(task)),
             "versions": [python_version(), np.__version__, scipy.__version__, str(torch.__version__)],
         }
     )
+
+
+def _modules(task: BacktestTask) -> set[str]:
+    """Return the modules that define the demand model, the settings and the history of a task."""
+    model: Any = DEMAND_MODELS[task.demand.demand]
+    while isinstance(model, partial):
+        model = model.func
+    return {model.__module__, *(type(item).__module__ for item in (task.preprocessor, task.demand, task.cost))}
 
 
 def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> None:

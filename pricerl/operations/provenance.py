@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -226,8 +228,30 @@ def hash_settings(settings: Mapping[str, Any]) -> str:
 
 def hash_code() -> str:
     """Hash every source file of the package and its relative path."""
-    root = Path(__file__).parents[1]
+    return _hash_sources([Path(__file__).parents[1]])
+
+
+def hash_own_code(modules: Iterable[str]) -> str:
+    """Hash the source of the users' packages that imported modules belong to; pricerl's own is left out.
+
+    Returns:
+        The hash; a new text at every call if a module has no source file, as in a notebook.
+    """
+    names = sorted({name.partition(".")[0] for name in modules} - {__name__.partition(".")[0]})
+    roots: list[Path] = []
+    for module in (sys.modules.get(name) for name in names):
+        file = getattr(module, "__file__", None)
+        found = [*getattr(module, "__path__", []), *([] if file is None or hasattr(module, "__path__") else [file])]
+        if not found:
+            return secrets.token_hex()
+        roots += map(Path, found)
+    return _hash_sources(roots)
+
+
+def _hash_sources(roots: Iterable[Path]) -> str:
+    """Hash files, and the Python files below folders with their relative paths."""
     found = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        found.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    for root in roots:
+        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
+            found.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return found.hexdigest()

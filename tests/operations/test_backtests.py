@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from command_line import OUTPUTS, Result, run, seller_lines, train, write_lines
+from own_package import own_package
 
 from pricerl.evaluation.backtest import Backtest, HorizonScore
 from pricerl.evaluation.backtest_process import BacktestTask
 from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.backtests import BACKTESTS_FILE, fingerprint, read_backtests, write_backtests
+from pricerl.operations.provenance import hash_own_code
 from pricerl.simulation import SellerConfig
 
 SCORE = HorizonScore(1, 9, 0.1 + 0.2, 1 / 3, 0.9, None, None, 1e-17)
@@ -87,6 +92,25 @@ def test_the_fingerprint_changes_with_everything_that_backtests_depend_on(simula
     ]
     assert fingerprint(task) == fingerprint(task._replace(cost=CostConfig()))
     assert len({fingerprint(task), *map(fingerprint, others)}) == 1 + len(others)
+
+
+def test_the_fingerprint_changes_with_the_package_of_an_own_demand_model(simulated, tmp_path: Path) -> None:
+    data = simulated(SellerConfig(days=60))
+    task = BacktestTask(data, DemandConfig(), CostConfig(), 0, 1, "highest")
+    with own_package(tmp_path) as package:
+        importlib.import_module(package.name)
+        own = task._replace(demand=DemandConfig(demand="flat"))
+        before, before_own = fingerprint(task), fingerprint(own)
+        assert fingerprint(own) == before_own
+        (package / "helpers.py").write_text("LEVEL = 2\n", encoding="utf-8")  # of any module, not only the model's
+        assert fingerprint(own) != before_own
+        assert fingerprint(task) == before, "the package is allowed, but no part of it is used"
+
+
+def test_code_without_a_file_has_no_lasting_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typed_in", ModuleType("typed_in"))
+    assert hash_own_code(["typed_in"]) != hash_own_code(["typed_in"])
+    assert hash_own_code(["pricerl.market"]) == hash_own_code([])
 
 
 def _products(folder: Path) -> tuple[bytes, list[object]]:
