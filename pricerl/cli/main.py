@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pricerl import __version__
+from pricerl.cli.interrupts import WORDS, ended_by_signals
 from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
 from pricerl.progress import show_stages
 from pricerl.terminal import write_lines
@@ -75,14 +76,18 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    with ended_by_signals():
+        return _run_explained([word for word in words if word != "--debug"], debug="--debug" in words)
+
+
+def _run_explained(words: list[str], debug: bool) -> int:
+    """Run a command; print its error, if it has one, as a sentence."""
     try:
         return _run(words)
     except PricerlError as error:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED, debug)
+        return _fail(WORDS[EXIT_INTERRUPTED - 128], EXIT_INTERRUPTED, debug)
     except SystemExit as leaving:  # --help of a parser
         return leaving.code if isinstance(leaving.code, int) else EXIT_OK
     except BrokenPipeError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 from command_line import FAST, Result, seller_lines, train, write_lines
 
 import pricerl
+from pricerl.cli.interrupts import ended_by_signals
 from pricerl.cli.options import answer_early, find_groups
+from pricerl.errors import InterruptedRunError
 
 RUN = ("--run_name", "seller")
 ORDER = (*RUN, "--until", "2025-04-05", "--reason", "x", "--by", "anna")
@@ -115,6 +119,40 @@ assert scipy.signal.lfilter([1.0], [1.0], [2.0]) == 2.0
 def test_packages_left_out_of_lightning_work_when_they_are_needed() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+INTERRUPTED = """
+import signal, time
+try:
+    signal.raise_signal({number})
+except BaseException:  # some packages survive any failure of an optional import
+    pass
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("line", "package"), [("fit --run_name x", "torch"), ("check seller.csv", "numpy")])
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_during_imports_ends_the_command_with_one_sentence(
+    number: signal.Signals, words: str, line: str, package: str, shop: Path, tmp_path: Path
+) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(INTERRUPTED.format(number=int(number)), encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", "from pricerl.cli.main import main; raise SystemExit(main())", *line.split()]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=shop, env=environment, check=False, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", f"error: {words}\n")
+
+
+def test_signals_outside_imports_raise_and_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(InterruptedRunError, match="terminated") as raised, ended_by_signals():
+        signal.raise_signal(signal.SIGTERM)
+    assert raised.value.exit_code == 143
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        signal.raise_signal(signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 WRONG = (
