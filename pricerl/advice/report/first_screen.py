@@ -155,13 +155,8 @@ def _table(view: View) -> Table:
         word, price = "go to", _weighed_price(product)
     columns, changed = [f"keep {f.price(product['current_price'])}"], gain is not None and any(gain["units"])
     if changed:
-        then = (
-            _weighed_price(product)
-            if gain is product["proposal"]["over_keep"]
-            else product["days"][-1]["recommended_price"]
-        )
-        later = f", then {f.price(then)}" if f.price(then) != f.price(price) else ""
-        columns += [f"{word} {f.price(price)}{later}", "difference (90 %)"]
+        walks = gain is product["uplift"] and f.price(product["days"][-1]["recommended_price"]) != f.price(price)
+        columns += ["as advised" if walks else f"{word} {f.price(price)}", "difference (90 %)"]
     rows = []
     for name in names:
         if keep[name] is None:
