@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any
@@ -18,6 +19,8 @@ EXIT_BAD_CHECKPOINT = 5
 EXIT_INTERRUPTED = 130
 
 MAX_PROBLEMS_SHOWN = 20
+PROBLEMS = "problems.csv"
+"""Table of the problems of a seller's file."""
 
 
 class PricerlError(Exception):
@@ -46,7 +49,7 @@ class DataError(PricerlError):
     def __init__(self, source: str, problems: Sequence[str], table: str = "") -> None:
         self.source, self.table = source, table
         self.problems = tuple(map(clean, problems))
-        super().__init__(_list_problems(clean(source), self.problems, bool(table)))
+        super().__init__(_describe(clean(source), self.problems, bool(table)))
 
 
 class CheckpointError(PricerlError):
@@ -91,11 +94,16 @@ def import_extra(module: str, remedy: str) -> Any:
         raise UsageError(remedy) from error
 
 
-def _list_problems(source: str, problems: Sequence[str], listed: bool) -> str:
+def list_problems(source: str, problems: Sequence[str], listed: bool) -> list[str]:
+    """Return the first problems, and the number of the others with the command that lists them if it does."""
+    shown = [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
+    if (more := len(problems) - MAX_PROBLEMS_SHOWN) > 0:
+        rest = f"; `check {shlex.quote(source)} --problems {PROBLEMS}` lists them" if listed else ""
+        shown.append(f"  … and {more} more{rest}")
+    return shown
+
+
+def _describe(source: str, problems: Sequence[str], listed: bool) -> str:
     if len(problems) == 1:
         return f"{source}: {problems[0]}"
-    shown = [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
-    if len(problems) > MAX_PROBLEMS_SHOWN:
-        rest = "; check --problems FILE writes all of them" if listed else ""
-        shown.append(f"  … and {len(problems) - MAX_PROBLEMS_SHOWN} more{rest}")
-    return "\n".join([f"{source} has {len(problems)} problems:", *shown])
+    return "\n".join([f"{source} has {len(problems)} problems:", *list_problems(source, problems, listed)])

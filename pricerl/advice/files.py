@@ -1,4 +1,4 @@
-"""Files of an advice, written atomically: ``advice.csv``, ``advice.json`` and the report."""
+"""Files of an advice, written atomically: tables, ``advice.json`` and the report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pricerl.advice.report.pdf import print_pages
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import Interval
-from pricerl.errors import UsageError
+from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, safe_text
 from pricerl.writing import publish_set
 
@@ -80,6 +80,7 @@ def publish(
     formatter: Formatter,
     report: ReportConfig | None = None,
     approved: Iterable[NewPrice] = (),
+    problems: str = "",
 ) -> AdviceFiles:
     """Publish tables, document and pages in a folder, made if absent, as one set that replaces the earlier one.
 
@@ -90,6 +91,7 @@ def publish(
         formatter: locale, currency and price digits.
         report: optional parts.
         approved: prices of ``prices.csv`` if approval is required; otherwise it contains the recommended ones.
+        problems: ``problems.csv`` of the products that were skipped; empty if none were.
     """
     report = report or ReportConfig()
     files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
@@ -103,6 +105,7 @@ def publish(
     tables = {
         files.table.name: render_csv(advice, decimals),
         PRICES: render_prices(prices, formatter.currency, decimals),
+        **({PROBLEMS: problems} if problems else {}),
     }
 
     def finish(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.cli.usage import Parser
-from pricerl.errors import EXIT_OK, MAX_PROBLEMS_SHOWN, DataError, UsageError
+from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.terminal import write_lines
 from pricerl.writing import write_together
 
@@ -76,16 +76,13 @@ def check(words: Sequence[str]) -> int:
     known = DataPreprocessor.fit(history, config)
     for product, report in zip(known.products, known.reports, strict=True):
         write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
-    write_lines(_skipped_lines([str(problem) for problem in history.problems]))
+    write_lines(_skipped_lines([str(problem) for problem in history.problems], file))
     return EXIT_OK
 
 
-def _skipped_lines(problems: Sequence[str]) -> list[str]:
+def _skipped_lines(problems: Sequence[str], file: str) -> list[str]:
     """Return the first problems of skipped products, and the number of the others."""
-    more = len(problems) - MAX_PROBLEMS_SHOWN
-    rest = [f"  … and {more} more; check --problems FILE writes all of them"] if more > 0 else []
-    header = ["problems of skipped products:"] if problems else []
-    return [*header, *(f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]), *rest]
+    return ["problems of skipped products:", *list_problems(file, problems, listed=True)] if problems else []
 
 
 def _write_problems(file: str | None, table: str) -> None:

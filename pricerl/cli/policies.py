@@ -158,6 +158,7 @@ def _advise(run: Run) -> int:
 def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> AdviceFiles:
     """Write table, document and report to the output folder."""
     from pricerl.advice.files import About, AdviceFiles, publish
+    from pricerl.data.reading.problems import problem_table
     from pricerl.operations.approvals import approved_prices
     from pricerl.operations.provenance import shorten
     from pricerl.training.run_folder import RunFolder
@@ -170,7 +171,8 @@ def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Hea
     )
     with stage("writing the report"):
         out = Path(run.options.out or run.home)
-        files = publish(advice, out, about, run.formatter, run.configs["report"], approved)
+        skipped = problem_table(data.problems) if data.problems else ""
+        files = publish(advice, out, about, run.formatter, run.configs["report"], approved, skipped)
     current = RunFolder(run.folder).current
     if run.generation is None or run.options.out or (run.command != "fit" and current != run.generation):
         return files

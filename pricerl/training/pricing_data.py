@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pricerl.arrays import BoolArray
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, read_history
+from pricerl.data.reading.problems import Problem
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.errors import UsageError
 from pricerl.evaluation import DynamicPlan, Yardstick, plan_dynamically, score_episodes, score_paths
@@ -72,6 +73,8 @@ class PricingDataModule(ReplayDataModule):
         self._yardstick: Yardstick | None = None
         self.portable = False
         """Whether checkpoints leave the history out."""
+        self.problems: tuple[Problem, ...] = ()
+        """Problems of the products of the file that were skipped."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
 
     @property
@@ -219,4 +222,6 @@ class PricingDataModule(ReplayDataModule):
         with stage("reading the history"):
             if self.path is None:
                 return simulated_history(self.seller, self.reading)
-            return read_history(self.path, self.reading)
+            history = read_history(self.path, self.reading)
+            self.problems = history.problems
+            return history

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pricerl.errors import UsageError, did_you_mean
+from pricerl.errors import PROBLEMS, UsageError, did_you_mean
 from pricerl.training.generations import BEST, CONFIG, LAST, METRICS_FILE, REPLAY, SAVES, Generation
 from pricerl.writing import CURRENT, MANIFEST, explained, point, sync_folder
 
@@ -39,7 +39,7 @@ ADOPTED = "gen-0000"
 
 LINKED = (
     *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
-    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", "report.html", "report.pdf", "report"),
+    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", PROBLEMS, "report.html", "report.pdf", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
 
