@@ -30,6 +30,7 @@ from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
+from pricerl.operations.orders import ADVICE
 from pricerl.operations.track_record import find_own_prices
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
@@ -62,6 +63,8 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
     if cli.built.advises and known:
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
+        if len(names := {entry["product"] for entry in known if entry["kind"] == ADVICE}) == 1:
+            cli.built.pricing.name_product(*names)
     if words[0] == "fit":
         return _fit(cli, watch)
     run = cli.built

@@ -12,6 +12,7 @@ from pricerl.data.quality import ProductReport
 from pricerl.data.reading.problems import Problem
 
 UNNAMED_PRODUCT = "product"
+"""Stands for the product of a file without a ``Product`` column until the history is named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class ProductHistory:
     """
 
     product: str
-    """Name in the ``Product`` column, or ``product`` if the file has none."""
+    """Name in the ``Product`` column, or that of the file if it has none."""
 
     dates: DateArray
     """``(D,)`` days, unit D; the last one is the last day of history."""
@@ -129,3 +130,11 @@ class History:
 
     problems: tuple[Problem, ...] = ()
     """Problems of the products that were skipped."""
+
+    unnamed: bool = False
+    """Whether the file names no product, so that its only one has the name of the file."""
+
+    def renamed(self, name: str) -> History:
+        """Return the history of the only product under another name."""
+        (product,), (report,) = self.products, self.reports
+        return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))

@@ -120,10 +120,14 @@ class DataPreprocessor:
     def refit(cls, fresh: History, trained: Mapping[str, Any]) -> DataPreprocessor:
         """Return a preprocessor of a newer history from the state of an earlier one, see `trained_state`.
 
+        A product that has the name of its file takes that of the only product trained on.
+
         Raises:
             DataError: as in `with_history`.
         """
         names, step_days = trained["names"], trained["step_days"]
+        if fresh.unnamed and len(names) == 1:
+            fresh = fresh.renamed(names[0])
         fresh_names = [product.product for product in fresh.products]
         strangers = [name for name in fresh_names if name not in names]
         if strangers:
@@ -139,6 +143,11 @@ class DataPreprocessor:
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> DataPreprocessor:
         """Return a preprocessor whose histories have the own prices ``(D_p,)`` that ``find`` returns for them."""
         return replace(self, products=tuple(replace(item, own_price=find(item)) for item in self.products))
+
+    def renamed(self, name: str) -> DataPreprocessor:
+        """Return a preprocessor of the only product under another name."""
+        (product,), (report,) = self.products, self.reports
+        return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:
         """Return a preprocessor of one product's first ``days`` days, at least one.

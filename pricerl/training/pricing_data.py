@@ -76,6 +76,8 @@ class PricingDataModule(ReplayDataModule):
         self.problems: tuple[Problem, ...] = ()
         """Problems of the products of the file that were skipped."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
+        self._known_name: str | None = None
+        self._unnamed = False
 
     @property
     def run_name(self) -> str:
@@ -215,6 +217,15 @@ class PricingDataModule(ReplayDataModule):
         if "preprocessor" in vars(self):
             self.preprocessor = self._marked(self.preprocessor)
 
+    def name_product(self, name: str) -> None:
+        """Give the product of a file without a ``Product`` column, which has the file's name, the one it had before.
+
+        Files of one product are often named after their day; orders and track record are found by the product's name.
+        """
+        self._known_name = name
+        if "preprocessor" in vars(self) and self._unnamed:
+            self.preprocessor = self.preprocessor.renamed(name)
+
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
 
@@ -224,4 +235,5 @@ class PricingDataModule(ReplayDataModule):
                 return simulated_history(self.seller, self.reading)
             history = read_history(self.path, self.reading)
             self.problems = history.problems
-            return history
+        self._unnamed = history.unnamed
+        return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pricerl.data.naming import name_after
 from pricerl.errors import PROBLEMS, UsageError, did_you_mean
 from pricerl.training.generations import BEST, CONFIG, LAST, METRICS_FILE, REPLAY, SAVES, Generation
 from pricerl.writing import CURRENT, MANIFEST, explained, point, sync_folder
@@ -42,6 +43,9 @@ LINKED = (
     *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", PROBLEMS, "report.html", "report.pdf", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
+
+USUAL_PRESET = "balanced"
+"""Preset of the reward that is part of no run's name."""
 
 NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")
 """Names of runs: letters and digits of any script first, no separators of folders."""
@@ -222,11 +226,10 @@ class RunFolder:
 
 
 def name_run(path: str | None = None, preset: str | None = None, env_id: str | None = None) -> str:
-    """Return the name of a run that is given none: that of the environment, or of the file and the reward's preset."""
+    """Return the name of a run without one: that of the environment, or of the file and any unusual preset."""
     if env_id is not None:
         return re.sub(r"[^\w.-]+", "-", env_id)
-    stem = re.sub(r"[^\w .@+=,-]+", "-", Path(path).stem) if path else "simulated"
-    return f"{stem.strip(' .-_') or 'file'}-{preset}"
+    return name_after(path) if preset == USUAL_PRESET else f"{name_after(path)}-{preset}"
 
 
 def find_run(name: str) -> RunFolder:

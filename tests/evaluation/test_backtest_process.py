@@ -34,7 +34,7 @@ def task(simulated) -> BacktestTask:
 def test_a_second_process_computes_the_same_bits(task):
     process = BacktestProcess(task, "key")
     here = task.run()
-    assert here["product"].origins > 4 and process.result() == here
+    assert here["simulated seller"].origins > 4 and process.result() == here
     assert process._process.returncode == 0
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
+from pricerl.data.naming import name_after
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.columns import check_values, match_header
@@ -31,7 +32,7 @@ def read_history(path: str | Path | Sequence[str | Path], config: DataConfig | N
 
     >>> history = pricerl.read_history("sales.csv")
     >>> [(item.product, len(item.dates)) for item in history.products]
-    [('product', 90)]
+    [('sales', 90)]
 
     Args:
         path: file (CSV, Excel, Parquet or JSON lines, compressed or not), folder or pattern of dated files, ``-`` for
@@ -67,9 +68,11 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems = [*parsed.problems, *check_values(frame, texts, lines), *(alike or check_calendar(frame, lines))]
     problems += check_sense(frame, texts, lines, config.suspicious == "keep")
     notes = (*parsed.notes, *blanked, *merged)
-    if not problems:
-        return clean(frame, table.source, config, notes)
     products = frame[columns.PRODUCT].astype(object).to_numpy()
+    if not problems:
+        history = clean(frame, table.source, config, notes)
+        named = columns.PRODUCT in parsed.cells or {*products} != {UNNAMED_PRODUCT}
+        return history if named else replace(history, unnamed=True).renamed(name_after(table.source))
     skipped = set_aside(set(problems), lines, products.tolist(), config.strict)
     if skipped is None:
         refuse(table.source, set(problems), table.files)
