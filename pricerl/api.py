@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pricerl.advice.collection import Advice
 from pricerl.cli.policies import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.data.reading.frames import write_frame
 from pricerl.env import EnvConfig, PricingEnv
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
@@ -17,13 +19,18 @@ from pricerl.operations.backtests import find_backtests
 from pricerl.operations.catalogue import Catalogue
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.training.run import Run
+from pricerl.training.run_folder import RUNS, check_name
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
+    from pricerl.data.reading.frames import Frame
     from pricerl.env import Dynamics
     from pricerl.evaluation import Policy
 
 QUIET = {"trainer.enable_progress_bar": False}
+
+FRAME = "frame"
+"""Run, and product without a name, of a frame."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class TrainedPolicy:
 
 
 def advise(
-    path: str | Path | None = None,
+    source: str | Path | Frame | None = None,
     *,
     preset: str = "balanced",
     max_steps: int = 2000,
@@ -80,8 +87,8 @@ def advise(
     horizon: int = 14,
     run_name: str | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> list[ProductAdvice]:
-    """Train a policy on a seller's history and advise on the days after it, as ``fit`` does.
+) -> Advice:
+    """Train a policy on a seller's history and advise on the days after it, as ``pricerl advise`` does.
 
     The files and log entry of ``fit`` are written to ``checkpoints/RUN``; `load` reads the policy from there.
 
@@ -93,22 +100,26 @@ def advise(
     [10.0, 10.0, 10.0]
 
     Args:
-        path: the seller's CSV; a simulated seller if absent.
+        source: the seller's file, folder or database, or a frame with the same columns, which is written to
+            ``checkpoints/RUN/RUN.csv``; a simulated seller if absent.
         preset: objective: ``balanced``, ``profit``, ``revenue`` or ``upward``.
         max_steps: gradient updates.
         seed: seed of all random numbers.
         horizon: length of the forecast horizon in days.
-        run_name: name of the run; derived from file and preset if absent.
+        run_name: name of the run; derived from file and preset if absent, ``frame`` for a frame.
         settings: further settings by their command-line names, such as ``{"data.guardrails.floor": 9.9}`` or
             ``{"allow": "my_package"}``.
 
     Returns:
-        One advice per product.
+        A sequence with one advice per product. ``table()`` returns the rows of ``advice.csv`` as a frame, ``report()``
+        the path of the page, which notebooks show; printing it gives the text of the command line.
 
     Raises:
         DataError: the file cannot be used.
         UsageError: a setting is wrong.
     """
+    path, usual = _as_path(source, run_name)
+    run_name = run_name or (FRAME if usual else None)
     words = option_words(
         {
             **QUIET,
@@ -118,19 +129,20 @@ def advise(
             "seed_everything": seed,
             "horizon": horizon,
             "run_name": run_name,
+            **usual,
             **(settings or {}),
         }
     )
     run = run_lightning("fit", words)
     with run.held:
-        made, _, _ = deliver(run)
-    return made
+        made, files, _ = deliver(run)
+    return Advice(tuple(made), files, run.formatter)
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:
     """Load a policy that ``fit`` or `advise` trained on a seller's history or in a Gymnasium environment.
 
-    >>> trained = pricerl.load("checkpoints/sales-balanced/best.ckpt")
+    >>> trained = pricerl.load("checkpoints/sales/best.ckpt")
     >>> observation, info = pricerl.make_env("sales.csv").reset(seed=0)
     >>> trained.policy(torch.as_tensor(observation)[None]).shape
     torch.Size([1, 1])
@@ -185,6 +197,15 @@ def make_env(
     known = history if isinstance(history, History) else read_history(history, reading)
     market = fit_market(DataPreprocessor.fit(known, reading), demand, cost, seed)
     return PricingEnv(market, reward, guardrails, config)
+
+
+def _as_path(source: object, run_name: str | None) -> tuple[object, dict[str, Any]]:
+    """Return the path of a history, and the settings with which a frame, which is written to it, must be read."""
+    if source is None or isinstance(source, (str, Path)):
+        return source, {}
+    name = check_name(run_name or FRAME)
+    write_frame(source, path := RUNS / name / f"{name}.csv")
+    return path, {"data.reading.decimal": "."}
 
 
 def _load(checkpoint: str | Path, path: str | Path | None = None, horizon: int = 14, command: str = "predict") -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import unicodedata
@@ -42,6 +43,11 @@ def write_lines(lines: Iterable[str], problems: bool = False) -> None:
     """
     text = "\n".join(map(clean, lines))
     print(text, file=sys.stderr if problems else sys.stdout, flush=problems)
+
+
+def write_json(document: object) -> None:
+    """Print plain values as JSON for programs, in ASCII, so that no character can hide another."""
+    print(json.dumps(document, indent=2))
 
 
 def print_notes(notes: Iterable[str]) -> None:

@@ -45,10 +45,10 @@ def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
     return ["  ".join(["", name.ljust(first), *map(pad, cells, others)]).rstrip() for name, *cells in rows]
 
 
-def print_summary(products: Sequence[Record], files: AdviceFiles, formatter: Formatter) -> None:
-    """Print one block per product, at most ``MOST_SUMMARIES``, and the files."""
+def print_evidence(products: Sequence[Record], files: AdviceFiles, formatter: Formatter) -> None:
+    """Print the evidence on every product, at most ``MOST_SUMMARIES``, and the files."""
     for product in products[:MOST_SUMMARIES]:
-        write_lines(_summary(product, formatter))
+        write_lines(["", *_summary(product, formatter)])
     if len(products) > MOST_SUMMARIES:
         write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
     write_lines([f"files: {files.table}, {files.document}, {files.report}"])

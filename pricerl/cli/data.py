@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pricerl.cli.configs import SHIPPED
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.terminal import write_lines
-from pricerl.writing import write_together
+from pricerl.writing import explained, write_file, write_together
+
+GUARDRAILS = "guardrails.yaml"
 
 
 def _mapping(text: str) -> dict[str, str]:
@@ -88,6 +91,19 @@ def _skipped_lines(problems: Sequence[str], file: str) -> list[str]:
 def _write_problems(file: str | None, table: str) -> None:
     if file and table:
         write_together({Path(file): table})
+
+
+def init(words: Sequence[str]) -> int:
+    """Write guardrails.yaml, the limits on prices line by line with their meaning, into this folder."""
+    parser = Parser(prog="pricerl init", description=init.__doc__)
+    parser.parse_args(words)
+    path = Path(GUARDRAILS)
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"{path} exists and stays as it is; use it with --config {path}, or rename it")
+    with explained(path):
+        write_file(path, (SHIPPED / GUARDRAILS).read_bytes())
+    write_lines([f"{path} holds the limits on prices. Edit it, then: pricerl advise FILE --config {path}"])
+    return EXIT_OK
 
 
 def simulate(words: Sequence[str]) -> int:

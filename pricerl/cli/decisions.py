@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from pricerl.cli.console import table
-from pricerl.cli.usage import Parser, choose_product, positive_price
+from pricerl.cli.usage import Parser, choose_product, positive_price, with_price
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.orders import (
@@ -134,7 +134,7 @@ def history(words: Sequence[str]) -> int:
 
 def add_run_options(parser: Parser) -> None:
     """Add the options that name a run."""
-    parser.add_argument("--run_name", help="run, a folder in checkpoints")
+    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
     parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
 
 
@@ -142,12 +142,10 @@ def log_of(options: argparse.Namespace) -> Path:
     """Return the decision log of the run named by the options.
 
     Raises:
-        UsageError: no run is named, or it does not exist.
+        UsageError: the run does not exist, or none is named and there are several.
     """
     named = options.ckpt_path in (None, "last", "best")
-    if named and options.run_name is None:
-        raise UsageError(RUN_OPTIONS)
-    folder = find_run(options.run_name).path if named else RunFolder.of(Path(options.ckpt_path)).path
+    folder = find_run(options.run_name, LOG_FILE).path if named else RunFolder.of(Path(options.ckpt_path)).path
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder of a run; {RUN_OPTIONS}")
     return folder / LOG_FILE
@@ -179,7 +177,7 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
         tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
         parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=tolerance)
         parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
-    options = parser.parse_args(words)
+    options = parser.parse_args(with_price(words) if kind == OVERRIDE else words)
     log = log_of(options)
     entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
     effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from jsonargparse import ArgumentError
@@ -23,6 +23,7 @@ from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfil
 
 from pricerl.advice import DecisionConfig, ReportConfig
 from pricerl.cli.classes import chosen_class, print_help
+from pricerl.cli.configs import read_configs
 from pricerl.cli.failures import first_cause
 from pricerl.cli.imports import import_environment
 from pricerl.cli.options import RUN_OPTIONS, help_topics
@@ -30,7 +31,7 @@ from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
 from pricerl.cli.tracking import describe_tracked
 from pricerl.cli.trainer_settings import list_plugins
 from pricerl.cli.usage import check_run, explain_usage, option_values
-from pricerl.errors import CheckpointError, UsageError
+from pricerl.errors import UsageError
 from pricerl.progress import show_stages
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
@@ -40,10 +41,11 @@ from pricerl.training.callbacks.run_config import RunConfig
 from pricerl.training.checkpoint_io import TreeCheckpointIO
 from pricerl.training.checkpointing import USUAL_CLASSES, Checkpoint, lasting_settings
 from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.generations import BEST
 from pricerl.training.loggers import build_loggers
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.run import Run
-from pricerl.training.run_folder import RUNS, RunFolder, check_name, name_run
+from pricerl.training.run_folder import RUNS, USUAL_PRESET, RunFolder, check_name, find_run, name_run
 from pricerl.training.strategies import choose_strategy
 from pricerl.training.wandb_logging import TrackingConfig
 
@@ -57,6 +59,9 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 PROFILERS: dict[str, type[Profiler]] = {"simple": SimpleProfiler, "advanced": AdvancedProfiler}
 """Profilers by name; each writes its table to the run's folder, as Lightning's log lines are not shown."""
+
+CHOICES: dict[str, Any] = {"matmul_precision": MatmulPrecision, "format": Literal["text", "json"]}
+"""Types of the options of a run that are choices."""
 
 OWN_CONFIGS = {"decision": DecisionConfig, "report": ReportConfig, "tracking": TrackingConfig}
 """Groups of settings outside model, data and trainer."""
@@ -106,7 +111,7 @@ class PricingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run's options, and link the data's dimensions to the model."""
         for name, (text, default) in RUN_OPTIONS.items():
-            kind = MatmulPrecision if name == "matmul_precision" else str if default is None else type(default)
+            kind = CHOICES.get(name, str if default is None else type(default))
             parser.add_argument(f"--{name}", type=kind, default=default, help=text)
         for name, config in OWN_CONFIGS.items():
             parser.add_class_arguments(config, name)
@@ -119,6 +124,10 @@ class PricingCLI(LightningCLI):
         if help_topics(args):
             print_help(parser)
             raise SystemExit
+        if self.command != "fit" and not names_checkpoint(args):
+            args = [*args, "--ckpt_path", "best"]
+            if not option_values(args, "--run_name"):
+                args += ["--run_name", _run_of(args)]
         words, given = args, option_values(args, "--ckpt_path")
         if given and self.command != "fit":
             folder = self._folder_of_words(parser, args) if given[-1] in ("last", "best") else Path()
@@ -130,8 +139,6 @@ class PricingCLI(LightningCLI):
             self.given = find_resumed(run, self.config.ckpt_path, self.config.resume)
         elif self.given is None and self.config.ckpt_path is not None:
             self.given = Checkpoint.read(self.config.ckpt_path, run_folder(self.config))
-        if self.given is None and self.command != "fit":
-            raise CheckpointError(f"{self.command} needs --ckpt_path FILE: a checkpoint written by fit")
 
     def _folder_of_words(self, parser: LightningArgumentParser, words: list[str]) -> Path:
         """Return the run's folder; parse the arguments only if ``--run_name`` is not among them."""
@@ -195,7 +202,7 @@ class PricingCLI(LightningCLI):
         fitting = run.command == "fit"
         callbacks: list[Any] = [metrics := RunMetrics()]
         if wanted.enable_progress_bar is not False:
-            callbacks.append(TrainingBar(metrics))
+            callbacks.append(TrainingBar(metrics, wanted_details(run)))
         if fitting and generation is not None:
             callbacks.append(RunConfig(self.parser, self.config, generation))
             if wanted.enable_checkpointing is not False:
@@ -223,6 +230,28 @@ class PricingCLI(LightningCLI):
             tracked = describe_tracked(run, everything, source) if self.config.wandb else None
             trainer.loggers = build_loggers(generation.path, resumed_place(resumed), tracked, run.configs["tracking"])
         return trainer
+
+
+def names_checkpoint(words: Sequence[str]) -> bool:
+    """Return whether options or configurations name a checkpoint."""
+    named = any(word.partition("=")[0] == "--ckpt_path" for word in words)
+    return named or any(config.get("ckpt_path") for config in read_configs(words))
+
+
+def wanted_details(run: Run) -> bool:
+    """Return whether the numbers of the training are shown: to engineers, and to sellers who ask for them."""
+    return bool(run.options.verbose) or not run.advises
+
+
+def _run_of(words: Sequence[str]) -> str:
+    """Return the name of the run of the data file, if it has one, else of the only run.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    files = option_values(words, "--data.path")
+    own = name_run(files[-1], USUAL_PRESET) if files else ""
+    return own if own and (RUNS / own / BEST).exists() else find_run(None, BEST).path.name
 
 
 def run_folder(options: Any) -> Path:

@@ -21,6 +21,8 @@ from pricerl.terminal import write_lines
 COMMANDS = {
     "check": "data:check",
     "simulate": "data:simulate",
+    "advise": "policies:advise",
+    "init": "data:init",
     "fit": "policies:fit",
     "validate": "policies:validate",
     "test": "policies:test",
@@ -44,20 +46,21 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   check FILE                                   print the content of a file, or every problem with its line
   simulate --out FILE [--market M] [--days N] [--units U] [--seed S] [--products P]
                                                write a seller with known demand, and FILE.truth.json
+  advise FILE                                  everything with the defaults: read, train, advise, write the page
+  init                                         write guardrails.yaml, the limits on prices, to edit
   fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
-  validate | test --ckpt_path FILE             score a trained policy on held-out days, next to the rules
-  predict --ckpt_path FILE --data.path FILE [--out DIR] [--horizon 14]
+  validate | test                              score a trained policy on held-out days, next to the rules
+  predict --data.path FILE [--out DIR] [--horizon 14]
                                                advise on a newer file
-  what-if --ckpt_path FILE --data.path FILE --price X [--product P]
-                                               compare a price with keeping the current one
-  override --price X --until DAY --reason WHY  charge this price instead of the model's, within the hard limits
+  what-if PRICE [--data.path FILE]             compare a price with keeping the current one
+  override PRICE --until DAY --reason WHY      charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
   resume                                       end an override or a pause before its last day
   approve [ID] | history                       record an approval; print decisions with author and reason
   report [--product P]                         make the page of a product from the last advice
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
-  (override to audit take --run_name R or --ckpt_path FILE, and --product P)
+  (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
   --version, --debug (show the traceback of an error)

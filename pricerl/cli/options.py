@@ -51,6 +51,8 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     ),
     "out": ("Folder for the advice; the run's folder if absent.", None),
     "horizon": ("Forecast horizon in days.", 14),
+    "verbose": ("Print the evidence on every product, too.", False),
+    "format": ("Format of the advice on standard output: text, or json for programs.", "text"),
     "locale": ("Locale of numbers, money and dates.", "en_US"),
 }
 """Options of a run with help and default; the type is that of the default."""
@@ -63,8 +65,9 @@ STANDARD = {
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
     "pdf": "Also write the report as PDF.",
     "excel": "Also write the tables as an Excel workbook.",
+    "strict": "Refuse a file if one of its products cannot be used.",
 }
-"""Options from Lightning, ``--allow``, and ``--pdf`` and ``--excel``, short for settings of the report."""
+"""Options from Lightning, ``--allow``, and short forms of settings of report and reading."""
 
 
 class Group(NamedTuple):

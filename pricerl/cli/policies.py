@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pricerl.cli.configs import with_found_configs
+from pricerl.cli.usage import with_file
 from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
 from pricerl.progress import stage
-from pricerl.terminal import print_notes, write_lines
+from pricerl.terminal import print_notes, write_json, write_lines
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
@@ -35,6 +37,11 @@ def fit(words: Sequence[str]) -> int:
             return EXIT_OK
         trains_only = run.options.trainer.fast_dev_run or not run.advises
         return EXIT_OK if trains_only or not run.is_global_zero else _advise(run)
+
+
+def advise(words: Sequence[str]) -> int:
+    """Train on the seller's FILE and advise on their products; every option of fit applies."""
+    return fit(with_file(["--help" if word == "--help=all" else word for word in words]))
 
 
 def predict(words: Sequence[str]) -> int:
@@ -63,7 +70,8 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    long = {"--pdf": "--report.pdf=true", "--excel": "--report.excel=true", "--help=all": "--help"}
+    long = {"--pdf": "--report.pdf=true", "--excel": "--report.excel=true", "--verbose": "--verbose=true"}
+    long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
     return run_command([name, *(long.get(word, word) for word in with_found_configs(words))], watch, entries)
 
 
@@ -147,11 +155,20 @@ def _score(run: Run) -> int:
 
 def _advise(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    from pricerl.cli.console import print_summary
+    from pricerl.advice.block import Place, block_lines
+    from pricerl.cli.console import print_evidence
+    from pricerl.training.run_folder import runs_with
 
     advice, files, recorded = deliver(run)
-    print_summary([item.to_dict() for item in advice], files, run.formatter)
-    write_lines([recorded])
+    if run.options.format == "json":
+        write_json(json.loads(files.document.read_text(encoding="utf-8")))
+    else:
+        products = [item.to_dict() for item in advice]
+        others = [folder for folder in runs_with(LOG_FILE) if folder.path != run.folder]
+        write_lines(block_lines(products, run.formatter, Place(files.report, run.folder.name if others else "")))
+        if run.options.verbose:
+            print_evidence(products, files, run.formatter)
+            write_lines([recorded])
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 

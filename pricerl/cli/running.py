@@ -15,7 +15,7 @@ from jsonargparse import set_parsing_settings
 from lightning.pytorch import Trainer
 
 from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
-from pricerl.cli.lightning import PricingCLI
+from pricerl.cli.lightning import PricingCLI, wanted_details
 from pricerl.cli.options import help_topics
 from pricerl.cli.resuming import (
     has_nothing_left,
@@ -120,7 +120,7 @@ def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
         run = replace(run, backtests=start_backtests(run, watch))
     if run.advises and run.checkpoint is None:
         _ = run.pricing.market  # before the progress bar appears
-    if trainer.is_global_zero and run.options.trainer.enable_progress_bar is not False:
+    if trainer.is_global_zero and wanted_details(run) and run.options.trainer.enable_progress_bar is not False:
         write_lines([cli.compute], problems=True)
     if not ended:
         given = None if run.checkpoint is None else run.checkpoint.path

@@ -22,6 +22,10 @@ KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 """Types in plain words."""
 
 
+FLAGS = ("--pdf", "--excel", "--verbose", "--strict", "-h", "--help")
+"""Options that take no value."""
+
+
 class Parser(argparse.ArgumentParser):
     """Parser that raises a ``UsageError`` for an invalid option instead of exiting."""
 
@@ -115,6 +119,19 @@ def option_values(words: Sequence[str], *names: str) -> list[str]:
     return values
 
 
+def with_price(words: Sequence[str]) -> list[str]:
+    """Return a command's words with a price in the first place as ``--price``.
+
+    Raises:
+        UsageError: two prices are given.
+    """
+    if not words or words[0].startswith("--") or words[0] == "-h":
+        return list(words)
+    if named := option_values(words[1:], "--price"):
+        raise UsageError(f"give one price, found {words[0]} and --price {named[0]}")
+    return [f"--price={words[0]}", *words[1:]]
+
+
 def positive_price(price: float) -> float:
     """Return the value of ``--price``.
 
@@ -124,6 +141,28 @@ def positive_price(price: float) -> float:
     if not 0 < price < math.inf:
         raise UsageError(f"--price: must be a positive number, found {price:g}")
     return price
+
+
+def with_file(words: Sequence[str]) -> list[str]:
+    """Return a command's words with its file, the word that no option takes, as ``--data.path``.
+
+    Raises:
+        UsageError: no file is named, or several are.
+    """
+    files, others, taken = [], [], False
+    for word in words:
+        option = word.startswith("-") and word != "-"
+        if option or taken:
+            others.append(word)
+        else:
+            files.append(word)
+        taken = option and "=" not in word and word not in FLAGS
+    if not files and not option_values(words, "--data.path") and not {"-h", "--help"} & {*words}:
+        raise UsageError("advise needs a FILE, the seller's export (fit --config quickstart shows a simulated seller)")
+    if len(files) > 1:
+        several = "put the dated files of one report into a folder and name that, or a pattern in quotes"
+        raise UsageError(f"advise takes one FILE, found {len(files)}; {several}")
+    return [*others, *option_words({"data.path": files[0] if files else None})]
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:

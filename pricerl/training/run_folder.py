@@ -23,6 +23,7 @@ from pathlib import Path
 
 from pricerl.data.naming import name_after
 from pricerl.errors import PROBLEMS, UsageError, did_you_mean
+from pricerl.terminal import shown
 from pricerl.training.generations import BEST, CONFIG, LAST, METRICS_FILE, REPLAY, SAVES, Generation
 from pricerl.writing import CURRENT, MANIFEST, explained, point, sync_folder
 
@@ -43,6 +44,9 @@ LINKED = (
     *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", PROBLEMS, "report.html", "report.pdf", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
+
+MOST_LISTED = 10
+"""Most runs that a message lists."""
 
 USUAL_PRESET = "balanced"
 """Preset of the reward that is part of no run's name."""
@@ -232,12 +236,30 @@ def name_run(path: str | None = None, preset: str | None = None, env_id: str | N
     return name_after(path) if preset == USUAL_PRESET else f"{name_after(path)}-{preset}"
 
 
-def find_run(name: str) -> RunFolder:
-    """Return the folder of an existing run.
+def runs_with(file: str) -> list[RunFolder]:
+    """Return the folders of the runs that hold a file, by name."""
+    return [RunFolder(path) for path in sorted(RUNS.glob("*")) if (path / file).exists()]
+
+
+def find_run(name: str | None, holding: str) -> RunFolder:
+    """Return the folder of a run, by default that of the only one.
+
+    Args:
+        name: name of the run.
+        holding: file that distinguishes the runs to choose from if no name is given.
 
     Raises:
-        UsageError: it does not exist.
+        UsageError: it does not exist, or there are several to choose from.
     """
+    if name is None:
+        found = runs_with(holding)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"{RUNS} holds no run with {holding} yet; start with: pricerl advise FILE")
+        listed = ", ".join(shown(run.path.name) for run in found[:MOST_LISTED])
+        more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+        raise UsageError(f"{RUNS} holds {len(found)} runs, {listed}{more}; name one with --run_name")
     folder = RUNS / check_name(name)
     if not folder.is_dir():
         runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())

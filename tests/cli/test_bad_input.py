@@ -160,8 +160,8 @@ def test_a_checkpoint_of_another_network_is_refused(command: str, trained: Path,
 @pytest.mark.parametrize("command", ["predict", "validate", "test"])
 def test_scoring_and_advice_need_a_checkpoint(command: str, tmp_path: Path) -> None:
     result = run(tmp_path, command)
-    assert result.code == 5
-    assert f"{command} needs --ckpt_path FILE" in result.err
+    assert result.code == 2
+    assert result.err == "error: checkpoints holds no run with best.ckpt yet; start with: pricerl advise FILE\n"
 
 
 @pytest.mark.parametrize("command", ["fit", "predict"])

@@ -33,7 +33,9 @@ def fit_shipped(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     @cache
     def fit(name: str) -> tuple[Result, Path]:
         folder = tmp_path_factory.mktemp(name)
-        return run(folder, "fit", "--config", str(CONFIGS / f"{name}.yaml"), *FAST, "--wandb", "false"), folder
+        return run(
+            folder, "fit", "--config", str(CONFIGS / f"{name}.yaml"), *FAST, "--verbose", "--wandb", "false"
+        ), folder
 
     return fit
 
@@ -56,18 +58,18 @@ def test_a_variant_counts_after_the_defaults_too(name: str, tmp_path: Path) -> N
 
 def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
     words = ["--config", str(CONFIGS / "quickstart.yaml"), "--config", str(CONFIGS / "guardrails.yaml"), *FAST]
-    result = run(tmp_path, "fit", *words, "--data.guardrails.products", "{product: {pause: true}}")
+    result = run(tmp_path, "fit", *words, "--data.guardrails.products", "{simulated seller: {pause: true}}")
     assert result.code in (0, 4), result.err
     checkpoint = ["--ckpt_path", "checkpoints/quickstart/best.ckpt", "--out", "out"]
     paused = run(tmp_path, "predict", *checkpoint)
-    assert "the product is paused (data.guardrails.pause)" in paused.out
-    (tmp_path / "fresh.yaml").write_text("data: {guardrails: {products: {product: {max_rise: 0.02}}}}")
+    assert " Why        the product is paused;" in paused.out
+    (tmp_path / "fresh.yaml").write_text("data: {guardrails: {products: {simulated seller: {max_rise: 0.02}}}}")
     assert "is paused" not in run(tmp_path, "predict", *checkpoint, "--config", "fresh.yaml").out
-    (tmp_path / "wrong.yaml").write_text("data: {guardrails: {products: {prodct: {}, Lamp: {}}}}")
+    (tmp_path / "wrong.yaml").write_text("data: {guardrails: {products: {simulated seler: {}, Lamp: {}}}}")
     for command in (["predict", *checkpoint], ["fit", *FAST, "--run_name", "none"]):
         refused = run(tmp_path, *command, "--config", "wrong.yaml")
         assert refused.code == 2
-        assert "no product 'prodct'; did you mean 'product'?, and none 'Lamp'" in refused.err
+        assert "no product 'simulated seler'; did you mean 'simulated seller'?, and none 'Lamp'" in refused.err
     assert not (tmp_path / "checkpoints" / "none").exists()
 
 

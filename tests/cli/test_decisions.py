@@ -16,7 +16,7 @@ from pricerl.cli.policies import run_lightning
 from pricerl.operations.provenance import new_settings
 
 RUN = ("--run_name", "seller")
-QUIET = ("--trainer.enable_progress_bar", "false")
+QUIET = ("--trainer.enable_progress_bar", "false", "--verbose")
 BEST = "checkpoints/seller/best.ckpt"
 NASTY = "\u202etwo\nlines, =cmd()  \u200f" + "x" * 5000
 
@@ -58,7 +58,7 @@ def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
         "advice",
         "fit",
         "pricerl",
-        "product",
+        "seller",
     )
     assert (entry["path"], entry["checkpoint"], entry["seed"], entry["history_end"]) == (
         *("seller.csv", "gen-0001/best.ckpt", 0),
@@ -155,14 +155,15 @@ WRONG = {
     "override --price 9 --until 2025-04-30": "required: --reason",
     "override --price 9 --reason x": "required: --until",
     "override --price 9 --until 2025-04-30 --reason \u200f": "--reason: must be a text",
-    "pause --until 2025-04-30 --reason x --product prodct": "did you mean 'product'?",
+    "pause --until 2025-04-30 --reason x --product seler": "did you mean 'seller'?",
     "pause --until 2025-04-30 --reason x --prize 3": "unknown option --prize",
     "approve 9": "entry 9 does not exist; the log holds 1 entries",
-    "history --product x": "--product 'x' is unknown; known are product",
+    "history --product x": "--product 'x' is unknown; known are seller",
     "audit replay": "audit replay needs the number of an entry",
     "audit prove": "must be one of verify, replay, found 'prove'",
     "what-if --ckpt_path checkpoints/seller/best.ckpt --price -1": "--price: must be a positive number, found -1",
-    "what-if --price 9": "required: --ckpt_path",
+    "what-if 9 --price 9": "give one price, found 9 and --price 9",
+    "override 9 --price 9 --until 2025-04-30 --reason x": "give one price, found 9 and --price 9",
 }
 
 
@@ -176,8 +177,24 @@ def test_a_wrong_order_is_answered_with_one_line_and_nothing_is_written(words: s
     assert (shop / "checkpoints/seller/decisions.jsonl").read_bytes() == before
 
 
-def test_a_run_must_be_named_and_exist(shop: Path) -> None:
-    assert "name the run with --run_name R" in run(shop, "history").err
+def test_the_only_run_is_found_and_one_of_several_must_be_named(shop: Path, tmp_path: Path) -> None:
+    assert run(shop, "history").out == run(shop, "history", *RUN).out != ""
+    ordered = run(shop, "override", "10.50", "--until", "2025-04-30", "--reason", "x", "--product", "seller")
+    assert ordered.code == 0 and "is overridden with 10.5 until 2025-04-30" in ordered.out
+    (other := shop / "checkpoints" / "other").mkdir()
+    shutil.copy(shop / "checkpoints" / "seller" / "decisions.jsonl", other)
+    several = run(shop, "pause", "--until", "2025-04-30", "--reason", "x")
+    assert (several.code, several.err) == (
+        2,
+        "error: checkpoints holds 2 runs, other, seller; name one with --run_name\n",
+    )
+    (tmp_path / "new").mkdir()
+    assert (
+        "holds no run with decisions.jsonl yet; start with: pricerl advise FILE" in run(tmp_path / "new", "history").err
+    )
+
+
+def test_a_run_must_exist(shop: Path) -> None:
     wrong = run(shop, "history", "--run_name", "seler")
     assert wrong.code == 2 and "is not a folder of a run; did you mean 'seller'?" in wrong.err
     assert run(shop, "history", "--ckpt_path", BEST).code == 0
@@ -203,9 +220,9 @@ def test_history_tells_what_was_decided_by_whom_and_why_on_one_line_each(shop: P
     out = run(shop, "history", *RUN).out
     lines = out.splitlines()
     assert len(lines) == 6 and out.isprintable() is False and "\u202e" not in out and "\u200f" not in out
-    assert "override  by anna     product: 12.5 until 2025-04-05, replaced" in lines[2]
+    assert "override  by anna     seller: 12.5 until 2025-04-05, replaced" in lines[2]
     assert lines[3].strip().startswith("two lines, =cmd()") and len(lines[3]) < 200
-    assert "pause     by ben      product: price kept until 2025-04-30, active" in lines[4]
+    assert "pause     by ben      seller: price kept until 2025-04-30, active" in lines[4]
     assert _entries(shop)[1]["reason"] == NASTY.strip()
     assert run(shop, "audit", "verify", *RUN).code == 0
 
@@ -466,8 +483,8 @@ def test_what_if_answers_beside_keeping_the_price(shop: Path) -> None:
     assert "an override would need --force: 11.2 is outside the prices" in run(shop, *words, "11.20", *QUIET).out
     assert "guardrails object: max_change: at most 5 % above the current price" in run(shop, *words, "15", *QUIET).out
     assert len(_entries(shop)) == 1
-    wrong = run(shop, *words, "10", "--product", "prodct")
-    assert wrong.code == 2 and "did you mean 'product'?" in wrong.err
+    wrong = run(shop, *words, "10", "--product", "seler")
+    assert wrong.code == 2 and "did you mean 'seller'?" in wrong.err
 
 
 def test_several_products_must_be_named(shop: Path) -> None:

@@ -16,7 +16,7 @@ def test_lines_start_with_the_verdict_and_list_every_count(read: Callable[..., H
     lines = daily(["10,20"] * 9 + [",", "11,22", "12,36"] + [","])
     del lines[4]
     text = read(lines).reports[0].lines()
-    assert text[:2] == ["product: FAIL", "  only 11 usable days; at least 28 are needed"]
+    assert text[:2] == ["sales: FAIL", "  only 11 usable days; at least 28 are needed"]
     assert "  history          2025-01-01 to 2025-01-12, 12 days" in text
     assert "  rows             12: 11 history, 1 future" in text
     assert "  prices           3 distinct, 10.00 to 12.00" in text
@@ -50,7 +50,7 @@ def test_the_verdict_uses_the_minimum_days_in_force_in_text_and_json(
 ) -> None:
     report = read(daily(cells)).reports[0]
     assert report.judge(min_days) == (quality, reasons)
-    assert report.lines(min_days)[: len(reasons) + 1] == [f"product: {quality}", *(f"  {text}" for text in reasons)]
+    assert report.lines(min_days)[: len(reasons) + 1] == [f"sales: {quality}", *(f"  {text}" for text in reasons)]
     plain = report.to_dict(min_days)
     assert (plain["quality"], tuple(plain["reasons"]), plain["min_days"]) == (quality, reasons, min_days)
 

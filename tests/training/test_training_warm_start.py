@@ -65,7 +65,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("warm")
     write_lines(folder / "seller.csv", seller_lines())
     words = ("--data.path", "seller.csv", "--run_name", "warm", *FAST, *PLANNER)
-    result = run(folder, "fit", *words, "--trainer.max_steps", "400", "--data.eval_every", "20", *BAR)
+    result = run(folder, "fit", *words, "--trainer.max_steps", "400", "--data.eval_every", "20", *BAR, "--verbose")
     assert result.code in (0, 4), result.err
     return folder, result
 
@@ -98,9 +98,9 @@ def test_the_outputs_name_who_proposes_and_by_how_much_the_two_differ(warm: tupl
 def test_predict_plans_anew_and_may_be_told_to_follow_the_policy(warm: tuple[Path, Result]) -> None:
     folder, _ = warm
     words = ("predict", "--ckpt_path", "checkpoints/warm/best.ckpt", "--data.path", "seller.csv")
-    planned = run(folder, *words)
+    planned = run(folder, *words, "--verbose")
     assert "proposes the path." in planned.out
-    alone = run(folder, *words, "--model.warm_start", "none")
+    alone = run(folder, *words, "--verbose", "--model.warm_start", "none")
     assert "policy settles at" in alone.out and "proposes the path" not in alone.out
 
 

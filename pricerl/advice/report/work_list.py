@@ -103,11 +103,11 @@ def _task(product: Record, link: str, f: Formatter) -> Task:
         gain=view.cell(measure, product["uplift"] or {measure: None}, "+"),
         grade=product["decision"]["grade"],
         since=_since(product, f),
-        stake=_stake(product),
+        stake=stake_of(product),
     )
 
 
-def _stake(product: Record) -> float:
+def stake_of(product: Record) -> float:
     """Return the gain of a change, or of one that was weighed; of an exception, all that the product earns."""
     measure = measure_of(product)
     outcome = product["keep"] if exception_of(product) else product["uplift"] or product["proposal"]["over_keep"]

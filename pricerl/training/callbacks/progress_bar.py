@@ -19,15 +19,16 @@ REDRAWS_PER_SECOND = 2
 
 
 class TrainingBar(RichProgressBar):
-    """Rich progress bar on stderr: share of ``max_steps``, time left, return, price and updates per second.
+    """Rich progress bar on stderr: share of ``max_steps``, time left, and details for engineers.
 
     Args:
         metrics: writer of the run's metrics, whose last row is shown.
+        details: whether return, price and speed are shown.
     """
 
-    def __init__(self, metrics: RunMetrics) -> None:
+    def __init__(self, metrics: RunMetrics, details: bool = True) -> None:
         super().__init__(refresh_rate=REDRAWS_PER_SECOND, leave=False, console_kwargs={"stderr": True})
-        self._metrics, self._updated_at = metrics, 0.0
+        self._metrics, self._details, self._updated_at = metrics, details, 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -59,6 +60,8 @@ class TrainingBar(RichProgressBar):
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Return the numbers next to the bar: return and price of the last evaluation, if there is one."""
+        if not self._details:
+            return {}
         known: dict[str, Any] = {**self._metrics.latest, **trainer.callback_metrics}
         wanted = {
             "return": ("eval/episode_return", "train/episode_return"),

@@ -1,0 +1,283 @@
+"""The advice in a terminal: at most 72 columns, the verdict first, in words of a seller."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+from pricerl.advice.next_steps import stop_rule_words, what_would_change
+from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, track_lines
+from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
+from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
+from pricerl.terminal import shown
+
+WIDTH = 72
+"""Columns of a terminal, of which wide characters take two."""
+
+LABEL = 12
+"""Columns of the label before a sentence, with the space in front of it."""
+
+MOST_PRODUCTS = 10
+"""Most products with a line of their own."""
+
+SHORTEST_NAME = 12
+"""Columns that the name of a product has in any case."""
+
+MOST_CHECKS = 2
+"""Most doubts about the data that are printed; the page lists all."""
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+SETTING = re.compile(r"\s*\((?:data|decision)\.[^)]*\)")
+"""Name of a setting in parentheses, which only the evidence needs."""
+
+
+class Place(NamedTuple):
+    """Page of an advice, and the name of its run in commands."""
+
+    report: Path
+    """The page, or the index of several."""
+    run: str = ""
+    """Name of the run if ``checkpoints`` holds others, else empty."""
+
+    @property
+    def option(self) -> str:
+        """Option that names the run, after a space; empty if none is needed."""
+        return f" --run_name {shlex.quote(self.run)}" if self.run else ""
+
+
+def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[str]:
+    """Return the advice in lines of at most ``WIDTH`` columns: a block for one product, else a line per product.
+
+    Args:
+        products: entries of ``products`` of ``advice.json``.
+        f: locale, currency and price digits.
+        place: page and run.
+    """
+    lines = _block(products[0], f, place) if len(products) == 1 else _overview(products, f, place)
+    return [part for line in lines for part in _folded(line.rstrip())]
+
+
+def _folded(line: str) -> list[str]:
+    """Return a line that is too wide, because of large numbers, in parts broken at spaces."""
+    if cell_len(line) <= WIDTH:
+        return [line]
+    words = line.split()
+    indent = min(len(line) - len(line.lstrip()), LABEL)
+    parts = [" " * indent + words[0]]
+    for part in (part for word in words[1:] for part in chop_cells(word, WIDTH - LABEL)):
+        if cell_len(parts[-1]) + 1 + cell_len(part) <= WIDTH:
+            parts[-1] += f" {part}"
+        else:
+            parts.append(" " * LABEL + part)
+    return parts
+
+
+def wrapped(text: str, label: str = "") -> list[str]:
+    """Return a text in lines of at most ``WIDTH`` columns, with a label in front of the first."""
+    room, lines, line = WIDTH - LABEL, [], ""
+    words = " ".join(text.split()).replace(" %", f"{NO_BREAK}%").split(" ")
+    for part in (part for word in words for part in chop_cells(word, room)):
+        joined = f"{line} {part}" if line else part
+        if cell_len(joined) > room:
+            lines.append(line)
+            joined = part
+        line = joined
+    heads = [set_cell_size(f" {label}", LABEL), *[" " * LABEL] * len(lines)]
+    return [head + part.replace(NO_BREAK, " ") for head, part in zip(heads, [*lines, line], strict=True)]
+
+
+def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
+    quality, decision = product["data_quality"], product["decision"]
+    span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
+    yield from _heading(shown(product["product"]), span, f"grade {decision['grade']}")
+    yield from _verdict(product, f)
+    yield ""
+    yield from _comparison(product, f)
+    yield ""
+    for label, text in _reasons(product, f):
+        yield from wrapped(text, label)
+    yield ""
+    yield from _next(product, f, place)
+
+
+def _heading(name: str, about: str, end: str) -> Iterator[str]:
+    """Yield a name, shortened if it must be, with a text after it, one at the right end, and a rule below."""
+    about = f" · {about}"
+    room = max(SHORTEST_NAME, WIDTH - 4 - cell_len(about) - cell_len(end))
+    name = name if cell_len(name) <= room else _fitted(name, room).rstrip()
+    gap = max(1, WIDTH - 3 - cell_len(name) - cell_len(about) - cell_len(end))
+    yield f" {name}{about}{' ' * gap}{end}"
+    yield " " + "─" * (WIDTH - 3)
+
+
+def _verdict(product: Record, f: Formatter) -> Iterator[str]:
+    now, new = product["current_price"], product["recommended_price"]
+    changes = [day for day in product["days"] if day["recommended_price"] != now]
+    if not changes:
+        yield f" Keep the price   {f.price(now)}"
+        return
+    size, first = f.percent(new / now - 1, plus="+"), f.weekday_date(changes[0]["date"])
+    yield f" {'Raise' if new > now else 'Lower'} the price  {f.price(now)} → {f.price(new)} ({size})  on {first}"
+    later = next((day for day in changes if day["recommended_price"] != new), None)
+    if later is not None:
+        when = f.weekday_date(later["date"])
+        yield f" then             {f.price(later['recommended_price'])} on {when}, if sales hold"
+
+
+def _comparison(product: Record, f: Formatter) -> Iterator[str]:
+    """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
+    kept, charged, change = product["keep"], product["recommended"], product["uplift"]
+    money = f", {f.currency}" if f.currency else ""
+    head = ("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")
+    rows: list[tuple[str, ...]] = [head]
+    for name in ("profit", "sales", "units"):
+        sides = [None if side is None else side[name] for side in (kept, charged, change)]
+        if sides[0] is None:
+            continue
+        means = [None if values is None else values[0] for values in sides]
+        digits = unit_digits(*means) if name == "units" else f.money_digits(*means)
+        cells = [f.number(mean, digits) for mean in means[:2]] if change else [f.number(means[0], digits), ""]
+        gain = sides[2]
+        if gain is not None:
+            cells.append(f"{f.number(gain[0], digits, '+')} ({f.span(gain[1], gain[2], digits, '+')})")
+        label = f"{name} per {f.period}{'' if name == 'units' else money}"
+        rows.append((label, *cells, *[UNKNOWN if change else ""] * (3 - len(cells))))
+    yield from _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the rows of a table: names on the left, numbers on the right."""
+    label, *columns = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        padded = (" " * (width - cell_len(cell)) + cell for cell, width in zip(cells, columns, strict=True))
+        yield "   ".join(["  " + set_cell_size(name, label), *padded])
+
+
+def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
+    """Yield label and text of certainty, reasons, limits, order and doubts about the data."""
+    decision, uplift = product["decision"], product["uplift"]
+    if uplift is not None and uplift["probability_better"] is not None:
+        better = counted(uplift["probability_better"], product["num_draws"])
+        yield "Certainty", f"better in {better} plausible scenarios; not tested yet"
+    clauses = [] if decision["grade"] in ("B", "B-") else [SETTING.sub("", decision["why"])]
+    yield "Why", "; ".join([*clauses, *_demand(product, f)])
+    yield "Limits", _limits(product, f)
+    if product["stop_rule"] is not None:
+        yield "Go back", stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")
+    if decision["follow"] == "hold" and (helps := what_would_change(product, f)):
+        yield "To decide", " ".join(helps)
+    for order in product["orders"]:
+        if order["status"] == "active":
+            until, price = f.date(order["until"]), "price kept" if order["price"] is None else f.price(order["price"])
+            yield "Your order", f"{price} until {until}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
+    for line in order_lines(product["orders"], f):
+        yield "Your order", line
+    if product["track_record"] is not None:
+        yield "So far", " ".join(track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
+    doubts = product["data_quality"]["reasons"]
+    for text in doubts[:MOST_CHECKS]:
+        yield "Check", text
+    if len(doubts) > MOST_CHECKS:
+        yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"
+
+
+def _demand(product: Record, f: Formatter) -> Iterator[str]:
+    """Yield the effect of a rise on units, and up to which effect it pays."""
+    if product["data_quality"]["distinct_prices"] < 2:
+        return
+    mean, high, low = (-value for value in product["elasticity"])
+    effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
+    yield f"a 1 % rise has {effect} units ({f.span(low, high, 1)})"
+    limit = None if product["raising"] is None else product["raising"]["break_even"]
+    if limit is not None:
+        yield f"up to {f.number(limit, 1)} % pays"
+
+
+def _limits(product: Record, f: Formatter) -> str:
+    bounds, edits = product["details"]["bounds"], product["guardrails"]
+    if edits:
+        edit = edits[0]
+        asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
+        more = f" (and {plural(len(edits) - 1, 'more change')})" if len(edits) > 1 else ""
+        return f"{asked}{edit['why']}{more}"
+    rise, week, hold = bounds["max_rise"], bounds["max_week_change"], bounds["min_hold_days"]
+    known = [
+        "" if not rise else f"{f.percent(rise, 0)} per change",
+        "" if week is None else f"{f.percent(week, 0)} per week",
+        "" if hold < 2 else f"{hold} days' hold",
+    ]
+    listed = ", ".join(filter(None, known))
+    return f"none was hit ({listed})" if listed else "none was hit"
+
+
+def _next(product: Record, f: Formatter, place: Place) -> Iterator[str]:
+    """Yield what to do next: the page and the commands on this advice."""
+    yield from wrapped(f"open {place.report}", "Next")
+    last = product["days"][-1]["date"]
+    if product["recommended_price"] != product["current_price"]:
+        yield from wrapped(f"pricerl approve{place.option}")
+        yield from wrapped(
+            f"pricerl override {_typed(product['recommended_price'], f)} --until {last} --reason …{place.option}"
+        )
+    yield from wrapped(f"pricerl what-if {_typed(_asked(product), f)}{place.option}")
+
+
+def _asked(product: Record) -> float:
+    """Return the price of the question: the best constant one, if it is neither kept nor recommended."""
+    best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
+    return float(best)
+
+
+def _typed(price: float, f: Formatter) -> str:
+    """Return a price as an option takes it."""
+    return f"{price:.{f.price_decimals}f}"
+
+
+def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterator[str]:
+    """Yield a line for each of the products that matter most, totals, and the place of the others."""
+    ordered = sorted(products, key=lambda product: (KINDS.index(kind_of(product)), -stake_of(product)))
+    raised = sum(item["recommended_price"] > item["current_price"] for item in products)
+    lowered = sum(item["recommended_price"] < item["current_price"] for item in products)
+    about = f"{raised} to raise, {lowered} to lower, {len(products) - raised - lowered} to keep"
+    yield from _heading(plural(len(products), "product"), about, "grade")
+    rows = [("", "", f"gain per {f.period} (90 %)", "")]
+    rows += [_overview_cells(product, f) for product in ordered[:MOST_PRODUCTS]]
+    change, gain = (max(cell_len(row[column]) for row in rows) for column in (1, 2))
+    room = max(SHORTEST_NAME, WIDTH - 9 - change - gain)
+    for name, price, earned, grade in rows:
+        cells = (_fitted(name, room), set_cell_size(price, change), " " * (gain - cell_len(earned)) + earned, grade)
+        yield " " + "  ".join(cells)
+    if len(products) > MOST_PRODUCTS:
+        yield f" … and {len(products) - MOST_PRODUCTS} more on the page"
+    yield ""
+    for measure, words in MEASURES.items():
+        gains = [item["uplift"][measure] for item in products if item["uplift"] and measure_of(item) == measure]
+        known = [values for values in gains if values is not None]
+        if known:
+            total = [sum(values) for values in zip(*known, strict=True)]
+            yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
+    yield from wrapped(f"open {place.report}", "Next")
+    yield from wrapped(f"pricerl approve --product {shlex.quote(shown(ordered[0]['product']))}{place.option}")
+
+
+def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:
+    now, new = product["current_price"], product["recommended_price"]
+    change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
+    gain = None if product["uplift"] is None else product["uplift"][measure_of(product)]
+    earned = exception_of(product)
+    if gain is not None and not earned:
+        digits = f.money_digits(*gain)
+        earned = f"{f.number(gain[0], digits, '+')} ({f.span(gain[1], gain[2], digits, '+')})"
+    return shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"
+
+
+def _fitted(text: str, room: int) -> str:
+    """Return a text in exactly ``room`` columns, shortened by an ellipsis if it must be."""
+    return set_cell_size(text if cell_len(text) <= room else set_cell_size(text, room - 1).rstrip() + "…", room)

@@ -1,0 +1,71 @@
+"""Advice on all products of a file as one Python object: a sequence, a table, a page and text."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import pandas as pd
+
+from pricerl.advice.block import Place, block_lines
+from pricerl.advice.files import AdviceFiles, render_csv
+from pricerl.advice.result import ProductAdvice
+from pricerl.formatting import PLAIN_DIGITS, Formatter
+
+FRAME = '<iframe srcdoc="{page}" title="price report" style="width: 100%; height: 60em; border: 0"></iframe>'
+"""The page inside a notebook, where its styles stay apart from the notebook's."""
+
+
+@dataclass(frozen=True, repr=False)
+class Advice(Sequence[ProductAdvice]):
+    """Advice on the products of a file, in their order of first appearance."""
+
+    products: tuple[ProductAdvice, ...]
+    """One advice per product."""
+
+    files: AdviceFiles
+    """Files of the advice."""
+
+    formatter: Formatter
+    """Locale, currency and price digits of the text."""
+
+    @overload
+    def __getitem__(self, index: int) -> ProductAdvice: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ProductAdvice, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> ProductAdvice | tuple[ProductAdvice, ...]:
+        """Return the advice on one product, or on several."""
+        return self.products[index]
+
+    def __len__(self) -> int:
+        """Return the number of products."""
+        return len(self.products)
+
+    def __str__(self) -> str:
+        """Return the text that ``pricerl advise`` prints."""
+        records = [item.to_dict() for item in self.products]
+        return "\n".join(block_lines(records, self.formatter, Place(self.files.report)))
+
+    def __repr__(self) -> str:
+        """Return the text that ``pricerl advise`` prints."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook."""
+        return FRAME.format(page=html.escape(self.report().read_text(encoding="utf-8")))
+
+    def report(self) -> Path:
+        """Return the path of the page; of several products, that of their index."""
+        return self.files.report
+
+    def table(self) -> pd.DataFrame:
+        """Return ``advice.csv`` as a frame: a row per product and day, unknown cells missing."""
+        text = render_csv(list(self.products), max(PLAIN_DIGITS, self.formatter.price_decimals))
+        texts = {"Product": "string", "Grade": "string", "Source": "string", "Reason": "string"}
+        return pd.read_csv(io.StringIO(text), parse_dates=["Date"], dtype=texts, keep_default_na=False, na_values=[""])

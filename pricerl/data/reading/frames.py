@@ -1,0 +1,31 @@
+"""A history in memory, written as the file that commands read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from pricerl.errors import UsageError
+from pricerl.writing import explained, write_file
+
+Frame = pd.DataFrame
+"""Frame of a history, for the parts that import no pandas."""
+
+
+def write_frame(frame: object, path: Path) -> None:
+    """Write a frame with the columns of a seller's file as CSV; a named index becomes a column.
+
+    Args:
+        frame: one row per product and day or week.
+        path: file to write; its folder is made if absent.
+
+    Raises:
+        UsageError: it is not a frame, or the file cannot be written.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(f"expected a path or a pandas DataFrame, found {type(frame).__name__}")
+    named = any(name is not None for name in frame.index.names)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, frame.to_csv(index=named, lineterminator="\n").encode("utf-8"))

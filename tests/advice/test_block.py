@@ -1,0 +1,126 @@
+"""The block of an advice in the terminal: its width, its words and what it leaves out."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from pricerl.advice.block import MOST_PRODUCTS, WIDTH, Place, block_lines, wrapped
+from pricerl.formatting import Formatter
+
+NAMES = [
+    "Mug",
+    "高級な陶器のマグカップ・青（大）三百五十ミリリットル",
+    "Ünïcödé " * 12,
+    "👩‍👩‍👧‍👦 family",
+    "a" * 200,
+    "\u202eabc\x1b[31m\n",
+    " ",
+]
+PAGE = Place(Path("checkpoints/seller/report.html"))
+
+
+@pytest.fixture(scope="module")
+def change(moved: Path) -> dict[str, Any]:
+    """Advice that lowers the price."""
+    (product,) = json.loads((moved / "advice.json").read_text(encoding="utf-8"))["products"]
+    return dict(product)
+
+
+@pytest.fixture(scope="module")
+def held(change: dict[str, Any]) -> dict[str, Any]:
+    """The same product, whose price is kept."""
+    days = [{**day, "recommended_price": change["current_price"]} for day in change["days"]]
+    decision = {**change["decision"], "follow": "hold", "grade": "C", "why": "it is so (data.cost.unit_cost)"}
+    price = {"recommended_price": change["current_price"], "recommended": change["keep"]}
+    return {**change, **price, "uplift": None, "stop_rule": None, "days": days, "decision": decision}
+
+
+def scaled(value: Any, factor: float) -> Any:
+    """Return a record whose amounts are larger."""
+    if isinstance(value, dict):
+        return {key: item if key in KEPT else scaled(item, factor) for key, item in value.items()}
+    if isinstance(value, list):
+        return [scaled(item, factor) for item in value]
+    return value * factor if isinstance(value, float) else value
+
+
+KEPT = {"probability_better", "elasticity", "raising", "data_quality", "details", "proposal", "sensitivity", "backtest"}
+
+
+def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(change: dict[str, Any]) -> None:
+    lines = block_lines([change], Formatter(), PAGE)
+    text = "\n".join(lines)
+    now, new = (Formatter().price(change[key]) for key in ("current_price", "recommended_price"))
+    assert lines[0].startswith(" seller · 90 days, last day 31 Mar 2025") and " grade " in lines[0]
+    assert f"Lower the price  {now} → {new} (" in text
+    assert [line.split()[:3] for line in lines if " per day" in line] == [
+        [name, "per", "day"] for name in ("profit", "sales", "units")
+    ]
+    assert "a 1 % rise has cost " in " ".join(text.split())
+    for label in (
+        " Certainty  better in ",
+        " Why        ",
+        " Limits     ",
+        " Next       open ",
+    ):
+        assert label in text
+    assert "pricerl approve" in text and "data." not in text and "100 %" not in text
+
+
+def test_a_kept_price_has_no_table_of_differences_and_says_what_would_decide(held: dict[str, Any]) -> None:
+    text = "\n".join(block_lines([held], Formatter(), PAGE))
+    assert f" Keep the price   {Formatter().price(held['current_price'])}" in text
+    assert "difference" not in text and "approve" not in text and "override" not in text
+    assert " Why        it is so; a 1 % rise" in text and " To decide  " in text
+
+
+def test_commands_name_the_run_only_if_there_are_others(change: dict[str, Any]) -> None:
+    text = "\n".join(block_lines([change], Formatter(), PAGE._replace(run="two words")))
+    assert "pricerl approve --run_name 'two words'" in text
+    assert "--run_name" not in "\n".join(block_lines([change], Formatter(), PAGE))
+
+
+@pytest.mark.parametrize("count", [1, 2, MOST_PRODUCTS + 5])
+@pytest.mark.parametrize("locale", ["en_US", "de_DE", "fr_CH", "ja_JP", "ar_EG", "hi_IN"])
+@pytest.mark.parametrize("currency", ["", "EUR", "JPY", "IDR"])
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e7])
+def test_no_line_is_wider_than_the_terminal(
+    change: dict[str, Any], held: dict[str, Any], count: int, locale: str, currency: str, factor: float
+) -> None:
+    for name in NAMES:
+        check_width(change, held, count, Formatter(locale, currency), factor, name)
+
+
+def check_width(
+    change: dict[str, Any], held: dict[str, Any], count: int, formatter: Formatter, factor: float, name: str
+) -> None:
+    both = [copy.copy(scaled(item, factor)) | {"product": f"{name}{at}"} for at, item in enumerate([change, held])]
+    page = PAGE._replace(report=Path("checkpoints") / ("x" * 90) / "report.html", run="y" * 90)
+    for products in ([both[at % 2] for at in range(count)], [both[(at + 1) % 2] for at in range(count)]):
+        lines = block_lines(products, formatter, page)
+        assert max(map(cell_len, lines)) <= WIDTH, max(lines, key=cell_len)
+        assert all(line == line.rstrip() for line in lines)
+
+
+def test_several_products_are_a_line_each_with_the_largest_change_first(
+    change: dict[str, Any], held: dict[str, Any]
+) -> None:
+    products = [held | {"product": f"kept{at}"} for at in range(12)] + [change | {"product": "changed"}]
+    lines = block_lines(products, Formatter(), PAGE)
+    assert lines[0].startswith(" 13 products · 0 to raise, 1 to lower, 12 to keep")
+    assert lines[3].startswith(" changed ") and lines[4].startswith(" kept0 ")
+    assert sum(line.startswith((" changed ", " kept")) for line in lines) == MOST_PRODUCTS
+    assert " … and 3 more on the page" in lines
+    assert any(line.startswith(" Together   ") and "profit per day (90 %: " in line for line in lines)
+
+
+def test_a_number_and_its_percent_sign_stay_on_one_line() -> None:
+    text = "word " * 10 + "costs 12 % of it"
+    assert all("12" not in line or "12 %" in line for line in wrapped(text))
+    assert wrapped("", "Why") == [" Why        "]
