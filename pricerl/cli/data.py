@@ -6,13 +6,17 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.configs import SHIPPED
 from pricerl.cli.usage import Parser
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
+from pricerl.formatting import plural
 from pricerl.terminal import write_lines
 from pricerl.writing import explained, write_file, write_together
+
+if TYPE_CHECKING:
+    from pricerl.data import DataPreprocessor
 
 GUARDRAILS = "guardrails.yaml"
 
@@ -52,12 +56,19 @@ READING: dict[str, dict[str, Any]] = {
 """Options of ``check``; in ``fit`` they are ``--data.reading.NAME``."""
 
 
+FULL_REPORTS = 20
+"""Products whose reports are printed in full without ``--verbose``."""
+
+
 def check(words: Sequence[str]) -> int:
     """Print the content of a history file, or every problem in it."""
     parser = Parser(prog="pricerl check", description=check.__doc__)
     parser.add_argument("file", nargs="?", help="the seller's CSV")
     parser.add_argument("--data.path", dest="path", help="the same, by the option name of the other commands")
     parser.add_argument("--problems", help="CSV to write all problems to; the screen shows 20")
+    parser.add_argument(
+        "--verbose", action="store_true", help=f"all reports in full, not only those of {FULL_REPORTS} products"
+    )
     for name, settings in READING.items():
         parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
     options = parser.parse_args(words)
@@ -66,7 +77,6 @@ def check(words: Sequence[str]) -> int:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
     from pricerl.data import DataConfig, DataPreprocessor, read_history
     from pricerl.data.reading.problems import problem_table
-    from pricerl.market import CostConfig, describe_costs
 
     settings = {name: getattr(options, name) for name in READING}
     config = DataConfig(**{**settings, "strict": options.strict == "true"})
@@ -77,10 +87,20 @@ def check(words: Sequence[str]) -> int:
         raise
     _write_problems(options.problems, problem_table(history.problems))
     known = DataPreprocessor.fit(history, config)
-    for product, report in zip(known.products, known.reports, strict=True):
-        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
+    _print_reports(known, len(known.reports) if options.verbose else FULL_REPORTS)
     write_lines(_skipped_lines([str(problem) for problem in history.problems], file))
     return EXIT_OK
+
+
+def _print_reports(known: DataPreprocessor, full: int) -> None:
+    """Print the reports of the first products in full, the others on one line each."""
+    from pricerl.market import CostConfig, describe_costs
+
+    for product, report in zip(known.products[:full], known.reports[:full], strict=True):
+        write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
+    if short := known.reports[full:]:
+        rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
+        write_lines([rest, *(f"  {report.summary()}" for report in short)])
 
 
 def _skipped_lines(problems: Sequence[str], file: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK, weekday_of
@@ -70,8 +69,11 @@ def shifted_mean(values: FloatArray, first: float) -> FloatArray:
         ``(D,)`` means; element ``t`` averages ``values[t - 7 .. t - 1]``.
     """
     padded = np.concatenate([np.zeros(WEEK), values])
-    sums = sliding_window_view(padded, WEEK)[:-1].sum(axis=1)
-    means: FloatArray = sums / np.clip(np.arange(len(values)), 1, WEEK)
+    days = len(values)
+    sums = padded[:days].copy()
+    for lag in range(1, WEEK):
+        sums += padded[lag : lag + days]
+    means: FloatArray = sums / np.clip(np.arange(days), 1, WEEK)
     means[0] = first
     return means
 

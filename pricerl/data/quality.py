@@ -152,6 +152,12 @@ class ProductReport:
             *(f"  note: {note}" for note in self.notes),
         ]
 
+    def summary(self, min_days: int = MIN_USABLE_DAYS) -> str:
+        """Return the report on one line: verdict, length of the history, number of prices and reasons."""
+        quality, reasons = self.judge(min_days)
+        size = f"{plural(self.history_days, self.period)}, {plural(self.distinct_prices, 'price')}"
+        return "; ".join([f"{self.product}: {quality}, {size}", *reasons])
+
     def to_dict(self, min_days: int = MIN_USABLE_DAYS) -> dict[str, Any]:
         """Return the report and its verdict as plain Python values, ready for JSON."""
         quality, reasons = self.judge(min_days)

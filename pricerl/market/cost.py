@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -119,6 +121,13 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     Returns:
         ``K`` draws of share kept, unit cost and fixed cost.
     """
+    return _decode(product, config, num_draws, _normals(rng))
+
+
+def _decode(
+    product: ProductHistory, config: CostConfig, num_draws: int, normals: Iterator[FloatArray]
+) -> CostPosterior:
+    """Fit costs as `decode_cost` does; ``normals`` yields standard normal numbers ``(NUM_PROPOSALS, 3)``."""
     used = product.profit_known
     price, mean_sales = float(np.median(product.price)), float(product.sales[product.observed].mean())
     mean_sales = max(mean_sales, 1e-6 * price)
@@ -128,10 +137,10 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
     if identified:
         design = np.column_stack([-np.ones(used.sum()), product.sales[used], -product.units[used]])
-        draws = _truncated_draws(*_linear_posterior(design, product.profit[used], *prior), num_draws, rng)
+        draws = _truncated_draws(*_linear_posterior(design, product.profit[used], *prior), num_draws, next(normals))
         identified = _explains(draws.mean(0), design, product.profit[used])
     if not identified:
-        draws = _truncated_draws(*prior, num_draws, rng)
+        draws = _truncated_draws(*prior, num_draws, next(normals))
     supplied_cost = config.unit_cost if config.unit_cost is not None else product.unit_cost
     supplied_fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
     supplied = supplied_fixed, config.share_kept, supplied_cost
@@ -144,7 +153,19 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
 
 def describe_costs(product: ProductHistory, config: CostConfig) -> str:
     """Estimate a product's costs and return them as one sentence."""
-    return decode_cost(product, config, NUM_PROPOSALS // 8, np.random.default_rng(0)).describe()
+    return _decode(product, config, NUM_PROPOSALS // 8, iter(_fixed_normals())).describe()
+
+
+def _normals(rng: np.random.Generator) -> Iterator[FloatArray]:
+    while True:
+        yield rng.standard_normal((NUM_PROPOSALS, 3))
+
+
+@cache
+def _fixed_normals() -> tuple[FloatArray, FloatArray]:
+    """Return standard normal numbers for both draws of a fit, the same for every product."""
+    normals = _normals(np.random.default_rng(0))
+    return next(normals), next(normals)
 
 
 def _linear_posterior(
@@ -183,9 +204,18 @@ def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool
     return abs(missed) <= MAX_MISFIT * float(np.median(design[sold, 1]))
 
 
-def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, rng: np.random.Generator) -> FloatArray:
-    """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside."""
-    draws = rng.multivariate_normal(mean, covariance, size=NUM_PROPOSALS, method="eigh")
+def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, normals: FloatArray) -> FloatArray:
+    """Draw (fixed, share, cost) inside the truncation, ``(K, 3)``; clip draws if too few are inside.
+
+    The first draws suffice if enough of them are inside.
+    """
+    variances, axes = np.linalg.eigh(covariance)
+    factor = (axes * np.sqrt(np.abs(variances))).T
     low, high = np.array([0, MIN_SHARE_KEPT, 0]), np.array([np.inf, 1, np.inf])
-    inside = ((draws >= low) & (draws <= high)).all(1)
-    return np.clip(draws[inside] if inside.sum() >= num_draws else draws, low, high)[:num_draws]
+    for proposals in (normals[: 2 * num_draws], normals):
+        draws = mean + proposals @ factor
+        fixed, share, cost = draws.T
+        inside = (fixed >= 0) & (share >= MIN_SHARE_KEPT) & (share <= 1) & (cost >= 0)
+        if np.count_nonzero(inside) >= num_draws:
+            return np.asarray(draws[inside][:num_draws])
+    return np.asarray(np.clip(draws, low, high)[:num_draws])

@@ -79,3 +79,18 @@ def test_check_writes_all_problems_and_shows_twenty(
     with pytest.raises(DataError, match=r"and 20 more; `check .* --problems problems.csv` lists them"):
         check([str(path), "--problems", str(out), "--strict", "true"])
     assert len(out.read_text(encoding="utf-8").splitlines()) == 41
+
+
+def test_of_many_products_twenty_are_reported_in_full_and_all_if_asked(
+    write: Callable[..., Path], daily: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = daily(["10,20", "11,22"] * 20)
+    lines = [f"{header},Product", *(f"{row},P{number}" for number in range(23) for row in rows)]
+    file = str(write(lines))
+    check([file])
+    shown = capsys.readouterr().out
+    assert shown.count("  costs  ") == 20 and "3 more products, a line each; check --verbose prints" in shown
+    assert "\n  P22: REVIEW, 40 days, 2 prices; only 2 different prices were tried\n" in shown
+    check([file, "--verbose"])
+    shown = capsys.readouterr().out
+    assert shown.count("  costs  ") == 23 and "--verbose" not in shown

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig
-from pricerl.data.cleaning.zero_sales import find_stock_outs, improbable_runs, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import _usual_demand, find_stock_outs, improbable_runs, unlikely_zeros
 from pricerl.simulation import SellerConfig, simulated_history
 
 HEADER = "Report Date,Product Price,Total Sales,In Stock"
@@ -268,3 +268,29 @@ def test_a_week_without_sales_is_a_stock_out(read):
     history = read([HEADER, *rows])
     assert flagged(~history.products[0].observed) == [29, 30]
     assert any(note.startswith("Nothing sold on 1 week at about") for note in history.reports[0].notes)
+
+
+def usual_demand_in_fifty_steps(units, sold):
+    """The fit without shortcuts: mean of the near or all days with sales, and fifty corrections for the truncation."""
+    mean = np.empty(len(units))
+    for day in range(len(units)):
+        near = slice(max(day - 28, 0), day + 29)
+        days = units[near][sold[near]]
+        mean[day] = max((days if len(days) >= 10 else units[sold]).mean(), 1.01)
+    whole, overdispersion = mean, 1e-3
+    for _ in range(50):
+        zero = (1 + overdispersion * whole) ** (-1 / overdispersion)
+        whole = mean * (1 - zero)
+        excess = units**2 * (1 - zero) - whole - whole**2
+        overdispersion = np.clip(excess[sold].sum() / (whole[sold] ** 2).sum(), 1e-3, 10.0)
+    return whole, overdispersion
+
+
+@pytest.mark.parametrize("mean", [0.1, 1.0, 5.0, 60.0])
+def test_usual_demand_ends_early_with_the_values_of_all_steps(mean):
+    for seed in range(5):
+        units = seller(mean, 200, seed)
+        whole, overdispersion = usual_demand_in_fifty_steps(units, units > 0)
+        found = _usual_demand(units, units > 0)
+        np.testing.assert_allclose(found.mean, whole, rtol=1e-12)
+        assert found.overdispersion == pytest.approx(overdispersion, rel=1e-9)

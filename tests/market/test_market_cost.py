@@ -7,6 +7,7 @@ import pytest
 
 from pricerl.errors import UsageError
 from pricerl.market import CostConfig, decode_cost, describe_costs
+from pricerl.market.cost import NUM_PROPOSALS, _truncated_draws
 from pricerl.simulation import SellerConfig, simulate
 
 SELLERS = [SellerConfig(market=market, seed=seed) for market, seed in (("constant", 0), ("linear", 1), ("logit", 2))]
@@ -128,3 +129,20 @@ def test_a_profit_that_never_varies_is_no_crash(make_product, profit):
     product = make_product(10.0, np.full(60, 7.0), profit=np.full(60, profit), profit_known=np.ones(60, dtype=bool))
     costs = decode_cost(product, CostConfig(), 16, np.random.default_rng(0))
     assert np.isfinite(costs.share_kept).all() and (costs.unit_cost >= 0).all()
+
+
+@pytest.mark.parametrize("config", SELLERS, ids=lambda config: config.market)
+def test_described_costs_are_the_decoded_ones(simulated, config):
+    for product in (simulated(config).products[0], replace(simulated(config).products[0], profit=np.ones(config.days))):
+        assert describe_costs(product, CostConfig()) == decode(product, num_draws=NUM_PROPOSALS // 8).describe()
+
+
+@pytest.mark.parametrize("share", [0.8, 0.51, 0.3])
+def test_draws_are_the_first_of_all_proposals_inside_the_truncation(share):
+    mean, low, high = np.array([2.0, share, 3.0]), [0, 0.5, 0], [np.inf, 1, np.inf]
+    covariance = np.array([[4.0, 0.05, 0.1], [0.05, 0.01, 0.02], [0.1, 0.02, 1.0]])
+    every = np.random.default_rng(3).multivariate_normal(mean, covariance, size=NUM_PROPOSALS, method="eigh")
+    inside = every[((every >= low) & (every <= high)).all(1)]
+    wanted = inside if len(inside) >= 512 else np.clip(every, low, high)
+    normals = np.random.default_rng(3).standard_normal((NUM_PROPOSALS, 3))
+    np.testing.assert_allclose(_truncated_draws(mean, covariance, 512, normals), wanted[:512], rtol=1e-12)

@@ -20,8 +20,10 @@ HIGHEST_CONVERSION = 100.0
 
 def find_step_days(days: DateArray) -> int:
     """Return the days from row to row: 7 if dates ``(N,)`` are whole weeks apart, most often one, else 1."""
+    if ((days - days[0]).astype(np.int64) % WEEK).any():
+        return 1
     steps = np.diff(np.unique(days)).astype(np.int64)
-    return WEEK if len(steps) and np.median(steps) == WEEK and not (steps % WEEK).any() else 1
+    return WEEK if len(steps) and np.median(steps) == WEEK else 1
 
 
 class Bounds(NamedTuple):
@@ -95,13 +97,18 @@ def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
     end = int(np.flatnonzero(np.isfinite(price) & np.isfinite(sales) & (sales != 0))[-1])
     zeros = np.isfinite(price[end + 1 :]) & (sales[end + 1 :] == 0)
     run = int(np.argmin(zeros)) if not zeros.all() else len(zeros)
+    if not run:
+        return Bounds(start, end, 0)
     zero_share = float(np.mean(np.nan_to_num(sales[start : end + 1], nan=0.0) == 0))
     return Bounds(start, end, run) if zero_share**run < IMPROBABLE_RUN else Bounds(start, end + run, 0)
 
 
 def find_runs(flags: BoolArray) -> IntArray:
     """Return the runs of True in ``flags (D,)`` as ``(R, 2)``: first day and the day after the last."""
-    padded = np.concatenate([[False], flags, [False]])
+    if not flags.any():
+        return np.empty((0, 2), dtype=np.int64)
+    padded = np.zeros(len(flags) + 2, dtype=bool)
+    padded[1:-1] = flags
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
@@ -127,6 +134,8 @@ def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolA
 def carry_forward(values: FloatArray) -> FloatArray:
     """Return ``(D,)`` values with NaN replaced by the last known value, leading NaN by the first one."""
     known = np.isfinite(values)
+    if known.all():
+        return values.copy()
     return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), known.argmax()))]
 
 
@@ -136,6 +145,8 @@ def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
     A price that changed between two sales changed on an unknown day; on average that is halfway.
     """
     forward = carry_forward(price)
+    if not no_sale.any():
+        return forward
     known = np.flatnonzero(np.isfinite(price))
     days = np.flatnonzero(no_sale)
     after = np.minimum(np.searchsorted(known, days), len(known) - 1)
@@ -165,4 +176,6 @@ def fill_conversion(percent: FloatArray) -> FloatArray:
     """Return conversions ``(D,)`` capped at 100 percent, NaN replaced by the median; all NaN if never reported."""
     capped = np.minimum(percent, HIGHEST_CONVERSION)
     known = np.isfinite(capped)
-    return np.where(known, capped, np.median(capped[known])) if known.any() else percent
+    if known.all() or not known.any():
+        return capped
+    return np.where(known, capped, np.median(capped[known]))

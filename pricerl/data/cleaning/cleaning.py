@@ -93,21 +93,23 @@ def _clean_product(
     masks, stock_outs = _mask_stock_outs(masks, grid, dates, price, units, holidays if step == 1 else None)
     to_revenue = price if measure.kind == "units" else np.ones_like(price)
     sales = units * price if measure.kind == "units" else _recorded_sales(grid)
+    unknown, observed = masks.unknown, masks.observed
     profit, competitor = grid[columns.TOTAL_PROFIT], grid[columns.COMPETITOR_PRICE]
+    profit_known = np.isfinite(profit)
     unit_costs = cells[columns.UNIT_COST][np.isfinite(cells[columns.UNIT_COST])]
     promotion, in_stock = (grid[flag] == 1 if is_reported(grid[flag]) else None for flag in columns.FLAGS)
     history = ProductHistory(
         product=rows.name,
         dates=dates,
         price=price,
-        units=impute_trailing_mean(units, masks.unknown),
-        sales=impute_trailing_mean(sales, masks.unknown),
-        profit=np.nan_to_num(profit, nan=0.0),
+        units=impute_trailing_mean(units, unknown),
+        sales=impute_trailing_mean(sales, unknown),
+        profit=np.where(profit_known, profit, 0.0),
         organic=fill_conversion(grid[columns.ORGANIC_CONVERSION]),
         ad=fill_conversion(grid[columns.AD_CONVERSION]),
         predicted=grid[columns.PREDICTED_SALES] * to_revenue,
-        observed=masks.observed,
-        profit_known=np.isfinite(profit) & masks.observed,
+        observed=observed,
+        profit_known=profit_known & observed,
         future_dates=calendar.dates[num_days:],
         future_predicted=calendar.grid[columns.PREDICTED_SALES][num_days:] * to_revenue[-1],
         unit_cost=float(unit_costs[-1]) if len(unit_costs) else None,
@@ -122,7 +124,7 @@ def _clean_product(
 
 
 def _recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
-    return np.maximum(np.nan_to_num(grid[columns.TOTAL_SALES], nan=0.0), 0.0)
+    return np.fmax(grid[columns.TOTAL_SALES], 0.0)
 
 
 def _classify_days(
@@ -149,6 +151,8 @@ def _mask_stock_outs(
     holidays: DateArray | None,
 ) -> tuple[DayMasks, StockOuts]:
     """Add unreported stock-outs to the masks. Public holidays are not tested, as their effect is estimated."""
-    tested = masks.observed & (grid[columns.IN_STOCK] != 1) & ~np.isin(dates, [] if holidays is None else holidays)
+    tested = masks.observed & (grid[columns.IN_STOCK] != 1)
+    if holidays is not None:
+        tested &= ~np.isin(dates, holidays)
     found = find_stock_outs(dates, price, units, tested, masks.stock_out)
     return masks._replace(sold_out=found.empty | found.short), found

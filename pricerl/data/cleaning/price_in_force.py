@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward
 from pricerl.data.days import RECENT_DAYS
 from pricerl.data.price_setting import COIN, SUB_COIN_SHARE
@@ -47,9 +47,11 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
         step_days: days from row to row.
     """
     known = np.flatnonzero(np.isfinite(recorded))
-    price, coin = recorded[known], _coin(recorded[known])
+    price, recent = recorded[known], known > known[-1] - LOOK_BACK_DAYS / step_days
+    if not (_keeps_changing(price) or _keeps_changing(price[recent])):
+        return None
+    coin = _coin(price)
     coins = np.round(price / coin)
-    recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     if not (_has_fractions(price, coins * coin) or _scatters(coins[recent])):
         return None
     found = np.full(len(recorded), np.nan)
@@ -67,17 +69,18 @@ def _coin(price: FloatArray) -> float:
 
 def _has_fractions(price: FloatArray, rounded: FloatArray) -> bool:
     """Return whether prices change on most rows and many have digits below the smallest coin."""
-    fractions = np.abs(price - rounded) > 1e-6 * price
-    return _keeps_changing(price) and float(fractions.mean()) >= SUB_COIN_SHARE
+    return _keeps_changing(price) and float((np.abs(price - rounded) > 1e-6 * price).mean()) >= SUB_COIN_SHARE
 
 
 def _scatters(coins: FloatArray) -> bool:
     """Return whether prices change on most rows and scatter around one that repeats: averages rounded to a coin."""
+    if not _keeps_changing(coins):
+        return False
     _, where, count = np.unique(coins, return_inverse=True, return_counts=True)
     most = int(count.max())
     others = count[where][count[where] < most]
     repeats = most >= _least_repeats(len(coins))
-    return _keeps_changing(coins) and repeats and int((others == 1).sum()) >= ONCE_SHARE * len(others)
+    return repeats and int((others == 1).sum()) >= ONCE_SHARE * len(others)
 
 
 def _least_repeats(rows: int) -> float:
@@ -85,7 +88,7 @@ def _least_repeats(rows: int) -> float:
 
 
 def _keeps_changing(price: FloatArray) -> bool:
-    return len(price) >= FEWEST_PRICES and float((price[1:] != price[:-1]).mean()) > CHANGING_SHARE
+    return len(price) >= FEWEST_PRICES and count_true(price[1:] != price[:-1]) > CHANGING_SHARE * (len(price) - 1)
 
 
 def _centre(coins: FloatArray, weight: FloatArray) -> float:

@@ -56,6 +56,8 @@ def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int) ->
     """Return rows on the calendar from the first to the last of their ``days (N,)``, which are whole steps apart."""
     places = (days - days[0]).astype(np.int64) // step_days
     size = int(places[-1]) + 1
+    if size == len(days):
+        return Calendar(days, np.ones(size, dtype=bool), dict(cells))
     present = np.zeros(size, dtype=bool)
     present[places] = True
     grid = {name: np.full(size, np.nan) for name in cells}

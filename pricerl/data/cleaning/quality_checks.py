@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, count_true
 from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks, find_runs
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
@@ -61,8 +61,8 @@ def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequen
     masks, grid = findings.masks, findings.grid
     price = grid[columns.PRODUCT_PRICE]
     priced = np.isfinite(price) & np.isfinite(grid[columns.TOTAL_SALES])
-    nothing_sold = masks.observed & (history.sales == 0)
-    blanks = {name: int((masks.present & np.isnan(grid[name])).sum()) for name in columns.FILLED}
+    nothing_sold = history.observed & (history.sales == 0)
+    blanks = {name: count_true(masks.present & np.isnan(grid[name])) for name in columns.FILLED}
     zeros = unlikely_zeros(history)
     return ProductReport(
         product=history.product,
@@ -72,14 +72,14 @@ def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequen
         history_rows=findings.bounds.end + 1,
         history_days=len(history.dates),
         future_days=len(history.future_dates),
-        usable_days=int(masks.observed.sum()),
-        priced_days=int(priced.sum()),
-        zero_sale_days=int(nothing_sold.sum()),
-        blank_price_days=int((nothing_sold & np.isnan(price) & masks.present).sum()),
-        refund_days=int(masks.refund.sum()),
-        missing_days=int(masks.missing.sum()),
+        usable_days=count_true(history.observed),
+        priced_days=count_true(priced),
+        zero_sale_days=count_true(nothing_sold),
+        blank_price_days=count_true(nothing_sold & np.isnan(price) & masks.present),
+        refund_days=count_true(masks.refund),
+        missing_days=count_true(masks.missing),
         dropped_leading_days=findings.bounds.start,
-        gap_days=int(masks.gap.sum()),
+        gap_days=count_true(masks.gap),
         distinct_prices=len(np.unique(price[priced])),
         price_min=float(price[priced].min()),
         price_max=float(price[priced].max()),
@@ -111,17 +111,17 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     notes += [
         f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
         for name in columns.CONVERSIONS
-        if 0 < np.nanmax(grid[name], initial=0.0) <= 1
+        if 0 < np.fmax.reduce(grid[name], initial=0.0) <= 1
     ]
-    above = {name: (grid[name] > HIGHEST_CONVERSION).sum() for name in columns.CONVERSIONS}
+    above = {name: count_true(grid[name] > HIGHEST_CONVERSION) for name in columns.CONVERSIONS}
     counts = {
         **{f"{name}: values above 100, counted as 100": count for name, count in above.items()},
-        f"{word}s out of stock, excluded from demand": masks.stock_out.sum(),
-        f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": outs.short.sum(),
-        f"Refund {word.lower()}s, included in profit and excluded from demand": masks.refund.sum(),
-        f"{word}s with sales but no price, excluded from demand": masks.unpriced_sale.sum(),
+        f"{word}s out of stock, excluded from demand": count_true(masks.stock_out),
+        f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": count_true(outs.short),
+        f"Refund {word.lower()}s, included in profit and excluded from demand": count_true(masks.refund),
+        f"{word}s with sales but no price, excluded from demand": count_true(masks.unpriced_sale),
         f"Trailing priced {word.lower()}s without sales, taken for future {word.lower()}s": findings.bounds.padding,
-        f"{word}s in long runs without price and sales, excluded from demand": masks.gap.sum(),
+        f"{word}s in long runs without price and sales, excluded from demand": count_true(masks.gap),
     }
     notes += [f"{words}: {count}." for words, count in counts.items() if count]
     notes += _missing_days(masks, findings.missing, STEP_WORDS[history.step_days])
@@ -139,7 +139,7 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
 
 def _missing_days(masks: DayMasks, missing: MissingDays, word: str) -> list[str]:
     """Return a note on the product's days without a row; none without any."""
-    sale, left = (int(mask.sum()) for mask in (masks.no_sale, masks.missing))
+    sale, left = count_true(masks.no_sale), count_true(masks.missing)
     reason = f", because {missing.evidence}" if missing.evidence else ""
     if sale:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
@@ -192,20 +192,21 @@ def _holidays(history: ProductHistory) -> list[str]:
 
 def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) -> list[str]:
     """Return the findings that require a review under any settings."""
-    missing, refund, gap = findings.masks.missing, findings.masks.refund, findings.masks.gap
-    empty = findings.stock_outs.empty
+    masks, days = findings.masks, len(findings.masks.gap)
+    missing, refund = count_true(masks.missing) / days, count_true(masks.refund) / days
+    gap, empty = count_true(masks.gap), count_true(findings.stock_outs.empty)
     checks = [
-        (missing.mean() > LARGEST_MISSING_SHARE, f"{missing.mean():.0%} of {len(gap)} calendar {word}s have no row"),
-        (bool(findings.missing.doubt) and missing.any(), findings.missing.doubt),
-        (refund.mean() > LARGEST_REFUND_SHARE, f"{refund.mean():.0%} of {len(gap)} {word}s are refunds"),
-        (gap.any(), f"{plural(int(gap.sum()), word)} in long gaps; was the product on sale?"),
+        (missing > LARGEST_MISSING_SHARE, f"{missing:.0%} of {days} calendar {word}s have no row"),
+        (bool(findings.missing.doubt) and missing > 0, findings.missing.doubt),
+        (refund > LARGEST_REFUND_SHARE, f"{refund:.0%} of {days} {word}s are refunds"),
+        (gap > 0, f"{plural(gap, word)} in long gaps; was the product on sale?"),
         (
             zeros is not None and zeros.share > LARGEST_SHARE,
             f"{zeros}; add an {columns.IN_STOCK} column if it was out of stock",
         ),
         (
-            empty.mean() > LARGEST_SHARE,
-            f"{plural(int(empty.sum()), word)} without sales are taken for stock-outs; confirm them in an "
+            empty / days > LARGEST_SHARE,
+            f"{plural(empty, word)} without sales are taken for stock-outs; confirm them in an "
             f"{columns.IN_STOCK} column",
         ),
         (findings.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),

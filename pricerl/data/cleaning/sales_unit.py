@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, count_true
 from pricerl.data.quality import SalesMeasure
 
 SalesSetting = Literal["auto"] | SalesMeasure
@@ -39,7 +39,7 @@ def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, settin
     """
     shares: dict[SalesMeasure, float] = {
         "revenue": _near_whole(sales / price, price),
-        "units": float(np.mean(sales == np.round(sales))),
+        "units": count_true(sales == np.round(sales)) / len(sales),
     }
     kind, note = _find_kind(price, sales, units, shares) if setting == "auto" else (setting, "")
     return Measure(kind, shares[kind], note)
@@ -50,11 +50,11 @@ def _find_kind(
 ) -> tuple[SalesMeasure, str]:
     remedy = "Set --data.reading.sales to decide."
     given = np.isfinite(units)
-    if given.mean() >= 0.5:
+    if count_true(given) >= 0.5 * len(given):
         revenue_error, units_error = (np.median(np.abs(sales - guess)[given]) for guess in (units * price, units))
         return "revenue" if revenue_error <= units_error else "units", ""
     if shares["revenue"] >= WHOLE_SHARE:
-        ambiguous = np.median(price) < 1 and shares["units"] >= WHOLE_SHARE
+        ambiguous = shares["units"] >= WHOLE_SHARE and np.median(price) < 1
         note = f"Total Sales could be units as well as revenue; read as revenue. {remedy}"
         return "revenue", note if ambiguous else ""
     if shares["units"] >= WHOLE_SHARE:
@@ -81,4 +81,4 @@ def _near_whole(ratio: FloatArray, price: FloatArray) -> float:
     """
     tolerance = np.clip(ratio * 0.005 / price, 0.05, 0.2)
     whole = np.round(ratio)
-    return float(np.mean((np.abs(ratio - whole) <= tolerance) & (whole >= 1)))
+    return count_true((np.abs(ratio - whole) <= tolerance) & (whole >= 1)) / len(ratio)

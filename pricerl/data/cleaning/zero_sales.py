@@ -18,6 +18,9 @@ LARGEST_PROBABILITY = 0.001
 NEAR_DAYS = 28
 """Days on each side of a run that estimate its usual demand, in addition to all days: slow seasons have more zeros."""
 
+FEWEST_SPELLS = 4
+"""Fewest runs of unlikely zero-sales days; fewer are single events such as a holiday."""
+
 FEWEST_SALE_DAYS = 10
 """Minimum number of days with sales for estimating the expected number of zero-sales days."""
 
@@ -96,19 +99,18 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
 
     Returns:
         The counts if they are improbable, at least twice as many as expected, as that number is only roughly known, and
-        spread over at least four runs, as fewer are single events such as a holiday; else None.
+        spread over at least ``FEWEST_SPELLS`` runs; else None.
     """
-    known = history.stock_unknown
-    zero = history.units == 0
+    known, zero = history.stock_unknown, history.units == 0
+    if not (known & zero).any():
+        return None
     known = known & _open_days(history.dates, known, zero)
-    sold = known & ~zero
-    if sold.sum() < FEWEST_SALE_DAYS:
+    sold, empty = known & ~zero, known & zero
+    if sold.sum() < FEWEST_SALE_DAYS or len(find_runs(empty)) < FEWEST_SPELLS:
         return None
     expected = float(_chance_of_zero(*_usual_demand(history.units, sold))[known].sum())
-    days = int((known & zero).sum())
-    spells = len(find_runs(known & zero))
-    improbable = days > 0 and pdtrc(days - 1, expected) < LARGEST_PROBABILITY
-    if not improbable or days < 2 * expected or spells < 4:
+    days = int(empty.sum())
+    if pdtrc(days - 1, expected) >= LARGEST_PROBABILITY or days < 2 * expected:
         return None
     return UnlikelyZeros(days, expected, int(known.sum()), STEP_WORDS[history.step_days])
 
@@ -129,11 +131,13 @@ def find_stock_outs(
         out: ``(D,)`` True on days reported as out of stock.
     """
     zero = tested & (units == 0)
+    expected, empty = np.zeros(len(units)), np.zeros(len(units), dtype=bool)
+    if not (zero.any() or out.any()):
+        return StockOuts(empty, empty.copy(), expected)
     tested = tested & _open_days(dates, tested, zero)
     zero &= tested
     sold = tested & ~zero & ~np.append(zero[1:], False)
     share = zero.sum() / max(tested.sum(), 1)
-    expected, empty = np.zeros(len(units)), np.zeros(len(units), dtype=bool)
     if sold.sum() >= FEWEST_SALE_DAYS and 0 < share <= LARGEST_EMPTY_SHARE:
         usual = _usual_demand(units, sold)
         order = np.argsort(-price[sold])
@@ -180,6 +184,8 @@ def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArra
     Stock ran out on the day before zero sales. Where weekly deliveries sell out, the last weekdays before a delivery
     have stock in weeks of low demand only.
     """
+    if not out.any():
+        return np.zeros_like(out)
     short = np.append((out & (units == 0))[1:], False)
     affected = out | short
     for first, after in find_runs(affected):
@@ -222,14 +228,16 @@ def _usual_demand(units: FloatArray, sold: BoolArray) -> _Usual:
     near = counts[after] - counts[first]
     mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
     mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), 1.01)  # each day sold at least one
-    whole, overdispersion = mean, 1e-3
-    for _ in range(50):  # it converges in fewer steps
+    whole, overdispersion, square = mean, 1e-3, units[sold] ** 2
+    for _ in range(50):
         zero = _chance_of_zero(whole, overdispersion)
-        whole = mean * (1 - zero)
-        excess = units**2 * (1 - zero) - whole - whole**2
-        overdispersion = float(
-            np.clip(excess[sold].sum() / (whole[sold] ** 2).sum(), 1e-3, 10.0)
-        )  # from nearly Poisson
+        before, whole = (whole, overdispersion), mean * (1 - zero)
+        at_sale = whole[sold]
+        moment = at_sale**2
+        excess = square * (1 - zero[sold]) - at_sale - moment
+        overdispersion = min(max(float(excess.sum() / moment.sum()), 1e-3), 10.0)  # from nearly Poisson
+        if overdispersion == before[1] and (whole == before[0]).all():
+            break  # converged to the last bit
     return _Usual(whole, overdispersion)
 
 
