@@ -93,18 +93,22 @@ def make_advice(
     """
     from pricerl.evaluation.backtest import tested_products
     from pricerl.market import DEMAND_MODELS
-    from pricerl.operations.desk import Advised, gather_pool, relate, split
+    from pricerl.operations.backtests import backtest_task
+    from pricerl.operations.desk import CHUNK, Advised, gather_pool, relate, split
     from pricerl.operations.processes import Setup, run_tasks
 
     data, options = run.pricing, run.options
     prepared, model = data.preprocessor, data.market_config.demand
     setup = Setup(options.threads, options.matmul_precision, (model, DEMAND_MODELS[model]))
+    if backtests is None and len(prepared.products) <= CHUNK:
+        with stage("testing the forecast on past days"):
+            backtests = backtest_task(run).run()
     with stage("deciding on the prices"):
         pool = None if "market" in vars(data) else gather_pool(prepared.products, data.market_config, setup)
         chunks = list(split(run, pool, entries, backtests, tested_products(prepared), most, origin))
         parts = relate(chunks, run_tasks(chunks, len(chunks), setup), setup)
     advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
-    scores = {name: score for part in parts for name, score in part.backtests.items()}
+    scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}
     notes = tuple(note for part in parts for note in part.notes)
     print_notes(notes)
     return Advised(advice, drafts, scores, notes)
@@ -141,12 +145,15 @@ def _score(run: Run) -> int:
     write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if run.advises and run.is_global_zero:
         from pricerl.cli.console import MOST_SCORED, print_scores
-        from pricerl.operations.backtests import find_backtests
+        from pricerl.operations.backtests import find_backtests, keep_backtests
         from pricerl.operations.provenance import describe_origin
 
         everything = run.options.out is not None
         log, most = read_log(run.folder / LOG_FILE), None if everything else MOST_SCORED
-        advice = make_advice(run, log.entries, find_backtests(run), most).advice
+        advised = make_advice(run, log.entries, find_backtests(run), most)
+        advice = advised.advice
+        if len(advice) == len(run.pricing.preprocessor.products):
+            keep_backtests(run, advised.backtests)
         print_scores([item.to_dict() for item in advice], len(run.pricing.preprocessor.products), run.formatter)
         if everything:
             _write_files(run, advice, describe_origin(run), log.head)
