@@ -13,6 +13,7 @@ from pricerl.simulation import SellerConfig, simulate
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]
+Problems = Callable[..., tuple[str, ...]]
 Choice = Callable[[pd.DataFrame], np.ndarray]
 
 
@@ -99,3 +100,37 @@ def test_a_day_without_a_row_takes_the_nearest_price() -> None:
     price = np.array([10, np.nan, np.nan, np.nan, 12, np.nan, 13, np.nan])
     no_sale = np.array([False, True, True, True, False, False, False, True])
     assert fill_prices(price, no_sale).tolist() == [10, 10, 10, 12, 12, 12, 13, 13]
+
+
+def test_a_product_that_rarely_sells_is_read_from_a_list_of_sales(read: Read, problems: Problems) -> None:
+    thin = seller(0.06, sold)
+    assert pd.to_datetime(thin["Report Date"]).diff().dt.days.median() >= 5
+    history = clean(thin)
+    assert history.reports[0].missing_days == 0 and (history.products[0].units > 0).sum() == len(thin)
+    spaced = [
+        "Report Date,Product Price,Total Sales",
+        *(f"2025-{m:02}-{d:02},10,500" for m in range(1, 9) for d in (1, 11, 21)),
+    ]
+    assert "set --data.reading.missing_days zero" in problems(spaced)[0]
+    assert len(read(spaced, DataConfig(missing_days="zero")).products[0].dates) == 233
+    assert "10 days apart" in problems(spaced, DataConfig(missing_days="unknown"))[0]
+
+
+def test_days_after_the_last_sale_have_no_sale_unless_chance_excludes_that() -> None:
+    listed, last = seller(0.5, sold, products=2), np.datetime64("2025-12-01")
+    days, first = pd.to_datetime(listed["Report Date"]), listed["Product"] == listed["Product"].iloc[0]
+    for stop, ends in (("2025-11-25", True), ("2025-09-01", False)):
+        frame = listed[(days < str(last)) & (~first | (days < stop))]
+        one, other = clean(frame).products
+        assert other.dates[-1] >= last - 9 and (one.dates[-1] == other.dates[-1]) == ends
+        assert (one.units[one.dates >= np.datetime64(stop)] == 0).all()
+        assert one.observed[-1]
+
+
+def test_two_sales_a_week_apart_are_no_weekly_rows() -> None:
+    frame = seller(0.8, sold, products=2)
+    name = frame["Product"].iloc[0]
+    few = frame[frame["Product"] == name].head(2).assign(Product="Few")
+    few["Report Date"] = ["2025-03-03", "2025-03-10"]
+    history = clean(pd.concat([frame, few]))
+    assert len(history.products) == 2 and [item.product for item in history.problems] == ["Few"]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.cleaning.calendar import (
+    Bounds,
     DayMasks,
     carry_forward,
     fill_conversion,
@@ -82,11 +83,13 @@ def _clean_product(
     measure = find_measure(charged[sold], total[sold], cells[columns.UNITS][sold], config.sales)
     bounds = find_bounds(charged, total)
     step = find_step_days(days)
-    num_days, needed = int((days[bounds.end] - days[bounds.start]).astype(np.int64)) // step + 1, config.window + 1
+    num_days, needed = _count_days(days, total, bounds, step, missing), config.window + 1
     if num_days < needed:
         known = plural(num_days, STEP_WORDS[step])
         return f"{known} of history; at least {needed} are needed, from the first sale to the last"
-    calendar = lay_out(days[bounds.start :], {name: values[bounds.start :] for name, values in cells.items()}, step)
+    calendar = lay_out(
+        days[bounds.start :], {name: values[bounds.start :] for name, values in cells.items()}, step, num_days
+    )
     dates, present = calendar.dates[:num_days], calendar.present[:num_days]
     grid = {name: values[:num_days] for name, values in calendar.grid.items()}
     price, units, masks = _classify_days(grid, dates, present, measure, missing, config.max_gap_days // step)
@@ -121,6 +124,15 @@ def _clean_product(
         holidays=holidays if step == 1 else None,
     )
     return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(days), missing)
+
+
+def _count_days(days: DateArray, sales: FloatArray, bounds: Bounds, step: int, missing: MissingDays) -> int:
+    """Return the days of history: to the last row in bounds, or to the file's last day where it lists sales only."""
+    num_days = int((days[bounds.end] - days[bounds.start]).astype(np.int64)) // step + 1
+    if bounds.end < len(days) - 1 or step > 1:
+        return num_days
+    zero_share = 1 - float((sales[bounds.start : bounds.end + 1] > 0).sum()) / num_days
+    return num_days + missing.days_after(days[bounds.end], zero_share)
 
 
 def _recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:

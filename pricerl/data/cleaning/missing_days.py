@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import lambertw
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
-from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.cleaning.calendar import IMPROBABLE_RUN, find_step_days
 from pricerl.data.cleaning.zero_sales import improbable_runs
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.reading import columns
@@ -21,6 +21,9 @@ from pricerl.formatting import plural
 
 Meaning = Literal["zero", "unknown", "undecided"]
 """Days without a sale; days of which nothing is known; or a pattern that fits both, read as unknown."""
+
+Setting = Literal["auto", "zero", "unknown"]
+"""``auto``, or the meaning as the seller knows it."""
 
 SETTING = "--data.reading.missing_days"
 
@@ -65,6 +68,21 @@ class MissingDays(NamedTuple):
     doubt: str = ""
     """Reason for a review, or an empty string."""
 
+    last_day: np.datetime64 | None = None
+    """Last day with a sale of any product, if a day without a row is one without a sale."""
+
+    def days_after(self, day: np.datetime64, zero_share: float) -> int:
+        """Return the number of days without a sale from a product's last row to the file's last day.
+
+        None are counted if that many are improbable: the product is no longer on sale.
+
+        Args:
+            day: day of the last row.
+            zero_share: share of days without a sale in the product's history up to then.
+        """
+        left = 0 if self.last_day is None else max(int((self.last_day - day).astype(np.int64)), 0)
+        return 0 if zero_share**left < IMPROBABLE_RUN else left
+
 
 class _Tally(NamedTuple):
     """Numbers of rows and days by product, ``(P,)`` each."""
@@ -83,7 +101,7 @@ class _Tally(NamedTuple):
     """Share of them that have the product's smallest number of units."""
 
 
-def find_missing_days(frame: pd.DataFrame, setting: Literal["auto", "zero", "unknown"]) -> MissingDays:
+def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
     """Find out what a day without a row means in a file, from all of its products.
 
     A product's rows with sales determine how many days without a sale to expect: at least as many as a Poisson number
@@ -100,8 +118,9 @@ def find_missing_days(frame: pd.DataFrame, setting: Literal["auto", "zero", "unk
     units = _units(frame, code, len(names))
     tally, expected_share = _count(code, days, units, len(names))
     missing = int(tally.missing.sum())
+    last = days[units > 0].max(initial=days[0]) if len(days) else None
     if setting != "auto":
-        return MissingDays(setting, missing)
+        return MissingDays(setting, missing, last_day=last if setting == "zero" else None)
     if not missing:
         return MissingDays("unknown", 0)
     meaning, evidence = _decide(tally)
@@ -110,7 +129,7 @@ def find_missing_days(frame: pd.DataFrame, setting: Literal["auto", "zero", "unk
     if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
         doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
     uncovered = _uncovered(code, days, expected_share) if meaning == "zero" else days[:0]
-    return MissingDays(meaning, missing, evidence, uncovered, doubt)
+    return MissingDays(meaning, missing, evidence, uncovered, doubt, last if meaning == "zero" else None)
 
 
 def find_days_without_sale(

@@ -52,10 +52,13 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
         yield ProductRows(name, days[start:end], {column: values[start:end] for column, values in cells.items()})
 
 
-def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int) -> Calendar:
-    """Return rows on the calendar from the first to the last of their ``days (N,)``, which are whole steps apart."""
+def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int, fewest: int = 0) -> Calendar:
+    """Return rows on the calendar from the first to the last of their ``days (N,)``, which are whole steps apart.
+
+    The calendar has at least ``fewest`` days.
+    """
     places = (days - days[0]).astype(np.int64) // step_days
-    size = int(places[-1]) + 1
+    size = max(int(places[-1]) + 1, fewest)
     if size == len(days):
         return Calendar(days, np.ones(size, dtype=bool), dict(cells))
     present = np.zeros(size, dtype=bool)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
+from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_days
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem
@@ -23,12 +24,21 @@ LARGEST_DAILY_SPACING = 5
 """Rows at least this far apart (median) are not days; unless all are whole weeks apart, they are refused."""
 
 
-def check_calendar(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Check each product's dates.
+FEWEST_STEPS, LARGEST_VARIATION = 6, 0.4
+"""Fewest steps between rows, and their largest coefficient of variation, that are a period of a report; it is about 1
+between days with sales."""
+
+FEWEST_WEEKS = 8
+"""Fewest rows whole weeks apart that are surely weeks in a file of days."""
+
+
+def check_calendar(frame: pd.DataFrame, lines: Sequence[int], setting: Setting = "auto") -> list[Problem]:
+    """Check each product's dates. Rows may be far apart where the file lists sales only.
 
     Args:
         frame: parsed columns, products as a categorical.
         lines: line of each row in the seller's file.
+        setting: meaning of days without a row, or ``auto``.
     """
     if columns.REPORT_DATE not in frame.columns:
         return []
@@ -43,6 +53,7 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     ends = np.append(starts[1:], len(codes))
     unusual = _unusual_products(days, starts, ends)
     problems: list[Problem] = []
+    apart: list[Problem] = []
     steps = {} if unusual.all() else {1: int(np.argmin(unusual))}
     for place in map(int, np.flatnonzero(unusual)):
         part = slice(starts[place], ends[place])
@@ -50,12 +61,29 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
         whose = "" if len(starts) == 1 else f" of product {name!r}"
         problems += [item._replace(product=name) for item in _check_days(days[part], rows[part], lines, whose)]
         step = find_step_days(days[part])
+        regular = setting != "zero" and _are_regular(days[part])
+        (problems if regular else apart).extend(
+            item._replace(product=name) for item in _check_spacing(days[part], whose)
+        )
+        if step > 1 and ends[place] - starts[place] < FEWEST_WEEKS and 1 in steps:
+            found = f"rows{whose} are too few to be {STEP_WORDS[step]}s, as those of other products are days"
+            problems.append(Problem(0, columns.REPORT_DATE, found, name))
+            continue
         steps[step] = min(place, steps.get(step, place))
     if not problems and len(steps) > 1:
         names = {step: products.categories[codes[starts[steps[step]]]] for step in sorted(steps, key=steps.__getitem__)}
         listed = " and ".join(f"those of {name!r} are {STEP_WORDS[step]}s" for step, name in names.items())
         problems.append(Problem(0, columns.REPORT_DATE, f"rows of products differ: {listed}; use one file for each"))
+    if apart and not _lists_sales_only(frame.iloc[dated], setting):
+        problems += apart
     return problems
+
+
+def _lists_sales_only(frame: pd.DataFrame, setting: Setting) -> bool:
+    """Return whether a day without a row is a day without a sale in the rows of a file."""
+    if setting != "auto" or not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
+        return setting == "zero"
+    return find_missing_days(frame, setting).meaning == "zero"
 
 
 def _unusual_products(days: DateArray, starts: IntArray, ends: IntArray) -> BoolArray:
@@ -94,8 +122,22 @@ def _check_days(days: DateArray, rows: IntArray, lines: Sequence[int], whose: st
         odd, other = (at, at + 1) if at + 1 < len(days) / 2 else (at + 1, at)
         far = f"is {gap:,} days from the nearest row, {days[other]} on line {lines[rows[other]]}; is the year right?"
         found.append((lines[rows[odd]], f"{days[odd]}{whose} {far} Otherwise keep the rows after the gap"))
-    gaps = steps[steps > 0]
-    if len(gaps) and np.median(gaps) >= LARGEST_DAILY_SPACING and find_step_days(days) == 1:
-        apart = f"rows{whose} are {np.median(gaps):g} days apart (median)"
-        found.append((0, f"{apart}; export one row per day, or one per week with all dates on one weekday"))
     return [Problem(line, columns.REPORT_DATE, text) for line, text in found]
+
+
+def _are_regular(days: DateArray) -> bool:
+    """Return whether one product's rows are as regular as those of ten days or months, and sales are not."""
+    steps = np.diff(days).astype(np.int64)
+    return len(steps) >= FEWEST_STEPS and float(steps.std()) < LARGEST_VARIATION * float(steps.mean())
+
+
+def _check_spacing(days: DateArray, whose: str) -> list[Problem]:
+    """Return a problem if one product's rows are neither days nor weeks, unless the file lists sales only."""
+    steps = np.diff(days).astype(np.int64)
+    gaps = steps[steps > 0]
+    if not len(gaps) or np.median(gaps) < LARGEST_DAILY_SPACING or find_step_days(days) > 1:
+        return []
+    found = f"rows{whose} are {np.median(gaps):g} days apart (median)"
+    remedy = "export one row per day, or one per week with all dates on one weekday"
+    only = f"if the file has a row only for days with a sale, set {SETTING} zero"
+    return [Problem(0, columns.REPORT_DATE, f"{found}; {remedy}; {only}")]

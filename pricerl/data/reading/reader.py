@@ -65,7 +65,8 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     frame, lines, texts = parsed.frame, parsed.lines, parsed.texts()
     blanked = _blank_zero_prices(frame)
     merged, alike = merge_products(frame, lines)
-    problems = [*parsed.problems, *check_values(frame, texts, lines), *(alike or check_calendar(frame, lines))]
+    problems = [*parsed.problems, *check_values(frame, texts, lines), *alike]
+    problems += [] if alike else check_calendar(frame, lines, config.missing_days)
     problems += check_sense(frame, texts, lines, config.suspicious == "keep")
     notes = (*parsed.notes, *blanked, *merged)
     products = frame[columns.PRODUCT].astype(object).to_numpy()
