@@ -81,15 +81,13 @@ def _clean_product(
     if not sold.any():
         return "no day has both a price and sales; at least one is needed"
     measure = find_measure(charged[sold], total[sold], cells[columns.UNITS][sold], config.sales)
-    bounds = find_bounds(charged, total)
-    step = find_step_days(days)
+    bounds, step = find_bounds(charged, total), find_step_days(days)
     num_days, needed = _count_days(days, total, bounds, step, missing), config.window + 1
     if num_days < needed:
         known = plural(num_days, STEP_WORDS[step])
         return f"{known} of history; at least {needed} are needed, from the first sale to the last"
-    calendar = lay_out(
-        days[bounds.start :], {name: values[bounds.start :] for name, values in cells.items()}, step, num_days
-    )
+    later = {name: values[bounds.start :] for name, values in cells.items()}
+    calendar = lay_out(days[bounds.start :], later, step, num_days)
     dates, present = calendar.dates[:num_days], calendar.present[:num_days]
     grid = {name: values[:num_days] for name, values in calendar.grid.items()}
     price, units, masks = _classify_days(grid, dates, present, measure, missing, config.max_gap_days // step)

@@ -11,6 +11,9 @@ from typing import NamedTuple, NoReturn
 from pricerl.errors import DataError
 from pricerl.formatting import plural, safe_text
 
+KEEP = "if it is right, set --data.reading.suspicious keep"
+"""Remedy for values that cannot be meant."""
+
 LONGEST_QUOTE = 80
 """Characters of a cell that messages quote."""
 

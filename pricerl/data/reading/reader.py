@@ -67,7 +67,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     merged, alike = merge_products(frame, lines)
     problems = [*parsed.problems, *check_values(frame, texts, lines), *alike]
     problems += [] if alike else check_calendar(frame, lines, config.missing_days)
-    problems += check_sense(frame, texts, lines, config.suspicious == "keep")
+    problems += check_sense(frame, texts, lines, config)
     notes = (*parsed.notes, *blanked, *merged)
     products = frame[columns.PRODUCT].astype(object).to_numpy()
     if not problems:

@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from pricerl.arrays import FloatArray, IntArray
+from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.numbers import currency_of
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.problems import KEEP, Problem
+from pricerl.data.reading.sums import check_sums
 from pricerl.data.reading.texts import Cells, TextColumn, as_flags
-
-KEEP = "if it is right, set --data.reading.suspicious keep"
 
 MONEY = (
     columns.PRODUCT_PRICE,
@@ -43,16 +43,6 @@ SHARE_GAP = 5.0
 FEWEST_SHARES = 3
 LEAST_SHARES = 0.05
 """Fewest cells of both kinds, and their smallest share of the cells above 0."""
-
-AGREEING, CONTRADICTING = 0.05, 0.30
-"""Largest relative difference of sales and price times units that agree, and smallest one that is a contradiction."""
-MOSTLY = 0.90
-"""Share of rows that must agree for the others to be contradictions."""
-
-TAXES = (1.04, 1.28)
-"""Range of the ratio of prices with and without tax."""
-TAX_SPREAD, TAX_SHARE = 0.004, 0.10
-"""Relative spread of that ratio, and smallest share of rows at either of the two levels."""
 
 
 def fold_product(name: str) -> str:
@@ -89,25 +79,27 @@ def merge_products(frame: pd.DataFrame, lines: Sequence[int]) -> tuple[list[str]
     return notes, problems
 
 
-def check_sense(frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence[int], keep: bool) -> list[Problem]:
+def check_sense(
+    frame: pd.DataFrame, texts: Mapping[str, Cells], lines: Sequence[int], config: DataConfig
+) -> list[Problem]:
     """Return the values that cannot be meant.
 
     Args:
         frame: parsed columns, products as a categorical.
         texts: the same columns as written in the file.
         lines: line of each row in the seller's file.
-        keep: whether suspicious values are right, as the seller knows; percent signs in money are never.
+        config: settings; ``suspicious`` keeps all but percent signs in money and two currencies.
     """
     problems = [*_percent_signs(texts, lines), *_two_currencies(texts, lines)]
-    if keep or not {columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.REPORT_DATE} <= set(frame.columns):
+    if config.suspicious == "keep" or not {columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.REPORT_DATE} <= set(
+        frame.columns
+    ):
         return problems
     problems += _price_typos(frame, lines)
     for name in columns.CONVERSIONS:
         if name in frame.columns:
-            problems += _mixed_shares(name, frame[name].to_numpy(), lines)
-    if columns.UNITS in frame.columns:
-        problems += _contradictions(frame, lines)
-    return problems
+            problems += _mixed_shares(name, frame, lines)
+    return [*problems, *check_sums(frame, lines, config.sales)]
 
 
 def _percent_signs(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
@@ -186,43 +178,22 @@ def _factor(logs: float) -> str:
     return f"{times:.3g} times" if logs > 0 else f"1/{times:.3g} of"
 
 
-def _mixed_shares(name: str, values: FloatArray, lines: Sequence[int]) -> list[Problem]:
-    """Return a problem if a column of conversions holds shares on some rows and percents on others."""
-    rows = np.flatnonzero(values > 0)
-    low, high = rows[values[rows] <= 1], rows[values[rows] > 1]
-    enough = max(FEWEST_SHARES, LEAST_SHARES * len(rows))
-    if min(len(low), len(high)) < enough or values[high].min() < SHARE_GAP * values[low].max():
-        return []
-    found = (
-        f"{values[low[0]]:.10g} looks like a share, {values[high[0]]:.10g} on line {lines[int(high[0])]} like a percent"
-    )
-    return [Problem(lines[int(low[0])], name, f"{found}; use percent throughout, or {KEEP}", everywhere=True)]
-
-
-def _contradictions(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
-    """Return rows whose sales contradict price times units, or a problem if they mix prices with and without tax."""
-    price, sales, units = (
-        frame[name].to_numpy() for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.UNITS)
-    )
-    rows = np.flatnonzero((price > 0) & (sales > 0) & (units > 0))
-    if not len(rows):
-        return []
-    ratio = sales[rows] / (price[rows] * units[rows])
-    plain = np.abs(ratio - 1) <= TAX_SPREAD
-    taxed = (ratio > TAXES[0]) & (ratio < TAXES[1])
-    if plain.mean() >= TAX_SHARE and taxed.mean() >= TAX_SHARE and (plain | taxed).mean() >= MOSTLY:
-        factor = float(np.median(ratio[taxed]))
-        if np.mean(np.abs(ratio[taxed] / factor - 1) <= TAX_SPREAD) >= MOSTLY:
-            line, other = (lines[int(rows[np.argmax(mask)])] for mask in (taxed, plain))
-            found = (
-                f"is {factor:.3g} times price × units, but equal to it on line {other}; are taxes in some rows only?"
-            )
-            return [Problem(line, columns.TOTAL_SALES, f"{found} Otherwise, {KEEP}", everywhere=True)]
-    off = np.abs(ratio - 1) > CONTRADICTING
-    if np.mean(np.abs(ratio - 1) <= AGREEING) < MOSTLY:
-        return []
-    off &= np.abs(sales[rows] - price[rows] * units[rows]) > price[rows]
-    return [
-        Problem(lines[row], columns.UNITS, f"{units[row]:.10g} × {price[row]:.10g} is not {sales[row]:.10g}; {KEEP}")
-        for row in map(int, rows[off])
-    ]
+def _mixed_shares(name: str, frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
+    """Return a problem per product whose conversions are shares on some rows and percents on others."""
+    values, products = frame[name].to_numpy(), frame[columns.PRODUCT].array
+    codes, size = np.asarray(products.codes).astype(np.int64), len(products.categories)
+    low, high = (values > 0) & (values <= 1), values > 1
+    lows, highs = (np.bincount(codes[mask], minlength=size) for mask in (low, high))
+    highest, lowest = np.zeros(size), np.full(size, np.inf)
+    np.maximum.at(highest, codes[low], values[low])
+    np.minimum.at(lowest, codes[high], values[high])
+    enough = np.minimum(lows, highs) >= np.maximum(FEWEST_SHARES, LEAST_SHARES * (lows + highs))
+    problems = []
+    for code in np.flatnonzero(enough & (lowest >= SHARE_GAP * highest)):
+        share, percent = (int(np.argmax(mask & (codes == code))) for mask in (low, high))
+        found = (
+            f"{values[share]:.10g} looks like a share, {values[percent]:.10g} on line {lines[percent]} like a percent"
+        )
+        text = f"{found}; use percent throughout, or {KEEP}"
+        problems.append(Problem(lines[share], name, text, str(products.categories[code])))
+    return problems
