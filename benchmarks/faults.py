@@ -137,7 +137,7 @@ def in_child(folder: Path, words: list[str], faults: Faults | None = None) -> tu
     return os.waitstatus_to_exitcode(status), said if count else text, int(count) if count.isdigit() else 0
 
 
-def run_faults(dies: bool, step: int) -> int:
+def run_faults(dies: bool, first: int, step: int) -> int:
     """Let each operation on files fail, one after the other; return how many ended badly."""
     words = ["fit", *KINDS["pricing"], *BRIEF]
     bad = 0
@@ -148,7 +148,7 @@ def run_faults(dies: bool, step: int) -> int:
         shutil.copytree(before, whole, symlinks=True)
         code, said, total = in_child(whole, [*words, "--seed_everything=1"], Faults(whole, 0, dies))
         assert code in (0, 4), said
-        for at in range(1, total + 1, step):
+        for at in range(first, total + 1, step):
             folder = Path(place) / f"{at}"
             shutil.copytree(before, folder, symlinks=True)
             code, said, _ = in_child(folder, [*words, "--seed_everything=1"], Faults(folder, at, dies))
@@ -159,9 +159,9 @@ def run_faults(dies: bool, step: int) -> int:
                 problems += [] if code in (0, 4) else [f"does not go on: {again[-300:]}"]
             problems += differences(whole, folder) if not problems else []
             bad += bool(problems)
-            print(f"{at:4d} of {total}: {said.strip()[-150:] or 'harmless'} {problems or ''}", flush=True)
+            print(f"{at:4d} of {total}: {said.strip()[-220:] or 'harmless'} {problems or ''}", flush=True)
             shutil.rmtree(folder)
-    print(f"{'deaths' if dies else 'errors'}: {bad} of {len(range(1, total + 1, step))} end badly")
+    print(f"{'deaths' if dies else 'errors'}: {bad} of {len(range(first, total + 1, step))} end badly")
     return bad
 
 
@@ -185,9 +185,10 @@ def main() -> int:
     """Run the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--die", action="store_true", help="the process dies instead of getting an error")
+    parser.add_argument("--first", type=int, default=1, help="begin with this operation")
     parser.add_argument("--step", type=int, default=1, help="only every n-th operation")
     options = parser.parse_args()
-    return run_faults(options.die, options.step)
+    return run_faults(options.die, options.first, options.step)
 
 
 if __name__ == "__main__":
