@@ -114,8 +114,9 @@ def test_code_without_a_file_has_no_lasting_hash(monkeypatch: pytest.MonkeyPatch
 
 
 def _products(folder: Path) -> tuple[bytes, list[object]]:
-    """Advice of a folder without the head of the log, which grows with every advice."""
-    return (folder / "advice.csv").read_bytes(), json.loads((folder / "advice.json").read_bytes())["products"]
+    """Advice of a folder without what grows with every advice: the head of the log and the advice before."""
+    products = json.loads((folder / "advice.json").read_bytes())["products"]
+    return (folder / "advice.csv").read_bytes(), [{**product, "previous": None} for product in products]
 
 
 def test_predict_and_validate_read_what_fit_computed(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
