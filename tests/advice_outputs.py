@@ -24,7 +24,8 @@ class Outputs(NamedTuple):
 
 
 def without_head(content: bytes) -> bytes:
-    """Contents of a file of an advice without the head of the log, which every advice moves."""
+    """Contents of a file of an advice without what every advice moves: the head of the log and the advice before."""
+    content = re.sub(rb'"previous": (\{[^}]*\}|null)', b"", content)
     content = re.sub(rb'"decision_log": \{[^}]*\}', b"", content)
     return re.sub("decision log: [^·]*·".encode(), b"", content)
 

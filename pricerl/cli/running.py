@@ -62,9 +62,9 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
     if cli.built.advises and known:
-        cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
         if len(names := {entry["product"] for entry in known if entry["kind"] == ADVICE}) == 1:
             cli.built.pricing.name_product(*names)
+        cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
     if words[0] == "fit":
         return _fit(cli, watch)
     run = cli.built

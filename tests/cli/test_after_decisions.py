@@ -61,7 +61,7 @@ def test_an_override_says_what_is_expected_and_which_guardrail_objects_with_a_ch
 
 def test_resume_ends_an_order_early_and_only_one_that_is_in_force(shop: Path) -> None:
     none = run(shop, "resume", *RUN)
-    assert none.code == 2 and "no override or pause of product is in force" in none.err
+    assert none.code == 2 and "no override or pause of seller is in force" in none.err
     assert run(shop, "pause", *RUN, *UNTIL).code == 0
     done = run(shop, "resume", *RUN, "--by", "anna", "--reason", "supplier found")
     assert done.code == 0 and "the order of entry 2 has ended (entry 3 of" in done.out
@@ -93,12 +93,12 @@ def test_if_approval_is_required_only_orders_and_approvals_reach_the_price_file(
     assert product["recommended_price"] > product["current_price"]
     out = run(shop, "approve", *RUN).out
     price = f"{product['recommended_price']:.2f}"
-    assert "prices.csv holds 1 approved or ordered price" in out and prices(shop) == [f"product,2025-04-01,{price},"]
+    assert "prices.csv holds 1 approved or ordered price" in out and prices(shop) == [f"seller,2025-04-01,{price},"]
     assert run(shop, "override", *RUN, "--price", "10.60", *UNTIL).code == 0
-    assert prices(shop) == ["product,2025-04-01,10.60,"]
-    assert run(shop, "resume", *RUN).code == 0 and prices(shop) == [f"product,2025-04-01,{price},"]
+    assert prices(shop) == ["seller,2025-04-01,10.60,"]
+    assert run(shop, "resume", *RUN).code == 0 and prices(shop) == [f"seller,2025-04-01,{price},"]
     predict(shop, "--decision.require_approval", "true", "--data.guardrails.floor", "10.3")
-    assert prices(shop) == [f"product,2025-04-01,{price},"]
+    assert prices(shop) == [f"seller,2025-04-01,{price},"]
     predict(shop)
     assert advice(shop)["approval_required"] is False
 
@@ -111,8 +111,8 @@ def test_report_makes_the_page_again_from_the_document_alone(shop: Path) -> None
     assert (
         made.code == 0 and made.out.strip().endswith("report.html") and (folder / "report.html").read_bytes() == before
     )
-    wrong = run(shop, "report", *RUN, "--product", "prodct")
-    assert wrong.code == 2 and "did you mean 'product'?" in wrong.err
+    wrong = run(shop, "report", *RUN, "--product", "sellr")
+    assert wrong.code == 2 and "did you mean 'seller'?" in wrong.err
     (shop / "empty").mkdir()
     missing = run(shop, "report", "--out", "empty")
     assert missing.code == 2 and "advice.json is missing or of another version" in missing.err

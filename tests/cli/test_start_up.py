@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,11 @@ def test_packages_left_out_of_lightning_work_when_they_are_needed() -> None:
     assert done.returncode == 0, done.stderr
 
 
+HEED_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""Programs started in the background ignore SIGINT."""
+
+RUN_MAIN = "from pricerl.cli.main import main; raise SystemExit(main())"
+
 INTERRUPTED = """
 import signal, time
 try:
@@ -139,12 +145,20 @@ def test_a_signal_during_imports_ends_the_command_with_one_sentence(
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text(INTERRUPTED.format(number=int(number)), encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", "from pricerl.cli.main import main; raise SystemExit(main())", *line.split()]
+    command = [sys.executable, "-c", f"{HEED_CTRL_C}; {RUN_MAIN}", *line.split()]
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, capture_output=True, text=True, cwd=shop, env=environment, check=False, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", f"error: {words}\n")
 
 
+@pytest.fixture
+def ctrl_c_is_heeded() -> Iterator[None]:
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, own)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heeded")
 def test_signals_outside_imports_raise_and_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(InterruptedRunError, match="terminated") as raised, ended_by_signals():
@@ -198,6 +212,7 @@ def test_the_quick_help_and_the_parser_know_the_same_settings(tmp_path: Path) ->
     quick = {name for group in groups.values() for name in group.settings} - {
         "pdf",
         "excel",
+        "strict",
         "allow",
     }  # not the parser's
     assert quick == parsed - set(groups)

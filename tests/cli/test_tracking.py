@@ -223,7 +223,7 @@ def test_a_kill_switch_sends_one_alert_with_the_product_and_the_last_good_price(
         lines.append(",".join([date, f"{price:.2f}", f"{price:.2f}", "1", *rest]))  # one unit per day
     assert predict(tracked, lines, "--wandb", "true").code in (0, 4)
     ((title, text, level),) = alerts(service)
-    assert (title, level) == ("kill switch: product", "WARN")
+    assert (title, level) == ("kill switch: seller", "WARN")
     assert "below the 5 % limit of their prediction on 3 days" in text and "The last good price was" in text
 
 
