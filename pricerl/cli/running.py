@@ -63,7 +63,7 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
     if cli.built.advises and known:
         if len(names := {entry["product"] for entry in known if entry["kind"] == ADVICE}) == 1:
-            cli.built.pricing.name_product(*names)
+            cli.built.pricing.name_product(*names)  # before days are marked, which are found by the product's name
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
     if words[0] == "fit":
         return _fit(cli, watch)

@@ -64,10 +64,10 @@ def advise_product(frame: pd.DataFrame, catalogue: Catalogue) -> dict[str, Any]:
     track record, which need the log of a run, are left out, and so is the backtest.
 
     >>> import pandas
-    >>> catalogue = pricerl.load("checkpoints/sales-balanced/best.ckpt").catalogue
+    >>> catalogue = pricerl.load("checkpoints/sales/best.ckpt").catalogue
     >>> row = pricerl.advise_product(pandas.read_csv("sales.csv"), catalogue)
     >>> row["product"], row["recommended_price"] > 0
-    ('product', True)
+    ('sales', True)
 
     Args:
         frame: rows of one product that was trained on, with the columns of a seller's file.

@@ -86,7 +86,7 @@ def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path
 def test_doubts_about_a_history_are_printed_with_the_advice(tmp_path: Path) -> None:
     write_lines(tmp_path / "sales.csv", seller_lines(60, price=10.0))
     result = run(tmp_path, "fit", "--data.path", "sales.csv", *FAST)
-    assert " Check      only 1 price was tried; at least 2 different prices are needed\n" in result.out
+    assert " Check only 1 price was tried; at least 2 different prices are needed" in " ".join(result.out.split())
 
 
 def test_supplied_costs_make_profit_known(tmp_path: Path) -> None:
