@@ -131,6 +131,9 @@ class History:
     problems: tuple[Problem, ...] = ()
     """Problems of the products that were skipped."""
 
+    currency: str = ""
+    """ISO 4217 code with which every price of the file is written; empty if there is none."""
+
     unnamed: bool = False
     """Whether the file names no product, so that its only one has the name of the file."""
 

@@ -42,7 +42,8 @@ class PricingDataModule(ReplayDataModule):
         reward: objective.
         guardrails: price limits.
         env: settings of the episodes.
-        currency: ISO 4217 code of the file's amounts, such as EUR; if empty, amounts are shown as plain numbers.
+        currency: ISO 4217 code of the file's amounts, such as EUR; if empty, the one that every price of the file is
+            written with, and otherwise amounts are shown as plain numbers.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
         seed: seed of the posterior draws, the env and the sampling.
@@ -76,6 +77,7 @@ class PricingDataModule(ReplayDataModule):
         self.problems: tuple[Problem, ...] = ()
         """Problems of the products of the file that were skipped."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
+        self._found_currency = ""
         self._known_name: str | None = None
         self._unnamed = False
 
@@ -97,6 +99,11 @@ class PricingDataModule(ReplayDataModule):
         if self._env.describe is not None:
             return self._env
         return self._env.resolved(self.seller.products if self.path is None else len(self.preprocessor.products))
+
+    @property
+    def shown_currency(self) -> str:
+        """Currency in which amounts are shown: the setting, or the one that every price of the file is written with."""
+        return self.currency or self._found_currency
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -190,12 +197,13 @@ class PricingDataModule(ReplayDataModule):
         """Return the preprocessor with its history, and the counters, as plain values."""
         fitted = self.preprocessor
         state = fitted.trained_state() if self.portable else fitted.state_dict()
-        return {**super().state_dict(), "preprocessor": state}
+        return {**super().state_dict(), "preprocessor": state, "currency": self._found_currency}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the saved scaler, and the saved history unless a file is given."""
         super().load_state_dict(state_dict)
         trained = state_dict["preprocessor"]
+        self._found_currency = state_dict.get("currency", "")
         self.guardrails.check_products(trained["names"])
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
@@ -234,6 +242,6 @@ class PricingDataModule(ReplayDataModule):
             if self.path is None:
                 return simulated_history(self.seller, self.reading)
             history = read_history(self.path, self.reading)
-            self.problems = history.problems
+            self.problems, self._found_currency = history.problems, history.currency
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)

@@ -63,17 +63,20 @@ class Run:
         Raises:
             UsageError: the locale or the currency is unknown.
         """
-        return self.formatter_for(self.data.preprocessor.step_days if isinstance(self.data, PricingDataModule) else 1)
+        if not isinstance(self.data, PricingDataModule):
+            return self.formatter_for(1)
+        return self.formatter_for(self.data.preprocessor.step_days, self.data.shown_currency)
 
-    def formatter_for(self, step_days: int) -> Formatter:
-        """Return the formatter for rows ``step_days`` apart, without reading a file.
+    def formatter_for(self, step_days: int, found: str = "") -> Formatter:
+        """Return the formatter for rows ``step_days`` apart, without reading a file; ``found`` is the file's currency.
 
         Raises:
             UsageError: the locale or the currency is unknown.
         """
         data = self.options.data
-        digits = price_digits(data.guardrails.price_step, data.currency)
-        return Formatter(self.options.locale, data.currency, digits, step_days)
+        currency = data.currency or found
+        digits = price_digits(data.guardrails.price_step, currency)
+        return Formatter(self.options.locale, currency, digits, step_days)
 
     @property
     def advises(self) -> bool:

@@ -49,6 +49,27 @@ def read_dates(cells: Cells, lines: Sequence[int], date_format: str | None) -> t
     return column.spread(np.array(days, dtype="datetime64[D]")), problems
 
 
+def note_forms(cells: Cells) -> tuple[str, ...]:
+    """Return a note if the dates of a column have several forms, of which each reveals the order of day and month."""
+    column = TextColumn(cells)
+    first: dict[str, str] = {}
+    for text in column.texts.to_pylist() if len(column) else ():
+        first.setdefault(_form_of(text.strip()), text.strip())
+    first.pop("", None)
+    listed = " and ".join(map(quote, first.values()))
+    return (
+        (f"{REPORT_DATE}: dates have {len(first)} forms, such as {listed}; all were read.",) if len(first) > 1 else ()
+    )
+
+
+def _form_of(text: str) -> str:
+    """Return the form of a date; an empty string for a cell without one."""
+    if is_blank(text):
+        return ""
+    forms = {"year first": _ISO, "digits only": _COMPACT, "year last": _NUMERIC}
+    return next((form for form, pattern in forms.items() if pattern.fullmatch(text)), "name of a month")
+
+
 def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None, list[Problem]]:
     """Return whether day or month comes first, based on the values that allow only one order."""
     orders = list(column.judge(_order_in).values())

@@ -123,12 +123,17 @@ def read_texts(texts: pa.Array) -> Readings:
     return Readings(point, comma, blank)
 
 
-def currency_of(text: str) -> str:
-    """Return the currency in a cell, an ISO 4217 code if its sign belongs to one; an empty string without any."""
+def currency_of(text: str, codes: Mapping[str, str] = _SIGNS) -> str:
+    """Return the currency in a cell, an empty string without any.
+
+    Args:
+        text: the cell.
+        codes: currency by sign or word in capitals; others are returned as they are.
+    """
     code = _CODE.fullmatch(text.strip())
     signs = "".join(dict.fromkeys(sign for sign in text if unicodedata.category(sign) == "Sc"))
     found = (code["before"] or code["after"] or "").upper() if code else signs
-    return _SIGNS.get(found, found)
+    return codes.get(found, found)
 
 
 def _strip_decoration(text: str) -> str:

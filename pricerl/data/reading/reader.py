@@ -18,7 +18,8 @@ from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.columns import check_values, match_header
 from pricerl.data.reading.containers import open_tables
 from pricerl.data.reading.csv_file import TextTable, split_rows
-from pricerl.data.reading.dates import read_dates
+from pricerl.data.reading.currencies import find_currency
+from pricerl.data.reading.dates import note_forms, read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse, set_aside
@@ -69,16 +70,16 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems += [] if alike else check_calendar(frame, lines, config.missing_days)
     problems += check_sense(frame, texts, lines, config)
     notes = (*parsed.notes, *blanked, *merged)
-    products = frame[columns.PRODUCT].astype(object).to_numpy()
+    products, currency = frame[columns.PRODUCT].astype(object).to_numpy(), find_currency(parsed.cells)
     if not problems:
-        history = clean(frame, table.source, config, notes)
+        history = replace(clean(frame, table.source, config, notes), currency=currency)
         named = columns.PRODUCT in parsed.cells or {*products} != {UNNAMED_PRODUCT}
         return history if named else replace(history, unnamed=True).renamed(name_after(table.source))
     skipped = set_aside(set(problems), lines, products.tolist(), config.strict)
     if skipped is None:
         refuse(table.source, set(problems), table.files)
     usable = frame[~np.isin(products, [problem.product for problem in skipped])]
-    return clean(usable, table.source, config, notes, name_files(skipped, table.files))
+    return replace(clean(usable, table.source, config, notes, name_files(skipped, table.files)), currency=currency)
 
 
 def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
@@ -88,7 +89,8 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     problems = [*problems, *table.problems, *unreadable]
-    return Parsed(frame, table.lines, [*table.notes, *ignored], problems, cells)
+    forms = () if config.date_format else note_forms(cells.get(columns.REPORT_DATE, ()))
+    return Parsed(frame, table.lines, [*table.notes, *ignored, *forms], problems, cells)
 
 
 def _parse(

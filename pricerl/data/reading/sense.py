@@ -16,20 +16,10 @@ import pyarrow.compute as pc
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
-from pricerl.data.reading.numbers import currency_of
+from pricerl.data.reading.currencies import MONEY, check_currencies
 from pricerl.data.reading.problems import KEEP, Problem
 from pricerl.data.reading.sums import check_sums
 from pricerl.data.reading.texts import Cells, TextColumn, as_flags
-
-MONEY = (
-    columns.PRODUCT_PRICE,
-    columns.TOTAL_SALES,
-    columns.TOTAL_PROFIT,
-    columns.PREDICTED_SALES,
-    columns.UNIT_COST,
-    columns.COMPETITOR_PRICE,
-)
-"""Columns of money, or of money or units."""
 
 TYPO = 7.0
 """Factor between a price and both of its neighbours that a misplaced decimal sign explains better than a promotion."""
@@ -90,7 +80,7 @@ def check_sense(
         lines: line of each row in the seller's file.
         config: settings; ``suspicious`` keeps all but percent signs in money and two currencies.
     """
-    problems = [*_percent_signs(texts, lines), *_two_currencies(texts, lines)]
+    problems = [*_percent_signs(texts, lines), *check_currencies(texts, lines)]
     if config.suspicious == "keep" or not {columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.REPORT_DATE} <= set(
         frame.columns
     ):
@@ -109,22 +99,6 @@ def _percent_signs(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Pro
         marked = None if column is None else as_flags(pc.match_substring(column.texts, "%"))
         if column is not None and marked is not None and marked.any():
             problems += column.find_problems(name, lines, marked, _explain_percent)
-    return problems
-
-
-def _two_currencies(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
-    """Return a problem per column of money with two currencies, which names a line of each."""
-    problems = []
-    for name in MONEY:
-        column = TextColumn(texts[name]) if name in texts else None
-        if column is None or not as_flags(pc.match_substring_regex(column.texts, r"[^0-9.,+\-\s]")).any():
-            continue
-        found = np.array(list(column.judge(currency_of).values()), dtype=object)
-        first = column.first_rows({currency: found == currency for currency in sorted(set(found) - {""})})
-        if len(first) > 1:
-            one, other = sorted(first.values())[:2]
-            text = f"{column.text_of(other)} and {column.text_of(one)} on line {lines[one]} are two currencies; use one"
-            problems.append(Problem(lines[other], name, text, everywhere=True))
     return problems
 
 
