@@ -50,8 +50,8 @@ def build_features(history: ProductHistory, predicted: FloatArray | None = None)
         np.where(np.isfinite(forecast), forecast, sales_mean),
         price / price_mean - 1.0,
         _sales_trend(sales_mean),
-        np.nan_to_num(history.organic, nan=0.0),
-        np.nan_to_num(history.ad, nan=0.0),
+        np.where(np.isnan(history.organic), 0.0, history.organic),
+        np.where(np.isnan(history.ad), 0.0, history.ad),
         history.profit,
         history.sales,
     ]
@@ -73,7 +73,7 @@ def shifted_mean(values: FloatArray, first: float) -> FloatArray:
     sums = padded[:days].copy()
     for lag in range(1, WEEK):
         sums += padded[lag : lag + days]
-    means: FloatArray = sums / np.clip(np.arange(days), 1, WEEK)
+    means: FloatArray = sums / np.minimum(np.maximum(np.arange(days), 1), WEEK)
     means[0] = first
     return means
 

@@ -45,11 +45,15 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     days = days[order]
     known = {name: frame[name].to_numpy()[order] for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
+    names = products.categories.tolist()
     absent = np.full(len(order), np.nan)
     cells = {name: known.get(name, absent) for name in (*columns.NUMERIC, *columns.FLAGS)}
     for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
-        name = str(products.categories[codes[order[start]]])
-        yield ProductRows(name, days[start:end], {column: values[start:end] for column, values in cells.items()})
+        yield ProductRows(
+            str(names[codes[order[start]]]),
+            days[start:end],
+            {column: values[start:end] for column, values in cells.items()},
+        )
 
 
 def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int, fewest: int = 0) -> Calendar:
