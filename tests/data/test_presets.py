@@ -52,7 +52,7 @@ def test_export_has_the_history_of_its_shop(name: str, tmp_path: Path) -> None:
     preset, text, key = SAMPLES[name]()
     history = read_text(tmp_path, text)
     by_name = {name: sku for sku, (name, *_) in SHOP.items()}
-    names = {"sku": {sku: sku for sku in SHOP}, "name": by_name, "mug": {"product": "MUG-1"}}[key]
+    names = {"sku": {sku: sku for sku in SHOP}, "name": by_name, "mug": {"export_0": "MUG-1"}}[key]
     assert {item.product for item in history.products} == set(names)
     for item in history.products:
         check_product(item, names[item.product])
