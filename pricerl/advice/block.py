@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from pricerl.advice.next_steps import stop_rule_words, what_would_change
-from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, track_lines
+from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, speaker_lines, track_lines
 from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
@@ -181,6 +181,9 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "Your order", line
     if product["track_record"] is not None:
         yield "So far", " ".join(track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
+    over_plan = product["proposal"]["policy_over_plan"]
+    if over_plan is not None and over_plan["advantage"] is None:  # no finite price
+        yield "Check", " ".join(speaker_lines(product, f))
     doubts = product["data_quality"]["reasons"]
     for text in doubts[:MOST_CHECKS]:
         yield "Check", text

@@ -59,7 +59,7 @@ def exception_of(product: Record) -> str:
     found = {
         "sales fell below their prediction": product["alarm"] is not None,
         "an order breaks a hard limit": refused,
-        "no price is allowed, set one by hand": product["decision"]["source"] == "manual"
+        "no advice, set the price by hand": product["decision"]["source"] == "manual"
         and product["decision"]["grade"] == "D",
         "the limits contradict each other": bool(product["details"]["bounds"]["conflict"]),
         "the data fail their checks": product["data_quality"]["quality"] == "FAIL",
