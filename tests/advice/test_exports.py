@@ -31,7 +31,7 @@ def test_the_price_file_holds_the_first_change_of_each_product_and_no_price_that
     product = json.loads((moved / "advice.json").read_text(encoding="utf-8"))["products"][0]
     lines = (moved / "prices.csv").read_text(encoding="utf-8").splitlines()
     first = next(day for day in product["days"] if day["recommended_price"] != product["current_price"])
-    assert lines == ["Product,Date,Price,Currency", f"product,{first['date']},{product['recommended_price']:.2f},"]
+    assert lines == ["Product,Date,Price,Currency", f"seller,{first['date']},{product['recommended_price']:.2f},"]
     kept = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
     assert len((trained / "prices.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(list(next_changes(kept)))
 

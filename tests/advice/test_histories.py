@@ -77,7 +77,9 @@ def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path
     assert {row["Grade"] for row in rows} == {"C"} and "Set data.cost.unit_cost" in product["reason"]
     cost = product["break_even"]["cost"]
     assert all(f"Raising pays if a unit costs more than about {cost[0]:.2f} (90 %: " in row["Reason"] for row in rows)
-    assert "plausible scenarios." in product["reason"] and "A rise pays if less than" in html
+    assert "plausible scenarios." in product["reason"]
+    limits = f"(90\u00a0%: {cost[1]:.2f} to {cost[2]:.2f})"
+    assert f"Raising pays if a unit costs you more than {cost[0]:.2f} {limits}." in html
     visible = html.split("<body>")[1]
     for text in (visible, *(",".join(row.values()) for row in rows)):
         assert not any(word in text for word in ("nan", "NaN", "None", "null", "inf"))
