@@ -48,7 +48,8 @@ def test_rows_that_are_neither_days_nor_weeks_are_refused(spacing: tuple[int, ..
     (found,) = problems([HEADER, *(f"{date},10,20" for date in dates)])
     assert found == (
         f"Report Date: rows are {np.median(np.resize(spacing, 20)[1:]):g} days apart (median); export one row per day, "
-        "or one per week with all dates on one weekday"
+        "or one per week with all dates on one weekday; if the file has a row only for days with a sale, set "
+        "--data.reading.missing_days zero"
     )
 
 
