@@ -166,7 +166,7 @@ def drop(features: Tensor, rate: float, rescale: bool = True) -> Tensor:
     units = features.numel()
     draws = round(math.log1p(-rate) / math.log1p(-1.0 / units)) if units > 1 else 0
     places = torch.randint(units, (draws,), device=features.device)
-    features.put_(places, features.new_zeros(()).expand(draws))
+    features.view(-1).index_fill_(0, places, 0.0)
     return features.mul_(1.0 / (1.0 - rate)) if rescale else features
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import listing, run
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
@@ -80,6 +81,13 @@ def test_every_parameter_of_the_trainer_is_covered() -> None:
     assert set(FLAGS) == set(inspect.signature(Trainer.__init__).parameters) - {"self"}
 
 
+@pytest.fixture
+def determinism_is_restored() -> Iterator[None]:
+    yield
+    torch.use_deterministic_algorithms(False)  # Lightning's flag outlives its trainer
+
+
+@pytest.mark.usefixtures("determinism_is_restored")
 @pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in FLAGS.items() for value in values])
 @pytest.mark.filterwarnings("ignore")
 def test_a_flag_works_or_is_refused_in_one_line(flag: str, value: str, tmp_path: Path) -> None:
