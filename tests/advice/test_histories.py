@@ -124,7 +124,9 @@ def test_a_real_history_ends_in_what_pays_or_in_the_number_to_look_up(name: str,
 
 
 @pytest.mark.parametrize("name", ["soapnuts", "woolballs", "onlineretail_22423"])
-@pytest.mark.parametrize("preset", ["balanced", "revenue", "upward"])
+@pytest.mark.parametrize(
+    "preset", ["balanced", *(pytest.param(name, marks=pytest.mark.slow) for name in ("revenue", "upward"))]
+)
 def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset: str, tmp_path: Path) -> None:
     if not (path := SHARED / f"{name}.csv").is_file():
         pytest.skip("the real data files are not here")

@@ -97,6 +97,7 @@ class Where:
         return os.getpid()
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_in_its_process_is_run_here_with_a_warning(monkeypatch):
     monkeypatch.setattr(processes, "usable_cores", lambda: {0, 1})
     queue = processes._Queue([Where(os.getpid())])
