@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from pricerl.data import DataConfig
-from pricerl.data.reading.preset_files import Preset, find_preset, own_presets
+from pricerl.data.reading.preset_fields import Preset
+from pricerl.data.reading.preset_files import find_preset, own_presets
 from pricerl.data.reading.presets import recognise
 from pricerl.errors import UsageError
 
@@ -46,7 +47,7 @@ def test_preset_of_a_user_is_found_by_its_file(tmp_path: Path) -> None:
         ({"date": None}, "date must name the column with the day"),
         ({"date": {"column": "Where"}}, "date must name the column with the day"),
         ({"sums": {"units": '"Pieces"'}}, "sums must define revenue"),
-        ({"sums": {"units": "1", "revenue": '"Price"'}}, "sums: column 'Price' must be in header or optional"),
+        ({"sums": {"units": "1", "revenue": '"Price"'}}, "sums: column 'Price' must be in header, optional or split"),
         ({"sums": {"units": "1", "revenue": "Paid"}}, "names of columns need quotes"),
         ({"sums": {"units": "1", "revenue": "open('x')"}}, "may contain only"),
         ({"columns": {"Total Profit": "profit"}}, "it may use the names of sums only"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export_samples import DAYS, FIRST_DAY, SHOP, Row, base_rows, order_lines, write_table
-from more_export_samples import SAMPLES
+from shop_samples import SAMPLES
 
 from pricerl.data import DataConfig, History, ProductHistory, read_history
 from pricerl.data.reading.preset_files import own_presets

@@ -195,7 +195,8 @@ def _find_header(rows: Sequence[Sequence[str]]) -> int:
     known = [count_known(cells) for cells in rows]
     if widths[0] >= usual or known[0] > 1:
         return 0
-    return next((at for at, count in enumerate(known) if count > 1), widths.index(usual))
+    widest = next(at for at, width in enumerate(widths) if width >= usual)
+    return next((at for at, count in enumerate(known) if count > 1), widest)
 
 
 def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:

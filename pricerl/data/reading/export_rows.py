@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pricerl.arrays import BoolArray, IntArray
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.numbers import is_blank
-from pricerl.data.reading.preset_files import ANY, Preset, Status
+from pricerl.data.reading.preset_fields import ANY, Preset, Status
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.sense import fold_product
 from pricerl.formatting import plural
@@ -87,11 +88,12 @@ def _drop_marked(preset: Preset, rows: ExportRows) -> ExportRows:
 
 
 def _fill_down(preset: Preset, rows: ExportRows) -> ExportRows:
-    """Copy cells from the first line of an order to its later lines."""
+    """Copy cells from a line to later ones of the same order, or of the same file."""
     rule = preset.fill_down
-    if rule is None or rule.by not in rows:
+    if rule is None or (rule.by and rule.by not in rows):
         return rows
-    order, every = rows.frame[rule.by].array.codes, np.arange(len(rows))
+    every = np.arange(len(rows))
+    order = rows.frame[rule.by].array.codes if rule.by else np.zeros(len(rows), np.int64)
     frame = rows.frame.copy()
     for column in rule.columns:
         if column in rows:
@@ -101,33 +103,45 @@ def _fill_down(preset: Preset, rows: ExportRows) -> ExportRows:
 
 
 def _judge_status(preset: Preset, rule: Status, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
-    """Return the rows whose status counts as a sale, a note on the others, and a problem per unknown status."""
-    keep, drop = ({fold(text) for text in texts} for texts in (rule.keep, rule.drop))
+    """Return the rows whose status counts as a sale, notes, and a problem per unknown status."""
+    keep, drop = _matcher(rule.keep), _matcher(rule.drop)
     others = ANY in rule.keep
-
-    def counts(text: str) -> bool:
-        return _status(text) in keep or (others and _status(text) not in drop)
-
-    counted = rows.where(rule.column, counts)
+    counted = rows.where(rule.column, lambda text: keep(text) or (others and not drop(text)))
     left = rows.keep(~counted).counts(rule.column) if not counted.all() else Counter()
-    unknown = [] if ANY in rule.drop else [text for text in left if _status(text) not in drop]
+    unknown = [] if ANY in rule.drop else [text for text in left if not drop(text)]
     problems = []
     for text in unknown:
         line = rows.first_line(rule.column, text)
         remedy = f"list it in keep or drop of a copy of preset {preset.name}, or remove such rows"
         problems.append(Problem(line, rule.column, f"{text!r} is not a known status; {remedy}"))
-    if not left:
-        return rows, [], problems
-    few = ", ".join(f"{text or 'blank'} ({count:,})" for text, count in left.most_common(3))
-    more = " and others" if len(left) > 3 else ""
-    number = sum(left.values())
-    are = "is" if number == 1 else "are"
-    note = f"{plural(number, 'row')} {are} not counted as sales: {rule.column} {few}{more}."
-    return rows.keep(counted), [note], problems
+    notes = [f"{_number(left)} not counted as sales: {rule.column} {_few(left)}."] if left else []
+    unpaid = rows.keep(rows.where(rule.column, _matcher(rule.unpaid)) & counted).counts(rule.column)
+    if unpaid:
+        notes += [f"{_number(unpaid)} not paid yet and counted as demand: {rule.column} {_few(unpaid)}."]
+    return rows.keep(counted), notes, problems
 
 
-def _status(text: str) -> str:
-    return "" if is_blank(text) else fold(text)
+def _matcher(values: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that finds whether a text is one of several values, in which ``*`` is any text."""
+    names = {fold(value) for value in values if ANY not in value}
+    patterns = [value.casefold() for value in values if ANY in value and value != ANY]
+
+    def matches(text: str) -> bool:
+        bare = "" if is_blank(text) else text.strip().casefold()
+        return fold(bare) in names or any(fnmatchcase(bare, pattern) for pattern in patterns)
+
+    return matches
+
+
+def _number(counts: Counter[str]) -> str:
+    number = sum(counts.values())
+    return f"{plural(number, 'row')} {'is' if number == 1 else 'are'}"
+
+
+def _few(counts: Counter[str]) -> str:
+    """Return the three most frequent texts with their numbers of rows."""
+    few = ", ".join(f"{text or 'blank'} ({count:,})" for text, count in counts.most_common(3))
+    return few + (" and others" if len(counts) > 3 else "")
 
 
 def _check_currency(column: str, rows: ExportRows) -> list[Problem]:

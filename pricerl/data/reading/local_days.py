@@ -18,7 +18,7 @@ from pricerl.data.reading.texts import Cells, TextColumn, as_floats
 
 _STAMP = (
     r"^\s*(?P<date>.*?\d),?[T ]+(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d+)?)?"
-    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?(?: ?(?P<zone>Z|[+-]\d{2}:?\d{2}|[A-Z]{3,4}(?:[+-]\d{1,2})?))?\s*$"
+    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?| hs?\.?)?(?: ?(?P<zone>Z|[+-]\d{2}:?\d{2}|[A-Z]{3,4}(?:[+-]\d{1,2})?))?\s*$"
 )
 """Date, time and zone; the date itself is left to the judge of dates."""
 
@@ -31,7 +31,12 @@ _HOURS = {
 
 
 def read_days(
-    cells: Cells, lines: Sequence[int], formats: Sequence[str], date_format: str | None, zone: str | None
+    cells: Cells,
+    lines: Sequence[int],
+    formats: Sequence[str],
+    date_format: str | None,
+    zone: str | None,
+    written_zone: str = "",
 ) -> tuple[DateArray, list[Problem], list[str]]:
     """Return the days ``(N,)`` of a column of dates or time stamps, the problems and notes.
 
@@ -41,6 +46,7 @@ def read_days(
         formats: strptime formats of the date without its time; the only one that fits every cell is used.
         date_format: the user's own format, which overrides them.
         zone: time zone of the days; None keeps the dates as written.
+        written_zone: zone of time stamps that do not write theirs, such as ``UTC``.
     """
     column = TextColumn(cells)
     parts = pc.extract_regex(column.texts, _STAMP)
@@ -53,6 +59,7 @@ def read_days(
     chosen = date_format or (fitting[0] if len(fitting) == 1 else None)
     days, problems = read_dates(pd.Categorical.from_codes(places, categories=known), lines, chosen)
     zones = np.where(timed, pc.struct_field(parts, "zone").fill_null("").to_pandas(), "")
+    zones = np.where(timed & (zones == ""), written_zone, zones)
     offsets = {name: _seconds(name) for name in np.unique(zones[np.unique(column.codes)])}
     if zone is None:
         in_utc = set(offsets.values()) == {0.0}

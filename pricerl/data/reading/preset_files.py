@@ -1,4 +1,4 @@
-"""Presets as files: the fields of a preset, those of the package, and the check of a user's own."""
+"""Presets as files: those of the package, and the check of a user's own."""
 
 from __future__ import annotations
 
@@ -6,161 +6,17 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from pricerl.data.reading.columns import CONVERSIONS, PRODUCT_PRICE, REQUIRED, TOTAL_SALES, UNITS, fold
+from pricerl.data.reading.columns import CONVERSIONS, REQUIRED, fold
 from pricerl.data.reading.columns import OPTIONAL_NUMBERS as OPTIONAL
-from pricerl.data.reading.expressions import Expression, parse_expression
+from pricerl.data.reading.expressions import Expression
+from pricerl.data.reading.preset_fields import Preset
 from pricerl.errors import UsageError, did_you_mean
 
 FOLDER = Path(__file__).parents[1] / "presets"
 AUTO, NONE = "auto", "none"
-
-ANY = "*"
-"""In one list of a status: every value that the other list does not name."""
-
-DERIVED = {UNITS: "units", TOTAL_SALES: "revenue", PRODUCT_PRICE: "revenue / units"}
-"""Columns of every sales preset, unless it defines them itself."""
-
-
-class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Column with the day of a row."""
-
-    column: str
-    """Name of the column."""
-
-    formats: tuple[str, ...] = ()
-    """strptime formats of the date without its time. The only one that fits all rows is used; if none or several do,
-    dates must be ISO or unambiguous."""
-
-
-class FillDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Cells that the export writes on the first line of an order only."""
-
-    by: str
-    """Column with the order's number, on every line."""
-
-    columns: tuple[str, ...]
-    """Columns whose blank cells take the value of the order's line above."""
-
-
-class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Column that decides whether a row counts as a sale."""
-
-    column: str
-    """Name of the column; without it in the file, every row counts."""
-
-    keep: tuple[str, ...]
-    """Values of rows that count; an empty text is a blank cell."""
-
-    drop: tuple[str, ...]
-    """Values of rows that do not count. In one of the two lists ``*`` is any other value; without it, a value in
-    neither list is refused."""
-
-
-class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Export of a platform: how to recognise it, and how its columns become a history."""
-
-    name: str
-    """Name for ``--data.reading.preset``."""
-
-    platform: str
-    """Platform that writes the export."""
-
-    report: str
-    """The export's name on the platform."""
-
-    download: str
-    """Menu of the platform that leads to it."""
-
-    confirmed: str
-    """Source of the header, and its date."""
-
-    grain: Literal["order line", "day", "week", "period"]
-    """Meaning of one row; rows of a period without dates are refused."""
-
-    header: tuple[str, ...]
-    """Columns that identify the export; case, spaces, hyphens and underscores do not matter."""
-
-    names: dict[str, tuple[str, ...]] = {}
-    """Other names of a column, in other languages and versions."""
-
-    kind: Literal["sales", "ads"] = "sales"
-    """``ads``: joined to a sales report by product and day."""
-
-    skip: dict[str, str] = {}
-    """Rows that are no data, such as totals: a regular expression for a cell, by column."""
-
-    footer: int = 0
-    """Largest number of lines of another width, next to the first or last row, that belong to the export."""
-
-    fill_down: FillDown | None = None
-    """Cells left out on later lines of an order."""
-
-    date: Dates | None = None
-    """Column with the day."""
-
-    product: tuple[str, ...] = ()
-    """Columns that can name the product; the first one without a blank is used. None: the file is one product."""
-
-    product_pattern: str | None = None
-    """Regular expression of a cell that names one product, in its first group."""
-
-    currency: str | None = None
-    """Column with the currency; all rows that count must have the same."""
-
-    decimal: Literal[".", ","] | None = None
-    """Decimal sign, if the platform always writes the same."""
-
-    status: tuple[Status, ...] = ()
-    """Rules that decide whether a row counts."""
-
-    optional: tuple[str, ...] = ()
-    """Columns that may be absent or blank; they then count as 0."""
-
-    sums: dict[str, str] = {}
-    """Expressions over columns in quotes, summed per product and day; sales presets need ``units`` and ``revenue``."""
-
-    columns: dict[str, str] = {}
-    """Columns of a history as expressions over the sums, in addition to price, units and sales."""
-
-    lists_sales_only: bool = False
-    """True if the export leaves out days without a sale: they are zeros, not unknown."""
-
-    caution: str = ""
-    """Sentence that every reading of the export adds to the notes."""
-
-    instead: str = ""
-    """Better export, where this one does not suffice."""
-
-    @property
-    def title(self) -> str:
-        """Platform and report, as in messages."""
-        return f"{self.platform}, {self.report}"
-
-    def expressions(self) -> dict[str, Expression]:
-        """Return the expressions of the sums."""
-        return {name: parse_expression(text) for name, text in self.sums.items()}
-
-    def derived(self) -> dict[str, Expression]:
-        """Return the expressions of the history's columns."""
-        texts = {**DERIVED, **self.columns} if self.kind == "sales" else self.columns
-        return {name: parse_expression(text) for name, text in texts.items()}
-
-    def other_names(self, column: str) -> tuple[str, ...]:
-        """Return every name of a column, the preset's own first."""
-        return (column, *self.names.get(column, ()))
-
-    def used(self) -> tuple[str, ...]:
-        """Return the columns that the preset reads."""
-        lists = [self.product, tuple(rule.column for rule in self.status), tuple(self.skip)]
-        lists += [expression.columns for expression in self.expressions().values()]
-        lists += [(self.date.column,)] if self.date else []
-        lists += [(self.currency,)] if self.currency else []
-        lists += [(self.fill_down.by, *self.fill_down.columns)] if self.fill_down else []
-        return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
 def locate(preset: Preset, cells: tuple[str, ...]) -> dict[str, str]:
@@ -227,6 +83,7 @@ def _check(preset: Preset) -> None:
         return
     if preset.date is None or preset.date.column not in preset.header:
         raise ValueError("date must name the column with the day, one of the header")
+    _check_rows(preset)
     _check_sums(preset)
     stray = [name for name in preset.columns if name not in (*REQUIRED[1:], *OPTIONAL)]
     if stray:
@@ -235,13 +92,24 @@ def _check(preset: Preset) -> None:
         raise ValueError("columns of an ads report can be conversions only")
 
 
+def _check_rows(preset: Preset) -> None:
+    for rule in preset.status:
+        if stray := sorted(set(rule.unpaid) - set(rule.keep)):
+            raise ValueError(f"status: {stray[0]!r} of unpaid must be in keep")
+    if preset.split is not None and not (preset.split.separator and preset.split.fields):
+        raise ValueError("split needs a separator and the fields of a line")
+    if preset.order_discount is not None and preset.kind != "sales":
+        raise ValueError("order_discount is for sales reports only")
+
+
 def _check_sums(preset: Preset) -> None:
     needed = {"units", "revenue"} - set(preset.sums) if preset.kind == "sales" else set()
     if needed:
         raise ValueError(f"sums must define {' and '.join(sorted(needed))}")
     summed = {name for expression in preset.expressions().values() for name in expression.columns}
-    if stray := sorted(summed - {*preset.header, *preset.optional}):
-        raise ValueError(f"sums: column {stray[0]!r} must be in header or optional")
+    split = preset.split.fields if preset.split else ()
+    if stray := sorted(summed - {*preset.header, *preset.optional, *split}):
+        raise ValueError(f"sums: column {stray[0]!r} must be in header, optional or split")
     for place, expressions in _placed(preset).items():
         for name, expression in expressions.items():
             wrong = (

@@ -16,7 +16,9 @@ from pricerl.data.reading.csv_file import TextTable
 from pricerl.data.reading.export_rows import ExportRows, count_sales, name_products
 from pricerl.data.reading.local_days import read_days
 from pricerl.data.reading.numbers import read_number_columns, read_texts
-from pricerl.data.reading.preset_files import AUTO, NONE, Preset, find_preset, locate, own_presets
+from pricerl.data.reading.order_lines import split_cells, spread_discount
+from pricerl.data.reading.preset_fields import Preset, discount_columns
+from pricerl.data.reading.preset_files import AUTO, NONE, find_preset, locate, own_presets
 from pricerl.data.reading.problems import FILE_STEP, Problem
 from pricerl.data.reading.texts import TextColumn
 from pricerl.formatting import plural
@@ -110,14 +112,21 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
     frame = table.frame.iloc[:, places].set_axis(list(names), axis=1)
     every = ExportRows(frame, np.asarray(table.lines, dtype=np.int64))
     rows, notes, problems = count_sales(preset, every)
+    rows, unlisted = split_cells(preset.split, rows)
+    problems += unlisted
     if not problems and not len(rows):
         problems = [Problem(0, "", f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale")]
     named, trouble = name_products(preset, preset.product if products is None else products, rows)
     if problems := [*_true_problems(preset, table), *problems, *trouble]:
         raise ExportError(*problems)
-    values, problems = _read_values(preset, rows, config, table.separator)
+    values, spread, problems = _read_values(preset, rows, config, table.separator)
     days, trouble, remarks = read_days(
-        rows.frame[preset.date.column], rows.lines.data, preset.date.formats, config.date_format, config.time_zone
+        rows.frame[preset.date.column],
+        rows.lines.data,
+        preset.date.formats,
+        config.date_format,
+        config.time_zone,
+        preset.date.zone,
     )
     if problems := [*problems, *(problem._replace(column=preset.date.column) for problem in trouble)]:
         raise ExportError(*problems)
@@ -125,7 +134,7 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     first = f"Read as {preset.title} (preset {preset.name}): {counted}."
     caution = [preset.caution] if preset.caution else []
-    return replace(export, notes=(*table.notes, first, *notes, *remarks, *caution))
+    return replace(export, notes=(*table.notes, first, *notes, *spread, *remarks, *caution))
 
 
 def _true_problems(preset: Preset, table: TextTable) -> list[Problem]:
@@ -141,31 +150,37 @@ def _true_problems(preset: Preset, table: TextTable) -> list[Problem]:
 
 def _read_values(
     preset: Preset, rows: ExportRows, config: DataConfig, separator: str
-) -> tuple[dict[str, FloatArray], list[Problem]]:
-    """Return the expression of each sum for each row ``(N,)``, and the problems of its cells."""
-    expressions = preset.expressions()
+) -> tuple[dict[str, FloatArray], list[str], list[Problem]]:
+    """Return the expression of each sum for each row ``(N,)``, notes, and the problems of its cells."""
+    expressions, discount = preset.expressions(), preset.order_discount
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
-    present = {name: rows.frame[name] for name in used if name in rows}
-    decimal = config.decimal if config.decimal != "auto" else preset.decimal or _shared_sign(present.values())
+    extra = [name for name in discount_columns(discount) if name not in used] if discount else []
+    present = {name: rows.frame[name] for name in (*used, *extra) if name in rows}
+    sign = _shared_sign(present.values())
+    decimal = config.decimal if config.decimal != "auto" else sign or preset.decimal or "auto"
     numbers, problems = read_number_columns(present, rows.lines.data, decimal, separator)
-    for name in used:
+    for name in (*used, *extra):
         if name not in present:
             numbers[name] = np.zeros(len(rows))
             continue
         blank = rows.blanks(name)
         numbers[name] = np.where(blank, 0.0, numbers[name])
-        if name not in preset.optional:
+        if name not in (*preset.optional, *extra):
             text = f"is blank in a row that counts as a sale; {preset.title}, always fills it"
             problems += [Problem(int(line), name, text) for line in rows.lines[blank]]
-    return {name: expression(numbers) for name, expression in expressions.items()}, problems
+    values = {name: expression(numbers) for name, expression in expressions.items()}
+    if problems or preset.kind != "sales":
+        return values, [], problems
+    values["revenue"], notes = spread_discount(discount, rows, values["revenue"], numbers)
+    return values, notes, []
 
 
-def _shared_sign(columns: Iterable[pd.Series]) -> str:
-    """Return the decimal sign that some number of the export needs, as an export writes all with one; else ``auto``."""
+def _shared_sign(columns: Iterable[pd.Series]) -> str | None:
+    """Return the decimal sign that some number of the export needs, as an export writes all with one; else None."""
     readings = [read_texts(TextColumn(cells).texts) for cells in columns]
     needs_point = any((np.isnan(comma) & ~np.isnan(point)).any() for point, comma, _ in readings)
     needs_comma = any((np.isnan(point) & ~np.isnan(comma)).any() for point, comma, _ in readings)
-    return "auto" if needs_point == needs_comma else "." if needs_point else ","
+    return None if needs_point == needs_comma else "." if needs_point else ","
 
 
 def _group(

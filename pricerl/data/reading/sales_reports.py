@@ -13,7 +13,8 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading import columns
 from pricerl.data.reading.csv_file import TextTable
-from pricerl.data.reading.preset_files import AUTO, NONE, Preset, locate
+from pricerl.data.reading.preset_fields import Preset
+from pricerl.data.reading.preset_files import AUTO, NONE, locate
 from pricerl.data.reading.presets import DECIMALS, Export, ExportError, choose_preset, sum_up
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.texts import Cells
