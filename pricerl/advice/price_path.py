@@ -45,7 +45,8 @@ class Limits(NamedTuple):
 
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
     """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
-    return _roll(propose_by(policy, dynamics), dynamics, product, horizon)
+    draw = torch.arange(dynamics.market.num_draws + 1, device=dynamics.market.device)
+    return _roll(propose_by(policy, dynamics), dynamics, product, horizon, draw)
 
 
 def plan_path(plan: DynamicPlan, product: int, horizon: int) -> PricePath:
@@ -59,21 +60,29 @@ def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int)
 
 
 @torch.no_grad()
-def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
-    """Roll out a proposal in every posterior draw and in the posterior-mean market, whose prices are advised.
+def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int, draw: Tensor | None = None) -> PricePath:
+    """Roll out a proposal in the posterior-mean market, whose prices are advised, and in the posterior draws.
 
     Projection and ``advance`` are the same as in training. The first decision is made after the minimum hold of the
     last price change.
+
+    Args:
+        propose: proposes the price of each decision.
+        dynamics: market and guardrails.
+        product: product index.
+        horizon: days.
+        draw: ``(B,)`` indices of the draws, the mean market last; absent for proposals that depend on past prices
+            alone, which are the same in every draw.
     """
-    market = dynamics.market
-    draw = torch.arange(market.num_draws + 1, device=market.device)
+    observes = draw is not None
+    draw = torch.tensor([dynamics.market.mean_draw], device=dynamics.market.device) if draw is None else draw
     rows = torch.full_like(draw, product)
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
     limits = _limits(dynamics, state, product)
-    by_draw, asked = roll_path(propose, dynamics, state, horizon, limits.wait)
-    chosen = by_draw[market.mean_draw]
+    by_draw, asked = roll_path(propose, dynamics, state, horizon, limits.wait, observes)
+    chosen = by_draw[-1]
     low, high = chosen.new_tensor(limits_of(by_draw.cpu().numpy()))
-    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[market.mean_draw], limits)
+    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[-1], limits)
 
 
 def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:

@@ -157,6 +157,16 @@ class Dynamics:
             units = self.quantiles.units(units, draw_z(days, len(price), noise), state.product)
         return self.record(state, expected, units)
 
+    def charge(self, state: State, price: Tensor, days: int) -> State:
+        """Return the state after ``days`` days at ``price (B,)`` with new prices only: sales and window stay old."""
+        prices, trail = (
+            None if past is None else torch.cat([past, price.expand(days, -1)])[days:]
+            for past in (state.prices, state.trail)
+        )
+        assert prices is not None
+        reference = self._next_log_reference(state, price, days)
+        return state._replace(day=state.day + days, prices=prices, log_reference_price=reference, trail=trail)
+
     def expect(self, state: State, price: Tensor, days: int) -> Expected:
         """Return the expectation of ``price (B,)`` over the next ``days`` days.
 

@@ -14,8 +14,9 @@ from pricerl.env.noise import sample_units
 from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
 from pricerl.market import Market, Response
 
-NOISE_SAMPLES, PAST_SAMPLES = 64, 16
-"""Noise samples per posterior draw, for the predictive limits of a path and of past days."""
+NOISE_SAMPLES = 16
+"""Noise samples per posterior draw for predictive limits: at 256 draws they miss the limits of very many samples by
+1.7 % of the interval's width, and 64 samples, which take three times as long, by 1.2 %."""
 
 
 class PathForecast(NamedTuple):
@@ -75,7 +76,7 @@ def predict_units(market: Market, product: ProductHistory, day: IntArray, genera
     memory = market.products[0].memory
     lifts = None if memory is None else memory.lifts(product.price)[None, :, day]
     units = expect_days(market, 0, price[None], product.dates[day], lifts).expected_units[0]
-    return _with_limits(units, sample_units(units.repeat(PAST_SAMPLES, 1), market.size, generator))
+    return _with_limits(units, sample_units(units.repeat(NOISE_SAMPLES, 1), market.size, generator))
 
 
 def _with_limits(mean: Tensor, samples: Tensor) -> FloatArray:

@@ -69,30 +69,37 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise:
 
 
 @torch.no_grad()
-def roll_path(propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0) -> tuple[Tensor, Tensor]:
+def roll_path(
+    propose: Proposal, dynamics: Dynamics, state: State, days: int, wait: int = 0, observes: bool = True
+) -> tuple[Tensor, Tensor]:
     """Roll out the projections of proposals onto the guardrails, without noise.
 
-    The current price must still be held for ``wait`` days before the first decision.
+    Args:
+        propose: proposes the price of each decision.
+        dynamics: market and guardrails.
+        state: initial state, ``B`` rows.
+        days: length of the paths.
+        wait: days for which the current price must still be held before the first decision.
+        observes: whether proposals depend on observations; without, sales are not computed.
 
     Returns:
         Prices charged and prices proposed, ``(B, days)`` money each; during the minimum hold both are the price held.
     """
-    asked: list[Tensor] = []
 
-    def choose(now: State) -> Tensor:
-        band = dynamics.band(now)
-        asked.append(propose(now, band))
-        return project(asked[-1], now.price, band)
+    def after(now: State, price: Tensor, days: int) -> State:
+        return dynamics.advance(now, price, days, None)[0] if observes else dynamics.charge(now, price, days)
 
-    held = state.price[:, None].expand(-1, min(wait, days))
-    if held.shape[1] == days:
-        return held, held
-    if held.shape[1]:
-        state, _ = dynamics.advance(state, state.price, held.shape[1], None)
-    price = roll_out(choose, dynamics, state, days - held.shape[1]).price.repeat_interleave(dynamics.days_per_step, 1)
-    proposed = price.clone()
-    proposed[:, :: dynamics.days_per_step] = torch.stack(asked, 1)
-    return torch.cat([held, price], 1)[:, :days], torch.cat([held, proposed], 1)[:, :days]
+    asked, charged = ([state.price] * min(wait, days) for _ in range(2))
+    if charged:
+        state = after(state, state.price, len(charged))
+    while len(charged) < days:
+        band = dynamics.band(state)
+        asked.append(propose(state, band))
+        price = project(asked[-1], state.price, band)
+        state = after(state, price, dynamics.days_per_step)
+        charged += [price] * dynamics.days_per_step
+        asked += [price] * (dynamics.days_per_step - 1)
+    return torch.stack(charged[:days], 1), torch.stack(asked[:days], 1)
 
 
 def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int) -> Tensor:
@@ -100,7 +107,7 @@ def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int
     rows = torch.full(targets.shape, product, device=dynamics.market.device)
     start = dynamics.history.num_days[rows] - 1
     state = dynamics.start(rows, start)
-    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product))[0]
+    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product), observes=False)[0]
 
 
 def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:

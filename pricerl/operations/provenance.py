@@ -89,7 +89,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
         "follow": item.decision.follow,
         "proposal": list(item.proposal.prices),
         "days": [_day(day) for day in item.days],
-        "edits": item.to_dict()["guardrails"],
+        "edits": [asdict(edit) for edit in item.guardrails],
     }
     if item.model is not None:
         draft["model_days"] = [_day(day) for day in item.model.days]

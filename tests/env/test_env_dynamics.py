@@ -193,3 +193,12 @@ def test_the_action_found_for_a_price_proposes_it(known_demand, action):
     for asked in (-1.0, -0.4, 0.0, 0.25, 1.0):
         price = dynamics.propose(state, torch.tensor([asked]), dynamics.band(state))
         assert float(dynamics.find_action(state, price)) == pytest.approx(asked, abs=1e-5)
+
+
+def test_charging_moves_prices_as_advancing_does_and_nothing_else(dynamics):
+    state = latest(dynamics)
+    price = 1.03 * state.price
+    advanced, charged = dynamics.advance(state, price, 3, None)[0], dynamics.charge(state, price, 3)
+    for name in ("day", "prices", "log_reference_price"):
+        torch.testing.assert_close(getattr(charged, name), getattr(advanced, name), rtol=0, atol=0)
+    assert charged.sales is state.sales and charged.window is state.window
