@@ -11,6 +11,7 @@ from pricerl.advice.collection import Advice
 from pricerl.cli.policies import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.data.naming import Sources, list_sources
 from pricerl.data.reading.frames import write_frame
 from pricerl.env import EnvConfig, PricingEnv
 from pricerl.guardrails import GuardrailConfig
@@ -60,11 +61,11 @@ class TrainedPolicy:
         """Argument of `advise_product`: the policy without its files; it can be pickled and sent to other machines."""
         return Catalogue.of(self.run)
 
-    def advise(self, path: str | Path | None = None, horizon: int = 14) -> list[ProductAdvice]:
+    def advise(self, path: Sources | None = None, horizon: int = 14) -> list[ProductAdvice]:
         """Advise on the days after a history; follow the orders in the run's log, but write nothing.
 
         Args:
-            path: the seller's CSV; the history of the checkpoint if absent.
+            path: the seller's CSV, or a list with ads reports to join; the history of the checkpoint if absent.
             horizon: length of the forecast horizon in days.
 
         Returns:
@@ -79,7 +80,7 @@ class TrainedPolicy:
 
 
 def advise(
-    source: str | Path | Frame | None = None,
+    source: Sources | Frame | None = None,
     *,
     preset: str = "balanced",
     max_steps: int = 2000,
@@ -100,8 +101,8 @@ def advise(
     [10.0, 10.0, 10.0]
 
     Args:
-        source: the seller's file, folder or database, or a frame with the same columns, which is written to
-            ``checkpoints/RUN/RUN.csv``; a simulated seller if absent.
+        source: the seller's file, folder or database, a list with ads reports to join, or a frame with the same
+            columns, which is written to ``checkpoints/RUN/RUN.csv``; a simulated seller if absent.
         preset: objective: ``balanced``, ``profit``, ``revenue`` or ``upward``.
         max_steps: gradient updates.
         seed: seed of all random numbers.
@@ -160,7 +161,7 @@ def load(checkpoint: str | Path) -> TrainedPolicy:
 
 
 def make_env(
-    history: str | Path | History | None = None,
+    history: Sources | History | None = None,
     *,
     reading: DataConfig | None = None,
     demand: DemandConfig | None = None,
@@ -179,7 +180,8 @@ def make_env(
     ((84,), False)
 
     Args:
-        history: the seller's CSV, or the result of `read_history`; a simulated seller if absent.
+        history: the seller's CSV, a list with ads reports to join, or the result of `read_history`; a simulated
+            seller if absent.
         reading: settings of reading and features.
         demand: demand model and its settings.
         cost: the seller's known costs.
@@ -203,11 +205,13 @@ def _as_path(source: object, run_name: str | None) -> tuple[object, dict[str, An
     """Return the path of a history, and the settings with which a frame, which is written to it, must be read."""
     if source is None or isinstance(source, (str, Path)):
         return source, {}
+    if isinstance(source, (list, tuple)):
+        return list_sources(source), {}
     name = check_name(run_name or FRAME)
     write_frame(source, path := RUNS / name / f"{name}.csv")
     return path, {"data.reading.decimal": "."}
 
 
-def _load(checkpoint: str | Path, path: str | Path | None = None, horizon: int = 14, command: str = "predict") -> Run:
-    settings = {**QUIET, "ckpt_path": checkpoint, "data.path": path, "horizon": horizon}
+def _load(checkpoint: str | Path, path: Sources | None = None, horizon: int = 14, command: str = "predict") -> Run:
+    settings = {**QUIET, "ckpt_path": checkpoint, "data.path": list_sources(path) or None, "horizon": horizon}
     return run_lightning(command, option_words(settings))

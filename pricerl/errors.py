@@ -42,14 +42,19 @@ class DataError(PricerlError):
         source: name of the file as the user wrote it.
         problems: all problems, one line each: place, finding, remedy. They may quote texts of the file.
         table: the same as a CSV with line, column, product, value and problem; empty if there is none.
+        read: all sources that were read together, for the command that lists the problems; the source if absent.
     """
 
     exit_code = EXIT_BAD_DATA
 
-    def __init__(self, source: str, problems: Sequence[str], table: str = "") -> None:
+    def __init__(self, source: str, problems: Sequence[str], table: str = "", read: Sequence[str] = ()) -> None:
         self.source, self.table = source, table
         self.problems = tuple(map(clean, problems))
-        super().__init__(_describe(clean(source), self.problems, bool(table)))
+        super().__init__(_describe(clean(source), self.problems, (read or [source]) if table else []))
+
+    def among(self, read: Sequence[str]) -> DataError:
+        """Return the same error about one of several sources that were read together."""
+        return DataError(self.source, self.problems, self.table, read)
 
 
 class CheckpointError(PricerlError):
@@ -94,16 +99,16 @@ def import_extra(module: str, remedy: str) -> Any:
         raise UsageError(remedy) from error
 
 
-def list_problems(source: str, problems: Sequence[str], listed: bool) -> list[str]:
-    """Return the first problems, and the number of the others with the command that lists them if it does."""
+def list_problems(problems: Sequence[str], read: Sequence[str]) -> list[str]:
+    """Return the first problems, and the number of the others with the command that lists them, if sources are read."""
     shown = [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
     if (more := len(problems) - MAX_PROBLEMS_SHOWN) > 0:
-        rest = f"; `check {shlex.quote(source)} --problems {PROBLEMS}` lists them" if listed else ""
+        rest = f"; `check {shlex.join(map(clean, read))} --problems {PROBLEMS}` lists them" if read else ""
         shown.append(f"  … and {more} more{rest}")
     return shown
 
 
-def _describe(source: str, problems: Sequence[str], listed: bool) -> str:
+def _describe(source: str, problems: Sequence[str], read: Sequence[str]) -> str:
     if len(problems) == 1:
         return f"{source}: {problems[0]}"
-    return "\n".join([f"{source} has {len(problems)} problems:", *list_problems(source, problems, listed)])
+    return "\n".join([f"{source} has {len(problems)} problems:", *list_problems(problems, read)])

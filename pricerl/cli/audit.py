@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.cli.decisions import actor_of, add_run_options, find_advice, log_of, typed_text
-from pricerl.cli.usage import Parser, option_words
+from pricerl.cli.usage import Parser, add_files, option_words
 from pricerl.data import is_present
+from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, append, read_log, stamp, verify
 from pricerl.operations.orders import ROLLBACK
@@ -26,7 +27,7 @@ def audit_log(words: Sequence[str]) -> int:
     parser.add_argument("target", nargs="?", help="verify: a log file instead of a run; replay: an entry's number")
     add_run_options(parser)
     parser.add_argument("--anchor", help="verify: hash of an entry, as a report prints it, that the log must contain")
-    parser.add_argument("--data.path", dest="path", help="replay: the data file, if it has moved since")
+    add_files(parser, "replay: the data file, if it has moved since")
     parser.add_argument("--allow", help="replay: packages that may be imported, separated by commas")
     options = parser.parse_args(words)
     return _verify(options) if options.action == "verify" else _replay(options)
@@ -83,20 +84,22 @@ def _replay(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _replay_settings(entry: Entry, folder: Path, moved: str | None) -> dict[str, Any]:
+def _replay_settings(entry: Entry, folder: Path, moved: list[str] | None) -> dict[str, Any]:
     """Return the options of ``predict`` that repeat an entry's decision; ``moved`` replaces a data file that moved."""
     if entry["checkpoint"] is None:
         raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
-    file = moved or entry["path"]
-    if file is not None and not is_present(file):
-        raise DataError(file, [f"the data file of entry {entry['id']} does not exist here; name it with --data.path"])
+    path = moved or entry["path"]
+    for file in list_sources(path):
+        if not is_present(file):
+            missing = f"the data file of entry {entry['id']} does not exist here; name it with --data.path"
+            raise DataError(file, [missing])
     return {
         "config": json.dumps(entry["settings"]),
         "ckpt_path": folder / entry["checkpoint"],
         **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
         "trainer.accelerator": "cpu",
         "trainer.enable_progress_bar": False,
-        "data.path": file,
+        "data.path": path,
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.configs import SHIPPED
-from pricerl.cli.usage import Parser
+from pricerl.cli.usage import Parser, add_files
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
@@ -63,17 +63,17 @@ FULL_REPORTS = 20
 def check(words: Sequence[str]) -> int:
     """Print the content of a history file, or every problem in it."""
     parser = Parser(prog="pricerl check", description=check.__doc__)
-    parser.add_argument("file", nargs="?", help="the seller's CSV")
-    parser.add_argument("--data.path", dest="path", help="the same, by the option name of the other commands")
+    parser.add_argument("files", nargs="*", help="the seller's CSV, and ads reports to join to it")
+    add_files(parser, "the same, by the option name of the other commands")
     parser.add_argument("--problems", help="CSV to write all problems to; the screen shows 20")
     parser.add_argument(
         "--verbose", action="store_true", help=f"all reports in full, not only those of {FULL_REPORTS} products"
     )
     for name, settings in READING.items():
         parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
-    options = parser.parse_args(words)
-    file = options.path or options.file
-    if file is None:
+    options = parser.parse_intermixed_args(words)
+    files = options.path or options.files
+    if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
     from pricerl.data import DataConfig, DataPreprocessor, read_history
     from pricerl.data.reading.problems import problem_table
@@ -81,14 +81,14 @@ def check(words: Sequence[str]) -> int:
     settings = {name: getattr(options, name) for name in READING}
     config = DataConfig(**{**settings, "strict": options.strict == "true"})
     try:
-        history = read_history(file, config)
+        history = read_history(files, config)
     except DataError as error:
         _write_problems(options.problems, error.table)
         raise
     _write_problems(options.problems, problem_table(history.problems))
     known = DataPreprocessor.fit(history, config)
     _print_reports(known, len(known.reports) if options.verbose else FULL_REPORTS)
-    write_lines(_skipped_lines([str(problem) for problem in history.problems], file))
+    write_lines(_skipped_lines([str(problem) for problem in history.problems], files))
     return EXIT_OK
 
 
@@ -103,9 +103,9 @@ def _print_reports(known: DataPreprocessor, full: int) -> None:
         write_lines([rest, *(f"  {report.summary()}" for report in short)])
 
 
-def _skipped_lines(problems: Sequence[str], file: str) -> list[str]:
+def _skipped_lines(problems: Sequence[str], files: Sequence[str]) -> list[str]:
     """Return the first problems of skipped products, and the number of the others."""
-    return ["problems of skipped products:", *list_problems(file, problems, listed=True)] if problems else []
+    return ["problems of skipped products:", *list_problems(problems, files)] if problems else []
 
 
 def _write_problems(file: str | None, table: str) -> None:

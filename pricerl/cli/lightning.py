@@ -30,7 +30,7 @@ from pricerl.cli.options import RUN_OPTIONS, help_topics
 from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
 from pricerl.cli.tracking import describe_tracked
 from pricerl.cli.trainer_settings import list_plugins
-from pricerl.cli.usage import check_run, explain_usage, option_values
+from pricerl.cli.usage import check_run, explain_usage, named_files, option_values
 from pricerl.errors import UsageError
 from pricerl.progress import show_stages
 from pricerl.runtime import MatmulPrecision, claim_compute
@@ -249,8 +249,8 @@ def _run_of(words: Sequence[str]) -> str:
     Raises:
         UsageError: there is none, or there are several.
     """
-    files = option_values(words, "--data.path")
-    own = name_run(files[-1], USUAL_PRESET) if files else ""
+    files = named_files(words)
+    own = name_run(files, USUAL_PRESET) if files else ""
     return own if own and (RUNS / own / BEST).exists() else find_run(None, BEST).path.name
 
 

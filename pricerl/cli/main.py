@@ -46,7 +46,7 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   check FILE                                   print the content of a file, or every problem with its line
   simulate --out FILE [--market M] [--days N] [--units U] [--seed S] [--products P]
                                                write a seller with known demand, and FILE.truth.json
-  advise FILE                                  everything with the defaults: read, train, advise, write the page
+  advise FILE [ADS_FILE]                       everything with the defaults: read, train, advise, write the page
   init                                         write guardrails.yaml, the limits on prices, to edit
   fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
   validate | test                              score a trained policy on held-out days, next to the rules

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pricerl import __version__
 from pricerl.cli.resuming import fingerprint
+from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
 from pricerl.training.generations import METRICS_FILE, Generation
 from pricerl.training.loggers import best_evaluation
@@ -42,7 +43,8 @@ def describe_tracked(run: Run, settings: Mapping[str, Any], source: Generation |
     assert run.generation is not None
     facts = {key: value for key, value in _flatten(settings) if key.partition(".")[0] not in UNUSED_GROUPS}
     if facts.get("data.path"):
-        facts["data.path"] = Path(str(facts["data.path"])).name  # no folders of this computer
+        # no folders of this computer
+        facts["data.path"] = ", ".join(Path(source).name for source in list_sources(facts["data.path"]))
     facts |= {"pricerl": __version__, "generation": run.generation.name, "history": fingerprint(run)}
     facts["commit"] = find_commit(Path(__file__))
     folder = run.generation.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import re
@@ -10,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, read_log
@@ -144,10 +147,10 @@ def positive_price(price: float) -> float:
 
 
 def with_file(words: Sequence[str]) -> list[str]:
-    """Return a command's words with its file, the word that no option takes, as ``--data.path``.
+    """Return a command's words with its files, the words that no option takes, as ``--data.path``.
 
     Raises:
-        UsageError: no file is named, or several are.
+        UsageError: no file is named.
     """
     files, others, taken = [], [], False
     for word in words:
@@ -157,12 +160,35 @@ def with_file(words: Sequence[str]) -> list[str]:
         else:
             files.append(word)
         taken = option and "=" not in word and word not in FLAGS
-    if not files and not option_values(words, "--data.path") and not {"-h", "--help"} & {*words}:
+    named = named_files(words)
+    if not files and not named and not {"-h", "--help"} & {*words}:
         raise UsageError("advise needs a FILE, the seller's export (fit --config quickstart shows a simulated seller)")
-    if len(files) > 1:
-        several = "put the dated files of one report into a folder and name that, or a pattern in quotes"
-        raise UsageError(f"advise takes one FILE, found {len(files)}; {several}")
-    return [*others, *option_words({"data.path": files[0] if files else None})]
+    every = [*files, *named] if files else []
+    return [*others, *option_words({"data.path": every[0] if len(every) == 1 else every or None})]
+
+
+class _Files(argparse.Action):
+    """Option of one file or a list in brackets; with a plus at its end it adds to those named before."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        found = None
+        with contextlib.suppress(yaml.YAMLError):
+            found = yaml.safe_load(values) if values.startswith("[") else None
+        files = list(map(str, found)) if isinstance(found, list) else [values]
+        before = getattr(namespace, self.dest) or [] if (option or "").endswith("+") else []
+        setattr(namespace, self.dest, [*before, *files])
+
+
+def add_files(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--data.path``, whose value ``path`` is a list of files or None, as LightningCLI reads it."""
+    parser.add_argument("--data.path", "--data.path+", dest="path", action=_Files, metavar="FILE", help=text)
+
+
+def named_files(words: Sequence[str]) -> list[str]:
+    """Return the files that ``--data.path`` names."""
+    parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
+    add_files(parser, "")
+    return parser.parse_known_args(list(words))[0].path or []
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:

@@ -1,9 +1,15 @@
-"""Name of a product without a ``Product`` column, and of a run: that of the seller's file."""
+"""Sources of a history as the user names them, and the name that run and product take from the first one."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from pricerl.errors import UsageError
+
+Sources = str | Path | Sequence[str | Path]
+"""A file, folder, pattern or database, or several: the sales report first, then the reports to join to it."""
 
 COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 """Endings after which a file's own ending comes, as in ``sales.csv.gz``."""
@@ -12,17 +18,32 @@ LONGEST_NAME = 80
 """Characters; longer names fit in no table."""
 
 
-def name_after(source: str | Path | None) -> str:
-    """Return the name of a file or folder without its endings, in characters that every folder may have.
+def list_sources(sources: Sources | None) -> list[str]:
+    """Return each source as the user wrote it; none for a simulated seller.
+
+    Raises:
+        UsageError: the list is empty.
+    """
+    if sources is None:
+        return []
+    listed = [sources] if isinstance(sources, str | Path) else list(sources)
+    if not listed:
+        raise UsageError("data.path: must name at least one file, found an empty list")
+    return list(map(str, listed))
+
+
+def name_after(sources: Sources | None) -> str:
+    """Return the name of the first file or folder without its endings, in characters that every folder may have.
 
     >>> name_after("exports/soapnuts 2025.csv.gz")
     'soapnuts 2025'
 
     Args:
-        source: file, folder or another source, as the user wrote it; None for a simulated seller.
+        sources: files, folders or other sources, as the user wrote them; None for a simulated seller.
     """
-    if source is None:
+    if sources is None:
         return "simulated"
+    source = list_sources(sources)[0]
     name = Path(source).resolve().name if Path(source).name in ("", "..") else Path(source).name
     for ending in COMPRESSED:
         name = name.removesuffix(ending)

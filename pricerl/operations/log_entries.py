@@ -91,7 +91,7 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Advice on one product, with everything needed to make it again."""
 
     command: str
-    path: str | None
+    path: str | list[str] | None
     checkpoint: str | None
     seed: int
     horizon: int

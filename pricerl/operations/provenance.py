@@ -18,6 +18,7 @@ from torch import Tensor
 from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.data import ProductHistory
+from pricerl.data.naming import list_sources
 from pricerl.env import Dynamics
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
@@ -47,13 +48,22 @@ def describe_origin(run: Run) -> Entry:
         "settings": differing(run.settings, {} if checkpoint is None else checkpoint.settings),
         "hashes": {
             "data": hash_history(data.preprocessor.products),
-            "file": hash_file(Path(data.path)) if data.path and Path(data.path).is_file() else None,
+            "file": hash_files(list_sources(data.path)),
             "config": hash_settings({**run.settings, "horizon": options.horizon}),
             "model": hash_weights(run.module.state_dict()),
             "code": hash_code(),
         },
         "versions": current_versions(),
     }
+
+
+def hash_files(sources: Sequence[str]) -> str | None:
+    """Hash the content of files, that of several by their hashes; None unless all are files."""
+    files = list(map(Path, sources))
+    if not files or not all(file.is_file() for file in files):
+        return None
+    hashes = list(map(hash_file, files))
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def current_versions() -> dict[str, str]:

@@ -34,7 +34,8 @@ class PricingDataModule(ReplayDataModule):
     """DataModule of a seller: reads a history, fits its market and streams batches from the env's replay buffer.
 
     Args:
-        path: the seller's CSV; the built-in simulated seller if absent.
+        path: the seller's CSV, or a list: a sales report and the ads reports to join to it; the built-in simulated
+            seller if absent.
         reading: settings of the reader.
         seller: the simulated seller that replaces a file.
         market: demand model and its settings.
@@ -53,7 +54,7 @@ class PricingDataModule(ReplayDataModule):
 
     def __init__(
         self,
-        path: str | None = None,
+        path: str | list[str] | None = None,
         reading: DataConfig = DataConfig(),
         seller: SellerConfig = SellerConfig(),
         market: DemandConfig = DemandConfig(),
@@ -67,7 +68,8 @@ class PricingDataModule(ReplayDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(num_envs, eval_every, seed)
-        self.path, self.reading, self.seller = path, reading, seller
+        self.path = path[0] if isinstance(path, list) and len(path) == 1 else path
+        self.reading, self.seller = reading, seller
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.currency, self._env = guardrails, currency, env
         self._plan: DynamicPlan | None = None

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pricerl.data.naming import name_after
+from pricerl.data.naming import Sources, name_after
 from pricerl.errors import PROBLEMS, UsageError, did_you_mean
 from pricerl.terminal import shown
 from pricerl.training.generations import BEST, CONFIG, LAST, METRICS_FILE, REPLAY, SAVES, Generation
@@ -229,8 +229,8 @@ class RunFolder:
                             folder.rmdir()
 
 
-def name_run(path: str | None = None, preset: str | None = None, env_id: str | None = None) -> str:
-    """Return the name of a run without one: that of the environment, or of the file and any unusual preset."""
+def name_run(path: Sources | None = None, preset: str | None = None, env_id: str | None = None) -> str:
+    """Return the name of a run without one: that of the environment, or of the first file and any unusual preset."""
     if env_id is not None:
         return re.sub(r"[^\w.-]+", "-", env_id)
     return name_after(path) if preset == USUAL_PRESET else f"{name_after(path)}-{preset}"

@@ -326,3 +326,30 @@ def shopify_sales_by_variant() -> Sample:
 def shopify_sales_by_product_before_2024() -> Sample:
     header = "day,product_title,variant_sku,net_quantity,gross_sales,discounts,returns,net_sales,taxes,total_sales"
     return Sample("shopify-sales-by-product", _shopify_days(header, "day title sku units money 0 0 money 0 money"))
+
+
+ADS = (
+    "Date,Portfolio name,Currency,Campaign Name,Ad Group Name,Country,Advertised SKU,Advertised ASIN,Impressions,"
+    "Clicks,Click-Thru Rate (CTR),Cost Per Click (CPC),Spend,7 Day Total Sales ,"
+    "Total Advertising Cost of Sales (ACOS) ,Total Return on Advertising Spend (ROAS),7 Day Total Orders (#),"
+    "7 Day Total Units (#),7 Day Conversion Rate,7 Day Advertised SKU Units (#),7 Day Other SKU Units (#),"
+    "7 Day Advertised SKU Sales ,7 Day Other SKU Sales "
+)
+
+
+def ads_report(sku: str = "MUG-1", day: str = "Sep {}, 2024") -> str:
+    rows: list[Row] = [
+        {
+            "Date": day.format(20 + at // 2),
+            "Currency": "USD",
+            "Campaign Name": f"Campaign {at % 2}",
+            "Advertised SKU": sku,
+            "Advertised ASIN": "B0" + sku,
+            "Clicks": 10 + at % 2 * 30,
+            "Click-Thru Rate (CTR)": "2.50%",
+            "Spend": "$1,000.25",
+            "7 Day Total Orders (#)": at % 2 * 2,
+        }
+        for at in range(20)
+    ]
+    return write_table(ADS, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ import pandas as pd
 from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.csv_file import TextTable, check_size, text_frame
-from pricerl.data.reading.problems import FILE_STEP, Problem
+from pricerl.data.reading.problems import FILE_STEP
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 
 
 def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
-    """Join the tables of several files, by their names, in this order.
+    """Join the tables of several files, by their names, in this order; one of them may be that of a folder.
 
     A row that two files have in common, equal in all columns, is kept once; one that a single file repeats is kept as
     often as that file has it.
@@ -25,11 +25,13 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
     Raises:
         DataError: files have other columns than the first one; names them.
     """
-    files, parts = list(tables), list(tables.values())
+    parts = list(tables.values())
+    files = [name for file, part in tables.items() for name in part.files or [file]]
+    before = [0, *accumulate(max(len(part.files), 1) for part in parts)]  # files before those of each part
     names = [str(name) for name in parts[0].frame.columns]
     places = {file: _places(names, table) for file, table in tables.items()}
     if other := [file for file, found in places.items() if found is None]:
-        first = f"has other columns than {files[0]}; keep files of one report in the folder"
+        first = f"has other columns than {files[0]}; read files of one report together"
         raise DataError(source, [f"{file} {first}" for file in other])
     check_size(source, sum(len(part.lines) for part in parts), len(names))
     columns = [
@@ -38,10 +40,11 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
         )
         for at in range(len(names))
     ]
-    lines = [number * FILE_STEP + np.asarray(part.lines) for number, part in enumerate(parts, 1)]
+    shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
+    lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
     problems = [
-        Problem(number * FILE_STEP + problem.line, problem.column, problem.text)
-        for number, part in enumerate(parts, 1)
+        problem._replace(line=shift + problem.line)
+        for shift, part in zip(shifts, parts, strict=True)
         for problem in part.problems
     ]
     owner = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])
@@ -54,7 +57,7 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
         source,
         ";" if any(part.separator == ";" for part in parts) else parts[0].separator,
         np.concatenate(lines)[kept].tolist(),
-        FILE_STEP + parts[0].header_line,
+        shifts[0] + parts[0].header_line,
         parts[0].preamble,
         tuple(dict.fromkeys(chain(notes, *(part.notes for part in parts)))),
         tuple(problems),

@@ -26,7 +26,7 @@ FILE_STEP = 10**9
 _LINE_OF_FILE = re.compile(r"\bline (\d{10,})")
 
 NAMES_SHOWN = 5
-"""Skipped products named in a note."""
+"""Products that a message names."""
 
 
 class Problem(NamedTuple):
@@ -106,10 +106,15 @@ def describe_skipped(problems: Iterable[Problem], num_used: int) -> tuple[str, .
     names = list(dict.fromkeys(problem.product for problem in problems))
     if not names:
         return ()
-    listed = ", ".join(map(repr, names[:NAMES_SHOWN]))
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     of = f"{len(names)} of {plural(num_used + len(names), 'product')}"
-    return (f"Skipped, as their rows cannot be used: {of} ({listed}{more}). check FILE lists the problems.",)
+    return (f"Skipped, as their rows cannot be used: {of} ({list_names(names)}). check FILE lists the problems.",)
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return the first names in quotes, and the number of the others."""
+    different = list(dict.fromkeys(names))
+    more = f" and {len(different) - NAMES_SHOWN} more" if len(different) > NAMES_SHOWN else ""
+    return ", ".join(map(repr, different[:NAMES_SHOWN])) + more
 
 
 def set_aside(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from pricerl.data.cleaning.cleaning import clean
 from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT, History
-from pricerl.data.naming import name_after
+from pricerl.data.naming import Sources, list_sources, name_after
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.columns import check_values, match_header
@@ -26,9 +25,10 @@ from pricerl.data.reading.problems import Problem, name_files, refuse, set_aside
 from pricerl.data.reading.sales_reports import Parsed, join_all_ads, read_export, sort_reports
 from pricerl.data.reading.sense import check_sense, merge_products
 from pricerl.data.reading.texts import Cells, TextColumn
+from pricerl.errors import DataError
 
 
-def read_history(path: str | Path | Sequence[str | Path], config: DataConfig | None = None) -> History:
+def read_history(path: Sources, config: DataConfig | None = None) -> History:
     """Read, check and clean a seller's file.
 
     >>> history = pricerl.read_history("sales.csv")
@@ -37,8 +37,8 @@ def read_history(path: str | Path | Sequence[str | Path], config: DataConfig | N
 
     Args:
         path: file (CSV, Excel, Parquet or JSON lines, compressed or not), folder or pattern of dated files, ``-`` for
-            standard input, or URL of a database; errors name it as written here. Or several of these: a sales report
-            and the ads reports to join to it.
+            standard input, or URL of a database; errors name it as written here. Or several of these: dated files
+            of one sales report, and the ads reports to join to it.
         config: how to read ambiguous values.
 
     Returns:
@@ -48,8 +48,11 @@ def read_history(path: str | Path | Sequence[str | Path], config: DataConfig | N
         DataError: no product can be used; lists every problem with the line of the seller's own file.
     """
     config = config or DataConfig()
-    paths = [path] if isinstance(path, str | Path) else list(path)
-    return _history_from_tables(open_tables(paths, config.query), config)
+    sources = list_sources(path)
+    try:
+        return _history_from_tables(open_tables(sources, config.query), config)
+    except DataError as error:
+        raise error.among(sources) from None
 
 
 def history_from_text(text: str, source: str, config: DataConfig) -> History:

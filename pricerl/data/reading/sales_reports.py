@@ -13,10 +13,11 @@ from pricerl.data.config import DataConfig
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading import columns
 from pricerl.data.reading.csv_file import TextTable
+from pricerl.data.reading.dated_files import join_files
 from pricerl.data.reading.preset_fields import Preset
-from pricerl.data.reading.preset_files import AUTO, NONE, locate
+from pricerl.data.reading.preset_files import AUTO, NONE, locate, own_presets
 from pricerl.data.reading.presets import DECIMALS, Export, ExportError, choose_preset, sum_up
-from pricerl.data.reading.problems import Problem, refuse
+from pricerl.data.reading.problems import Problem, list_names, refuse
 from pricerl.data.reading.texts import Cells
 from pricerl.formatting import plural
 
@@ -68,24 +69,30 @@ class Reports(NamedTuple):
 
 
 def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> Reports:
-    """Return the one sales report among tables, and the ads reports.
+    """Return the one sales report among tables, and the ads reports; dated files of one report are joined.
 
     Raises:
         UsageError: the setting names no valid preset.
         DataError: the tables are not one sales report and its ads reports.
     """
     setting = NONE if config.preset == AUTO and config.columns else config.preset
-    sales: list[tuple[TextTable, Preset | None]] = []
-    ads: list[tuple[TextTable, Preset]] = []
+    presets: dict[str, Preset | None] = {}
+    parts: dict[str, dict[str, TextTable]] = {}
     for table in tables:
         try:
-            preset = choose_preset(tuple(map(str, table.frame.columns)), setting)
+            preset = choose_preset(_header(table), setting)
         except ExportError as error:
             refuse(table.source, error.problems)
-        if preset is not None and preset.kind == "ads":
-            ads.append((table, preset))
-        else:
-            sales.append((table, preset))
+        name = preset.name if preset else ""
+        presets[name] = preset
+        parts.setdefault(name, {})[table.source] = table
+    _refuse_strangers(parts, presets, config)
+    reports = [
+        (next(iter(files.values())) if len(files) == 1 else join_files(next(iter(files)), files), presets[name])
+        for name, files in parts.items()
+    ]
+    ads = [(table, preset) for table, preset in reports if preset is not None and preset.kind == "ads"]
+    sales = [(table, preset) for table, preset in reports if preset is None or preset.kind != "ads"]
     if not sales:
         text = f"{ads[0][1].title}, has no sales; name it together with a sales report of the same products and days"
         refuse(ads[0][0].source, [Problem(0, "", text)])
@@ -93,6 +100,43 @@ def sort_reports(tables: Sequence[TextTable], config: DataConfig) -> Reports:
         text = f"is a second sales report next to {sales[0][0].source}; read one at a time"
         refuse(sales[1][0].source, [Problem(0, "", text)])
     return Reports(*sales[0], ads)
+
+
+def _refuse_strangers(
+    parts: Mapping[str, Mapping[str, TextTable]], presets: Mapping[str, Preset | None], config: DataConfig
+) -> None:
+    """Refuse a file whose columns are those of no report, next to one with sales.
+
+    Args:
+        parts: tables by preset and file; those without a preset under an empty name.
+        presets: presets by name.
+        config: names of columns.
+
+    Raises:
+        DataError: there is such a file; the message names the columns that it lacks.
+    """
+    unnamed = parts.get("", {})
+    strangers = [table for table in unnamed.values() if not _has_sales(table, config)]
+    has_sales = len(strangers) < len(unnamed) or any(preset and preset.kind == "sales" for preset in presets.values())
+    if not strangers or not has_sales:
+        return  # the reader says which columns of the only candidate are missing
+    table = strangers[0]
+    header = _header(table)
+    near = max((preset for preset in own_presets() if preset.kind == "ads"), key=lambda it: len(locate(it, header)))
+    missing = [name for name in near.header if name not in locate(near, header)]
+    lack = f"of {near.title}, which could be joined, it lacks {', '.join(map(repr, missing))}"
+    text = f"joins nothing: it is neither a sales report nor one of ads; {lack} (docs/presets.md lists the reports)"
+    refuse(table.source, [Problem(0, "", text)])
+
+
+def _header(table: TextTable) -> tuple[str, ...]:
+    return tuple(map(str, table.frame.columns))
+
+
+def _has_sales(table: TextTable, config: DataConfig) -> bool:
+    """Return whether a table has the columns of a history."""
+    positions, _, _ = columns.match_header(_header(table), table.header_line, config.columns)
+    return set(columns.REQUIRED) <= set(positions)
 
 
 def read_export(table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
@@ -162,13 +206,18 @@ def join_ads(
     shared = [len(known & set(export.frame[columns.PRODUCT].cat.categories)) for export in ads]
     if not any(shared):
         named = " or ".join(map(repr, preset.product))
-        raise ExportError(Problem(0, "", f"{preset.title}: no {named} is a product of the sales report"))
+        theirs = list_names(name for export in ads for name in export.frame[columns.PRODUCT].cat.categories)
+        ours = list_names(frame[columns.PRODUCT].cat.categories)
+        text = f"no {named} is a product of the sales report: it names {theirs}, the sales report {ours}"
+        raise ExportError(Problem(0, "", f"{preset.title}: {text}"))
     export = ads[int(np.argmax(shared))]
     added = to_history_columns(export).astype({columns.PRODUCT: object})
     joined = frame.astype({columns.PRODUCT: object}).merge(added, on=list(keys), how="left", indicator=True)
     matched = int((joined.pop("_merge") == "both").sum())
     if not matched:
-        raise ExportError(Problem(0, "", f"{preset.title}: no day of it is in the sales report"))
+        theirs, ours = (_name_days(part[columns.REPORT_DATE]) for part in (export.frame, frame))
+        text = f"no day of a product is in both reports: it has {theirs}, the sales report {ours}"
+        raise ExportError(Problem(0, "", f"{preset.title}: {text}"))
     cost = f", ad cost {export.frame['cost'].sum():,.2f}" if "cost" in export.frame else ""
     note = f"Joined {preset.title} (preset {preset.name}) on {matched:,} of {plural(len(frame), 'row')}{cost}."
     joined[columns.PRODUCT] = frame[columns.PRODUCT].array
@@ -176,4 +225,8 @@ def join_ads(
 
 
 def _has_all(preset: Preset, table: TextTable, names: Sequence[str]) -> bool:
-    return set(names) <= set(locate(preset, tuple(map(str, table.frame.columns))))
+    return set(names) <= set(locate(preset, _header(table)))
+
+
+def _name_days(dates: pd.Series) -> str:
+    return f"{dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"

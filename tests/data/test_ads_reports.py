@@ -1,0 +1,126 @@
+"""Several files at once: ads reports joined to a sales report, and dated files of one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_samples import ads_report, base_rows
+from more_export_samples import SAMPLES
+
+from pricerl.data import DataConfig, History, read_history
+from pricerl.errors import DataError, UsageError
+
+ADS_TITLE = "Amazon, Sponsored Products advertised product report"
+ORDERS = SAMPLES["amazon_all_orders"]().text
+
+
+def write_texts(folder: Path, *texts: str) -> list[Path]:
+    paths = [folder / f"export_{number}.csv" for number in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def read_texts(folder: Path, *texts: str) -> History:
+    return read_history(write_texts(folder, *texts))
+
+
+def refusal(folder: Path, *texts: str) -> str:
+    with pytest.raises(DataError) as caught:
+        read_texts(folder, *texts)
+    assert len(caught.value.problems) == 1
+    return str(caught.value).removeprefix(f"{folder}/")
+
+
+def test_ads_report_gives_the_conversion_of_ads_by_product_and_day(tmp_path: Path) -> None:
+    history = read_texts(tmp_path, ads_report(), ORDERS)
+    mug, sofa = history.products
+    np.testing.assert_allclose(mug.ad[:10], 100 * 2 / 50)
+    assert np.isnan(sofa.ad).all()
+    lines = "\n".join(history.reports[0].lines())
+    assert "(preset amazon-advertised-product) on 10 of 48 rows, ad cost 20,005.00." in lines
+
+
+def test_ads_report_is_joined_by_item_where_its_sku_is_unknown(tmp_path: Path) -> None:
+    ads = ads_report().replace(",MUG-1,B0MUG-1,", ",OTHER,MUG-1,")
+    history = read_texts(tmp_path, ORDERS, ads)
+    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
+
+
+def test_ads_report_is_joined_to_a_file_of_history_columns(tmp_path: Path) -> None:
+    lines = [f"{day:%Y-%m-%d},{sku},{price},{units * price}" for day, sku, units, price in base_rows()]
+    history = read_texts(tmp_path, "\n".join(["Report Date,Product,Product Price,Total Sales", *lines]), ads_report())
+    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
+
+
+NOTHING_SHARED = {
+    "products": (
+        ads_report("OTHER"),
+        "no 'Advertised SKU' or 'Advertised ASIN' is a product of the sales report: it names 'OTHER', 'B0OTHER', the "
+        "sales report 'MUG-1', 'SOFA-9'",
+    ),
+    "days": (
+        ads_report(day="Sep {}, 2022"),
+        "no day of a product is in both reports: it has 2022-09-20 to 2022-09-29, the sales report 2024-09-20 to "
+        "2024-10-13",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOTHING_SHARED)
+def test_an_ads_report_of_other_products_or_days_is_refused_and_both_are_named(kind: str, tmp_path: Path) -> None:
+    ads, words = NOTHING_SHARED[kind]
+    assert refusal(tmp_path, ORDERS, ads) == f"export_1.csv: {ADS_TITLE}: {words}"
+
+
+def test_a_file_of_unknown_columns_is_refused_with_those_that_it_lacks(tmp_path: Path) -> None:
+    found = refusal(tmp_path, ORDERS, ads_report().replace("Spend", "Money", 1))
+    assert found.startswith("export_1.csv: joins nothing: it is neither a sales report nor one of ads; ")
+    assert f"of {ADS_TITLE}, which could be joined, it lacks 'Spend' (docs/presets.md" in found
+    sales = "Report Date,Product Price,Total Sales\n2024-09-20,10,20\n"
+    assert "export_1.csv: joins nothing" in refusal(tmp_path, sales, "Day,Weather\n2024-09-20,rain\n")
+    misspelt = refusal(tmp_path, sales.replace("Total Sales", "Totl Sales"), ads_report())
+    assert misspelt.startswith("export_0.csv: line 1: column 'Total Sales' is missing; did you mean 'Totl Sales'?")
+
+
+def test_dated_files_of_a_list_are_read_as_one_and_lines_are_named_with_their_files(tmp_path: Path) -> None:
+    header, *rows = ads_report().splitlines()
+    halves = ["\n".join([header, *part]) for part in (rows[:12], rows[10:])]
+    history = read_texts(tmp_path, ORDERS, *halves)
+    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
+    lines = [f"{day:%Y-%m-%d},{sku},{price},{units * price}" for day, sku, units, price in base_rows()]
+    head = "Report Date,Product,Product Price,Total Sales"
+    texts = ["\n".join([head, *lines[:20]]), "\n".join([head, *lines[20:30]]), "\n".join([head, *lines[30:]])]
+    paths = write_texts(tmp_path, *texts)
+    assert [len(item.dates) for item in read_history(paths).products] == [24, 24]
+    (deep := tmp_path / "early").mkdir()
+    for path in paths[:2]:
+        path.rename(deep / path.name)
+    paths[2].write_text(texts[2].replace(",18.0,", ",x,", 1), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_history([deep, paths[2]], DataConfig(strict=True))
+    (problem,) = caught.value.problems
+    assert problem.startswith("line ") and f" of {paths[2]}, Product Price: must be a number, found 'x'" in problem
+
+
+def test_the_command_that_lists_the_problems_names_all_files(tmp_path: Path) -> None:
+    paths = write_texts(tmp_path, "Report Date,Product Price,Total Sales\n" + "2024-09-20,x,y\n" * 30, ads_report())
+    with pytest.raises(DataError, match=f"`check {paths[0]} {paths[1]} --problems problems.csv` lists them"):
+        read_history(paths)
+    with pytest.raises(UsageError, match="must name at least one file"):
+        read_history([])
+
+
+def test_ads_report_alone_is_refused(tmp_path: Path) -> None:
+    assert "has no sales; name it together with a sales report" in refusal(tmp_path, ads_report())
+
+
+def test_google_ads_report_is_read_with_its_title_and_totals(tmp_path: Path) -> None:
+    rows = [f"2024-09-{20 + at},MUG-1,EUR,50,900,5.00%,12.40,2.00" for at in range(10)]
+    header = "Day,Item ID,Currency code,Clicks,Impr.,CTR,Cost,Conversions"
+    totals = 'Total: Account,--,--,500,"9,000",5.00%,124.00,20.00'
+    ads = "\n".join(["Shopping products", '"20 September 2024 - 29 September 2024"', header, *rows, totals])
+    history = read_texts(tmp_path, SAMPLES["shopify_orders"]().text, ads)
+    np.testing.assert_allclose(history.products[0].ad[:10], 4.0)
