@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from export_samples import DAYS, FIRST_DAY, SHOP, Row, base_rows, order_lines, write_table
+from export_samples import DAYS, FIRST_DAY, SHOP, Row, Sample, base_rows, order_lines, write_table
 from shop_samples import SAMPLES
 
 from pricerl.data import DataConfig, History, ProductHistory, read_history
@@ -47,16 +47,22 @@ def change(sample: str, old: str, new: str, count: int = -1) -> str:
     return text.replace(old, new, count)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_export_has_the_history_of_its_shop(name: str, tmp_path: Path) -> None:
-    preset, text, key = SAMPLES[name]()
-    history = read_text(tmp_path, text)
+def check_export(sample: Sample, folder: Path, data: bytes | None = None) -> None:
+    """Check that an export, as text or as the bytes of a file, has the history of its shop."""
+    path = folder / "export_0.csv"
+    path.write_bytes(sample.text.encode() if data is None else data)
+    history = read_history(path)
     by_name = {name: sku for sku, (name, *_) in SHOP.items()}
-    names = {"sku": {sku: sku for sku in SHOP}, "name": by_name, "mug": {"export_0": "MUG-1"}}[key]
+    names = {"sku": {sku: sku for sku in SHOP}, "name": by_name, "mug": {"export_0": "MUG-1"}}[sample.key]
     assert {item.product for item in history.products} == set(names)
     for item in history.products:
         check_product(item, names[item.product])
-    assert f"(preset {preset})" in "\n".join(history.reports[0].lines())
+    assert f"(preset {sample.preset})" in "\n".join(history.reports[0].lines())
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_export_has_the_history_of_its_shop(name: str, tmp_path: Path) -> None:
+    check_export(SAMPLES[name](), tmp_path)
 
 
 def test_samples_are_of_ten_platforms_and_cover_every_preset_of_sales() -> None:

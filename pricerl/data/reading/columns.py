@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -49,8 +50,8 @@ SMALLEST_PRICE = 1e-6
 
 
 def fold(name: str) -> str:
-    """Return a column name without case, spaces, hyphens and underscores."""
-    return re.sub(r"[\s_\-\ufeff]+", "", name).casefold()
+    """Return a column name without case, spaces, hyphens and underscores, its accents as parts of their letters."""
+    return re.sub(r"[\s_\-\ufeff]+", "", unicodedata.normalize("NFC", name)).casefold()
 
 
 _KNOWN = {fold(name): name for name in (*REQUIRED, *OPTIONAL)}

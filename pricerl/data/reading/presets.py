@@ -26,6 +26,9 @@ from pricerl.formatting import plural
 DECIMALS = 6
 """Sums are rounded to a millionth, so that equal prices stay equal."""
 
+LEAST_PART, LEAST_COLUMNS = 0.75, 4
+"""Smallest share and number of a preset's columns in a header that looks like its export."""
+
 
 @dataclass(frozen=True, eq=False)
 class Export:
@@ -72,13 +75,16 @@ def choose_preset(header: Sequence[str], setting: str) -> Preset | None:
 
     Raises:
         UsageError: the setting names no valid preset.
-        ExportError: the preset's columns are not in the file.
+        ExportError: the preset's columns are not in the file, or only nearly all of them.
     """
     own = {fold(cell) for cell in header}
     if setting == NONE or (setting == AUTO and {fold(name) for name in columns.REQUIRED} <= own):
         return None
     if setting == AUTO:
-        return recognise(header, own_presets())
+        known = recognise(header, own_presets())
+        if known is None and not columns.has_required(header):
+            _refuse_part(header)
+        return known
     preset = find_preset(setting)
     found = locate(preset, tuple(header))
     missing = [name for name in preset.header if name not in found]
@@ -89,6 +95,21 @@ def choose_preset(header: Sequence[str], setting: str) -> Preset | None:
         return other
     listed = f"; the header has: {', '.join(list(header)[:12])}"
     raise ExportError(Problem(0, "", f"preset {preset.name} needs column {missing[0]!r}{listed}"))
+
+
+def _refuse_part(header: Sequence[str]) -> None:
+    """Raise an ``ExportError`` if a header has nearly all columns of a preset, such as one with columns removed."""
+    best, missing = None, header
+    for preset in own_presets():
+        found = locate(preset, tuple(header))
+        lack = [name for name in preset.header if name not in found]
+        part = len(preset.header) - len(lack)
+        if part >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS) and len(lack) < len(missing):
+            best, missing = preset, lack
+    if best is not None:
+        named = " and ".join(map(repr, missing))
+        remedy = f"download it with all columns: {best.download}"
+        raise ExportError(Problem(0, "", f"looks like {best.title}, but has no column {named}; {remedy}"))
 
 
 def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str] | None = None) -> Export:
@@ -156,8 +177,9 @@ def _read_values(
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     extra = [name for name in discount_columns(discount) if name not in used] if discount else []
     present = {name: rows.frame[name] for name in (*used, *extra) if name in rows}
-    sign = _shared_sign(present.values())
-    decimal = config.decimal if config.decimal != "auto" else sign or preset.decimal or "auto"
+    signs = _needed_signs(present.values())
+    shared = "auto" if len(signs) > 1 else (signs or preset.decimal or "auto")
+    decimal = config.decimal if config.decimal != "auto" else shared
     numbers, problems = read_number_columns(present, rows.lines.data, decimal, separator)
     for name in (*used, *extra):
         if name not in present:
@@ -175,12 +197,12 @@ def _read_values(
     return values, notes, []
 
 
-def _shared_sign(columns: Iterable[pd.Series]) -> str | None:
-    """Return the decimal sign that some number of the export needs, as an export writes all with one; else None."""
+def _needed_signs(columns: Iterable[pd.Series]) -> str:
+    """Return the decimal signs that some number of the export needs: usually one, as an export writes all with one."""
     readings = [read_texts(TextColumn(cells).texts) for cells in columns]
     needs_point = any((np.isnan(comma) & ~np.isnan(point)).any() for point, comma, _ in readings)
     needs_comma = any((np.isnan(point) & ~np.isnan(comma)).any() for point, comma, _ in readings)
-    return None if needs_point == needs_comma else "." if needs_point else ","
+    return "." * needs_point + "," * needs_comma
 
 
 def _group(
