@@ -86,6 +86,9 @@ class ProductHistory:
     own_price: BoolArray | None = None
     """``(D,)`` True on days whose price pricerl set; None if there are none."""
 
+    group: str = ""
+    """Name in the ``Group`` column: products that demand is pooled with first; empty without one."""
+
     @property
     def own_days(self) -> BoolArray:
         """``(D,)`` True on observed days whose price pricerl set, so that demand did not move it."""

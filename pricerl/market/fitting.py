@@ -12,7 +12,7 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
 from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
-from pricerl.market.demand.config import DemandConfig, LogNormal
+from pricerl.market.demand.config import DemandConfig, ElasticityPrior
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.families import settings_of_prior
@@ -44,7 +44,7 @@ def fit_market(
     cost: CostConfig | None = None,
     seed: int = 0,
     conversions: bool = True,
-    priors: Sequence[LogNormal | None] | None = None,
+    priors: Sequence[ElasticityPrior | None] | None = None,
 ) -> Market:
     """Fit every product's market to its whole history.
 
@@ -66,7 +66,7 @@ def fit_market(
     return assemble(preprocessor, fitted)
 
 
-def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[LogNormal | None]:
+def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[ElasticityPrior | None]:
     """Return the pooled prior of each product's elasticity; None if there are too few products or none is wanted."""
     if not pools(len(products), config):
         return [None] * len(products)
@@ -116,7 +116,7 @@ def _fit_product(
     cost: CostConfig,
     rng: np.random.Generator,
     conversions: bool,
-    prior: LogNormal | None,
+    prior: ElasticityPrior | None,
 ) -> ProductMarket:
     usable, log_grid, settings = product.observed, _log_grid(product, config.grid_size), config.resolved()
     if prior is not None:

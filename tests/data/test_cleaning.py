@@ -194,3 +194,14 @@ def test_any_history_is_clean_or_refused(cells: list[tuple[str, str, str, bool]]
     assert (product.price > 0).all() and (product.units >= 0).all() and (product.sales >= 0).all()
     assert (np.diff(product.dates).astype(int) == 1).all()
     assert (product.observed | ~product.profit_known).all()
+
+
+def test_a_product_has_the_group_of_its_newest_row_with_one(read: Read, daily: Daily) -> None:
+    header = "Report Date,Product Price,Total Sales,Product,Product Group"
+    groups = ["soaps"] * 8 + [" Bars "] * 2 + [""] * 2
+    lines = [header]
+    for product, names in {"rose": groups, "lime": [""] * 12}.items():
+        lines += daily([f"10,20,{product},{name}" for name in names], header)[1:]
+    history = read(lines)
+    assert [item.group for item in history.products] == ["Bars", ""]
+    assert "Column 'Product Group' was read as Group." in history.reports[0].notes

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.market.demand.families import log_normal_prior, settings_of_prior
@@ -19,22 +20,69 @@ def _pool(elasticities, error=0.2):
     return Pool({f"p{row}": Evidence(value, error) for row, value in enumerate(elasticities)}, SETTINGS)
 
 
+def _probability(prior, low, high):
+    """Prior probability of an elasticity between two, the steeper first."""
+    edges = np.interp(np.log([-high, -low]), prior.quantiles, prior.normal)
+    return float(np.diff(ndtr(edges))[0])
+
+
 @pytest.mark.parametrize("centre", [-1.4, -2.2, -4.0])
 def test_the_prior_lies_where_the_products_are(centre):
     drawn = centre * np.exp(np.random.default_rng(0).normal(0, 0.1, 30)) + np.random.default_rng(1).normal(0, 0.2, 30)
     prior = _pool(drawn).prior("stranger")
-    assert -np.exp(prior.mean) == pytest.approx(centre, rel=0.06)
-    assert prior.sd < 0.25 and prior.tail > 0
+    assert -np.exp(prior.at(np.zeros(1))[0]) == pytest.approx(centre, rel=0.08)
+    assert _probability(prior, 1.4 * centre, centre / 1.4) > 0.7
+    assert _probability(prior, -30.0, 2.5 * centre) + _probability(prior, centre / 2.5, -0.1) > 0.002
 
 
 def test_products_that_differ_give_a_wide_prior():
     assert _pool([-1.2, -1.4, -1.6, -2.2, -2.4, -3.8, -4.0, -4.5, -2.0, -1.5]).prior("stranger").sd > 0.35
 
 
+def test_two_kinds_of_products_give_a_prior_with_two_peaks():
+    prior = _pool([-1.4, -1.5, -1.3, -1.4, -4.0, -4.1, -3.9, -4.2], 0.15).prior("stranger")
+    gap = _probability(prior, -3.0, -2.0)
+    assert min(_probability(prior, -1.8, -1.1), _probability(prior, -5.0, -3.2)) > 2 * gap
+
+
 def test_a_product_does_not_count_in_its_own_prior():
     pool = _pool([*[-2.0] * 10, -8.0], 0.1)
     without = Pool({name: item for name, item in pool.evidence.items() if name != "p10"}, SETTINGS).prior("p10")
-    assert pool.prior("p10") == pytest.approx(without) and pool.prior("p10").sd < pool.prior("p0").sd
+    general = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)
+    beyond = float(ndtr((general.mean - np.log(6.0)) / general.sd))
+    assert _probability(pool.prior("p10"), -40.0, -6.0) == pytest.approx(
+        beyond, rel=0.1
+    )  # none of the others' is there
+    assert _probability(without, -40.0, -6.0) < 0.4 * beyond
+
+
+def test_the_pool_gives_way_to_a_product_that_disagrees():
+    shares = [
+        _probability(
+            Pool({**_pool([-1.4] * 12).evidence, "own": Evidence(own, 1.0)}, SETTINGS).prior("own"), -1.8, -1.1
+        )
+        for own in (-1.4, -3.0, -4.0, -5.0)
+    ]
+    general = log_normal_prior(SETTINGS.prior_elasticity, SETTINGS.prior_elasticity_sd)
+    alone = float(np.diff(ndtr((np.log([1.1, 1.8]) - general.mean) / general.sd))[0])
+    assert shares == sorted(shares, reverse=True) and shares[0] > 0.7 and shares[-1] < alone + 0.1
+
+
+def test_a_group_is_pooled_before_the_catalogue():
+    known = {f"a{row}": Evidence(-1.5, 0.2, "a") for row in range(8)}
+    known |= {f"b{row}": Evidence(-4.0, 0.2, "b") for row in range(8)}
+    blind = {name: NO_EVIDENCE._replace(group=name) for name in ("a", "b", "", "new")}
+    pool = Pool({**known, **blind}, SETTINGS)
+    steep = {name: _probability(pool.prior(name), -5.5, -3.0) for name in blind}
+    assert steep["a"] < 0.2 and steep["b"] > 0.65
+    assert steep[""] == pytest.approx(steep["new"]) and 0.3 < steep[""] < 0.5
+
+
+def test_the_order_of_products_does_not_matter():
+    drawn = -np.exp(np.random.default_rng(4).normal(0.8, 0.4, 12))
+    pool = _pool(drawn)
+    turned = Pool(dict(reversed(pool.evidence.items())), SETTINGS)
+    np.testing.assert_array_equal(pool.prior("p3").normal, turned.prior("p3").normal)
 
 
 def test_too_few_products_with_evidence_give_no_prior():
@@ -45,7 +93,7 @@ def test_too_few_products_with_evidence_give_no_prior():
 def test_the_settings_of_a_prior_lead_back_to_it():
     for sd in (0.1, 0.7):
         elasticity, setting = settings_of_prior(0.9, sd)
-        assert log_normal_prior(elasticity, setting)[:2] == pytest.approx((0.9, sd))
+        assert log_normal_prior(elasticity, setting) == pytest.approx((0.9, sd))
 
 
 def test_evidence_is_the_elasticity_of_the_history_alone(make_product):

@@ -86,8 +86,7 @@ def _clean_product(
     if num_days < needed:
         known = plural(num_days, STEP_WORDS[step])
         return f"{known} of history; at least {needed} are needed, from the first sale to the last"
-    later = {name: values[bounds.start :] for name, values in cells.items()}
-    calendar = lay_out(days[bounds.start :], later, step, num_days)
+    calendar = lay_out(days[bounds.start :], {name: of[bounds.start :] for name, of in cells.items()}, step, num_days)
     dates, present = calendar.dates[:num_days], calendar.present[:num_days]
     grid = {name: values[:num_days] for name, values in calendar.grid.items()}
     price, units, masks = _classify_days(grid, dates, present, measure, missing, config.max_gap_days // step)
@@ -118,6 +117,7 @@ def _clean_product(
         promotion=promotion,
         in_stock=in_stock,
         step_days=step,
+        group=rows.group,
         in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE], step),
         holidays=holidays if step == 1 else None,
     )

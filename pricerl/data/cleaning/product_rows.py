@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.reading import columns
 
 
@@ -22,6 +22,9 @@ class ProductRows(NamedTuple):
 
     cells: dict[str, FloatArray]
     """``(N,)`` cells by column, NaN where blank; all columns of numbers and flags, all NaN where the file lacks one."""
+
+    group: str = ""
+    """Group of the newest row that has one; empty if none has."""
 
 
 class Calendar(NamedTuple):
@@ -48,12 +51,24 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     names = products.categories.tolist()
     absent = np.full(len(order), np.nan)
     cells = {name: known.get(name, absent) for name in (*columns.NUMERIC, *columns.FLAGS)}
+    groups: list[str] = []
+    member = np.full(len(order), -1)
+    if columns.GROUP in frame:
+        column = frame[columns.GROUP].array
+        groups, member = column.categories.tolist(), np.asarray(column.codes)[order]
     for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
         yield ProductRows(
             str(names[codes[order[start]]]),
             days[start:end],
             {column: values[start:end] for column, values in cells.items()},
+            _newest_group(member[start:end], groups),
         )
+
+
+def _newest_group(codes: IntArray, names: Sequence[str]) -> str:
+    """Return the name of the last code ``(N,)`` that is not negative; empty if there is none."""
+    known = codes[codes >= 0]
+    return names[known[-1]] if len(known) else ""
 
 
 def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int, fewest: int = 0) -> Calendar:

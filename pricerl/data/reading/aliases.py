@@ -55,6 +55,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("Prodotto", "Nome prodotto", "Nome del prodotto", "Articolo"),
         *("Produto", "Nome do produto", "Artigo"),
     ),
+    "Group": (
+        *("Product Group", "Product Family", "Produktgruppe", "Artikelgruppe", "Warengruppe", "Groupe de produits"),
+        *("Grupo de productos", "Gruppo di prodotti", "Grupo de produtos"),
+    ),
     "Units": (
         *("Units Sold", "Quantity", "Qty", "Quantity Sold", "Units Ordered", "Items Sold"),
         *("Menge", "Stück", "Stückzahl", "Verkaufte Einheiten", "Einheiten", "Verkaufte Menge", "Anzahl"),

@@ -105,6 +105,8 @@ def _parse(
     frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)))
     frame[columns.PRODUCT], blank = _read_products(cells.get(columns.PRODUCT), len(lines))
     problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
+    if columns.GROUP in cells:
+        frame[columns.GROUP] = _read_groups(cells[columns.GROUP])
     for name in columns.FLAGS:
         if name in cells:
             frame[name], trouble = read_flags(name, cells[name], lines)
@@ -128,6 +130,14 @@ def _read_products(cells: Cells | None, num_rows: int) -> tuple[pd.Categorical[s
     return pd.Categorical.from_codes(codes, categories=pd.Index(names[order].tolist())), [
         int(row) for row in column.rows(blank)
     ]
+
+
+def _read_groups(cells: Cells) -> pd.Categorical[str]:
+    """Return the groups of the rows, without one where the cell is blank."""
+    column = TextColumn(cells)
+    stripped = [text.strip() for text in column.texts.to_pylist()]
+    codes, names = pd.factorize(np.array([None if is_blank(name) else name for name in stripped], dtype=object))
+    return pd.Categorical.from_codes(column.spread(codes), categories=pd.Index(names))
 
 
 def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from pricerl.arrays import FloatArray
 from pricerl.errors import UsageError, did_you_mean
 
 MIN_GRID = 9
@@ -20,14 +23,36 @@ CONVERSION_PRIOR: dict[str, Any] = {
 
 
 class LogNormal(NamedTuple):
-    """Prior of minus the elasticity at the current price: its log is normal, or has heavier tails."""
+    """Log-normal prior of minus the elasticity at the current price."""
 
     mean: float
     """Of the log."""
     sd: float
-    """Of the log, without tails."""
-    tail: float = 0.0
-    """Weight of the tails: the log is ``mean + sd z exp(tail z^2 / 2)`` with ``z`` standard normal (Tukey 1977)."""
+    """Of the log."""
+
+    def at(self, normal: FloatArray) -> FloatArray:
+        """Return the log of minus the elasticity at standard normal numbers, of their shape."""
+        return np.asarray(self.mean + self.sd * normal)
+
+
+class Tabulated(NamedTuple):
+    """Prior of any shape of minus the elasticity at the current price."""
+
+    mean: float
+    """Of the log."""
+    sd: float
+    """Of the log."""
+    normal: FloatArray
+    """``(N,)`` standard normal numbers, ascending."""
+    quantiles: FloatArray
+    """``(N,)`` log of minus the elasticity that is as probable to be exceeded as each of them."""
+
+    def at(self, normal: FloatArray) -> FloatArray:
+        """Return the log of minus the elasticity at standard normal numbers, of their shape."""
+        return np.interp(normal, self.normal, self.quantiles)
+
+
+ElasticityPrior = LogNormal | Tabulated
 
 
 @dataclass(frozen=True)
@@ -52,7 +77,8 @@ class CommonSettings:
     """Its prior sd; in ``mixture``, 1.5 is a log-normal with half of all products between -1.6 and -3.1."""
 
     pool: bool = True
-    """Whether the prior of each product's elasticity follows from the other products, if at least 8 have evidence."""
+    """Whether the prior of each product's elasticity follows from the other products, those of its ``Group`` first, if
+    at least 8 have evidence."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +91,7 @@ class DemandSettings(CommonSettings):
     bandwidth: float = 0.06
     half_life_days: float = 180.0
     trend_trust: float = 0.15
-    pooled: LogNormal | None = None
+    pooled: ElasticityPrior | None = None
     """Prior from the other products, from which the prior elasticity and its sd follow; None if there is none."""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
-from pricerl.market.demand.config import DemandSettings, LogNormal
+from pricerl.market.demand.config import DemandSettings, ElasticityPrior, LogNormal
 
 Shape = Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
 """Log demand ``(M, G)`` at log price ratios ``x (G,)``. The other arguments, ``(M, 1)`` each, are minus the elasticity
@@ -90,19 +90,18 @@ def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
 class CurveSet:
     """``M`` curves from several families, in parameters with a simple prior."""
 
-    prior: LogNormal
+    prior: ElasticityPrior
     family: IntArray
     """``(M,)`` position in ``FAMILIES``."""
     standardized: FloatArray
-    """``(M,)`` standard normal: log of minus the elasticity at the current price, in prior sds from its mean."""
+    """``(M,)`` standard normal: probability of the elasticity at the current price under the prior, as a z score."""
     shares: FloatArray
     """``(M, 3)`` uniform in [0, 1]: the two shape parameters, and the step at whole prices; 0 for none."""
 
     @property
     def elasticity(self) -> FloatArray:
         """``(M,)`` elasticity at the current price, negative."""
-        stretched = self.standardized * np.exp(0.5 * self.prior.tail * np.square(self.standardized))
-        return -np.exp(np.minimum(self.prior.mean + self.prior.sd * stretched, LARGEST_LOG))
+        return -np.exp(np.minimum(self.prior.at(self.standardized), LARGEST_LOG))
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
@@ -137,7 +136,7 @@ class CurveSet:
         return -0.5 * self.standardized**2
 
 
-def draw_prior(count: int, prior: LogNormal, rng: np.random.Generator) -> CurveSet:
+def draw_prior(count: int, prior: ElasticityPrior, rng: np.random.Generator) -> CurveSet:
     """Draw ``count`` curves from the prior, equally many from each family."""
     shares = rng.random((count, 3))
     shares[:, 2] *= rng.random(count) < STEPPED_SHARE

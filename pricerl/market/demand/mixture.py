@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.market.demand.config import LogNormal
+from pricerl.market.demand.config import ElasticityPrior
 from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior
 
 NUM_CURVES, FEWEST_CURVES = 600, 120
@@ -90,7 +90,7 @@ def bin_prices(x: FloatArray, units: FloatArray, multiplier: FloatArray, weight:
 
 
 def draw_curves(
-    bins: PriceBins, prior: LogNormal, current_price: float, rng: np.random.Generator, count: int = NUM_CURVES
+    bins: PriceBins, prior: ElasticityPrior, current_price: float, rng: np.random.Generator, count: int = NUM_CURVES
 ) -> CurveSet:
     """Draw equally likely curves from the posterior.
 

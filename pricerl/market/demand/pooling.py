@@ -1,25 +1,28 @@
 """Pooled prior of the elasticity (empirical Bayes): products with little evidence borrow from the others.
 
 Each product's regression, freed of its prior, gives an elasticity ``b_i`` with a standard error ``s_i``. The model is
-``b_i ~ Normal(-exp(eta_i), s_i)`` with ``eta_i ~ Normal(mu, tau)``; the marginal likelihood of ``mu`` and ``tau`` is
-summed on a grid (Efron and Morris 1975; Gelman et al. 2013, section 5.4). A product's prior is the predictive
-distribution of ``eta`` from all other products, so that its own history does not count twice.
+``b_i ~ Normal(-exp(eta_i), s_i)`` with ``eta_i`` from a density of any shape, so that a catalogue may have several
+kinds of products. The density is found on a grid by expectation maximisation from the general prior, which counts like
+one more product (Laird 1978; Efron 2016); a group's density starts from the catalogue's in the same way. A product's
+prior is the density of all other products, mixed with the general prior: more of it, the less the product's own
+history agrees with the others (limited translation; Efron and Morris 1972).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.price_setting import classify_prices
 from pricerl.market.demand.averaging import fit_demand_regression
-from pricerl.market.demand.config import DemandSettings, LogNormal
+from pricerl.market.demand.config import DemandSettings, Tabulated
 from pricerl.market.demand.covariates import gather_covariates
 from pricerl.market.demand.families import log_normal_prior
 
@@ -31,17 +34,20 @@ LOOSE_SD = 10.0
 WIDEST_ERROR = 3.0
 """Largest standard error of an elasticity that counts as evidence."""
 
-TAIL = 0.4
-"""Weight of the prior's tails: five sds of the pooled prior are as improbable as 2.1 of a normal one."""
-
-LOG_SDS = np.linspace(0.1, 1.0, 19)
-"""Possible sds ``tau`` between products, of the log of minus the elasticity."""
-LOG_SD_SCALE = 0.5
-"""Scale of their half-normal prior, the sd of the prior without pooling."""
-MEANS, MEAN_REACH = 41, 3.0
-"""Number of possible means ``mu``, and how far they reach from the prior median, in sds of the prior."""
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-"""Gauss-Hermite quadrature over ``eta``."""
+GENERAL_WEIGHT = 0.2
+"""Smallest weight of the general prior in a pooled one."""
+FORERUNNERS = 1.0
+"""Number of products for which the general prior counts in the density of a catalogue."""
+GROUP_FORERUNNERS = 2.0
+"""Number of products for which the catalogue counts in the density of a group."""
+STEPS = 20
+"""Steps of the expectation maximisation: more make the density as narrow as the evidence allows, and hardly differ."""
+SMALLEST_SPREAD = 0.12
+"""Sd by which the density is smoothed, of the log of minus the elasticity: products alike differ by an eighth."""
+GRID, GRID_REACH = 201, 5.0
+"""Points of the grid of ``eta``, and how far it reaches from the general prior's mean, in its sds."""
+MOST_POOLED = 2_000
+"""Most products that determine a density; more would not change it."""
 
 
 class Evidence(NamedTuple):
@@ -50,6 +56,8 @@ class Evidence(NamedTuple):
     elasticity: float
     error: float
     """Standard error; infinite without evidence."""
+    group: str = ""
+    """Name of the products that it is pooled with first; empty for the whole catalogue."""
 
     @property
     def known(self) -> bool:
@@ -62,16 +70,17 @@ NO_EVIDENCE = Evidence(0.0, float("inf"))
 
 def find_evidence(product: ProductHistory, settings: DemandSettings) -> Evidence:
     """Return the elasticity of a product without a prior; no evidence if something else may have moved its prices."""
+    unknown = NO_EVIDENCE._replace(group=product.group)
     if classify_prices(product.price[product.observed], product.step_days).kind != "plain":
-        return NO_EVIDENCE
+        return unknown
     prior = DemandSettings(prior_elasticity=settings.prior_elasticity, prior_elasticity_sd=LOOSE_SD)
     data, posterior, _ = fit_demand_regression(gather_covariates(product).keep(product.observed), prior)
     if len(data.units) < len(posterior.mode) // 2 or not data.units.any():
-        return NO_EVIDENCE
+        return unknown
     variance = 1 / max(1 / posterior.covariance[1, 1] - 1 / LOOSE_SD**2, 1e-9)
     own = variance * (posterior.mode[1] / posterior.covariance[1, 1] - settings.prior_elasticity / LOOSE_SD**2)
     error = float(np.sqrt(variance))
-    return Evidence(float(own), error) if error <= WIDEST_ERROR else NO_EVIDENCE
+    return Evidence(float(own), error, product.group) if error <= WIDEST_ERROR else unknown
 
 
 @dataclass(frozen=True)
@@ -81,48 +90,100 @@ class Pool:
     evidence: Mapping[str, Evidence]
     """By product name."""
     settings: DemandSettings
-    """Settings whose prior elasticity and sd are the prior of the pooled ones."""
+    """Settings whose prior elasticity and sd are the general prior."""
 
-    def prior(self, product: str) -> LogNormal | None:
+    def prior(self, product: str) -> Tabulated | None:
         """Return the prior that the other products imply; None if fewer than ``FEWEST_POOLED`` have evidence."""
-        own = self.evidence.get(product, NO_EVIDENCE)
-        if self._count < FEWEST_POOLED:
+        if sum(item.known for item in self.evidence.values()) < FEWEST_POOLED:
             return None
-        mean = self._means
-        return _predict(self._total - (_log_marginal(own, mean) if own.known else 0.0), mean)
+        own, general = self.evidence.get(product, NO_EVIDENCE), self._general
+        likelihood = _likelihood([own], self._eta)[0] if own.known else None
+        density = self._catalogue.without(product, likelihood, general)
+        if own.group:
+            density = self._group(own.group).without(product, likelihood, density)
+        density = self._kernel @ density
+        weight = 1.0 - GENERAL_WEIGHT
+        if likelihood is not None:  # disagreement counts here once more than in the likelihood itself
+            weight *= min(1.0, float(likelihood @ density / (likelihood @ general)))
+        return _tabulate(self._eta, weight * density + (1 - weight) * general)
 
     @cached_property
-    def _count(self) -> int:
-        return sum(item.known for item in self.evidence.values())
+    def _eta(self) -> FloatArray:
+        """Possible logs of minus the elasticity, ``(GRID,)``."""
+        prior = log_normal_prior(self.settings.prior_elasticity, self.settings.prior_elasticity_sd)
+        return np.asarray(prior.mean + prior.sd * np.linspace(-GRID_REACH, GRID_REACH, GRID))
 
     @cached_property
-    def _prior(self) -> LogNormal:
-        return log_normal_prior(self.settings.prior_elasticity, self.settings.prior_elasticity_sd)
+    def _general(self) -> FloatArray:
+        """General prior, ``(GRID,)``, which sums to 1."""
+        weight = np.exp(-0.5 * np.linspace(-GRID_REACH, GRID_REACH, GRID) ** 2)
+        return np.asarray(weight / weight.sum())
 
     @cached_property
-    def _means(self) -> FloatArray:
-        return np.asarray(self._prior.mean + self._prior.sd * np.linspace(-MEAN_REACH, MEAN_REACH, MEANS))
+    def _kernel(self) -> FloatArray:
+        """Matrix that smooths a density, ``(GRID, GRID)``."""
+        weight = np.exp(-0.5 * ((self._eta[:, None] - self._eta) / SMALLEST_SPREAD) ** 2)
+        return np.asarray(weight / weight.sum(0))
 
     @cached_property
-    def _total(self) -> FloatArray:
-        """Log density of mean and sd given all products, ``(MEANS, len(LOG_SDS))``."""
-        mean, prior = self._means, self._prior
-        before = -0.5 * ((mean - prior.mean) / prior.sd)[:, None] ** 2 - 0.5 * (LOG_SDS / LOG_SD_SCALE) ** 2
-        fits = (_log_marginal(item, mean) for item in self.evidence.values() if item.known)
-        return np.asarray(sum(fits, before))
+    def _catalogue(self) -> _Level:
+        return _find_level(self.evidence, self._eta, self._general, FORERUNNERS)
+
+    @cached_property
+    def _groups(self) -> dict[str, _Level]:
+        return {}
+
+    def _group(self, name: str) -> _Level:
+        if name not in self._groups:
+            members = {product: item for product, item in self.evidence.items() if item.group == name}
+            self._groups[name] = _find_level(members, self._eta, self._catalogue.density, GROUP_FORERUNNERS)
+        return self._groups[name]
 
 
-def _log_marginal(item: Evidence, mean: FloatArray) -> FloatArray:
-    """Return the log likelihood of one product's elasticity for each mean and sd, ``(MEANS, len(LOG_SDS))``."""
-    eta = mean[:, None, None] + LOG_SDS[:, None] * NODES
-    density = np.exp(-0.5 * ((item.elasticity + np.exp(eta)) / item.error) ** 2)
-    return np.asarray(np.log(density @ WEIGHTS + 1e-12))
+class _Level(NamedTuple):
+    """Density of the elasticities of a catalogue or of one of its groups."""
+
+    names: frozenset[str]
+    """Products that determine it."""
+    forerunners: float
+    density: FloatArray
+    """``(GRID,)``, which sums to 1."""
+    total: FloatArray
+    """Sum of the posteriors of the products, ``(GRID,)``."""
+
+    def without(self, product: str, likelihood: FloatArray | None, start: FloatArray) -> FloatArray:
+        """Return the density without a product, ``(GRID,)``, if it starts from another one."""
+        total = self.total
+        if likelihood is not None and product in self.names:
+            total = np.maximum(total - _sum_posteriors(likelihood[None], self.density), 0.0)
+        density = self.forerunners * start + total
+        return np.asarray(density / density.sum())
 
 
-def _predict(log_weight: FloatArray, mean: FloatArray) -> LogNormal:
-    """Return the predictive prior: means and sds weighted by their probability."""
-    weight = np.exp(log_weight - log_weight.max())
-    weight /= weight.sum()
-    centre = float(weight.sum(1) @ mean)
-    variance = float(weight.sum(0) @ LOG_SDS**2 + weight.sum(1) @ (mean - centre) ** 2)
-    return LogNormal(centre, float(np.sqrt(variance)), TAIL)
+def _find_level(evidence: Mapping[str, Evidence], eta: FloatArray, start: FloatArray, forerunners: float) -> _Level:
+    """Return the density of products with evidence by expectation maximisation from ``start (GRID,)``."""
+    known = sorted(name for name, item in evidence.items() if item.known)
+    known = known[:: -(-len(known) // MOST_POOLED) or 1]
+    likelihood, density = _likelihood([evidence[name] for name in known], eta), start
+    for _ in range(STEPS):
+        density = (forerunners * start + _sum_posteriors(likelihood, density)) / (forerunners + len(known))
+    return _Level(frozenset(known), forerunners, density, _sum_posteriors(likelihood, density))
+
+
+def _likelihood(items: Sequence[Evidence], eta: FloatArray) -> FloatArray:
+    """Return the likelihood of products ``(N, GRID)``, of each up to a factor."""
+    elasticity, error = (np.array([item[place] for item in items]).reshape(-1, 1) for place in (0, 1))
+    log = -0.5 * ((elasticity + np.exp(eta)) / error) ** 2
+    return np.asarray(np.exp(log - log.max(1, keepdims=True)) + 1e-12)
+
+
+def _sum_posteriors(likelihood: FloatArray, density: FloatArray) -> FloatArray:
+    """Return the sum of the posteriors of products, ``(GRID,)``, whose prior is a density ``(GRID,)``."""
+    return np.asarray(density * ((1 / (likelihood @ density)) @ likelihood))
+
+
+def _tabulate(eta: FloatArray, density: FloatArray) -> Tabulated:
+    """Return the prior with a density ``(GRID,)`` that sums to 1."""
+    mean = float(density @ eta)
+    below = np.cumsum(density) - 0.5 * density
+    return Tabulated(mean, float(np.sqrt(density @ (eta - mean) ** 2)), ndtri(below), eta)
