@@ -135,7 +135,7 @@ class History:
     """Problems of the products that were skipped."""
 
     currency: str = ""
-    """ISO 4217 code with which every price of the file is written; empty if there is none."""
+    """ISO 4217 code of the prices: written with every one, or in the currency column of an export; else empty."""
 
     unnamed: bool = False
     """Whether the file names no product, so that its only one has the name of the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import gzip
 import io
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from shop_samples import SAMPLES
 
 from pricerl.data import DataConfig, History, read_history
 from pricerl.data.reading import containers, csv_file
@@ -260,3 +262,13 @@ def test_a_query_without_a_database_is_refused(tmp_path: Path) -> None:
 )
 def test_values_become_the_text_that_a_person_would_write(value: object, text: str) -> None:
     assert to_text(value) == text
+
+
+def test_sheet_of_a_known_export_is_read_among_others(tmp_path: Path) -> None:
+    lines = csv.reader(io.StringIO(SAMPLES["bol_invoice_specification"]().text), delimiter=";")
+    rows: list[list[object]] = [list(line) for line in lines]
+    path = tmp_path / "specification.xlsx"
+    path.write_bytes(workbook_of({"Factuur": [["Factuurnummer", "1"], ["Totaal", "2"]], "Specificatie": rows}))
+    history = read_history(path)
+    assert [product.product for product in history.products] == ["MUG-1", "SOFA-9"]
+    assert "Sheet 'Specificatie' was read, the others were not." in "\n".join(history.reports[0].lines())

@@ -134,3 +134,11 @@ def test_days_without_an_order_are_zeros(name: str, tmp_path: Path, monkeypatch:
         assert item.observed[day]
         assert item.units[day] == 0
         assert item.units.sum() == sum(units for _, sku, units, _ in days if sku == item.product)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("shopify_orders", "USD"), ("stripe_payments", "USD"), ("otto_orders", "EUR"), ("ebay_orders", "")],
+)
+def test_currency_of_an_export_is_that_of_its_currency_column(name: str, code: str, tmp_path: Path) -> None:
+    assert read_text(tmp_path, SAMPLES[name]().text).currency == code

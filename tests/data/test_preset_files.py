@@ -55,6 +55,15 @@ def test_preset_of_a_user_is_found_by_its_file(tmp_path: Path) -> None:
         ({"sums": {}}, "instead must state what to download"),
         ({"kind": "ads", "columns": {"Units": "units"}}, "columns of an ads report can be conversions only"),
         ({"skip": {"When": "("}}, "unterminated subpattern"),
+        (
+            {"status": [{"column": "When", "keep": ["*"], "drop": [], "unpaid": ["open"]}]},
+            "'open' of unpaid must be",
+        ),
+        ({"split": {"column": "When", "separator": "", "fields": ["A"]}}, "split needs a separator and the fields"),
+        (
+            {"kind": "ads", "order_discount": {"by": "When", "column": "Paid"}},
+            "order_discount is for sales reports only",
+        ),
     ],
 )
 def test_faulty_preset_is_refused_in_one_sentence(changes: dict[str, object], words: str, tmp_path: Path) -> None:

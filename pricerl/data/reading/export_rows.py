@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from babel.numbers import list_currencies
 
 from pricerl.arrays import BoolArray, IntArray
 from pricerl.data.history import UNNAMED_PRODUCT
@@ -144,8 +145,18 @@ def _few(counts: Counter[str]) -> str:
     return few + (" and others" if len(counts) > 3 else "")
 
 
+def find_code(column: str | None, rows: ExportRows) -> str:
+    """Return the ISO 4217 code in the currency column of rows that have one currency; empty without any."""
+    names = [text.upper() for text in _count_currencies(column, rows)] if column in rows else []
+    return names[0] if len(names) == 1 and names[0] in list_currencies() else ""
+
+
+def _count_currencies(column: str | None, rows: ExportRows) -> Counter[str]:
+    return Counter({text: count for text, count in rows.counts(str(column)).items() if not is_blank(text)})
+
+
 def _check_currency(column: str, rows: ExportRows) -> list[Problem]:
-    counts = Counter({text: count for text, count in rows.counts(column).items() if not is_blank(text)})
+    counts = _count_currencies(column, rows)
     if len(counts) < 2:
         return []
     listed = ", ".join(f"{name} ({count:,} rows)" for name, count in counts.most_common(4))

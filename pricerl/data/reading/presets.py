@@ -13,7 +13,7 @@ from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
 from pricerl.data.reading.csv_file import TextTable
-from pricerl.data.reading.export_rows import ExportRows, count_sales, name_products
+from pricerl.data.reading.export_rows import ExportRows, count_sales, find_code, name_products
 from pricerl.data.reading.local_days import read_days
 from pricerl.data.reading.numbers import read_number_columns, read_texts
 from pricerl.data.reading.order_lines import split_cells, spread_discount
@@ -45,6 +45,9 @@ class Export:
 
     notes: tuple[str, ...] = ()
     """Rows that were read and left out."""
+
+    currency: str = ""
+    """ISO 4217 code in the export's currency column; empty if it has none."""
 
 
 class ExportError(Exception):
@@ -155,7 +158,8 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     first = f"Read as {preset.title} (preset {preset.name}): {counted}."
     caution = [preset.caution] if preset.caution else []
-    return replace(export, notes=(*table.notes, first, *notes, *spread, *remarks, *caution))
+    notes = [*table.notes, first, *notes, *spread, *remarks, *caution]
+    return replace(export, notes=tuple(notes), currency=find_code(preset.currency, rows))
 
 
 def _true_problems(preset: Preset, table: TextTable) -> list[Problem]:

@@ -73,7 +73,8 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems += [] if alike else check_calendar(frame, lines, config.missing_days)
     problems += check_sense(frame, texts, lines, config)
     notes = (*parsed.notes, *blanked, *merged)
-    products, currency = frame[columns.PRODUCT].astype(object).to_numpy(), find_currency(parsed.cells)
+    products = frame[columns.PRODUCT].astype(object).to_numpy()
+    currency = parsed.currency or find_currency(parsed.cells)
     if not problems:
         history = replace(clean(frame, table.source, config, notes), currency=currency)
         named = columns.PRODUCT in parsed.cells or {*products} != {UNNAMED_PRODUCT}

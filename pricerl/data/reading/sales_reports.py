@@ -41,6 +41,9 @@ class Parsed:
     cells: Mapping[str, Cells] = field(default_factory=dict)
     """The columns that the file has as texts."""
 
+    currency: str = ""
+    """ISO 4217 code in the currency column of an export; empty if it has none."""
+
     def texts(self) -> Mapping[str, Cells]:
         """Return the columns as texts, computed ones as Python writes their values."""
         return _Written(self.cells, self.frame)
@@ -149,7 +152,7 @@ def read_export(table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
         export = sum_up(preset, table, config)
     except ExportError as error:
         refuse(table.source, error.problems, table.files)
-    return Parsed(to_history_columns(export), export.lines.data, export.notes)
+    return Parsed(to_history_columns(export), export.lines.data, export.notes, currency=export.currency)
 
 
 def join_all_ads(parsed: Parsed, ads: Sequence[tuple[TextTable, Preset]], config: DataConfig) -> Parsed:

@@ -18,6 +18,8 @@ import pyarrow as pa
 from pricerl.data.reading import csv_file
 from pricerl.data.reading.columns import has_required
 from pricerl.data.reading.csv_file import Record, TextTable, check_size, split_records, text_frame
+from pricerl.data.reading.preset_files import own_presets
+from pricerl.data.reading.presets import recognise
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError
 
@@ -68,7 +70,7 @@ def table_of(
 
 
 def read_workbook(data: bytes, source: str) -> TextTable:
-    """Read the sheet of a workbook, or the only one whose header names the required columns.
+    """Read the sheet of a workbook, or the only one with the required columns, or with those of a preset.
 
     Raises:
         DataError: the workbook is damaged, or there is no such sheet.
@@ -88,7 +90,10 @@ def read_workbook(data: bytes, source: str) -> TextTable:
             errors.append(error)
     if not tables:
         raise errors[0]
-    fitting = {name: table for name, table in tables.items() if has_required(list(table.frame.columns))}
+    headers = {name: list(map(str, table.frame.columns)) for name, table in tables.items()}
+    fitting = {name: tables[name] for name, header in headers.items() if has_required(header)}
+    known = [name for name, header in headers.items() if recognise(header, own_presets())]
+    fitting = fitting or {name: tables[name] for name in known}
     if len(tables) > 1 and len(fitting) != 1:
         listed = ", ".join(map(repr, fitting or tables))
         raise DataError(source, [f"has several sheets ({listed}); keep the one with the sales, or save it as CSV"])
