@@ -14,6 +14,7 @@ base: a history that differs must have a note, a doubt or a problem that the bas
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 import traceback
 import warnings
@@ -53,6 +54,7 @@ Change = Callable[[Rows, np.random.Generator], Rows]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first file, to run them in parts")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     warnings.simplefilter("error")
@@ -65,7 +67,7 @@ def main() -> None:
         for base in bases:
             path.write_bytes(_encode(base, ",", "utf-8"))
             known.append(read_history(path, DataConfig()))
-        for number in range(options.files):
+        for number in range(options.first, options.first + options.files):
             generator = np.random.default_rng([options.seed, number])
             which = int(generator.integers(len(bases)))
             names, data = mutate(bases[which], generator)
@@ -77,7 +79,8 @@ def main() -> None:
             if outcome.startswith(("failed", "unexplained")):
                 print(f"file {number}, {' + '.join(names)}: {outcome}", flush=True)
     seconds = time.perf_counter() - began
-    print(f"{options.files} files, {seconds:.0f} s, slowest {slowest:.2f} s: {dict(counts)}")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    print(f"{options.files} files, {seconds:.0f} s, slowest {slowest:.2f} s, {memory:.2f} GB: {dict(counts)}")
 
 
 def mutate(base: Rows, generator: np.random.Generator) -> tuple[list[str], bytes]:

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as nps
 
 from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean
+from pricerl.data.cleaning.segments import Segments
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]
@@ -42,7 +43,7 @@ def test_trailing_zero_rule_compares_the_power_of_the_share_with_one_in_a_thousa
     half = 10 / 21
     for run in (1, 9, 10):
         price = np.full(21 + run, 5.0)
-        bounds = find_bounds(price, np.concatenate([sales, np.zeros(run)]))
+        bounds = find_bounds(price, np.concatenate([sales, np.zeros(run)]), Segments([21 + run]))
         assert bounds == ((0, 20, run) if half**run < 0.001 else (0, 20 + run, 0))
 
 
@@ -159,7 +160,7 @@ def test_a_constant_price_is_read_and_fails_the_verdict(read: Read, daily: Daily
 def test_imputation_leaves_no_nan_and_stays_in_range(values: np.ndarray, data: st.DataObject) -> None:
     unknown = data.draw(nps.arrays(np.bool_, len(values)))
     unknown[0] = False
-    whole = impute_trailing_mean(np.where(unknown, np.nan, values), unknown)
+    whole = impute_trailing_mean(np.where(unknown, np.nan, values), unknown, Segments([len(values)]))
     assert np.isfinite(whole).all()
     assert whole.min() >= values[~unknown].min() * (1 - 1e-12) and whole.max() <= values[~unknown].max() * (1 + 1e-12)
     np.testing.assert_array_equal(whole[~unknown], values[~unknown])
@@ -168,7 +169,9 @@ def test_imputation_leaves_no_nan_and_stays_in_range(values: np.ndarray, data: s
 def test_carry_forward_and_conversion_fill_on_hand_made_arrays() -> None:
     nan = np.nan
     np.testing.assert_array_equal(carry_forward(np.array([1.0, nan, nan, 2.0, nan])), [1, 1, 1, 2, 2])
-    assert fill_conversion(np.array([nan, 150.0, 20.0, nan])).tolist() == [60, 100, 20, 60]
+    percent = np.array([nan, 150.0, 20.0, nan, 5.0, nan, nan])
+    filled = fill_conversion(percent, Segments([4, 2, 1]))
+    np.testing.assert_array_equal(filled, [60, 100, 20, 60, 5, 5, nan])
 
 
 CELLS = st.sampled_from(["", "0", "5", "10", "12.5", "20", "-10", "37.5", "100"])

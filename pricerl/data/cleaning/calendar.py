@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
+from pricerl.data.cleaning.segments import Segments
 from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import IN_STOCK, PRODUCT_PRICE, TOTAL_SALES
 
@@ -26,21 +27,30 @@ def find_step_days(days: DateArray) -> int:
     return WEEK if len(steps) and np.median(steps) == WEEK else 1
 
 
-class Bounds(NamedTuple):
-    """Range of a product's rows that form its history."""
+def find_steps(days: DateArray, products: Segments) -> IntArray:
+    """Return `find_step_days` of each product ``(P,)`` from the dates of all of them ``(N,)``, one after another."""
+    steps = np.ones(len(products), dtype=np.int64)
+    since = (days - products.spread(days[products.starts])).astype(np.int64)
+    for product in np.flatnonzero(~products.any(since % WEEK != 0)).tolist():
+        steps[product] = find_step_days(days[products.part(product)])
+    return steps
 
-    start: int
+
+class Bounds(NamedTuple):
+    """Range of each product's rows that form its history, ``(P,)`` each; rows count from the product's first one."""
+
+    start: IntArray
     """First row with a price and positive sales."""
 
-    end: int
+    end: IntArray
     """Last row of history."""
 
-    padding: int
+    padding: IntArray
     """Number of trailing rows with a price and zero sales, treated as future days."""
 
 
 class DayMasks(NamedTuple):
-    """Properties of each calendar day, ``(D,)`` each."""
+    """Properties of each calendar day of one or several products, ``(D,)`` each."""
 
     present: BoolArray
     """The file has a row for the day."""
@@ -79,7 +89,7 @@ class DayMasks(NamedTuple):
         return self.missing | self.refund | self.gap | self.stock_out | self.sold_out
 
 
-def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
+def find_bounds(price: FloatArray, sales: FloatArray, products: Segments) -> Bounds:
     """Find where history starts and ends.
 
     History ends at the last row with a price and sales. Rows with a price and zero sales right after it
@@ -87,20 +97,23 @@ def find_bounds(price: FloatArray, sales: FloatArray) -> Bounds:
     before it.
 
     Args:
-        price: ``(N,)`` rows in date order, NaN where blank; at least one has a price and positive sales.
+        price: ``(N,)`` rows in date order, NaN where blank; at least one of each product has a price and sales.
         sales: ``(N,)`` sales, NaN where blank.
+        products: rows of each product.
 
     Returns:
         First and last row of history, and the number of trailing zero rows assigned to the future.
     """
-    start = int(np.flatnonzero(np.isfinite(price) & (sales > 0))[0])
-    end = int(np.flatnonzero(np.isfinite(price) & np.isfinite(sales) & (sales != 0))[-1])
-    zeros = np.isfinite(price[end + 1 :]) & (sales[end + 1 :] == 0)
-    run = int(np.argmin(zeros)) if not zeros.all() else len(zeros)
-    if not run:
-        return Bounds(start, end, 0)
-    zero_share = float(np.mean(np.nan_to_num(sales[start : end + 1], nan=0.0) == 0))
-    return Bounds(start, end, run) if zero_share**run < IMPROBABLE_RUN else Bounds(start, end + run, 0)
+    priced = np.isfinite(price)
+    start = products.first(priced & (sales > 0))
+    end = products.last(priced & np.isfinite(sales) & (sales != 0))
+    row = np.arange(products.rows)
+    after = row > products.spread(end)
+    run = products.first(after & ~(priced & (sales == 0))) - end - 1
+    nothing = (row >= products.spread(start)) & ~after & (np.isnan(sales) | (sales == 0))
+    zero_share = products.count(nothing) / (end - start + 1)
+    padding = np.where((run > 0) & (zero_share**run < IMPROBABLE_RUN), run, 0)
+    return Bounds(start - products.starts, end + run - padding - products.starts, padding)
 
 
 def find_runs(flags: BoolArray) -> IntArray:
@@ -112,22 +125,27 @@ def find_runs(flags: BoolArray) -> IntArray:
     return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
 
 
-def mask_days(grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolArray, longest_gap: int) -> DayMasks:
-    """Classify the days of the calendar.
+def mask_days(
+    grid: Mapping[str, FloatArray], present: BoolArray, no_sale: BoolArray, longest_gap: IntArray, days: Segments
+) -> DayMasks:
+    """Classify the days of the calendars of ``P`` products, which all start with a sale.
 
     Args:
         grid: ``(D,)`` price, sales and stock (0 on days out of stock) by column, NaN where blank.
         present: ``(D,)`` True where the file has a row.
         no_sale: ``(D,)`` True where it has none because nothing was sold.
-        longest_gap: longest run of blank days counted as zero sales; days without a row do not end a run.
+        longest_gap: ``(P,)`` longest run of blank days counted as zero sales; days without a row do not end a run.
+        days: days of each product.
     """
     price, sales = grid[PRODUCT_PRICE], grid[TOTAL_SALES]
-    blank = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
-    gap = np.zeros_like(blank)
-    for first, after in find_runs(blank | ~present):
-        gap[first:after] = blank[first:after] & (after - first > longest_gap)
+    gap = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
+    idle = gap | ~present
+    if idle.any():
+        first, after = find_runs(idle).T
+        at = np.flatnonzero(idle)
+        gap[at] &= np.repeat(after - first, after - first) > days.spread(longest_gap)[at]
     out = grid[IN_STOCK] == 0
-    out[0] = False  # history starts with a sale
+    out[days.starts] = False
     return DayMasks(present, sales < 0, gap, np.isnan(price) & (sales > 0), out, np.zeros_like(out), no_sale)
 
 
@@ -145,8 +163,6 @@ def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
     A price that changed between two sales changed on an unknown day; on average that is halfway.
     """
     forward = carry_forward(price)
-    if not no_sale.any():
-        return forward
     known = np.flatnonzero(np.isfinite(price))
     days = np.flatnonzero(no_sale)
     after = np.minimum(np.searchsorted(known, days), len(known) - 1)
@@ -156,26 +172,28 @@ def fill_prices(price: FloatArray, no_sale: BoolArray) -> FloatArray:
     return forward
 
 
-def impute_trailing_mean(values: FloatArray, unknown: BoolArray) -> FloatArray:
-    """Impute each unknown day by the mean of the seven preceding days, imputed ones included.
+def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments) -> FloatArray:
+    """Impute each unknown day by the mean of the product's seven preceding days, imputed ones included.
 
     Args:
         values: ``(D,)`` values; ignored on unknown days.
-        unknown: ``(D,)`` True where the value is unknown; the first day is known.
+        unknown: ``(D,)`` True where the value is unknown; the first day of each product is known.
+        days: days of each product.
 
     Returns:
         ``(D,)`` values without NaN.
     """
-    whole = values.copy()
-    for day in np.flatnonzero(unknown):
-        whole[day] = whole[max(0, day - WEEK) : day].mean()
+    whole, at = values.copy(), np.flatnonzero(unknown)
+    first = np.maximum(days.starts[np.searchsorted(days.starts, at, side="right") - 1], at - WEEK)
+    for day, before in zip(at.tolist(), first.tolist(), strict=True):
+        whole[day] = whole[before:day].mean()
     return whole
 
 
-def fill_conversion(percent: FloatArray) -> FloatArray:
-    """Return conversions ``(D,)`` capped at 100 percent, NaN replaced by the median; all NaN if never reported."""
+def fill_conversion(percent: FloatArray, days: Segments) -> FloatArray:
+    """Return conversions ``(D,)`` capped at 100 percent, NaN replaced by the product's median; all NaN without any."""
     capped = np.minimum(percent, HIGHEST_CONVERSION)
     known = np.isfinite(capped)
-    if known.all() or not known.any():
-        return capped
-    return np.where(known, capped, np.median(capped[known]))
+    for part in days.parts(days.any(known) & days.any(~known)):
+        capped[part] = np.where(known[part], capped[part], np.median(capped[part][known[part]]))
+    return capped

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import BoolArray, DateArray, FloatArray
+from pricerl.arrays import DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import (
     Bounds,
     DayMasks,
     carry_forward,
-    fill_conversion,
     fill_prices,
     find_bounds,
-    find_step_days,
-    impute_trailing_mean,
+    find_steps,
     mask_days,
 )
+from pricerl.data.cleaning.findings import CleaningFindings, build_histories, recorded_sales
 from pricerl.data.cleaning.missing_days import MissingDays, find_days_without_sale, find_missing_days
-from pricerl.data.cleaning.price_in_force import find_prices_in_force
-from pricerl.data.cleaning.product_rows import ProductRows, lay_out, split_products
-from pricerl.data.cleaning.quality_checks import CleaningFindings, is_reported, summarize
-from pricerl.data.cleaning.sales_unit import Measure, count_units, find_measure
+from pricerl.data.cleaning.product_rows import Calendar, ProductRows, lay_out, split_products
+from pricerl.data.cleaning.quality_checks import summarize
+from pricerl.data.cleaning.sales_unit import count_units, find_measures
+from pricerl.data.cleaning.segments import Segments
 from pricerl.data.cleaning.zero_sales import StockOuts, find_stock_outs
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.holidays import find_holidays
+from pricerl.data.quality import ProductReport
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem, describe_skipped, refuse
 from pricerl.formatting import plural
@@ -52,117 +54,121 @@ def clean(
     Raises:
         DataError: no product has a sale and enough days, or one has not and ``config.strict`` is set; names each.
     """
-    cleaned, problems = [], list(skipped)
+    products: list[ProductHistory] = []
+    reports: list[ProductReport] = []
+    problems = list(skipped)
     several = frame[columns.PRODUCT].nunique() > 1 or bool(skipped)
     days = frame[columns.REPORT_DATE].to_numpy()
     missing = find_missing_days(frame, config.missing_days)
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
     for rows in split_products(frame):
-        outcome = _clean_product(rows, config, missing, holidays)
-        if isinstance(outcome, str):
-            problems.append(Problem(0, "", f"product {rows.name!r}: {outcome}" if several else outcome, rows.name))
-        else:
-            cleaned.append(outcome)
-    if problems and (config.strict or not cleaned):
+        histories, findings, refused = _clean_products(rows, config, missing, holidays)
+        products += histories
+        reports += summarize(histories, findings) if findings else []
+        problems += [
+            Problem(0, "", f"product {name!r}: {reason}" if several else reason, name)
+            for name, reason in refused.items()
+        ]
+    if problems and (config.strict or not products):
         refuse(source, problems)
-    others = describe_skipped(problems, len(cleaned))
-    products = tuple(history for history, _ in cleaned)
-    reports = tuple(summarize(*outcome, (*others, *notes)) for outcome in cleaned)
-    return History(source, products, reports, tuple(sorted(problems)))
+    noted = (*describe_skipped(problems, len(products)), *notes)
+    if noted:
+        reports = [replace(report, notes=(*noted, *report.notes)) for report in reports]
+    return History(source, tuple(products), tuple(reports), tuple(sorted(problems)))
 
 
-def _clean_product(
+def _clean_products(
     rows: ProductRows, config: DataConfig, missing: MissingDays, holidays: DateArray | None
-) -> tuple[ProductHistory, CleaningFindings] | str:
-    """Return one product's history and findings, or why it has too few rows; absent columns are all NaN."""
-    days, cells = rows.days, rows.cells
-    charged, total = cells[columns.PRODUCT_PRICE], cells[columns.TOTAL_SALES]
-    sold = np.isfinite(charged) & (total > 0)
-    if not sold.any():
-        return "no day has both a price and sales; at least one is needed"
-    measure = find_measure(charged[sold], total[sold], cells[columns.UNITS][sold], config.sales)
-    bounds, step = find_bounds(charged, total), find_step_days(days)
-    num_days, needed = _count_days(days, total, bounds, step, missing), config.window + 1
-    if num_days < needed:
-        known = plural(num_days, STEP_WORDS[step])
-        return f"{known} of history; at least {needed} are needed, from the first sale to the last"
-    calendar = lay_out(days[bounds.start :], {name: of[bounds.start :] for name, of in cells.items()}, step, num_days)
-    dates, present = calendar.dates[:num_days], calendar.present[:num_days]
-    grid = {name: values[:num_days] for name, values in calendar.grid.items()}
-    price, units, masks = _classify_days(grid, dates, present, measure, missing, config.max_gap_days // step)
-    masks, stock_outs = _mask_stock_outs(masks, grid, dates, price, units, holidays if step == 1 else None)
-    to_revenue = price if measure.kind == "units" else np.ones_like(price)
-    sales = units * price if measure.kind == "units" else _recorded_sales(grid)
-    unknown, observed = masks.unknown, masks.observed
-    profit, competitor = grid[columns.TOTAL_PROFIT], grid[columns.COMPETITOR_PRICE]
-    profit_known = np.isfinite(profit)
-    unit_costs = cells[columns.UNIT_COST][np.isfinite(cells[columns.UNIT_COST])]
-    promotion, in_stock = (grid[flag] == 1 if is_reported(grid[flag]) else None for flag in columns.FLAGS)
-    history = ProductHistory(
-        product=rows.name,
-        dates=dates,
-        price=price,
-        units=impute_trailing_mean(units, unknown),
-        sales=impute_trailing_mean(sales, unknown),
-        profit=np.where(profit_known, profit, 0.0),
-        organic=fill_conversion(grid[columns.ORGANIC_CONVERSION]),
-        ad=fill_conversion(grid[columns.AD_CONVERSION]),
-        predicted=grid[columns.PREDICTED_SALES] * to_revenue,
-        observed=observed,
-        profit_known=profit_known & observed,
-        future_dates=calendar.dates[num_days:],
-        future_predicted=calendar.grid[columns.PREDICTED_SALES][num_days:] * to_revenue[-1],
-        unit_cost=float(unit_costs[-1]) if len(unit_costs) else None,
-        competitor=carry_forward(competitor) if is_reported(competitor) else None,
-        promotion=promotion,
-        in_stock=in_stock,
-        step_days=step,
-        group=rows.group,
-        in_force=find_prices_in_force(grid[columns.PRODUCT_PRICE], step),
-        holidays=holidays if step == 1 else None,
-    )
-    return history, CleaningFindings(masks, stock_outs, grid, measure, bounds, len(days), missing)
+) -> tuple[list[ProductHistory], CleaningFindings | None, dict[str, str]]:
+    """Return histories and findings of the products with enough rows, and the reason for each of the others."""
+    reasons = dict.fromkeys(rows.names, "")
+    charged, total = rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES]
+    unsold = ~rows.segments.any(np.isfinite(charged) & (total > 0))
+    for name in compress(rows.names, unsold):
+        reasons[name] = "no day has both a price and sales; at least one is needed"
+    rows = rows.select(~unsold)
+    if not rows.names:
+        return [], None, reasons
+    charged, total = rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES]
+    bounds, step = find_bounds(charged, total, rows.segments), find_steps(rows.days, rows.segments)
+    num_days, needed = _count_days(rows, bounds, step, missing), config.window + 1
+    for name, known, period in zip(rows.names, num_days.tolist(), step.tolist(), strict=True):
+        if known < needed:
+            found = f"{plural(known, STEP_WORDS[period])} of history"
+            reasons[name] = f"{found}; at least {needed} are needed, from the first sale to the last"
+    long = num_days >= needed
+    findings = None
+    if long.any():
+        kept = Bounds(*(values[long] for values in bounds))
+        findings = _find(rows.select(long), kept, step[long], num_days[long], config, missing, holidays)
+    histories = [] if findings is None else build_histories(findings, holidays)
+    return histories, findings, {name: reason for name, reason in reasons.items() if reason}
 
 
-def _count_days(days: DateArray, sales: FloatArray, bounds: Bounds, step: int, missing: MissingDays) -> int:
-    """Return the days of history: to the last row in bounds, or to the file's last day where it lists sales only."""
-    num_days = int((days[bounds.end] - days[bounds.start]).astype(np.int64)) // step + 1
-    if bounds.end < len(days) - 1 or step > 1:
+def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: MissingDays) -> IntArray:
+    """Return each product's days of history ``(P,)``.
+
+    They end at the last row in bounds, or at the file's last day where it lists sales only.
+    """
+    first, last = rows.segments.starts + bounds.start, rows.segments.starts + bounds.end
+    num_days: IntArray = (rows.days[last] - rows.days[first]).astype(np.int64) // step + 1
+    if missing.last_day is None:
         return num_days
-    zero_share = 1 - float((sales[bounds.start : bounds.end + 1] > 0).sum()) / num_days
-    return num_days + missing.days_after(days[bounds.end], zero_share)
+    row = np.arange(rows.segments.rows)
+    inside = (row >= rows.segments.spread(first)) & (row <= rows.segments.spread(last))
+    zero_share = 1 - rows.segments.count(inside & (rows.cells[columns.TOTAL_SALES] > 0)) / num_days
+    for product in np.flatnonzero((bounds.end == rows.segments.sizes - 1) & (step == 1)):
+        num_days[product] += missing.days_after(rows.days[last[product]], float(zero_share[product]))
+    return num_days
 
 
-def _recorded_sales(grid: dict[str, FloatArray]) -> FloatArray:
-    return np.fmax(grid[columns.TOTAL_SALES], 0.0)
-
-
-def _classify_days(
-    grid: dict[str, FloatArray],
-    dates: DateArray,
-    present: BoolArray,
-    measure: Measure,
+def _find(
+    rows: ProductRows,
+    bounds: Bounds,
+    step: IntArray,
+    num_days: IntArray,
+    config: DataConfig,
     missing: MissingDays,
-    longest_gap: int,
-) -> tuple[FloatArray, FloatArray, DayMasks]:
-    """Return prices without NaN, units and the properties of each day, ``(D,)`` each."""
-    recorded = grid[columns.PRODUCT_PRICE]
-    units = count_units(carry_forward(recorded), _recorded_sales(grid), grid[columns.UNITS], measure)
-    no_sale = find_days_without_sale(dates, units, present, missing, longest_gap)
-    return fill_prices(recorded, no_sale), units, mask_days(grid, present, no_sale, longest_gap)
+    holidays: DateArray | None,
+) -> CleaningFindings:
+    """Lay the rows on calendars and find the properties of each day."""
+    charged, total = rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES]
+    sold = np.isfinite(charged) & (total > 0)
+    counted = Segments(rows.segments.count(sold))
+    measures = find_measures(charged[sold], total[sold], rows.cells[columns.UNITS][sold], counted, config.sales)
+    first = rows.segments.starts + bounds.start
+    calendar = lay_out(rows, first, step, num_days, np.zeros_like(num_days))
+    grid, days, longest_gap = calendar.grid, calendar.days, config.max_gap_days // step
+    price = carry_forward(grid[columns.PRODUCT_PRICE])  # each calendar starts with a price
+    units = count_units(price, recorded_sales(grid), grid[columns.UNITS], measures, days)
+    no_sale = np.zeros(days.rows, dtype=bool)
+    absent = days.any(~calendar.present) & (missing.meaning == "zero")
+    for product in np.flatnonzero(absent).tolist():
+        part = days.part(product)
+        no_sale[part] = find_days_without_sale(
+            calendar.dates[part], units[part], calendar.present[part], missing, int(longest_gap[product])
+        )
+        price[part] = fill_prices(grid[columns.PRODUCT_PRICE][part], no_sale[part])
+    masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)
+    masks, stock_outs = _mask_stock_outs(masks, calendar, price, units, holidays, step)
+    return CleaningFindings(rows, bounds, step, calendar, measures, price, units, masks, stock_outs, missing)
 
 
 def _mask_stock_outs(
     masks: DayMasks,
-    grid: dict[str, FloatArray],
-    dates: DateArray,
+    calendar: Calendar,
     price: FloatArray,
     units: FloatArray,
     holidays: DateArray | None,
+    step: IntArray,
 ) -> tuple[DayMasks, StockOuts]:
     """Add unreported stock-outs to the masks. Public holidays are not tested, as their effect is estimated."""
-    tested = masks.observed & (grid[columns.IN_STOCK] != 1)
+    days, tested = calendar.days, masks.observed & (calendar.grid[columns.IN_STOCK] != 1)
     if holidays is not None:
-        tested &= ~np.isin(dates, holidays)
-    found = find_stock_outs(dates, price, units, tested, masks.stock_out)
+        tested &= ~(np.isin(calendar.dates, holidays) & days.spread(step == 1))
+    found = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))
+    for part in days.parts(days.any(tested & (units == 0) | masks.stock_out)):
+        own = find_stock_outs(calendar.dates[part], price[part], units[part], tested[part], masks.stock_out[part])
+        for whole, values in zip(found, own, strict=True):
+            whole[part] = values
     return masks._replace(sold_out=found.empty | found.short), found

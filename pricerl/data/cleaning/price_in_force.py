@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from pricerl.arrays import FloatArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward
+from pricerl.data.cleaning.segments import Segments
 from pricerl.data.days import RECENT_DAYS
 from pricerl.data.price_setting import COIN, SUB_COIN_SHARE
 
@@ -48,7 +49,7 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
     """
     known = np.flatnonzero(np.isfinite(recorded))
     price, recent = recorded[known], known > known[-1] - LOOK_BACK_DAYS / step_days
-    if not (_keeps_changing(price) or _keeps_changing(price[recent])):
+    if not find_changing(recorded, Segments([len(recorded)]), np.array([step_days])).any():
         return None
     coin = _coin(price)
     coins = np.round(price / coin)
@@ -60,6 +61,27 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
         age = step_days * (row - known[first : place + 1])
         found[row] = coin * _centre(coins[first : place + 1], 0.5 ** (age / HALF_LIFE_DAYS))
     return np.round(carry_forward(found), 10)
+
+
+def find_changing(recorded: FloatArray, rows: Segments, step_days: IntArray) -> BoolArray:
+    """Return the products ``(P,)`` whose recorded prices change on most rows, of all or of the last 56 days.
+
+    Args:
+        recorded: ``(N,)`` prices by row, NaN where the file has none.
+        rows: rows of each product.
+        step_days: ``(P,)`` days from row to row.
+    """
+    known = np.flatnonzero(np.isfinite(recorded))
+    price = recorded[known]
+    changed = np.append(price[1:] != price[:-1], False)
+    found = np.zeros(len(rows), dtype=bool)
+    ends = np.searchsorted(known, rows.edges)
+    changes = np.append(0, np.cumsum(changed))
+    recent = rows.last(np.isfinite(recorded)) - LOOK_BACK_DAYS / step_days
+    for first in (ends[:-1], np.maximum(np.searchsorted(known, recent, side="right"), ends[:-1])):
+        count = ends[1:] - first
+        found |= _are_most(count, changes[np.maximum(ends[1:] - 1, 0)] - changes[np.minimum(first, len(price))])
+    return found
 
 
 def _coin(price: FloatArray) -> float:
@@ -88,7 +110,12 @@ def _least_repeats(rows: int) -> float:
 
 
 def _keeps_changing(price: FloatArray) -> bool:
-    return len(price) >= FEWEST_PRICES and count_true(price[1:] != price[:-1]) > CHANGING_SHARE * (len(price) - 1)
+    return bool(_are_most(np.array(len(price)), np.array(count_true(price[1:] != price[:-1]))))
+
+
+def _are_most(rows: IntArray, changes: IntArray) -> BoolArray:
+    """Return where there are enough rows, and prices change on most of them."""
+    return np.asarray((rows >= FEWEST_PRICES) & (changes > CHANGING_SHARE * (rows - 1)))
 
 
 def _centre(coins: FloatArray, weight: FloatArray) -> float:

@@ -1,34 +1,59 @@
-"""Rows of each product, sorted by day, and their place on a contiguous calendar."""
+"""Rows of products, sorted by product and day, and their place on contiguous calendars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
+from pricerl.data.cleaning.segments import Segments
 from pricerl.data.reading import columns
+
+PART_ROWS = 2**16
+"""Rows of products that are cleaned at a time: a column of them fits a processor's cache."""
 
 
 class ProductRows(NamedTuple):
-    """Rows of one product, oldest first."""
+    """Rows of several products, one product after another, oldest first."""
 
-    name: str
+    names: list[str]
+    """``P`` names of the products."""
+
+    segments: Segments
+    """Rows of each product."""
 
     days: DateArray
-    """``(N,)`` days, unit D, all different."""
+    """``(N,)`` days, unit D, all different within a product."""
 
     cells: dict[str, FloatArray]
     """``(N,)`` cells by column, NaN where blank; all columns of numbers and flags, all NaN where the file lacks one."""
 
-    group: str = ""
-    """Group of the newest row that has one; empty if none has."""
+    groups: list[str]
+    """``P`` groups, each that of the product's newest row that has one; empty if none has."""
+
+    def select(self, chosen: BoolArray) -> ProductRows:
+        """Return the rows of the products that are chosen, ``(P,)``."""
+        if chosen.all():
+            return self
+        rows = self.segments.spread(chosen)
+        return ProductRows(
+            list(compress(self.names, chosen)),
+            Segments(self.segments.sizes[chosen]),
+            self.days[rows],
+            {name: values[rows] for name, values in self.cells.items()},
+            list(compress(self.groups, chosen)),
+        )
 
 
 class Calendar(NamedTuple):
-    """Rows of one product on a contiguous calendar."""
+    """Rows of several products on contiguous calendars, ``(D,)`` days of all of them one after another."""
+
+    days: Segments
+    """Days of each product."""
 
     dates: DateArray
     """``(D,)`` days, unit D."""
@@ -41,48 +66,63 @@ class Calendar(NamedTuple):
 
 
 def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
-    """Yield the rows of each product of a checked file, in the order of its categories; all rows are sorted once."""
+    """Yield the rows of a checked file, about `PART_ROWS` at a time, with products in the order of their categories."""
     products = frame[columns.PRODUCT].array
     codes, days = np.asarray(products.codes), frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = np.lexsort((days, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    days = days[order]
-    known = {name: frame[name].to_numpy()[order] for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
+    edges = np.append(starts, len(order))
     names = products.categories.tolist()
-    absent = np.full(len(order), np.nan)
-    cells = {name: known.get(name, absent) for name in (*columns.NUMERIC, *columns.FLAGS)}
-    groups: list[str] = []
-    member = np.full(len(order), -1)
-    if columns.GROUP in frame:
-        column = frame[columns.GROUP].array
-        groups, member = column.categories.tolist(), np.asarray(column.codes)[order]
-    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+    known = {name: frame[name].to_numpy() for name in (*columns.NUMERIC, *columns.FLAGS) if name in frame}
+    first = 0
+    while first < len(starts):
+        after = max(int(np.searchsorted(edges, edges[first] + PART_ROWS, side="right")) - 1, first + 1)
+        rows = order[edges[first] : edges[after]]
+        segments, absent = Segments(np.diff(edges[first : after + 1])), np.full(len(rows), np.nan)
         yield ProductRows(
-            str(names[codes[order[start]]]),
-            days[start:end],
-            {column: values[start:end] for column, values in cells.items()},
-            _newest_group(member[start:end], groups),
+            [str(names[code]) for code in codes[order[starts[first:after]]]],
+            segments,
+            days[rows],
+            {name: known[name][rows] if name in known else absent for name in (*columns.NUMERIC, *columns.FLAGS)},
+            _newest_groups(frame, rows, segments),
         )
+        first = after
 
 
-def _newest_group(codes: IntArray, names: Sequence[str]) -> str:
-    """Return the name of the last code ``(N,)`` that is not negative; empty if there is none."""
-    known = codes[codes >= 0]
-    return names[known[-1]] if len(known) else ""
+def _newest_groups(frame: pd.DataFrame, rows: IntArray, segments: Segments) -> list[str]:
+    """Return the group of the newest row of each product that has one; ``rows (N,)`` are those of the frame."""
+    if columns.GROUP not in frame:
+        return [""] * len(segments)
+    column = frame[columns.GROUP].array
+    names, codes = column.categories.tolist(), np.asarray(column.codes)[rows]
+    newest = segments.last(codes >= 0)
+    return [names[codes[row]] if row >= start else "" for row, start in zip(newest, segments.starts, strict=True)]
 
 
-def lay_out(days: DateArray, cells: Mapping[str, FloatArray], step_days: int, fewest: int = 0) -> Calendar:
-    """Return rows on the calendar from the first to the last of their ``days (N,)``, which are whole steps apart.
+def lay_out(rows: ProductRows, first: IntArray, step: IntArray, sizes: IntArray, skipped: IntArray) -> Calendar:
+    """Return rows on contiguous calendars; rows before and after them are left out.
 
-    The calendar has at least ``fewest`` days.
+    Args:
+        rows: rows of ``P`` products, which are whole steps apart.
+        first: ``(P,)`` row of the day from which each calendar counts.
+        step: ``(P,)`` days from row to row.
+        sizes: ``(P,)`` days of each calendar.
+        skipped: ``(P,)`` days from that day to the first one of the calendar.
     """
-    places = (days - days[0]).astype(np.int64) // step_days
-    size = max(int(places[-1]) + 1, fewest)
-    if size == len(days):
-        return Calendar(days, np.ones(size, dtype=bool), dict(cells))
-    present = np.zeros(size, dtype=bool)
-    present[places] = True
-    grid = {name: np.full(size, np.nan) for name in cells}
-    for name, values in cells.items():
-        grid[name][places] = values
-    return Calendar(days[0] + step_days * np.arange(size), present, grid)
+    calendar = Segments(sizes)
+    owner_step = rows.segments.spread(step)
+    place = (rows.days - rows.segments.spread(rows.days[first])).astype(np.int64) // owner_step
+    place -= rows.segments.spread(skipped)
+    kept = (place >= 0) & (place < rows.segments.spread(sizes))
+    if kept.all() and calendar.rows == len(place):
+        return Calendar(calendar, rows.days, np.ones(len(place), dtype=bool), dict(rows.cells))
+    target = (place + rows.segments.spread(calendar.starts))[kept]
+    present = np.zeros(calendar.rows, dtype=bool)
+    present[target] = True
+    grid = {}
+    for name, values in rows.cells.items():
+        grid[name] = np.full(calendar.rows, np.nan)
+        grid[name][target] = values[kept]
+    start = rows.days[first].astype(np.int64) + step * (skipped - calendar.starts)
+    dates = calendar.spread(start) + calendar.spread(step) * np.arange(calendar.rows)
+    return Calendar(calendar, dates.astype("datetime64[D]"), present, grid)

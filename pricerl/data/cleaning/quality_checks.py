@@ -1,17 +1,18 @@
-"""Quality checks: a product's data report from the findings of cleaning."""
+"""Quality checks: a data report per product from the findings of cleaning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray, count_true
-from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, Bounds, DayMasks, find_runs
+from pricerl.arrays import FloatArray
+from pricerl.data.cleaning.calendar import find_runs
+from pricerl.data.cleaning.findings import CleaningFindings
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
+from pricerl.data.cleaning.report_counts import ReportCounts, count_report
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
-from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, StockOuts, UnlikelyZeros, improbable_runs, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
@@ -28,106 +29,62 @@ LARGEST_REFUND_SHARE = 0.05
 """Thresholds above which the file needs a manual review before its advice can be trusted."""
 
 
-class CleaningFindings(NamedTuple):
-    """Findings of cleaning in one product's rows."""
-
-    masks: DayMasks
-    """Properties of each calendar day."""
-
-    stock_outs: StockOuts
-    """Stock-outs that no column reports."""
-
-    grid: dict[str, FloatArray]
-    """``(D,)`` columns on the calendar, before filling."""
-
-    measure: Measure
-    """Meaning of ``Total Sales``."""
-
-    bounds: Bounds
-    """Range of the rows that form the history."""
-
-    rows: int
-    """Number of the product's rows."""
-
-    missing: MissingDays
-    """Meaning of the days without a row in the whole file."""
-
-
-def summarize(history: ProductHistory, findings: CleaningFindings, notes: Sequence[str]) -> ProductReport:
-    """Return the data report of one product; ``notes`` are about the whole file.
+def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
+    """Return the data report of each product.
 
     Forecasts are scored later, when training days are known.
     """
-    masks, grid = findings.masks, findings.grid
-    price = grid[columns.PRODUCT_PRICE]
-    priced = np.isfinite(price) & np.isfinite(grid[columns.TOTAL_SALES])
-    nothing_sold = history.observed & (history.sales == 0)
-    blanks = {name: count_true(masks.present & np.isnan(grid[name])) for name in columns.FILLED}
-    zeros = unlikely_zeros(history)
-    return ProductReport(
-        product=history.product,
-        first_day=str(history.dates[0]),
-        last_day=str(history.dates[-1]),
-        rows=findings.rows,
-        history_rows=findings.bounds.end + 1,
-        history_days=len(history.dates),
-        future_days=len(history.future_dates),
-        usable_days=count_true(history.observed),
-        priced_days=count_true(priced),
-        zero_sale_days=count_true(nothing_sold),
-        blank_price_days=count_true(nothing_sold & np.isnan(price) & masks.present),
-        refund_days=count_true(masks.refund),
-        missing_days=count_true(masks.missing),
-        dropped_leading_days=findings.bounds.start,
-        gap_days=count_true(masks.gap),
-        distinct_prices=len(np.unique(price[priced])),
-        price_min=float(price[priced].min()),
-        price_max=float(price[priced].max()),
-        filled={name: count if is_reported(grid[name]) else 0 for name, count in blanks.items()},
-        sales_measure=findings.measure.kind,
-        whole_unit_share=findings.measure.whole_share,
-        forecast_used=OWN_MEAN,
-        forecast_errors={},
-        notes=(*notes, *_notes(history, findings, zeros)),
-        doubts=tuple(_doubts(findings, zeros, STEP_WORDS[history.step_days])),
-        step_days=history.step_days,
-    )
+    reports = []
+    for product, (history, counts) in enumerate(zip(histories, count_report(findings), strict=True)):
+        measure = findings.measures[product]
+        zeros = unlikely_zeros(history) if counts.nothing_sold else None
+        report = ProductReport(
+            product=history.product,
+            first_day=str(history.dates[0]),
+            last_day=str(history.dates[-1]),
+            **counts.days,
+            price_min=counts.price_min,
+            price_max=counts.price_max,
+            filled=counts.filled,
+            sales_measure=measure.kind,
+            whole_unit_share=measure.whole_share,
+            forecast_used=OWN_MEAN,
+            forecast_errors={},
+            notes=tuple(_notes(product, history, findings, counts, zeros)),
+            doubts=tuple(_doubts(findings.missing, measure, counts, zeros, history)),
+            step_days=history.step_days,
+        )
+        reports.append(report)
+    return reports
 
 
-def is_reported(column: FloatArray) -> bool:
-    """Return True if a column has any value."""
-    return bool(np.isfinite(column).any())
-
-
-def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZeros | None) -> list[str]:
-    masks, outs, grid = findings.masks, findings.stock_outs, findings.grid
+def _notes(
+    product: int, history: ProductHistory, findings: CleaningFindings, counts: ReportCounts, zeros: UnlikelyZeros | None
+) -> list[str]:
+    measure, part = findings.measures[product], findings.calendar.days.part(product)
     word = STEP_WORDS[history.step_days].capitalize()
-    notes = [findings.measure.note] if findings.measure.note else []
+    notes = [measure.note] if measure.note else []
+    notes += [f"{name}: absent or blank throughout the history; not used." for name in counts.absent]
     notes += [
-        f"{name}: absent or blank throughout the history; not used."
-        for name in (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
-        if not is_reported(grid[name])
+        f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares." for name in counts.shares
     ]
-    notes += [
-        f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares."
-        for name in columns.CONVERSIONS
-        if 0 < np.fmax.reduce(grid[name], initial=0.0) <= 1
-    ]
-    above = {name: count_true(grid[name] > HIGHEST_CONVERSION) for name in columns.CONVERSIONS}
-    counts = {
-        **{f"{name}: values above 100, counted as 100": count for name, count in above.items()},
-        f"{word}s out of stock, excluded from demand": count_true(masks.stock_out),
-        f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": count_true(outs.short),
-        f"Refund {word.lower()}s, included in profit and excluded from demand": count_true(masks.refund),
-        f"{word}s with sales but no price, excluded from demand": count_true(masks.unpriced_sale),
-        f"Trailing priced {word.lower()}s without sales, taken for future {word.lower()}s": findings.bounds.padding,
-        f"{word}s in long runs without price and sales, excluded from demand": count_true(masks.gap),
-    }
-    notes += [f"{words}: {count}." for words, count in counts.items() if count]
-    notes += _missing_days(masks, findings.missing, STEP_WORDS[history.step_days])
-    notes += _price_in_force(history, grid[columns.PRODUCT_PRICE])
-    notes += _stock_outs(history, outs)
-    if runs := improbable_runs(history.units, history.stock_unknown):
+    notes += [f"{name}: values above 100, counted as 100: {count}." for name, count in counts.above.items() if count]
+    days = counts.days
+    if counts.masked:
+        numbers = {
+            f"{word}s out of stock, excluded from demand": counts.stock_out,
+            f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": counts.short,
+            f"Refund {word.lower()}s, included in profit and excluded from demand": days["refund_days"],
+            f"{word}s with sales but no price, excluded from demand": counts.unpriced_sale,
+            f"Trailing priced {word.lower()}s without sales, taken for future {word.lower()}s": counts.padding,
+            f"{word}s in long runs without price and sales, excluded from demand": days["gap_days"],
+        }
+        notes += [f"{words}: {count}." for words, count in numbers.items() if count]
+    notes += _missing_days(counts, findings.missing, STEP_WORDS[history.step_days])
+    notes += _price_in_force(history, findings.calendar.grid[columns.PRODUCT_PRICE][part])
+    if counts.empty:
+        notes.append(_stock_outs(history, findings, part))
+    if counts.nothing_sold and (runs := improbable_runs(history.units, history.stock_unknown)):
         notes.append(
             f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
             f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
@@ -137,9 +94,9 @@ def _notes(history: ProductHistory, findings: CleaningFindings, zeros: UnlikelyZ
     return [*notes, *_holidays(history)]
 
 
-def _missing_days(masks: DayMasks, missing: MissingDays, word: str) -> list[str]:
+def _missing_days(counts: ReportCounts, missing: MissingDays, word: str) -> list[str]:
     """Return a note on the product's days without a row; none without any."""
-    sale, left = count_true(masks.no_sale), count_true(masks.missing)
+    sale, left = counts.no_sale, counts.days["missing_days"]
     reason = f", because {missing.evidence}" if missing.evidence else ""
     if sale:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
@@ -161,16 +118,15 @@ def _price_in_force(history: ProductHistory, recorded: FloatArray) -> list[str]:
     return [f"{columns.PRODUCT_PRICE}: averages of what buyers paid. The current price is {now:.10g}{last_row}."]
 
 
-def _stock_outs(history: ProductHistory, found: StockOuts) -> list[str]:
-    """Return a note on the days taken for stock-outs; none without any."""
-    if not found.empty.any():
-        return []
-    days, expected = int(found.empty.sum()), float(np.median(found.expected[found.empty]))
-    return [
+def _stock_outs(history: ProductHistory, findings: CleaningFindings, part: slice) -> str:
+    """Return a note on the days taken for stock-outs, at least one."""
+    empty = findings.stock_outs.empty[part]
+    days, expected = int(empty.sum()), float(np.median(findings.stock_outs.expected[part][empty]))
+    return (
         f"Nothing sold on {plural(days, STEP_WORDS[history.step_days])} at about {expected:.0f} expected units: "
-        f"{_listed(history, find_runs(found.empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
+        f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
         f"{columns.IN_STOCK} column: no to confirm, yes if there was stock."
-    ]
+    )
 
 
 def _listed(history: ProductHistory, runs: Iterable[Sequence[int]]) -> str:
@@ -190,14 +146,16 @@ def _holidays(history: ProductHistory) -> list[str]:
     return [f"Public holidays in the history: {on_holidays.sum()}, {known} of them with known price and sales{few}."]
 
 
-def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) -> list[str]:
+def _doubts(
+    missing: MissingDays, measure: Measure, counts: ReportCounts, zeros: UnlikelyZeros | None, history: ProductHistory
+) -> list[str]:
     """Return the findings that require a review under any settings."""
-    masks, days = findings.masks, len(findings.masks.gap)
-    missing, refund = count_true(masks.missing) / days, count_true(masks.refund) / days
-    gap, empty = count_true(masks.gap), count_true(findings.stock_outs.empty)
+    days, word = counts.days["history_days"], STEP_WORDS[history.step_days]
+    absent, refund = counts.days["missing_days"] / days, counts.days["refund_days"] / days
+    gap, empty = counts.days["gap_days"], counts.empty
     checks = [
-        (missing > LARGEST_MISSING_SHARE, f"{missing:.0%} of {days} calendar {word}s have no row"),
-        (bool(findings.missing.doubt) and missing > 0, findings.missing.doubt),
+        (absent > LARGEST_MISSING_SHARE, f"{absent:.0%} of {days} calendar {word}s have no row"),
+        (bool(missing.doubt) and absent > 0, missing.doubt),
         (refund > LARGEST_REFUND_SHARE, f"{refund:.0%} of {days} {word}s are refunds"),
         (gap > 0, f"{plural(gap, word)} in long gaps; was the product on sale?"),
         (
@@ -209,6 +167,6 @@ def _doubts(findings: CleaningFindings, zeros: UnlikelyZeros | None, word: str) 
             f"{plural(empty, word)} without sales are taken for stock-outs; confirm them in an "
             f"{columns.IN_STOCK} column",
         ),
-        (findings.measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
+        (measure.whole_share < WHOLE_SHARE, "sales do not fit whole units; see Total Sales"),
     ]
     return [doubt for failed, doubt in checks if failed]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pricerl.arrays import FloatArray, count_true
+from pricerl.arrays import BoolArray, FloatArray, count_true
+from pricerl.data.cleaning.segments import Segments
 from pricerl.data.quality import SalesMeasure
 
 SalesSetting = Literal["auto"] | SalesMeasure
@@ -29,20 +31,32 @@ class Measure(NamedTuple):
 
 
 def find_measure(price: FloatArray, sales: FloatArray, units: FloatArray, setting: SalesSetting) -> Measure:
-    """Decide whether sales are revenue or units.
+    """Decide whether the sales of one product, or of a whole file, are revenue or units, as `find_measures` does."""
+    return find_measures(price, sales, units, Segments([len(price)]), setting)[0]
+
+
+def find_measures(
+    price: FloatArray, sales: FloatArray, units: FloatArray, products: Segments, setting: SalesSetting
+) -> list[Measure]:
+    """Decide for each product whether its sales are revenue or units.
 
     Args:
         price: ``(N,)`` prices of the days with a price and positive sales.
         sales: ``(N,)`` sales on these days.
         units: ``(N,)`` units reported in the file, NaN where blank.
+        products: these days of each product, at least one.
         setting: ``auto``, ``revenue`` or ``units``; the latter two are taken as given.
     """
-    shares: dict[SalesMeasure, float] = {
-        "revenue": _near_whole(sales / price, price),
-        "units": count_true(sales == np.round(sales)) / len(sales),
-    }
-    kind, note = _find_kind(price, sales, units, shares) if setting == "auto" else (setting, "")
-    return Measure(kind, shares[kind], note)
+    revenue, whole = (
+        products.count(near) / products.sizes for near in (_near_whole(sales / price, price), sales == np.round(sales))
+    )
+    measures = []
+    for product, shares in enumerate(zip(revenue.tolist(), whole.tolist(), strict=True)):
+        share: dict[SalesMeasure, float] = dict(zip(("revenue", "units"), shares, strict=True))
+        rows = products.part(product)
+        found = _find_kind(price[rows], sales[rows], units[rows], share) if setting == "auto" else (setting, "")
+        measures.append(Measure(found[0], share[found[0]], found[1]))
+    return measures
 
 
 def _find_kind(
@@ -63,22 +77,26 @@ def _find_kind(
     return "revenue", f"{fractional} {remedy}"
 
 
-def count_units(price: FloatArray, sales: FloatArray, units: FloatArray, measure: Measure) -> FloatArray:
+def count_units(
+    price: FloatArray, sales: FloatArray, units: FloatArray, measures: Sequence[Measure], days: Segments
+) -> FloatArray:
     """Return the units sold ``(D,)`` from positive prices and sales of 0 or more; those reported are used if there are.
 
     They are whole numbers if revenue fits whole units, and then at least 1 on days with sales.
     """
-    counted = sales if measure.kind == "units" else sales / price
-    if measure.kind == "revenue" and measure.whole_share >= WHOLE_SHARE:
-        counted = np.where(sales > 0, np.maximum(np.round(counted), 1.0), 0.0)
+    are_units = np.array([measure.kind == "units" for measure in measures])
+    are_whole = ~are_units & np.array([measure.whole_share >= WHOLE_SHARE for measure in measures])
+    counted = np.where(days.spread(are_units), sales, sales / price)
+    whole = np.where(sales > 0, np.maximum(np.round(counted), 1.0), 0.0)
+    counted = np.where(days.spread(are_whole), whole, counted)
     return np.where((sales > 0) & (units > 0), units, counted)
 
 
-def _near_whole(ratio: FloatArray, price: FloatArray) -> float:
-    """Return the share of ``ratio (N,)`` near a whole number of units, up to the rounding of prices to cents.
+def _near_whole(ratio: FloatArray, price: FloatArray) -> BoolArray:
+    """Return where ``ratio (N,)`` is near a whole number of units, up to the rounding of prices to cents.
 
     Half a cent per unit is tolerated, but at least 0.05 and at most 0.2 units.
     """
     tolerance = np.clip(ratio * 0.005 / price, 0.05, 0.2)
     whole = np.round(ratio)
-    return count_true((np.abs(ratio - whole) <= tolerance) & (whole >= 1)) / len(ratio)
+    return np.asarray((np.abs(ratio - whole) <= tolerance) & (whole >= 1))
