@@ -97,7 +97,7 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
         if terms != first:
             everything = gather_covariates(product, terms)
             data = everything.keep(observed).keep(inliers)
-            posterior = regress(data, settings)
+            posterior = regress(data, settings, posterior)
         fitted += _split_memory(data, everything, posterior)
     weights = softmax([part.weight for part in fitted])
     parts = [part._replace(weight=float(weight)) for part, weight in zip(fitted, weights, strict=True)]
@@ -175,12 +175,16 @@ def fit_demand_regression(
     first = regress(replace(data, units=_cut_spikes(data, settings.outlier_sds)), settings)
     inliers = find_inliers(data.units, np.exp(first.log_mean), settings.outlier_sds)
     kept = data.keep(inliers)
-    return kept, regress(kept, settings), int((~inliers).sum())
+    return kept, regress(kept, settings, first), int((~inliers).sum())
 
 
-def regress(data: RegressionData, settings: DemandSettings) -> RegressionPosterior:
-    """Fit the regression once; see ``fit_demand_regression``."""
-    return fit_regression(data.units, data.design, price_prior(data, settings))
+def regress(
+    data: RegressionData, settings: DemandSettings, start: RegressionPosterior | None = None
+) -> RegressionPosterior:
+    """Fit the regression once, from the mode of a similar one if it has as many columns."""
+    prior = price_prior(data, settings)
+    alike = start is not None and len(start.mode) == len(prior.mean)
+    return fit_regression(data.units, data.design, prior, start=start if alike else None)
 
 
 def price_prior(data: RegressionData, settings: DemandSettings) -> Prior:

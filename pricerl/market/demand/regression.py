@@ -11,22 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 from scipy.optimize import minimize_scalar
-from scipy.special import gammaln, ndtr, ndtri
+from scipy.special import gammaln, ndtr, ndtri, psi, zeta
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import FloatArray, IntArray
 
 MAX_SLOPE = -0.05
 """Flattest elasticity of a curve on its support: demand must decrease with the price."""
 
-SCORING_STEPS = 50
+NEWTON_STEPS = 50
 TOLERANCE = 1e-8
 LARGEST_STEP = 2.0
-"""Largest change of a coefficient in one step of Fisher scoring."""
+"""Largest change of a coefficient in one step of Newton's method."""
+LAST_STEP = 1e-5
+"""Largest change of a coefficient in the last step of Newton's method, which converges quadratically."""
 
 SIZE_RANGE = (0.3, 1e4)
 """Smallest and largest negative-binomial size, from strong overdispersion to Poisson."""
-SIZE_ROUNDS = 4
+SIZE_ROUNDS, SIZE_TOLERANCE = 4, 1e-5
+"""Most rounds between mode and size, and the change of the log size at which they end."""
+LONGEST_JUMP = 0.5
+"""Largest change of the log size that Newton's method may make before a search of the whole range replaces it."""
 
 GIBBS_SWEEPS = 30
 LOG_MEAN_RANGE = (-30.0, 30.0)
@@ -93,42 +99,85 @@ class RegressionPosterior:
 
 
 def fit_regression(
-    units: FloatArray, design: FloatArray, prior: Prior, size: float | None = None
+    units: FloatArray,
+    design: FloatArray,
+    prior: Prior,
+    size: float | None = None,
+    start: RegressionPosterior | None = None,
 ) -> RegressionPosterior:
-    """Find the mode by Fisher scoring, alternating with the maximum-likelihood size.
+    """Find the mode by Newton's method, alternating with the maximum-likelihood size.
 
     Args:
         units: ``(D,)`` not negative.
         design: ``(D, C)``.
         prior: prior of the coefficients.
         size: negative-binomial size, if known.
+        start: posterior of a similar regression on the same columns, which saves iterations.
 
     Returns:
         The posterior.
     """
     precision = 1.0 / np.square(prior.sd)
-    coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
-    coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
-    current = SIZE_RANGE[1] if size is None else size
+    if start is None:
+        coefficients = np.where(np.isfinite(prior.sd), prior.mean, 0.0)
+        coefficients[0] = np.log(max(float(units.mean()), 1e-3)) - float(design[:, 1:].mean(0) @ coefficients[1:])
+    else:
+        coefficients = start.mode
+    current = size or (SIZE_RANGE[1] if start is None else start.size)
+    counted = np.unique(units, return_counts=True)
     for _ in range(SIZE_ROUNDS if size is None else 1):
-        coefficients, information = _find_mode(units, design, prior.mean, precision, coefficients, current)
-        log_mean = _log_mean(design, coefficients)
+        coefficients, log_mean = _find_mode(units, design, prior.mean, precision, coefficients, current)
         if size is None:
-            current = likeliest_size(units, np.exp(log_mean))
-    evidence = log_likelihood(units, np.exp(log_mean), current) + _log_prior_over_posterior(
-        coefficients, information, prior
-    )
+            before, current = current, _likeliest_size(units, np.exp(log_mean), current, counted)
+            if abs(np.log(current / before)) < SIZE_TOLERANCE:
+                break
+    mean = np.exp(log_mean)
+    information = (design.T * (mean / (1 + mean / current))) @ design + np.diag(precision)
+    evidence = log_likelihood(units, mean, current) + _log_prior_over_posterior(coefficients, information, prior)
     return RegressionPosterior(coefficients, np.asarray(np.linalg.inv(information)), current, log_mean, evidence)
 
 
 def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
     """Return the maximum-likelihood negative-binomial size of ``units (D,)`` around ``mean (D,)``."""
+    distinct, counts = np.unique(units, return_counts=True)
 
     def negative_log_likelihood(log_size: float) -> float:
-        return -log_likelihood(units, mean, float(np.exp(log_size)))
+        size = float(np.exp(log_size))
+        gammas = counts @ gammaln(distinct + size) - len(units) * gammaln(size)
+        return float((size + units) @ np.log1p(mean / size) + log_size * units.sum() - gammas)
 
     low, high = np.log(SIZE_RANGE)
     return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x))
+
+
+def _likeliest_size(
+    units: FloatArray, mean: FloatArray, start: float, counted: tuple[FloatArray, IntArray]
+) -> float:
+    """Return ``likeliest_size`` by Newton's method from a start nearby, or by a search if that leads too far.
+
+    Args:
+        units: ``(D,)``.
+        mean: ``(D,)``.
+        start: size.
+        counted: distinct units and how often each occurs.
+    """
+    (distinct, counts), size = counted, start
+    for _ in range(NEWTON_STEPS):
+        total = size + mean
+        slope = counts @ psi(distinct + size) - len(units) * psi(size)
+        slope += float((np.log(size / total) + (mean - units) / total).sum())
+        curvature = counts @ zeta(2, distinct + size) - len(units) * zeta(2, size)
+        curvature += float((mean / (size * total) + (units - mean) / total**2).sum())
+        bend = size * slope + size**2 * curvature  # derivatives by the log size
+        if bend >= 0:
+            break
+        step = -size * slope / bend
+        size *= float(np.exp(np.clip(step, -LONGEST_JUMP, LONGEST_JUMP)))
+        if abs(np.log(size / start)) > LONGEST_JUMP:
+            break
+        if abs(step) < SIZE_TOLERANCE:
+            return size
+    return likeliest_size(units, mean)
 
 
 def log_likelihood(units: FloatArray, mean: FloatArray, size: float) -> float:
@@ -171,24 +220,30 @@ def draw_falling(
 def _find_mode(
     units: FloatArray, design: FloatArray, mean: FloatArray, precision: FloatArray, start: FloatArray, size: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the mode ``(C,)`` and the expected information ``(C, C)`` at it."""
-    coefficients = start
+    """Return the mode ``(C,)`` and the log means ``(D,)`` at it. The log posterior is concave."""
+    coefficients, penalty = start, np.diag(precision)
     anchor = np.where(precision > 0, mean, 0.0)
-    for _ in range(SCORING_STEPS):
+    for _ in range(NEWTON_STEPS):
         expected = np.exp(_log_mean(design, coefficients))
-        weight = expected / (1 + expected / size)
-        residual = (units - expected) / (1 + expected / size)
-        information = (design.T * weight) @ design + np.diag(precision)
-        gradient = design.T @ residual - precision * (coefficients - anchor)
-        step = np.clip(np.linalg.solve(information, gradient), -LARGEST_STEP, LARGEST_STEP)
+        spread = 1 + expected / size
+        weight = expected * (1 + units / size) / spread**2
+        curvature = (design.T * weight) @ design + penalty
+        gradient = (units - expected) / spread @ design - precision * (coefficients - anchor)
+        _, step, failed = dposv(curvature, gradient)
+        if failed:
+            step = np.linalg.solve(curvature, gradient)
+        largest = float(np.abs(step).max())
+        if largest > LARGEST_STEP:
+            step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         coefficients = coefficients + step
-        if np.abs(step).max() < TOLERANCE:
+        if largest < LAST_STEP:
             break
-    return coefficients, information
+    return coefficients, _log_mean(design, coefficients)
 
 
 def _log_mean(design: FloatArray, coefficients: FloatArray) -> FloatArray:
-    return np.asarray(np.clip(design @ coefficients, *LOG_MEAN_RANGE))
+    low, high = LOG_MEAN_RANGE
+    return np.asarray(np.minimum(np.maximum(design @ coefficients, low), high))
 
 
 def _truncated_pair(mean: FloatArray, covariance: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
