@@ -33,6 +33,8 @@ RISES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.13, 0.2, 0.35)
 reached under caps on a change, and plans end at 0, which is exact."""
 
 NOT_FINITE = "rewards of the plan are not finite, so the best constant price replaces it"
+MOST_REWARDS = 50_000
+"""Most rewards computed at once, which bounds the memory."""
 CONVERGED = 1e-6
 """Change of the values, in rewards, at which the iteration ends."""
 
@@ -139,9 +141,8 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
         rows = torch.tensor(list(failures), device=constant.device)
         constant[rows] = _constant_prices(dynamics)[rows]
     names = [history.product for history in dynamics.market.preprocessor.products]
-    return DynamicPlan(
-        dynamics, grids, value, constant, tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items()))
-    )
+    notes = tuple(f"{names[row]}: {why}" for row, why in sorted(failures.items()))
+    return DynamicPlan(dynamics, grids, value, constant, notes)
 
 
 def _price_grids(dynamics: Dynamics) -> Grids:
@@ -168,37 +169,51 @@ def _price_grids(dynamics: Dynamics) -> Grids:
 def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     """Return the posterior-mean reward of a decision, ``(G, G)``, per next price (row) and reference price (column).
 
-    It is computed at some distances of the two prices, one at a time to save memory, and is linear in between.
+    A day's reward is computed at some distances of the two prices, and is linear in between.
     """
-    num_draws, remembers = dynamics.market.num_draws, bool((dynamics.market.memory_loss[product] > 0).any())
-    draw = torch.arange(num_draws, device=log_price.device).repeat_interleave(len(log_price))
-    rows = dynamics.rows(torch.full_like(draw, product), draw)
-    price = log_price.exp().to(rows.references.price.dtype).repeat(num_draws)
-    position = dynamics.market.grid_position(price, rows.market)
-    level = dynamics.market.average_day_at(price, position, rows.market)
-    left = fade(dynamics.days_per_step, price.device, dynamics.history.step_days)
+    market = dynamics.market
+    gain, loss = (values[product, : market.num_draws] for values in (market.memory_gain, market.memory_loss))
+    level = _sum_rewards(dynamics, product, log_price, torch.ones_like(gain, dtype=torch.bool), [0.0])
+    left = fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days)
     farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))
-    rises = torch.tensor([*(-rise for rise in (farthest, *RISES[:0:-1])), *RISES, farthest], dtype=log_price.dtype)
-    columns = []
-    for rise in rises.tolist() if remembers else [0.0]:
-        lifted = lift(rise * left, rows.market.memory_gain, rows.market.memory_loss)
+    rises, columns = [*RISES[1:], farthest], [level]
+    for sign, moved in ((-1, gain > 0), (1, loss > 0)):  # in other draws, prices on that side change no demand
+        same = _sum_rewards(dynamics, product, log_price, ~moved, [0.0])
+        columns.append(same + _sum_rewards(dynamics, product, log_price, moved, [sign * rise for rise in rises]))
+    table = torch.cat([columns[1].flip(0), level, columns[2]]).T / len(gain)
+    points = torch.tensor([*(-rise for rise in rises[::-1]), 0.0, *rises], device=table.device, dtype=table.dtype)
+    total = table.new_zeros(len(log_price), len(log_price))
+    for share in left.flatten().tolist():
+        rise = share * (log_price[:, None] - log_price)
+        right = torch.searchsorted(points, rise.contiguous()).clamp(1, len(points) - 1)
+        between = (rise - points[right - 1]) / (points[right] - points[right - 1])
+        total += torch.lerp(table.gather(1, right - 1), table.gather(1, right), between)
+    return total
+
+
+def _sum_rewards(dynamics: Dynamics, product: int, log_price: Tensor, chosen: Tensor, rises: list[float]) -> Tensor:
+    """Return a day's reward, summed over the draws ``chosen (K,)``, ``(R, G)`` at each log rise above the reference."""
+    draw = chosen.nonzero()
+    if not len(draw):
+        return log_price.new_zeros(len(rises), len(log_price))
+    rows, market = dynamics.rows(torch.full((1, 1), product, device=draw.device), draw), dynamics.market
+    price = log_price.exp().to(rows.references.price.dtype)[None]
+    position = market.grid_position(price, rows.market)
+    level = market.average_day_at(price, position, rows.market)
+    sums = []
+    for some in torch.split(price.new_tensor(rises), max(1, MOST_REWARDS // level.sales.numel())):
+        lifted = lift(some[:, None, None], rows.market.memory_gain, rows.market.memory_loss)
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         score = dynamics.score(rows, price, position, day, day.sales / rows.references.sales)
-        columns.append(score.double().sum(0).view(num_draws, -1).mean(0))
-    if not remembers:
-        return columns[0][:, None].expand(-1, len(log_price))
-    rises = rises.to(log_price.device)
-    rise = log_price[:, None] - log_price
-    right = torch.searchsorted(rises, rise.contiguous()).clamp(1, len(rises) - 1)
-    share = (rise - rises[right - 1]) / (rises[right] - rises[right - 1])
-    table = torch.stack(columns, 1)
-    return torch.lerp(table.gather(1, right - 1), table.gather(1, right), share)
+        sums.append(score.sum(1, dtype=torch.float64))
+    return torch.cat(sums)
 
 
 def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor, step_discount: float) -> Tensor:
     """Return the discounted reward ``(N, G, G)`` of each next price and reference price, then of the best plan.
 
-    Every product stops at its own convergence.
+    Every product stops at its own convergence. The middle of the changes is extrapolated to all later iterations, so
+    that only differences between states take time to converge (MacQueen 1966; Porteus 1971).
 
     Args:
         dynamics: market and guardrails.
@@ -216,8 +231,10 @@ def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor,
     while len(rows):
         worth = reward + step_discount * torch.lerp(value.gather(2, column), value.gather(2, column + 1), share)
         best = worth.amax(1, keepdim=True).expand_as(worth) if reachable is None else _best_within(worth, reachable)
-        change, value = (best - value).abs().amax((1, 2)), best
-        left = change >= CONVERGED
+        change = best - value
+        low, high = change.amin((1, 2), keepdim=True), change.amax((1, 2), keepdim=True)
+        value = best + 0.5 * (low + high) * step_discount / (1 - step_discount)
+        left = torch.maximum(-low, high).flatten() >= CONVERGED
         if not left.all():
             solved[rows[~left]] = worth[~left]
             rows, reward, value, column, share = (item[left] for item in (rows, reward, value, column, share))

@@ -24,6 +24,8 @@ from pricerl.market import ProductMarket
 
 MIN_EFFECTIVE_DAYS, MIN_WEEKS = 20, 4
 """Fewest effective days and weeks with similar prices for an estimate; the bootstrap resamples weeks."""
+RESAMPLES = 1000
+"""Bootstrap values."""
 
 
 class OffPolicyValue(NamedTuple):
@@ -114,11 +116,12 @@ def _expected(market: ProductMarket, log_price: FloatArray, weekday: IntArray) -
 def _resampled(
     week: IntArray, expected: FloatArray, weight: FloatArray, surprise: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
-    """Return 1000 bootstrap values over weeks, less those of resamples without a similar price."""
+    """Return the bootstrap values over weeks, less those of resamples without a similar price."""
     sums = np.stack([np.bincount(week, item) for item in (np.ones_like(weight), expected, weight, weight * surprise)])
     number = sums.shape[1]
-    counts = rng.multinomial(number, np.full(number, 1 / number), size=1000)
-    days, model, weights, correction = (counts @ sums.T).T
+    drawn = rng.integers(number, size=(RESAMPLES, number)) + number * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=RESAMPLES * number).reshape(RESAMPLES, number)
+    days, model, weights, correction = sums @ counts.T
     kept = weights > 0
     return np.asarray(model[kept] / days[kept] + correction[kept] / weights[kept])
 

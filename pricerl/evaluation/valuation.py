@@ -160,7 +160,7 @@ def path_values(market: Market, product: int, days: Response) -> list[PathValue]
     """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
     fitted = market.products[product]
     known, has_organic, has_ad = fitted.cost.known, fitted.organic is not None, fitted.ad is not None
-    paths = zip(*(values.cpu().double().numpy().mean(2) for values in days), strict=True)
+    paths = zip(*(values.mean(2, dtype=torch.float64).cpu().numpy() for values in days), strict=True)
     return [
         PathValue(units, sales, profit, known, market.measure, organic if has_organic else None, ad if has_ad else None)
         for units, sales, profit, organic, ad in paths

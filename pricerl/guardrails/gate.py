@@ -100,14 +100,14 @@ def _check_log(log: PriceLog, now: float) -> None:
 
 
 def _apply(today: Today, proposed: float) -> Gated:
-    """Apply every rule in order."""
+    """Apply every rule in order, unless a price is kept that all of them allow."""
+    if today.same(proposed, today.now) and today.may_stay:
+        return Gated(today.now)
     if today.config.pause:
         return _keep(today, (), proposed, "pause", PAUSED)
     edits, price = _clip(today, proposed)
     if why := today.too_young():
         return _keep(today, edits, price, "min_hold_days", why)
-    if today.may_stay and today.same(proposed, today.now):
-        return Gated(today.now)
     if today.waits:
         return Gated(today.now, edits)
     if not today.band.feasible:

@@ -21,7 +21,6 @@ MAX_SLOPE = -0.05
 """Flattest elasticity of a curve on its support: demand must decrease with the price."""
 
 NEWTON_STEPS = 50
-TOLERANCE = 1e-8
 LARGEST_STEP = 2.0
 """Largest change of a coefficient in one step of Newton's method."""
 LAST_STEP = 1e-5
@@ -150,9 +149,7 @@ def likeliest_size(units: FloatArray, mean: FloatArray) -> float:
     return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high), method="bounded").x))
 
 
-def _likeliest_size(
-    units: FloatArray, mean: FloatArray, start: float, counted: tuple[FloatArray, IntArray]
-) -> float:
+def _likeliest_size(units: FloatArray, mean: FloatArray, start: float, counted: tuple[FloatArray, IntArray]) -> float:
     """Return ``likeliest_size`` by Newton's method from a start nearby, or by a search if that leads too far.
 
     Args:

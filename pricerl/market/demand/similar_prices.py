@@ -26,7 +26,7 @@ from pricerl.market.demand.curves import (
     shape_curves,
 )
 from pricerl.market.demand.outliers import find_inliers, winsorise
-from pricerl.market.demand.regression import LOG_MEAN_RANGE, SIZE_RANGE, TOLERANCE
+from pricerl.market.demand.regression import LAST_STEP, LOG_MEAN_RANGE, SIZE_RANGE
 
 NEWTON_STEPS = 12
 INTERCEPT_RIDGE = 1e-4
@@ -78,12 +78,12 @@ def fit_curves(
     """
     recency = 0.5 ** (days.age / settings.half_life_days)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
-    expected, dispersion = _expected(provisional, recency, log_grid, settings)
+    expected, _, trend = _expected(provisional, recency, log_grid, settings)
     inliers = find_inliers(days.value, expected, settings.outlier_sds)
     outliers = int((~inliers).sum())
     days, recency = days.keep(inliers), recency[inliers]
-    expected, dispersion = _expected(days, recency, log_grid, settings)
-    log_value = _draw_curves(days, recency, log_grid, dispersion, settings, rng)
+    expected, dispersion, trend = _expected(days, recency, log_grid, settings, trend)
+    log_value = _draw_curves(days, recency, log_grid, dispersion, trend, settings, rng)
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.mean(expected**2)) / max(excess, 1e-6)
     known = effective_days(days.log_price, recency, log_grid, settings.bandwidth)
@@ -99,20 +99,28 @@ def weekday_factors(units: FloatArray, weekday: IntArray) -> FloatArray:
 
 
 def _expected(
-    days: DailyValues, recency: FloatArray, log_grid: FloatArray, settings: DemandSettings
-) -> tuple[FloatArray, float]:
-    """Return the expected value of each day ``(D,)`` under trend and correction, and the dispersion."""
+    days: DailyValues,
+    recency: FloatArray,
+    log_grid: FloatArray,
+    settings: DemandSettings,
+    trend: FloatArray | None = None,
+) -> tuple[FloatArray, float, FloatArray]:
+    """Return the expected value of each day ``(D,)`` under trend and correction, the dispersion, and the trend.
+
+    It is found from a ``trend (1, C)`` nearby, if there is one.
+    """
     dispersion = 1.0
     kernel = recency[:, None] * closeness(days.log_price, log_grid, settings.bandwidth)
     _, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
     for _ in range(2):
-        trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2)
+        trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2, trend)
         mean = np.exp(_log_mean(trend, design))[0] * days.offset
         strength = dispersion / settings.trend_trust**2
         ratio = (days.value @ kernel + strength) / (mean @ kernel + strength)
         expected = np.maximum(mean * np.interp(days.log_price, log_grid, ratio), 1e-9)
         dispersion = max(1.0, float(np.average((days.value - expected) ** 2 / expected, weights=recency)))
-    return expected, dispersion
+    assert trend is not None
+    return expected, dispersion, trend
 
 
 def _draw_curves(
@@ -120,17 +128,18 @@ def _draw_curves(
     recency: FloatArray,
     log_grid: FloatArray,
     dispersion: float,
+    likeliest: FloatArray,
     settings: DemandSettings,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Draw ``K`` shaped curves ``(K, G)`` by weekly bootstrap and randomised priors."""
+    """Draw ``K`` shaped curves ``(K, G)`` by weekly bootstrap and randomised priors, from the likeliest trend."""
     num_draws = settings.num_draws
     _, block = np.unique((days.age // WEEK).astype(int), return_inverse=True)
     size = (num_draws, int(block.max()) + 1)
     weights = recency * rng.gamma(BOOTSTRAP_SHAPE, 1 / BOOTSTRAP_SHAPE, size)[:, block]
     centre, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
     prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
-    trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2)
+    trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2, likeliest)
     mean = np.exp(_log_mean(trend, design)) * days.offset
     kernel = closeness(days.log_price, log_grid, settings.bandwidth)
     strength = dispersion / settings.trend_trust**2
@@ -173,7 +182,12 @@ def _log_mean(trend: FloatArray, design: FloatArray) -> FloatArray:
 
 
 def _fit_trends(
-    days: DailyValues, weights: FloatArray, design: FloatArray, prior: FloatArray, precision: FloatArray
+    days: DailyValues,
+    weights: FloatArray,
+    design: FloatArray,
+    prior: FloatArray,
+    precision: FloatArray,
+    start: FloatArray | None = None,
 ) -> FloatArray:
     """Fit quasi-Poisson log-linear trends by Newton's method, ``(K, C)``.
 
@@ -183,10 +197,11 @@ def _fit_trends(
         design: ``(D, C)``, the level first.
         prior: ``(K, C - 1)`` prior means of all coefficients but the level.
         precision: ``(C - 1,)`` prior precision times dispersion.
+        start: ``(1 or K, C)`` trends nearby, which save iterations; the prior means if absent.
     """
     level = (weights * days.value).sum(1) / (weights * days.offset).sum(1)
     anchor = np.column_stack([np.log(np.maximum(level, 1e-3)), prior])
-    trend = anchor.copy()
+    trend = anchor if start is None else np.broadcast_to(start, anchor.shape)
     penalty = np.concatenate([[INTERCEPT_RIDGE], precision])
     rows, columns = np.triu_indices(design.shape[1])
     squares, exposure = design[:, rows] * design[:, columns], weights * days.offset
@@ -198,6 +213,6 @@ def _fit_trends(
         hessian[:, rows, columns] = hessian[:, columns, rows] = weighted @ squares
         step = np.clip(np.linalg.solve(hessian + np.diag(penalty), gradient[..., None])[..., 0], -2, 2)
         trend = trend + step
-        if np.abs(step).max() < TOLERANCE:
+        if np.abs(step).max() < LAST_STEP:
             break
     return trend
