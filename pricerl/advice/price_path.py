@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -45,54 +46,68 @@ class Limits(NamedTuple):
 
 def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
     """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
-    draw = torch.arange(dynamics.market.num_draws + 1, device=dynamics.market.device)
-    return _roll(propose_by(policy, dynamics), dynamics, product, horizon, draw)
+    return _roll(propose_by(policy, dynamics), dynamics, product, horizon)
 
 
 def plan_path(plan: DynamicPlan, product: int, horizon: int) -> PricePath:
     """Roll a plan forward for a horizon, days, from the end of the product's history."""
-    return _roll(lambda state, band: plan(state), plan.dynamics, product, horizon)
+    (path,) = plan_paths(plan, [product], horizon)
+    return path
+
+
+def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list[PricePath]:
+    """Roll a plan forward for several products in one batch."""
+    return _roll_alike(lambda state, band: plan(state), plan.dynamics, products, horizon)
 
 
 def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
     """Return the path that approaches a price, money, as fast as the guardrails allow and stays there."""
-    return _roll(lambda state, band: torch.full_like(state.price, target), dynamics, product, horizon)
+    (path,) = _roll_alike(lambda state, band: torch.full_like(state.price, target), dynamics, [product], horizon)
+    return path
 
 
 @torch.no_grad()
-def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int, draw: Tensor | None = None) -> PricePath:
-    """Roll out a proposal in the posterior-mean market, whose prices are advised, and in the posterior draws.
+def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+    """Roll out a proposal in every posterior draw and in the posterior-mean market, whose prices are advised.
 
     Projection and ``advance`` are the same as in training. The first decision is made after the minimum hold of the
     last price change.
-
-    Args:
-        propose: proposes the price of each decision.
-        dynamics: market and guardrails.
-        product: product index.
-        horizon: days.
-        draw: ``(B,)`` indices of the draws, the mean market last; absent for proposals that depend on past prices
-            alone, which are the same in every draw.
     """
-    observes = draw is not None
-    draw = torch.tensor([dynamics.market.mean_draw], device=dynamics.market.device) if draw is None else draw
+    market = dynamics.market
+    draw = torch.arange(market.num_draws + 1, device=market.device)
     rows = torch.full_like(draw, product)
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
-    limits = _limits(dynamics, state, product)
-    by_draw, asked = roll_path(propose, dynamics, state, horizon, limits.wait, observes)
-    chosen = by_draw[-1]
+    limits = _limits(dynamics, state)[0]
+    by_draw, asked = roll_path(propose, dynamics, state, horizon, limits.wait)
+    chosen = by_draw[market.mean_draw]
     low, high = chosen.new_tensor(limits_of(by_draw.cpu().numpy()))
-    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[-1], limits)
+    return PricePath(chosen, torch.minimum(low, chosen), torch.maximum(high, chosen), asked[market.mean_draw], limits)
 
 
-def _limits(dynamics: Dynamics, state: State, product: int) -> Limits:
-    band, now = dynamics.band(state), float(state.price[0])
-    low, high = float(band.low[0]), float(band.high[0])
-    waits, limits = bool(dynamics.waits(state)[0]), band.limits
-    return Limits(
-        feasible=bool(band.feasible.all()) or waits,
-        keep_allowed=bool(band.keep[0]),
-        movable=low < now or now < high or waits,
-        nearest=min(max(now, float(limits.floor[0])), float(limits.ceiling[0])),
-        wait=hold_left(dynamics, product),
-    )
+@torch.no_grad()
+def _roll_alike(propose: Proposal, dynamics: Dynamics, products: Sequence[int], horizon: int) -> list[PricePath]:
+    """Roll out a proposal that depends on past prices alone, so that its path is the same in every draw.
+
+    Products whose minimum holds end on the same day are one batch.
+    """
+    waits, found = [hold_left(dynamics, product) for product in products], {}
+    for wait in set(waits):
+        alike = [product for product, own in zip(products, waits, strict=True) if own == wait]
+        rows = torch.tensor(alike, device=dynamics.market.device)
+        state = dynamics.start(rows, dynamics.history.num_days[rows] - 1)
+        paths = roll_path(propose, dynamics, state, horizon, wait, observes=False)
+        for product, price, asked, limits in zip(alike, *paths, _limits(dynamics, state), strict=True):
+            found[product] = PricePath(price, price, price, asked, limits)
+    return [found[product] for product in products]
+
+
+def _limits(dynamics: Dynamics, state: State) -> list[Limits]:
+    """Return the room around the current price of every row."""
+    band, waits, limits = dynamics.band(state), dynamics.waits(state), state.rows.limits
+    nearest = state.price.maximum(limits.floor).minimum(limits.ceiling)
+    movable = (band.low < state.price) | (state.price < band.high) | waits
+    room = zip(band.feasible | waits, band.keep, movable, nearest, state.product.tolist(), strict=True)
+    return [
+        Limits(bool(feasible), bool(keep), bool(moves), float(price), hold_left(dynamics, product))
+        for feasible, keep, moves, price, product in room
+    ]

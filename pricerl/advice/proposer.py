@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from pricerl.advice.decision import Speaker
-from pricerl.advice.price_path import PricePath, plan_path, propose_path
+from pricerl.advice.price_path import PricePath, plan_paths, propose_path
 from pricerl.advice.result import PolicyOverPlan
 from pricerl.env import Dynamics
 from pricerl.evaluation import Comparison, Policy, Yardstick
@@ -38,6 +38,11 @@ class Proposer:
         """Policy minus plan, per product."""
         return None if self.yardstick is None else self.yardstick.compare(self.policy)
 
+    @cached_property
+    def _planned(self) -> dict[int, list[PricePath]]:
+        """Planned paths of all products by horizon, made in one batch when the first one is needed."""
+        return {}
+
     def propose(self, product: int, horizon: int) -> Proposed:
         """Return who proposes a product's path over a horizon, days, and the path."""
         if self.yardstick is None or self.comparison is None or self.comparison.is_better[product]:
@@ -46,7 +51,10 @@ class Proposer:
             failed = watched.failed is not None and bool(watched.failed.any())
             if self.yardstick is None or not failed:
                 return Proposed("policy", path, failed)
-        return Proposed("planner", plan_path(self.yardstick.plan, product, horizon))
+        if horizon not in self._planned:
+            products = range(self.dynamics.market.num_products)
+            self._planned[horizon] = plan_paths(self.yardstick.plan, products, horizon)
+        return Proposed("planner", self._planned[horizon][product])
 
     def over_plan(self, product: int) -> PolicyOverPlan | None:
         """Return the policy's advantage over the plan; None if only the policy may propose."""

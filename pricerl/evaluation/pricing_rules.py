@@ -194,7 +194,8 @@ def lower_bound(shop: Shop) -> float:
     the posterior draws.
     """
     gain = shop.objective - shop.objective[:, [shop.at_current_price]]
-    bound = np.where((gain > 0).mean(0) >= shop.gate, np.quantile(gain, 0.2, axis=0), 0.0)
+    passes, bound = (gain > 0).mean(0) >= shop.gate, np.zeros(gain.shape[1])
+    bound[passes] = np.quantile(gain[:, passes], 0.2, axis=0)
     return shop.best(bound) if bound.max() > 0 else shop.current_price
 
 
