@@ -165,10 +165,10 @@ def _likeliest_size(units: FloatArray, mean: FloatArray, start: float, counted: 
         slope += float((np.log(size / total) + (mean - units) / total).sum())
         curvature = counts @ zeta(2, distinct + size) - len(units) * zeta(2, size)
         curvature += float((mean / (size * total) + (units - mean) / total**2).sum())
-        bend = size * slope + size**2 * curvature  # derivatives by the log size
-        if bend >= 0:
+        concavity = size * slope + size**2 * curvature  # derivatives by the log size
+        if concavity >= 0:
             break
-        step = -size * slope / bend
+        step = -size * slope / concavity
         size *= float(np.exp(np.clip(step, -LONGEST_JUMP, LONGEST_JUMP)))
         if abs(np.log(size / start)) > LONGEST_JUMP:
             break
