@@ -16,7 +16,8 @@ from pricerl.terminal import write_lines
 from pricerl.writing import explained, write_file, write_together
 
 if TYPE_CHECKING:
-    from pricerl.data import DataPreprocessor
+    from pricerl.data.history import ProductHistory
+    from pricerl.data.quality import ProductReport
 
 GUARDRAILS = "guardrails.yaml"
 
@@ -75,7 +76,8 @@ def check(words: Sequence[str]) -> int:
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
-    from pricerl.data import DataConfig, DataPreprocessor, read_history
+    from pricerl.data import DataConfig, read_history
+    from pricerl.data.preprocessor import report_history
     from pricerl.data.reading.problems import problem_table
 
     settings = {name: getattr(options, name) for name in READING}
@@ -86,19 +88,19 @@ def check(words: Sequence[str]) -> int:
         _write_problems(options.problems, error.table)
         raise
     _write_problems(options.problems, problem_table(history.problems))
-    known = DataPreprocessor.fit(history, config)
-    _print_reports(known, len(known.reports) if options.verbose else FULL_REPORTS)
+    reports = report_history(history, config)
+    _print_reports(history.products, reports, len(reports) if options.verbose else FULL_REPORTS)
     write_lines(_skipped_lines([str(problem) for problem in history.problems], files))
     return EXIT_OK
 
 
-def _print_reports(known: DataPreprocessor, full: int) -> None:
+def _print_reports(products: Sequence[ProductHistory], reports: Sequence[ProductReport], full: int) -> None:
     """Print the reports of the first products in full, the others on one line each."""
     from pricerl.market import CostConfig, describe_costs
 
-    for product, report in zip(known.products[:full], known.reports[:full], strict=True):
+    for product, report in zip(products[:full], reports[:full], strict=True):
         write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
-    if short := known.reports[full:]:
+    if short := reports[full:]:
         rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
         write_lines([rest, *(f"  {report.summary()}" for report in short)])
 

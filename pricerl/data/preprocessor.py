@@ -75,12 +75,8 @@ class DataPreprocessor:
         Raises:
             UsageError: the forecaster needs a package that is not installed.
         """
-        train_days = tuple(count_train_days(len(product.dates), config) for product in history.products)
-        names = chosen or (None,) * len(history.products)
-        forecasts = tuple(
-            choose_forecast(product, days, config.forecaster, name)
-            for product, days, name in zip(history.products, train_days, names, strict=True)
-        )
+        train_days = _all_train_days(history, config)
+        forecasts = _choose_forecasts(history, config, chosen)
         features = _all_features(history.products, forecasts)
         training = list(map(_scaled_days, history.products, features, train_days))
         return cls(
@@ -218,6 +214,15 @@ class DataPreprocessor:
         )
 
 
+def report_history(history: History, config: DataConfig) -> tuple[ProductReport, ...]:
+    """Return the data report of each product with its forecast, as `DataPreprocessor.fit` does, without features.
+
+    Raises:
+        UsageError: the forecaster needs a package that is not installed.
+    """
+    return tuple(map(report_forecast, history.reports, _choose_forecasts(history, config)))
+
+
 def count_train_days(num_days: int, config: DataConfig) -> int:
     """Return the number of training days, at least one window; ``num_days`` of history are more than that.
 
@@ -232,6 +237,21 @@ def _unknown_product(name: str, names: Sequence[str]) -> str:
     more = len(names) - 10
     trained = f"{listed} and {more} more" if more > 0 else listed
     return f"product {name!r} is not in the checkpoint; it has {trained}{did_you_mean(name, names)}"
+
+
+def _all_train_days(history: History, config: DataConfig) -> tuple[int, ...]:
+    return tuple(count_train_days(len(product.dates), config) for product in history.products)
+
+
+def _choose_forecasts(
+    history: History, config: DataConfig, chosen: Sequence[str | None] = ()
+) -> tuple[PredictedSales, ...]:
+    """Return each product's forecast, those that ``chosen`` names regardless of their errors."""
+    names = chosen or (None,) * len(history.products)
+    return tuple(
+        choose_forecast(product, days, config.forecaster, name)
+        for product, days, name in zip(history.products, _all_train_days(history, config), names, strict=True)
+    )
 
 
 def _all_features(products: Sequence[ProductHistory], forecasts: Sequence[PredictedSales]) -> tuple[FloatArray, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from pricerl.arrays import FloatArray
 from pricerl.data.cleaning.calendar import find_runs
@@ -99,6 +98,8 @@ def regular_prices(log_price: FloatArray, window: int) -> FloatArray:
 
 
 def _closing(values: FloatArray, window: int) -> FloatArray:
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d  # imported late, as cleaning needs the constants only
+
     ahead = maximum_filter1d(values, window, mode="nearest", origin=-((window - 1) // 2))
     return np.asarray(minimum_filter1d(ahead, window, mode="nearest", origin=(window - 1) // 2))
 

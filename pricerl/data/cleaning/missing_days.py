@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import lambertw
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
 from pricerl.data.cleaning.calendar import IMPROBABLE_RUN, find_step_days
@@ -116,7 +115,7 @@ def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
     code, names = pd.factorize(frame[columns.PRODUCT])
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     units = _units(frame, code, len(names))
-    tally, expected_share = _count(code, days, units, len(names))
+    tally = _count(code, days, units, len(names))
     missing = int(tally.missing.sum())
     last = days[units > 0].max(initial=days[0]) if len(days) else None
     if setting != "auto":
@@ -128,7 +127,7 @@ def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
     doubt = ""
     if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
         doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
-    uncovered = _uncovered(code, days, expected_share) if meaning == "zero" else days[:0]
+    uncovered = _uncovered(code, days, _usual_zero_share(tally)) if meaning == "zero" else days[:0]
     return MissingDays(meaning, missing, evidence, uncovered, doubt, last if meaning == "zero" else None)
 
 
@@ -172,12 +171,8 @@ def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     return np.asarray(counted)
 
 
-def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) -> tuple[_Tally, FloatArray]:
-    """Tally rows and missing days between each product's first and last sale, on the weekdays on which it sells.
-
-    Returns:
-        The tally, and per product the expected share of days without a sale ``(P,)``.
-    """
+def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) -> _Tally:
+    """Tally rows and missing days between each product's first and last sale, on the weekdays on which it sells."""
     step = find_step_days(days)
     place = days.astype(np.int64) // step if step > 1 else days.astype(np.int64)
     sold = units > 0
@@ -205,8 +200,7 @@ def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) ->
     smallest = np.bincount(code[at_sale & (units == least[code])], minlength=products) / np.maximum(numbers, 1)
     zero = np.bincount(code[counted & (units == 0)], minlength=products).astype(np.float64)
     missing = ((calendar - rows) * opened).sum(axis=1).astype(np.float64)
-    tally = _Tally(numbers, zero, missing, mean, square, smallest)
-    return tally, _usual_zero_share(tally)
+    return _Tally(numbers, zero, missing, mean, square, smallest)
 
 
 def _calendar_days(first: IntArray, span: IntArray) -> IntArray:
@@ -248,6 +242,8 @@ def _least_zero_share(tally: _Tally) -> FloatArray:
 
 def _lambert(value: FloatArray, branch: int) -> FloatArray:
     """Return ``W(-x exp(-x))``, the solution of ``w exp(w) = -x exp(-x)``."""
+    from scipy.special import lambertw  # imported late, as most files list every day
+
     return np.real(lambertw(-value * np.exp(-value), branch))
 
 

@@ -69,7 +69,7 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     """Yield the rows of a checked file, about `PART_ROWS` at a time, with products in the order of their categories."""
     products = frame[columns.PRODUCT].array
     codes, days = np.asarray(products.codes), frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
-    order = np.lexsort((days, codes))
+    order = order_rows(codes, days)
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     edges = np.append(starts, len(order))
     names = products.categories.tolist()
@@ -87,6 +87,14 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
             _newest_groups(frame, rows, segments),
         )
         first = after
+
+
+def order_rows(codes: IntArray, days: DateArray) -> IntArray:
+    """Return the rows ``(N,)`` by product, then by day, then as they are; files are often in that order already."""
+    same, later = codes[1:] == codes[:-1], days[1:] >= days[:-1]
+    if (later & same | (codes[1:] > codes[:-1])).all():
+        return np.arange(len(codes))
+    return np.lexsort((days, codes))
 
 
 def _newest_groups(frame: pd.DataFrame, rows: IntArray, segments: Segments) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import pdtrc
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray
 from pricerl.data.cleaning.calendar import find_runs
@@ -108,6 +107,8 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
     sold, empty = known & ~zero, known & zero
     if sold.sum() < FEWEST_SALE_DAYS or len(find_runs(empty)) < FEWEST_SPELLS:
         return None
+    from scipy.special import pdtrc  # imported late, as few products get here
+
     expected = float(_chance_of_zero(*_usual_demand(history.units, sold))[known].sum())
     days = int(empty.sum())
     if pdtrc(days - 1, expected) >= LARGEST_PROBABILITY or days < 2 * expected:

@@ -10,6 +10,7 @@ import pandas as pd
 from pricerl.arrays import BoolArray, DateArray, IntArray
 from pricerl.data.cleaning.calendar import find_step_days
 from pricerl.data.cleaning.missing_days import SETTING, Setting, find_missing_days
+from pricerl.data.cleaning.product_rows import order_rows
 from pricerl.data.days import STEP_WORDS
 from pricerl.data.reading import columns
 from pricerl.data.reading.problems import Problem
@@ -47,7 +48,7 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int], setting: Setting =
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")[dated]
     products = frame[columns.PRODUCT].array
     codes = np.asarray(products.codes)[dated]
-    order = np.lexsort((days, codes))  # by product, then by day, then by line
+    order = order_rows(codes, days)
     rows, days, codes = dated[order], days[order], codes[order]
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     ends = np.append(starts[1:], len(codes))

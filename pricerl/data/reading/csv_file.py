@@ -163,6 +163,8 @@ def check_size(source: str, num_rows: int, num_columns: int) -> None:
 
 def _check_utf8(data: bytes) -> None:
     """Raise a ``UnicodeDecodeError`` unless the bytes are UTF-8; large files are not copied at once."""
+    if data.isascii():
+        return
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(data), 2**24):
         decoder.decode(data[start : start + 2**24])

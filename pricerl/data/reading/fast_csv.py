@@ -13,12 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from pricerl.arrays import BoolArray
+from pricerl.arrays import BoolArray, count_true
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import as_flags
 
 BLOCK_BYTES = 2**22
-"""Bytes that are handled at a time."""
+"""Bytes that are parsed at a time."""
+
+CACHED_BYTES = 2**16
+"""Bytes that are compared at a time, which fit a processor's cache."""
 
 LONGEST_CELL = 131_072
 """Characters; the exact reader refuses longer cells."""
@@ -48,12 +51,12 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
     names = [str(place) for place in range(width)]
     types = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
     try:
-        table = pyarrow.csv.read_csv(
+        table = pyarrow.csv.open_csv(
             pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
             pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
             pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes),
             pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-        )
+        ).read_all()
     except pa.ArrowInvalid:
         return None
     arrays = [column.unify_dictionaries().combine_chunks() for column in table.columns]
@@ -107,9 +110,9 @@ def _lines_of(data: bytes, start: int, separator: str, first_line: int, rows: in
     """Return the line of each row; None if the exact reader counts another number of rows."""
     tail = data[-1024:]
     end = len(data) - len(tail) + len(tail.rstrip(_LINE_ENDS))
-    returns = data.count(b"\r", start, end)
+    returns = data.count(b"\r", start, end) if data.find(b"\r", start, end) >= 0 else 0
     pairs = data.count(b"\r\n", start, end) if returns else 0
-    if 1 + returns + data.count(b"\n", start, end) - pairs == rows:  # each line is a row
+    if 1 + returns + _count_newlines(data, start, end) - pairs == rows:  # each line is a row
         return range(first_line, first_line + rows)
     text = io.TextIOWrapper(io.BytesIO(memoryview(data)[start:]), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=separator, strict=True)
@@ -119,6 +122,13 @@ def _lines_of(data: bytes, start: int, separator: str, first_line: int, rows: in
             lines.append(line)
         line = first_line + reader.line_num
     return lines if len(lines) == rows else None
+
+
+def _count_newlines(data: bytes, start: int, end: int) -> int:
+    """Return the number of line feeds, several times faster than ``bytes.count``."""
+    text = np.frombuffer(data, np.uint8, end - start, start)
+    blocks = (text[at : at + CACHED_BYTES] for at in range(0, len(text), CACHED_BYTES))
+    return sum(count_true(block == ord("\n")) for block in blocks)
 
 
 def _blank_rows(arrays: Sequence[pa.DictionaryArray]) -> BoolArray:

@@ -103,7 +103,7 @@ def _parse(
     """Parse text columns into dates and numbers."""
     texts = {name: cells[name] for name in columns.NUMERIC if name in cells}
     values, problems = read_number_columns(texts, lines, config.decimal, separator)
-    frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)))
+    frame = pd.DataFrame(values, index=pd.RangeIndex(len(lines)), copy=False)
     frame[columns.PRODUCT], blank = _read_products(cells.get(columns.PRODUCT), len(lines))
     problems += [Problem(lines[row], columns.PRODUCT, "is blank; every row needs a product") for row in blank]
     if columns.GROUP in cells:

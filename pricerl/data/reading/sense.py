@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from pricerl.arrays import FloatArray, IntArray
+from pricerl.data.cleaning.product_rows import order_rows
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.currencies import MONEY, check_currencies
@@ -111,7 +112,7 @@ def _price_typos(frame: pd.DataFrame, lines: Sequence[int]) -> list[Problem]:
     price = frame[columns.PRODUCT_PRICE].to_numpy()
     codes = np.asarray(frame[columns.PRODUCT].array.codes)
     days = frame[columns.REPORT_DATE].to_numpy()
-    order = np.lexsort((days, codes))
+    order = order_rows(codes, days)
     order = order[price[order] > 0]
     if len(order) < 3:
         return []

@@ -161,13 +161,14 @@ def _moved_points(frame: pd.DataFrame, sold: IntArray, lines: Sequence[int]) -> 
     usual = ((days >= FEWEST_SOLD) & (fitting >= MOSTLY * days))[codes]
     limit, least = _highest_other(codes, count, size), np.full(size, np.inf)
     np.minimum.at(least, codes[whole], count[whole])
+    odd = usual & (~whole | (count > FAR * limit))
+    sold, price, sales, count, whole = sold[odd], price[odd], sales[odd], count[odd], whole[odd]
+    limit, below = limit[odd], least[codes[odd]]
     problems = []
     for factor in (10, 100):
-        small = (
-            usual & ~whole & (SMALL * count < least[codes]) & _fits(price, factor * sales) & (factor * count <= limit)
-        )
+        small = ~whole & (SMALL * count < below) & _fits(price, factor * sales) & (factor * count <= limit)
         tens = np.abs(count / factor - np.round(count / factor)) <= CENTS
-        large = usual & whole & tens & (count > FAR * factor / 10 * limit) & (count / factor <= limit)
+        large = whole & tens & (count > FAR * factor / 10 * limit) & (count / factor <= limit)
         for row in map(int, np.flatnonzero(small | large)):
             times = f"1/{factor} of" if small[row] else f"{factor} times"
             found = f"{sales[row]:.10g} at a price of {price[row]:.10g} is {times} what other days suggest"
@@ -177,9 +178,10 @@ def _moved_points(frame: pd.DataFrame, sold: IntArray, lines: Sequence[int]) -> 
 
 
 def _highest_other(codes: IntArray, values: FloatArray, size: int) -> FloatArray:
-    """Return the highest of the other values of each row's product ``(N,)``; the products have several rows."""
-    order = np.lexsort((values, codes))
-    last = np.cumsum(np.bincount(codes, minlength=size)) - 1
-    highest, second = values[order[last]], values[order[np.maximum(last - 1, 0)]]
-    own = order[last][codes] == np.arange(len(values))
-    return np.where(own, second[codes], highest[codes])
+    """Return the highest of the other values of each row's product ``(N,)``, ``-inf`` without another row."""
+    highest, second = np.full(size, -np.inf), np.full(size, -np.inf)
+    np.maximum.at(highest, codes, values)
+    is_highest = values == highest[codes]
+    np.maximum.at(second, codes[~is_highest], values[~is_highest])
+    second = np.where(np.bincount(codes[is_highest], minlength=size) > 1, highest, second)
+    return np.where(is_highest, second[codes], highest[codes])
