@@ -88,19 +88,21 @@ def check(words: Sequence[str]) -> int:
         _write_problems(options.problems, error.table)
         raise
     _write_problems(options.problems, problem_table(history.problems))
-    reports = report_history(history, config)
-    _print_reports(history.products, reports, len(reports) if options.verbose else FULL_REPORTS)
+    full = len(history.products) if options.verbose else FULL_REPORTS
+    _print_reports(history.products[:full], report_history(history, config, full), history.reports[full:])
     write_lines(_skipped_lines([str(problem) for problem in history.problems], files))
     return EXIT_OK
 
 
-def _print_reports(products: Sequence[ProductHistory], reports: Sequence[ProductReport], full: int) -> None:
-    """Print the reports of the first products in full, the others on one line each."""
+def _print_reports(
+    products: Sequence[ProductHistory], reports: Sequence[ProductReport], short: Sequence[ProductReport]
+) -> None:
+    """Print the reports of some products in full, those of others on one line each."""
     from pricerl.market import CostConfig, describe_costs
 
-    for product, report in zip(products[:full], reports[:full], strict=True):
+    for product, report in zip(products, reports, strict=True):
         write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
-    if short := reports[full:]:
+    if short:
         rest = f"{plural(len(short), 'more product')}, a line each; check --verbose prints their reports:"
         write_lines([rest, *(f"  {report.summary()}" for report in short)])
 

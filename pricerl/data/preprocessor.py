@@ -214,13 +214,14 @@ class DataPreprocessor:
         )
 
 
-def report_history(history: History, config: DataConfig) -> tuple[ProductReport, ...]:
-    """Return the data report of each product with its forecast, as `DataPreprocessor.fit` does, without features.
+def report_history(history: History, config: DataConfig, first: int) -> tuple[ProductReport, ...]:
+    """Return the data reports of the ``first`` products with their forecasts, as `DataPreprocessor.fit` does.
 
     Raises:
         UsageError: the forecaster needs a package that is not installed.
     """
-    return tuple(map(report_forecast, history.reports, _choose_forecasts(history, config)))
+    few = replace(history, products=history.products[:first], reports=history.reports[:first])
+    return tuple(map(report_forecast, few.reports, _choose_forecasts(few, config)))
 
 
 def count_train_days(num_days: int, config: DataConfig) -> int:

@@ -84,6 +84,11 @@ def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
     assert run_alone(tmp_path, ["--version"], *heavy) == Result(0, f"{pricerl.__version__}\n", "")
 
 
+def test_check_of_a_file_with_every_day_imports_no_scipy(shop: Path) -> None:
+    done = run_alone(shop, ["check", "seller.csv"], *HEAVY, "scipy")
+    assert done.code == 0 and "PASS" in done.out, done
+
+
 POLICY_COMMANDS = {
     "fit --data.path seller.csv --run_name again --trainer.max_steps 40": "",
     "predict --ckpt_path checkpoints/seller/best.ckpt": "pyarrow.parquet",

@@ -112,7 +112,8 @@ def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
         frame: checked rows of the file, with one row per product and day.
         setting: ``auto``, or the meaning as the seller knows it.
     """
-    code, names = pd.factorize(frame[columns.PRODUCT])
+    products = frame[columns.PRODUCT].astype("category").array
+    code, names = np.asarray(products.codes).astype(np.int64), products.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     units = _units(frame, code, len(names))
     tally = _count(code, days, units, len(names))

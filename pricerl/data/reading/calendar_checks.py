@@ -43,9 +43,10 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int], setting: Setting =
     """
     if columns.REPORT_DATE not in frame.columns:
         return []
-    years = frame[columns.REPORT_DATE].dt.year
-    dated = np.flatnonzero(years.between(columns.FIRST_YEAR, columns.LAST_YEAR))
-    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")[dated]
+    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    first, after = (np.datetime64(f"{year}-01-01") for year in (columns.FIRST_YEAR, columns.LAST_YEAR + 1))
+    dated = np.flatnonzero((days >= first) & (days < after))
+    days = days[dated]
     products = frame[columns.PRODUCT].array
     codes = np.asarray(products.codes)[dated]
     order = order_rows(codes, days)
