@@ -104,8 +104,9 @@ def make_advice(
         with stage("testing the forecast on past days"):
             backtests = backtest_task(run).run()
     with stage("deciding on the prices"):
-        pool = None if "market" in vars(data) else gather_pool(prepared.products, data.market_config, setup)
-        chunks = list(split(run, pool, entries, backtests, tested_products(prepared), most, origin))
+        if "market" not in vars(data):
+            data.pool = gather_pool(prepared.products, data.market_config, data.evidence, setup)
+        chunks = list(split(run, data.pool, entries, backtests, tested_products(prepared), most, origin))
         parts = relate(chunks, run_tasks(chunks, len(chunks), setup), setup)
     advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
     scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}

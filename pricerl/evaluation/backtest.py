@@ -14,6 +14,7 @@ from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, steps_in
 from pricerl.evaluation.forecast import predict_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.demand.pooling import Pool
 
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""
@@ -80,12 +81,14 @@ def run_backtests(
     seed: int = 0,
     tested: Set[str] | None = None,
     catalogue: int = 0,
+    pool: Pool | None = None,
 ) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
     At each origin the market is refitted to the days before it. Its forecast is given the price charged on the
     forecast day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not.
-    The scores therefore judge demand at a known price, not the seller's pricing.
+    The scores therefore judge demand at a known price, not the seller's pricing. A pooled prior knows nothing of the
+    product's own later days; the elasticities of the other products are those of their whole histories.
 
     Args:
         preprocessor: the histories.
@@ -94,6 +97,7 @@ def run_backtests(
         seed: seed of the draws.
         tested: names of the products to test; those of `tested_products` if absent.
         catalogue: number of products of the whole catalogue, if these are some of them.
+        pool: evidence on the elasticities of the whole catalogue; None without a pooled prior.
 
     Returns:
         One entry per product name, without products whose forecast days were all unobserved or without sales.
@@ -106,7 +110,7 @@ def run_backtests(
         most = count_origins(len(product.dates) * product.step_days, catalogue or len(preprocessor.products))
         latest = max(steps_ahead(product.step_days))
         origins = choose_origins(len(product.dates), preprocessor.config.window, most, latest)
-        forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed)
+        forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed, pool)
         scores = score_forecasts(product, forecasts)
         if scores:
             found[product.product] = Backtest(len(origins), scores)
@@ -141,7 +145,13 @@ def choose_origins(num_days: int, fewest_known: int, most: int, latest: int = ma
 
 
 def forecast_units(
-    preprocessor: DataPreprocessor, index: int, origins: list[int], similar: DemandConfig, cost: CostConfig, seed: int
+    preprocessor: DataPreprocessor,
+    index: int,
+    origins: list[int],
+    similar: DemandConfig,
+    cost: CostConfig,
+    seed: int,
+    pool: Pool | None = None,
 ) -> Forecasts:
     """Forecast a product's units ``DAYS_AHEAD`` days ahead of each origin, at the prices charged."""
     product = preprocessor.products[index]
@@ -151,7 +161,9 @@ def forecast_units(
         day = np.array(
             [origin + ahead - 1 for ahead in steps_ahead(product.step_days) if origin + ahead <= len(product.dates)]
         )
-        market = fit_market(preprocessor.first_days(index, origin), similar, cost, seed, conversions=False)
+        prior = None if pool is None else pool.with_history(product.first_days(origin)).prior(product.product)
+        known = preprocessor.first_days(index, origin)
+        market = fit_market(known, similar, cost, seed, conversions=False, priors=[prior])
         parts.append(Forecasts(np.full_like(day, origin), day, *predict_units(market, product, day, generator)))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 

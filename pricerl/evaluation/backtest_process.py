@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pricerl.data import DataPreprocessor
     from pricerl.evaluation.backtest import Backtest
     from pricerl.market import CostConfig, DemandConfig
+    from pricerl.market.demand.pooling import Evidence
     from pricerl.runtime import MatmulPrecision
 
 START = "import sys; sys.path[:] = sys.argv[1:]; from pricerl.evaluation.backtest_process import answer; answer()"
@@ -37,12 +38,16 @@ class BacktestTask(NamedTuple):
     """CPU threads of torch."""
     precision: MatmulPrecision
     """Precision of matrix products."""
+    evidence: Mapping[str, Evidence]
+    """Evidence on the elasticities of the catalogue's products that are not in this history, by name."""
 
     def run(self) -> dict[str, Backtest]:
         """Compute the backtests in this process."""
         from pricerl.evaluation.backtest import run_backtests
+        from pricerl.market.fitting import find_pool
 
-        return run_backtests(self.preprocessor, self.demand, self.cost, self.seed)
+        pool = find_pool(self.preprocessor.products, self.demand, self.evidence)
+        return run_backtests(self.preprocessor, self.demand, self.cost, self.seed, pool=pool)
 
 
 class BacktestProcess:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.families import settings_of_prior
 from pricerl.market.demand.models import DEMAND_MODELS
-from pricerl.market.demand.pooling import FEWEST_POOLED, Pool, find_evidence
+from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE
 from pricerl.market.demand.similar_prices import fit_curves, plain_days
@@ -68,11 +69,24 @@ def fit_market(
 
 def find_priors(products: Sequence[ProductHistory], config: DemandConfig) -> list[ElasticityPrior | None]:
     """Return the pooled prior of each product's elasticity; None if there are too few products or none is wanted."""
-    if not pools(len(products), config):
-        return [None] * len(products)
+    pool = find_pool(products, config)
+    return [None if pool is None else pool.prior(product.product) for product in products]
+
+
+def find_pool(
+    products: Sequence[ProductHistory], config: DemandConfig, known: Mapping[str, Evidence] = MappingProxyType({})
+) -> Pool | None:
+    """Return the evidence on the elasticities of a catalogue; None if it gets no pooled prior.
+
+    Args:
+        products: histories of all its products, or of some of them.
+        config: model of demand and its settings.
+        known: earlier evidence by product name, which counts for the products without a history here.
+    """
+    if not pools(len({*known, *(product.product for product in products)}), config):
+        return None
     settings = config.resolved()
-    pool = Pool({product.product: find_evidence(product, settings) for product in products}, settings)
-    return [pool.prior(product.product) for product in products]
+    return Pool({**known, **{product.product: find_evidence(product, settings) for product in products}}, settings)
 
 
 def pools(products: int, config: DemandConfig) -> bool:

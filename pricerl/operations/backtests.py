@@ -68,7 +68,7 @@ def backtest_task(run: Run) -> BacktestTask:
     """Return everything that a run's backtests depend on."""
     data, options = run.pricing, run.options
     settings = data.market_config, data.cost, data.seed, options.threads, options.matmul_precision
-    return BacktestTask(data.preprocessor, *settings)
+    return BacktestTask(data.preprocessor, *settings, data.evidence)
 
 
 def fingerprint(task: BacktestTask) -> str:
@@ -80,6 +80,7 @@ def fingerprint(task: BacktestTask) -> str:
             "demand": asdict(task.demand),
             "cost": asdict(task.cost),
             "seed": task.seed,
+            "evidence": {name: list(item) for name, item in task.evidence.items()},
             "compute": [task.threads, task.precision],
             "code": hash_code(),
             "own_code": hash_own_code(_modules(task)),

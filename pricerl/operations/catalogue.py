@@ -13,8 +13,7 @@ from pricerl.data import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import DataError
 from pricerl.market.demand.pooling import Pool
-from pricerl.market.fitting import pools
-from pricerl.operations.desk import Desk, EvidenceTask
+from pricerl.operations.desk import Desk
 from pricerl.training.run import Run
 
 
@@ -32,12 +31,7 @@ class Catalogue:
     def of(cls, run: Run) -> Catalogue:
         """Return the catalogue of a run, with the history of its checkpoint or file."""
         data = run.pricing
-        products, demand, pool = data.preprocessor.products, data.market_config, None
-        if pools(len(products), demand):
-            found = EvidenceTask(products, demand.resolved()).run()
-            evidence = {product.product: item for product, item in zip(products, found, strict=True)}
-            pool = Pool(evidence, demand.resolved())
-        return cls(Desk.of(run), data.preprocessor.trained_state(), pool)
+        return cls(Desk.of(run), data.preprocessor.trained_state(), data.pool)
 
     def advise(self, frame: pd.DataFrame) -> ProductAdvice:
         """Advise on the days after the history of one product.

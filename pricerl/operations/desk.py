@@ -148,7 +148,8 @@ class Chunk(NamedTuple):
         backtests = self.backtests
         if backtests is None:
             settings = desk.demand, desk.cost, desk.seed
-            backtests = run_backtests(prepared, *settings, tested=self.tested, catalogue=desk.catalogue)
+            rows = self.tested, desk.catalogue, self.pool
+            backtests = run_backtests(prepared, *settings, *rows)
         dynamics = (
             desk.dynamics(prepared, self.pool, self.market) if self.yardstick is None else self.yardstick.dynamics
         )
@@ -170,14 +171,17 @@ class EvidenceTask(NamedTuple):
         return [find_evidence(product, self.settings) for product in self.products]
 
 
-def gather_pool(products: Sequence[ProductHistory], demand: DemandConfig, setup: Setup) -> Pool | None:
-    """Return the evidence on the elasticities of a catalogue; None if it gets no pooled prior."""
-    if not pools(len(products), demand):
+def gather_pool(
+    products: Sequence[ProductHistory], demand: DemandConfig, known: Mapping[str, Evidence], setup: Setup
+) -> Pool | None:
+    """Return the same as `find_pool`, from several processes."""
+    if not pools(len({*known, *(product.product for product in products)}), demand):
         return None
     settings, firsts = demand.resolved(), range(0, len(products), CHUNK)
     tasks = (EvidenceTask(products[first : first + CHUNK], settings) for first in firsts)
     found = [item for part in run_tasks(tasks, len(firsts), setup) for item in part]
-    return Pool({product.product: item for product, item in zip(products, found, strict=True)}, settings)
+    fresh = {product.product: item for product, item in zip(products, found, strict=True)}
+    return Pool({**known, **fresh}, settings)
 
 
 def split(

@@ -17,6 +17,8 @@ from pricerl.errors import UsageError
 from pricerl.evaluation import DynamicPlan, Yardstick, plan_dynamically, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.market.demand.pooling import Evidence, Pool
+from pricerl.market.fitting import find_pool
 from pricerl.market.reward import UNIT
 from pricerl.progress import stage
 from pricerl.sac import Demonstrations
@@ -76,6 +78,8 @@ class PricingDataModule(ReplayDataModule):
         self._yardstick: Yardstick | None = None
         self.portable = False
         """Whether checkpoints leave the history out."""
+        self.evidence: dict[str, Evidence] = {}
+        """Evidence on the elasticities of the products trained on, by name; empty before a checkpoint is read."""
         self.problems: tuple[Problem, ...] = ()
         """Problems of the products of the file that were skipped."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
@@ -121,7 +125,13 @@ class PricingDataModule(ReplayDataModule):
     def market(self) -> Market:
         """The market of the whole history, fitted at first use."""
         with stage("fitting the market"):
-            return fit_market(self.preprocessor, self.market_config, self.cost, self.seed)
+            priors = [None if self.pool is None else self.pool.prior(name) for name in self.preprocessor.names]
+            return fit_market(self.preprocessor, self.market_config, self.cost, self.seed, priors=priors)
+
+    @cached_property
+    def pool(self) -> Pool | None:
+        """Evidence on the elasticities of the catalogue: of this history, and of training for its other products."""
+        return find_pool(self.preprocessor.products, self.market_config, self.evidence)
 
     @cached_property
     def dynamics(self) -> Dynamics:
@@ -199,13 +209,17 @@ class PricingDataModule(ReplayDataModule):
         """Return the preprocessor with its history, and the counters, as plain values."""
         fitted = self.preprocessor
         state = fitted.trained_state() if self.portable else fitted.state_dict()
-        return {**super().state_dict(), "preprocessor": state, "currency": self._found_currency}
+        pooled = {} if self.pool is None else self.pool.evidence
+        evidence = {name: list(item) for name, item in pooled.items() if item.known}
+        own = {"preprocessor": state, "currency": self._found_currency, "evidence": evidence}
+        return {**super().state_dict(), **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the saved scaler, and the saved history unless a file is given."""
         super().load_state_dict(state_dict)
         trained = state_dict["preprocessor"]
         self._found_currency = state_dict.get("currency", "")
+        self.evidence = {name: Evidence(*item) for name, item in state_dict.get("evidence", {}).items()}
         self.guardrails.check_products(trained["names"])
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
@@ -214,7 +228,7 @@ class PricingDataModule(ReplayDataModule):
         else:
             raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
         self.preprocessor = self._marked(fitted)
-        for name in ("market", "dynamics"):
+        for name in ("market", "dynamics", "pool"):
             self.__dict__.pop(name, None)
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:

@@ -28,7 +28,9 @@ print(process._process.pid, flush=True)
 
 @pytest.fixture
 def task(simulated) -> BacktestTask:
-    return BacktestTask(simulated(SellerConfig(days=120)), DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest")
+    return BacktestTask(
+        simulated(SellerConfig(days=120)), DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", {}
+    )
 
 
 def test_a_second_process_computes_the_same_bits(task):

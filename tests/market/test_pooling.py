@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from pricerl.evaluation.backtest import forecast_units
 from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.market.demand.families import log_normal_prior, settings_of_prior
 from pricerl.market.demand.pooling import FEWEST_POOLED, NO_EVIDENCE, Evidence, Pool, find_evidence
@@ -104,6 +105,22 @@ def test_evidence_is_the_elasticity_of_the_history_alone(make_product):
         found = find_evidence(product, replace(SETTINGS, prior_elasticity=elasticity))
         assert found.elasticity == pytest.approx(-3.0, abs=3 * found.error) and found.error < 0.4
         assert found == pytest.approx(find_evidence(product, SETTINGS), abs=0.02)
+
+
+def test_a_backtest_knows_nothing_of_the_later_days_of_its_product(make_product, prepare):
+    rng = np.random.default_rng(6)
+    price = np.round(10 * np.exp(rng.uniform(-0.2, 0.2, 30).repeat(4)), 2)
+    units = rng.poisson(30 * (price / 10) ** -3.0).astype(float)
+    changed = np.where(np.arange(len(price)) < 90, units, rng.poisson(30 * (price / 10) ** 4.0))
+    pools = [_pool([-1.5] * 12).with_history(make_product(price, sold)) for sold in (units, changed)]
+    assert pools[0].evidence["product"] != pools[1].evidence["product"]
+    forecasts = [
+        forecast_units(prepare(make_product(price, sold)), 0, [80], DemandConfig(num_draws=32), CostConfig(), 0, pool)
+        for sold, pool in zip((units, changed), pools, strict=True)
+    ]
+    np.testing.assert_array_equal(forecasts[0].mean[:2], forecasts[1].mean[:2])
+    alone = forecast_units(prepare(make_product(price, units)), 0, [80], DemandConfig(num_draws=32), CostConfig(), 0)
+    assert (forecasts[0].mean != alone.mean).any()
 
 
 def test_a_price_that_never_varied_is_no_evidence(make_product):

@@ -76,7 +76,7 @@ def test_a_file_that_is_absent_a_folder_or_binary_is_ignored(tmp_path: Path) -> 
 
 def test_the_fingerprint_changes_with_everything_that_backtests_depend_on(simulated) -> None:
     data = simulated(SellerConfig(days=60))
-    task = BacktestTask(data, DemandConfig(), CostConfig(), 0, 1, "highest")
+    task = BacktestTask(data, DemandConfig(), CostConfig(), 0, 1, "highest", {})
     product = data.products[0]
     units = product.units.copy()
     units[3] += 1
@@ -96,7 +96,7 @@ def test_the_fingerprint_changes_with_everything_that_backtests_depend_on(simula
 
 def test_the_fingerprint_changes_with_the_package_of_an_own_demand_model(simulated, tmp_path: Path) -> None:
     data = simulated(SellerConfig(days=60))
-    task = BacktestTask(data, DemandConfig(), CostConfig(), 0, 1, "highest")
+    task = BacktestTask(data, DemandConfig(), CostConfig(), 0, 1, "highest", {})
     with own_package(tmp_path) as package:
         importlib.import_module(package.name)
         own = task._replace(demand=DemandConfig(demand="flat"))

@@ -107,6 +107,10 @@ class Pool:
             weight *= min(1.0, float(likelihood @ density / (likelihood @ general)))
         return _tabulate(self._eta, weight * density + (1 - weight) * general)
 
+    def with_history(self, product: ProductHistory) -> Pool:
+        """Return the pool with the evidence of another history of a product, such as its first days."""
+        return Pool({**self.evidence, product.product: find_evidence(product, self.settings)}, self.settings)
+
     @cached_property
     def _eta(self) -> FloatArray:
         """Possible logs of minus the elasticity, ``(GRID,)``."""

@@ -1,0 +1,57 @@
+"""The pooled prior of a catalogue stays in its checkpoint, so that a part of the catalogue gets the same markets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pricerl.market import DEMAND_MODELS, DemandConfig
+from pricerl.market.demand.pooling import FEWEST_POOLED
+from pricerl.operations.desk import gather_pool
+from pricerl.operations.processes import Setup
+from pricerl.simulation import SellerConfig, simulate
+from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.tree_file import read_tree, write_tree
+
+MARKET = DemandConfig(num_draws=8)
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return simulate(SellerConfig(days=60, units=30.0, products=FEWEST_POOLED + 2, seed=5))[0]
+
+
+@pytest.fixture(scope="module")
+def trained(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> PricingDataModule:
+    path = tmp_path_factory.mktemp("catalogue") / "sales.csv"
+    table.to_csv(path, index=False)
+    return PricingDataModule(str(path), market=MARKET)
+
+
+def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
+    table: pd.DataFrame, trained: PricingDataModule, tmp_path: Path
+) -> None:
+    name = trained.preprocessor.names[3]
+    path = tmp_path / "one.csv"
+    table[table["Product"] == name].to_csv(path, index=False)
+    alone = PricingDataModule(str(path), market=MARKET)
+    unpooled = alone.market.log_curves
+    write_tree(tmp_path / "state", trained.state_dict())
+    alone.load_state_dict(read_tree(tmp_path / "state"))
+    torch.testing.assert_close(alone.market.log_curves[0], trained.market.log_curves[3])
+    assert not torch.equal(alone.market.log_curves, unpooled)
+    setup = Setup(1, "highest", ("mixture", DEMAND_MODELS["mixture"]))
+    gathered = gather_pool(alone.preprocessor.products, MARKET, alone.evidence, setup)
+    assert trained.pool is not None and gathered is not None
+    own, known = gathered.prior(name), trained.pool.prior(name)
+    assert own is not None and known is not None
+    np.testing.assert_allclose(own.normal, known.normal, rtol=1e-12)
+
+
+def test_without_enough_products_a_checkpoint_holds_no_evidence() -> None:
+    data = PricingDataModule(seller=SellerConfig(days=60), market=MARKET)
+    assert data.state_dict()["evidence"] == {} and data.pool is None
