@@ -17,6 +17,7 @@ from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
+from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.operations.orders import doubt_price, hard_limits_of, refuse_price, tried_prices
 from pricerl.terminal import write_lines
 
@@ -47,7 +48,7 @@ class Answer(NamedTuple):
     objections: tuple[str, ...]
     """Objections of the guardrails, each with its reason."""
     allowed: float
-    """Nearest price that all guardrails allow on the next day, money."""
+    """Nearest price that all guardrails and relations to other products allow on the next day, money."""
     refusal: str
     """Reason for refusing an override at this price; usually empty."""
     doubt: str
@@ -93,14 +94,34 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
         if field != "profit" or asked.costs_known
     )
     better = asked.over(kept).probability_better
-    objections = tuple(objections_to(price, dynamics, product))
+    objections = (*objections_to(price, dynamics, product), *relation_objections(price, dynamics, product))
     refusal, doubt = (
         refuse_price(price, hard_limits_of(dynamics, product)),
         doubt_price(price, now, tried_prices(history)),
     )
-    allowed = nearest_allowed(price, dynamics, product)
+    allowed = nearest_chargeable(price, dynamics, product)
     about = (history.product, price, now, steps, market.num_draws, measures, better, objections)
     return Answer(*about, allowed, refusal, doubt)
+
+
+def relation_objections(price: float, dynamics: Dynamics, product: int) -> list[str]:
+    """Return each relation's objection to a price, money, while the other products keep theirs."""
+    products = dynamics.market.preprocessor.products
+    current = {item.product: item.current_price for item in products}
+    return broken_by(dynamics.guardrails.related, products[product].product, price, current)
+
+
+def nearest_chargeable(price: float, dynamics: Dynamics, product: int) -> float:
+    """Return the nearest price, money, that guardrails and relations allow on the next day; the current one if none."""
+    products, step = dynamics.market.preprocessor.products, dynamics.guardrails.price_step
+    current = {item.product: item.current_price for item in products}
+    low, high = span_between(dynamics.guardrails.related, products[product].product, current)
+    inside = max(min(price, high), low)
+    for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
+        allowed = nearest_allowed(wanted, dynamics, product)
+        if not relation_objections(allowed, dynamics, product):
+            return allowed
+    return products[product].current_price
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:

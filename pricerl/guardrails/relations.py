@@ -155,6 +155,50 @@ def _related(item: Relation, names: Sequence[str]) -> bool:
     return len(names) == len(item.products) if item.kind == "multipack" else len(names) > 1
 
 
+def broken_by(relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]) -> list[str]:
+    """Return why a price of one product breaks relations while the others keep theirs, one reason per relation.
+
+    Args:
+        relations: all relations.
+        product: name of the product.
+        price: its price, money. Its current price breaks none: a relation never makes a price move.
+        current: current prices by product, money; products that are absent are left out.
+    """
+    if price == current[product]:
+        return []
+    found = []
+    for item in relations:
+        names = [name for name in item.products if name in current]
+        if product in names and _related(item, names):
+            prices = [price if name == product else current[name] for name in names]
+            if why := Relation(item.kind, tuple(names), item.count).objection(prices):
+                found.append(f"{item.kind.replace('_', ' ')}: {why}")
+    return found
+
+
+def span_between(relations: Iterable[Relation], product: str, current: Mapping[str, float]) -> tuple[float, float]:
+    """Return the lowest and the highest price that relations leave to one product while the others keep theirs, money.
+
+    Arguments as for `broken_by`. The lowest is above the highest if there is no such price.
+    """
+    low, high = 0.0, math.inf
+    for item in relations:
+        names = [name for name in item.products if name in current]
+        if product not in names or not _related(item, names):
+            continue
+        at = names.index(product)
+        before, after = ([current[name] for name in part] for part in (names[:at], names[at + 1 :]))
+        if item.kind == "size_order":
+            low, high = max([low, *before]), min([high, *after])
+        elif item.kind == "one_price":
+            low, high = max([low, *before, *after]), min([high, *before, *after])
+        elif at == 0:
+            low = max(low, after[0] / item.count)
+        else:
+            high = min(high, item.count * before[0])
+    return low, high
+
+
 def check_relations(relations: Iterable[Relation], known: Sequence[str]) -> None:
     """Refuse relations of products whose names are not in the history.
 

@@ -7,7 +7,7 @@ chunks over processes. A product's advice does not depend on the chunk that it i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from pricerl.evaluation import Backtest, Policy, Yardstick, plan_dynamically
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
-from pricerl.guardrails.relations import Bound, Wish, resolve
+from pricerl.guardrails.relations import Bound, Relation, Wish, broken_by, resolve
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
@@ -214,7 +214,10 @@ MOST_ROUNDS = 20
 
 
 def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> list[Advised]:
-    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
+    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again.
+
+    A price test at a price that breaks a relation is not offered.
+    """
     parts = list(parts)
     bound: dict[str, Bound] = {}
     relations = chunks[0].desk.guardrails.related if chunks else ()
@@ -227,7 +230,20 @@ def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> l
         again = [chunks[row]._replace(bound=bound, backtests=parts[row].backtests) for row in rows]
         for row, part in zip(rows, run_tasks(again, len(again), setup), strict=True):
             parts[row] = part
+    current = {item.product: item.current_price for part in parts for item in part.advice}
+    for row, part in enumerate(parts if relations else ()):
+        parts[row] = part._replace(advice=[without_broken_test(item, relations, current) for item in part.advice])
     return parts
+
+
+def without_broken_test(
+    item: ProductAdvice, relations: Sequence[Relation], current: Mapping[str, float]
+) -> ProductAdvice:
+    """Return the advice without a price test whose price breaks a relation while the others keep their prices."""
+    test = None if item.details is None else item.details.price_test
+    if item.details is None or test is None or not broken_by(relations, item.product, test.price, current):
+        return item
+    return replace(item, details=replace(item.details, price_test=None))
 
 
 def _wish(item: ProductAdvice) -> Wish:

@@ -13,8 +13,9 @@ from pricerl.cli.what_if import answer_lines, ask
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import Market, RewardConfig
+from pricerl.market import DemandConfig, Market, RewardConfig
 from pricerl.operations.orders import hard_limits_of
+from pricerl.simulation import SellerConfig
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
@@ -114,3 +115,29 @@ def test_the_lines_name_prices_markets_and_differences(varied: Market) -> None:
     assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
     assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
     assert any("earns more in" in line and "plausible scenarios" in line for line in lines)
+
+
+def test_relations_object_and_name_the_price_that_they_leave(fitted: Callable[..., Market]) -> None:
+    market = fitted(SellerConfig(days=90, units=30.0, products=2, seed=5), DemandConfig(num_draws=16))
+    now = {item.product: item.current_price for item in market.preprocessor.products}
+    small, large = sorted(now, key=lambda name: now[name])
+    index = list(now).index(large)
+    relation = {"kind": "size_order", "products": [small, large]}
+    held = _dynamics(market, relations=[relation], max_change=0.9, max_week_change=0.9, support_margin=0.9)
+    low = round(0.97 * now[small], 2)
+    answer = ask(held, index, low, 14)
+    assert answer.objections[-1] == (
+        f"size order: {small} at {now[small]:.10g} would cost more than the larger {large} at {low:.10g}"
+    )
+    assert answer.allowed == pytest.approx(now[small])
+    assert not any("size order" in text for text in ask(held, index, round(1.03 * now[large], 2), 14).objections)
+
+
+def test_a_line_of_one_price_leaves_only_its_price(fitted: Callable[..., Market]) -> None:
+    market = fitted(SellerConfig(days=90, units=30.0, products=2, seed=5), DemandConfig(num_draws=16))
+    first, second = market.preprocessor.products
+    relation = {"kind": "one_price", "products": [first.product, second.product]}
+    answer = ask(_dynamics(market, relations=[relation]), 0, round(1.03 * first.current_price, 2), 14)
+    assert answer.objections[-1].startswith(f"one price: {first.product} at ")
+    assert answer.allowed in (first.current_price, second.current_price)
+    assert f"nearest price that they all allow next is {PLAIN.price(answer.allowed)}" in answer_lines(answer, PLAIN)[-1]

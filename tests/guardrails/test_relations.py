@@ -9,7 +9,7 @@ import pytest
 
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
-from pricerl.guardrails.relations import Wish, read_relations, resolve
+from pricerl.guardrails.relations import Wish, broken_by, read_relations, resolve, span_between
 
 SIZES = {"kind": "size_order", "products": ["S", "M", "L"]}
 PACK = {"kind": "multipack", "products": ["S", "pack"], "count": 6}
@@ -33,6 +33,28 @@ def _holds(prices, current):
             if not fine and any(prices[name][day] != current[name] for name in names):
                 return False
     return True
+
+
+def test_one_price_breaks_a_relation_exactly_outside_the_span_that_the_others_leave():
+    rng, outside = np.random.default_rng(1), 0
+    relations = read_relations([SIZES, PACK, LINE])
+    for _ in range(500):
+        sizes = dict(zip(("S", "M", "L"), np.sort(np.round(rng.uniform(1, 3, 3), 2)).tolist(), strict=True))
+        current = {**sizes, "pack": round(float(5.5 * sizes["S"]), 2), "rose": 4.0, "lemon": 4.0}
+        name = str(rng.choice(list(current)))
+        price = round(float(current[name] * rng.uniform(0.7, 1.4)), 2)
+        low, high = span_between(relations, name, current)
+        assert low <= current[name] <= high
+        broken = broken_by(relations, name, price, current)
+        assert bool(broken) == (price != current[name] and not low <= price <= high), (name, price, current)
+        outside += bool(broken)
+    assert 100 < outside < 450
+
+
+def test_a_price_that_is_kept_breaks_nothing_even_if_the_order_is_wrong_today():
+    relations, current = read_relations([SIZES]), {"S": 3.0, "M": 2.0, "L": 4.0}
+    assert broken_by(relations, "S", 3.0, current) == [] and broken_by(relations, "S", 1.9, current) == []
+    assert broken_by(relations, "S", 2.9, current) == ["size order: S at 2.9 would cost more than the larger M at 2"]
 
 
 def test_after_random_wishes_every_relation_holds_or_its_products_stay():

@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from pricerl.advice import DecisionConfig
+from pricerl.advice.price_test import PriceTest
+from pricerl.arrays import Interval
 from pricerl.env import EnvConfig
 from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.relations import read_relations
 from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
 from pricerl.operations import processes
-from pricerl.operations.desk import Chunk, Desk, relate
+from pricerl.operations.desk import Chunk, Desk, relate, without_broken_test
 from pricerl.operations.processes import Setup, run_tasks
 from pricerl.simulation import SellerConfig
 
@@ -83,6 +86,20 @@ def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, togeth
         else:
             assert after.to_dict() == before.to_dict()
     assert any(item.guardrails and item.guardrails[-1].rule == "relations" for item in part.advice)
+
+
+def test_no_price_test_is_offered_at_a_price_that_breaks_a_relation(together):
+    item, other = together.advice[:2]
+    current = {advice.product: advice.current_price for advice in (item, other)}
+    test = PriceTest(round(1.1 * item.current_price, 2), 28, 0.8, 10.0, Interval(0.0, -1.0, 1.0))
+    tested = replace(item, details=replace(item.details, price_test=test))
+    names = [item.product, other.product]
+    for relation, kept in (
+        ({"kind": "one_price", "products": names}, False),
+        ({"kind": "multipack", "products": names, "count": 1000}, True),
+    ):
+        found = without_broken_test(tested, read_relations([relation]), current)
+        assert found.details.price_test == (test if kept else None) and found.days == item.days
 
 
 class Where:
