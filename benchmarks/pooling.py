@@ -1,12 +1,12 @@
 """Profit that thin products recover by borrowing the elasticity of the others.
 
-    python benchmarks/pooling.py --full 16 --thin 8
+    python benchmarks/pooling.py --full 16 --thin 12 --seeds 61 71 81
 
-A catalogue of simulated products has elasticities around one value, or around several (`mixed`). Thin products have
-the last 40 of their 365 days. Each is fitted alone with all its days, alone with 40, and with 40 in the catalogue. The
-advised price is the constant price of the highest posterior-mean profit within the guardrails' reach; its loss is
-measured in true profit against the best such price. `outlier` is a single thin product whose elasticity is far
-from the catalogue's, for each of the thin ones in turns.
+A catalogue of simulated products has elasticities around one value, or around several (`mixed`, `two kinds`). Thin
+products have the last 40 of their 365 days. Each is fitted alone with all its days, alone with 40, and with 40 in the
+catalogue. The advised price is the constant price of the highest posterior-mean profit within the guardrails' reach;
+its loss is measured in true profit against the best such price. `outlier` is a single thin product whose elasticity
+is far from the catalogue's, for each of the thin ones in turns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from pricerl.simulation import SellerConfig, seller, simulate
 from pricerl.simulation.true_demand import expected_profit
 
 DAYS, THIN_DAYS = 365, 40
-AROUND = {"-1.4": (1.3, 1.5), "-2.2": (2.0, 2.4), "-4": (3.6, 4.4)}
+AROUND = {"-1.4": (1.3, 1.5), "-1.8": (1.7, 1.9), "-2.2": (2.0, 2.4), "-3": (2.8, 3.2), "-4": (3.6, 4.4)}
 """Ranges of minus the elasticity."""
 
 
@@ -83,10 +83,25 @@ def losses(
     return np.array(found)
 
 
-def run(name: str, around: list[str], thin_around: list[str], options: argparse.Namespace) -> None:
-    """Measure one catalogue and print a row of the table."""
-    full = draw_products(around, options.full, options.seed, options.units)
-    thin = draw_products(thin_around, options.thin, options.seed + 1, options.units)
+class Losses(NamedTuple):
+    """Mean losses of one catalogue's thin products, in percent of revenue."""
+
+    full: float
+    alone: float
+    pooled: float
+    prior: str
+    """Median and sd of the first thin product's prior."""
+
+    @property
+    def recovered(self) -> float:
+        """Share of what the missing days cost that pooling brings back."""
+        return (self.alone - self.pooled) / (self.alone - self.full)
+
+
+def measure(around: list[str], thin_around: list[str], seed: int, options: argparse.Namespace) -> Losses:
+    """Return the losses of one catalogue."""
+    full = draw_products(around, options.full, seed, options.units)
+    thin = draw_products(thin_around, options.thin, seed + 1, options.units)
     truths = [truth for _, truth in [*full, *thin]]
     rows = list(range(options.full, options.full + options.thin))
     demand = DemandConfig(num_draws=128)
@@ -98,15 +113,23 @@ def run(name: str, around: list[str], thin_around: list[str], options: argparse.
         regular = list(range(options.full))
         for row in rows:
             priors[row] = find_priors(short.select([*regular, row]).products, demand)[-1]
-    known = losses(everything, truths, demand, rows, alone).mean()
-    missing, pooled = (losses(short, truths, demand, rows, given) for given in (alone, priors))
-    gap = missing.mean() - known
-    recovered = (missing.mean() - pooled.mean()) / gap if gap > 0 else float("nan")
     prior = priors[rows[0]]
     assert prior is not None
+    known = losses(everything, truths, demand, rows, alone).mean()
+    missing, pooled = (losses(short, truths, demand, rows, given).mean() for given in (alone, priors))
+    median = -np.exp(prior.at(np.zeros(1))[0])
+    return Losses(*(100 * float(value) for value in (known, missing, pooled)), f"{median:.2f} ({prior.sd:.2f})")
+
+
+def run(name: str, around: list[str], thin_around: list[str], options: argparse.Namespace) -> None:
+    """Measure one kind of catalogue with every seed and print a row of the table."""
+    found = [measure(around, thin_around, seed, options) for seed in options.seeds]
+    full, alone, pooled = (np.mean([item[place] for item in found]) for place in range(3))
+    together = Losses(full, alone, pooled, found[0].prior).recovered
+    each = [item.recovered for item in found]
     print(
-        f"| {name} | {100 * known:.2f} | {100 * missing.mean():.2f} | {100 * pooled.mean():.2f} | {recovered:.0%} | "
-        f"{-np.exp(prior.mean):.2f} ({prior.sd:.2f}) |",
+        f"| {name} | {full:.2f} | {alone:.2f} | {pooled:.2f} | {together:.0%} ({min(each):.0%} to {max(each):.0%}) | "
+        f"{found[0].prior} |",
         flush=True,
     )
 
@@ -114,18 +137,21 @@ def run(name: str, around: list[str], thin_around: list[str], options: argparse.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", type=int, default=16)
-    parser.add_argument("--thin", type=int, default=8)
+    parser.add_argument("--thin", type=int, default=12)
     parser.add_argument("--units", type=float, default=20.0)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", nargs="*", help="rows of the table to measure")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("| catalogue | loss, 365 days | 40 days alone | 40 days pooled | recovered | pooled prior (sd of log) |")
     print("|---|---|---|---|---|---|")
-    for name in AROUND:
-        run(name, [name], [name], options)
-    run("mixed", list(AROUND), list(AROUND), options)
-    run("outlier: -4 among -1.4", ["-1.4"], ["-4"], options)
-    run("outlier: -1.4 among -4", ["-4"], ["-1.4"], options)
+    catalogues = {name: ([name], [name]) for name in AROUND}
+    catalogues |= {"mixed": (["-1.4", "-2.2", "-4"],) * 2, "two kinds": (["-1.8", "-3"],) * 2}
+    for odd, others in (("-4", "-1.4"), ("-1.4", "-4"), ("-3", "-1.4"), ("-1.8", "-4")):
+        catalogues[f"outlier: {odd} among {others}"] = ([others], [odd])
+    for name, (around, thin_around) in catalogues.items():
+        if not options.only or name in options.only:
+            run(name, around, thin_around, options)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ WIDEST_ERROR = 3.0
 
 GENERAL_WEIGHT = 0.2
 """Smallest weight of the general prior in a pooled one."""
+AGREEMENT = 0.7
+"""Bayes factor of a pooled prior against the general one below which a product disagrees with the others."""
 FORERUNNERS = 1.0
 """Number of products for which the general prior counts in the density of a catalogue."""
 GROUP_FORERUNNERS = 2.0
@@ -103,8 +105,8 @@ class Pool:
             density = self._group(own.group).without(product, likelihood, density)
         density = self._kernel @ density
         weight = 1.0 - GENERAL_WEIGHT
-        if likelihood is not None:  # disagreement counts here once more than in the likelihood itself
-            weight *= min(1.0, float(likelihood @ density / (likelihood @ general)))
+        if likelihood is not None:  # disagreement counts here in addition to the likelihood itself
+            weight *= min(1.0, float(likelihood @ density / (likelihood @ general)) / AGREEMENT) ** 2
         return _tabulate(self._eta, weight * density + (1 - weight) * general)
 
     def with_history(self, product: ProductHistory) -> Pool:
