@@ -108,8 +108,8 @@ def _print_reports(
 
 
 def _skipped_lines(problems: Sequence[str], files: Sequence[str]) -> list[str]:
-    """Return the first problems of skipped products, and the number of the others."""
-    return ["problems of skipped products:", *list_problems(problems, files)] if problems else []
+    """Return the first problems of skipped products and unknown days, and the number of the others."""
+    return ["problems of skipped products and unknown days:", *list_problems(problems, files)] if problems else []
 
 
 def _write_problems(file: str | None, table: str) -> None:

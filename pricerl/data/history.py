@@ -132,7 +132,7 @@ class History:
     """Data reports, one per product in the same order."""
 
     problems: tuple[Problem, ...] = ()
-    """Problems of the products that were skipped."""
+    """Problems of the products that were skipped, and of rows whose day is unknown."""
 
     currency: str = ""
     """ISO 4217 code of the prices: written with every one, or in the currency column of an export; else empty."""

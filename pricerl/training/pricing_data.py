@@ -81,7 +81,7 @@ class PricingDataModule(ReplayDataModule):
         self.evidence: dict[str, Evidence] = {}
         """Evidence on the elasticities of the products trained on, by name; empty before a checkpoint is read."""
         self.problems: tuple[Problem, ...] = ()
-        """Problems of the products of the file that were skipped."""
+        """Problems of products that were skipped and of days that are unknown for their rows."""
         self._find_own_prices: Callable[[ProductHistory], BoolArray | None] | None = None
         self._found_currency = ""
         self._known_name: str | None = None

@@ -76,9 +76,13 @@ def test_an_ads_report_of_other_products_or_days_is_refused_and_both_are_named(k
 
 
 def test_a_file_of_unknown_columns_is_refused_with_those_that_it_lacks(tmp_path: Path) -> None:
-    found = refusal(tmp_path, ORDERS, ads_report().replace("Spend", "Money", 1))
+    found = refusal(tmp_path, ORDERS, "Date,Clicks,Weather\n2024-09-20,3,rain\n")
     assert found.startswith("export_1.csv: joins nothing: it is neither a sales report nor one of ads; ")
-    assert f"of {ADS_TITLE}, which could be joined, it lacks 'Spend' (docs/presets.md" in found
+    lack = "which could be joined, it lacks 'Advertised SKU', 'Spend', '7 Day Total Orders (#)' (docs/presets.md"
+    assert f"of {ADS_TITLE}, {lack}" in found
+    assert f"looks like {ADS_TITLE}, but has no column 'Spend'" in refusal(
+        tmp_path, ORDERS, ads_report().replace("Spend", "Money", 1)
+    )
     sales = "Report Date,Product Price,Total Sales\n2024-09-20,10,20\n"
     assert "export_1.csv: joins nothing" in refusal(tmp_path, sales, "Day,Weather\n2024-09-20,rain\n")
     misspelt = refusal(tmp_path, sales.replace("Total Sales", "Totl Sales"), ads_report())

@@ -33,12 +33,12 @@ def test_numbers_read_together_equal_those_read_one_by_one(texts: list[str]) -> 
 
 
 def outcome_of(text: str) -> tuple[object, ...] | str:
-    """The outcome of reading a text: cells, lines and problems, or the error."""
+    """The outcome of reading a text: cells, lines and ragged rows, or the error."""
     try:
         table: TextTable = split_rows(text.encode(), "sales.csv")
     except DataError as error:
         return str(error)
-    return table.frame.astype(object).to_numpy().tolist(), list(table.lines), table.problems, list(table.frame.columns)
+    return table.frame.astype(object).to_numpy().tolist(), list(table.lines), table.ragged, list(table.frame.columns)
 
 
 @settings(deadline=None, max_examples=400)

@@ -149,7 +149,7 @@ def test_file_in_which_no_row_counts_is_refused(tmp_path: Path) -> None:
 
 
 def test_more_short_lines_than_the_export_has_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cells where the header has"):
+    with pytest.raises(DataError, match="5 of 92 rows do not have as many cells as the header"):
         read_text(tmp_path, SAMPLES["ebay_orders"]().text + "a,b\nc,d\ne,f\n")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,12 @@ from pricerl.formatting import plural
 
 
 def clean(
-    frame: pd.DataFrame, source: str, config: DataConfig, notes: Sequence[str], skipped: Sequence[Problem] = ()
+    frame: pd.DataFrame,
+    source: str,
+    config: DataConfig,
+    notes: Sequence[str],
+    skipped: Sequence[Problem] = (),
+    lost: Mapping[str, DateArray] = MappingProxyType({}),
 ) -> History:
     """Clean every product of a checked file.
 
@@ -47,6 +53,7 @@ def clean(
         config: gap length, measure of sales, window and country.
         notes: notes about the file, repeated in each product's report.
         skipped: problems of products of the file that are not in ``frame``.
+        lost: days by product whose rows the file has, but not in a form that can be read: they are unknown.
 
     Returns:
         The cleaned history.
@@ -59,7 +66,7 @@ def clean(
     problems = list(skipped)
     several = frame[columns.PRODUCT].nunique() > 1 or bool(skipped)
     days = frame[columns.REPORT_DATE].to_numpy()
-    missing = find_missing_days(frame, config.missing_days)
+    missing = find_missing_days(frame, config.missing_days, lost)
     holidays = None if config.country is None else find_holidays(config.country, days.min(), days.max())
     for rows in split_products(frame):
         histories, findings, refused = _clean_products(rows, config, missing, holidays)
@@ -144,9 +151,9 @@ def _find(
     no_sale = np.zeros(days.rows, dtype=bool)
     absent = days.any(~calendar.present) & (missing.meaning == "zero")
     for product in np.flatnonzero(absent).tolist():
-        part = days.part(product)
+        part, own = days.part(product), missing.of(rows.names[product])
         no_sale[part] = find_days_without_sale(
-            calendar.dates[part], units[part], calendar.present[part], missing, int(longest_gap[product])
+            calendar.dates[part], units[part], calendar.present[part], own, int(longest_gap[product])
         )
         price[part] = fill_prices(grid[columns.PRODUCT_PRICE][part], no_sale[part])
     masks = mask_days(grid, calendar.present, no_sale, longest_gap, days)

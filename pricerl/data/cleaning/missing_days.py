@@ -6,6 +6,8 @@ lost at the high prices more often than at the low ones, and demand looks less e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -67,8 +69,16 @@ class MissingDays(NamedTuple):
     doubt: str = ""
     """Reason for a review, or an empty string."""
 
+    lost: Mapping[str, DateArray] = MappingProxyType({})
+    """Days by product of which a row exists that cannot be read."""
+
     last_day: np.datetime64 | None = None
     """Last day with a sale of any product, if a day without a row is one without a sale."""
+
+    def of(self, product: str) -> MissingDays:
+        """Return the same for one product, with its lost days among those that are not covered."""
+        own = self.lost.get(product)
+        return self if own is None else self._replace(uncovered=np.union1d(self.uncovered, own))
 
     def days_after(self, day: np.datetime64, zero_share: float) -> int:
         """Return the number of days without a sale from a product's last row to the file's last day.
@@ -100,7 +110,9 @@ class _Tally(NamedTuple):
     """Share of them that have the product's smallest number of units."""
 
 
-def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
+def find_missing_days(
+    frame: pd.DataFrame, setting: Setting, lost: Mapping[str, DateArray] = MappingProxyType({})
+) -> MissingDays:
     """Find out what a day without a row means in a file, from all of its products.
 
     A product's rows with sales determine how many days without a sale to expect: at least as many as a Poisson number
@@ -111,16 +123,19 @@ def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
     Args:
         frame: checked rows of the file, with one row per product and day.
         setting: ``auto``, or the meaning as the seller knows it.
+        lost: days by product of which a row exists that cannot be read; they are no evidence.
     """
     products = frame[columns.PRODUCT].astype("category").array
     code, names = np.asarray(products.codes).astype(np.int64), products.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     units = _units(frame, code, len(names))
     tally = _count(code, days, units, len(names))
+    unreadable = np.array([len(lost.get(str(name), ())) for name in names])
+    tally = tally._replace(missing=np.maximum(tally.missing - unreadable, 0))
     missing = int(tally.missing.sum())
     last = days[units > 0].max(initial=days[0]) if len(days) else None
     if setting != "auto":
-        return MissingDays(setting, missing, last_day=last if setting == "zero" else None)
+        return MissingDays(setting, missing, lost=lost, last_day=last if setting == "zero" else None)
     if not missing:
         return MissingDays("unknown", 0)
     meaning, evidence = _decide(tally)
@@ -129,7 +144,7 @@ def find_missing_days(frame: pd.DataFrame, setting: Setting) -> MissingDays:
     if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
         doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
     uncovered = _uncovered(code, days, _usual_zero_share(tally)) if meaning == "zero" else days[:0]
-    return MissingDays(meaning, missing, evidence, uncovered, doubt, last if meaning == "zero" else None)
+    return MissingDays(meaning, missing, evidence, uncovered, doubt, lost, last if meaning == "zero" else None)
 
 
 def find_days_without_sale(

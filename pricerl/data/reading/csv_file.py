@@ -17,13 +17,13 @@ import pandas as pd
 from pricerl.data.reading.columns import count_known
 from pricerl.data.reading.fast_csv import Rows, read_fast
 from pricerl.data.reading.problems import Problem, refuse
+from pricerl.data.reading.ragged_rows import SEPARATORS, RaggedRow, check_share
 from pricerl.errors import DataError
 
 MAX_BYTES = 1024 * 2**20
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 1_000
 
-SEPARATORS = (",", ";", "\t", "|")
 HEAD_BYTES, HEAD_ROWS = 2**16, 50
 """Size of a file's head, in which separator and header are found."""
 
@@ -53,8 +53,8 @@ class TextTable:
     notes: tuple[str, ...] = ()
     """Notes on how the file was read."""
 
-    problems: tuple[Problem, ...] = ()
-    """Problems of the rows' shape."""
+    ragged: tuple[RaggedRow, ...] = ()
+    """Rows whose number of cells is not that of the header; the frame does not hold them."""
 
     files: tuple[str, ...] = ()
     """Names of several files that were read as one; the first has number 1."""
@@ -104,7 +104,7 @@ def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def split_rows(data: bytes, source: str, notes: Sequence[str] = ()) -> TextTable:
-    """Split the text of a file, in UTF-8, into cells, with the problems of the rows' shape; values are not checked.
+    """Split the text of a file, in UTF-8, into cells, with the rows of another width; values are not checked.
 
     Raises:
         DataError: the text has no row, or too many rows or columns.
@@ -137,13 +137,14 @@ def split_records(
     names = [cell.strip() for cell in header.cells]
     check_size(source, 0, len(names))
     found = None if read is None else read(Header(header.after, len(names)))
-    columns, lines, problems = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
+    columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
     check_size(source, len(lines), len(names))
-    if not len(lines) and not problems:
-        refuse(source, [Problem(0, "", "has a header but no rows; one row per day is needed")])
+    if not len(lines):
+        nothing = Problem(0, "", "has a header but no rows; one row per day is needed")
+        refuse(source, check_share(ragged, 0, len(names), separator) or [nothing])
     preamble = tuple(separator.join(record.cells) for record in first[:at])
     frame = text_frame(names, columns)
-    return TextTable(frame, source, separator, lines, header.line, preamble, problems=tuple(problems))
+    return TextTable(frame, source, separator, lines, header.line, preamble, ragged=tuple(ragged))
 
 
 def text_frame(names: Sequence[str], columns: Sequence[pd.Categorical]) -> pd.DataFrame:
@@ -217,17 +218,16 @@ def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
 
 
 def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
-    """Return columns, lines and problems of the rows below a header with ``width`` cells, record by record."""
+    """Return columns, lines and ragged rows below a header with ``width`` cells, record by record."""
     rows: list[list[str]] = []
     lines: list[int] = []
-    problems: list[Problem] = []
+    ragged: list[RaggedRow] = []
     for line, _, cells in records:
         if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
-            found = f"has {len(cells)} cells where the header has {width}; check quotes and separators"
-            problems.append(Problem(line, "", found))
+            ragged.append(RaggedRow(line, tuple(cells)))
             continue
         rows.append(cells)
         lines.append(line)
         check_size(source, len(lines), width)
     texts = [pd.Series([cells[at] for cells in rows], dtype=object) for at in range(width)]
-    return list(map(pd.Categorical, texts)), lines, problems
+    return list(map(pd.Categorical, texts)), lines, ragged

@@ -42,10 +42,8 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
     ]
     shifts = [(count + (not part.files)) * FILE_STEP for count, part in zip(before, parts, strict=False)]
     lines = [shift + np.asarray(part.lines) for shift, part in zip(shifts, parts, strict=True)]
-    problems = [
-        problem._replace(line=shift + problem.line)
-        for shift, part in zip(shifts, parts, strict=True)
-        for problem in part.problems
+    ragged = [
+        row._replace(line=shift + row.line) for shift, part in zip(shifts, parts, strict=True) for row in part.ragged
     ]
     owner = np.repeat(np.arange(len(parts)), [len(part.lines) for part in parts])
     kept = _first_copies(columns, owner)
@@ -60,7 +58,7 @@ def join_files(source: str, tables: Mapping[str, TextTable]) -> TextTable:
         shifts[0] + parts[0].header_line,
         parts[0].preamble,
         tuple(dict.fromkeys(chain(notes, *(part.notes for part in parts)))),
-        tuple(problems),
+        tuple(ragged),
         tuple(files),
     )
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from pricerl.arrays import BoolArray, count_true
-from pricerl.data.reading.problems import Problem
+from pricerl.data.reading.ragged_rows import RaggedRow
 from pricerl.data.reading.texts import as_flags
 
 BLOCK_BYTES = 2**22
@@ -31,12 +31,12 @@ _NO_LETTER = "^[^!-~]*$"
 _QUOTE, _LINE_ENDS = ord('"'), b"\r\n"
 
 
-Rows = tuple[list[pd.Categorical], Sequence[int], list[Problem]]
-"""Columns of text, the line of each row in the seller's file, and the problems of the rows' shape."""
+Rows = tuple[list[pd.Categorical], Sequence[int], list[RaggedRow]]
+"""Columns of text, the line of each row in the seller's file, and the rows of another width than the header."""
 
 
 def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows | None:
-    """Return columns, lines and no problems of the rows from a line on; None if the exact reader must read them.
+    """Return columns, lines and no ragged rows of the rows from a line on; None if the exact reader must read them.
 
     Args:
         data: text of a file, in UTF-8.

@@ -20,6 +20,7 @@ from pricerl.data.reading.order_lines import split_cells, spread_discount
 from pricerl.data.reading.preset_fields import Preset, discount_columns
 from pricerl.data.reading.preset_files import AUTO, NONE, find_preset, locate, own_presets
 from pricerl.data.reading.problems import FILE_STEP, Problem
+from pricerl.data.reading.ragged_rows import LostRow, RaggedRow, check_share, days_like, find_lost
 from pricerl.data.reading.texts import TextColumn
 from pricerl.formatting import plural
 
@@ -48,6 +49,9 @@ class Export:
 
     currency: str = ""
     """ISO 4217 code in the export's currency column; empty if it has none."""
+
+    lost: tuple[LostRow, ...] = ()
+    """Rows whose number of cells is not that of the header."""
 
 
 class ExportError(Exception):
@@ -141,36 +145,35 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
     if not problems and not len(rows):
         problems = [Problem(0, "", f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale")]
     named, trouble = name_products(preset, preset.product if products is None else products, rows)
-    if problems := [*_true_problems(preset, table), *problems, *trouble]:
+    ragged = _without_footer(preset, table)
+    header = list(map(str, table.frame.columns))
+    if problems := [*check_share(ragged, len(every), len(header), table.separator), *problems, *trouble]:
         raise ExportError(*problems)
     values, spread, problems = _read_values(preset, rows, config, table.separator)
-    days, trouble, remarks = read_days(
-        rows.frame[preset.date.column],
-        rows.lines.data,
-        preset.date.formats,
-        config.date_format,
-        config.time_zone,
-        preset.date.zone,
-    )
+    settings = (preset.date.formats, config.date_format, config.time_zone, preset.date.zone)
+    dates = rows.frame[preset.date.column]
+    days, trouble, remarks = read_days(dates, rows.lines.data, *settings)
     if problems := [*problems, *(problem._replace(column=preset.date.column) for problem in trouble)]:
         raise ExportError(*problems)
     export = _group(preset, named, days, values, rows.lines)
+    like = days_like(dates, lambda texts: read_days(texts, range(len(texts)), *settings)[0])
+    lost = find_lost(ragged, header, table.separator, names[preset.date.column], None, like) if ragged else []
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
     first = f"Read as {preset.title} (preset {preset.name}): {counted}."
     caution = [preset.caution] if preset.caution else []
     notes = [*table.notes, first, *notes, *spread, *remarks, *caution]
-    return replace(export, notes=tuple(notes), currency=find_code(preset.currency, rows))
+    return replace(export, notes=tuple(notes), currency=find_code(preset.currency, rows), lost=tuple(lost))
 
 
-def _true_problems(preset: Preset, table: TextTable) -> list[Problem]:
-    """Return the problems of the rows' shape, but for lines around the rows of each file that belong to the export."""
-    lines, problems = np.asarray(table.lines), []
-    for file in {problem.line // FILE_STEP for problem in table.problems}:
+def _without_footer(preset: Preset, table: TextTable) -> list[RaggedRow]:
+    """Return the ragged rows, but for lines around the rows of each file that belong to the export."""
+    lines, ragged = np.asarray(table.lines), []
+    for file in {row.line // FILE_STEP for row in table.ragged}:
         rows = lines[lines // FILE_STEP == file]
-        found = [problem for problem in table.problems if problem.line // FILE_STEP == file]
-        around = [problem for problem in found if len(rows) and not rows[0] < problem.line < rows[-1]]
-        problems += [problem for problem in found if problem not in around or len(around) > preset.footer]
-    return problems
+        found = [row for row in table.ragged if row.line // FILE_STEP == file]
+        around = [row for row in found if len(rows) and not rows[0] < row.line < rows[-1]]
+        ragged += [row for row in found if row not in around or len(around) > preset.footer]
+    return ragged
 
 
 def _read_values(

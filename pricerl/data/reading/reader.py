@@ -22,6 +22,7 @@ from pricerl.data.reading.dates import note_forms, read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse, set_aside
+from pricerl.data.reading.ragged_rows import Losses, LostRow, check_share, days_like, find_lost, settle
 from pricerl.data.reading.sales_reports import Parsed, join_all_ads, read_export, sort_reports
 from pricerl.data.reading.sense import check_sense, merge_products
 from pricerl.data.reading.texts import Cells, TextColumn
@@ -73,17 +74,22 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems += [] if alike else check_calendar(frame, lines, config.missing_days)
     problems += check_sense(frame, texts, lines, config)
     notes = (*parsed.notes, *blanked, *merged)
-    products = frame[columns.PRODUCT].astype(object).to_numpy()
+    products, losses = frame[columns.PRODUCT].astype(object).to_numpy(), Losses()
+    if parsed.lost:
+        losses = settle(parsed.lost, frame, summed=preset is not None)
+        problems += losses.open
+    every = {*problems, *losses.reported}
+    skipped = set_aside(set(problems), lines, products.tolist(), config.strict) if problems else []
+    usable = frame[~np.isin(products, [problem.product for problem in skipped or ()]) & losses.kept]
+    if skipped is None or (config.strict and every) or not len(usable):
+        refuse(table.source, every, table.files)
+    aside, notes = name_files(skipped, table.files), (*losses.notes(), *notes)
+    history = clean(usable, table.source, config, notes, aside, losses.days)
+    found = sorted([*history.problems, *name_files(losses.reported, table.files)])
     currency = parsed.currency or find_currency(parsed.cells)
-    if not problems:
-        history = replace(clean(frame, table.source, config, notes), currency=currency)
-        named = columns.PRODUCT in parsed.cells or {*products} != {UNNAMED_PRODUCT}
-        return history if named else replace(history, unnamed=True).renamed(name_after(table.source))
-    skipped = set_aside(set(problems), lines, products.tolist(), config.strict)
-    if skipped is None:
-        refuse(table.source, set(problems), table.files)
-    usable = frame[~np.isin(products, [problem.product for problem in skipped])]
-    return replace(clean(usable, table.source, config, notes, name_files(skipped, table.files)), currency=currency)
+    history = replace(history, currency=currency, problems=tuple(found))
+    named = columns.PRODUCT in parsed.cells or {*products} != {UNNAMED_PRODUCT}
+    return history if named else replace(history, unnamed=True).renamed(name_after(table.source))
 
 
 def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
@@ -92,9 +98,22 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     )
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
-    problems = [*problems, *table.problems, *unreadable]
+    too_many = check_share(table.ragged, len(table.lines), table.frame.shape[1], table.separator)
+    problems = [*problems, *too_many, *unreadable]
     forms = () if config.date_format else note_forms(cells.get(columns.REPORT_DATE, ()))
-    return Parsed(frame, table.lines, [*table.notes, *ignored, *forms], problems, cells)
+    can_tell = columns.REPORT_DATE in positions and not too_many
+    lost = _find_lost(table, positions, config) if can_tell else []
+    return Parsed(frame, table.lines, [*table.notes, *ignored, *forms], problems, lost, cells)
+
+
+def _find_lost(table: TextTable, positions: Mapping[str, int], config: DataConfig) -> list[LostRow]:
+    if not table.ragged:
+        return []
+    names = [str(place) for place in range(table.frame.shape[1])]  # those in the file may repeat
+    product = names[positions[columns.PRODUCT]] if columns.PRODUCT in positions else None
+    dates, date = table.frame.iloc[:, positions[columns.REPORT_DATE]], names[positions[columns.REPORT_DATE]]
+    like = days_like(dates, lambda texts: read_dates(texts, range(len(texts)), config.date_format)[0])
+    return find_lost(table.ragged, names, table.separator, date, product, like)
 
 
 def _parse(

@@ -18,6 +18,7 @@ from pricerl.data.reading.preset_fields import Preset
 from pricerl.data.reading.preset_files import AUTO, NONE, locate, own_presets
 from pricerl.data.reading.presets import DECIMALS, Export, ExportError, choose_preset, sum_up
 from pricerl.data.reading.problems import Problem, list_names, refuse
+from pricerl.data.reading.ragged_rows import LostRow
 from pricerl.data.reading.texts import Cells
 from pricerl.formatting import plural
 
@@ -37,6 +38,9 @@ class Parsed:
 
     problems: Sequence[Problem] = ()
     """Problems of header and cells."""
+
+    lost: Sequence[LostRow] = ()
+    """Rows whose number of cells is not that of the header."""
 
     cells: Mapping[str, Cells] = field(default_factory=dict)
     """The columns that the file has as texts."""
@@ -152,7 +156,8 @@ def read_export(table: TextTable, preset: Preset, config: DataConfig) -> Parsed:
         export = sum_up(preset, table, config)
     except ExportError as error:
         refuse(table.source, error.problems, table.files)
-    return Parsed(to_history_columns(export), export.lines.data, export.notes, currency=export.currency)
+    frame = to_history_columns(export)
+    return Parsed(frame, export.lines.data, export.notes, lost=export.lost, currency=export.currency)
 
 
 def join_all_ads(parsed: Parsed, ads: Sequence[tuple[TextTable, Preset]], config: DataConfig) -> Parsed:
@@ -214,6 +219,9 @@ def join_ads(
         text = f"no {named} is a product of the sales report: it names {theirs}, the sales report {ours}"
         raise ExportError(Problem(0, "", f"{preset.title}: {text}"))
     export = ads[int(np.argmax(shared))]
+    if export.lost:
+        remedy = "check quotes and separators"
+        raise ExportError(*(Problem(row.line, "", f"{row.finding}; {remedy}") for row in export.lost))
     added = to_history_columns(export).astype({columns.PRODUCT: object})
     joined = frame.astype({columns.PRODUCT: object}).merge(added, on=list(keys), how="left", indicator=True)
     matched = int((joined.pop("_merge") == "both").sum())
