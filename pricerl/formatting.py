@@ -85,9 +85,12 @@ class Formatter:
         """
         (mean, low, high), digits = values, self.money_digits(*values)
         amount = f"{self.money(mean, digits, plus)}{words}"
-        if self.number(low, digits) == self.number(high, digits):
-            return amount
-        return f"{amount} (90 %: {self.span(low, high, digits, plus)})"
+        return f"{amount}{self.limits(low, high, digits, plus, '90 %: ')}"
+
+    def limits(self, low: float, high: float, digits: int, plus: str = "", label: str = "") -> str:
+        """Return an interval in parentheses after a space; empty if both ends look the same."""
+        same = self.number(low, digits) == self.number(high, digits)
+        return "" if same else f" ({label}{self.span(low, high, digits, plus)})"
 
     def span(self, low: float | None, high: float | None, digits: int, plus: str = "") -> str:
         """Return an interval without a currency, as its estimate shows one; ``plus="+"`` shows both signs."""

@@ -146,7 +146,7 @@ def _comparison(product: Record, f: Formatter) -> Iterator[str]:
         cells = [f.number(mean, digits) for mean in means[:2]] if change else [f.number(means[0], digits), ""]
         gain = sides[2]
         if gain is not None:
-            cells.append(f"{f.number(gain[0], digits, '+')} ({f.span(gain[1], gain[2], digits, '+')})")
+            cells.append(f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}")
         label = f"{name} per {f.period}{'' if name == 'units' else money}"
         rows.append((label, *cells, *[UNKNOWN if change else ""] * (3 - len(cells))))
     yield from _aligned(rows)
@@ -197,7 +197,7 @@ def _demand(product: Record, f: Formatter) -> Iterator[str]:
         return
     mean, high, low = (-value for value in product["elasticity"])
     effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
-    yield f"a 1 % rise has {effect} units ({f.span(low, high, 1)})"
+    yield f"a 1 % rise has {effect} units{f.limits(low, high, 1)}"
     limit = None if product["raising"] is None else product["raising"]["break_even"]
     if limit is not None:
         yield f"up to {f.number(limit, 1)} % pays"
@@ -277,7 +277,7 @@ def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:
     earned = exception_of(product)
     if gain is not None and not earned:
         digits = f.money_digits(*gain)
-        earned = f"{f.number(gain[0], digits, '+')} ({f.span(gain[1], gain[2], digits, '+')})"
+        earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"
     return shown(product["product"]), change, earned, f"{product['decision']['grade']:<2}"
 
 

@@ -55,8 +55,7 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
             (mean, low, high), word = gains[name], "sales" if name == "sales" else MEASURES.get(name, name)
             digits = unit_digits(mean, low, high) if name == "units" else f.money_digits(mean, low, high)
             shown = f.number(mean, digits, "+") if name == "units" else f.money(mean, digits, "+")
-            limits = f.span(low, high, digits, "+")
-            lines.append(f"  {word:<7} {shown} (90 %: {limits})" if low != high else f"  {word:<7} {shown}")
+            lines.append(f"  {word:<7} {shown}{f.limits(low, high, digits, '+', '90 %: ')}")
     return lines
 
 

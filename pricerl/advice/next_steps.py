@@ -59,7 +59,7 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
     mean, low, high = found["cost"]
     if high <= 0:
         return [f"Raising pays at any cost, because a rise brings more {MEASURES['sales']}."]
-    limits = f" (90 %: {f.span(low, high, f.price_decimals)})" if f.price(low) != f.price(high) else ""
+    limits = f.limits(low, high, f.price_decimals, label="90 %: ")
     own = product.get("cost_means")
     paid = "" if own is None else f"; you pay {f.price(own['unit_cost'])}"
     words = [f"Raising pays if a unit costs you more than {f.price(mean)}{limits}{paid}."]

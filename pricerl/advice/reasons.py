@@ -137,7 +137,7 @@ def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     effect = f"cost about {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
     limit = None if raising is None else raising.break_even
     pays = "" if limit is None else f"; anything under {f.number(limit, 1)} % pays"
-    yield f"A 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}){pays}."
+    yield f"A 1 % rise has {effect} units{f.limits(low, high, 1, label='90 %: ')}{pays}."
     if raising is not None:
         yield from _direction(advice, raising.probability_better, f)
     elif advice.decision.grade != "D":
@@ -259,8 +259,9 @@ def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[
         predicted, low, high, actual = (check[key] / share for key in keys)
         digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
         show = f.number if name == "units" else f.money
+        limits = f.limits(low, high, digits, label="90 %: ")
         yield (
-            f"{name.capitalize()} {words}: predicted {show(predicted, digits)} (90 %: {f.span(low, high, digits)}), "
+            f"{name.capitalize()} {words}: predicted {show(predicted, digits)}{limits}, "
             f"actual {show(actual, digits)}, {where}."
         )
 

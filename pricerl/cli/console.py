@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pricerl.advice.reasons import (
@@ -113,7 +113,7 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
         *table([head, *(_rule_cells(row, measure, draws, formatter) for row in list_alternatives(product))]),
         *_proposal_lines(product, formatter),
-        *(off_policy_line(name, found, formatter, measure) for name, found in product["off_policy"].items()),
+        *_off_policy_lines(product["off_policy"], formatter, measure),
     ]
     return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
 
@@ -124,7 +124,7 @@ def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[st
     if earned is not None:
         (mean, low, high), digits = earned, f.money_digits(*earned)
         better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
-        money = (f.money(mean, digits), f.span(low, high, digits), better)
+        money = (f.money(mean, digits), f.limits(low, high, digits)[2:-1] or UNKNOWN, better)
     return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
 
 
@@ -140,6 +140,14 @@ def _proposal_lines(product: Record, f: Formatter) -> list[str]:
             f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
         )
     return lines
+
+
+def _off_policy_lines(estimates: Mapping[str, Record], f: Formatter, measure: str) -> list[str]:
+    """Return a line per estimate; those of one price are one."""
+    groups: dict[str, tuple[list[str], Record]] = {}
+    for name, found in estimates.items():
+        groups.setdefault(off_policy_line("", found, f, measure), ([], found))[0].append(name)
+    return [off_policy_line(", ".join(names), found, f, measure) for names, found in groups.values()]
 
 
 def off_policy_line(name: str, found: Record, f: Formatter, measure: str = "profit") -> str:

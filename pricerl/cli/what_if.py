@@ -147,8 +147,7 @@ def _cells(row: WhatIf, f: Formatter) -> tuple[str, ...]:
     sides = (row.asked.mean, row.kept.mean)
     digits = f.money_digits(*sides) if money else unit_digits(*sides)
     show = f.money if money else f.number
-    return (
-        row.name,
-        *(f"{show(side.mean, digits)} ({f.span(side.low, side.high, digits)})" for side in (row.asked, row.kept)),
-        f"{show(row.difference.mean, digits, '+')} ({f.span(row.difference.low, row.difference.high, digits, '+')})",
-    )
+    mean, low, high = row.difference
+    change = f"{show(mean, digits, '+')}{f.limits(low, high, digits, '+')}" if any(row.difference) else "no change"
+    shown = (f"{show(side.mean, digits)}{f.limits(side.low, side.high, digits)}" for side in (row.asked, row.kept))
+    return (row.name, *shown, change)

@@ -211,7 +211,8 @@ class PricingDataModule(ReplayDataModule):
         state = fitted.trained_state() if self.portable else fitted.state_dict()
         pooled = {} if self.pool is None else self.pool.evidence
         evidence = {name: list(item) for name, item in pooled.items() if item.known}
-        own = {"preprocessor": state, "currency": self._found_currency, "evidence": evidence}
+        problems = [] if self.portable else list(map(list, self.problems))
+        own = {"preprocessor": state, "currency": self._found_currency, "evidence": evidence, "problems": problems}
         return {**super().state_dict(), **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -220,6 +221,7 @@ class PricingDataModule(ReplayDataModule):
         trained = state_dict["preprocessor"]
         self._found_currency = state_dict.get("currency", "")
         self.evidence = {name: Evidence(*item) for name, item in state_dict.get("evidence", {}).items()}
+        self.problems = tuple(Problem(*item) for item in state_dict.get("problems", ()))
         self.guardrails.check_products(trained["names"])
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)

@@ -27,6 +27,8 @@ def test_fit_and_predict_write_the_problems_of_skipped_products(tmp_path: Path) 
         assert run(tmp_path, "predict", *words).code in (0, 4)
         assert (tmp_path / "fresh" / "problems.csv").exists() == found
     assert run(tmp_path, "predict", "--ckpt_path", str(folder / "best.ckpt"), "--out", "stored").code in (0, 4)
+    stored = (tmp_path / "stored" / "problems.csv").read_bytes()
+    assert stored == (folder / "problems.csv").read_bytes()  # of the history in the checkpoint
     assert json.loads((tmp_path / "stored" / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
     refused = run(tmp_path, "fit", *FAST, "--data.path", "shop.csv", "--data.reading.strict", "true")
     assert refused.code == 3 and "has 30 problems:" in refused.err and refused.err.count("Product Price:") == 20

@@ -46,6 +46,8 @@ def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Ma
     assert all(row.difference == (0.0, 0.0, 0.0) for row in answer.measures)
     assert answer.probability_better == 0.0 and answer.objections == ()
     assert answer_lines(answer, PLAIN)[-1] == "  guardrails: no objection"
+    rows = answer_lines(answer, PLAIN)[2:5]
+    assert all(row.endswith("no change") and "(" not in row for row in rows)  # draws of known demand are all the same
 
 
 @pytest.mark.parametrize(

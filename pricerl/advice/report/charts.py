@@ -164,7 +164,7 @@ def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
     if what != "units":
         return f.estimate(values)
     (mean, low, high), digits = values, unit_digits(*values)
-    return f"{f.number(mean, digits)} (90 %: {f.span(low, high, digits)})"
+    return f"{f.number(mean, digits)}{f.limits(low, high, digits, label='90 %: ')}"
 
 
 def _today(frame: Frame, ahead: int) -> list[str]:

@@ -207,7 +207,7 @@ def _why(view: View) -> tuple[str, ...]:
         return ("You have charged one price only, so the effect of another is unknown.",)
     (mean, high, low), lines = (-value for value in product["elasticity"]), []
     effect = f"cost about {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
-    lines.append(f"Your buyers react: a 1 % rise has {effect} units (90 %: {f.span(low, high, 1)}).")
+    lines.append(f"Your buyers react: a 1 % rise has {effect} units{f.limits(low, high, 1, label='90 %: ')}.")
     lines += _costs(product, f) if product["raising"] is not None else break_even_words(product, f)
     price = product["recommended_price"] if not view.held else product["current_price"]
     days = max(1, round(product["effective_days"]))

@@ -88,7 +88,7 @@ def describe_off_policy(product: Record, f: Formatter) -> list[str]:
         value = contribution_words(found["value"], f, measure_of(product))
         days = f.number(found["effective_days"], 0)
         sentences.append(f"{start}: {value}, from {days} effective {f.period}s.")
-    return sentences
+    return list(dict.fromkeys(sentences))  # keeping and the settled price may be one
 
 
 def describe_sensitivity(product: Record, f: Formatter) -> str:

@@ -142,7 +142,7 @@ def _totals(products: list[Record], tasks: list[Task], f: Formatter) -> tuple[tu
         if gains:
             mean, low, high = (sum(ends) for ends in zip(*gains, strict=True))
             gain = f.money(mean, plus="+")
-            label = f"{words} per {f.period} from {plural(len(gains), 'change')} (90 %: {f.span(low, high, 0, '+')})"
+            label = f"{words} per {f.period} from {plural(len(gains), 'change')}{f.limits(low, high, 0, '+', '90 %: ')}"
             totals.append((gain, label))
     return tuple(totals)
 
