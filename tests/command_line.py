@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ HEADER = [
 SMALL_NETWORK = ["--model.network.hidden", "[32,32]", "--model.algorithm.warmup_steps", "256"]
 FAST = [
     *SMALL_NETWORK,
-    *("--trainer.max_steps", "40", "--data.eval_every", "40", "--trainer.enable_progress_bar", "false"),
+    *("--trainer.max_steps", "20", "--data.eval_every", "20", "--trainer.enable_progress_bar", "false"),
     *("--data.market.num_draws", "16", "--data.num_envs", "16", "--model.warm_start", "none"),
 ]
 OUTPUTS = ("advice.csv", "advice.json", "prices.csv", "report.html")
@@ -43,10 +44,11 @@ class Result(NamedTuple):
 
 
 def run(folder: Path, *words: str) -> Result:
-    """Run a command in a folder; one thread, since many small tests share few cores."""
+    """Run a command in a folder; one thread, since many small tests share few cores, and few rows per comparison."""
     torch.set_num_threads(1)
     out, err = io.StringIO(), io.StringIO()
-    with _inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    few_rows = patch("pricerl.evaluation.yardstick.MOST_ROWS", 256)
+    with few_rows, _inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(words))
     torch.set_flush_denormal(False)  # hypothesis refuses to draw numbers without the smallest ones
     return Result(code, out.getvalue(), err.getvalue())

@@ -181,7 +181,7 @@ class PricingCLI(LightningCLI):
             self.config[f"data.init_args.{name}"] = value
         options = self.config.clone()
         options.data = options.data.init_args
-        settings = lasting_settings(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)))
+        settings = lasting_settings(self._dump())
         folder = run_folder(self.config)
         if self.given is not None and self.command != "fit":
             folder = RunFolder.of(self.given.path).path
@@ -191,6 +191,10 @@ class PricingCLI(LightningCLI):
         list_plugins(self.config_init.trainer.plugins)
         if self.given is not None:
             self.given.restore_weights(self.model)
+
+    def _dump(self) -> Any:
+        """Return all settings as plain values; those parsed before are not validated again."""
+        return yaml.safe_load(self.parser.dump(self.config, skip_unset=False, skip_validation=True))
 
     def build_trainer(self, run: Run) -> Trainer:
         """Return the Trainer with loggers and callbacks for the run's generation.
@@ -225,9 +229,10 @@ class PricingCLI(LightningCLI):
             hint = "; --trainer.accelerator auto uses the devices of this machine" if absent else ""
             raise UsageError(f"trainer: {' '.join(str(error).split())}{hint}") from error
         if own_loggers and fitting and generation is not None:
-            everything = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
-            source = None if self.given is None else self.given.generation
-            tracked = describe_tracked(run, everything, source) if self.config.wandb else None
+            tracked = None
+            if self.config.wandb:
+                source = None if self.given is None else self.given.generation
+                tracked = describe_tracked(run, self._dump(), source)
             trainer.loggers = build_loggers(generation.path, resumed_place(resumed), tracked, run.configs["tracking"])
         return trainer
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,12 +111,29 @@ REAL = ("soapnuts", "woolballs", "onlineretail_22423", "onlineretail_85123A")
 REAL += ("cheese_dominick", "cheese_pathmark", "cheese_tops")
 
 
+@pytest.fixture(scope="module")
+def advise_real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], dict[str, Any]]:
+    """Return the advice on a real history under a preset of the reward, made once."""
+
+    @cache
+    def advise(name: str, preset: str) -> dict[str, Any]:
+        if not (path := SHARED / f"{name}.csv").is_file():
+            pytest.skip("the real data files are not here")
+        folder = tmp_path_factory.mktemp(name)
+        gate = ["--decision.min_chance", "0"] if preset == "upward" else []
+        words = ["--data.path", str(path), "--data.reward.preset", preset, "--run_name", "run", *gate]
+        assert run(folder, "fit", *words, *FAST).code in (0, 4)
+        (product,) = read_outputs(folder / "checkpoints" / "run").products
+        return product
+
+    return advise
+
+
 @pytest.mark.parametrize("name", REAL)
-def test_a_real_history_ends_in_what_pays_or_in_the_number_to_look_up(name: str, tmp_path: Path) -> None:
-    if not (path := SHARED / f"{name}.csv").is_file():
-        pytest.skip("the real data files are not here")
-    assert run(tmp_path, "fit", "--data.path", str(path), "--run_name", "run", *FAST).code in (0, 4)
-    (product,) = read_outputs(tmp_path / "checkpoints" / "run").products
+def test_a_real_history_ends_in_what_pays_or_in_the_number_to_look_up(
+    name: str, advise_real: Callable[[str, str], dict[str, Any]]
+) -> None:
+    product = advise_real(name, "balanced")
     reason = product["reason"]
     assert product["decision"]["grade"] != "D" and len(reason) < 700
     if product["raising"] is None:
@@ -127,13 +146,10 @@ def test_a_real_history_ends_in_what_pays_or_in_the_number_to_look_up(name: str,
 @pytest.mark.parametrize(
     "preset", ["balanced", *(pytest.param(name, marks=pytest.mark.slow) for name in ("revenue", "upward"))]
 )
-def test_a_real_history_gets_a_reason_that_claims_no_certainty(name: str, preset: str, tmp_path: Path) -> None:
-    if not (path := SHARED / f"{name}.csv").is_file():
-        pytest.skip("the real data files are not here")
-    gate = ["--decision.min_chance", "0"] if preset == "upward" else []
-    words = ["--data.path", str(path), "--data.reward.preset", preset, "--run_name", "run", *gate]
-    assert run(tmp_path, "fit", *words, *FAST).code in (0, 4)
-    (product,) = read_outputs(tmp_path / "checkpoints" / "run").products
+def test_a_real_history_gets_a_reason_that_claims_no_certainty(
+    name: str, preset: str, advise_real: Callable[[str, str], dict[str, Any]]
+) -> None:
+    product = advise_real(name, preset)
     reason = product["reason"]
     assert not any(word in reason for word in ("optimal", "will increase", "100 %", "nan"))
     assert len(reason) < 700 and reason.endswith(".") and ".." not in reason

@@ -227,12 +227,12 @@ def test_ctrl_c_saves_the_last_checkpoint_and_fit_goes_on_from_it(
     words = ["fit", "--data.path", "sales.csv", *FAST]
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patched:
-        _interrupt_after(patched, 39)  # once: a second signal ends at once
+        _interrupt_after(patched, 19)  # once: a second signal ends at once
         result = run(tmp_path, *words)
     folder = Path("checkpoints", "sales")
     last = folder / "gen-0001" / "last.ckpt"
     assert result.code == 130 and result.out == ""
-    assert result.err == f"error: SIGINT after 40 updates; {last} is saved, resume with fit --ckpt_path last\n"
+    assert result.err == f"error: SIGINT after 20 updates; {last} is saved, resume with fit --ckpt_path last\n"
     assert signal.getsignal(signal.SIGINT) is handler
     assert (tmp_path / folder / "last.ckpt").exists() and not (tmp_path / folder / "advice.csv").exists()
     assert run(tmp_path, *words, "--ckpt_path", "last").code in (0, 4)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from command_line import FAST, Result, seller_lines, train, write_lines
+from command_line import FAST, Result, seller_lines, write_lines
 
 import pricerl
 from pricerl.cli.interrupts import ended_by_signals
@@ -41,19 +42,27 @@ LIGHT = {
 
 HEAVY = ("torch", "lightning", "gymnasium")
 CODE = """
-import sys
+import contextlib, io, json, sys
 from pricerl.cli.main import main
-code = main(sys.argv[2:])
-loaded = sorted({*sys.argv[1].split()} & set(sys.modules))
-sys.exit(f"loaded {loaded}" if loaded else code)
+results = []
+for words, heavy in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(words)
+    loaded = sorted(set(heavy) & set(sys.modules))
+    results.append([f"loaded {loaded}" if loaded else code, out.getvalue(), err.getvalue()])
+json.dump(results, sys.stdout)
 """
+Command = tuple[Sequence[str], Sequence[str]]
+"""Words of a command, and packages that must not be imported when it has ended."""
 
 
-def run_alone(folder: Path, words: list[str], *heavy: str) -> Result:
-    """Run a command in a process of its own, and fail it if a heavy package was imported."""
-    command = [sys.executable, "-c", CODE, " ".join(heavy), *words]
+def run_alone(folder: Path, *commands: Command) -> list[Result]:
+    """Run commands one after the other in a process of their own; the code of one that imported too much says so."""
+    command = [sys.executable, "-c", CODE, json.dumps(commands)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, timeout=120)
-    return Result(done.returncode, done.stdout, done.stderr)
+    assert done.returncode == 0, done.stderr
+    return [Result(*result) for result in json.loads(done.stdout)]
 
 
 @pytest.fixture(scope="module")
@@ -67,45 +76,58 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("line", LIGHT)
-def test_a_command_without_a_network_imports_no_torch(line: str, shop: Path) -> None:
-    words = line.split()
-    if words and words[0] in ("override", "pause"):
-        words += ORDER
-    if words and words[0] == "approve":
-        words += RUN
-    result = run_alone(shop, words, *HEAVY)
-    assert result.code == LIGHT[line], result.err
+def test_a_command_without_a_network_imports_no_torch(shop: Path) -> None:
+    commands = []
+    for line in LIGHT:
+        words = line.split()
+        if words and words[0] in ("override", "pause"):
+            words += ORDER
+        if words and words[0] == "approve":
+            words += RUN
+        commands.append((words, HEAVY))
+    results = run_alone(shop, *commands)
+    assert {line: result.code for line, result in zip(LIGHT, results, strict=True)} == LIGHT, results
 
 
 def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:
     heavy = (*HEAVY, "pandas", "numpy", "jsonargparse")
-    assert "usage" in run_alone(tmp_path, ["--help"], *heavy).out
-    assert run_alone(tmp_path, ["--version"], *heavy) == Result(0, f"{pricerl.__version__}\n", "")
+    usage, version = run_alone(tmp_path, (["--help"], heavy), (["--version"], heavy))
+    assert usage.code == 0 and "usage" in usage.out
+    assert version == Result(0, f"{pricerl.__version__}\n", "")
 
 
 def test_check_of_a_file_with_every_day_imports_no_scipy(shop: Path) -> None:
-    done = run_alone(shop, ["check", "seller.csv"], *HEAVY, "scipy")
+    (done,) = run_alone(shop, (["check", "seller.csv"], (*HEAVY, "scipy")))
     assert done.code == 0 and "PASS" in done.out, done
 
-
-POLICY_COMMANDS = {
-    "fit --data.path seller.csv --run_name again --trainer.max_steps 40": "",
-    "predict --ckpt_path checkpoints/seller/best.ckpt": "pyarrow.parquet",
-    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": "pyarrow.parquet",
-}
-"""Commands that run a policy, with the packages that they must not import in addition to those none of them may."""
 
 UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.stats", "matplotlib", "wandb")
 """The compiler of torch, signal processing and statistics of scipy, plots and logging: 2 to 3 s, and 75 MB."""
 
+POLICY_COMMANDS = {
+    "predict --ckpt_path checkpoints/seller/best.ckpt": (*UNUSED, "pyarrow.parquet"),
+    "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "pyarrow.parquet"),
+    "fit --data.path seller.csv --run_name again": UNUSED,
+    "fit --help=all": (),
+}
+"""Commands that import torch, with the packages that they must not import, in the order of what they may."""
 
-@pytest.mark.parametrize("line", POLICY_COMMANDS)
-def test_a_policy_command_imports_no_package_that_it_does_not_use(line: str, tmp_path: Path) -> None:
-    train(tmp_path)
-    words = [*line.split(), *(FAST if line.startswith("fit") else [])]
-    result = run_alone(tmp_path, words, *UNUSED, *POLICY_COMMANDS[line].split())
-    assert result.code in (0, 4), result.err
+
+@pytest.fixture(scope="module")
+def with_torch(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Results of the commands that import torch."""
+    folder = tmp_path_factory.mktemp("policy")
+    write_lines(folder / "seller.csv", seller_lines())
+    shutil.copytree(trained, folder / "checkpoints" / "seller", symlinks=True)
+    commands = []
+    for line, heavy in POLICY_COMMANDS.items():
+        commands.append(([*line.split(), *(FAST if line.startswith("fit --data") else [])], heavy))
+    return dict(zip(POLICY_COMMANDS, run_alone(folder, *commands), strict=True))
+
+
+@pytest.mark.parametrize("line", [line for line in POLICY_COMMANDS if "help" not in line])
+def test_a_policy_command_imports_no_package_that_it_does_not_use(line: str, with_torch: dict[str, Result]) -> None:
+    assert with_torch[line].code in (0, 4), with_torch[line]
 
 
 IMPORT = """
@@ -183,33 +205,32 @@ WRONG = (
 )
 
 
-@pytest.mark.parametrize("line", WRONG)
-def test_a_mistyped_option_is_refused_before_torch_is_imported(line: str, tmp_path: Path) -> None:
-    command, option, _ = line.split()
-    result = run_alone(tmp_path, line.split(), *HEAVY)
-    assert result.code == 2
-    assert (
-        result.err.startswith(f"error: unknown option {option}; did you mean '") and f"{command} --help" in result.err
-    )
+def test_a_mistyped_option_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    results = run_alone(tmp_path, *((line.split(), HEAVY) for line in WRONG))
+    for line, result in zip(WRONG, results, strict=True):
+        command, option, _ = line.split()
+        assert result.code == 2
+        assert result.err.startswith(f"error: unknown option {option}; did you mean '")
+        assert f"{command} --help" in result.err
 
 
-@pytest.mark.parametrize("command", ["fit", "predict", "validate", "test"])
-def test_help_fits_on_a_screen_and_names_every_group_without_torch(command: str, tmp_path: Path) -> None:
-    result = run_alone(tmp_path, [command, "--help"], *HEAVY)
-    assert result.code == 0 and len(result.out.splitlines()) <= 60
-    assert all(f"  {name} " in result.out for name in find_groups() if name not in ("", "data"))
-    assert "--data.path" in result.out and "--help=all" in result.out
+def test_help_fits_on_a_screen_and_names_every_group_without_torch(tmp_path: Path) -> None:
+    commands = [([command, "--help"], HEAVY) for command in ("fit", "predict", "validate", "test")]
+    for result in run_alone(tmp_path, *commands):
+        assert result.code == 0 and len(result.out.splitlines()) <= 60
+        assert all(f"  {name} " in result.out for name in find_groups() if name not in ("", "data"))
+        assert "--data.path" in result.out and "--help=all" in result.out
 
 
 def test_help_of_a_group_explains_its_settings_with_their_docstrings(tmp_path: Path) -> None:
-    text = " ".join(run_alone(tmp_path, ["fit", "--help=data.guardrails"], *HEAVY).out.split())
-    assert "--data.guardrails.max_change The largest change at one decision" in text
-    wrong = run_alone(tmp_path, ["fit", "--help=data.guardrail"], *HEAVY)
+    commands = [(["fit", f"--help={group}"], HEAVY) for group in ("data.guardrails", "data.guardrail")]
+    right, wrong = run_alone(tmp_path, *commands)
+    assert "--data.guardrails.max_change The largest change at one decision" in " ".join(right.out.split())
     assert wrong.code == 2 and "did you mean 'data.guardrails'?" in wrong.err
 
 
-def test_the_quick_help_and_the_parser_know_the_same_settings(tmp_path: Path) -> None:
-    full = run_alone(tmp_path, ["fit", "--help=all"]).out  # classes of other tests would be listed, too
+def test_the_quick_help_and_the_parser_know_the_same_settings(with_torch: dict[str, Result]) -> None:
+    full = with_torch["fit --help=all"].out  # classes of other tests would be listed, too
     assert "The largest change at one decision" in " ".join(full.split())
     heads = [line for line in full.splitlines() if line.lstrip().startswith("-")]
     parsed = {name for line in heads for name in re.findall(r"--([\w.]+)", line) if not name.endswith("help")}

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 
+from pricerl.market import DemandConfig
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig
 from pricerl.training.module import SACModule
@@ -56,7 +57,7 @@ class CountOneItem(Callback):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     seed_everything(0, verbose=False)
-    data = PricingDataModule(seller=SellerConfig(days=60), num_envs=8)
+    data = PricingDataModule(seller=SellerConfig(days=60), market=DemandConfig(num_draws=16), num_envs=8)
     module = SACModule(data.task, SACConfig(warmup_steps=64, batch_size=32), NetworkConfig(hidden=(32, 32)))
     trainer = Trainer(
         accelerator="cpu",

@@ -26,5 +26,5 @@ class RunConfig(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the configuration, in the first process."""
         if trainer.is_global_zero:
-            text = self.parser.dump(self.config, skip_unset=False)
+            text = self.parser.dump(self.config, skip_unset=False, skip_validation=True)
             write_file(self.generation.path / CONFIG, text.encode())

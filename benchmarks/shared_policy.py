@@ -1,0 +1,137 @@
+"""One policy for many products against each product's own plan.
+
+Run from the repository root::
+
+    python benchmarks/shared_policy.py --products 100
+
+Sellers of every plain demand family of PriceBench and of several volumes are simulated and joined to one history. One
+policy is trained on all products, from the clone of the plans and from random weights, with the settings of ``fit``
+except that it never stops early. Every ``--every`` updates, policy and plans are rolled out for 84 days from every
+product's last day, in 16 posterior draws with the day's noise in the observed units, the same for both and other than
+that of evaluations. A product is at parity if the policy earns at most 1 % of its profit less than its plan: once by
+the objective (the reward, converted to a share of profit) and once by profit itself, which ``balanced`` does not reward
+alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from price_training import train_policy
+from torch import Tensor
+
+from pricerl.data import DataConfig, DataPreprocessor, History
+from pricerl.evaluation import roll_out
+from pricerl.evaluation.pricebench import PLAIN_TRUTHS
+from pricerl.evaluation.rollout import Choice
+from pricerl.evaluation.yardstick import DAYS
+from pricerl.market import RewardConfig
+from pricerl.runtime import claim_compute
+from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.training import module as sac_module
+from pricerl.training.pricing_data import PricingDataModule
+
+UNITS = (2.0, 8.0, 30.0, 120.0)
+"""Mean daily units of the products."""
+DRAWS = 16
+"""Posterior draws per product in which policy and plan are compared."""
+TEST_SEED = 12345
+"""Seed of the noise of the comparison, which differs from that of the evaluations."""
+PARITY = 0.01
+
+
+def join(products: int, days: int) -> History:
+    """Return one history of products that differ in family, volume and seed."""
+    kinds = list(itertools.product(PLAIN_TRUTHS, UNITS))
+    histories = []
+    for number in range(products):
+        family, units = kinds[number % len(kinds)]
+        seller = SellerConfig(market=family, days=days, units=units, seed=number)  # type: ignore[arg-type]
+        histories.append(simulated_history(seller, DataConfig()).renamed(f"product-{number + 1}"))
+    sold = tuple(history.products[0] for history in histories)
+    return replace(histories[0], products=sold, reports=tuple(history.reports[0] for history in histories))
+
+
+class Parity(Callback):
+    """Comparison of policy and plans by product, before training and every ``every`` updates.
+
+    Args:
+        data: the products with their plans.
+        every: updates between comparisons.
+        start: name of the start of training, for the printed rows.
+    """
+
+    def __init__(self, data: PricingDataModule, every: int, start: str) -> None:
+        self.data, self.every, self.start = data, every, start
+        self.plan = data.plan(0.97**data.dynamics.days_per_step)
+        self.planned = self._earn(self.plan)
+        self._began, self._seconds, self._seen = 0.0, 0.0, False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock before the cloning."""
+        self._began = time.process_time()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+        """Compare the start after the cloning, and then every ``every`` updates."""
+        if not self._seen or trainer.global_step % self.every == 0:
+            self._seen = True
+            self._seconds += time.process_time() - self._began
+            pl_module.eval()
+            self._compare(pl_module, trainer.global_step)
+            pl_module.train()
+            self._began = time.process_time()
+
+    def _compare(self, module: Any, updates: int) -> None:
+        dynamics = self.data.dynamics
+        reward, profit = self._earn(lambda now: dynamics.decide(now, module.policy(now.observation)[:, 0]))
+        objective = (reward - self.planned[0]) * (dynamics.reward.profit_share or 0.1)
+        money = profit / self.planned[1] - 1
+        cells = [f"{self.start:>14} {updates:6} updates {self._seconds:7.1f} CPU s"]
+        for name, gap in (("objective", objective), ("profit", money)):
+            parity, middle = (gap >= -PARITY).float().mean(), gap.median()
+            cells.append(f"{name}: {parity:4.0%} at parity, median {middle:+.2%}, worst {gap.min():+.2%}")
+        print(" | ".join(cells), flush=True)
+
+    def _earn(self, choose: Choice) -> tuple[Tensor, Tensor]:
+        """Return mean daily reward, discounted as in training, and mean daily profit, ``(P,)`` each."""
+        dynamics = self.data.dynamics
+        product, last = dynamics.history.latest()
+        draw = torch.linspace(0, dynamics.market.num_draws - 1, DRAWS).long().repeat(len(product))
+        owner = torch.arange(len(product)).repeat_interleave(DRAWS)
+        noise = torch.Generator().manual_seed(TEST_SEED)
+        state = dynamics.start(product[owner], last[owner], draw)
+        outcome = roll_out(choose, dynamics, state, DAYS, noise).outcome
+        hold = dynamics.days_per_step
+        weight = 0.97 ** (torch.arange(outcome.reward.shape[1]) // hold * hold)
+        reward = (outcome.reward * weight).sum(1) / weight.sum()
+        return reward.view(-1, DRAWS).mean(1), outcome.profit.mean(1).view(-1, DRAWS).mean(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--products", type=int, default=100)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--updates", type=int, default=2000)
+    parser.add_argument("--every", type=int, default=250, help="updates between comparisons")
+    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--starts", nargs="+", default=["planner", "none"], choices=["planner", "none"])
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    claim_compute(1)
+    sac_module.PATIENCE = 10**9
+    data = PricingDataModule(seller=SellerConfig(products=options.products), reward=RewardConfig(options.preset))
+    data.preprocessor = DataPreprocessor.fit(join(options.products, options.days), DataConfig())
+    for start in options.starts:
+        parity = Parity(data, options.every, start)
+        train_policy(data, options.updates, callbacks=[parity], warm_start=start)
+
+
+if __name__ == "__main__":
+    main()
