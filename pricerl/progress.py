@@ -5,6 +5,7 @@ They are off until a command turns them on.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -31,10 +32,11 @@ def stage(text: str) -> Iterator[None]:
     Args:
         text: present participle with its object, in lower case.
     """
-    if not _state["shown"] or _state["busy"]:
+    if _state["busy"]:
         yield
         return
-    terminal, done, start = sys.stderr.isatty(), False, time.perf_counter()
+    shown, done, start = _state["shown"], False, time.perf_counter()
+    terminal = shown and sys.stderr.isatty()
     _state["busy"] = True
     if terminal:
         print(f"{text} …", end="", file=sys.stderr, flush=True)
@@ -43,7 +45,9 @@ def stage(text: str) -> Iterator[None]:
         done = True
     finally:
         _state["busy"] = False
+        line = f"{text}: {time.perf_counter() - start:.1f} s"
+        logging.getLogger(__name__).info(line)
         if terminal:
             print("\r\x1b[2K", end="", file=sys.stderr)  # clears the line
-        if done:
-            print(f"{text}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+        if done and shown:
+            print(line, file=sys.stderr, flush=True)

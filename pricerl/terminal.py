@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import unicodedata
@@ -53,4 +54,5 @@ def write_json(document: object) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Print remarks on standard error."""
     for note in notes:
+        logging.getLogger(__name__).info("note: %s", note)
         write_lines([f"note: {note}"], problems=True)

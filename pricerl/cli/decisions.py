@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from pricerl.cli.console import table
+from pricerl.cli.run_log import write_run_log
 from pricerl.cli.usage import Parser, choose_product, positive_price, with_price
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
@@ -148,6 +149,7 @@ def log_of(options: argparse.Namespace) -> Path:
     folder = find_run(options.run_name, LOG_FILE).path if named else RunFolder.of(Path(options.ckpt_path)).path
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder of a run; {RUN_OPTIONS}")
+    write_run_log(folder)
     return folder / LOG_FILE
 
 
@@ -208,10 +210,8 @@ def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry
     until = _read_day(options.until, advice).isoformat()
     if not shown(options.reason):
         raise UsageError("--reason: must be a text, found nothing")
-    draft = stamp(kind, actor_of(options.by), typed_text(options.reason)) | {
-        "product": advice["product"],
-        "until": until,
-    }
+    draft = stamp(kind, actor_of(options.by), typed_text(options.reason))
+    draft |= {"product": advice["product"], "until": until}
     if kind == OVERRIDE:
         draft["price"] = positive_price(options.price)
         if refusal := refuse_price(draft["price"], HardLimits(**advice["limits"])):
@@ -277,8 +277,9 @@ def _change_words(advice: Entry) -> str:
 
 def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
     """Return the table cells of an entry: number, time, kind, author and content."""
-    if entry["kind"] in ("repair", "rollback"):
-        content = f"{entry['generation']} instead of {entry['instead_of']}" if entry["kind"] == "rollback" else ""
+    if entry["kind"] in ("repair", "rollback", "retrain"):
+        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
+        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
     else:
         content = f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
     return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)

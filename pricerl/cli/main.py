@@ -14,6 +14,7 @@ from importlib import import_module
 
 from pricerl import __version__
 from pricerl.cli.interrupts import WORDS, ended_by_signals
+from pricerl.cli.run_log import log_failure, logged_command
 from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
 from pricerl.progress import show_stages
 from pricerl.terminal import write_lines
@@ -33,6 +34,9 @@ COMMANDS = {
     "resume": "decisions:resume",
     "approve": "decisions:approve",
     "report": "pages:report",
+    "watch": "watching:watch",
+    "retrain": "retraining:retrain",
+    "review": "reviewing:review",
     "history": "decisions:history",
     "rollback": "audit:rollback",
     "audit": "audit:audit_log",
@@ -58,6 +62,9 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   resume                                       end an override or a pause before its last day
   approve [ID] | history                       record an approval; print decisions with author and reason
   report [--product P]                         make the page of a product from the last advice
+  watch [RUN] --data.path FILE                 check new days, send alerts, exit code by severity
+  retrain [RUN] --data.path FILE               train on a newer file; the new model is used if it is not worse
+  review [RUN] --data.path FILE                compare past advice with what happened
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
   (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P)
@@ -66,7 +73,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   --version, --debug (show the traceback of an error)
 
 exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice is to keep the price),
-            5 bad checkpoint, 130 interrupted (SIGINT), 143 terminated (SIGTERM)
+            5 bad checkpoint, 6 warning of watch, 7 alarm of watch,
+            130 interrupted (SIGINT), 143 terminated (SIGTERM)
 """
 
 
@@ -79,7 +87,7 @@ def main(args: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if args is None else args)
     # Regressions are small: on several threads numpy's algebra only keeps cores busy. torch has ``--threads``.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with ended_by_signals():
+    with ended_by_signals(), logged_command(words):
         return _run_explained([word for word in words if word != "--debug"], debug="--debug" in words)
 
 
@@ -131,6 +139,7 @@ def _run(words: list[str]) -> int:
 
 
 def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:
+    log_failure(message, code, bug=code == EXIT_BUG)
     trace = traceback.format_exc().splitlines() if debug else []
     write_lines([*trace, *f"{head}{message}".split("\n")], problems=True)
     return code

@@ -36,7 +36,7 @@ def fit(words: Sequence[str]) -> int:
             write_lines([f"nothing left to do: {ended}; a larger --trainer.max_steps goes on"])
             return EXIT_OK
         trains_only = run.options.trainer.fast_dev_run or not run.advises
-        return EXIT_OK if trains_only or not run.is_global_zero else _advise(run)
+        return EXIT_OK if trains_only or not run.is_global_zero else print_advice(run)
 
 
 def advise(words: Sequence[str]) -> int:
@@ -46,7 +46,7 @@ def advise(words: Sequence[str]) -> int:
 
 def predict(words: Sequence[str]) -> int:
     """Advise with a trained policy; settings on the command line override those of its checkpoint."""
-    return _advise(run_lightning("predict", words))
+    return print_advice(run_lightning("predict", words))
 
 
 def validate(words: Sequence[str]) -> int:
@@ -161,7 +161,7 @@ def _score(run: Run) -> int:
     return EXIT_OK
 
 
-def _advise(run: Run) -> int:
+def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     from pricerl.advice.block import Place, block_lines
     from pricerl.cli.console import print_evidence

@@ -11,6 +11,7 @@ from typing import Any
 
 from pricerl.errors import CheckpointError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.orders import RETRAIN
 from pricerl.operations.provenance import current_versions, differing, hash_code, hash_history
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, RUN_FILE, Generation
@@ -145,6 +146,8 @@ def is_delivered(generation: Generation, advises: bool) -> bool:
     entries, current = read_log(folder.path / LOG_FILE).entries, folder.current
     if not generation.is_complete:
         return False
+    if any(entry["kind"] == RETRAIN and entry["generation"] == generation.name for entry in entries):
+        return True
     if advises:
         return any(Path(entry.get("checkpoint") or "").parts[:1] == (generation.name,) for entry in entries)
     replaced = any(entry.get("instead_of") == generation.name for entry in entries)

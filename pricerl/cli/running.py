@@ -25,6 +25,7 @@ from pricerl.cli.resuming import (
     other_versions,
     refuse_changes,
 )
+from pricerl.cli.run_log import write_run_log
 from pricerl.cli.tracking import find_ignored, resume_tracked, track_generation
 from pricerl.cores import Watch
 from pricerl.errors import InterruptedRunError, UsageError
@@ -59,6 +60,7 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     packages = allowed_packages(words)
     import_allowed(packages)
     cli = PricingCLI(without_allow(words), packages)
+    write_run_log(cli.built.folder)
     print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
     if cli.built.advises and known:
@@ -116,6 +118,7 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
 def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
     trainer = cli.build_trainer(run)
+    write_run_log(run.folder)  # only now: settings that the trainer refuses leave no folder
     if run.advises and trainer.world_size == 1 and run.generation is not None:
         run = replace(run, backtests=start_backtests(run, watch))
     if run.advises and run.checkpoint is None:

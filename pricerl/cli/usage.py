@@ -135,6 +135,19 @@ def with_price(words: Sequence[str]) -> list[str]:
     return [f"--price={words[0]}", *words[1:]]
 
 
+def with_run(words: Sequence[str]) -> list[str]:
+    """Return a command's words with a run in the first place as ``--run_name``.
+
+    Raises:
+        UsageError: two runs are given.
+    """
+    if not words or words[0].startswith("-"):
+        return list(words)
+    if named := option_values(words[1:], "--run_name"):
+        raise UsageError(f"name one run, found {words[0]} and --run_name {named[0]}")
+    return [f"--run_name={words[0]}", *words[1:]]
+
+
 def positive_price(price: float) -> float:
     """Return the value of ``--price``.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import gammaln, logsumexp
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
@@ -67,16 +68,42 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
 
 
 @torch.no_grad()
+def respond_on(market: Market, index: int, product: ProductHistory, day: IntArray) -> Response:
+    """Return the expected outcome of the days ``day (N,)`` of a history at the prices charged, ``(K, N)`` each.
+
+    The history may go on after that to which the market's product ``index`` was fitted.
+    """
+    price = torch.as_tensor(product.price[day], dtype=torch.float32, device=market.device)
+    memory = market.products[index].memory
+    lifts = None if memory is None else memory.lifts(product.price)[None, :, day]
+    return Response(*(values[0] for values in expect_days(market, index, price[None], product.dates[day], lifts)))
+
+
+@torch.no_grad()
 def predict_units(market: Market, product: ProductHistory, day: IntArray, generator: torch.Generator) -> FloatArray:
     """Forecast units on the days ``day (N,)`` of a history at the prices charged, ``(3, N)``: mean and 90 % limits.
 
     The market is fitted to this product alone, perhaps to its first days only; the generator is for the daily noise.
     """
-    price = torch.as_tensor(product.price[day], dtype=torch.float32)
-    memory = market.products[0].memory
-    lifts = None if memory is None else memory.lifts(product.price)[None, :, day]
-    units = expect_days(market, 0, price[None], product.dates[day], lifts).expected_units[0]
+    units = respond_on(market, 0, product, day).expected_units
     return _with_limits(units, sample_units(units.repeat(NOISE_SAMPLES, 1), market.size, generator))
+
+
+def score_units(market: Market, index: int, product: ProductHistory, day: IntArray) -> FloatArray:
+    """Return the log predictive density of the units on the days ``day (N,)`` at the prices charged, ``(N,)``.
+
+    It is the log of the mean over the posterior draws of their negative binomials, a proper score (Good 1952).
+    """
+    mean, size = _numpy(respond_on(market, index, product, day).expected_units), float(market.size[index])
+    units = product.units[day]
+    log_density = (
+        gammaln(size + units)
+        - gammaln(size)
+        - gammaln(units + 1)
+        + size * np.log(size / (size + mean))
+        + units * np.log(mean / (size + mean))
+    )
+    return np.asarray(logsumexp(log_density, axis=0) - np.log(len(mean)))
 
 
 def _with_limits(mean: Tensor, samples: Tensor) -> FloatArray:

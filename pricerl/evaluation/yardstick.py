@@ -90,19 +90,24 @@ class Yardstick:
         return self._score(self.plan)
 
     def measure(self, policy: Policy) -> Tensor:
-        """Return a deterministic policy's mean daily reward minus the plan's in every row, ``(B,)``."""
-        return self._score(lambda now: self.dynamics.decide(now, policy(now.observation)[:, 0])) - self.planned
+        """Return a deterministic policy's mean daily reward minus the plan's in every row, ``(B,)``.
+
+        It is NaN in rows with an action that is not finite.
+        """
+        watched = WatchedPolicy(policy)
+        gain = self._score(lambda now: self.dynamics.decide(now, watched(now.observation)[:, 0])) - self.planned
+        return gain if watched.failed is None else gain.masked_fill(watched.failed, torch.nan)
+
+    def measure_draws(self, policy: Policy) -> Tensor:
+        """Return a policy's mean daily reward minus the plan's per product and posterior draw, ``(P, K)``."""
+        return self.measure(policy).view(self.dynamics.market.num_products, self._repeats, -1).mean(1)
 
     def compare(self, policy: Policy) -> Comparison:
         """Compare a deterministic policy with the plan, product by product; the share must be all rows.
 
-        A policy that returns an action that is not finite earns NaN, and is not better.
+        A policy that earns NaN is not better.
         """
-        watched = WatchedPolicy(policy)
-        gain = self.measure(watched)
-        if watched.failed is not None:
-            gain = gain.masked_fill(watched.failed, torch.nan)
-        gain = gain.view(self.dynamics.market.num_products, self._repeats, -1).mean(1)
+        gain = self.measure_draws(policy)
         return Comparison(gain.mean(1), gain.std(1) / gain.shape[1] ** 0.5)
 
     def _score(self, choose: Choice) -> Tensor:

@@ -170,9 +170,27 @@ class RollbackEntry(LogEntry, tag="rollback", kw_only=True):
     """Generation in use before."""
 
 
-KINDS = (AdviceEntry, OverrideEntry, PauseEntry, ResumeEntry, ApprovalEntry, RepairEntry, RollbackEntry)
+class RetrainEntry(LogEntry, tag="retrain", kw_only=True):
+    """Verdict on a challenger of the model in use."""
 
-AnyEntry = AdviceEntry | OverrideEntry | PauseEntry | ResumeEntry | ApprovalEntry | RepairEntry | RollbackEntry
+    generation: str
+    """Generation of the challenger."""
+    instead_of: str
+    """Generation of the champion."""
+    promoted: bool
+    confidence: float
+    holdout_days: Count
+    forecast: tuple[float, float | None]
+    """Difference of the log scores of a held-out day, challenger minus champion, and its lower limit."""
+    profit: tuple[float, float | None]
+    """Difference of the profit in the challenger's market, as a share, and its lower limit."""
+
+
+KINDS = (AdviceEntry, OverrideEntry, PauseEntry, ResumeEntry, ApprovalEntry, RepairEntry, RollbackEntry, RetrainEntry)
+
+AnyEntry = (
+    AdviceEntry | OverrideEntry | PauseEntry | ResumeEntry | ApprovalEntry | RepairEntry | RollbackEntry | RetrainEntry
+)
 
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 

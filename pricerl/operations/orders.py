@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pricerl.env import Dynamics
 
 OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
+RETRAIN = "retrain"
 """Kinds of entries; ``repair`` is the only other one."""
 
 

@@ -62,7 +62,7 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
     first, others = draw_figures(product, view.f)
     if interactive:
         first, others = make_interactive(first, product), make_interactive(others, product)
-    return _fill(
+    return fill_template(
         "report.html",
         document,
         {
@@ -91,15 +91,18 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
 def _render_index(document: Record, links: list[str]) -> str:
     """Render the index, with the address of each product's page or an empty one."""
     work = make_work_list(document["products"], links, _formatter_of(document))
-    return _fill("index.html", document, {"list": work, "on_demand": "" in links})
+    return fill_template("index.html", document, {"list": work, "on_demand": "" in links})
 
 
 def _formatter_of(document: Record) -> Formatter:
     return Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
 
 
-def _fill(template: str, document: Record, values: dict[str, Any]) -> str:
-    """Fill a template; the content security policy allows the page's own style sheet and script, nothing external."""
+def fill_template(template: str, document: Record, values: dict[str, Any]) -> str:
+    """Fill a template of this folder.
+
+    The content security policy allows the page's own style sheet and script, nothing external.
+    """
     environment, style = _environment()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

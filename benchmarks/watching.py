@@ -1,0 +1,156 @@
+"""False alarms of `pricerl watch` on stable markets, and days until it reports a drop of demand by 20 %.
+
+    python benchmarks/watching.py --sellers 60 --futures 8
+
+Every seller has a year of history, to which a market is fitted, and a year that the monitor watches. True demand
+differs from what the monitor assumes: curves of five families, three weekday patterns, a level that drifts (0.3 % per
+day), noise that is not the assumed negative binomial, and a yearly season of random phase. `futures` years are drawn
+per fitted market. A drop begins on a random day of the first half year. A delay of 1 is the first day with fewer sales;
+futures with an alarm in the 40 days before are left out, and 120 days stand for a drop that is never found.
+
+The thresholds were chosen on other seeds, below 12,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pricerl.arrays import FloatArray
+from pricerl.data import DataConfig, DataPreprocessor, ProductHistory, weekday_of
+from pricerl.data.reading.reader import history_from_text
+from pricerl.evaluation.forecast import respond_on
+from pricerl.market import DemandConfig, Market, fit_market
+from pricerl.operations.watching import demand_drift
+from pricerl.operations.watching.new_days import doubts_of
+from pricerl.simulation.habits import EARLY_WEEK, SATURDAYS, WEEKDAY_PATTERN
+from pricerl.simulation.true_demand import expected_units
+
+DAYS = 365
+FAMILIES = ("constant", "linear", "exponential", "logit", "kinked")
+NOISES = {
+    "Poisson": 1.0,
+    "variance 1.5 x mean": 1.5,
+    "log-normal days, sd 0.2": 0.2,
+    "negative binomial, size 10": 10.0,
+}
+DRIFT_SD = 0.003
+SEASONS = (0.0, 0.05, 0.10)
+"""Amplitudes of the yearly season, as a share of demand."""
+NEVER = 120
+
+
+def draw_units(mean: FloatArray, noise: str, rng: np.random.Generator) -> FloatArray:
+    """Draw units around an expectation."""
+    number = NOISES[noise]
+    if noise == "Poisson":
+        rate = mean
+    elif noise.startswith("variance"):
+        shape = mean / (number - 1)
+        rate = mean * rng.gamma(shape) / shape
+    elif noise.startswith("log-normal"):
+        rate = mean * np.exp(rng.normal(-(number**2) / 2, number, mean.shape))
+    else:
+        rate = mean * rng.gamma(number, 1 / number, mean.shape)
+    return rng.poisson(rate).astype(np.float64)
+
+
+def draw_prices(days: int, rng: np.random.Generator) -> FloatArray:
+    """Draw prices around 20 that change every 5 to 20 days."""
+    price, day = np.empty(days), 0
+    while day < days:
+        hold = int(rng.integers(5, 21))
+        price[day : day + hold] = 20 * np.exp(rng.uniform(-0.12, 0.12))
+        day += hold
+    return np.round(price, 2)
+
+
+def level_of(rows: int, season: float, rng: np.random.Generator) -> FloatArray:
+    """Draw the log level of two years, 0 on the last day of the first, ``(rows, 730)``."""
+    drift = np.cumsum(rng.normal(0, DRIFT_SD, (rows, 2 * DAYS)), 1)
+    wave = season * np.sin(2 * np.pi * (np.arange(2 * DAYS) / DAYS + rng.random((rows, 1))))
+    level = drift + wave
+    return level - level[:, DAYS - 1 : DAYS]
+
+
+def make_seller(units: float, noise: str, season: float, seed: int) -> tuple[Market, ProductHistory, FloatArray]:
+    """Fit a market to a seller's first year; return it with prices and dates of two years, and the mean units."""
+    rng = np.random.default_rng(seed)
+    parameters = {"elasticity": -float(rng.uniform(1.5, 2.8)), "start_price": 20.0, "units": units, "kink": 1.03}
+    truth = {"family": FAMILIES[seed % len(FAMILIES)], "parameters": parameters}
+    dates = np.datetime64("2024-01-01", "D") + np.arange(2 * DAYS)
+    weekday = np.array((WEEKDAY_PATTERN, EARLY_WEEK, SATURDAYS)[seed % 3])[weekday_of(dates.astype(np.int64))]
+    price = draw_prices(2 * DAYS, rng)
+    mean = expected_units(truth, price) * weekday
+    sold = draw_units(mean[:DAYS] * np.exp(level_of(1, season, rng)[0, :DAYS]), noise, rng)
+    columns = {
+        "Report Date": dates[:DAYS].astype(str),
+        "Product Price": price[:DAYS],
+        "Total Sales": sold * price[:DAYS],
+    }
+    text = io.StringIO()
+    pd.DataFrame(columns).round(2).to_csv(text, index=False)
+    prepared = DataPreprocessor.fit(history_from_text(text.getvalue(), "simulated", DataConfig()), DataConfig())
+    market = fit_market(prepared, DemandConfig(num_draws=64), seed=seed, conversions=False)
+    return market, replace(prepared.products[0], price=price, dates=dates), mean
+
+
+def watch(market: Market, history: ProductHistory, units: FloatArray) -> demand_drift.DriftDays:
+    """Watch the second year of several futures, ``(F, 365)`` units."""
+    day = np.arange(DAYS, 2 * DAYS)
+    expected = respond_on(market, 0, history, day).expected_units.double().numpy()
+    rows = len(units)
+    level_sd, response_sd = (np.repeat(sd, rows, axis=0) for sd in doubts_of(expected))
+    mean, size = np.broadcast_to(expected.mean(0), units.shape), np.full(rows, float(market.size[0]))
+    return demand_drift.find_drift(units, mean, np.ones(units.shape, bool), size, level_sd, response_sd)
+
+
+def measure(units: float, noise: str, options: argparse.Namespace) -> str:
+    """Return a row of the table."""
+    alarms: dict[float, list[int]] = {season: [] for season in SEASONS}
+    delays: list[int] = []
+    for number in range(options.sellers):
+        for place, season in enumerate(SEASONS):
+            seed = options.seed + 7 * number + place
+            market, history, mean = make_seller(units, noise, season, seed)
+            rng = np.random.default_rng([seed, 1])
+            due = mean[DAYS:] * np.exp(level_of(options.futures, season, rng)[:, DAYS:])
+            alarms[season] += (watch(market, history, draw_units(due, noise, rng)).alarm != 0).sum(1).tolist()
+            if season == SEASONS[1]:
+                start = rng.integers(40, DAYS // 2, options.futures)
+                dropped = due * np.where(np.arange(DAYS) >= start[:, None], 0.8, 1.0)
+                found = watch(market, history, draw_units(dropped, noise, rng)).alarm
+                for row, first in zip(found, start, strict=True):
+                    if not (row[first - 40 : first] != 0).any():
+                        after = np.flatnonzero(row[first : first + NEVER] < 0)
+                        delays.append(int(after[0]) + 1 if len(after) else NEVER)
+    rates = " | ".join(f"{np.mean(found):.2f}" for found in alarms.values())
+    share, late = np.mean(np.array(delays) <= 14), np.quantile(delays, 0.8)
+    found = f"{np.median(delays):.0f} | {np.mean(delays):.0f} | {late:.0f} | {share:.0%}"
+    return f"| {units:g} | {noise} | {rates} | {found} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sellers", type=int, default=60)
+    parser.add_argument("--futures", type=int, default=8)
+    parser.add_argument("--units", type=float, nargs="+", default=[5, 20, 100])
+    parser.add_argument("--noises", nargs="+", default=list(NOISES))
+    parser.add_argument("--seed", type=int, default=20_000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rates = " | ".join(f"season ±{season:.0%}" for season in SEASONS)
+    print(f"| units per day | noise | false alarms per year: {rates} | delay: median | mean | 80 % | in 14 days |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for units in options.units:
+        for noise in options.noises:
+            print(measure(units, noise, options), flush=True)
+
+
+if __name__ == "__main__":
+    main()

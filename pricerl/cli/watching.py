@@ -1,0 +1,173 @@
+"""Command ``watch``: checks of new days, alerts, and an exit code by severity."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pricerl.cli.console import table
+from pricerl.cli.policies import run_lightning
+from pricerl.cli.usage import Parser, option_words, with_run
+from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
+from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.watching.alerts import (
+    ADDRESSES,
+    TEST,
+    Alert,
+    Channel,
+    Message,
+    alerts_of,
+    apprise_channels,
+    present,
+    read_addresses,
+    send_alerts,
+)
+from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
+from pricerl.terminal import print_notes, write_json, write_lines
+from pricerl.training.generations import BEST
+from pricerl.training.run_folder import RunFolder, find_run
+from pricerl.writing import explained, write_file
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run
+
+EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
+"""Exit code by severity."""
+
+MOST_FINDINGS = 40
+"""Most rows of the table on the terminal; ``monitor.json`` has all findings."""
+
+
+def watch(words: Sequence[str]) -> int:
+    """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(with_run(words))
+    folder = find_run(options.run_name, BEST)
+    channels = apprise_channels(read_addresses(options.alert_file))
+    if options.test_alert:
+        return _test(folder, channels)
+    if options.path is None:
+        raise UsageError("watch needs the fresh file: --data.path FILE")
+    today = _read_today(options.today)
+    try:
+        run, monitor = _watch(folder, options, rest, today)
+    except DataError as error:
+        from pricerl.operations.watching.monitoring import failed_watch
+
+        monitor = failed_watch(folder.path.name, today, error.problems[0])
+        _deliver(folder.path, monitor, channels, options)
+        raise
+    if run.options.wandb:
+        channels = [*channels, _wandb_channel(run, monitor)]
+    sent = _deliver(folder.path, monitor, channels, options)
+    if options.format == "json":
+        write_json(_plain(monitor))
+    else:
+        write_lines(monitor_lines(monitor, folder.path / MONITOR_FILE, sent))
+    return EXIT_CODES[monitor.severity]
+
+
+def _parser() -> Parser:
+    from pricerl.operations.watching.new_days import WatchSettings
+
+    parser, usual = Parser(prog="pricerl watch", description=watch.__doc__, allow_abbrev=False), WatchSettings()
+    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
+    parser.add_argument("--data.path", dest="path", help="the fresh file")
+    parser.add_argument(
+        "--late_after", type=int, default=usual.late_after, help="days without data until they are late"
+    )
+    parser.add_argument("--old_after", type=int, default=usual.old_after, help="days until the model is old")
+    drop = "smallest drop of a conversion that is reported, as a share"
+    parser.add_argument("--conversion_drop", type=float, default=usual.conversion_drop, help=drop)
+    move = "smallest change of the competitor's price that is reported, as a share"
+    parser.add_argument("--competitor_move", type=float, default=usual.competitor_move, help=move)
+    parser.add_argument("--cool_down", type=float, default=7.0, help="days without a second alert of the same kind")
+    parser.add_argument("--alert_file", help=f"file of apprise addresses, one per line; else the variable {ADDRESSES}")
+    parser.add_argument("--test-alert", action="store_true", help="send a test alert and do nothing else")
+    parser.add_argument("--today", help="day of the watch, such as 2026-01-31; today if absent")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="output: text, or json for programs")
+    return parser
+
+
+def _watch(folder: RunFolder, options: argparse.Namespace, rest: Sequence[str], today: date) -> tuple[Run, Monitor]:
+    from pricerl.operations.watching.monitoring import watch_run
+    from pricerl.operations.watching.new_days import WatchSettings
+
+    limits = {name: getattr(options, name) for name in vars(WatchSettings())}
+    given = option_words({"run_name": folder.path.name, "data.path": options.path})
+    run = run_lightning("predict", [*rest, *given])
+    return run, watch_run(run, read_log(folder.path / LOG_FILE).entries, WatchSettings(**limits), today)
+
+
+def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], options: argparse.Namespace) -> list[Alert]:
+    """Write the document and send the alerts that are due; return these."""
+    with explained(folder / MONITOR_FILE):
+        write_file(folder / MONITOR_FILE, to_json(monitor))
+    sent, failures = send_alerts(folder, alerts_of(monitor), channels, options.cool_down, present())
+    print_notes(failures)
+    return sent
+
+
+def _test(folder: RunFolder, channels: Sequence[Channel]) -> int:
+    """Send a test alert to every channel.
+
+    Raises:
+        UsageError: a channel failed.
+    """
+    alert = Alert(TEST, "", "ok", "this is a test: alerts arrive here")
+    _, failures = send_alerts(folder.path, [alert], channels, 0.0, present())
+    if failures:
+        raise UsageError("; ".join(failures))
+    write_lines([f"test alert written to {folder.path}, and sent to {len(channels)} addresses"])
+    return EXIT_OK
+
+
+def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[str]:
+    """Return the table of findings, the most severe first, and the places of more."""
+    rows, several = monitor.listed(), len(monitor.products) > 1
+    new = max((product.new_days for product in monitor.products), default=0)
+    head = f"{monitor.run} on {monitor.today}: {monitor.severity}; {new} new days"
+    cells = [
+        (item.severity, item.kind, f"{name}: {item.text}" if several and name else item.text) for name, item in rows
+    ]
+    more = [f"  … and {len(cells) - MOST_FINDINGS} more in {path}"] if len(cells) > MOST_FINDINGS else []
+    records = [product.track_record for product in monitor.products if product.track_record is not None]
+    advised, followed = (sum(getattr(record, name) for record in records) for name in ("advised", "followed"))
+    inside = [record.inside["units"] for record in records]
+    held, tested = (sum(pair[place] for pair in inside) for place in (0, 1))
+    track = [f"  track record: {advised} advised days passed, {followed} at the advised price"] if records else []
+    if tested:
+        track.append(f"  units inside the 90 % interval of the advice on {held} of {tested} days")
+    alerts = [f"  alerts: {len(sent)} sent"] if sent else []
+    return [head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *track, *alerts]
+
+
+def _wandb_channel(run: Run, monitor: Monitor) -> Channel:
+    """Log the numbers to the resumed run in Weights & Biases, and return the channel to it."""
+    active: Any = sys.modules["wandb"].run
+    for product in monitor.products:
+        values = {f"watch/{item.kind}": item.value for item in product.findings if item.value is not None}
+        active.log(values if len(monitor.products) == 1 else {f"{product.product}/{k}": v for k, v in values.items()})
+
+    def send(message: Message) -> str:
+        active.alert(message.title, message.body, level="ERROR" if message.severity == "alarm" else "WARN")
+        return ""
+
+    return send
+
+
+def _plain(monitor: Monitor) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(monitor)
+
+
+def _read_today(text: str | None) -> date:
+    try:
+        return date.today() if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--today: must be a day such as 2026-01-31, found {text!r}") from None

@@ -1,0 +1,111 @@
+"""Comparison of a freshly fitted challenger with the champion of its run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from pricerl.arrays import FloatArray
+from pricerl.data import DataPreprocessor, History
+from pricerl.data.days import WEEK, steps_in
+from pricerl.env import Dynamics
+from pricerl.errors import DataError
+from pricerl.evaluation import Yardstick, plan_dynamically
+from pricerl.evaluation.forecast import score_units
+from pricerl.market import fit_market
+from pricerl.operations.decision_log import Entry
+from pricerl.operations.promotion import Comparison, GateConfig, Verdict, compare_scores, lower_bound
+from pricerl.operations.watching.monitoring import preprocessor_state, trained_history
+from pricerl.progress import stage
+from pricerl.training.checkpointing import Checkpoint
+from pricerl.training.run import Run
+
+LEARNED_DAYS = 7
+"""Fewest new days before the held-out ones, which the challenger's market has learned from and the champion's not."""
+
+
+def check_days(run: Run, champion: Checkpoint, config: GateConfig) -> None:
+    """Refuse a comparison for which the file has too few days after those of the champion.
+
+    Raises:
+        DataError: the message names the number of days.
+        UsageError: the champion's checkpoint holds no history.
+    """
+    last = max(product.dates[-1] for product in trained_history(run, champion, ()).products)
+    fresh = run.pricing.preprocessor
+    new = max(int((product.dates > last).sum()) for product in fresh.products)
+    needed = steps_in(config.holdout_days, fresh.step_days) + steps_in(LEARNED_DAYS, fresh.step_days)
+    if new < needed:
+        found = f"has {new} rows after {last}, the champion's last day; the comparison needs {needed}: wait for them"
+        raise DataError(str(run.pricing.path), [found])
+
+
+def judge(run: Run, champion: Checkpoint, entries: Sequence[Entry], config: GateConfig) -> Verdict:
+    """Compare a trained challenger with the champion of its run.
+
+    Args:
+        run: run with the challenger's weights and the fresh history.
+        champion: checkpoint of the champion.
+        entries: entries of the decision log.
+        config: settings of the gate.
+    """
+    with stage("comparing with the model in use"):
+        step = run.pricing.preprocessor.step_days
+        difference = score_differences(run, champion, entries, config)
+        forecast = compare_scores(difference, steps_in(WEEK, step), config.confidence)
+        profit = compare_policies(run, champion, config)
+    return Verdict(forecast, profit, config.holdout_days, config.confidence)
+
+
+def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], config: GateConfig) -> FloatArray:
+    """Return the difference of log predictive densities on every held-out day, a mean over the products, ``(N,)``.
+
+    The challenger's market is fitted to all days before the held-out ones, the champion's to its own days. Days on
+    which no product was observed are NaN.
+    """
+    data, fresh = run.pricing, run.pricing.preprocessor
+    old = trained_history(run, champion, entries)
+    days = steps_in(config.holdout_days, fresh.step_days)
+    settings = data.market_config, data.cost, data.seed
+    found = []
+    for index, product in enumerate(fresh.products):
+        if product.product not in old.names:
+            continue
+        known, day = len(product.dates) - days, np.arange(len(product.dates) - days, len(product.dates))
+        before = old.select([old.names.index(product.product)])
+        markets = (
+            fit_market(prepared, *settings, conversions=False) for prepared in (fresh.first_days(index, known), before)
+        )
+        challenger, champion_scores = (score_units(market, 0, product, day) for market in markets)
+        unseen = product.observed[day] & (product.dates[day] > before.products[0].dates[-1])
+        found.append(np.where(unseen, challenger - champion_scores, np.nan))
+    values = np.array(found).reshape(-1, days)
+    seen = np.isfinite(values)
+    total = np.where(seen, values, 0.0).sum(0)
+    return np.where(seen.any(0), total / np.maximum(seen.sum(0), 1), np.nan)
+
+
+def compare_policies(run: Run, champion: Checkpoint, config: GateConfig) -> Comparison:
+    """Compare the profit of both policies in the challenger's posterior draws, with the same noise."""
+    data, state = run.pricing, preprocessor_state(run, champion)
+    dynamics, fresh = data.dynamics_on_cpu, data.preprocessor
+    rows = [index for index, name in enumerate(fresh.names) if name in state["names"]]
+    common = fresh.select(rows)
+    history = History(fresh.source, common.products, common.reports)
+    market = dynamics.market.select(rows)
+    settings = data.reward, data.guardrails, data.env_config
+    own = Dynamics(market, *settings)
+    other = Dynamics(replace(market, preprocessor=DataPreprocessor.refit(history, state)), *settings)
+    module = copy.deepcopy(run.module)
+    champion.restore_weights(module)
+    discount = run.module.step_discount
+    plan = plan_dynamically(own, discount)
+    challenger = Yardstick(plan, discount).measure_draws(run.policy)
+    known = Yardstick(replace(plan, dynamics=other), discount).measure_draws(module.cpu().policy)
+    gain = torch.where(known.isnan() & challenger.isfinite(), 0.0, challenger - known).mean(0)
+    per_draw = gain.double().numpy() * (own.reward.profit_share or 1.0)
+    return lower_bound(per_draw, config.confidence, -config.profit_tolerance)

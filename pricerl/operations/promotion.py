@@ -1,0 +1,144 @@
+"""Gate of a retraining: a challenger replaces the champion if it is not worse, at a stated confidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from pricerl.arrays import FloatArray
+from pricerl.data.days import WEEK
+from pricerl.errors import UsageError
+
+GATE_FILE = "gate.json"
+"""Verdict of the gate in a generation's folder."""
+
+ALIKE = 0.2
+"""Correlation of neighbouring weeks that the comparison of forecasts allows for, as levels of demand drift. Without it,
+worse models pass with up to 7 % instead of 5 % where the level has an sd of 10 % and a memory of ten days."""
+
+FEWEST_BLOCKS = 4
+"""Fewest weeks of held-out days: with fewer, one unusual week decides."""
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Settings of the gate.
+
+    Raises:
+        UsageError: a setting is outside its range.
+    """
+
+    holdout_days: int = 28
+    """Last days of the file, which neither market is fitted to and both forecast; whole weeks."""
+    confidence: float = 0.95
+    """Confidence with which the challenger is not worse. A challenger that is worse is promoted with a probability of
+    at most 1 minus this."""
+    profit_tolerance: float = 0.001
+    """Share of profit that the challenger's policy may earn less than the champion's, in the challenger's market."""
+
+    def __post_init__(self) -> None:
+        if self.holdout_days < FEWEST_BLOCKS * WEEK or self.holdout_days % WEEK:
+            least = FEWEST_BLOCKS * WEEK
+            raise UsageError(f"--holdout_days: must be a multiple of 7 of at least {least}, found {self.holdout_days}")
+        if not 0.5 < self.confidence < 1:
+            raise UsageError(f"--confidence: must be above 0.5 and below 1, found {self.confidence:g}")
+        if not 0 <= self.profit_tolerance < 1:
+            raise UsageError(f"--profit_tolerance: must be 0 to 1, found {self.profit_tolerance:g}")
+
+
+class Comparison(NamedTuple):
+    """One comparison of challenger and champion."""
+
+    mean: float
+    """Mean difference, challenger minus champion."""
+    low: float
+    """Lower end of its one-sided confidence interval."""
+    least: float
+    """Smallest such end with which the challenger is not worse."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the challenger is not worse. A difference that cannot be computed is no pass."""
+        return isfinite(self.low) and self.low >= self.least
+
+
+class Verdict(NamedTuple):
+    """Verdict of the gate."""
+
+    forecast: Comparison
+    """Difference of the log predictive densities of a held-out day's units."""
+    profit: Comparison
+    """Difference of the profit of both policies in the challenger's posterior draws, as a share of profit."""
+    holdout_days: int
+    confidence: float
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the challenger replaces the champion."""
+        return self.forecast.passed and self.profit.passed
+
+    def reason(self) -> str:
+        """Return the verdict as a sentence."""
+        share, percent = f"{100 * self.confidence:g} % confidence", 100.0
+        forecast = (
+            f"its forecasts of {self.holdout_days} held-out days score {self.forecast.mean:+.3f} per day against the "
+            f"champion's (at least {self.forecast.low:+.3f} with {share})"
+        )
+        profit = (
+            f"its policy earns {percent * self.profit.mean:+.2f} % in its own market (at least "
+            f"{percent * self.profit.low:+.2f} %)"
+        )
+        if self.promoted:
+            return f"promoted: {forecast}, and {profit}"
+        failed = [text for test, text in ((self.forecast, forecast), (self.profit, profit)) if not test.passed]
+        return f"not promoted, as the challenger may be worse: {'; '.join(failed)}"
+
+    def to_json(self) -> bytes:
+        """Return the verdict as the content of ``gate.json``."""
+        content = {
+            "promoted": self.promoted,
+            "reason": self.reason(),
+            "forecast": _finite(self.forecast),
+            "profit": _finite(self.profit),
+            "holdout_days": self.holdout_days,
+            "confidence": self.confidence,
+        }
+        return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _finite(test: Comparison) -> dict[str, float | None]:
+    return {name: value if isfinite(value) else None for name, value in test._asdict().items()}
+
+
+def compare_scores(difference: FloatArray, block: int, confidence: float) -> Comparison:
+    """Test whether a challenger's forecasts are not worse, from its differences of daily log scores ``(N,)``.
+
+    Days are averaged in blocks, as differences of neighbouring days are alike, and the blocks get Student's t: a
+    Diebold-Mariano test (1995) for few days. Days that were not observed are NaN.
+
+    Args:
+        difference: challenger minus champion; the last whole blocks count.
+        block: days per block.
+        confidence: one-sided confidence.
+    """
+    count = len(difference) // block
+    parts = difference[len(difference) - count * block :].reshape(count, block)
+    seen = np.isfinite(parts)
+    means = np.where(seen, parts, 0.0).sum(1)[seen.any(1)] / seen.sum(1)[seen.any(1)]
+    return lower_bound(means, confidence, 0.0, ((1 + ALIKE) / (1 - ALIKE)) ** 0.5)
+
+
+def lower_bound(values: FloatArray, confidence: float, least: float, factor: float = 1.0) -> Comparison:
+    """Return the mean of values ``(N,)`` with the lower end of its one-sided t interval.
+
+    The standard error is that of independent values times a factor.
+    """
+    if len(values) < FEWEST_BLOCKS or not np.isfinite(values).all():
+        return Comparison(float(np.mean(values)) if len(values) else 0.0, -np.inf, least)
+    mean, error = float(values.mean()), factor * float(values.std(ddof=1)) / len(values) ** 0.5
+    return Comparison(mean, mean - float(stdtrit(len(values) - 1, confidence)) * error, least)

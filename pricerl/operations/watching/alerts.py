@@ -1,0 +1,188 @@
+"""Alerts: a file of JSON lines, messages through apprise (mail, webhooks, chats), and Weights & Biases.
+
+An alert is sent once per kind and product until its cool-down has passed, or its severity rises. Addresses contain
+secrets: they come from an environment variable or a file, and appear in no message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pricerl.errors import UsageError, import_extra
+from pricerl.operations.watching.monitor_document import SEVERITIES, Monitor, Severity
+from pricerl.terminal import clean
+from pricerl.writing import explained, naming, sync_folder
+
+ALERT_FILE = "alerts.jsonl"
+"""Alerts in the run's folder, one JSON object per line, the newest last."""
+ADDRESSES = "PRICERL_ALERT_URLS"
+"""Environment variable with the addresses of apprise, separated by spaces or lines."""
+MOST_LINES = 30
+"""Most alerts in one message."""
+TEST = "test"
+"""Kind of an alert that only shows whether it arrives."""
+
+
+class Alert(NamedTuple):
+    """Message about one finding."""
+
+    kind: str
+    product: str
+    """Empty for the file and the model."""
+    severity: Severity
+    text: str
+
+    @property
+    def line(self) -> str:
+        """Alert on one line."""
+        place = f"{self.product}, " if self.product else ""
+        return f"{self.severity}: {place}{self.kind}: {self.text}"
+
+
+class Message(NamedTuple):
+    """All alerts of one watch."""
+
+    title: str
+    body: str
+    severity: Severity
+
+
+Channel = Callable[[Message], str]
+"""Function that sends a message; returns why it could not, or an empty text."""
+
+
+def alerts_of(monitor: Monitor) -> list[Alert]:
+    """Return an alert for every warning and alarm, the most severe finding of each kind and product."""
+    found: dict[tuple[str, str], Alert] = {}
+    for product, item in monitor.listed():
+        if item.severity in ("warning", "alarm"):
+            found.setdefault((item.kind, product), Alert(item.kind, product, item.severity, item.text))
+    return list(found.values())
+
+
+def send_alerts(
+    folder: Path, alerts: Iterable[Alert], channels: Sequence[Channel], cool_down: float, now: datetime
+) -> tuple[list[Alert], list[str]]:
+    """Send alerts that are not in their cool-down, and write them to the run's file.
+
+    An alert that reached no channel, although there are some, is sent again by the next watch.
+
+    Args:
+        folder: the run's folder.
+        alerts: what was found.
+        channels: where to send it, in addition to the file.
+        cool_down: days without a second alert of the same kind on the same product.
+        now: time of the watch, with a zone.
+
+    Returns:
+        Alerts that were sent or written, and the failures of channels.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    path = folder / ALERT_FILE
+    known = read_alerts(path)
+    due = [alert for alert in alerts if not _is_cooling(alert, known, cool_down, now)]
+    if not due:
+        return [], []
+    message = _message(folder.name, due)
+    faults = [channel(message) for channel in channels]
+    failures = [fault for fault in faults if fault]
+    counts = {"time": now.isoformat(timespec="seconds"), "sent": len(faults) - len(failures), "failed": len(failures)}
+    text = "".join(f"{json.dumps({**alert._asdict(), **counts}, sort_keys=True)}\n" for alert in due)
+    with explained(path), naming(path), path.open("ab") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(folder)
+    return due, failures
+
+
+def _message(run: str, alerts: Sequence[Alert]) -> Message:
+    severity = max((alert.severity for alert in alerts), key=SEVERITIES.index)
+    lines = [clean(alert.line) for alert in alerts[:MOST_LINES]]
+    more = [f"and {len(alerts) - MOST_LINES} more"] if len(alerts) > MOST_LINES else []
+    return Message(clean(f"pricerl {severity}: {run}"), "\n".join([*lines, *more]), severity)
+
+
+def read_alerts(path: Path) -> list[dict[str, Any]]:
+    """Return the alerts in a file, without lines that were cut off or changed."""
+    found = []
+    with contextlib.suppress(OSError):
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                entry = json.loads(line)
+                if isinstance(entry, dict):
+                    found.append(entry)
+    return found
+
+
+def _is_cooling(alert: Alert, known: Sequence[dict[str, Any]], cool_down: float, now: datetime) -> bool:
+    for entry in reversed(known):
+        if (entry.get("kind"), entry.get("product")) != (alert.kind, alert.product) or alert.kind == TEST:
+            continue
+        if entry.get("failed") and not entry.get("sent"):
+            continue
+        try:
+            age = now - datetime.fromisoformat(entry["time"])
+            risen = SEVERITIES.index(alert.severity) > SEVERITIES.index(entry["severity"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        return age < timedelta(days=cool_down) and not risen
+    return False
+
+
+def read_addresses(file: str | None) -> list[str]:
+    """Return the addresses in a file, one per line with ``#`` for comments, or else in the environment variable.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if file is None:
+        return os.environ.get(ADDRESSES, "").split()
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--alert_file: {file} cannot be read: {getattr(error, 'strerror', error)}") from error
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def apprise_channels(addresses: Sequence[str]) -> list[Channel]:
+    """Return one channel per address.
+
+    Raises:
+        UsageError: apprise is not installed, or does not know an address; the message gives its number only.
+    """
+    if not addresses:
+        return []
+    apprise = import_extra("apprise", "alerts need apprise: pip install 'pricerl[alerts]'")
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its messages contain addresses
+    return [_apprise_channel(apprise, address, number) for number, address in enumerate(addresses, 1)]
+
+
+def _apprise_channel(apprise: Any, address: str, number: int) -> Channel:
+    sender = apprise.Apprise()
+    if not sender.add(address):
+        raise UsageError(f"alert address {number} is not one that apprise knows (docs/watch.md)")
+
+    def send(message: Message) -> str:
+        kinds = {"alarm": "failure", "warning": "warning"}
+        try:
+            done = sender.notify(message.body, message.title, kinds.get(message.severity, "info"))
+        except Exception as error:  # a plugin's own failure; its text may contain the address
+            return f"alert address {number} failed: {type(error).__name__}"
+        return "" if done else f"alert address {number} did not take the message"
+
+    return send
+
+
+def present() -> datetime:
+    """Return the present time in UTC."""
+    return datetime.now(timezone.utc)

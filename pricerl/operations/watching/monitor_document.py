@@ -1,0 +1,102 @@
+"""Findings of a watch, and the document ``monitor.json`` that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+MONITOR_FILE = "monitor.json"
+"""Document of the last watch, in the run's folder."""
+MONITOR_FORMAT = 1
+"""Version of the document's schema."""
+MONITOR_SCHEMA = Path(__file__).parent / "monitor.schema.json"
+"""JSON schema of the document."""
+
+Severity = Literal["ok", "unknown", "warning", "alarm"]
+SEVERITIES: tuple[Severity, ...] = ("ok", "unknown", "warning", "alarm")
+"""Ascending. ``unknown`` means that too few days are there to judge."""
+
+Kind = Literal["data", "age", "drift", "coverage", "conversion", "untried price", "other price", "competitor"]
+
+
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Result of one check."""
+
+    kind: Kind
+    severity: Severity
+    text: str
+    """Finding in words, a sentence without its period."""
+    value: float | None = None
+    """Number that was judged."""
+    limit: float | None = None
+    """Number beyond which it is reported."""
+
+
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Track record: how often past advice was followed, and how often its intervals contained the outcome."""
+
+    advised: int
+    """Past days for which advice had been given."""
+    followed: int
+    inside: dict[str, tuple[int, int]]
+    """Days inside the 90 % interval and days tested, per measure."""
+
+
+class WatchedProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Findings about one product."""
+
+    product: str
+    last_day: str
+    new_days: int
+    """Days after those that the model was fitted to."""
+    findings: list[Finding]
+    track_record: Kept | None
+
+    @property
+    def severity(self) -> Severity:
+        """The most severe finding."""
+        return worst(self.findings)
+
+
+class Monitor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Document of a watch."""
+
+    format: int
+    pricerl: str
+    run: str
+    generation: str | None
+    today: str
+    severity: Severity
+    findings: list[Finding]
+    """Findings about the file and the model."""
+    products: list[WatchedProduct]
+
+    def listed(self) -> list[tuple[str, Finding]]:
+        """Return all findings with their product, an empty one for those about the file, the most severe first."""
+        found = [("", finding) for finding in self.findings]
+        found += [(product.product, finding) for product in self.products for finding in product.findings]
+        return sorted(found, key=lambda pair: -SEVERITIES.index(pair[1].severity))
+
+
+def worst(findings: Iterable[Finding]) -> Severity:
+    """Return the highest severity; ``unknown`` counts as nothing found."""
+    return max((finding.severity for finding in findings), key=SEVERITIES.index, default="ok")
+
+
+def to_json(monitor: Monitor) -> bytes:
+    """Return the document, indented."""
+    return msgspec.json.format(msgspec.json.encode(monitor), indent=1) + b"\n"
+
+
+def make_monitor_schema() -> dict[str, Any]:
+    """Return the JSON schema of the document, the content of ``monitor.schema.json``."""
+    _, parts = msgspec.json.schema_components([Monitor], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": MONITOR_FILE,
+        "$ref": "#/$defs/Monitor",
+        "$defs": parts,
+    }

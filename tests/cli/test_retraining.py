@@ -1,0 +1,69 @@
+"""The command retrain: a challenger that wins is used, one that does not is kept aside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from command_line import FAST, Result, run, seller_lines, write_lines
+
+from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.promotion import GATE_FILE
+from pricerl.training.run_folder import RunFolder
+
+QUIET = ("--trainer.enable_progress_bar", "false")
+
+
+@pytest.fixture
+def shop(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained, tmp_path / "checkpoints" / "seller", symlinks=True)
+    return tmp_path
+
+
+def retrain(shop: Path, lines: list[str], *words: str) -> Result:
+    write_lines(shop / "fresh.csv", lines)
+    return run(shop, "retrain", "seller", "--data.path", "fresh.csv", *QUIET, *words)
+
+
+def test_the_loser_is_kept_aside_and_the_winner_is_used(shop: Path) -> None:
+    folder = RunFolder(shop / "checkpoints" / "seller")
+    result = retrain(shop, seller_lines(150))
+    assert result.code == 0 and "gen-0002 is not promoted" in result.out, result.out + result.err
+    assert folder.current is not None and folder.current.name == "gen-0001"
+    loser = folder.find("gen-0002")
+    loser.verify()
+    gate = json.loads((loser.path / GATE_FILE).read_text(encoding="utf-8"))
+    entry = read_log(folder.path / LOG_FILE).entries[-1]
+    assert (entry["kind"], entry["generation"], entry["instead_of"]) == ("retrain", "gen-0002", "gen-0001")
+    assert not entry["promoted"] and entry["reason"] == gate["reason"] and gate["promoted"] is False
+    again = run(shop, "fit", "--data.path", "fresh.csv", "--run_name", "seller", "--resume", "auto", *FAST)
+    assert again.code == 0 and "nothing left to do" in again.out, again.err  # the loser is not published after all
+
+    halved = [line.split(",") for line in seller_lines(150)]
+    for row in halved[95:]:
+        row[2], row[3] = f"{float(row[1]) * (float(row[2]) / float(row[1]) // 2):.2f}", ""
+    result = retrain(shop, [",".join(row) for row in halved])
+    assert result.code in (0, 4) and "gen-0003 is promoted" in result.out, result.out + result.err
+    assert folder.current is not None and folder.current.name == "gen-0003"
+    assert (folder.path / "best.ckpt").resolve().is_relative_to((folder.path / "gen-0003").resolve())
+    assert "gen-0003 instead of gen-0001" in run(shop, "history").out
+
+
+def test_a_file_with_too_few_new_days_is_refused_before_training(shop: Path) -> None:
+    result = retrain(shop, seller_lines(110))
+    assert result.code == 3 and result.err.count("\n") == 1
+    assert "has 20 rows after 2025-03-31, the champion's last day; the comparison needs 35" in result.err
+    assert [item.name for item in RunFolder(shop / "checkpoints" / "seller").generations()] == ["gen-0001"]
+    assert retrain(shop, seller_lines(110), "--holdout_days", "30").code == 2
+
+
+def test_a_review_compares_past_advice_with_what_happened(shop: Path) -> None:
+    write_lines(shop / "fresh.csv", seller_lines(150))
+    result = run(shop, "review", "seller", "--data.path", "fresh.csv")
+    assert result.code == 0, result.err
+    assert "2025-04" in result.out and (shop / "checkpoints/seller/review.html").exists()
+    write_lines(shop / "fresh.csv", seller_lines())
+    early = run(shop, "review", "seller", "--data.path", "fresh.csv")
+    assert early.code == 3 and "no day of the file had been advised on before" in early.err

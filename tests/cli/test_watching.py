@@ -1,0 +1,205 @@
+"""The command watch, its alerts, and the examples of docs/watch.md."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from command_line import run, seller_lines, write_lines
+
+from pricerl.cli.main import COMMANDS
+from pricerl.operations.watching.alerts import ADDRESSES, ALERT_FILE, Alert, Message, read_alerts, send_alerts
+from pricerl.operations.watching.monitor_document import MONITOR_FILE, MONITOR_SCHEMA, make_monitor_schema
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "watch.md"
+NOW = datetime(2026, 1, 5, 6, 0, tzinfo=timezone.utc)
+SECRET = "hunter2secret"
+
+
+@pytest.fixture
+def shop(trained: Path, tmp_path: Path) -> Path:
+    """A folder with a copy of the trained run and a file of 60 more days."""
+    shutil.copytree(trained, tmp_path / "checkpoints" / "seller", symlinks=True)
+    write_lines(tmp_path / "fresh.csv", seller_lines(150))
+    return tmp_path
+
+
+def dropped(lines: list[str], first: int, share: float) -> list[str]:
+    """Lines with fewer sales from a row on, and without profits, which would contradict them."""
+    cells = [line.split(",") for line in lines]
+    for row in cells[first:]:
+        price = float(row[1])
+        row[2] = f"{price * int(share * round(float(row[2]) / price)):.2f}"
+        row[3] = ""
+    return [",".join(row) for row in cells]
+
+
+def document(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "checkpoints/seller" / MONITOR_FILE).read_text(encoding="utf-8"))
+    jsonschema.validate(content, json.loads(MONITOR_SCHEMA.read_text(encoding="utf-8")))
+    return content
+
+
+def findings(folder: Path) -> dict[str, str]:
+    content = document(folder)
+    items = [*content["findings"], *(item for product in content["products"] for item in product["findings"])]
+    return {item["kind"]: item["severity"] for item in items if item["severity"] not in ("ok", "unknown")}
+
+
+def test_a_stable_shop_is_fine_and_a_lasting_drop_is_an_alarm_once(shop: Path) -> None:
+    result = run(shop, "watch", "seller", "--data.path", "fresh.csv", "--today", "2025-05-31")
+    assert result.code == 0, result.out + result.err
+    content = document(shop)
+    assert content["severity"] == "ok" and content["products"][0]["new_days"] == 60
+    assert not (shop / "checkpoints/seller" / ALERT_FILE).exists()
+    write_lines(shop / "fresh.csv", dropped(seller_lines(150), 140, 0.4))
+    words = ("watch", "--data.path", "fresh.csv", "--today", "2025-05-31")
+    result = run(shop, *words)
+    assert result.code == 7 and "demand fell by about" in result.out, result.out + result.err
+    assert findings(shop)["drift"] == "alarm"
+    sent = read_alerts(shop / "checkpoints/seller" / ALERT_FILE)
+    assert ("drift", "alarm") in [(line["kind"], line["severity"]) for line in sent]
+    assert run(shop, *words).code == 7
+    assert read_alerts(shop / "checkpoints/seller" / ALERT_FILE) == sent  # the cool-down
+
+
+def test_late_data_an_old_model_and_unusual_prices_are_reported(shop: Path) -> None:
+    lines = seller_lines(150)
+    cells = lines[-1].split(",")
+    lines[-1] = ",".join([cells[0], "12.50", *(f"{12.5 * 12:.2f}", "", "12", "8")])
+    write_lines(shop / "fresh.csv", lines)
+    result = run(shop, "watch", "seller", "--data.path", "fresh.csv", "--today", "2025-09-01", "--format", "json")
+    assert result.code == 7 and json.loads(result.out) == document(shop)
+    assert findings(shop) == {"data": "alarm", "age": "warning", "untried price": "warning"}
+
+
+def test_a_file_that_cannot_be_read_is_an_alarm_in_the_document_and_exit_code_3(shop: Path) -> None:
+    write_lines(shop / "bad.csv", ["Report Date,Product Price", "yesterday,1"])
+    result = run(shop, "watch", "seller", "--data.path", "bad.csv")
+    assert result.code == 3 and result.err.startswith("error: bad.csv")
+    assert findings(shop) == {"data": "alarm"} and document(shop)["generation"] is None
+    assert [line["kind"] for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["seller"], "watch needs the fresh file: --data.path FILE"),
+        (["seller", "--data.path", "fresh.csv", "--today", "soon"], "--today: must be a day such as 2026-01-31"),
+        (["seller", "--alert_file", "none.txt", "--test-alert"], "--alert_file: none.txt cannot be read"),
+        (["seler", "--data.path", "fresh.csv"], "did you mean 'seller'?"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(shop: Path, words: list[str], message: str) -> None:
+    result = run(shop, "watch", *words)
+    assert result.code == 2 and message in result.err and result.err.count("\n") == 1
+
+
+@pytest.fixture
+def received() -> Iterator[list[tuple[str, str]]]:
+    """Messages that arrive at ``pricerltest://``."""
+    apprise = pytest.importorskip("apprise")
+    messages: list[tuple[str, str]] = []
+
+    @apprise.decorators.notify(on="pricerltest")
+    def take(body: str, title: str, notify_type: object, *rest: object, **more: object) -> bool:
+        messages.append((title, body))
+        return "refuse" not in body
+
+    yield messages
+    apprise.plugins.N_MGR.remove("pricerltest")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # apprise imports a module that Python 3.13 has removed
+def test_a_test_alert_arrives_and_no_address_is_written_anywhere(
+    shop: Path, received: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADDRESSES, f"pricerltest://{SECRET}")
+    result = run(shop, "watch", "seller", "--test-alert")
+    assert result.code == 0, result.err
+    assert received == [("pricerl ok: seller", "ok: test: this is a test: alerts arrive here")]
+    monkeypatch.setenv(ADDRESSES, f"nonsense://{SECRET}")
+    wrong = run(shop, "watch", "seller", "--test-alert")
+    assert wrong.code == 2 and "alert address 1 is not one that apprise knows" in wrong.err
+    texts = [path.read_bytes() for path in (shop / "checkpoints").rglob("*") if path.is_file()]
+    assert not any(SECRET.encode() in text for text in [*texts, result.out.encode(), wrong.err.encode()])
+    assert b"nonsense" not in b"".join(texts)
+
+
+def test_an_alert_waits_for_its_cool_down_unless_it_gets_worse_or_did_not_arrive(tmp_path: Path) -> None:
+    sent: list[Message] = []
+
+    def works(message: Message) -> str:
+        sent.append(message)
+        return ""
+
+    warning = Alert("age", "", "warning", "old")
+    assert send_alerts(tmp_path, [warning], [lambda _: "failed"], 7, NOW) == ([warning], ["failed"])
+    assert send_alerts(tmp_path, [warning], [works], 7, NOW) == ([warning], [])
+    assert send_alerts(tmp_path, [warning], [works], 7, NOW + timedelta(days=6.9)) == ([], [])
+    worse = warning._replace(severity="alarm")
+    assert send_alerts(tmp_path, [warning, worse], [works], 7, NOW + timedelta(days=1)) == ([worse], [])
+    other = warning._replace(product="mug")
+    later = NOW + timedelta(days=9)
+    assert send_alerts(tmp_path, [worse, other], [works], 7, later)[0] == [worse, other]
+    assert sent[-1] == Message(f"pricerl alarm: {tmp_path.name}", "alarm: age: old\nwarning: mug, age: old", "alarm")
+    assert [line["sent"] for line in read_alerts(tmp_path / ALERT_FILE)] == [0, 1, 1, 1, 1]
+
+
+def test_lines_of_the_alert_file_that_are_cut_off_are_skipped(tmp_path: Path) -> None:
+    (tmp_path / ALERT_FILE).write_bytes(b'{"kind": "age"}\n[1]\n{"kind": "dr')
+    assert read_alerts(tmp_path / ALERT_FILE) == [{"kind": "age"}]
+
+
+def test_the_schema_of_the_document_is_that_of_the_code() -> None:
+    assert json.loads(MONITOR_SCHEMA.read_text(encoding="utf-8")) == make_monitor_schema()
+
+
+def examples(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_the_line_for_cron_has_five_fields_and_a_command_that_exists() -> None:
+    (line,) = examples("cron")
+    *fields, command = line.strip().split(maxsplit=5)
+    limits = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+    for field, (low, high) in zip(fields, limits, strict=True):
+        assert field == "*" or low <= int(field) <= high
+    assert "%" not in command  # cron would take it for a new line
+    words = shlex.split(command)
+    assert words[words.index("pricerl") + 1] in COMMANDS
+
+
+def test_the_units_of_systemd_have_what_a_timer_needs() -> None:
+    parts = []
+    for text in examples("ini"):
+        unit = configparser.ConfigParser(interpolation=None)
+        unit.optionxform = str  # type: ignore[method-assign,assignment]
+        unit.read_string(text)
+        parts.append(unit)
+    service, timer = parts
+    assert service["Service"]["Type"] == "oneshot" and service["Service"]["SuccessExitStatus"] == "6 7"
+    words = shlex.split(service["Service"]["ExecStart"])
+    assert words[0].startswith("%h/") and words[1] in COMMANDS
+    assert re.fullmatch(r"\*-\*-\* \d\d:\d\d:\d\d", timer["Timer"]["OnCalendar"])
+    assert timer["Install"]["WantedBy"] == "timers.target"
+
+
+def test_the_container_runs_a_command_that_exists() -> None:
+    (text,) = examples("dockerfile")
+    lines = dict(line.split(" ", 1) for line in text.splitlines())
+    assert lines["FROM"].startswith("python:3.") and json.loads(lines["ENTRYPOINT"]) == ["pricerl"]
+    assert json.loads(lines["CMD"])[0] in COMMANDS
+    (compose,) = examples("yaml")
+    service = yaml.safe_load(compose)["services"]["watch"]
+    assert service["build"] == "." and service["volumes"] == [f"./shop:{lines['WORKDIR']}"]

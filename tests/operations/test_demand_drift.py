@@ -1,0 +1,97 @@
+"""CUSUM of demand: what it finds, and what it leaves alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pricerl.arrays import FloatArray
+from pricerl.operations.watching import demand_drift
+from pricerl.operations.watching.demand_drift import DriftDays, find_drift, normal_scores, threshold
+
+SIZE = 1000.0
+
+
+def watched(units: FloatArray, expected: float = 20.0) -> DriftDays:
+    due = np.full(units.shape, expected)
+    rows = len(units)
+    return find_drift(units, due, np.isfinite(units), np.full(rows, SIZE), np.full(rows, 0.03), np.zeros(due.shape))
+
+
+@pytest.fixture(scope="module")
+def stable() -> FloatArray:
+    return np.random.default_rng(5).poisson(20.0, (200, 365)).astype(float)
+
+
+def test_a_stable_market_has_at_most_the_false_alarms_that_the_thresholds_were_calculated_for(
+    stable: FloatArray,
+) -> None:
+    alarms = watched(stable).alarm
+    planned = {way: 365 / days for way, days in demand_drift.FALSE_ALARM_DAYS.items()}
+    for way, rate in planned.items():
+        assert (alarms == way).sum() / len(alarms) <= 1.3 * rate + 0.03
+
+
+@pytest.mark.parametrize(("share", "way", "days"), [(0.8, -1, 14), (1.25, 1, 21)])
+def test_a_lasting_change_is_found_within_weeks_in_most_cases(share: float, way: int, days: int) -> None:
+    rng = np.random.default_rng(6)
+    units = rng.poisson(20.0 * np.where(np.arange(120) < 60, 1.0, share), (200, 120)).astype(float)
+    found = watched(units)
+    quiet = ~(found.alarm[:, 20:60] != 0).any(1)
+    fired = found.alarm[:, 60 : 60 + days] == way
+    assert fired[quiet].any(1).mean() > 0.5
+    row = int(np.flatnonzero(fired.any(1) & quiet)[0])
+    day = 60 + int(np.argmax(fired[row]))
+    assert 50 <= found.start[row, day] <= day
+
+
+def test_a_drop_of_a_tenth_over_half_a_year_is_followed_without_an_alarm() -> None:
+    rng = np.random.default_rng(7)
+    units = rng.poisson(20.0 * np.linspace(1.0, 0.9, 180), (100, 180)).astype(float)
+    found = watched(units)
+    assert (found.alarm != 0).sum() / 100 < 0.6
+    assert found.level[:, -1].mean() == pytest.approx(0.92, abs=0.03)
+
+
+def test_one_bulk_order_is_no_change_of_demand() -> None:
+    units = np.full((1, 60), 20.0)
+    units[0, 30] = 5000.0
+    assert not watched(units).alarm.any()
+
+
+def test_days_that_were_not_observed_change_nothing() -> None:
+    units = np.full((2, 40), 20.0)
+    units[1, 10:20] = np.nan
+    found = watched(units)
+    assert np.isnan(found.score[1, 10:20]).all() and not found.alarm.any()
+    assert found.level[1, 20] == pytest.approx(found.level[1, 10])
+
+
+def test_the_level_is_learned_again_after_an_alarm() -> None:
+    units = np.where(np.arange(80) < 30, 20.0, 8.0)[None]
+    found = watched(units)
+    assert found.alarm[0].tolist().count(-1) == 1 and found.alarm[0].sum() == -1
+    assert found.level[0, -1] == pytest.approx(0.4, abs=0.05)
+
+
+def test_normal_scores_are_those_of_the_exact_distribution() -> None:
+    from scipy.stats import nbinom, norm
+
+    units = np.arange(6.0)
+    size, mean = 4.0, 2.5
+    middle = nbinom.cdf(units, size, size / (size + mean)) - nbinom.pmf(units, size, size / (size + mean)) / 2
+    scores = normal_scores(units, np.full(6, mean), np.full(6, size))
+    np.testing.assert_allclose(scores, norm.ppf(middle), rtol=1e-9)
+
+
+def test_the_threshold_keeps_the_time_between_false_alarms_of_normal_scores() -> None:
+    shift, days = 0.8, 200.0
+    limit = float(threshold(np.array([shift**2]), days)[0])
+    rng, lengths = np.random.default_rng(8), []
+    sums, since = np.zeros(500), np.zeros(500)
+    for _ in range(3000):
+        sums = np.maximum(0.0, sums - shift * rng.normal(size=500) - shift**2 / 2)
+        since += 1
+        lengths += since[sums >= limit].tolist()
+        since[sums >= limit], sums[sums >= limit] = 0.0, 0.0
+    assert np.mean(lengths) == pytest.approx(days, rel=0.15)
