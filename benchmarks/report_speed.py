@@ -17,7 +17,6 @@ from pathlib import Path
 
 from pricerl.advice import About, DayAdvice, Decision, ProductAdvice, ProposedPath
 from pricerl.advice.files import publish
-from pricerl.advice.price_test import PriceTest
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
 from pricerl.arrays import Interval
 from pricerl.evaluation import Backtest, BaselineRow, BreakEven, DailyOutcome, HorizonScore, Uplift
@@ -95,7 +94,7 @@ def _details(rng: random.Random, now: float, new: float, units: float) -> Detail
         own_days=own,
         bounds=LimitsInForce(0.8 * now, "floor", 1.2 * now, "ceiling", "", (), 0.05, 0.05, 0.1, 3, False),
         beyond="above",
-        price_test=PriceTest(new, 40, Interval(3.0, 1.0, 5.0)),
+        price_test=None,
     )
 
 

@@ -165,8 +165,9 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     decision, uplift = product["decision"], product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
         better = counted(uplift["probability_better"], product["num_draws"])
-        yield "Certainty", f"better in {better} plausible scenarios; not tested yet"
-    clauses = [] if decision["grade"] in ("B", "B-") else [SETTING.sub("", decision["why"])]
+        tested = "measured in a price test" if decision["grade"] == "A" else "not tested yet"
+        yield "Certainty", f"better in {better} plausible scenarios; {tested}"
+    clauses = [] if decision["grade"] in ("A", "B", "B-") else [SETTING.sub("", decision["why"])]
     yield "Why", "; ".join([*clauses, *_demand(product, f)])
     yield "Limits", _limits(product, f)
     if product["stop_rule"] is not None:
@@ -176,6 +177,7 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     for order in product["orders"]:
         if order["status"] == "active":
             until, price = f.date(order["until"]), "price kept" if order["price"] is None else f.price(order["price"])
+            price = "price test" if order["schedule"] else price
             yield "Your order", f"{price} until {until}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
     for line in order_lines(product["orders"], f):
         yield "Your order", line

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.decision import SET_BY, Decision, DecisionConfig, Evidence, Speaker, decide, fall_back
+from pricerl.advice.decision import (
+    SET_BY,
+    Decision,
+    DecisionConfig,
+    Evidence,
+    MeasuredPair,
+    Speaker,
+    decide,
+    fall_back,
+)
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES
@@ -24,6 +34,9 @@ from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 FEWEST_OWN_DAYS = 28
 """Fewest days at advised prices after which a biased history counts like others, though it is never claimed."""
+
+SAME_PRICE = 5e-4
+"""Largest difference between two prices that files and records write alike, money."""
 
 FAMILIAR = 1.10
 """Largest factor by which the current price may exceed or undercut the prices of training."""
@@ -56,6 +69,7 @@ def decide_path(
     config: DecisionConfig,
     speaker: Speaker = "policy",
     failed: bool = False,
+    measured: MeasuredPair | None = None,
 ) -> DecidedPath:
     """Decide on the path proposed for a product.
 
@@ -66,9 +80,12 @@ def decide_path(
         config: required evidence.
         speaker: proposer of the path.
         failed: whether the policy returned NaN or infinity.
+        measured: pair of prices of which a price test measured the better one; from the worse one the way leads there.
     """
     market = dynamics.market
     history = market.preprocessor.products[product]
+    if measured is not None and is_same_price(history.current_price, measured.worse):
+        proposed = approach_path(measured.better, dynamics, product, len(proposed.price))
     own, keep, log = value_paths(market, product, with_rivals(dynamics, product, proposed.price))
     weighing = _Weighing(
         dynamics,
@@ -78,6 +95,7 @@ def decide_path(
         failed,
         open_shop(dynamics, product, config.min_chance),
         observe_causes(history),
+        measured,
     )
     aim, evidence = weighing.weigh(proposed, own, keep)
     decision = decide(evidence, config)
@@ -98,6 +116,7 @@ class _Weighing:
     failed: bool
     shop: Shop
     causes: Causes
+    measured: MeasuredPair | None
 
     @cached_property
     def zeros(self) -> UnlikelyZeros | None:
@@ -155,8 +174,24 @@ class _Weighing:
             familiar=lowest / FAMILIAR <= now <= highest * FAMILIAR,
             entangled_with=self.causes.entangled,
             unlikely_zeros=self.zeros,
+            measured=_find_measured(self.measured, now, float(path[-1])),
             period=STEP_WORDS[history.step_days],
         )
+
+
+def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:
+    """Return what a price test measured of a way from one price to another, money."""
+    if pair is None:
+        return ""
+    if is_same_price(now, pair.worse) and is_same_price(settled, pair.better):
+        return "better"
+    stays_or_leads_back = is_same_price(settled, now) or is_same_price(settled, pair.worse)
+    return "worse" if is_same_price(now, pair.better) and stays_or_leads_back else ""
+
+
+def is_same_price(price: float, other: float) -> bool:
+    """Return whether two prices, money, differ by no more than the rounding of single precision and of records."""
+    return abs(price - other) <= FLOAT32_SLACK * other + SAME_PRICE
 
 
 def _publish(

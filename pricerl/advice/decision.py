@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pricerl.advice.reasons import UNTESTED, sentence
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
 from pricerl.data.quality import MIN_USABLE_DAYS
 from pricerl.errors import UsageError
 
-Grade = Literal["B", "B-", "C", "D"]
-"""Grade of the evidence. B: clear and inside tried prices, but not tested; B-: enough for a cautious step; C: not
-enough for a change; D: no estimate is possible. A is reserved for randomised price tests."""
+Grade = Literal["A", "B", "B-", "C", "D"]
+"""Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
+but not tested; B-: enough for a cautious step; C: not enough for a change; D: no estimate is possible."""
 
 
 Speaker = Literal["planner", "policy"]
 """Proposer of a path: the planner, or the learned policy where it earns more."""
 
-Source = Literal["planner", "policy", "lower bound", "hold", "manual", "limits", "override"]
+Source = Literal["planner", "policy", "lower bound", "hold", "manual", "limits", "override", "price test"]
 
 FALLBACKS: tuple[Source, ...] = ("lower bound", "hold", "manual")
 """Sources of a price after planner or policy, in order: the best price at the 20 % quantile over posterior draws, the
 current price, a person."""
 
+MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
+MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
 ONE_STEP = "one careful step, then look again"
 PAUSED = "the product is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
@@ -60,6 +62,13 @@ NO_COSTS = (
     "data.cost.share_kept, the share that fees leave, or report Total Profit"
 )
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
+
+
+class MeasuredPair(NamedTuple):
+    """Two prices of which a decided price test measured the better one, money."""
+
+    better: float
+    worse: float
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,9 @@ class Evidence:
     """Cause of a bias of the elasticity, as a clause; empty if there is none."""
     failed: bool = False
     """Whether the policy returned NaN or infinity, and nobody else proposes."""
+    measured: Literal["", "better", "worse"] = ""
+    """Result of a decided price test: the path leads to the better price of the pair, or to the worse one, or stays at
+    the better one; empty without such a test. Only this earns grade A."""
     suspect: bool = False
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
 
@@ -234,6 +246,10 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return _hold("D", f"{zeros}. These may be unmarked stock-outs or closed days; mark them in an In Stock column")
     if gated and not evidence.costs_known:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
+    if gated and evidence.measured == "better":
+        return Decision("path", "A", evidence.speaker, False, MEASURED_BETTER)
+    if gated and evidence.measured == "worse":
+        return Decision("hold", "A", "hold", False, MEASURED_WORSE)
     if not evidence.proposes_change:
         why = f"the {evidence.speaker} proposes no other price"
         return Decision("hold", "C", evidence.speaker, False, why, gated=gated)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pricerl.advice.reasons import EXAMPLE_FEES, MEASURES, Record, measure_of
-from pricerl.formatting import Formatter, plural
-
-LIKELY = 0.80
-"""Probability with which a price test must make the decision clear to be proposed."""
+from pricerl.formatting import Formatter, plural, unit_digits
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 """Words for the lengths of runs."""
@@ -37,17 +34,19 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
         f: locale, currency and price digits.
         measure: field that counts.
     """
-    at, now = f.price(test["price"]), f.price(current_price)
-    probable = f.percent(min(test["decides"], 0.99), 0)
-    if test["decides"] < LIKELY:
-        days = plural(test["days"], "day")
-        return [f"No short price test decides: {days} at {at} and {now} would with a probability of {probable}."]
-    cost = (
-        f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "is not expected to cost"
-    )
+    at, now, days = f.price(test["price"]), f.price(current_price), plural(test["days"], "day")
+    if not test["affordable"]:
+        volume = f.number(test["units"], unit_digits(test["units"]))
+        lift = (
+            f"at {volume} units per {f.period} a 5 % lift would need {f.number(test['arm_days'], 0)} days at each price"
+        )
+        return [f"No affordable price test decides: {lift}."]
+    cost = f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "costs nothing"
+    effect, power = f.money(abs(test["effect"])), f.percent(min(test["power"], 0.99), 0)
     return [
-        f"Test {at}: {test['days']} days, weeks at {at} and at {now} in turn.",
-        f"That {cost} and decides with a probability of {probable}.",
+        f"Test {at}: {days}, blocks of {test['block']} days at {at} and at {now} in random order (price-test plan).",
+        f"In 19 of 20 plausible scenarios that {cost}.",
+        f"It finds a difference of {effect} per {f.period} with a probability of {power}.",
     ]
 
 

@@ -1,128 +1,300 @@
-"""Plan of a price test: weeks at another price, far enough from the current one to show whether a change pays."""
+"""Plan of a price test: the price, blocks and length that show at the least cost whether a change pays."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 
+from pricerl.advice.switchback_prices import Way, find_ways
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.env import Dynamics
-from pricerl.evaluation.valuation import expect_paths, path_values
-from pricerl.guardrails.price_grid import from_steps, in_steps
-from pricerl.guardrails.today import DIGITS
+from pricerl.evaluation.price_tests.block_drift import measure_drift
+from pricerl.evaluation.price_tests.simulated_power import (
+    POWER,
+    Sales,
+    SimulatedTests,
+    approximate_pairs,
+    find_pairs,
+    rows_per_arm,
+)
+from pricerl.evaluation.price_tests.switchback import Switchback
+from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY
 
-POWER = 0.80
-"""Probability with which a test should make the decision clear."""
+Question = Literal["profit", "sales", "units"]
+"""Outcome that a test compares at the two prices; units where it cannot distinguish their profits."""
 
-LENGTHS = (14, 28, 42, 56)
-"""Days of a test, half of them at each price: demand would change during a longer one."""
+MOST_DAYS = 182
+"""Days of the longest test: demand would change during a longer one."""
 
-DISTANCES = (-0.20, -0.10, 0.10, 0.20)
-"""Distances of the tested prices from the current one, as shares. The largest is that of an order without --force."""
+MOST_COST = 0.05
+"""Largest cost of a test, as a share of what keeping the price earns meanwhile."""
 
-NEAREST = 0.02
-"""Nearer prices hardly differ in units."""
+BLOCKS, WEEKLY_BLOCKS = (7, 14), (1, 2, 4)
+"""Days, or weeks, of a block: whole weeks, so that all weekdays count alike at both prices."""
 
-MOST_DRAWS = 128
-"""Posterior draws that stand for the truth; more would change the probability by less than 0.02."""
+FEWEST_KEPT = 3
+"""Fewest days of a block that count."""
 
-NOISE = np.asarray(ndtri(np.array([0.1, 0.3, 0.5, 0.7, 0.9])))
-"""Equally probable errors of measurement, in standard errors."""
+CARRY_OVER = 0.15
+"""Largest mean effect of the buyers' memory of the last price on the days that count, as a share of the effect."""
+
+DEARER = 1.25
+"""A shorter test may cost this much more than the cheapest one."""
+
+WEEKS = 4
+"""Weeks over which the prices of a test are compared."""
+
+QUICK = 250
+"""Simulated tests where the plan is only a suggestion."""
 
 
 @dataclass(frozen=True)
 class PriceTest:
-    """Weeks at another price in turn with weeks at the current one, which show how demand reacts."""
+    """Blocks at another price in turn with blocks at the current one, in random order."""
 
+    question: Question
     price: float
     """Money."""
+    regular_price: float
+    """Current price, money."""
     days: int
     """Days of the whole test, half of them at each price."""
+    block: int
+    """Days of a block."""
+    washout: int
+    """Days at the beginning of a block that do not count."""
+    effect: float
+    """Difference per row that the test is planned for, the median size over the posterior draws: money, or units."""
+    power: float
+    """Probability with which it finds that effect, by simulation of the test."""
+    detectable: float | None
+    """Smallest difference per row that it finds with a probability of ``POWER``; None if there is none."""
     decides: float
-    """Probability that the decision on the proposed change is clear after the test: for or against it."""
+    """Mean of that probability over the posterior draws."""
     cost: float
     """Largest cost of the whole test, money: it costs more in one of 20 plausible scenarios."""
+    worst_cost: float
+    """Cost in the worst posterior draw, money; 0 if it costs in none."""
+    expected_cost: float
+    """Mean cost over the posterior draws, money; negative if the test is expected to earn."""
     uplift: Interval
-    """Measure per day over the forecast horizon minus that of keeping the price, money."""
+    """Measure per row at the test price minus that of keeping the price, money."""
+    needed_days: int
+    """Days that such a test of this effect would need, by a normal approximation."""
+    arm_days: int
+    """Days at each price that an ordinary test of a 5 % lift of units would need at this volume."""
+    units: float
+    """Expected units per row at the current price."""
+    affordable: bool
+    """Whether it finds the effect with a probability of ``POWER`` within the limits on days and money."""
 
 
-@torch.no_grad()
+class PlannedTest(NamedTuple):
+    """A test with everything that its start and its analysis need."""
+
+    test: PriceTest
+    design: Switchback
+    """In rows of the history."""
+    sales: Sales
+    simulated: SimulatedTests
+    wait: int
+    """Rows after the history before the test can begin."""
+
+
+class Budget(NamedTuple):
+    """Limits of a price test."""
+
+    days: int = MOST_DAYS
+    cost: float | None = None
+    """Largest cost, exceeded in one of 20 plausible scenarios, money; ``MOST_COST`` of the earnings if absent."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A price and a block length."""
+
+    way: Way
+    block: int
+    washout: int
+    sales: Sales
+    gain: FloatArray
+    """``(K,)`` measure per row minus that of keeping the price, money."""
+    kept: float
+    """Measure per row of keeping the price, money."""
+
+    @property
+    def pairs(self) -> int:
+        return approximate_pairs(self.sales, self.block - self.washout)
+
+    def cost(self, pairs: int) -> float:
+        """Return the cost that the test exceeds in one of 20 posterior draws, money."""
+        return max(0.0, -interval_of(self.gain).low) * pairs * self.block
+
+    def allows(self, pairs: int, most: int, limit: float | None) -> bool:
+        """Return whether a number of pairs is inside the limits on rows and money."""
+        rows = 2 * pairs * self.block
+        return rows <= most and self.cost(pairs) <= (MOST_COST * self.kept * rows if limit is None else limit)
+
+
 def plan_price_test(
-    dynamics: Dynamics, product: int, gain: FloatArray, needed: float, horizon: int
-) -> PriceTest | None:
-    """Return the shortest test that makes a decision clear with probability ``POWER``, then the cheapest.
+    dynamics: Dynamics,
+    product: int,
+    question: Question | None = None,
+    limits: Budget | None = None,
+    tests: int = QUICK,
+    seed: int = 0,
+    more_washout: int = 0,
+) -> PlannedTest | None:
+    """Return the test that shows at the least cost which of two prices is better.
 
-    If there is none, the test with the highest probability. Its prices are inside the hard limits and those tried.
+    All candidates are as long as a power of ``POWER`` needs, so they yield equal information and the cheapest yields
+    most per unit of money. If none is inside the limits, the one that comes closest is returned, marked as such.
 
     Args:
         dynamics: market with its guardrails.
         product: product index.
-        gain: ``(K,)`` gain of the change in question in every posterior draw.
-        needed: share of the draws in which a change must gain; the decision is clear above it or below its complement.
-        horizon: rows over which the test is valued.
+        question: outcome to compare; the market's measure if absent.
+        limits: on days and money.
+        tests: number of simulated tests.
+        seed: of the simulation.
+        more_washout: further rows of a block that do not count.
 
     Returns:
-        None if no price is far enough from the current one.
+        None if the guardrails allow no other price with a way back, or costs are needed and unknown.
     """
-    now = dynamics.market.preprocessor.products[product].current_price
-    prices = _testable_prices(dynamics, product, now)
-    if not prices:
+    market, step = dynamics.market, dynamics.history.step_days
+    question = question or market.measure
+    if question == "profit" and not market.products[product].cost.known:
         return None
-    paths = torch.tensor([[now], *([price] for price in prices)], device=dynamics.market.device)
-    days = expect_paths(dynamics.market, product, paths, horizon)
-    kept, *values = path_values(dynamics.market, product, days)
-    units = days.expected_units.double().mean(2).cpu().numpy()
-    noise = (1 / units).mean(1) + 1 / float(
-        dynamics.market.size[product]
-    )  # variance of a row's log units: Var(units) = mean + mean^2 / size
-    tests = []
-    for place, (price, value) in enumerate(zip(prices, values, strict=True), start=1):
-        ratio, uplift = np.log(units[place] / units[0]), interval_of(value.earned - kept.earned)
-        for length in LENGTHS:
-            rows = length // 2 / dynamics.history.step_days
-            error = math.sqrt((noise[0] + noise[place]) / rows)
-            decides = probability_of_clarity(gain, ratio, error, needed)
-            cost = rows * max(0.0, -uplift.low)
-            tests.append(PriceTest(round(price, DIGITS), length, decides, cost, uplift))
-    enough = [test for test in tests if test.decides >= POWER]
-    if enough:
-        return min(enough, key=lambda test: (test.days, test.cost))
-    return max(tests, key=lambda test: (round(test.decides, 2), -test.cost))
+    limits = limits or Budget()
+    candidates = list(_candidates(dynamics, product, question, more_washout))
+    if not candidates:
+        return None
+    most = limits.days // step
+    inside = [item for item in candidates if item.allows(item.pairs, most, limits.cost)]
+    if inside:
+        cheapest = min(item.cost(item.pairs) for item in inside)
+        near = [item for item in inside if item.cost(item.pairs) <= DEARER * cheapest + 1e-9]
+        chosen = min(near, key=lambda item: (item.pairs * item.block, item.cost(item.pairs)))
+    else:
+        chosen = min(candidates, key=lambda item: item.pairs * item.block)
+    longest = max(most // (2 * chosen.block), 1)
+    design, simulated = find_pairs(chosen.block, chosen.washout, chosen.sales, longest, seed, tests)
+    return _describe(chosen, design, simulated, question, step, limits)
 
 
-def probability_of_clarity(gain: FloatArray, ratio: FloatArray, error: float, needed: float) -> float:
-    """Return the probability that a measurement of the log ratio of units decides whether a change gains.
+def _describe(
+    chosen: _Candidate, design: Switchback, simulated: SimulatedTests, question: Question, step: int, limits: Budget
+) -> PlannedTest:
+    sales, rows = chosen.sales, design.pairs * design.block
+    power = simulated.power(sales.effect)
+    effects = chosen.gain if question != "units" else np.full(1, sales.effect)
+    inside = chosen.allows(design.pairs, limits.days // step, limits.cost)
+    test = PriceTest(
+        question=question,
+        price=chosen.way.price,
+        regular_price=chosen.way.now,
+        days=design.rows * step,
+        block=design.block * step,
+        washout=design.washout * step,
+        effect=sales.effect,
+        power=power,
+        detectable=simulated.detectable if math.isfinite(simulated.detectable) else None,
+        decides=simulated.assurance(effects),
+        cost=chosen.cost(design.pairs),
+        worst_cost=max(0.0, -float(chosen.gain.min())) * rows,
+        expected_cost=-float(chosen.gain.mean()) * rows,
+        uplift=interval_of(chosen.gain),
+        needed_days=2 * max(chosen.pairs, design.pairs if power >= POWER else design.pairs + 1) * design.block * step,
+        arm_days=rows_per_arm(sales.units[0], sales.size) * step,
+        units=sales.units[0],
+        affordable=inside and power >= POWER,
+    )
+    return PlannedTest(test, design, sales, simulated, chosen.way.wait)
 
-    Each posterior draw in turn is the truth; the measurement weighs all draws by its normal likelihood (a preposterior
-    analysis; Raiffa and Schlaifer 1961).
 
-    Args:
-        gain: ``(K,)`` gain of the change in every posterior draw.
-        ratio: ``(K,)`` log of the units at the tested price over those at the current one.
-        error: standard error of the measured ratio.
-        needed: share of the draws in which a change must gain.
+@torch.no_grad()
+def _candidates(dynamics: Dynamics, product: int, question: Question, more: int) -> Iterator[_Candidate]:
+    """Yield every price that the guardrails let a test charge, with every length of its blocks."""
+    market, ways = dynamics.market, find_ways(dynamics, product)
+    if not ways:
+        return
+    prices = [ways[0].now, *(way.price for way in ways)]
+    paths = torch.tensor(prices, device=market.device)[:, None].expand(-1, WEEKS * 7 // market.step_days)
+    keep, *values = value_paths(market, product, paths)
+    blocks = BLOCKS if market.step_days == 1 else WEEKLY_BLOCKS
+    drifts: dict[tuple[int, int], float] = {}
+    for way, value in zip(ways, values, strict=True):
+        gain = value.earned - keep.earned
+        for block in blocks:
+            washout = _washout(dynamics, product, way, block, value, keep) + more
+            if block - washout < (FEWEST_KEPT if market.step_days == 1 else 1):
+                continue
+            if (block, washout) not in drifts:
+                drifts[block, washout] = _drift(dynamics, product, block, washout)
+            sales = _sales(dynamics, product, question, way, (keep, value), drifts[block, washout])
+            yield _Candidate(way, block, washout, sales, gain, float(keep.earned.mean()))
+
+
+def _sales(
+    dynamics: Dynamics, product: int, question: Question, way: Way, values: tuple[PathValue, PathValue], drift: float
+) -> Sales:
+    """Return the sales of a test whose effect has the median size over the posterior draws, in the probable direction.
+
+    The units that count at the test price follow from the effect.
     """
-    chosen = np.linspace(0, len(gain) - 1, min(len(gain), MOST_DRAWS)).astype(np.int64)
-    gain, ratio = gain[chosen], ratio[chosen]
-    measured = ratio[:, None] + error * NOISE
-    away = (measured[..., None] - ratio) / error
-    weights = np.exp(-0.5 * (away**2 - (away**2).min(-1, keepdims=True)))
-    better = (weights * (gain > 0)).sum(-1) / weights.sum(-1)
-    needed = max(needed, 0.5)
-    return float(((better >= needed) | (better <= 1 - needed)).mean())
+    market = dynamics.market
+    units = tuple(float(value.units.mean()) for value in values)
+    worth = unit_values(dynamics, product, question, (way.now, way.price))
+    sales = Sales((units[0], units[1]), worth, float(market.size[product]), drift)
+    keep, other = values
+    gain = other.units - keep.units if question == "units" else other.earned - keep.earned
+    return sales.with_effect(math.copysign(float(np.median(np.abs(gain))), float(np.median(gain))))
 
 
-def _testable_prices(dynamics: Dynamics, product: int, now: float) -> list[float]:
-    """Return prices at ``DISTANCES`` on the price grid, moved inside the hard limits and the prices tried, money."""
-    history, step = dynamics.market.preprocessor.products[product], dynamics.guardrails.price_step
-    tried = history.price[history.observed]
-    low = max(float(dynamics.limits.floor[product]), float(tried.min()), step)
-    high = min(float(dynamics.limits.ceiling[product]), float(tried.max()))
-    wanted = (min(max(now * (1 + distance), low), high) for distance in DISTANCES)
-    prices = dict.fromkeys(from_steps(round(in_steps(price, step)), step) for price in wanted)
-    inside = [price for price in prices if low - step / 2 <= price <= high + step / 2]
-    return [price for price in inside if abs(price / now - 1) >= NEAREST]
+def unit_values(
+    dynamics: Dynamics, product: int, question: Question, prices: tuple[float, float]
+) -> tuple[float, float]:
+    """Return what a unit counts at two prices: its profit at the mean costs, its price, or 1 if units are measured."""
+    if question == "units":
+        return 1.0, 1.0
+    if question == "sales":
+        return prices
+    cost = dynamics.market.products[product].cost
+    kept, paid = float(cost.share_kept.mean()), float(cost.unit_cost.mean())
+    return kept * prices[0] - paid, kept * prices[1] - paid
+
+
+def _washout(dynamics: Dynamics, product: int, way: Way, block: int, value: PathValue, keep: PathValue) -> int:
+    """Return the rows of a block that do not count: the way to its price, and those that buyers' memory distorts.
+
+    At least one day; a week of weekly rows cannot be split. Memory fades by the factor of the reference price per day.
+    """
+    market = dynamics.market
+    memory, least = market.products[product].memory, way.rows + (1 if market.step_days == 1 else 0)
+    if memory is None:
+        return least
+    kept = REFERENCE_MEMORY**market.step_days
+    reaction = abs(math.log(float(value.units.mean()) / float(keep.units.mean())))
+    excess = float(memory.loss.mean()) * abs(math.log(way.price / way.now))
+    most = max(block // 2, least)
+    for washout in range(least, most):
+        left = excess * np.mean(kept ** np.arange(washout - way.rows, block - way.rows))
+        if left <= CARRY_OVER * reaction:
+            return washout
+    return most
+
+
+def _drift(dynamics: Dynamics, product: int, block: int, washout: int) -> float:
+    """Return the drift of demand between blocks of the history."""
+    market, history = dynamics.market, dynamics.market.preprocessor.products[product]
+    price = torch.as_tensor(history.price[None], dtype=torch.float32, device=market.device)
+    expected = expect_days(market, product, price, history.dates, None).expected_units[0].double().mean(0).cpu().numpy()
+    known = history.observed if history.in_stock is None else history.observed & history.in_stock
+    return measure_drift(history.units, expected, known, float(market.size[product]), block, washout)

@@ -230,9 +230,8 @@ def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
     lines = []
     for order in orders:
         what = "keep the price" if order["price"] is None else f.price(order["price"])
-        start = (
-            f"The {order['kind']} of entry {order['id']} by {order['actor']} ({what} until {f.date(order['until'])})"
-        )
+        kind = order["kind"].replace("_", " ")
+        start = f"The {kind} of entry {order['id']} by {order['actor']} ({what} until {f.date(order['until'])})"
         if order["status"] == "expired":
             lines.append(f"{start} has expired.")
         elif order["status"] == "refused":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pricerl.advice.decided_path import DecidedPath, decide_path
-from pricerl.advice.decision import SET_BY, DecisionConfig
+from pricerl.advice.decision import DecisionConfig, MeasuredPair
 from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import PricePath
 from pricerl.advice.price_test import PriceTest, plan_price_test
@@ -55,6 +56,7 @@ def advise(
     most: int | None = None,
     formatter: Formatter = PLAIN,
     yardstick: Yardstick | None = None,
+    measured: Mapping[str, MeasuredPair] = MappingProxyType({}),
 ) -> list[ProductAdvice]:
     """Advise on every product of the market.
 
@@ -69,13 +71,14 @@ def advise(
         formatter: of the reasons.
         yardstick: plan that proposes the path of every product for which the policy is not better; the policy
             always does if absent.
+        measured: pairs of prices of which a price test measured the better one, by product.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
-    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter)
+    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter, measured)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, backtests.get(name)) for index, name in enumerate(names[:most])]
 
@@ -96,6 +99,7 @@ class _Adviser:
     horizon: int
     seed: int
     formatter: Formatter
+    measured: Mapping[str, MeasuredPair]
 
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
         """Return the advice on one product: proposal, forecast, decision and reasons."""
@@ -103,8 +107,7 @@ class _Adviser:
         prepared, fitted, counted = market.preprocessor, market.products[index], market.counted(index)
         history, report = prepared.products[index], prepared.reports[index]
         seeds = self.seed, prepared.numbers[index]
-        speaker, proposed, failed = self.proposer.propose(index, self.horizon)
-        decided = decide_path(proposed, dynamics, index, self.config, speaker, failed)
+        proposed, decided = self._decide(index)
         decision, path, gated, shop = decided.decision, decided.path, decided.gated, decided.shop
         current_price, keep = shop.current_price, decided.keep
         forecast = forecast_path(market, index, path.price, self.seed)
@@ -148,14 +151,18 @@ class _Adviser:
         )
         return replace(advice, reason=explain(advice, self.formatter))
 
+    def _decide(self, index: int) -> tuple[PricePath, DecidedPath]:
+        """Return the path proposed for a product, and the decision on it."""
+        speaker, proposed, failed = self.proposer.propose(index, self.horizon)
+        measured = self.measured.get(self.dynamics.market.preprocessor.products[index].product)
+        return proposed, decide_path(proposed, self.dynamics, index, self.config, speaker, failed, measured)
+
     def _plan_test(self, index: int, decided: DecidedPath) -> PriceTest | None:
         """Return the price test of a change that only the uncertainty of its gain prevents."""
         if not decided.decision.unsure:
             return None
-        gain = decided.proposal.earned - decided.keep.earned
-        set_by_demand = decided.shop.market.price_setting in SET_BY
-        needed = self.config.claim_chance if set_by_demand else self.config.min_chance
-        return plan_price_test(self.dynamics, index, gain, needed, self.horizon)
+        planned = plan_price_test(self.dynamics, index, seed=self.seed)
+        return None if planned is None else planned.test
 
     def _describe(self, index: int, proposed: PricePath, decided: DecidedPath) -> ProposedPath:
         """Return the record of the path proposed for a product."""

@@ -59,17 +59,17 @@ class Alarm(NamedTuple):
     """5 % predictive quantile of these mean daily sales, money."""
 
 
-Status = Literal["active", "expired", "replaced", "refused", "ended"]
+Status = Literal["active", "expired", "replaced", "refused", "ended", "suspended"]
 
 
 @dataclass(frozen=True)
 class Order:
-    """Override or pause of one product, as recorded in the log."""
+    """Override, pause or price test of one product, as recorded in the log."""
 
     id: int
-    kind: Literal["override", "pause"]
+    kind: Literal["override", "pause", "price_test"]
     price: float | None
-    """Money; None for a pause, which keeps the current price."""
+    """Money; None for a pause, which keeps the current price; the regular price of a price test."""
     until: str
     """Last day of the order."""
     actor: str
@@ -78,6 +78,12 @@ class Order:
     """Status on the next day."""
     refusal: str = ""
     """Hard limit that the order breaks, with both numbers."""
+    schedule: tuple[tuple[str, float], ...] = ()
+    """Days of a price test in ISO format with their prices, money."""
+
+    def price_on(self, day: str, current_price: float) -> float:
+        """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
+        return dict(self.schedule).get(day, current_price if self.price is None else self.price)
 
 
 Outcome = Literal["followed", "not followed", "not observed"]

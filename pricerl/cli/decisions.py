@@ -20,6 +20,7 @@ from pricerl.operations.orders import (
     OVERRIDE,
     PAUSE,
     RESUME,
+    TEST_RESULT,
     TOLERANCE,
     HardLimits,
     active_order,
@@ -69,7 +70,7 @@ def _draft_resumption(entries: Sequence[Entry], options: argparse.Namespace, log
     advice = _last_advice(entries, options.product, log)
     order = active_order(entries, advice["product"], advice["days"][0]["date"])
     if order is None:
-        raise UsageError(f"no override or pause of {shown(advice['product'])} is in force (see history)")
+        raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
     draft = stamp(RESUME, actor_of(options.by), typed_text(options.reason))
     return draft | {"product": advice["product"], "ends": order.id}
 
@@ -105,7 +106,7 @@ def _draft_approval(entries: Sequence[Entry], options: argparse.Namespace, log: 
         if entry.get("approves") == advice["id"]:
             raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
     order = active_order(entries, advice["product"], advice["days"][0]["date"])
-    if order is not None and order.id != advice.get("order"):
+    if order is not None and order.id not in (advice.get("order"), advice.get("test")):
         price = "keeps the price" if order.price is None else f"of {order.price:g}"
         rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
@@ -184,15 +185,11 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
     effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"
     done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {log})"
-    expected = _expected(log, entry) if kind == OVERRIDE else []
-    write_lines([done, *expected, FOLLOWED, *_renewed(log)])
-    return EXIT_OK
-
-
-def _expected(log: Path, entry: Entry) -> list[str]:
     from pricerl.cli.pages import expected_lines
 
-    return expected_lines(log.parent, entry["product"], entry["price"])
+    expected = expected_lines(log.parent, entry["product"], entry["price"]) if kind == OVERRIDE else []
+    write_lines([done, *expected, FOLLOWED, *_renewed(log)])
+    return EXIT_OK
 
 
 def _renewed(log: Path) -> list[str]:
@@ -290,10 +287,12 @@ def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == RESUME:
         return f"the order of entry {entry['ends']} has ended"
+    if entry["kind"] == TEST_RESULT:
+        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
     if entry["kind"] == ADVICE:
         return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
     advised = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]]
     orders = orders_of(entries, entry["product"], advised[-1]["days"][0]["date"] if advised else "")
     status = next(item.status for item in orders if item.id == entry["id"])
-    price = "price kept" if entry["kind"] == PAUSE else f"{entry['price']:g}"
+    price = "price kept" if entry["kind"] == PAUSE else f"{entry.get('test_price') or entry['price']:g}"
     return f"{price} until {entry['until']}, {status}"

@@ -37,6 +37,7 @@ COMMANDS = {
     "watch": "watching:watch",
     "retrain": "retraining:retrain",
     "review": "reviewing:review",
+    "price-test": "price_tests:price_test",
     "history": "decisions:history",
     "rollback": "audit:rollback",
     "audit": "audit:audit_log",
@@ -61,6 +62,8 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   pause --until DAY --reason WHY               keep the price instead of following the model
   resume                                       end an override or a pause before its last day
   approve [ID] | history                       record an approval; print decisions with author and reason
+  price-test plan|start|read RUN [--data.path FILE]
+                                               plan, start and judge a randomised test of two prices
   report [--product P]                         make the page of a product from the last advice
   watch [RUN] --data.path FILE                 check new days, send alerts, exit code by severity
   retrain [RUN] --data.path FILE               train on a newer file; the new model is used if it is not worse

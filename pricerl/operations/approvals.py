@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pricerl.advice.exports import NewPrice
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.orders import APPROVAL, OVERRIDE, active_order
+from pricerl.operations.orders import APPROVAL, PAUSE, active_order
 
 
 def approved_prices(entries: Sequence[Entry], first_days: Mapping[str, str]) -> Iterator[NewPrice]:
@@ -22,7 +22,7 @@ def approved_prices(entries: Sequence[Entry], first_days: Mapping[str, str]) -> 
     for product, first in first_days.items():
         order = active_order(entries, product, first)
         if order is not None:
-            if order.kind == OVERRIDE and order.price is not None:
-                yield NewPrice(product, first, order.price)
+            if order.kind != PAUSE and order.price is not None:
+                yield NewPrice(product, first, order.price_on(first, order.price))
         elif product in approvals and approvals[product]["date"] >= first:
             yield NewPrice(product, approvals[product]["date"], approvals[product]["price"])

@@ -6,11 +6,14 @@ msgspec validates 20,000 advices of 14 days in 0.35 s; a JSON parser and a valid
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+
+from pricerl.operations.entry_parts import Count, Hash, LogEntry, Money, Part
+from pricerl.operations.price_test_entries import PriceTestEntry, PriceTestResultEntry
 
 FORMAT = 2
 """Format of new entries. Since 2, the number and hash of the last entry are kept in a file of their own."""
@@ -21,15 +24,8 @@ SCHEMA_FILE = Path(__file__).parent / "decisions.schema.json"
 RENAMED = {"price_now": "current_price"}  # old name
 """Present names of keys in older entries; hashes are those of the stored line."""
 
-Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Money = Annotated[float, msgspec.Meta(gt=0)]
 Forecast = tuple[float, float, float] | None
 """Mean, 5 % and 95 % limit; None if unknown."""
-
-
-class Part(msgspec.Struct, forbid_unknown_fields=True):
-    """Object inside an entry, or an entry."""
 
 
 class Day(Part):
@@ -72,21 +68,6 @@ class Edit(Part):
     date: date
 
 
-class LogEntry(Part, tag_field="kind", kw_only=True):
-    """Keys of every entry."""
-
-    id: Annotated[int, msgspec.Meta(ge=1)]
-    """Its line number."""
-    previous: Hash
-    """Hash of the line before; 64 zeros in the first."""
-    hash: Hash
-    """sha256 of the canonical JSON of all other keys."""
-    time: datetime
-    actor: str
-    reason: str
-    format: Literal[1, 2] = 1
-
-
 class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Advice on one product, with everything needed to make it again."""
 
@@ -114,11 +95,13 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     proposal: list[float]
     days: Annotated[list[Day], msgspec.Meta(min_length=1)]
     edits: list[Edit]
-    model_days: list[Day] = []
+    model_days: list[Day] = []  # noqa: RUF012  # msgspec copies it
     model_grade: str = ""
     model_source: str = ""
     order: Count = 0
     """Number of the order that the advice follows; 0 if there is none."""
+    test: Count = 0
+    """Number of the price test whose schedule the advice follows; 0 if there is none."""
 
 
 class OverrideEntry(LogEntry, tag="override", kw_only=True):
@@ -186,11 +169,20 @@ class RetrainEntry(LogEntry, tag="retrain", kw_only=True):
     """Difference of the profit in the challenger's market, as a share, and its lower limit."""
 
 
-KINDS = (AdviceEntry, OverrideEntry, PauseEntry, ResumeEntry, ApprovalEntry, RepairEntry, RollbackEntry, RetrainEntry)
-
 AnyEntry = (
-    AdviceEntry | OverrideEntry | PauseEntry | ResumeEntry | ApprovalEntry | RepairEntry | RollbackEntry | RetrainEntry
+    AdviceEntry
+    | OverrideEntry
+    | PauseEntry
+    | ResumeEntry
+    | ApprovalEntry
+    | PriceTestEntry
+    | PriceTestResultEntry
+    | RepairEntry
+    | RollbackEntry
+    | RetrainEntry
 )
+
+KINDS: tuple[type[LogEntry], ...] = get_args(AnyEntry)
 
 _decoder: msgspec.json.Decoder[AnyEntry] = msgspec.json.Decoder(AnyEntry)
 

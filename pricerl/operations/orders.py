@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pricerl.env import Dynamics
 
 OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
-RETRAIN = "retrain"
+RETRAIN, PRICE_TEST, TEST_RESULT = "retrain", "price_test", "price_test_result"
 """Kinds of entries; ``repair`` is the only other one."""
-
 
 TOLERANCE = 0.20
 """Largest difference between an ordered price and the current one that needs no ``--force``, as a share: four of the
@@ -45,18 +44,30 @@ def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Or
     """Return all orders on a product, oldest first; a newer one replaces the earlier ones.
 
     Orders that end before ``first_day``, the first day after the data in ISO format, have expired. Those that a person
-    ended earlier have ended.
+    ended earlier have ended, and so has a price test with a result. An override or a pause suspends a price test; the
+    test goes on after it.
     """
-    own = [entry for entry in entries if entry["kind"] in (OVERRIDE, PAUSE, RESUME) and entry["product"] == product]
-    found = [entry for entry in own if entry["kind"] != RESUME]
+    kinds = (OVERRIDE, PAUSE, RESUME, PRICE_TEST, TEST_RESULT)
+    own = [entry for entry in entries if entry["kind"] in kinds and entry["product"] == product]
     ended = {entry["ends"] for entry in own if entry["kind"] == RESUME}
+    ended |= {entry["test"] for entry in own if entry["kind"] == TEST_RESULT}
     orders: list[Order] = []
-    for entry in found:
-        status: Status = "expired" if entry["until"] < first_day else "replaced" if entry is not found[-1] else "active"
-        status = "ended" if entry["id"] in ended and status == "active" else status
-        about = (entry["id"], entry["kind"], entry.get("price"), entry["until"], entry["actor"], entry["reason"])
-        orders.append(Order(*about, status))
-    return orders
+    for group in ((OVERRIDE, PAUSE), (PRICE_TEST,)):
+        found = [entry for entry in own if entry["kind"] in group]
+        for entry in found:
+            late = entry["until"] < first_day
+            status: Status = "expired" if late else "replaced" if entry is not found[-1] else "active"
+            status = "ended" if entry["id"] in ended and status == "active" else status
+            suspended = entry["kind"] == PRICE_TEST and any(order.status == "active" for order in orders)
+            orders.append(_read_order(entry, "suspended" if suspended and status == "active" else status))
+    return sorted(orders, key=lambda order: order.id)
+
+
+def _read_order(entry: Entry, status: Status) -> Order:
+    days = tuple((day["date"], day["price"]) for day in entry.get("schedule", ()))
+    price = entry["regular_price"] if days else entry.get("price")
+    about = (entry["id"], entry["kind"], price, entry["until"], entry["actor"], entry["reason"], status)
+    return Order(*about, schedule=days)
 
 
 def active_order(entries: Iterable[Entry], product: str, first_day: str) -> Order | None:
@@ -70,7 +81,9 @@ def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimi
     for order in orders:
         refusal = ""
         if order.status == "active":
-            refusal = refuse_price(current_price if order.price is None else order.price, limits, order.kind)
+            prices = sorted({price for _, price in order.schedule} or {order.price or current_price})
+            refusals = (refuse_price(price, limits, order.kind.replace("_", " ")) for price in prices)
+            refusal = next(filter(None, refusals), "")
         judged.append(replace(order, status="refused", refusal=refusal) if refusal else order)
     return judged
 

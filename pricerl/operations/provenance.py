@@ -22,7 +22,7 @@ from pricerl.data.naming import list_sources
 from pricerl.env import Dynamics
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
-from pricerl.operations.orders import ADVICE, hard_limits_of, tried_prices
+from pricerl.operations.orders import ADVICE, PRICE_TEST, hard_limits_of, tried_prices
 from pricerl.training.run import Run
 from pricerl.writing import hash_file
 
@@ -104,8 +104,8 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
     if item.model is not None:
         draft["model_days"] = [_day(day) for day in item.model.days]
         draft["model_grade"], draft["model_source"] = item.model.decision.grade, item.model.decision.source
-    if item.order is not None:
-        draft["order"] = item.order.id
+    if item.order is not None:  # days of a price test are the model's own: no demand moved their prices
+        draft["test" if item.order.kind == PRICE_TEST else "order"] = item.order.id
     return draft
 
 

@@ -23,13 +23,26 @@ from pricerl.guardrails.price_grid import FLOAT32_SLACK
 from pricerl.guardrails.relations import Bound
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.kill_switch import find_alarm
-from pricerl.operations.orders import OVERRIDE, hard_limits_of, is_untried, judge_orders, orders_of, tried_prices
+from pricerl.operations.orders import (
+    OVERRIDE,
+    PAUSE,
+    PRICE_TEST,
+    hard_limits_of,
+    is_untried,
+    judge_orders,
+    orders_of,
+    tried_prices,
+)
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
 from pricerl.terminal import shown
 
 RELATIONS = "relations"
 """Rule of the edits that relations between products make."""
 NOT_FORECAST = "not forecast: outside tried prices"
+
+WORDS = {OVERRIDE: "override", PAUSE: "paused", PRICE_TEST: "price test"}
+SOURCES: dict[str, Source] = {OVERRIDE: "override", PAUSE: "manual", PRICE_TEST: "price test"}
+"""Words and source of an advice that follows an order, by the kind of the order."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,16 @@ class Supervisor:
         orders = judge_orders(orders_of(self.entries, item.product, item.days[0].date), item.current_price, limits)
         record, previous = keep_record(predictions, history), last_advice(self.entries, item.product)
         item = replace(item, orders=tuple(orders), track_record=record, previous=previous)
-        return item if item.order is None else self._obey(item, index, item.order)
+        if item.order is None:
+            return item
+        if item.order.kind == PRICE_TEST and item.alarm is not None:
+            return replace(
+                item,
+                orders=tuple(
+                    replace(order, status="suspended") if order is item.order else order for order in item.orders
+                ),
+            )
+        return self._obey(item, index, item.order)
 
     def _stop(self, item: ProductAdvice, index: int, alarm: Alarm) -> ProductAdvice:
         """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
@@ -127,11 +149,14 @@ class Supervisor:
         return f", but going back does not pay: {gain} {what} per day, better in {better} plausible scenarios"
 
     def _obey(self, item: ProductAdvice, index: int, order: Order) -> ProductAdvice:
-        """Charge the ordered price, which stays after the order's last day until the next advice."""
-        target = item.current_price if order.price is None else order.price
+        """Charge the ordered price, which stays after the order's last day until the next advice.
+
+        A price test has one for each of its days, and the regular price after it.
+        """
+        targets = [order.price_on(day.date, item.current_price) for day in item.days]
         now = torch.tensor(item.current_price, dtype=torch.float32, device=self.dynamics.market.device)
-        price = torch.full_like(now.expand(len(item.days)), target)
-        what = "override" if order.kind == OVERRIDE else "paused"
+        price = now.new_tensor(targets)
+        what = WORDS[order.kind]
         until = self.formatter.date(order.until)
         why = (
             f"{what} by {shown(order.actor, 40)} until {until} (entry {order.id}): “{shown(order.reason)}”. The model "
@@ -139,11 +164,10 @@ class Supervisor:
             f"{item.decision.source}"
         )
         tried, f = tried_prices(self.dynamics.market.preprocessor.products[index]), self.formatter
-        if untried := order.price is not None and is_untried(target, tried):
+        if untried := order.price is not None and any(is_untried(target, tried) for target in targets):
             why += f". Nothing is forecast: you have charged {f.price(tried[0])} to {f.price(tried[1])}"
         moves = bool((price != now).any())
-        source: Source = "override" if order.kind == OVERRIDE else "manual"
-        decision = Decision("step" if moves else "hold", "C", source, False, why)
+        decision = Decision("step" if moves else "hold", "C", SOURCES[order.kind], False, why)
         limits = approach_path(item.current_price, self.dynamics, index, 1).limits
         path = PricePath(price, price, price, price, limits)
         obeyed = self._redirect(replace(item, asked_price=None, guardrails=()), index, path, decision, not untried)
@@ -153,7 +177,7 @@ class Supervisor:
         """Add to a day's note that the order has ended or that its price is not forecast."""
         notes = [day.note, NOT_FORECAST if untried else ""]
         if day.date > order.until:
-            notes.append(f"after the {order.kind} ends on {self.formatter.date(order.until)}")
+            notes.append(f"after the {order.kind.replace('_', ' ')} ends on {self.formatter.date(order.until)}")
         return replace(day, note="; ".join(filter(None, notes)))
 
     def _redirect(

@@ -1,82 +1,121 @@
-"""Plan of a price test: how probable it is that it decides, its price, its length and its cost."""
+"""Plan of a price test: prices that the gate lets pass, its length, its cost, and its words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
+from pricerl.advice.final_check import today_of
 from pricerl.advice.next_steps import price_test_words
-from pricerl.advice.price_test import LENGTHS, POWER, plan_price_test, probability_of_clarity
+from pricerl.advice.price_test import MOST_DAYS, Budget, plan_price_test
+from pricerl.advice.switchback_prices import breaks_relation, find_ways, gate_blocks
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation.valuation import value_paths
+from pricerl.evaluation.price_tests.simulated_power import POWER
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.gate import pass_gate
 from pricerl.market import DemandConfig, Market, RewardConfig
 from pricerl.simulation import SellerConfig
 
+TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
+
+
+def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
+    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
+
 
 @pytest.fixture(scope="module")
-def dynamics(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
-    market = fitted(SellerConfig(), DemandConfig(num_draws=32))
-    return Dynamics(market, RewardConfig(), GuardrailConfig(), EnvConfig())
+def fitted_dynamics(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
+    return _dynamics(fitted(SellerConfig(), DemandConfig(num_draws=32)))
 
 
-@pytest.mark.parametrize("error", [0.02, 0.1, 0.5])
-def test_the_probability_is_that_of_the_conjugate_normal(error: float) -> None:
-    draws = norm.ppf((np.random.default_rng(0).permutation(128) + 0.5) / 128)
-    ratio = 0.1 * draws
-    found = probability_of_clarity(draws - 0.2, ratio, error, 0.7)
-    after = (1 / (1 / 0.1**2 + 1 / error**2)) ** 0.5
-    moved = (0.1**2 - after**2) ** 0.5
-    edge = norm.ppf(0.7) * after
-    expected = norm.sf((0.02 + edge) / moved) + norm.cdf((0.02 - edge) / moved)
-    assert found == pytest.approx(expected, abs=0.06)
+def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_dynamics: Dynamics) -> None:
+    today = today_of(fitted_dynamics, 0)
+    ways = find_ways(fitted_dynamics, 0)
+    assert {way.price > today.now for way in ways} == {True, False}
+    for way in ways:
+        wanted = [way.price] * 7 + [way.now] * 7
+        charged = gate_blocks(fitted_dynamics, 0, way.wait, wanted)
+        assert charged[way.rows : 7] == wanted[way.rows : 7] and charged[7 + way.rows :] == wanted[7 + way.rows :]
+        log = today.log
+        for price in [way.now] * way.wait + charged:
+            assert pass_gate(price, log.prices[-1], log, today.costs, today.config).price == pytest.approx(price)
+            log = log.charge(price)
 
 
-def test_a_measurement_without_error_always_decides_and_one_of_noise_never() -> None:
-    draws = np.linspace(-1, 1, 100)
-    assert probability_of_clarity(draws, draws, 1e-4, 0.7) > 0.97
-    assert probability_of_clarity(draws, draws, 100.0, 0.7) == 0.0
+def test_no_price_has_a_way_between_tight_limits_or_when_paused(known_demand: Callable[..., Market]) -> None:
+    market = known_demand(TRIED)
+    assert find_ways(_dynamics(market), 0)
+    for guardrails in ({"floor": 9.9, "ceiling": 10.1}, {"pause": True}):
+        assert plan_price_test(_dynamics(market, **guardrails), 0) is None
 
 
-def test_the_plan_is_the_shortest_test_that_decides_and_costs_what_a_test_of_its_days_costs(dynamics: Dynamics) -> None:
-    now = float(dynamics.market.preprocessor.products[0].price[-1])
-    tried = dynamics.market.preprocessor.products[0].price
-    draws = np.linspace(-1, 1, dynamics.market.num_draws)
-    test = plan_price_test(dynamics, 0, draws, 0.7, 14)
-    assert test is not None and test.days in LENGTHS and tried.min() <= test.price <= tried.max()
-    assert 0.02 <= abs(test.price / now - 1) <= 0.2 + 1e-3
-    assert test.cost == pytest.approx(test.days / 2 * max(0.0, -test.uplift.low))
-    elastic = plan_price_test(dynamics, 0, _demand_order(dynamics), 0.7, 14)
-    assert elastic is not None and elastic.decides > test.decides - 1e-9
-    assert elastic.days == LENGTHS[-1] or elastic.decides >= POWER
+def test_a_price_that_breaks_a_relation_is_not_tested(
+    make_product: Callable[..., Any], prepare: Callable[..., Any]
+) -> None:
+    from pricerl.market import fit_market
+
+    units = np.random.default_rng(0).poisson(30, 60).astype(float)
+    small, large = make_product(TRIED, units, product="S"), make_product(1.03 * TRIED, units, product="L")
+    market = fit_market(prepare(small, large), DemandConfig(num_draws=8))
+    dynamics = _dynamics(market, relations=[{"kind": "size_order", "products": ["S", "L"]}])
+    assert breaks_relation(dynamics, 0, 10.4) and not breaks_relation(dynamics, 0, 10.2)
+    assert all(way.price <= 10.3 for way in find_ways(dynamics, 0))
+    assert all(way.price >= 10.0 for way in find_ways(dynamics, 1))
 
 
-def _demand_order(dynamics: Dynamics) -> np.ndarray:
-    """A gain that follows from the very ratio that the test measures, positive in half of the draws."""
-    import torch
-
-    now = float(dynamics.market.preprocessor.products[0].price[-1])
-    low, high = value_paths(dynamics.market, 0, torch.tensor([[now], [1.1 * now]]), 14)
-    ratio = np.log(high.units / low.units)
-    return np.asarray(ratio - np.median(ratio))
-
-
-def test_no_price_is_far_enough_between_tight_limits(known_demand: Callable[..., Market]) -> None:
-    market = known_demand(np.repeat([9.0, 10.0, 11.0, 10.0], 15))
-    shut = Dynamics(market, RewardConfig(), GuardrailConfig(floor=9.9, ceiling=10.1), EnvConfig())
-    assert plan_price_test(shut, 0, np.ones(market.num_draws), 0.7, 14) is None
+def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_dynamics: Dynamics) -> None:
+    planned = plan_price_test(fitted_dynamics, 0, "units", Budget(730, 1e9))
+    assert planned is not None
+    test, design = planned.test, planned.design
+    assert test.affordable and test.power >= POWER and test.days == design.rows == 2 * design.pairs * design.block
+    assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 6
+    assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
+    short = plan_price_test(fitted_dynamics, 0, "units", Budget(84, 1e9))
+    assert short is not None and short.test.days <= 84 and not short.test.affordable and short.test.needed_days > 84
+    poor = plan_price_test(fitted_dynamics, 0, "units", Budget(730, 0.0))
+    assert poor is not None and (poor.test.cost == 0 or not poor.test.affordable)
 
 
-def test_a_test_in_words_states_days_cost_and_probability_and_never_certainty() -> None:
-    test = {"price": 33.9, "days": 28, "decides": 0.84, "cost": 21.0, "uplift": [0.0, -1.5, 1.0]}
-    assert price_test_words(test, 36.91, PLAIN) == [
-        "Test 33.90: 28 days, weeks at 33.90 and at 36.91 in turn.",
-        "That costs at most 21.00 profit and decides with a probability of 84 %.",
+def test_where_demand_is_known_the_plan_finds_its_true_effect(known_demand: Callable[..., Market]) -> None:
+    """Elasticity -2 and unit cost 6: at 10.50 a unit earns 4.50 and 18.14 are sold, at 10.00 they are 4 and 20."""
+    planned = plan_price_test(_dynamics(known_demand(TRIED)), 0, "profit", Budget(10**5, 1e9))
+    assert planned is not None
+    test = planned.test
+    earned = {price: (price - 6) * 20 * (price / 10) ** -2 for price in (test.price, test.regular_price)}
+    assert test.effect == pytest.approx(earned[test.price] - earned[test.regular_price], rel=0.02)
+    assert test.cost == pytest.approx(max(0.0, -test.effect) * test.days / 2, rel=0.05, abs=1e-6)
+    assert test.expected_cost == pytest.approx(-test.effect * test.days / 2, rel=0.05)
+
+
+def test_without_costs_only_units_can_be_compared(
+    prepare: Callable[..., Any], make_product: Callable[..., Any]
+) -> None:
+    from pricerl.market import fit_market
+
+    units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
+    dynamics = _dynamics(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
+    assert plan_price_test(dynamics, 0) is None
+    planned = plan_price_test(dynamics, 0, "units", Budget(MOST_DAYS, 1e9))
+    assert planned is not None and planned.test.question == "units" and planned.sales.values == (1.0, 1.0)
+
+
+TEST = {
+    **{"price": 33.9, "days": 84, "block": 7, "effect": -10.2, "power": 0.84, "cost": 21.0, "affordable": True},
+    **{"units": 5.5, "arm_days": 1825},
+}
+
+
+def test_a_test_in_words_states_days_cost_and_power_and_never_certainty() -> None:
+    assert price_test_words(TEST, 36.91, PLAIN) == [
+        "Test 33.90: 84 days, blocks of 7 days at 33.90 and at 36.91 in random order (price-test plan).",
+        "In 19 of 20 plausible scenarios that costs at most 21.00 profit.",
+        "It finds a difference of 10.20 per day with a probability of 84 %.",
     ]
-    assert "99 %" in price_test_words({**test, "decides": 1.0}, 36.91, PLAIN)[1]
-    (never,) = price_test_words({**test, "decides": 0.4}, 36.91, PLAIN)
-    assert never == "No short price test decides: 28 days at 33.90 and 36.91 would with a probability of 40 %."
+    assert "99 %" in price_test_words({**TEST, "power": 1.0}, 36.91, PLAIN)[2]
+    assert price_test_words({**TEST, "affordable": False}, 36.91, PLAIN) == [
+        "No affordable price test decides: at 5.50 units per day a 5 % lift would need 1,825 days at each price."
+    ]

@@ -153,13 +153,13 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     product["decision"] |= hold
     kept = {"recommended_price": product["current_price"]}
     product |= {**kept, "uplift": None, "stop_rule": None, "days": [{**day, **kept} for day in product["days"]]}
-    test = {"price": 10.9, "days": 28, "decides": 0.84, "cost": 21.0, "uplift": [0.5, -1.5, 2.5]}
+    test = {"price": 10.9, "days": 84, "block": 7, "effect": 3.0, "power": 0.84, "cost": 21.0, "affordable": True}
     product["details"]["price_test"] = test
     text = page_of(changed).text
     now, goal = (f"{price:.2f}" for price in (product["current_price"], product["proposal"]["prices"][-1]))
     assert f"Keep the price at {now} for now" in text and f"keep {now} go to {goal} difference (90 %)" in text
-    assert f"Test 10.90: 28 days, weeks at 10.90 and at {now} in turn." in text
-    assert "decides with a probability of 84 %" in text and "Raising pays if a unit costs you more than" in text
+    assert f"Test 10.90: 84 days, blocks of 7 days at 10.90 and at {now} in random order" in text
+    assert "with a probability of 84 %" in text and "Raising pays if a unit costs you more than" in text
     assert "pricerl approve" not in text and "Not convinced?" not in text
 
 

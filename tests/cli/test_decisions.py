@@ -66,7 +66,7 @@ def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
     )
     assert set(entry["hashes"]) == {"data", "file", "config", "model", "code"}
     assert all(len(value) == 64 for value in entry["hashes"].values())
-    assert len(entry["days"]) == len(entry["proposal"]) == 14 and entry["grade"] in ("B", "B-", "C", "D")
+    assert len(entry["days"]) == len(entry["proposal"]) == 14 and entry["grade"] in ("A", "B", "B-", "C", "D")
     assert entry["limits"]["floor"] == pytest.approx(4 / 0.85, rel=0.02)
 
 

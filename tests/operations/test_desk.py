@@ -91,7 +91,11 @@ def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, togeth
 def test_no_price_test_is_offered_at_a_price_that_breaks_a_relation(together):
     item, other = together.advice[:2]
     current = {advice.product: advice.current_price for advice in (item, other)}
-    test = PriceTest(round(1.1 * item.current_price, 2), 28, 0.8, 10.0, Interval(0.0, -1.0, 1.0))
+    price, uplift = round(1.1 * item.current_price, 2), Interval(0.0, -1.0, 1.0)
+    costs = {"cost": 10.0, "worst_cost": 20.0, "expected_cost": 0.0, "uplift": uplift}
+    days = {"days": 84, "block": 7, "washout": 1, "needed_days": 84, "arm_days": 400, "units": 20.0}
+    power = {"effect": 3.0, "power": 0.8, "detectable": 3.0, "decides": 0.6, "affordable": True}
+    test = PriceTest("profit", price, item.current_price, **costs, **days, **power)
     tested = replace(item, details=replace(item.details, price_test=test))
     names = [item.product, other.product]
     for relation, kept in (

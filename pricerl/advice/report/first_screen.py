@@ -127,7 +127,8 @@ def _later(view: View) -> str:
 def _badges(view: View) -> tuple[str, ...]:
     product, f = view.product, view.f
     decision, bounds, quality = product["decision"], product["details"]["bounds"], product["data_quality"]["quality"]
-    words = "ordered by a person" if product["decision"]["source"] == "override" else BADGES[decision["grade"]]
+    ordered = {"override": "ordered by a person", "price test": "schedule of your price test"}
+    words = ordered.get(decision["source"], BADGES[decision["grade"]])
     badges = [f"{decision['grade']} · {words}"]
     if product["guardrails"]:
         badges.append("held back by your limits")

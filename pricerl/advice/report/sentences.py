@@ -7,6 +7,7 @@ from pricerl.formatting import Formatter, counted, plural
 from pricerl.terminal import clean
 
 GRADES = {
+    "A": "measured in a price test of yours",
     "B": "clear, at prices you have charged before",
     "B-": "worth one careful step, then look again",
     "C": "no change is clear enough",
@@ -14,6 +15,7 @@ GRADES = {
 }
 
 BADGES = {
+    "A": "measured in your price test",
     "B": "clear, at prices tried before",
     "B-": "one careful step, then look",
     "C": "no change is clear enough",
@@ -29,6 +31,7 @@ SOURCES = {
     "hold": "the current price is kept",
     "manual": "a person decides",
     "override": "your override",
+    "price test": "the schedule of your price test",
 }
 
 TO_DO = {

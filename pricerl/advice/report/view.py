@@ -204,4 +204,4 @@ class View:
         price = "kept" if order["price"] is None else self.f.price(order["price"])
         status = f"{order['status']}: {order['refusal']}" if order["refusal"] else order["status"]
         until, reason = self.f.date(order["until"]), order["reason"] or UNKNOWN
-        return str(order["id"]), order["kind"], price, until, order["actor"], reason, status
+        return str(order["id"]), order["kind"].replace("_", " "), price, until, order["actor"], reason, status

@@ -1,0 +1,233 @@
+"""Command ``price-test``: plan a randomised test of two prices, start it, and judge it by its stop rule."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pricerl.cli.decisions import actor_of, log_of, typed_text
+from pricerl.cli.usage import Parser, choose_product, option_words
+from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
+from pricerl.operations.decision_log import Entry, append, read_log, stamp
+from pricerl.operations.orders import ADVICE, PRICE_TEST, TEST_RESULT, HardLimits, active_order, refuse_price
+from pricerl.operations.price_test_records import PLAN, SCHEDULE, first_day_after, lay_out, read_plan, render_plan
+from pricerl.operations.price_test_records import render_schedule as render
+from pricerl.terminal import shown, write_lines
+from pricerl.writing import explained, write_file
+
+if TYPE_CHECKING:
+    from pricerl.advice.price_test import PlannedTest
+    from pricerl.env import Dynamics
+    from pricerl.training.run import Run
+
+MOST_EXTRA = 3
+"""Most further days of a block that are dropped because the gate has no scheduled price ready before."""
+
+
+def price_test(words: Sequence[str]) -> int:
+    """Plan a randomised test of two prices (plan), follow its schedule (start), or judge it (read)."""
+    actions = {"plan": _plan, "start": _start, "read": _read}
+    if not words or words[0] not in actions:
+        if words and words[0] in ("-h", "--help"):
+            write_lines([f"usage: pricerl price-test {'|'.join(actions)} RUN [options]", str(price_test.__doc__)])
+            return EXIT_OK
+        found = f"found {words[0]!r}{did_you_mean(words[0], actions)}" if words else "found nothing"
+        raise UsageError(f"price-test: the first word must be plan, start or read, {found}")
+    name, rest = words[0], list(words[1:])
+    if rest and not rest[0].startswith("-"):
+        rest[:1] = ["--run_name", rest[0]]
+    return actions[name](rest)
+
+
+def _parser(action: str, purpose: str) -> Parser:
+    parser = Parser(prog=f"pricerl price-test {action}", description=purpose, allow_abbrev=False)
+    parser.add_argument("--run_name", help="run, also in the first place; the only one if absent")
+    parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
+    parser.add_argument("--product", help="product, if there are several")
+    return parser
+
+
+def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, int]:
+    """Return the run with its file, and the index of the product."""
+    from pricerl.cli.policies import run_lightning
+
+    given = {"run_name": options.run_name, "ckpt_path": options.ckpt_path, "data.path": options.path}
+    run = run_lightning("predict", [*rest, *option_words(given)])
+    names = run.pricing.preprocessor.names
+    return run, names.index(choose_product(names, options.product, "the file"))
+
+
+def _plan(words: Sequence[str]) -> int:
+    """Choose prices, blocks and length of a test, and write its schedule."""
+    parser = _parser("plan", "Plan a price test and write its schedule; all options of predict apply as well.")
+    parser.add_argument("--data.path", dest="path", help="the seller's file; the history in the checkpoint if absent")
+    parser.add_argument("--question", choices=("profit", "sales", "units"), help="what is compared; profit if absent")
+    parser.add_argument("--max_days", type=int, default=182, help="most days of the test")
+    parser.add_argument("--max_cost", type=float, help="largest cost, exceeded in one of 20 plausible scenarios, money")
+    parser.add_argument("--from", dest="first", help="first day, such as 2026-01-31; the earliest possible if absent")
+    parser.add_argument("--test_seed", type=int, default=0, help="seed of the random order of the blocks")
+    options, rest = parser.parse_known_args(words)
+    first = _check(options)
+    run, product = _load(options, rest)
+    from pricerl.cli.price_test_words import plan_words, refusal_words
+
+    dynamics = run.pricing.dynamics_on_cpu
+    history = run.pricing.preprocessor.products[product]
+    if first is not None and first < first_day_after(history):
+        raise UsageError(f"--from: {first} is in the history, which ends on {history.dates[-1]}; choose a later day")
+    planned, schedule = _lay_out(options, dynamics, product, first)
+    if schedule is None or planned is None or not planned.test.affordable:
+        other = None if options.question == "units" else _find(options, dynamics, product, "units", 0)
+        write_lines(refusal_words(history.product, planned, schedule is None, other, run.formatter))
+        return EXIT_NOT_ENOUGH_EVIDENCE
+    from pricerl.advice.price_test import unit_values
+
+    prices = (planned.test.regular_price, planned.test.price)
+    known = dynamics.market.products[product].cost.known
+    profits = unit_values(dynamics, product, "profit", prices) if known else None
+    plan = render_plan(planned, schedule, history.product, options.test_seed, profits)
+    with explained(run.folder / PLAN):
+        write_file(run.folder / SCHEDULE, render(schedule).encode())
+        write_file(run.folder / PLAN, plan.encode())
+    others = len(run.pricing.preprocessor.names) > 1
+    write_lines(plan_words(history.product, planned, schedule, dynamics.market.num_draws, others, run.formatter))
+    name = f" {options.run_name}" if options.run_name else ""
+    write_lines([f"  written    {run.folder / SCHEDULE}; start it with pricerl price-test start{name}"])
+    return EXIT_OK
+
+
+def _check(options: argparse.Namespace) -> date | None:
+    """Refuse limits that no test can keep, and return the first day.
+
+    Raises:
+        UsageError: an option is wrong.
+    """
+    if options.max_days < 1:
+        raise UsageError(f"--max_days: must be 1 or more, found {options.max_days}")
+    if options.max_cost is not None and not 0 <= options.max_cost < math.inf:
+        raise UsageError(f"--max_cost: must be an amount of money, 0 or more, found {options.max_cost:g}")
+    if options.test_seed < 0:
+        raise UsageError(f"--test_seed: must be 0 or more, found {options.test_seed}")
+    try:
+        return None if options.first is None else date.fromisoformat(options.first)
+    except ValueError:
+        raise UsageError(f"--from: must be a day such as 2026-01-31, found {options.first!r}") from None
+
+
+def _find(
+    options: argparse.Namespace, dynamics: Dynamics, product: int, question: Any, extra: int
+) -> PlannedTest | None:
+    from pricerl.advice.price_test import Budget, plan_price_test
+    from pricerl.evaluation.price_tests.simulated_power import SIMULATED
+
+    budget = Budget(options.max_days, options.max_cost)
+    return plan_price_test(dynamics, product, question, budget, SIMULATED, options.test_seed, extra)
+
+
+def _lay_out(
+    options: argparse.Namespace, dynamics: Dynamics, product: int, first: date | None
+) -> tuple[PlannedTest | None, list[dict[str, Any]] | None]:
+    """Return the plan with a schedule that passes the gate; None as schedule if there is none."""
+    planned = None
+    for extra in range(MOST_EXTRA + 1):
+        planned = _find(options, dynamics, product, options.question, extra)
+        if planned is None or not planned.test.affordable:
+            return planned, []
+        schedule = lay_out(planned, dynamics, product, options.test_seed, first)
+        if schedule is not None:
+            return planned, schedule
+    return planned, None
+
+
+def _start(words: Sequence[str]) -> int:
+    """Record the planned test; advice follows its schedule from now on."""
+    parser = _parser("start", "Start the planned price test: predict and prices.csv follow its schedule.")
+    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
+    parser.add_argument("--by", help="person who decides; your user name if absent")
+    options = parser.parse_args(words)
+    log = log_of(options)
+    order = read_plan(log.parent)
+    if options.product not in (None, order["product"]):
+        raise UsageError(f"--product: the plan is for {shown(order['product'])}, not for {shown(options.product)}")
+    draft = stamp(PRICE_TEST, actor_of(options.by), typed_text(options.reason) or "to measure which price is better")
+    entry = append(log, lambda entries: [_checked(entries, draft | order)])[-1]
+    blocks = entry["schedule"][-1]["block"]
+    about = f"{entry['test_price']:g} against {entry['regular_price']:g} from {entry['first_day']} to {entry['until']}"
+    write_lines(
+        [
+            f"{shown(entry['product'])}: {about}, {blocks} blocks (entry {entry['id']} of {log})",
+            f"Every block has the test price with probability {entry['propensity']:g}; schedule "
+            f"{entry['schedule_hash'][:12]}",
+            "fit and predict follow the schedule from now on; override, pause and the kill switch take precedence",
+        ]
+    )
+    from pricerl.cli.pages import renew_prices
+
+    write_lines(renew_prices(log))
+    return EXIT_OK
+
+
+def _checked(entries: Sequence[Entry], draft: Entry) -> Entry:
+    """Return the draft of a test if nothing stands in its way.
+
+    Raises:
+        UsageError: the plan is outdated, its prices break a hard limit, or another order is in force.
+    """
+    product = draft["product"]
+    advised = [entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == product]
+    if not advised:
+        raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
+    last, again = advised[-1], "make it again with price-test plan"
+    first = last["days"][0]["date"]
+    if draft["first_day"] < first:
+        raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
+    if abs(last["current_price"] - draft["regular_price"]) > 5e-4:
+        now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
+        raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
+    for price in {row["price"] for row in draft["schedule"]}:
+        if refusal := refuse_price(price, HardLimits(**last["limits"]), "scheduled price"):
+            raise UsageError(f"{refusal}; {again}")
+    if (order := active_order(entries, product, first)) is not None:
+        kind = order.kind.replace("_", " ")
+        raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
+    return draft
+
+
+def _read(words: Sequence[str]) -> int:
+    """Judge the last test by its stop rule from a fresh file."""
+    parser = _parser("read", "Judge the last price test of a product; all options of predict apply as well.")
+    parser.add_argument("--data.path", dest="path", required=True, help="the seller's file with the days of the test")
+    parser.add_argument("--by", help="person who reads; your user name if absent")
+    options, rest = parser.parse_known_args(words)
+    run, product = _load(options, rest)
+    from pricerl.cli.price_test_words import reading_words
+    from pricerl.operations.decision_log import LOG_FILE
+    from pricerl.operations.price_test_results import read_test
+
+    log, products = run.folder / LOG_FILE, run.pricing.preprocessor.products
+    entries, name = read_log(log).entries, products[product].product
+    tests = [entry for entry in entries if entry["kind"] == PRICE_TEST and entry["product"] == name]
+    if not tests:
+        raise DataError(str(log), [f"has no price test of {shown(name)}; start one with price-test plan and start"])
+    test = tests[-1]
+    reading = read_test(test, products, product, entries)
+    write_lines(reading_words(test, reading, run.formatter))
+    found = reading.question
+    if found.verdict != "running" and not any(item.get("test") == test["id"] for item in _results(entries)):
+        draft = stamp(TEST_RESULT, actor_of(options.by), "by the stop rule of the test")
+        limits = [limit if math.isfinite(limit) else None for limit in (found.low, found.high)]
+        about = {key: test[key] for key in ("product", "question", "regular_price", "test_price")}
+        numbers = {"verdict": found.verdict, "pairs": found.pairs, "p_value": found.p_value, "limits": limits}
+        numbers["estimate"] = found.estimate if found.pairs else 0.0
+        lost = [day.date for day in reading.lost]
+        draft |= about | numbers | {"test": test["id"], "last_day": reading.last_day, "lost": lost}
+        entry = append(log, [draft])[-1]
+        write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended"])
+    return EXIT_OK
+
+
+def _results(entries: Sequence[Entry]) -> Iterator[Entry]:
+    return (entry for entry in entries if entry["kind"] == TEST_RESULT)

@@ -1,0 +1,183 @@
+"""Power of a price test by simulation of the test itself: its blocks, the noise of its sales, and its stop rule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from pricerl.arrays import BoolArray, FloatArray
+from pricerl.evaluation.price_tests.randomisation import list_turns
+from pricerl.evaluation.price_tests.stop_verdict import FINAL, decide_many
+from pricerl.evaluation.price_tests.switchback import FEWEST_PAIRS, Switchback
+
+POWER = 0.80
+"""Probability with which a test finds the effect that it is planned for."""
+
+SIMULATED = 2000
+"""Simulated tests: a power of 0.80 has a standard error of 0.009."""
+
+EXACT, MOST_TURNS = 10, 1024
+"""Most pairs whose orders are all counted in simulated tests, and the number of random ones of more pairs."""
+
+MOST_STEPS = 6
+"""Most numbers of pairs that are tried."""
+
+LIFT, LEVEL = 0.05, 0.05
+"""Lift of units, and level of a two-sided test, for the days that an ordinary test would need."""
+
+
+@dataclass(frozen=True)
+class Sales:
+    """Sales at the two prices of a test, per row (day, or week)."""
+
+    units: tuple[float, float]
+    """Expected units at the regular and at the test price."""
+    values: tuple[float, float]
+    """Worth of a unit at either price: its profit or its price, money, or 1 if units are measured."""
+    size: float
+    """Negative-binomial size of a row's units."""
+    drift: float
+    """Sd of the log ratio of demand in two neighbouring blocks beyond that noise."""
+
+    @property
+    def outcomes(self) -> tuple[float, float]:
+        """Expected outcome at the regular and at the test price."""
+        return self.units[0] * self.values[0], self.units[1] * self.values[1]
+
+    @property
+    def effect(self) -> float:
+        """Expected outcome at the test price minus that at the regular one."""
+        regular, test = self.outcomes
+        return test - regular
+
+    def with_effect(self, effect: float) -> Sales:
+        """Return the same sales with such units at the test price that the effect is another one."""
+        units = max((self.outcomes[0] + effect) / self.values[1], 1e-9)
+        return replace(self, units=(self.units[0], units))
+
+    def difference_sd(self, kept: int) -> float:
+        """Return the sd of a pair's difference with blocks of ``kept`` rows."""
+        noise = sum((value * one) ** 2 * (1 / one + 1 / self.size) for one, value in self._sides) / kept
+        return math.sqrt(noise + (self.drift * sum(map(abs, self.outcomes)) / 2) ** 2)
+
+    @property
+    def _sides(self) -> list[tuple[float, float]]:
+        return [(max(units, 1e-9), value) for units, value in zip(self.units, self.values, strict=True)]
+
+
+@dataclass(frozen=True)
+class SimulatedTests:
+    """Many simulated tests of one design, ``(R, n)`` differences."""
+
+    differences: FloatArray
+    effect: float
+    """Effect with which they were simulated."""
+    scale: float
+    """Planned sd of a difference."""
+    turns: BoolArray
+    """``(M, n)`` orders of the randomisation test."""
+
+    def power(self, effect: float) -> float:
+        """Return the share of the tests that find an effect, in its direction; the noise is that of the simulation."""
+        verdict, _ = decide_many(self.differences + (effect - self.effect), self.scale, self.turns)
+        return float((verdict * np.sign(effect) > 0).mean())
+
+    @cached_property
+    def detectable(self) -> float:
+        """Smallest effect found with a probability of ``POWER``, above 0; infinite if none is."""
+        found = self.power(self.effect)
+        if 0.2 < found < 0.98:  # on the curve of a normal test through this point
+            reach = float(ndtri(found)) + _Z_FINAL
+            return abs(self.effect) * (float(ndtri(POWER)) + _Z_FINAL) / reach
+        low, high = 0.0, 8 * self.scale
+        if self.power(high) < POWER:
+            return math.inf
+        for _ in range(12):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.power(middle) >= POWER else (middle, high)
+        return high
+
+    def assurance(self, effects: FloatArray) -> float:
+        """Return the mean power over plausible effects (O'Hagan, Stevens and Campbell 2005), on the same curve."""
+        if not math.isfinite(self.detectable):
+            return 0.0
+        reach = np.abs(effects) / self.detectable * (float(ndtri(POWER)) + _Z_FINAL)
+        return float(ndtr(reach - _Z_FINAL).mean())
+
+    @property
+    def mean_share(self) -> float:
+        """Mean share of the pairs after which the stop rule ends a test."""
+        _, stops = decide_many(self.differences, self.scale, self.turns)
+        return float(stops.mean() / self.differences.shape[1])
+
+
+def simulate_tests(
+    design: Switchback, sales: Sales, generator: np.random.Generator, tests: int = SIMULATED
+) -> SimulatedTests:
+    """Simulate tests with negative-binomial units and a level that differs from block to block.
+
+    The sum of k rows with mean m and size s is again negative binomial, with mean ``k m`` and size ``k s``.
+    """
+    shape = (tests, design.pairs)
+    level = np.exp(sales.drift / 2 * generator.standard_normal(shape))
+    means = []
+    for side, (units, value) in zip((1 / level, level), sales._sides, strict=True):
+        rate = generator.gamma(design.kept * sales.size, 1 / (design.kept * sales.size), shape)
+        means.append(value * generator.poisson(design.kept * units * side * rate) / design.kept)
+    turns = list_turns(design.pairs, generator, EXACT)[:MOST_TURNS]
+    return SimulatedTests(means[1] - means[0], sales.effect, sales.difference_sd(design.kept), turns)
+
+
+def find_pairs(
+    block: int, washout: int, sales: Sales, most: int, seed: int, tests: int = SIMULATED
+) -> tuple[Switchback, SimulatedTests]:
+    """Return the shortest design that finds the effect of ``sales`` with a probability of ``POWER``.
+
+    Its number of pairs is that of a normal approximation, corrected by simulation; at most ``most``.
+
+    Args:
+        block: rows of a block.
+        washout: rows of it that do not count.
+        sales: sales with the effect to be found.
+        most: most pairs.
+        seed: of the simulation.
+        tests: number of simulated tests.
+    """
+    pairs, tried = min(approximate_pairs(sales, block - washout), most), dict[int, tuple[SimulatedTests, float]]()
+    while pairs not in tried and len(tried) < MOST_STEPS:
+        simulated = simulate_tests(
+            Switchback(pairs, block, washout), sales, np.random.default_rng((seed, pairs)), tests
+        )
+        tried[pairs] = simulated, (power := simulated.power(sales.effect))
+        pairs = min(max(pairs - 1 if power >= POWER else _enough(pairs, power), FEWEST_PAIRS), most)
+    powerful = [number for number, (_, power) in tried.items() if power >= POWER]
+    number = min(powerful) if powerful else max(tried)
+    return Switchback(number, block, washout), tried[number][0]
+
+
+def _enough(pairs: int, power: float) -> int:
+    """Return more pairs, about as many as a power above ``POWER`` needs where ``pairs`` have a smaller one."""
+    found = max(float(ndtri(min(max(power, 0.001), 0.999))) + _Z_FINAL, 0.5)
+    return max(pairs + 1, math.floor(pairs * ((float(ndtri(POWER)) + _Z_FINAL) / found) ** 2))
+
+
+def approximate_pairs(sales: Sales, kept: int) -> int:
+    """Return the pairs that a normal approximation asks for, at least ``FEWEST_PAIRS``."""
+    ratio = sales.difference_sd(kept) / max(abs(sales.effect), 1e-12)
+    return max(FEWEST_PAIRS, math.ceil(min((ratio * (_Z_FINAL + float(ndtri(POWER)))) ** 2 + 1, 1e6)))
+
+
+def rows_per_arm(units: float, size: float, lift: float = LIFT) -> int:
+    """Return the rows at each price that an ordinary two-sided test of a lift of units needs, without blocks.
+
+    ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2``.
+    """
+    needed = (float(ndtri(1 - LEVEL / 2)) + float(ndtri(POWER))) ** 2
+    return math.ceil(2 * needed * (1 / units + 1 / size) / lift**2)
+
+
+_Z_FINAL = float(ndtri(1 - FINAL / 2))

@@ -1,0 +1,83 @@
+"""Command ``price-test``: plan, start and read on a trained run, and one clear message per mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import run, seller_lines, train, write_lines
+
+PLAN = ("price-test", "plan", "seller", "--question", "units")
+LIMITS = ("--max_days", "2000", "--max_cost", "1000000")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained run of its own, one advice in its log, and a planned test."""
+    folder = tmp_path_factory.mktemp("shop")
+    trained = train(tmp_path_factory.getbasetemp() / "trained").parents[1]
+    shutil.copytree(trained / "checkpoints" / "seller", folder / "checkpoints" / "seller")
+    write_lines(folder / "seller.csv", seller_lines())
+    log = folder / "checkpoints" / "seller" / "decisions.jsonl"
+    first = log.read_bytes().splitlines(keepends=True)[0]
+    log.write_bytes(first)
+    (log.parent / "decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "the first word must be plan, start or read, found nothing"),
+        (("plann",), "found 'plann'; did you mean 'plan'?"),
+        (("start", "seller"), "price_test.json is missing; plan the test first: price-test plan"),
+        (("start", "sellr"), "is not a folder of a run; did you mean 'seller'?"),
+        (("plan", "seller", "--max_days", "0"), "--max_days: must be 1 or more, found 0"),
+        (("plan", "seller", "--max_cost", "-1"), "--max_cost: must be an amount of money"),
+        (("plan", "seller", "--from", "soon"), "--from: must be a day such as 2026-01-31, found 'soon'"),
+        (("read", "seller"), "--data.path"),
+    ],
+)
+def test_a_mistake_gets_one_message(shop: Path, words: tuple[str, ...], said: str) -> None:
+    result = run(shop, "price-test", *words)
+    assert result.code == 2 and said in result.err and len(result.err.splitlines()) == 1
+
+
+def test_a_test_that_nobody_can_afford_is_refused_with_the_numbers(shop: Path) -> None:
+    result = run(shop, "price-test", "plan", "seller", "--max_cost", "0", "--max_days", "60")
+    assert result.code == 4, result.err
+    assert "no affordable test can show" in result.out and "a 5 % lift would need" in result.out
+    assert not (shop / "checkpoints" / "seller" / "price_test.csv").exists()
+
+
+def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
+    planned = run(shop, *PLAN, *LIMITS)
+    assert planned.code == 0, planned.err + planned.out
+    for part in ("pairs of blocks", "with a probability of", "cost ", "stop rule", "price_test.csv"):
+        assert part in planned.out
+    rows = list(csv.DictReader((shop / "checkpoints/seller/price_test.csv").read_text().splitlines()))
+    assert rows[0]["Date"] == "2025-04-01" and {row["Arm"] for row in rows} == {"regular", "test"}
+    started = run(shop, "price-test", "start", "seller", "--by", "anna")
+    assert started.code == 0 and "(entry 2 of" in started.out and "probability 0.5" in started.out
+    again = run(shop, "price-test", "start", "seller")
+    assert again.code == 2 and "a price test of seller until" in again.err and "end it with resume first" in again.err
+    assert "price_test" in run(shop, "history", "--run_name", "seller").out
+
+    early = run(shop, "price-test", "read", "seller", "--data.path", "seller.csv")
+    assert early.code == 0 and "the test goes on" in early.out, early.err
+    rng, lines = np.random.default_rng(0), seller_lines()
+    for row in rows:
+        price = float(row["Price"])
+        units = rng.poisson(20 * (price / 10) ** -2)
+        lines.append(f"{row['Date']},{price:.2f},{price * units:.2f},{0.85 * price * units - 4 * units:.2f},12,8")
+    write_lines(shop / "fresh.csv", lines)
+    read = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv", "--by", "anna")
+    assert read.code == 0 and "recorded   entry 3" in read.out and "verdict    " in read.out, read.err
+    assert "units   " in read.out and "carry-over" in read.out and "lost" not in read.out
+    repeated = run(shop, "price-test", "read", "seller", "--data.path", "fresh.csv")
+    assert "recorded" not in repeated.out
+    assert run(shop, "audit", "verify", "--run_name", "seller").code == 0

@@ -1,0 +1,149 @@
+"""Statistics of price tests against hand counts, independent formulas and simulated truth."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import permutation_test
+
+from pricerl.evaluation.price_tests.anytime_limits import BETS, confidence_sequence, crossings, log_wealth
+from pricerl.evaluation.price_tests.block_drift import measure_drift
+from pricerl.evaluation.price_tests.carry_over import carry_over_check
+from pricerl.evaluation.price_tests.randomisation import list_turns, randomisation_limits, randomisation_p
+from pricerl.evaluation.price_tests.simulated_power import Sales, find_pairs, rows_per_arm, simulate_tests
+from pricerl.evaluation.price_tests.stop_verdict import decide_many, judge
+from pricerl.evaluation.price_tests.switchback import Switchback, draw_arms, pair_differences
+
+RNG = np.random.default_rng
+
+
+def test_each_pair_has_one_block_of_either_arm_and_both_orders_occur() -> None:
+    arms = draw_arms(200, RNG(0)).reshape(-1, 2)
+    assert (arms.sum(axis=1) == 1).all() and 70 < arms[:, 0].sum() < 130
+    assert (draw_arms(9, RNG(3)) == draw_arms(9, RNG(3))).all()
+    assert pair_differences(np.array([5.0, 3.0, 2.0, 7.0]), np.array([1, 0, 0, 1])).tolist() == [2.0, 5.0]
+
+
+def test_the_p_value_is_that_of_all_turned_signs() -> None:
+    found = np.array([3.0, -1.0, 2.0, 0.5, 4.0, 1.0, 2.5])
+    sums = [float(np.dot(found, signs)) for signs in product((1, -1), repeat=len(found))]
+    expected = np.mean([abs(total) >= abs(found.sum()) - 1e-9 for total in sums])
+    assert randomisation_p(found[None], list_turns(7, RNG(0)))[0] == pytest.approx(expected)
+    other = permutation_test((found,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert expected == pytest.approx(other.pvalue)
+
+
+def test_random_orders_of_many_pairs_approximate_all_of_them() -> None:
+    found = RNG(1).normal(0.5, 1, 14)
+    exact = randomisation_p(found[None], list_turns(14, RNG(0)))[0]
+    assert randomisation_p(found[None], list_turns(14, RNG(0), exact=5))[0] == pytest.approx(exact, abs=0.01)
+
+
+def test_the_limits_are_the_effects_that_the_test_does_not_reject() -> None:
+    found, turns = RNG(2).normal(1, 2, 9), list_turns(9, RNG(0))
+    low, high = randomisation_limits(found, turns, 0.05)
+    step = 1e-6
+    for inside, outside in ((low + step, low - step), (high - step, high + step)):
+        assert randomisation_p((found - inside)[None], turns)[0] > 0.05
+        assert randomisation_p((found - outside)[None], turns)[0] <= 0.05
+    assert randomisation_limits(found[:5], list_turns(5, RNG(0)), 0.05) == (-np.inf, np.inf)
+
+
+def test_the_wealth_is_the_mean_product_of_fair_bets() -> None:
+    found, scale = np.array([1.0, -0.5, 2.0]), 1.5
+    bets = BETS / scale
+    products = [np.prod([np.exp(bet * one) / np.cosh(bet * one) for one in found]) for bet in bets]
+    assert log_wealth(found, scale)[-1] == pytest.approx(np.log(np.mean(products)))
+    # fair: over both signs of the last difference the wealth keeps its mean, whatever its size
+    ends = [np.exp(log_wealth(np.array([1.0, -0.5, sign * 7.3]), scale)[-1]) for sign in (1, -1)]
+    assert np.mean(ends) == pytest.approx(np.exp(log_wealth(found[:2], scale)[-1]))
+
+
+def test_the_sequence_dominates_the_sub_gaussian_mixture_of_howard_et_al() -> None:
+    """For one bet: ``exp(b x) / cosh(b x) >= exp(b x - b^2 x^2 / 2)``; the mixture over normal bets has a closed form,
+    Howard, Ramdas, McAuliffe and Sekhon 2021, equation 14, checked here by quadrature."""
+    found = RNG(4).normal(0.4, 1, 12)
+    total, variance, rho = found.sum(), float((found**2).sum()), 2.0
+    closed = np.sqrt(rho / (rho + variance)) * np.exp(total**2 / (2 * (rho + variance)))
+    weight = np.sqrt(rho / (2 * np.pi))
+    mixed = quad(lambda b: weight * np.exp(-rho * b * b / 2 + b * total - b * b * variance / 2), -8, 8)[0]
+    assert mixed == pytest.approx(closed)
+    betting = quad(
+        lambda b: weight * np.exp(-rho * b * b / 2) * np.prod(2 / (1 + np.exp(-2 * b * found))), -8, 8, limit=200
+    )[0]
+    assert betting > closed
+
+
+def test_looking_after_every_pair_raises_a_false_alarm_rarely_whatever_the_noise() -> None:
+    rng, tests, pairs = RNG(5), 2000, 30
+    for noise in (rng.normal(size=(tests, pairs)), rng.standard_t(2, (tests, pairs)), rng.laplace(size=(tests, pairs))):
+        signs = rng.choice([-1.0, 1.0], (tests, pairs))
+        up, down = crossings((np.abs(noise) + 0.2) * signs, 1.0, 0.05)
+        assert (np.isfinite(up) | np.isfinite(down)).mean() <= 0.05
+
+
+def test_the_limits_narrow_and_contain_the_effect_at_all_looks() -> None:
+    rng, missed = RNG(6), 0
+    for _ in range(150):
+        ends = confidence_sequence(rng.normal(2.0, 1.0, 14), 1.0, 0.05)
+        assert (np.diff(ends[:, 0][np.isfinite(ends[:, 0])]) >= 0).all()
+        missed += bool((ends[:, 0] > 2).any() or (ends[:, 1] < 2).any())
+    assert missed <= 12 and 1 < ends[-1, 0] < ends[-1, 1] < 4
+    assert not np.isfinite(ends[3]).any()
+
+
+def test_single_and_many_judgements_agree() -> None:
+    found = RNG(7).normal(0.6, 1.0, (30, 10))
+    verdicts, stops = decide_many(found, 1.0, list_turns(10, RNG(0)))
+    words = {1.0: "higher", -1.0: "lower", 0.0: "undecided"}
+    for row, verdict, stop in zip(found, verdicts, stops, strict=True):
+        assert judge(row[: int(stop)], 10, 1.0, RNG(0)).verdict == words[verdict]
+    assert judge(found[0][:0], 10, 1.0, RNG(0)).verdict == "running"
+    assert judge(found[0][:0], 10, 1.0, RNG(0), ended=True).verdict == "undecided"
+
+
+def test_a_planned_test_finds_its_effect_with_four_fifths_and_none_with_a_twentieth() -> None:
+    sales = Sales((50.0, 50.0), (10.0, 11.0), 20.0, 0.05).with_effect(60.0)
+    design, simulated = find_pairs(7, 1, sales, 60, 0)
+    fresh = simulate_tests(design, sales, RNG(8), 3000)
+    assert 0.77 <= fresh.power(60.0) <= 0.86
+    assert fresh.power(-60.0) < 0.9 and simulated.detectable == pytest.approx(60.0, rel=0.08)
+    null = simulate_tests(design, sales.with_effect(0.0), RNG(9), 4000)
+    assert (decide_many(null.differences, null.scale, null.turns)[0] != 0).mean() <= 0.05
+    shorter = simulate_tests(Switchback(design.pairs - 2, 7, 1), sales, RNG(8), 3000)
+    assert shorter.power(60.0) < fresh.power(60.0)
+
+
+def test_the_simulated_noise_has_the_planned_spread() -> None:
+    sales = Sales((6.0, 5.0), (3.0, 4.0), 9.0, 0.1)
+    found = simulate_tests(Switchback(8, 7, 2), sales, RNG(10), 4000)
+    assert found.differences.std() == pytest.approx(found.scale, rel=0.03)
+    assert found.differences.mean() == pytest.approx(sales.effect, abs=0.1) and sales.effect == 2.0
+    certain = np.array([1e6, -1e6])
+    assert found.assurance(certain) == pytest.approx(1.0) and found.assurance(np.zeros(2)) < 0.06
+
+
+def test_an_ordinary_test_of_five_percent_at_five_units_takes_years() -> None:
+    """(1.96 + 0.84)^2 * 2 * (1 / 5.5 + 1 / 9.09) / 0.05^2."""
+    assert rows_per_arm(5.5, 9.09) == pytest.approx(7.849 * 2 * (1 / 5.5 + 1 / 9.09) / 0.0025, abs=2)
+    assert rows_per_arm(5.5, 9.09) == pytest.approx(1832, abs=5)
+
+
+@pytest.mark.parametrize(("drift", "low", "high"), [(0.0, 0.0, 0.05), (0.15, 0.07, 0.17)])
+def test_drift_between_blocks_is_found_where_there_is_some(drift: float, low: float, high: float) -> None:
+    rng, found = RNG(11), []
+    for _ in range(20):
+        level = np.repeat(np.exp(drift / np.sqrt(2) * rng.standard_normal(60)), 7)
+        units = rng.poisson(80 * level * rng.gamma(30, 1 / 30, 420)).astype(float)
+        found.append(measure_drift(units, np.full(420, 40.0), np.ones(420, dtype=bool), 30.0, 7, 1))
+    assert low <= np.mean(found) <= high
+
+
+def test_carry_over_is_the_difference_of_first_and_later_days() -> None:
+    first, later = np.array([5.0, 6, 5, 7, 6, 5]), np.array([1.0, 2, 1, 2, 2, 1])
+    gap, p_value = carry_over_check(first, later, RNG(0))
+    assert gap == pytest.approx((first - later).mean()) and p_value == pytest.approx(2 / 64)
+    assert carry_over_check(first, first, RNG(0)) == (0.0, 1.0)

@@ -1,0 +1,238 @@
+"""A price test in the log: its schedule is followed, orders and kill switch win, and only its result earns grade A."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from pricerl.advice import DecisionConfig, advise
+from pricerl.advice.decision import MeasuredPair
+from pricerl.advice.price_test import Budget, plan_price_test
+from pricerl.advice.result import ProductAdvice
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.errors import UsageError
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.operations.decision_log import Entry, append, read_log, stamp
+from pricerl.operations.orders import active_order, orders_of
+from pricerl.operations.price_test_records import (
+    PLAN,
+    SCHEDULE,
+    design_of,
+    find_measured,
+    lay_out,
+    read_plan,
+    render_plan,
+    render_schedule,
+)
+from pricerl.operations.price_test_results import read_test
+from pricerl.operations.supervision import Supervisor
+
+PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
+
+
+@pytest.fixture(scope="module")
+def dynamics(make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]) -> Dynamics:
+    units = np.random.default_rng(0).poisson(400 * (PRICES / 10) ** -2).astype(float)
+    cost = CostConfig(unit_cost=6.0, share_kept=1.0)
+    market = fit_market(prepare(make_product(PRICES, units)), DemandConfig(num_draws=32), cost, 0)
+    return Dynamics(market, RewardConfig(), GuardrailConfig(), EnvConfig())
+
+
+@pytest.fixture(scope="module")
+def order(dynamics: Dynamics) -> Entry:
+    """Order of a test, as its plan holds it."""
+    planned = plan_price_test(dynamics, 0, "profit", Budget(400, 1e9))
+    assert planned is not None
+    schedule = lay_out(planned, dynamics, 0, 3)
+    assert schedule is not None
+    found: Entry = json.loads(render_plan(planned, schedule, "product", 3, (4.0, 4.5)))["order"]
+    return found
+
+
+def _test(order: Entry, number: int = 1) -> Entry:
+    return {**order, "kind": "price_test", "id": number, "actor": "anna", "reason": "to know"}
+
+
+def _override(number: int, until: str, price: float = 10.2) -> Entry:
+    about = {"id": number, "kind": "override", "product": "product", "until": until, "price": price}
+    return {**about, "actor": "anna", "reason": "sale"}
+
+
+def _result(order: Entry, verdict: str, **changes: Any) -> Entry:
+    keys = ("product", "question", "regular_price", "test_price")
+    about = {key: order[key] for key in keys} | {"kind": "price_test_result", "id": 2, "test": 1, "verdict": verdict}
+    return {**about, "last_day": "2025-03-01", **changes}
+
+
+def _keeping(observation: Tensor) -> Tensor:
+    return observation.new_zeros(len(observation), 1)
+
+
+def _supervised(dynamics: Dynamics, *entries: Entry) -> ProductAdvice:
+    (own,) = advise(_keeping, dynamics, DecisionConfig(), 14, {})
+    (advice,) = Supervisor(dynamics, entries, DecisionConfig(), 0).look_over([own])
+    return advice
+
+
+def _played(order: Entry, days: int, seed: int = 0, elasticity: float = -2.0, level: float = 1.0) -> Any:
+    """Prices and units of the first days of a schedule."""
+    price = np.array([row["price"] for row in order["schedule"][:days]])
+    return price, np.random.default_rng(seed).poisson(400 * level * (price / 10) ** elasticity).astype(float)
+
+
+def test_the_schedule_is_balanced_begins_after_the_history_and_its_hash_is_that_of_its_csv(order: Entry) -> None:
+    schedule, design = order["schedule"], design_of(order)
+    assert schedule[0]["date"] == "2025-03-07" == order["first_day"] and schedule[-1]["date"] == order["until"]
+    days = [date.fromisoformat(row["date"]) for row in schedule]
+    assert set(np.diff(days)) == {timedelta(days=1)} and len(schedule) == design.rows
+    arms = [row["arm"] for row in schedule[:: design.block]]
+    assert all({*arms[at : at + 2]} == {"regular", "test"} for at in range(0, len(arms), 2))
+    assert order["propensity"] == 0.5 and len({*arms[::2]}) == 2
+    for row in schedule:
+        assert row["washout"] or row["price"] == order[f"{row['arm']}_price"]
+    assert hashlib.sha256(render_schedule(schedule).encode()).hexdigest() == order["schedule_hash"]
+
+
+def test_a_plan_is_read_only_with_the_schedule_that_was_planned(tmp_path: Path, order: Entry) -> None:
+    with pytest.raises(UsageError, match="is missing; plan the test first"):
+        read_plan(tmp_path)
+    (tmp_path / PLAN).write_text(json.dumps({"format": 1, "order": order}))
+    (tmp_path / SCHEDULE).write_text(render_schedule(order["schedule"]))
+    assert read_plan(tmp_path) == order
+    (tmp_path / SCHEDULE).write_text(render_schedule(order["schedule"][:-1]))
+    with pytest.raises(UsageError, match="is not the schedule that was planned"):
+        read_plan(tmp_path)
+    for text in ("{", "[]", '{"format": 1, "order": {"schedule": [1]}}'):
+        (tmp_path / PLAN).write_text(text)
+        with pytest.raises(UsageError, match="make it again with price-test plan"):
+            read_plan(tmp_path)
+
+
+def test_the_log_takes_a_test_and_its_result(tmp_path: Path, order: Entry) -> None:
+    log = tmp_path / "decisions.jsonl"
+    append(log, [stamp("price_test", "anna", "") | order])
+    numbers = {"pairs": 6, "estimate": 1.5, "limits": [0.5, None], "p_value": 0.03, "lost": ["2025-03-08"]}
+    result = {key: value for key, value in _result(order, "higher", **numbers).items() if key != "id"}
+    append(log, [stamp("price_test_result", "anna", "") | result])
+    assert [entry["kind"] for entry in read_log(log).entries] == ["price_test", "price_test_result"]
+
+
+def test_an_override_suspends_a_test_which_then_goes_on_until_its_result(order: Entry) -> None:
+    entries, first = [_test(order), _override(2, "2025-03-20")], "2025-03-15"
+    assert [item.status for item in orders_of(entries, "product", first)] == ["suspended", "active"]
+    assert [item.status for item in orders_of(entries, "product", "2025-03-21")] == ["active", "expired"]
+    going = active_order([_test(order)], "product", first)
+    assert going is not None and going.price_on("2025-03-16", 1.0) == order["schedule"][9]["price"]
+    assert going.price_on("2030-01-01", 1.0) == order["regular_price"]
+    ended = {"id": 3, "kind": "resume", "product": "product", "ends": 1}
+    for end in (_result(order, "higher"), ended):
+        assert active_order([_test(order), end], "product", first) is None
+
+
+def test_advice_follows_the_schedule_on_its_days_but_an_override_wins(dynamics: Dynamics, order: Entry) -> None:
+    advice = _supervised(dynamics, _test(order))
+    assert [day.recommended_price for day in advice.days] == [row["price"] for row in order["schedule"][:14]]
+    assert advice.decision.source == "price test" and advice.decision.grade == "C" and advice.model is not None
+    overridden = _supervised(dynamics, _test(order), _override(2, "2025-12-31"))
+    assert {day.recommended_price for day in overridden.days} == {10.2} and overridden.decision.source == "override"
+
+
+def test_the_kill_switch_wins_over_a_test(dynamics: Dynamics, order: Entry) -> None:
+    history = dynamics.market.preprocessor.products[0]
+    days = [
+        {"date": str(day), "price": 10.0, "units": None, "profit": None, "sd": None, "sales": [6e3, 5e3, 7e3]}
+        for day in history.dates[-4:]
+    ]
+    advised = {"id": 1, "kind": "advice", "product": "product", "grade": "C", "source": "price test", "test": 9}
+    advised |= {"history_end": str(history.dates[-5]), "current_price": 10.0, "days": days}
+    stopped = _supervised(dynamics, advised, _test(order, 2))
+    assert stopped.alarm is not None and stopped.order is None and stopped.orders[0].status == "suspended"
+    assert {day.recommended_price for day in stopped.days} == {10.0}
+
+
+def test_only_a_decided_and_fresh_test_measures_its_pair(dynamics: Dynamics, order: Entry) -> None:
+    products, pair = dynamics.market.preprocessor.products, (order["test_price"], order["regular_price"])
+    found = find_measured([_result(order, "higher")], products, "profit")
+    assert found == {"product": MeasuredPair(*pair)}
+    assert find_measured([_result(order, "lower")], products, "profit") == {"product": MeasuredPair(*pair[::-1])}
+    for entry in (
+        _result(order, "undecided"),
+        _result(order, "higher", last_day="2024-03-01"),
+        _result(order, "higher", question="units"),
+        _result(order, "higher", product="other"),
+    ):
+        assert find_measured([entry], products, "profit") == {}
+    assert find_measured([_result(order, "higher"), _result(order, "undecided")], products, "profit") == {}
+
+
+def test_a_measured_pair_earns_grade_a_for_the_way_to_its_better_price_and_for_staying(dynamics: Dynamics) -> None:
+    """With unit cost 6 and elasticity -2 the best price is 12."""
+
+    def grade(pair: MeasuredPair | None) -> tuple[str, float]:
+        measured = {} if pair is None else {"product": pair}
+        (advice,) = advise(_keeping, dynamics, DecisionConfig(), 14, {}, measured=measured)
+        return advice.decision.grade, advice.recommended_price
+
+    assert grade(MeasuredPair(10.5, 10.0)) == ("A", 10.5)
+    assert grade(MeasuredPair(10.0, 10.5)) == ("A", 10.0)
+    assert grade(None)[0] != "A" and grade(MeasuredPair(11.0, 10.7))[0] != "A"
+    assert grade(MeasuredPair(9.5, 10.0))[0] != "A"  # it would not pay in the market fitted since
+
+
+def _read(order: Entry, product: Callable[..., ProductHistory], price: Any, units: Any, *others: Any) -> Any:
+    start = {"dates": np.datetime64(order["first_day"], "D") + np.arange(len(price))}
+    tested = product(price, units, **start)
+    rest = [product(10.0, sold, product=f"other {at}", **start) for at, sold in enumerate(others)]
+    return read_test(_test(order), [tested, *rest], 0, [_test(order)])
+
+
+def test_a_whole_test_finds_the_better_price(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
+    price, units = _played(order, len(order["schedule"]))
+    reading = _read(order, make_product, price, units)
+    better = "higher" if order["test_price"] > order["regular_price"] else "lower"
+    assert reading.question.verdict == better and reading.ended and not reading.lost
+    assert reading.question.pairs == design_of(order).pairs and reading.interference is None
+    assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["regular_price"]) < 0
+    assert reading.carry_over is not None and reading.carry_over[1] > 0.01
+
+
+def test_days_that_contradict_the_schedule_are_reported_and_do_not_count(
+    order: Entry, make_product: Callable[..., ProductHistory]
+) -> None:
+    price, units = _played(order, 40)
+    kept = [row for row, day in enumerate(order["schedule"][:40]) if not day["washout"]]
+    price[kept[2]] = 10.2
+    reading = _read(order, make_product, price, units)
+    assert [(day.date, day.price) for day in reading.lost] == [(order["schedule"][kept[2]]["date"], 10.2)]
+    assert reading.lost[0].why == "another price was charged" and not reading.ended and reading.passed == 40
+    assert reading.question.verdict == "running"
+    ordered = read_test(
+        _test(order),
+        [make_product(price, units, dates=np.datetime64(order["first_day"], "D") + np.arange(40))],
+        0,
+        [_test(order), _override(2, "2025-12-31")],
+    )
+    assert ordered.lost[0].why == "override of entry 2"
+
+
+def test_products_that_move_the_other_way_bound_the_bias(
+    order: Entry, make_product: Callable[..., ProductHistory]
+) -> None:
+    price, units = _played(order, len(order["schedule"]))
+    substitute = 500 - 0.5 * units
+    reading = _read(order, make_product, price, units, substitute)
+    found = reading.interference
+    assert found is not None and found.own * found.others < 0 and found.opposite == ("other 0",)
+    assert found.bound >= abs(found.others / found.own)
+    alone = _read(order, make_product, price, units, 0.5 * units).interference
+    assert alone is not None and alone.bound == 0.0 and alone.opposite == ()
