@@ -35,7 +35,7 @@ except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps t
 RUNS = Path("checkpoints")
 """Folder of the runs, relative to the working directory; one folder per run."""
 
-LOCK = ".lock"
+LOCK, RUN_LOG = ".lock", "run.log"
 ADOPTED = "gen-0000"
 """Generation of the files of a version that had none."""
 
@@ -222,8 +222,9 @@ class RunFolder:
                 yield
             finally:
                 file.truncate(0)
-                if {path.name for path in self.path.iterdir()} == {LOCK}:  # nothing was written
-                    (self.path / LOCK).unlink()
+                if {path.name for path in self.path.iterdir()} <= {LOCK, RUN_LOG}:  # nothing was written
+                    for path in list(self.path.iterdir()):
+                        path.unlink()
                     for folder in (self.path, self.path.parent):
                         with contextlib.suppress(OSError):  # holds other runs
                             folder.rmdir()
