@@ -1,8 +1,9 @@
-"""Array types, counts of flags, and the summary of an estimate over its draws."""
+"""Array types, counts of flags, the summary of an estimate over its draws, and records as plain values."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,3 +62,18 @@ def interval_of(draws: ArrayLike) -> Interval:
         if (at := min(int(limit * last), max(last - 1, 0))) >= 0
     )
     return Interval(float(ordered.mean()), low, high)
+
+
+def to_plain(value: Any) -> Any:
+    """Convert dataclasses and named tuples to dictionaries, and tuples to lists, at any depth."""
+    if isinstance(value, Interval):
+        return list(value)
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    return value

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from pricerl.advice.next_steps import stop_rule_words, what_would_change
+from pricerl.advice.next_steps import account_words, stop_rule_words, what_would_change
 from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, speaker_lines, track_lines
 from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
@@ -183,6 +183,8 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "Your order", line
     if product["track_record"] is not None:
         yield "So far", " ".join(track_lines(product["track_record"], f)[:2]).removeprefix("Track record: ")
+    if product["account"] is not None:
+        yield "Quarter", " ".join(account_words(product["account"], f, measure_of(product)))
     over_plan = product["proposal"]["policy_over_plan"]
     if over_plan is not None and over_plan["advantage"] is None:  # no finite price
         yield "Check", " ".join(speaker_lines(product, f))

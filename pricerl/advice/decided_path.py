@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -10,19 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.advice.decision import (
-    SET_BY,
-    Decision,
-    DecisionConfig,
-    Evidence,
-    MeasuredPair,
-    Speaker,
-    decide,
-    fall_back,
-)
+from pricerl.advice.account import AccountPlan, plan_account
+from pricerl.advice.config import DecisionConfig
+from pricerl.advice.decision import EXPLORED, SET_BY, Decision, Evidence, MeasuredPair, Speaker, decide, fall_back
+from pricerl.advice.exploration import RandomPrice, explore, mind_changes
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
+from pricerl.advice.past import FIRST, Past
 from pricerl.advice.price_path import PricePath, approach_path
-from pricerl.advice.reasons import MEASURES
+from pricerl.advice.reasons import MEASURES, sentence
 from pricerl.data import UnlikelyZeros, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
@@ -60,6 +55,10 @@ class DecidedPath:
     """Value of the seller's latest prices, repeated."""
     shop: Shop
     causes: Causes
+    account: AccountPlan | None = None
+    """Account of the quarter and its plan; None if this is the first advice."""
+    drawn: tuple[RandomPrice, ...] = ()
+    """Distributions of the prices that have a random part."""
 
 
 def decide_path(
@@ -69,7 +68,8 @@ def decide_path(
     config: DecisionConfig,
     speaker: Speaker = "policy",
     failed: bool = False,
-    measured: MeasuredPair | None = None,
+    past: Past = FIRST,
+    seed: int = 0,
 ) -> DecidedPath:
     """Decide on the path proposed for a product.
 
@@ -80,12 +80,19 @@ def decide_path(
         config: required evidence.
         speaker: proposer of the path.
         failed: whether the policy returned NaN or infinity.
-        measured: pair of prices of which a price test measured the better one; from the worse one the way leads there.
+        past: what the decision log holds on the product. From the worse price of a pair that a price test measured,
+            the way leads to the better one; else the plan of an open account replaces the gate, unless it is off.
+        seed: of the random parts of prices.
     """
-    market = dynamics.market
+    market, measured = dynamics.market, past.measured
     history = market.preprocessor.products[product]
+    plan = None
     if measured is not None and is_same_price(history.current_price, measured.worse):
         proposed = approach_path(measured.better, dynamics, product, len(proposed.price))
+    elif past.account is not None and not failed and config.min_chance > 0:
+        plan = plan_account(past.account, proposed.price, dynamics, product, config.loss_weight, config.loss_budget)
+        if not plan.proposed:
+            proposed, speaker = approach_path(plan.target, dynamics, product, len(proposed.price)), "planner"
     own, keep, log = value_paths(market, product, with_rivals(dynamics, product, proposed.price))
     weighing = _Weighing(
         dynamics,
@@ -96,13 +103,15 @@ def decide_path(
         open_shop(dynamics, product, config.min_chance),
         observe_causes(history),
         measured,
+        plan is not None,
     )
     aim, evidence = weighing.weigh(proposed, own, keep)
     decision = decide(evidence, config)
     if decision.unsure:
         decision, aim = weighing.fall_back(decision, aim, keep)
-    decision, path, gated = _publish(decision, aim, keep, dynamics, product)
-    return DecidedPath(decision, aim, path, gated, own, keep, log, weighing.shop, weighing.causes)
+    published = _publish(decision, aim, keep, dynamics, product)
+    published, drawn = _vary(published, dynamics, product, config, seed, weighing.suspect)
+    return DecidedPath(published[0], aim, *published[1:], own, keep, log, weighing.shop, weighing.causes, plan, drawn)
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,15 @@ class _Weighing:
     shop: Shop
     causes: Causes
     measured: MeasuredPair | None
+    planned: bool
+    """Whether the path is the plan of an open account."""
+
+    @property
+    def suspect(self) -> bool:
+        """Whether whatever set the prices may have followed demand, and own days are too few to tell."""
+        history = self.shop.history
+        biased = self.shop.market.price_setting in SET_BY and history.step_days == 1
+        return bool(biased and history.own_days.sum() < FEWEST_OWN_DAYS)
 
     @cached_property
     def zeros(self) -> UnlikelyZeros | None:
@@ -128,7 +146,7 @@ class _Weighing:
         evidence = self.evidence(path, value, keep)
         decision = decide(evidence, self.config)
         best, chosen = 0.0, (path, evidence)
-        if not (decision.unsure or decision.follow == "step"):
+        if self.planned or not (decision.unsure or decision.follow == "step"):
             return chosen
         parts = _parts_of(path, self.shop.current_price)
         values = value_paths(self.dynamics.market, self.product, torch.stack([part.price for part in parts]))
@@ -159,8 +177,8 @@ class _Weighing:
             proposes_change=bool((np.abs(path - now) > slack).any()),
             probability_better=value.beats(keep),
             risk=value.risk_over(keep),
-            set_by=(set_by := SET_BY.get(shop.market.price_setting, "")),
-            suspect=bool(set_by) and history.step_days == 1 and history.own_days.sum() < FEWEST_OWN_DAYS,
+            set_by=SET_BY.get(shop.market.price_setting, ""),
+            suspect=self.suspect,
             inside_tried_prices=bool((path >= tried.min() - slack).all() and (path <= tried.max() + slack).all()),
             usable_days=int(history.observed.sum()),
             distinct_prices=len(np.unique(tried)),
@@ -176,6 +194,7 @@ class _Weighing:
             unlikely_zeros=self.zeros,
             measured=_find_measured(self.measured, now, float(path[-1])),
             period=STEP_WORDS[history.step_days],
+            planned=self.planned,
         )
 
 
@@ -207,6 +226,27 @@ def _publish(
     if checked is confirmed:
         return confirmed, path, gated
     return _publish(checked, aim, keep, dynamics, product)
+
+
+Published = tuple[Decision, PricePath, GatedPath]
+
+
+def _vary(
+    published: Published, dynamics: Dynamics, product: int, config: DecisionConfig, seed: int, suspect: bool
+) -> tuple[Published, tuple[RandomPrice, ...]]:
+    """Give prices a random part where the seller agrees, the history cannot decide, and buyers forget prices."""
+    decision, path, gated = published
+    undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
+    mind = mind_changes(dynamics.market.products[product].memory)
+    if not config.explore_share or mind or not (undecided or (suspect and decision.follow == "step")):
+        return published, ()
+    varied, drawn = explore(gated, dynamics, product, config.explore_share, seed)
+    if not drawn:
+        return published, ()
+    if undecided:
+        why = f"{EXPLORED.format(share=f'{100 * config.explore_share:.2g} %')}. {sentence(decision.why)}"
+        decision = replace(decision, follow="step", why=why)
+    return (decision, varied.onto(path), varied), drawn
 
 
 def _parts_of(proposed: PricePath, now: float) -> list[PricePath]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from pricerl.advice.config import DecisionConfig
 from pricerl.advice.reasons import UNTESTED, sentence
-from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
-from pricerl.data.quality import MIN_USABLE_DAYS
-from pricerl.errors import UsageError
+from pricerl.data.cleaning.zero_sales import UnlikelyZeros
 
 Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
@@ -26,7 +25,17 @@ current price, a person."""
 
 MEASURED_BETTER = "a price test in your shop measured that this price earns more than the current one"
 MEASURED_WORSE = "a price test in your shop measured that the current price earns more than the other one"
+EXPLORED = (
+    "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
+)
 ONE_STEP = "one careful step, then look again"
+ACCOUNT = (
+    "the plan for the rest of the quarter: of the prices within reach it promises the most, with losses weighed "
+    "several times (decision.loss_weight) and the loss of the quarter limited (decision.loss_budget)"
+)
+ACCOUNT_KEEPS = (
+    "no other price is worth its risk for the rest of the quarter (decision.loss_weight, decision.loss_budget)"
+)
 PAUSED = "the product is paused (data.guardrails.pause)"
 NO_PRICE_ALLOWED = (
     "no price within one step satisfies floor, ceiling, minimum margin and the other limits (data.guardrails). Change "
@@ -69,45 +78,6 @@ class MeasuredPair(NamedTuple):
 
     better: float
     worse: float
-
-
-@dataclass(frozen=True)
-class DecisionConfig:
-    """Evidence required to recommend a price change."""
-
-    min_chance: float = 0.70
-    """Smallest share of the posterior draws in which a recommended change earns more, in effect at least one half; 0
-    turns the gate off and follows the policy."""
-
-    loss_budget: float = 0.005
-    """Largest loss that a change may risk, as a share of a quarter's profit: with 90 % confidence it costs less until
-    falling sales show it and it is undone, within five weeks. 1 turns that off."""
-
-    claim_chance: float = 0.975
-    """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
-
-    min_days: int = MIN_USABLE_DAYS
-    """Fewest usable rows for a decision: days, or weeks for weekly rows."""
-
-    max_unlikely_zeros: float = LARGEST_SHARE
-    """Largest share of days with unexplained zero sales; above it the price is kept, as unmarked stock-outs hide the
-    effect of the price. 1 turns that off."""
-
-    kill_days: int = 3
-    """Consecutive days, or weekly rows, at the advised price with sales below the 5 % limit of their prediction that
-    stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
-
-    require_approval: bool = False
-    """Whether ``prices.csv`` contains a price only after a person has approved or ordered it."""
-
-    def __post_init__(self) -> None:
-        for name in ("min_chance", "claim_chance", "loss_budget", "max_unlikely_zeros"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
-        if self.min_days < 1:
-            raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
-        if self.kill_days < 0:
-            raise UsageError(f"decision.kill_days must be 0 (off) or more, found {self.kill_days}")
 
 
 @dataclass(frozen=True)
@@ -158,6 +128,8 @@ class Evidence:
     the better one; empty without such a test. Only this earns grade A."""
     suspect: bool = False
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
+    planned: bool = False
+    """Whether the path is the plan of an open account, whose utility and budget stand in for the gate."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +223,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and evidence.measured == "worse":
         return Decision("hold", "A", "hold", False, MEASURED_WORSE)
     if not evidence.proposes_change:
-        why = f"the {evidence.speaker} proposes no other price"
+        why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.speaker} proposes no other price"
         return Decision("hold", "C", evidence.speaker, False, why, gated=gated)
     clear = _is_clear(evidence, config)
     if not gated:
@@ -261,11 +233,13 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
         return Decision("path", "B", evidence.speaker, False, UNTESTED)
     if objection := _objection(evidence, config):
         return replace(_hold("C", objection), unsure=True)
-    return Decision("step", "B-", evidence.speaker, False, ONE_STEP)
+    return Decision("step", "B-", evidence.speaker, False, ACCOUNT if evidence.planned else ONE_STEP)
 
 
 def _objection(evidence: Evidence, config: DecisionConfig) -> str:
     """Return why even one careful step is refused, as a clause; empty if it is not."""
+    if evidence.planned and not evidence.suspect:
+        return ""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance
     if evidence.probability_better < needed:
         share = "all" if needed == 1 else f"at least {100 * needed:.4g} % of"

@@ -68,6 +68,25 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
     return words
 
 
+def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
+    """Return an ``account`` of ``advice.json`` as sentences: what prices have earned, what the plan expects and risks.
+
+    Args:
+        account: the account.
+        f: locale, currency and price digits.
+        measure: field that counts.
+    """
+    opened, kept = f.date(account["account"]["opened"]), f.price(account["account"]["price"])
+    so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
+    lost = f.percent(account["probability_loss"], 0)
+    return [
+        f"Since {opened} your prices have earned {so_far} over keeping {kept}.",
+        f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
+        f"It may end {f.money(account['budget'])} below keeping, with 90 % confidence; it ends more than 1 % below in "
+        f"{lost} of the plausible scenarios.",
+    ]
+
+
 def what_would_change(product: Record, f: Formatter) -> list[str]:
     """Return what would change the answer of advice that keeps the price: data, a number to look up, or a test."""
     quality, test, measure = product["data_quality"], product["details"]["price_test"], measure_of(product)

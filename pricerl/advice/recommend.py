@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pricerl.advice.config import DecisionConfig
 from pricerl.advice.decided_path import DecidedPath, decide_path
-from pricerl.advice.decision import DecisionConfig, MeasuredPair
 from pricerl.advice.final_check import today_of
+from pricerl.advice.past import FIRST, Past
 from pricerl.advice.price_path import PricePath
 from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.advice.proposer import Proposer
@@ -56,7 +57,7 @@ def advise(
     most: int | None = None,
     formatter: Formatter = PLAIN,
     yardstick: Yardstick | None = None,
-    measured: Mapping[str, MeasuredPair] = MappingProxyType({}),
+    past: Mapping[str, Past] = MappingProxyType({}),
 ) -> list[ProductAdvice]:
     """Advise on every product of the market.
 
@@ -71,14 +72,14 @@ def advise(
         formatter: of the reasons.
         yardstick: plan that proposes the path of every product for which the policy is not better; the policy
             always does if absent.
-        measured: pairs of prices of which a price test measured the better one, by product.
+        past: what the decision log holds on products, by name.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
-    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter, measured)
+    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter, past)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, backtests.get(name)) for index, name in enumerate(names[:most])]
 
@@ -99,7 +100,7 @@ class _Adviser:
     horizon: int
     seed: int
     formatter: Formatter
-    measured: Mapping[str, MeasuredPair]
+    past: Mapping[str, Past]
 
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
         """Return the advice on one product: proposal, forecast, decision and reasons."""
@@ -109,10 +110,9 @@ class _Adviser:
         seeds = self.seed, prepared.numbers[index]
         proposed, decided = self._decide(index)
         decision, path, gated, shop = decided.decision, decided.path, decided.gated, decided.shop
-        current_price, keep = shop.current_price, decided.keep
+        current_price, keep, settled = shop.current_price, decided.keep, float(decided.aim.price[-1])
         forecast = forecast_path(market, index, path.price, self.seed)
         recommended = next((price for price in gated.prices if price != current_price), current_price)
-        settled = float(decided.aim.price[-1])
         baselines = compare_baselines(dynamics, index, shop, keep, self.horizon)
         advice = ProductAdvice(
             product=history.product,
@@ -147,6 +147,8 @@ class _Adviser:
             reason="",
             cost_means=_cost_means(fitted),
             stop_rule=stop_rule_of(dynamics, index, gated.prices, forecast),
+            account=decided.account,
+            random_prices=decided.drawn,
             details=gather_details(dynamics, index, path.price.cpu().double().numpy(), self._plan_test(index, decided)),
         )
         return replace(advice, reason=explain(advice, self.formatter))
@@ -154,8 +156,9 @@ class _Adviser:
     def _decide(self, index: int) -> tuple[PricePath, DecidedPath]:
         """Return the path proposed for a product, and the decision on it."""
         speaker, proposed, failed = self.proposer.propose(index, self.horizon)
-        measured = self.measured.get(self.dynamics.market.preprocessor.products[index].product)
-        return proposed, decide_path(proposed, self.dynamics, index, self.config, speaker, failed, measured)
+        past = self.past.get(self.dynamics.market.preprocessor.products[index].product, FIRST)
+        about = speaker, failed, past, self.seed
+        return proposed, decide_path(proposed, self.dynamics, index, self.config, *about)
 
     def _plan_test(self, index: int, decided: DecidedPath) -> PriceTest | None:
         """Return the price test of a change that only the uncertainty of its gain prevents."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pricerl.arrays import Interval
+from pricerl.arrays import Interval, to_plain
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
+    from pricerl.advice.account import AccountPlan
     from pricerl.advice.decision import Decision
+    from pricerl.advice.exploration import RandomPrice
     from pricerl.advice.final_check import DayEdit
     from pricerl.advice.report_data import Details
     from pricerl.advice.stop_rule import StopRule
@@ -143,8 +145,7 @@ class TrackRecord:
     inside: dict[str, tuple[int, int]]
     """Days inside the 90 % interval and days tested, per measure."""
     total: dict[str, Check | None]
-    """Total over the tested days, per measure. Posterior uncertainty is taken as fully correlated over days, daily
-    noise as independent."""
+    """Total over the tested days, per measure; posterior uncertainty is fully correlated over days, noise independent."""
     overruled: Overruled | None
 
 
@@ -164,11 +165,11 @@ class PolicyOverPlan(NamedTuple):
     """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
 
     advantage: float | None
-    """Share of the measure at the current price; rewards per day if the objective does not reward the measure. None if
-    the policy returned an action that is not finite."""
+    """In the unit below; None if the policy returned an action that is not finite."""
     error: float | None
     """Standard error of the advantage."""
     unit: Literal["share", "reward"]
+    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ class ProductAdvice:
     recommended: DailyOutcome | None
     """Outcome of the recommended path; None if a person ordered a price outside the tried ones."""
     uplift: Uplift | None
-    """Uplift of the recommended path over keeping the price; None if the price is kept or nothing is forecast."""
+    """Of the recommended path over keeping the price; None if the price is kept or nothing is forecast."""
     proposal: ProposedPath
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""
@@ -255,6 +256,10 @@ class ProductAdvice:
     """None where costs are unknown."""
     stop_rule: StopRule | None = None
     """Rule to take the recommended change back; None if the price is kept or sales are too few."""
+    account: AccountPlan | None = None
+    """Account of the quarter; None if this advice opens it."""
+    random_prices: tuple[RandomPrice, ...] = ()
+    """Distributions that prices with a random part were drawn from, oldest first."""
     details: Details | None = None
     """Data that only the report shows."""
     asked_price: float | None = None
@@ -279,19 +284,4 @@ class ProductAdvice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values for ``advice.json``."""
-        return {**_plain(self), "chain": list(self.decision.chain)}
-
-
-def _plain(value: Any) -> Any:
-    """Convert dataclasses and named tuples to dictionaries, at any depth."""
-    if isinstance(value, Interval):
-        return list(value)
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        value = value._asdict()
-    elif is_dataclass(value):
-        value = vars(value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+        return {**to_plain(self), "chain": list(self.decision.chain)}

@@ -23,8 +23,8 @@ from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_m
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
 from pricerl.market.fitting import pools
+from pricerl.operations.accounts import find_past
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.price_test_records import find_measured
 from pricerl.operations.processes import Setup, run_tasks
 from pricerl.operations.provenance import draft_advice
 from pricerl.operations.supervision import Supervisor
@@ -112,10 +112,8 @@ class Desk:
             plan = plan_dynamically(dynamics, self.step_discount)
             yardstick = Yardstick(plan, self.step_discount, catalogue=self.catalogue)
         settings = self.decision, self.horizon, backtests, self.seed
-        measured = find_measured(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
-        model = advise(
-            self.policy, dynamics, *settings, formatter=self.formatter, yardstick=yardstick, measured=measured
-        )
+        past = find_past(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
+        model = advise(self.policy, dynamics, *settings, formatter=self.formatter, yardstick=yardstick, past=past)
         supervisor = Supervisor(dynamics, entries, self.decision, self.seed, self.formatter)
         advice = [
             supervisor.bind(item, index, bound[item.product]) if item.product in bound else item

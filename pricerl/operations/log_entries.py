@@ -68,6 +68,33 @@ class Edit(Part):
     date: date
 
 
+class RandomPart(Part):
+    """Distribution of a price: two with a probability of one half each, in force until the next one."""
+
+    date: date
+    prices: tuple[Money, Money]
+
+
+class OpenAccount(Part):
+    """Account of a quarter."""
+
+    opened: date
+    price: Money
+
+
+class AccountState(Part):
+    """Account of a quarter when an advice was made; intervals are mean, 5 % and 95 % limit, money."""
+
+    account: OpenAccount
+    target: Money
+    proposed: bool
+    so_far: tuple[float, float, float]
+    at_end: tuple[float, float, float]
+    budget: float
+    probability_loss: float
+    days_left: Count
+
+
 class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Advice on one product, with everything needed to make it again."""
 
@@ -98,6 +125,12 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     model_days: list[Day] = []  # noqa: RUF012  # msgspec copies it
     model_grade: str = ""
     model_source: str = ""
+    elasticity: tuple[float, float, float] | None = None
+    """Believed price elasticity at the current price, mean and 90 % limits; absent in older entries."""
+    random_prices: list[RandomPart] = []  # noqa: RUF012  # msgspec copies it
+    """Distributions of prices with a random part, known before their days."""
+    account: AccountState | None = None
+    """Account of the quarter; absent in the advice that opens it."""
     order: Count = 0
     """Number of the order that the advice follows; 0 if there is none."""
     test: Count = 0

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
+from pricerl.arrays import to_plain
 from pricerl.data import ProductHistory
 from pricerl.data.naming import list_sources
 from pricerl.env import Dynamics
@@ -106,6 +107,11 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
         draft["model_grade"], draft["model_source"] = item.model.decision.grade, item.model.decision.source
     if item.order is not None:  # days of a price test are the model's own: no demand moved their prices
         draft["test" if item.order.kind == PRICE_TEST else "order"] = item.order.id
+    draft["elasticity"] = list(item.elasticity)
+    if item.random_prices:
+        draft["random_prices"] = to_plain(item.random_prices)
+    if item.account is not None:
+        draft["account"] = to_plain(item.account)
     return draft
 
 

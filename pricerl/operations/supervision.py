@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from pricerl.advice.config import DecisionConfig
 from pricerl.advice.decided_path import first_change
-from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision, DecisionConfig, Source
+from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision, Source
 from pricerl.advice.final_check import DayEdit, gate_path
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES, explain, sentence
@@ -199,6 +200,7 @@ class Supervisor:
         prices = path.price.tolist()
         redirected = replace(
             item,
+            random_prices=(),
             recommended_price=money(recommended),
             stop_rule=stop_rule_of(dynamics, index, prices, forecast if known else None),
             decision=decision,

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pricerl.advice import advise
+from pricerl.advice.config import DecisionConfig
 from pricerl.advice.decided_path import decide_path
-from pricerl.advice.decision import DecisionConfig
 from pricerl.advice.final_check import today_of
 from pricerl.advice.price_path import approach_path
 from pricerl.data import DataConfig, DataPreprocessor, history_from_text

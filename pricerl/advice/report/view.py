@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from babel.numbers import get_currency_precision
 
+from pricerl.advice.next_steps import account_words
 from pricerl.advice.reasons import MEASURES, Record, list_alternatives, measure_of, track_lines
 from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
 
@@ -180,8 +181,8 @@ class View:
         return f"{date(days[0]['date'])} to {date(days[-1]['date'])}", past
 
     def sections(self) -> list[Section]:
-        """Return the optional sections: changes by guardrails, orders, track record."""
-        product, record = self.product, self.product["track_record"]
+        """Return the optional sections: changes by guardrails, orders, track record, account of the quarter."""
+        product, record, account = self.product, self.product["track_record"], self.product["account"]
         edits = tuple(map(self._edit_cells, product["guardrails"][:MOST_DAYS]))
         orders = tuple(map(self._order_cells, product["orders"][:MOST_DAYS]))
         sections = [
@@ -193,6 +194,9 @@ class View:
             ),
             Section("Your orders", (), ("Entry", "Order", "Price", "Until", "By", "Reason", "Status"), orders),
             Section("Track record", () if record is None else tuple(track_lines(record, self.f)[1:])),
+            Section(
+                "This quarter", () if account is None else tuple(account_words(account, self.f, measure_of(product)))
+            ),
         ]
         return [section for section in sections if section.lines or section.rows]
 

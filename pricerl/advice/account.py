@@ -1,0 +1,130 @@
+"""Account of a quarter: what a product's prices have earned over keeping its price, and the plan for the days left.
+
+The first advice on a product opens an account that lasts 91 days. While it is open, later advice plans with it: among
+the prices within reach it aims at the one of the highest expected utility of the account's end, losses weighed several
+times (`pricerl.market.utility`), inside the loss budget. Each time the plan is made anew, from a market fitted to all
+days so far, so that a losing change is undone once sales show it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.data import ProductHistory
+from pricerl.env import Dynamics
+from pricerl.env.references import MIN_MARGIN
+from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import HARM
+from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, RISKED, expect_days, expect_paths
+from pricerl.market import Response
+from pricerl.market.utility import choose_plan, weigh_plans
+
+NUM_TARGETS = 41
+"""Prices within reach that a plan compares."""
+
+
+class Account(NamedTuple):
+    """Account of one product."""
+
+    opened: str
+    """Last day of the history when it was opened, ISO format; it counts the days after."""
+    price: float
+    """Price that would have been kept, money."""
+
+    def days_left(self, history: ProductHistory) -> int:
+        """Return the days of the account after a history."""
+        since = history.dates[-1].astype("datetime64[D]") - np.datetime64(self.opened)
+        return max(DAYS_PER_QUARTER - int(since.astype(int)), 0)
+
+
+class AccountPlan(NamedTuple):
+    """State of an account and the price that its plan aims at; all amounts are money."""
+
+    account: Account
+    target: float
+    """The current price if no change is worth its risk."""
+    proposed: bool
+    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
+    so_far: Interval
+    """What the prices charged since it was opened have earned over keeping."""
+    at_end: Interval
+    """The same at its end, if the plan is followed."""
+    budget: float
+    """Largest loss that the account may show at its end with 90 % confidence."""
+    probability_loss: float
+    """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
+    days_left: int
+    """Days until it ends."""
+
+
+@torch.no_grad()
+def plan_account(
+    account: Account, proposed: Tensor, dynamics: Dynamics, product: int, loss_weight: float, loss_budget: float
+) -> AccountPlan:
+    """Choose the price that a product approaches for the rest of its account.
+
+    Args:
+        account: of the product.
+        proposed: ``(H,)`` path of planner or policy, money; its last price is taken to stay.
+        dynamics: market of the fresh history, with reward and guardrails.
+        product: product index.
+        loss_weight: how much worse losing 1 is than missing a gain of 1.
+        loss_budget: largest loss of a quarter, as a share of what keeping the price earns in it.
+    """
+    market = dynamics.market
+    history = market.preprocessor.products[product]
+    left = account.days_left(history)
+    targets = _targets(dynamics, product, proposed[-1])
+    days = max(left, DAYS_TO_UNDO) // history.step_days
+    paths = approach_prices(targets, dynamics, product, days)
+    paths[0] = history.current_price
+    paths[1, : len(proposed)] = proposed[:days]
+    outcome = expect_paths(market, product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
+    earned = _earned(outcome, dynamics)
+    sales = float(outcome.sales[0].mean())
+    scale = max(float(earned[0].mean()) / days, MIN_MARGIN * sales, 1e-9) * DAYS_PER_QUARTER / history.step_days
+    so_far = torch.as_tensor(gain_so_far(account, dynamics, product), device=earned.device)
+    future, budget = earned[1:] - earned[:1], loss_budget * scale
+    weight = torch.full_like(so_far, 1 / len(so_far))[None]
+    plans = weigh_plans(so_far[None], future[None], weight, loss_weight, RISKED)
+    best = int(choose_plan(plans.utility, plans.floor, budget, plans.floor.argmax(-1)))
+    at_end = (so_far + future[best]).cpu().numpy()
+    lost = float((at_end < -HARM * scale).mean())
+    shown = interval_of(so_far.cpu().numpy()), interval_of(at_end)
+    return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left)
+
+
+@torch.no_grad()
+def gain_so_far(account: Account, dynamics: Dynamics, product: int) -> FloatArray:
+    """Return what the prices since an account was opened have earned over keeping, ``(K,)`` money per posterior draw.
+
+    Both prices are valued at today's demand level and without the buyers' memory of earlier prices.
+    """
+    market = dynamics.market
+    history = market.preprocessor.products[product]
+    rows = history.observed & (history.dates.astype("datetime64[D]") > np.datetime64(account.opened))
+    if not rows.any():
+        return np.zeros(market.num_draws)
+    charged = torch.as_tensor(history.price[rows], dtype=torch.float32, device=market.device)
+    prices = torch.stack([torch.full_like(charged, account.price), charged])
+    kept, earned = _earned(expect_days(market, product, prices, history.dates[rows], None), dynamics)
+    return np.asarray((earned - kept).cpu().double().numpy())
+
+
+def _targets(dynamics: Dynamics, product: int, proposed: Tensor) -> Tensor:
+    """Return the prices that a plan may aim at, money: the current price, the proposed one, and some within reach."""
+    allowed = candidate_prices(dynamics, product)
+    spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
+    now = dynamics.market.preprocessor.products[product].current_price
+    return torch.cat([spaced.new_tensor([now]), proposed[None], spaced])
+
+
+def _earned(days: Response, dynamics: Dynamics) -> Tensor:
+    """Return the measure, summed over the days ``(N, K, H)`` of paths, money ``(N, K)``."""
+    return (days.profit if dynamics.market.measure == "profit" else days.sales).double().sum(-1)

@@ -1,0 +1,21 @@
+"""What the decision log holds on a product that its next advice depends on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pricerl.advice.account import Account
+from pricerl.advice.decision import MeasuredPair
+
+
+class Past(NamedTuple):
+    """Results and open accounts of one product."""
+
+    measured: MeasuredPair | None = None
+    """Pair of prices of which a price test measured the better one."""
+    account: Account | None = None
+    """Open account of the quarter; None before the first advice."""
+
+
+FIRST = Past()
+"""What is known before the first advice: nothing."""

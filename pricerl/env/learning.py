@@ -1,0 +1,215 @@
+"""Pricing while learning, as an environment: each row is a seller with a belief, an account and weeks left.
+
+Registered as ``pricerl/Learning-v0``. A policy of it is one network for all sellers, volumes and attitudes to losses:
+they are part of the observation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pricerl.env.belief import (
+    NUM_PRICES,
+    REACH,
+    STEPS_PER_WEEK,
+    DemandCurves,
+    LearningConfig,
+    Sellers,
+    open_accounts,
+)
+from pricerl.errors import UsageError
+from pricerl.market.utility import utility, weigh_plans, weighted_quantile
+
+OBSERVATION_DIM = 17
+CURVES, TRUTHS = 240, 3000
+"""Demand curves of the beliefs, and of the sellers, both drawn from the prior of the demand families."""
+UNITS = (5.0, 500.0)
+LOSS_WEIGHTS = (2.0, 30.0)
+"""Ranges, log-uniform, of mean daily units and of the weight of losses."""
+PERCENT = 0.01
+"""Unit of gains and rewards: a percent of what keeping earns by the end of the account."""
+LOW, MIDDLE = 0.10, 0.50
+WIDEST = 10.0
+"""Largest absolute value of an observation."""
+
+
+def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the grid price of the plan of the highest expected utility, and its features.
+
+    Args:
+        sellers: B sellers.
+        loss_weight: ``(B,)``.
+
+    Returns:
+        Target ``(B,)`` and features ``(B, 5)`` in units of a percent: expected gain, utility over keeping, 10 %
+        quantile and sd of the account at its end, and the probability that it loses.
+    """
+    future, weight = sellers.plan_gains(), sellers.weight
+    plans = weigh_plans(sellers.account, future, weight, loss_weight[:, None, None], LOW)
+    target, rows = plans.utility.argmax(-1), torch.arange(len(weight))
+    total = sellers.account + future[rows, target]
+    mean = plans.mean[rows, target]
+    spread = (weight * (total - mean[:, None]).square()).sum(-1).sqrt()
+    unit = scale_of(sellers)
+    stays = plans.utility[rows, sellers.position]
+    features = (mean, plans.utility[rows, target] - stays, plans.floor[rows, target], spread)
+    losing = (weight * (total < 0)).sum(-1)
+    return target, torch.stack([*(value / unit for value in features), losing], 1)
+
+
+def scale_of(sellers: Sellers) -> Tensor:
+    """Return a percent of what keeping the first price earns over the account, ``(B,)``."""
+    return PERCENT * sellers.config.weeks * (1 - sellers.cost)
+
+
+def observe(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the observation ``(B, 17)`` of sellers and the targets of their plans ``(B,)``."""
+    weight, elasticity, unit = sellers.weight, sellers.curves.elasticity, scale_of(sellers)
+    mean = weight @ elasticity
+    sd = (weight @ elasticity.square() - mean.square()).clamp_min(0).sqrt()
+    target, features = plan_steps(sellers, loss_weight)
+    account = (weight * sellers.account).sum(-1)
+    quantiles = [weighted_quantile(sellers.account, weight, share) / unit for share in (LOW, MIDDLE)]
+    greedy = (weight[:, None] * sellers.plan_gains()).sum(-1).argmax(-1)
+    level = (weight * sellers.level_mean).sum(-1)
+    seen = [
+        mean / 4,
+        sd,
+        2 * sellers.cost - 1,
+        (sellers.units_per_week / 7).log() / 3 - 1,
+        torch.full_like(mean, sellers.weeks_left / sellers.config.weeks),
+        (sellers.position - REACH) / REACH,
+        account / unit,
+        *quantiles,
+        (target - sellers.position) / STEPS_PER_WEEK,
+        (greedy - sellers.position) / STEPS_PER_WEEK,
+        loss_weight.log() / 2 - 1,
+        10 * level,
+    ]
+    observation = torch.cat([torch.stack([value.float() for value in seen], 1), features[:, [0, 1, 2, 4]]], 1)
+    return observation.clamp(-WIDEST, WIDEST), target
+
+
+def move(sellers: Sellers, planned: Tensor, action: Tensor) -> Tensor:
+    """Return the grid price that an action leads to: the plan's step, changed by a residual of at most three steps.
+
+    Args:
+        sellers: B sellers.
+        planned: ``(B,)`` targets of their plans.
+        action: ``(B,)`` in [-1, 1]; between -1/6 and 1/6 the plan is followed exactly.
+    """
+    step = (planned - sellers.position).clamp(-STEPS_PER_WEEK, STEPS_PER_WEEK)
+    changed = (step + (3 * action).round().long()).clamp(-STEPS_PER_WEEK, STEPS_PER_WEEK)
+    return (sellers.position + changed).clamp(0, NUM_PRICES - 1)
+
+
+class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
+    """Sellers who price weekly and learn from their own noisy sales, as one torch batch.
+
+    The reward is the change of the utility of the true gain over keeping the first price, in percent of what keeping
+    earns over the account, so that an episode's return is the utility of its gain. Observations hold only what a
+    seller would know. All rows end after ``config.weeks`` steps and start anew in the same call.
+
+    Args:
+        num_envs: B.
+        config: of the sellers.
+        units: range of mean daily units, log-uniform.
+        loss_weights: range of the weight of losses, log-uniform.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 256,
+        config: LearningConfig | None = None,
+        units: tuple[float, float] = UNITS,
+        loss_weights: tuple[float, float] = LOSS_WEIGHTS,
+    ) -> None:
+        for name, (low, high), least in (("units", units, 0.0), ("loss_weights", loss_weights, 1.0)):
+            if not least < high or not least <= low <= high:
+                raise UsageError(f"{name} must be a range of numbers from {least:g} on, found {low} to {high}")
+        self.num_envs, self.config = num_envs, config or LearningConfig()
+        self._ranges = units, loss_weights
+        self._curves, self._truths = DemandCurves(CURVES), DemandCurves(TRUTHS, seed=1)
+        self._generator = torch.Generator()
+        self.single_observation_space = spaces.Box(-WIDEST, WIDEST, (OBSERVATION_DIM,), np.float32)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
+        """Draw new sellers."""
+        if seed is not None:
+            self._generator.manual_seed(seed)
+        units, self.loss_weight = (self._log_uniform(*limits) for limits in self._ranges)
+        chosen = torch.randint(TRUTHS, (self.num_envs,), generator=self._generator)
+        truth = self._truths.log_units[chosen], self._truths.elasticity[chosen]
+        self.sellers = open_accounts(self.config, self._curves, *truth, self._generator, units)
+        return self._observe(), {}
+
+    def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Price for a week by ``actions (B, 1)``; observation ``(B, 17)``, the rest ``(B,)``."""
+        before, unit = self.sellers, scale_of(self.sellers)
+        target = move(before, self._planned, torch.as_tensor(actions).reshape(-1))
+        self.sellers = before.advance(target, self._generator)
+        was, now = (utility(sellers.gain / unit, self.loss_weight) for sellers in (before, self.sellers))
+        ended = self.sellers.weeks_left == 0
+        info: dict[str, Any] = {}
+        if ended:
+            info["final_obs"] = self._last
+            observation, _ = self.reset()
+        else:
+            observation = self._observe()
+        flags = torch.full((self.num_envs,), ended)
+        return observation, now - was, flags, torch.zeros_like(flags), info
+
+    def _observe(self) -> Tensor:
+        self._last, self._planned = observe(self.sellers, self.loss_weight)
+        return self._last
+
+    def _log_uniform(self, low: float, high: float) -> Tensor:
+        share = torch.rand(self.num_envs, generator=self._generator)
+        return low * (high / low) ** share
+
+
+class LearningEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """``LearningVectorEnv`` with one seller, for libraries that need single environments; same arguments."""
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it as an instance variable
+
+    def __init__(
+        self,
+        config: LearningConfig | None = None,
+        units: tuple[float, float] = UNITS,
+        loss_weights: tuple[float, float] = LOSS_WEIGHTS,
+    ) -> None:
+        self._row = LearningVectorEnv(1, config, units, loss_weights)
+        self.observation_space, self.action_space = self._row.single_observation_space, self._row.single_action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Draw a new seller."""
+        super().reset(seed=seed)
+        if seed is None:  # the first episode without a seed differs between processes, as Gymnasium's do
+            seed = int(self.np_random.integers(2**31))
+        observation, info = self._row.reset(seed=seed)
+        return observation[0].numpy(), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Price for a week."""
+        observation, reward, ended, _, info = self._row.step(torch.as_tensor(action)[None])
+        last = info.get("final_obs", observation)
+        return last[0].numpy(), float(reward[0]), bool(ended[0]), False, {}

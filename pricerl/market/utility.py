@@ -1,0 +1,77 @@
+"""Utility of the profit accumulated over keeping the price, and the loss budget that limits it.
+
+An account holds, per posterior draw, what the prices charged since it was opened have earned over keeping the price of
+that day. A plan adds the gain expected from a path of prices over the weeks that are left. Losses weigh several times
+as much as gains (Tversky and Kahneman 1992, with linear sides), and a plan may not push a low quantile of the account
+below the budget.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Plans(NamedTuple):
+    """Candidate plans of ``B`` sellers, ``(B, J)`` each; all but ``allowed`` in the money of the account."""
+
+    utility: Tensor
+    """Expected utility of the account at its end."""
+    mean: Tensor
+    """Expected account at its end."""
+    floor: Tensor
+    """Low quantile of the account at its end."""
+
+
+def utility(gain: Tensor, loss_weight: Tensor | float) -> Tensor:
+    """Return the utility of a gain over keeping the price: losses times ``loss_weight``, at least 1; any shape."""
+    return torch.where(gain < 0, gain * loss_weight, gain)
+
+
+def weighted_quantile(values: Tensor, weight: Tensor, probability: float) -> Tensor:
+    """Return the smallest value at which the cumulated weight reaches a probability, along the last dimension.
+
+    Args:
+        values: ``(..., K)``.
+        weight: ``(..., K)``, of sum 1.
+        probability: in (0, 1).
+
+    Returns:
+        ``(...)``.
+    """
+    ordered, order = values.sort(-1)
+    reached = weight.expand_as(values).gather(-1, order).cumsum(-1) < probability
+    index = reached.sum(-1, keepdim=True).clamp_max(values.shape[-1] - 1)
+    return ordered.gather(-1, index)[..., 0]
+
+
+def weigh_plans(account: Tensor, future: Tensor, weight: Tensor, loss_weight: Tensor | float, low: float) -> Plans:
+    """Value candidate plans on top of an account.
+
+    Args:
+        account: ``(B, K)`` gain so far per posterior draw.
+        future: ``(B, J, K)`` gain of each plan over the weeks that are left.
+        weight: ``(B, K)`` of the draws, of sum 1.
+        loss_weight: how much worse losing 1 is than missing a gain of 1; a number or ``(B, 1, 1)``.
+        low: probability of the quantile that the budget limits.
+    """
+    total, share = account[:, None] + future, weight[:, None]
+    return Plans(
+        (share * utility(total, loss_weight)).sum(-1), (share * total).sum(-1), weighted_quantile(total, share, low)
+    )
+
+
+def choose_plan(value: Tensor, floor: Tensor, budget: Tensor | float, keep: int | Tensor) -> Tensor:
+    """Return the index ``(B,)`` of the plan of the highest value among those inside the budget.
+
+    Args:
+        value: ``(B, J)``, such as the expected utility.
+        floor: ``(B, J)`` low quantile of the account at its end.
+        budget: largest loss that this quantile may show, a number or ``(B, 1)``.
+        keep: index of the plan that risks least, chosen where no plan is inside the budget; one for all or ``(B,)``.
+    """
+    allowed = floor >= -torch.as_tensor(budget)
+    best = value.masked_fill(~allowed, -torch.inf).argmax(-1)
+    return torch.where(allowed.any(-1), best, torch.as_tensor(keep).expand_as(best))

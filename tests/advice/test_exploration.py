@@ -1,0 +1,95 @@
+"""Random parts of prices: small, legal, known before their day, and only where they help."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pricerl.advice import DecisionConfig, advise
+from pricerl.advice.exploration import explore
+from pricerl.advice.final_check import GatedPath, today_of
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.env import Dynamics
+from pricerl.errors import UsageError
+from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.gate import pass_gate
+from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+
+DEMAND = DemandConfig(num_draws=32)
+FLAT = GatedPath((10.0,) * 14, None, ())
+
+
+def keeping(observation: Tensor) -> Tensor:
+    """Policy that keeps the price."""
+    return observation.new_zeros(len(observation), 1)
+
+
+@pytest.fixture
+def shop(make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]) -> Dynamics:
+    """A price that is about the best one, between 9 and 11 before."""
+    rng = np.random.default_rng(4)
+    price = np.concatenate([np.repeat(rng.choice([9.0, 9.5, 10.0, 10.5, 11.0], 20), 7), [10.0] * 10])
+    history = make_product(price, rng.poisson(20 * (price / 10) ** -2.0))
+    market = fit_market(prepare(history), DEMAND, CostConfig(unit_cost=5.0, share_kept=1.0), 0)
+    return Dynamics(market, RewardConfig(), GuardrailConfig())
+
+
+def test_prices_move_by_the_share_and_stay_for_the_minimum_hold(shop: Dynamics) -> None:
+    found = explore(FLAT, shop, 0, 0.02, 3)
+    changes = [day for day in range(1, 14) if found.gated.prices[day] != found.gated.prices[day - 1]]
+    assert changes and all(b - a >= shop.days_per_step for a, b in itertools.pairwise(changes))
+    assert {round(price, 2) for price in found.gated.prices} <= {9.8, 10.0, 10.2}
+    for drawn in found.drawn:
+        assert drawn.prices == pytest.approx((9.8, 10.2), abs=0.011)
+
+
+def test_every_price_passes_the_gate(shop: Dynamics) -> None:
+    today = today_of(shop, 0)
+    log = today.log
+    for price in explore(FLAT, shop, 0, 0.03, 1).gated.prices:
+        assert pass_gate(price, log.prices[-1], log, today.costs, today.config).price == pytest.approx(price)
+        log = log.charge(price)
+
+
+def test_draws_repeat_and_are_fair(shop: Dynamics) -> None:
+    first, again = (explore(FLAT, shop, 0, 0.02, 3) for _ in range(2))
+    assert first == again
+    highs = [explore(FLAT, shop, 0, 0.02, seed).gated.prices[0] > 10 for seed in range(400)]
+    assert np.mean(highs) == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_hold_varies_only_with_consent(shop: Dynamics) -> None:
+    (without,) = advise(keeping, shop, DecisionConfig(min_chance=0.999), 14, {})
+    assert without.decision.follow == "hold" and without.random_prices == ()
+
+
+def test_a_history_set_by_a_repricer_is_varied_with_consent(
+    make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
+) -> None:
+    rng = np.random.default_rng(1)
+    demand = 20 * np.exp(0.1 * np.cumsum(rng.normal(size=150)) / 4)
+    price = np.round(10 * (demand / demand.mean()) ** 0.3 * np.exp(0.01 * rng.normal(size=150)), 2)
+    history = make_product(price, rng.poisson(demand * (price / 10) ** -2.0))
+    market = fit_market(prepare(history), DEMAND, CostConfig(unit_cost=5.3, share_kept=1.0), 0)
+    shop = Dynamics(market, RewardConfig(), GuardrailConfig())
+    assert market.products[0].price_setting == "repricer"
+
+    def raising(observation: Tensor) -> Tensor:
+        return torch.ones(len(observation), 1)
+
+    plain, varied = (advise(raising, shop, DecisionConfig(explore_share=share), 14, {})[0] for share in (0.0, 0.02))
+    assert plain.decision.follow == "hold" and plain.random_prices == ()
+    assert varied.random_prices and "at random by 2 %" in varied.decision.why
+    now = varied.current_price
+    assert all(abs(day.recommended_price / now - 1) < 0.025 for day in varied.days)
+
+
+@pytest.mark.parametrize("share", [-0.01, 0.5, float("nan")])
+def test_a_share_that_is_no_small_part_is_refused(share: float) -> None:
+    with pytest.raises(UsageError, match=r"explore_share must lie between 0 and 0\.03"):
+        DecisionConfig(explore_share=share)

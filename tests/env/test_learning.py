@@ -1,0 +1,75 @@
+"""The env of sellers who learn: its rules, its reward, and its registration."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+import pricerl.env  # noqa: F401 - registers the envs
+from pricerl.env.belief import NUM_PRICES, REACH
+from pricerl.env.learning import LearningEnv, LearningVectorEnv, move, scale_of
+from pricerl.errors import UsageError
+
+
+def test_gymnasium_accepts_the_registered_env() -> None:
+    env = gymnasium.make("pricerl/Learning-v0").unwrapped
+    check_env(env, skip_render_check=True)
+
+
+def test_an_episode_returns_the_utility_of_its_gain() -> None:
+    env = LearningVectorEnv(40)
+    env.reset(seed=3)
+    unit, weight, total = scale_of(env.sellers), env.loss_weight, torch.zeros(40)
+    for _ in range(env.config.weeks - 1):
+        _, reward, ended, _, _ = env.step(torch.ones(40, 1))
+        total += reward
+        assert not ended.any()
+    gain = env.sellers.gain / unit
+    torch.testing.assert_close(total, torch.where(gain < 0, gain * weight, gain), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_start_anew_after_the_last_week_and_return_their_last_observation() -> None:
+    env = LearningVectorEnv(5)
+    first, _ = env.reset(seed=1)
+    for _ in range(env.config.weeks):
+        observation, _, ended, truncated, info = env.step(torch.zeros(5, 1))
+    assert ended.all() and not truncated.any() and env.sellers.week == 0
+    assert info["final_obs"].shape == observation.shape == first.shape
+
+
+def test_an_action_near_zero_follows_the_plan_and_others_change_its_step() -> None:
+    env = LearningVectorEnv(3)
+    env.reset(seed=0)
+    planned = torch.tensor([REACH, REACH + 6, REACH - 1])
+    assert move(env.sellers, planned, torch.tensor([0.1, -0.1, 0.0])).tolist() == [REACH, REACH + 2, REACH - 1]
+    assert move(env.sellers, planned, torch.tensor([1.0, -1.0, 0.4])).tolist() == [REACH + 2, REACH - 1, REACH]
+    assert 0 <= int(move(env.sellers, planned, torch.full((3,), -1.0)).min()) < NUM_PRICES
+
+
+def test_observations_hold_nothing_that_a_seller_does_not_know() -> None:
+    env = LearningVectorEnv(6)
+    seen, _ = env.reset(seed=2)
+    env.sellers.log_units.add_(1.0)
+    env.sellers.level.add_(0.5)
+    assert torch.equal(env._observe(), seen)
+
+
+def test_single_and_batched_envs_play_the_same_episode() -> None:
+    single, batched = LearningEnv(), LearningVectorEnv(1)
+    one, _ = single.reset(seed=4)
+    many, _ = batched.reset(seed=4)
+    np.testing.assert_array_equal(one, many[0].numpy())
+    for _ in range(5):
+        one, reward, _, _, _ = single.step(np.array([0.5], np.float32))
+        many, rewards, _, _, _ = batched.step(torch.tensor([[0.5]]))
+        np.testing.assert_array_equal(one, many[0].numpy())
+        assert reward == pytest.approx(float(rewards[0]))
+
+
+@pytest.mark.parametrize("wrong", [{"units": (5.0, 1.0)}, {"loss_weights": (0.5, 3.0)}])
+def test_a_range_that_makes_no_sense_is_refused(wrong: dict[str, tuple[float, float]]) -> None:
+    with pytest.raises(UsageError, match="must be a range"):
+        LearningVectorEnv(2, **wrong)

@@ -1,0 +1,45 @@
+"""Utility of an account and the choice of a plan, computed by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pricerl.market.utility import choose_plan, utility, weigh_plans, weighted_quantile
+
+
+def test_losses_weigh_several_times_as_much_as_gains() -> None:
+    assert utility(torch.tensor([-2.0, 0.0, 3.0]), 5).tolist() == [-10.0, 0.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"), [(0.05, -4.0), (0.1, -4.0), (0.11, 1.0), (0.39, 1.0), (0.41, 7.0)]
+)
+def test_a_weighted_quantile_is_the_first_value_that_reaches_the_probability(
+    probability: float, expected: float
+) -> None:
+    values, weight = torch.tensor([7.0, -4.0, 1.0]), torch.tensor([0.6, 0.1, 0.3])
+    assert float(weighted_quantile(values, weight, probability)) == expected
+
+
+def test_plans_are_valued_on_top_of_the_account() -> None:
+    account, weight = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, 0.5]])
+    future = torch.tensor([[[0.0, 0.0], [1.0, -3.0]]])
+    plans = weigh_plans(account, future, weight, 4.0, 0.1)
+    assert plans.mean.tolist() == [[0.5, -0.5]]
+    assert plans.utility.tolist() == [[-1.0, -6.5]]
+    assert plans.floor.tolist() == [[-1.0, -4.0]]
+
+
+def test_a_gain_so_far_allows_a_risk_that_an_empty_account_does_not() -> None:
+    weight, future = torch.full((1, 4), 0.25), torch.tensor([[[0.0, 0.0, 0.0, 0.0], [6.0, 6.0, 6.0, -2.0]]])
+    chosen = []
+    for gained in (0.0, 2.0):
+        plans = weigh_plans(torch.full((1, 4), gained), future, weight, 10.0, 0.1)
+        chosen.append(int(plans.utility.argmax(-1)))
+    assert chosen == [0, 1]
+
+
+def test_the_best_plan_inside_the_budget_is_chosen_and_else_the_safest() -> None:
+    value, floor = torch.tensor([[0.0, 3.0, 5.0]]), torch.tensor([[-1.0, -2.0, -4.0]])
+    assert [int(choose_plan(value, floor, budget, 0)) for budget in (5.0, 2.0, 1.0, 0.5)] == [2, 1, 0, 0]

@@ -1,0 +1,123 @@
+"""Accounts open with the first advice, last a quarter, and plan within their budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pricerl.advice import DecisionConfig, advise
+from pricerl.advice.account import Account, gain_so_far, plan_account
+from pricerl.advice.past import Past
+from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.env import Dynamics
+from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.operations.accounts import find_account
+
+DEMAND = DemandConfig(num_draws=32)
+
+
+def _entry(history: ProductHistory, days_ago: int, price: float = 10.0, **changes: Any) -> dict[str, Any]:
+    end = str(history.dates[-1 - days_ago])
+    return {"kind": "advice", "product": "product", "history_end": end, "current_price": price, **changes}
+
+
+@pytest.fixture
+def history(make_product: Callable[..., ProductHistory]) -> ProductHistory:
+    """150 days between 9 and 11 with elasticity -2, the last at 10."""
+    rng = np.random.default_rng(4)
+    price = np.concatenate([np.repeat(rng.choice([9.0, 9.5, 10.0, 10.5, 11.0], 20), 7), [10.0] * 10])
+    return make_product(price, rng.poisson(20 * (price / 10) ** -2.0))
+
+
+def _market(prepare: Callable[..., DataPreprocessor], history: ProductHistory, unit_cost: float) -> Dynamics:
+    market = fit_market(prepare(history), DEMAND, CostConfig(unit_cost=unit_cost, share_kept=1.0), 0)
+    return Dynamics(market, RewardConfig())
+
+
+def test_the_first_advice_opens_an_account_that_later_advice_finds(history: ProductHistory) -> None:
+    entries = [_entry(history, 30, 9.5), _entry(history, 7, 10.5), _entry(history, 60, 11.0, product="other")]
+    assert find_account(entries, history) == Account(str(history.dates[-31]), 9.5)
+
+
+def test_there_is_no_account_before_the_first_advice_nor_on_its_own_day(history: ProductHistory) -> None:
+    assert find_account([], history) is None
+    assert find_account([_entry(history, 0)], history) is None
+
+
+def test_an_account_ends_after_a_quarter_and_the_next_advice_opens_another(history: ProductHistory) -> None:
+    assert find_account([_entry(history, 91)], history) is None
+    entries = [_entry(history, 120, 9.0), _entry(history, 100, 9.5), _entry(history, 20, 10.5)]
+    assert find_account(entries, history) == Account(str(history.dates[-21]), 10.5)
+
+
+def test_the_gain_so_far_is_the_profit_of_charged_prices_minus_that_of_the_kept_one(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    dynamics = _market(prepare, history, 5.0)
+    account = Account(str(history.dates[-29]), 10.0)
+    gain = gain_so_far(account, dynamics, 0)
+    market = dynamics.market
+    expected = np.zeros(market.num_draws)
+    for day in range(-28, 0):
+        outcome = market.respond(
+            torch.tensor([[history.price[day]], [10.0]], dtype=torch.float32),
+            torch.zeros(1, 1, dtype=torch.long),
+            torch.arange(market.num_draws)[None],
+            torch.tensor(int((history.dates[day].astype("datetime64[D]").astype(int) + 3) % 7)),
+            torch.tensor(0),
+            1.0,
+        )
+        expected += (outcome.profit[0] - outcome.profit[1]).double().numpy()
+    np.testing.assert_allclose(gain, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_without_own_days_nothing_is_gained(prepare: Callable[..., DataPreprocessor], history: ProductHistory) -> None:
+    dynamics = _market(prepare, history, 5.0)
+    assert not gain_so_far(Account(str(history.dates[-1]), 10.0), dynamics, 0).any()
+
+
+def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_too_much(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    dynamics = _market(prepare, history, 7.5)  # best price 15 at elasticity -2
+    account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
+    plan = plan_account(account, now, dynamics, 0, 6.0, 0.005)
+    assert plan.target > 10.0 and not plan.proposed and plan.days_left == 84
+    assert plan.at_end.mean > plan.so_far.mean and plan.budget > 0
+    unclear = _market(prepare, history, 5.0)  # the current price is about the best
+    assert plan_account(account, now, unclear, 0, 1e6, 0.005).target == 10.0
+
+
+def test_a_smaller_budget_never_lets_the_account_end_lower(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    dynamics = _market(prepare, history, 5.2)
+    account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
+    plans = [plan_account(account, now, dynamics, 0, 1.0, budget) for budget in (1.0, 0.005, 0.0005)]
+    ends = [plan.at_end.low for plan in plans]
+    assert ends == sorted(ends) and plans[0].at_end.mean >= plans[-1].at_end.mean
+
+
+def test_later_advice_says_what_the_account_holds(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    dynamics = _market(prepare, history, 7.5)
+
+    def keeping(observation: Tensor) -> Tensor:
+        return observation.new_zeros(len(observation), 1)
+
+    account = Account(str(history.dates[-8]), 10.0)
+    first, later = (
+        advise(keeping, dynamics, DecisionConfig(), 14, {}, past=past)[0]
+        for past in ({}, {"product": Past(account=account)})
+    )
+    assert first.account is None and first.decision.follow == "hold"
+    assert later.account is not None and later.account.account == account
+    assert later.recommended_price > 10.0 and later.decision.speaker == "planner"
+    off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, past={"product": Past(account=account)})[0]
+    assert off.account is None
