@@ -145,7 +145,7 @@ class TrackRecord:
     inside: dict[str, tuple[int, int]]
     """Days inside the 90 % interval and days tested, per measure."""
     total: dict[str, Check | None]
-    """Total over the tested days, per measure; posterior uncertainty is fully correlated over days, noise independent."""
+    """Total over the tested days, per measure; posterior uncertainty correlates fully over days, noise does not."""
     overruled: Overruled | None
 
 

@@ -26,7 +26,7 @@ from pricerl.env.belief import (
     open_accounts,
 )
 from pricerl.errors import UsageError
-from pricerl.market.utility import utility, weigh_plans, weighted_quantile
+from pricerl.market.utility import weigh_losses, weigh_plans, weighted_quantile
 
 OBSERVATION_DIM = 17
 CURVES, TRUTHS = 240, 3000
@@ -164,7 +164,7 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         before, unit = self.sellers, scale_of(self.sellers)
         target = move(before, self._planned, torch.as_tensor(actions).reshape(-1))
         self.sellers = before.advance(target, self._generator)
-        was, now = (utility(sellers.gain / unit, self.loss_weight) for sellers in (before, self.sellers))
+        was, now = (weigh_losses(sellers.gain / unit, self.loss_weight) for sellers in (before, self.sellers))
         ended = self.sellers.weeks_left == 0
         info: dict[str, Any] = {}
         if ended:

@@ -25,7 +25,7 @@ class Plans(NamedTuple):
     """Low quantile of the account at its end."""
 
 
-def utility(gain: Tensor, loss_weight: Tensor | float) -> Tensor:
+def weigh_losses(gain: Tensor, loss_weight: Tensor | float) -> Tensor:
     """Return the utility of a gain over keeping the price: losses times ``loss_weight``, at least 1; any shape."""
     return torch.where(gain < 0, gain * loss_weight, gain)
 
@@ -59,7 +59,9 @@ def weigh_plans(account: Tensor, future: Tensor, weight: Tensor, loss_weight: Te
     """
     total, share = account[:, None] + future, weight[:, None]
     return Plans(
-        (share * utility(total, loss_weight)).sum(-1), (share * total).sum(-1), weighted_quantile(total, share, low)
+        (share * weigh_losses(total, loss_weight)).sum(-1),
+        (share * total).sum(-1),
+        weighted_quantile(total, share, low),
     )
 
 

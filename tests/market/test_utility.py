@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pricerl.market.utility import choose_plan, utility, weigh_plans, weighted_quantile
+from pricerl.market.utility import choose_plan, weigh_losses, weigh_plans, weighted_quantile
 
 
 def test_losses_weigh_several_times_as_much_as_gains() -> None:
-    assert utility(torch.tensor([-2.0, 0.0, 3.0]), 5).tolist() == [-10.0, 0.0, 3.0]
+    assert weigh_losses(torch.tensor([-2.0, 0.0, 3.0]), 5).tolist() == [-10.0, 0.0, 3.0]
 
 
 @pytest.mark.parametrize(
