@@ -1,8 +1,8 @@
-"""Account of a quarter: what a product's prices have earned over keeping its price, and the plan for the days left.
+"""Account of a quarter: the gain of a product's prices over keeping, and the plan for the days left.
 
 The first advice on a product opens an account that lasts 91 days. While it is open, later advice plans with it: among
 the prices within reach it aims at the one of the highest expected utility of the account's end, losses weighed several
-times (`pricerl.market.utility`), inside the loss budget. Each time the plan is made anew, from a market fitted to all
+times (`pricerl.market.utility`), inside the loss budget. Each advice plans again, in a market fitted to all
 days so far, so that a losing change is undone once sales show it.
 """
 
@@ -52,7 +52,7 @@ class AccountPlan(NamedTuple):
     proposed: bool
     """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
     so_far: Interval
-    """What the prices charged since it was opened have earned over keeping."""
+    """Gain over keeping of the prices charged since it was opened."""
     at_end: Interval
     """The same at its end, if the plan is followed."""
     budget: float

@@ -131,7 +131,7 @@ class _Weighing:
 
     @property
     def suspect(self) -> bool:
-        """Whether whatever set the prices may have followed demand, and own days are too few to tell."""
+        """Whether whatever set the prices may have followed demand, and own days are too few to show it."""
         history = self.shop.history
         biased = self.shop.market.price_setting in SET_BY and history.step_days == 1
         return bool(biased and history.own_days.sum() < FEWEST_OWN_DAYS)

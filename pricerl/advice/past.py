@@ -1,4 +1,4 @@
-"""What the decision log holds on a product that its next advice depends on."""
+"""Content of the decision log that the next advice on a product depends on."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ class Past(NamedTuple):
 
 
 FIRST = Past()
-"""What is known before the first advice: nothing."""
+"""Past of a product before its first advice."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pricerl.advice import DecisionConfig, advise
 from pricerl.advice.decision import MeasuredPair
+from pricerl.advice.past import Past
 from pricerl.advice.price_test import Budget, plan_price_test
 from pricerl.advice.result import ProductAdvice
 from pricerl.data import DataPreprocessor, ProductHistory
@@ -179,8 +180,8 @@ def test_a_measured_pair_earns_grade_a_for_the_way_to_its_better_price_and_for_s
     """With unit cost 6 and elasticity -2 the best price is 12."""
 
     def grade(pair: MeasuredPair | None) -> tuple[str, float]:
-        measured = {} if pair is None else {"product": pair}
-        (advice,) = advise(_keeping, dynamics, DecisionConfig(), 14, {}, measured=measured)
+        past = {} if pair is None else {"product": Past(measured=pair)}
+        (advice,) = advise(_keeping, dynamics, DecisionConfig(), 14, {}, past=past)
         return advice.decision.grade, advice.recommended_price
 
     assert grade(MeasuredPair(10.5, 10.0)) == ("A", 10.5)
