@@ -105,6 +105,17 @@ def budgeted_utility(loss_weight: float, share: float = 0.005, low: float = LOW)
     return rule
 
 
+def less_harm(price: float) -> Rule:
+    """Return the rule of the highest expected gain less a price for ending more than 1 % below keeping."""
+
+    def rule(sellers: Sellers, generator: torch.Generator) -> Tensor:
+        total, weight = sellers.account[:, None] + sellers.plan_gains(), sellers.weight[:, None]
+        kept = sellers.config.weeks * (1 - sellers.cost[:, None, None])
+        return (weight * (total - price * kept * (total < -HARM * kept))).sum(-1).argmax(-1)
+
+    return rule
+
+
 SWEEPS: dict[str, list[tuple[float, Rule]]] = {
     "keep": [(0, keep)],
     "gate": [(dial, gate(dial)) for dial in (0.95, 0.9, 0.85, 0.8, 0.7, 0.5)],
@@ -114,6 +125,7 @@ SWEEPS: dict[str, list[tuple[float, Rule]]] = {
     "loss budget 10 %": [(dial, loss_budget(dial)) for dial in (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01)],
     "loss budget 5 %": [(dial, loss_budget(dial, 0.05)) for dial in (0.001, 0.002, 0.003, 0.005, 0.008, 0.015)],
     "utility": [(dial, utility_plan(dial)) for dial in (30, 20, 10, 6, 4, 3, 2)],
+    "gain less harm": [(dial, less_harm(dial)) for dial in (2.0, 1.0, 0.5, 0.25, 0.12)],
     "utility, budget .5 %": [(dial, budgeted_utility(dial)) for dial in (30, 20, 10, 6, 4, 3, 2)],
     "utility, budget .3 % at 5 %": [(dial, budgeted_utility(dial, 0.003, 0.05)) for dial in (30, 10, 6, 4, 3, 2)],
 }
@@ -177,6 +189,12 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, nargs="+", default=[13])
     parser.add_argument("--units", type=float, nargs="+", default=[8.0, 50.0, 500.0])
     parser.add_argument("--truth", nargs="+", default=["mixed"], choices=[*TRUTHS, "mixed"])
+    parser.add_argument(
+        "--informed",
+        type=float,
+        default=0.0,
+        help="weight of the true elasticity in the first price; beliefs ignore it",
+    )
     parser.add_argument("--sellers", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rules", nargs="+", default=list(SWEEPS))
@@ -186,7 +204,9 @@ def main() -> None:
     for weeks in options.weeks:
         for units in options.units:
             for truth in options.truth:
-                config = LearningConfig(weeks=weeks, units=units, history_sd=history_sd(units))
+                config = LearningConfig(
+                    weeks=weeks, units=units, history_sd=history_sd(units), informed=options.informed
+                )
                 sellers = draw_sellers(config, curves, truth, options.sellers, options.seed)
                 attainable = sellers.true_gains().max(-1).values
                 for name in options.rules:
