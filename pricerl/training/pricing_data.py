@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pricerl.arrays import BoolArray
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, read_history
+from pricerl.data.naming import list_sources
 from pricerl.data.reading.problems import Problem
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.errors import UsageError
@@ -45,8 +46,8 @@ class PricingDataModule(ReplayDataModule):
         reward: objective.
         guardrails: price limits.
         env: settings of the episodes.
-        currency: ISO 4217 code of the file's amounts, such as EUR; if empty, the one that every price of the file is
-            written with, and otherwise amounts are shown as plain numbers.
+        currency: ISO 4217 code of the file's amounts, such as EUR; if empty, the one in the names of its columns or
+            with which every price is written, and otherwise amounts are shown as plain numbers.
         num_envs: rows of the vector env.
         eval_every: gradient updates between two evaluations; one epoch.
         seed: seed of the posterior draws, the env and the sampling.
@@ -108,7 +109,7 @@ class PricingDataModule(ReplayDataModule):
 
     @property
     def shown_currency(self) -> str:
-        """Currency in which amounts are shown: the setting, or the one that every price of the file is written with."""
+        """Currency in which amounts are shown: the setting, or the one that the file names."""
         return self.currency or self._found_currency
 
     @property
@@ -226,6 +227,7 @@ class PricingDataModule(ReplayDataModule):
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
         elif "products" in trained:
+            self._check_currency("the checkpoint's history")
             fitted = DataPreprocessor.from_state_dict(trained)
         else:
             raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
@@ -255,11 +257,18 @@ class PricingDataModule(ReplayDataModule):
     def _marked(self, fitted: DataPreprocessor) -> DataPreprocessor:
         return fitted if self._find_own_prices is None else fitted.mark_own_prices(self._find_own_prices)
 
+    def _check_currency(self, source: str) -> None:
+        """Raise a ``UsageError`` if the setting contradicts the currency of the file, or of a checkpoint's history."""
+        if self._found_currency and self.currency not in ("", self._found_currency):
+            own = f"{self._found_currency}, the currency of {source}, or be left out"
+            raise UsageError(f"--data.currency: must be {own}, found {self.currency!r}")
+
     def _read(self) -> History:
         with stage("reading the history"):
             if self.path is None:
                 return simulated_history(self.seller, self.reading)
             history = read_history(self.path, self.reading)
             self.problems, self._found_currency = history.problems, history.currency
+        self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)

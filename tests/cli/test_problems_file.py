@@ -30,6 +30,11 @@ def test_fit_and_predict_write_the_problems_of_skipped_products(tmp_path: Path) 
     stored = (tmp_path / "stored" / "problems.csv").read_bytes()
     assert stored == (folder / "problems.csv").read_bytes()  # of the history in the checkpoint
     assert json.loads((tmp_path / "stored" / "advice.json").read_text(encoding="utf-8"))["currency"] == "EUR"
+    other = ("--ckpt_path", str(folder / "best.ckpt"), "--out", "other", "--data.currency", "USD")
+    for words, source in ((other, "the checkpoint's history"), ((*other, "--data.path", "whole.csv"), "whole.csv")):
+        contradicted = run(tmp_path, "predict", *words)
+        own = f"EUR, the currency of {source}, or be left out"
+        assert contradicted.code == 2 and f"--data.currency: must be {own}, found 'USD'" in contradicted.err
     refused = run(tmp_path, "fit", *FAST, "--data.path", "shop.csv", "--data.reading.strict", "true")
     assert refused.code == 3 and "has 30 problems:" in refused.err and refused.err.count("Product Price:") == 20
     assert "… and 10 more; `check shop.csv --problems problems.csv` lists them" in refused.err

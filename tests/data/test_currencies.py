@@ -1,3 +1,5 @@
+"""Currencies in cells and in the names of columns."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -5,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pricerl.data import DataConfig, History
+from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.numbers import read_number
 
 Daily = Callable[..., list[str]]
@@ -50,6 +53,8 @@ def test_two_currencies_in_two_columns_are_refused(problems: Problems, read: Rea
     )
     assert len(read(daily(["CA$10,$20"] * 12)).products) == 1
     assert "two currencies" in problems(daily(["CA$10,AU$20"] * 12))[0]
+    assert "two currencies" in problems(daily(["USD 10,CAD 20"] * 12))[0]
+    assert len(read(daily(["CAD 10,CA$20"] * 12)).products) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,3 +75,84 @@ def test_dates_of_two_forms_are_noted(read: Read, daily: Daily) -> None:
     )
     fixed = DataConfig(date_format="%d/%m/%Y")
     assert not any("forms" in note for note in read([*lines, "13/01/2025,10,20"], fixed).reports[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "bare", "currency"),
+    [
+        ("Price (EUR)", "Price", "EUR"),
+        ("Sales £", "Sales", "GBP"),
+        ("Total Sales [USD]", "Total Sales", "USD"),
+        ("Umsatz in EUR", "Umsatz", "EUR"),
+        ("Umsatz (in €)", "Umsatz", "EUR"),
+        ("Preis in Euro", "Preis", "EUR"),
+        ("CA €", "CA", "EUR"),
+        ("price_usd", "price", "USD"),
+        ("Price US$", "Price", "USD"),
+        ("Price$", "Price", "$"),
+        ("Price (kr.)", "Price", "KR"),
+        ("EUR Price", "Price", "EUR"),
+        ("€ Sales", "Sales", "EUR"),
+        ("eur_sales", "sales", "EUR"),
+        ("Sales All", "Sales All", ""),
+        ("Price (net)", "Price (net)", ""),
+        ("Created (UTC)", "Created (UTC)", ""),
+        ("EUR", "EUR", ""),
+    ],
+)
+def test_a_currency_is_split_off_the_name_of_a_column(name: str, bare: str, currency: str) -> None:
+    assert split_currency(name) == (bare, currency)
+
+
+@pytest.mark.parametrize(
+    ("header", "currency"),
+    [
+        ("Report Date,Price (EUR),Total Sales [EUR]", "EUR"),
+        ("Datum,Preis,Umsatz in EUR", "EUR"),
+        ("Date,Price £,Sales £", "GBP"),
+        ("Date,Product Price (CAD),Sales $", "CAD"),
+        ("Date,price_usd,sales_usd", "USD"),
+        ("Date,Price ($),Sales ($)", ""),
+    ],
+)
+def test_columns_with_a_currency_in_their_names_are_read(read: Read, daily: Daily, header: str, currency: str) -> None:
+    history = read(daily(["10,20"] * 12, header))
+    assert history.products[0].price[0] == 10 and history.products[0].sales[0] == 20
+    assert history.currency == currency
+    assert f"Column {header.split(',')[1]!r} was read as Product Price." in history.reports[0].notes
+
+
+def test_only_columns_of_money_have_a_currency_in_their_names(read: Read, daily: Daily) -> None:
+    history = read(daily(["10,20,7"] * 12, "Date,Price (EUR),Sales (EUR),Units (EUR)"))
+    assert history.products[0].units[0] == 2
+    assert "Column 'Units (EUR)' is not known and was ignored." in history.reports[0].notes
+
+
+def test_a_name_of_the_setting_may_have_a_currency(read: Read, daily: Daily) -> None:
+    config = DataConfig(columns={"Net paid (EUR)": "Total Sales"})
+    assert read(daily(["10,20"] * 12, "Date,Price,Net paid (EUR)"), config).currency == "EUR"
+
+
+def test_cells_that_contradict_the_name_of_their_column_are_refused(
+    problems: Problems, read: Read, daily: Daily
+) -> None:
+    assert problems(daily(["10,20", "$10,20"] * 6, "Date,Price (EUR),Sales")) == (
+        "line 3, Product Price: $10 contradicts the name of the column, 'Price (EUR)'; "
+        "correct the name, or convert the amounts",
+    )
+    assert read(daily(["$10,20"] * 12, "Date,Price (CAD),Sales")).currency == "CAD"
+    assert read(daily(["CA$10,20"] * 12, "Date,Price ($),Sales")).currency == "CAD"
+    assert read(daily(["¥10,20"] * 12, "Date,Price (CNY),Sales")).currency == "CNY"
+
+
+def test_names_of_columns_with_two_currencies_are_refused(problems: Problems, daily: Daily) -> None:
+    assert problems(daily(["10,20"] * 12, "Date,Price (EUR),Sales (USD)")) == (
+        "line 1, Total Sales: 'Sales (USD)' and 'Price (EUR)' on line 1 are two currencies; convert all amounts to one",
+    )
+    assert problems(daily(["10,$20"] * 12, "Date,Price (EUR),Sales")) == (
+        "line 2, Total Sales: $20 and 'Price (EUR)' on line 1 are two currencies; convert all amounts to one",
+    )
+    assert problems(daily(["10,11,20"] * 12, "Date,Price (EUR),Price (USD),Sales")) == (
+        "line 1: columns 'Price (EUR)' and 'Price (USD)' can both be 'Product Price'; "
+        "set --data.reading.columns or remove one",
+    )

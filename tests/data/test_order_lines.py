@@ -138,7 +138,12 @@ def test_days_without_an_order_are_zeros(name: str, tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("shopify_orders", "USD"), ("stripe_payments", "USD"), ("otto_orders", "EUR"), ("ebay_orders", "")],
+    [
+        *[("shopify_orders", "USD"), ("stripe_payments", "USD"), ("otto_orders", "EUR"), ("ebay_orders", "")],
+        *[("mercadolibre_sales", "MXN"), ("mercadolibre_sales_in_portuguese", "BRL")],
+    ],
 )
-def test_currency_of_an_export_is_that_of_its_currency_column(name: str, code: str, tmp_path: Path) -> None:
+def test_currency_of_an_export_is_that_of_its_currency_column_or_of_the_names_of_its_prices(
+    name: str, code: str, tmp_path: Path
+) -> None:
     assert read_text(tmp_path, SAMPLES[name]().text).currency == code

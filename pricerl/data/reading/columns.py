@@ -13,6 +13,7 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray
 from pricerl.data.reading.aliases import ALIASES
+from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import Cells, TextColumn
 from pricerl.errors import UsageError, did_you_mean
@@ -38,6 +39,9 @@ REQUIRED = (REPORT_DATE, PRODUCT_PRICE, TOTAL_SALES)
 OPTIONAL_NUMBERS = (*CONVERSIONS, TOTAL_PROFIT, PREDICTED_SALES, UNITS, UNIT_COST, COMPETITOR_PRICE)
 NUMERIC = (PRODUCT_PRICE, TOTAL_SALES, *OPTIONAL_NUMBERS)
 OPTIONAL = (*OPTIONAL_NUMBERS, PRODUCT, GROUP, *FLAGS)
+MONEY = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, PREDICTED_SALES, UNIT_COST, COMPETITOR_PRICE)
+"""Columns of money, or of money or units."""
+
 FILLED = (PRODUCT_PRICE, TOTAL_SALES, TOTAL_PROFIT, *CONVERSIONS, COMPETITOR_PRICE, PROMOTION)
 """Columns whose blank cells are filled."""
 
@@ -62,12 +66,21 @@ _SETTING = "set --data.reading.columns"
 
 def count_known(cells: Sequence[str]) -> int:
     """Return the number of cells that name a known column, by its own or another name."""
-    return sum(fold(cell) in _KNOWN or fold(cell) in _ALIASES for cell in cells)
+    return sum(fold(cell) in _KNOWN or _find_alias(cell) is not None for cell in cells)
 
 
 def has_required(cells: Sequence[str]) -> bool:
     """Return whether a header names every required column, by its own or another name."""
-    return {_KNOWN.get(fold(cell), _ALIASES.get(fold(cell))) for cell in cells} >= set(REQUIRED)
+    return {_KNOWN.get(fold(cell), _find_alias(cell)) for cell in cells} >= set(REQUIRED)
+
+
+def _find_alias(cell: str) -> str | None:
+    """Return the column that has a cell as another name, such as its own or another name with a currency."""
+    if (found := _ALIASES.get(fold(cell))) is not None:
+        return found
+    bare = split_currency(cell)
+    name = _KNOWN.get(fold(bare.name), _ALIASES.get(fold(bare.name))) if bare.currency else None
+    return name if name in MONEY else None
 
 
 def check_renames(renames: Mapping[str, str]) -> None:
@@ -152,8 +165,8 @@ def _match_aliases(
 ) -> tuple[dict[str, Place], dict[str, list[Place]]]:
     """Return the cells that are other names of columns without a position, and those of which several can be one."""
     found: dict[str, list[Place]] = {}
-    for position, cell, folded in named:
-        name = _ALIASES.get(folded)
+    for position, cell, _ in named:
+        name = _find_alias(cell)
         if name is not None and name not in positions and position not in positions.values():
             found.setdefault(name, []).append((position, cell))
     single = {name: places[0] for name, places in found.items() if len({fold(cell) for _, cell in places}) == 1}

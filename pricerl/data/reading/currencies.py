@@ -1,30 +1,20 @@
-"""Currencies of the columns of money: one in the whole file, which outputs then show, or a problem."""
+"""Currencies in cells and in names of columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
-import numpy as np
-import pyarrow.compute as pc
 from babel.numbers import list_currencies
 
-from pricerl.data.reading import columns
-from pricerl.data.reading.numbers import currency_of
-from pricerl.data.reading.problems import Problem
-from pricerl.data.reading.texts import Cells, TextColumn, as_flags
-
-MONEY = (
-    columns.PRODUCT_PRICE,
-    columns.TOTAL_SALES,
-    columns.TOTAL_PROFIT,
-    columns.PREDICTED_SALES,
-    columns.UNIT_COST,
-    columns.COMPETITOR_PRICE,
-)
-"""Columns of money, or of money or units."""
+from pricerl.data.reading.numbers import CURRENCY_WORDS, WORDED
 
 CODES = {
     "€": "EUR",
+    "EURO": "EUR",
+    "EUROS": "EUR",
     "£": "GBP",
     "₹": "INR",
     "US$": "USD",
@@ -38,55 +28,84 @@ CODES = {
     "ZŁ": "PLN",
     "KČ": "CZK",
     "FT": "HUF",
-    "FR.": "CHF",
+    "FR": "CHF",
 }
-"""ISO 4217 codes of the signs and words that belong to one currency; ``$``, ``¥`` and ``kr`` belong to several."""
-
+"""ISO 4217 codes of the signs and words that belong to one currency."""
 
 SHARED = {
-    "$": frozenset({"CAD", "AUD", "NZD", "HKD", "SGD", "CA$", "C$", "AU$", "A$", "NZ$", "HK$"}),
-    "KR": frozenset({"SEK", "NOK", "DKK"}),
+    "$": frozenset(("USD", "CAD", "AUD", "NZD", "HKD", "SGD", "TWD", "MXN", "ARS", "CLP", "COP", "UYU")),
+    "¥": frozenset(("JPY", "CNY")),
+    "KR": frozenset(("SEK", "NOK", "DKK", "ISK")),
+    "RS": frozenset(("INR", "PKR", "LKR", "NPR")),
+    "LEI": frozenset(("RON", "MDL")),
 }
-"""Currencies that a sign may stand for, as `currency_of` returns them."""
+"""Currencies that a sign or word may stand for."""
+
+USUAL = {"$": frozenset(("USD",)), "¥": frozenset(("JPY",)), "RS": frozenset(("INR",))}
+"""Those for which it may stand among cells that name the currency."""
+
+LONGEST_NAME = 100
+"""Characters of a column's name in which a currency is looked for."""
+
+_WORDS_OF_HEADERS = frozenset(("ALL", "TOP"))
+"""Codes that are English words in the name of a column."""
+
+_SIGN = r"[$£¥฿\u20a0-\u20cf]"
+_MARK = rf"{CURRENCY_WORDS}|[a-z]{{3}}|[Ee]uros?|{_SIGN}"
+_AT_END = re.compile(
+    rf"(?P<name>.+?)(?:\s*\((?:in )?(?P<round>{_MARK})\)|\s*\[(?:in )?(?P<square>{_MARK})\]"
+    rf"|[\s_,/-]+(?:(?:in|en)[\s_]+)?(?P<bare>{_MARK})|(?P<sign>{_SIGN}))"
+)
+_AT_START = re.compile(
+    rf"(?:\((?P<round>{_MARK})\)|\[(?P<square>{_MARK})\]|(?P<bare>{CURRENCY_WORDS})(?=[\s_-])"
+    rf"|(?P<lower>[a-z]{{3}})(?=_)|(?P<sign>{_SIGN}))[\s_-]*(?P<name>.+)"
+)
 
 
-def check_currencies(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
-    """Return a problem per column of money with two currencies, or one if the columns have different ones.
+class NamedColumn(NamedTuple):
+    """Name of a column without the currency in it."""
+
+    name: str
+    currency: str
+    """As `currency_of` returns it; empty if the name has none."""
+
+
+def currency_of(text: str) -> str:
+    """Return the currency in a cell: its ISO 4217 code, the sign or word if several use it, or an empty string."""
+    worded = WORDED.fullmatch(text.strip())
+    signs = "".join(dict.fromkeys(sign for sign in text if unicodedata.category(sign) == "Sc"))
+    return _code_of(worded["before"] or worded["after"] or "" if worded else signs)
+
+
+def split_currency(name: str) -> NamedColumn:
+    """Split the currency off a column's name, at its end or its start.
+
+    >>> split_currency("Umsatz in EUR")
+    NamedColumn(name='Umsatz', currency='EUR')
+    >>> split_currency("Sales £")
+    NamedColumn(name='Sales', currency='GBP')
+    """
+    text = name.strip()
+    for pattern in (_AT_END, _AT_START) if len(text) <= LONGEST_NAME else ():
+        if found := pattern.fullmatch(text):
+            mark = next(part for key, part in found.groupdict().items() if part and key != "name")
+            code = _code_of(mark)
+            if code in SHARED or (code in list_currencies() and code not in _WORDS_OF_HEADERS):
+                return NamedColumn(found["name"].strip(), code)
+    return NamedColumn(name, "")
+
+
+def agree(currencies: Collection[str], shared: Mapping[str, frozenset[str]] = SHARED) -> bool:
+    """Return whether currencies, as `currency_of` returns them, can all be the same one.
 
     Args:
-        texts: columns as written in the file.
-        lines: line of each row in the seller's file.
+        currencies: different codes and signs.
+        shared: codes that each sign may stand for.
     """
-    problems: list[Problem] = []
-    seen: dict[str, tuple[int, str, str]] = {}
-    for name in MONEY:
-        column = TextColumn(texts[name]) if name in texts else None
-        if column is None or not as_flags(pc.match_substring_regex(column.texts, r"[^0-9.,+\-\s]")).any():
-            continue
-        found = np.array(list(column.judge(currency_of).values()), dtype=object)
-        first = column.first_rows({currency: found == currency for currency in sorted(set(found) - {""})})
-        if len(first) > 1:
-            one, other = sorted(first.values())[:2]
-            text = f"{column.text_of(other)} and {column.text_of(one)} on line {lines[one]} are two currencies; use one"
-            problems.append(Problem(lines[other], name, text, everywhere=True))
-        for currency, row in first.items():
-            seen.setdefault(currency, (lines[row], name, column.text_of(row)))
-    named, signs = set(seen) - set(SHARED), set(seen) & set(SHARED)
-    fits = len(named) == 1 and any(named <= SHARED[sign] for sign in signs)
-    if problems or len(seen) < 2 or fits:
-        return problems
-    here, there = sorted(seen.values(), key=lambda place: MONEY.index(place[1]))[:2]
-    words = f"{there[2]} and {here[2]} in {here[1]} on line {here[0]} are two currencies; convert all amounts to one"
-    return [Problem(there[0], there[1], words, everywhere=True)]
+    signs, codes = set(currencies) & set(SHARED), set(currencies) - set(SHARED)
+    return len(signs) <= 1 and len(codes) <= 1 and all(codes <= shared.get(sign, frozenset()) for sign in signs)
 
 
-def find_currency(texts: Mapping[str, Cells]) -> str:
-    """Return the ISO 4217 code of the currency that every price in the file is written with; empty if there is none."""
-    if columns.PRODUCT_PRICE not in texts:
-        return ""
-    written = TextColumn(texts[columns.PRODUCT_PRICE]).texts
-    if not as_flags(pc.match_substring_regex(written, r"[^0-9.,+\-\s]")).any():
-        return ""
-    found = {currency_of(text, CODES) for text in written.to_pylist() if any(map(str.isdigit, text))}
-    code = found.pop() if len(found) == 1 else ""
-    return code if code in list_currencies() else ""
+def _code_of(mark: str) -> str:
+    bare = mark.upper().rstrip(".")
+    return CODES.get(bare, bare)

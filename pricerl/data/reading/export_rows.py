@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,6 +16,7 @@ from babel.numbers import list_currencies
 from pricerl.arrays import BoolArray, IntArray
 from pricerl.data.history import UNNAMED_PRODUCT
 from pricerl.data.reading.columns import fold
+from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.preset_fields import ANY, Preset, Status
 from pricerl.data.reading.problems import Problem
@@ -145,10 +146,22 @@ def _few(counts: Counter[str]) -> str:
     return few + (" and others" if len(counts) > 3 else "")
 
 
-def find_code(column: str | None, rows: ExportRows) -> str:
-    """Return the ISO 4217 code in the currency column of rows that have one currency; empty without any."""
-    names = [text.upper() for text in _count_currencies(column, rows)] if column in rows else []
-    return names[0] if len(names) == 1 and names[0] in list_currencies() else ""
+def find_code(preset: Preset, rows: ExportRows, names: Mapping[str, str]) -> str:
+    """Return the ISO 4217 code of an export's rows: the only one in the currency column, else that of revenue's names.
+
+    Args:
+        preset: how to read the export.
+        rows: the rows that count.
+        names: name in the file by column of the preset.
+
+    Returns:
+        The code, or an empty string if there is none.
+    """
+    revenue = preset.expressions()["revenue"].columns if "revenue" in preset.sums else ()
+    stated = {split_currency(names[name]).currency for name in revenue if name in names}
+    found = {text.upper() for text in _count_currencies(preset.currency, rows)} if preset.currency in rows else stated
+    codes = found & list_currencies() if len(found - {""}) == 1 else set()
+    return min(codes, default="")
 
 
 def _count_currencies(column: str | None, rows: ExportRows) -> Counter[str]:

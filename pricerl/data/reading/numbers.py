@@ -31,12 +31,13 @@ _PATTERNS = {
 }
 _SIGN_INSIDE = re.compile(r"(?P<whole>[+-]?\d+)\s?[$€£¥₹]\s?(?P<cents>\d{1,2})")
 """A currency sign in place of the decimal sign, such as 12€50."""
-_WORDS = r"[A-Z]{3}|(?:US|CA|AU|NZ|HK|C|A|R)\$|kr\.?|zł|Kč|Ft|lei|Fr\.|Rs\.?"
-_CODE = re.compile(
-    rf"(?P<sign>[+-]?)(?P<before>{_WORDS})\s*(?P<rest>[+-]?[\d.,].*)|(?P<other>[+-]?[\d.,].*\d[.,]?)\s*(?P<after>{_WORDS})"
+CURRENCY_WORDS = r"[A-Z]{3}|(?:US|CA|AU|NZ|HK|C|A|R)\$|kr\.?|zł|Kč|Ft|lei|Fr\.|Rs\.?"
+"""Codes and words of currencies in cells."""
+WORDED = re.compile(
+    rf"(?P<sign>[+-]?)(?P<before>{CURRENCY_WORDS})\s*(?P<rest>[+-]?[\d.,].*)"
+    rf"|(?P<other>[+-]?[\d.,].*\d[.,]?)\s*(?P<after>{CURRENCY_WORDS})"
 )
-_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "RS": "INR", "RS.": "INR", "¥": "JPY", "US$": "$", "USD": "$"}
-"""Currency codes by sign; ``$`` stands for any dollar that is not named."""
+"""A number with one of these before or after it."""
 _PLAIN = r"^-?[0-9]{1,18}([.,][0-9]{1,18})?$"
 """Numbers whose value is certain without the other rules."""
 _PLAIN_GROUPS = r"^-?[1-9][0-9]{0,2}[.,][0-9]{3}$"
@@ -123,21 +124,8 @@ def read_texts(texts: pa.Array) -> Readings:
     return Readings(point, comma, blank)
 
 
-def currency_of(text: str, codes: Mapping[str, str] = _SIGNS) -> str:
-    """Return the currency in a cell, an empty string without any.
-
-    Args:
-        text: the cell.
-        codes: currency by sign or word in capitals; others are returned as they are.
-    """
-    code = _CODE.fullmatch(text.strip())
-    signs = "".join(dict.fromkeys(sign for sign in text if unicodedata.category(sign) == "Sc"))
-    found = (code["before"] or code["after"] or "").upper() if code else signs
-    return codes.get(found, found)
-
-
 def _strip_decoration(text: str) -> str:
-    if code := _CODE.fullmatch(text.strip()):
+    if code := WORDED.fullmatch(text.strip()):
         text = f"{code['sign']}{code['rest']}" if code["before"] else code["other"]
     bare = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").replace("−", "-").strip()
     bare = bare.removesuffix("%").strip()

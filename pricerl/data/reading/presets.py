@@ -48,7 +48,7 @@ class Export:
     """Rows that were read and left out."""
 
     currency: str = ""
-    """ISO 4217 code in the export's currency column; empty if it has none."""
+    """ISO 4217 code in the export's currency column, or in the name of its column of prices; empty without any."""
 
     lost: tuple[LostRow, ...] = ()
     """Rows whose number of cells is not that of the header."""
@@ -162,7 +162,7 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
     first = f"Read as {preset.title} (preset {preset.name}): {counted}."
     caution = [preset.caution] if preset.caution else []
     notes = [*table.notes, first, *notes, *spread, *remarks, *caution]
-    return replace(export, notes=tuple(notes), currency=find_code(preset.currency, rows), lost=tuple(lost))
+    return replace(export, notes=tuple(notes), currency=find_code(preset, rows, names), lost=tuple(lost))
 
 
 def _without_footer(preset: Preset, table: TextTable) -> list[RaggedRow]:

@@ -17,7 +17,7 @@ from pricerl.data.reading.calendar_checks import check_calendar
 from pricerl.data.reading.columns import check_values, match_header
 from pricerl.data.reading.containers import open_tables
 from pricerl.data.reading.csv_file import TextTable, split_rows
-from pricerl.data.reading.currencies import find_currency
+from pricerl.data.reading.currency_checks import check_currencies, find_currency
 from pricerl.data.reading.dates import note_forms, read_dates
 from pricerl.data.reading.flags import read_flags
 from pricerl.data.reading.numbers import is_blank, read_number_columns
@@ -73,6 +73,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems = [*parsed.problems, *check_values(frame, texts, lines), *alike]
     problems += [] if alike else check_calendar(frame, lines, config.missing_days)
     problems += check_sense(frame, texts, lines, config)
+    problems += check_currencies(texts, lines, parsed.names, table.header_line)
     notes = (*parsed.notes, *blanked, *merged)
     products, losses = frame[columns.PRODUCT].astype(object).to_numpy(), Losses()
     if parsed.lost:
@@ -86,16 +87,15 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     aside, notes = name_files(skipped, table.files), (*losses.notes(), *notes)
     history = clean(usable, table.source, config, notes, aside, losses.days)
     found = sorted([*history.problems, *name_files(losses.reported, table.files)])
-    currency = parsed.currency or find_currency(parsed.cells)
+    currency = parsed.currency or find_currency(parsed.cells, parsed.names)
     history = replace(history, currency=currency, problems=tuple(found))
     named = columns.PRODUCT in parsed.cells or {*products} != {UNNAMED_PRODUCT}
     return history if named else replace(history, unnamed=True).renamed(name_after(table.source))
 
 
 def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
-    positions, ignored, problems = match_header(
-        [str(name) for name in table.frame.columns], table.header_line, config.columns
-    )
+    header = [str(name) for name in table.frame.columns]
+    positions, ignored, problems = match_header(header, table.header_line, config.columns)
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     too_many = check_share(table.ragged, len(table.lines), table.frame.shape[1], table.separator)
@@ -103,7 +103,8 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     forms = () if config.date_format else note_forms(cells.get(columns.REPORT_DATE, ()))
     can_tell = columns.REPORT_DATE in positions and not too_many
     lost = _find_lost(table, positions, config) if can_tell else []
-    return Parsed(frame, table.lines, [*table.notes, *ignored, *forms], problems, lost, cells)
+    names = {name: header[position] for name, position in positions.items()}
+    return Parsed(frame, table.lines, [*table.notes, *ignored, *forms], problems, lost, cells, names)
 
 
 def _find_lost(table: TextTable, positions: Mapping[str, int], config: DataConfig) -> list[LostRow]:

@@ -45,8 +45,11 @@ class Parsed:
     cells: Mapping[str, Cells] = field(default_factory=dict)
     """The columns that the file has as texts."""
 
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name in the file by column."""
+
     currency: str = ""
-    """ISO 4217 code in the currency column of an export; empty if it has none."""
+    """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
 
     def texts(self) -> Mapping[str, Cells]:
         """Return the columns as texts, computed ones as Python writes their values."""

@@ -17,7 +17,6 @@ from pricerl.arrays import FloatArray, IntArray
 from pricerl.data.cleaning.product_rows import order_rows
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
-from pricerl.data.reading.currencies import MONEY, check_currencies
 from pricerl.data.reading.problems import KEEP, Problem
 from pricerl.data.reading.sums import check_sums
 from pricerl.data.reading.texts import Cells, TextColumn, as_flags
@@ -79,9 +78,9 @@ def check_sense(
         frame: parsed columns, products as a categorical.
         texts: the same columns as written in the file.
         lines: line of each row in the seller's file.
-        config: settings; ``suspicious`` keeps all but percent signs in money and two currencies.
+        config: settings; ``suspicious`` keeps all but percent signs in money.
     """
-    problems = [*_percent_signs(texts, lines), *check_currencies(texts, lines)]
+    problems = _percent_signs(texts, lines)
     if config.suspicious == "keep" or not {columns.PRODUCT_PRICE, columns.TOTAL_SALES, columns.REPORT_DATE} <= set(
         frame.columns
     ):
@@ -95,7 +94,7 @@ def check_sense(
 
 def _percent_signs(texts: Mapping[str, Cells], lines: Sequence[int]) -> list[Problem]:
     problems = []
-    for name in MONEY:
+    for name in columns.MONEY:
         column = TextColumn(texts[name]) if name in texts else None
         marked = None if column is None else as_flags(pc.match_substring(column.texts, "%"))
         if column is not None and marked is not None and marked.any():
