@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.cli.decisions import actor_of, add_run_options, find_advice, log_of, typed_text
-from pricerl.cli.usage import Parser, add_files, option_words
+from pricerl.cli.usage import Parser, add_author_options, add_files, option_words
 from pricerl.data import is_present
 from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_OK, DataError, UsageError
@@ -108,8 +108,7 @@ def rollback(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl rollback", description=rollback.__doc__)
     add_run_options(parser)
     parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
-    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
-    parser.add_argument("--by", help="person who decides; your user name if absent")
+    add_author_options(parser)
     options = parser.parse_args(words)
     log = log_of(options)
     folder = RunFolder(log.parent)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pricerl.cli.console import table
 from pricerl.cli.run_log import write_run_log
-from pricerl.cli.usage import Parser, choose_product, positive_price, with_price
+from pricerl.cli.usage import Parser, add_author_options, choose_product, positive_price, with_price
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.orders import (
@@ -51,8 +51,7 @@ def resume(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl resume", description=resume.__doc__)
     add_run_options(parser)
     parser.add_argument("--product", help="product, if the run has several")
-    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
-    parser.add_argument("--by", help="person who decides; your user name if absent")
+    add_author_options(parser)
     options = parser.parse_args(words)
     log = log_of(options)
     entry = append(log, lambda entries: [_draft_resumption(entries, options, log)])[-1]
@@ -81,8 +80,7 @@ def approve(words: Sequence[str]) -> int:
     add_run_options(parser)
     parser.add_argument("id", nargs="?", type=int, help="entry to approve; the product's last advice if absent")
     parser.add_argument("--product", help="product, if the run has several")
-    parser.add_argument("--reason", default="", help="reason of the approval")
-    parser.add_argument("--by", help="person who approves; your user name if absent")
+    add_author_options(parser)
     options = parser.parse_args(words)
     log = log_of(options)
     entry = append(log, lambda entries: [_draft_approval(entries, options, log)])[-1]
@@ -173,8 +171,7 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     add_run_options(parser)
     parser.add_argument("--product", help="product, if the run has several")
     parser.add_argument("--until", required=True, help="last day, such as 2026-01-31")
-    parser.add_argument("--reason", required=True, help="reason, shown by history and the audit")
-    parser.add_argument("--by", help="person who decides; your user name if absent")
+    add_author_options(parser, needs_reason=True)
     if kind == OVERRIDE:
         parser.add_argument("--price", required=True, type=float, help="price to charge, within the hard limits")
         tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"

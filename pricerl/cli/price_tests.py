@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.decisions import actor_of, log_of, typed_text
-from pricerl.cli.usage import Parser, choose_product, option_words
+from pricerl.cli.usage import Parser, add_author_options, choose_product, option_words
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import Entry, append, read_log, stamp
 from pricerl.operations.orders import ADVICE, PRICE_TEST, TEST_RESULT, HardLimits, active_order, refuse_price
@@ -145,8 +145,7 @@ def _lay_out(
 def _start(words: Sequence[str]) -> int:
     """Record the planned test; advice follows its schedule from now on."""
     parser = _parser("start", "Start the planned price test: predict and prices.csv follow its schedule.")
-    parser.add_argument("--reason", default="", help="reason, shown by history and the audit")
-    parser.add_argument("--by", help="person who decides; your user name if absent")
+    add_author_options(parser)
     options = parser.parse_args(words)
     log = log_of(options)
     order = read_plan(log.parent)

@@ -197,6 +197,12 @@ def add_files(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--data.path", "--data.path+", dest="path", action=_Files, metavar="FILE", help=text)
 
 
+def add_author_options(parser: argparse.ArgumentParser, needs_reason: bool = False) -> None:
+    """Add the options for the reason of a decision and the person who makes it."""
+    parser.add_argument("--reason", required=needs_reason, default="", help="reason, shown by history and the audit")
+    parser.add_argument("--by", help="person who decides; your user name if absent")
+
+
 def named_files(words: Sequence[str]) -> list[str]:
     """Return the files that ``--data.path`` names."""
     parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
