@@ -32,6 +32,8 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; an existing file is untouched.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     with naming(path), _replacing(path) as part, part.open("wb") as file:
         file.write(content)
         file.flush()
@@ -119,6 +121,17 @@ def explained(target: Path, remedy: str = "earlier files are untouched") -> Iter
         raise UsageError(f"{place} cannot be written: {why}; {remedy}") from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text as `write_file` does; its folder is created if absent.
+
+    Raises:
+        UsageError: it cannot be written; an existing file is untouched.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.encode())
+
+
 def publish_set(folder: Path, files: Mapping[str, str], finish: Callable[[Path], None] = lambda _: None) -> None:
     """Publish files that belong together: readers find all of the old set or all of the new one.
 
@@ -151,22 +164,6 @@ def publish_set(folder: Path, files: Mapping[str, str], finish: Callable[[Path],
         _link_names(folder, names)
     for path in sorted(sets.glob("[0-9]*"))[:-SETS_KEPT]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def write_together(files: dict[Path, str]) -> None:
-    """Write all files or none: a failure leaves everything as it was.
-
-    Raises:
-        UsageError: a file cannot be written.
-    """
-    undo = contextlib.ExitStack()
-    with explained(next(iter(files)).parent), undo:
-        parts = {path: _write_part(path, text, undo) for path, text in files.items()}
-        for path, part in parts.items():
-            _move(part, path, undo)
-        undo.pop_all()
-    for path in files:
-        _sibling(path, "old").unlink(missing_ok=True)
 
 
 def _fill(part: Path, files: Mapping[str, str]) -> None:
@@ -208,39 +205,6 @@ def _link_names(folder: Path, names: Iterable[str]) -> None:
     for path in [*folder.iterdir(), *(item for sub in inside for item in sub.iterdir())]:
         if path.is_symlink() and f"{PUBLISHED}/{CURRENT}/" in str(path.readlink()) and path not in links:
             path.unlink()
-
-
-def _write_part(path: Path, text: str, undo: contextlib.ExitStack) -> Path:
-    """Write a file next to its target."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    for folder in reversed([parent for parent in path.parents if not parent.exists()]):
-        folder.mkdir()
-        undo.callback(folder.rmdir)
-    part = _sibling(path, PART)
-    undo.callback(part.unlink, missing_ok=True)
-    part.write_text(text, encoding="utf-8", newline="")
-    return part
-
-
-def _move(part: Path, path: Path, undo: contextlib.ExitStack) -> None:
-    """Move a file to its target and keep a second name of an existing one, which is never absent."""
-    if path.exists():
-        old = _sibling(path, "old")
-        old.unlink(missing_ok=True)
-        os.link(path, old)
-        undo.callback(_put_back, old, path)
-    else:
-        undo.callback(path.unlink, missing_ok=True)
-    part.replace(path)
-
-
-def _put_back(old: Path, path: Path) -> None:
-    """Undo a move; a name for the same file as ``path`` is only removed, since renaming it would do nothing."""
-    if path.exists() and old.samefile(path):
-        old.unlink()
-    else:
-        old.replace(path)
 
 
 def _sibling(path: Path, ending: str) -> Path:

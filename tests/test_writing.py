@@ -8,54 +8,43 @@ import pytest
 
 from pricerl.advice import check_folder
 from pricerl.errors import UsageError
-from pricerl.writing import write_file, write_together
+from pricerl.writing import write_file, write_text
 
 
 def _listing(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_all_files_appear_and_no_others(tmp_path: Path) -> None:
-    out = tmp_path / "a" / "b"
-    write_together({out / "one": "1", out / "two": "2"})
-    assert _listing(tmp_path) == {str(Path("a", "b", "one")): "1", str(Path("a", "b", "two")): "2"}
+def test_a_text_is_written_with_the_folders_above_it(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "one", "1\n")
+    assert _listing(tmp_path) == {str(Path("a", "b", "one")): "1\n"}
 
 
-def test_a_second_write_replaces_the_first(tmp_path: Path) -> None:
-    for text in ("old", "new"):
-        write_together({tmp_path / "one": text, tmp_path / "two": text})
-    assert _listing(tmp_path) == {"one": "new", "two": "new"}
-
-
-@pytest.mark.parametrize("step", ["write_text", "replace"])
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_at_the_second_file_leaves_everything_as_it_was(
-    step: str, existing: bool, failure: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failure_leaves_the_file_as_it_was(
+    existing: bool, failure: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
     if existing:
-        write_together({out / "one": "old", out / "two": "old"})
+        write_text(tmp_path / "one", "old")
     before = _listing(tmp_path)
-    real = getattr(Path, step)
 
-    def fail_at_two(self: Path, *args: object, **options: object) -> object:
-        if self.name == ".two.part":
-            raise failure
-        return real(self, *args, **options)
+    def fail(*_: object) -> None:
+        raise failure
 
-    monkeypatch.setattr(Path, step, fail_at_two)
     expected = UsageError if isinstance(failure, OSError) else KeyboardInterrupt
-    with pytest.raises(expected):
-        write_together({out / "one": "new", out / "two": "new"})
-    assert _listing(tmp_path) == before
-    assert out.exists() == existing
+    for place, step in ((os, "fsync"), (Path, "replace")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, step, fail)
+            with pytest.raises(expected):
+                write_text(tmp_path / "one", "new")
+        assert _listing(tmp_path) == before
 
 
 def test_a_folder_in_a_files_place_is_refused_and_stays(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     with pytest.raises(UsageError, match=r"two cannot be written: it is a folder; earlier files are untouched"):
-        write_together({tmp_path / "one": "1", tmp_path / "two": "2"})
+        write_text(tmp_path / "two", "2")
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
 
 

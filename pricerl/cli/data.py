@@ -13,7 +13,7 @@ from pricerl.cli.usage import Parser, add_files
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
 from pricerl.terminal import write_lines
-from pricerl.writing import explained, write_file, write_together
+from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.data.history import ProductHistory
@@ -114,7 +114,7 @@ def _skipped_lines(problems: Sequence[str], files: Sequence[str]) -> list[str]:
 
 def _write_problems(file: str | None, table: str) -> None:
     if file and table:
-        write_together({Path(file): table})
+        write_text(Path(file), table)
 
 
 def init(words: Sequence[str]) -> int:
@@ -124,8 +124,7 @@ def init(words: Sequence[str]) -> int:
     path = Path(GUARDRAILS)
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} exists and stays as it is; use it with --config {path}, or rename it")
-    with explained(path):
-        write_file(path, (SHIPPED / GUARDRAILS).read_bytes())
+    write_text(path, (SHIPPED / GUARDRAILS).read_text(encoding="utf-8"))
     write_lines([f"{path} holds the limits on prices. Edit it, then: pricerl advise FILE --config {path}"])
     return EXIT_OK
 

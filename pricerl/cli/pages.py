@@ -18,7 +18,7 @@ from pricerl.operations.approvals import approved_prices
 from pricerl.operations.decision_log import read_log
 from pricerl.operations.orders import ADVICE
 from pricerl.terminal import write_lines
-from pricerl.writing import explained, write_file
+from pricerl.writing import write_text
 
 DOCUMENT = "advice.json"
 
@@ -39,9 +39,7 @@ def report(words: Sequence[str]) -> int:
     names = [product["product"] for product in document["products"]]
     name, html = page_of(document, choose_product(names, options.product, "this advice"))
     path = folder / name
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, html.encode())
+    write_text(path, html)
     write_lines([str(path)])
     return EXIT_OK
 
@@ -77,6 +75,5 @@ def renew_prices(log: Path) -> list[str]:
     prices = list(approved_prices(entries, first))
     text = render_prices(prices, document["currency"], max(PLAIN_DIGITS, document["price_decimals"]))
     path = log.parent / PRICES
-    with explained(path):
-        write_file(path, text.encode())
+    write_text(path, text)
     return [f"{path} holds {len(prices)} approved or ordered {'price' if len(prices) == 1 else 'prices'}"]

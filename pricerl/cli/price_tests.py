@@ -16,7 +16,7 @@ from pricerl.operations.orders import ADVICE, PRICE_TEST, TEST_RESULT, HardLimit
 from pricerl.operations.price_test_records import PLAN, SCHEDULE, first_day_after, lay_out, read_plan, render_plan
 from pricerl.operations.price_test_records import render_schedule as render
 from pricerl.terminal import shown, write_lines
-from pricerl.writing import explained, write_file
+from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.advice.price_test import PlannedTest
@@ -89,9 +89,8 @@ def _plan(words: Sequence[str]) -> int:
     known = dynamics.market.products[product].cost.known
     profits = unit_values(dynamics, product, "profit", prices) if known else None
     plan = render_plan(planned, schedule, history.product, options.test_seed, profits)
-    with explained(run.folder / PLAN):
-        write_file(run.folder / SCHEDULE, render(schedule).encode())
-        write_file(run.folder / PLAN, plan.encode())
+    write_text(run.folder / SCHEDULE, render(schedule))
+    write_text(run.folder / PLAN, plan)
     others = len(run.pricing.preprocessor.names) > 1
     write_lines(plan_words(history.product, planned, schedule, dynamics.market.num_draws, others, run.formatter))
     name = f" {options.run_name}" if options.run_name else ""

@@ -15,7 +15,7 @@ from pricerl.operations.promotion import GATE_FILE, Comparison, GateConfig, Verd
 from pricerl.terminal import write_lines
 from pricerl.training.generations import BEST
 from pricerl.training.run_folder import RunFolder, find_run
-from pricerl.writing import explained, write_file
+from pricerl.writing import explained, write_text
 
 if TYPE_CHECKING:
     from pricerl.training.checkpointing import Checkpoint
@@ -67,8 +67,7 @@ def _conclude(run: Run, folder: RunFolder, champion: str, verdict: Verdict) -> i
     """Use the challenger and advise with it, or keep it aside; record the verdict."""
     assert run.generation is not None
     code = EXIT_OK
-    with explained(run.generation.path):
-        write_file(run.generation.path / GATE_FILE, verdict.to_json())
+    write_text(run.generation.path / GATE_FILE, verdict.to_json())
     if verdict.promoted:
         code = print_advice(run)
     else:

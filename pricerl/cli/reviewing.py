@@ -13,7 +13,7 @@ from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.terminal import write_lines
 from pricerl.training.generations import BEST
 from pricerl.training.run_folder import find_run
-from pricerl.writing import explained, write_file
+from pricerl.writing import write_text
 
 MOST_REVIEWED = 60
 """Most rows of a table on the terminal; the page has all."""
@@ -41,8 +41,7 @@ def review(words: Sequence[str]) -> int:
     known = all(product.cost.known for product in market.products)
     page = lay_out_review(rows, "profit" if known else "sales", run.formatter)
     path = folder.path / REVIEW_FILE
-    with explained(path):
-        write_file(path, render_review(page, Path(options.path).name, run.formatter).encode())
+    write_text(path, render_review(page, Path(options.path).name, run.formatter))
     write_lines([page.headline, *(f"  {line}" for line in page.lead)])
     for title, cells in review_lines(page):
         write_lines(["", title, *table(cells[:MOST_REVIEWED])])

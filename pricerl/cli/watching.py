@@ -30,7 +30,7 @@ from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, 
 from pricerl.terminal import print_notes, write_json, write_lines
 from pricerl.training.generations import BEST
 from pricerl.training.run_folder import RunFolder, find_run
-from pricerl.writing import explained, write_file
+from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -105,8 +105,7 @@ def _watch(folder: RunFolder, options: argparse.Namespace, rest: Sequence[str], 
 
 def _deliver(folder: Path, monitor: Monitor, channels: Sequence[Channel], options: argparse.Namespace) -> list[Alert]:
     """Write the document and send the alerts that are due; return these."""
-    with explained(folder / MONITOR_FILE):
-        write_file(folder / MONITOR_FILE, to_json(monitor))
+    write_text(folder / MONITOR_FILE, to_json(monitor))
     sent, failures = send_alerts(folder, alerts_of(monitor), channels, options.cool_down, present())
     print_notes(failures)
     return sent

@@ -23,7 +23,7 @@ from pricerl.market import DEMAND_MODELS
 from pricerl.operations.provenance import hash_code, hash_history, hash_own_code, hash_settings
 from pricerl.progress import stage
 from pricerl.training.run import Run
-from pricerl.writing import write_together
+from pricerl.writing import write_text
 
 BACKTESTS_FILE = "backtests.json"
 """File of the backtests in a run's folder. It may be deleted: it is only an answer computed before."""
@@ -110,7 +110,7 @@ def write_backtests(path: Path, key: str, backtests: Mapping[str, Backtest]) -> 
             for name, item in backtests.items()
         },
     }
-    write_together({path: json.dumps({**content, "hash": hash_settings(content)}, indent=1) + "\n"})
+    write_text(path, json.dumps({**content, "hash": hash_settings(content)}, indent=1) + "\n")
 
 
 def read_backtests(path: Path, key: str) -> dict[str, Backtest] | None:

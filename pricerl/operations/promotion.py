@@ -98,7 +98,7 @@ class Verdict(NamedTuple):
         failed = [text for test, text in ((self.forecast, forecast), (self.profit, profit)) if not test.passed]
         return f"not promoted, as the challenger may be worse: {'; '.join(failed)}"
 
-    def to_json(self) -> bytes:
+    def to_json(self) -> str:
         """Return the verdict as the content of ``gate.json``."""
         content = {
             "promoted": self.promoted,
@@ -108,7 +108,7 @@ class Verdict(NamedTuple):
             "holdout_days": self.holdout_days,
             "confidence": self.confidence,
         }
-        return (json.dumps(content, indent=1) + "\n").encode()
+        return json.dumps(content, indent=1) + "\n"
 
 
 def _finite(test: Comparison) -> dict[str, float | None]:

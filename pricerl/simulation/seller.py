@@ -23,7 +23,7 @@ from pricerl.simulation.confounders import Disturbing, disturb
 from pricerl.simulation.habits import Habits, habits_of, weekday_demand
 from pricerl.simulation.records import average_share, censor, closed_weekdays, fill_orders, shown_days
 from pricerl.simulation.true_demand import expected_profit, expected_units, find_optimal_price, local_elasticity
-from pricerl.writing import write_together
+from pricerl.writing import explained, write_text
 
 MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal", Disturbing]
 """Families of demand curves, and kinds of sellers with a constant elasticity that something obscures."""
@@ -131,7 +131,11 @@ def write_seller(config: SellerConfig, out: Path) -> dict[str, Any]:
         UsageError: the file cannot be written.
     """
     frame, truth = simulate(config)
-    write_together({out: _to_csv(frame), Path(f"{out}.truth.json"): json.dumps(truth, indent=2) + "\n"})
+    truth_file = Path(f"{out}.truth.json")
+    with explained(truth_file):
+        truth_file.unlink(missing_ok=True)  # so that no reader finds the truth of an earlier file
+    write_text(out, _to_csv(frame))
+    write_text(truth_file, json.dumps(truth, indent=2) + "\n")
     return truth
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from pricerl.errors import UsageError
-from pricerl.writing import explained, write_file
+from pricerl.writing import write_text
 
 Frame = pd.DataFrame
 """Frame of a history, for the parts that import no pandas."""
@@ -26,6 +26,4 @@ def write_frame(frame: object, path: Path) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise UsageError(f"expected a path or a pandas DataFrame, found {type(frame).__name__}")
     named = any(name is not None for name in frame.index.names)
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, frame.to_csv(index=named, lineterminator="\n").encode("utf-8"))
+    write_text(path, frame.to_csv(index=named, lineterminator="\n"))

@@ -86,9 +86,9 @@ def worst(findings: Iterable[Finding]) -> Severity:
     return max((finding.severity for finding in findings), key=SEVERITIES.index, default="ok")
 
 
-def to_json(monitor: Monitor) -> bytes:
+def to_json(monitor: Monitor) -> str:
     """Return the document, indented."""
-    return msgspec.json.format(msgspec.json.encode(monitor), indent=1) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(monitor), indent=1).decode() + "\n"
 
 
 def make_monitor_schema() -> dict[str, Any]:
