@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
@@ -14,6 +14,7 @@ from pricerl.data import ProductHistory
 from pricerl.env.noise import sample_units
 from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
 from pricerl.market import Market, Response
+from pricerl.market.demand.demand_level import log_probability
 
 NOISE_SAMPLES = 16
 """Noise samples per posterior draw for predictive limits: at 256 draws they miss the limits of very many samples by
@@ -95,14 +96,7 @@ def score_units(market: Market, index: int, product: ProductHistory, day: IntArr
     It is the log of the mean over the posterior draws of their negative binomials, a proper score (Good 1952).
     """
     mean, size = _numpy(respond_on(market, index, product, day).expected_units), float(market.size[index])
-    units = product.units[day]
-    log_density = (
-        gammaln(size + units)
-        - gammaln(size)
-        - gammaln(units + 1)
-        + size * np.log(size / (size + mean))
-        + units * np.log(mean / (size + mean))
-    )
+    log_density = log_probability(product.units[day], mean, size, size)
     return np.asarray(logsumexp(log_density, axis=0) - np.log(len(mean)))
 
 

@@ -53,7 +53,7 @@ def draw_levels(
     sold, due = (values[oldest_first] / curves.dispersion for values in (days.value, expected))
     kept = DISCOUNTS ** np.diff(-age, prepend=-age[:1])[:, None]
     shape, rate = (_filtered(LEVEL_PRIOR, kept, seen) for seen in (sold, due))
-    fit = _log_probability(sold[:, None], due[:, None], shape[:-1], rate[:-1]).sum(0)
+    fit = log_probability(sold[:, None], due[:, None], shape[:-1], rate[:-1]).sum(0)
     weight = np.exp(fit - fit.max())
     ahead = 1 / (1 + AHEAD_DAYS * (1 / DISCOUNTS - 1))  # the variance grows by as much on each day ahead
     count = len(curves.log_value)
@@ -87,8 +87,17 @@ def _filtered(prior: float, kept: FloatArray, seen: FloatArray) -> FloatArray:
     return sums
 
 
-def _log_probability(units: FloatArray, exposure: FloatArray, shape: FloatArray, rate: FloatArray) -> FloatArray:
-    """Return the log probability of ``units`` under a gamma-distributed level: a negative binomial."""
+def log_probability(
+    units: FloatArray, exposure: FloatArray, shape: FloatArray | float, rate: FloatArray | float
+) -> FloatArray:
+    """Return the log probability of ``units`` under a gamma-distributed level: a negative binomial.
+
+    Args:
+        units: units sold, of any shape that broadcasts with the others.
+        exposure: expected units at level 1.
+        shape: shape of the level's gamma distribution.
+        rate: its rate; with the shape as rate, ``exposure`` is the mean and ``shape`` the size.
+    """
     return np.asarray(
         gammaln(shape + units)
         - gammaln(shape)
