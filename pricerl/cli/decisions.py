@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pricerl.cli.console import table
 from pricerl.cli.run_log import write_run_log
-from pricerl.cli.usage import Parser, add_author_options, choose_product, positive_price, with_price
+from pricerl.cli.usage import Parser, add_author_options, choose_product, positive_price, with_first
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.orders import (
@@ -177,7 +177,7 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
         tolerance = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
         parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=tolerance)
         parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
-    options = parser.parse_args(with_price(words) if kind == OVERRIDE else words)
+    options = parser.parse_args(with_first(words, "--price") if kind == OVERRIDE else words)
     log = log_of(options)
     entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
     effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"

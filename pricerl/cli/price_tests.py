@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from pricerl.cli.decisions import actor_of, log_of, typed_text
-from pricerl.cli.usage import Parser, add_author_options, choose_product, option_words
+from pricerl.cli.decisions import actor_of, add_run_options, log_of, typed_text
+from pricerl.cli.usage import Parser, add_author_options, choose_product, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import Entry, append, read_log, stamp
 from pricerl.operations.orders import ADVICE, PRICE_TEST, TEST_RESULT, HardLimits, active_order, refuse_price
@@ -36,16 +36,12 @@ def price_test(words: Sequence[str]) -> int:
             return EXIT_OK
         found = f"found {words[0]!r}{did_you_mean(words[0], actions)}" if words else "found nothing"
         raise UsageError(f"price-test: the first word must be plan, start or read, {found}")
-    name, rest = words[0], list(words[1:])
-    if rest and not rest[0].startswith("-"):
-        rest[:1] = ["--run_name", rest[0]]
-    return actions[name](rest)
+    return actions[words[0]](with_first(words[1:], "--run_name"))
 
 
 def _parser(action: str, purpose: str) -> Parser:
     parser = Parser(prog=f"pricerl price-test {action}", description=purpose, allow_abbrev=False)
-    parser.add_argument("--run_name", help="run, also in the first place; the only one if absent")
-    parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
+    add_run_options(parser)
     parser.add_argument("--product", help="product, if there are several")
     return parser
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pricerl.cli.policies import print_advice, run_lightning
-from pricerl.cli.usage import Parser, option_words, with_run
+from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.operations.decision_log import LOG_FILE, append, read_log, stamp
 from pricerl.operations.orders import RETRAIN
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def retrain(words: Sequence[str]) -> int:
     """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
-    options, rest = _parser().parse_known_args(with_run(words))
+    options, rest = _parser().parse_known_args(with_first(words, "--run_name"))
     config = GateConfig(options.holdout_days, options.confidence, options.profit_tolerance)
     if options.path is None:
         raise UsageError("retrain needs the fresh file: --data.path FILE")

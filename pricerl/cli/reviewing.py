@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
-from pricerl.cli.usage import Parser, option_words, with_run
+from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.terminal import write_lines
@@ -24,7 +24,7 @@ def review(words: Sequence[str]) -> int:
     parser = Parser(prog="pricerl review", description=review.__doc__, allow_abbrev=False)
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
     parser.add_argument("--data.path", dest="path", help="a file that reaches beyond the advice")
-    options, rest = parser.parse_known_args(with_run(words))
+    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
     if options.path is None:
         raise UsageError("review needs the fresh file: --data.path FILE")
     folder = find_run(options.run_name, BEST)

@@ -122,30 +122,17 @@ def option_values(words: Sequence[str], *names: str) -> list[str]:
     return values
 
 
-def with_price(words: Sequence[str]) -> list[str]:
-    """Return a command's words with a price in the first place as ``--price``.
+def with_first(words: Sequence[str], option: str) -> list[str]:
+    """Return a command's words with a value in the first place as that of an option, such as ``--price``.
 
     Raises:
-        UsageError: two prices are given.
+        UsageError: two values are given.
     """
     if not words or words[0].startswith("--") or words[0] == "-h":
         return list(words)
-    if named := option_values(words[1:], "--price"):
-        raise UsageError(f"give one price, found {words[0]} and --price {named[0]}")
-    return [f"--price={words[0]}", *words[1:]]
-
-
-def with_run(words: Sequence[str]) -> list[str]:
-    """Return a command's words with a run in the first place as ``--run_name``.
-
-    Raises:
-        UsageError: two runs are given.
-    """
-    if not words or words[0].startswith("-"):
-        return list(words)
-    if named := option_values(words[1:], "--run_name"):
-        raise UsageError(f"name one run, found {words[0]} and --run_name {named[0]}")
-    return [f"--run_name={words[0]}", *words[1:]]
+    if named := option_values(words[1:], option):
+        raise UsageError(f"{option}: found two values, {words[0]} in the first place and {named[0]}; give one")
+    return [f"{option}={words[0]}", *words[1:]]
 
 
 def positive_price(price: float) -> float:

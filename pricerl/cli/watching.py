@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
-from pricerl.cli.usage import Parser, option_words, with_run
+from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.watching.alerts import (
@@ -45,7 +45,7 @@ MOST_FINDINGS = 40
 def watch(words: Sequence[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
     parser = _parser()
-    options, rest = parser.parse_known_args(with_run(words))
+    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
     folder = find_run(options.run_name, BEST)
     channels = apprise_channels(read_addresses(options.alert_file))
     if options.test_alert:

@@ -11,7 +11,7 @@ from pricerl.advice.final_check import nearest_allowed, objections_to
 from pricerl.arrays import Interval, interval_of
 from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
-from pricerl.cli.usage import Parser, add_files, choose_product, option_words, positive_price, with_price
+from pricerl.cli.usage import Parser, add_files, choose_product, option_words, positive_price, with_first
 from pricerl.data.days import steps_in
 from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK
@@ -62,7 +62,7 @@ def compare_prices(words: Sequence[str]) -> int:
     parser.add_argument("--product", help="product, if the file has several")
     parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")
     add_files(parser, "the seller's CSV; the history in the checkpoint if absent")
-    options, rest = parser.parse_known_args(with_price(words))
+    options, rest = parser.parse_known_args(with_first(words, "--price"))
     price = positive_price(options.price)
     run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
     names = run.pricing.preprocessor.names

@@ -162,8 +162,8 @@ WRONG = {
     "audit replay": "audit replay needs the number of an entry",
     "audit prove": "must be one of verify, replay, found 'prove'",
     "what-if --ckpt_path checkpoints/seller/best.ckpt --price -1": "--price: must be a positive number, found -1",
-    "what-if 9 --price 9": "give one price, found 9 and --price 9",
-    "override 9 --price 9 --until 2025-04-30 --reason x": "give one price, found 9 and --price 9",
+    "what-if 9 --price 8": "--price: found two values, 9 in the first place and 8; give one",
+    "override 9 --price 8 --until 2025-04-30 --reason x": "--price: found two values, 9 in the first place and 8",
 }
 
 

@@ -35,6 +35,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ((), "the first word must be plan, start or read, found nothing"),
         (("plann",), "found 'plann'; did you mean 'plan'?"),
         (("start", "seller"), "price_test.json is missing; plan the test first: price-test plan"),
+        (("start", "seller", "--run_name", "other"), "--run_name: found two values, seller in the first place"),
         (("start", "sellr"), "is not a folder of a run; did you mean 'seller'?"),
         (("plan", "seller", "--max_days", "0"), "--max_days: must be 1 or more, found 0"),
         (("plan", "seller", "--max_cost", "-1"), "--max_cost: must be an amount of money"),
