@@ -46,7 +46,6 @@ WRONG_COMMANDS = {
     "fitt": "unknown command 'fitt'; did you mean 'fit'?",
     "--versoin": "unknown command '--versoin'",
     "check": "check needs a FILE",
-    "check a b": "unexpected argument 'b'",
     "check a --country XX": "country must be an ISO code such as GB",
     "fit --data.reading.country DE-XX": "known parts of DE are BB, BE",
     "check a --decimal x": "--decimal/--data.reading.decimal: must be one of auto, ., ,, found 'x'",

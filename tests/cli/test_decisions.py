@@ -124,7 +124,7 @@ def test_an_expired_order_is_ignored_and_listed(shop: Path) -> None:
     assert _override(shop, "12.50", "2025-04-03").code == 0
     write_lines(shop / "later.csv", seller_lines(95))
     result, product, rows = _predict(shop, data="later.csv")
-    assert {row["Source"] for row in rows} <= {"policy", "lower bound", "hold"}
+    assert {row["Source"] for row in rows} <= {"planner", "policy", "lower bound", "hold"}
     assert "The override of entry 2 by anna (12.50 until 3 Apr 2025) has expired." in result.out
     assert [order["status"] for order in product["orders"]] == ["expired"]
     assert "12.5 until 2025-04-03, expired" in run(shop, "history", *RUN).out

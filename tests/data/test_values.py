@@ -61,7 +61,7 @@ def test_every_problem_of_a_file_is_reported_at_once(problems: Problems, daily: 
         "line 7, Report Date: 2025-02-31 is not a day of the calendar",
         "line 9, Ad Conversion Percentage: must not be negative, found -5",
         "line 11, Report Date: 2025-01-09 is already on line 10; keep one row per day",
-        "line 12: has 2 cells where the header has 4; check quotes and separators",
+        "line 12: has 2 cells where the header has 4; 2025-01-11 counts as unknown; check quotes and separators",
     )
 
 

@@ -83,7 +83,12 @@ def test_candidates_of_the_planner_are_prices_of_the_ladder(
 
 @pytest.mark.compiler
 @pytest.mark.parametrize(
-    "settings", [{"charm_endings": (0.49, 0.99)}, {"max_above_median": 0.05, "max_rise": 0.03}], ids=str
+    "settings",
+    [
+        {"charm_endings": (0.49, 0.99)},
+        pytest.param({"max_above_median": 0.05, "max_rise": 0.03}, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_a_compiled_env_charges_the_same_prices(settings: dict[str, Any], known_demand: Callable[..., Market]) -> None:
     prices, market = [], known_demand(10.0)

@@ -277,7 +277,7 @@ def test_a_reset_option_outside_the_market_is_refused(trio, options, message):
 
 
 @pytest.mark.compiler
-@pytest.mark.parametrize("action", ["step", "absolute"])
+@pytest.mark.parametrize("action", ["step", pytest.param("absolute", marks=pytest.mark.slow)])
 def test_compiled_steps_give_the_numbers_of_plain_ones(trio, action):
     rows = 7
     plain, compiled = (
