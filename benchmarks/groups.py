@@ -51,8 +51,8 @@ RESIDUAL = 0.1
 class GroupMarket:
     """Vector env of B groups, all at the same day; episodes differ in their first stock and their budget.
 
-    The reward is the day's profit in tenths of the mean day's, less the noise of its demand (a control variate), so
-    that its expectation is that of the profit.
+    The reward is the day's profit in tenths of the mean day's, less the noise of its demand (a control variate), plus
+    the change of the profit that the plan expects from the next day on (potential-based shaping).
 
     Args:
         problem: the group.
@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[2, 4, 8])
     parser.add_argument("--customers", type=float, default=2.0, help="per day and product")
     parser.add_argument("--updates", type=int, nargs="*", default=[1500, 3000])
+    parser.add_argument("--methods", nargs="+", default=["SAC", "SAC on greedy"], choices=["SAC", "SAC on greedy"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=4096)
     parser.add_argument("--group", type=int, default=0, help="seed of the products")
@@ -231,7 +232,8 @@ def main() -> None:
             gain = 100 * (profit - greedy) / greedy.mean()
             print(f"  {name}: {gain.mean():+.2f} (standard error {gain.std() / len(gain) ** 0.5:.2f})", flush=True)
         for updates in options.updates:
-            for name, start in (("SAC", None), ("SAC on greedy", base)):
+            for name in options.methods:
+                start = None if name == "SAC" else base
                 print(f"  {name}, {updates}: {learn(problem, start, updates, options.seeds, greedy)}", flush=True)
 
 
