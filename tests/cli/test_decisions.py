@@ -127,6 +127,9 @@ def test_an_expired_order_is_ignored_and_listed(shop: Path) -> None:
     assert {row["Source"] for row in rows} <= {"planner", "policy", "lower bound", "hold"}
     assert "The override of entry 2 by anna (12.50 until 3 Apr 2025) has expired." in result.out
     assert [order["status"] for order in product["orders"]] == ["expired"]
+    account = product["account"]
+    assert account["days_left"] == 86 and account["so_far"][0] != 0, "five days at other prices than the first advice's"
+    assert " Quarter " in result.out and "over keeping" in result.out
     assert "12.5 until 2025-04-03, expired" in run(shop, "history", *RUN).out
 
 
