@@ -162,7 +162,7 @@ RULES: dict[str, Decide] = {
     "gate": product_rule(DecisionConfig(), False),
     "account": product_rule(DecisionConfig(), True),
     "account x6": product_rule(DecisionConfig(loss_weight=6), True),
-    "account x20": product_rule(DecisionConfig(loss_weight=20), True),
+    "account x10": product_rule(DecisionConfig(loss_weight=10), True),
     "account, random 2 %": product_rule(DecisionConfig(explore_share=0.02), True),
     "greedy": greedy,
 }
