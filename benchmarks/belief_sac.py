@@ -15,8 +15,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from loop import TRUTHS, Rule, at_harm, draw_sellers, history_sd, play, score, utility_plan
+from price_training import fit_quietly
 from torch import Tensor
 
 from pricerl.env.belief import DemandCurves, LearningConfig, Sellers
@@ -63,17 +64,7 @@ def train(config: LearningConfig, updates: int, seed: int) -> SACModule:
     data = LearningData(config, 256, seed)
     algorithm = SACConfig(gamma=0.999, batch_size=512, warmup_steps=256 * 13 * 2)
     module = SACModule(data.task, algorithm, NetworkConfig(hidden=[128, 128], value_bounds=False), warm_start="none")
-    Trainer(
-        accelerator="cpu",
-        max_steps=updates,
-        max_epochs=-1,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(module, data)
-    return module.eval()
+    return fit_quietly(module, data, updates)
 
 
 def follow(module: SACModule, loss_weight: float) -> Rule:

@@ -35,7 +35,8 @@ from group_plans import (
     sell,
 )
 from gymnasium.spaces import Box
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
+from price_training import fit_quietly
 from torch import Tensor
 
 from pricerl.runtime import claim_compute
@@ -173,17 +174,7 @@ def train(problem: Problem, base: JointGreedy | None, updates: int, seed: int) -
     algorithm = SACConfig(target_entropy=entropy, buffer_capacity=200_000, warmup_steps=64 * DAYS * 4)
     network = NetworkConfig(hidden=[128, 128], value_bounds=False)
     module = SACModule(data.task, algorithm, network, compile="off", warm_start="none")
-    Trainer(
-        accelerator="cpu",
-        max_steps=updates,
-        max_epochs=-1,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    ).fit(module, data)
-    return module.eval()
+    return fit_quietly(module, data, updates)
 
 
 def learn(problem: Problem, base: JointGreedy | None, updates: int, seeds: int, greedy: Tensor) -> str:

@@ -15,6 +15,7 @@ from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
@@ -65,6 +66,13 @@ def train_policy(
     """
     seed_everything(data.seed, verbose=False)
     module = SACModule(data.task, algorithm or SACConfig(), network or NetworkConfig(), warm_start=warm_start)
+    return fit_quietly(module, data, updates, callbacks)
+
+
+def fit_quietly(
+    module: SACModule, data: ReplayDataModule, updates: int, callbacks: Sequence[Callback] = ()
+) -> SACModule:
+    """Train a module without evaluations, files and progress bars, and return it in evaluation mode."""
     Trainer(
         accelerator="cpu",
         max_steps=updates,
