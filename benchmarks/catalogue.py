@@ -50,7 +50,7 @@ def measure(products: int, days: int) -> None:
     settings = demand, CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True), DecisionConfig()
     desk = Desk(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
     before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
-    pool, tested = gather_pool(prepared.products, demand, setup), tested_products(prepared)
+    pool, tested = gather_pool(prepared.products, demand, {}, setup), tested_products(prepared)
     rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
     chunks = [Chunk(desk, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
     parts = run_tasks(chunks, len(chunks), setup)
