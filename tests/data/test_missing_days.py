@@ -8,6 +8,8 @@ import pytest
 
 from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning.calendar import fill_prices
+from pricerl.data.cleaning.missing_days import find_missing_days
+from pricerl.data.reading import columns
 from pricerl.errors import UsageError
 from pricerl.simulation import SellerConfig, simulate
 
@@ -134,3 +136,11 @@ def test_two_sales_a_week_apart_are_no_weekly_rows() -> None:
     few["Report Date"] = ["2025-03-03", "2025-03-10"]
     history = clean(pd.concat([frame, few]))
     assert len(history.products) == 2 and [item.product for item in history.problems] == ["Few"]
+
+
+def test_a_price_of_almost_nothing_changes_no_pattern() -> None:
+    frame = seller(1.0, sold).assign(**{columns.PRODUCT: "one"})
+    frame[columns.REPORT_DATE] = pd.to_datetime(frame[columns.REPORT_DATE])
+    tiny = frame.copy()
+    tiny.iloc[10, tiny.columns.get_loc(columns.PRODUCT_PRICE)] = 1e-200
+    assert find_missing_days(tiny, "auto").meaning == find_missing_days(frame, "auto").meaning == "zero"

@@ -35,6 +35,9 @@ COMPLETE_SHARE, LISTED_SHARE = 0.4, 0.1
 """Rows with zero sales over their expected number: from the first on the file has a row for every day; up to the
 second, such as days on which a return offset the sales, it lists sales only."""
 
+MOST_UNITS = 1e9
+"""Units of a row beyond which no pattern changes, so that the square of sales over a tiny price stays finite."""
+
 EXPLAINED = (0.4, 2.5)
 """Days without a row over the expected number of days without a sale, between which these explain them."""
 
@@ -128,7 +131,7 @@ def find_missing_days(
     products = frame[columns.PRODUCT].astype("category").array
     code, names = np.asarray(products.codes).astype(np.int64), products.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
-    units = _units(frame, code, len(names))
+    units = np.minimum(_units(frame, code, len(names)), MOST_UNITS)
     tally = _count(code, days, units, len(names))
     unreadable = np.array([len(lost.get(str(name), ())) for name in names])
     tally = tally._replace(missing=np.maximum(tally.missing - unreadable, 0))
@@ -174,9 +177,9 @@ def _units(frame: pd.DataFrame, code: IntArray, products: int) -> FloatArray:
     """Return units by row ``(N,)``: those of the file, else sales over price where these are whole, else sales."""
     price, sales = (frame[name].to_numpy() for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES))
     sales = np.nan_to_num(sales, nan=0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         counted = np.where(price > 0, sales / price, np.nan)
-    whole = np.abs(counted - np.round(counted)) <= np.clip(counted * 0.005 / price, 0.05, 0.2)
+        whole = np.abs(counted - np.round(counted)) <= np.clip(counted * 0.005 / price, 0.05, 0.2)
     sold = (sales > 0) & np.isfinite(counted)
     share = np.bincount(code, sold & whole, products) / np.maximum(np.bincount(code, sold, products), 1)
     counted = np.where((share < 0.5)[code] & (sales == np.round(sales)), sales, counted)
