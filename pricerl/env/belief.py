@@ -67,6 +67,7 @@ class DemandCurves:
         self.log_units = torch.as_tensor(prior.at(grid, 31.0), dtype=torch.float32)
         self.elasticity = torch.as_tensor(prior.elasticity, dtype=torch.float32)
         self.price = torch.as_tensor(np.exp(grid), dtype=torch.float32)
+        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
 
     @cached_property
     def units(self) -> Tensor:
@@ -75,8 +76,10 @@ class DemandCurves:
 
     def path_sums(self, weeks: int) -> tuple[Tensor, Tensor]:
         """Return revenue and units of the paths from every price to every other over the weeks left, ``(G, G, K)``."""
-        spent = time_on_paths(weeks)
-        return spent @ (self.units * self.price).T, spent @ self.units.T
+        if weeks not in self._sums:
+            spent = time_on_paths(weeks)
+            self._sums[weeks] = spent @ (self.units * self.price).T, spent @ self.units.T
+        return self._sums[weeks]
 
 
 def time_on_paths(weeks: int) -> Tensor:
@@ -139,17 +142,10 @@ class Sellers:
 
     def plan_gains(self) -> Tensor:
         """Return the believed gain of approaching each price and staying there to the end, ``(B, J, K)``."""
-        revenue, units = self._sums[self.weeks_left]
+        revenue, units = self.curves.path_sums(self.weeks_left)
         profit = revenue[self.position] - self.cost[:, None, None] * units[self.position]
         keeping = self.weeks_left * (1 - self.cost)
         return self.level_mean.exp()[:, None] * (profit - keeping[:, None, None])
-
-    @cached_property
-    def _sums(self) -> dict[int, tuple[Tensor, Tensor]]:
-        cache: dict[int, tuple[Tensor, Tensor]] = self.curves.__dict__.setdefault("sums", {})
-        if self.weeks_left not in cache:
-            cache[self.weeks_left] = self.curves.path_sums(self.weeks_left)
-        return cache
 
     def true_gains(self) -> Tensor:
         """Return the true gain of approaching each price and staying there to the end at level 0, ``(B, J)``."""

@@ -41,7 +41,7 @@ WIDEST = 10.0
 """Largest absolute value of an observation."""
 
 
-def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
+def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the grid price of the plan of the highest expected utility, and its features.
 
     Args:
@@ -49,8 +49,9 @@ def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
         loss_weight: ``(B,)``.
 
     Returns:
-        Target ``(B,)`` and features ``(B, 5)`` in units of a percent: expected gain, utility over keeping, 10 %
-        quantile and sd of the account at its end, and the probability that it loses.
+        Target ``(B,)``, the price of the highest expected gain ``(B,)``, and features ``(B, 5)`` in units of a
+        percent: expected gain, utility over keeping, 10 % quantile and sd of the account at its end, and the
+        probability that it loses.
     """
     future, weight = sellers.plan_gains(), sellers.weight
     plans = weigh_plans(sellers.account, future, weight, loss_weight[:, None, None], LOW)
@@ -62,7 +63,7 @@ def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
     stays = plans.utility[rows, sellers.position]
     features = (mean, plans.utility[rows, target] - stays, plans.floor[rows, target], spread)
     losing = (weight * (total < 0)).sum(-1)
-    return target, torch.stack([*(value / unit for value in features), losing], 1)
+    return target, plans.mean.argmax(-1), torch.stack([*(value / unit for value in features), losing], 1)
 
 
 def scale_of(sellers: Sellers) -> Tensor:
@@ -75,10 +76,9 @@ def observe(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
     weight, elasticity, unit = sellers.weight, sellers.curves.elasticity, scale_of(sellers)
     mean = weight @ elasticity
     sd = (weight @ elasticity.square() - mean.square()).clamp_min(0).sqrt()
-    target, features = plan_steps(sellers, loss_weight)
+    target, greedy, features = plan_steps(sellers, loss_weight)
     account = (weight * sellers.account).sum(-1)
     quantiles = [weighted_quantile(sellers.account, weight, share) / unit for share in (LOW, MIDDLE)]
-    greedy = (weight[:, None] * sellers.plan_gains()).sum(-1).argmax(-1)
     level = (weight * sellers.level_mean).sum(-1)
     seen = [
         mean / 4,
