@@ -55,6 +55,8 @@ class DecidedPath:
     """Value of the seller's latest prices, repeated."""
     shop: Shop
     causes: Causes
+    proposed: PricePath
+    """The path of ``proposal``: that of planner or policy, or of an account or a price test in its place."""
     account: AccountPlan | None = None
     """Account of the quarter and its plan; None if this is the first advice."""
     drawn: tuple[RandomPrice, ...] = ()
@@ -111,7 +113,9 @@ def decide_path(
         decision, aim = weighing.fall_back(decision, aim, keep)
     published = _publish(decision, aim, keep, dynamics, product)
     published, drawn = _vary(published, dynamics, product, config, seed, weighing.suspect)
-    return DecidedPath(published[0], aim, *published[1:], own, keep, log, weighing.shop, weighing.causes, plan, drawn)
+    return DecidedPath(
+        published[0], aim, *published[1:], own, keep, log, weighing.shop, weighing.causes, proposed, plan, drawn
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pricerl.advice.config import DecisionConfig
 from pricerl.advice.decided_path import DecidedPath, decide_path
@@ -108,7 +107,7 @@ class _Adviser:
         prepared, fitted, counted = market.preprocessor, market.products[index], market.counted(index)
         history, report = prepared.products[index], prepared.reports[index]
         seeds = self.seed, prepared.numbers[index]
-        proposed, decided = self._decide(index)
+        decided = self._decide(index)
         decision, path, gated, shop = decided.decision, decided.path, decided.gated, decided.shop
         current_price, keep, settled = shop.current_price, decided.keep, float(decided.aim.price[-1])
         forecast = forecast_path(market, index, path.price, self.seed)
@@ -125,7 +124,7 @@ class _Adviser:
             keep=keep.outcome(),
             recommended=forecast.value.outcome(),
             uplift=forecast.value.over(keep) if decision.follow != "hold" else None,
-            proposal=self._describe(index, proposed, decided),
+            proposal=self._describe(index, decided),
             baselines=tuple(baselines),
             elasticity=interval_of(elasticity_at(fitted, current_price)),
             raising=would_raising_pay(counted, current_price),
@@ -138,7 +137,7 @@ class _Adviser:
                 for name, price in (("settled", settled), ("current", current_price))
             },
             sensitivity=find_sensitivity(shop, settled, decided.causes),
-            planner_gap=_planner_gap(dynamics, baselines, index, proposed.price[-1:]) if counted.cost.known else None,
+            planner_gap=_planner_gap(dynamics, counted, baselines, index, decided),
             backtest=skill,
             costs=fitted.cost.describe(),
             data_quality=report.to_dict(self.config.min_days),
@@ -153,12 +152,12 @@ class _Adviser:
         )
         return replace(advice, reason=explain(advice, self.formatter))
 
-    def _decide(self, index: int) -> tuple[PricePath, DecidedPath]:
-        """Return the path proposed for a product, and the decision on it."""
+    def _decide(self, index: int) -> DecidedPath:
+        """Return the decision on the path proposed for a product."""
         speaker, proposed, failed = self.proposer.propose(index, self.horizon)
         past = self.past.get(self.dynamics.market.preprocessor.products[index].product, FIRST)
         about = speaker, failed, past, self.seed
-        return proposed, decide_path(proposed, self.dynamics, index, self.config, *about)
+        return decide_path(proposed, self.dynamics, index, self.config, *about)
 
     def _plan_test(self, index: int, decided: DecidedPath) -> PriceTest | None:
         """Return the price test of a change that only the uncertainty of its gain prevents."""
@@ -167,9 +166,9 @@ class _Adviser:
         planned = plan_price_test(self.dynamics, index, seed=self.seed)
         return None if planned is None else planned.test
 
-    def _describe(self, index: int, proposed: PricePath, decided: DecidedPath) -> ProposedPath:
+    def _describe(self, index: int, decided: DecidedPath) -> ProposedPath:
         """Return the record of the path proposed for a product."""
-        prices, own = tuple(map(money, proposed.price.tolist())), decided.proposal
+        prices, own = tuple(map(money, decided.proposed.price.tolist())), decided.proposal
         uplifts = own.over(decided.keep), own.over(decided.log)
         return ProposedPath(prices, own.outcome(), *uplifts, self.proposer.over_plan(index))
 
@@ -191,7 +190,12 @@ def _cost_means(fitted: ProductMarket) -> CostMeans | None:
     return CostMeans(float(cost.share_kept.mean()), float(cost.unit_cost.mean())) if cost.known else None
 
 
-def _planner_gap(dynamics: Dynamics, baselines: Sequence[BaselineRow], index: int, price: Tensor) -> float:
+def _planner_gap(
+    dynamics: Dynamics, counted: ProductMarket, baselines: Sequence[BaselineRow], index: int, decided: DecidedPath
+) -> float | None:
+    if not counted.cost.known:
+        return None
+    price = decided.proposed.price[-1:]
     best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
     rows = torch.full_like(price, index, dtype=torch.long)
     draw = torch.full_like(rows, dynamics.market.mean_draw)

@@ -119,5 +119,6 @@ def test_later_advice_says_what_the_account_holds(
     assert first.account is None and first.decision.follow == "hold"
     assert later.account is not None and later.account.account == account
     assert later.recommended_price > 10.0 and later.decision.speaker == "planner"
+    assert later.proposal.prices[-1] > 10.0, "the record has the prices whose value it states"
     off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, past={"product": Past(account=account)})[0]
     assert off.account is None
