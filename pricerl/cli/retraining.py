@@ -58,9 +58,14 @@ def _parser() -> Parser:
 
 
 def _settings_of(champion: Checkpoint) -> list[str]:
-    """Return the champion's settings and length of training as options, which those of the command line follow."""
+    """Return the champion's settings and length of training as options, which those of the command line follow.
+
+    A challenger of a portable champion is portable too.
+    """
     limits = champion.about.get("limits") or {}
-    return option_words({"config": json.dumps(champion.settings), "trainer.max_steps": limits.get("max_steps")})
+    portable = "true" if champion.about.get("contains_history") is False else None
+    options = {"config": json.dumps(champion.settings), "trainer.max_steps": limits.get("max_steps")}
+    return option_words({**options, "portable": portable})
 
 
 def _conclude(run: Run, folder: RunFolder, champion: str, verdict: Verdict) -> int:

@@ -175,10 +175,11 @@ class DataPreprocessor:
         return DataConfig(**trained["config"])
 
     def trained_state(self) -> dict[str, Any]:
-        """Return what a newer history needs, without this one: names, settings, choice of forecasts and scaler."""
+        """Return what a newer history needs, without this one: names, last days, settings, forecasts and scaler."""
         return {
             "config": asdict(self.config),
             "names": list(self.names),
+            "last_days": [str(product.dates[-1]) for product in self.products],
             "step_days": self.step_days,
             "chosen": [forecast.source for forecast in self.forecasts],
             "gain": self.scaler.gain,

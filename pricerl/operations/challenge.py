@@ -33,7 +33,7 @@ def check_days(run: Run, champion: Checkpoint, config: GateConfig) -> None:
 
     Raises:
         DataError: the message names the number of days.
-        UsageError: the champion's checkpoint holds no history.
+        UsageError: the champion's days are unknown, see `trained_history`.
     """
     last = max(product.dates[-1] for product in trained_history(run, champion, ()).products)
     fresh = run.pricing.preprocessor

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.promotion import GATE_FILE
+from pricerl.operations.watching.monitor_document import MONITOR_FILE
+from pricerl.operations.watching.monitoring import preprocessor_state
+from pricerl.training.checkpointing import Checkpoint
+from pricerl.training.generations import BEST
+from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
 
 QUIET = ("--trainer.enable_progress_bar", "false")
@@ -49,6 +55,65 @@ def test_the_loser_is_kept_aside_and_the_winner_is_used(shop: Path) -> None:
     assert folder.current is not None and folder.current.name == "gen-0003"
     assert (folder.path / "best.ckpt").resolve().is_relative_to((folder.path / "gen-0003").resolve())
     assert "gen-0003 instead of gen-0001" in run(shop, "history").out
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders ``whole`` and ``portable`` with a run each, fitted to the first 90 days of 150."""
+    folder = tmp_path_factory.mktemp("fits")
+    for name, words in (("whole", ()), ("portable", ("--portable", "true"))):
+        (folder / name).mkdir()
+        write_lines(folder / name / "seller.csv", seller_lines(150)[:91])
+        write_lines(folder / name / "fresh.csv", seller_lines(150))
+        result = run(folder / name, "fit", "--data.path", "seller.csv", "--run_name", "seller", *FAST, *words)
+        assert result.code in (0, 4)
+    return folder
+
+
+@pytest.fixture
+def shops(fits: Path, tmp_path: Path) -> list[Path]:
+    """Copies of these folders."""
+    return [shutil.copytree(fits / name, tmp_path / name, symlinks=True) for name in ("whole", "portable")]
+
+
+def test_a_portable_run_is_watched_as_one_with_its_history(shops: list[Path]) -> None:
+    found = []
+    for folder in shops:
+        assert run(folder, "watch", "seller", "--data.path", "fresh.csv", "--today", "2025-05-31").code == 0
+        found.append(json.loads((folder / "checkpoints/seller" / MONITOR_FILE).read_text(encoding="utf-8")))
+    assert found[0]["products"][0]["new_days"] == 60 and found[0] == found[1]
+
+
+def test_a_portable_run_is_retrained_as_one_with_its_history_and_stays_portable(shops: list[Path]) -> None:
+    verdicts, contains = [], []
+    for folder in shops:
+        result = run(folder, "retrain", "seller", "--data.path", "fresh.csv", *QUIET)
+        assert result.code in (0, 4), result.err
+        made = RunFolder(folder / "checkpoints" / "seller").find("gen-0002")
+        verdicts.append(json.loads((made.path / GATE_FILE).read_text(encoding="utf-8")))
+        contains.append(Checkpoint.read(made.path / BEST).about["contains_history"])
+    assert verdicts[0] == verdicts[1] and contains == [True, False]
+
+
+def test_a_portable_run_names_the_old_days_that_a_file_lacks(shops: list[Path]) -> None:
+    folder, (header, *rows) = shops[1], seller_lines(150)
+    write_lines(folder / "late.csv", [header, *rows[86:]])
+    for command in ("watch", "retrain"):
+        result = run(folder, command, "seller", "--data.path", "late.csv")
+        assert result.code == 3 and result.err.count("\n") == 1, result.err
+        assert "seller has 4 rows until 2025-03-31, the last day that the model was fitted to" in result.err
+        assert "must hold the old days too, at least 8: export them" in result.err
+    assert [item.name for item in RunFolder(folder / "checkpoints" / "seller").generations()] == ["gen-0001"]
+
+
+def test_a_portable_run_without_its_last_day_asks_for_a_fit(shops: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
+        state = preprocessor_state(run, checkpoint)
+        return {name: value for name, value in state.items() if name != "last_days"}
+
+    monkeypatch.setattr("pricerl.operations.watching.monitoring.preprocessor_state", forgetful)
+    result = run(shops[1], "watch", "seller", "--data.path", "fresh.csv")
+    assert result.code == 2 and "is portable and of a version that did not record the last day" in result.err
 
 
 def test_a_file_with_too_few_new_days_is_refused_before_training(shop: Path) -> None:

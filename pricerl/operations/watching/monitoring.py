@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any
@@ -11,8 +11,9 @@ import numpy as np
 
 from pricerl import __version__
 from pricerl.advice.result import TrackRecord
-from pricerl.data import DataPreprocessor
-from pricerl.errors import UsageError
+from pricerl.data import DataPreprocessor, History
+from pricerl.errors import DataError, UsageError
+from pricerl.formatting import plural
 from pricerl.market import Market, fit_market
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
@@ -33,7 +34,8 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
         today: day of the watch.
 
     Raises:
-        UsageError: the checkpoint holds no history to compare with.
+        UsageError: the checkpoint is portable and does not record its last days.
+        DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
     """
     assert run.checkpoint is not None
     fresh, trained = run.pricing.preprocessor, trained_history(run, run.checkpoint, entries)
@@ -45,7 +47,7 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
         check_age(last_fitted, today, settings),
         *(
             Finding("data", "warning", f"{name} is not in the file")
-            for name in trained.names
+            for name in preprocessor_state(run, run.checkpoint)["names"]
             if name not in fresh.names
         ),
         *(Finding("data", "warning", f"{name} is skipped: its rows cannot be used") for name in _skipped(run)),
@@ -67,16 +69,40 @@ def failed_watch(run: str, today: date, problem: str) -> Monitor:
 def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) -> DataPreprocessor:
     """Return the history that a checkpoint of a run was fitted to, with the days marked whose price pricerl had set.
 
+    A portable checkpoint holds no history. Its days are those of the run's fresh file up to the last one it was fitted
+    to, so that products that the file lacks are missing.
+
     Raises:
-        UsageError: the checkpoint holds none.
+        UsageError: the checkpoint is portable and does not record its last days.
+        DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
     """
     state = preprocessor_state(run, checkpoint)
-    if "products" not in state:
+    trained = DataPreprocessor.from_state_dict(state) if "products" in state else _cut_trained(run, checkpoint, state)
+    return trained.mark_own_prices(partial(find_own_prices, entries))
+
+
+def _cut_trained(run: Run, checkpoint: Checkpoint, state: Mapping[str, Any]) -> DataPreprocessor:
+    """Return the days of a run's file that a portable checkpoint was fitted to, prepared as for that fit."""
+    if "last_days" not in state:
         raise UsageError(
-            f"{checkpoint.path} is portable: it holds no history, with which new days could be compared; train "
-            "without --portable"
+            f"{checkpoint.path} is portable and of a version that did not record the last day it was fitted to, so "
+            "that it is unknown which days are new; run fit once more"
         )
-    return DataPreprocessor.from_state_dict(state).mark_own_prices(partial(find_own_prices, entries))
+    fresh, last = run.pricing.preprocessor, dict(zip(state["names"], state["last_days"], strict=True))
+    known = [index for index, name in enumerate(fresh.names) if name in last]
+    fewest, cut, problems = fresh.config.window + 1, [], []
+    for product in fresh.select(known).products:
+        end = last[product.product]
+        days = int((product.dates <= np.datetime64(end)).sum())
+        cut.append(product.first_days(days))
+        if days < fewest:
+            problems.append(
+                f"{product.product} has {plural(days, 'row')} until {end}, the last day that the model was fitted to; "
+                f"the checkpoint is portable, so the file must hold the old days too, at least {fewest}: export them"
+            )
+    if problems:
+        raise DataError(str(run.pricing.path), problems)
+    return DataPreprocessor.refit(History(fresh.source, tuple(cut), fresh.select(known).reports), state)
 
 
 def preprocessor_state(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
