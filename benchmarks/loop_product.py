@@ -4,21 +4,24 @@
 
 Each week the sales of the last one are added to the file, which is read, cleaned and fitted anew; the planner proposes,
 and the decision with its gates, account and guardrails sets the price of the next week. `share` is the true gain over
-keeping the first price as a percentage of the best plan's that knows the demand curve; `harmed` sellers end more than
-1 % below keeping. The demand level drifts by 2 % a week.
+keeping the first price as a percentage of the gain of the best constant target, chosen with knowledge of demand;
+`harmed` sellers end more than 1 % below keeping. The demand level drifts by 2 % a week. `loop_sellers.py` lists the
+kinds of sellers, which take turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from loop_sellers import KINDS, Shop, open_shop
 
 from pricerl.advice.account import Account
 from pricerl.advice.config import DecisionConfig
@@ -26,7 +29,8 @@ from pricerl.advice.decided_path import decide_path
 from pricerl.advice.past import Past
 from pricerl.advice.price_path import plan_path
 from pricerl.arrays import FloatArray, limits_of
-from pricerl.data import DataConfig, DataPreprocessor, History, weekday_of
+from pricerl.data import DataConfig, DataPreprocessor, History
+from pricerl.data.days import WEEK
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.env import Dynamics
@@ -36,81 +40,9 @@ from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
 from pricerl.runtime import claim_compute
-from pricerl.simulation import SellerConfig, expected_units, simulate
-from pricerl.simulation.confounders import reference_effect
-from pricerl.simulation.habits import habits_of
 
-KINDS = ("constant", "linear", "exponential", "logit", "kinked", "optimal", "thin", "repricer", "reference", "averages")
-LEVEL_SD = 0.02
 HARM = 0.01
-WEEK = 7
 STEP_DISCOUNT = 0.97**3
-
-
-@dataclass
-class Shop:
-    """A seller in the loop."""
-
-    frame: pd.DataFrame
-    truth: dict[str, Any]
-    kind: str
-    rng: np.random.Generator
-    """Of the sales."""
-    drift: np.random.Generator
-    """Of the level, the same for every rule."""
-    first: float
-    """Price that keeping means."""
-    level: float = 0.0
-    gain: float = 0.0
-    kept: float = 0.0
-    own: int = 0
-    """Days priced by the product."""
-
-    def profit_and_units(self, prices: FloatArray, dates: Any) -> tuple[FloatArray, FloatArray]:
-        """Return true expected daily profit before fixed cost, and units, at prices ``(N, H)``."""
-        truth = self.truth
-        units = expected_units(truth, prices) * np.array(truth["weekday_demand"])[weekday_of(dates.astype(np.int64))]
-        if truth["family"] == "reference":
-            past = np.broadcast_to(self.frame[columns.PRODUCT_PRICE].to_numpy(float), (len(prices), len(self.frame)))
-            units = units * reference_effect(np.log(np.hstack([past, prices])))[:, past.shape[1] :]
-        return (truth["share_kept"] * prices - truth["unit_cost"]) * units, units
-
-    def sell(self, prices: FloatArray) -> None:
-        """Sell for a week at ``prices (7,)`` and add its rows."""
-        last = np.datetime64(self.frame[columns.REPORT_DATE].iloc[-1])
-        dates = last + 1 + np.arange(WEEK)
-        self.level += LEVEL_SD * self.drift.normal()
-        profit, units = self.profit_and_units(np.stack([prices, np.full(WEEK, self.first)]), dates)
-        factor = float(np.exp(self.level))
-        self.gain += factor * float(profit[0].sum() - profit[1].sum())
-        self.kept += factor * float(profit[1].sum())
-        size = habits_of(self.kind).noise_size
-        mean = factor * units[0]
-        sold = self.rng.negative_binomial(size, size / (size + mean)).astype(float)
-        sales = np.round(sold * prices, 2)
-        earned = -self.truth["fixed_cost"] + self.truth["share_kept"] * sales - self.truth["unit_cost"] * sold
-        rows = pd.DataFrame(
-            {
-                columns.REPORT_DATE: dates.astype(str),
-                columns.PRODUCT_PRICE: np.round(prices, 2),
-                columns.TOTAL_PROFIT: np.round(earned, 2),
-                columns.TOTAL_SALES: sales,
-            }
-        )
-        self.frame = pd.concat([self.frame, rows], ignore_index=True)
-        self.own += WEEK
-
-
-def open_shop(kind: str, units: float, seed: int, days: int) -> Shop:
-    frame, truth = simulate(SellerConfig(market=kind, days=days, units=units, seed=seed))  # type: ignore[arg-type]
-    return Shop(
-        frame,
-        truth,
-        kind,
-        np.random.default_rng([seed, 77]),
-        np.random.default_rng([seed, 78]),
-        float(frame[columns.PRODUCT_PRICE].dropna().iloc[-1]),
-    )
 
 
 def market_of(shop: Shop, seed: int) -> Dynamics:
@@ -118,10 +50,11 @@ def market_of(shop: Shop, seed: int) -> Dynamics:
     history = history_from_text(shop.frame.to_csv(index=False), "loop", DataConfig())
     product = history.products[0]
     own = np.zeros(len(product.dates), dtype=bool)
-    own[len(own) - shop.own :] = True
+    own[len(own) - len(shop.charged) :] = True
     history = History(history.source, (replace(product, own_price=own & product.observed),), history.reports)
     prepared = DataPreprocessor.fit(history, DataConfig())
-    costs = CostConfig(unit_cost=shop.truth["unit_cost"], share_kept=shop.truth["share_kept"])
+    truth = shop.truth
+    costs = CostConfig(truth["unit_cost"], truth["share_kept"]) if shop.kind.costs_known else CostConfig()
     return Dynamics(fit_market(prepared, DemandConfig(), costs, seed), RewardConfig())
 
 
@@ -147,14 +80,11 @@ def greedy(dynamics: Dynamics, account: Account | None) -> FloatArray:
     return path.price.double().numpy()
 
 
-def attainable(shop: Shop, weeks: int, seed: int) -> float:
-    """Return the gain of the best constant target within reach, for one who knows the demand curve."""
+def attainable(shop: Shop, days: int, seed: int) -> float:
+    """Return the gain of the best constant target within reach, for one who knows demand on every day of the loop."""
     dynamics = market_of(shop, seed)
     targets = torch.cat([candidate_prices(dynamics, 0)[::4], torch.tensor([shop.first])])
-    paths = approach_prices(targets, dynamics, 0, WEEK * weeks).double().numpy()
-    last = np.datetime64(shop.frame[columns.REPORT_DATE].iloc[-1])
-    profit, _ = shop.profit_and_units(paths, last + 1 + np.arange(WEEK * weeks))
-    total = profit.sum(1)
+    total = shop.profit(approach_prices(targets, dynamics, 0, days).double().numpy())
     return float(total.max() - total[-1])
 
 
@@ -172,24 +102,22 @@ def covers(dynamics: Dynamics, shop: Shop) -> bool:
     """Return whether the 90 % interval of the elasticity around the current price holds the true one."""
     price = dynamics.market.preprocessor.products[0].current_price
     low, high = limits_of(elasticity_at(dynamics.market.products[0], price))
-    ends = expected_units(shop.truth, np.array([0.95 * price, 1.05 * price]))
-    return bool(low <= np.log(ends[1] / ends[0]) / np.log(1.05 / 0.95) <= high)
+    return bool(low <= shop.elasticity_at(price) <= high)
 
 
-def play(kind: str, units: float, seed: int, days: int, weeks: int, rule: str) -> dict[str, Any]:
+def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
-    shop, account = open_shop(kind, units, seed, days), None
+    account = None
     for _ in range(weeks):
         prices = RULES[rule](market_of(shop, seed), account)
         account = account or Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
         shop.sell(prices)
-    moved = float(shop.frame[columns.PRODUCT_PRICE].iloc[-1]) / shop.first
-    about = {"units": units, "kind": kind, "seed": seed, "rule": rule.replace(" ", "_")}
+    gain, kept = shop.gains()
     return {
-        **about,
-        "gain": shop.gain / shop.kept,
-        "kept": shop.kept,
-        "last": moved,
+        "rule": rule.replace(" ", "_"),
+        "gain": gain / kept,
+        "kept": kept,
+        "last": shop.charged[-1] / shop.first,
         "covered": covers(market_of(shop, seed), shop),
     }
 
@@ -213,7 +141,7 @@ def main() -> None:
     parser.add_argument("--units", type=float, nargs="+", default=[8.0, 50.0])
     parser.add_argument("--weeks", type=int, default=13)
     parser.add_argument("--days", type=int, default=130)
-    parser.add_argument("--kinds", nargs="+", default=KINDS)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--rules", nargs="+", default=["gate", "account"], choices=list(RULES))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -222,10 +150,12 @@ def main() -> None:
     for units in options.units:
         for number in range(options.first, options.first + options.sellers):
             kind, seed = options.kinds[number % len(options.kinds)], 5000 + number
-            best = attainable(open_shop(kind, units, seed, options.days), options.weeks, seed)
+            shop = open_shop(kind, units, seed, options.days, WEEK * options.weeks)
+            best = attainable(shop, WEEK * options.weeks, seed)
             for rule in options.rules:
-                found = play(kind, units, seed, options.days, options.weeks, rule)
-                rows.append({**found, "best": best / found.pop("kept")})
+                found = play(copy.deepcopy(shop), seed, options.weeks, rule)
+                about = {"units": units, "kind": kind, "seed": seed}
+                rows.append({**about, **found, "best": best / found["kept"]})
                 print(*rows[-1].values(), flush=True)
     table = pd.DataFrame(rows)
     for by in (["units", "rule"], ["units", "kind", "rule"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -181,9 +182,7 @@ def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> t
     sales, shown = np.round(units * price, 2), price
     if config.market == "averages":
         units, sales, shown = fill_orders(np.round(price / average_share(), 2), units, generator)
-    appeal = np.sqrt(expected_units(truth, price) / config.units)
-    organic = _draw_conversion(ORGANIC_RATE * appeal, config.units, generator)
-    ad = _draw_conversion(AD_RATE * appeal * reach, config.units, generator)
+    organic, ad = draw_conversions(truth, price, reach, generator)
     profit = -truth["fixed_cost"] + truth["share_kept"] * sales - truth["unit_cost"] * units
     profit += generator.normal(0.0, PROFIT_NOISE * truth["current_price"] * config.units, config.days)
     forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, config.days))
@@ -252,6 +251,23 @@ def _draw_prices(start_price: float, num_days: int, habits: Habits, generator: n
         price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * habits.price_range)
         day += hold
     return np.round(price, 2)
+
+
+def draw_conversions(
+    truth: Mapping[str, Any], price: FloatArray, reach: FloatArray, generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Draw the percentages of organic and of advertised visitors who buy, ``(D,)`` each.
+
+    Args:
+        truth: one product's truth, with family and parameters.
+        price: ``(D,)`` money charged.
+        reach: ``(D,)`` multiplier of the ad conversion.
+        generator: source of randomness.
+    """
+    units = truth["parameters"]["units"]
+    appeal = np.sqrt(expected_units(truth, price) / units)
+    organic = _draw_conversion(ORGANIC_RATE * appeal, units, generator)
+    return organic, _draw_conversion(AD_RATE * appeal * reach, units, generator)
 
 
 def _draw_conversion(rate: FloatArray, units: float, generator: np.random.Generator) -> FloatArray:
