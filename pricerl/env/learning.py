@@ -26,7 +26,7 @@ from pricerl.env.belief import (
     open_accounts,
 )
 from pricerl.errors import UsageError
-from pricerl.market.utility import weigh_losses, weigh_plans, weighted_quantile
+from pricerl.market.utility import value_plans, weigh_losses, weighted_quantile
 
 OBSERVATION_DIM = 17
 CURVES, TRUTHS = 240, 3000
@@ -53,17 +53,15 @@ def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor, T
         percent: expected gain, utility over keeping, 10 % quantile and sd of the account at its end, and the
         probability that it loses.
     """
-    future, weight = sellers.plan_gains(), sellers.weight
-    plans = weigh_plans(sellers.account, future, weight, loss_weight[:, None, None], LOW)
-    target, rows = plans.utility.argmax(-1), torch.arange(len(weight))
-    total = sellers.account + future[rows, target]
-    mean = plans.mean[rows, target]
-    spread = (weight * (total - mean[:, None]).square()).sum(-1).sqrt()
-    unit = scale_of(sellers)
-    stays = plans.utility[rows, sellers.position]
-    features = (mean, plans.utility[rows, target] - stays, plans.floor[rows, target], spread)
-    losing = (weight * (total < 0)).sum(-1)
-    return target, plans.mean.argmax(-1), torch.stack([*(value / unit for value in features), losing], 1)
+    total, weight = sellers.account[:, None] + sellers.plan_gains(), sellers.weight
+    utility, mean = value_plans(total, weight, loss_weight[:, None, None])
+    target, rows = utility.argmax(-1), torch.arange(len(weight))
+    at_end, expected = total[rows, target], mean[rows, target]
+    spread = (weight * (at_end - expected[:, None]).square()).sum(-1).sqrt()
+    unit, stays = scale_of(sellers), utility[rows, sellers.position]
+    features = (expected, utility[rows, target] - stays, weighted_quantile(at_end, weight, LOW), spread)
+    losing = (weight * (at_end < 0)).sum(-1)
+    return target, mean.argmax(-1), torch.stack([*(value / unit for value in features), losing], 1)
 
 
 def scale_of(sellers: Sellers) -> Tensor:

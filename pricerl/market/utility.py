@@ -57,12 +57,19 @@ def weigh_plans(account: Tensor, future: Tensor, weight: Tensor, loss_weight: Te
         loss_weight: how much worse losing 1 is than missing a gain of 1; a number or ``(B, 1, 1)``.
         low: probability of the quantile that the budget limits.
     """
-    total, share = account[:, None] + future, weight[:, None]
-    return Plans(
-        (share * weigh_losses(total, loss_weight)).sum(-1),
-        (share * total).sum(-1),
-        weighted_quantile(total, share, low),
-    )
+    total = account[:, None] + future
+    return Plans(*value_plans(total, weight, loss_weight), weighted_quantile(total, weight[:, None], low))
+
+
+def value_plans(total: Tensor, weight: Tensor, loss_weight: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return expected utility and expected account ``(B, J)`` of plans that end at ``total (B, J, K)``.
+
+    The utility is that of `weigh_losses`; its expectation is a mean of all accounts and one of the losing ones, a
+    quarter of the time that weighing each account takes. The other arguments are those of `weigh_plans`.
+    """
+    share = weight[:, None] * total
+    mean, losing = share.sum(-1, keepdim=True), share.clamp_max(0).sum(-1, keepdim=True)
+    return (mean + (loss_weight - 1) * losing)[..., 0], mean[..., 0]
 
 
 def choose_plan(value: Tensor, floor: Tensor, budget: Tensor | float, keep: int | Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pricerl.market.utility import choose_plan, weigh_losses, weigh_plans, weighted_quantile
+from pricerl.market.utility import choose_plan, value_plans, weigh_losses, weigh_plans, weighted_quantile
 
 
 def test_losses_weigh_several_times_as_much_as_gains() -> None:
@@ -43,3 +43,12 @@ def test_a_gain_so_far_allows_a_risk_that_an_empty_account_does_not() -> None:
 def test_the_best_plan_inside_the_budget_is_chosen_and_else_the_safest() -> None:
     value, floor = torch.tensor([[0.0, 3.0, 5.0]]), torch.tensor([[-1.0, -2.0, -4.0]])
     assert [int(choose_plan(value, floor, budget, 0)) for budget in (5.0, 2.0, 1.0, 0.5)] == [2, 1, 0, 0]
+
+
+def test_expected_utility_is_the_mean_of_the_utilities() -> None:
+    generator = torch.Generator().manual_seed(0)
+    total, weight = torch.randn((3, 5, 40), generator=generator), torch.rand((3, 40), generator=generator).softmax(-1)
+    loss_weight = torch.tensor([1.0, 4.0, 20.0])[:, None, None]
+    utility, mean = value_plans(total, weight, loss_weight)
+    torch.testing.assert_close(utility, (weight[:, None] * weigh_losses(total, loss_weight)).sum(-1))
+    torch.testing.assert_close(mean, (weight[:, None] * total).sum(-1))
