@@ -16,14 +16,16 @@ from pricerl.sac.networks import Actor, Critic
 class SACAgent(nn.Module):
     """Networks and temperature of Soft Actor-Critic (arXiv:1812.05905), trained by `pricerl.sac.update`.
 
-    Actor, critic and target_critic share one set of input statistics.
+    Actor, critic and target_critic share one set of input statistics. Critics may see a truth that the actor does not,
+    in the last columns of an observation: an asymmetric actor-critic (Pinto et al. 2018, arXiv:1710.06542).
 
     Args:
-        observation_dim: ``O``.
+        observation_dim: ``O``, with the privileged columns.
         action_dim: ``A``.
         config: settings, of which initial alpha and target entropy are read.
         network: architecture of actor and critics.
         value_bounds: lowest and highest possible value, None if unknown; ignored if turned off in ``network``.
+        privileged_dim: ``P``, last columns of an observation that only the critics read.
     """
 
     def __init__(
@@ -33,20 +35,21 @@ class SACAgent(nn.Module):
         config: SACConfig,
         network: NetworkConfig,
         value_bounds: tuple[float, float] | None = None,
+        privileged_dim: int = 0,
     ) -> None:
         super().__init__()
         self.config = config
         self.target_entropy = config.resolve_target_entropy(action_dim)
         self.value_bounds = value_bounds if network.value_bounds else None
         self.normalization = InputNormalization(observation_dim) if network.input_normalization else None
-        self.actor = Actor(observation_dim, action_dim, network, self.normalization)
+        self.actor = Actor(observation_dim, action_dim, network, self.normalization, privileged_dim)
         self.critic = Critic(observation_dim, action_dim, network, self.value_bounds, self.normalization)
         not_copied = {id(self.normalization): self.normalization}
         self.target_critic = copy.deepcopy(self.critic, not_copied).requires_grad_(False)
         self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha)))
 
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
-        """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
+        """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``, or ``(B, O - P)``."""
         return self.actor.act(observation, deterministic)
 
     def observe(self, observation: Tensor) -> None:

@@ -80,9 +80,14 @@ class InputNormalization(nn.Module):
         self.count.copy_(total)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Return the normalized observation, of the same shape, within plus and minus `NORMALIZED_LIMIT`."""
-        variance = F.threshold(self.var, CONSTANT_VARIANCE, 1.0)
-        normalized = F.batch_norm(observation, self.mean, variance, eps=CONSTANT_VARIANCE)
+        """Return the normalized observation, of the same shape, within plus and minus `NORMALIZED_LIMIT`.
+
+        Args:
+            observation: ``(B, O)``, or its first columns only.
+        """
+        columns = observation.shape[-1]
+        variance = F.threshold(self.var[:columns], CONSTANT_VARIANCE, 1.0)
+        normalized = F.batch_norm(observation, self.mean[:columns], variance, eps=CONSTANT_VARIANCE)
         return normalized.clamp(-NORMALIZED_LIMIT, NORMALIZED_LIMIT)
 
 

@@ -73,11 +73,14 @@ class Trunk(nn.Module):
 class Actor(nn.Module):
     """A Gaussian policy squashed by tanh into the open interval (-1, 1).
 
+    Observations end in ``P`` privileged columns that it never reads, so it acts with or without them.
+
     Args:
-        observation_dim: ``O``.
+        observation_dim: ``O``, with the privileged columns.
         action_dim: ``A``.
         config: widths, switches and limits of the log standard deviation.
         normalization: input statistics, shared with the critics; None for raw observations.
+        privileged_dim: ``P``.
     """
 
     def __init__(
@@ -86,10 +89,14 @@ class Actor(nn.Module):
         action_dim: int,
         config: NetworkConfig,
         normalization: InputNormalization | None = None,
+        privileged_dim: int = 0,
     ) -> None:
         super().__init__()
+        if not 0 <= privileged_dim < observation_dim:
+            raise ValueError(f"privileged_dim must be from 0 to {observation_dim - 1}; found {privileged_dim}")
         self.observation_dim, self.config, self.normalization = observation_dim, config, normalization
-        self.trunk = Trunk(observation_dim, config, Linear, nn.LayerNorm)
+        self.visible_dim = observation_dim - privileged_dim
+        self.trunk = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
         with torch.no_grad():
             self.head.weight.mul_(config.small_init)
@@ -101,7 +108,7 @@ class Actor(nn.Module):
         The latter is squashed by another tanh into the config's limits.
 
         Args:
-            observation: ``(B, O)``.
+            observation: ``(B, O)``, or ``(B, O - P)`` without the privileged columns; so below.
         """
         return self._gaussian(observation, dropout=self.training)
 
@@ -130,7 +137,9 @@ class Actor(nn.Module):
         return torch.tanh(mean if deterministic else _draw(mean, log_std))
 
     def _gaussian(self, observation: Tensor, dropout: bool) -> tuple[Tensor, Tensor]:
-        check_shapes(("observation", observation, "BO"), sizes={"B": len(observation), "O": self.observation_dim})
+        columns = self.visible_dim if observation.shape[-1] == self.visible_dim else self.observation_dim
+        check_shapes(("observation", observation, "BO"), sizes={"B": len(observation), "O": columns})
+        observation = observation[:, : self.visible_dim]
         normalized = observation if self.normalization is None else self.normalization(observation)
         features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
         with torch.autocast(features.device.type, enabled=False):  # samples and log probabilities need all digits

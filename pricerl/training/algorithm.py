@@ -25,6 +25,8 @@ class TaskSpec(NamedTuple):
     """Highest reward of one env step."""
     days_per_step: int = 1
     """Days (or other units of time) per env step; the step's discount is gamma to this power."""
+    privileged_dim: int = 0
+    """``P``, last columns of an observation that are known in training only: critics read them, the actor does not."""
 
 
 class Algorithm(Protocol):

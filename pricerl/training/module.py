@@ -94,7 +94,8 @@ class SACModule(OffPolicyModule):
         low, high = task.reward_low, task.reward_high
         bounded = math.isfinite(low) and math.isfinite(high)
         bounds = value_bounds(low, high, self.step_discount, MAX_ENTROPY_BONUS) if bounded else None
-        self.agent = SACAgent(task.observation_dim, task.action_dim, algorithm, network, bounds)
+        sizes = task.observation_dim, task.action_dim
+        self.agent = SACAgent(*sizes, algorithm, network, bounds, task.privileged_dim)
 
     @classmethod
     def from_hyperparameters(cls, values: Mapping[str, Any]) -> SACModule:
