@@ -29,6 +29,9 @@ from pricerl.errors import UsageError
 from pricerl.market.utility import value_plans, weigh_losses, weighted_quantile
 
 OBSERVATION_DIM = 17
+SHOWN = (-8, -4, -2, 2, 4, 8)
+"""Grid steps from the first price at which critics may see the true gain."""
+PRIVILEGED_DIM = len(SHOWN) + 2 * STEPS_PER_WEEK + 3
 CURVES, TRUTHS = 240, 3000
 """Demand curves of the beliefs, and of the sellers, both drawn from the prior of the demand families."""
 UNITS = (5.0, 500.0)
@@ -96,6 +99,21 @@ def observe(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
     return observation.clamp(-WIDEST, WIDEST), target
 
 
+def observe_truth(sellers: Sellers) -> Tensor:
+    """Return what no seller knows, ``(B, 13)``, for critics in training.
+
+    They are the true weekly gains over keeping the first price, as a share of what keeping earns and times 5, at fixed
+    prices and at those within a week's reach, the level, and the true gain so far.
+    """
+    kept = 1 - sellers.cost[:, None]
+    gain = 5 * (sellers.log_units.exp() * (sellers.curves.price - sellers.cost[:, None]) - kept) / kept
+    reach = torch.arange(-STEPS_PER_WEEK, STEPS_PER_WEEK + 1)
+    within = gain.gather(1, (sellers.position[:, None] + reach).clamp(0, NUM_PRICES - 1))
+    fixed = gain[:, [REACH + step for step in SHOWN]]
+    so_far = torch.stack([10 * sellers.level, sellers.gain / scale_of(sellers)], 1)
+    return torch.cat([fixed, within, so_far], 1).clamp(-WIDEST, WIDEST)
+
+
 def move(sellers: Sellers, planned: Tensor, action: Tensor) -> Tensor:
     """Return the grid price that an action leads to: the plan's step, changed by a residual of at most three steps.
 
@@ -114,13 +132,15 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     The reward is the change of the utility of the true gain over keeping the first price, in percent of what keeping
     earns over the account, so that an episode's return is the utility of its gain. Observations hold only what a
-    seller would know. All rows end after ``config.weeks`` steps and start anew in the same call.
+    seller would know, unless critics shall see more. All rows end after ``config.weeks`` steps and start anew in the
+    same call.
 
     Args:
         num_envs: B.
         config: of the sellers.
         units: range of mean daily units, log-uniform.
         loss_weights: range of the weight of losses, log-uniform.
+        privileged: whether observations end in the truth of `observe_truth`, for critics only.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable
@@ -134,15 +154,17 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         config: LearningConfig | None = None,
         units: tuple[float, float] = UNITS,
         loss_weights: tuple[float, float] = LOSS_WEIGHTS,
+        privileged: bool = False,
     ) -> None:
         for name, (low, high), least in (("units", units, 0.0), ("loss_weights", loss_weights, 1.0)):
             if not least < high or not least <= low <= high:
                 raise UsageError(f"{name} must be a range of numbers from {least:g} on, found {low} to {high}")
         self.num_envs, self.config = num_envs, config or LearningConfig()
-        self._ranges = units, loss_weights
+        self._ranges, self._privileged = (units, loss_weights), privileged
         self._curves, self._truths = DemandCurves(CURVES), DemandCurves(TRUTHS, seed=1)
         self._generator = torch.Generator()
-        self.single_observation_space = spaces.Box(-WIDEST, WIDEST, (OBSERVATION_DIM,), np.float32)
+        columns = OBSERVATION_DIM + PRIVILEGED_DIM * privileged
+        self.single_observation_space = spaces.Box(-WIDEST, WIDEST, (columns,), np.float32)
         self.single_action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
@@ -158,7 +180,7 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         return self._observe(), {}
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Price for a week by ``actions (B, 1)``; observation ``(B, 17)``, the rest ``(B,)``."""
+        """Price for a week by ``actions (B, 1)``; observation ``(B, O)``, the rest ``(B,)``."""
         before, unit = self.sellers, scale_of(self.sellers)
         target = move(before, self._planned, torch.as_tensor(actions).reshape(-1))
         self.sellers = before.advance(target, self._generator)
@@ -174,8 +196,13 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         return observation, now - was, flags, torch.zeros_like(flags), info
 
     def _observe(self) -> Tensor:
-        self._last, self._planned = observe(self.sellers, self.loss_weight)
+        seen, self._planned = observe(self._believers(), self.loss_weight)
+        self._last = torch.cat([seen, observe_truth(self.sellers)], 1) if self._privileged else seen
         return self._last
+
+    def _believers(self) -> Sellers:
+        """Return the sellers whose beliefs are observed."""
+        return self.sellers
 
     def _log_uniform(self, low: float, high: float) -> Tensor:
         share = torch.rand(self.num_envs, generator=self._generator)

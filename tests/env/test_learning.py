@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 import pricerl.env  # noqa: F401 - registers the envs
 from pricerl.env.belief import NUM_PRICES, REACH
-from pricerl.env.learning import LearningEnv, LearningVectorEnv, move, scale_of
+from pricerl.env.learning import OBSERVATION_DIM, PRIVILEGED_DIM, LearningEnv, LearningVectorEnv, move, scale_of
 from pricerl.errors import UsageError
 
 
@@ -55,6 +55,25 @@ def test_observations_hold_nothing_that_a_seller_does_not_know() -> None:
     env.sellers.log_units.add_(1.0)
     env.sellers.level.add_(0.5)
     assert torch.equal(env._observe(), seen)
+
+
+def test_a_privileged_tail_holds_the_truth_and_nothing_else_changes() -> None:
+    plain, privileged = LearningVectorEnv(6), LearningVectorEnv(6, privileged=True)
+    seen, _ = plain.reset(seed=2)
+    both, _ = privileged.reset(seed=2)
+    assert both.shape == privileged.observation_space.shape == (6, OBSERVATION_DIM + PRIVILEGED_DIM)
+    for _ in range(3):
+        assert torch.equal(both[:, :OBSERVATION_DIM], seen)
+        seen = plain.step(torch.full((6, 1), 0.6))[0]
+        both = privileged.step(torch.full((6, 1), 0.6))[0]
+    sellers = privileged.sellers
+    margin = sellers.curves.price[REACH + 4] - sellers.cost
+    gain = (sellers.log_units[:, REACH + 4].exp() * margin / (1 - sellers.cost) - 1) * 5
+    torch.testing.assert_close(both[:, OBSERVATION_DIM + 4], gain.clamp(-10, 10))
+    torch.testing.assert_close(both[:, -1], (sellers.gain / scale_of(sellers)).clamp(-10, 10))
+    sellers.level.add_(0.5)
+    changed = (privileged._observe() != both).any(0)
+    assert changed.nonzero()[:, 0].tolist() == [OBSERVATION_DIM + PRIVILEGED_DIM - 2]
 
 
 def test_single_and_batched_envs_play_the_same_episode() -> None:
