@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 from pricerl.advice.account import AccountPlan, plan_account
 from pricerl.advice.config import DecisionConfig
-from pricerl.advice.decision import EXPLORED, SET_BY, Decision, Evidence, MeasuredPair, Speaker, decide, fall_back
-from pricerl.advice.exploration import RandomPrice, explore, mind_changes
+from pricerl.advice.decision import SET_BY, Decision, Evidence, MeasuredPair, Speaker, decide, fall_back
+from pricerl.advice.exploration import Published, RandomPrice, vary
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
 from pricerl.advice.past import FIRST, Past
 from pricerl.advice.price_path import PricePath, approach_path
-from pricerl.advice.reasons import MEASURES, sentence
+from pricerl.advice.reasons import MEASURES
 from pricerl.data import UnlikelyZeros, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
@@ -61,6 +61,8 @@ class DecidedPath:
     """Account of the quarter and its plan; None if this is the first advice."""
     drawn: tuple[RandomPrice, ...] = ()
     """Distributions of the prices that have a random part."""
+    offered: float | None = None
+    """Value of ``decision.explore_share`` to offer; None where it is set or would not help."""
 
 
 def decide_path(
@@ -111,10 +113,10 @@ def decide_path(
     decision = decide(evidence, config)
     if decision.unsure:
         decision, aim = weighing.fall_back(decision, aim, keep)
-    published = _publish(decision, aim, keep, dynamics, product)
-    published, drawn = _vary(published, dynamics, product, config, seed, weighing.suspect)
+    final = _publish(decision, aim, keep, dynamics, product)
+    final, drawn, offered = vary(final, dynamics, product, config.explore_share, seed, weighing.suspect)
     return DecidedPath(
-        published[0], aim, *published[1:], own, keep, log, weighing.shop, weighing.causes, proposed, plan, drawn
+        final[0], aim, *final[1:], own, keep, log, weighing.shop, weighing.causes, proposed, plan, drawn, offered
     )
 
 
@@ -217,9 +219,7 @@ def is_same_price(price: float, other: float) -> bool:
     return abs(price - other) <= FLOAT32_SLACK * other + SAME_PRICE
 
 
-def _publish(
-    decision: Decision, aim: PricePath, keep: PathValue, dynamics: Dynamics, product: int
-) -> tuple[Decision, PricePath, GatedPath]:
+def _publish(decision: Decision, aim: PricePath, keep: PathValue, dynamics: Dynamics, product: int) -> Published:
     """Return the part of the aim that passes the gate and pays in that form, else the current price."""
     now = dynamics.market.preprocessor.products[product].current_price
     followed = _followed(aim, torch.full_like(aim.price, now), decision, dynamics, product)
@@ -230,27 +230,6 @@ def _publish(
     if checked is confirmed:
         return confirmed, path, gated
     return _publish(checked, aim, keep, dynamics, product)
-
-
-Published = tuple[Decision, PricePath, GatedPath]
-
-
-def _vary(
-    published: Published, dynamics: Dynamics, product: int, config: DecisionConfig, seed: int, suspect: bool
-) -> tuple[Published, tuple[RandomPrice, ...]]:
-    """Give prices a random part where the seller agrees, the history cannot decide, and buyers forget prices."""
-    decision, path, gated = published
-    undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
-    mind = mind_changes(dynamics.market.products[product].memory)
-    if not config.explore_share or mind or not (undecided or (suspect and decision.follow == "step")):
-        return published, ()
-    varied, drawn = explore(gated, dynamics, product, config.explore_share, seed)
-    if not drawn:
-        return published, ()
-    if undecided:
-        why = f"{EXPLORED.format(share=f'{100 * config.explore_share:.2g} %')}. {sentence(decision.why)}"
-        decision = replace(decision, follow="step", why=why)
-    return (decision, varied.onto(path), varied), drawn
 
 
 def _parts_of(proposed: PricePath, now: float) -> list[PricePath]:

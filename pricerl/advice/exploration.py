@@ -8,14 +8,21 @@ doi 10.1287/opre.2022.0157). The distribution of each price is known before its 
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from pricerl.advice.decision import EXPLORED, Decision
 from pricerl.advice.final_check import GatedPath, today_of
+from pricerl.advice.price_path import PricePath
+from pricerl.advice.reasons import sentence
 from pricerl.env import Dynamics
 from pricerl.guardrails.gate import pass_gate
 from pricerl.market.demand.reference_price import PriceMemory
+
+OFFERED = 0.02
+"""Share of the price that is offered to sellers who have not consented yet."""
 
 STRONG = 0.5
 """Fall of log units per rise of the log price above the remembered one, from which on buyers mind price changes."""
@@ -34,6 +41,43 @@ class ExploredPath(NamedTuple):
 
     gated: GatedPath
     drawn: tuple[RandomPrice, ...]
+
+
+Published = tuple[Decision, PricePath, GatedPath]
+"""A decision, its path, and the prices of that after the gate."""
+
+
+def vary(
+    published: Published, dynamics: Dynamics, product: int, share: float, seed: int, suspect: bool
+) -> tuple[Published, tuple[RandomPrice, ...], float | None]:
+    """Give prices a random part where that shows what the history does not, and the seller consents.
+
+    Args:
+        published: advice without it.
+        dynamics: market with guardrails.
+        product: product index.
+        share: ``decision.explore_share``, 0 without consent.
+        seed: of the draws.
+        suspect: whether whatever set the prices may have followed demand.
+
+    Returns:
+        The advice, the distributions of its prices, and the share to offer: where the uncertainty of a gain keeps the
+        price, consent is missing, and prices would vary with it.
+    """
+    decision, path, gated = published
+    undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
+    helps = undecided or (suspect and decision.follow == "step")
+    if not helps or mind_changes(dynamics.market.products[product].memory):
+        return published, (), None
+    varied, drawn = explore(gated, dynamics, product, share or OFFERED, seed)
+    if not share:
+        return published, (), OFFERED if drawn and decision.unsure else None
+    if not drawn:
+        return published, (), None
+    if undecided:
+        why = f"{EXPLORED.format(share=f'{100 * share:.2g} %')}. {sentence(decision.why)}"
+        decision = replace(decision, follow="step", why=why)
+    return (decision, varied.onto(path), varied), drawn, None
 
 
 def explore(gated: GatedPath, dynamics: Dynamics, product: int, share: float, seed: int) -> ExploredPath:

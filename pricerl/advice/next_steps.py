@@ -98,4 +98,21 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     if product["keep"][measure] is None:
         helps.append("Look up what a unit costs you and what share fees leave, and set data.cost.unit_cost.")
     helps += break_even_words(product, f)
-    return helps + (price_test_words(test, product["current_price"], f, measure) if test else [])
+    helps += price_test_words(test, product["current_price"], f, measure) if test else []
+    return helps + exploration_words(product.get("offered_explore_share"), f)
+
+
+def exploration_words(share: float | None, f: Formatter) -> list[str]:
+    """Return the offer of random prices as a sentence; empty without an offer.
+
+    Args:
+        share: value of ``decision.explore_share`` that is offered.
+        f: locale.
+    """
+    if share is None:
+        return []
+    step = f.percent(share, 0)
+    return [
+        f"Or set decision.explore_share to {share:g}: the price then varies at random, {step} up or down, which shows "
+        "how buyers respond."
+    ]

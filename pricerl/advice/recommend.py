@@ -148,6 +148,7 @@ class _Adviser:
             stop_rule=stop_rule_of(dynamics, index, gated.prices, forecast),
             account=decided.account,
             random_prices=decided.drawn,
+            offered_explore_share=decided.offered,
             details=gather_details(dynamics, index, path.price.cpu().double().numpy(), self._plan_test(index, decided)),
         )
         return replace(advice, reason=explain(advice, self.formatter))

@@ -260,6 +260,8 @@ class ProductAdvice:
     """Account of the quarter; None if this advice opens it."""
     random_prices: tuple[RandomPrice, ...] = ()
     """Distributions that prices with a random part were drawn from, oldest first."""
+    offered_explore_share: float | None = None
+    """Value of ``decision.explore_share`` that would show what a hold lacks; None where it is set or would not help."""
     details: Details | None = None
     """Data that only the report shows."""
     asked_price: float | None = None

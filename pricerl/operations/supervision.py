@@ -201,6 +201,7 @@ class Supervisor:
         redirected = replace(
             item,
             random_prices=(),
+            offered_explore_share=None,
             recommended_price=money(recommended),
             stop_rule=stop_rule_of(dynamics, index, prices, forecast if known else None),
             decision=decision,

@@ -13,12 +13,15 @@ from torch import Tensor
 from pricerl.advice import DecisionConfig, advise
 from pricerl.advice.exploration import explore
 from pricerl.advice.final_check import GatedPath, today_of
+from pricerl.advice.next_steps import what_would_change
+from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics
 from pricerl.errors import UsageError
+from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 
 DEMAND = DemandConfig(num_draws=32)
 FLAT = GatedPath((10.0,) * 14, None, ())
@@ -69,25 +72,49 @@ def test_a_hold_varies_only_with_consent(shop: Dynamics) -> None:
     assert without.decision.follow == "hold" and without.random_prices == ()
 
 
-def test_a_history_set_by_a_repricer_is_varied_with_consent(
-    make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]
-) -> None:
+def raising(observation: Tensor) -> Tensor:
+    """Policy that raises the price as far as it may."""
+    return torch.ones(len(observation), 1)
+
+
+@pytest.fixture(scope="module")
+def repriced(make_product: Callable[..., ProductHistory], prepare: Callable[..., DataPreprocessor]) -> Market:
+    """A history whose prices a repricer set with demand in view."""
     rng = np.random.default_rng(1)
     demand = 20 * np.exp(0.1 * np.cumsum(rng.normal(size=150)) / 4)
     price = np.round(10 * (demand / demand.mean()) ** 0.3 * np.exp(0.01 * rng.normal(size=150)), 2)
     history = make_product(price, rng.poisson(demand * (price / 10) ** -2.0))
     market = fit_market(prepare(history), DEMAND, CostConfig(unit_cost=5.3, share_kept=1.0), 0)
-    shop = Dynamics(market, RewardConfig(), GuardrailConfig())
     assert market.products[0].price_setting == "repricer"
+    return market
 
-    def raising(observation: Tensor) -> Tensor:
-        return torch.ones(len(observation), 1)
 
+def test_a_history_set_by_a_repricer_is_varied_with_consent(repriced: Market) -> None:
+    shop = Dynamics(repriced, RewardConfig(), GuardrailConfig())
     plain, varied = (advise(raising, shop, DecisionConfig(explore_share=share), 14, {})[0] for share in (0.0, 0.02))
     assert plain.decision.follow == "hold" and plain.random_prices == ()
     assert varied.random_prices and "at random by 2 %" in varied.decision.why
     now = varied.current_price
     assert all(abs(day.recommended_price / now - 1) < 0.025 for day in varied.days)
+    assert (plain.offered_explore_share, varied.offered_explore_share) == (0.02, None)
+    assert what_would_change(to_plain(plain), PLAIN)[-1] == (
+        "Or set decision.explore_share to 0.02: the price then varies at random, 2 % up or down, which shows how "
+        "buyers respond."
+    )
+
+
+@pytest.mark.parametrize("reason", ["no change proposed", "a pause", "a smallest change", "buyers who mind changes"])
+def test_random_prices_are_offered_only_where_they_would_be_made(
+    repriced: Market, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"a pause": GuardrailConfig(pause=True), "a smallest change": GuardrailConfig(min_change=0.04)}
+    dynamics = Dynamics(repriced, RewardConfig(), limits.get(reason, GuardrailConfig()))
+    if reason == "buyers who mind changes":
+        monkeypatch.setattr("pricerl.advice.exploration.mind_changes", lambda memory: True)
+    policy = keeping if reason == "no change proposed" else raising
+    for share in (0.0, 0.02):
+        (found,) = advise(policy, dynamics, DecisionConfig(explore_share=share), 14, {})
+        assert found.random_prices == () and found.offered_explore_share is None
 
 
 @pytest.mark.parametrize("share", [-0.01, 0.5, float("nan")])
