@@ -58,26 +58,28 @@ def market_of(shop: Shop, seed: int) -> Dynamics:
     return Dynamics(fit_market(prepared, DemandConfig(), costs, seed), RewardConfig())
 
 
-Decide = Callable[[Dynamics, Account | None], FloatArray]
+Decide = Callable[[Dynamics, Past], tuple[FloatArray, Past]]
+"""Returns the prices of the next week, and the past that they leave."""
 
 
 def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     """Return the product's decision, with accounts from the second week on or with the gate of the first each week."""
 
-    def decide(dynamics: Dynamics, account: Account | None) -> FloatArray:
+    def decide(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
         plan = plan_dynamically(dynamics, STEP_DISCOUNT)
         proposed = plan_path(plan, 0, 2 * WEEK)
-        known = account if accounts else None
-        end = int(dynamics.market.preprocessor.products[0].dates[-1].astype("datetime64[D]").astype(int))
-        decided = decide_path(proposed, dynamics, 0, config, "planner", past=Past(account=known), seed=end)
-        return np.asarray(decided.gated.prices[:WEEK])
+        end = dynamics.market.preprocessor.products[0].dates[-1].astype("datetime64[D]")
+        known = past if accounts else past._replace(account=None)
+        decided = decide_path(proposed, dynamics, 0, config, "planner", past=known, seed=int(end.astype(int)))
+        drawn = [part.prices for part in decided.drawn if np.datetime64(part.date) <= end + WEEK]
+        return np.asarray(decided.gated.prices[:WEEK]), past._replace(varied=drawn[-1] if drawn else past.varied)
 
     return decide
 
 
-def greedy(dynamics: Dynamics, account: Account | None) -> FloatArray:
+def greedy(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
     path = plan_path(plan_dynamically(dynamics, STEP_DISCOUNT), 0, WEEK)
-    return path.price.double().numpy()
+    return path.price.double().numpy(), past
 
 
 def attainable(shop: Shop, days: int, seed: int) -> float:
@@ -107,10 +109,10 @@ def covers(dynamics: Dynamics, shop: Shop) -> bool:
 
 def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
-    account = None
+    past, opened = Past(), Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
     for _ in range(weeks):
-        prices = RULES[rule](market_of(shop, seed), account)
-        account = account or Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
+        prices, past = RULES[rule](market_of(shop, seed), past)
+        past = past._replace(account=opened)
         shop.sell(prices)
     gain, kept = shop.gains()
     return {

@@ -15,7 +15,7 @@ from pricerl.advice.config import DecisionConfig
 from pricerl.advice.decision import SET_BY, Decision, Evidence, MeasuredPair, Speaker, decide, fall_back
 from pricerl.advice.exploration import Published, RandomPrice, vary
 from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_loss
-from pricerl.advice.past import FIRST, Past
+from pricerl.advice.past import FIRST, Past, is_same_price
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES
 from pricerl.data import UnlikelyZeros, unlikely_zeros
@@ -29,9 +29,6 @@ from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
 FEWEST_OWN_DAYS = 28
 """Fewest days at advised prices after which a biased history counts like others, though it is never claimed."""
-
-SAME_PRICE = 5e-4
-"""Largest difference between two prices that files and records write alike, money."""
 
 FAMILIAR = 1.10
 """Largest factor by which the current price may exceed or undercut the prices of training."""
@@ -114,7 +111,8 @@ def decide_path(
     if decision.unsure:
         decision, aim = weighing.fall_back(decision, aim, keep)
     final = _publish(decision, aim, keep, dynamics, product)
-    final, drawn, offered = vary(final, dynamics, product, config.explore_share, seed, weighing.suspect)
+    centre = past.centre(history.current_price)
+    final, drawn, offered = vary(final, centre, dynamics, product, config.explore_share, seed, weighing.suspect)
     return DecidedPath(
         final[0], aim, *final[1:], own, keep, log, weighing.shop, weighing.causes, proposed, plan, drawn, offered
     )
@@ -212,11 +210,6 @@ def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Lit
         return "better"
     stays_or_leads_back = is_same_price(settled, now) or is_same_price(settled, pair.worse)
     return "worse" if is_same_price(now, pair.better) and stays_or_leads_back else ""
-
-
-def is_same_price(price: float, other: float) -> bool:
-    """Return whether two prices, money, differ by no more than the rounding of single precision and of records."""
-    return abs(price - other) <= FLOAT32_SLACK * other + SAME_PRICE
 
 
 def _publish(decision: Decision, aim: PricePath, keep: PathValue, dynamics: Dynamics, product: int) -> Published:

@@ -48,12 +48,13 @@ Published = tuple[Decision, PricePath, GatedPath]
 
 
 def vary(
-    published: Published, dynamics: Dynamics, product: int, share: float, seed: int, suspect: bool
+    published: Published, centre: float, dynamics: Dynamics, product: int, share: float, seed: int, suspect: bool
 ) -> tuple[Published, tuple[RandomPrice, ...], float | None]:
     """Give prices a random part where that shows what the history does not, and the seller consents.
 
     Args:
         published: advice without it.
+        centre: price that a kept price varies around, money; without earlier draws the current price.
         dynamics: market with guardrails.
         product: product index.
         share: ``decision.explore_share``, 0 without consent.
@@ -69,6 +70,8 @@ def vary(
     helps = undecided or (suspect and decision.follow == "step")
     if not helps or mind_changes(dynamics.market.products[product].memory):
         return published, (), None
+    if undecided:
+        gated = replace(gated, prices=(centre,) * len(gated.prices))
     varied, drawn = explore(gated, dynamics, product, share or OFFERED, seed)
     if not share:
         return published, (), OFFERED if drawn and decision.unsure else None

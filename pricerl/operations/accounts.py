@@ -34,6 +34,21 @@ def find_account(entries: Iterable[Entry], history: ProductHistory) -> Account |
     return None if account is None or _is_over(account, end) else account
 
 
+def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[float, float] | None:
+    """Return the two prices of the latest random draw that applied to a product by the end of a history, money.
+
+    Args:
+        entries: entries of the decision log, oldest first.
+        history: history of the product.
+    """
+    varied, end = None, str(history.dates[-1].astype("datetime64[D]"))
+    for entry in entries:
+        if entry["kind"] == ADVICE and entry["product"] == history.product and entry["history_end"] < end:
+            drawn = [part["prices"] for part in entry.get("random_prices", ()) if part["date"] <= end]
+            varied = (drawn[-1][0], drawn[-1][1]) if drawn else varied
+    return varied
+
+
 def find_past(entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str) -> dict[str, Past]:
     """Return what the log holds on some products for their next advice, by name.
 
@@ -43,9 +58,12 @@ def find_past(entries: Sequence[Entry], products: Sequence[ProductHistory], meas
         measure: what a price test must have compared, ``profit`` or ``sales``.
     """
     measured = find_measured(entries, products, measure)
-    names = [history.product for history in products]
-    accounts = (find_account(entries, history) for history in products)
-    return {name: Past(measured.get(name), account) for name, account in zip(names, accounts, strict=True)}
+    return {
+        history.product: Past(
+            measured.get(history.product), find_account(entries, history), find_varied(entries, history)
+        )
+        for history in products
+    }
 
 
 def _is_over(account: Account, day: np.datetime64) -> bool:

@@ -14,6 +14,7 @@ from pricerl.advice import DecisionConfig, advise
 from pricerl.advice.exploration import explore
 from pricerl.advice.final_check import GatedPath, today_of
 from pricerl.advice.next_steps import what_would_change
+from pricerl.advice.past import Past
 from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics
@@ -115,6 +116,20 @@ def test_random_prices_are_offered_only_where_they_would_be_made(
     for share in (0.0, 0.02):
         (found,) = advise(policy, dynamics, DecisionConfig(explore_share=share), 14, {})
         assert found.random_prices == () and found.offered_explore_share is None
+
+
+def test_draws_of_later_advice_do_not_add_up(repriced: Market) -> None:
+    shop = Dynamics(repriced, RewardConfig(), GuardrailConfig())
+    now = repriced.preprocessor.products[0].current_price
+    past = {"product": Past(varied=(now, 1.04 * now))}
+    (found,) = advise(raising, shop, DecisionConfig(explore_share=0.02), 14, {}, past=past)
+    assert found.random_prices[0].prices == pytest.approx((1.02 * 0.98 * now, 1.02 * 1.02 * now), abs=0.011)
+
+
+def test_a_price_varies_around_the_mean_of_its_draw_and_others_around_themselves() -> None:
+    past = Past(varied=(9.8, 10.2))
+    assert past.centre(9.8) == past.centre(10.2) == pytest.approx(10.0)
+    assert past.centre(9.9) == 9.9 and Past().centre(9.8) == 9.8
 
 
 @pytest.mark.parametrize("share", [-0.01, 0.5, float("nan")])
