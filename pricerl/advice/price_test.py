@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -150,6 +150,7 @@ def plan_price_test(
     tests: int = QUICK,
     seed: int = 0,
     more_washout: int = 0,
+    current: Mapping[str, float] | None = None,
 ) -> PlannedTest | None:
     """Return the test that shows at the least cost which of two prices is better.
 
@@ -164,6 +165,7 @@ def plan_price_test(
         tests: number of simulated tests.
         seed: of the simulation.
         more_washout: further rows of a block that do not count.
+        current: current prices of related products of other markets, by name, money.
 
     Returns:
         None if the guardrails allow no other price with a way back, or costs are needed and unknown.
@@ -173,7 +175,8 @@ def plan_price_test(
     if question == "profit" and not market.products[product].cost.known:
         return None
     limits = limits or Budget()
-    candidates = list(_candidates(dynamics, product, question, more_washout))
+    ways = find_ways(dynamics, product, current)
+    candidates = list(_propose(dynamics, product, question, more_washout, ways)) if ways else []
     if not candidates:
         return None
     most = limits.days // step
@@ -220,12 +223,9 @@ def _describe(
 
 
 @torch.no_grad()
-def _candidates(dynamics: Dynamics, product: int, question: Question, more: int) -> Iterator[_Candidate]:
+def _propose(dynamics: Dynamics, product: int, question: Question, more: int, ways: list[Way]) -> Iterator[_Candidate]:
     """Yield every price that the guardrails let a test charge, with every length of its blocks."""
-    market, ways = dynamics.market, find_ways(dynamics, product)
-    if not ways:
-        return
-    prices = [ways[0].now, *(way.price for way in ways)]
+    market, prices = dynamics.market, [ways[0].now, *(way.price for way in ways)]
     paths = torch.tensor(prices, device=market.device)[:, None].expand(-1, WEEKS * 7 // market.step_days)
     keep, *values = value_paths(market, product, paths)
     blocks = BLOCKS if market.step_days == 1 else WEEKLY_BLOCKS

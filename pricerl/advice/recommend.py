@@ -57,6 +57,7 @@ def advise(
     formatter: Formatter = PLAIN,
     yardstick: Yardstick | None = None,
     past: Mapping[str, Past] = MappingProxyType({}),
+    current: Mapping[str, float] | None = None,
 ) -> list[ProductAdvice]:
     """Advise on every product of the market.
 
@@ -72,13 +73,14 @@ def advise(
         yardstick: plan that proposes the path of every product for which the policy is not better; the policy
             always does if absent.
         past: what the decision log holds on products, by name.
+        current: current prices of related products of other markets, by name, money.
 
     Raises:
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
     steps = steps_in(horizon, dynamics.market.step_days)
-    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter, past)
+    adviser = _Adviser(Proposer(policy, dynamics, yardstick), dynamics, config, steps, seed, formatter, past, current)
     names = [item.product for item in dynamics.market.preprocessor.products]
     return [adviser.advise_product(index, backtests.get(name)) for index, name in enumerate(names[:most])]
 
@@ -100,6 +102,7 @@ class _Adviser:
     seed: int
     formatter: Formatter
     past: Mapping[str, Past]
+    current: Mapping[str, float] | None
 
     def advise_product(self, index: int, skill: Backtest | None) -> ProductAdvice:
         """Return the advice on one product: proposal, forecast, decision and reasons."""
@@ -164,7 +167,7 @@ class _Adviser:
         """Return the price test of a change that only the uncertainty of its gain prevents."""
         if not decided.decision.unsure:
             return None
-        planned = plan_price_test(self.dynamics, index, seed=self.seed)
+        planned = plan_price_test(self.dynamics, index, seed=self.seed, current=self.current)
         return None if planned is None else planned.test
 
     def _describe(self, index: int, decided: DecidedPath) -> ProposedPath:

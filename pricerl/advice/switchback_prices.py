@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pricerl.advice.final_check import today_of
@@ -11,7 +11,7 @@ from pricerl.data.days import WEEK, steps_in
 from pricerl.env import Dynamics
 from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.price_grid import WHOLE, from_steps, in_steps
-from pricerl.guardrails.relations import Wish, resolve
+from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.guardrails.today import DIGITS, Today
 
 LONGEST_WAY = 5
@@ -38,19 +38,28 @@ class Way(NamedTuple):
     """Rows before the first change, during which the minimum hold of the last one lasts."""
 
 
-def find_ways(dynamics: Dynamics, product: int) -> list[Way]:
+def find_ways(dynamics: Dynamics, product: int, current: Mapping[str, float] | None = None) -> list[Way]:
     """Return every price that a few steps towards a lower or a higher price reach, with the way there and back.
 
-    Prices beyond those tried, or that would break a relation to products that keep their prices, are left out.
+    Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
+    nearest ones that are neither. Those too near to the current price are left out.
+
+    Args:
+        dynamics: market with its guardrails.
+        product: product index.
+        current: current prices of products of other markets, by name, money.
     """
-    today, found = today_of(dynamics, product), list[Way]()
+    today, found, products = today_of(dynamics, product), list[Way](), dynamics.market.preprocessor.products
     if today.config.pause:
         return []
-    low, high = tried_prices(dynamics, product)
+    name, related = products[product].product, dynamics.guardrails.related
+    kept = {**(current or {}), **{item.product: item.current_price for item in products}}
+    tried, span = tried_prices(dynamics, product), _on_grid(span_between(related, name, kept), today.config.price_step)
+    low, high = max(tried[0], span[0]), min(tried[1], span[1])
     for wanted in _wanted_prices(today):
         wait, way = _walk_out(today, min(max(wanted, low), high))
         new = way and all(abs(way[-1] / other - 1) >= NEAREST for other in (today.now, *(item.price for item in found)))
-        if new and not breaks_relation(dynamics, product, way[-1]):
+        if new and not broken_by(related, name, way[-1], kept):
             back = _walk_back(today, [today.now] * wait + way, today.now)
             if back is not None:
                 found.append(Way(round(today.now, DIGITS), round(way[-1], DIGITS), max(len(way) - 1, back), wait))
@@ -85,15 +94,11 @@ def gate_blocks(dynamics: Dynamics, product: int, wait: int, wanted: Sequence[fl
     return found
 
 
-def breaks_relation(dynamics: Dynamics, product: int, price: float) -> bool:
-    """Return whether a price would break a relation to other products, which keep theirs."""
-    known = enumerate(dynamics.market.preprocessor.products)
-    wishes = {
-        item.product: Wish(item.current_price, (price if row == product else item.current_price,))
-        for row, item in known
-    }
-    name = dynamics.market.preprocessor.products[product].product
-    return name in resolve(dynamics.guardrails.related, wishes)
+def _on_grid(span: tuple[float, float], step: float) -> tuple[float, float]:
+    """Return the lowest and the highest price of a span that are whole price steps, money."""
+    low, high = span
+    first = from_steps(math.ceil(in_steps(low, step) - WHOLE), step)
+    return first, from_steps(math.floor(in_steps(high, step) + WHOLE), step) if math.isfinite(high) else high
 
 
 def _wanted_prices(today: Today) -> list[float]:

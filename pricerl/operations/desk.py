@@ -7,7 +7,7 @@ chunks over processes. A product's advice does not depend on the chunk that it i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from pricerl.evaluation import Backtest, Policy, Yardstick, plan_dynamically
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
-from pricerl.guardrails.relations import Bound, Relation, Wish, broken_by, resolve
+from pricerl.guardrails.relations import Bound, Wish, resolve
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
@@ -66,11 +66,14 @@ class Desk:
     formatter: Formatter
     catalogue: int
     """Number of products of the whole catalogue."""
+    current: Mapping[str, float] = field(default_factory=dict)
+    """Current prices of the products that relations name, money."""
 
     @classmethod
     def of(cls, run: Run) -> Desk:
         """Return the desk of a run."""
         data = run.pricing
+        related = {name for relation in data.guardrails.related for name in relation.products}
         return cls(
             policy=run.policy,
             step_discount=run.module.step_discount if run.module.warm_start == "planner" else None,
@@ -84,6 +87,9 @@ class Desk:
             seed=data.seed,
             formatter=run.formatter,
             catalogue=len(data.preprocessor.products),
+            current={
+                item.product: item.current_price for item in data.preprocessor.products if item.product in related
+            },
         )
 
     def dynamics(
@@ -111,9 +117,9 @@ class Desk:
         if self.step_discount is not None and yardstick is None:
             plan = plan_dynamically(dynamics, self.step_discount)
             yardstick = Yardstick(plan, self.step_discount, catalogue=self.catalogue)
-        settings = self.decision, self.horizon, backtests, self.seed
         past = find_past(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
-        model = advise(self.policy, dynamics, *settings, formatter=self.formatter, yardstick=yardstick, past=past)
+        settings = self.decision, self.horizon, backtests, self.seed, None, self.formatter, yardstick
+        model = advise(self.policy, dynamics, *settings, past, self.current)
         supervisor = Supervisor(dynamics, entries, self.decision, self.seed, self.formatter)
         advice = [
             supervisor.bind(item, index, bound[item.product]) if item.product in bound else item
@@ -216,10 +222,7 @@ MOST_ROUNDS = 20
 
 
 def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> list[Advised]:
-    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again.
-
-    A price test at a price that breaks a relation is not offered.
-    """
+    """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
     parts = list(parts)
     bound: dict[str, Bound] = {}
     relations = chunks[0].desk.guardrails.related if chunks else ()
@@ -232,20 +235,7 @@ def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> l
         again = [chunks[row]._replace(bound=bound, backtests=parts[row].backtests) for row in rows]
         for row, part in zip(rows, run_tasks(again, len(again), setup), strict=True):
             parts[row] = part
-    current = {item.product: item.current_price for part in parts for item in part.advice}
-    for row, part in enumerate(parts if relations else ()):
-        parts[row] = part._replace(advice=[without_broken_test(item, relations, current) for item in part.advice])
     return parts
-
-
-def without_broken_test(
-    item: ProductAdvice, relations: Sequence[Relation], current: Mapping[str, float]
-) -> ProductAdvice:
-    """Return the advice without a price test whose price breaks a relation while the others keep their prices."""
-    test = None if item.details is None else item.details.price_test
-    if item.details is None or test is None or not broken_by(relations, item.product, test.price, current):
-        return item
-    return replace(item, details=replace(item.details, price_test=None))
 
 
 def _wish(item: ProductAdvice) -> Wish:

@@ -11,13 +11,13 @@ import pytest
 from pricerl.advice.final_check import today_of
 from pricerl.advice.next_steps import price_test_words
 from pricerl.advice.price_test import MOST_DAYS, Budget, plan_price_test
-from pricerl.advice.switchback_prices import breaks_relation, find_ways, gate_blocks
+from pricerl.advice.switchback_prices import find_ways, gate_blocks
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation.price_tests.simulated_power import POWER
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
-from pricerl.market import DemandConfig, Market, RewardConfig
+from pricerl.market import DemandConfig, Market, RewardConfig, fit_market
 from pricerl.simulation import SellerConfig
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -53,18 +53,43 @@ def test_no_price_has_a_way_between_tight_limits_or_when_paused(known_demand: Ca
         assert plan_price_test(_dynamics(market, **guardrails), 0) is None
 
 
-def test_a_price_that_breaks_a_relation_is_not_tested(
-    make_product: Callable[..., Any], prepare: Callable[..., Any]
-) -> None:
-    from pricerl.market import fit_market
-
+@pytest.fixture(scope="module")
+def two_sizes(make_product: Callable[..., Any], prepare: Callable[..., Any]) -> Market:
+    """Small at 10.00 and large at 10.30, after 9.00 to 11.00 and 9.27 to 11.33."""
     units = np.random.default_rng(0).poisson(30, 60).astype(float)
     small, large = make_product(TRIED, units, product="S"), make_product(1.03 * TRIED, units, product="L")
-    market = fit_market(prepare(small, large), DemandConfig(num_draws=8))
-    dynamics = _dynamics(market, relations=[{"kind": "size_order", "products": ["S", "L"]}])
-    assert breaks_relation(dynamics, 0, 10.4) and not breaks_relation(dynamics, 0, 10.2)
-    assert all(way.price <= 10.3 for way in find_ways(dynamics, 0))
-    assert all(way.price >= 10.0 for way in find_ways(dynamics, 1))
+    return fit_market(prepare(small, large), DemandConfig(num_draws=8))
+
+
+def _relate(market: Market, kind: str, **more: Any) -> Dynamics:
+    return _dynamics(market, relations=[{"kind": kind, "products": ["S", "L"], **more}])
+
+
+def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_not(two_sizes: Market) -> None:
+    free, ordered = _dynamics(two_sizes), _relate(two_sizes, "size_order")
+    small, large = ([way.price for way in find_ways(free, product)] for product in (0, 1))
+    assert max(small) > 10.3 and min(large) < 10.0
+    assert {way.price for way in find_ways(ordered, 0)} == {*(price for price in small if price < 10), 10.3}
+    assert {way.price for way in find_ways(ordered, 1)} == {*(price for price in large if price > 10.3), 10.0}
+    planned = plan_price_test(ordered, 0, "units", Budget(730, 1e9))
+    assert planned is not None and planned.test.price <= 10.3
+
+
+def test_prices_of_other_markets_count_and_a_line_of_one_price_has_no_test(two_sizes: Market) -> None:
+    alone = _relate(two_sizes.select([0]), "size_order")
+    assert max(way.price for way in find_ways(alone, 0)) > 10.3
+    assert max(way.price for way in find_ways(alone, 0, {"L": 10.3})) == 10.3
+    assert max(way.price for way in find_ways(alone, 0, {"L": 10.3049})) == 10.3  # the next price step inside
+    assert max(way.price for way in find_ways(alone, 0, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
+    line = _relate(two_sizes.select([0]), "one_price")
+    assert find_ways(line, 0, {"L": 10.0}) == [] and plan_price_test(line, 0, current={"L": 10.0}) is None
+
+
+def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market) -> None:
+    packed = _relate(two_sizes, "multipack", count=2)
+    assert min(way.price for way in find_ways(packed, 0)) < 9.7
+    alone = _relate(two_sizes.select([0]), "multipack", count=2)
+    assert min(way.price for way in find_ways(alone, 0, {"L": 19.47})) == 9.74
 
 
 def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_dynamics: Dynamics) -> None:

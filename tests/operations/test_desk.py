@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from pricerl.advice import DecisionConfig
-from pricerl.advice.price_test import PriceTest
-from pricerl.arrays import Interval
 from pricerl.env import EnvConfig
 from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
-from pricerl.guardrails.relations import read_relations
 from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
 from pricerl.operations import processes
-from pricerl.operations.desk import Chunk, Desk, relate, without_broken_test
+from pricerl.operations.desk import Chunk, Desk, relate
 from pricerl.operations.processes import Setup, run_tasks
 from pricerl.simulation import SellerConfig
 
@@ -88,22 +86,28 @@ def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, togeth
     assert any(item.guardrails and item.guardrails[-1].rule == "relations" for item in part.advice)
 
 
-def test_no_price_test_is_offered_at_a_price_that_breaks_a_relation(together):
-    item, other = together.advice[:2]
-    current = {advice.product: advice.current_price for advice in (item, other)}
-    price, uplift = round(1.1 * item.current_price, 2), Interval(0.0, -1.0, 1.0)
-    costs = {"cost": 10.0, "worst_cost": 20.0, "expected_cost": 0.0, "uplift": uplift}
-    days = {"days": 84, "block": 7, "washout": 1, "needed_days": 84, "arm_days": 400, "units": 20.0}
-    power = {"effect": 3.0, "power": 0.8, "detectable": 3.0, "decides": 0.6, "affordable": True}
-    test = PriceTest("profit", price, item.current_price, **costs, **days, **power)
-    tested = replace(item, details=replace(item.details, price_test=test))
-    names = [item.product, other.product]
-    for relation, kept in (
-        ({"kind": "one_price", "products": names}, False),
-        ({"kind": "multipack", "products": names, "count": 1000}, True),
-    ):
-        found = without_broken_test(tested, read_relations([relation]), current)
-        assert found.details.price_test == (test if kept else None) and found.days == item.days
+def test_a_price_test_heeds_relations_to_products_of_other_chunks(desk, prepared):
+    names, cautious = prepared.names, replace(desk, decision=DecisionConfig(min_chance=0.9999, claim_chance=0.9999))
+    line = replace(cautious, guardrails=GuardrailConfig(relations=[{"kind": "one_price", "products": list(names)}]))
+    current = {item.product: item.current_price for item in prepared.products}
+    for used, offered in ((cautious, True), (replace(line, current=current), False)):
+        (part,) = (chunk.run() for chunk in _chunks(used, prepared, [0]))
+        assert part.advice[0].decision.unsure and (part.advice[0].details.price_test is not None) == offered
+
+
+def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(desk, prepared):
+    first, second, _ = prepared.products
+    relation = {"kind": "size_order", "products": [first.product, second.product]}
+    settings = dict.fromkeys(("market_config", "cost", "reward", "env_config", "seed"))
+    run = SimpleNamespace(
+        policy=None,
+        module=SimpleNamespace(warm_start="none"),
+        configs={"decision": None},
+        options=SimpleNamespace(horizon=14),
+        formatter=None,
+        pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),
+    )
+    assert Desk.of(run).current == {item.product: item.current_price for item in (first, second)}
 
 
 class Where:
