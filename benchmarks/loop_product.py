@@ -5,7 +5,7 @@
 Each week the sales of the last one are added to the file, which is read, cleaned and fitted anew; the planner proposes,
 and the decision with its gates, account and guardrails sets the price of the next week. `share` is the true gain over
 keeping the first price as a percentage of the gain of the best constant target, chosen with knowledge of demand;
-`harmed` sellers end more than 1 % below keeping. The demand level drifts by 2 % a week. `loop_sellers.py` lists the
+`harmed` sellers end more than 1 % below keeping. The demand level drifts by 2 % a week. `loop_kinds.py` lists the
 kinds of sellers, which take turns.
 """
 
@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from loop_sellers import KINDS, Shop, open_shop
+from loop_kinds import KINDS
+from loop_sellers import Shop, open_shop
 
 from pricerl.advice.account import Account
 from pricerl.advice.config import DecisionConfig
@@ -46,11 +47,11 @@ STEP_DISCOUNT = 0.97**3
 
 
 def market_of(shop: Shop, seed: int) -> Dynamics:
-    """Fit the market to a shop's file; its own days carry no bias."""
+    """Fit the market to a shop's file; days at advised prices carry no bias, unless the file has averages."""
     history = history_from_text(shop.frame.to_csv(index=False), "loop", DataConfig())
     product = history.products[0]
     own = np.zeros(len(product.dates), dtype=bool)
-    own[len(own) - len(shop.charged) :] = True
+    own[len(own) - len(shop.charged) :] = not shop.averages
     history = History(history.source, (replace(product, own_price=own & product.observed),), history.reports)
     prepared = DataPreprocessor.fit(history, DataConfig())
     truth = shop.truth
@@ -82,11 +83,16 @@ def greedy(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
     return path.price.double().numpy(), past
 
 
+def current_price_of(dynamics: Dynamics) -> float:
+    return dynamics.market.preprocessor.products[0].current_price
+
+
 def attainable(shop: Shop, days: int, seed: int) -> float:
     """Return the gain of the best constant target within reach, for one who knows demand on every day of the loop."""
     dynamics = market_of(shop, seed)
-    targets = torch.cat([candidate_prices(dynamics, 0)[::4], torch.tensor([shop.first])])
-    total = shop.profit(approach_prices(targets, dynamics, 0, days).double().numpy())
+    now = current_price_of(dynamics)
+    targets = torch.cat([candidate_prices(dynamics, 0)[::4], torch.tensor([now])])
+    total = shop.profit(shop.first / now * approach_prices(targets, dynamics, 0, days).double().numpy())
     return float(total.max() - total[-1])
 
 
@@ -102,7 +108,7 @@ RULES: dict[str, Decide] = {
 
 def covers(dynamics: Dynamics, shop: Shop) -> bool:
     """Return whether the 90 % interval of the elasticity around the current price holds the true one."""
-    price = dynamics.market.preprocessor.products[0].current_price
+    price = current_price_of(dynamics)
     low, high = limits_of(elasticity_at(dynamics.market.products[0], price))
     return bool(low <= shop.elasticity_at(price) <= high)
 
@@ -111,8 +117,11 @@ def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
     past, opened = Past(), Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
     for _ in range(weeks):
-        prices, past = RULES[rule](market_of(shop, seed), past)
+        dynamics = market_of(shop, seed)
+        prices, past = RULES[rule](dynamics, past)
         past = past._replace(account=opened)
+        if shop.averages:  # the file does not show the posted price: it moves in proportion
+            prices = prices / current_price_of(dynamics) * (shop.charged or [shop.first])[-1]
         shop.sell(prices)
     gain, kept = shop.gains()
     return {

@@ -1,13 +1,13 @@
-"""Sellers of the product's weekly loop: kinds with their own makers, and a shop whose true profit is known."""
+"""Shops of the product's weekly loop, whose true profit is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from loop_kinds import KINDS, Kind
 from scipy.stats import nbinom
 
 from pricerl.arrays import FloatArray
@@ -15,17 +15,10 @@ from pricerl.data import weekday_of
 from pricerl.data.days import WEEK
 from pricerl.data.reading import columns
 from pricerl.simulation import SellerConfig, expected_units, simulate
-from pricerl.simulation.confounders import (
-    AD_SWING,
-    BUSY_WEEKS,
-    DEMAND_MEMORY,
-    DEMAND_SWING,
-    PROMOTION_RISE,
-    reference_effect,
-)
 from pricerl.simulation.confounders import CROSS_ELASTICITY as CROSS
+from pricerl.simulation.confounders import reference_effect
 from pricerl.simulation.habits import habits_of
-from pricerl.simulation.records import MORNING_STOCK, STOCK_SPREAD
+from pricerl.simulation.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
 from pricerl.simulation.seller import draw_conversions
 
 LEVEL_SD = 0.02
@@ -36,91 +29,6 @@ STEEPEST_MARGIN = -1.1
 
 RETURNED = 0.15
 """Share of a week's units that buyers send back in one bundle."""
-
-Swing = Callable[[np.random.Generator, int, int], FloatArray]
-"""Draws the multiplier of demand ``(D + H,)`` from generator, days of history ``D`` and days of the loop ``H``."""
-
-
-def busy_weeks(rise: float, centred: bool) -> Swing:
-    """Return weeks, at random, in which log demand rises; if centred, with a mean of about 1."""
-
-    def draw(rng: np.random.Generator, past: int, days: int) -> FloatArray:
-        busy = np.repeat(rng.random(-(-(past + days) // WEEK)) < BUSY_WEEKS, WEEK)[: past + days]
-        return np.exp(rise * busy) / (1 + BUSY_WEEKS * (np.exp(rise) - 1) if centred else 1)
-
-    return draw
-
-
-def supply_gaps(rng: np.random.Generator, past: int, days: int) -> FloatArray:
-    """Return the share of each day in stock: in three of ten weeks stock runs out until the week ends."""
-    weeks = -(-(past + days) // WEEK)
-    end = np.where(rng.random(weeks) < 0.3, rng.uniform(0, WEEK, weeks), WEEK)
-    return np.clip(end[:, None] - np.arange(WEEK), 0, 1).ravel()[: past + days]
-
-
-def holiday(rng: np.random.Generator, past: int, days: int) -> FloatArray:
-    """Return a peak of demand by 80 % in the history and one in the loop, each some three weeks wide."""
-    day, peaks = np.arange(past + days), (rng.uniform(20, past), past + rng.uniform(0, days))
-    return 1 + 0.8 * np.exp(-(((day - np.array(peaks)[:, None]) / 12) ** 2)).sum(0)
-
-
-def collapse(rng: np.random.Generator, past: int, days: int) -> FloatArray:
-    """Return a fall of demand by 30 % between the fourth and the ninth week of the loop."""
-    return np.where(np.arange(past + days) >= past + rng.integers(21, 63), 0.7, 1.0)
-
-
-def wavering(rng: np.random.Generator, past: int, days: int) -> FloatArray:
-    """Return demand that wavers from day to day like that of repricers."""
-    log = rng.normal(0, DEMAND_SWING * np.sqrt(1 - DEMAND_MEMORY**2), past + days)
-    for day in range(1, len(log)):
-        log[day] += DEMAND_MEMORY * log[day - 1]
-    return np.exp(log - DEMAND_SWING**2 / 2)
-
-
-def rival_noise(rng: np.random.Generator, past: int, days: int) -> FloatArray:
-    """Return the effect of a rival's own weekly price changes by at most 10 %."""
-    return np.exp(CROSS * np.repeat(rng.uniform(-0.1, 0.1, -(-(past + days) // WEEK)), WEEK)[: past + days])
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Kind of seller."""
-
-    market: str = "constant"
-    """Simulated market of its history."""
-    swing: Swing | None = None
-    """Changes of demand that no price causes."""
-    in_history: bool = False
-    """Whether the swing must be added to the history, because the simulated market lacks it."""
-    follow: float = 0.0
-    """Share of the seller's log price changes that a rival copies a week later."""
-    report: str = ""
-    """Column of the file that reports the cause: In Stock, Promotion or Competitor Price."""
-    costs_known: bool = True
-    """Whether the seller states unit cost and fees; otherwise they are estimated from the reported profit."""
-    belief_sd: float | None = None
-    """If given, the first price is best for a log elasticity that misses the true one by this sd."""
-    returns: bool = False
-    """Whether a bundle of returned units is booked on the last day of each week."""
-
-
-KINDS: dict[str, Kind] = {
-    **{name: Kind(name) for name in ("constant", "linear", "exponential", "logit", "kinked", "optimal", "thin")},
-    "repricer": Kind("repricer", wavering),
-    **{name: Kind(name) for name in ("reference", "averages", "jump", "late_stockouts", "stockpiling")},
-    "informed": Kind(belief_sd=0.35),
-    "stockouts": Kind(swing=supply_gaps, in_history=True, report=columns.IN_STOCK),
-    "unmarked": Kind(swing=supply_gaps, in_history=True),
-    "holiday": Kind(swing=holiday, in_history=True),
-    "collapse": Kind(swing=collapse),
-    "followed": Kind(swing=rival_noise, in_history=True, follow=0.5, report=columns.COMPETITOR_PRICE),
-    "undercut": Kind(swing=rival_noise, in_history=True, follow=1.0),
-    "costs": Kind(costs_known=False),
-    "ads": Kind("ads", busy_weeks(AD_SWING, True)),
-    "promotions": Kind("promotions", busy_weeks(PROMOTION_RISE, False), report=columns.PROMOTION),
-    "returns": Kind(returns=True),
-}
-"""Kinds by name, in the order in which they take turns."""
 
 
 @dataclass
@@ -139,16 +47,26 @@ class Shop:
     stock: FloatArray
     """Units in stock ``(H,)`` on each morning of the loop; infinite unless mornings limit sales."""
     first: float
-    """Price that keeping means."""
+    """Posted price that keeping means."""
     past: FloatArray
     """Prices ``(D,)`` of the history."""
     charged: list[float] = field(default_factory=list)
-    """Prices of the loop."""
+    """Prices posted in the loop."""
 
     @property
     def kind(self) -> Kind:
         """Kind of the seller."""
         return KINDS[self.name]
+
+    @property
+    def averages(self) -> bool:
+        """Whether the file has averages of what buyers paid rather than posted prices."""
+        return self.kind.market == "averages"
+
+    @property
+    def paid(self) -> float:
+        """Mean price that buyers pay, as a share of the posted one."""
+        return average_share() if self.averages else 1.0
 
     @property
     def size(self) -> float:
@@ -160,7 +78,7 @@ class Shop:
         days, past = prices.shape[1], len(self.past)
         last = np.datetime64(self.frame[columns.REPORT_DATE].iloc[past - 1])
         weekday = weekday_of((last + 1 + np.arange(days)).astype(np.int64))
-        units = expected_units(self.truth, prices) * np.array(self.truth["weekday_demand"])[weekday]
+        units = expected_units(self.truth, prices * self.paid) * np.array(self.truth["weekday_demand"])[weekday]
         path = np.log(np.hstack([np.broadcast_to(self.past, (len(prices), past)), prices]))
         if self.kind.market == "reference":
             units = units * reference_effect(path)[:, past:]
@@ -179,7 +97,7 @@ class Shop:
     def profit(self, prices: FloatArray) -> FloatArray:
         """Return true expected profit before fixed cost ``(N,)`` of price paths ``(N, H)`` from the first day on."""
         units = self.sold(self.demand(prices), self.stock[: prices.shape[1]])
-        return np.asarray(((self.truth["share_kept"] * prices - self.truth["unit_cost"]) * units).sum(1))
+        return np.asarray(((self.truth["share_kept"] * self.paid * prices - self.truth["unit_cost"]) * units).sum(1))
 
     def gains(self) -> tuple[float, float]:
         """Return the gain of the prices charged over keeping the first price, and what keeping earns."""
@@ -189,7 +107,7 @@ class Shop:
 
     def elasticity_at(self, price: float) -> float:
         """Return the true elasticity of units sold on an average day without swings."""
-        ends = expected_units(self.truth, np.array([0.95 * price, 1.05 * price]))
+        ends = expected_units(self.truth, self.paid * np.array([0.95 * price, 1.05 * price]))
         if np.isfinite(self.stock).all():
             ends = self.sold(ends[:, None], self.stock[None]).mean(1)
         return float(np.log(ends[1] / ends[0]) / np.log(1.05 / 0.95))
@@ -201,11 +119,13 @@ class Shop:
         mean = self.demand(np.array(self.charged)[None])[0, -WEEK:]
         sold = self.rng.negative_binomial(self.size, self.size / (self.size + mean)).astype(float)
         sold = np.minimum(sold, self.stock[len(self.charged) - WEEK :][:WEEK])
-        sales = np.round(sold * prices, 2)
+        shown, sales = np.round(prices, 2), np.round(sold * prices, 2)
+        if self.averages:
+            sold, sales, shown = fill_orders(shown, sold, self.rng)
         rows = pd.DataFrame(
             {
                 columns.REPORT_DATE: (last + 1 + np.arange(WEEK)).astype(str),
-                columns.PRODUCT_PRICE: np.round(prices, 2),
+                columns.PRODUCT_PRICE: shown,
                 columns.TOTAL_SALES: sales,
                 columns.TOTAL_PROFIT: np.round(
                     self.truth["share_kept"] * sales - self.truth["unit_cost"] * sold - self.truth["fixed_cost"], 2
@@ -246,7 +166,10 @@ def open_shop(name: str, units: float, seed: int, past: int, days: int) -> Shop:
     stock = np.full(days, np.inf)
     if kind.market == "late_stockouts":
         stock = np.ceil(units * np.exp(streams[2].normal(MORNING_STOCK, STOCK_SPREAD, days)))
-    return Shop(frame, truth, name, streams[0], swing, level, stock, first, price)
+    shop = Shop(frame, truth, name, streams[0], swing, level, stock, first, price)
+    if shop.averages:
+        shop.first = round(truth["current_price"] / shop.paid, 2)
+    return shop
 
 
 def _copied(path: FloatArray, follow: float, first: float) -> FloatArray:
