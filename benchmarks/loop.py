@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from belief_planning import Rule, budgeted_dynamic, dynamic
 from torch import Tensor
 
 from pricerl.env.belief import GRID_STEP, REACH, DemandCurves, LearningConfig, Sellers, open_accounts
@@ -29,10 +29,6 @@ TRUTHS = ("constant", "linear", "exponential", "logit", "kinked")
 LOW = 0.10
 """Probability of the quantile that a loss budget limits."""
 HARM, BAD = 0.01, 0.05
-
-
-Rule = Callable[[Sellers, torch.Generator], Tensor]
-"""Function from sellers to the grid price ``(B,)`` that each approaches."""
 
 
 class Score(NamedTuple):
@@ -127,6 +123,9 @@ SWEEPS: dict[str, list[tuple[float, Rule]]] = {
     "utility": [(dial, utility_plan(dial)) for dial in (30, 20, 10, 6, 4, 3, 2)],
     "gain less harm": [(dial, less_harm(dial)) for dial in (2.0, 1.0, 0.5, 0.25, 0.12)],
     "utility, budget .5 %": [(dial, budgeted_utility(dial)) for dial in (30, 20, 10, 6, 4, 3, 2)],
+    "dynamic": [(0, dynamic)],
+    "dynamic, budget at 10 %": [(dial, budgeted_dynamic(dial, LOW)) for dial in (0.001, 0.002, 0.003, 0.005, 0.01)],
+    "dynamic, budget at 5 %": [(dial, budgeted_dynamic(dial, 0.05)) for dial in (0.002, 0.003, 0.005, 0.015)],
     "utility, budget .3 % at 5 %": [(dial, budgeted_utility(dial, 0.003, 0.05)) for dial in (30, 10, 6, 4, 3, 2)],
 }
 
