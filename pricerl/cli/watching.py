@@ -64,6 +64,8 @@ def watch(words: Sequence[str]) -> int:
     if run.options.wandb:
         channels = [*channels, _wandb_channel(run, monitor)]
     sent = _deliver(folder.path, monitor, channels, options)
+    if run.options.wandb:
+        _active_run().finish()  # else the exit code of a finding would mark the run there as failed
     if options.format == "json":
         write_json(_plain(monitor))
     else:
@@ -147,16 +149,24 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[s
 
 def _wandb_channel(run: Run, monitor: Monitor) -> Channel:
     """Log the numbers to the resumed run in Weights & Biases, and return the channel to it."""
-    active: Any = sys.modules["wandb"].run
+    active = _active_run()
     for product in monitor.products:
         values = {f"watch/{item.kind}": item.value for item in product.findings if item.value is not None}
         active.log(values if len(monitor.products) == 1 else {f"{product.product}/{k}": v for k, v in values.items()})
 
     def send(message: Message) -> str:
-        active.alert(message.title, message.body, level="ERROR" if message.severity == "alarm" else "WARN")
+        try:
+            active.alert(message.title, message.body, level="ERROR" if message.severity == "alarm" else "WARN")
+        except Exception as error:  # the service's own failure
+            return f"Weights & Biases did not take the alerts: {type(error).__name__}"
         return ""
 
     return send
+
+
+def _active_run() -> Any:
+    """Return the resumed run in Weights & Biases."""
+    return sys.modules["wandb"].run
 
 
 def _plain(monitor: Monitor) -> Any:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, call
 
 import pytest
 import wandb
@@ -249,6 +249,52 @@ def test_advice_with_evidence_sends_no_alert_and_without_wandb_nothing_is_logged
     assert ignored.code == 0
     assert "--tracking.project, --tracking.tags have no effect without --wandb true" in ignored.err
     assert service.mock_calls == []
+
+
+def watched(folder: Path) -> Result:
+    """Watch the tracked shop on a day on which its file is late, the model old and the price untried."""
+    *lines, last = seller_lines(150)
+    date, _, _, _, *rest = last.split(",")
+    write_lines(folder / "newer.csv", [*lines, ",".join([date, "12.50", "150.00", "", *rest])])
+    return run(folder, "watch", "seller", "--data.path", "newer.csv", "--today", "2025-09-01", "--wandb", "true")
+
+
+def test_a_watch_sends_its_findings_as_one_alert_with_its_numbers_and_ends_the_run(
+    service: MagicMock, tracked: Path
+) -> None:
+    found = watched(tracked)
+    assert found.code == 7, found.err
+    ((title, text, level),) = alerts(service)
+    assert (title, level) == ("pricerl alarm: seller", "ERROR")
+    assert text.startswith("alarm: data: the file ends on 2025-05-30, 94 days ago\n")
+    assert {line.split(": ")[1] for line in text.splitlines()} == {"data", "age", "seller, untried price"}
+    ((logged,),) = (call.args for call in service.log.call_args_list)
+    assert logged["watch/untried price"] == 12.5 and {"watch/drift", "watch/coverage"} <= {*logged}
+    assert service.mock_calls[-1] == call.finish()
+    assert watched(tracked).code == 7 and len(alerts(service)) == 1  # the cool-down
+
+
+def test_an_alert_that_the_service_does_not_take_is_sent_again(service: MagicMock, tracked: Path) -> None:
+    service.alert.side_effect = OSError
+    failed = watched(tracked)
+    assert failed.code == 7 and "Weights & Biases did not take the alerts: OSError" in failed.err
+    service.alert.side_effect = None
+    assert watched(tracked).code == 7 and len(alerts(service)) == 2
+
+
+@pytest.mark.slow
+def test_an_offline_run_holds_the_alert_of_a_watch_and_ends_well(tmp_path: Path) -> None:
+    header, *rows = seller_lines(150)
+    write_lines(tmp_path / "seller.csv", [header, *rows[:90]])
+    write_lines(tmp_path / "fresh.csv", [header, *rows])
+    fast = ("--model.warm_start", "none", "--trainer.max_steps", "20", "--data.eval_every", "20")
+    assert fit(tmp_path, *fast, "--data.path", "seller.csv").returncode in (0, 4)
+    done = start(tmp_path, "watch", "--data.path", "fresh.csv", "--today", "2025-09-01")
+    assert done.returncode == 7, done.stderr
+    *_, newest = sorted((tmp_path / "checkpoints/w").glob("gen-*/wandb/offline-run-*/*.wandb"))
+    records = {record.WhichOneof("record_type"): record for record in read_records(newest)}
+    assert records["alert"].alert.title == "pricerl alarm: w" and records["alert"].alert.level == "ERROR"
+    assert records["exit"].exit.exit_code == 0
 
 
 def test_predict_refuses_to_add_to_a_run_that_was_not_tracked(tracked: Path) -> None:

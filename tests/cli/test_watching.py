@@ -7,8 +7,10 @@ import json
 import re
 import shlex
 import shutil
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,49 @@ def test_a_test_alert_arrives_and_no_address_is_written_anywhere(
     texts = [path.read_bytes() for path in (shop / "checkpoints").rglob("*") if path.is_file()]
     assert not any(SECRET.encode() in text for text in [*texts, result.out.encode(), wrong.err.encode()])
     assert b"nonsense" not in b"".join(texts)
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Address of a local server, and the JSON that it receives."""
+    bodies: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200 if len(bodies) < 3 else 500)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}/{SECRET}", bodies
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as above
+def test_alerts_arrive_at_a_webhook_as_json_and_a_refusal_is_noted_without_the_address(
+    shop: Path, webhook: tuple[str, list[dict[str, Any]]]
+) -> None:
+    pytest.importorskip("apprise")
+    address, bodies = webhook
+    write_lines(shop / "addresses.txt", ["# our chat", address])
+    given = ("watch", "seller", "--alert_file", "addresses.txt")
+    assert run(shop, *given, "--test-alert").code == 0
+    late = ("--data.path", "fresh.csv", "--today", "2025-09-01", "--cool_down", "0")
+    assert run(shop, *given, *late).code == 7
+    first, second = ({key: body[key] for key in ("title", "message", "type")} for body in bodies)
+    test = {"title": "pricerl ok: seller", "message": "ok: test: this is a test: alerts arrive here", "type": "info"}
+    assert first == test and (second["title"], second["type"]) == ("pricerl alarm: seller", "failure")
+    assert second["message"].startswith("alarm: data: the file ends on 2025-05-30, 94 days ago")
+    refused = run(shop, *given, *late)  # answered with status 500
+    assert refused.code == 7 and "alert address 1 did not take the message" in refused.err
+    assert SECRET not in refused.out + refused.err
+    assert [line["sent"] for line in read_alerts(shop / "checkpoints/seller" / ALERT_FILE)][-1] == 0
 
 
 def test_an_alert_waits_for_its_cool_down_unless_it_gets_worse_or_did_not_arrive(tmp_path: Path) -> None:
