@@ -8,7 +8,7 @@ Doucet et al. 2000, whose particles never move). Money is in units of a week's r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -82,6 +82,7 @@ class DemandCurves:
         return self._sums[weeks]
 
 
+@cache
 def time_on_paths(weeks: int) -> Tensor:
     """Return the weeks that a path from one price to another spends at each price, ``(from, to, G)``.
 

@@ -31,7 +31,7 @@ from pricerl.market.utility import value_plans, weigh_losses, weighted_quantile
 OBSERVATION_DIM = 17
 SHOWN = (-8, -4, -2, 2, 4, 8)
 """Grid steps from the first price at which critics may see the true gain."""
-PRIVILEGED_DIM = len(SHOWN) + 2 * STEPS_PER_WEEK + 3
+PRIVILEGED_DIM = len(SHOWN) + 2 * STEPS_PER_WEEK + 4
 CURVES, TRUTHS = 240, 3000
 """Demand curves of the beliefs, and of the sellers, both drawn from the prior of the demand families."""
 UNITS = (5.0, 500.0)
@@ -99,19 +99,30 @@ def observe(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
     return observation.clamp(-WIDEST, WIDEST), target
 
 
-def observe_truth(sellers: Sellers) -> Tensor:
-    """Return what no seller knows, ``(B, 13)``, for critics in training.
+def observe_truth(sellers: Sellers, planned: Tensor) -> Tensor:
+    """Return what no seller knows, ``(B, 14)``, for critics in training.
 
     They are the true weekly gains over keeping the first price, as a share of what keeping earns and times 5, at fixed
-    prices and at those within a week's reach, the level, and the true gain so far.
+    prices and at those within a week's reach, the level, the true gain so far, and a quarter of the true gain at the
+    end of the account if the plan is followed.
+
+    Args:
+        sellers: B sellers.
+        planned: ``(B,)`` targets of their plans.
     """
     kept = 1 - sellers.cost[:, None]
     gain = 5 * (sellers.log_units.exp() * (sellers.curves.price - sellers.cost[:, None]) - kept) / kept
     reach = torch.arange(-STEPS_PER_WEEK, STEPS_PER_WEEK + 1)
     within = gain.gather(1, (sellers.position[:, None] + reach).clamp(0, NUM_PRICES - 1))
     fixed = gain[:, [REACH + step for step in SHOWN]]
-    so_far = torch.stack([10 * sellers.level, sellers.gain / scale_of(sellers)], 1)
+    at_end, unit = expect_truth(sellers, planned), scale_of(sellers)
+    so_far = torch.stack([10 * sellers.level, sellers.gain / unit, at_end / unit / 4], 1)
     return torch.cat([fixed, within, so_far], 1).clamp(-WIDEST, WIDEST)
+
+
+def expect_truth(sellers: Sellers, planned: Tensor) -> Tensor:
+    """Return the true gain ``(B,)`` at the end of the account if plans ``(B,)`` are followed at today's level."""
+    return sellers.gain + sellers.level.exp() * sellers.true_gains().gather(1, planned[:, None])[:, 0]
 
 
 def move(sellers: Sellers, planned: Tensor, action: Tensor) -> Tensor:
@@ -197,7 +208,7 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     def _observe(self) -> Tensor:
         seen, self._planned = observe(self._believers(), self.loss_weight)
-        self._last = torch.cat([seen, observe_truth(self.sellers)], 1) if self._privileged else seen
+        self._last = torch.cat([seen, observe_truth(self.sellers, self._planned)], 1) if self._privileged else seen
         return self._last
 
     def _believers(self) -> Sellers:

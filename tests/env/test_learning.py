@@ -9,8 +9,16 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import pricerl.env  # noqa: F401 - registers the envs
-from pricerl.env.belief import NUM_PRICES, REACH
-from pricerl.env.learning import OBSERVATION_DIM, PRIVILEGED_DIM, LearningEnv, LearningVectorEnv, move, scale_of
+from pricerl.env.belief import NUM_PRICES, REACH, LearningConfig
+from pricerl.env.learning import (
+    OBSERVATION_DIM,
+    PRIVILEGED_DIM,
+    LearningEnv,
+    LearningVectorEnv,
+    expect_truth,
+    move,
+    scale_of,
+)
 from pricerl.errors import UsageError
 
 
@@ -61,7 +69,8 @@ def test_a_privileged_tail_holds_the_truth_and_nothing_else_changes() -> None:
     plain, privileged = LearningVectorEnv(6), LearningVectorEnv(6, privileged=True)
     seen, _ = plain.reset(seed=2)
     both, _ = privileged.reset(seed=2)
-    assert both.shape == privileged.observation_space.shape == (6, OBSERVATION_DIM + PRIVILEGED_DIM)
+    columns = OBSERVATION_DIM + PRIVILEGED_DIM
+    assert both.shape == privileged.observation_space.shape == (6, columns)
     for _ in range(3):
         assert torch.equal(both[:, :OBSERVATION_DIM], seen)
         seen = plain.step(torch.full((6, 1), 0.6))[0]
@@ -70,10 +79,22 @@ def test_a_privileged_tail_holds_the_truth_and_nothing_else_changes() -> None:
     margin = sellers.curves.price[REACH + 4] - sellers.cost
     gain = (sellers.log_units[:, REACH + 4].exp() * margin / (1 - sellers.cost) - 1) * 5
     torch.testing.assert_close(both[:, OBSERVATION_DIM + 4], gain.clamp(-10, 10))
-    torch.testing.assert_close(both[:, -1], (sellers.gain / scale_of(sellers)).clamp(-10, 10))
+    torch.testing.assert_close(both[:, -2], (sellers.gain / scale_of(sellers)).clamp(-10, 10))
     sellers.level.add_(0.5)
     changed = (privileged._observe() != both).any(0)
-    assert changed.nonzero()[:, 0].tolist() == [OBSERVATION_DIM + PRIVILEGED_DIM - 2]
+    assert changed.nonzero()[:, 0].tolist() == [columns - 3, columns - 1]
+
+
+def test_the_expected_truth_of_a_plan_is_what_following_it_earns() -> None:
+    env = LearningVectorEnv(5, LearningConfig(level_sd=1e-9, dispersion=0.0))
+    env.reset(seed=6)
+    planned = torch.tensor([0, REACH - 1, REACH, REACH + 3, NUM_PRICES - 1])
+    sellers, generator = env.sellers, torch.Generator()
+    expected = expect_truth(sellers, planned)
+    while sellers.weeks_left:
+        sellers = sellers.advance(planned, generator)
+        torch.testing.assert_close(expect_truth(sellers, planned), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sellers.gain, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_single_and_batched_envs_play_the_same_episode() -> None:
