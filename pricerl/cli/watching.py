@@ -65,7 +65,7 @@ def watch(words: Sequence[str]) -> int:
         channels = [*channels, _wandb_channel(run, monitor)]
     sent = _deliver(folder.path, monitor, channels, options)
     if run.options.wandb:
-        _active_run().finish()  # else the exit code of a finding would mark the run there as failed
+        _active_run().finish()
     if options.format == "json":
         write_json(_plain(monitor))
     else:

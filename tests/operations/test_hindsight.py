@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
 
+from pricerl.arrays import Interval
 from pricerl.data import ProductHistory
 from pricerl.formatting import PLAIN
 from pricerl.market import CostConfig, Market, known_market
@@ -16,6 +18,7 @@ from pricerl.operations.hindsight import review_products, total_of
 from pricerl.operations.review_page import lay_out_review, render_review, review_lines
 
 COST, SOLD = 6.0, 2000.0
+WIDTHS = {"desktop": 1280, "phone": 390, "printed": PRINTED_WIDTH}
 
 
 @pytest.fixture
@@ -61,6 +64,26 @@ def test_the_gain_is_that_of_known_demand_over_the_price_before_the_first_advice
 def test_without_advice_there_is_nothing_to_review(market: Market) -> None:
     assert review_products(market, [], seed=0) == []
     assert total_of([]) is None
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+@pytest.mark.parametrize("scale", [1.0, 3e4])
+def test_a_browser_lays_the_page_out_without_overlaps_cuts_and_messages(market: Market, scale: float) -> None:
+    name = "W" * 5000
+    (history,) = market.preprocessor.products
+    named = replace(history, product=name)
+    market = replace(market, preprocessor=replace(market.preprocessor, products=(named,)))
+    rows = review_products(market, [entry() | {"product": name}], 0)
+    rows = [row._replace(gain=Interval(*(scale * end for end in row.gain))) for row in rows]
+    for found in (rows, []):
+        html = render_review(lay_out_review(found, "profit", PLAIN), "sales.csv", PLAIN)
+        document, said = browse(html)
+        assert said == [] and "</html>" in document and ("<svg" in document) == bool(found)
+        for width, measured in measure(html, WIDTHS).items():
+            assert measured["width"] == WIDTHS[width] and measured["texts"] > (30 if found else 3), width
+            assert measured["scroll"] <= measured["width"], (width, measured["cut"])
+            assert (measured["met"], measured["cut"], measured["outside"]) == ([], [], []), width
 
 
 def test_the_page_separates_days_at_another_price_and_contains_no_markup_of_a_name(market: Market) -> None:
