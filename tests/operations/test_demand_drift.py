@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from watching import best_delay, draw_units, log_ratios, mean_time
 
 from pricerl.arrays import FloatArray
 from pricerl.operations.watching import demand_drift
@@ -95,3 +101,22 @@ def test_the_threshold_keeps_the_time_between_false_alarms_of_normal_scores() ->
         lengths += since[sums >= limit].tolist()
         since[sums >= limit], sums[sums >= limit] = 0.0, 0.0
     assert np.mean(lengths) == pytest.approx(days, rel=0.15)
+
+
+@pytest.mark.parametrize("noise", ["Poisson", "log-normal days, sd 0.2", "negative binomial, size 10"])
+def test_the_mean_time_of_a_cusum_is_that_of_simulated_sums(noise: str) -> None:
+    ratio, before, after = log_ratios(20.0, noise)
+    rng = np.random.default_rng(5)
+    for mean, probability in ((20.0, before), (16.0, after)):
+        sold = draw_units(np.full((4000, 400), mean), noise, rng).astype(int)
+        step, total, time = ratio[np.minimum(sold, len(ratio) - 1)], np.zeros(4000), np.zeros(4000)
+        for day in range(400):
+            time += total < 2.0
+            total = np.where(total < 2.0, np.maximum(total + step[:, day], 0.0), total)
+        assert time.mean() == pytest.approx(mean_time(ratio, probability, 2.0), rel=0.06)
+
+
+def test_the_best_delay_grows_with_the_noise_and_the_time_between_alarms() -> None:
+    poisson, wide = (best_delay(20.0, noise) for noise in ("Poisson", "variance 1.5 x mean"))
+    assert poisson == pytest.approx(9.7, abs=0.1) and wide == pytest.approx(12.8, abs=0.1)
+    assert best_delay(20.0, "Poisson", 90.0) < poisson
