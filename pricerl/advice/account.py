@@ -21,9 +21,9 @@ from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.pricing_rules import HARM
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, RISKED, expect_days, expect_paths
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_days, expect_paths
 from pricerl.market import Response
-from pricerl.market.utility import choose_plan, weigh_plans
+from pricerl.market.utility import RISKED, choose_plan, weigh_plans
 
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""

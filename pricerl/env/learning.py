@@ -26,7 +26,7 @@ from pricerl.env.belief import (
     open_accounts,
 )
 from pricerl.errors import UsageError
-from pricerl.market.utility import value_plans, weigh_losses, weighted_quantile
+from pricerl.market.utility import RISKED, value_plans, weigh_losses, weighted_quantile
 
 OBSERVATION_DIM = 17
 SHOWN = (-8, -4, -2, 2, 4, 8)
@@ -39,7 +39,6 @@ LOSS_WEIGHTS = (2.0, 30.0)
 """Ranges, log-uniform, of mean daily units and of the weight of losses."""
 PERCENT = 0.01
 """Unit of gains and rewards: a percent of what keeping earns by the end of the account."""
-LOW, MIDDLE = 0.10, 0.50
 WIDEST = 10.0
 """Largest absolute value of an observation."""
 
@@ -62,7 +61,7 @@ def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor, T
     at_end, expected = total[rows, target], mean[rows, target]
     spread = (weight * (at_end - expected[:, None]).square()).sum(-1).sqrt()
     unit, stays = scale_of(sellers), utility[rows, sellers.position]
-    features = (expected, utility[rows, target] - stays, weighted_quantile(at_end, weight, LOW), spread)
+    features = (expected, utility[rows, target] - stays, weighted_quantile(at_end, weight, RISKED), spread)
     losing = (weight * (at_end < 0)).sum(-1)
     return target, mean.argmax(-1), torch.stack([*(value / unit for value in features), losing], 1)
 
@@ -79,7 +78,7 @@ def observe(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
     sd = (weight @ elasticity.square() - mean.square()).clamp_min(0).sqrt()
     target, greedy, features = plan_steps(sellers, loss_weight)
     account = (weight * sellers.account).sum(-1)
-    quantiles = [weighted_quantile(sellers.account, weight, share) / unit for share in (LOW, MIDDLE)]
+    quantiles = [weighted_quantile(sellers.account, weight, share) / unit for share in (RISKED, 0.5)]
     level = (weight * sellers.level_mean).sum(-1)
     seen = [
         mean / 4,

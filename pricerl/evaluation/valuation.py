@@ -19,13 +19,11 @@ from pricerl.data import day_types, weekday_of
 from pricerl.env import Dynamics
 from pricerl.env.references import MIN_MARGIN
 from pricerl.market import Market, Measure, ProductMarket, Response
+from pricerl.market.utility import RISKED
 
 LEAST_PROBABILITY = 0.5
 """Smallest share of the posterior draws in which any published change earns more than keeping the price."""
 
-
-RISKED = 0.10
-"""Probability with which a change may cost more than its risk."""
 DAYS_TO_UNDO, DAYS_PER_QUARTER = 35, 91
 """Days until a losing change is seen in sales and undone, and days of the quarter whose profit limits its loss."""
 

@@ -13,6 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+RISKED = 0.10
+"""Probability with which a change may cost more than its risk, and an account end below its loss budget."""
+
 
 class Plans(NamedTuple):
     """Candidate plans of ``B`` sellers, ``(B, J)`` each; all but ``allowed`` in the money of the account."""
