@@ -21,8 +21,8 @@ from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.pricing_rules import HARM
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_days, expect_paths
-from pricerl.market import Response
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_paths, gains_over
+from pricerl.market import Market, Response
 from pricerl.market.utility import RISKED, choose_plan, weigh_plans
 
 NUM_TARGETS = 41
@@ -89,7 +89,7 @@ def plan_account(
     earned = _earned(outcome, dynamics)
     sales = float(outcome.sales[0].mean())
     scale = max(float(earned[0].mean()) / days, MIN_MARGIN * sales, 1e-9) * DAYS_PER_QUARTER / history.step_days
-    so_far = torch.as_tensor(gain_so_far(account, dynamics, product), device=earned.device)
+    so_far = torch.as_tensor(gain_so_far(account, market, product), device=earned.device)
     future, budget = earned[1:] - earned[:1], loss_budget * scale
     weight = torch.full_like(so_far, 1 / len(so_far))[None]
     plans = weigh_plans(so_far[None], future[None], weight, loss_weight, RISKED)
@@ -100,21 +100,12 @@ def plan_account(
     return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left)
 
 
-@torch.no_grad()
-def gain_so_far(account: Account, dynamics: Dynamics, product: int) -> FloatArray:
-    """Return what the prices since an account was opened have earned over keeping, ``(K,)`` money per posterior draw.
-
-    Both prices are valued at today's demand level and without the buyers' memory of earlier prices.
-    """
-    market = dynamics.market
+def gain_so_far(account: Account, market: Market, product: int) -> FloatArray:
+    """Return what the prices since an account was opened have earned over keeping, ``(K,)`` money in all draws."""
     history = market.preprocessor.products[product]
-    rows = history.observed & (history.dates.astype("datetime64[D]") > np.datetime64(account.opened))
-    if not rows.any():
-        return np.zeros(market.num_draws)
-    charged = torch.as_tensor(history.price[rows], dtype=torch.float32, device=market.device)
-    prices = torch.stack([torch.full_like(charged, account.price), charged])
-    kept, earned = _earned(expect_days(market, product, prices, history.dates[rows], None), dynamics)
-    return np.asarray((earned - kept).cpu().double().numpy())
+    own = history.dates.astype("datetime64[D]") > np.datetime64(account.opened)
+    days = np.flatnonzero(history.observed & own)
+    return np.asarray(gains_over(market, product, days, account.price, market.measure).sum(1))
 
 
 def _targets(dynamics: Dynamics, product: int, proposed: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import DateArray, FloatArray, Interval, interval_of
+from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, interval_of
 from pricerl.data import day_types, weekday_of
 from pricerl.env import Dynamics
 from pricerl.env.references import MIN_MARGIN
@@ -186,6 +186,29 @@ def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
 def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     """Return the profit of a unit at ``prices (G,)`` in every posterior draw, money ``(K, G)``."""
     return np.asarray(product.cost.share_kept[:, None] * prices - product.cost.unit_cost[:, None])
+
+
+def gains_over(market: Market, product: int, day: IntArray, kept: float, measure: Measure) -> FloatArray:
+    """Return what the prices of past days have earned over a kept one, money ``(K, N)``.
+
+    Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
+    mean of the posterior draws. The units at the kept price were not observed. The buyers' memory of earlier prices is
+    left out: simulated gains are estimated worse with it, also where it exists (docs/decisions.md).
+
+    Args:
+        market: market fitted to a history with these days.
+        product: product index.
+        day: ``(N,)`` rows of the history.
+        kept: the price that would have been kept, money.
+        measure: profit, at the costs as estimated even if they are unknown, or revenue.
+    """
+    history, fitted = market.preprocessor.products[product], market.products[product]
+    price, stays = history.price[day], np.array([kept])
+    own, other = (np.exp(log_units_at(fitted, prices)) for prices in (price, stays))
+    level = history.units[day] / own.mean(0)
+    if measure == "sales":
+        return np.asarray((price * own - kept * other) * level)
+    return np.asarray((margins_at(fitted, price) * own - margins_at(fitted, stays) * other) * level)
 
 
 def elasticity_between(product: ProductMarket, low: float, high: float) -> FloatArray:

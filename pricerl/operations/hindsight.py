@@ -1,9 +1,7 @@
 """Review of past advice: predictions, outcomes, and the gain over keeping the price from before the first advice.
 
-The outcome at the kept price was not observed. Its units are estimated as those sold, times the ratio of demand at the
-kept price to demand at the price charged, in every posterior draw of the market fitted to all days. So the level of
-demand cancels, and the interval contains the uncertainty about the price response, the costs, and the noise of the
-units sold.
+The gain is that of `valuation.gains_over` in the market fitted to all days. Its interval contains the uncertainty about
+the price response, the costs, and the noise of the units sold.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import numpy as np
 
 from pricerl.advice.result import Check
 from pricerl.arrays import FloatArray, Interval, interval_of
-from pricerl.evaluation.valuation import log_units_at, margins_at
+from pricerl.evaluation.valuation import gains_over
 from pricerl.market import Market
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.track_record import MEASURES, Predictions, find_predictions, keep_record
@@ -75,7 +73,7 @@ def _review(
     """Review some days of a product; the place is month, whether the advice was followed, and the kept price."""
     history, fitted, (month, followed, kept) = market.preprocessor.products[index], market.products[index], place
     at = np.array(list(part))
-    gains = gains_over(market, index, at, kept)
+    gains = gains_over(market, index, at, kept, "profit" if fitted.cost.known else "sales")
     record = keep_record(part, history)
     known = fitted.cost.known and bool(history.profit_known[at].all())
     measure = MEASURES[2] if known else MEASURES[1]
@@ -88,20 +86,6 @@ def _review(
     dates = tuple(map(str, history.dates[at]))
     gain = interval_of(cumulated[:, -1])
     return Reviewed(history.product, month, followed, len(at), kept, predicted, happened, gain, cumulated, dates)
-
-
-def gains_over(market: Market, index: int, day: FloatArray, kept: float) -> FloatArray:
-    """Return the gain of the prices charged over a kept one on days ``day (N,)``, money ``(K, N)``.
-
-    Of profit, or of revenue if costs are unknown.
-    """
-    history, fitted = market.preprocessor.products[index], market.products[index]
-    price, units = history.price[day], history.units[day]
-    others = np.exp(log_units_at(fitted, np.array([kept])) - log_units_at(fitted, price)) * units
-    if not fitted.cost.known:
-        return np.asarray(price * units - kept * others)
-    own, other = margins_at(fitted, price), margins_at(fitted, np.array([kept]))
-    return np.asarray(own * units - other * others)
 
 
 def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:

@@ -15,7 +15,7 @@ from pricerl.advice.account import Account, gain_so_far, plan_account
 from pricerl.advice.past import Past
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market, known_market
 from pricerl.operations.accounts import find_account, find_varied
 
 DEMAND = DemandConfig(num_draws=32)
@@ -70,30 +70,33 @@ def test_the_latest_draw_that_applied_by_the_end_of_the_history_is_found(history
     assert find_varied(entries[2:], history) is None
 
 
-def test_the_gain_so_far_is_the_profit_of_charged_prices_minus_that_of_the_kept_one(
-    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+@pytest.fixture
+def doubled(make_product: Callable[..., ProductHistory]) -> ProductHistory:
+    """120 days around 10, then 60 at 12, on the last 30 of which demand is doubled; elasticity -2, no noise."""
+    price = np.concatenate([np.tile(np.repeat([9.0, 10.0, 11.0], 10), 4), [12.0] * 60])
+    level = np.repeat([1.0, 2.0], [150, 30])
+    return make_product(price, 2000.0 * level * (price / 10) ** -2.0)
+
+
+def _knows(prepare: Callable[..., DataPreprocessor], history: ProductHistory) -> Market:
+    return known_market(prepare(history), lambda at: 2000.0 * (at / 10) ** -2.0, CostConfig(unit_cost=6.0))
+
+
+def test_each_past_day_counts_at_its_own_level_of_demand(
+    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
 ) -> None:
-    dynamics = _market(prepare, history, 5.0)
-    account = Account(str(history.dates[-29]), 10.0)
-    gain = gain_so_far(account, dynamics, 0)
-    market = dynamics.market
-    expected = np.zeros(market.num_draws)
-    for day in range(-28, 0):
-        outcome = market.respond(
-            torch.tensor([[history.price[day]], [10.0]], dtype=torch.float32),
-            torch.zeros(1, 1, dtype=torch.long),
-            torch.arange(market.num_draws)[None],
-            torch.tensor(int((history.dates[day].astype("datetime64[D]").astype(int) + 3) % 7)),
-            torch.tensor(0),
-            1.0,
-        )
-        expected += (outcome.profit[0] - outcome.profit[1]).double().numpy()
-    np.testing.assert_allclose(gain, expected, rtol=1e-4, atol=1e-3)
+    market = _knows(prepare, doubled)
+    gain = gain_so_far(Account(str(doubled.dates[119]), 10.0), market, 0)
+    one_day = 2000.0 * ((12 - 6.0) / 1.44 - (10 - 6.0))
+    np.testing.assert_allclose(gain, (30 + 2 * 30) * one_day, rtol=0.01)
+    before = gain_so_far(Account(str(doubled.dates[119]), 10.0), _knows(prepare, doubled.first_days(150)), 0)
+    np.testing.assert_allclose(before, 30 * one_day, rtol=0.01)
 
 
 def test_without_own_days_nothing_is_gained(prepare: Callable[..., DataPreprocessor], history: ProductHistory) -> None:
-    dynamics = _market(prepare, history, 5.0)
-    assert not gain_so_far(Account(str(history.dates[-1]), 10.0), dynamics, 0).any()
+    market = _market(prepare, history, 5.0).market
+    gain = gain_so_far(Account(str(history.dates[-1]), 10.0), market, 0)
+    assert gain.shape == (market.num_draws,) and not gain.any()
 
 
 def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_too_much(
