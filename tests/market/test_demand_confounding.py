@@ -10,6 +10,8 @@ import pytest
 from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.evaluation.pricing_rules import Shop
 from pricerl.market import fit_market
+from pricerl.market.demand.averaging import fit_parts
+from pricerl.market.demand.config import DemandSettings
 from pricerl.simulation import SellerConfig, simulated_history
 
 DAYS = 182
@@ -48,3 +50,24 @@ def test_random_price_changes_show_their_effect_despite_weekdays_and_growth():
     mean = np.where(WEEKEND, 80, 40) * np.exp(np.arange(DAYS) / DAYS) * (price / 10) ** -4.0
     known = shop(price, rng.poisson(mean).astype(float))
     assert known.probability_better(0.95 * known.current_price) > 0.95
+
+
+def test_ad_over_organic_conversion_separates_campaigns_from_their_discounts(make_product):
+    """At an elasticity of -2; the noise of conversions leaves a part of the bias."""
+    slopes = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        campaign = np.repeat(rng.random(26) < 0.3, 7)
+        price = np.repeat(rng.choice([9.5, 10.0, 10.5], 26), 7) * np.where(campaign, 0.92, 1.0)
+        units = rng.poisson(40 * (price / 10) ** -2.0 * np.where(campaign, 1.6, 1.0)).astype(float)
+        organic, ad = (rate * (price / 10) ** -1.0 * np.exp(0.2 * rng.normal(size=DAYS)) for rate in (12.0, 8.0))
+        hidden = make_product(price, units)
+        seen = replace(hidden, organic=organic, ad=ad * np.where(campaign, 2.0, 1.0))
+        slopes.append([_slope(item) for item in (hidden, seen, replace(seen, ad=ad))])
+    without, campaigns, none = np.mean(slopes, axis=0)
+    assert without < -3.5 and campaigns == pytest.approx(-2.0, abs=0.7)
+    assert none == pytest.approx(without, abs=0.2), "conversions without campaigns explain nothing"
+
+
+def _slope(product):
+    return fit_parts(product, DemandSettings())[1][0].posterior.mode[1]

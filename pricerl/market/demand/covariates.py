@@ -28,8 +28,15 @@ fast. With sparser knots, slow changes of demand would be attributed to a price 
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
 
+ADS = "ads"
+"""Name of the covariates of advertising."""
 MIN_AD_DAYS = 28
-"""Minimum number of days with a reported ad conversion for it to be a covariate."""
+"""Minimum number of days with a reported conversion for it to be a covariate."""
+CAMPAIGN_PRIOR, CAMPAIGN_DAYS = (0.0, 0.5), 3
+"""Mean and sd of the effect of ad over organic conversion, in logs, and days over which the ratio is averaged, because
+conversions of few visitors are noisy."""
+LEAST_CONVERSION = 0.1
+"""Share of the mean conversion that is added to each day's, so that days without a buyer have a logarithm."""
 
 COMPETITOR_PRIOR = (0.26, 0.5)
 """Mean and sd of the cross-price elasticity: the mean of 7,264 estimates is 0.26, and most are between -0.5 and 1
@@ -72,11 +79,12 @@ class Terms(NamedTuple):
 
 
 def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
-    """Collect the covariates: weekday, season, reference price, lagged ad conversion, and ``optional_covariates``.
+    """Collect the covariates: weekday, season, reference price, advertising, and ``optional_covariates``.
 
-    Same-day ad conversion is excluded because it is a mediator of the price, not a confounder. Lagged units are
-    excluded because, next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and the
-    price's with it. With promotions there is no reference price: both describe what a passing discount does.
+    Same-day ad conversion enters only relative to organic conversion: a price moves both, so it is no cause of their
+    ratio, while a campaign moves the former. Alone it would be a mediator of the price. Lagged units are excluded
+    because, next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and the price's with
+    it. With promotions there is no reference price: both describe what a passing discount does.
 
     Args:
         product: its whole history; lags are in calendar days, so days without sales count.
@@ -130,10 +138,26 @@ def _permanent_covariates(
     if terms.bias is not None and others.any():
         centre = np.median(log_price if terms.window else log_price[others])
         found.append(Covariate("bias", np.where(others, log_price - centre, 0.0), 0.0, *terms.bias))
-    if np.isfinite(product.ad).sum() >= MIN_AD_DAYS and np.ptp(product.ad) > 0:
+    if _varies(product.ad):
         ad = _week_before(product.ad, steps_in(WEEK, product.step_days))
-        found.append(Covariate("ads", ad, float(ad[recent].mean()), 0.0, AD_SD))
+        found.append(Covariate(ADS, ad, float(ad[recent].mean()), 0.0, AD_SD))
+        if _varies(product.organic):
+            campaign = _campaigns(product)
+            found.append(Covariate(ADS, campaign, float(campaign[recent].mean()), *CAMPAIGN_PRIOR))
     return found
+
+
+def _varies(conversion: FloatArray) -> bool:
+    """Return whether a conversion ``(D,)`` is reported on enough days, and not always the same."""
+    return bool(np.isfinite(conversion).sum() >= MIN_AD_DAYS and np.ptp(conversion) > 0)
+
+
+def _campaigns(product: ProductHistory) -> FloatArray:
+    """Return the log ratio of ad to organic conversion, averaged over the days around each, ``(D,)``."""
+    ad, organic = (np.log(rate + LEAST_CONVERSION * rate.mean()) for rate in (product.ad, product.organic))
+    days = CAMPAIGN_DAYS if product.step_days == 1 else 1
+    ratio = np.pad(ad - organic - np.median(ad - organic), days // 2, mode="edge")
+    return np.convolve(ratio, np.full(days, 1 / days), mode="valid")
 
 
 def _promotions(product: ProductHistory, log_price: FloatArray, window: int) -> tuple[FloatArray, list[Covariate]]:
