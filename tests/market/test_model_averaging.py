@@ -115,6 +115,42 @@ def test_the_bias_has_no_effect_on_own_days_and_is_centred_on_the_others(make_pr
     assert "bias" not in everything.names
 
 
+def test_own_days_have_the_bias_of_the_last_price_that_followed_demand(make_product):
+    price = np.r_[np.linspace(19.0, 21.0, 60), np.full(20, 20.5), np.linspace(21.0, 19.0, 15), np.full(5, 22.0)]
+    own = np.isin(np.arange(100), np.r_[60:80, 95:100])
+    data = gather_covariates(
+        make_product(price, np.full(100, 20.0), own_price=own), Terms(bias=(1.0, 2.0), follows=True)
+    )
+    column = data.names.index("bias")
+    bias, centre = data.covariates[:, column], np.median(np.log(price[~own]))
+    np.testing.assert_allclose(bias[60:80], np.log(21.0) - centre)
+    np.testing.assert_allclose(bias[95:], np.log(19.0) - centre)
+    np.testing.assert_allclose(bias[~own], np.log(price[~own]) - centre)
+    assert data.ahead[column] == bias[-1]
+
+
+def persistent_shop(make_product, seed, days=60, elasticity=-3.0):
+    """A repricer follows demand that changes slowly; on the last days its last price is kept."""
+    rng = np.random.default_rng(seed)
+    demand = 0.03 * np.cumsum(rng.normal(size=DAYS + days))
+    x = 0.4 * demand + 0.01 * rng.normal(size=DAYS + days)
+    x[DAYS:] = x[DAYS - 1]
+    sold = rng.poisson(100 * np.exp(elasticity * x + demand)).astype(float)
+    return make_product(np.round(20 * np.exp(x), 2), sold, own_price=np.arange(DAYS + days) >= DAYS)
+
+
+def test_a_kept_price_of_a_repricer_shows_no_response(make_product, prepare):
+    covered, widths = [], []
+    for seed in range(8):
+        product = persistent_shop(make_product, seed)
+        market, elasticity = elasticity_of(prepare, product, float(product.price[-1]))
+        low, high = np.quantile(elasticity, [0.05, 0.95])
+        covered.append(low <= -3.0 <= high)
+        widths.append(elasticity.std())
+        assert market.price_setting == "repricer"
+    assert sum(covered) >= 7 and np.mean(widths) > 0.8
+
+
 def test_a_history_without_own_prices_is_unchanged(make_product):
     product = make_product(*repriced_shop(0))
     unmarked, none = (

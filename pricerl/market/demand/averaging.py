@@ -125,7 +125,8 @@ def _candidates(product: ProductHistory, setting: PriceSetting) -> list[Terms]:
     price = product.price[product.observed]
     changes = int((np.abs(np.diff(np.log(price))) > CHANGE).sum())
     sds = SEASON_SDS if changes >= FEWEST_CHANGES else SEASON_SDS[-1:]
-    return [Terms(sd, 0 if product.promotion is not None else None, bias) for sd in sds[::-1]]
+    window = 0 if product.promotion is not None else None
+    return [Terms(sd, window, bias, setting.kind == "repricer") for sd in sds[::-1]]
 
 
 def _split_memory(data: RegressionData, everything: RegressionData, posterior: RegressionPosterior) -> list[Part]:

@@ -74,8 +74,11 @@ class Terms(NamedTuple):
     window: int | None = None
     """Longest promotion of the filter for the regular price, days; 0 for reported ones alone, None for none."""
     bias: tuple[float, float] | None = None
-    """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias. Days whose price
-    pricerl set have none."""
+    """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias. Changes that pricerl
+    made to the price have none."""
+    follows: bool = False
+    """Whether the price followed demand, so that a day whose price pricerl set has the bias of the last price before:
+    pricerl began there, and demand is slow to change."""
 
 
 def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
@@ -137,7 +140,8 @@ def _permanent_covariates(
     others = ~product.own_days
     if terms.bias is not None and others.any():
         centre = np.median(log_price if terms.window else log_price[others])
-        found.append(Covariate("bias", np.where(others, log_price - centre, 0.0), 0.0, *terms.bias))
+        moved = carry_forward(np.where(others, log_price - centre, np.nan if terms.follows else 0.0))
+        found.append(Covariate("bias", moved, 0.0 if others[-1] else float(moved[-1]), *terms.bias))
     if _varies(product.ad):
         ad = _week_before(product.ad, steps_in(WEEK, product.step_days))
         found.append(Covariate(ADS, ad, float(ad[recent].mean()), 0.0, AD_SD))
