@@ -125,7 +125,7 @@ SWEEPS: dict[str, list[tuple[float, Rule]]] = {
     "utility, budget .5 %": [(dial, budgeted_utility(dial)) for dial in (30, 20, 10, 6, 4, 3, 2)],
     "dynamic": [(0, dynamic)],
     "dynamic, budget at 10 %": [(dial, budgeted_dynamic(dial, LOW)) for dial in (0.001, 0.002, 0.003, 0.005, 0.01)],
-    "dynamic, budget at 5 %": [(dial, budgeted_dynamic(dial, 0.05)) for dial in (0.002, 0.003, 0.005, 0.015)],
+    "dynamic, budget at 5 %": [(dial, budgeted_dynamic(dial, 0.05)) for dial in (0.002, 0.003, 0.005, 0.008, 0.015)],
     "utility, budget .3 % at 5 %": [(dial, budgeted_utility(dial, 0.003, 0.05)) for dial in (30, 10, 6, 4, 3, 2)],
 }
 
