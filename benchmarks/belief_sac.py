@@ -167,7 +167,8 @@ def train(task: Task, updates: int, seed: int) -> SACModule:
     data = LearningData(task, seed)
     # two updates per week of all sellers; actions stay random enough to change what the plan aims at
     algorithm = SACConfig(gamma=0.9999, batch_size=512, utd_ratio=2, target_entropy=0.0, warmup_steps=ENVS * 13 * 2)
-    module = SACModule(data.task, algorithm, NetworkConfig(hidden=(128, 128), value_bounds=False), warm_start="none")
+    network = NetworkConfig(hidden=(128, 128), value_bounds=False)
+    module = SACModule(data.task, algorithm, network, compile="on", warm_start="none")
     return fit_quietly(module, data, updates)
 
 
@@ -213,7 +214,7 @@ def compare(name: str, module: SACModule | None, task: Task, options: argparse.N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=10_000)
+    parser.add_argument("--updates", type=int, default=6_000)
     parser.add_argument("--sellers", type=int, default=2000)
     parser.add_argument("--weeks", type=int, default=13)
     parser.add_argument("--units", type=float, nargs="+", default=[8.0, 50.0, 500.0])
