@@ -17,6 +17,7 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 from pricerl.market.demand.config import LogNormal
 from pricerl.market.demand.families import LOG_SD, draw_prior
+from pricerl.market.demand.own_price import INFORMED_SD, own_price_log_ratio
 
 GRID_STEP = 0.025
 """Distance of two prices in logs."""
@@ -50,6 +51,8 @@ class LearningConfig:
     informed: float = 0.0
     """Weight of the true elasticity in that one: 0 for costs that say nothing about demand, 1 for sellers whose first
     price is the best but for ``cost_sd``. Beliefs do not know it."""
+    prior_informed: float = 0.0
+    """Prior probability of beliefs that the seller chose the first price well (`pricerl.market.demand.own_price`)."""
 
 
 class DemandCurves:
@@ -59,13 +62,15 @@ class DemandCurves:
         log_units: ``(K, G)`` log units relative to the first price.
         elasticity: ``(K,)`` at the first price, negative.
         price: ``(G,)`` relative to the first price.
+        prior: distribution of minus the elasticity.
     """
 
     def __init__(self, count: int, seed: int = 0) -> None:
         grid: FloatArray = GRID_STEP * np.arange(-REACH, REACH + 1, dtype=np.float64)
-        prior = draw_prior(count, LogNormal(float(np.log(2.2)), LOG_SD), np.random.default_rng(seed))
-        self.log_units = torch.as_tensor(prior.at(grid, 31.0), dtype=torch.float32)
-        self.elasticity = torch.as_tensor(prior.elasticity, dtype=torch.float32)
+        self.prior = LogNormal(float(np.log(2.2)), LOG_SD)
+        drawn = draw_prior(count, self.prior, np.random.default_rng(seed))
+        self.log_units = torch.as_tensor(drawn.at(grid, 31.0), dtype=torch.float32)
+        self.elasticity = torch.as_tensor(drawn.elasticity, dtype=torch.float32)
         self.price = torch.as_tensor(np.exp(grid), dtype=torch.float32)
         self._sums: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -213,6 +218,13 @@ def settled_variance(units_per_week: Tensor, config: LearningConfig) -> Tensor:
     return var
 
 
+def _own_price_evidence(config: LearningConfig, curves: DemandCurves, best_at: Tensor) -> Tensor:
+    """Return the log likelihood ``(B, K)`` of curves by first prices that are the best at elasticities ``(B,)``."""
+    best, log_elasticity = best_at.log()[:, None].numpy(), (-curves.elasticity).log().numpy()
+    found = own_price_log_ratio(best, log_elasticity, curves.prior, INFORMED_SD, config.prior_informed)
+    return torch.as_tensor(found, dtype=torch.float32)
+
+
 def open_accounts(
     config: LearningConfig,
     curves: DemandCurves,
@@ -246,7 +258,8 @@ def open_accounts(
         units_per_week=per_week,
         cost=1 - 1 / best_at,
         level=level_var.sqrt() * normal[2],
-        log_weight=-0.5 * ((curves.elasticity - seen[:, None]) / config.history_sd).square(),
+        log_weight=-0.5 * ((curves.elasticity - seen[:, None]) / config.history_sd).square()
+        + _own_price_evidence(config, curves, best_at),
         level_mean=torch.zeros(count, num_curves),
         level_var=level_var,
         account=torch.zeros(count, num_curves),

@@ -18,6 +18,7 @@ from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
 from pricerl.market.demand.families import settings_of_prior
 from pricerl.market.demand.models import DEMAND_MODELS
+from pricerl.market.demand.own_price import find_own_price
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE
@@ -136,6 +137,8 @@ def _fit_product(
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)
+    costs = decode_cost(product, cost, config.num_draws, rng)
+    settings = replace(settings, own_price=find_own_price(product, costs, settings.prior_informed))
     demand = DEMAND_MODELS[config.demand](product, log_grid, settings, rng)
     levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
@@ -154,7 +157,7 @@ def _fit_product(
         ad=fit_conversion(product.ad),
         weekday=demand.weekday,
         trades_on=np.bincount(weekday_of(product.dates[usable].astype(np.int64)), minlength=7) > 0,
-        cost=decode_cost(product, cost, config.num_draws, rng),
+        cost=costs,
         memory=demand.memory,
         holiday=demand.holiday,
         price_setting=demand.kind,

@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "bandwidth": 0.02,
     "half_life_days": 40.0,
     "trend_trust": 0.6,
+    "prior_informed": 0.0,
 }
 OVER_PRODUCTS = {"pool", "pooled"}
 """Setting and prior that need many products, see test_pooling.py."""
@@ -44,7 +45,7 @@ def slopes(market):
 
 def test_every_model_has_its_settings_and_every_setting_a_value_to_try():
     assert MODEL_SETTINGS.keys() == DEMAND_MODELS.keys()
-    assert set(OTHER_VALUES) == {item.name for item in fields(DemandSettings)} - OVER_PRODUCTS
+    assert set(OTHER_VALUES) == {item.name for item in fields(DemandSettings)} - OVER_PRODUCTS - {"own_price"}
     assert {item.name for item in fields(DemandConfig)} == {*OTHER_VALUES, "demand", "pool"}
 
 
@@ -103,7 +104,13 @@ def test_a_prior_elasticity_that_is_not_negative_is_refused(values):
         DemandConfig(**values)
 
 
-@pytest.mark.parametrize("name", sorted(set(OTHER_VALUES) - {"prior_elasticity", "prior_curvature"}))
+@pytest.mark.parametrize("value", [-0.1, 1.0])
+def test_a_probability_of_informed_prices_leaves_the_other_case_possible(value):
+    with pytest.raises(UsageError, match=r"data\.market\.prior_informed must be at least 0 and below 1"):
+        DemandConfig(prior_informed=value)
+
+
+@pytest.mark.parametrize("name", sorted(set(OTHER_VALUES) - {"prior_elasticity", "prior_curvature", "prior_informed"}))
 def test_a_setting_that_must_be_positive_is_refused_by_name(name):
     with pytest.raises(UsageError, match=rf"data\.market\.{name} must be positive, found 0"):
         DemandConfig(demand="similar", **{name: 0})

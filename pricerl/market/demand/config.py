@@ -9,6 +9,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.errors import UsageError, did_you_mean
+from pricerl.market.demand.own_price import INFORMED, OwnPrice, normal_log_density
 
 MIN_GRID = 9
 """Minimum number of grid prices of a curve: its smoothing spans several of them."""
@@ -34,6 +35,10 @@ class LogNormal(NamedTuple):
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""
         return np.asarray(self.mean + self.sd * normal)
 
+    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
+        """Return the log density of logs of minus the elasticity, of their shape."""
+        return normal_log_density(log_elasticity, self.mean, self.sd)
+
 
 class Tabulated(NamedTuple):
     """Prior of any shape of minus the elasticity at the current price."""
@@ -50,6 +55,12 @@ class Tabulated(NamedTuple):
     def at(self, normal: FloatArray) -> FloatArray:
         """Return the log of minus the elasticity at standard normal numbers, of their shape."""
         return np.interp(normal, self.normal, self.quantiles)
+
+    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
+        """Return the log density of logs of minus the elasticity, of their shape; beyond the table, that of its end."""
+        normal = np.interp(log_elasticity, self.quantiles, self.normal)
+        slope = np.interp(log_elasticity, self.quantiles, np.gradient(self.normal, self.quantiles))
+        return np.asarray(normal_log_density(normal, 0.0, 1.0) + np.log(slope))
 
 
 ElasticityPrior = LogNormal | Tabulated
@@ -91,22 +102,31 @@ class DemandSettings(CommonSettings):
     bandwidth: float = 0.06
     half_life_days: float = 180.0
     trend_trust: float = 0.15
+    prior_informed: float = INFORMED
     pooled: ElasticityPrior | None = None
     """Prior from the other products, from which the prior elasticity and its sd follow; None if there is none."""
+    own_price: OwnPrice | None = None
+    """Evidence of the price that the seller chose; None if there is none."""
 
+
+EVIDENCE = ("pooled", "own_price")
+"""Fields that the data determine."""
 
 COMMON, ALL = (
-    tuple(item.name for item in fields(kind) if item.name != "pooled") for kind in (CommonSettings, DemandSettings)
+    tuple(item.name for item in fields(kind) if item.name not in EVIDENCE) for kind in (CommonSettings, DemandSettings)
 )
 
 MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
-    "similar": ALL,
+    "similar": tuple(name for name in ALL if name != "prior_informed"),
     "quadratic": (*COMMON, "prior_curvature", "prior_curvature_sd"),
-    "mixture": COMMON,
+    "mixture": (*COMMON, "prior_informed"),
     "hybrid": ALL,
 }
 """Names of the settings that each model of ``demand.models.DEMAND_MODELS`` uses."""
 
+
+FREE = ("prior_elasticity", "prior_curvature", "prior_informed", "pool")
+"""Settings that need not be positive."""
 
 OTHERS = "; --allow PACKAGE imports the package that registers another one"
 
@@ -142,6 +162,10 @@ class DemandConfig(CommonSettings):
     trend_trust: float | None = None
     """Prior relative sd of the similar-price correction around the trend, by default 0.15."""
 
+    prior_informed: float | None = None
+    """Prior probability that the seller chose the price well for these buyers and costs, by default 0.5; 0 takes it as
+    no evidence on the elasticity. Used by ``mixture`` and ``hybrid``."""
+
     def __post_init__(self) -> None:
         if self.demand not in MODEL_SETTINGS:
             known, close = ", ".join(MODEL_SETTINGS), did_you_mean(self.demand, MODEL_SETTINGS)
@@ -171,9 +195,11 @@ class DemandConfig(CommonSettings):
 
 
 def _out_of_range(settings: DemandSettings) -> list[str]:
-    positive = [name for name in ALL if name not in ("prior_elasticity", "prior_curvature", "pool")]
+    positive = [name for name in ALL if name not in FREE]
     wrong = {name: getattr(settings, name) for name in positive if not getattr(settings, name) > 0}
     problems = [f"data.market.{name} must be positive, found {value}" for name, value in wrong.items()]
+    if not 0 <= settings.prior_informed < 1:
+        problems.append(f"data.market.prior_informed must be at least 0 and below 1, found {settings.prior_informed}")
     if not settings.prior_elasticity < 0:
         problems.append(f"data.market.prior_elasticity must be below 0, found {settings.prior_elasticity}")
     if 0 < settings.grid_size < MIN_GRID:

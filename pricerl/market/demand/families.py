@@ -29,6 +29,11 @@ LARGEST_LOG = 5.0
 NO_DEMAND = 1e-4
 """Smallest demand relative to that at the current price: a linear curve beyond its choke price."""
 
+SLOPE_REACH = 0.01
+"""Log price to either side over which the slope of a curve is its elasticity."""
+FLATTEST = -0.01
+"""Largest elasticity, so that its log is finite where demand has ended."""
+
 STEPPED_SHARE = 0.5
 """Share of the curves that also have steps at whole prices (price-ending effects)."""
 MAX_STEP = 0.08
@@ -105,13 +110,22 @@ class CurveSet:
 
     def at(self, x: FloatArray, current_price: float) -> FloatArray:
         """Return log demand ``(M, G)``, never rising, relative to the current price at log price ratios ``x (G,)``."""
-        elasticity = -self.elasticity[:, None]
-        values = MAX_STEP * self.shares[:, 2:] * _beyond_whole(x, current_price)
+        values = MAX_STEP * self.shares[:, 2:] * _beyond_whole(x, current_price) + self._smooth(x)
+        return np.asarray(np.minimum.accumulate(values, axis=1))
+
+    def elasticity_at(self, x: float) -> FloatArray:
+        """Return the elasticity at a log price ratio, ``(M,)``, at most -0.01, without steps at whole prices."""
+        ends = self._smooth(np.array([x - SLOPE_REACH, x + SLOPE_REACH]))
+        return np.minimum((ends[:, 1] - ends[:, 0]) / (2 * SLOPE_REACH), FLATTEST)
+
+    def _smooth(self, x: FloatArray) -> FloatArray:
+        """Return log demand ``(M, G)`` without steps at whole prices."""
+        elasticity, values = -self.elasticity[:, None], np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index
             first, second = self.shares[rows, 0:1], self.shares[rows, 1:2]
-            values[rows] += shape(elasticity[rows], first, second, x)
-        return np.asarray(np.minimum.accumulate(values, axis=1))
+            values[rows] = shape(elasticity[rows], first, second, x)
+        return values
 
     def take(self, index: IntArray) -> CurveSet:
         """Return the curves at ``index``."""

@@ -14,6 +14,7 @@ import numpy as np
 from pricerl.arrays import FloatArray, IntArray
 from pricerl.market.demand.config import ElasticityPrior
 from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior
+from pricerl.market.demand.own_price import OwnPrice
 
 NUM_CURVES, FEWEST_CURVES = 600, 120
 """Curves (particles) of the sampler for a whole posterior, and fewest for a part of one; multiples of the number of
@@ -46,11 +47,16 @@ class PriceBins:
     """Elasticity at the current price according to evidence outside the bins, such as deals."""
     precision: float = 0.0
     """Precision of that evidence; 0 for none."""
+    own_price: OwnPrice | None = None
+    """Evidence of the price that the seller chose; None for none."""
 
     def log_likelihood_of(self, curves: CurveSet, current_price: float) -> FloatArray:
         """Return the log likelihood ``(M,)`` of curves by the bins and the other evidence."""
-        elsewhere = self.precision * np.square(curves.elasticity - self.elasticity)
-        return self.log_likelihood(curves.at(self.x, current_price)) - 0.5 * elsewhere
+        elsewhere = -0.5 * self.precision * np.square(curves.elasticity - self.elasticity)
+        if self.own_price is not None:
+            steepness = np.log(-curves.elasticity_at(np.log(self.own_price.price / current_price)))
+            elsewhere = elsewhere + self.own_price.log_ratio(steepness, curves.prior)
+        return self.log_likelihood(curves.at(self.x, current_price)) + elsewhere
 
     def slope_information(self, elasticity: float) -> float:
         """Return the Fisher information about the elasticity at a weight of 1 (Poisson, level profiled out)."""

@@ -82,6 +82,7 @@ def fit_mixture(
         prior_elasticity=slope[0],
         prior_elasticity_sd=slope[1],
         pooled=settings.pooled,
+        own_price=settings.own_price,
     )
     setting, parts, outliers = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
@@ -161,7 +162,7 @@ def _mixture_curves(
     bins = bin_prices(data.regular - log_current, data.units, multiplier, 1.0)
     known, alone = (max(1 / item.covariance[1, 1] - 1 / LOOSE_SD**2, 0.0) for item in (linked, free))
     weight = min(1.0, alone / max(bins.slope_information(free.mode[1]), 1e-9))
-    bins = replace(bins, weight=weight)
+    bins = replace(bins, weight=weight, own_price=settings.own_price)
     if (from_deals := known - alone) > NEGLIGIBLE:
         elasticity = (known * linked.mode[1] - alone * free.mode[1]) / from_deals
         bins = replace(bins, elasticity=elasticity, precision=from_deals)

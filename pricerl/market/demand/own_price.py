@@ -1,0 +1,106 @@
+"""Evidence of the seller's own price on the elasticity.
+
+The best price of a product has a margin of one over the elasticity (Lerner 1934), so a seller who knows the buyers
+reveals the elasticity by the price. Some do and some do not: the prior probability that a price was chosen well is a
+setting. A history that disagrees outweighs this evidence, which never rules an elasticity out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from pricerl.arrays import FloatArray
+from pricerl.data import ProductHistory
+from pricerl.data.days import steps_in
+from pricerl.market.cost import CostPosterior
+
+INFORMED = 0.5
+"""Prior probability that a seller chose the price well."""
+INFORMED_SD = 0.35
+"""Sd of the log of minus the elasticity around the one at which a well-chosen price would be the best."""
+USUAL_MEAN, USUAL_SD = float(np.log(2.2)), 1.0
+"""Mean and sd of minus the log of the margin of prices that were not chosen well: half of them between 23 and 89 %."""
+RECENT_DAYS = 28
+"""Days, the latest that pricerl did not price, whose median price is the one that the seller chose."""
+SMALLEST_MARGIN = 0.02
+"""Margin over revenue after fees below which a price is not chosen for its profit."""
+
+
+class Prior(Protocol):
+    """Distribution of the log of minus the elasticity."""
+
+    @property
+    def mean(self) -> float:
+        """Mean."""
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation."""
+
+    def log_density(self, log_elasticity: FloatArray) -> FloatArray:
+        """Return the log density, of the shape of ``log_elasticity``."""
+
+
+class OwnPrice(NamedTuple):
+    """Price that a seller chose, as evidence."""
+
+    price: float
+    """Money per unit."""
+    log_elasticity: float
+    """Log of minus the elasticity at which it earns the most."""
+    sd: float
+    """Of that log, for a price that was chosen well and costs as uncertain as they are."""
+    informed: float
+    """Prior probability that it was chosen well."""
+
+    def log_ratio(self, log_elasticity: FloatArray, prior: Prior) -> FloatArray:
+        """Return the log density of logs of minus the elasticity at this price over that without it, of their shape."""
+        return own_price_log_ratio(self.log_elasticity, log_elasticity, prior, self.sd, self.informed)
+
+
+def own_price_log_ratio(
+    best: FloatArray | float, log_elasticity: FloatArray, prior: Prior, sd: float, informed: float
+) -> FloatArray:
+    """Return the log of the density of elasticities with the evidence of a price over that without it.
+
+    With it, the density is a mixture of the prior and of a normal one around ``best``. The probability of the latter
+    follows from ``informed`` and the margin: a price that no plausible elasticity explains was not chosen well.
+
+    Args:
+        best: log of minus the elasticity at which the price would be the best, of a shape that broadcasts.
+        log_elasticity: log of minus the elasticity, any shape.
+        prior: of that log without the price.
+        sd: of that log around ``best`` if the price was chosen well.
+        informed: prior probability that it was, below 1.
+    """
+    plausible = np.exp(normal_log_density(best, prior.mean, float(np.hypot(prior.sd, sd))))
+    usual = np.exp(normal_log_density(best, USUAL_MEAN, USUAL_SD))
+    probability = informed * plausible / (informed * plausible + (1 - informed) * usual)
+    ratio = np.exp(normal_log_density(log_elasticity, best, sd) - prior.log_density(log_elasticity))
+    return np.asarray(np.log(1 - probability + probability * ratio))
+
+
+def normal_log_density(value: FloatArray | float, mean: FloatArray | float, sd: float) -> FloatArray:
+    """Return the log density of a normal distribution, of the shape of ``value`` and ``mean``."""
+    return np.asarray(-0.5 * np.square((value - mean) / sd) - np.log(sd * np.sqrt(2 * np.pi)))
+
+
+def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float) -> OwnPrice | None:
+    """Return the evidence of the latest price that the seller chose; None if costs are unknown or leave no margin.
+
+    Args:
+        product: its history; days that pricerl priced do not count.
+        cost: posterior draws of the product's costs.
+        informed: prior probability that the price was chosen well.
+    """
+    chosen = product.observed & ~product.own_days
+    if not cost.known or informed == 0 or not chosen.any():
+        return None
+    price = float(np.median(product.price[chosen][-steps_in(RECENT_DAYS, product.step_days) :]))
+    margin = 1 - cost.unit_cost / (cost.share_kept * price)
+    if np.median(margin) <= SMALLEST_MARGIN:
+        return None
+    best = -np.log(np.maximum(margin, SMALLEST_MARGIN))
+    return OwnPrice(price, float(best.mean()), float(np.hypot(INFORMED_SD, best.std())), informed)

@@ -1,0 +1,111 @@
+"""The seller's own price is evidence on the elasticity, which a history can overrule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import ndtr, ndtri
+
+from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.cost import CostPosterior
+from pricerl.market.demand.config import Tabulated
+from pricerl.market.demand.families import log_normal_prior
+from pricerl.market.demand.own_price import INFORMED_SD, find_own_price, own_price_log_ratio
+
+COST = CostConfig(unit_cost=6.0, share_kept=1.0)
+"""A price of 10 is the best at an elasticity of -2.5."""
+
+
+def known_costs(unit_cost, share_kept=1.0, known=True):
+    draws = np.ones(8)
+    return CostPosterior(share_kept * draws, unit_cost * draws, 0 * draws, known, 100)
+
+
+def elasticities(prepare, product, informed, cost=COST):
+    """Elasticities of the draws between 5 % below and above the current price."""
+    market = fit_market(prepare(product), DemandConfig(prior_informed=informed), cost, conversions=False)
+    fitted = market.products[0]
+    ends = np.log(product.current_price * np.array([0.95, 1.05]))
+    low, high = (np.array([np.interp(end, fitted.log_grid, row) for row in fitted.units.log_value]) for end in ends)
+    return (high - low) / (ends[1] - ends[0])
+
+
+@pytest.fixture
+def untried(make_product):
+    """History of a price that never varied."""
+    return make_product(10.0, np.random.default_rng(0).poisson(20, 120))
+
+
+def test_without_a_varied_price_draws_move_to_the_elasticity_that_makes_it_the_best(prepare, untried):
+    for unit_cost, best in ((3.0, 1 / 0.7), (7.5, 4.0)):
+        cost = CostConfig(unit_cost=unit_cost, share_kept=1.0)
+        errors = [
+            np.abs(np.log(-elasticities(prepare, untried, informed, cost)) - np.log(best)).mean()
+            for informed in (0.0, 0.5, 0.95)
+        ]
+        assert errors[0] > errors[1] > errors[2]
+
+
+def test_a_history_of_many_prices_overrules_it(prepare, make_product):
+    rng = np.random.default_rng(1)
+    price = np.repeat(rng.choice([9.0, 9.5, 10.0, 10.5, 11.0], 60), 7)
+    price[-28:] = 10.0
+    history = make_product(price, rng.poisson(200 * (price / 10) ** -1.3))
+    cost = CostConfig(unit_cost=8.0, share_kept=1.0)
+    without, with_it = (elasticities(prepare, history, informed, cost).mean() for informed in (0.0, 0.95))
+    assert abs(without + 1.3) < 0.3
+    assert abs(with_it - without) < 0.1
+
+
+def test_the_posterior_is_that_of_the_mixture_on_a_grid(prepare, untried):
+    """Importance weights on draws without the evidence give the same mean log elasticity."""
+    prior = -elasticities(prepare, untried, 0.0)
+    general = log_normal_prior(-2.2, 1.5)
+    weight = np.exp(own_price_log_ratio(np.log(2.5), np.log(prior), general, INFORMED_SD, 0.8))
+    expected = (weight @ np.log(prior)) / weight.sum()
+    assert np.log(-elasticities(prepare, untried, 0.8)).mean() == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.parametrize("best", [np.log(2.2), np.log(4.0), np.log(25.0)])
+def test_the_density_with_the_evidence_sums_to_1_and_implausible_margins_change_it_least(best):
+    grid = np.linspace(-4, 6, 4001)
+    table = ndtr(np.linspace(-6, 6, 400))
+    tabulated = Tabulated(np.log(2.2), 0.5, ndtri(table), np.log(2.2) + 0.5 * ndtri(table))
+    moved = []
+    for prior in (log_normal_prior(-2.2, 1.5), tabulated):
+        density = np.exp(prior.log_density(grid) + own_price_log_ratio(best, grid, prior, INFORMED_SD, 0.5))
+        total = density.sum() * (grid[1] - grid[0])
+        assert total == pytest.approx(1.0, abs=0.02)
+        near = np.abs(grid - best) < INFORMED_SD
+        moved.append((density[near].sum() - np.exp(prior.log_density(grid))[near].sum()) * (grid[1] - grid[0]))
+    assert moved[0] == pytest.approx(moved[1], abs=0.02)
+    assert moved[0] < 0.01 if best > np.log(20) else moved[0] > 0.05
+
+
+def test_days_that_pricerl_priced_are_no_choice_of_the_seller(make_product):
+    price = np.where(np.arange(100) < 60, 10.0, 14.0)
+    product = make_product(price, np.full(100, 5.0))
+    assert find_own_price(product, known_costs(6.0), 0.5).price == 14.0
+    own = replace(product, own_price=np.arange(100) >= 60)
+    found = find_own_price(own, known_costs(6.0), 0.5)
+    assert (found.price, found.log_elasticity) == (10.0, pytest.approx(np.log(2.5)))
+
+
+def test_fees_lower_the_margin(make_product):
+    found = find_own_price(make_product(10.0, np.full(100, 5.0)), known_costs(4.0, share_kept=0.8), 0.5)
+    assert found.log_elasticity == pytest.approx(np.log(2.0))
+
+
+@pytest.mark.parametrize(
+    ("cost", "informed"), [(known_costs(6.0, known=False), 0.5), (known_costs(9.9), 0.5), (known_costs(6.0), 0.0)]
+)
+def test_unknown_costs_prices_without_a_margin_and_a_setting_of_0_are_no_evidence(make_product, cost, informed):
+    assert find_own_price(make_product(10.0, np.full(100, 5.0)), cost, informed) is None
+
+
+def test_uncertain_costs_widen_it(make_product):
+    product, rng = make_product(10.0, np.full(100, 5.0)), np.random.default_rng(0)
+    vague = replace(known_costs(6.0), unit_cost=6 + rng.normal(size=8))
+    assert find_own_price(product, vague, 0.5).sd > find_own_price(product, known_costs(6.0), 0.5).sd
