@@ -192,7 +192,13 @@ def main() -> None:
         "--informed",
         type=float,
         default=0.0,
-        help="weight of the true elasticity in the first price; beliefs ignore it",
+        help="weight of the true elasticity in the first price",
+    )
+    parser.add_argument(
+        "--prior_informed",
+        type=float,
+        default=0.0,
+        help="prior probability of beliefs that the first price was chosen well",
     )
     parser.add_argument("--sellers", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
@@ -203,9 +209,8 @@ def main() -> None:
     for weeks in options.weeks:
         for units in options.units:
             for truth in options.truth:
-                config = LearningConfig(
-                    weeks=weeks, units=units, history_sd=history_sd(units), informed=options.informed
-                )
+                known = {"informed": options.informed, "prior_informed": options.prior_informed}
+                config = LearningConfig(weeks=weeks, units=units, history_sd=history_sd(units), **known)
                 sellers = draw_sellers(config, curves, truth, options.sellers, options.seed)
                 attainable = sellers.true_gains().max(-1).values
                 for name in options.rules:

@@ -50,7 +50,7 @@ class LearningConfig:
     """Sd of the log of minus the elasticity at which the first price would be the best, around the prior's median."""
     informed: float = 0.0
     """Weight of the true elasticity in that one: 0 for costs that say nothing about demand, 1 for sellers whose first
-    price is the best but for ``cost_sd``. Beliefs do not know it."""
+    price is the best but for ``cost_sd``. Beliefs do not know it, see ``prior_informed``."""
     prior_informed: float = 0.0
     """Prior probability of beliefs that the seller chose the first price well (`pricerl.market.demand.own_price`)."""
 

@@ -86,3 +86,16 @@ def test_units_have_the_variance_that_is_stated() -> None:
     units = sample_units(mean, 0.05, torch.Generator().manual_seed(0))
     assert float(units.mean()) == pytest.approx(60.0, rel=0.01)
     assert float(units.var()) == pytest.approx(60 + 0.05 * 60**2, rel=0.03)
+
+
+def test_beliefs_that_take_the_first_price_as_evidence_move_to_where_it_is_the_best():
+    curves = DemandCurves(240)
+    rows = torch.full((400,), 7)
+    truth = curves.log_units[rows], curves.elasticity[rows]
+    errors = []
+    for informed in (0.0, 0.5, 0.9):
+        config = LearningConfig(prior_informed=informed)
+        sellers = open_accounts(config, curves, *truth, torch.Generator().manual_seed(0))
+        best_at = 1 / (1 - sellers.cost)
+        errors.append(float(((sellers.weight @ (-curves.elasticity).log()) - best_at.log()).abs().mean()))
+    assert errors[0] > errors[1] > errors[2]

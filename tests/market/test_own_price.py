@@ -87,10 +87,18 @@ def test_the_density_with_the_evidence_sums_to_1_and_implausible_margins_change_
 def test_days_that_pricerl_priced_are_no_choice_of_the_seller(make_product):
     price = np.where(np.arange(100) < 60, 10.0, 14.0)
     product = make_product(price, np.full(100, 5.0))
-    assert find_own_price(product, known_costs(6.0), 0.5).price == 14.0
+    assert find_own_price(product, known_costs(6.0), 0.5).price == pytest.approx(14.0)
     own = replace(product, own_price=np.arange(100) >= 60)
     found = find_own_price(own, known_costs(6.0), 0.5)
-    assert (found.price, found.log_elasticity) == (10.0, pytest.approx(np.log(2.5)))
+    assert (found.price, found.log_elasticity) == (pytest.approx(10.0), pytest.approx(np.log(2.5)))
+
+
+def test_the_regular_price_is_the_choice_not_a_deal_and_not_a_repricer(make_product):
+    days = np.arange(140)
+    deals = np.where(days % 28 >= 22, 8.0, 10.0)
+    assert find_own_price(make_product(deals, np.full(140, 5.0)), known_costs(6.0), 0.5).price == pytest.approx(10.0)
+    repriced = 10.0 + np.round(np.random.default_rng(0).normal(0, 0.5, 140), 2)
+    assert find_own_price(make_product(repriced, np.full(140, 5.0)), known_costs(6.0), 0.5) is None
 
 
 def test_fees_lower_the_margin(make_product):

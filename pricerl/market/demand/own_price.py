@@ -13,7 +13,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
-from pricerl.data.days import steps_in
+from pricerl.data.price_setting import classify_prices, deal_windows, regular_prices
 from pricerl.market.cost import CostPosterior
 
 INFORMED = 0.5
@@ -22,8 +22,6 @@ INFORMED_SD = 0.35
 """Sd of the log of minus the elasticity around the one at which a well-chosen price would be the best."""
 USUAL_MEAN, USUAL_SD = float(np.log(2.2)), 1.0
 """Mean and sd of minus the log of the margin of prices that were not chosen well: half of them between 23 and 89 %."""
-RECENT_DAYS = 28
-"""Days, the latest that pricerl did not price, whose median price is the one that the seller chose."""
 SMALLEST_MARGIN = 0.02
 """Margin over revenue after fees below which a price is not chosen for its profit."""
 
@@ -88,17 +86,26 @@ def normal_log_density(value: FloatArray | float, mean: FloatArray | float, sd: 
 
 
 def find_own_price(product: ProductHistory, cost: CostPosterior, informed: float) -> OwnPrice | None:
-    """Return the evidence of the latest price that the seller chose; None if costs are unknown or leave no margin.
+    """Return the evidence of the latest regular price that the seller chose.
 
     Args:
         product: its history; days that pricerl priced do not count.
         cost: posterior draws of the product's costs.
         informed: prior probability that the price was chosen well.
+
+    Returns:
+        The evidence; None if a repricer chose, costs are unknown, or they leave no margin.
     """
     chosen = product.observed & ~product.own_days
     if not cost.known or informed == 0 or not chosen.any():
         return None
-    price = float(np.median(product.price[chosen][-steps_in(RECENT_DAYS, product.step_days) :]))
+    log_price = np.log(product.prices_in_force[chosen])
+    setting = classify_prices(product.price[chosen], product.step_days)
+    if setting.kind == "repricer":
+        return None
+    if setting.promoted:
+        log_price = regular_prices(log_price, deal_windows(product.step_days)[-1])
+    price = float(np.exp(log_price[-1]))
     margin = 1 - cost.unit_cost / (cost.share_kept * price)
     if np.median(margin) <= SMALLEST_MARGIN:
         return None
