@@ -25,7 +25,7 @@ class DecisionConfig:
     change costs less until falling sales show it and it is undone, within five weeks. Later advice: with 90 %
     confidence the account of the quarter ends no further below keeping the price. 1 turns that off."""
 
-    loss_weight: float = 20.0
+    loss_weight: float = 10.0
     """How much worse losing 1 is than missing a gain of 1, when later advice plans the rest of the quarter; at least 1.
     The first advice follows ``min_chance`` instead."""
 
