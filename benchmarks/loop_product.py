@@ -120,8 +120,8 @@ def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
         dynamics = market_of(shop, seed)
         prices, past = RULES[rule](dynamics, past)
         past = past._replace(account=opened)
-        if shop.averages:  # the file does not show the posted price: it moves in proportion
-            prices = prices / current_price_of(dynamics) * (shop.charged or [shop.first])[-1]
+        if shop.averages:  # the file does not show the posted price, which a kept one leaves as it is
+            prices = np.where(prices == current_price_of(dynamics), (shop.charged or [shop.first])[-1], prices)
         shop.sell(prices)
     gain, kept = shop.gains()
     return {
