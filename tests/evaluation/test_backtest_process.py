@@ -67,7 +67,9 @@ def test_the_second_process_ends_with_the_object(task):
     assert inner.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("end", ["os._exit(1)", "raise KeyboardInterrupt", "os.kill(os.getpid(), 9)"])
+@pytest.mark.parametrize(
+    "end", [pytest.param("os._exit(1)", marks=pytest.mark.slow), "raise KeyboardInterrupt", "os.kill(os.getpid(), 9)"]
+)
 def test_the_second_process_ends_with_the_first_however_that_one_ends(end, task, tmp_path):
     file = tmp_path / "task"
     long = task._replace(demand=DemandConfig(num_draws=20_000))

@@ -30,6 +30,7 @@ def test_sac_finds_the_closed_form_best_price_within_one_percent(known, seed):
     assert price == pytest.approx(BEST_PRICE, rel=0.01)
 
 
+@pytest.mark.slow
 def test_balanced_settles_where_sales_begin_to_cost(known):
     run = train(known, RewardConfig(), WIDE_BOX, ABSOLUTE, seed=0)
     planner = best_constant_price(run.dynamics).price[0]

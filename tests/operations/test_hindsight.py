@@ -68,7 +68,7 @@ def test_without_advice_there_is_nothing_to_review(market: Market) -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
-@pytest.mark.parametrize("scale", [1.0, 3e4])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 3e4])
 def test_a_browser_lays_the_page_out_without_overlaps_cuts_and_messages(market: Market, scale: float) -> None:
     name = "W" * 5000
     (history,) = market.preprocessor.products

@@ -146,7 +146,11 @@ def test_an_update_returns_its_gradients_as_applied(make):
     ("network", "settings"),
     [
         (PLAIN, {"max_grad_norm": 0.0}),
-        (NetworkConfig(hidden=(32, 32), num_critics=5, actor_dropout=0.1, critic_dropout=0.1), {}),
+        pytest.param(
+            NetworkConfig(hidden=(32, 32), num_critics=5, actor_dropout=0.1, critic_dropout=0.1),
+            {},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["plain", "five critics with dropout"],
 )
