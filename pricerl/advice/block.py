@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 from pricerl.advice.next_steps import account_words, stop_rule_words, what_would_change
-from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, speaker_lines, track_lines
+from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, sentence, speaker_lines, track_lines
 from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
@@ -167,8 +167,10 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         better = counted(uplift["probability_better"], product["num_draws"])
         tested = "measured in a price test" if decision["grade"] == "A" else "not tested yet"
         yield "Certainty", f"better in {better} plausible scenarios; {tested}"
-    clauses = [] if decision["grade"] in ("A", "B", "B-") else [SETTING.sub("", decision["why"])]
-    yield "Why", "; ".join([*clauses, *_demand(product, f)])
+    why = "" if decision["grade"] in ("A", "B", "B-") else SETTING.sub("", decision["why"])
+    effect = "; ".join(_demand(product, f))
+    several = why.endswith(".") and effect
+    yield "Why", f"{why} {sentence(effect)}" if several else "; ".join(filter(None, (why, effect)))
     yield "Limits", _limits(product, f)
     if product["stop_rule"] is not None:
         yield "Go back", stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")

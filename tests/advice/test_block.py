@@ -78,6 +78,8 @@ def test_a_kept_price_has_no_table_of_differences_and_says_what_would_decide(hel
     assert f" Keep the price   {Formatter().price(held['current_price'])}" in text
     assert "difference" not in text and "approve" not in text and "override" not in text
     assert " Why        it is so; a 1 % rise" in text and " To decide  " in text
+    two = {**held, "decision": {**held["decision"], "why": "it is so. A test can tell."}}
+    assert " Why        it is so. A test can tell. A 1 % rise" in "\n".join(block_lines([two], Formatter(), PAGE))
 
 
 def test_commands_name_the_run_only_if_there_are_others(change: dict[str, Any]) -> None:
