@@ -61,6 +61,8 @@ class AccountPlan(NamedTuple):
     """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
     days_left: int
     """Days until it ends."""
+    inside_budget: bool
+    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
 
 
 @torch.no_grad()
@@ -97,7 +99,8 @@ def plan_account(
     at_end = (so_far + future[best]).cpu().numpy()
     lost = float((at_end < -HARM * scale).mean())
     shown = interval_of(so_far.cpu().numpy()), interval_of(at_end)
-    return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left)
+    inside = bool(plans.floor[0, best] >= -budget)
+    return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left, inside)
 
 
 def gain_so_far(account: Account, market: Market, product: int) -> FloatArray:

@@ -79,11 +79,15 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     opened, kept = f.date(account["account"]["opened"]), f.price(account["account"]["price"])
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
     lost = f.percent(account["probability_loss"], 0)
+    limit = f"{f.money(account['budget'])} below keeping, with 90 % confidence"
+    inside = account.get("inside_budget", True)
     return [
         f"Since {opened} your prices have earned {so_far} over keeping {kept}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
-        f"It may end {f.money(account['budget'])} below keeping, with 90 % confidence; it ends more than 1 % below in "
-        f"{lost} of the plausible scenarios.",
+        f"It ends no further than {limit}."
+        if inside
+        else f"No price within reach keeps it within {limit}, so the plan risks the least.",
+        f"It ends more than 1 % below in {lost} of the plausible scenarios.",
     ]
 
 

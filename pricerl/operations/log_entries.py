@@ -93,6 +93,7 @@ class AccountState(Part):
     budget: float
     probability_loss: float
     days_left: Count
+    inside_budget: bool = True
 
 
 class AdviceEntry(LogEntry, tag="advice", kw_only=True):

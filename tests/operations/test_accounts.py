@@ -12,9 +12,12 @@ from torch import Tensor
 
 from pricerl.advice import DecisionConfig, advise
 from pricerl.advice.account import Account, gain_so_far, plan_account
+from pricerl.advice.next_steps import account_words
 from pricerl.advice.past import Past
+from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics
+from pricerl.formatting import Formatter
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market, known_market
 from pricerl.operations.accounts import find_account, find_varied
 
@@ -119,6 +122,19 @@ def test_a_smaller_budget_never_lets_the_account_end_lower(
     plans = [plan_account(account, now, dynamics, 0, 1.0, budget) for budget in (1.0, 0.005, 0.0005)]
     ends = [plan.at_end.low for plan in plans]
     assert ends == sorted(ends) and plans[0].at_end.mean >= plans[-1].at_end.mean
+    assert plans[0].inside_budget
+
+
+def test_a_loss_that_no_price_makes_good_is_named(
+    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
+) -> None:
+    """The prices charged since then have lost more than the days left can bring back."""
+    dynamics, now = Dynamics(_knows(prepare, doubled), RewardConfig()), torch.full((14,), 12.0)
+    opened = (str(doubled.dates[row]) for row in (119, 95))  # 12 earns the most; from row 96 to 119 less was charged
+    kept, lost = (plan_account(Account(day, 12.0), now, dynamics, 0, 1.0, 0.001) for day in opened)
+    assert kept.inside_budget and not lost.inside_budget
+    words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
+    assert "It ends no further than" in words[0] and "No price within reach keeps it within" in words[1]
 
 
 def test_later_advice_says_what_the_account_holds(
