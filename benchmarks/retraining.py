@@ -126,16 +126,18 @@ def earn(strategy: str, seed: int, units: float) -> tuple[FloatArray, int]:
 
 
 def compare_months(options: argparse.Namespace) -> None:
-    print("| model | profit per day, first year | second year | models | gate better than this in |")
+    print("| model | profit per day, first year | second year | models | gain of the gate over it, second year |")
     print("|---|---|---|---|---|")
     seeds = range(options.seed, options.seed + options.sellers)
     found = {name: [earn(name, seed, options.units) for seed in seeds] for name in STRATEGIES}
-    gate = np.array([profits.sum() for profits, _ in found["gate"]])
+    gate = np.array([profits for profits, _ in found["gate"]])
     for name, rows in found.items():
         profits = np.array([profit for profit, _ in rows])
         years = " | ".join(f"{part.sum(1).mean() / (MONTH * CHANGE):.2f}" for part in np.split(profits, [CHANGE], 1))
-        better = "–" if name == "gate" else f"{int((gate > profits.sum(1)).sum())} of {len(rows)}"
-        print(f"| {name} | {years} | {np.mean([models for _, models in rows]):.1f} | {better} |", flush=True)
+        gain = (gate - profits)[:, CHANGE:].sum(1) / (MONTH * CHANGE)
+        error = gain.std(ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.nan
+        over = "–" if name == "gate" else f"{gain.mean():+.2f} (se {error:.2f}), in {int((gain > 0).sum())}"
+        print(f"| {name} | {years} | {np.mean([models for _, models in rows]):.1f} | {over} |", flush=True)
 
 
 def compare_nulls(options: argparse.Namespace) -> None:
