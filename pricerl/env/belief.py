@@ -219,7 +219,7 @@ def settled_variance(units_per_week: Tensor, config: LearningConfig) -> Tensor:
 
 
 def _own_price_evidence(config: LearningConfig, curves: DemandCurves, best_at: Tensor) -> Tensor:
-    """Return the log likelihood ``(B, K)`` of curves by first prices that are the best at elasticities ``(B,)``."""
+    """Return the log ratio ``(B, K)`` by which first prices, the best at elasticities ``(B,)``, change the weights."""
     best, log_elasticity = best_at.log()[:, None].numpy(), (-curves.elasticity).log().numpy()
     found = own_price_log_ratio(best, log_elasticity, curves.prior, INFORMED_SD, config.prior_informed)
     return torch.as_tensor(found, dtype=torch.float32)

@@ -142,7 +142,7 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
 
     The reward is the change of the utility of the true gain over keeping the first price, in percent of what keeping
     earns over the account, so that an episode's return is the utility of its gain. Observations hold only what a
-    seller would know, unless critics shall see more. All rows end after ``config.weeks`` steps and start anew in the
+    seller would know, unless ``privileged``. All rows end after ``config.weeks`` steps and start anew in the
     same call.
 
     Args:

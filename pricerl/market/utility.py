@@ -18,7 +18,7 @@ RISKED = 0.10
 
 
 class Plans(NamedTuple):
-    """Candidate plans of ``B`` sellers, ``(B, J)`` each; all but ``allowed`` in the money of the account."""
+    """Candidate plans of ``B`` sellers, ``(B, J)`` each, in the money of the account."""
 
     utility: Tensor
     """Expected utility of the account at its end."""
