@@ -44,6 +44,14 @@ def test_discounts_and_large_orders_are_no_moved_decimal_sign(read: Read, daily:
     assert len(read([*lines, f"2025-01-31,12.5,{cell}"]).products[0].dates) == len(COUNTS) + 1
 
 
+def test_a_small_day_among_others_less_returns_is_no_moved_decimal_sign(read: Read, daily: Daily) -> None:
+    lines = daily(sales(COUNTS, 12.5))
+    returned = ("19.37", "31.84", "0.25")
+    lines += [f"2025-01-{31 - row},12.5,{cell}" for row, cell in enumerate(returned)]
+    del lines[29:31]  # January has 31 days
+    assert len(read(lines).products[0].dates) == len(COUNTS) + 1
+
+
 def test_a_profit_above_sales_on_most_days_skips_its_product(read: Read, problems: Problems, daily: Daily) -> None:
     swapped = [f"9.95,{5.97 * count:.2f},{9.95 * count:.2f},Swapped" for count in COUNTS]
     right = [f"9.95,{9.95 * count:.2f},{5.97 * count:.2f},Right" for count in COUNTS]

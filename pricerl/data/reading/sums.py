@@ -150,6 +150,7 @@ def _taxed_rows(price: FloatArray, sales: FloatArray, sold: IntArray, lines: Seq
 def _moved_points(frame: pd.DataFrame, sold: IntArray, lines: Sequence[int]) -> list[Problem]:
     """Return days whose sales are whole units, as on the others, only or more plausibly with the decimal sign moved.
 
+    Products with other sales that are no whole units, such as those less returns, are not suspected of small ones.
     ``sold (N,)`` are the rows with a price and sales.
     """
     price, sales = (frame[name].to_numpy()[sold] for name in (columns.PRODUCT_PRICE, columns.TOTAL_SALES))
@@ -164,9 +165,11 @@ def _moved_points(frame: pd.DataFrame, sold: IntArray, lines: Sequence[int]) -> 
     odd = usual & (~whole | (count > FAR * limit))
     sold, price, sales, count, whole = sold[odd], price[odd], sales[odd], count[odd], whole[odd]
     limit, below = limit[odd], least[codes[odd]]
-    problems = []
+    problems, codes = [], codes[odd]
+    unusual = np.bincount(codes[~whole], minlength=size)
     for factor in (10, 100):
         small = ~whole & (SMALL * count < below) & _fits(price, factor * sales) & (factor * count <= limit)
+        small &= (2 * np.bincount(codes[small], minlength=size) >= unusual)[codes]
         tens = np.abs(count / factor - np.round(count / factor)) <= CENTS
         large = whole & tens & (count > FAR * factor / 10 * limit) & (count / factor <= limit)
         for row in map(int, np.flatnonzero(small | large)):
