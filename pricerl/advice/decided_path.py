@@ -18,7 +18,7 @@ from pricerl.advice.final_check import GatedPath, confirm, gate_path, refuse_los
 from pricerl.advice.past import FIRST, Past, is_same_price
 from pricerl.advice.price_path import PricePath, approach_path
 from pricerl.advice.reasons import MEASURES
-from pricerl.data import UnlikelyZeros, unlikely_zeros
+from pricerl.data import ProductHistory, UnlikelyZeros, unlikely_zeros
 from pricerl.data.days import STEP_WORDS
 from pricerl.env import Dynamics
 from pricerl.evaluation import Causes, Shop, observe_causes, open_shop
@@ -27,8 +27,9 @@ from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.guardrails.price_grid import FLOAT32_SLACK
 
-FEWEST_OWN_DAYS = 28
-"""Fewest days at advised prices after which a biased history counts like others, though it is never claimed."""
+ENOUGH_INFORMATION = 1.0
+"""Information on the elasticity, from days at advised prices alone, from which a biased history counts like others,
+though it is never claimed: about that of the prior, whose sd is 1.1."""
 
 FAMILIAR = 1.10
 """Largest factor by which the current price may exceed or undercut the prices of training."""
@@ -135,10 +136,10 @@ class _Weighing:
 
     @property
     def suspect(self) -> bool:
-        """Whether whatever set the prices may have followed demand, and own days are too few to show it."""
-        history = self.shop.history
-        biased = self.shop.market.price_setting in SET_BY and history.step_days == 1
-        return bool(biased and history.own_days.sum() < FEWEST_OWN_DAYS)
+        """Whether whatever set the prices may have followed demand, and own prices varied too little to show it."""
+        history, market = self.shop.history, self.shop.market
+        biased = market.price_setting in SET_BY and history.step_days == 1
+        return biased and own_information(history, market.units.size) < ENOUGH_INFORMATION
 
     @cached_property
     def zeros(self) -> UnlikelyZeros | None:
@@ -200,6 +201,20 @@ class _Weighing:
             period=STEP_WORDS[history.step_days],
             planned=self.planned,
         )
+
+
+def own_information(history: ProductHistory, size: float) -> float:
+    """Return the information on the elasticity in days at advised prices: one over the variance of its estimate.
+
+    Args:
+        history: history of the product.
+        size: negative-binomial size of its daily units.
+    """
+    own = history.own_days
+    if not own.any():
+        return 0.0
+    log_price, units = np.log(history.price[own]), float(history.units[own].mean())
+    return float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / size))
 
 
 def _find_measured(pair: MeasuredPair | None, now: float, settled: float) -> Literal["", "better", "worse"]:

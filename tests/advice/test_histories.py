@@ -13,6 +13,9 @@ import pytest
 from advice_outputs import Outputs, read_outputs
 from command_line import FAST, SHARED, run, seller_lines, write_lines
 
+from pricerl.advice.decided_path import own_information
+from pricerl.data import ProductHistory
+
 
 def _fit(folder: Path, lines: list[str], *words: str) -> tuple[int, Outputs]:
     write_lines(folder / "sales.csv", lines)
@@ -158,3 +161,13 @@ def test_a_real_history_gets_a_reason_that_claims_no_certainty(
         assert "would pay in" in reason and "Set data.cost.unit_cost" not in reason
     if preset == "upward" and product["keep"]["profit"] is not None:
         assert "On the way to" in reason and "the best price for profit alone" in reason
+
+
+def test_only_own_prices_that_vary_inform_about_the_elasticity(make_product: Callable[..., ProductHistory]) -> None:
+    price, own = np.repeat([10.0, 11.0, 10.0], [60, 28, 28]), np.arange(116) >= 60
+    kept = make_product(np.full(116, 10.0), np.full(116, 20.0), own_price=own)
+    varied = make_product(price, np.full(116, 20.0), own_price=own)
+    assert own_information(kept, 5.0) == pytest.approx(0, abs=1e-20)
+    assert own_information(make_product(price, np.full(116, 20.0)), 5.0) == 0
+    by_hand = 56 * (np.log(1.1) / 2) ** 2 * 20 / (1 + 20 / 5)  # variance of log units: 1 / mean + 1 / size
+    assert own_information(varied, 5.0) == pytest.approx(by_hand)
