@@ -29,7 +29,7 @@ from pricerl.env.belief import (
     Sellers,
     settled_variance,
 )
-from pricerl.market.utility import choose_plan, weigh_plans
+from pricerl.market.utility import choose_plan, floor_of
 
 MEAN = np.arange(-8.0, -0.39, 0.2)
 """Means of the slope in the table."""
@@ -260,10 +260,10 @@ def budgeted_dynamic(share: float, low: float) -> Rule:
     """
 
     def rule(sellers: Sellers, generator: torch.Generator) -> Tensor:
-        plans = weigh_plans(sellers.account, sellers.plan_gains(), sellers.weight, 1.0, low)
+        floor = floor_of(sellers.account[:, None] + sellers.plan_gains(), sellers.weight, low)
         values = planner_of(sellers.curves, sellers.config).values_of_changes(sellers)
         budget = share * sellers.config.weeks * (1 - sellers.cost[:, None])
         worth = values.gather(1, first_changes(sellers.position))
-        return choose_plan(worth, plans.floor, budget, plans.floor.argmax(-1))
+        return choose_plan(worth, floor, budget, floor.argmax(-1))
 
     return rule

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from pricerl.env.belief import GRID_STEP, REACH, DemandCurves, LearningConfig, Sellers, open_accounts
 from pricerl.market.demand.families import FAMILIES, LOG_SD
-from pricerl.market.utility import choose_plan, weigh_plans
+from pricerl.market.utility import choose_plan, floor_of, value_plans
 from pricerl.simulation.true_demand import expected_units
 
 TRUTHS = ("constant", "linear", "exponential", "logit", "kinked")
@@ -78,25 +78,28 @@ def once(sellers: Sellers, generator: torch.Generator) -> Tensor:
 
 def loss_budget(share: float, low: float = LOW) -> Rule:
     def rule(sellers: Sellers, generator: torch.Generator) -> Tensor:
-        plans = weigh_plans(sellers.account, sellers.plan_gains(), sellers.weight, 1.0, low)
+        total = sellers.account[:, None] + sellers.plan_gains()
+        floor = floor_of(total, sellers.weight, low)
         budget = share * sellers.config.weeks * (1 - sellers.cost[:, None])
-        return choose_plan(plans.mean, plans.floor, budget, plans.floor.argmax(-1))
+        return choose_plan(value_plans(total, sellers.weight).mean, floor, budget, floor.argmax(-1))
 
     return rule
 
 
 def utility_plan(loss_weight: float) -> Rule:
     def rule(sellers: Sellers, generator: torch.Generator) -> Tensor:
-        return weigh_plans(sellers.account, sellers.plan_gains(), sellers.weight, loss_weight, LOW).utility.argmax(-1)
+        plans = value_plans(sellers.account[:, None] + sellers.plan_gains(), sellers.weight)
+        return plans.utility(loss_weight).argmax(-1)
 
     return rule
 
 
 def budgeted_utility(loss_weight: float, share: float = 0.005, low: float = LOW) -> Rule:
     def rule(sellers: Sellers, generator: torch.Generator) -> Tensor:
-        plans = weigh_plans(sellers.account, sellers.plan_gains(), sellers.weight, loss_weight, low)
+        total = sellers.account[:, None] + sellers.plan_gains()
+        utility, floor = value_plans(total, sellers.weight).utility(loss_weight), floor_of(total, sellers.weight, low)
         budget = share * sellers.config.weeks * (1 - sellers.cost[:, None])
-        return choose_plan(plans.utility, plans.floor, budget, plans.floor.argmax(-1))
+        return choose_plan(utility, floor, budget, floor.argmax(-1))
 
     return rule
 

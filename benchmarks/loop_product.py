@@ -64,14 +64,19 @@ Decide = Callable[[Dynamics, Past], tuple[FloatArray, Past]]
 
 
 def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
-    """Return the product's decision, with accounts from the second week on or with the gate of the first each week."""
+    """Return the product's decision, with accounts from the second week on or with the gate of the first each week.
+
+    The first advice keeps to the default loss budget, so that rules differ in their accounts only.
+    """
+    first = replace(config, loss_budget=DecisionConfig().loss_budget)
 
     def decide(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
         plan = plan_dynamically(dynamics, STEP_DISCOUNT)
         proposed = plan_path(plan, 0, 2 * WEEK)
         end = dynamics.market.preprocessor.products[0].dates[-1].astype("datetime64[D]")
         known = past if accounts else past._replace(account=None)
-        decided = decide_path(proposed, dynamics, 0, config, "planner", past=known, seed=int(end.astype(int)))
+        settings = first if known.account is None else config
+        decided = decide_path(proposed, dynamics, 0, settings, "planner", past=known, seed=int(end.astype(int)))
         drawn = [part.prices for part in decided.drawn if np.datetime64(part.date) <= end + WEEK]
         return np.asarray(decided.gated.prices[:WEEK]), past._replace(varied=drawn[-1] if drawn else past.varied)
 
@@ -99,8 +104,11 @@ def attainable(shop: Shop, days: int, seed: int) -> float:
 RULES: dict[str, Decide] = {
     "gate": product_rule(DecisionConfig(), False),
     "account": product_rule(DecisionConfig(), True),
-    "account x6": product_rule(DecisionConfig(loss_weight=6), True),
-    "account x10": product_rule(DecisionConfig(loss_weight=10), True),
+    "account x6": product_rule(DecisionConfig(loss_weight=6, loss_budget=0.02), True),
+    "account x4": product_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), True),
+    "policy": product_rule(DecisionConfig(account_policy=True), True),
+    "policy x10": product_rule(DecisionConfig(account_policy=True, loss_budget=0.02), True),
+    "policy x15": product_rule(DecisionConfig(account_policy=True, loss_weight=15, loss_budget=0.02), True),
     "account, random 2 %": product_rule(DecisionConfig(explore_share=0.02), True),
     "greedy": greedy,
 }

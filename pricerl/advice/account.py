@@ -14,19 +14,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pricerl.advice.config import DecisionConfig
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.data import ProductHistory
 from pricerl.env import Dynamics
+from pricerl.env.account_view import PERCENT, AccountView
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.pricing_rules import HARM
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_paths, gains_over
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, elasticity_at, expect_paths, gains_over
 from pricerl.market import Market, Response
-from pricerl.market.utility import RISKED, choose_plan, weigh_plans
+from pricerl.training.account_policy import read_account_policy
 
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
+
+FEWEST_UNITS = 0.1
+"""Smallest number of daily units that the policy of accounts is shown."""
 
 
 class Account(NamedTuple):
@@ -63,11 +68,13 @@ class AccountPlan(NamedTuple):
     """Days until it ends."""
     inside_budget: bool
     """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
+    loss_weight: float
+    """By which it was chosen: ``decision.loss_weight``, changed by the policy of accounts."""
 
 
 @torch.no_grad()
 def plan_account(
-    account: Account, proposed: Tensor, dynamics: Dynamics, product: int, loss_weight: float, loss_budget: float
+    account: Account, proposed: Tensor, dynamics: Dynamics, product: int, config: DecisionConfig
 ) -> AccountPlan:
     """Choose the price that a product approaches for the rest of its account.
 
@@ -76,11 +83,31 @@ def plan_account(
         proposed: ``(H,)`` path of planner or policy, money; its last price is taken to stay.
         dynamics: market of the fresh history, with reward and guardrails.
         product: product index.
-        loss_weight: how much worse losing 1 is than missing a gain of 1.
-        loss_budget: largest loss of a quarter, as a share of what keeping the price earns in it.
+        config: weight of losses, loss budget, and whether the policy of accounts changes the former.
     """
     market = dynamics.market
-    history = market.preprocessor.products[product]
+    left = account.days_left(market.preprocessor.products[product])
+    view, targets = view_account(account, proposed, dynamics, product)
+    valued, loss_weight, action = view.value(), torch.tensor([config.loss_weight]), torch.zeros(1)
+    if config.account_policy and market.measure == "profit":
+        action = read_account_policy()(view.observe(*valued, loss_weight))[:, 0]
+    chosen = view.choose(*valued, loss_weight, action, config.loss_budget)
+    best, scale = int(chosen.target), float(view.percent) / PERCENT
+    at_end = valued[0][0, best].numpy()
+    shown = interval_of(view.so_far[0].numpy()), interval_of(at_end)
+    lost = float((at_end < -HARM * scale).mean())
+    budget, weight = config.loss_budget * scale, float(chosen.loss_weight)
+    inside = bool(chosen.inside)
+    return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left, inside, weight)
+
+
+def view_account(account: Account, proposed: Tensor, dynamics: Dynamics, product: int) -> tuple[AccountView, Tensor]:
+    """Return what is known of an account, on the CPU, and the prices ``(J,)`` to aim at, money.
+
+    The first price is the current one, the second the last one of the proposed path. Arguments as in `plan_account`.
+    """
+    market = dynamics.market
+    history, fitted = market.preprocessor.products[product], market.products[product]
     left = account.days_left(history)
     targets = _targets(dynamics, product, proposed[-1])
     days = max(left, DAYS_TO_UNDO) // history.step_days
@@ -88,19 +115,24 @@ def plan_account(
     paths[0] = history.current_price
     paths[1, : len(proposed)] = proposed[:days]
     outcome = expect_paths(market, product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
-    earned = _earned(outcome, dynamics)
-    sales = float(outcome.sales[0].mean())
-    scale = max(float(earned[0].mean()) / days, MIN_MARGIN * sales, 1e-9) * DAYS_PER_QUARTER / history.step_days
-    so_far = torch.as_tensor(gain_so_far(account, market, product), device=earned.device)
-    future, budget = earned[1:] - earned[:1], loss_budget * scale
-    weight = torch.full_like(so_far, 1 / len(so_far))[None]
-    plans = weigh_plans(so_far[None], future[None], weight, loss_weight, RISKED)
-    best = int(choose_plan(plans.utility, plans.floor, budget, plans.floor.argmax(-1)))
-    at_end = (so_far + future[best]).cpu().numpy()
-    lost = float((at_end < -HARM * scale).mean())
-    shown = interval_of(so_far.cpu().numpy()), interval_of(at_end)
-    inside = bool(plans.floor[0, best] >= -budget)
-    return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left, inside)
+    earned = _earned(outcome, dynamics).cpu()
+    daily, units = float(earned[0].mean()) / days, float(outcome.expected_units[0].mean()) / history.step_days
+    scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / history.step_days
+    so_far = torch.as_tensor(gain_so_far(account, market, product))
+    margin = 1 - fitted.cost.unit_cost.mean() / (fitted.cost.share_kept.mean() * account.price)
+    view = AccountView(
+        weight=torch.full((1, len(so_far)), 1 / len(so_far), dtype=so_far.dtype),
+        elasticity=torch.as_tensor(elasticity_at(fitted, account.price)),
+        so_far=so_far[None],
+        future=(earned[1:] - earned[:1])[None],
+        log_price=(targets / account.price).log().cpu(),
+        stays=torch.zeros(1, dtype=torch.long),
+        margin=torch.tensor([margin]),
+        units=torch.tensor([max(units, FEWEST_UNITS)]),
+        left=torch.tensor([left / DAYS_PER_QUARTER]),
+        percent=torch.tensor([PERCENT * scale]),
+    )
+    return view, targets
 
 
 def gain_so_far(account: Account, market: Market, product: int) -> FloatArray:

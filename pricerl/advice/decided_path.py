@@ -92,7 +92,7 @@ def decide_path(
     if measured is not None and is_same_price(history.current_price, measured.worse):
         proposed = approach_path(measured.better, dynamics, product, len(proposed.price))
     elif past.account is not None and not failed and config.min_chance > 0:
-        plan = plan_account(past.account, proposed.price, dynamics, product, config.loss_weight, config.loss_budget)
+        plan = plan_account(past.account, proposed.price, dynamics, product, config)
         if not plan.proposed:
             proposed, speaker = approach_path(plan.target, dynamics, product, len(proposed.price)), "planner"
     own, keep, log = value_paths(market, product, with_rivals(dynamics, product, proposed.price))

@@ -80,7 +80,8 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
     lost = f.percent(account["probability_loss"], 0)
     limit = f"{f.money(account['budget'])} below keeping, with 90 % confidence"
-    inside = account.get("inside_budget", True)
+    inside, weight = account.get("inside_budget", True), account.get("loss_weight")
+    weighed = [] if weight is None else [f"In this plan losing 1 is as bad as missing a gain of {f.number(weight, 1)}."]
     return [
         f"Since {opened} your prices have earned {so_far} over keeping {kept}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
@@ -88,6 +89,7 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
         if inside
         else f"No price within reach keeps it within {limit}, so the plan risks the least.",
         f"It ends more than 1 % below in {lost} of the plausible scenarios.",
+        *weighed,
     ]
 
 

@@ -200,9 +200,9 @@ def _score(cli: PricingCLI, run: Run) -> Run:
 
 
 def _summarize(trainer: Trainer, run: Run) -> list[str]:
-    """Return summary lines of training in a Gymnasium environment."""
+    """Return summary lines of training that leads to no advice."""
     settings, metrics, saver = run.options.data, trainer.callback_metrics, own_saver(trainer)
-    lines = [str(settings.env_id)]
+    lines = [str(settings.get("env_id") or run.folder.name)]
     if "eval/episode_return" in metrics:
         lines.append(
             f"  evaluation   {float(metrics['eval/episode_return']):.2f}, mean return of "

@@ -220,7 +220,7 @@ def check_run(run: Run) -> None:
 
     options = run.options
     if not run.advises and run.command == "predict":
-        raise UsageError("predict advises on a seller's file; score a policy of a Gymnasium environment with test")
+        raise UsageError("predict advises on a seller's file; score other policies with test")
     check_horizon(options.horizon)
     if options.out:
         check_folder(Path(options.out), "--out ")

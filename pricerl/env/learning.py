@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pricerl.env.account_view import OBSERVATION_DIM, PERCENT, WIDEST, AccountView
 from pricerl.env.belief import (
     NUM_PRICES,
     REACH,
@@ -26,9 +27,8 @@ from pricerl.env.belief import (
     open_accounts,
 )
 from pricerl.errors import UsageError
-from pricerl.market.utility import RISKED, value_plans, weigh_losses, weighted_quantile
+from pricerl.market.utility import weigh_losses
 
-OBSERVATION_DIM = 17
 SHOWN = (-8, -4, -2, 2, 4, 8)
 """Grid steps from the first price at which critics may see the true gain."""
 PRIVILEGED_DIM = len(SHOWN) + 2 * STEPS_PER_WEEK + 4
@@ -37,33 +37,6 @@ CURVES, TRUTHS = 240, 3000
 UNITS = (5.0, 500.0)
 LOSS_WEIGHTS = (2.0, 30.0)
 """Ranges, log-uniform, of mean daily units and of the weight of losses."""
-PERCENT = 0.01
-"""Unit of gains and rewards: a percent of what keeping earns by the end of the account."""
-WIDEST = 10.0
-"""Largest absolute value of an observation."""
-
-
-def plan_steps(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the grid price of the plan of the highest expected utility, and its features.
-
-    Args:
-        sellers: B sellers.
-        loss_weight: ``(B,)``.
-
-    Returns:
-        Target ``(B,)``, the price of the highest expected gain ``(B,)``, and features ``(B, 5)`` in units of a
-        percent: expected gain, utility over keeping, 10 % quantile and sd of the account at its end, and the
-        probability that it loses.
-    """
-    total, weight = sellers.account[:, None] + sellers.plan_gains(), sellers.weight
-    utility, mean = value_plans(total, weight, loss_weight[:, None, None])
-    target, rows = utility.argmax(-1), torch.arange(len(weight))
-    at_end, expected = total[rows, target], mean[rows, target]
-    spread = (weight * (at_end - expected[:, None]).square()).sum(-1).sqrt()
-    unit, stays = scale_of(sellers), utility[rows, sellers.position]
-    features = (expected, utility[rows, target] - stays, weighted_quantile(at_end, weight, RISKED), spread)
-    losing = (weight * (at_end < 0)).sum(-1)
-    return target, mean.argmax(-1), torch.stack([*(value / unit for value in features), losing], 1)
 
 
 def scale_of(sellers: Sellers) -> Tensor:
@@ -71,31 +44,20 @@ def scale_of(sellers: Sellers) -> Tensor:
     return PERCENT * sellers.config.weeks * (1 - sellers.cost)
 
 
-def observe(sellers: Sellers, loss_weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the observation ``(B, 17)`` of sellers and the targets of their plans ``(B,)``."""
-    weight, elasticity, unit = sellers.weight, sellers.curves.elasticity, scale_of(sellers)
-    mean = weight @ elasticity
-    sd = (weight @ elasticity.square() - mean.square()).clamp_min(0).sqrt()
-    target, greedy, features = plan_steps(sellers, loss_weight)
-    account = (weight * sellers.account).sum(-1)
-    quantiles = [weighted_quantile(sellers.account, weight, share) / unit for share in (RISKED, 0.5)]
-    level = (weight * sellers.level_mean).sum(-1)
-    seen = [
-        mean / 4,
-        sd,
-        2 * sellers.cost - 1,
-        (sellers.units_per_week / 7).log() / 3 - 1,
-        torch.full_like(mean, sellers.weeks_left / sellers.config.weeks),
-        (sellers.position - REACH) / REACH,
-        account / unit,
-        *quantiles,
-        (target - sellers.position) / STEPS_PER_WEEK,
-        (greedy - sellers.position) / STEPS_PER_WEEK,
-        loss_weight.log() / 2 - 1,
-        10 * level,
-    ]
-    observation = torch.cat([torch.stack([value.float() for value in seen], 1), features[:, [0, 1, 2, 4]]], 1)
-    return observation.clamp(-WIDEST, WIDEST), target
+def view_of(sellers: Sellers) -> AccountView:
+    """Return what sellers know of their accounts."""
+    return AccountView(
+        weight=sellers.weight,
+        elasticity=sellers.curves.elasticity,
+        so_far=sellers.account,
+        future=sellers.plan_gains(),
+        log_price=sellers.curves.price.log(),
+        stays=sellers.position,
+        margin=1 - sellers.cost,
+        units=sellers.units_per_week / 7,
+        left=torch.full_like(sellers.cost, sellers.weeks_left / sellers.config.weeks),
+        percent=scale_of(sellers),
+    )
 
 
 def observe_truth(sellers: Sellers, planned: Tensor) -> Tensor:
@@ -124,26 +86,13 @@ def expect_truth(sellers: Sellers, planned: Tensor) -> Tensor:
     return sellers.gain + sellers.level.exp() * sellers.true_gains().gather(1, planned[:, None])[:, 0]
 
 
-def move(sellers: Sellers, planned: Tensor, action: Tensor) -> Tensor:
-    """Return the grid price that an action leads to: the plan's step, changed by a residual of at most three steps.
-
-    Args:
-        sellers: B sellers.
-        planned: ``(B,)`` targets of their plans.
-        action: ``(B,)`` in [-1, 1]; between -1/6 and 1/6 the plan is followed exactly.
-    """
-    step = (planned - sellers.position).clamp(-STEPS_PER_WEEK, STEPS_PER_WEEK)
-    changed = (step + (3 * action).round().long()).clamp(-STEPS_PER_WEEK, STEPS_PER_WEEK)
-    return (sellers.position + changed).clamp(0, NUM_PRICES - 1)
-
-
 class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     """Sellers who price weekly and learn from their own noisy sales, as one torch batch.
 
-    The reward is the change of the utility of the true gain over keeping the first price, in percent of what keeping
-    earns over the account, so that an episode's return is the utility of its gain. Observations hold only what a
-    seller would know, unless ``privileged``. All rows end after ``config.weeks`` steps and start anew in the
-    same call.
+    An action changes the weight of losses with which the week's plan is made, see `AccountView.choose`. The reward is
+    the change of the utility of the true gain over keeping the first price, in percent of what keeping earns over the
+    account, so that an episode's return is the utility of its gain. Observations hold only what a seller would know,
+    unless ``privileged``. All rows end after ``config.weeks`` steps and start anew in the same call.
 
     Args:
         num_envs: B.
@@ -192,8 +141,9 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Price for a week by ``actions (B, 1)``; observation ``(B, O)``, the rest ``(B,)``."""
         before, unit = self.sellers, scale_of(self.sellers)
-        target = move(before, self._planned, torch.as_tensor(actions).reshape(-1))
-        self.sellers = before.advance(target, self._generator)
+        action = torch.as_tensor(actions).reshape(-1)
+        chosen = self._view.choose(*self._valued, self.loss_weight, action)
+        self.sellers = before.advance(chosen.target, self._generator)
         was, now = (weigh_losses(sellers.gain / unit, self.loss_weight) for sellers in (before, self.sellers))
         ended = self.sellers.weeks_left == 0
         info: dict[str, Any] = {}
@@ -206,7 +156,10 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         return observation, now - was, flags, torch.zeros_like(flags), info
 
     def _observe(self) -> Tensor:
-        seen, self._planned = observe(self._believers(), self.loss_weight)
+        self._view = view_of(self._believers())
+        self._valued = self._view.value()
+        seen = self._view.observe(*self._valued, self.loss_weight)
+        self._planned = self._valued[1].utility(self.loss_weight[:, None]).argmax(-1)
         self._last = torch.cat([seen, observe_truth(self.sellers, self._planned)], 1) if self._privileged else seen
         return self._last
 

@@ -18,14 +18,20 @@ RISKED = 0.10
 
 
 class Plans(NamedTuple):
-    """Candidate plans of ``B`` sellers, ``(B, J)`` each, in the money of the account."""
+    """Accounts of ``B`` sellers at the end of candidate plans, ``(B, J)`` each, money."""
 
-    utility: Tensor
-    """Expected utility of the account at its end."""
     mean: Tensor
-    """Expected account at its end."""
-    floor: Tensor
-    """Low quantile of the account at its end."""
+    """Expected account."""
+    losing: Tensor
+    """The part of it that losing accounts contribute, at most 0."""
+
+    def utility(self, loss_weight: Tensor | float) -> Tensor:
+        """Return the expectation ``(B, J)`` of `weigh_losses`.
+
+        Args:
+            loss_weight: how much worse losing 1 is than missing a gain of 1; a number or ``(B, 1)``.
+        """
+        return self.mean + (loss_weight - 1) * self.losing
 
 
 def weigh_losses(gain: Tensor, loss_weight: Tensor | float) -> Tensor:
@@ -50,29 +56,15 @@ def weighted_quantile(values: Tensor, weight: Tensor, probability: float) -> Ten
     return ordered.gather(-1, index)[..., 0]
 
 
-def weigh_plans(account: Tensor, future: Tensor, weight: Tensor, loss_weight: Tensor | float, low: float) -> Plans:
-    """Value candidate plans on top of an account.
-
-    Args:
-        account: ``(B, K)`` gain so far per posterior draw.
-        future: ``(B, J, K)`` gain of each plan over the weeks that are left.
-        weight: ``(B, K)`` of the draws, of sum 1.
-        loss_weight: how much worse losing 1 is than missing a gain of 1; a number or ``(B, 1, 1)``.
-        low: probability of the quantile that the budget limits.
-    """
-    total = account[:, None] + future
-    return Plans(*value_plans(total, weight, loss_weight), weighted_quantile(total, weight[:, None], low))
-
-
-def value_plans(total: Tensor, weight: Tensor, loss_weight: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Return expected utility and expected account ``(B, J)`` of plans that end at ``total (B, J, K)``.
-
-    The utility is that of `weigh_losses`; its expectation is a mean of all accounts and one of the losing ones, a
-    quarter of the time that weighing each account takes. The other arguments are those of `weigh_plans`.
-    """
+def value_plans(total: Tensor, weight: Tensor) -> Plans:
+    """Value plans that end at accounts ``total (B, J, K)``, money, in draws of ``weight (B, K)``, of sum 1."""
     share = weight[:, None] * total
-    mean, losing = share.sum(-1, keepdim=True), share.clamp_max(0).sum(-1, keepdim=True)
-    return (mean + (loss_weight - 1) * losing)[..., 0], mean[..., 0]
+    return Plans(share.sum(-1), share.clamp_max(0).sum(-1))
+
+
+def floor_of(total: Tensor, weight: Tensor, low: float = RISKED) -> Tensor:
+    """Return the quantile ``(B, J)`` of accounts ``total (B, J, K)``, money, that a loss budget limits."""
+    return weighted_quantile(total, weight[:, None], low)
 
 
 def choose_plan(value: Tensor, floor: Tensor, budget: Tensor | float, keep: int | Tensor) -> Tensor:

@@ -94,6 +94,7 @@ class AccountState(Part):
     probability_loss: float
     days_left: Count
     inside_budget: bool = True
+    loss_weight: float | None = None
 
 
 class AdviceEntry(LogEntry, tag="advice", kw_only=True):

@@ -9,17 +9,11 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import pricerl.env  # noqa: F401 - registers the envs
+from pricerl.env.account_view import OBSERVATION_DIM
 from pricerl.env.belief import NUM_PRICES, REACH, LearningConfig
-from pricerl.env.learning import (
-    OBSERVATION_DIM,
-    PRIVILEGED_DIM,
-    LearningEnv,
-    LearningVectorEnv,
-    expect_truth,
-    move,
-    scale_of,
-)
+from pricerl.env.learning import PRIVILEGED_DIM, LearningEnv, LearningVectorEnv, expect_truth, scale_of, view_of
 from pricerl.errors import UsageError
+from pricerl.market.utility import floor_of
 
 
 def test_gymnasium_accepts_the_registered_env() -> None:
@@ -48,13 +42,44 @@ def test_rows_start_anew_after_the_last_week_and_return_their_last_observation()
     assert info["final_obs"].shape == observation.shape == first.shape
 
 
-def test_an_action_near_zero_follows_the_plan_and_others_change_its_step() -> None:
-    env = LearningVectorEnv(3)
+def test_an_action_changes_the_weight_of_losses_and_the_highest_keep_the_price() -> None:
+    env = LearningVectorEnv(200)
     env.reset(seed=0)
-    planned = torch.tensor([REACH, REACH + 6, REACH - 1])
-    assert move(env.sellers, planned, torch.tensor([0.1, -0.1, 0.0])).tolist() == [REACH, REACH + 2, REACH - 1]
-    assert move(env.sellers, planned, torch.tensor([1.0, -1.0, 0.4])).tolist() == [REACH + 2, REACH - 1, REACH]
-    assert 0 <= int(move(env.sellers, planned, torch.full((3,), -1.0)).min()) < NUM_PRICES
+    view = view_of(env.sellers)
+    valued = view.value()
+
+    def target(action: float) -> torch.Tensor:
+        return view.choose(*valued, env.loss_weight, torch.full((200,), action)).target
+
+    plans = valued[1]
+    planned = plans.utility(env.loss_weight[:, None]).argmax(-1)
+    assert torch.equal(target(0.0), planned)
+    assert torch.equal(target(-0.5), plans.utility((env.loss_weight * 8**-0.5).clamp_min(1)[:, None]).argmax(-1))
+    far = [(target(action) - REACH).abs().sum() for action in (-0.8, 0.0, 0.8)]
+    assert far[0] > far[1] > far[2] > 0
+    assert (target(0.9) == REACH).all()
+    env.step(torch.full((200, 1), -0.8))
+    moved = env.sellers.position - REACH
+    assert torch.equal(moved, (target(-0.8) - REACH).clamp(-2, 2))
+
+
+def test_a_budget_limits_every_plan_and_a_kept_price_outside_it_is_left_for_the_safest() -> None:
+    env = LearningVectorEnv(200)
+    env.reset(seed=0)
+    env.step(torch.full((200, 1), -0.9))
+    view, action = view_of(env.sellers), torch.linspace(-1, 1, 200)
+    total, plans = view.value()
+    unit, budget = view.percent / 0.01, 0.002
+    chosen = view.choose(total, plans, env.loss_weight, action, budget)
+    floor = floor_of(total, view.weight)
+    ends = floor.gather(1, chosen.target[:, None])[:, 0]
+    assert torch.equal(chosen.inside, ends >= -budget * unit)
+    assert (ends[~chosen.inside] == floor[~chosen.inside].max(-1).values).all()
+    assert chosen.inside.any() and not chosen.inside.all()
+    free = view.choose(total, plans, env.loss_weight, action)
+    allowed = floor.gather(1, free.target[:, None])[:, 0] >= -budget * unit
+    assert torch.equal(free.target[allowed], chosen.target[allowed]) and free.inside.all()
+    torch.testing.assert_close(free.loss_weight, (env.loss_weight * 8**action).clamp_min(1))
 
 
 def test_observations_hold_nothing_that_a_seller_does_not_know() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pricerl.market.utility import choose_plan, value_plans, weigh_losses, weigh_plans, weighted_quantile
+from pricerl.market.utility import choose_plan, floor_of, value_plans, weigh_losses, weighted_quantile
 
 
 def test_losses_weigh_several_times_as_much_as_gains() -> None:
@@ -25,18 +25,19 @@ def test_a_weighted_quantile_is_the_first_value_that_reaches_the_probability(
 def test_plans_are_valued_on_top_of_the_account() -> None:
     account, weight = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, 0.5]])
     future = torch.tensor([[[0.0, 0.0], [1.0, -3.0]]])
-    plans = weigh_plans(account, future, weight, 4.0, 0.1)
+    total = account[:, None] + future
+    plans = value_plans(total, weight)
     assert plans.mean.tolist() == [[0.5, -0.5]]
-    assert plans.utility.tolist() == [[-1.0, -6.5]]
-    assert plans.floor.tolist() == [[-1.0, -4.0]]
+    assert plans.utility(4.0).tolist() == [[-1.0, -6.5]]
+    assert floor_of(total, weight).tolist() == [[-1.0, -4.0]]
 
 
 def test_a_gain_so_far_allows_a_risk_that_an_empty_account_does_not() -> None:
     weight, future = torch.full((1, 4), 0.25), torch.tensor([[[0.0, 0.0, 0.0, 0.0], [6.0, 6.0, 6.0, -2.0]]])
     chosen = []
     for gained in (0.0, 2.0):
-        plans = weigh_plans(torch.full((1, 4), gained), future, weight, 10.0, 0.1)
-        chosen.append(int(plans.utility.argmax(-1)))
+        plans = value_plans(gained + future, weight)
+        chosen.append(int(plans.utility(10.0).argmax(-1)))
     assert chosen == [0, 1]
 
 
@@ -48,7 +49,8 @@ def test_the_best_plan_inside_the_budget_is_chosen_and_else_the_safest() -> None
 def test_expected_utility_is_the_mean_of_the_utilities() -> None:
     generator = torch.Generator().manual_seed(0)
     total, weight = torch.randn((3, 5, 40), generator=generator), torch.rand((3, 40), generator=generator).softmax(-1)
-    loss_weight = torch.tensor([1.0, 4.0, 20.0])[:, None, None]
-    utility, mean = value_plans(total, weight, loss_weight)
-    torch.testing.assert_close(utility, (weight[:, None] * weigh_losses(total, loss_weight)).sum(-1))
-    torch.testing.assert_close(mean, (weight[:, None] * total).sum(-1))
+    loss_weight = torch.tensor([1.0, 4.0, 20.0])[:, None]
+    plans = value_plans(total, weight)
+    expected = (weight[:, None] * weigh_losses(total, loss_weight[..., None])).sum(-1)
+    torch.testing.assert_close(plans.utility(loss_weight), expected)
+    torch.testing.assert_close(plans.mean, (weight[:, None] * total).sum(-1))

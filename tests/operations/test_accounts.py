@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pricerl.advice import DecisionConfig, advise
-from pricerl.advice.account import Account, gain_so_far, plan_account
+from pricerl.advice.account import Account, gain_so_far, plan_account, view_account
 from pricerl.advice.next_steps import account_words
 from pricerl.advice.past import Past
 from pricerl.arrays import to_plain
@@ -40,6 +40,11 @@ def history(make_product: Callable[..., ProductHistory]) -> ProductHistory:
 def _market(prepare: Callable[..., DataPreprocessor], history: ProductHistory, unit_cost: float) -> Dynamics:
     market = fit_market(prepare(history), DEMAND, CostConfig(unit_cost=unit_cost, share_kept=1.0), 0)
     return Dynamics(market, RewardConfig())
+
+
+def _weighing(loss_weight: float, loss_budget: float = 0.005) -> DecisionConfig:
+    """Settings of a plan without the policy of accounts."""
+    return DecisionConfig(loss_weight=loss_weight, loss_budget=loss_budget, account_policy=False)
 
 
 def test_the_first_advice_opens_an_account_that_later_advice_finds(history: ProductHistory) -> None:
@@ -107,11 +112,11 @@ def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_to
 ) -> None:
     dynamics = _market(prepare, history, 7.5)  # best price 15 at elasticity -2
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plan = plan_account(account, now, dynamics, 0, 6.0, 0.005)
+    plan = plan_account(account, now, dynamics, 0, _weighing(6.0))
     assert plan.target > 10.0 and not plan.proposed and plan.days_left == 84
     assert plan.at_end.mean > plan.so_far.mean and plan.budget > 0
     unclear = _market(prepare, history, 5.0)  # the current price is about the best
-    assert plan_account(account, now, unclear, 0, 1e6, 0.005).target == 10.0
+    assert plan_account(account, now, unclear, 0, _weighing(1e6)).target == 10.0
 
 
 def test_a_smaller_budget_never_lets_the_account_end_lower(
@@ -119,7 +124,7 @@ def test_a_smaller_budget_never_lets_the_account_end_lower(
 ) -> None:
     dynamics = _market(prepare, history, 5.2)
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plans = [plan_account(account, now, dynamics, 0, 1.0, budget) for budget in (1.0, 0.005, 0.0005)]
+    plans = [plan_account(account, now, dynamics, 0, _weighing(1.0, budget)) for budget in (1.0, 0.005, 0.0005)]
     ends = [plan.at_end.low for plan in plans]
     assert ends == sorted(ends) and plans[0].at_end.mean >= plans[-1].at_end.mean
     assert plans[0].inside_budget
@@ -131,10 +136,57 @@ def test_a_loss_that_no_price_makes_good_is_named(
     """The prices charged since then have lost more than the days left can bring back."""
     dynamics, now = Dynamics(_knows(prepare, doubled), RewardConfig()), torch.full((14,), 12.0)
     opened = (str(doubled.dates[row]) for row in (119, 95))  # 12 earns the most; from row 96 to 119 less was charged
-    kept, lost = (plan_account(Account(day, 12.0), now, dynamics, 0, 1.0, 0.001) for day in opened)
+    kept, lost = (plan_account(Account(day, 12.0), now, dynamics, 0, _weighing(1.0, 0.001)) for day in opened)
     assert kept.inside_budget and not lost.inside_budget
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
     assert "It ends no further than" in words[0] and "No price within reach keeps it within" in words[1]
+
+
+def test_the_policy_of_accounts_changes_the_weight_of_losses_of_a_plan(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    dynamics, now = _market(prepare, history, 7.0), torch.full((14,), 10.0)
+    account = Account(str(history.dates[-8]), 10.0)
+    plain, adapted = (
+        plan_account(account, now, dynamics, 0, DecisionConfig(loss_weight=10.0, account_policy=learned))
+        for learned in (False, True)
+    )
+    assert plain.loss_weight == 10.0 and 10 / 8 <= adapted.loss_weight <= 80 and adapted.loss_weight != 10.0
+    alike = DecisionConfig(loss_weight=adapted.loss_weight, account_policy=False)
+    assert plan_account(account, now, dynamics, 0, alike).target == adapted.target
+    assert DecisionConfig().account_policy is False
+
+
+def test_the_policy_of_accounts_is_for_profit_alone(
+    prepare: Callable[..., DataPreprocessor], history: ProductHistory
+) -> None:
+    dynamics = Dynamics(_market(prepare, history, 7.0).market, RewardConfig(preset="revenue"))
+    account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
+    plan = plan_account(account, now, dynamics, 0, DecisionConfig(account_policy=True))
+    assert plan.loss_weight == DecisionConfig().loss_weight
+
+
+def test_the_view_of_an_account_is_computed_by_hand(
+    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
+) -> None:
+    dynamics = Dynamics(_knows(prepare, doubled), RewardConfig())
+    account = Account(str(doubled.dates[149]), 10.0)
+    view, targets = view_account(account, torch.full((14,), 12.0), dynamics, 0)
+    assert float(targets[0]) == doubled.current_price == 12.0
+    np.testing.assert_allclose(view.elasticity.numpy(), -2.0, rtol=0.01)
+    np.testing.assert_allclose(view.log_price[0], np.log(1.2), rtol=1e-4)
+    np.testing.assert_allclose([float(view.margin), float(view.left)], [0.4, 61 / 91], rtol=0.01)
+    daily = float(view.units) * 4.0  # what keeping 10 earns
+    np.testing.assert_allclose(float(view.percent), 0.91 * daily, rtol=0.01)
+    gain = (12 - 6.0) / 1.44 / 4.0 - 1
+    np.testing.assert_allclose(view.future[0, 0].numpy(), 61 * daily * gain, rtol=0.02)
+    total, plans = view.value()
+    seen = view.observe(total, plans, torch.tensor([10.0]))[0]
+    names = {"elasticity": 0, "sd": 1, "margin": 2, "left": 4, "price": 5, "expected": 13}
+    found = [float(seen[column]) for column in names.values()]
+    best = float(total[0].max() / view.percent[0])
+    expected = [-0.5, 0.0, 0.2, 61 / 91, 5 * np.log(1.2), best]
+    np.testing.assert_allclose(found, np.clip(expected, -10, 10), rtol=0.02, atol=0.02)
 
 
 def test_later_advice_says_what_the_account_holds(
