@@ -17,7 +17,7 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 from pricerl.market.demand.config import LogNormal
 from pricerl.market.demand.families import LOG_SD, draw_prior
-from pricerl.market.demand.own_price import INFORMED_SD, own_price_log_ratio
+from pricerl.market.demand.own_price import INFORMED_SD, USUAL_ELASTICITY, USUAL_MEAN, own_price_log_ratio
 
 GRID_STEP = 0.025
 """Distance of two prices in logs."""
@@ -67,7 +67,7 @@ class DemandCurves:
 
     def __init__(self, count: int, seed: int = 0) -> None:
         grid: FloatArray = GRID_STEP * np.arange(-REACH, REACH + 1, dtype=np.float64)
-        self.prior = LogNormal(float(np.log(2.2)), LOG_SD)
+        self.prior = LogNormal(USUAL_MEAN, LOG_SD)
         drawn = draw_prior(count, self.prior, np.random.default_rng(seed))
         self.log_units = torch.as_tensor(drawn.at(grid, 31.0), dtype=torch.float32)
         self.elasticity = torch.as_tensor(drawn.elasticity, dtype=torch.float32)
@@ -246,8 +246,8 @@ def open_accounts(
     count, num_curves = len(elasticity), len(curves.elasticity)
     normal = torch.randn((3, count), generator=generator)
     seen = elasticity + config.history_sd * normal[0]
-    log_known = config.informed * ((-elasticity).log() - np.log(2.2))
-    best_at = (2.2 * (log_known + config.cost_sd * normal[1]).exp()).clamp_min(1.1)
+    log_known = config.informed * ((-elasticity).log() - USUAL_MEAN)
+    best_at = (-USUAL_ELASTICITY * (log_known + config.cost_sd * normal[1]).exp()).clamp_min(1.1)
     per_week = 7 * (torch.full((count,), config.units) if units is None else units)
     level_var = settled_variance(per_week, config)
     zeros = torch.zeros(count)

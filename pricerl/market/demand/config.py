@@ -9,7 +9,7 @@ import numpy as np
 
 from pricerl.arrays import FloatArray
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.market.demand.own_price import INFORMED, OwnPrice, normal_log_density
+from pricerl.market.demand.own_price import INFORMED, USUAL_ELASTICITY, OwnPrice, normal_log_density
 
 MIN_GRID = 9
 """Minimum number of grid prices of a curve: its smoothing spans several of them."""
@@ -80,7 +80,7 @@ class CommonSettings:
     outlier_sds: float = 4.0
     """Days further than this many robust sds (MAD) from their expected demand are excluded."""
 
-    prior_elasticity: float = -2.2
+    prior_elasticity: float = USUAL_ELASTICITY
     """Prior mean of the elasticity; in ``mixture``, prior median at the current price (Bijmolt et al. 2005 report a
     mean of -2.62 over 1,851 estimates)."""
 

@@ -20,7 +20,9 @@ INFORMED = 0.5
 """Prior probability that a seller chose the price well."""
 INFORMED_SD = 0.35
 """Sd of the log of minus the elasticity around the one at which a well-chosen price would be the best."""
-USUAL_MEAN, USUAL_SD = float(np.log(2.2)), 1.0
+USUAL_ELASTICITY = -2.2
+"""Median of the default prior of the elasticity, at which usual margins are the best."""
+USUAL_MEAN, USUAL_SD = float(np.log(-USUAL_ELASTICITY)), 1.0
 """Mean and sd of minus the log of the margin of prices that were not chosen well: half of them between 23 and 89 %."""
 SMALLEST_MARGIN = 0.02
 """Margin over revenue after fees below which a price is not chosen for its profit."""
