@@ -35,7 +35,7 @@ PRIVILEGED_DIM = len(SHOWN) + 2 * STEPS_PER_WEEK + 4
 CURVES, TRUTHS = 240, 3000
 """Demand curves of the beliefs, and of the sellers, both drawn from the prior of the demand families."""
 UNITS = (5.0, 500.0)
-LOSS_WEIGHTS = (2.0, 30.0)
+LOSS_WEIGHTS = (2.0, 100.0)
 """Ranges, log-uniform, of mean daily units and of the weight of losses."""
 
 

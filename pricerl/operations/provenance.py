@@ -243,8 +243,9 @@ def hash_settings(settings: Mapping[str, Any]) -> str:
 
 
 def hash_code() -> str:
-    """Hash every source file of the package and its relative path."""
-    return _hash_sources([Path(__file__).parents[1]])
+    """Hash every source file of the package and its relative path, and the policies that are part of it."""
+    package = Path(__file__).parents[1]
+    return _hash_sources([package, *sorted(package.rglob("*.ckpt"))])
 
 
 def hash_own_code(modules: Iterable[str]) -> str:

@@ -12,17 +12,16 @@ from torch import Tensor
 
 from pricerl.env.account_view import OBSERVATION_DIM
 from pricerl.env.belief import LearningConfig
-from pricerl.env.learning import PRIVILEGED_DIM, UNITS, LearningVectorEnv, expect_truth, scale_of
+from pricerl.env.learning import PRIVILEGED_DIM, LearningVectorEnv, expect_truth, scale_of
 from pricerl.errors import UsageError
 from pricerl.market.utility import weigh_losses
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 
-LOSS_WEIGHTS = (2.0, 100.0)
-"""Range of the weight of losses, log-uniform."""
 HISTORY_SDS = (0.8, 1.3)
 """Range of the error of the elasticity that histories show; each episode draws one for all its sellers."""
 USUAL_MARGIN = 0.45
+"""Margin at which rewards are divided by the root of the weight of losses alone."""
 EVALUATION_SEED = 1_000_000
 """Seed of the sellers of the first evaluation episode."""
 
@@ -41,7 +40,7 @@ class ShapedEnv(LearningVectorEnv):
     """
 
     def __init__(self, num_envs: int, config: LearningConfig, privileged: bool) -> None:
-        super().__init__(num_envs, config, UNITS, LOSS_WEIGHTS, privileged)
+        super().__init__(num_envs, config, privileged=privileged)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         """Draw new sellers."""

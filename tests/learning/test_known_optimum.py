@@ -40,6 +40,7 @@ def test_balanced_settles_where_sales_begin_to_cost(known):
     assert settled_prices(run)[-1].mean() == pytest.approx(float(planner), rel=0.015)
 
 
+@pytest.mark.slow
 def test_inside_the_guardrails_the_price_arrives_and_stays():
     market = constant_elasticity_market(current_price=11.0)
     run = train(market, RewardConfig(preset="profit"), GuardrailConfig(), EnvConfig(), seed=0)
