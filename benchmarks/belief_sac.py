@@ -108,6 +108,11 @@ def follow(policy: Policy | None, loss_weight: float, options: argparse.Namespac
     return rule
 
 
+def schedule(rise: float) -> Policy:
+    """Return the policy without a network whose action rises by ``rise`` over the account, from below 0 to above."""
+    return lambda observation: rise * (0.5 - observation[:, 4:5])
+
+
 def split(sellers: Sellers) -> list[Sellers]:
     """Return the sellers in parts."""
     columns = {field.name: getattr(sellers, field.name) for field in fields(sellers)}
@@ -143,6 +148,7 @@ def main() -> None:
     parser.add_argument("--prior_informed", type=float, default=0.5, help="see loop.py")
     parser.add_argument("--loss_budget", type=float, help="share of what keeping earns; none by default")
     parser.add_argument("--dials", type=float, nargs="+", default=list(DIALS))
+    parser.add_argument("--schedules", type=float, nargs="+", default=[], help="see `schedule`")
     parser.add_argument("--seeds", type=int, nargs="*", help="train with these; none plays the plan only")
     parser.add_argument("--updates", type=int, help="those of the product's policy by default")
     parser.add_argument("--symmetric", action="store_true", help="critics see no more than the policy")
@@ -157,6 +163,8 @@ def main() -> None:
     compare("plan", None, options)
     if options.seeds is None:
         compare("policy", read_account_policy(), options)
+    for rise in options.schedules:
+        compare(f"schedule {rise:g}", schedule(rise), options)
     for seed in options.seeds or ():
         started = time.process_time()
         policy = train(options, seed)
