@@ -81,7 +81,8 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     lost = f.percent(account["probability_loss"], 0)
     limit = f"{f.money(account['budget'])} below keeping, with 90 % confidence"
     inside, weight = account.get("inside_budget", True), account.get("loss_weight")
-    weighed = [] if weight is None else [f"In this plan losing 1 is as bad as missing a gain of {f.number(weight, 1)}."]
+    shown = "" if weight is None else f.number(weight, 0 if weight >= 10 else 1)
+    weighed = [f"In this plan losing 1 is as bad as missing a gain of {shown}."] if inside and shown else []
     return [
         f"Since {opened} your prices have earned {so_far} over keeping {kept}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",

@@ -140,6 +140,9 @@ def test_a_loss_that_no_price_makes_good_is_named(
     assert kept.inside_budget and not lost.inside_budget
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
     assert "It ends no further than" in words[0] and "No price within reach keeps it within" in words[1]
+    assert "losing 1 is as bad as missing a gain of 1.0" in words[0] and "losing 1" not in words[1]
+    bold = " ".join(account_words(to_plain(kept._replace(loss_weight=10.0)), Formatter()))
+    assert bold.endswith("missing a gain of 10.")
 
 
 def test_the_policy_of_accounts_changes_the_weight_of_losses_of_a_plan(
