@@ -24,6 +24,9 @@ RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
 
 
+EVALUATION_SEED = 1_000_000
+"""Seed of the first evaluation episode, the same in every run, so that all runs share their initial states."""
+
 STEP_DISCOUNT = SACConfig().gamma
 """Discount of one env step for a module that has none of its own."""
 

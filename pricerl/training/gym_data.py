@@ -11,11 +11,8 @@ from pricerl.env import GymVectorEnv
 from pricerl.errors import UsageError
 from pricerl.evaluation import score_returns
 from pricerl.training.algorithm import Algorithm, TaskSpec
-from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.datamodule import EVALUATION_SEED, ReplayDataModule
 from pricerl.training.run_folder import name_run
-
-EVALUATION_SEED = 1_000_000
-"""Seed of the first evaluation episode, the same in every run, so that all runs share their initial states."""
 
 
 class GymDataModule(ReplayDataModule):

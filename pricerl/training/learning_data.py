@@ -16,14 +16,12 @@ from pricerl.env.learning import PRIVILEGED_DIM, LearningVectorEnv, expect_truth
 from pricerl.errors import UsageError
 from pricerl.market.utility import weigh_losses
 from pricerl.training.algorithm import Algorithm, TaskSpec
-from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.datamodule import EVALUATION_SEED, ReplayDataModule
 
 HISTORY_SDS = (0.8, 1.3)
 """Range of the error of the elasticity that histories show; each episode draws one for all its sellers."""
 USUAL_MARGIN = 0.45
 """Margin at which rewards are divided by the root of the weight of losses alone."""
-EVALUATION_SEED = 1_000_000
-"""Seed of the sellers of the first evaluation episode."""
 
 
 class ShapedEnv(LearningVectorEnv):
@@ -53,9 +51,9 @@ class ShapedEnv(LearningVectorEnv):
 
     def step(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, dict[str, Any]]:
         """Price for a week."""
-        potential, size = self._potential, self.size
+        potential, size = self.potential, self.size
         observation, reward, ended, truncated, info = super().step(actions)
-        later = torch.where(ended, 0.0, self._potential)
+        later = torch.where(ended, 0.0, self.potential)
         return observation, (reward + later - potential) * size, ended, truncated, info
 
     @property
@@ -67,7 +65,7 @@ class ShapedEnv(LearningVectorEnv):
         observation, sellers = super()._observe(), self.sellers
         gains = torch.stack([expect_truth(sellers, self._planned), sellers.gain]) / scale_of(sellers)
         at_end, so_far = weigh_losses(gains, self.loss_weight)
-        self._potential = at_end - so_far
+        self.potential = at_end - so_far
         return observation
 
 
@@ -133,14 +131,18 @@ class LearningDataModule(ReplayDataModule):
         return {"episode_return": found, "utility_over_plan": found - planned}
 
     @cached_property
+    def _evaluated(self) -> ShapedEnv:
+        return ShapedEnv(self.num_envs, self.config, privileged=False)
+
+    @cached_property
     def _planned(self) -> Tensor:
         return torch.stack([self._play(None, episode) for episode in range(self.eval_episodes)])
 
     def _play(self, learner: Algorithm | None, episode: int) -> Tensor:
         """Return the mean utility of the gains of an episode's sellers, in the size of rewards."""
-        env = ShapedEnv(self.num_envs, self.config, privileged=False)
+        env = self._evaluated
         observation, _ = env.reset(seed=EVALUATION_SEED + episode)
-        start, total = env._potential * env.size, torch.zeros(self.num_envs)
+        start, total = env.potential * env.size, torch.zeros(self.num_envs)
         for _ in range(env.config.weeks):
             action = torch.zeros(self.num_envs, 1) if learner is None else learner.policy(observation)
             observation, reward, *_ = env.step(action)
