@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pricerl.advice import About, DecisionConfig, advise
-from pricerl.advice.files import publish
+from pricerl.advice.files import About, render_files
 from pricerl.data import DataConfig, DataPreprocessor, read_history
 from pricerl.env import Dynamics
 from pricerl.evaluation import score_episodes, score_paths
@@ -77,7 +77,7 @@ def run_stages(path: Path, products: int, out: Path) -> None:
     with stage("supervise", products):
         advice = Supervisor(dynamics, [], decision, 0).look_over(advice)
     with stage("table, document, pages", products):
-        publish(advice, out, About(str(path), "balanced"), formatter)
+        publish_set(out, render_files(advice, About(str(path), "balanced"), formatter))
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from pricerl.advice import About, DayAdvice, Decision, ProductAdvice, ProposedPath
-from pricerl.advice.files import publish
+from pricerl.advice.files import render_files
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
 from pricerl.arrays import Interval
 from pricerl.evaluation import Backtest, BaselineRow, BreakEven, DailyOutcome, HorizonScore, Uplift
@@ -123,7 +123,7 @@ def main() -> None:
         for count in dict.fromkeys((1, products)):
             advice = [made_up_advice(index) for index in range(count)]
             started = time.perf_counter()
-            publish(advice, Path(folder) / str(count), about, Formatter())
+            publish_set(Path(folder) / str(count), render_files(advice, about, Formatter()))
             seconds = time.perf_counter() - started
             pages = list((Path(folder) / str(count)).rglob("*.html"))
             largest = max(page.stat().st_size for page in pages)

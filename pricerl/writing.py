@@ -147,23 +147,84 @@ def publish_set(folder: Path, files: Mapping[str, str], finish: Callable[[Path],
     Raises:
         UsageError: a file cannot be written; the earlier set stays published.
     """
+    show_set(folder, stage_set(folder, files, finish))
+
+
+def stage_set(
+    folder: Path,
+    files: Mapping[str, str],
+    finish: Callable[[Path], None] = lambda _: None,
+    mark: str = "",
+    renews: bool = False,
+) -> str:
+    """Write a set without publishing it, and return its name for `show_set`.
+
+    Args:
+        folder: created if absent.
+        files: texts by path below the folder.
+        finish: called with the folder of the new set, to add files.
+        mark: text that names the state that the set belongs to, kept in its manifest.
+        renews: whether all other files are those of the published set.
+
+    Raises:
+        UsageError: a file cannot be written.
+    """
     sets = folder / PUBLISHED
     part = sets / f".{os.getpid()}.part"
     with explained(folder):
         try:
             _fill(part, files)
+            if renews:
+                _carry_over(sets / CURRENT, part)
             finish(part)
-            names = sorted(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())
-            manifest = {name: hash_file(part / name) for name in names}
-            write_file(part / MANIFEST, (json.dumps({"files": manifest}, indent=1) + "\n").encode())
-            number = _place(part, sets)
+            names = [path.relative_to(part).as_posix() for path in _files_below(part)]
+            manifest = {"files": {name: hash_file(part / name) for name in names}, "mark": mark}
+            write_file(part / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+            return f"{_place(part, sets):04d}"
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-        point(sets / CURRENT, f"{number:04d}")
-        _link_names(folder, names)
+
+
+def show_set(folder: Path, name: str) -> None:
+    """Publish a set that `stage_set` wrote.
+
+    Raises:
+        UsageError: a link cannot be written; the earlier set stays published.
+    """
+    sets = folder / PUBLISHED
+    with explained(folder):
+        names = [path.relative_to(sets / name).as_posix() for path in _files_below(sets / name)]
+        point(sets / CURRENT, name)
+        _link_names(folder, [inside for inside in names if inside != MANIFEST])
     for path in sorted(sets.glob("[0-9]*"))[:-SETS_KEPT]:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.name != name:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def find_set(folder: Path, mark: str) -> str | None:
+    """Return the newest set with a mark, None if there is none."""
+    for path in sorted((folder / PUBLISHED).glob("[0-9]*"), reverse=True):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("mark") == mark:
+                return path.name
+    return None
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _carry_over(published: Path, part: Path) -> None:
+    """Take over the files of the published set that a new one does not hold."""
+    for path in _files_below(published.resolve()):
+        copy = part / path.relative_to(published.resolve())
+        if path.name != MANIFEST and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, copy)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path, copy)
 
 
 def _fill(part: Path, files: Mapping[str, str]) -> None:

@@ -1,50 +1,19 @@
-"""Exports of ``advice.json`` for shops and spreadsheets: ``prices.csv`` to upload, and an Excel workbook."""
+"""The tables of ``advice.json`` and the outbox as an Excel workbook."""
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pricerl.advice.reasons import Record, measure_of
 from pricerl.errors import UsageError
-from pricerl.formatting import safe_text
 
-PRICES, WORKBOOK = "prices.csv", "advice.xlsx"
-PRICE_COLUMNS = ("Product", "Date", "Price", "Currency")
-"""First line of ``prices.csv``."""
-
+DOCUMENT, WORKBOOK = "advice.json", "advice.xlsx"
 OUTCOMES = ("units", "sales", "profit")
-
-
-class NewPrice(NamedTuple):
-    """A price to charge from a day on."""
-
-    product: str
-    date: str
-    price: float
-    """Money."""
-
-
-def next_changes(products: Iterable[Record]) -> Iterator[NewPrice]:
-    """Yield the first change of price of each entry of ``products`` in ``advice.json``; prices that stay are absent."""
-    for product in products:
-        for day in product["days"]:
-            if day["recommended_price"] != product["current_price"]:
-                yield NewPrice(product["product"], day["date"], day["recommended_price"])
-                break
-
-
-def render_prices(prices: Iterable[NewPrice], currency: str, decimals: int) -> str:
-    """Return ``prices.csv`` as RFC 4180 has it: one row per new price, with a point as decimal mark."""
-    text = io.StringIO(newline="")
-    rows = ([safe_text(row.product), row.date, f"{row.price:.{decimals}f}", currency] for row in prices)
-    csv.writer(text).writerows([PRICE_COLUMNS, *rows])
-    return text.getvalue()
 
 
 def check_workbook() -> Any:
@@ -59,8 +28,20 @@ def check_workbook() -> Any:
         raise UsageError('--excel needs xlsxwriter; run pip install "pricerl[excel]"') from error
 
 
-def write_workbook(document: Record, path: Path) -> None:
+def rewrite_workbook(folder: Path, prices: Sequence[Sequence[str]]) -> None:
+    """Write the workbook of the ``advice.json`` in a folder, a new file in place of an earlier one."""
+    document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+    (folder / WORKBOOK).unlink(missing_ok=True)
+    write_workbook(document, prices, folder / WORKBOOK)
+
+
+def write_workbook(document: Record, prices: Sequence[Sequence[str]], path: Path) -> None:
     """Write the tables of ``advice.json`` into a workbook; texts are never read as formulas or links.
+
+    Args:
+        document: content of ``advice.json``.
+        prices: lines of ``prices.csv``, the header first.
+        path: of the workbook.
 
     Raises:
         UsageError: xlsxwriter is not installed.
@@ -71,7 +52,7 @@ def write_workbook(document: Record, path: Path) -> None:
     with check_workbook().Workbook(str(path), options) as book:
         book.set_properties({"created": created})
         bold = book.add_format({"bold": True})
-        for name, rows in _sheets(document):
+        for name, rows in [*_sheets(document), ("Prices", prices)]:
             sheet = book.add_worksheet(name)
             for number, row in enumerate(rows):
                 sheet.write_row(
@@ -99,8 +80,6 @@ def _sheets(document: Record) -> Iterator[tuple[str, list[Sequence[Any]]]]:
         for row in product["baselines"]
     ]
     yield "Rules", [("Product", "Rule", "Price", *limits), *rules]
-    currency = document["currency"]
-    yield "Prices", [PRICE_COLUMNS, *((*row, currency) for row in next_changes(products))]
 
 
 def _product_row(product: Record) -> Sequence[Any]:

@@ -15,16 +15,15 @@ from rich.console import Console
 from rich.progress import track
 
 from pricerl import __version__
-from pricerl.advice.exports import PRICES, WORKBOOK, NewPrice, next_changes, render_prices, write_workbook
-from pricerl.advice.report.pdf import print_pages
+from pricerl.advice.exports import DOCUMENT
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import Interval
 from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, safe_text
-from pricerl.writing import publish_set
 
 FORMAT = 3
+TABLE = "advice.csv"
 COLUMNS = (
     "Product,Date,Current Price,Recommended Price,Price Low,Price High,Expected Units,Units Low,Units High,"
     "Expected Sales,Sales Low,Sales High,Expected Profit,Profit Low,Profit High,Organic Conversion Percentage,"
@@ -40,6 +39,11 @@ class AdviceFiles(NamedTuple):
     document: Path
     report: Path
 
+    @classmethod
+    def of(cls, folder: Path) -> AdviceFiles:
+        """Return the paths of the advice in a folder."""
+        return cls(folder / TABLE, folder / DOCUMENT, folder / INDEX)
+
 
 class About(NamedTuple):
     """Origin of an advice; every field is a key of ``advice.json``."""
@@ -54,6 +58,10 @@ class About(NamedTuple):
     """Fingerprint of the settings that the advice depends on."""
     approval_required: bool = False
     """Whether ``prices.csv`` contains only prices that a person approved or ordered."""
+    run: str = ""
+    """Name of the run, for the commands on the page; empty without one."""
+    today: str = ""
+    """Day on which the advice was made, in ISO format; empty if unknown."""
     decision_log: Mapping[str, int | str] | None = None
     """Head of the decision log when the advice was made: ``entries`` and ``hash`` of the last; None without a log."""
 
@@ -73,49 +81,29 @@ class ReportConfig:
     """Print every page into a PDF next to it; needs Chromium or Chrome. The same as ``--pdf``."""
 
 
-def publish(
+def render_files(
     advice: list[ProductAdvice],
-    out: Path,
     about: About,
     formatter: Formatter,
     report: ReportConfig | None = None,
-    approved: Iterable[NewPrice] = (),
     problems: str = "",
-) -> AdviceFiles:
-    """Publish tables, document and pages in a folder, made if absent, as one set that replaces the earlier one.
+) -> dict[str, str]:
+    """Return the texts of table, document and pages of an advice by name.
 
     Args:
         advice: on all products.
-        out: the folder.
         about: origin of the advice.
         formatter: locale, currency and price digits.
         report: optional parts.
-        approved: prices of ``prices.csv`` if approval is required; otherwise it contains the recommended ones.
         problems: ``problems.csv`` of the products that were skipped; empty if none were.
     """
     report = report or ReportConfig()
-    files = AdviceFiles(out / "advice.csv", out / "advice.json", out / INDEX)
     keys = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     content = {**keys, "products": [item.to_dict() for item in advice]}
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
-    plain = json.loads(document)
-    pages = dict(_with_progress(render_pages(plain, report.interactive), len(advice)))
-    decimals = max(PLAIN_DIGITS, formatter.price_decimals)
-    prices = approved if about.approval_required else next_changes(plain["products"])
-    tables = {
-        files.table.name: render_csv(advice, decimals),
-        PRICES: render_prices(prices, formatter.currency, decimals),
-        **({PROBLEMS: problems} if problems else {}),
-    }
-
-    def finish(folder: Path) -> None:
-        if report.pdf:
-            print_pages(folder / name for name in pages)
-        if report.excel:
-            write_workbook(plain, folder / WORKBOOK)
-
-    publish_set(out, {**tables, files.document.name: f"{document}\n", **pages}, finish)
-    return files
+    pages = dict(_with_progress(render_pages(json.loads(document), report.interactive), len(advice)))
+    tables = {TABLE: render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))}
+    return {**tables, DOCUMENT: f"{document}\n", **pages, **({PROBLEMS: problems} if problems else {})}
 
 
 def _with_progress(pages: Iterable[tuple[str, str]], products: int) -> Iterable[tuple[str, str]]:

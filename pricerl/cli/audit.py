@@ -6,18 +6,18 @@ import argparse
 import json
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pricerl.cli.decisions import actor_of, add_run_options, find_advice, log_of, typed_text
+from pricerl.cli.decisions import actor_of, add_run_options, find_advice, outbox_lines, shop_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, add_files, option_words
 from pricerl.data import is_present
 from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_OK, DataError, UsageError
-from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, append, read_log, stamp, verify
+from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, stamp, verify
 from pricerl.operations.orders import ROLLBACK
 from pricerl.terminal import write_lines
-from pricerl.training.run_folder import RunFolder
 
 
 def audit_log(words: Sequence[str]) -> int:
@@ -34,7 +34,7 @@ def audit_log(words: Sequence[str]) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    path = log_of(options) if options.target is None else Path(options.target)
+    path = shop_of(options).log_path if options.target is None else Path(options.target)
     path = path / LOG_FILE if path.is_dir() else path
     anchor = None if options.anchor is None else _read_anchor(options.anchor)
     log = verify(path)
@@ -71,13 +71,13 @@ def _replay(options: argparse.Namespace) -> int:
         refuse_changed,
     )
 
-    log = log_of(options)
+    log = shop_of(options).log_path
     entries = verify(log).entries
     entry = find_advice(entries, int(options.target))
     seen = entries[: entry["seen"]]
     settings = {**_replay_settings(entry, log.parent, options.path), "allow": options.allow}
     run = run_lightning("predict", option_words(settings), seen)
-    origin = describe_origin(run)
+    origin = describe_origin(run, date.fromisoformat(entry.get("today") or entry["days"][0]["date"]))
     refuse_changed(entry, run, origin, log)
     differences = list_differences(entry, origin, new_settings(entry, run) or {})
     write_lines([compare(entry, make_advice(run, seen, None).advice, differences, log)])
@@ -97,6 +97,7 @@ def _replay_settings(entry: Entry, folder: Path, moved: list[str] | None) -> dic
         "config": json.dumps(entry["settings"]),
         "ckpt_path": folder / entry["checkpoint"],
         **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
+        "today": entry.get("today") or entry["days"][0]["date"],
         "trainer.accelerator": "cpu",
         "trainer.enable_progress_bar": False,
         "data.path": path,
@@ -110,16 +111,15 @@ def rollback(words: Sequence[str]) -> int:
     parser.add_argument("--to", help="generation, such as gen-0003; the one before the current if absent")
     add_author_options(parser)
     options = parser.parse_args(words)
-    log = log_of(options)
-    folder = RunFolder(log.parent)
-    read_log(log)
+    shop = shop_of(options)
+    folder = shop.folder
     with folder.locked():
         before, chosen = folder.current, folder.find(options.to)
         chosen.verify()
-        folder.use(chosen)
         draft = stamp(ROLLBACK, actor_of(options.by), typed_text(options.reason))
         draft |= {"generation": chosen.name, "instead_of": None if before is None else before.name}
-        number = append(log, [draft])[-1]["id"]
+        (*_, entry), after = shop.record([draft], uses=chosen)
     instead = "" if before is None else f" instead of {before.name}"
-    write_lines([f"{folder.path} uses {chosen.name}{instead} (entry {number} of {log})"])
+    done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
+    write_lines([done, *outbox_lines(after)])
     return EXIT_OK

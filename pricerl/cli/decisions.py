@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pricerl.cli.console import table
 from pricerl.cli.run_log import write_run_log
-from pricerl.cli.usage import Parser, add_author_options, choose_product, positive_price, with_first
-from pricerl.errors import EXIT_OK, DataError, UsageError
-from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
+from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
+from pricerl.errors import EXIT_OK, UsageError
+from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.orders import (
     ADVICE,
     APPROVAL,
@@ -22,14 +22,16 @@ from pricerl.operations.orders import (
     RESUME,
     TEST_RESULT,
     TOLERANCE,
-    HardLimits,
-    active_order,
     doubt_price,
-    orders_of,
     refuse_price,
 )
+from pricerl.operations.outbox import PRICES, first_change, last_day_of, limits_of, terms_of
+from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, write_lines
 from pricerl.training.run_folder import RunFolder, find_run
+
+MOST_NOTES = 10
+"""Most sentences about prices that were left out."""
 
 RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
 
@@ -53,21 +55,22 @@ def resume(words: Sequence[str]) -> int:
     parser.add_argument("--product", help="product, if the run has several")
     add_author_options(parser)
     options = parser.parse_args(words)
-    log = log_of(options)
-    entry = append(log, lambda entries: [_draft_resumption(entries, options, log)])[-1]
-    done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of {log})"
-    write_lines([done, FOLLOWED, *_renewed(log)])
+    shop = shop_of(options)
+    (*_, entry), after = shop.record(lambda entries: [_draft_resumption(shop.at(entries), options)])
+    done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of "
+    write_lines([f"{done}{shop.log_path})", FOLLOWED, *outbox_lines(after)])
     return EXIT_OK
 
 
-def _draft_resumption(entries: Sequence[Entry], options: argparse.Namespace, log: Path) -> Entry:
+def _draft_resumption(shop: Shop, options: argparse.Namespace) -> Entry:
     """Draft the end of the order in force on a product.
 
     Raises:
         UsageError: there is none.
     """
-    advice = _last_advice(entries, options.product, log)
-    order = active_order(entries, advice["product"], advice["days"][0]["date"])
+    advice = shop.advice_on(options.product)
+    orders = shop.orders_on(advice["product"])
+    order = next((order for order in reversed(orders) if order.status in ("active", "refused")), None)
     if order is None:
         raise UsageError(f"no override, pause or price test of {shown(advice['product'])} is in force (see history)")
     draft = stamp(RESUME, actor_of(options.by), typed_text(options.reason))
@@ -82,35 +85,48 @@ def approve(words: Sequence[str]) -> int:
     parser.add_argument("--product", help="product, if the run has several")
     add_author_options(parser)
     options = parser.parse_args(words)
-    log = log_of(options)
-    entry = append(log, lambda entries: [_draft_approval(entries, options, log)])[-1]
-    change = f"the change to {entry['price']:g} on {entry['date']}"
-    write_lines([f"{shown(entry['product'])}: {change} is approved (entry {entry['id']})", *_renewed(log)])
+    shop = shop_of(options)
+    (*_, entry), after = shop.record(lambda entries: [_draft_approval(shop.at(entries), options)])
+    name, price = shown(entry["product"]), entry["price"]
+    advice = shop.log.entries[entry["approves"] - 1]
+    change = f"the change from {advice['current_price']:g} to {price:g} on {entry['date']}"
+    later = sorted({day["price"] for day in advice["days"]} - {price, advice["current_price"]})
+    more = [f"later steps ({', '.join(f'{step:g}' for step in later)}) need another advice first"] if later else []
+    write_lines([f"{name}: {change} is approved (entry {entry['id']})", *more, *outbox_lines(after)])
     return EXIT_OK
 
 
-def _draft_approval(entries: Sequence[Entry], options: argparse.Namespace, log: Path) -> Entry:
-    """Draft the approval of an advice among the entries of a log.
+def _draft_approval(shop: Shop, options: argparse.Namespace) -> Entry:
+    """Draft the approval of the newest advice on a product.
 
     Raises:
         UsageError: there is nothing to approve, or it was approved before.
     """
-    advice = _last_advice(entries, options.product, log) if options.id is None else find_advice(entries, options.id)
-    change = _change(advice)
+    if options.id is None:
+        advice = shop.advice_on(options.product)
+    else:
+        advice = find_advice(shop.log.entries, options.id)
+        newest = shop.newest.get(advice["product"])
+        if newest is None or newest["id"] != advice["id"]:
+            instead = f"the newest is entry {newest['id']}" if newest else "it is not in force"
+            raise UsageError(f"entry {advice['id']} is not the newest advice on {shown(advice['product'])}; {instead}")
+    change = first_change(advice)
     name = f"entry {advice['id']}"
     if change is None:
         raise UsageError(f"{name} keeps the price at {advice['current_price']:g}: nothing to approve")
-    for entry in entries:
+    if last_day_of(advice) < shop.today.isoformat():
+        raise UsageError(f"{name} covers the days until {last_day_of(advice)}; run predict with a fresh file first")
+    for entry in shop.log.entries:
         if entry.get("approves") == advice["id"]:
             raise UsageError(f"{name} was approved before, by {shown(entry['actor'])} ({entry['time']})")
-    order = active_order(entries, advice["product"], advice["days"][0]["date"])
+    order = shop.order_on(advice["product"])
     if order is not None and order.id not in (advice.get("order"), advice.get("test")):
         price = "keeps the price" if order.price is None else f"of {order.price:g}"
         rule = f"the {order.kind} {price} until {order.until} (entry {order.id}) is in force and takes precedence"
         raise UsageError(f"{name}: {rule}; end it with resume, or let predict advise under it")
-    day, price_ahead = change
     draft = stamp(APPROVAL, actor_of(options.by), typed_text(options.reason))
-    return draft | {"product": advice["product"], "approves": advice["id"], "date": day, "price": price_ahead}
+    about = {"product": advice["product"], "approves": advice["id"]}
+    return draft | about | {"date": change["date"], "price": change["price"]}
 
 
 def history(words: Sequence[str]) -> int:
@@ -119,12 +135,13 @@ def history(words: Sequence[str]) -> int:
     add_run_options(parser)
     parser.add_argument("--product", help="this product only")
     options = parser.parse_args(words)
-    log = log_of(options)
-    found = read_log(log)
+    shop = shop_of(options)
+    found = shop.log
     if options.product is not None:
-        choose_product(_products(found.entries, log), options.product, "this run")
+        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == ADVICE)
+        choose_product(list(advised), options.product, "this run")
     shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
-    heads = table([_cells(entry, found.entries) for entry in shown_entries], numbers=False)
+    heads = table([_cells(entry, shop) for entry in shown_entries], numbers=False)
     reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
     write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
     if found.torn:
@@ -136,10 +153,11 @@ def add_run_options(parser: Parser) -> None:
     """Add the options that name a run."""
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
     parser.add_argument("--ckpt_path", help="a checkpoint in the run's folder, instead of its name")
+    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
 
 
-def log_of(options: argparse.Namespace) -> Path:
-    """Return the decision log of the run named by the options.
+def shop_of(options: argparse.Namespace) -> Shop:
+    """Return the shop of the run named by the options.
 
     Raises:
         UsageError: the run does not exist, or none is named and there are several.
@@ -149,7 +167,7 @@ def log_of(options: argparse.Namespace) -> Path:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder of a run; {RUN_OPTIONS}")
     write_run_log(folder)
-    return folder / LOG_FILE
+    return Shop.open(RunFolder(folder), options.today)
 
 
 def find_advice(entries: Sequence[Entry], number: int) -> Entry:
@@ -178,37 +196,43 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
         parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=tolerance)
         parser.add_argument("--force", action="store_true", help="charge a price beyond that, or one never tried")
     options = parser.parse_args(with_first(words, "--price") if kind == OVERRIDE else words)
-    log = log_of(options)
-    entry = append(log, lambda entries: [_draft_order(kind, _last_advice(entries, options.product, log), options)])[-1]
+    shop = shop_of(options)
+    (*_, entry), after = shop.record(lambda entries: [_draft_order(kind, shop.at(entries), options)])
     effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"
-    done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {log})"
+    done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {shop.log_path})"
     from pricerl.cli.pages import expected_lines
 
-    expected = expected_lines(log.parent, entry["product"], entry["price"]) if kind == OVERRIDE else []
-    write_lines([done, *expected, FOLLOWED, *_renewed(log)])
+    expected = expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []
+    write_lines([done, *expected, FOLLOWED, *outbox_lines(after)])
     return EXIT_OK
 
 
-def _renewed(log: Path) -> list[str]:
-    from pricerl.cli.pages import renew_prices
+def outbox_lines(shop: Shop) -> list[str]:
+    """Return the content of the outbox in one line, and one per price that was left out."""
+    box, path = shop.outbox, shop.folder.path / PRICES
+    listed = ", ".join(f"{shown(row.product)} {row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
+    more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
+    said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
+    notes = box.notes[:MOST_NOTES]
+    rest = [f"and {len(box.notes) - MOST_NOTES} more prices left out"] if len(box.notes) > MOST_NOTES else []
+    return [said, *notes, *rest]
 
-    return renew_prices(log)
 
-
-def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry:
+def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
     """Draft an order on the product of its last advice.
 
     Raises:
         UsageError: day, reason or price are not acceptable.
     """
-    until = _read_day(options.until, advice).isoformat()
+    advice = shop.advice_on(options.product)
+    until = _read_day(options.until, shop.first_day_for(advice)).isoformat()
     if not shown(options.reason):
         raise UsageError("--reason: must be a text, found nothing")
     draft = stamp(kind, actor_of(options.by), typed_text(options.reason))
     draft |= {"product": advice["product"], "until": until}
     if kind == OVERRIDE:
-        draft["price"] = positive_price(options.price)
-        if refusal := refuse_price(draft["price"], HardLimits(**advice["limits"])):
+        draft |= {"price": positive_price(options.price), "currency": terms_of(advice)["currency"]}
+        if refusal := refuse_price(draft["price"], limits_of(advice)):
             raise UsageError(f"--price: {refusal}; choose another price or change the limit")
         if not 0 <= options.tolerance < math.inf:
             raise UsageError(f"--tolerance: must be 0 or more, found {options.tolerance:g}")
@@ -219,27 +243,13 @@ def _draft_order(kind: str, advice: Entry, options: argparse.Namespace) -> Entry
     return draft
 
 
-def _last_advice(entries: Sequence[Entry], product: str | None, log: Path) -> Entry:
-    """Return the newest advice on a product, by default the only one."""
-    wanted = choose_product(_products(entries, log), product, "this run")
-    return [entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == wanted][-1]
-
-
-def _products(entries: Sequence[Entry], log: Path) -> list[str]:
-    known = list(dict.fromkeys(entry["product"] for entry in entries if entry["kind"] == ADVICE))
-    if not known:
-        raise DataError(str(log), ["has no advice yet; run fit or predict first"])
-    return known
-
-
-def _read_day(text: str, advice: Entry) -> date:
+def _read_day(text: str, first: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--until: must be a day such as 2026-01-31, found {text!r}") from None
-    first = advice["days"][0]["date"]
     if day.isoformat() < first:
-        raise UsageError(f"--until: {day} is before {first}, the first day after the data; choose a later day")
+        raise UsageError(f"--until: {day} is before {first}, the next day that has no price yet; choose a later day")
     return day
 
 
@@ -258,28 +268,23 @@ def actor_of(name: str | None) -> str:
         return "unknown"
 
 
-def _change(advice: Entry) -> tuple[str, float] | None:
-    """Return day and price of the first change recommended by an advice."""
-    now = advice["current_price"]
-    return next(((day["date"], day["price"]) for day in advice["days"] if day["price"] != now), None)
-
-
 def _change_words(advice: Entry) -> str:
-    change, now = _change(advice), f"{advice['current_price']:g}"
-    return f"keep {now}" if change is None else f"{now} to {change[1]:g} on {change[0]}"
+    change, now = first_change(advice), f"{advice['current_price']:g}"
+    return f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
 
 
-def _cells(entry: Entry, entries: Sequence[Entry]) -> tuple[str, ...]:
+def _cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
     """Return the table cells of an entry: number, time, kind, author and content."""
     if entry["kind"] in ("repair", "rollback", "retrain"):
         left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
         content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
     else:
-        content = f"{shown(entry['product'])}: {_describe_content(entry, entries)}"
-    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", content)
+        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
+    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
+    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
 
 
-def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:
+def _describe_content(entry: Entry, shop: Shop) -> str:
     if entry["kind"] == APPROVAL:
         return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
     if entry["kind"] == RESUME:
@@ -288,8 +293,6 @@ def _describe_content(entry: Entry, entries: Sequence[Entry]) -> str:
         return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
     if entry["kind"] == ADVICE:
         return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
-    advised = [item for item in entries if item["kind"] == ADVICE and item["product"] == entry["product"]]
-    orders = orders_of(entries, entry["product"], advised[-1]["days"][0]["date"] if advised else "")
-    status = next(item.status for item in orders if item.id == entry["id"])
+    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
     price = "price kept" if entry["kind"] == PAUSE else f"{entry.get('test_price') or entry['price']:g}"
     return f"{price} until {entry['until']}, {status}"

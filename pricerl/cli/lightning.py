@@ -32,6 +32,7 @@ from pricerl.cli.tracking import describe_tracked
 from pricerl.cli.trainer_settings import list_plugins
 from pricerl.cli.usage import check_run, explain_usage, named_files, option_values
 from pricerl.errors import UsageError
+from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
@@ -76,10 +77,14 @@ class PricingCLI(LightningCLI):
     Args:
         words: the command and its options, without the program's name.
         packages: packages that may be imported.
+        replays: whether everything but the checkpoint is named, to repeat a decision.
     """
 
-    def __init__(self, words: list[str], packages: Sequence[str]) -> None:
-        self.command, self.packages = words[0], packages
+    def __init__(self, words: list[str], packages: Sequence[str], replays: bool = False) -> None:
+        self.command, self.packages, self.replays = words[0], packages, replays
+        self.shop: Shop | None = None
+        self.reads_again = False
+        """Whether the files of the newest advice are read again, as none are named."""
         self.given: Checkpoint | None = None
         self.classes = {group: chosen_class(words, group, packages) for group in USUAL_CLASSES}
         super().__init__(
@@ -132,13 +137,27 @@ class PricingCLI(LightningCLI):
         if given and self.command != "fit":
             folder = self._folder_of_words(parser, args) if given[-1] in ("last", "best") else Path()
             self.given = Checkpoint.read(given[-1], folder)
-            words = ["--config", json.dumps(self.given.settings), *args]
+            words = ["--config", json.dumps(self.given.settings), *self._words_of_shop(args), *args]
         self.config = self._parse(parser, words)
         if self.command == "fit":
             run = RunFolder(run_folder(self.config))
             self.given = find_resumed(run, self.config.ckpt_path, self.config.resume)
         elif self.given is None and self.config.ckpt_path is not None:
             self.given = Checkpoint.read(self.config.ckpt_path, run_folder(self.config))
+
+    def _words_of_shop(self, words: list[str]) -> list[str]:
+        """Return the settings and files of the advice in force, which an advice keeps to unless others are named."""
+        if self.command != "predict" or self.replays or self.given is None:
+            return []
+        self.shop = Shop.open(RunFolder.of(self.given.path), next(iter(option_values(words, "--today")), None))
+        generation = self.given.generation
+        kept = self.shop.settings if generation is None or generation.name == self.shop.generation else {}
+        named = named_files(words) or any((config.get("data") or {}).get("path") for config in read_configs(words))
+        files = [] if named or not self.shop.sources else ["--data.path", json.dumps(self.shop.sources)]
+        if files:
+            self.shop.refuse_missing()
+            self.reads_again = True
+        return ["--config", json.dumps(kept), *files]
 
     def _folder_of_words(self, parser: LightningArgumentParser, words: list[str]) -> Path:
         """Return the run's folder; parse the arguments only if ``--run_name`` is not among them."""

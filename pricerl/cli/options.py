@@ -32,7 +32,8 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
     "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
     "resume": ("Go on with the newest usable save of the run: auto.", None),
     "accept_changes": (
-        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas.",
+        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas; "
+        "history also takes a file that is older than that of the last advice, or shorter.",
         None,
     ),
     "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
@@ -49,7 +50,8 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         "trains up to twice as fast.",
         "highest",
     ),
-    "out": ("Folder for the advice; the run's folder if absent.", None),
+    "today": ("Day to take as today, such as 2026-01-31; the clock's if absent, and a simulated seller's own.", None),
+    "out": ("Folder for a copy of the advice, besides the run's.", None),
     "horizon": ("Forecast horizon in days.", 14),
     "verbose": ("Print the evidence on every product, too.", False),
     "format": ("Format of the advice on standard output: text, or json for programs.", "text"),

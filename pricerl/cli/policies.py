@@ -13,7 +13,7 @@ from pricerl.cli.configs import with_found_configs
 from pricerl.cli.usage import with_file
 from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
-from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log
+from pricerl.operations.decision_log import LOG_FILE, Entry
 from pricerl.progress import stage
 from pricerl.terminal import print_notes, write_json, write_lines
 
@@ -115,31 +115,39 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
-def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, str]:
-    """Advise, publish files and generation, and record the advice; return also a line about the log entries.
-
-    The advice is recorded once its files are in place.
-    """
-    from pricerl.cli.running import publish_generation
+def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, list[str]]:
+    """Advise, record the advice, and publish its files with the outbox; return also what to say about both."""
+    from pricerl.advice.files import AdviceFiles
+    from pricerl.cli.decisions import outbox_lines
+    from pricerl.cli.running import remove_old_generations
     from pricerl.cli.tracking import track_advice
     from pricerl.operations.backtests import find_backtests, keep_backtests
     from pricerl.operations.provenance import describe_origin
+    from pricerl.operations.shop import Prepared, Shop
+    from pricerl.training.run_folder import RunFolder
 
-    log, recorded, origin = run.folder / LOG_FILE, "", describe_origin(run)
-    before = read_log(log)
-    known = {**origin, "seen": len(before.entries)}
-    advised = make_advice(run, before.entries, find_backtests(run), origin=known)
+    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    origin = describe_origin(run, shop.today_after(run.pricing))
+    advised = make_advice(run, shop.log.entries, find_backtests(run), origin={**origin, "seen": len(shop.log.entries)})
     keep_backtests(run, advised.backtests)
     advice = advised.advice
-    files = _write_files(run, advice, origin, before.head)
-    if run.command == "fit":
-        publish_generation(run)
-    if run.is_global_zero:
-        track_advice(run, advice, files)
-        written = append(log, advised.drafts)[-len(advice) :]
-        first, last = written[0]["id"], written[-1]["id"]
-        recorded = f"recorded: {f'entry {first}' if first == last else f'entries {first} to {last}'} of {log}"
-    return advice, files, recorded
+    files = _render(run, advice, origin, shop.log.head)
+    if not run.is_global_zero:
+        return advice, AdviceFiles.of(run.folder), []
+    trained = run.generation if run.command == "fit" else None
+    prepared = Prepared(run.home, files, run.configs["report"].excel)
+    written, after = shop.record(advised.drafts, prepared, trained)
+    if trained is not None:
+        remove_old_generations(run)
+    in_force = run.home == after.home
+    paths = AdviceFiles.of(run.folder if in_force else run.home)
+    if run.options.out:
+        after.publish_copy(prepared._replace(home=Path(run.options.out)))
+        paths = AdviceFiles.of(Path(run.options.out))
+    track_advice(run, advice, paths)
+    first, last = (written[at]["id"] for at in (-len(advice), -1))
+    entries = f"entry {first}" if first == last else f"entries {first} to {last}"
+    return advice, paths, [*outbox_lines(after), f"recorded: {entries} of {shop.log_path}"]
 
 
 def _score(run: Run) -> int:
@@ -148,16 +156,21 @@ def _score(run: Run) -> int:
         from pricerl.cli.console import MOST_SCORED, print_scores
         from pricerl.operations.backtests import find_backtests, keep_backtests
         from pricerl.operations.provenance import describe_origin
+        from pricerl.operations.shop import Prepared, Shop
+        from pricerl.training.run_folder import RunFolder
 
         everything = run.options.out is not None
-        log, most = read_log(run.folder / LOG_FILE), None if everything else MOST_SCORED
-        advised = make_advice(run, log.entries, find_backtests(run), most)
+        shop = Shop.open(RunFolder(run.folder), run.options.today)
+        origin = describe_origin(run, shop.today_after(run.pricing))
+        most = None if everything else MOST_SCORED
+        advised = make_advice(run, shop.log.entries, find_backtests(run), most)
         advice = advised.advice
         if len(advice) == len(run.pricing.preprocessor.products):
             keep_backtests(run, advised.backtests)
         print_scores([item.to_dict() for item in advice], len(run.pricing.preprocessor.products), run.formatter)
         if everything:
-            _write_files(run, advice, describe_origin(run), log.head)
+            files = _render(run, advice, origin, shop.log.head)
+            shop.publish_copy(Prepared(Path(run.options.out), files, run.configs["report"].excel))
     return EXIT_OK
 
 
@@ -167,7 +180,7 @@ def print_advice(run: Run) -> int:
     from pricerl.cli.console import print_evidence
     from pricerl.training.run_folder import runs_with
 
-    advice, files, recorded = deliver(run)
+    advice, files, said = deliver(run)
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
     else:
@@ -176,29 +189,27 @@ def print_advice(run: Run) -> int:
         write_lines(block_lines(products, run.formatter, Place(files.report, run.folder.name if others else "")))
         if run.options.verbose:
             print_evidence(products, files, run.formatter)
-            write_lines([recorded])
+            write_lines(said[-1:])
+        write_lines(f" {line}" for line in said[:-1])
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 
-def _write_files(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> AdviceFiles:
-    """Write table, document and report to the output folder."""
-    from pricerl.advice.files import About, AdviceFiles, publish
+def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) -> dict[str, str]:
+    """Return the texts of table, document, page and problems of an advice by name."""
+    from pricerl.advice.files import About, render_files
     from pricerl.data.reading.problems import problem_table
-    from pricerl.operations.approvals import approved_prices
     from pricerl.operations.provenance import shorten
-    from pricerl.training.run_folder import RunFolder
 
-    data, model, config = run.pricing, *(shorten(origin["hashes"][name]) for name in ("model", "config"))
-    source, required = Path(data.preprocessor.source).name, run.configs["decision"].require_approval
-    about = About(source, data.reward.preset, model, config, required, head._asdict())
-    approved = approved_prices(
-        read_log(run.folder / LOG_FILE).entries, {item.product: item.days[0].date for item in advice}
+    data, report = run.pricing, run.configs["report"]
+    about = About(
+        source=Path(data.preprocessor.source).name,
+        objective=data.reward.preset,
+        model=shorten(origin["hashes"]["model"]),
+        config=shorten(origin["hashes"]["config"]),
+        approval_required=run.configs["decision"].require_approval,
+        run=run.folder.name,
+        today=origin["today"],
+        decision_log=head._asdict(),
     )
     with stage("writing the report"):
-        out = Path(run.options.out or run.home)
-        skipped = problem_table(data.problems) if data.problems else ""
-        files = publish(advice, out, about, run.formatter, run.configs["report"], approved, skipped)
-    current = RunFolder(run.folder).current
-    if run.generation is None or run.options.out or (run.command != "fit" and current != run.generation):
-        return files
-    return AdviceFiles(*(run.folder / path.name for path in files))  # links to the current generation
+        return render_files(advice, about, run.formatter, report, problem_table(data.problems) if data.problems else "")

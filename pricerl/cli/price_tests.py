@@ -8,14 +8,17 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from pricerl.cli.decisions import actor_of, add_run_options, log_of, typed_text
-from pricerl.cli.usage import Parser, add_author_options, choose_product, option_words, with_first
+from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_of, typed_text
+from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
-from pricerl.operations.decision_log import Entry, append, read_log, stamp
-from pricerl.operations.orders import ADVICE, PRICE_TEST, TEST_RESULT, HardLimits, active_order, refuse_price
+from pricerl.operations.decision_log import Entry, stamp
+from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, refuse_price
+from pricerl.operations.outbox import limits_of
 from pricerl.operations.price_test_records import PLAN, SCHEDULE, first_day_after, lay_out, read_plan, render_plan
 from pricerl.operations.price_test_records import render_schedule as render
+from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, write_lines
+from pricerl.training.run_folder import RunFolder
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, int]:
     """Return the run with its file, and the index of the product."""
     from pricerl.cli.policies import run_lightning
 
-    given = {"run_name": options.run_name, "ckpt_path": options.ckpt_path, "data.path": options.path}
+    given = {"data.path": options.path, **{name: getattr(options, name) for name in ("run_name", "ckpt_path", "today")}}
     run = run_lightning("predict", [*rest, *option_words(given)])
     names = run.pricing.preprocessor.names
     return run, names.index(choose_product(names, options.product, "the file"))
@@ -59,7 +62,7 @@ def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, int]:
 def _plan(words: Sequence[str]) -> int:
     """Choose prices, blocks and length of a test, and write its schedule."""
     parser = _parser("plan", "Plan a price test and write its schedule; all options of predict apply as well.")
-    parser.add_argument("--data.path", dest="path", help="the seller's file; the history in the checkpoint if absent")
+    parser.add_argument("--data.path", dest="path", help="the seller's file; those of the newest advice if absent")
     parser.add_argument("--question", choices=("profit", "sales", "units"), help="what is compared; profit if absent")
     parser.add_argument("--max_days", type=int, default=182, help="most days of the test")
     parser.add_argument("--max_cost", type=float, help="largest cost, exceeded in one of 20 plausible scenarios, money")
@@ -142,12 +145,13 @@ def _start(words: Sequence[str]) -> int:
     parser = _parser("start", "Start the planned price test: predict and prices.csv follow its schedule.")
     add_author_options(parser)
     options = parser.parse_args(words)
-    log = log_of(options)
+    shop = shop_of(options)
+    log = shop.log_path
     order = read_plan(log.parent)
     if options.product not in (None, order["product"]):
         raise UsageError(f"--product: the plan is for {shown(order['product'])}, not for {shown(options.product)}")
     draft = stamp(PRICE_TEST, actor_of(options.by), typed_text(options.reason) or "to measure which price is better")
-    entry = append(log, lambda entries: [_checked(entries, draft | order)])[-1]
+    (*_, entry), after = shop.record(lambda entries: [_checked(shop.at(entries), draft | order)])
     blocks = entry["schedule"][-1]["block"]
     about = f"{entry['test_price']:g} against {entry['regular_price']:g} from {entry['first_day']} to {entry['until']}"
     write_lines(
@@ -158,33 +162,30 @@ def _start(words: Sequence[str]) -> int:
             "fit and predict follow the schedule from now on; override, pause and the kill switch take precedence",
         ]
     )
-    from pricerl.cli.pages import renew_prices
-
-    write_lines(renew_prices(log))
+    write_lines(outbox_lines(after))
     return EXIT_OK
 
 
-def _checked(entries: Sequence[Entry], draft: Entry) -> Entry:
+def _checked(shop: Shop, draft: Entry) -> Entry:
     """Return the draft of a test if nothing stands in its way.
 
     Raises:
         UsageError: the plan is outdated, its prices break a hard limit, or another order is in force.
     """
     product = draft["product"]
-    advised = [entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == product]
-    if not advised:
+    if product not in shop.newest:
         raise UsageError(f"the run has no advice on {shown(product)} yet; run predict first")
-    last, again = advised[-1], "make it again with price-test plan"
-    first = last["days"][0]["date"]
+    last, again = shop.newest[product], "make it again with price-test plan"
+    first = shop.first_day_for(last)
     if draft["first_day"] < first:
         raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
     if abs(last["current_price"] - draft["regular_price"]) > 5e-4:
         now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
         raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
     for price in {row["price"] for row in draft["schedule"]}:
-        if refusal := refuse_price(price, HardLimits(**last["limits"]), "scheduled price"):
+        if refusal := refuse_price(price, limits_of(last), "scheduled price"):
             raise UsageError(f"{refusal}; {again}")
-    if (order := active_order(entries, product, first)) is not None:
+    if (order := shop.order_on(product)) is not None:
         kind = order.kind.replace("_", " ")
         raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
     return draft
@@ -198,11 +199,13 @@ def _read(words: Sequence[str]) -> int:
     options, rest = parser.parse_known_args(words)
     run, product = _load(options, rest)
     from pricerl.cli.price_test_words import reading_words
-    from pricerl.operations.decision_log import LOG_FILE
     from pricerl.operations.price_test_results import read_test
 
-    log, products = run.folder / LOG_FILE, run.pricing.preprocessor.products
-    entries, name = read_log(log).entries, products[product].product
+    shop = Shop.open(RunFolder(run.folder), run.options.today)
+    log = shop.log_path
+    products = run.pricing.preprocessor.products
+    entries = shop.log.entries
+    name = products[product].product
     tests = [entry for entry in entries if entry["kind"] == PRICE_TEST and entry["product"] == name]
     if not tests:
         raise DataError(str(log), [f"has no price test of {shown(name)}; start one with price-test plan and start"])
@@ -218,8 +221,8 @@ def _read(words: Sequence[str]) -> int:
         numbers["estimate"] = found.estimate if found.pairs else 0.0
         lost = [day.date for day in reading.lost]
         draft |= about | numbers | {"test": test["id"], "last_day": reading.last_day, "lost": lost}
-        entry = append(log, [draft])[-1]
-        write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended"])
+        (*_, entry), after = shop.record([draft])
+        write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended", *outbox_lines(after)])
     return EXIT_OK
 
 

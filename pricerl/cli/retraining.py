@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from pricerl.cli.policies import print_advice, run_lightning
 from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_OK, UsageError
-from pricerl.operations.decision_log import LOG_FILE, append, read_log, stamp
+from pricerl.operations.decision_log import stamp
 from pricerl.operations.orders import RETRAIN
 from pricerl.operations.promotion import GATE_FILE, Comparison, GateConfig, Verdict
+from pricerl.operations.shop import Shop
 from pricerl.terminal import write_lines
 from pricerl.training.generations import BEST
-from pricerl.training.run_folder import RunFolder, find_run
+from pricerl.training.run_folder import find_run
 from pricerl.writing import explained, write_text
 
 if TYPE_CHECKING:
@@ -26,28 +27,29 @@ def retrain(words: Sequence[str]) -> int:
     """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
     options, rest = _parser().parse_known_args(with_first(words, "--run_name"))
     config = GateConfig(options.holdout_days, options.confidence, options.profit_tolerance)
-    if options.path is None:
-        raise UsageError("retrain needs the fresh file: --data.path FILE")
     folder = find_run(options.run_name, BEST)
-    entries = read_log(folder.path / LOG_FILE).entries
+    shop = Shop.open(folder, options.today)
     from pricerl.operations.challenge import check_days, judge
     from pricerl.training.checkpointing import Checkpoint
 
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
     champion = Checkpoint.read(folder.current.path / BEST)
-    given = option_words({"run_name": folder.path.name, "data.path": options.path})
+    path = options.path or json.dumps(shop.sources)
+    given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
     check_days(run_lightning("predict", [*rest, *given]), champion, config)
-    run = run_lightning("fit", [*_settings_of(champion), *rest, *given])
+    kept = option_words({"config": json.dumps(shop.settings)})
+    run = run_lightning("fit", [*_settings_of(champion), *kept, *rest, *given])
     with run.held:
-        verdict = judge(run, champion, entries, config)
-        return _conclude(run, folder, folder.current.name, verdict)
+        verdict = judge(run, champion, shop.log.entries, config)
+        return _conclude(run, shop, folder.current.name, verdict)
 
 
 def _parser() -> Parser:
     parser, usual = Parser(prog="pricerl retrain", description=retrain.__doc__, allow_abbrev=False), GateConfig()
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
-    parser.add_argument("--data.path", dest="path", help="the fresh file")
+    parser.add_argument("--data.path", dest="path", help="the fresh file; the files of the newest advice if absent")
+    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
     held = "last days of the file that both models must forecast, whole weeks"
     parser.add_argument("--holdout_days", type=int, default=usual.holdout_days, help=held)
     sure = "confidence with which the new model is not worse"
@@ -68,7 +70,7 @@ def _settings_of(champion: Checkpoint) -> list[str]:
     return option_words({**options, "portable": portable})
 
 
-def _conclude(run: Run, folder: RunFolder, champion: str, verdict: Verdict) -> int:
+def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
     """Use the challenger and advise with it, or keep it aside; record the verdict."""
     assert run.generation is not None
     code = EXIT_OK
@@ -87,9 +89,10 @@ def _conclude(run: Run, folder: RunFolder, champion: str, verdict: Verdict) -> i
         "forecast": _pair(verdict.forecast),
         "profit": _pair(verdict.profit),
     }
-    number = append(folder.path / LOG_FILE, [draft])[-1]["id"]
+    (*_, entry), _ = Shop.open(shop.folder, run.options.today).record([draft])
     used = run.generation.name if verdict.promoted else champion
-    write_lines(["", f"{run.generation.name} is {verdict.reason()}", f"{folder.path} uses {used} (entry {number})"])
+    done = f"{shop.folder.path} uses {used} (entry {entry['id']})"
+    write_lines(["", f"{run.generation.name} is {verdict.reason()}", done])
     return code
 
 

@@ -28,10 +28,12 @@ from pricerl.cli.resuming import (
 from pricerl.cli.run_log import write_run_log
 from pricerl.cli.tracking import find_ignored, resume_tracked, track_generation
 from pricerl.cores import Watch
+from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.orders import ADVICE
+from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
@@ -59,7 +61,7 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     set_parsing_settings(docstring_parse_attribute_docstrings=helps)  # the help texts, which take a second to read
     packages = allowed_packages(words)
     import_allowed(packages)
-    cli = PricingCLI(without_allow(words), packages)
+    cli = PricingCLI(without_allow(words), packages, replays=entries is not None)
     write_run_log(cli.built.folder)
     print_notes(find_ignored(cli.built))
     known = read_log(cli.built.folder / LOG_FILE).entries if entries is None else entries
@@ -72,10 +74,22 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
+    if cli.shop is not None:
+        refuse_older(run, cli.shop, named=not cli.reads_again)
     run = replace(run, generation=run.checkpoint.generation)
     if words[0] == "predict" and run.options.wandb:
         resume_tracked(run)
     return run if words[0] in ("predict", "load") else _score(cli, run)
+
+
+def refuse_older(run: Run, shop: Shop, named: bool) -> None:
+    """Refuse a file that is older than that of the newest advice, or that was cut, unless the user accepts it.
+
+    Raises:
+        DataError: with the day and the remedy.
+    """
+    if run.pricing.path is not None and "history" not in (run.options.accept_changes or "").split(","):
+        shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
 
 
 def _fit(cli: PricingCLI, watch: Watch) -> Run:
@@ -92,11 +106,13 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
         if run.advises:
             run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
             run.pricing.portable = run.options.portable
+            if not trial:
+                refuse_older(run, Shop.open(folder, run.options.today), named=True)
         if run.checkpoint is not None:
             run.data.changed = refuse_changes(run, run.checkpoint, run.options.accept_changes)
             if is_first_process() and (other := other_versions(run.checkpoint)):
                 print_notes([f"resumed with {', '.join(other)}: the result may differ in rounding or more"])
-        elif run.options.accept_changes and run.options.resume is None:
+        elif run.options.accept_changes not in (None, "history") and run.options.resume is None:
             raise UsageError("--accept_changes goes with --ckpt_path or --resume, to go on with a run")
         ended = run.checkpoint is not None and has_nothing_left(run.checkpoint, run.options.trainer.max_steps)
         source = None if run.checkpoint is None else run.checkpoint.generation
@@ -137,7 +153,10 @@ def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
             raise InterruptedRunError(f"interrupted; {stands}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
     if not run.advises and run.is_global_zero and run.generation is not None:
-        publish_generation(run)
+        with explained(run.generation.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
+            run.generation.complete()
+        RunFolder(run.folder).use(run.generation)
+        remove_old_generations(run)
         track_generation(run)
         write_lines(_summarize(trainer, run))
     saved = None if run.generation is None else [run.generation.path / name for name in (BEST, LAST)]
@@ -149,21 +168,11 @@ def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
     return replace(run, checkpoint=checkpoint)
 
 
-def publish_generation(run: Run) -> None:
-    """Complete the run's generation, make it the current one and remove old ones.
-
-    Raises:
-        UsageError: a file cannot be written; the earlier generation stays the current one.
-    """
-    if run.generation is None or not run.is_global_zero:
-        return
-    folder = RunFolder(run.folder)
-    with explained(run.generation.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
-        run.generation.complete()
-    folder.use(run.generation)
+def remove_old_generations(run: Run) -> None:
+    """Remove generations of the run that are neither among the newest nor named by its log."""
     entries = read_log(run.folder / LOG_FILE).entries
     named = {Path(entry["checkpoint"]).parts[0] for entry in entries if entry.get("checkpoint")}
-    folder.remove_old(run.options.keep, named)
+    RunFolder(run.folder).remove_old(run.options.keep, named)
 
 
 class _Catcher:

@@ -16,7 +16,6 @@ import yaml
 
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, read_log
-from pricerl.terminal import shown
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -36,25 +35,6 @@ class Parser(argparse.ArgumentParser):
         """Raise a ``UsageError`` that explains an invalid option."""
         options = [name.removeprefix("--") for action in self._actions for name in action.option_strings]
         raise UsageError(f"{explain_usage(message, options)} (see {self.prog} --help)")
-
-
-def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
-    """Return the product named by ``--product``, or the only one.
-
-    Args:
-        names: known products.
-        wanted: value of ``--product``.
-        place: holder of the products, for the message.
-
-    Raises:
-        UsageError: the name is unknown, or missing although there are several products.
-    """
-    listed = ", ".join(map(shown, names[:10]))
-    if wanted is None and len(names) > 1:
-        raise UsageError(f"--product is needed, {place} has {len(names)}: {listed}")
-    if wanted is not None and wanted not in names:
-        raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
-    return names[0] if wanted is None else wanted
 
 
 def explain_usage(message: str, options: Collection[str], words: Sequence[str] = ()) -> str:

@@ -14,6 +14,7 @@ from pricerl.cli.policies import run_lightning
 from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.shop import Shop
 from pricerl.operations.watching.alerts import (
     ADDRESSES,
     TEST,
@@ -50,9 +51,7 @@ def watch(words: Sequence[str]) -> int:
     channels = apprise_channels(read_addresses(options.alert_file))
     if options.test_alert:
         return _test(folder, channels)
-    if options.path is None:
-        raise UsageError("watch needs the fresh file: --data.path FILE")
-    today = _read_today(options.today)
+    today = Shop.open(folder, options.today).today
     try:
         run, monitor = _watch(folder, options, rest, today)
     except DataError as error:
@@ -78,7 +77,7 @@ def _parser() -> Parser:
 
     parser, usual = Parser(prog="pricerl watch", description=watch.__doc__, allow_abbrev=False), WatchSettings()
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent; also the first word")
-    parser.add_argument("--data.path", dest="path", help="the fresh file")
+    parser.add_argument("--data.path", dest="path", help="the fresh file; the files of the newest advice if absent")
     parser.add_argument(
         "--late_after", type=int, default=usual.late_after, help="days without data until they are late"
     )
@@ -100,7 +99,7 @@ def _watch(folder: RunFolder, options: argparse.Namespace, rest: Sequence[str], 
     from pricerl.operations.watching.new_days import WatchSettings
 
     limits = {name: getattr(options, name) for name in vars(WatchSettings())}
-    given = option_words({"run_name": folder.path.name, "data.path": options.path})
+    given = option_words({"run_name": folder.path.name, "data.path": options.path, "today": options.today})
     run = run_lightning("predict", [*rest, *given])
     return run, watch_run(run, read_log(folder.path / LOG_FILE).entries, WatchSettings(**limits), today)
 
@@ -173,10 +172,3 @@ def _plain(monitor: Monitor) -> Any:
     import msgspec
 
     return msgspec.to_builtins(monitor)
-
-
-def _read_today(text: str | None) -> date:
-    try:
-        return date.today() if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--today: must be a day such as 2026-01-31, found {text!r}") from None

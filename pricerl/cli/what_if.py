@@ -11,7 +11,7 @@ from pricerl.advice.final_check import nearest_allowed, objections_to
 from pricerl.arrays import Interval, interval_of
 from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
-from pricerl.cli.usage import Parser, add_files, choose_product, option_words, positive_price, with_first
+from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_first
 from pricerl.data.days import steps_in
 from pricerl.env import Dynamics
 from pricerl.errors import EXIT_OK
@@ -19,6 +19,7 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.operations.orders import doubt_price, hard_limits_of, refuse_price, tried_prices
+from pricerl.operations.shop import choose_product
 from pricerl.terminal import write_lines
 
 
@@ -61,7 +62,7 @@ def compare_prices(words: Sequence[str]) -> int:
     parser.add_argument("--price", required=True, type=float, help="price to charge over the forecast horizon")
     parser.add_argument("--product", help="product, if the file has several")
     parser.add_argument("--ckpt_path", help="checkpoint written by fit; the best of the only run if absent")
-    add_files(parser, "the seller's CSV; the history in the checkpoint if absent")
+    add_files(parser, "the seller's CSV; the files of the newest advice if absent")
     options, rest = parser.parse_known_args(with_first(words, "--price"))
     price = positive_price(options.price)
     run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,12 @@ class ProductHistory:
     def prices_in_force(self) -> FloatArray:
         """``(D,)`` price in force at the end of each day, money; decisions and guardrails start from it."""
         return self.price if self.in_force is None else self.in_force
+
+    @property
+    def next_day(self) -> date:
+        """First day, or week, after the history."""
+        last: date = self.dates[-1].astype("datetime64[D]").item()
+        return last + timedelta(days=self.step_days)
 
     @property
     def current_price(self) -> float:

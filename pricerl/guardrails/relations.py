@@ -8,7 +8,7 @@ be reconciled keep their current prices.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast, get_args
 
@@ -28,6 +28,12 @@ class Relation:
     """``size_order``: the sizes, smallest first; ``multipack``: the single, then the pack; ``one_price``: the line."""
     count: int = 1
     """Singles in a multipack."""
+
+    def among(self, known: Collection[str]) -> Relation | None:
+        """Return the relation between those of its products that are known; None if they are not related."""
+        names = tuple(name for name in self.products if name in known)
+        related = len(names) == len(self.products) if self.kind == "multipack" else len(names) > 1
+        return Relation(self.kind, names, self.count) if related else None
 
     def objection(self, prices: Sequence[float]) -> str:
         """Return why prices of the products, money in their order, break the relation; empty if they do not."""
@@ -137,10 +143,10 @@ def _share_smallest_change(line: Relation, wishes: Mapping[str, Wish]) -> dict[s
 def _hold(item: Relation, wishes: Mapping[str, Wish], now: Mapping[str, tuple[float, ...]]) -> dict[str, Bound]:
     """Return the products of a broken relation that can still go back to their current prices."""
     names = [name for name in item.products if name in wishes]
+    related = item.among(wishes)
     try:
         days = zip(*(now[name] for name in names), strict=True)
-        kept = Relation(item.kind, tuple(names), item.count)
-        why = next(filter(None, map(kept.objection, days)), "") if _related(item, names) else ""
+        why = "" if related is None else next(filter(None, map(related.objection, days)), "")
         if not all(math.isfinite(price) for name in names for price in now[name]):
             why = "a price is no finite number"
     except ValueError:
@@ -149,10 +155,6 @@ def _hold(item: Relation, wishes: Mapping[str, Wish], now: Mapping[str, tuple[fl
         return {}
     back = [name for name in names if not wishes[name].fixed and now[name] != wishes[name].kept]
     return {name: Bound(wishes[name].kept, f"{item.kind.replace('_', ' ')}: {why}") for name in back}
-
-
-def _related(item: Relation, names: Sequence[str]) -> bool:
-    return len(names) == len(item.products) if item.kind == "multipack" else len(names) > 1
 
 
 def broken_by(relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]) -> list[str]:
@@ -168,10 +170,10 @@ def broken_by(relations: Iterable[Relation], product: str, price: float, current
         return []
     found = []
     for item in relations:
-        names = [name for name in item.products if name in current]
-        if product in names and _related(item, names):
-            prices = [price if name == product else current[name] for name in names]
-            if why := Relation(item.kind, tuple(names), item.count).objection(prices):
+        related = item.among(current)
+        if related is not None and product in related.products:
+            prices = [price if name == product else current[name] for name in related.products]
+            if why := related.objection(prices):
                 found.append(f"{item.kind.replace('_', ' ')}: {why}")
     return found
 
@@ -183,11 +185,12 @@ def span_between(relations: Iterable[Relation], product: str, current: Mapping[s
     """
     low, high = 0.0, math.inf
     for item in relations:
-        names = [name for name in item.products if name in current]
-        if product not in names or not _related(item, names):
+        related = item.among(current)
+        if related is None or product not in related.products:
             continue
-        at = names.index(product)
-        before, after = ([current[name] for name in part] for part in (names[:at], names[at + 1 :]))
+        at = related.products.index(product)
+        before = [current[name] for name in related.products[:at]]
+        after = [current[name] for name in related.products[at + 1 :]]
         if item.kind == "size_order":
             low, high = max([low, *before]), min([high, *after])
         elif item.kind == "one_price":

@@ -171,7 +171,11 @@ def _check(content: bytes, path: Path) -> Log:
     return Log(Entries(lines), torn, hashes)
 
 
-def append(path: Path, drafts: Drafts) -> list[Entry]:
+Publish = Callable[[Log], Callable[[], object]]
+"""Function that prepares what follows from a log, and returns a function that shows it in one step."""
+
+
+def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[Entry]:
     """Append drafts to a log, created if absent, and return the new entries.
 
     All or none are written. Reading, checking, writing and moving the head are one transaction under a lock. An
@@ -180,6 +184,8 @@ def append(path: Path, drafts: Drafts) -> list[Entry]:
     Args:
         path: the log.
         drafts: entries without number and hashes; a function is called inside the transaction.
+        publish: called under the same lock with the log as it will be, before it is written; what it returns is called
+            after that. If it fails, nothing is written.
 
     Raises:
         DataError: the log is broken.
@@ -207,12 +213,16 @@ def append(path: Path, drafts: Drafts) -> list[Entry]:
             previous = hashlib.sha256(canonical(entry).encode()).hexdigest()
             entries.append({**entry, "hash": previous})
             read_entry(canonical(entries[-1]).encode())
+        after = Log([*log.entries, *entries], b"", [*log.hashes, *(entry["hash"] for entry in entries)])
+        show = None if publish is None else publish(after)
         if not head_path(path).exists():  # a first entry that promises a head has one, whatever happens
             with moving_head(path, log.head):
                 pass
         text = "".join(f"{canonical(entry)}\n" for entry in entries)
         _write_whole(path, file, len(content) - len(log.torn), text, Head(len(log.entries) + len(entries), previous))
         sync_folder(path.parent)
+        if show is not None:
+            show()
     return entries
 
 
@@ -269,6 +279,18 @@ def _write_whole(path: Path, file: IO[bytes], size: int, text: str, head: Head) 
         with contextlib.suppress(OSError):
             file.truncate(size)
         raise
+
+
+def publish_again(path: Path, publish: Publish) -> None:
+    """Show what follows from a log that exists, under its lock.
+
+    Raises:
+        DataError: the log is broken.
+        UsageError: the file cannot be opened.
+    """
+    with _opened(path, "ab+") as file:
+        file.seek(0)
+        publish(_check(file.read(), path))()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -29,3 +29,5 @@ class LogEntry(Part, tag_field="kind", kw_only=True):
     actor: str
     reason: str
     format: Literal[1, 2] = 1
+    today: date | None = None
+    """Day that the command took as today: of every advice, and of other entries if ``--today`` named it."""

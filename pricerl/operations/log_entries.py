@@ -46,6 +46,41 @@ class Limits(Part):
     floor: float
     ceiling: float | None
     price_step: Money
+    lowest: Money | None = None
+    """Lowest next price that every guardrail allows; absent in older entries, like the highest."""
+    highest: Money | None = None
+
+
+class RelatedProducts(Part):
+    """Relation between the prices of several products."""
+
+    kind: Literal["size_order", "multipack", "one_price"]
+    products: list[str]
+    count: int | None = None
+
+
+class Terms(Part):
+    """What the outbox depends on besides the limits."""
+
+    approval_required: bool
+    currency: str
+    price_decimals: Count
+    relations: list[RelatedProducts] = []  # noqa: RUF012  # msgspec copies it
+
+
+class Known(Part):
+    """What the history contained, to recognise a file that was cut or is in another unit."""
+
+    first: date
+    """First day."""
+    days: Count
+    """Observed days."""
+    since: date
+    """First of the last 28 days, of which the other values are."""
+    price: Money
+    """Mean price of the observed days."""
+    units: float
+    """Units sold."""
 
 
 class Hashes(Part):
@@ -133,6 +168,12 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     """Distributions of prices with a random part, known before their days."""
     account: AccountState | None = None
     """Account of the quarter; absent in the advice that opens it."""
+    terms: Terms | None = None
+    """Absent in older entries."""
+    known: Known | None = None
+    """Absent in older entries."""
+    restarts: str = ""
+    """Why the history contradicts the advice before: the account begins anew, and earlier orders have ended."""
     order: Count = 0
     """Number of the order that the advice follows; 0 if there is none."""
     test: Count = 0
@@ -145,6 +186,8 @@ class OverrideEntry(LogEntry, tag="override", kw_only=True):
     product: str
     until: date
     price: Money
+    currency: str | None = None
+    """Currency of the price; absent in older entries."""
     forced: bool = False
     """Whether the person confirmed a price far from the current one, or outside the prices tried."""
 

@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 
 from pricerl import __version__
+from pricerl.advice.final_check import today_of
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import to_plain
 from pricerl.data import ProductHistory
+from pricerl.data.days import RECENT_DAYS
 from pricerl.data.naming import list_sources
 from pricerl.env import Dynamics
 from pricerl.errors import DataError
@@ -31,14 +34,22 @@ HASHED = {"data": "the history", "file": "the data file", "config": "the setting
 """Hashes of an entry that a replay must have as well, in words; the code and its libraries may have changed."""
 
 
-def describe_origin(run: Run) -> Entry:
-    """Return the origin of a command's decisions: data, settings, weights and code, with their hashes.
+def describe_origin(run: Run, today: date) -> Entry:
+    """Return the origin of a command's decisions: data, settings, weights, code, terms and the day taken as today.
 
     The path is None if the history comes from the checkpoint, and the checkpoint None if none was written. Settings are
     those that differ from the checkpoint's.
     """
     options, data, checkpoint = run.options, run.pricing, run.checkpoint
+    formatter = run.formatter
     return {
+        "today": today.isoformat(),
+        "terms": {
+            "approval_required": run.configs["decision"].require_approval,
+            "currency": formatter.currency,
+            "price_decimals": formatter.price_decimals,
+            "relations": list(data.guardrails.relations or ()),
+        },
         "command": run.command,
         "path": data.path,
         "checkpoint": None if checkpoint is None else checkpoint.name,
@@ -87,14 +98,19 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
 
 def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: int) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
+    history = dynamics.market.preprocessor.products[index]
+    next_ = today_of(dynamics, index).describe()
+    relations = [item_ for item_ in origin["terms"]["relations"] if item.product in item_["products"]]
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
         "product": item.product,
-        "history_end": str(dynamics.market.preprocessor.products[index].dates[-1]),
+        "history_end": str(history.dates[-1]),
         "current_price": item.current_price,
-        "limits": asdict(hard_limits_of(dynamics, index)),
-        "tried": list(tried_prices(dynamics.market.preprocessor.products[index])),
+        "limits": {**asdict(hard_limits_of(dynamics, index)), "lowest": next_.lowest, "highest": next_.highest},
+        "known": describe_history(history),
+        "terms": {**origin["terms"], "relations": relations},
+        "tried": list(tried_prices(history)),
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,
@@ -113,6 +129,19 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
     if item.account is not None:
         draft["account"] = to_plain(item.account)
     return draft
+
+
+def describe_history(history: ProductHistory) -> dict[str, Any]:
+    """Return what a later file is compared with: the days of a history, and its recent price and units."""
+    recent = history.dates > history.dates[-1] - np.timedelta64(RECENT_DAYS, "D")
+    seen = recent & history.observed if (recent & history.observed).any() else history.observed
+    return {
+        "first": str(history.dates[0]),
+        "days": int(history.observed.sum()),
+        "since": str(history.dates[seen][0]),
+        "price": float(f"{history.price[seen].mean():.7g}"),
+        "units": float(f"{history.units[seen].sum():.7g}"),
+    }
 
 
 def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:

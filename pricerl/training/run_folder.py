@@ -94,8 +94,25 @@ class RunFolder:
         link = self.path / CURRENT
         if link.is_symlink():
             return Generation(self.path / link.readlink())
+        return self._copied if link.exists() else None
+
+    @property
+    def _copied(self) -> Generation | None:
+        """The generation in use of a copy that followed the links, by its manifest."""
         complete = [item for item in self.generations() if item.is_complete]
-        return complete[-1] if complete and link.exists() else None  # a copy that followed the links
+        content = (self.path / CURRENT / MANIFEST).read_bytes() if (self.path / CURRENT / MANIFEST).exists() else b""
+        same = [item for item in complete if (item.path / MANIFEST).read_bytes() == content]
+        return next(iter([*same, *complete[-1:]]), None)
+
+    def restore_links(self) -> None:
+        """Turn a copy that followed the links, such as one from a bucket, back into links.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        copied = None if (self.path / CURRENT).is_symlink() else self.current
+        if copied is not None:
+            self.use(copied)
 
     def find(self, name: str | None) -> Generation:
         """Return a complete generation by its name, by default the one before the current one.
@@ -182,9 +199,7 @@ class RunFolder:
     def _adopt_plain_files(self) -> None:
         """Move files of a version without generations into gen-0000; turn copies of links back into links."""
         plain = [path for path in map(self.path.joinpath, LINKED) if path.exists() and not path.is_symlink()]
-        if plain and (self.path / CURRENT).exists():
-            self.link(CURRENT)
-        elif plain:
+        if plain and not (self.path / CURRENT).exists():
             adopted = self.path / ADOPTED
             adopted.mkdir(exist_ok=True)
             for path in plain:

@@ -1,9 +1,7 @@
-"""Exports: ``prices.csv`` to upload, and a workbook with the tables of the advice."""
+"""Exports: the workbook with the tables of the advice and the outbox."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 import zipfile
@@ -14,9 +12,9 @@ import pytest
 from command_line import run
 
 from pricerl.advice import exports
-from pricerl.advice.exports import PRICE_COLUMNS, NewPrice, next_changes, render_prices, write_workbook
+from pricerl.advice.exports import write_workbook
 from pricerl.errors import UsageError
-from pricerl.formatting import safe_text
+from pricerl.operations.outbox import COLUMNS
 
 
 @pytest.fixture
@@ -25,31 +23,10 @@ def changed(moved: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_price_file_holds_the_first_change_of_each_product_and_no_price_that_stays(
-    moved: Path, trained: Path
-) -> None:
-    product = json.loads((moved / "advice.json").read_text(encoding="utf-8"))["products"][0]
-    lines = (moved / "prices.csv").read_text(encoding="utf-8").splitlines()
-    first = next(day for day in product["days"] if day["recommended_price"] != product["current_price"])
-    assert lines == ["Product,Date,Price,Currency", f"seller,{first['date']},{product['recommended_price']:.2f},"]
-    kept = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
-    assert len((trained / "prices.csv").read_text(encoding="utf-8").splitlines()) == 1 + len(list(next_changes(kept)))
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "﹣"])
-def test_a_name_that_a_spreadsheet_would_compute_is_escaped(start: str) -> None:
-    text = render_prices([NewPrice(f"{start}1+1", "2026-01-01", 9.5)], "EUR", 2)
-    assert list(csv.reader(io.StringIO(text, newline=""))) == [
-        list(PRICE_COLUMNS),
-        [f"'{start}1+1", "2026-01-01", "9.50", "EUR"],
-    ]
-    assert safe_text(f"a{start}") == f"a{start}"
-
-
 def test_the_workbook_holds_the_numbers_of_the_advice_and_no_formula(changed: dict[str, Any], tmp_path: Path) -> None:
     changed["products"][0]["product"] = '=HYPERLINK("http://x")'
     for name in ("one.xlsx", "two.xlsx"):
-        write_workbook(changed, tmp_path / name)
+        write_workbook(changed, [COLUMNS, ("=1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "0")], tmp_path / name)
     assert (tmp_path / "one.xlsx").read_bytes() == (tmp_path / "two.xlsx").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.xlsx") as book:
         sheets = [book.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2, 3, 4)]
@@ -68,6 +45,7 @@ def test_excel_is_a_word_on_the_command_line_and_needs_its_package(
 ) -> None:
     folder = tmp_path
     shutil.copytree(trained.parents[1] / "checkpoints", folder / "checkpoints")  # the log of others stays as it is
+    shutil.copy(trained.parents[1] / "seller.csv", folder)
     words = ("predict", "--ckpt_path", "checkpoints/seller/best.ckpt", "--out", "excel", "--excel")
     assert run(folder, *words).code in (0, 4)
     assert (folder / "excel" / "advice.xlsx").read_bytes()[:2] == b"PK"

@@ -331,7 +331,8 @@ def test_a_decision_is_made_again_bit_for_bit(shop: Path, monkeypatch: pytest.Mo
     assert len(_entries(shop)) == 4
     monkeypatch.chdir(shop)
     loaded = run_lightning("predict", ["--ckpt_path", BEST, "--data.path", "seller.csv", *QUIET])
-    assert [new_settings(entry, loaded) for entry in (_entries(shop)[0], _entries(shop)[3])] == [{}, {}]
+    assert _entries(shop)[3]["settings"] == _entries(shop)[1]["settings"]  # they stay until others are given
+    assert [new_settings(entry, loaded) for entry in (_entries(shop)[0], _entries(shop)[3])] == [None, {}]
     order = run(shop, "audit", "replay", "3", *RUN)
     assert order.code == 2 and "entry 3 is not an advice, but of kind override" in order.err
 
@@ -396,7 +397,8 @@ def test_what_was_advised_is_held_against_what_happened(shop: Path) -> None:
         and "Inside the 90 % interval: " in result.out
     )
     assert "Not followed, so no test of the forecast: 2 Apr 2025" in result.out
-    assert _predict(shop)[1]["track_record"] is None
+    older = ("--accept_changes", "history")
+    assert _predict(shop, *older)[1]["track_record"] is None
 
 
 def test_every_command_marks_the_days_at_advised_prices(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +430,7 @@ def test_an_advice_on_own_days_is_made_again_from_the_entries_that_it_knew(shop:
     write_lines(shop / "later.csv", lines)
     _predict(shop, data="later.csv")
     assert _override(shop, "12.50", "2025-04-20").code == 0
-    _predict(shop)  # a later advice on the same days, at a person's price
+    _predict(shop, "--accept_changes", "history")  # a later advice on the same days, at a person's price
     again = run(shop, "audit", "replay", "2", *RUN)
     assert again.code == 0, again.err
 
@@ -465,7 +467,7 @@ def test_three_bad_days_at_the_advised_price_stop_the_model_and_name_the_last_go
     off = _predict(shop, "--decision.kill_days", "0", data="bad.csv")[1]
     assert off["alarm"] is None and "in a row" not in off["reason"]
     assert _predict(shop, "--decision.kill_days", "4", data="bad.csv")[1]["alarm"] is None
-    result, product, rows = _predict(shop, data="bad.csv")
+    result, product, rows = _predict(shop, "--decision.kill_days", "3", data="bad.csv")
     assert product["alarm"]["days"] == 3 and product["alarm"]["last_good_price"] == before
     assert (rows[0]["Source"], rows[-1]["Recommended Price"]) == ("hold", f"{before:.2f}")
     assert "ales at the advised price were below the 5 % limit of their prediction on 3 days" in product["reason"]
@@ -540,6 +542,8 @@ def test_a_damaged_generation_is_not_rolled_back_to(shop: Path) -> None:
 def test_a_portable_checkpoint_leaves_the_history_out_and_needs_the_file(shop: Path) -> None:
     assert run(shop, "fit", "--data.path", "seller.csv", *RUN, *QUIET, *FAST, "--portable", "true").code in (0, 4)
     given = ["predict", "--ckpt_path", BEST, *QUIET, "--out", "new"]
+    assert run(shop, *given).code in (0, 4)
+    (shop / "seller.csv").rename(shop / "elsewhere.csv")
     refused = run(shop, *given)
-    assert refused.code == 2 and "holds no history; name the file with --data.path" in refused.err
-    assert run(shop, *given, "--data.path", "seller.csv").code in (0, 4)
+    assert refused.code == 3 and "seller.csv: is gone" in refused.err and "--data.path" in refused.err
+    assert run(shop, *given, "--data.path", "elsewhere.csv").code in (0, 4)

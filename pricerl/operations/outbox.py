@@ -1,0 +1,299 @@
+"""The outbox: which prices are charged next, as one pure function of the decision log, the generation and today.
+
+``prices.csv`` and the workbook's sheet are this list and nothing else. A price gets in if the newest advice, an order
+in force or an approval that the newest advice still holds asks for it, and if it passes the limits in force once more,
+in double precision. Whatever is left out is said.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from pricerl.advice.result import Order
+from pricerl.formatting import PLAIN_DIGITS, safe_text
+from pricerl.guardrails.price_grid import from_steps, in_steps, slack
+from pricerl.guardrails.relations import Relation, read_relations
+from pricerl.operations.decision_log import Entry
+from pricerl.operations.log_head import Head
+from pricerl.operations.orders import ADVICE, APPROVAL, PAUSE, HardLimits, judge_orders, orders_of
+from pricerl.terminal import shown
+
+PRICES = "prices.csv"
+COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
+"""First line of ``prices.csv``."""
+
+USUAL_TERMS: dict[str, Any] = {"approval_required": False, "currency": "", "price_decimals": 2, "relations": []}
+"""Terms of advice by older versions, which did not record them."""
+
+HEAD_DIGITS = 12
+"""Digits of the log's head in each row: enough to find the entry with ``audit verify --anchor``."""
+
+
+class Row(NamedTuple):
+    """A price to charge."""
+
+    product: str
+    date: str
+    """First day, ISO format."""
+    price: float
+    """Money."""
+    last_day: str
+    """Last day on which the price may still be taken over, ISO format."""
+    ordered: bool = False
+    """Whether a person's order or a price test asks for it."""
+
+
+class Outbox(NamedTuple):
+    """Prices that are charged next."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    """One sentence per price that was left out, and why."""
+    head: Head
+    currency: str
+    decimals: int
+
+    def render(self) -> str:
+        """Return ``prices.csv`` as RFC 4180 has it, with a point as decimal mark."""
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(self.table())
+        return text.getvalue()
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return the header and one line of texts per price."""
+        last = self.head.hash[:HEAD_DIGITS]
+        lines = [
+            (safe_text(row.product), row.date, f"{row.price:.{self.decimals}f}", self.currency, row.last_day, last)
+            for row in self.rows
+        ]
+        return [COLUMNS, *lines]
+
+
+def newest_advice(entries: Sequence[Entry], generation: str) -> list[Entry]:
+    """Return the advice of the last command that advised with a generation, one entry per product.
+
+    Args:
+        entries: entries of the decision log, oldest first.
+        generation: name of the generation in force; empty for a run without generations.
+    """
+    found: dict[str, Entry] = {}
+    for entry in reversed(entries):
+        if entry["kind"] != ADVICE or generation_of(entry) not in (generation, ""):
+            if found and entry["kind"] == ADVICE:
+                break
+            continue
+        first = next(iter(found.values()), entry)
+        if entry["seen"] != first["seen"] or entry["product"] in found:
+            break
+        found[entry["product"]] = entry
+    return list(reversed(found.values()))
+
+
+def generation_of(advice: Entry) -> str:
+    """Return the name of the generation that made an advice; empty if it names none."""
+    name = str(advice.get("checkpoint") or "").partition("/")[0]
+    return name if name.startswith("gen-") else ""
+
+
+def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: date) -> Outbox:
+    """Return the prices that are charged from today on.
+
+    Args:
+        entries: entries of the decision log, oldest first.
+        head: number and hash of the last entry.
+        generation: name of the generation in force.
+        today: day on which the prices are read.
+    """
+    newest = newest_advice(entries, generation)
+    rows: list[Row] = []
+    notes: list[str] = []
+    for advice in newest:
+        row, note = _row_of(advice, entries, today)
+        if row is not None and (objection := _object(row.price, advice)):
+            row = None
+            note = objection
+        if row is not None:
+            rows.append(row)
+        elif note:
+            notes.append(f"{shown(advice['product'])}: {note}")
+    kept, broken = _keep_relations(rows, newest)
+    terms = terms_of(newest[0]) if newest else USUAL_TERMS
+    decimals = max(PLAIN_DIGITS, terms["price_decimals"])
+    return Outbox(tuple(kept), (*notes, *broken), head, terms["currency"], decimals)
+
+
+def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row | None, str]:
+    """Return the row of one product, or None with the reason."""
+    days = advice["days"]
+    day = max(today.isoformat(), days[0]["date"])
+    judged = judged_orders(advice, entries, day)
+    order = next((order for order in judged if order.status == "active"), None)
+    if order is not None and order.kind == PAUSE:
+        return None, f"no price, it is paused until {order.until} (entry {order.id})"
+    if order is not None and order.schedule:
+        return _scheduled(order.schedule, advice, day), ""
+    if order is not None and order.price is not None:
+        return Row(advice["product"], day, order.price, order.until, ordered=True), ""
+    refused = [order for order in judged if order.status == "refused"]
+    if refused:
+        return None, f"no price, {refused[-1].refusal} (entry {refused[-1].id})"
+    if followed := advice.get("order") or advice.get("test"):
+        return None, f"no price, the order of entry {followed} has ended; run predict, and the model decides again"
+    if last_day_of(advice) < day:
+        ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
+        return None, f"no price, {ended}; export a fresh file and run predict"
+    if terms_of(advice)["approval_required"]:
+        return _approved(advice, entries, day)
+    return _planned(advice, day), ""
+
+
+def judged_orders(advice: Entry, entries: Sequence[Entry], day: str) -> list[Order]:
+    """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first."""
+    orders = orders_of(entries, advice["product"], day)
+    judged = judge_orders(orders, advice["current_price"], limits_of(advice))
+    currency = terms_of(advice)["currency"]
+    for at, order in enumerate(judged):
+        given = entries[order.id - 1].get("currency")
+        if order.status == "active" and given is not None and given != currency:
+            refusal = f"the {order.kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
+            judged[at] = replace(order, status="refused", refusal=refusal)
+    return judged
+
+
+def limits_of(advice: Entry) -> HardLimits:
+    """Return the hard limits in force since an advice."""
+    return HardLimits(*(advice["limits"][name] for name in ("floor", "ceiling", "price_step")))
+
+
+def _scheduled(schedule: Sequence[tuple[str, float]], advice: Entry, day: str) -> Row | None:
+    """Return the price of a price test on a day, or its next one that differs from the current price."""
+    dates = [first for first, _ in schedule]
+    left = schedule[max(bisect_right(dates, day) - 1, 0) :]
+    changes = [at for at, (_, price) in enumerate(left) if price != advice["current_price"]]
+    if not changes:
+        return None
+    first, price = left[changes[0]]
+    run = next((at for at in range(changes[0], len(left)) if left[at][1] != price), len(left))
+    last = date.fromisoformat(left[run][0]) - timedelta(days=1) if run < len(left) else _row_end(left[-1][0], advice)
+    return Row(advice["product"], max(first, day), price, last.isoformat(), ordered=True)
+
+
+def _approved(advice: Entry, entries: Sequence[Entry], day: str) -> tuple[Row | None, str]:
+    """Return the recommended change if a person approved it and no advice since then has withdrawn it."""
+    change = first_change(advice)
+    if change is None:
+        return None, ""
+    own = [entry for entry in entries if entry.get("product") == advice["product"]]
+    given = {entry["approves"] for entry in own if entry["kind"] == APPROVAL}
+    for other in reversed(own):
+        if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
+            again = first_change(other)
+            if again is None or not _is_same(again["price"], change["price"]):
+                break
+            if other["id"] in given:
+                first = max(change["date"], day)
+                return Row(advice["product"], first, change["price"], last_day_of(advice)), ""
+    return None, f"no price, the change to {change['price']:g} waits for your approval"
+
+
+def _planned(advice: Entry, day: str) -> Row | None:
+    """Return the price of the model's path on a day, or its first change after it.
+
+    Until a fresh file shows that the first change was made, the path is followed only as far as one change from the
+    current price may go: its later steps depend on sales that are not known yet.
+    """
+    change = first_change(advice)
+    if change is None:
+        return None
+    first = max(change["date"], day)
+    price = next(row["price"] for row in reversed(advice["days"]) if row["date"] <= first)
+    low, high = (advice["limits"].get(end) for end in ("lowest", "highest"))
+    if low is None or high is None or not low - slack(low, 0.0) <= price <= high + slack(high, 0.0):
+        price = change["price"]
+    if price == advice["current_price"]:
+        return None
+    return Row(advice["product"], first, price, last_day_of(advice))
+
+
+def first_change(advice: Entry) -> Mapping[str, Any] | None:
+    """Return the first day of an advice whose price is not the current one."""
+    return next((row for row in advice["days"] if row["price"] != advice["current_price"]), None)
+
+
+def last_day_of(advice: Entry) -> str:
+    """Return the last day that an advice covers, ISO format."""
+    return _row_end(advice["days"][-1]["date"], advice).isoformat()
+
+
+def terms_of(advice: Entry) -> dict[str, Any]:
+    """Return what else the outbox depends on: approval, currency, decimals and relations; usual values if absent."""
+    return {**USUAL_TERMS, **(advice.get("terms") or {})}
+
+
+def _row_end(first: str, advice: Entry) -> date:
+    """Return the last day of a row that begins on a day: the same one, or six days later for weekly rows."""
+    days = [date.fromisoformat(row["date"]) for row in advice["days"][:2]]
+    step = (days[1] - days[0]).days if len(days) > 1 else 1
+    return date.fromisoformat(first) + timedelta(days=step - 1)
+
+
+def _is_same(price: float, other: float) -> bool:
+    return abs(price - other) <= slack(other, 0.0) + 0.5e-4
+
+
+def _object(price: float, advice: Entry) -> str:
+    """Return why a hard limit in force forbids a price, money; empty if none does.
+
+    A current price beyond a limit may walk there in steps: then a price between the two is no breach.
+    """
+    limits, now = advice["limits"], advice["current_price"]
+    step = limits["price_step"]
+    tolerance = slack(price, step)
+    floor, ceiling = limits["floor"], limits["ceiling"]
+    if price < floor - tolerance and not now < price:
+        return f"no price, {price:g} is below the floor of {floor:g} (floor, minimum margin or price step)"
+    if ceiling is not None and price > ceiling + tolerance and not now > price:
+        return f"no price, {price:g} is above the ceiling of {ceiling:g}"
+    if abs(price - from_steps(round(in_steps(price, step)), step)) > tolerance:
+        return f"no price, {price:g} is not a multiple of the price step of {step:g}"
+    return ""
+
+
+def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[str]]:
+    """Return the rows that break no relation on any day, and a sentence per relation that others would break.
+
+    Lines go out whole or not at all; a person's order stays, and the products related to it wait.
+    """
+    current = {advice["product"]: float(advice["current_price"]) for advice in newest}
+    relations = read_relations([item for advice in newest for item in terms_of(advice)["relations"]])
+    related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
+    kept = {row.product: row for row in rows}
+    notes: list[str] = []
+    while True:
+        broken = [(item, why) for item in related if (why := _object_to_days(item, kept, current))]
+        leaving = [(name, why) for item, why in broken for name in item.products if name in kept]
+        leaving = [(name, why) for name, why in leaving if not kept[name].ordered]
+        if not leaving:
+            return [row for row in rows if row.product in kept], notes
+        notes += [f"{shown(name)}: no price, {why}" for name, why in dict(leaving).items()]
+        for name, _ in leaving:
+            kept.pop(name, None)
+
+
+def _object_to_days(relation: Relation, kept: Mapping[str, Row], current: Mapping[str, float]) -> str:
+    """Return a relation's objection to the prices on the days on which one of them changes; empty if it has none."""
+    rows = [kept.get(name) for name in relation.products]
+    for day in sorted({row.date for row in rows if row is not None}):
+        prices = [
+            row.price if row is not None and row.date <= day else current[name]
+            for name, row in zip(relation.products, rows, strict=True)
+        ]
+        if why := relation.objection(prices):
+            return why
+    return ""

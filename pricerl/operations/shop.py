@@ -1,0 +1,341 @@
+"""The shop: the one state that every command opens, and the only writer of its log and its outbox.
+
+A shop is the folder of a run. Its state is the decision log, the generation in force and today; the sources, settings,
+limits, the current price and the newest advice follow from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pricerl.advice.result import Order
+from pricerl.data import is_present
+from pricerl.data.naming import list_sources
+from pricerl.errors import DataError, UsageError, did_you_mean
+from pricerl.operations.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
+from pricerl.operations.orders import ADVICE, orders_of
+from pricerl.operations.outbox import PRICES, Outbox, fill_outbox, judged_orders, newest_advice
+from pricerl.terminal import shown
+from pricerl.training.run_folder import RunFolder
+from pricerl.writing import CURRENT, PUBLISHED, explained, find_set, show_set, stage_set
+
+if TYPE_CHECKING:
+    from pricerl.data import ProductHistory
+    from pricerl.training.generations import Generation
+    from pricerl.training.pricing_data import PricingDataModule
+
+
+class Prepared(NamedTuple):
+    """Files of a new advice, ready to be published together with the outbox."""
+
+    home: Path
+    """Folder of the generation that made the advice, or of the run if it has none."""
+    files: Mapping[str, str]
+    """Texts by name."""
+    excel: bool = False
+    """Whether the tables are written into a workbook, too."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """State of one shop when a command opens it."""
+
+    folder: RunFolder
+    log: Log
+    generation: str
+    """Name of the generation in force; empty for a run without generations."""
+    given_day: date | None = None
+    """Value of ``--today``; None for the clock's day."""
+
+    @classmethod
+    def open(cls, folder: RunFolder, today: str | None = None) -> Shop:
+        """Open the shop of a run, and bring its outbox up to date if a command was interrupted or days have passed.
+
+        Args:
+            folder: of the run.
+            today: value of ``--today``.
+
+        Raises:
+            UsageError: ``today`` is no day.
+            DataError: the decision log is broken.
+        """
+        day = None if today is None else read_day(today)
+        with contextlib.suppress(OSError, UsageError):  # a folder that may only be read, here and below
+            folder.restore_links()
+        shop = cls(folder, read_log(folder.path / LOG_FILE), name_in_force(folder), day)
+        with contextlib.suppress(OSError, UsageError):
+            shop.renew()
+        return shop
+
+    @property
+    def log_path(self) -> Path:
+        """Path of the decision log."""
+        return self.folder.path / LOG_FILE
+
+    @property
+    def home(self) -> Path:
+        """Folder in which the advice in force is published."""
+        return self.folder.path / self.generation
+
+    @cached_property
+    def newest(self) -> dict[str, Entry]:
+        """Newest advice of the generation in force by product."""
+        return {entry["product"]: entry for entry in newest_advice(self.log.entries, self.generation)}
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """Files that the advice in force was made from, else those of an earlier one; none for a simulated seller."""
+        earlier = (entry for entry in reversed(self.log.entries) if entry["kind"] == ADVICE)
+        found = (entry["path"] for entry in (*self.newest.values(), *earlier) if entry["path"])
+        return list_sources(next(found, None))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the newest advice that differ from its checkpoint's."""
+        entry = next(iter(self.newest.values()), None)
+        return {} if entry is None else dict(entry["settings"])
+
+    @cached_property
+    def today(self) -> date:
+        """The day that every command takes as today.
+
+        It is the day of ``--today``, else the clock's; a simulated seller's is the first day after their history.
+        """
+        if self.given_day is not None:
+            return self.given_day
+        firsts = [entry["days"][0]["date"] for entry in self.newest.values()]
+        return date.fromisoformat(max(firsts)) if firsts and not self.sources else system_day()
+
+    def today_after(self, data: PricingDataModule) -> date:
+        """Return today for a history that was read: the day after that of a simulated seller, else as `today`."""
+        if self.given_day is not None or data.path is not None:
+            return self.given_day or system_day()
+        return max(history.next_day for history in data.preprocessor.products)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Prices that are charged next."""
+        return fill_outbox(self.log.entries, self.log.head, self.generation, self.today)
+
+    def refuse_missing(self) -> None:
+        """Refuse sources of the newest advice that are gone.
+
+        Raises:
+            DataError: naming the first of them.
+        """
+        for source in self.sources:
+            if not is_present(source):
+                known = f"the last advice read it, up to {self._last_day}"
+                raise DataError(source, [f"is gone: {known}; name a newer export with --data.path"])
+
+    def refuse_older(self, products: Sequence[ProductHistory], source: str, named: bool) -> None:
+        """Refuse a history that ends before that of the newest advice, or that was cut.
+
+        Args:
+            products: histories that were read.
+            source: where they come from.
+            named: whether the user named the source, rather than that of the newest advice being read again.
+
+        Raises:
+            DataError: with the day and the remedy.
+        """
+        if not self.newest:
+            return
+        remedy = "name a newer export with --data.path, or take this one all the same with --accept_changes history"
+        last = str(max(product.dates[-1] for product in products))
+        if last < self._last_day:
+            raise DataError(
+                source, [f"ends on {last}, but the last advice knew the days up to {self._last_day}; {remedy}"]
+            )
+        for product in products:
+            known = self.newest.get(product.product, {}).get("known")
+            days = int(product.observed.sum())
+            if known and days < known["days"] and (last == self._last_day or not named):
+                name = shown(product.product)
+                found = f"holds {days} days of {name} from {product.dates[0]}, but the last advice knew {known['days']}"
+                raise DataError(source, [f"{found} from {known['first']}: the file was cut; {remedy}"])
+
+    @property
+    def _last_day(self) -> str:
+        return str(max(entry["history_end"] for entry in self.newest.values()))
+
+    def at(self, entries: Sequence[Entry]) -> Shop:
+        """Return the shop with the entries and the generation that it has under the lock."""
+        return replace(self, log=self.log._replace(entries=entries), generation=name_in_force(self.folder))
+
+    def advice_on(self, product: str | None) -> Entry:
+        """Return the newest advice on a product, by default the only one.
+
+        Raises:
+            DataError: there is no advice yet.
+            UsageError: the product is unknown, or none is named and there are several.
+        """
+        if not self.newest:
+            raise DataError(str(self.log_path), ["has no advice yet; run fit or predict first"])
+        return self.newest[choose_product(list(self.newest), product, "this run")]
+
+    def first_day_for(self, advice: Entry) -> str:
+        """Return the first day whose price is still open: today, or the first one after the history, ISO format."""
+        return max(self.today.isoformat(), str(advice["days"][0]["date"]))
+
+    def orders_on(self, product: str) -> list[Order]:
+        """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
+        if (advice := self.newest.get(product)) is None:
+            return orders_of(self.log.entries, product, self.today.isoformat())
+        return judged_orders(advice, self.log.entries, self.first_day_for(advice))
+
+    def order_on(self, product: str) -> Order | None:
+        """Return the order in force on a product."""
+        return next((order for order in self.orders_on(product) if order.status == "active"), None)
+
+    def record(
+        self, drafts: Drafts, prepared: Prepared | None = None, uses: Generation | None = None
+    ) -> tuple[list[Entry], Shop]:
+        """Append entries to the log and publish the outbox that follows from them, under one lock.
+
+        Every file is written before the log is. What is left after it are links, each moved in one step; `renew` moves
+        them after an interruption.
+
+        Args:
+            drafts: entries without number and hashes; a function is called inside the lock.
+            prepared: files of a new advice, published together with its outbox.
+            uses: generation that is in force from here on; the present one if absent.
+
+        Returns:
+            The new entries, and the shop after them.
+
+        Raises:
+            DataError: the log is broken.
+            UsageError: a file cannot be written; nothing is recorded then.
+        """
+        states: list[Shop] = []
+
+        def publish(log: Log) -> Callable[[], object]:
+            state = self._at(log) if uses is None else replace(self._at(log), generation=uses.name)
+            states.append(state)
+            if prepared is not None and uses is not None:
+                with explained(uses.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
+                    uses.complete()
+            show = state._stage(prepared)
+
+            def follow() -> None:
+                show()
+                if uses is not None:
+                    self.folder.use(uses)
+                elif state.generation:
+                    self.folder.link(CURRENT)
+
+            return follow
+
+        day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
+
+        def dated(entries: Sequence[Entry]) -> list[Entry]:
+            return [{**day, **draft} for draft in (drafts(entries) if callable(drafts) else drafts)]
+
+        return append(self.log_path, dated, publish), states[-1]
+
+    def renew(self) -> None:
+        """Publish the outbox again unless it is up to date; finish what an interrupted command had prepared."""
+        if self.newest and self._published(PRICES) != self.outbox.render():
+            publish_again(self.log_path, lambda log: self._at(log)._stage())
+
+    def publish_copy(self, prepared: Prepared) -> None:
+        """Publish files of an advice and the outbox in a folder of the user's choice, made if absent."""
+        show_set(prepared.home, self._write(prepared, {PRICES: self.outbox.render()}, self.log.head.hash))
+
+    def publish_page(self, name: str, html: str) -> None:
+        """Add a page to the files in force, or replace it."""
+        publish_again(self.log_path, lambda log: self._at(log)._stage(pages={name: html}))
+
+    def _at(self, log: Log) -> Shop:
+        return replace(self, log=log, generation=name_in_force(self.folder))
+
+    def _stage(
+        self, prepared: Prepared | None = None, pages: Mapping[str, str] = MappingProxyType({})
+    ) -> Callable[[], object]:
+        """Write the set of files with the outbox, and return a function that shows it."""
+        mark = self.log.head.hash
+        prices = {PRICES: self.outbox.render()}
+        shows = []
+        if prepared is not None and prepared.home != self.home:
+            shows.append((prepared.home, self._write(prepared, prices, mark)))
+        if prepared is not None and prepared.home == self.home:
+            shows.append((self.home, self._write(prepared, prices, mark)))
+        elif (self.home / PUBLISHED / CURRENT).exists():
+            ready = None if pages else find_set(self.home, mark)
+            if ready is None or (self.home / PUBLISHED / ready / PRICES).read_text(encoding="utf-8") != prices[PRICES]:
+                excel = (self.home / PUBLISHED / CURRENT / "advice.xlsx").exists()
+                renewed = Prepared(self.home, {**pages}, excel)
+                ready = self._write(renewed, prices, mark, renews=True)
+            shows.append((self.home, ready))
+
+        def show() -> None:
+            for folder, name in shows:
+                show_set(folder, name)
+
+        return show
+
+    def _write(self, prepared: Prepared, prices: Mapping[str, str], mark: str, renews: bool = False) -> str:
+        def finish(folder: Path) -> None:
+            if prepared.excel:
+                from pricerl.advice.exports import rewrite_workbook
+
+                rewrite_workbook(folder, self.outbox.table())
+
+        return stage_set(prepared.home, {**prepared.files, **prices}, finish, mark, renews)
+
+    def _published(self, name: str) -> str:
+        """Return the text of a file in force; empty if there is none."""
+        try:
+            return (self.folder.path / name).read_bytes().decode()
+        except (OSError, ValueError):
+            return ""
+
+
+def name_in_force(folder: RunFolder) -> str:
+    """Return the name of the generation in force; empty for a run without generations."""
+    current = folder.current
+    return "" if current is None else current.name
+
+
+def system_day() -> date:
+    """Return the day of the system's clock."""
+    return date.today()
+
+
+def read_day(text: str) -> date:
+    """Return the value of ``--today``.
+
+    Raises:
+        UsageError: it is no day.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--today: must be a day such as 2026-01-31, found {text!r}") from None
+
+
+def choose_product(names: Sequence[str], wanted: str | None, place: str) -> str:
+    """Return the product named by ``--product``, or the only one.
+
+    Args:
+        names: known products.
+        wanted: value of ``--product``.
+        place: holder of the products, for the message.
+
+    Raises:
+        UsageError: the name is unknown, or missing although there are several products.
+    """
+    listed = ", ".join(map(shown, names[:10]))
+    if wanted is None and len(names) > 1:
+        raise UsageError(f"--product is needed, {place} has {len(names)}: {listed}")
+    if wanted is not None and wanted not in names:
+        raise UsageError(f"--product {shown(wanted)!r} is unknown; known are {listed}{did_you_mean(wanted, names)}")
+    return names[0] if wanted is None else wanted
