@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pricerl.advice import About, DecisionConfig, advise
-from pricerl.advice.files import About, render_files
+from pricerl.advice.files import render_files
 from pricerl.data import DataConfig, DataPreprocessor, read_history
 from pricerl.env import Dynamics
 from pricerl.evaluation import score_episodes, score_paths
@@ -32,6 +32,7 @@ from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
 from pricerl.market import CostConfig, DemandConfig, fit_market
 from pricerl.operations.supervision import Supervisor
+from pricerl.writing import publish_set
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
 HORIZON = 14

@@ -24,6 +24,7 @@ from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import Formatter
 from pricerl.guardrails.today import LimitsInForce
+from pricerl.writing import publish_set
 
 OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)

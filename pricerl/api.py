@@ -136,8 +136,8 @@ def advise(
     )
     run = run_lightning("fit", words)
     with run.held:
-        made, files, _ = deliver(run)
-    return Advice(tuple(made), files, run.formatter)
+        made = deliver(run)
+    return Advice(tuple(made.advice), made.files, run.formatter)
 
 
 def load(checkpoint: str | Path) -> TrainedPolicy:

@@ -121,13 +121,28 @@ def known_demand() -> Callable[..., Market]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of the 90-day seller; what it advises next is kept in its log, so no test may advise with it."""
     return train(tmp_path_factory.getbasetemp() / "trained")
 
 
+@pytest.fixture
+def trained(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run of the 90-day seller, with one advice in its log."""
+    return _copy(trained_once, tmp_path_factory)
+
+
+def _copy(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copytree(run_folder, folder / "checkpoints" / run_folder.name, symlinks=True)
+    shutil.copy(run_folder.parents[1] / "seller.csv", folder)
+    return folder / "checkpoints" / run_folder.name
+
+
 @pytest.fixture(scope="session")
-def moved(trained: Path) -> Path:
+def moved(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Advice of a policy that lowers the price whenever it may; the gate is off, so it is followed."""
+    trained = _copy(trained_once, tmp_path_factory)
     folder = trained.parents[1]
     words = ["--data.path", "seller.csv", "--decision.min_chance", "0", "--out", "moved", "--horizon", "28"]
     with lowering_policy():

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from pricerl.advice.next_steps import account_words, stop_rule_words, what_would_change
+from pricerl.advice.next_steps import (
+    Place,
+    account_words,
+    late_words,
+    override_command,
+    stop_rule_words,
+    typed_price,
+    what_would_change,
+)
 from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, sentence, speaker_lines, track_lines
 from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
@@ -36,20 +41,6 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 SETTING = re.compile(r"\s*\((?:data|decision)\.[^)]*\)")
 """Name of a setting in parentheses, which only the evidence needs."""
-
-
-class Place(NamedTuple):
-    """Page of an advice, and the name of its run in commands."""
-
-    report: Path
-    """The page, or the index of several."""
-    run: str = ""
-    """Name of the run if ``checkpoints`` holds others, else empty."""
-
-    @property
-    def option(self) -> str:
-        """Option that names the run, after a space; empty if none is needed."""
-        return f" --run_name {shlex.quote(self.run)}" if self.run else ""
 
 
 def block_lines(products: Sequence[Record], f: Formatter, place: Place) -> list[str]:
@@ -97,10 +88,12 @@ def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     quality, decision = product["data_quality"], product["decision"]
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
     yield from _heading(shown(product["product"]), span, f"grade {decision['grade']}")
-    yield from _verdict(product, f)
+    yield from _verdict(product, f, place)
     yield ""
     yield from _comparison(product, f)
     yield ""
+    if place.is_late(product):
+        yield from wrapped(late_words(product, f), "Too old")
     for label, text in _reasons(product, f):
         yield from wrapped(text, label)
     yield ""
@@ -117,15 +110,16 @@ def _heading(name: str, about: str, end: str) -> Iterator[str]:
     yield " " + "─" * (WIDTH - 3)
 
 
-def _verdict(product: Record, f: Formatter) -> Iterator[str]:
+def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     now, new = product["current_price"], product["recommended_price"]
-    changes = [day for day in product["days"] if day["recommended_price"] != now]
-    if not changes:
+    first_day = place.change_day(product)
+    if first_day is None:
         yield f" Keep the price   {f.price(now)}"
         return
-    size, first = f.percent(new / now - 1, plus="+"), f.weekday_date(changes[0]["date"])
+    size, first = f.percent(new / now - 1, plus="+"), f.weekday_date(first_day)
     yield f" {'Raise' if new > now else 'Lower'} the price  {f.price(now)} → {f.price(new)} ({size})  on {first}"
-    later = next((day for day in changes if day["recommended_price"] != new), None)
+    steps = (day for day in product["days"] if day["recommended_price"] not in (now, new))
+    later = next((day for day in steps if day["date"] > first_day), None)
     if later is not None:
         when = f.weekday_date(later["date"])
         yield f" then             {f.price(later['recommended_price'])} on {when}, if sales hold"
@@ -229,24 +223,16 @@ def _limits(product: Record, f: Formatter) -> str:
 def _next(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     """Yield what to do next: the page and the commands on this advice."""
     yield from wrapped(f"open {place.report}", "Next")
-    last = product["days"][-1]["date"]
-    if product["recommended_price"] != product["current_price"]:
+    if product["recommended_price"] != product["current_price"] and not place.is_late(product):
         yield from wrapped(f"pricerl approve{place.option}")
-        yield from wrapped(
-            f"pricerl override {_typed(product['recommended_price'], f)} --until {last} --reason …{place.option}"
-        )
-    yield from wrapped(f"pricerl what-if {_typed(_asked(product), f)}{place.option}")
+        yield from wrapped(override_command(product, f, place))
+    yield from wrapped(f"pricerl what-if {typed_price(_asked(product), f)}{place.option}")
 
 
 def _asked(product: Record) -> float:
     """Return the price of the question: the best constant one, if it is neither kept nor recommended."""
     best = next(row["price"] for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
     return float(best)
-
-
-def _typed(price: float, f: Formatter) -> str:
-    """Return a price as an option takes it."""
-    return f"{price:.{f.price_decimals}f}"
 
 
 def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterator[str]:
@@ -273,7 +259,9 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
     yield from wrapped(f"open {place.report}", "Next")
-    yield from wrapped(f"pricerl approve --product {shlex.quote(shown(ordered[0]['product']))}{place.option}")
+    first = place._replace(product=ordered[0]["product"])
+    if not first.is_late(ordered[0]):
+        yield from wrapped(f"pricerl approve{first.options}")
 
 
 def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:

@@ -11,8 +11,9 @@ from typing import overload
 
 import pandas as pd
 
-from pricerl.advice.block import Place, block_lines
+from pricerl.advice.block import block_lines
 from pricerl.advice.files import AdviceFiles, render_csv
+from pricerl.advice.next_steps import Place
 from pricerl.advice.result import ProductAdvice
 from pricerl.formatting import PLAIN_DIGITS, Formatter
 

@@ -2,11 +2,70 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
 from pricerl.advice.reasons import EXAMPLE_FEES, MEASURES, Record, measure_of
 from pricerl.formatting import Formatter, plural, unit_digits
+from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 """Words for the lengths of runs."""
+
+
+class Place(NamedTuple):
+    """Where an advice stands: its page, what its printed commands must name, and the day on which it is read."""
+
+    report: Path = Path()
+    """The page, or the index of several."""
+    run: str = ""
+    """Name of the run in commands; empty if ``checkpoints`` holds no other."""
+    product: str = ""
+    """Name of the product in commands; empty if the run has no other."""
+    today: str = ""
+    """In ISO format; empty for the first day of the advice."""
+
+    @property
+    def option(self) -> str:
+        """Option that names the run, after a space; empty if none is needed."""
+        return f" --run_name {shlex.quote(shown(self.run))}" if self.run else ""
+
+    @property
+    def options(self) -> str:
+        """Options that name run and product, after a space; empty if none are needed."""
+        return (f" --product {shlex.quote(shown(self.product))}" if self.product else "") + self.option
+
+    def change_day(self, product: Record) -> str | None:
+        """Return the day of the next change: that of the path's first one, or today if it has passed."""
+        changes = (day["date"] for day in product["days"] if day["recommended_price"] != product["current_price"])
+        first = next(changes, None)
+        return None if first is None else max(first, self.today)
+
+    def is_late(self, product: Record) -> bool:
+        """Return whether all days of an advice have passed."""
+        return bool(product["days"][-1]["date"] < self.today)
+
+
+ANYWHERE = Place()
+"""Place of an advice whose commands name nothing."""
+
+
+def override_command(product: Record, f: Formatter, place: Place) -> str:
+    """Return the command that orders the recommended price for the days of an advice; the reason is the seller's."""
+    price, last = typed_price(product["recommended_price"], f), product["days"][-1]["date"]
+    return f"pricerl override {price} --until {last} --reason …{place.options}"
+
+
+def typed_price(price: float, f: Formatter) -> str:
+    """Return a price as an option takes it."""
+    return f"{price:.{f.price_decimals}f}"
+
+
+def late_words(product: Record, f: Formatter) -> str:
+    """Return that all days of an advice have passed, as sentences."""
+    ends = f.date(product["data_quality"]["last_day"])
+    return f"Your file ends on {ends}: this advice is too old to change a price. Export a fresh file and ask again."
 
 
 def stop_rule_words(rule: Record, f: Formatter) -> str:

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.cli.configs import with_found_configs
 from pricerl.cli.usage import with_file
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pricerl.evaluation import Backtest
     from pricerl.operations.desk import Advised
     from pricerl.operations.log_head import Head
+    from pricerl.operations.shop import Shop
     from pricerl.training.run import Run
 
 
@@ -115,10 +116,20 @@ def make_advice(
     return Advised(advice, drafts, scores, notes)
 
 
-def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, list[str]]:
-    """Advise, record the advice, and publish its files with the outbox; return also what to say about both."""
+class Delivered(NamedTuple):
+    """An advice that was recorded and published."""
+
+    advice: list[ProductAdvice]
+    files: AdviceFiles
+    shop: Shop
+    """State of the shop after it."""
+    recorded: str
+    """Sentence about its log entries."""
+
+
+def deliver(run: Run) -> Delivered:
+    """Advise, record the advice, and publish its files with the outbox."""
     from pricerl.advice.files import AdviceFiles
-    from pricerl.cli.decisions import outbox_lines
     from pricerl.cli.running import remove_old_generations
     from pricerl.cli.tracking import track_advice
     from pricerl.operations.backtests import find_backtests, keep_backtests
@@ -133,7 +144,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, list[str]]:
     advice = advised.advice
     files = _render(run, advice, origin, shop.log.head)
     if not run.is_global_zero:
-        return advice, AdviceFiles.of(run.folder), []
+        return Delivered(advice, AdviceFiles.of(run.folder), shop, "")
     trained = run.generation if run.command == "fit" else None
     prepared = Prepared(run.home, files, run.configs["report"].excel)
     written, after = shop.record(advised.drafts, prepared, trained)
@@ -147,7 +158,7 @@ def deliver(run: Run) -> tuple[list[ProductAdvice], AdviceFiles, list[str]]:
     track_advice(run, advice, paths)
     first, last = (written[at]["id"] for at in (-len(advice), -1))
     entries = f"entry {first}" if first == last else f"entries {first} to {last}"
-    return advice, paths, [*outbox_lines(after), f"recorded: {entries} of {shop.log_path}"]
+    return Delivered(advice, paths, after, f"recorded: {entries} of {shop.log_path}")
 
 
 def _score(run: Run) -> int:
@@ -176,21 +187,26 @@ def _score(run: Run) -> int:
 
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
-    from pricerl.advice.block import Place, block_lines
+    from pricerl.advice.block import block_lines, wrapped
+    from pricerl.advice.next_steps import Place
     from pricerl.cli.console import print_evidence
+    from pricerl.cli.decisions import outbox_lines
     from pricerl.training.run_folder import runs_with
 
-    advice, files, said = deliver(run)
+    advice, files, shop, recorded = deliver(run)
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
     else:
         products = [item.to_dict() for item in advice]
         others = [folder for folder in runs_with(LOG_FILE) if folder.path != run.folder]
-        write_lines(block_lines(products, run.formatter, Place(files.report, run.folder.name if others else "")))
+        name = run.folder.name if others or run.options.run_name else ""
+        write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
         if run.options.verbose:
             print_evidence(products, files, run.formatter)
-            write_lines(said[-1:])
-        write_lines(f" {line}" for line in said[:-1])
+            write_lines([recorded])
+        if shop.outbox.rows or shop.outbox.notes:
+            for at, line in enumerate(outbox_lines(shop)):
+                write_lines(wrapped(line, "" if at else "Prices"))
     return EXIT_NOT_ENOUGH_EVIDENCE if all(item.decision.lacks_evidence for item in advice) else EXIT_OK
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from pricerl.advice.block import MOST_PRODUCTS, WIDTH, Place, block_lines, wrapped
+from pricerl.advice.block import MOST_PRODUCTS, WIDTH, block_lines, wrapped
+from pricerl.advice.next_steps import Place
 from pricerl.formatting import Formatter
 
 NAMES = [

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from babel.dates import format_interval
 
-from pricerl.advice.next_steps import break_even_words, false_alarm_words, stop_rule_words, what_would_change
+from pricerl.advice.next_steps import (
+    break_even_words,
+    false_alarm_words,
+    late_words,
+    override_command,
+    stop_rule_words,
+    what_would_change,
+)
 from pricerl.advice.reasons import MEASURES, Record, measure_of, sentence
 from pricerl.advice.report.sentences import BADGES
 from pricerl.advice.report.view import Cell, View
@@ -84,13 +91,13 @@ def _context(view: View) -> str:
 
 
 def _headline(view: View) -> Line:
-    product, f, day = view.product, view.f, view.first_change()
+    product, f, day = view.product, view.f, view.change_day
     now, new = product["current_price"], product["recommended_price"]
     if day is None:
         later = " for now" if product["decision"]["lacks_evidence"] else ""
         return Line("Keep the price at ", f.price(now), later)
     verb = "Raise" if new > now else "Lower"
-    return Line(f"{verb} the price from {f.price(now)} to ", f.price(new), f" on {f.weekday_date(day['date'])}")
+    return Line(f"{verb} the price from {f.price(now)} to ", f.price(new), f" on {f.weekday_date(day)}")
 
 
 def _lead(view: View) -> Line:
@@ -237,15 +244,17 @@ def _costs(product: Record, f: Formatter) -> list[str]:
 
 
 def _steps(view: View) -> tuple[Step, ...]:
-    product, f, day = view.product, view.f, view.first_change()
-    again = Step(f"Export the new {f.period}s and ask again:", "pricerl predict")
+    product, f, day, place = view.product, view.f, view.change_day, view.place
+    again = Step(f"Export the new {f.period}s and ask again:", f"pricerl predict{place.option}")
+    if place.is_late(product):
+        return (Step(late_words(product, f), again.command),)
     if day is None:
         helps = [Step(line) for line in what_would_change(product, f)]
         return (Step(f"Leave the price at {f.price(product['current_price'])}."), *helps, again)
     hold = max(product["details"]["bounds"]["min_hold_days"], 1)
     new = f.price(product["recommended_price"])
     steps = [
-        Step(sentence(f"Set {new} in your shop on {f.weekday_date(day['date'])}"), "pricerl approve"),
+        Step(sentence(f"Set {new} in your shop on {f.weekday_date(day)}"), f"pricerl approve{place.options}"),
         Step(f"Leave it {plural(hold, 'day')} or more. {again.words}", again.command),
     ]
     if (rule := product.get("stop_rule")) is not None:
@@ -256,4 +265,5 @@ def _steps(view: View) -> tuple[Step, ...]:
 
 
 def _other(view: View) -> str:
-    return "" if view.held else f"pricerl override --price … --until {view.product['days'][-1]['date']} --reason …"
+    late = view.held or view.place.is_late(view.product)
+    return "" if late else override_command(view.product, view.f, view.place)

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pricerl.advice.next_steps import Place
 from pricerl.advice.reasons import Record, judge_backtest
 from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
@@ -58,7 +59,9 @@ def page_of(document: Record, name: str, interactive: bool = False) -> tuple[str
 
 def render_page(document: Record, product: Record, back: str = "", interactive: bool = False) -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
-    view = View.of(product, _formatter_of(document))
+    several = len(document["products"]) > 1
+    place = Place(run=document.get("run", ""), today=document.get("today", ""))
+    view = View.of(product, _formatter_of(document), place._replace(product=product["product"] if several else ""))
     first, others = draw_figures(product, view.f)
     if interactive:
         first, others = make_interactive(first, product), make_interactive(others, product)
@@ -91,7 +94,8 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
 def _render_index(document: Record, links: list[str]) -> str:
     """Render the index, with the address of each product's page or an empty one."""
     work = make_work_list(document["products"], links, _formatter_of(document))
-    return fill_template("index.html", document, {"list": work, "on_demand": "" in links})
+    option = Place(run=document.get("run", "")).option
+    return fill_template("index.html", document, {"list": work, "on_demand": "" in links, "option": option})
 
 
 def _formatter_of(document: Record) -> Formatter:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from babel.numbers import get_currency_precision
 
-from pricerl.advice.next_steps import account_words
+from pricerl.advice.next_steps import ANYWHERE, Place, account_words
 from pricerl.advice.reasons import MEASURES, Record, list_alternatives, measure_of, track_lines
 from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
 
@@ -61,9 +61,11 @@ class View:
     f: Formatter
     digits: dict[str, int]
     """Digits after the decimal mark of units, sales and profit."""
+    place: Place = ANYWHERE
+    """What commands must name, and the day on which the page was made."""
 
     @classmethod
-    def of(cls, product: Record, f: Formatter) -> View:
+    def of(cls, product: Record, f: Formatter, place: Place = ANYWHERE) -> View:
         """Choose digits by the largest expected number of each measure; three digits are enough for an estimate."""
         outcomes = [product["keep"], product["recommended"] or product["keep"], *product["days"]]
         digits, money = {}, get_currency_precision(f.currency) if f.currency else PLAIN_DIGITS
@@ -72,17 +74,17 @@ class View:
             large = max(map(abs, means), default=0.0) >= THREE_DIGITS
             digits[name] = unit_digits(*means) if name == "units" else 0 if large else money
         page = PageFormatter(f.locale, f.currency, f.price_decimals, f.step_days, digits[measure_of(product)])
-        return cls(product, page, digits)
+        return cls(product, page, digits, place)
 
     @property
     def held(self) -> bool:
         """Whether the price is kept."""
-        return self.first_change() is None
+        return self.change_day is None
 
-    def first_change(self) -> Record | None:
-        """Return the first day whose price differs from the current one, if any."""
-        now = self.product["current_price"]
-        return next((day for day in self.product["days"] if day["recommended_price"] != now), None)
+    @property
+    def change_day(self) -> str | None:
+        """Day of the next change in ISO format; None if the price is kept."""
+        return self.place.change_day(self.product)
 
     def headline(self) -> str:
         """Return the verdict in about three words."""

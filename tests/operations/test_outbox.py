@@ -1,0 +1,173 @@
+"""The outbox: which prices are charged next follows from log, generation and day alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from pricerl.formatting import safe_text
+from pricerl.operations.log_head import Head
+from pricerl.operations.outbox import COLUMNS, Outbox, Row, fill_outbox, newest_advice
+
+HEAD = Head(3, "ab" * 32)
+FIRST = date(2026, 1, 1)
+
+
+def advice(prices: list[float], **changes: Any) -> dict[str, Any]:
+    """An advice on a product at 10.00, whose history ends the day before the first of its days."""
+    days = [{"date": str(FIRST + timedelta(days=day)), "price": price} for day, price in enumerate(prices)]
+    limits = {"floor": 5.0, "ceiling": None, "price_step": 0.01, "lowest": 9.5, "highest": 10.5}
+    entry = {"kind": "advice", "product": "mug", "days": days, "current_price": 10.0, "history_end": "2025-12-31"}
+    return {**entry, "checkpoint": "gen-0001/best.ckpt", "seen": 0, "limits": limits, "terms": None, **changes}
+
+
+def terms(**changes: Any) -> dict[str, Any]:
+    return {"approval_required": False, "currency": "EUR", "price_decimals": 2, "relations": [], **changes}
+
+
+def order(kind: str, **changes: Any) -> dict[str, Any]:
+    return {"kind": kind, "product": "mug", "until": "2026-01-10", "actor": "anna", "reason": "x", **changes}
+
+
+def outbox(*entries: dict[str, Any], today: date = FIRST, generation: str = "gen-0001") -> Outbox:
+    numbered = [{**entry, "id": number} for number, entry in enumerate(entries, 1)]
+    return fill_outbox(numbered, HEAD, generation, today)
+
+
+def prices(found: Outbox) -> list[tuple[str, str, float]]:
+    return [(row.product, row.date, row.price) for row in found.rows]
+
+
+STEPS = [10.0, 10.5, 10.5, 10.5, 11.0, 11.0]
+
+
+def test_the_first_change_goes_out_on_its_day_and_on_any_later_day_of_the_advice() -> None:
+    assert prices(outbox(advice(STEPS))) == [("mug", "2026-01-02", 10.5)]
+    assert prices(outbox(advice(STEPS), today=date(2026, 1, 3))) == [("mug", "2026-01-03", 10.5)]
+    assert outbox(advice(STEPS)).rows[0].last_day == "2026-01-06"
+
+
+def test_a_later_step_waits_until_a_file_shows_the_first_one() -> None:
+    assert prices(outbox(advice(STEPS), today=date(2026, 1, 6))) == [("mug", "2026-01-06", 10.5)]
+    small = [10.0, 10.2, 10.4]
+    assert prices(outbox(advice(small), today=date(2026, 1, 3))) == [("mug", "2026-01-03", 10.4)]
+
+
+def test_a_file_that_ended_before_the_horizon_gives_no_price_and_says_so() -> None:
+    found = outbox(advice(STEPS), today=date(2026, 1, 7))
+    assert found.rows == () and found.notes[0].startswith("mug: no price, its history ends on 2025-12-31, longer ago")
+
+
+def test_a_price_that_stays_is_neither_a_row_nor_a_note() -> None:
+    found = outbox(advice([10.0, 10.0]))
+    assert (found.rows, found.notes) == ((), ())
+
+
+def test_an_order_goes_first_even_if_the_advice_does_not_know_it_yet() -> None:
+    assert prices(outbox(advice(STEPS), order("override", price=9.6))) == [("mug", "2026-01-01", 9.6)]
+    paused = outbox(advice(STEPS), order("pause"))
+    assert paused.rows == () and paused.notes == ("mug: no price, it is paused until 2026-01-10 (entry 2)",)
+    assert prices(outbox(advice(STEPS), order("pause"), today=date(2026, 1, 11))) == []
+
+
+def test_an_order_that_breaks_a_limit_in_force_is_left_out_and_its_reason_is_said() -> None:
+    higher = {"floor": 9.9, "ceiling": None, "price_step": 0.01}
+    found = outbox(order("override", price=9.6), advice([10.0], seen=1, limits=higher))
+    assert found.rows == () and "the override of 9.6 is below the floor of 9.9" in found.notes[0]
+
+
+def test_an_order_in_another_currency_is_left_out() -> None:
+    found = outbox(order("override", price=9.6, currency="USD"), advice([10.0], terms=terms()))
+    assert found.rows == () and "the override is in USD, the file in EUR" in found.notes[0]
+
+
+def test_after_an_order_has_ended_its_path_is_no_longer_charged() -> None:
+    followed = advice([9.6] * 5, order=1)
+    ended = {"kind": "resume", "product": "mug", "ends": 1}
+    found = outbox(order("override", price=9.6), followed, ended)
+    assert found.rows == () and "the order of entry 1 has ended; run predict" in found.notes[0]
+
+
+APPROVAL = {"kind": "approval", "product": "mug", "approves": 1, "date": "2026-01-02", "price": 10.5}
+REQUIRED = {"terms": terms(approval_required=True)}
+
+
+def test_where_approval_is_required_a_change_goes_out_once_a_person_approved_it() -> None:
+    waiting = outbox(advice(STEPS, **REQUIRED))
+    assert waiting.rows == () and waiting.notes == ("mug: no price, the change to 10.5 waits for your approval",)
+    assert prices(outbox(advice(STEPS, **REQUIRED), APPROVAL)) == [("mug", "2026-01-02", 10.5)]
+    assert prices(outbox(advice(STEPS, **REQUIRED), APPROVAL, today=date(2026, 1, 6))) == [("mug", "2026-01-06", 10.5)]
+
+
+def test_an_approval_holds_only_while_every_advice_since_then_holds_the_price() -> None:
+    first, again = advice(STEPS, **REQUIRED), advice(STEPS, seen=2, **REQUIRED)
+    assert prices(outbox(first, APPROVAL, again)) == [("mug", "2026-01-02", 10.5)]
+    lower = advice([10.0, 10.2], seen=2, **REQUIRED)
+    assert prices(outbox(first, APPROVAL, lower)) == []
+    assert prices(outbox(first, APPROVAL, lower, {**again, "seen": 3})) == []
+
+
+def test_only_advice_of_the_generation_in_force_goes_out() -> None:
+    newer = advice([10.0, 9.8], checkpoint="gen-0002/best.ckpt", seen=1)
+    assert prices(outbox(advice(STEPS), newer, generation="gen-0002")) == [("mug", "2026-01-02", 9.8)]
+    assert prices(outbox(advice(STEPS), newer)) == [("mug", "2026-01-02", 10.5)]
+    assert outbox(advice(STEPS), newer, generation="gen-0003").rows == ()
+
+
+def test_a_product_that_left_the_file_has_no_price() -> None:
+    bowl = advice(STEPS, product="bowl")
+    assert prices(outbox(advice(STEPS), bowl, advice(STEPS, seen=2))) == [("mug", "2026-01-02", 10.5)]
+    assert [entry["product"] for entry in newest_advice([advice(STEPS), bowl], "gen-0001")] == ["mug", "bowl"]
+
+
+LINE = {"kind": "one_price", "products": ["mug", "bowl"]}
+
+
+def test_a_line_of_one_price_goes_out_whole_or_not_at_all() -> None:
+    same = {"terms": terms(relations=[LINE], approval_required=True)}
+    both = [advice(STEPS, **same), advice(STEPS, product="bowl", **same)]
+    half = outbox(*both, APPROVAL)
+    assert half.rows == () and "mug: no price, mug at 10.5 and bowl at 10 would no longer have one price" in half.notes
+    whole = outbox(*both, APPROVAL, {**APPROVAL, "product": "bowl", "approves": 2})
+    assert prices(whole) == [("mug", "2026-01-02", 10.5), ("bowl", "2026-01-02", 10.5)]
+
+
+def test_a_persons_order_stays_and_the_products_related_to_it_wait() -> None:
+    line = {"terms": terms(relations=[LINE])}
+    found = outbox(advice(STEPS, **line), advice(STEPS, product="bowl", **line), order("override", price=9.6))
+    assert prices(found) == [("mug", "2026-01-01", 9.6)] and found.notes[0].startswith("bowl: no price, ")
+
+
+def test_a_price_below_the_floor_passes_only_on_its_way_up_to_it() -> None:
+    higher = {"floor": 11.0, "ceiling": None, "price_step": 0.01}
+    assert prices(outbox(advice([10.5], limits=higher))) == [("mug", "2026-01-01", 10.5)]
+    assert outbox(advice([9.5], limits=higher)).notes[0].startswith("mug: no price, 9.5 is below the floor of 11")
+
+
+def test_each_day_of_a_price_test_has_its_scheduled_price() -> None:
+    days = [{"date": f"2026-01-0{day}", "price": price} for day, price in ((1, 10.0), (2, 10.5), (3, 10.5), (4, 10.0))]
+    test = order("price_test", schedule=days, regular_price=10.0)
+    before = outbox(test, advice([10.0] * 4, test=1)).rows[0]
+    assert (before.date, before.price, before.last_day) == ("2026-01-02", 10.5, "2026-01-03")
+    assert prices(outbox(test, advice([10.0] * 4, test=1), today=date(2026, 1, 3))) == [("mug", "2026-01-03", 10.5)]
+    assert outbox(test, advice([10.0] * 4, test=1), today=date(2026, 1, 4)).rows == ()
+
+
+def test_a_week_keeps_its_price_until_its_last_day() -> None:
+    weeks = advice([10.0, 10.5])
+    weeks["days"] = [{"date": "2026-01-01", "price": 10.5}, {"date": "2026-01-08", "price": 10.5}]
+    found = outbox(weeks, today=date(2026, 1, 12)).rows[0]
+    assert (found.date, found.price, found.last_day) == ("2026-01-12", 10.5, "2026-01-14")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "﹣"])
+def test_a_name_that_a_spreadsheet_would_compute_is_escaped(start: str) -> None:
+    row = Row(f"{start}1+1", "2026-01-01", 9.5, "2026-01-14")
+    text = Outbox((row,), (), HEAD, "EUR", 2).render()
+    escaped = [f"'{start}1+1", "2026-01-01", "9.50", "EUR", "2026-01-14", "ab" * 6]
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [list(COLUMNS), escaped]
+    assert safe_text(f"a{start}") == f"a{start}"
