@@ -12,8 +12,25 @@ from pricerl.cli.decisions import actor_of, add_run_options, log_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, choose_product, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import Entry, append, read_log, stamp
-from pricerl.operations.orders import ADVICE, PRICE_TEST, TEST_RESULT, HardLimits, active_order, refuse_price
-from pricerl.operations.price_test_records import PLAN, SCHEDULE, first_day_after, lay_out, read_plan, render_plan
+from pricerl.operations.orders import (
+    ADVICE,
+    PRICE_TEST,
+    TEST_RESULT,
+    TOLERANCE,
+    HardLimits,
+    active_order,
+    doubt_price,
+    refuse_price,
+)
+from pricerl.operations.price_test_records import (
+    PLAN,
+    SAME_PRICE,
+    SCHEDULE,
+    first_day_after,
+    lay_out,
+    read_plan,
+    render_plan,
+)
 from pricerl.operations.price_test_records import render_schedule as render
 from pricerl.terminal import shown, write_lines
 from pricerl.writing import write_text
@@ -141,13 +158,16 @@ def _start(words: Sequence[str]) -> int:
     """Record the planned test; advice follows its schedule from now on."""
     parser = _parser("start", "Start the planned price test: predict and prices.csv follow its schedule.")
     add_author_options(parser)
+    far = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=far)
+    parser.add_argument("--force", action="store_true", help="charge prices beyond that, or never tried")
     options = parser.parse_args(words)
     log = log_of(options)
     order = read_plan(log.parent)
     if options.product not in (None, order["product"]):
         raise UsageError(f"--product: the plan is for {shown(order['product'])}, not for {shown(options.product)}")
     draft = stamp(PRICE_TEST, actor_of(options.by), typed_text(options.reason) or "to measure which price is better")
-    entry = append(log, lambda entries: [_checked(entries, draft | order)])[-1]
+    entry = append(log, lambda entries: [_checked(entries, order | draft, options)])[-1]
     blocks = entry["schedule"][-1]["block"]
     about = f"{entry['test_price']:g} against {entry['regular_price']:g} from {entry['first_day']} to {entry['until']}"
     write_lines(
@@ -164,11 +184,11 @@ def _start(words: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def _checked(entries: Sequence[Entry], draft: Entry) -> Entry:
+def _checked(entries: Sequence[Entry], draft: Entry, options: argparse.Namespace) -> Entry:
     """Return the draft of a test if nothing stands in its way.
 
     Raises:
-        UsageError: the plan is outdated, its prices break a hard limit, or another order is in force.
+        UsageError: the plan is outdated, its prices break a hard limit or are doubtful, or another order is in force.
     """
     product = draft["product"]
     advised = [entry for entry in entries if entry["kind"] == ADVICE and entry["product"] == product]
@@ -178,16 +198,20 @@ def _checked(entries: Sequence[Entry], draft: Entry) -> Entry:
     first = last["days"][0]["date"]
     if draft["first_day"] < first:
         raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
-    if abs(last["current_price"] - draft["regular_price"]) > 5e-4:
+    if abs(last["current_price"] - draft["regular_price"]) > SAME_PRICE:
         now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
         raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
-    for price in {row["price"] for row in draft["schedule"]}:
+    doubts = []
+    for price in sorted({row["price"] for row in draft["schedule"]}):
         if refusal := refuse_price(price, HardLimits(**last["limits"]), "scheduled price"):
             raise UsageError(f"{refusal}; {again}")
+        doubts.append(doubt_price(price, last["current_price"], last.get("tried") or (), options.tolerance))
+    if any(doubts) and not options.force:
+        raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
     if (order := active_order(entries, product, first)) is not None:
         kind = order.kind.replace("_", " ")
         raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
-    return draft
+    return draft | {"forced": any(doubts)}
 
 
 def _read(words: Sequence[str]) -> int:
