@@ -43,24 +43,50 @@ def write_file(path: Path, content: bytes) -> None:
 def point(link: Path, target: str) -> None:
     """Make a symbolic link, or move an existing one or a file of its name, in one step.
 
-    A folder of its name, as copying leaves it that follows links, is removed.
+    A folder of its name is removed only if copying that follows links has certainly left it.
 
     Args:
         link: the link.
         target: path that it leads to, relative to the link's folder.
 
     Raises:
-        OSError: it cannot be written; an existing link is untouched.
+        OSError: it cannot be written, or is another folder; what exists is untouched.
     """
     if link.is_symlink() and str(link.readlink()) == target:
         return
+    if (is_folder := link.is_dir() and not link.is_symlink()) and not _is_copy(link, link.parent / target):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(link))
     with _replacing(link) as part:
         part.unlink(missing_ok=True)
         part.symlink_to(target)
-        if link.is_dir() and not link.is_symlink():
+        if is_folder:
             copied = _sibling(link, "old")
             link.rename(copied)
             shutil.rmtree(copied, ignore_errors=True)
+
+
+def _is_copy(folder: Path, target: Path) -> bool:
+    """Return whether a folder is a copy of what a link led to: a generation or set, or the same files as the target."""
+    if folder.name == CURRENT:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return isinstance(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"], dict)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    others = [target / path.relative_to(folder) for path in files]
+    same = (other.is_file() and hash_file(path) == hash_file(other) for path, other in zip(files, others, strict=True))
+    return bool(files) and all(same)
+
+
+def refuse_folders(folder: Path, names: Iterable[str]) -> None:
+    """Refuse to write files where a folder has the name of one, or a file that of the folder above it.
+
+    Raises:
+        UsageError: the message names the first of them; nothing was changed.
+    """
+    for path in map(folder.joinpath, names):
+        if path.is_dir() and not path.is_symlink():
+            raise UsageError(f"{path} is a folder, where a file is to be written; rename it, or choose another folder")
+        if path.parent.is_file():
+            raise UsageError(f"{path.parent} is a file, where a folder is needed; rename it, or choose another folder")
 
 
 @contextlib.contextmanager
@@ -178,11 +204,14 @@ def stage_set(
                 _carry_over(sets / CURRENT, part)
             finish(part)
             names = [path.relative_to(part).as_posix() for path in _files_below(part)]
+            refuse_folders(folder, names)
             manifest = {"files": {name: hash_file(part / name) for name in names}, "mark": mark}
             write_file(part / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
             return f"{_place(part, sets):04d}"
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
+            with contextlib.suppress(OSError):  # holds earlier sets
+                sets.rmdir()
             raise
 
 
@@ -197,7 +226,7 @@ def show_set(folder: Path, name: str) -> None:
         names = [path.relative_to(sets / name).as_posix() for path in _files_below(sets / name)]
         point(sets / CURRENT, name)
         _link_names(folder, [inside for inside in names if inside != MANIFEST])
-    for path in sorted(sets.glob("[0-9]*"))[:-SETS_KEPT]:
+    for path in sorted(path for path in _numbered(sets) if (path / MANIFEST).is_file())[:-SETS_KEPT]:
         if path.name != name:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -243,7 +272,7 @@ def _fill(part: Path, files: Mapping[str, str]) -> None:
 
 def _place(part: Path, sets: Path) -> int:
     """Move a complete set under the next free number, and return that."""
-    number = max((int(path.name) for path in sets.glob("[0-9]*")), default=0) + 1
+    number = max((int(path.name) for path in _numbered(sets)), default=0) + 1
     while True:
         try:
             part.rename(sets / f"{number:04d}")
@@ -254,6 +283,10 @@ def _place(part: Path, sets: Path) -> int:
         else:
             sync_folder(sets)
             return number
+
+
+def _numbered(sets: Path) -> list[Path]:
+    return [path for path in sets.iterdir() if path.name.isdecimal()]
 
 
 def _link_names(folder: Path, names: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from pricerl.advice.reasons import Record, measure_of
 from pricerl.errors import UsageError
 
-DOCUMENT, WORKBOOK = "advice.json", "advice.xlsx"
+DOCUMENT, PRICES, WORKBOOK = "advice.json", "prices.csv", "advice.xlsx"
 OUTCOMES = ("units", "sales", "profit")
 
 

@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.progress import track
 
 from pricerl import __version__
-from pricerl.advice.exports import DOCUMENT
+from pricerl.advice.exports import DOCUMENT, PRICES, WORKBOOK
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import Interval
 from pricerl.errors import PROBLEMS, UsageError
 from pricerl.formatting import PLAIN_DIGITS, Formatter, safe_text
+from pricerl.writing import refuse_folders
 
 FORMAT = 3
 TABLE = "advice.csv"
@@ -125,13 +126,14 @@ def check_folder(folder: Path, role: str = "") -> None:
     """Check that files can be written into a folder, which need not exist; ``role`` precedes its name in the message.
 
     Raises:
-        UsageError: it or a folder above it is a file, or writing is not permitted.
+        UsageError: it or a folder above it is a file, writing is not permitted, or a folder has the name of a file.
     """
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
         raise UsageError(f"{role}{above} is a file; name a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UsageError(f"{role}{folder} cannot be written: no permission")
+    refuse_folders(folder, (TABLE, DOCUMENT, PRICES, INDEX, WORKBOOK, PROBLEMS))
 
 
 def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:

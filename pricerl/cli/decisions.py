@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from pricerl.advice.exports import PRICES
 from pricerl.cli.console import table
 from pricerl.cli.run_log import write_run_log
 from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
@@ -25,7 +26,7 @@ from pricerl.operations.orders import (
     doubt_price,
     refuse_price,
 )
-from pricerl.operations.outbox import PRICES, first_change, last_day_of, limits_of, terms_of
+from pricerl.operations.outbox import first_change, last_day_of, limits_of, terms_of
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, write_lines
 from pricerl.training.run_folder import RunFolder, find_run

@@ -6,7 +6,6 @@ LightningCLI parses and builds without running anything (``run=False``), in subc
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -137,7 +136,7 @@ class PricingCLI(LightningCLI):
         if given and self.command != "fit":
             folder = self._folder_of_words(parser, args) if given[-1] in ("last", "best") else Path()
             self.given = Checkpoint.read(given[-1], folder)
-            words = ["--config", json.dumps(self.given.settings), *self._words_of_shop(args), *args]
+            words = [*self.given.words, *self._words_of_shop(args), *args]
         self.config = self._parse(parser, words)
         if self.command == "fit":
             run = RunFolder(run_folder(self.config))

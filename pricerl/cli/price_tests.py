@@ -12,9 +12,17 @@ from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import Entry, stamp
-from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, refuse_price
+from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price, refuse_price
 from pricerl.operations.outbox import limits_of
-from pricerl.operations.price_test_records import PLAN, SCHEDULE, first_day_after, lay_out, read_plan, render_plan
+from pricerl.operations.price_test_records import (
+    PLAN,
+    SAME_PRICE,
+    SCHEDULE,
+    first_day_after,
+    lay_out,
+    read_plan,
+    render_plan,
+)
 from pricerl.operations.price_test_records import render_schedule as render
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, write_lines
@@ -144,6 +152,9 @@ def _start(words: Sequence[str]) -> int:
     """Record the planned test; advice follows its schedule from now on."""
     parser = _parser("start", "Start the planned price test: predict and prices.csv follow its schedule.")
     add_author_options(parser)
+    far = "largest difference from the current price that needs no --force, as a share; 0.2 is 20 %%"
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help=far)
+    parser.add_argument("--force", action="store_true", help="charge prices beyond that, or never tried")
     options = parser.parse_args(words)
     shop = shop_of(options)
     log = shop.log_path
@@ -151,7 +162,7 @@ def _start(words: Sequence[str]) -> int:
     if options.product not in (None, order["product"]):
         raise UsageError(f"--product: the plan is for {shown(order['product'])}, not for {shown(options.product)}")
     draft = stamp(PRICE_TEST, actor_of(options.by), typed_text(options.reason) or "to measure which price is better")
-    (*_, entry), after = shop.record(lambda entries: [_checked(shop.at(entries), draft | order)])
+    (*_, entry), after = shop.record(lambda entries: [_checked(shop.at(entries), order | draft, options)])
     blocks = entry["schedule"][-1]["block"]
     about = f"{entry['test_price']:g} against {entry['regular_price']:g} from {entry['first_day']} to {entry['until']}"
     write_lines(
@@ -166,11 +177,11 @@ def _start(words: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def _checked(shop: Shop, draft: Entry) -> Entry:
+def _checked(shop: Shop, draft: Entry, options: argparse.Namespace) -> Entry:
     """Return the draft of a test if nothing stands in its way.
 
     Raises:
-        UsageError: the plan is outdated, its prices break a hard limit, or another order is in force.
+        UsageError: the plan is outdated, its prices break a hard limit or are doubtful, or another order is in force.
     """
     product = draft["product"]
     if product not in shop.newest:
@@ -179,16 +190,20 @@ def _checked(shop: Shop, draft: Entry) -> Entry:
     first = shop.first_day_for(last)
     if draft["first_day"] < first:
         raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
-    if abs(last["current_price"] - draft["regular_price"]) > 5e-4:
+    if abs(last["current_price"] - draft["regular_price"]) > SAME_PRICE:
         now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
         raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
-    for price in {row["price"] for row in draft["schedule"]}:
+    doubts = []
+    for price in sorted({row["price"] for row in draft["schedule"]}):
         if refusal := refuse_price(price, limits_of(last), "scheduled price"):
             raise UsageError(f"{refusal}; {again}")
+        doubts.append(doubt_price(price, last["current_price"], last.get("tried") or (), options.tolerance))
+    if any(doubts) and not options.force:
+        raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
     if (order := shop.order_on(product)) is not None:
         kind = order.kind.replace("_", " ")
         raise UsageError(f"a {kind} of {shown(product)} until {order.until} is in force; end it with resume first")
-    return draft
+    return draft | {"forced": any(doubts)}
 
 
 def _read(words: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from pricerl.errors import CheckpointError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.orders import RETRAIN
 from pricerl.operations.provenance import current_versions, differing, hash_code, hash_history
-from pricerl.training.checkpointing import Checkpoint
+from pricerl.training.checkpointing import Checkpoint, without_query
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, RUN_FILE, Generation
 from pricerl.training.loggers import Resumed
 from pricerl.training.rank_state import adopt, verify_save
@@ -23,8 +23,9 @@ from pricerl.training.run_folder import RunFolder
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
 
-FREE = ("data.eval_every", "data.currency")
-"""Settings of the data that a resumed run may change without a word: they do not change what is learned from."""
+FREE = ("data.eval_every", "data.currency", "data.reading.query")
+"""Settings of the data that a resumed run may change without a word: they do not change what is learned from, or the
+history shows it."""
 
 GENERATION, RESUMED = "PRICERL_GENERATION", "PRICERL_RESUMED"
 """Environment variables with the generation and the checkpoint of a run, from its first process to the others."""
@@ -106,7 +107,7 @@ def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tu
 def describe_run(run: Run) -> dict[str, Any]:
     """Return what every checkpoint of a run stores about it: settings, fingerprint of the history and limits."""
     return {
-        "settings": dict(run.settings),
+        "settings": without_query(run.settings),
         "history": fingerprint(run),
         "contains_history": run.advises and not run.options.portable,
         "code": hash_code(),

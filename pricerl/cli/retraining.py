@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -66,8 +65,7 @@ def _settings_of(champion: Checkpoint) -> list[str]:
     """
     limits = champion.about.get("limits") or {}
     portable = "true" if champion.about.get("contains_history") is False else None
-    options = {"config": json.dumps(champion.settings), "trainer.max_steps": limits.get("max_steps")}
-    return option_words({**options, "portable": portable})
+    return [*champion.words, *option_words({"trainer.max_steps": limits.get("max_steps"), "portable": portable})]
 
 
 def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:

@@ -67,6 +67,18 @@ class _Discreet(logging.Formatter):
         return without_folders(without_secrets(super().format(record)))
 
 
+class _LogFile(RotatingFileHandler):
+    """File that drops what cannot be written, as on a full disk: a log changes no command."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name in logging
+        """Drop a record, instead of printing a traceback."""
+
+    def close(self) -> None:
+        """Close the file; what it has not written yet is lost."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 _waiting = MemoryHandler(MOST_WAITING, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
 _folder: list[Path] = []
 """Folder of the command's run, once it is known."""
@@ -77,9 +89,9 @@ def write_run_log(folder: Path) -> None:
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return
     _folder[:] = [folder]
-    if _waiting.target is None and folder.is_dir():
-        with contextlib.suppress(OSError):  # a folder that cannot be written
-            file = RotatingFileHandler(folder / RUN_LOG, maxBytes=LOG_BYTES, backupCount=OLD_LOGS, encoding="utf-8")
+    with contextlib.suppress(OSError):  # a folder that cannot be read or written
+        if _waiting.target is None and folder.is_dir():
+            file = _LogFile(folder / RUN_LOG, maxBytes=LOG_BYTES, backupCount=OLD_LOGS, encoding="utf-8")
             file.setFormatter(_Discreet("%(asctime)sZ %(process)d %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
             _waiting.setTarget(file)
             _waiting.flush()

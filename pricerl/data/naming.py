@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from pricerl.errors import UsageError
 
@@ -14,6 +15,11 @@ Sources = str | Path | Sequence[str | Path]
 COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 """Endings after which a file's own ending comes, as in ``sales.csv.gz``."""
 
+SECRET = re.compile(
+    r"(?i)://([^:/]*:[^@]*@|.*(pass(?!file)|pwd|secret|token|credential|(api|access|account|private)_?key)\w*\s*=)"
+)
+"""Password before the host of a database's URL, as SQLAlchemy reads it, or a setting that holds one."""
+
 LONGEST_NAME = 80
 """Characters; longer names fit in no table."""
 
@@ -22,14 +28,20 @@ def list_sources(sources: Sources | None) -> list[str]:
     """Return each source as the user wrote it; none for a simulated seller.
 
     Raises:
-        UsageError: the list is empty.
+        UsageError: the list is empty, or the URL of a database holds a password.
     """
     if sources is None:
         return []
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     if not listed:
         raise UsageError("data.path: must name at least one file, found an empty list")
-    return list(map(str, listed))
+    found = list(map(str, listed))
+    if any(SECRET.search(unquote(source)) for source in found):
+        raise UsageError(
+            "data.path: a database URL must not hold a password or token, as files of the run record it; use the "
+            "driver's own file or an environment variable such as PGPASSWORD"
+        )
+    return found
 
 
 def name_after(sources: Sources | None) -> str:

@@ -177,7 +177,7 @@ class DataPreprocessor:
     def trained_state(self) -> dict[str, Any]:
         """Return what a newer history needs, without this one: names, last days, settings, forecasts and scaler."""
         return {
-            "config": asdict(self.config),
+            "config": {**asdict(self.config), "query": None},
             "names": list(self.names),
             "last_days": [str(product.dates[-1]) for product in self.products],
             "step_days": self.step_days,

@@ -24,7 +24,6 @@ from pricerl.operations.log_head import Head
 from pricerl.operations.orders import ADVICE, APPROVAL, PAUSE, HardLimits, judge_orders, orders_of
 from pricerl.terminal import shown
 
-PRICES = "prices.csv"
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
 

@@ -33,7 +33,7 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     test_price: Money
     propensity: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     """Probability with which a block has the test price."""
-    seed: int
+    seed: Count
     """Seed of the random order of the blocks."""
     schedule: Annotated[list[ScheduledDay], msgspec.Meta(min_length=1)]
     schedule_hash: Hash
@@ -51,6 +51,8 @@ class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
     cost: Annotated[float, msgspec.Meta(ge=0)]
     """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
     expected_cost: float
+    forced: bool = False
+    """Whether the person confirmed prices far from the current one, or outside the prices tried."""
 
 
 class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):

@@ -12,12 +12,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
+from pricerl.data.days import WEEK
 from pricerl.errors import UsageError
 from pricerl.evaluation.price_tests.switchback import PROPENSITY, TEST, Switchback, draw_arms
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.orders import TEST_RESULT
+from pricerl.operations.decision_log import Entry, stamp
+from pricerl.operations.log_head import BEFORE_THE_FIRST
+from pricerl.operations.orders import PRICE_TEST, TEST_RESULT
+from pricerl.operations.price_test_entries import PriceTestEntry
 
 if TYPE_CHECKING:
     from pricerl.advice.decision import MeasuredPair
@@ -36,6 +40,9 @@ MEASURED_DAYS = 182
 
 FORMAT = 1
 """Format of the plan."""
+
+SAME_PRICE = 5e-4
+"""Largest difference between a scheduled and another price that count as one, money."""
 
 
 def lay_out(
@@ -63,7 +70,7 @@ def lay_out(
     schedule = []
     for row, (price, target) in enumerate(zip(charged, wanted.tolist(), strict=True)):
         block, place = divmod(row, design.block)
-        if place >= design.washout and abs(price - target) > 5e-4:
+        if place >= design.washout and abs(price - target) > SAME_PRICE:
             return None
         day = start + timedelta(days=row * history.step_days)
         arm = ARMS[int(arms[block] == TEST)]
@@ -126,28 +133,54 @@ def read_plan(folder: Path) -> dict[str, Any]:
     """Return the order of the plan in a run's folder, if its schedule is as planned.
 
     Raises:
-        UsageError: plan or schedule is missing, damaged, or not the one that was planned.
+        UsageError: plan or schedule is missing, damaged, not the one that was planned, or contradicts itself.
     """
     again = "make it again with price-test plan"
     try:
         document = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        json.dumps(document, allow_nan=False)  # refuses numbers that are not finite
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}")
+        order: dict[str, Any] = document["order"]
+        first = {**stamp(PRICE_TEST, "", ""), "id": 1, "previous": BEFORE_THE_FIRST, "hash": BEFORE_THE_FIRST}
+        msgspec.convert({**order, **first}, type=PriceTestEntry)
         text = (folder / SCHEDULE).read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename} is missing; plan the test first: price-test plan") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder / PLAN} cannot be read: {error}; {again}") from None
-    order = document.get("order") if isinstance(document, dict) and document.get("format") == FORMAT else None
-    if not isinstance(order, dict) or not isinstance(order.get("schedule"), list):
-        raise UsageError(f"{folder / PLAN} is no plan of a price test of this version; {again}")
-    try:
-        planned = hash_schedule(order["schedule"])
-    except (KeyError, TypeError, ValueError):
-        planned = ""
-    if {planned, hashlib.sha256(text).hexdigest()} != {order.get("schedule_hash")}:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{folder / PLAN} is no plan of a price test of this version ({error}); {again}") from None
+    if {hash_schedule(order["schedule"]), hashlib.sha256(text).hexdigest()} != {order["schedule_hash"]}:
         raise UsageError(
             f"{folder / SCHEDULE} is not the schedule that was planned: one of the files was changed; {again}"
         )
+    if wrong := _contradiction(order):
+        raise UsageError(f"{folder / PLAN} contradicts itself: {wrong}; {again}")
     return order
+
+
+def _contradiction(order: Entry) -> str:
+    """Return which parts of an order contradict each other, as a clause; empty if all fit."""
+    rows, design = order["schedule"], design_of(order)
+    prices = order["regular_price"], order["test_price"]
+    first, last = (date.fromisoformat(order[name]) for name in ("first_day", "until"))
+    step = (last - first) / max(len(rows) - 1, 1)
+    if len(rows) != design.rows or step.days not in (1, WEEK) or order["propensity"] != PROPENSITY:
+        return "the schedule has other days, blocks or chances than the test"
+    arms = np.repeat(draw_arms(design.pairs, np.random.default_rng(order["seed"])), design.block).tolist()
+    laid_out = [
+        ((first + at * step).isoformat(), at // design.block + 1, ARMS[arm], at % design.block < design.washout)
+        for at, arm in enumerate(arms)
+    ]
+    if [(row["date"], row["block"], row["arm"], row["washout"]) for row in rows] != laid_out:
+        return "the schedule is not that of its days and its seed"
+    spans = [prices if row["washout"] else (prices[arm],) for row, arm in zip(rows, arms, strict=True)]
+    off = [max(min(span) - row["price"], row["price"] - max(span)) for row, span in zip(rows, spans, strict=True)]
+    if max(off) > SAME_PRICE or abs(prices[0] - prices[1]) <= SAME_PRICE:
+        return "the prices of the schedule are not those of the test"
+    worth = {"units": [1, 1], "sales": [*prices], "profit": order["profits"] or order["values"]}
+    if order["values"] != worth[order["question"]]:
+        return f"a unit does not count as in a test of {order['question']}"
+    return ""
 
 
 def design_of(entry: Entry) -> Switchback:

@@ -16,10 +16,7 @@ from pricerl.evaluation.price_tests.stop_verdict import Judgement, judge
 from pricerl.evaluation.price_tests.switchback import TEST, pair_differences
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.orders import ADVICE, OVERRIDE, PAUSE, RESUME
-from pricerl.operations.price_test_records import ARMS, design_of
-
-SAME_PRICE = 5e-4
-"""Largest difference between a scheduled and a recorded price, money."""
+from pricerl.operations.price_test_records import ARMS, SAME_PRICE, design_of
 
 FEWEST_SHARE = 0.5
 """Smallest share of a block's days that must be left for the block to count."""

@@ -15,13 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pricerl.advice.exports import PRICES
 from pricerl.advice.result import Order
 from pricerl.data import is_present
 from pricerl.data.naming import list_sources
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
 from pricerl.operations.orders import ADVICE, orders_of
-from pricerl.operations.outbox import PRICES, Outbox, fill_outbox, judged_orders, newest_advice
+from pricerl.operations.outbox import Outbox, fill_outbox, judged_orders, newest_advice
 from pricerl.terminal import shown
 from pricerl.training.run_folder import RunFolder
 from pricerl.writing import CURRENT, PUBLISHED, explained, find_set, show_set, stage_set

@@ -10,7 +10,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from pricerl.training.checkpointing import USUAL_CLASSES
+from pricerl.training.checkpointing import USUAL_CLASSES, without_query
 
 OWN = "pricerl."
 """Beginning of the modules whose configs are rebuilt from their values alone."""
@@ -51,7 +51,7 @@ def settings_of(data: Any, module: Any) -> dict[str, Any] | None:
     for name, value in data.choices.items():
         group, _, key = name.partition(".")
         own[group] = {**own.get(group, {}), key: value}
-    return {**settings, "seed_everything": data.seed}
+    return without_query({**settings, "seed_everything": data.seed})
 
 
 def _group(group: str, made: Any) -> dict[str, Any]:

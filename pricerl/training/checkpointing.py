@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ import msgspec
 
 from pricerl.errors import CheckpointError
 from pricerl.training import tree_file
-from pricerl.training.checkpoint_content import FORMAT, Content
+from pricerl.training.checkpoint_content import FORMAT, Content, Settings
 from pricerl.training.generations import BEST, LAST, Generation
 from pricerl.training.run_folder import RunFolder
 
@@ -57,7 +59,7 @@ class Checkpoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of the run that apply to later commands.
+        """Settings of the run that apply to later commands; no others, and no query, wherever the file comes from.
 
         Raises:
             CheckpointError: the checkpoint stores none.
@@ -68,7 +70,15 @@ class Checkpoint:
                 f"{self.path} stores no settings: it was saved from Python, with a class or an object of your own that "
                 "no command can make; load it with load_from_checkpoint of its module's class"
             )
-        return stored
+        return without_query({name: stored[name] for name in Settings.__struct_fields__ if name in stored})
+
+    @property
+    def words(self) -> list[str]:
+        """The settings as options of a command, which those of the user follow: file and query come from the user."""
+        settings = self.settings
+        named = settings["data"].get("class_path", "PricingDataModule")
+        typed = {"data": {"path": None, "reading": {"query": None}}} if named.endswith("PricingDataModule") else {}
+        return ["--config", json.dumps(settings), "--config", json.dumps(typed)]  # in whatever form the file set them
 
     @property
     def about(self) -> dict[str, Any]:
@@ -158,6 +168,16 @@ def _others(path: Path) -> str:
     if names:
         return f"; the folder holds {names}"
     return f"; {unfinished[-1].path} is unfinished: go on with fit --ckpt_path last" if unfinished else ""
+
+
+def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a run without the query on a database, which no checkpoint brings to another one."""
+    data = settings["data"]
+    group = data.get("init_args", data)
+    if not isinstance(reading := group.get("reading"), dict) or reading.get("query") is None:
+        return dict(settings)
+    changed = {**group, "reading": {**reading, "query": None}}
+    return {**settings, "data": {**data, "init_args": changed} if "init_args" in data else changed}
 
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:

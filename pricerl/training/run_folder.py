@@ -155,6 +155,10 @@ class RunFolder:
             UsageError: the link cannot be written; the earlier generation stays the current one.
         """
         with explained(self.path):
+            if (self.path / CURRENT).is_dir() and not (
+                self.path / CURRENT
+            ).is_symlink():  # a copy that followed the links
+                self.link(CURRENT)
             point(self.path / CURRENT, generation.name)
             self.link(CURRENT)
 

@@ -236,3 +236,19 @@ def test_a_change_smaller_than_half_a_price_step_is_still_a_change(trained: Path
     rows, product = _lowered(trained, "coarse", "--data.guardrails.price_step", f"{step}", "--decision.min_chance", "0")
     assert float(rows[-1]["Recommended Price"]) == pytest.approx(now - 0.3, abs=0.01)
     assert product["decision"]["follow"] == "path"
+
+
+def test_a_folder_of_the_users_in_the_place_of_the_table_is_refused_before_anything_is_written(
+    trained: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "out" / "advice.csv" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    log = (trained / "decisions.jsonl").read_bytes()
+    words = ["--ckpt_path", str(trained / "best.ckpt"), "--data.path", "seller.csv", "--out", str(tmp_path / "out")]
+    refused = run(trained.parents[1], "predict", *words)
+    assert refused.code == 2 and refused.err.splitlines() == [
+        f"error: {mine.parent} is a folder, where a file is to be written; rename it, or choose another folder"
+    ]
+    assert mine.read_text() == "mine" and {*tmp_path.rglob("*")} == {mine.parents[1], mine.parent, mine}
+    assert (trained / "decisions.jsonl").read_bytes() == log

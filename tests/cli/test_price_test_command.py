@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from command_line import run, seller_lines, train, write_lines
 
+from pricerl.operations.price_test_records import PLAN as PLAN_FILE
+from pricerl.operations.price_test_records import SCHEDULE, hash_schedule, render_schedule
+
 PLAN = ("price-test", "plan", "seller", "--question", "units")
 LIMITS = ("--max_days", "2000", "--max_cost", "1000000")
 
@@ -55,6 +58,19 @@ def test_a_test_that_nobody_can_afford_is_refused_with_the_numbers(shop: Path) -
     assert not (shop / "checkpoints" / "seller" / "price_test.csv").exists()
 
 
+def tampered(shop: Path, plan: Path, schedule: Path) -> Path:
+    """Make the test price of a plan 60 % higher, with everything that belongs to it."""
+    document = json.loads(plan.read_text())
+    order = document["order"]
+    higher = round(order["test_price"] * 1.6, 2)
+    for row in order["schedule"]:
+        row["price"] = higher if row["price"] == order["test_price"] else row["price"]
+    order.update(test_price=higher, schedule_hash=hash_schedule(order["schedule"]))
+    plan.write_text(json.dumps(document))
+    schedule.write_text(render_schedule(order["schedule"]))
+    return shop
+
+
 def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
     planned = run(shop, *PLAN, *LIMITS)
     assert planned.code == 0, planned.err + planned.out
@@ -62,6 +78,20 @@ def test_a_planned_test_is_started_once_followed_and_read(shop: Path) -> None:
         assert part in planned.out
     rows = list(csv.DictReader((shop / "checkpoints/seller/price_test.csv").read_text().splitlines()))
     assert rows[0]["Date"] == "2025-04-01" and {row["Arm"] for row in rows} == {"regular", "test"}
+    files = [shop / "checkpoints" / "seller" / name for name in (PLAN_FILE, SCHEDULE)]
+    before = [file.read_bytes() for file in files]
+    refused = run(tampered(shop, *files), "price-test", "start", "seller")
+    assert refused.code == 2 and len(refused.err.splitlines()) == 1
+    assert "% above the current price of" in refused.err and "add --force if you mean it" in refused.err
+    forced = run(shop, "price-test", "start", "seller", "--force")
+    assert forced.code == 0 and "(entry 2 of" in forced.out, "beyond every doubt, a person may"
+    log = shop / "checkpoints" / "seller" / "decisions.jsonl"
+    assert json.loads(log.read_bytes().splitlines()[1])["forced"] is True
+    first = log.read_bytes().splitlines(keepends=True)[0]
+    log.write_bytes(first)
+    (log.parent / "decisions.head").write_text(json.dumps({"entries": 1, "hash": json.loads(first)["hash"]}))
+    for file, content in zip(files, before, strict=True):
+        file.write_bytes(content)
     started = run(shop, "price-test", "start", "seller", "--by", "anna")
     assert started.code == 0 and "(entry 2 of" in started.out and "probability 0.5" in started.out
     again = run(shop, "price-test", "start", "seller")

@@ -75,3 +75,12 @@ def test_folders_are_cut_from_absolute_paths_only(text: str, clean: str) -> None
 )
 def test_secrets_are_removed(text: str) -> None:
     assert "s3cretpass" not in without_secrets(text)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_full_disk_under_the_log_changes_nothing_of_a_command(shop: Path) -> None:
+    usual = [run(shop, "history"), run(shop, "pause", "--until", "2020-01-01", "--reason", "none")]
+    (shop / "checkpoints" / "seller" / RUN_LOG).unlink()
+    (shop / "checkpoints" / "seller" / RUN_LOG).symlink_to("/dev/full")
+    assert [run(shop, "history"), run(shop, "pause", "--until", "2020-01-01", "--reason", "none")] == usual
+    assert [result.code for result in usual] == [0, 2]

@@ -235,7 +235,7 @@ def test_the_result_of_a_query_gives_the_same_history(driver: str, tmp_path: Pat
     engine.dispose()
     check_equal(read_history(url, config))
     assert "the query failed" in refuse(url, DataConfig(query="select * from stock"))
-    with pytest.raises(UsageError, match="needs a query"):
+    with pytest.raises(UsageError, match="needs its query"):
         read_history(url)
     with pytest.raises(UsageError, match="must not hold a password"):
         read_history("postgresql://anna:secret@host/shop", config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from pricerl.operations.price_test_records import (
     SCHEDULE,
     design_of,
     find_measured,
+    hash_schedule,
     lay_out,
     read_plan,
     render_plan,
@@ -113,10 +115,72 @@ def test_a_plan_is_read_only_with_the_schedule_that_was_planned(tmp_path: Path, 
     (tmp_path / SCHEDULE).write_text(render_schedule(order["schedule"][:-1]))
     with pytest.raises(UsageError, match="is not the schedule that was planned"):
         read_plan(tmp_path)
-    for text in ("{", "[]", '{"format": 1, "order": {"schedule": [1]}}'):
+    for text in ("{", "[]", '{"format": 1, "order": {"schedule": [1]}}', '{"format": 2, "order": {}}', "[" * 100_000):
         (tmp_path / PLAN).write_text(text)
-        with pytest.raises(UsageError, match="make it again with price-test plan"):
+        with pytest.raises(UsageError, match=r"is no plan of a price test of this version .*; make it again with"):
             read_plan(tmp_path)
+
+
+def _times(factor: float) -> Callable[[Entry], None]:
+    def change(order: Entry) -> None:
+        for row in order["schedule"]:
+            row["price"] = round(row["price"] * factor, 2)
+
+    return change
+
+
+def _change_days(order: Entry) -> None:
+    for row in order["schedule"]:
+        row["date"] = str(date.fromisoformat(row["date"]) + timedelta(days=1))
+
+
+def _swap_arms(order: Entry) -> None:
+    for row in order["schedule"]:
+        if row["block"] <= 2:
+            row["arm"] = {"regular": "test", "test": "regular"}[row["arm"]]
+            row["price"] = order[f"{row['arm']}_price"]
+
+
+TAMPERED: dict[str, tuple[Callable[[Entry], object], str]] = {
+    "prices": (_times(1.6), "the prices of the schedule are not those of the test"),
+    "a day on the way": (lambda order: order["schedule"][0].update(price=16.0), "the prices of the schedule"),
+    "test price": (lambda order: order.update(test_price=16.0), "the prices of the schedule"),
+    "regular price": (lambda order: order.update(regular_price=9.0), "the prices of the schedule"),
+    "one price": (lambda order: order.update(test_price=order["regular_price"]), "the prices of the schedule"),
+    "last day": (lambda order: order.update(until="2030-01-01"), "has other days, blocks or chances than the test"),
+    "first day": (lambda order: order.update(first_day="2025-03-08"), "has other days, blocks"),
+    "shorter": (lambda order: order["schedule"].pop(), "has other days, blocks"),
+    "million blocks": (lambda order: order["schedule"][-1].update(block=10**12), "has other days, blocks"),
+    "no first block": (lambda order: [row.update(block=2) for row in order["schedule"]], "has other days, blocks"),
+    "propensity": (lambda order: order.update(propensity=0.9), "has other days, blocks or chances"),
+    "days": (_change_days, "the schedule is not that of its days and its seed"),
+    "arms": (_swap_arms, "the schedule is not that of its days and its seed"),
+    "seed": (lambda order: order.update(seed=4), "the schedule is not that of its days and its seed"),
+    "washout": (lambda order: order["schedule"][-1].update(washout=True), "the schedule is not that of its days"),
+    "question": (lambda order: order.update(question="units"), "a unit does not count as in a test of units"),
+    "sales": (lambda order: order.update(question="sales"), "a unit does not count as in a test of sales"),
+    "profits": (lambda order: order.update(profits=[1.0, 2.0]), "a unit does not count as in a test of profit"),
+    "type": (lambda order: order.update(power="high"), "is no plan of a price test of this version .*power"),
+    "no number": (lambda order: order.update(scale=float("inf")), "is no plan of a price test of this version"),
+    "negative seed": (lambda order: order.update(seed=-1), "is no plan of a price test of this version .*seed"),
+    "missing": (lambda order: order.pop("question"), "is no plan of a price test of this version .*question"),
+    "unknown": (lambda order: order.update(until_when="never"), "is no plan of a price test .*until_when"),
+    "day": (lambda order: order["schedule"][0].update(date="soon"), "is no plan of a price test of this version"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_a_plan_that_contradicts_itself_is_refused_although_its_hash_fits(
+    name: str, tmp_path: Path, order: Entry
+) -> None:
+    changed, (tamper, said) = copy.deepcopy(order), TAMPERED[name]
+    tamper(changed)
+    changed["schedule_hash"] = hash_schedule(changed["schedule"])
+    (tmp_path / PLAN).write_text(json.dumps({"format": 1, "order": changed, "test": {}}))
+    (tmp_path / SCHEDULE).write_text(render_schedule(changed["schedule"]))
+    with pytest.raises(UsageError, match=said) as refused:
+        read_plan(tmp_path)
+    assert str(refused.value).endswith("; make it again with price-test plan") and "\n" not in str(refused.value)
 
 
 def test_the_log_takes_a_test_and_its_result(tmp_path: Path, order: Entry) -> None:

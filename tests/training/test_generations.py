@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_names_without_a_file_in_the_new_generation_disappear(run):
     assert (run.path / "metrics.csv").exists()
     run.use(fill(run, "two"))
     assert not (run.path / "metrics.csv").is_symlink()
+
+
+def test_a_copy_of_a_run_that_followed_the_links_goes_on(run, tmp_path):
+    generations = fill(run, "one"), fill(run, "two")
+    for made, text in zip(generations, ("one", "two"), strict=True):
+        (made.path / "report").mkdir()
+        (made.path / "report" / "mug.html").write_text(text)
+    run.use(generations[0])
+    copy = RunFolder(shutil.copytree(run.path, tmp_path / "copy"))
+    copy.use(copy.generations()[1])
+    assert (copy.path / "report" / "mug.html").read_text() == (copy.path / "best.ckpt").read_text() == "two"
+    assert all((copy.path / name).is_symlink() for name in ("current", "report", "best.ckpt"))
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "link", "manifest"])

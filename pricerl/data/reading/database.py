@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ from pricerl.errors import DataError, UsageError, import_extra
 _URL = re.compile(r"[A-Za-z][\w+.-]*://")
 _FILES = ("sqlite", "duckdb")
 """Databases that are one file, which their drivers would create."""
+_READ_ONLY = {
+    "sqlite": "PRAGMA query_only = on",
+    "postgresql": "SET default_transaction_read_only = on",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
+"""Statement by which a connection becomes read-only."""
+_LOCKED = {"enable_external_access": "false", "lock_configuration": "true"}
+"""Settings by which DuckDB opens no other file and no network connection, for good."""
 _ROWS = 10_000
 """Rows fetched at a time."""
 
@@ -26,8 +36,8 @@ def read_query(url: str, query: str | None) -> TextTable:
     """Return the result of a query.
 
     Args:
-        url: SQLAlchemy URL without a password, as files of the run record it.
-        query: SQL query.
+        url: SQLAlchemy URL; `list_sources` has refused passwords in it.
+        query: SQL query; it can read the database only, and neither write nor reach other files.
 
     Raises:
         DataError: the database cannot be opened, or the query fails.
@@ -37,15 +47,12 @@ def read_query(url: str, query: str | None) -> TextTable:
     alchemy: Any = import_extra("sqlalchemy", remedy)
     try:
         address = alchemy.make_url(url)
-        if address.password is not None:
-            raise UsageError(
-                "a database URL must not hold a password, as the run records it; use the driver's own file"
-            )
         if query is None:
-            raise UsageError("a database needs a query: set --data.reading.query, such as 'select * from sales'")
-        if address.get_backend_name() in _FILES and not Path(address.database or "").is_file():
-            raise DataError(url, [f"there is no database file {address.database!r}"])
-        engine = alchemy.create_engine(address)
+            raise UsageError(
+                "a database needs its query in every command, as no checkpoint holds it: set --data.reading.query, "
+                "such as 'select * from sales'"
+            )
+        engine = _open_read_only(alchemy, address, url)
     except (alchemy.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(f"{error}; {remedy}") from error
     except alchemy.exc.ArgumentError as error:
@@ -67,3 +74,39 @@ def read_query(url: str, query: str | None) -> TextTable:
     finally:
         engine.dispose()
     return table_of(url, names, columns)
+
+
+def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
+    """Return an engine whose connections cannot write.
+
+    Raises:
+        DataError: the database is a file that does not exist.
+    """
+    kind, file = address.get_backend_name(), Path(address.database or "")
+    settings = {}
+    if kind in _FILES:
+        if not file.is_file():
+            raise DataError(url, [f"there is no database file {address.database!r}"])
+        address = address.set(query={})
+        if kind == "sqlite":
+            address = alchemy.URL.create(kind, database=file.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
+        else:
+            settings = {"read_only": True, "config": _LOCKED}
+    engine = alchemy.create_engine(address, connect_args=settings)
+
+    def restrict(connection: Any, _: Any) -> None:
+        if kind in _READ_ONLY:
+            cursor = connection.cursor()
+            cursor.execute(_READ_ONLY[kind])
+            cursor.close()
+            connection.commit()
+        if kind == "sqlite":
+            connection.set_authorizer(_allow)
+
+    alchemy.event.listen(engine, "connect", restrict)
+    return engine
+
+
+def _allow(action: int, *_: str | None) -> int:
+    """Return SQLite's answer to an action of a query: no other file is opened, or made by ``vacuum into``."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK

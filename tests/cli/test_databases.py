@@ -1,0 +1,152 @@
+"""Databases: opened for reading, asked only what the user typed, and no password is written anywhere."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import FAST, listing, run, seller_lines, write_lines
+
+from pricerl.training.tree_file import read_tree, write_tree
+
+pytest.importorskip("sqlalchemy")
+
+QUERY = 'select * from sales order by "Report Date"'
+URL = "sqlite:///shop.db"
+BEST = Path("checkpoints", "shop", "best.ckpt")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database of one seller, and a run trained on it."""
+    folder = tmp_path_factory.mktemp("shop")
+    header, *rows = [line.split(",") for line in seller_lines()]
+    with sqlite3.connect(folder / "shop.db") as database:
+        database.execute(f"create table sales ({', '.join(json.dumps(name) for name in header)})")
+        database.executemany(f"insert into sales values ({', '.join('?' * len(header))})", rows)
+    fitted = run(folder, "fit", "--data.path", URL, "--data.reading.query", QUERY, "--run_name", "shop", *FAST)
+    assert fitted.code in (0, 4), fitted.err
+    return folder
+
+
+def entry_of(shop: Path, number: int) -> dict[str, Any]:
+    line = (shop / "checkpoints" / "shop" / "decisions.jsonl").read_text(encoding="utf-8").splitlines()[number - 1]
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def test_the_query_is_in_the_log_and_in_no_checkpoint(shop: Path) -> None:
+    stored = read_tree(shop / BEST)["pricerl"]["settings"]["data"]["reading"]
+    assert stored["query"] is None and stored["window"] == 7
+    assert not [path for path in shop.rglob("*.ckpt") if b"from sales" in path.read_bytes()]
+    assert entry_of(shop, 1)["settings"] == {"data": {"reading": {"query": QUERY}}}
+
+
+def test_every_command_needs_the_query_again(shop: Path) -> None:
+    forgotten = run(shop, "predict", "--data.path", URL)
+    assert forgotten.code == 2 and forgotten.err.splitlines() == [
+        "error: a database needs its query in every command, as no checkpoint holds it: set --data.reading.query, such "
+        "as 'select * from sales'"
+    ]
+    again = run(shop, "predict", "--data.path", URL, "--data.reading.query", QUERY)
+    assert again.code in (0, 4), again.err
+    assert entry_of(shop, 2)["settings"] == {"data": {"reading": {"query": QUERY}}}
+    assert entry_of(shop, 2)["hashes"] == entry_of(shop, 1)["hashes"]
+
+
+@pytest.mark.parametrize("number", ["1"])
+def test_a_decision_from_a_database_is_replayed(shop: Path, number: str) -> None:
+    replayed = run(shop, "audit", "replay", number)
+    assert replayed.code == 0 and "is reproduced" in replayed.out, replayed.err
+
+
+def test_a_run_on_a_database_is_resumed_with_another_query_of_the_same_rows(shop: Path) -> None:
+    more = [*FAST, "--trainer.max_steps", "40", "--run_name", "shop", "--ckpt_path", "last", "--data.path", URL]
+    other = run(shop, "fit", *more, "--data.reading.query", f"{QUERY} limit 80")
+    assert other.code == 2 and "history" in other.err and "query" not in other.err
+    assert run(shop, "fit", *more, "--data.reading.query", f"{QUERY} limit 90").code in (0, 4)
+
+
+STRANGE = {
+    "plain": {"data": {"reading": {"query": QUERY}, "path": URL}},
+    "dotted": {"data": {"reading.query": QUERY, "path": URL}},
+    "class": {
+        "data": {
+            "class_path": "pricerl.training.pricing_data.PricingDataModule",
+            "init_args": {"reading": {"query": QUERY}, "path": URL},
+        }
+    },
+    "dotted arguments": {"data": {"init_args.reading.query": QUERY, "init_args.path": URL}},
+    "file": {"data": {"reading": "reading.yaml", "path": URL}},
+    "beside": {"data.reading.query": QUERY, "data.path": URL, "config": "all.yaml", "out": "elsewhere"},
+}
+
+
+@pytest.mark.parametrize("form", STRANGE)
+def test_a_query_in_a_checkpoint_of_a_stranger_is_not_run(form: str, shop: Path) -> None:
+    write_lines(shop / "reading.yaml", [f"query: {QUERY}"])
+    write_lines(shop / "all.yaml", ["data:", f"  path: {URL}", "  reading:", f"    query: {QUERY}"])
+    content = read_tree(shop / BEST)
+    settings = content["pricerl"]["settings"]
+    content["pricerl"]["settings"] = {**settings, **STRANGE[form], "data": STRANGE[form].get("data", settings["data"])}
+    (shop / "stranger").mkdir(exist_ok=True)
+    write_tree(shop / "stranger" / "best.ckpt", content)
+    asked = run(shop, "predict", "--ckpt_path", "stranger/best.ckpt", "--data.path", URL)
+    assert asked.code == 2 and any(words in asked.err for words in ("a database needs its query", "not imported"))
+    own = run(shop, "predict", "--ckpt_path", "stranger/best.ckpt")
+    if form == "file":
+        assert own.code == 2
+        return
+    assert own.code in (0, 4), own.err
+    entry = json.loads((shop / "stranger" / "decisions.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert entry["path"] is None
+    assert not (shop / "elsewhere").exists()
+
+
+SECRET = "ge-heim7"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://anna:{SECRET}@host/shop",
+        *(
+            f"postgresql://anna@host/shop?{name}={SECRET}"
+            for name in ("password", "passwd", "token", "sslpassword", "pass%77ord", "sslmode=require&access_key")
+        ),
+        f"duckdb:///md:shop?motherduck_token={SECRET}",
+        f"mssql+pyodbc:///?odbc_connect=Server%3Dhost%3BUID%3Danna%3BPWD%3D{SECRET}",
+    ],
+)
+def test_a_secret_in_a_url_is_refused_and_written_nowhere(url: str, shop: Path) -> None:
+    before = listing(shop)
+    query = ("--data.reading.query", "select 1")
+    for words in (
+        ("check", url, "--query", "select 1"),
+        ("fit", "--data.path", url, *query, *FAST),
+        ("fit", "--data.path", url, *query, *FAST, "--run_name", "shop"),
+        ("advise", url, *query, *FAST),
+        ("predict", "--data.path", url, *query),
+        ("predict", "--data.path", url, *query, "--run_name", "shop"),
+        ("watch", "shop", "--data.path", url, *query),
+        ("retrain", "shop", "--data.path", url, *query),
+        ("what-if", "10", "--data.path", url, *query),
+        ("audit", "replay", "1", "--data.path", url),
+    ):
+        found = run(shop, *words)
+        assert found.code == 2, (words, found.err)
+        (line,) = found.err.splitlines()
+        assert "must not hold a password or token" in line and "PGPASSWORD" in line
+        assert SECRET not in found.out + found.err
+    after = listing(shop)
+    assert {*after} - {*before} <= {str(Path("checkpoints", "shop", "run.log"))}
+    assert not [name for name, content in after.items() if SECRET in name or SECRET.encode() in content]
+
+
+def test_a_driver_keeps_its_own_password_file(tmp_path: Path) -> None:
+    url = "postgresql://anna@localhost:1/shop?passfile=%2Fhome%2Fanna%2F.pgpass"
+    found = run(tmp_path, "check", url, "--query", "select 1")
+    assert "must not hold a password" not in found.err
