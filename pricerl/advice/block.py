@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from pricerl.advice.next_steps import account_words, stop_rule_words, what_would_change
+from pricerl.advice.next_steps import account_words, cost_commands, stop_rule_words, what_would_change
 from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, sentence, speaker_lines, track_lines
 from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
@@ -235,6 +235,8 @@ def _next(product: Record, f: Formatter, place: Place) -> Iterator[str]:
         yield from wrapped(
             f"pricerl override {_typed(product['recommended_price'], f)} --until {last} --reason …{place.option}"
         )
+    for command in cost_commands(product, place.option):
+        yield from wrapped(command)
     yield from wrapped(f"pricerl what-if {_typed(_asked(product), f)}{place.option}")
 
 
@@ -273,6 +275,8 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
     yield from wrapped(f"open {place.report}", "Next")
+    for command in next(filter(None, (cost_commands(item, place.option) for item in ordered)), ()):
+        yield from wrapped(command)
     yield from wrapped(f"pricerl approve --product {shlex.quote(shown(ordered[0]['product']))}{place.option}")
 
 

@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from babel.dates import format_interval
 
-from pricerl.advice.next_steps import break_even_words, false_alarm_words, stop_rule_words, what_would_change
+from pricerl.advice.next_steps import (
+    break_even_words,
+    cost_commands,
+    false_alarm_words,
+    stop_rule_words,
+    what_would_change,
+)
 from pricerl.advice.reasons import MEASURES, Record, measure_of, sentence
 from pricerl.advice.report.sentences import BADGES
 from pricerl.advice.report.view import Cell, View
@@ -241,6 +247,7 @@ def _steps(view: View) -> tuple[Step, ...]:
     again = Step(f"Export the new {f.period}s and ask again:", "pricerl predict")
     if day is None:
         helps = [Step(line) for line in what_would_change(product, f)]
+        helps += map(Step, ("List your products in costs.csv:", "Fill it in and ask again:"), cost_commands(product))
         return (Step(f"Leave the price at {f.price(product['current_price'])}."), *helps, again)
     hold = max(product["details"]["bounds"]["min_hold_days"], 1)
     new = f.price(product["recommended_price"])
