@@ -10,6 +10,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from pricerl.advice.next_steps import (
     Place,
     account_words,
+    cost_commands,
     late_words,
     override_command,
     stop_rule_words,
@@ -226,6 +227,8 @@ def _next(product: Record, f: Formatter, place: Place) -> Iterator[str]:
     if product["recommended_price"] != product["current_price"] and not place.is_late(product):
         yield from wrapped(f"pricerl approve{place.option}")
         yield from wrapped(override_command(product, f, place))
+    for command in cost_commands(product, place.option):
+        yield from wrapped(command)
     yield from wrapped(f"pricerl what-if {typed_price(_asked(product), f)}{place.option}")
 
 
@@ -259,6 +262,8 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
             total = [sum(values) for values in zip(*known, strict=True)]
             yield from wrapped(f.estimate(total, f" {words} per {f.period}", "+"), "Together")
     yield from wrapped(f"open {place.report}", "Next")
+    for command in next(filter(None, (cost_commands(item, place.option) for item in ordered)), ()):
+        yield from wrapped(command)
     first = place._replace(product=ordered[0]["product"])
     if not first.is_late(ordered[0]):
         yield from wrapped(f"pricerl approve{first.options}")

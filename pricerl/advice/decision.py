@@ -67,8 +67,8 @@ FAILED = (
     "Run fit again, or set the price by hand"
 )
 NO_COSTS = (
-    "unit cost and fees decide which change pays, and they are not known. Set data.cost.unit_cost and "
-    "data.cost.share_kept, the share that fees leave, or report Total Profit"
+    "unit cost and fees decide which change pays, and they are not known. Write them into costs.csv (pricerl init), or "
+    "report Total Profit"
 )
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
 

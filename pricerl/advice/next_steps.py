@@ -162,10 +162,23 @@ def what_would_change(product: Record, f: Formatter) -> list[str]:
     if quality["distinct_prices"] < 2:
         return [*helps, "Charge another price for two weeks: a single price shows no effect."]
     if product["keep"][measure] is None:
-        helps.append("Look up what a unit costs you and what share fees leave, and set data.cost.unit_cost.")
+        helps.append("Write what a unit costs you, and which share of the price fees leave, into costs.csv.")
     helps += break_even_words(product, f)
     helps += price_test_words(test, product["current_price"], f, measure) if test else []
     return helps + exploration_words(product.get("offered_explore_share"), f)
+
+
+def cost_commands(product: Record, option: str = "") -> list[str]:
+    """Return the commands that end a hold for lack of costs; empty for other advice.
+
+    Args:
+        product: entry of ``products`` of ``advice.json``.
+        option: option that names the run, after a space.
+    """
+    known = product["keep"][measure_of(product)] is not None or product["data_quality"]["distinct_prices"] < 2
+    if known or product["decision"]["follow"] != "hold":
+        return []
+    return [f"pricerl init{option}", f"pricerl predict --costs costs.csv{option}"]
 
 
 def exploration_words(share: float | None, f: Formatter) -> list[str]:

@@ -16,10 +16,11 @@ from pricerl.terminal import write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
+    from pricerl.data import DataConfig
     from pricerl.data.history import ProductHistory
     from pricerl.data.quality import ProductReport
 
-GUARDRAILS = "guardrails.yaml"
+GUARDRAILS, COSTS = "guardrails.yaml", "costs.csv"
 
 
 def _mapping(text: str) -> dict[str, str]:
@@ -70,18 +71,16 @@ def check(words: Sequence[str]) -> int:
     parser.add_argument(
         "--verbose", action="store_true", help=f"all reports in full, not only those of {FULL_REPORTS} products"
     )
-    for name, settings in READING.items():
-        parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
+    _add_reading(parser)
     options = parser.parse_intermixed_args(words)
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
-    from pricerl.data import DataConfig, read_history
+    from pricerl.data import read_history
     from pricerl.data.preprocessor import report_history
     from pricerl.data.reading.problems import problem_table
 
-    settings = {name: getattr(options, name) for name in READING}
-    config = DataConfig(**{**settings, "strict": options.strict == "true"})
+    config = _reading(options)
     try:
         history = read_history(files, config)
     except DataError as error:
@@ -92,6 +91,19 @@ def check(words: Sequence[str]) -> int:
     _print_reports(history.products[:full], report_history(history, config, full), history.reports[full:])
     write_lines(_skipped_lines([str(problem) for problem in history.problems], files))
     return EXIT_OK
+
+
+def _add_reading(parser: Parser) -> None:
+    """Add the settings of reading a file as options."""
+    for name, settings in READING.items():
+        parser.add_argument(f"--{name}", f"--data.reading.{name}", dest=name, **settings)
+
+
+def _reading(options: argparse.Namespace) -> DataConfig:
+    """Return the settings of reading that options name."""
+    from pricerl.data import DataConfig
+
+    return DataConfig(**{**{name: getattr(options, name) for name in READING}, "strict": options.strict == "true"})
 
 
 def _print_reports(
@@ -118,15 +130,45 @@ def _write_problems(file: str | None, table: str) -> None:
 
 
 def init(words: Sequence[str]) -> int:
-    """Write guardrails.yaml, the limits on prices line by line with their meaning, into this folder."""
+    """Write guardrails.yaml, the limits on prices, and costs.csv, for the costs of the products, into this folder."""
     parser = Parser(prog="pricerl init", description=init.__doc__)
-    parser.parse_args(words)
-    path = Path(GUARDRAILS)
-    if path.exists() or path.is_symlink():
-        raise UsageError(f"{path} exists and stays as it is; use it with --config {path}, or rename it")
-    write_text(path, (SHIPPED / GUARDRAILS).read_text(encoding="utf-8"))
-    write_lines([f"{path} holds the limits on prices. Edit it, then: pricerl advise FILE --config {path}"])
+    parser.add_argument("files", nargs="*", metavar="FILE", help="the seller's file, whose products costs.csv lists")
+    parser.add_argument("--run_name", help="run whose products it lists instead; the only one if absent")
+    _add_reading(parser)
+    products = _products(parser.parse_intermixed_args(words))
+    texts = {GUARDRAILS: (SHIPPED / GUARDRAILS).read_text(encoding="utf-8")}
+    uses = {GUARDRAILS: "holds the limits on prices. Edit it, then: pricerl advise FILE --config"}
+    if products:
+        from pricerl.market.cost_rows import costs_template
+
+        texts[COSTS] = costs_template(products)
+        uses[COSTS] = "lists your products. Fill in what a unit costs you, then: pricerl advise FILE --costs"
+    written, kept = [], []
+    for name, text in texts.items():
+        if Path(name).exists() or Path(name).is_symlink():
+            option = uses[name].split()[-1]
+            kept.append(f"{name} exists and stays as it is; use it with {option} {name}, or rename it")
+        else:
+            write_text(Path(name), text)
+            written.append(f"{name} {uses[name]} {name}")
+    if not written:
+        raise UsageError("; ".join(kept))
+    write_lines([*kept, *written])
     return EXIT_OK
+
+
+def _products(options: argparse.Namespace) -> dict[str, float | None]:
+    """Return the products of the named files, or of the newest advice of a run, with their unit costs if known."""
+    if options.files:
+        from pricerl.data import read_history
+
+        return {item.product: item.unit_cost for item in read_history(options.files, _reading(options)).products}
+    from pricerl.cli.pages import DOCUMENT, read_advice
+    from pricerl.training.run_folder import find_run, runs_with
+
+    runs = runs_with(DOCUMENT) if options.run_name is None else [find_run(options.run_name, DOCUMENT)]
+    found = read_advice(runs[0].path) if len(runs) == 1 else None
+    return {} if found is None else {item["product"]: None for item in found["products"]}
 
 
 def simulate(words: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ LightningCLI parses and builds without running anything (``run=False``), in subc
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence

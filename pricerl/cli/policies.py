@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.cli.configs import with_found_configs
-from pricerl.cli.usage import with_file
+from pricerl.cli.usage import with_costs, with_file
 from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry
@@ -73,7 +73,8 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--pdf": "--report.pdf=true", "--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    return run_command([name, *(long.get(word, word) for word in with_found_configs(words))], watch, entries)
+    found = with_found_configs(with_costs(words))
+    return run_command([name, *(long.get(word, word) for word in found)], watch, entries)
 
 
 def make_advice(

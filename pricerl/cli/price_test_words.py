@@ -56,7 +56,7 @@ def refusal_words(
     """Yield why no test can decide, with the numbers, and the question that one can answer."""
     if planned is None:
         yield f"{shown(product)}: no test: the guardrails allow no other price with a way back, or costs are unknown"
-        yield "  set data.cost.unit_cost and data.cost.share_kept, widen data.guardrails, or ask --question units"
+        yield "  name your costs (--costs costs.csv, made by init), widen data.guardrails, or ask --question units"
     elif barred:
         yield f"{shown(product)}: no schedule passes the guardrails; begin later with --from, or widen data.guardrails"
     else:

@@ -104,7 +104,7 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
             held.enter_context(folder.locked())
         catcher = held.enter_context(caught_sigterm())
         if run.advises:
-            run.pricing.guardrails.check_products(run.pricing.preprocessor.names)
+            run.pricing.check_products(run.pricing.preprocessor.names)
             run.pricing.portable = run.options.portable
             if not trial:
                 refuse_older(run, Shop.open(folder, run.options.today), named=True)

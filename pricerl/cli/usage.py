@@ -16,6 +16,7 @@ import yaml
 
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.terminal import print_notes
 
 if TYPE_CHECKING:
     from pricerl.training.run import Run
@@ -175,6 +176,24 @@ def named_files(words: Sequence[str]) -> list[str]:
     parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
     add_files(parser, "")
     return parser.parse_known_args(list(words))[0].path or []
+
+
+def with_costs(words: Sequence[str]) -> list[str]:
+    """Return a command's words with the rows of ``--costs FILE`` as the setting that stores them.
+
+    Raises:
+        DataError: the file lists no usable costs; all its problems with their lines.
+    """
+    parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
+    parser.add_argument("--costs")
+    options, rest = parser.parse_known_args(list(words))
+    if options.costs is None:
+        return rest
+    from pricerl.market.cost_rows import read_costs
+
+    rows, notes = read_costs(options.costs)
+    print_notes(notes)
+    return [*rest, *option_words({"data.cost.products": rows})]
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:

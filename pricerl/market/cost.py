@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from functools import cache
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.days import STEP_WORDS
-from pricerl.errors import UsageError
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.market.cost_rows import COSTS, FIRST_DAY, MIN_SHARE_KEPT, Row, check_rows, find_fault
 
 Measure = Literal["profit", "sales"]
 """Measure of a gain: profit, or revenue, which needs no costs."""
@@ -33,9 +34,6 @@ MAX_MISFIT = 0.10
 """Largest median error of the profit over median sales on days with sales. Beyond it the costs count as unknown: the
 column contains zeros, amounts of other days, or something other than profit."""
 
-MIN_SHARE_KEPT = 0.5
-"""No marketplace keeps more than half of revenue."""
-
 NUM_PROPOSALS = 4096
 """Draws from the untruncated posterior, of which those inside the truncation are used."""
 HUBER_STEPS = 8
@@ -45,7 +43,11 @@ HUBER_THRESHOLD = 2.5
 
 @dataclass(frozen=True)
 class CostConfig:
-    """Costs known to the seller; a value given here replaces the estimated one."""
+    """Costs known to the seller; a value given here replaces the estimated one.
+
+    The newest row of ``products`` up to the last day of a product's history is in force, else the value for all
+    products, else the last one in the file's ``Unit Cost`` column, else the estimate.
+    """
 
     unit_cost: float | None = None
     """Landed cost of one unit, in money."""
@@ -56,15 +58,49 @@ class CostConfig:
     fixed_cost: float | None = None
     """Ad spend and other cost per day that does not depend on units, in money."""
 
+    products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
+    """Costs of single products, as ``--costs FILE`` reads them: rows with ``product`` (absent if there is only one),
+    ``from``, the first day in ISO format (the first of all if absent), and any of the three costs above."""
+
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is not None and not np.isfinite(value):
-                raise UsageError(f"data.cost.{item.name} must be a finite number, found {value}")
-        if self.unit_cost is not None and not self.unit_cost >= 0:
-            raise UsageError(f"data.cost.unit_cost must be 0 or more, found {self.unit_cost}")
-        if self.share_kept is not None and not MIN_SHARE_KEPT <= self.share_kept <= 1:
-            raise UsageError(f"data.cost.share_kept must lie between 0.5 and 1, found {self.share_kept}")
+        for name in COSTS:
+            if fault := find_fault(name, getattr(self, name)):
+                raise UsageError(f"data.cost.{name} {fault}")
+        rows = self.products or ()
+        if not all(isinstance(row, dict) for row in rows):
+            raise UsageError("data.cost.products must list rows such as {product: Mug, unit_cost: 6.20}")
+        if problems := check_rows(rows, range(1, len(rows) + 1)):
+            raise UsageError(f"data.cost.products: {'; '.join(map(str, problems))}".replace("line ", "row "))
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Row]]:
+        """Rows by product, oldest first; those of the only product under an empty name."""
+        found: dict[str, list[Row]] = {}
+        for row in sorted(self.products or (), key=lambda row: row.get("from") or FIRST_DAY):
+            found.setdefault(row.get("product") or "", []).append(row)
+        return found
+
+    def daily(self, product: ProductHistory) -> FloatArray:
+        """Return the product's own `COSTS` in force on each day ``(D, 3)``, NaN where ``products`` holds none."""
+        found = np.full((len(product.dates), len(COSTS)), np.nan)
+        for row in (*self._rows.get("", ()), *self._rows.get(product.product, ())):
+            since = product.dates >= np.datetime64(row.get("from") or FIRST_DAY)
+            for column, name in enumerate(COSTS):
+                if row.get(name) is not None:
+                    found[since, column] = row[name]
+        return found
+
+    def check_products(self, known: Collection[str], count: int) -> None:
+        """Refuse costs of products whose names are not ``known``, and rows without a product unless ``count`` is 1.
+
+        Raises:
+            UsageError: naming every unknown product.
+        """
+        if "" in self._rows and count > 1:
+            raise UsageError(f"costs: the history has {count} products; name them in a column Product")
+        unknown = [f"{name!r}{did_you_mean(name, known)}" for name in self._rows if name and name not in known]
+        if unknown:
+            raise UsageError(f"costs: the history has no product {', and none '.join(unknown)}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +133,7 @@ class CostPosterior:
             reason = f"{self.profit_days} {word}s with a profit, {MIN_PROFIT_DAYS} are needed; "
             if self.profit_days >= MIN_PROFIT_DAYS:
                 reason = "Total Profit follows from no share of sales, unit cost and fixed cost; check it, or "
-            return f"unknown: {reason}set data.cost.unit_cost to get profit figures"
+            return f"unknown: {reason}fill in costs.csv (pricerl init) to get profit figures"
         return (
             f"{100 * self.share_kept.mean():.0f} % of sales kept (sd {100 * self.share_kept.std():.0f}), "
             f"unit cost {self.unit_cost.mean():.2f} (sd {self.unit_cost.std():.2f}), "
@@ -110,7 +146,9 @@ def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng
     """Fit ``profit = -A + k * sales - c * units`` with a Gaussian prior, k in [0.5, 1], c >= 0, A >= 0.
 
     Noise is estimated from the residuals and outlying days are down-weighted (Huber 1964); draws are taken from the
-    posterior truncated to these ranges.
+    posterior truncated to these ranges. A cost that ``config.products`` holds for a day enters that day as known, so
+    that a cost that changed does not bias the others. Values for all products and of the file's column replace the
+    estimate only after the fit.
 
     Args:
         product: one product's history; only days with ``profit_known`` enter.
@@ -135,19 +173,23 @@ def _decode(
     sd = np.array([PRIOR_FIXED_TO_SALES[1] * mean_sales, PRIOR_SHARE[1], PRIOR_COST_TO_PRICE[1] * price])
     prior = mean, np.diag(sd**2)
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
+    own = config.daily(product) * [product.step_days, 1, 1]
     if identified:
-        design = np.column_stack([-np.ones(used.sum()), product.sales[used], -product.units[used]])
-        draws = _truncated_draws(*_linear_posterior(design, product.profit[used], *prior), num_draws, next(normals))
-        identified = _explains(draws.mean(0), design, product.profit[used])
+        sales, given = product.sales[used], own[used]
+        design = np.column_stack([-np.ones(used.sum()), sales, -product.units[used]])
+        profit = product.profit[used] - np.nansum(design * given, axis=1)
+        design = np.where(np.isnan(given), design, 0.0)
+        draws = _truncated_draws(*_linear_posterior(design, profit, *prior), num_draws, next(normals))
+        identified = _explains(draws.mean(0), design, profit, sales)
     if not identified:
         draws = _truncated_draws(*prior, num_draws, next(normals))
-    supplied_cost = config.unit_cost if config.unit_cost is not None else product.unit_cost
-    supplied_fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
-    supplied = supplied_fixed, config.share_kept, supplied_cost
+    fixed = None if config.fixed_cost is None else config.fixed_cost * product.step_days
+    general = fixed, config.share_kept, product.unit_cost if config.unit_cost is None else config.unit_cost
+    supplied = [every if np.isnan(last) else last for last, every in zip(own[-1], general, strict=True)]
     fixed_cost, share_kept, unit_cost = (
         drawn if value is None else np.full_like(drawn, value) for value, drawn in zip(supplied, draws.T, strict=True)
     )
-    known, fees_known = (identified or value is not None for value in (supplied_cost, config.share_kept))
+    fees_known, known = (identified or value is not None for value in supplied[1:])
     return CostPosterior(share_kept, unit_cost, fixed_cost, known, int(used.sum()), product.step_days, fees_known)
 
 
@@ -195,13 +237,13 @@ def _linear_posterior(
     return prior_mean + sd * moved, np.asarray(np.linalg.inv(precision) * np.outer(sd, sd), dtype=np.float64)
 
 
-def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray) -> bool:
+def _explains(costs: FloatArray, design: FloatArray, profit: FloatArray, sales: FloatArray) -> bool:
     """Return whether costs ``(3,)`` explain the profit of the median day with sales."""
-    sold = design[:, 1] > 0
+    sold = sales > 0
     if not sold.any():
         return True
     missed = float(np.median((design @ costs - profit)[sold]))
-    return abs(missed) <= MAX_MISFIT * float(np.median(design[sold, 1]))
+    return abs(missed) <= MAX_MISFIT * float(np.median(sales[sold]))
 
 
 def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, normals: FloatArray) -> FloatArray:

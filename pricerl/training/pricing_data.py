@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -223,7 +223,6 @@ class PricingDataModule(ReplayDataModule):
         self._found_currency = state_dict.get("currency", "")
         self.evidence = {name: Evidence(*item) for name, item in state_dict.get("evidence", {}).items()}
         self.problems = tuple(Problem(*item) for item in state_dict.get("problems", ()))
-        self.guardrails.check_products(trained["names"])
         if self.path is not None:
             fitted = DataPreprocessor.refit(self._read(), trained)
         elif "products" in trained:
@@ -231,9 +230,16 @@ class PricingDataModule(ReplayDataModule):
             fitted = DataPreprocessor.from_state_dict(trained)
         else:
             raise UsageError("the checkpoint is portable, it holds no history; name the file with --data.path")
+        self.check_products(trained["names"], fitted.names)
         self.preprocessor = self._marked(fitted)
         for name in ("market", "dynamics", "pool"):
             self.__dict__.pop(name, None)
+
+    def check_products(self, trained: Sequence[str], present: Sequence[str] = ()) -> None:
+        """Raise a ``UsageError`` if limits or costs name products that neither training nor the present file has."""
+        self.guardrails.check_products(trained)
+        skipped = (problem.product for problem in self.problems)
+        self.cost.check_products({*trained, *present, *skipped} - {""}, len(present or trained))
 
     def mark_own_prices(self, find: Callable[[ProductHistory], BoolArray | None]) -> None:
         """Mark the days whose price pricerl set, in this history and any restored later; call before fitting a market.

@@ -46,7 +46,7 @@ def test_a_likely_gain_or_an_untried_price_is_worth_one_step(change: dict[str, o
         ({"familiar": False}, "D", "Run fit on this file"),
         ({"distinct_prices": 1}, "D", "the price never varied"),
         ({"usable_days": 27}, "D", "only 27 usable days; at least 28 are needed"),
-        ({"costs_known": False}, "C", "Set data.cost.unit_cost and data.cost.share_kept"),
+        ({"costs_known": False}, "C", "Write them into costs.csv (pricerl init)"),
         ({"costs_known": False, "set_by": "prices are averages"}, "C", "or report Total Profit. Prices are averages."),
         ({"costs_known": False, "distinct_prices": 1}, "D", "the price never varied"),
         (

@@ -132,8 +132,8 @@ def _without_costs(**found: Any) -> ProductAdvice:
 
 def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays() -> None:
     assert explain(_without_costs(), PLAIN) == (
-        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. Set data.cost.unit_cost and "
-        "data.cost.share_kept, the share that fees leave, or report Total Profit. A 1 % rise has cost about 2.0 % of "
+        "Keep 10.00: unit cost and fees decide which change pays, and they are not known. Write them into costs.csv "
+        "(pricerl init), or report Total Profit. A 1 % rise has cost about 2.0 % of "
         "units (90 %: 1.0 to 3.0). Raising pays if a unit costs more than about 5.00 (90 %: 2.00 to 6.70); lowering "
         "pays if it costs less. That is without fees; with fees of 15 % it is 4.25. A rise brings more revenue in 0 of "
         "64 plausible scenarios."

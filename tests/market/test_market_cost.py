@@ -55,7 +55,7 @@ def test_costs_are_known_from_fifteen_profit_days_on(seller, profit_days, known)
 
 def test_unknown_costs_ask_for_the_unit_cost(seller):
     silent = replace(seller, profit_known=np.zeros(len(seller.dates), dtype=bool))
-    assert "set data.cost.unit_cost" in describe_costs(silent, CostConfig())
+    assert "fill in costs.csv (pricerl init)" in describe_costs(silent, CostConfig())
 
 
 def test_supplied_values_win_over_decoded_ones(seller):
@@ -91,7 +91,7 @@ def test_draws_stay_sensible_whatever_the_profits_say(make_product, slope):
 def test_profits_that_no_costs_explain_leave_them_unknown(seller, factor):
     odd = replace(seller, profit=factor * seller.profit)
     assert not decode(odd).known
-    assert "check it, or set data.cost.unit_cost" in describe_costs(odd, CostConfig())
+    assert "check it, or fill in costs.csv" in describe_costs(odd, CostConfig())
     supplied = decode(odd, CostConfig(unit_cost=3.0))
     assert supplied.known and 0.75 < supplied.share_kept.mean() < 0.95
 
@@ -146,3 +146,91 @@ def test_draws_are_the_first_of_all_proposals_inside_the_truncation(share):
     wanted = inside if len(inside) >= 512 else np.clip(every, low, high)
     normals = np.random.default_rng(3).standard_normal((NUM_PROPOSALS, 3))
     np.testing.assert_allclose(_truncated_draws(mean, covariance, 512, normals), wanted[:512], rtol=1e-12)
+
+
+def dated(start, **costs):
+    return {"product": "mug", "from": start, **costs}
+
+
+@pytest.fixture
+def mug(make_product):
+    """A product of 60 days from 2025-01-01 whose unit cost rises from 4 to 6 on day 30 and whose file has profits."""
+    rng = np.random.default_rng(2)
+    price, units = rng.uniform(9, 12, 60).round(2), rng.poisson(20, 60)
+    cost = np.where(np.arange(60) < 30, 4.0, 6.0)
+    known = np.ones(60, dtype=bool)
+    product = make_product(price, units, profit=0.8 * price * units - cost * units - 5, profit_known=known)
+    days = np.datetime64("2025-01-01") + np.arange(60)
+    return replace(product, product="mug", dates=days)
+
+
+def test_the_row_in_force_on_the_last_day_of_the_history_counts(mug):
+    config = CostConfig(products=[dated("2025-02-10", unit_cost=6.5), dated("2025-01-01", unit_cost=4.5)])
+    assert np.all(decode(mug, config).unit_cost == 6.5)
+    assert np.all(decode(mug.first_days(30), config).unit_cost == 4.5)
+    later = CostConfig(products=[dated("2025-03-02", unit_cost=9.0)])
+    assert np.all(decode(replace(mug, unit_cost=3.0), later).unit_cost == 3.0)  # not yet in force
+
+
+def test_a_cost_of_the_product_wins_over_that_of_all_products_and_that_over_the_file(mug):
+    column = replace(mug, unit_cost=3.0, profit_known=np.zeros(60, dtype=bool))
+    own = [{"product": "mug", "unit_cost": 5.0}, {"product": "bowl", "unit_cost": 7.0, "share_kept": 0.6}]
+    costs = decode(column, CostConfig(unit_cost=4.0, share_kept=0.9, products=own))
+    assert np.all(costs.unit_cost == 5.0) and np.all(costs.share_kept == 0.9)
+    assert costs.known and costs.fees_known
+    assert np.all(decode(column, CostConfig(unit_cost=4.0)).unit_cost == 4.0)
+    assert np.all(decode(column).unit_cost == 3.0)
+    assert np.all(decode(column, CostConfig(products=[{"unit_cost": 5.0}])).unit_cost == 5.0)  # the only product
+
+
+def test_a_blank_cell_of_a_later_row_keeps_the_earlier_cost(mug):
+    rows = [dated("2025-01-01", unit_cost=4.0, share_kept=0.8), dated("2025-01-31", unit_cost=6.0)]
+    costs = decode(mug, CostConfig(products=rows))
+    assert np.all(costs.unit_cost == 6.0) and np.all(costs.share_kept == 0.8)
+
+
+def test_a_known_change_of_the_unit_cost_leaves_the_decoded_fees_right(mug):
+    rows = [dated("2025-01-01", unit_cost=4.0), dated("2025-01-31", unit_cost=6.0)]
+    by_day, constant = decode(mug, CostConfig(products=rows)), decode(mug, CostConfig(unit_cost=6.0))
+    assert by_day.share_kept.mean() == pytest.approx(0.8, abs=0.005)
+    assert by_day.fixed_cost.mean() == pytest.approx(5.0, abs=2.0)
+    assert abs(constant.share_kept.mean() - 0.8) > 0.02
+
+
+def test_known_costs_of_every_kind_leave_nothing_to_decode(mug):
+    rows = [dated("2025-01-01", unit_cost=4.0, share_kept=0.8, fixed_cost=5.0), dated("2025-01-31", unit_cost=6.0)]
+    costs = decode(mug, CostConfig(products=rows))
+    assert {*costs.unit_cost, *costs.share_kept, *costs.fixed_cost} == {6.0, 0.8, 5.0}
+
+
+def test_a_fixed_cost_of_a_product_is_money_per_day_for_weekly_rows_too(mug):
+    weekly = replace(mug, dates=mug.dates[0] + 7 * np.arange(60), step_days=7)
+    assert np.all(decode(weekly, CostConfig(products=[dated("2025-01-01", fixed_cost=2.0)])).fixed_cost == 14.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([dated("2025-01-01", unit_cost=-1.0)], "row 1, Unit Cost: must be 0 or more, found -1.0"),
+        ([dated("2025-01-01", unit_cost="6")], "row 1, Unit Cost: must be a finite number, found 6"),
+        ([dated("1.1.2025", unit_cost=1.0)], "row 1, From: must be a day such as 2025-03-01, found '1.1.2025'"),
+        ([dated("20250101", unit_cost=1.0)], "found '20250101'"),
+        ([dated("2025-01-01", unit_costs=1.0)], "row 1, unit_costs: is not known; did you mean 'unit_cost'"),
+        ([dated("2025-01-01", share_kept=0.4)], "Share Kept: must lie between 0.5 and 1, found 0.4"),
+        ([dated("2025-01-01", unit_cost=1.0)] * 2, "row 2: product and first day are those of row 1; keep one"),
+        ([{"unit_cost": 1.0}, dated("2025-01-01", unit_cost=1.0)], "row 1, Product: is blank"),
+        ([6.2], "must list rows such as"),
+    ],
+)
+def test_an_impossible_row_of_costs_is_refused_with_its_place(rows, words):
+    with pytest.raises(UsageError, match=words):
+        CostConfig(products=rows)
+
+
+def test_costs_of_unknown_products_are_refused_with_a_suggestion():
+    config = CostConfig(products=[{"product": "Mgu", "unit_cost": 1.0}, {"product": "Bowl", "unit_cost": 1.0}])
+    with pytest.raises(UsageError, match="the history has no product 'Mgu'; did you mean 'Mug'"):
+        config.check_products(["Mug", "Bowl"], 2)
+    CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug"], 1)
+    with pytest.raises(UsageError, match="the history has 2 products; name them in a column Product"):
+        CostConfig(products=[{"unit_cost": 1.0}]).check_products(["Mug", "Bowl"], 2)

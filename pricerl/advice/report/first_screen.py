@@ -9,6 +9,7 @@ from babel.dates import format_interval
 
 from pricerl.advice.next_steps import (
     break_even_words,
+    cost_commands,
     false_alarm_words,
     late_words,
     override_command,
@@ -250,6 +251,11 @@ def _steps(view: View) -> tuple[Step, ...]:
         return (Step(late_words(product, f), again.command),)
     if day is None:
         helps = [Step(line) for line in what_would_change(product, f)]
+        helps += map(
+            Step,
+            ("List your products in costs.csv:", "Fill it in and ask again:"),
+            cost_commands(product, place.option),
+        )
         return (Step(f"Leave the price at {f.price(product['current_price'])}."), *helps, again)
     hold = max(product["details"]["bounds"]["min_hold_days"], 1)
     new = f.price(product["recommended_price"])

@@ -68,9 +68,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("Quantidade", "Quantidade vendida"),
     ),
     "Unit Cost": (
-        *("Cost per Unit", "Cost Price", "Purchase Price", "Stückkosten", "Einkaufspreis", "Einstandspreis"),
-        *("Coût unitaire", "Prix d'achat", "Coste unitario", "Costo unitario", "Precio de compra"),
-        *("Prezzo d'acquisto", "Prezzo di acquisto", "Custo unitário", "Preço de compra"),
+        *("Cost per Unit", "Cost per Item", "Item Cost", "Landed Cost", "Landed Unit Cost"),
+        *("Cost Price", "Purchase Price", "Buying Price", "Unit COGS", "COGS per Unit"),
+        *("Stückkosten", "Einkaufspreis", "EK-Preis", "Einstandspreis", "Bezugspreis", "Wareneinsatz pro Stück"),
+        *("Coût unitaire", "Coût d'achat", "Prix d'achat", "Prix de revient", "Kostprijs", "Inkoopprijs"),
+        *("Coste unitario", "Precio de compra", "Precio de costo", "Precio de coste", "Costo por unidad"),
+        *("Costo unitario", "Costo d'acquisto", "Prezzo d'acquisto", "Prezzo di acquisto"),
+        *("Custo unitário", "Custo por unidade", "Preço de compra", "Preço de custo"),
     ),
     "In Stock": (
         *("Stock", "Stock Level", "Available", "Availability", "Inventory", "Lagerbestand", "Bestand"),
@@ -92,3 +96,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
 }
 """Other names by column; an unknown name that is one of them is read as that column if no other cell can be it."""
+
+VAGUE_COSTS = (
+    *("Cost", "Costs", "Product Cost", "COGS", "Cost of Goods", "Cost of Goods Sold", "Wareneinsatz", "Kosten"),
+    *("Coût", "Coûts", "Costo", "Costos", "Coste", "Costes", "Costi", "Custo", "Custos"),
+)
+"""Names of a column that may hold the cost of one unit, of all units of a row, or of something else."""

@@ -76,7 +76,7 @@ class Losses:
 
 
 def check_share(ragged: Sequence[RaggedRow], num_rows: int, width: int, separator: str) -> list[Problem]:
-    """Return a problem if too many rows are ragged, with the likely reason.
+    """Return a problem if too many rows are ragged, or all of them, with the likely reason.
 
     Args:
         ragged: rows with another number of cells than the header.
@@ -85,7 +85,7 @@ def check_share(ragged: Sequence[RaggedRow], num_rows: int, width: int, separato
         separator: separator of the cells.
     """
     every = num_rows + len(ragged)
-    if len(ragged) <= max(FEW, LARGEST_SHARE * every):
+    if not ragged or (num_rows and len(ragged) <= max(FEW, LARGEST_SHARE * every)):
         return []
     first = ragged[0]
     found = f"{len(ragged):,} of {plural(every, 'row')} do not have as many cells as the header, {width}"

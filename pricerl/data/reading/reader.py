@@ -26,6 +26,7 @@ from pricerl.data.reading.ragged_rows import Losses, LostRow, check_share, days_
 from pricerl.data.reading.sales_reports import Parsed, join_all_ads, read_export, sort_reports
 from pricerl.data.reading.sense import check_sense, merge_products
 from pricerl.data.reading.texts import Cells, TextColumn
+from pricerl.data.reading.vague_costs import find_vague_cost, unit_costs
 from pricerl.errors import DataError
 
 
@@ -98,6 +99,16 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     positions, ignored, problems = match_header(header, table.header_line, config.columns)
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
+    if columns.UNIT_COST not in cells and (place := find_vague_cost(header, positions.values())) is not None:
+        vague, name = {columns.UNIT_COST: table.frame.iloc[:, place]}, f"Column {header[place].strip()!r}"
+        numbers, trouble = read_number_columns(vague, table.lines, config.decimal, table.separator)
+        found = numbers[columns.UNIT_COST]
+        if not trouble and (costs := unit_costs(found, frame)) is not None:
+            frame[columns.UNIT_COST], positions[columns.UNIT_COST] = costs, place
+            cells |= vague
+            how = "" if costs is found else " after division by Units"
+            others = (note for note in ignored if not note.startswith(f"{name} "))
+            ignored = (*others, f"{name} was read as {columns.UNIT_COST}{how}.")
     too_many = check_share(table.ragged, len(table.lines), table.frame.shape[1], table.separator)
     problems = [*problems, *too_many, *unreadable]
     forms = () if config.date_format else note_forms(cells.get(columns.REPORT_DATE, ()))
