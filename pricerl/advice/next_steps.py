@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pricerl.advice.reasons import EXAMPLE_FEES, MEASURES, Record, measure_of
-from pricerl.formatting import Formatter, plural, unit_digits
+from pricerl.advice.reasons import EXAMPLE_FEES, Record, measure_of
+from pricerl.formatting import MEASURES, Formatter, plural, unit_digits
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 """Words for the lengths of runs."""

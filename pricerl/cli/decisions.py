@@ -13,6 +13,7 @@ from pricerl.cli.console import table
 from pricerl.cli.run_log import write_run_log
 from pricerl.cli.usage import Parser, add_author_options, choose_product, positive_price, with_first
 from pricerl.errors import EXIT_OK, DataError, UsageError
+from pricerl.guardrails.hard_limits import HardLimits, refuse_price
 from pricerl.operations.decision_log import LOG_FILE, Entry, append, read_log, stamp
 from pricerl.operations.orders import (
     ADVICE,
@@ -22,11 +23,9 @@ from pricerl.operations.orders import (
     RESUME,
     TEST_RESULT,
     TOLERANCE,
-    HardLimits,
     active_order,
     doubt_price,
     orders_of,
-    refuse_price,
 )
 from pricerl.terminal import shown, write_lines
 from pricerl.training.run_folder import RunFolder, find_run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,18 @@ class ProductHistory:
     def current_price(self) -> float:
         """Price in force at the end of the history, money."""
         return float(self.prices_in_force[-1])
+
+    @property
+    def last_day(self) -> date:
+        """Day of the last row."""
+        end: date = self.dates[-1].astype("datetime64[D]").item()
+        return end
+
+    @property
+    def tried_prices(self) -> tuple[float, float]:
+        """Lowest and highest price ever charged, money."""
+        charged = self.price[self.observed]
+        return float(charged.min()), float(charged.max())
 
     @property
     def stock_unknown(self) -> BoolArray:

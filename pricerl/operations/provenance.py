@@ -20,10 +20,10 @@ from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import to_plain
 from pricerl.data import ProductHistory
 from pricerl.data.naming import list_sources
-from pricerl.env import Dynamics
+from pricerl.env import Product
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
-from pricerl.operations.orders import ADVICE, PRICE_TEST, hard_limits_of, tried_prices
+from pricerl.operations.orders import ADVICE, PRICE_TEST
 from pricerl.training.run import Run
 from pricerl.writing import hash_file
 
@@ -85,16 +85,16 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
     return found
 
 
-def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: int) -> Entry:
+def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
         "product": item.product,
-        "history_end": str(dynamics.market.preprocessor.products[index].dates[-1]),
+        "history_end": str(product.history.dates[-1]),
         "current_price": item.current_price,
-        "limits": asdict(hard_limits_of(dynamics, index)),
-        "tried": list(tried_prices(dynamics.market.preprocessor.products[index])),
+        "limits": asdict(product.hard_limits),
+        "tried": [round(price, 6) for price in product.history.tried_prices],
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pricerl.operations.orders import HardLimits, doubt_price, judge_orders, orders_of, refuse_price
+from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.operations.orders import doubt_price, judge_orders, orders_of
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)
 
