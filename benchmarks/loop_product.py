@@ -101,9 +101,6 @@ RULES: dict[str, Decide] = {
     "account": product_rule(DecisionConfig(), True),
     "account x6": product_rule(DecisionConfig(loss_weight=6, loss_budget=0.02), True),
     "account x4": product_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), True),
-    "policy": product_rule(DecisionConfig(account_policy=True), True),
-    "policy x10": product_rule(DecisionConfig(account_policy=True, loss_budget=0.02), True),
-    "policy x15": product_rule(DecisionConfig(account_policy=True, loss_weight=15, loss_budget=0.02), True),
     "account, random 2 %": product_rule(DecisionConfig(explore_share=0.02), True),
     "greedy": greedy,
 }

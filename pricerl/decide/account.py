@@ -23,21 +23,17 @@ from pricerl.decide.evidence import at_worse_price
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account
 from pricerl.env import Product
-from pricerl.env.account_view import PERCENT, AccountView
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.pricing_rules import HARM
 from pricerl.evaluation.rollout import approach_prices
-from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, elasticity_at, expect_paths, gains_over
-from pricerl.market import Response
-from pricerl.market.cost import Measure
-from pricerl.training.account_policy import read_account_policy
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_paths, gains_over
+from pricerl.market.utility import choose_plan, floor_of, value_plans
 
 NUM_TARGETS = 41
 """Prices within reach that a plan compares."""
 
-FEWEST_UNITS = 0.1
-"""Smallest number of daily units that the policy of accounts is shown."""
+PERCENT = 0.01
 
 
 class AccountPlan(NamedTuple):
@@ -61,7 +57,20 @@ class AccountPlan(NamedTuple):
     inside_budget: bool
     """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
     loss_weight: float
-    """By which it was chosen: ``decision.loss_weight``, changed by the policy of accounts."""
+    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
+
+
+class Targets(NamedTuple):
+    """Prices to approach and hold for the rest of an account, on the CPU, with their gains over keeping, money."""
+
+    price: Tensor
+    """``(J,)`` the current one, the last one of the proposed path, and some within reach."""
+    so_far: Tensor
+    """``(K,)`` gain since the account was opened, per posterior draw."""
+    future: Tensor
+    """``(J, K)`` gain over the days left."""
+    percent: Tensor
+    """``()`` a percent of what keeping the first price earns in a quarter."""
 
 
 def plan_quarter(case: Case, course: Course) -> Course | None:
@@ -91,54 +100,48 @@ def plan_account(
         account: of the product.
         proposed: ``(H,)`` path of planner or policy, money; its last price is taken to stay.
         product: with the market of the fresh history.
-        config: weight of losses, loss budget, and whether the policy of accounts changes the former.
+        config: weight of losses and loss budget.
         passed: last day that has passed, that of the history if absent.
     """
     left = days_left(account, passed or product.history.last_day)
-    view, targets = view_account(account, proposed, product, left)
-    valued, loss_weight, action = view.value(), torch.tensor([config.loss_weight]), torch.zeros(1)
-    if config.account_policy and product.market.measure == "profit":
-        action = read_account_policy()(view.observe(*valued, loss_weight))[:, 0]
-    chosen = view.choose(*valued, loss_weight, action, config.loss_budget)
-    best, scale = int(chosen.target), float(view.percent) / PERCENT
-    at_end = valued[0][0, best].numpy()
-    shown = interval_of(view.so_far[0].numpy()), interval_of(at_end)
-    lost = float((at_end < -HARM * scale).mean())
-    budget, weight = config.loss_budget * scale, float(chosen.loss_weight)
-    inside = bool(chosen.inside)
-    return AccountPlan(account, float(targets[best]), best == 1, *shown, budget, lost, left, inside, weight)
+    targets = value_targets(account, proposed, product, left)
+    total = targets.so_far + targets.future
+    weight = torch.full_like(total[:1], 1 / total.shape[1])
+    utility = value_plans(total[None], weight).utility(torch.tensor([[config.loss_weight]]))
+    floor = floor_of(total[None], weight)
+    budget = config.loss_budget / PERCENT * targets.percent
+    best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
+    inside = bool(floor[0, best] >= -budget)
+    at_end = total[best].numpy()
+    kept = float(targets.percent) / PERCENT
+    return AccountPlan(
+        account=account,
+        target=float(targets.price[best]),
+        proposed=best == 1,
+        so_far=interval_of(targets.so_far.numpy()),
+        at_end=interval_of(at_end),
+        budget=config.loss_budget * kept,
+        probability_loss=float((at_end < -HARM * kept).mean()),
+        days_left=left,
+        inside_budget=inside,
+        loss_weight=config.loss_weight,
+    )
 
 
-def view_account(account: Account, proposed: Tensor, product: Product, left: int) -> tuple[AccountView, Tensor]:
-    """Return what is known of an account, on the CPU, and the prices ``(J,)`` to aim at, money.
-
-    The first price is the current one, the second the last one of the proposed path. Arguments as in `plan_account`.
-    """
-    history, fitted = product.history, product.fitted
-    targets = _targets(product, proposed[-1])
-    days = max(left, DAYS_TO_UNDO) // history.step_days
-    paths = approach_prices(targets, product, days)
-    paths[0] = history.current_price
+def value_targets(account: Account, proposed: Tensor, product: Product, left: int) -> Targets:
+    """Value the prices that an account with some days left may aim at; other arguments as in `plan_account`."""
+    step, measure = product.history.step_days, product.market.measure
+    target = _targets(product, proposed[-1])
+    days = max(left, DAYS_TO_UNDO) // step
+    paths = approach_prices(target, product, days)
+    paths[0] = product.current_price
     paths[1, : len(proposed)] = proposed[:days]
     outcome = expect_paths(product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
-    earned = _earned(outcome, product.market.measure).cpu()
-    daily, units = float(earned[0].mean()) / days, float(outcome.expected_units[0].mean()) / history.step_days
-    scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / history.step_days
+    earned = (outcome.profit if measure == "profit" else outcome.sales).double().sum(-1).cpu()
+    daily = float(earned[0].mean()) / days
+    scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
     so_far = torch.as_tensor(gain_so_far(account, product))
-    margin = 1 - fitted.cost.unit_cost.mean() / (fitted.cost.share_kept.mean() * account.price)
-    view = AccountView(
-        weight=torch.full((1, len(so_far)), 1 / len(so_far), dtype=so_far.dtype),
-        elasticity=torch.as_tensor(elasticity_at(fitted, account.price)),
-        so_far=so_far[None],
-        future=(earned[1:] - earned[:1])[None],
-        log_price=(targets / account.price).log().cpu(),
-        stays=torch.zeros(1, dtype=torch.long),
-        margin=torch.tensor([margin]),
-        units=torch.tensor([max(units, FEWEST_UNITS)]),
-        left=torch.tensor([left / DAYS_PER_QUARTER]),
-        percent=torch.tensor([PERCENT * scale]),
-    )
-    return view, targets
+    return Targets(target.cpu(), so_far, earned[1:] - earned[:1], torch.tensor(PERCENT * scale))
 
 
 def gain_so_far(account: Account, product: Product) -> FloatArray:
@@ -154,8 +157,3 @@ def _targets(product: Product, proposed: Tensor) -> Tensor:
     allowed = candidate_prices(product)
     spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
     return torch.cat([spaced.new_tensor([product.current_price]), proposed[None], spaced])
-
-
-def _earned(days: Response, measure: Measure) -> Tensor:
-    """Return the measure, summed over the days ``(N, K, H)`` of paths, money ``(N, K)``."""
-    return (days.profit if measure == "profit" else days.sales).double().sum(-1)

@@ -137,7 +137,7 @@ def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
 
 def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
     """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
-    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
+    then = combine({} if run.checkpoint is None else run.checkpoint.stored_settings, entry["settings"])
     if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
         return None
     added = differing(run.settings, then)
@@ -243,9 +243,8 @@ def hash_settings(settings: Mapping[str, Any]) -> str:
 
 
 def hash_code() -> str:
-    """Hash every source file of the package and its relative path, and the policies that are part of it."""
-    package = Path(__file__).parents[1]
-    return _hash_sources([package, *sorted(package.rglob("*.ckpt"))])
+    """Hash every source file of the package and its relative path."""
+    return _hash_sources([Path(__file__).parents[1]])
 
 
 def hash_own_code(modules: Iterable[str]) -> str:

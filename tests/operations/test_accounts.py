@@ -14,9 +14,9 @@ from pricerl.advice import advise
 from pricerl.advice.next_steps import account_words
 from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.decide import DecisionConfig
-from pricerl.decide.account import Account, gain_so_far, plan_account, view_account
-from pricerl.decide.standing import Standing
+from pricerl.decide import DecisionConfig, Standing
+from pricerl.decide.account import gain_so_far, plan_account, value_targets
+from pricerl.decide.standing import Account
 from pricerl.env import Dynamics, Product
 from pricerl.formatting import Formatter
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market, known_market
@@ -44,8 +44,7 @@ def _market(prepare: Callable[..., DataPreprocessor], history: ProductHistory, u
 
 
 def _weighing(loss_weight: float, loss_budget: float = 0.005) -> DecisionConfig:
-    """Settings of a plan without the policy of accounts."""
-    return DecisionConfig(loss_weight=loss_weight, loss_budget=loss_budget, account_policy=False)
+    return DecisionConfig(loss_weight=loss_weight, loss_budget=loss_budget)
 
 
 def test_the_first_advice_opens_an_account_that_later_advice_finds(history: ProductHistory) -> None:
@@ -129,9 +128,8 @@ def test_a_smaller_budget_never_lets_the_account_end_lower(
 ) -> None:
     dynamics = _market(prepare, history, 5.2)
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plans = [
-        plan_account(account, now, Product(dynamics, 0), _weighing(1.0, budget)) for budget in (1.0, 0.005, 0.0005)
-    ]
+    budgets, product = (1.0, 0.005, 0.0005), Product(dynamics, 0)
+    plans = [plan_account(account, now, product, _weighing(1.0, budget)) for budget in budgets]
     ends = [plan.at_end.low for plan in plans]
     assert ends == sorted(ends) and plans[0].at_end.mean >= plans[-1].at_end.mean
     assert plans[0].inside_budget
@@ -152,51 +150,16 @@ def test_a_loss_that_no_price_makes_good_is_named(
     assert bold.endswith("missing a gain of 10.")
 
 
-def test_the_policy_of_accounts_changes_the_weight_of_losses_of_a_plan(
-    prepare: Callable[..., DataPreprocessor], history: ProductHistory
-) -> None:
-    dynamics, now = _market(prepare, history, 7.0), torch.full((14,), 10.0)
-    account = Account(str(history.dates[-8]), 10.0)
-    plain, adapted = (
-        plan_account(account, now, Product(dynamics, 0), DecisionConfig(loss_weight=10.0, account_policy=learned))
-        for learned in (False, True)
-    )
-    assert plain.loss_weight == 10.0 and 10 / 8 <= adapted.loss_weight <= 80 and adapted.loss_weight != 10.0
-    alike = DecisionConfig(loss_weight=adapted.loss_weight, account_policy=False)
-    assert plan_account(account, now, Product(dynamics, 0), alike).target == adapted.target
-    assert DecisionConfig().account_policy is False
-
-
-def test_the_policy_of_accounts_is_for_profit_alone(
-    prepare: Callable[..., DataPreprocessor], history: ProductHistory
-) -> None:
-    dynamics = Dynamics(_market(prepare, history, 7.0).market, RewardConfig(preset="revenue"))
-    account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plan = plan_account(account, now, Product(dynamics, 0), DecisionConfig(account_policy=True))
-    assert plan.loss_weight == DecisionConfig().loss_weight
-
-
-def test_the_view_of_an_account_is_computed_by_hand(
-    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
-) -> None:
+def test_targets_are_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
     dynamics = Dynamics(_knows(prepare, doubled), RewardConfig())
     account = Account(str(doubled.dates[149]), 10.0)
-    view, targets = view_account(account, torch.full((14,), 12.0), Product(dynamics, 0), 61)
-    assert float(targets[0]) == doubled.current_price == 12.0
-    np.testing.assert_allclose(view.elasticity.numpy(), -2.0, rtol=0.01)
-    np.testing.assert_allclose(view.log_price[0], np.log(1.2), rtol=1e-4)
-    np.testing.assert_allclose([float(view.margin), float(view.left)], [0.4, 61 / 91], rtol=0.01)
-    daily = float(view.units) * 4.0  # what keeping 10 earns
-    np.testing.assert_allclose(float(view.percent), 0.91 * daily, rtol=0.01)
+    targets = value_targets(account, torch.full((14,), 12.0), Product(dynamics, 0), 61)
+    assert float(targets.price[0]) == doubled.current_price == 12.0
+    daily = float(targets.percent) / 0.91  # what keeping 10 earns
+    np.testing.assert_allclose(daily, 2000.0 * (10 - 6.0), rtol=0.02)
     gain = (12 - 6.0) / 1.44 / 4.0 - 1
-    np.testing.assert_allclose(view.future[0, 0].numpy(), 61 * daily * gain, rtol=0.02)
-    total, plans = view.value()
-    seen = view.observe(total, plans, torch.tensor([10.0]))[0]
-    names = {"elasticity": 0, "sd": 1, "margin": 2, "left": 4, "price": 5, "expected": 13}
-    found = [float(seen[column]) for column in names.values()]
-    best = float(total[0].max() / view.percent[0])
-    expected = [-0.5, 0.0, 0.2, 61 / 91, 5 * np.log(1.2), best]
-    np.testing.assert_allclose(found, np.clip(expected, -10, 10), rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(targets.future[0].numpy(), 61 * daily * gain, rtol=0.02)
+    np.testing.assert_allclose(targets.so_far.numpy(), 2 * 30 * daily * gain, rtol=0.02)
 
 
 def test_later_advice_says_what_the_account_holds(
@@ -216,7 +179,6 @@ def test_later_advice_says_what_the_account_holds(
     assert later.account is not None and later.account.account == account
     assert later.recommended_price > 10.0 and later.decision.speaker == "planner"
     assert later.proposal.prices[-1] > 10.0, "the record has the prices whose value it states"
-    off = advise(
-        keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, standings={"product": Standing(account=account)}
-    )[0]
+    known = {"product": Standing(account=account)}
+    off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, standings=known)[0]
     assert off.account is None
