@@ -1,4 +1,4 @@
-"""Dynamic programming on the belief of sellers who learn (`pricerl.env.belief`), for the yardstick `loop.py`.
+"""Dynamic programming on the belief of sellers who learn (`learning.belief`), for the yardstick `loop.py`.
 
 The plans of a week assume that nothing more is learned; these rules foresee that each price teaches something about
 demand (dual control, Feldbaum 1960). Values come from backward induction over a compressed belief: mean and sd of the
@@ -15,11 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
-from torch import Tensor
-
-from pricerl.arrays import FloatArray
-from pricerl.env.belief import (
+from learning.belief import (
     GRID_STEP,
     NUM_PRICES,
     REACH,
@@ -29,6 +25,10 @@ from pricerl.env.belief import (
     Sellers,
     settled_variance,
 )
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from pricerl.arrays import FloatArray
 from pricerl.market.utility import choose_plan, floor_of
 
 MEAN = np.arange(-8.0, -0.39, 0.2)

@@ -1,15 +1,13 @@
 """SAC on beliefs: one policy for all sellers, compared with the weekly plan at equal harm.
 
-    python benchmarks/belief_sac.py --informed 0 0.7
+    python benchmarks/belief_sac.py --seeds 0 --informed 0 0.7
     python benchmarks/belief_sac.py --seeds 1 2 --truth mixed linear
     python benchmarks/belief_sac.py --seeds 0 --one_shot
-    python benchmarks/belief_sac.py --ship checkpoints/learning/best.ckpt
 
-The policy changes the weight of losses with which the weekly plan is made. Without ``--seeds`` it is the one that the
-product uses; with them it is trained with the settings of `pricerl/configs/gym/learning.yaml`. The same sellers as in
-`loop.py` follow plan and policy, with the weight of losses as the dial. With ``--one_shot`` nobody learns from sales:
-plan and policy know the histories, the weeks left and their own prices only. ``--ship`` makes the policy of a run the
-one that the product uses.
+The policy changes the weight of losses with which the weekly plan is made. For each of ``--seeds`` one is trained with
+the settings of `benchmarks/learning/learning.yaml`. The same sellers as in `loop.py` follow plan and policy, with the
+weight of losses as the dial. With ``--one_shot`` nobody learns from sales: plan and policy know the histories, the
+weeks left and their own prices only.
 """
 
 from __future__ import annotations
@@ -25,21 +23,19 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
+from learning.belief import DemandCurves, LearningConfig, Sellers
+from learning.learning_data import LearningDataModule, ShapedEnv
+from learning.sellers_env import CURVES, view_of
 from lightning.pytorch import seed_everything
 from loop import TRUTHS, Rule, at_harm, draw_sellers, history_sd, play, score
 from price_training import fit_quietly
 from torch import Tensor
 
-from pricerl.env.belief import DemandCurves, LearningConfig, Sellers
-from pricerl.env.learning import CURVES, view_of
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.training.account_policy import read_account_policy, ship
-from pricerl.training.checkpointing import Checkpoint
-from pricerl.training.learning_data import LearningDataModule, ShapedEnv
 from pricerl.training.module import SACModule
 
-SETTINGS = Path(__file__).parents[1] / "pricerl" / "configs" / "gym" / "learning.yaml"
+SETTINGS = Path(__file__).parent / "learning" / "learning.yaml"
 DIALS = (60.0, 30.0, 20.0, 10.0, 6.0, 4.0)
 """Weights of losses that are compared."""
 ROWS = 256
@@ -76,7 +72,7 @@ class BlindData(LearningDataModule):
 
 
 def train(options: argparse.Namespace, seed: int) -> Policy:
-    """Train a policy with the settings of the product's, without evaluations."""
+    """Train a policy with `SETTINGS`, without evaluations."""
     seed_everything(seed, verbose=False)
     settings = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
     kind = BlindData if options.one_shot else LearningDataModule
@@ -149,23 +145,17 @@ def main() -> None:
     parser.add_argument("--loss_budget", type=float, help="share of what keeping earns; none by default")
     parser.add_argument("--dials", type=float, nargs="+", default=list(DIALS))
     parser.add_argument("--schedules", type=float, nargs="+", default=[], help="see `schedule`")
-    parser.add_argument("--seeds", type=int, nargs="*", help="train with these; none plays the plan only")
-    parser.add_argument("--updates", type=int, help="those of the product's policy by default")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[], help="train with these; none plays the plan only")
+    parser.add_argument("--updates", type=int, help="those of the settings by default")
     parser.add_argument("--symmetric", action="store_true", help="critics see no more than the policy")
     parser.add_argument("--one_shot", action="store_true", help="plan and policy learn nothing from sales")
-    parser.add_argument("--ship", metavar="CHECKPOINT", help="make the policy of a run the product's, and end")
     options = parser.parse_args()
-    if options.ship:
-        ship(Checkpoint.read(options.ship))
-        return
     warnings.simplefilter("ignore")
     claim_compute(1)
     compare("plan", None, options)
-    if options.seeds is None:
-        compare("policy", read_account_policy(), options)
     for rise in options.schedules:
         compare(f"schedule {rise:g}", schedule(rise), options)
-    for seed in options.seeds or ():
+    for seed in options.seeds:
         started = time.process_time()
         policy = train(options, seed)
         print(f"seed {seed}: trained in {time.process_time() - started:.0f} CPU-seconds", flush=True)

@@ -18,9 +18,9 @@ import time
 import torch
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig
 from pricerl.cores import usable_cores
 from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.decide import DecisionConfig
 from pricerl.env import EnvConfig
 from pricerl.evaluation.backtest import tested_products
 from pricerl.formatting import PLAIN

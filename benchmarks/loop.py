@@ -2,7 +2,7 @@
 
     python benchmarks/loop.py --weeks 13 26 --units 8 50 500 --sellers 2000 --truth mixed
 
-Simulated sellers (`pricerl.env.belief`) start with a belief about their demand, charge a price each week, sell a noisy
+Simulated sellers (`learning.belief`) start with a belief about their demand, charge a price each week, sell a noisy
 number of units and learn from them. `share` is the gain over keeping the first price as a percentage of the gain of
 the best plan that knows the demand curve; `harmed` are sellers who end more than 1 % below keeping, `badly` more than
 5 %. Each rule has a dial, which is swept; at equal harm its share is interpolated.
@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 import torch
 from belief_planning import Rule, budgeted_dynamic, dynamic
+from learning.belief import GRID_STEP, REACH, DemandCurves, LearningConfig, Sellers, open_accounts
 from torch import Tensor
 
-from pricerl.env.belief import GRID_STEP, REACH, DemandCurves, LearningConfig, Sellers, open_accounts
 from pricerl.market.demand.families import FAMILIES, LOG_SD
 from pricerl.market.demand.own_price import USUAL_MEAN
 from pricerl.market.utility import choose_plan, floor_of, value_plans

@@ -24,17 +24,15 @@ import torch
 from loop_kinds import KINDS
 from loop_sellers import Shop, open_shop
 
-from pricerl.advice.account import Account
-from pricerl.advice.config import DecisionConfig
-from pricerl.advice.decided_path import decide_path
-from pricerl.advice.past import Past
-from pricerl.advice.price_path import plan_path
 from pricerl.arrays import FloatArray, limits_of
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.data.days import WEEK
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
-from pricerl.env import Dynamics
+from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
+from pricerl.decide.price_path import plan_path
+from pricerl.decide.standing import FIRST, Account, Standing
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.rollout import approach_prices
@@ -46,7 +44,7 @@ HARM = 0.01
 STEP_DISCOUNT = 0.97**3
 
 
-def market_of(shop: Shop, seed: int) -> Dynamics:
+def product_of(shop: Shop, seed: int) -> Product:
     """Fit the market to a shop's file; days at advised prices carry no bias, unless the file has averages."""
     history = history_from_text(shop.frame.to_csv(index=False), "loop", DataConfig())
     product = history.products[0]
@@ -56,11 +54,11 @@ def market_of(shop: Shop, seed: int) -> Dynamics:
     prepared = DataPreprocessor.fit(history, DataConfig())
     truth = shop.truth
     costs = CostConfig(truth["unit_cost"], truth["share_kept"]) if shop.kind.costs_known else CostConfig()
-    return Dynamics(fit_market(prepared, DemandConfig(), costs, seed), RewardConfig())
+    return Product(Dynamics(fit_market(prepared, DemandConfig(), costs, seed), RewardConfig()), 0)
 
 
-Decide = Callable[[Dynamics, Past], tuple[FloatArray, Past]]
-"""Returns the prices of the next week, and the past that they leave."""
+Decide = Callable[[Product, Standing], tuple[FloatArray, Standing]]
+"""Returns the prices of the next week, and the standing that they leave."""
 
 
 def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
@@ -70,34 +68,31 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     """
     first = replace(config, loss_budget=DecisionConfig().loss_budget)
 
-    def decide(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
-        plan = plan_dynamically(dynamics, STEP_DISCOUNT)
-        proposed = plan_path(plan, 0, 2 * WEEK)
-        end = dynamics.market.preprocessor.products[0].dates[-1].astype("datetime64[D]")
-        known = past if accounts else past._replace(account=None)
+    def propose(product: Product, horizon: int) -> Proposed:
+        return Proposed("planner", plan_path(plan_dynamically(product.dynamics, STEP_DISCOUNT), product.index, horizon))
+
+    def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
+        end = product.history.dates[-1].astype("datetime64[D]")
+        known = standing if accounts else standing._replace(account=None)
         settings = first if known.account is None else config
-        decided = decide_path(proposed, dynamics, 0, settings, "planner", past=known, seed=int(end.astype(int)))
-        drawn = [part.prices for part in decided.drawn if np.datetime64(part.date) <= end + WEEK]
-        return np.asarray(decided.gated.prices[:WEEK]), past._replace(varied=drawn[-1] if drawn else past.varied)
+        course = decide_price(Case(product, propose, settings, 2 * WEEK, known, seed=int(end.astype(int))))
+        drawn = [part.prices for part in course.drawn if np.datetime64(part.date) <= end + WEEK]
+        return np.asarray(course.prices[:WEEK]), standing._replace(varied=drawn[-1] if drawn else standing.varied)
 
     return decide
 
 
-def greedy(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
-    path = plan_path(plan_dynamically(dynamics, STEP_DISCOUNT), 0, WEEK)
-    return path.price.double().numpy(), past
-
-
-def current_price_of(dynamics: Dynamics) -> float:
-    return dynamics.market.preprocessor.products[0].current_price
+def greedy(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
+    path = plan_path(plan_dynamically(product.dynamics, STEP_DISCOUNT), 0, WEEK)
+    return path.price.double().numpy(), standing
 
 
 def attainable(shop: Shop, days: int, seed: int) -> float:
     """Return the gain of the best constant target within reach, for one who knows demand on every day of the loop."""
-    dynamics = market_of(shop, seed)
-    now = current_price_of(dynamics)
-    targets = torch.cat([candidate_prices(dynamics, 0)[::4], torch.tensor([now])])
-    total = shop.profit(shop.first / now * approach_prices(targets, dynamics, 0, days).double().numpy())
+    product = product_of(shop, seed)
+    now = product.current_price
+    targets = torch.cat([candidate_prices(product)[::4], torch.tensor([now])])
+    total = shop.profit(shop.first / now * approach_prices(targets, product, days).double().numpy())
     return float(total.max() - total[-1])
 
 
@@ -106,30 +101,27 @@ RULES: dict[str, Decide] = {
     "account": product_rule(DecisionConfig(), True),
     "account x6": product_rule(DecisionConfig(loss_weight=6, loss_budget=0.02), True),
     "account x4": product_rule(DecisionConfig(loss_weight=4, loss_budget=0.02), True),
-    "policy": product_rule(DecisionConfig(account_policy=True), True),
-    "policy x10": product_rule(DecisionConfig(account_policy=True, loss_budget=0.02), True),
-    "policy x15": product_rule(DecisionConfig(account_policy=True, loss_weight=15, loss_budget=0.02), True),
     "account, random 2 %": product_rule(DecisionConfig(explore_share=0.02), True),
     "greedy": greedy,
 }
 
 
-def covers(dynamics: Dynamics, shop: Shop) -> bool:
+def covers(product: Product, shop: Shop) -> bool:
     """Return whether the 90 % interval of the elasticity around the current price holds the true one."""
-    price = current_price_of(dynamics)
-    low, high = limits_of(elasticity_at(dynamics.market.products[0], price))
+    price = product.current_price
+    low, high = limits_of(elasticity_at(product.fitted, price))
     return bool(low <= shop.elasticity_at(price) <= high)
 
 
 def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
     """Follow a rule for some weeks; return gain and whether the last interval of the elasticity covers the truth."""
-    past, opened = Past(), Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
+    standing, opened = FIRST, Account(str(shop.frame[columns.REPORT_DATE].iloc[-1]), shop.first)
     for _ in range(weeks):
-        dynamics = market_of(shop, seed)
-        prices, past = RULES[rule](dynamics, past)
-        past = past._replace(account=opened)
+        product = product_of(shop, seed)
+        prices, standing = RULES[rule](product, standing)
+        standing = standing._replace(account=opened)
         if shop.averages:  # the file does not show the posted price, which a kept one leaves as it is
-            prices = np.where(prices == current_price_of(dynamics), (shop.charged or [shop.first])[-1], prices)
+            prices = np.where(prices == product.current_price, (shop.charged or [shop.first])[-1], prices)
         shop.sell(prices)
     gain, kept = shop.gains()
     return {
@@ -137,7 +129,7 @@ def play(shop: Shop, seed: int, weeks: int, rule: str) -> dict[str, Any]:
         "gain": gain / kept,
         "kept": kept,
         "last": shop.charged[-1] / shop.first,
-        "covered": covers(market_of(shop, seed), shop),
+        "covered": covers(product_of(shop, seed), shop),
     }
 
 

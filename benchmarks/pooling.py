@@ -22,7 +22,7 @@ import torch
 
 from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
-from pricerl.env import Dynamics
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.guardrails import GuardrailConfig
@@ -77,7 +77,7 @@ def losses(
         market = fit_market(prepared.select([row]), demand, costs, conversions=False, priors=[priors[row]])
         dynamics = Dynamics(market, RewardConfig("profit"), GuardrailConfig(support_margin=0.10))
         price = float(best_constant_price(dynamics).price)
-        reach = expected_profit(truth, candidate_prices(dynamics, 0).double().numpy())
+        reach = expected_profit(truth, candidate_prices(Product(dynamics, 0)).double().numpy())
         scale = truth["share_kept"] * truth["current_price"] * truth["parameters"]["units"]
         found.append(float((reach.max() - expected_profit(truth, price)) / scale))
     return np.array(found)

@@ -10,7 +10,7 @@ A cell is a truth, a number of days and a number of daily units; shop ``n`` of a
 simulate --seed n`` writes. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
 
 ``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
-(``pricerl.advice.decide_path``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
+(``pricerl.decide.decide_price``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
 of all truths, each row of the vector env being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC,
 decided`` the product's decision on it. Observations describe the market, but not the truth. Rivals are those of
 ``rivals.py``.
@@ -39,9 +39,9 @@ from price_training import train_policy
 from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
 
-from pricerl.advice import DecisionConfig, decide_path
-from pricerl.advice.price_path import PricePath, plan_path, propose_path
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
+from pricerl.decide.price_path import PricePath, plan_path, propose_path
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricebench import (
     DAYS,
@@ -58,7 +58,7 @@ from pricerl.evaluation.pricebench import (
     price_shop_set,
     summarise,
 )
-from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective
+from pricerl.evaluation.pricing_rules import RULES, Candidates, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
 from pricerl.market import DEMAND_MODELS, DemandConfig, RewardConfig
 from pricerl.runtime import claim_compute
@@ -119,24 +119,25 @@ def work(job: Job) -> list[dict[str, Any]]:
     return [{**row, "seconds": round(seconds, 3)} for row in rows]
 
 
-def decided(propose: Callable[[Dynamics, int, Shop], PricePath]) -> PathRule:
+def decided(propose: Callable[[Product], PricePath]) -> PathRule:
     """Return the product's decision on the path that a policy proposes."""
 
-    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
-        found = decide_path(propose(dynamics, product, shop), dynamics, product, DecisionConfig())
-        return ShopPath(found.path.price.double().numpy(), found.decision.grade == "B")
+    def follow(product: Product, candidates: Candidates) -> ShopPath:
+        own = Proposed("policy", propose(product))
+        course = decide_price(Case(product, lambda *asked: own, DecisionConfig(), HORIZON))
+        return ShopPath(course.path.price.double().numpy(), course.decision.grade == "B")
 
     return follow
 
 
-def _follow_plan() -> Callable[[Dynamics, int, Shop], PricePath]:
+def _follow_plan() -> Callable[[Product], PricePath]:
     """Return the proposal of the product's planner, which plans all shops of a set at once."""
 
     @cache
     def plan(dynamics: Dynamics) -> DynamicPlan:
         return plan_dynamically(dynamics, SACConfig().gamma ** dynamics.days_per_step)
 
-    return lambda dynamics, product, shop: plan_path(plan(dynamics), product, HORIZON)
+    return lambda product: plan_path(plan(product.dynamics), product.index, HORIZON)
 
 
 def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:
@@ -145,11 +146,11 @@ def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule
     data.preprocessor, data.market = shop_set.market.preprocessor, shop_set.market
     module, own = train_policy(data, UPDATES, network=NETWORK), data.dynamics
 
-    def propose(dynamics: Dynamics, product: int, shop: Shop) -> PricePath:
-        return propose_path(module.policy, own, product, HORIZON)
+    def propose(product: Product) -> PricePath:
+        return propose_path(module.policy, Product(own, product.index), HORIZON)
 
-    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
-        return ShopPath(propose(dynamics, product, shop).price.double().numpy(), False)
+    def follow(product: Product, candidates: Candidates) -> ShopPath:
+        return ShopPath(propose(product).price.double().numpy(), False)
 
     return {SAC: follow, DECIDED: decided(propose)}
 

@@ -23,15 +23,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pricerl.advice import About, DecisionConfig, advise
+from pricerl.advice import About, advise
 from pricerl.advice.files import render_files
 from pricerl.data import DataConfig, DataPreprocessor, read_history
+from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics
 from pricerl.evaluation import score_episodes, score_paths
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
 from pricerl.market import CostConfig, DemandConfig, fit_market
-from pricerl.operations.supervision import Supervisor
 from pricerl.writing import publish_set
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
@@ -75,8 +75,6 @@ def run_stages(path: Path, products: int, out: Path) -> None:
         backtests = run_backtests(preprocessor, demand, cost)
     with stage("advise", products):
         advice = advise(raise_prices, dynamics, decision, HORIZON, backtests)
-    with stage("supervise", products):
-        advice = Supervisor(dynamics, [], decision, 0).look_over(advice)
     with stage("table, document, pages", products):
         publish_set(out, render_files(advice, About(str(path), "balanced"), formatter))
 

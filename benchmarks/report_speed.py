@@ -15,10 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from pricerl.advice import About, DayAdvice, Decision, ProductAdvice, ProposedPath
+from pricerl.advice import About, DayAdvice, ProductAdvice, ProposedPath
 from pricerl.advice.files import render_files
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
 from pricerl.arrays import Interval
+from pricerl.decide import Decision
 from pricerl.evaluation import Backtest, BaselineRow, BreakEven, DailyOutcome, HorizonScore, Uplift
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE

@@ -18,9 +18,9 @@ from pricerl.arrays import FloatArray
 from pricerl.data import weekday_of
 from pricerl.data.days import DAYS_PER_YEAR, WEEK
 from pricerl.data.features import shifted_mean
-from pricerl.env import Dynamics
+from pricerl.env import Product
 from pricerl.evaluation.pricebench import HORIZON, PathRule, ShopPath, approach
-from pricerl.evaluation.pricing_rules import GATE, Rule, Shop, glm_plug_in, log_log
+from pricerl.evaluation.pricing_rules import GATE, Candidates, Rule, glm_plug_in, log_log
 from pricerl.market.demand.regression import Prior, fit_regression
 
 LITERATURE_ELASTICITY, LITERATURE_SD = -2.62, 1.0
@@ -68,12 +68,12 @@ def rival_rules(truths: tuple[Mapping[str, Any], ...]) -> dict[str, PathRule]:
     }
 
 
-def bayesian_log_log(shop: Shop) -> float:
+def bayesian_log_log(shop: Candidates) -> float:
     """Return the price of the highest posterior-mean profit under a constant elasticity."""
     return shop.best(_bayesian_profit(shop).mean(0))
 
 
-def gated_bayesian_log_log(shop: Shop) -> float:
+def gated_bayesian_log_log(shop: Candidates) -> float:
     """Return the same price if it gains with a probability of at least 0.9, else the current price."""
     profit = _bayesian_profit(shop)
     best = int(profit.mean(0).argmax())
@@ -81,7 +81,7 @@ def gated_bayesian_log_log(shop: Shop) -> float:
     return float(shop.prices[best]) if sure else shop.current_price
 
 
-def double_machine_learning(shop: Shop) -> float:
+def double_machine_learning(shop: Candidates) -> float:
     """Return the best price at the elasticity of double machine learning (Chernozhukov et al. 2018), with forests."""
     from econml.dml import LinearDML
     from sklearn.ensemble import RandomForestRegressor
@@ -97,7 +97,7 @@ def double_machine_learning(shop: Shop) -> float:
     return shop.best(shop.mean_margin * shop.prices**elasticity)
 
 
-def monotone_trees(shop: Shop) -> float:
+def monotone_trees(shop: Candidates) -> float:
     """Return the best price on gradient-boosted trees whose demand falls with the price, over the next two weeks."""
     from lightgbm import LGBMRegressor
 
@@ -114,7 +114,7 @@ def monotone_trees(shop: Shop) -> float:
     return shop.best(shop.mean_margin * model.predict(asked).reshape(-1, HORIZON).mean(1))
 
 
-def _bayesian_profit(shop: Shop) -> FloatArray:
+def _bayesian_profit(shop: Candidates) -> FloatArray:
     """Return profit in posterior draws at the candidate prices, ``(K, G)``, up to each draw's level."""
     price, units = shop.sold
     days, x = _days(shop), np.log(price / shop.current_price)
@@ -129,7 +129,7 @@ def _bayesian_profit(shop: Shop) -> FloatArray:
     return np.asarray(shop.mean_margin * ratio ** np.clip(elasticity, STEEPEST, FLATTEST)[:, None])
 
 
-def _days(shop: Shop) -> FloatArray:
+def _days(shop: Candidates) -> FloatArray:
     """Return the recorded days as days since 1970-01-01, ``(D,)``."""
     return np.asarray(shop.history.dates[shop.history.observed].astype("datetime64[D]").astype(np.int64))
 
@@ -147,14 +147,15 @@ def _calendar(days: FloatArray, history: FloatArray) -> FloatArray:
 def _at_true_costs(rule: PathRule, truths: tuple[Mapping[str, Any], ...]) -> PathRule:
     """Return a rule that sees the true costs instead of the estimated ones, and claims nothing."""
 
-    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
-        truth, cost = truths[product], shop.market.cost
+    def follow(product: Product, candidates: Candidates) -> ShopPath:
+        truth, cost = truths[product.index], candidates.market.cost
         known = replace(
             cost,
             share_kept=np.full_like(cost.share_kept, truth["share_kept"]),
             unit_cost=np.full_like(cost.unit_cost, truth["unit_cost"]),
             known=True,
         )
-        return rule(dynamics, product, replace(shop, market=replace(shop.market, cost=known)))._replace(claims=False)
+        seeing = replace(candidates, market=replace(candidates.market, cost=known))
+        return rule(product, seeing)._replace(claims=False)
 
     return follow

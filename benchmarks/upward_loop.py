@@ -22,8 +22,8 @@ from price_training import train_policy
 from torch import Tensor
 
 from pricerl.data import History, ProductHistory
-from pricerl.env import Dynamics
-from pricerl.evaluation import open_shop
+from pricerl.env import Dynamics, Product
+from pricerl.evaluation import find_candidates
 from pricerl.evaluation.pricing_rules import GATE, best_for_profit
 from pricerl.evaluation.valuation import value_average_day
 from pricerl.market import RewardConfig
@@ -46,7 +46,7 @@ def with_price(product: ProductHistory, price: float) -> ProductHistory:
 
 def profit_at(dynamics: Dynamics, price: Tensor) -> float:
     """Return the mean profit of an average day at a constant price ``(1,)``."""
-    return float(value_average_day(dynamics, 0, price)[1].profit.mean())
+    return float(value_average_day(Product(dynamics, 0), price)[1].profit.mean())
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     data = PricingDataModule(path=str(options.path), reward=RewardConfig(options.preset))
     module = train_policy(data, UPDATES)
     prepared, product = data.preprocessor, data.preprocessor.products[0]
-    best = best_for_profit(open_shop(data.dynamics, 0, GATE))
+    best = best_for_profit(find_candidates(Product(data.dynamics, 0), GATE))
     most = profit_at(data.dynamics, torch.tensor([best]))
     print(f"best constant price for profit alone {best:.2f}, {most:.2f} per day")
     print("current price  next price  daily profit  daily cost")

@@ -154,6 +154,11 @@ def unit_digits(*values: float | None) -> int:
     return 0 if largest >= 100 else 1 if largest >= 10 else 2
 
 
+def sentence(text: str) -> str:
+    """Return a clause as a sentence: a capital in front and a full stop at the end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun, such as ``1 day`` or ``3 days``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
@@ -184,6 +189,9 @@ def _date(day: str, skeleton: str, locale: str) -> str:
     style = _locale("en_GB") if known.language == "en" else known
     return format_skeleton(skeleton, datetime.date.fromisoformat(day), locale=style)
 
+
+MEASURES = {"profit": "profit", "sales": "revenue"}
+"""Words for what counts, by the name of its field."""
 
 PLAIN = Formatter()
 """Plain numbers in US English, with the digits of cents."""

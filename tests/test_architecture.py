@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1] / "pricerl"
 FILES = sorted(ROOT.rglob("*.py"))
 
 CHAIN = (
-    *("data", "simulation", "guardrails", "market", "env", "evaluation", "training", "advice", "operations", "cli"),
+    *("data", "simulation", "guardrails", "market", "env", "evaluation", "decide", "training"),
+    *("advice", "operations", "cli"),
     "api",
 )
 """Each part may import those to its left, and itself."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from own_package import PARTS
 
-from pricerl.advice.decision import Grade
 from pricerl.advice.files import COLUMNS
 from pricerl.cli.main import COMMANDS, HELP
 from pricerl.data import FEATURES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
+from pricerl.decide.decision import Grade
 from pricerl.evaluation import EpisodeScores, HorizonScore, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
 from pricerl.sac.update import UpdateMetrics

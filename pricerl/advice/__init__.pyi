@@ -1,6 +1,3 @@
-from .decided_path import DecidedPath as DecidedPath, decide_path as decide_path
-from .config import DecisionConfig as DecisionConfig
-from .decision import Decision as Decision, decide as decide
 from .files import About as About, AdviceFiles as AdviceFiles, ReportConfig as ReportConfig
 from .files import check_folder as check_folder, render_files as render_files
 from .recommend import advise as advise, check_horizon as check_horizon

@@ -17,10 +17,10 @@ from pricerl.advice.next_steps import (
     typed_price,
     what_would_change,
 )
-from pricerl.advice.reasons import MEASURES, Record, measure_of, order_lines, sentence, speaker_lines, track_lines
+from pricerl.advice.reasons import Record, measure_of, order_lines, speaker_lines, track_lines
 from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
+from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
 WIDTH = 72

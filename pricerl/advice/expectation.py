@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
-from pricerl.advice.reasons import MEASURES, Record
-from pricerl.formatting import Formatter, unit_digits
+from pricerl.advice.reasons import Record
+from pricerl.formatting import MEASURES, Formatter, unit_digits
 
 LIMITS = {
     "max_change": "largest change at one time",

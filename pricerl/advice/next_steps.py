@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.reasons import EXAMPLE_FEES, MEASURES, Record, measure_of
-from pricerl.formatting import Formatter, plural, unit_digits
+from pricerl.advice.reasons import EXAMPLE_FEES, Record, measure_of
+from pricerl.formatting import MEASURES, Formatter, plural, unit_digits
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}

@@ -12,7 +12,7 @@ import torch
 
 from pricerl.advice.switchback_prices import Way, find_ways
 from pricerl.arrays import FloatArray, Interval, interval_of
-from pricerl.env import Dynamics
+from pricerl.env import Product
 from pricerl.evaluation.price_tests.block_drift import measure_drift
 from pricerl.evaluation.price_tests.simulated_power import (
     POWER,
@@ -143,8 +143,7 @@ class _Candidate:
 
 
 def plan_price_test(
-    dynamics: Dynamics,
-    product: int,
+    product: Product,
     question: Question | None = None,
     limits: Budget | None = None,
     tests: int = QUICK,
@@ -158,8 +157,7 @@ def plan_price_test(
     most per unit of money. If none is inside the limits, the one that comes closest is returned, marked as such.
 
     Args:
-        dynamics: market with its guardrails.
-        product: product index.
+        product: with its guardrails.
         question: outcome to compare; the market's measure if absent.
         limits: on days and money.
         tests: number of simulated tests.
@@ -170,13 +168,13 @@ def plan_price_test(
     Returns:
         None if the guardrails allow no other price with a way back, or costs are needed and unknown.
     """
-    market, step = dynamics.market, dynamics.history.step_days
-    question = question or market.measure
-    if question == "profit" and not market.products[product].cost.known:
+    step = product.history.step_days
+    question = question or product.market.measure
+    if question == "profit" and not product.fitted.cost.known:
         return None
     limits = limits or Budget()
-    ways = find_ways(dynamics, product, current)
-    candidates = list(_propose(dynamics, product, question, more_washout, ways)) if ways else []
+    ways = find_ways(product, current)
+    candidates = list(_propose(product, question, more_washout, ways)) if ways else []
     if not candidates:
         return None
     most = limits.days // step
@@ -223,64 +221,57 @@ def _describe(
 
 
 @torch.no_grad()
-def _propose(dynamics: Dynamics, product: int, question: Question, more: int, ways: list[Way]) -> Iterator[_Candidate]:
+def _propose(product: Product, question: Question, more: int, ways: list[Way]) -> Iterator[_Candidate]:
     """Yield every price that the guardrails let a test charge, with every length of its blocks."""
-    market, prices = dynamics.market, [ways[0].now, *(way.price for way in ways)]
-    paths = torch.tensor(prices, device=market.device)[:, None].expand(-1, WEEKS * 7 // market.step_days)
-    keep, *values = value_paths(market, product, paths)
-    blocks = BLOCKS if market.step_days == 1 else WEEKLY_BLOCKS
+    step, prices = product.history.step_days, [ways[0].now, *(way.price for way in ways)]
+    keep, *values = value_paths(product, product.money(prices)[:, None].expand(-1, WEEKS * 7 // step))
+    blocks = BLOCKS if step == 1 else WEEKLY_BLOCKS
     drifts: dict[tuple[int, int], float] = {}
     for way, value in zip(ways, values, strict=True):
         gain = value.earned - keep.earned
         for block in blocks:
-            washout = _washout(dynamics, product, way, block, value, keep) + more
-            if block - washout < (FEWEST_KEPT if market.step_days == 1 else 1):
+            washout = _washout(product, way, block, value, keep) + more
+            if block - washout < (FEWEST_KEPT if step == 1 else 1):
                 continue
             if (block, washout) not in drifts:
-                drifts[block, washout] = _drift(dynamics, product, block, washout)
-            sales = _sales(dynamics, product, question, way, (keep, value), drifts[block, washout])
+                drifts[block, washout] = _drift(product, block, washout)
+            sales = _sales(product, question, way, (keep, value), drifts[block, washout])
             yield _Candidate(way, block, washout, sales, gain, float(keep.earned.mean()))
 
 
-def _sales(
-    dynamics: Dynamics, product: int, question: Question, way: Way, values: tuple[PathValue, PathValue], drift: float
-) -> Sales:
+def _sales(product: Product, question: Question, way: Way, values: tuple[PathValue, PathValue], drift: float) -> Sales:
     """Return the sales of a test whose effect has the median size over the posterior draws, in the probable direction.
 
     The units that count at the test price follow from the effect.
     """
-    market = dynamics.market
     units = tuple(float(value.units.mean()) for value in values)
-    worth = unit_values(dynamics, product, question, (way.now, way.price))
-    sales = Sales((units[0], units[1]), worth, float(market.size[product]), drift)
+    worth = unit_values(product, question, (way.now, way.price))
+    sales = Sales((units[0], units[1]), worth, float(product.market.size[product.index]), drift)
     keep, other = values
     gain = other.units - keep.units if question == "units" else other.earned - keep.earned
     return sales.with_effect(math.copysign(float(np.median(np.abs(gain))), float(np.median(gain))))
 
 
-def unit_values(
-    dynamics: Dynamics, product: int, question: Question, prices: tuple[float, float]
-) -> tuple[float, float]:
+def unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
     """Return what a unit counts at two prices: its profit at the mean costs, its price, or 1 if units are measured."""
     if question == "units":
         return 1.0, 1.0
     if question == "sales":
         return prices
-    cost = dynamics.market.products[product].cost
-    kept, paid = float(cost.share_kept.mean()), float(cost.unit_cost.mean())
-    return kept * prices[0] - paid, kept * prices[1] - paid
+    cost = product.fitted.cost
+    return cost.mean_margin(prices[0]), cost.mean_margin(prices[1])
 
 
-def _washout(dynamics: Dynamics, product: int, way: Way, block: int, value: PathValue, keep: PathValue) -> int:
+def _washout(product: Product, way: Way, block: int, value: PathValue, keep: PathValue) -> int:
     """Return the rows of a block that do not count: the way to its price, and those that buyers' memory distorts.
 
     At least one day; a week of weekly rows cannot be split. Memory fades by the factor of the reference price per day.
     """
-    market = dynamics.market
-    memory, least = market.products[product].memory, way.rows + (1 if market.step_days == 1 else 0)
+    step = product.history.step_days
+    memory, least = product.fitted.memory, way.rows + (1 if step == 1 else 0)
     if memory is None:
         return least
-    kept = REFERENCE_MEMORY**market.step_days
+    kept = REFERENCE_MEMORY**step
     reaction = abs(math.log(float(value.units.mean()) / float(keep.units.mean())))
     excess = float(memory.loss.mean()) * abs(math.log(way.price / way.now))
     most = max(block // 2, least)
@@ -291,10 +282,10 @@ def _washout(dynamics: Dynamics, product: int, way: Way, block: int, value: Path
     return most
 
 
-def _drift(dynamics: Dynamics, product: int, block: int, washout: int) -> float:
+def _drift(product: Product, block: int, washout: int) -> float:
     """Return the drift of demand between blocks of the history."""
-    market, history = dynamics.market, dynamics.market.preprocessor.products[product]
-    price = torch.as_tensor(history.price[None], dtype=torch.float32, device=market.device)
-    expected = expect_days(market, product, price, history.dates, None).expected_units[0].double().mean(0).cpu().numpy()
+    market, history = product.market, product.history
+    days = expect_days(market, product.index, product.money(history.price)[None], history.dates, None)
+    expected = days.expected_units[0].double().mean(0).cpu().numpy()
     known = history.observed if history.in_stock is None else history.observed & history.in_stock
-    return measure_drift(history.units, expected, known, float(market.size[product]), block, washout)
+    return measure_drift(history.units, expected, known, float(market.size[product.index]), block, washout)

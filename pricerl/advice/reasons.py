@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from pricerl.decide.decision import UNTESTED
 from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP, PLANNER, POLICY
-from pricerl.formatting import Formatter, counted, plural, unit_digits
+from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence, unit_digits
 
 if TYPE_CHECKING:
-    from pricerl.advice.result import ProductAdvice
     from pricerl.arrays import Interval
     from pricerl.evaluation import DailyOutcome, Uplift
 
-UNTESTED = "not yet tested in your shop"
 CLEAR = 0.9
 """Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
 EXAMPLE_FEES = 0.15
@@ -21,13 +21,12 @@ EXAMPLE_FEES = 0.15
 MOST_DAYS = 5
 """Most days listed individually among those not charged as advised."""
 
-MEASURES = {"profit": "profit", "sales": "revenue"}
-"""Words for what counts, by the name of its field."""
-
 Record = Mapping[str, Any]
+Facts = SimpleNamespace
+"""All fields of a ``ProductAdvice`` but the reason."""
 
 
-def explain(advice: ProductAdvice, formatter: Formatter) -> str:
+def explain(advice: Facts, formatter: Formatter) -> str:
     """Return the recommendation and its reasons in a few short sentences.
 
     Args:
@@ -46,7 +45,7 @@ def explain(advice: ProductAdvice, formatter: Formatter) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _verdict(advice: ProductAdvice, f: Formatter) -> str:
+def _verdict(advice: Facts, f: Formatter) -> str:
     now, new = advice.current_price, advice.recommended_price
     if advice.decision.follow == "hold":
         return sentence(f"Keep {f.price(now)}: {advice.decision.why}")
@@ -60,7 +59,7 @@ def _verdict(advice: ProductAdvice, f: Formatter) -> str:
     return f"{change}."
 
 
-def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
+def _evidence(advice: Facts, f: Formatter) -> Iterator[str]:
     if advice.decision.follow != "hold":
         if advice.uplift is not None:
             forced = advice.decision.source == "limits"
@@ -75,12 +74,12 @@ def _evidence(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
         yield _expected(advice, advice.proposal.over_keep, f)
 
 
-def _gain(outcome: DailyOutcome, advice: ProductAdvice) -> Interval | None:
+def _gain(outcome: DailyOutcome, advice: Facts) -> Interval | None:
     """Return the measure of an outcome or an uplift; None if it is unknown."""
     return outcome.sales if advice.measure == "sales" else outcome.profit
 
 
-def _expected(advice: ProductAdvice, uplift: Uplift, f: Formatter, if_lost: str = "Expected") -> str:
+def _expected(advice: Facts, uplift: Uplift, f: Formatter, if_lost: str = "Expected") -> str:
     gain = _gain(uplift, advice)
     if gain is None or uplift.probability_better is None:
         return ""
@@ -115,7 +114,7 @@ def list_alternatives(product: Record) -> list[Record]:
     return [keep, *product["baselines"], own]
 
 
-def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
+def _cost_of_leaning(advice: Facts, f: Formatter) -> str:
     """Return the daily cost of following the objective without the gate; empty with the gate."""
     own, uplift = advice.proposal.outcome.profit, advice.proposal.over_keep.profit
     best = next((row for row in advice.baselines if row.rule == BEST_FOR_PROFIT), None)
@@ -129,7 +128,7 @@ def _cost_of_leaning(advice: ProductAdvice, f: Formatter) -> str:
     )
 
 
-def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
+def _demand(advice: Facts, f: Formatter) -> Iterator[str]:
     if advice.data_quality.get("distinct_prices", 0) < 2:
         yield "Charge another price for two weeks to learn its effect."
         return
@@ -150,7 +149,7 @@ def _demand(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     yield f"About {plural(days, f.period)} of your history {were} near {f.price(advice.recommended_price)}."
 
 
-def _break_even(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
+def _break_even(advice: Facts, f: Formatter) -> Iterator[str]:
     """Return the unit cost above which a rise pays, and whether a rise brings more revenue."""
     found = advice.break_even
     more = f"more revenue in {counted(found.raises_revenue, advice.num_draws)} plausible scenarios"
@@ -166,7 +165,7 @@ def _break_even(advice: ProductAdvice, f: Formatter) -> Iterator[str]:
     yield f"A rise brings {more}."
 
 
-def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterator[str]:
+def _direction(advice: Facts, rise_pays: float, f: Formatter) -> Iterator[str]:
     """Return whether a small rise pays; where that is clear but no change is, set direction and size apart."""
     own, draws = advice.proposal.over_keep.probability_better, advice.num_draws
     way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
@@ -177,11 +176,6 @@ def _direction(advice: ProductAdvice, rise_pays: float, f: Formatter) -> Iterato
     same_way = (advice.settled_price > advice.current_price) == (way == "rise")
     step = f"going to {f.price(advice.settled_price)} would pay in {counted(own, draws)}"
     yield f"The size is not: {step if same_way else 'no step that was weighed pays as surely'}."
-
-
-def sentence(text: str) -> str:
-    """Return a clause as a sentence: a capital in front and a full stop at the end."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def speaker_lines(product: Record, f: Formatter) -> list[str]:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-from pricerl.advice.final_check import today_of
 from pricerl.advice.price_test import PriceTest
 from pricerl.arrays import FloatArray, Interval, intervals_of
-from pricerl.env import Dynamics
+from pricerl.data import ProductHistory
+from pricerl.env import Product
 from pricerl.evaluation.valuation import value_paths
 from pricerl.guardrails.limits_in_force import LimitsInForce
 from pricerl.guardrails.today import DIGITS
@@ -61,35 +60,33 @@ class Details:
     """None unless a test can make clear whether the proposed change pays."""
 
 
-def gather_details(dynamics: Dynamics, product: int, path: FloatArray, price_test: PriceTest | None = None) -> Details:
+def gather_details(product: Product, path: FloatArray, price_test: PriceTest | None = None) -> Details:
     """Return the data of one product, whose recommended prices are ``path (H,)``, money."""
-    history = dynamics.market.preprocessor.products[product]
-    tried = history.price[history.observed]
-    shown = np.concatenate([tried, [history.current_price], path])
+    tried = product.history.tried_prices
+    shown = np.concatenate([tried, [product.current_price], path])
     # The curves reach 4 % beyond the tried, current and advised prices; 41 points make a smooth line.
     prices = np.linspace(0.96 * shown.min(), 1.04 * shown.max(), 41)
-    curves = draw_curves(dynamics, product, prices, len(path))
+    curves = draw_curves(product, prices, len(path))
     return Details(
         curves=curves,
-        own_days=_own_days(dynamics, product),
-        bounds=today_of(dynamics, product).describe(),
-        beyond=find_beyond(curves, float(tried.min()), float(tried.max())),
+        own_days=_own_days(product.history),
+        bounds=product.today.describe(),
+        beyond=find_beyond(curves, *tried),
         price_test=price_test,
     )
 
 
-def draw_curves(dynamics: Dynamics, product: int, prices: FloatArray, horizon: int) -> PriceCurves:
+def draw_curves(product: Product, prices: FloatArray, horizon: int) -> PriceCurves:
     """Return units and profit of each constant price ``(G,)``, money, over the forecast horizon, days."""
-    now = dynamics.market.preprocessor.products[product].current_price
-    money = torch.as_tensor(np.append(prices, now), dtype=torch.float32, device=dynamics.market.device)
-    *values, keep = value_paths(dynamics.market, product, money[:, None], horizon)
+    money = product.money(np.append(prices, product.current_price))
+    *values, keep = value_paths(product, money[:, None], horizon)
     units, sales, profit = (_along([getattr(value, name) for value in values]) for name in MEASURED)
     gains = {name: _along([getattr(value, name) - getattr(keep, name) for value in values]) for name in MEASURED}
     return PriceCurves(
         price=tuple(round(float(price), DIGITS) for price in prices),
         units=units,
         profit=profit if keep.costs_known else None,
-        sales=sales if dynamics.market.measure == "sales" else None,
+        sales=sales if product.market.measure == "sales" else None,
         gain={name: None if name == "profit" and not keep.costs_known else gains[name] for name in MEASURED},
     )
 
@@ -117,8 +114,7 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _own_days(dynamics: Dynamics, product: int) -> OwnDays:
-    history = dynamics.market.preprocessor.products[product]
+def _own_days(history: ProductHistory) -> OwnDays:
     recorded = np.flatnonzero(history.observed)
     shown = recorded[-365:]  # more would make the page large
     return OwnDays(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.arrays import Interval, to_plain
+from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
-    from pricerl.advice.account import AccountPlan
-    from pricerl.advice.decision import Decision
-    from pricerl.advice.exploration import RandomPrice
-    from pricerl.advice.final_check import DayEdit
     from pricerl.advice.report_data import Details
     from pricerl.advice.stop_rule import StopRule
+    from pricerl.decide.account import AccountPlan
+    from pricerl.decide.decision import Decision
+    from pricerl.decide.exploration import RandomPrice
+    from pricerl.decide.final_check import DayEdit
+    from pricerl.decide.proposer import PolicyOverPlan
+    from pricerl.decide.standing import Alarm, Order, PreviousAdvice, TrackRecord
     from pricerl.evaluation import (
         Backtest,
         BaselineRow,
@@ -47,108 +50,6 @@ class DayAdvice:
     """Posterior sds of expected units, sales and profit: the uncertainty that does not average out over days."""
 
 
-class Alarm(NamedTuple):
-    """Alarm: sales of the latest days were below the 5 % quantile of their prediction."""
-
-    days: int
-    """Length of the run of such days, at least ``decision.kill_days``."""
-    first_day: str
-    last_good_price: float
-    """Price on the last observed day before the run, money."""
-    sales: float
-    """Mean daily sales of the run, money."""
-    low: float
-    """5 % predictive quantile of these mean daily sales, money."""
-
-
-Status = Literal["active", "expired", "replaced", "refused", "ended", "suspended"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """Override, pause or price test of one product, as recorded in the log."""
-
-    id: int
-    kind: Literal["override", "pause", "price_test"]
-    price: float | None
-    """Money; None for a pause, which keeps the current price; the regular price of a price test."""
-    until: str
-    """Last day of the order."""
-    actor: str
-    reason: str
-    status: Status
-    """Status on the next day."""
-    refusal: str = ""
-    """Hard limit that the order breaks, with both numbers."""
-    schedule: tuple[tuple[str, float], ...] = ()
-    """Days of a price test in ISO format with their prices, money."""
-
-    def price_on(self, day: str, current_price: float) -> float:
-        """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
-        return dict(self.schedule).get(day, current_price if self.price is None else self.price)
-
-
-Outcome = Literal["followed", "not followed", "not observed"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """Outcome compared with its prediction."""
-
-    predicted: float
-    low: float
-    high: float
-    actual: float
-    inside: bool
-
-
-@dataclass(frozen=True)
-class TrackDay:
-    """Past day for which advice had been given in advance."""
-
-    date: str
-    entry: int
-    """Number of the last log entry before that day."""
-    source: str
-    advised_price: float
-    charged_price: float
-    outcome: Outcome
-    """Only days at the advised price test the forecast."""
-    units: Check | None
-    sales: Check | None
-    profit: Check | None
-    model_price: float | None
-    """Price of the model, if a person or the kill switch overruled it."""
-    model_profit: float | None
-    """Expected profit at that price."""
-    actual_profit: float | None
-
-
-@dataclass(frozen=True)
-class Overruled:
-    """Days on which the model was overruled: its prices and those charged, daily means in money."""
-
-    days: int
-    model_price: float
-    charged_price: float
-    model_profit: float | None
-    """Profit that the model expected at its price; None if profit is unknown."""
-    actual_profit: float | None
-
-
-@dataclass(frozen=True)
-class TrackRecord:
-    """Past days of one product for which advice had been given in advance."""
-
-    days: tuple[TrackDay, ...]
-    followed: int
-    inside: dict[str, tuple[int, int]]
-    """Days inside the 90 % interval and days tested, per measure."""
-    total: dict[str, Check | None]
-    """Total over the tested days, per measure; posterior uncertainty correlates fully over days, noise does not."""
-    overruled: Overruled | None
-
-
 @dataclass(frozen=True)
 class ModelAdvice:
     """Advice of the model, if a person or the kill switch overruled it."""
@@ -159,17 +60,6 @@ class ModelAdvice:
     recommended: DailyOutcome | None
     uplift: Uplift | None
     days: tuple[DayAdvice, ...]
-
-
-class PolicyOverPlan(NamedTuple):
-    """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
-
-    advantage: float | None
-    """In the unit below; None if the policy returned an action that is not finite."""
-    error: float | None
-    """Standard error of the advantage."""
-    unit: Literal["share", "reward"]
-    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
 
 
 @dataclass(frozen=True)
@@ -194,17 +84,6 @@ class CostMeans(NamedTuple):
     """Share of the price that fees leave."""
     unit_cost: float
     """Money."""
-
-
-class PreviousAdvice(NamedTuple):
-    """A product's last advice before this one."""
-
-    entry: int
-    """Its number in the log."""
-    current_price: float
-    """Money, as the next."""
-    recommended_price: float
-    grade: str
 
 
 @dataclass(frozen=True)
@@ -282,7 +161,7 @@ class ProductAdvice:
     @property
     def order(self) -> Order | None:
         """Order in force, if any."""
-        return next((order for order in self.orders if order.status == "active"), None)
+        return active_of(self.orders)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values for ``advice.json``."""

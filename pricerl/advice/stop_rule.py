@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.guardrails.price_grid import FLOAT32_SLACK
+from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.today import DIGITS
 
 FALSE_ALARM = 0.05
@@ -46,8 +46,8 @@ def find_stop_rule(
     Returns:
         None if the price is kept, or if sales are so few that even a run without a sale is no alarm.
     """
-    changed = np.flatnonzero(np.abs(np.asarray(prices) / current_price - 1) > FLOAT32_SLACK)
-    if not len(changed):
+    changed = [row for row, price in enumerate(prices) if not same_price(price, current_price)]
+    if not changed:
         return None
     counted = trades.copy()
     counted[: changed[0]] = False

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pricerl.advice.final_check import today_of
 from pricerl.data.days import WEEK, steps_in
-from pricerl.env import Dynamics
+from pricerl.env import Product
 from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.price_grid import WHOLE, from_steps, in_steps
 from pricerl.guardrails.relations import broken_by, span_between
@@ -38,24 +37,24 @@ class Way(NamedTuple):
     """Rows before the first change, during which the minimum hold of the last one lasts."""
 
 
-def find_ways(dynamics: Dynamics, product: int, current: Mapping[str, float] | None = None) -> list[Way]:
+def find_ways(product: Product, current: Mapping[str, float] | None = None) -> list[Way]:
     """Return every price that a few steps towards a lower or a higher price reach, with the way there and back.
 
     Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
     nearest ones that are neither. Those too near to the current price are left out.
 
     Args:
-        dynamics: market with its guardrails.
-        product: product index.
+        product: with its guardrails.
         current: current prices of products of other markets, by name, money.
     """
-    today, found, products = today_of(dynamics, product), list[Way](), dynamics.market.preprocessor.products
+    today, found = product.today, list[Way]()
     if today.config.pause:
         return []
-    name, related = products[product].product, dynamics.guardrails.related
-    kept = {**(current or {}), **{item.product: item.current_price for item in products}}
-    tried, span = tried_prices(dynamics, product), _on_grid(span_between(related, name, kept), today.config.price_step)
-    low, high = max(tried[0], span[0]), min(tried[1], span[1])
+    name, related = product.name, product.dynamics.guardrails.related
+    kept = {**(current or {}), **{item.product: item.current_price for item in product.market.preprocessor.products}}
+    span = _on_grid(span_between(related, name, kept), today.config.price_step)
+    lowest, highest = product.history.tried_prices
+    low, high = max(lowest, span[0]), min(highest, span[1])
     for wanted in _wanted_prices(today):
         wait, way = _walk_out(today, min(max(wanted, low), high))
         new = way and all(abs(way[-1] / other - 1) >= NEAREST for other in (today.now, *(item.price for item in found)))
@@ -66,23 +65,15 @@ def find_ways(dynamics: Dynamics, product: int, current: Mapping[str, float] | N
     return found
 
 
-def tried_prices(dynamics: Dynamics, product: int) -> tuple[float, float]:
-    """Return the lowest and the highest price ever charged, money."""
-    history = dynamics.market.preprocessor.products[product]
-    tried = history.price[history.observed]
-    return float(tried.min()), float(tried.max())
-
-
-def gate_blocks(dynamics: Dynamics, product: int, wait: int, wanted: Sequence[float]) -> list[float]:
+def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[float]:
     """Return the price of each row that the gate lets pass, money, after ``wait`` more rows at the current price.
 
     Args:
-        dynamics: market with its guardrails.
-        product: product index.
+        product: with its guardrails.
         wait: rows between the end of the history and the first of ``wanted``.
         wanted: price of the block that each row belongs to, money.
     """
-    today = today_of(dynamics, product)
+    today = product.today
     log, found = today.log, []
     for _ in range(wait):
         log = log.charge(today.now)

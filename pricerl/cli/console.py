@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pricerl.advice.reasons import (
-    MEASURES,
     Record,
     backtest_lines,
     contribution_words,
@@ -18,7 +17,7 @@ from pricerl.advice.reasons import (
     track_lines,
 )
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import UNKNOWN, Formatter, counted, plural, unit_digits
+from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, unit_digits
 from pricerl.terminal import write_lines
 
 if TYPE_CHECKING:

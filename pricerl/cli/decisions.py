@@ -14,6 +14,7 @@ from pricerl.cli.console import table
 from pricerl.cli.run_log import write_run_log
 from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
 from pricerl.errors import EXIT_OK, UsageError
+from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.orders import (
     ADVICE,
@@ -24,7 +25,6 @@ from pricerl.operations.orders import (
     TEST_RESULT,
     TOLERANCE,
     doubt_price,
-    refuse_price,
 )
 from pricerl.operations.outbox import first_change, last_day_of, limits_of, terms_of
 from pricerl.operations.shop import Shop, choose_product

@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks.timer import Interval
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from pricerl.advice import DecisionConfig, ReportConfig
+from pricerl.advice import ReportConfig
 from pricerl.cli.classes import chosen_class, print_help
 from pricerl.cli.configs import read_configs
 from pricerl.cli.failures import first_cause
@@ -31,6 +31,7 @@ from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
 from pricerl.cli.tracking import describe_tracked
 from pricerl.cli.trainer_settings import list_plugins
 from pricerl.cli.usage import check_run, explain_usage, named_files, option_values
+from pricerl.decide import DecisionConfig
 from pricerl.errors import UsageError
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages

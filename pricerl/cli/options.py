@@ -20,7 +20,7 @@ CLASSES = (
     ("data", "pricerl.training.pricing_data", "PricingDataModule"),
     ("data", "pricerl.training.gym_data", "GymDataModule"),
     ("model", "pricerl.training.module", "SACModule"),
-    ("decision", "pricerl.advice", "DecisionConfig"),
+    ("decision", "pricerl.decide", "DecisionConfig"),
     ("report", "pricerl.advice", "ReportConfig"),
     ("tracking", "pricerl.training.wandb_logging", "TrackingConfig"),
     ("trainer", "lightning.pytorch.trainer.trainer", "Trainer"),

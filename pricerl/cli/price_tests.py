@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
+from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.decision_log import Entry, stamp
-from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price, refuse_price
+from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
 from pricerl.operations.price_test_records import (
     PLAN,
-    SAME_PRICE,
     SCHEDULE,
-    first_day_after,
     lay_out,
     read_plan,
     render_plan,
@@ -31,7 +31,7 @@ from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.advice.price_test import PlannedTest
-    from pricerl.env import Dynamics
+    from pricerl.env import Product
     from pricerl.training.run import Run
 
 MOST_EXTRA = 3
@@ -57,14 +57,16 @@ def _parser(action: str, purpose: str) -> Parser:
     return parser
 
 
-def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, int]:
-    """Return the run with its file, and the index of the product."""
+def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, Product]:
+    """Return the run with its file, and the product."""
     from pricerl.cli.policies import run_lightning
+    from pricerl.env import Product
 
     given = {"data.path": options.path, **{name: getattr(options, name) for name in ("run_name", "ckpt_path", "today")}}
     run = run_lightning("predict", [*rest, *option_words(given)])
     names = run.pricing.preprocessor.names
-    return run, names.index(choose_product(names, options.product, "the file"))
+    index = names.index(choose_product(names, options.product, "the file"))
+    return run, Product(run.pricing.dynamics_on_cpu, index)
 
 
 def _plan(words: Sequence[str]) -> int:
@@ -81,25 +83,23 @@ def _plan(words: Sequence[str]) -> int:
     run, product = _load(options, rest)
     from pricerl.cli.price_test_words import plan_words, refusal_words
 
-    dynamics = run.pricing.dynamics_on_cpu
-    history = run.pricing.preprocessor.products[product]
-    if first is not None and first < first_day_after(history):
-        raise UsageError(f"--from: {first} is in the history, which ends on {history.dates[-1]}; choose a later day")
-    planned, schedule = _lay_out(options, dynamics, product, first)
+    if first is not None and first < product.first_day:
+        end = product.history.dates[-1]
+        raise UsageError(f"--from: {first} is in the history, which ends on {end}; choose a later day")
+    planned, schedule = _lay_out(options, product, first)
     if schedule is None or planned is None or not planned.test.affordable:
-        other = None if options.question == "units" else _find(options, dynamics, product, "units", 0)
-        write_lines(refusal_words(history.product, planned, schedule is None, other, run.formatter))
+        other = None if options.question == "units" else _find(options, product, "units", 0)
+        write_lines(refusal_words(product.name, planned, schedule is None, other, run.formatter))
         return EXIT_NOT_ENOUGH_EVIDENCE
     from pricerl.advice.price_test import unit_values
 
     prices = (planned.test.regular_price, planned.test.price)
-    known = dynamics.market.products[product].cost.known
-    profits = unit_values(dynamics, product, "profit", prices) if known else None
-    plan = render_plan(planned, schedule, history.product, options.test_seed, profits)
+    profits = unit_values(product, "profit", prices) if product.fitted.cost.known else None
+    plan = render_plan(planned, schedule, product.name, options.test_seed, profits)
     write_text(run.folder / SCHEDULE, render(schedule))
     write_text(run.folder / PLAN, plan)
     others = len(run.pricing.preprocessor.names) > 1
-    write_lines(plan_words(history.product, planned, schedule, dynamics.market.num_draws, others, run.formatter))
+    write_lines(plan_words(product.name, planned, schedule, product.market.num_draws, others, run.formatter))
     name = f" {options.run_name}" if options.run_name else ""
     write_lines([f"  written    {run.folder / SCHEDULE}; start it with pricerl price-test start{name}"])
     return EXIT_OK
@@ -123,26 +123,24 @@ def _check(options: argparse.Namespace) -> date | None:
         raise UsageError(f"--from: must be a day such as 2026-01-31, found {options.first!r}") from None
 
 
-def _find(
-    options: argparse.Namespace, dynamics: Dynamics, product: int, question: Any, extra: int
-) -> PlannedTest | None:
+def _find(options: argparse.Namespace, product: Product, question: Any, extra: int) -> PlannedTest | None:
     from pricerl.advice.price_test import Budget, plan_price_test
     from pricerl.evaluation.price_tests.simulated_power import SIMULATED
 
     budget = Budget(options.max_days, options.max_cost)
-    return plan_price_test(dynamics, product, question, budget, SIMULATED, options.test_seed, extra)
+    return plan_price_test(product, question, budget, SIMULATED, options.test_seed, extra)
 
 
 def _lay_out(
-    options: argparse.Namespace, dynamics: Dynamics, product: int, first: date | None
+    options: argparse.Namespace, product: Product, first: date | None
 ) -> tuple[PlannedTest | None, list[dict[str, Any]] | None]:
     """Return the plan with a schedule that passes the gate; None as schedule if there is none."""
     planned = None
     for extra in range(MOST_EXTRA + 1):
-        planned = _find(options, dynamics, product, options.question, extra)
+        planned = _find(options, product, options.question, extra)
         if planned is None or not planned.test.affordable:
             return planned, []
-        schedule = lay_out(planned, dynamics, product, options.test_seed, first)
+        schedule = lay_out(planned, product, options.test_seed, first)
         if schedule is not None:
             return planned, schedule
     return planned, None
@@ -190,7 +188,7 @@ def _checked(shop: Shop, draft: Entry, options: argparse.Namespace) -> Entry:
     first = shop.first_day_for(last)
     if draft["first_day"] < first:
         raise UsageError(f"the planned test begins on {draft['first_day']}, before {first}, the next day; {again}")
-    if abs(last["current_price"] - draft["regular_price"]) > SAME_PRICE:
+    if not same_price(last["current_price"], draft["regular_price"]):
         now = f"{last['current_price']:g}, not {draft['regular_price']:g} as when the test was planned"
         raise UsageError(f"the current price of {shown(product)} is {now}; {again}")
     doubts = []
@@ -218,14 +216,12 @@ def _read(words: Sequence[str]) -> int:
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     log = shop.log_path
-    products = run.pricing.preprocessor.products
-    entries = shop.log.entries
-    name = products[product].product
+    entries, name = shop.log.entries, product.name
     tests = [entry for entry in entries if entry["kind"] == PRICE_TEST and entry["product"] == name]
     if not tests:
         raise DataError(str(log), [f"has no price test of {shown(name)}; start one with price-test plan and start"])
     test = tests[-1]
-    reading = read_test(test, products, product, entries)
+    reading = read_test(test, run.pricing.preprocessor.products, product.index, entries)
     write_lines(reading_words(test, reading, run.formatter))
     found = reading.question
     if found.verdict != "running" and not any(item.get("test") == test["id"] for item in _results(entries)):

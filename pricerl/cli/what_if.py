@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-
-from pricerl.advice.final_check import nearest_allowed, objections_to
 from pricerl.arrays import Interval, interval_of
 from pricerl.cli.console import table
 from pricerl.cli.policies import run_lightning
 from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_first
 from pricerl.data.days import steps_in
-from pricerl.env import Dynamics
+from pricerl.decide.final_check import nearest_allowed, objections_to
+from pricerl.env import Product
 from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
+from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.relations import broken_by, span_between
-from pricerl.operations.orders import doubt_price, hard_limits_of, refuse_price, tried_prices
+from pricerl.operations.orders import doubt_price
 from pricerl.operations.shop import choose_product
 from pricerl.terminal import write_lines
 
@@ -67,25 +66,22 @@ def compare_prices(words: Sequence[str]) -> int:
     price = positive_price(options.price)
     run = run_lightning("predict", [*rest, *option_words({"ckpt_path": options.ckpt_path, "data.path": options.path})])
     names = run.pricing.preprocessor.names
-    product = names.index(choose_product(names, options.product, "the file"))
-    answer = ask(run.pricing.dynamics_on_cpu, product, price, run.options.horizon)
+    index = names.index(choose_product(names, options.product, "the file"))
+    answer = ask(Product(run.pricing.dynamics_on_cpu, index), price, run.options.horizon)
     write_lines(answer_lines(answer, run.formatter))
     return EXIT_OK
 
 
-def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
+def ask(product: Product, price: float, horizon: int) -> Answer:
     """Compare charging a price over the forecast horizon with keeping the current price.
 
     Args:
-        dynamics: the market with its guardrails.
-        product: product index.
+        product: with its guardrails.
         price: price to charge, money.
         horizon: length of the forecast horizon in days.
     """
-    market, history = dynamics.market, dynamics.market.preprocessor.products[product]
-    now, steps = history.current_price, steps_in(horizon, history.step_days)
-    paths = torch.tensor([[price], [now]], device=market.device).expand(2, steps)
-    asked, kept = value_paths(market, product, paths)
+    now, steps = product.current_price, steps_in(horizon, product.history.step_days)
+    asked, kept = value_paths(product, product.money([price, now])[:, None].expand(2, steps))
     fields = {name: name for name in ("units", "sales", "profit")}
     fields |= {"organic conversion %": "organic", "ad conversion %": "ad"}
     measures = tuple(
@@ -95,34 +91,30 @@ def ask(dynamics: Dynamics, product: int, price: float, horizon: int) -> Answer:
         if field != "profit" or asked.costs_known
     )
     better = asked.over(kept).probability_better
-    objections = (*objections_to(price, dynamics, product), *relation_objections(price, dynamics, product))
-    refusal, doubt = (
-        refuse_price(price, hard_limits_of(dynamics, product)),
-        doubt_price(price, now, tried_prices(history)),
-    )
-    allowed = nearest_chargeable(price, dynamics, product)
-    about = (history.product, price, now, steps, market.num_draws, measures, better, objections)
-    return Answer(*about, allowed, refusal, doubt)
+    objections = (*objections_to(price, product), *relation_objections(price, product))
+    refusal = refuse_price(price, product.hard_limits)
+    doubt = doubt_price(price, now, product.history.tried_prices)
+    about = (product.name, price, now, steps, product.market.num_draws, measures, better, objections)
+    return Answer(*about, nearest_chargeable(price, product), refusal, doubt)
 
 
-def relation_objections(price: float, dynamics: Dynamics, product: int) -> list[str]:
+def relation_objections(price: float, product: Product) -> list[str]:
     """Return each relation's objection to a price, money, while the other products keep theirs."""
-    products = dynamics.market.preprocessor.products
-    current = {item.product: item.current_price for item in products}
-    return broken_by(dynamics.guardrails.related, products[product].product, price, current)
+    current = {item.product: item.current_price for item in product.market.preprocessor.products}
+    return broken_by(product.dynamics.guardrails.related, product.name, price, current)
 
 
-def nearest_chargeable(price: float, dynamics: Dynamics, product: int) -> float:
+def nearest_chargeable(price: float, product: Product) -> float:
     """Return the nearest price, money, that guardrails and relations allow on the next day; the current one if none."""
-    products, step = dynamics.market.preprocessor.products, dynamics.guardrails.price_step
-    current = {item.product: item.current_price for item in products}
-    low, high = span_between(dynamics.guardrails.related, products[product].product, current)
-    inside = max(min(price, high), low)
+    guardrails = product.dynamics.guardrails
+    current = {item.product: item.current_price for item in product.market.preprocessor.products}
+    low, high = span_between(guardrails.related, product.name, current)
+    inside, step = max(min(price, high), low), guardrails.price_step
     for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
-        allowed = nearest_allowed(wanted, dynamics, product)
-        if not relation_objections(allowed, dynamics, product):
+        allowed = nearest_allowed(wanted, product)
+        if not relation_objections(allowed, product):
             return allowed
-    return products[product].current_price
+    return product.current_price
 
 
 def answer_lines(answer: Answer, formatter: Formatter) -> list[str]:

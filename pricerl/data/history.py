@@ -103,13 +103,24 @@ class ProductHistory:
     @property
     def next_day(self) -> date:
         """First day, or week, after the history."""
-        last: date = self.dates[-1].astype("datetime64[D]").item()
-        return last + timedelta(days=self.step_days)
+        return self.last_day + timedelta(days=self.step_days)
 
     @property
     def current_price(self) -> float:
         """Price in force at the end of the history, money."""
         return float(self.prices_in_force[-1])
+
+    @property
+    def last_day(self) -> date:
+        """Day of the last row."""
+        end: date = self.dates[-1].astype("datetime64[D]").item()
+        return end
+
+    @property
+    def tried_prices(self) -> tuple[float, float]:
+        """Lowest and highest price ever charged, money."""
+        charged = self.price[self.observed]
+        return float(charged.min()), float(charged.max())
 
     @property
     def stock_unknown(self) -> BoolArray:

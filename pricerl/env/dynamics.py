@@ -124,11 +124,6 @@ class Dynamics:
         recent = recent_prices(state.prices, state.trail, self.history.step_days)
         return waits_for_pace(state.rows.limits, recent)
 
-    def next_band(self, product: int) -> PriceBand:
-        """Return the prices allowed on the first day after one product's history, ``(1,)`` each."""
-        row = torch.tensor([product], device=self.market.device)
-        return self.band(self.start(row, self.history.num_days[row] - 1))
-
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
         """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, money ``(B,)``."""
         if self.config.action == "absolute":
@@ -296,5 +291,5 @@ def _week_means(series: Tensor, first: int, count: int) -> Tensor:
 
 def guard_product(history: ProductHistory, cost: CostPosterior, config: GuardrailConfig) -> GuardedProduct:
     """Return a product's constants for the guardrails: its own limits, tried prices and mean costs."""
-    costs = UnitCosts(float(cost.share_kept.mean()), float(cost.unit_cost.mean()), cost.known)
+    costs = UnitCosts(*cost.means, cost.known)
     return GuardedProduct(config, support_box(history.price[history.observed], config), costs)

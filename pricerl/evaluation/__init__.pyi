@@ -7,10 +7,10 @@ from .planner import (
     Plan as Plan,
     best_constant_price as best_constant_price,
     compare_baselines as compare_baselines,
-    open_shop as open_shop,
+    find_candidates as find_candidates,
     planner_gaps as planner_gaps,
 )
-from .pricing_rules import RULES as RULES, Shop as Shop
+from .pricing_rules import RULES as RULES, Candidates as Candidates
 from .rollout import Policy as Policy, Rollout as Rollout, roll_out as roll_out
 from .scores import (
     EpisodeScores as EpisodeScores,

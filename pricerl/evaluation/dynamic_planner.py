@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env import Dynamics, State
+from pricerl.env import Dynamics, Product, State
 from pricerl.evaluation.planner import best_constant_price, candidate_prices
 from pricerl.guardrails import project
 from pricerl.guardrails.limits import is_small
@@ -151,7 +151,7 @@ def _price_grids(dynamics: Dynamics) -> Grids:
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
     for index, product in enumerate(dynamics.market.preprocessor.products):
         latest = history.price.new_tensor(product.prices_in_force[-14:])
-        prices = torch.cat([candidate_prices(dynamics, index), latest, remembered[index : index + 1]]).double()
+        prices = torch.cat([candidate_prices(Product(dynamics, index)), latest, remembered[index : index + 1]]).double()
         low, high = prices.min().log(), prices.max().log()
         rails = dynamics.guardrails.of(product.product)
         lows.append(low)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
 from pricerl.data import ProductHistory
+from pricerl.env import Product
 from pricerl.env.noise import sample_units
 from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
 from pricerl.market import Market, Response
@@ -42,18 +43,17 @@ class PathForecast(NamedTuple):
 
 
 @torch.no_grad()
-def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> PathForecast:
+def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
     """Forecast every day of a path ``price (H,)``, money, from the first day after the history on.
 
     The seed is that of the daily noise.
     """
-    days = expect_paths(market, product, price[None])
+    days, market = expect_paths(product, price[None]), product.market
     expected = Response(*(values[0] for values in days))
     draw = torch.arange(market.num_draws, device=market.device)[:, None]
-    row = torch.full((1, 1), product, device=market.device)
     generator = torch.Generator(market.device).manual_seed(seed)
-    units = sample_units(expected.expected_units.repeat(NOISE_SAMPLES, 1, 1), market.size[product], generator)
-    profit = market.profit(units * price, units, row, draw)
+    units = sample_units(expected.expected_units.repeat(NOISE_SAMPLES, 1, 1), market.size[product.index], generator)
+    profit = market.profit(units * price, units, product.rows()[None], draw)
     units_limits = _with_limits(expected.expected_units, units.flatten(0, 1))
     measures = (expected.expected_units, expected.sales, expected.profit)
     return PathForecast(
@@ -64,7 +64,7 @@ def forecast_path(market: Market, product: int, price: Tensor, seed: int) -> Pat
         ad=intervals_of(_numpy(expected.ad)),
         market_sd=np.stack([_numpy(values).std(0) for values in measures]),
         sampled_units=np.asarray(units.flatten(0, 1).cpu()),
-        value=path_values(market, product, days)[0],
+        value=path_values(product, days)[0],
     )
 
 

@@ -85,8 +85,7 @@ def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
     seen = history.observed
     day, price, units = history.dates[seen].astype(np.int64), history.price[seen], history.units[seen]
     _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
-    share, cost = float(market.cost.share_kept.mean()), float(market.cost.unit_cost.mean())
-    return LoggedDays(np.log(price), weekday_of(day), week, (share * price - cost) * units)
+    return LoggedDays(np.log(price), weekday_of(day), week, market.cost.mean_margin(price) * units)
 
 
 def similarity(days: LoggedDays, log_price: float) -> tuple[FloatArray, float]:
@@ -110,7 +109,7 @@ def _expected(market: ProductMarket, log_price: FloatArray, weekday: IntArray) -
     """Return the expected contribution of the days in the mean market, ``(D,)``."""
     mean = np.log(np.exp(market.units.log_value).mean(0))
     units = np.exp(np.interp(log_price, market.log_grid, mean)) * market.weekday[weekday]
-    return np.asarray((market.cost.share_kept.mean() * np.exp(log_price) - market.cost.unit_cost.mean()) * units)
+    return np.asarray(market.cost.mean_margin(np.exp(log_price)) * units)
 
 
 def _resampled(

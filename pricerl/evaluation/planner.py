@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.env import Dynamics
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import (
     NUM_PRICES,
     RULES,
     WITHOUT_COSTS,
+    Candidates,
     Rule,
-    Shop,
     best_for_objective,
 )
 from pricerl.evaluation.rollout import approach_prices
@@ -64,9 +64,10 @@ def best_constant_price(dynamics: Dynamics) -> Plan:
 @torch.no_grad()
 def _search_prices(dynamics: Dynamics) -> Plan:
     prices, values = [], []
-    for product in range(dynamics.market.num_products):
-        prices.append(candidate_prices(dynamics, product))
-        values.append(value_average_day(dynamics, product, prices[-1])[0].mean(0))
+    for index in range(dynamics.market.num_products):
+        product = Product(dynamics, index)
+        prices.append(candidate_prices(product))
+        values.append(value_average_day(product, prices[-1])[0].mean(0))
     value = torch.stack(values)
     best = value.argmax(1, keepdim=True)
     return Plan(torch.stack(prices).gather(1, best)[:, 0], value.gather(1, best)[:, 0])
@@ -87,49 +88,39 @@ def planner_gaps(
     return (best_earned - earned) / best_earned.abs().clamp(min=1e-9), best_reward - reward
 
 
-def candidate_prices(dynamics: Dynamics, product: int) -> Tensor:
+def candidate_prices(product: Product) -> Tensor:
     """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
 
     With a price ladder or charm endings, they are the nearest such prices, with repetitions. Planners and rules choose
     among these prices, and rules' prices are projected onto them, so every price shown obeys the guardrails.
     """
-    row = torch.tensor([product], device=dynamics.market.device)
-    return spread_prices(lasting_band(dynamics.limits.rows(row), _current_price(dynamics, product)), NUM_PRICES)
+    limits = product.dynamics.limits.rows(product.rows())
+    return spread_prices(lasting_band(limits, product.money([product.current_price])), NUM_PRICES)
 
 
-def open_shop(dynamics: Dynamics, product: int, gate: float) -> Shop:
-    """Return the product's shop, with the reward as objective and candidates inside the guardrails."""
-    market, device = dynamics.market, dynamics.market.device
-    history = market.preprocessor.products[product]
+def find_candidates(product: Product, gate: float) -> Candidates:
+    """Return the prices inside the product's guardrails, with the reward as objective."""
 
     def reward(prices: FloatArray) -> FloatArray:
-        money = torch.as_tensor(prices, dtype=torch.float32, device=device)
-        return np.asarray(value_average_day(dynamics, product, money)[0].cpu().double().numpy())
+        return np.asarray(value_average_day(product, product.money(prices))[0].cpu().double().numpy())
 
-    return Shop(
-        history,
-        market.counted(product),
-        dynamics.guardrails.of(history.product),
-        gate,
-        candidate_prices(dynamics, product).cpu().double().numpy(),
-        reward,
-    )
+    allowed = candidate_prices(product).cpu().double().numpy()
+    return Candidates(product.history, product.counted, product.today.config, gate, allowed, reward)
 
 
-def compare_baselines(dynamics: Dynamics, product: int, shop: Shop, keep: PathValue, days: int) -> list[BaselineRow]:
+def compare_baselines(product: Product, candidates: Candidates, keep: PathValue, days: int) -> list[BaselineRow]:
     """Value the prices of all other rules in the same posterior draws and over the same days as keeping the price.
 
     Each rule's price is projected onto the guardrails and approached as fast as they allow. If costs are unknown, only
     rules that need none are compared. If revenue is the measure, all rules seek it, and none profit.
     """
-    left_out = (KEEP,) if dynamics.market.measure == "profit" else (KEEP, BEST_FOR_PROFIT)
-    names = [name for name in (RULES if shop.market.cost.known else WITHOUT_COSTS) if name not in left_out]
+    left_out = (KEEP,) if product.market.measure == "profit" else (KEEP, BEST_FOR_PROFIT)
+    names = [name for name in (RULES if candidates.market.cost.known else WITHOUT_COSTS) if name not in left_out]
     rules: dict[str, Rule] = {**{name: RULES[name] for name in names}, BEST_FOR_OBJECTIVE: best_for_objective}
-    now = _current_price(dynamics, product)
-    asked = torch.tensor([rule(shop) for rule in rules.values()], device=now.device)
-    rows = dynamics.limits.rows(torch.full(asked.shape, product, device=now.device))
-    prices = project(asked, now.expand(asked.shape), lasting_band(rows, now.expand(asked.shape)))
-    values = value_paths(dynamics.market, product, approach_prices(prices, dynamics, product, days))
+    asked = product.money([rule(candidates) for rule in rules.values()])
+    now, limits = torch.full_like(asked, product.current_price), product.dynamics.limits.rows(product.rows(len(asked)))
+    prices = project(asked, now, lasting_band(limits, now))
+    values = value_paths(product, approach_prices(prices, product, days))
     return [
         BaselineRow(rule, round(price, 4), value.outcome(), _probability_better(value, keep))
         for rule, price, value in zip(rules, prices.double().tolist(), values, strict=True)
@@ -139,9 +130,3 @@ def compare_baselines(dynamics: Dynamics, product: int, shop: Shop, keep: PathVa
 def _probability_better(value: PathValue, keep: PathValue) -> float | None:
     same = bool((value.units == keep.units).all())
     return None if same else value.over(keep).probability_better
-
-
-def _current_price(dynamics: Dynamics, product: int) -> Tensor:
-    """Return the current price ``(1,)``, money."""
-    history = dynamics.history
-    return history.price[history.offset[product] + history.num_days[product] - 1].reshape(1)

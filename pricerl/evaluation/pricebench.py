@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 
 from pricerl.arrays import FloatArray, limits_of
 from pricerl.data import DataConfig, DataPreprocessor, History
-from pricerl.env import Dynamics
-from pricerl.evaluation.planner import candidate_prices, open_shop
-from pricerl.evaluation.pricing_rules import GATE, HARM, Rule, Shop
+from pricerl.env import Dynamics, Product
+from pricerl.evaluation.planner import candidate_prices, find_candidates
+from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule
 from pricerl.evaluation.rollout import approach_prices
+from pricerl.guardrails.price_grid import same_price
 from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
 from pricerl.simulation import SellerConfig, expected_path_profit, expected_profit, simulate, simulated_history
 from pricerl.simulation.confounders import Disturbing
@@ -38,8 +38,6 @@ STEP = 1.05
 """Relative price change whose predicted gain is checked for coverage."""
 CLAIM = 0.975
 """Smallest probability of a gain that counts as a claim of a rule."""
-UNMOVED = 1e-6
-"""Largest relative difference of two prices that counts as none."""
 NO_GAIN = 1e-4
 """Sum of the best gains over the sum of profits up to which there is nothing to share."""
 PERCENT = 100.0
@@ -68,8 +66,8 @@ class ShopPath(NamedTuple):
     """Whether the rule claims that they earn more than the current price (grade B)."""
 
 
-PathRule = Callable[[Dynamics, int, Shop], ShopPath]
-"""Function from the dynamics, a product index and its shop to a path."""
+PathRule = Callable[[Product, Candidates], ShopPath]
+"""Function from a product and its candidate prices to a path."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +109,11 @@ def approach(rule: Rule) -> PathRule:
     It claims a gain if the shop's own market sees one with a probability of at least 0.975.
     """
 
-    def follow(dynamics: Dynamics, product: int, shop: Shop) -> ShopPath:
-        price = rule(shop)
-        path = _paths_to(np.array([price]), dynamics, product)[0]
-        return ShopPath(path, _differs(price, shop.current_price) and shop.probability_better(price) >= CLAIM)
+    def follow(product: Product, candidates: Candidates) -> ShopPath:
+        price = rule(candidates)
+        path = _paths_to(np.array([price]), product)[0]
+        moves = not same_price(price, product.current_price)
+        return ShopPath(path, moves and candidates.probability_better(price) >= CLAIM)
 
     return follow
 
@@ -137,13 +136,14 @@ def price_shop_set(
         interval of a 5 % step's gain covers the truth.
     """
     dynamics = Dynamics(shop_set.market, reward)
-    for product, ((cell, seed), truth) in enumerate(zip(shop_set.addresses, shop_set.truths, strict=True)):
-        shop = open_shop(dynamics, product, GATE)
-        judge = _Judge(shop, truth)
-        best = judge.best(_paths_to(_targets(dynamics, product, shop), dynamics, product))
+    for index, ((cell, seed), truth) in enumerate(zip(shop_set.addresses, shop_set.truths, strict=True)):
+        product = Product(dynamics, index)
+        candidates = find_candidates(product, GATE)
+        judge = _Judge(candidates, truth)
+        best = judge.best(_paths_to(_targets(product), product))
         covered = judge.covers(STEP)
         for name, rule in rules.items():
-            found = rule(dynamics, product, shop)
+            found = rule(product, candidates)
             yield {**cell._asdict(), "seed": seed, "rule": name, **judge.score(found, best), "covered": covered}
 
 
@@ -151,12 +151,12 @@ def price_shop_set(
 class _Judge:
     """Scores of paths on one shop by its truth."""
 
-    shop: Shop
+    candidates: Candidates
     truth: Mapping[str, Any]
 
     def profit(self, paths: FloatArray) -> FloatArray:
         """Return the true daily profit of paths ``(N, H)`` as a share of the current revenue, ``(N,)``."""
-        history = self.shop.history
+        history = self.candidates.history
         dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(paths.shape[1])
         past, paths = self._scale * history.price, self._scale * paths
         return expected_path_profit(self.truth, past, paths, dates) / self._revenue
@@ -167,10 +167,10 @@ class _Judge:
 
     def score(self, found: ShopPath, best: FloatArray) -> dict[str, Any]:
         """Return the scores of a path."""
-        now = self.shop.current_price
+        now = self.candidates.current_price
         constant = (np.full(HORIZON, price) for price in (now, self.truth["optimal_price"] / self._scale))
         keep, oracle, at_best, profit = self.profit(np.stack([*constant, best, found.price]))
-        moved = bool((np.abs(found.price / now - 1) > UNMOVED).any())
+        moved = any(not same_price(price, now) for price in found.price)
         up, best_up = found.price[-1] > now, best[-1] > now
         return {
             "price": found.price[-1],
@@ -179,24 +179,24 @@ class _Judge:
             "best_gain": at_best - keep,
             "oracle_share": profit / oracle,
             "moved": moved,
-            "wrong": moved and bool(up != best_up or not _differs(float(best[-1]), now)),
+            "wrong": moved and bool(up != best_up or same_price(best[-1], now)),
             "claim": found.claims and moved,
             "up": bool(best_up),
         }
 
     def covers(self, step: float) -> bool:
         """Return whether the 90 % interval of the profit ratio of a relative price change covers the true ratio."""
-        now = self.shop.current_price
+        now = self.candidates.current_price
         true_now, true_then = (
             expected_profit(self.truth, price) + self.truth["fixed_cost"] for price in (now, step * now)
         )
-        low, high = limits_of(self.shop.at(step * now) / self.shop.profit_now)
+        low, high = limits_of(self.candidates.at(step * now) / self.candidates.profit_now)
         return bool(low <= true_then / true_now <= high)
 
     @property
     def _scale(self) -> float:
         """True current price over the file's: the file's last realised average differs from the expected one."""
-        return float(self.truth["current_price"] / self.shop.current_price)
+        return float(self.truth["current_price"] / self.candidates.current_price)
 
     @property
     def _revenue(self) -> float:
@@ -235,16 +235,11 @@ def summarise(rows: pd.DataFrame, by: Sequence[str] = ("days", "units", "truth",
     return (PERCENT * heads.join(means)).assign(shops=sizes)
 
 
-def _paths_to(targets: FloatArray, dynamics: Dynamics, product: int) -> FloatArray:
+def _paths_to(targets: FloatArray, product: Product) -> FloatArray:
     """Return the paths ``(R, H)`` that approach target prices ``(R,)`` as fast as the guardrails allow, money."""
-    money = torch.as_tensor(targets, dtype=torch.float32, device=dynamics.market.device)
-    return np.asarray(approach_prices(money, dynamics, product, HORIZON).cpu().double().numpy())
+    return np.asarray(approach_prices(product.money(targets), product, HORIZON).cpu().double().numpy())
 
 
-def _targets(dynamics: Dynamics, product: int, shop: Shop) -> FloatArray:
+def _targets(product: Product) -> FloatArray:
     """Return the prices among which the best path is sought: those that the guardrails allow, and the current one."""
-    return np.append(candidate_prices(dynamics, product).cpu().double().numpy(), shop.current_price)
-
-
-def _differs(price: float, now: float) -> bool:
-    return abs(price / now - 1) > UNMOVED
+    return np.append(candidate_prices(product).cpu().double().numpy(), product.current_price)

@@ -1,4 +1,4 @@
-"""Pricing rules: functions from a shop to a price, used as baselines of SAC and by the decision."""
+"""Pricing rules: functions from a product's candidate prices to one of them, baselines of SAC and of the decision."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ HARM = 0.01
 
 
 @dataclass(frozen=True)
-class Shop:
-    """One product's history with the market fitted to it."""
+class Candidates:
+    """Prices that one product may be given, each valued in every posterior draw of its market."""
 
     history: ProductHistory
     market: ProductMarket
@@ -44,7 +44,7 @@ class Shop:
     guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
     gate: float = GATE
     """Share of the posterior draws in which a change must earn more."""
-    candidates: FloatArray | None = None
+    allowed: FloatArray | None = None
     """``(G,)`` prices that the guardrails allow, money; the support of the fitted market if absent."""
     reward: Callable[[FloatArray], FloatArray] | None = None
     """Objective of an average day: ``prices (G,) -> (K, G)``, per posterior draw; profit if absent."""
@@ -55,11 +55,6 @@ class Shop:
         return self.history.current_price
 
     @property
-    def costs(self) -> tuple[float, float]:
-        """Mean share of revenue kept after fees, and mean landed cost per unit, money."""
-        return float(self.market.cost.share_kept.mean()), float(self.market.cost.unit_cost.mean())
-
-    @property
     def sold(self) -> tuple[FloatArray, FloatArray]:
         """Prices (money) and units of the recorded days, ``(D,)`` each."""
         return self.history.price[self.history.observed], self.history.units[self.history.observed]
@@ -67,14 +62,14 @@ class Shop:
     @cached_property
     def prices(self) -> FloatArray:
         """Candidate prices including the current one, ascending, ``(G,)`` money."""
-        candidates = self.candidates
-        if candidates is None:
+        allowed = self.allowed
+        if allowed is None:
             guarded = guard_product(self.history, self.market.cost, self.guardrails)
             limits = price_limits([guarded], dtype=torch.float64)
             band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
             low, high = np.clip((float(band.low), float(band.high)), *np.exp(self.market.log_grid[[0, -1]]))
-            candidates = np.linspace(low, high, NUM_PRICES)
-        return np.unique(np.append(candidates, self.current_price))
+            allowed = np.linspace(low, high, NUM_PRICES)
+        return np.unique(np.append(allowed, self.current_price))
 
     @cached_property
     def profit(self) -> FloatArray:
@@ -84,8 +79,7 @@ class Shop:
     @property
     def mean_margin(self) -> FloatArray:
         """``(G,)`` profit of a unit at ``prices`` and mean costs, money."""
-        share, cost = self.costs
-        return share * self.prices - cost
+        return self.market.cost.mean_margin(self.prices)
 
     @cached_property
     def objective(self) -> FloatArray:
@@ -115,110 +109,110 @@ class Shop:
         return float(self.prices[int(np.argmax(value))])
 
 
-Rule = Callable[[Shop], float]
-"""Function from a shop to a price, money."""
+Rule = Callable[[Candidates], float]
+"""Function from a product's candidate prices to a price, money."""
 
 
-def keep(shop: Shop) -> float:
+def keep(candidates: Candidates) -> float:
     """Return the current price."""
-    return shop.current_price
+    return candidates.current_price
 
 
-def median_price(shop: Shop) -> float:
+def median_price(candidates: Candidates) -> float:
     """Return the median price of the history."""
-    return float(np.median(shop.history.price))
+    return float(np.median(candidates.history.price))
 
 
-def best_past(shop: Shop) -> float:
+def best_past(candidates: Candidates) -> float:
     """Return the tried price, to the cent or price step, of the highest mean daily profit, or sales without costs."""
-    price, units = shop.sold
-    share, cost = shop.costs if shop.market.cost.known else (1.0, 0.0)
-    grid = min(0.01, shop.guardrails.price_step)
+    price, units = candidates.sold
+    margin = candidates.market.cost.mean_margin(price) if candidates.market.cost.known else price
+    grid = min(0.01, candidates.guardrails.price_step)
     tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
-    earned = np.bincount(which, (share * price - cost) * units) / days
+    earned = np.bincount(which, margin * units) / days
     earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
     return float(tried[earned.argmax()])
 
 
-def similar_lookup(shop: Shop) -> float:
+def similar_lookup(candidates: Candidates) -> float:
     """Return the price with the highest profit at the mean units of similar prices, by a kernel 3 % wide."""
-    price, units = shop.sold
-    closeness = np.exp(-0.5 * ((np.log(shop.prices)[:, None] - np.log(price)) / 0.03) ** 2)
+    price, units = candidates.sold
+    closeness = np.exp(-0.5 * ((np.log(candidates.prices)[:, None] - np.log(price)) / 0.03) ** 2)
     sold = closeness @ units / np.maximum(closeness.sum(1), 1e-12)
-    earned = shop.mean_margin * sold
-    return shop.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
+    earned = candidates.mean_margin * sold
+    return candidates.best(np.where(closeness.sum(1) >= MIN_DAYS_AT_PRICE, earned, -np.inf))
 
 
-def log_log(shop: Shop) -> float:
+def log_log(candidates: Candidates) -> float:
     """Return the optimal price ``c e / (k (1 + e))`` of a log-log regression, with the elasticity at most -1.05."""
-    price, units = shop.sold
+    price, units = candidates.sold
     if np.ptp(price) == 0:
-        return shop.current_price
+        return candidates.current_price
     elasticity = min(float(np.polyfit(np.log(price), np.log(units + 0.5), 1)[0]), -1.05)
-    share, cost = shop.costs
+    share, cost = candidates.market.cost.means
     optimum = cost * elasticity / (1 + elasticity) / share
-    return float(np.clip(optimum, shop.prices[0], shop.prices[-1]))
+    return float(np.clip(optimum, candidates.prices[0], candidates.prices[-1]))
 
 
-def glm_plug_in(shop: Shop) -> float:
+def glm_plug_in(candidates: Candidates) -> float:
     """Return the best price on the curve of a Poisson regression of units on log price and weekday.
 
     ``log E[units] = a + b log p + weekday`` (Nelder and Wedderburn 1972), with ``b`` unconstrained.
     """
-    price, units = shop.sold
+    price, units = candidates.sold
     if np.ptp(price) == 0:
-        return shop.current_price
+        return candidates.current_price
     log_price = np.log(price)
-    weekday = np.eye(WEEK)[weekday_of(shop.history.dates[shop.history.observed].astype(np.int64))]
+    weekday = np.eye(WEEK)[weekday_of(candidates.history.dates[candidates.history.observed].astype(np.int64))]
     design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
     weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
     prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
     elasticity = fit_regression(units, design, prior, size=np.inf).mode[1]
-    return shop.best(shop.mean_margin * shop.prices**elasticity)
+    return candidates.best(candidates.mean_margin * candidates.prices**elasticity)
 
 
-def best_for_profit(shop: Shop) -> float:
+def best_for_profit(candidates: Candidates) -> float:
     """Return the price of the highest posterior-mean profit, regardless of its uncertainty."""
-    return shop.best(shop.profit.mean(0))
+    return candidates.best(candidates.profit.mean(0))
 
 
-def best_for_objective(shop: Shop) -> float:
+def best_for_objective(candidates: Candidates) -> float:
     """Return the price of the highest posterior-mean reward, regardless of its uncertainty."""
-    return shop.best(shop.objective.mean(0))
+    return candidates.best(candidates.objective.mean(0))
 
 
-def lower_bound(shop: Shop) -> float:
+def lower_bound(candidates: Candidates) -> float:
     """Return the price with the highest 20 % quantile of the gain, among those that pass the gate.
 
     The gain is that of the objective over the current price, which is kept if no price gains in a share ``gate`` of
     the posterior draws.
     """
-    gain = shop.objective - shop.objective[:, [shop.at_current_price]]
-    passes, bound = (gain > 0).mean(0) >= shop.gate, np.zeros(gain.shape[1])
+    gain = candidates.objective - candidates.objective[:, [candidates.at_current_price]]
+    passes, bound = (gain > 0).mean(0) >= candidates.gate, np.zeros(gain.shape[1])
     bound[passes] = np.quantile(gain[:, passes], 0.2, axis=0)
-    return shop.best(bound) if bound.max() > 0 else shop.current_price
+    return candidates.best(bound) if bound.max() > 0 else candidates.current_price
 
 
-def gated(shop: Shop) -> float:
+def gated(candidates: Candidates) -> float:
     """Return the price of the highest mean profit if it passes the gate, else the current price."""
-    proposal = best_for_profit(shop)
-    return proposal if shop.probability_better(proposal) >= shop.gate else shop.current_price
+    proposal = best_for_profit(candidates)
+    return proposal if candidates.probability_better(proposal) >= candidates.gate else candidates.current_price
 
 
-def mean_less_harm(shop: Shop) -> float:
+def mean_less_harm(candidates: Candidates) -> float:
     """Return the price of the highest mean relative gain minus 0.3 times the probability of harm."""
-    scale = np.maximum(np.abs(shop.profit_now), 1e-9)[:, None]
-    gain = (shop.profit - shop.profit_now[:, None]) / scale
-    return shop.best(gain.mean(0) - 0.3 * (gain < -HARM).mean(0))
+    scale = np.maximum(np.abs(candidates.profit_now), 1e-9)[:, None]
+    gain = (candidates.profit - candidates.profit_now[:, None]) / scale
+    return candidates.best(gain.mean(0) - 0.3 * (gain < -HARM).mean(0))
 
 
-def weekly_thompson(shop: Shop) -> float:
+def weekly_thompson(candidates: Candidates) -> float:
     """Return the best price in one posterior draw: a step of weekly Thompson sampling (Thompson 1933).
 
     The units sold seed the choice of the draw, so the same history gives the same price.
     """
-    rng = np.random.default_rng(zlib.crc32(shop.history.units.tobytes()))
-    return shop.best(shop.profit[rng.integers(len(shop.profit))])
+    rng = np.random.default_rng(zlib.crc32(candidates.history.units.tobytes()))
+    return candidates.best(candidates.profit[rng.integers(len(candidates.profit))])
 
 
 RULES: dict[str, Rule] = {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env import Dynamics, Outcome, State
+from pricerl.env import Dynamics, Outcome, Product, State
 from pricerl.env.noise import Noise
 from pricerl.guardrails import PriceBand, project
 from pricerl.guardrails.limits import days_held
@@ -102,12 +102,11 @@ def roll_path(
     return torch.stack(charged[:days], 1), torch.stack(asked[:days], 1)
 
 
-def approach_prices(targets: Tensor, dynamics: Dynamics, product: int, days: int) -> Tensor:
+def approach_prices(targets: Tensor, product: Product, days: int) -> Tensor:
     """Return paths ``(R, H)`` of H = ``days`` that approach ``targets (R,)`` as fast as the guardrails allow, money."""
-    rows = torch.full(targets.shape, product, device=dynamics.market.device)
-    start = dynamics.history.num_days[rows] - 1
-    state = dynamics.start(rows, start)
-    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(dynamics, product), observes=False)[0]
+    dynamics, rows = product.dynamics, product.rows(len(targets))
+    state = dynamics.start(rows, dynamics.history.num_days[rows] - 1)
+    return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(product), observes=False)[0]
 
 
 def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:
@@ -115,8 +114,8 @@ def propose_by(policy: Policy, dynamics: Dynamics) -> Proposal:
     return lambda state, band: dynamics.propose(state, policy(state.observation)[:, 0], band)
 
 
-def hold_left(dynamics: Dynamics, product: int) -> int:
+def hold_left(product: Product) -> int:
     """Return the days until a change is allowed: the minimum hold minus the days at the latest price."""
-    history = dynamics.market.preprocessor.products[product]
+    history = product.history
     held = days_held(history.dates, history.prices_in_force, history.step_days) // history.step_days
-    return max(0, dynamics.days_per_step - held)
+    return max(0, product.dynamics.days_per_step - held)

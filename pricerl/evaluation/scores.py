@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray, interval_of
 from pricerl.data.days import WEEK
-from pricerl.env import Dynamics, GymVectorEnv, Outcome, State
+from pricerl.env import Dynamics, GymVectorEnv, Outcome, Product, State
 from pricerl.evaluation.planner import best_constant_price, planner_gaps
 from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths
@@ -121,15 +121,16 @@ def score_paths(policy: Policy, dynamics: Dynamics, share: tuple[int, int] = (0,
     state = dynamics.start(product, index)
     paths, _ = roll_path(propose_by(policy, dynamics), dynamics, state, dynamics.config.horizon)
     rows = []
-    for item, path in zip(product.tolist(), paths, strict=True):
-        own, keep, log = value_paths(dynamics.market, item, with_rivals(dynamics, item, path))
+    for index, path in zip(product.tolist(), paths, strict=True):
+        item = Product(dynamics, index)
+        own, keep, log = value_paths(item, with_rivals(item, path))
         rows.append([*_summary(own.earned - keep.earned), *_summary(own.earned - log.earned)])
     return PathScores(*paths.new_tensor(rows).T)
 
 
-def with_rivals(dynamics: Dynamics, product: int, path: Tensor) -> Tensor:
+def with_rivals(product: Product, path: Tensor) -> Tensor:
     """Return a path ``(H,)``, the constant current price and the seller's latest prices, repeated, ``(3, H)`` money."""
-    history = dynamics.market.preprocessor.products[product]
+    history = product.history
     replayed = path.new_tensor(np.resize(history.price[-len(path) :], len(path)))
     return torch.stack([path, torch.full_like(path, history.current_price), replayed])
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
-from pricerl.evaluation.pricing_rules import Shop
+from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.valuation import log_units_at, margins_at
+from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.averaging import fit_demand_regression
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import gather_covariates
@@ -96,30 +97,31 @@ def observe_causes(history: ProductHistory) -> Causes:
     return Causes(tuple(observed), scale)
 
 
-def find_sensitivity(shop: Shop, price: float, causes: Causes) -> Sensitivity | None:
+def find_sensitivity(candidates: Candidates, price: float, causes: Causes) -> Sensitivity | None:
     """Return the strength of an unobserved confounder that would overturn the change to ``price``.
 
     None if there is no change, costs are unknown or the price never varied.
     """
-    tried = shop.history.price[shop.history.observed]
-    if not shop.market.cost.known or np.ptp(tried) == 0 or np.isclose(price, shop.current_price, rtol=1e-6):
+    low, high = candidates.history.tried_prices
+    if not candidates.market.cost.known or low == high or same_price(price, candidates.current_price):
         return None
-    gated, undone = (spare / causes.scale for spare in elasticity_to_spare(shop, price, (1 - shop.gate, 0.5)))
+    quantiles = (1 - candidates.gate, 0.5)
+    gated, undone = (spare / causes.scale for spare in elasticity_to_spare(candidates, price, quantiles))
     worst = max(causes.observed, key=lambda cause: cause.bias, default=ObservedCause("", 0.0, 0.0, 0.0))
     strength = _strength(undone, worst.price_share, worst.units_share)
     name = "" if strength is None else worst.name
     return Sensitivity(robustness(gated), robustness(undone), strength, name, causes.observed)
 
 
-def elasticity_to_spare(shop: Shop, price: float, quantiles: tuple[float, ...]) -> list[float]:
+def elasticity_to_spare(candidates: Candidates, price: float, quantiles: tuple[float, ...]) -> list[float]:
     """Return how far the elasticity may worsen before a price change gains nothing, at posterior quantiles.
 
     ``log(q1 / q0) - log(m0 / m1)`` over ``|log(p1 / p0)|``, with ``q`` units and ``m = k p - c`` margins.
     """
-    ends = np.array([shop.current_price, price])
-    margin = margins_at(shop.market, ends)
+    ends = np.array([candidates.current_price, price])
+    margin = margins_at(candidates.market, ends)
     earns = np.asarray((margin > 0).all(axis=1), dtype=np.bool_)
-    log_profit = log_units_at(shop.market, ends) + np.log(np.where(earns[:, None], margin, 1.0))
+    log_profit = log_units_at(candidates.market, ends) + np.log(np.where(earns[:, None], margin, 1.0))
     spare = np.diff(log_profit, axis=1)[:, 0] / abs(np.diff(np.log(ends)))
     spare = np.where(earns, spare, np.where(margin[:, 1] > 0, np.inf, -np.inf))
     return [float(value) for value in np.quantile(spare, quantiles, method="lower")]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, interval_of
-from pricerl.data import day_types, weekday_of
-from pricerl.env import Dynamics
+from pricerl.data import ProductHistory, day_types, weekday_of
+from pricerl.env import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.market import Market, Measure, ProductMarket, Response
 from pricerl.market.utility import RISKED
@@ -131,45 +131,45 @@ def expect_days(market: Market, product: int, prices: Tensor, dates: DateArray, 
     return market.respond(prices[:, None], row, draw, weekday, day_type, lift)
 
 
-def expect_paths(market: Market, product: int, prices: Tensor, horizon: int | None = None) -> Response:
+def expect_paths(product: Product, prices: Tensor, horizon: int | None = None) -> Response:
     """Return the expected outcome of every day of the paths ``prices (N, H)`` after the history, ``(N, K, H)`` each.
 
     Prices ``(N, 1)`` stay for the whole ``horizon``, by default the number of prices.
     """
-    history, memory = market.preprocessor.products[product], market.products[product].memory
+    history, memory = product.history, product.fitted.memory
     horizon = horizon or prices.shape[1]
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
     if memory is not None:
         paths = np.broadcast_to(prices.cpu().double().numpy(), (len(prices), horizon))
         lifts = memory.lifts_after(history.price, paths)
-    return expect_days(market, product, prices, dates, lifts)
+    return expect_days(product.market, product.index, prices, dates, lifts)
 
 
-def value_paths(market: Market, product: int, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
+def value_paths(product: Product, prices: Tensor, horizon: int | None = None) -> list[PathValue]:
     """Value the paths ``prices (N, H)``, money, per day from the first day after the history on, in the same draws.
 
     Prices ``(N, 1)`` stay for the whole ``horizon``.
     """
-    return path_values(market, product, expect_paths(market, product, prices, horizon))
+    return path_values(product, expect_paths(product, prices, horizon))
 
 
-def path_values(market: Market, product: int, days: Response) -> list[PathValue]:
+def path_values(product: Product, days: Response) -> list[PathValue]:
     """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
-    fitted = market.products[product]
+    fitted, measure = product.fitted, product.market.measure
     known, has_organic, has_ad = fitted.cost.known, fitted.organic is not None, fitted.ad is not None
     paths = zip(*(values.mean(2, dtype=torch.float64).cpu().numpy() for values in days), strict=True)
     return [
-        PathValue(units, sales, profit, known, market.measure, organic if has_organic else None, ad if has_ad else None)
+        PathValue(units, sales, profit, known, measure, organic if has_organic else None, ad if has_ad else None)
         for units, sales, profit, organic, ad in paths
     ]
 
 
 @torch.no_grad()
-def value_average_day(dynamics: Dynamics, product: int, prices: Tensor) -> tuple[Tensor, Response]:
+def value_average_day(product: Product, prices: Tensor) -> tuple[Tensor, Response]:
     """Return reward and outcome of an average day at ``prices (G,)``, money, in all draws, ``(K, G)`` each."""
-    draw = torch.arange(dynamics.market.num_draws, device=prices.device)[:, None]
-    return dynamics.constant_price(prices[None], torch.full((1, 1), product, device=prices.device), draw)
+    draw = torch.arange(product.market.num_draws, device=prices.device)[:, None]
+    return product.dynamics.constant_price(prices[None], product.rows()[None], draw)
 
 
 def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
@@ -188,7 +188,9 @@ def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
     return np.asarray(product.cost.share_kept[:, None] * prices - product.cost.unit_cost[:, None])
 
 
-def gains_over(market: Market, product: int, day: IntArray, kept: float, measure: Measure) -> FloatArray:
+def gains_over(
+    history: ProductHistory, fitted: ProductMarket, day: IntArray, kept: float, measure: Measure
+) -> FloatArray:
     """Return what the prices of past days have earned over a kept one, money ``(K, N)``.
 
     Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
@@ -196,13 +198,12 @@ def gains_over(market: Market, product: int, day: IntArray, kept: float, measure
     left out: simulated gains are estimated worse with it, also where it exists (docs/decisions.md).
 
     Args:
-        market: market fitted to a history with these days.
-        product: product index.
+        history: history of the product.
+        fitted: market fitted to it.
         day: ``(N,)`` rows of the history.
         kept: the price that would have been kept, money.
         measure: profit, at the costs as estimated even if they are unknown, or revenue.
     """
-    history, fitted = market.preprocessor.products[product], market.products[product]
     price, stays = history.price[day], np.array([kept])
     own, other = (np.exp(log_units_at(fitted, prices)) for prices in (price, stays))
     level = history.units[day] / own.mean(0)
@@ -236,10 +237,9 @@ def would_raising_pay(product: ProductMarket, price: float) -> Raising | None:
     cost = product.cost
     if not cost.known:
         return None
-    kept = cost.share_kept * price
-    pays = cost.unit_cost >= break_even_costs(kept, elasticity_at(product, price))
-    mean, margin = float(kept.mean()), float(kept.mean() - cost.unit_cost.mean())
-    return Raising(float(pays.mean()), mean / margin if margin > 0 else None)
+    pays = cost.unit_cost >= break_even_costs(cost.share_kept * price, elasticity_at(product, price))
+    margin = cost.mean_margin(price)
+    return Raising(float(pays.mean()), cost.means[0] * price / margin if margin > 0 else None)
 
 
 def break_even_costs(kept: FloatArray, elasticity: FloatArray) -> FloatArray:

@@ -87,3 +87,18 @@ def from_steps(steps: Number, price_step: float) -> Number:
 def slack(price: Number, price_step: float) -> Number:
     """Return the tolerance of a limit at a price, money."""
     return FLOAT32_SLACK * price + ROUNDING_SLACK * price_step
+
+
+RECORDED, OF_STEP, OF_PRICE = 5e-4, 0.05, 1e-3
+"""Largest difference that rounding in records and files explains: half a thousandth of the unit of money, but no more
+than a twentieth of the price step and a thousandth of the price, both far below the smallest change of a price."""
+
+
+def same_price(price: float, other: float, price_step: float = 0.01) -> bool:
+    """Return whether two prices, money, are one price but for the rounding of single precision, records and files."""
+    return abs(price - other) <= FLOAT32_SLACK * abs(other) + min(RECORDED, OF_STEP * price_step, OF_PRICE * abs(other))
+
+
+def is_outside(price: float, low: float, high: float) -> bool:
+    """Return whether a price, money, is beyond two ends and the same as neither."""
+    return not low <= price <= high and not same_price(price, min(max(price, low), high))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from pricerl.data import ProductHistory
 from pricerl.data.days import STEP_WORDS
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.market.cost_rows import COSTS, FIRST_DAY, MIN_SHARE_KEPT, Row, check_rows, find_fault
+
+Price = TypeVar("Price", float, FloatArray)
 
 Measure = Literal["profit", "sales"]
 """Measure of a gain: profit, or revenue, which needs no costs."""
@@ -118,6 +120,16 @@ class CostPosterior:
     """Days from row to row; the fixed cost is that of a row."""
     fees_known: bool = True
     """Whether the file or the seller determines the share kept."""
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Mean share of revenue kept after fees, and mean cost of a unit, money."""
+        return float(self.share_kept.mean()), float(self.unit_cost.mean())
+
+    def mean_margin(self, price: Price) -> Price:
+        """Return the profit of a unit at a price, or at each of several, at the mean costs, money."""
+        share, cost = self.means
+        return share * price - cost
 
     def counted(self, measure: Measure) -> CostPosterior:
         """Return the costs that count: these or, if revenue is the measure, none."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import NamedTuple
 
-from pricerl.advice import DecisionConfig, ProductAdvice, advise
+from pricerl.advice import ProductAdvice, advise
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide import DecisionConfig
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import Backtest, Policy, Yardstick, plan_dynamically
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
@@ -23,11 +25,11 @@ from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_m
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
 from pricerl.market.fitting import pools
-from pricerl.operations.accounts import find_past
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.processes import Setup, run_tasks
 from pricerl.operations.provenance import draft_advice
-from pricerl.operations.supervision import Supervisor
+from pricerl.operations.shop import day_of, read_day
+from pricerl.operations.standings import find_standings
 from pricerl.training.run import Run
 
 CHUNK = 25
@@ -68,6 +70,8 @@ class Desk:
     """Number of products of the whole catalogue."""
     current: Mapping[str, float] = field(default_factory=dict)
     """Current prices of the products that relations name, money."""
+    today: date | None = None
+    """The clock; the first day after each history if absent."""
 
     @classmethod
     def of(cls, run: Run) -> Desk:
@@ -90,6 +94,7 @@ class Desk:
             current={
                 item.product: item.current_price for item in data.preprocessor.products if item.product in related
             },
+            today=day_of(None if run.options.today is None else read_day(run.options.today), data),
         )
 
     def dynamics(
@@ -117,14 +122,9 @@ class Desk:
         if self.step_discount is not None and yardstick is None:
             plan = plan_dynamically(dynamics, self.step_discount)
             yardstick = Yardstick(plan, self.step_discount, catalogue=self.catalogue)
-        past = find_past(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
+        standings = find_standings(entries, dynamics, self.formatter.currency, self.today, bound)
         settings = self.decision, self.horizon, backtests, self.seed, None, self.formatter, yardstick
-        model = advise(self.policy, dynamics, *settings, past, self.current)
-        supervisor = Supervisor(dynamics, entries, self.decision, self.seed, self.formatter)
-        advice = [
-            supervisor.bind(item, index, bound[item.product]) if item.product in bound else item
-            for index, item in enumerate(supervisor.look_over(model))
-        ]
+        advice = advise(self.policy, dynamics, *settings, standings, self.current)
         return Advised(advice, [], backtests, () if yardstick is None else yardstick.plan.notes)
 
 
@@ -165,7 +165,8 @@ class Chunk(NamedTuple):
         if self.origin is None:
             return advised
         items = enumerate(advised.advice)
-        return advised._replace(drafts=[draft_advice(item, self.origin, dynamics, index) for index, item in items])
+        drafts = [draft_advice(item, self.origin, Product(dynamics, index)) for index, item in items]
+        return advised._replace(drafts=drafts)
 
 
 class EvidenceTask(NamedTuple):

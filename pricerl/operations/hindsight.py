@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.advice.result import Check
 from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.decide.standing import Check
 from pricerl.evaluation.valuation import gains_over
 from pricerl.market import Market
 from pricerl.operations.decision_log import Entry
@@ -73,7 +73,7 @@ def _review(
     """Review some days of a product; the place is month, whether the advice was followed, and the kept price."""
     history, fitted, (month, followed, kept) = market.preprocessor.products[index], market.products[index], place
     at = np.array(list(part))
-    gains = gains_over(market, index, at, kept, "profit" if fitted.cost.known else "sales")
+    gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
     record = keep_record(part, history)
     known = fitted.cost.known and bool(history.profit_known[at].all())
     measure = MEASURES[2] if known else MEASURES[1]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from pricerl.advice.result import Order, Status
-from pricerl.guardrails.price_grid import FLOAT32_SLACK, from_steps, in_steps, slack
+from pricerl.decide.standing import Order, Status
+from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside
 from pricerl.operations.decision_log import Entry
-
-if TYPE_CHECKING:
-    from pricerl.data import ProductHistory
-    from pricerl.env import Dynamics
 
 OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
 RETRAIN, PRICE_TEST, TEST_RESULT = "retrain", "price_test", "price_test_result"
@@ -21,23 +17,6 @@ RETRAIN, PRICE_TEST, TEST_RESULT = "retrain", "price_test", "price_test_result"
 TOLERANCE = 0.20
 """Largest difference between an ordered price and the current one that needs no ``--force``, as a share: four of the
 largest changes that the guardrails allow by default."""
-
-
-@dataclass(frozen=True)
-class HardLimits:
-    """Hard limits on a price, in money, which no order can break."""
-
-    floor: float
-    """Largest of ``guardrails.floor``, the price that leaves the minimum margin, and one price step."""
-    ceiling: float | None
-    price_step: float
-
-
-def hard_limits_of(dynamics: Dynamics, product: int) -> HardLimits:
-    """Return the hard limits of one product."""
-    floor, ceiling = (float(limit[product]) for limit in (dynamics.limits.floor, dynamics.limits.ceiling))
-    step = dynamics.guardrails.price_step
-    return HardLimits(round(max(floor, step), 6), None if ceiling == float("inf") else round(ceiling, 6), step)
 
 
 def orders_of(entries: Iterable[Entry], product: str, first_day: str) -> list[Order]:
@@ -75,12 +54,32 @@ def active_order(entries: Iterable[Entry], product: str, first_day: str) -> Orde
     return next((order for order in orders_of(entries, product, first_day) if order.status == "active"), None)
 
 
-def judge_orders(orders: Sequence[Order], current_price: float, limits: HardLimits) -> list[Order]:
-    """Refuse the active order if its price breaks a hard limit; limits can change after the order."""
+def judged_orders(
+    entries: Sequence[Entry],
+    product: str,
+    current_price: float,
+    limits: HardLimits,
+    first_day: str,
+    currency: str | None = None,
+) -> list[Order]:
+    """Return all orders on a product, oldest first, the active one refused if its price may not be charged any more.
+
+    Args:
+        entries: entries of the decision log.
+        product: name of the product.
+        current_price: money.
+        limits: hard limits in force, which can change after the order.
+        first_day: first day after the data, in ISO format.
+        currency: of the file in force; None if unknown.
+    """
+    currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
     judged = []
-    for order in orders:
+    for order in orders_of(entries, product, first_day):
         refusal = ""
-        if order.status == "active":
+        given = currencies.get(order.id)
+        if order.status == "active" and None not in (given, currency) and given != currency:
+            refusal = f"the {order.kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
+        elif order.status == "active":
             prices = sorted({price for _, price in order.schedule} or {order.price or current_price})
             refusals = (refuse_price(price, limits, order.kind.replace("_", " ")) for price in prices)
             refusal = next(filter(None, refusals), "")
@@ -102,34 +101,7 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
         way = "above" if change > 0 else "below"
         far = f"{100 * abs(change):.3g} % {way} the current price of {current_price:g}"
         doubts.append(f"{far} (--tolerance {tolerance:g})")
-    if is_untried(price, tried):
+    if tried and is_outside(price, *tried):
         low, high = tried
         doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
-
-
-def is_untried(price: float, tried: Sequence[float]) -> bool:
-    """Return whether a price, money, is below the lowest or above the highest price ever charged."""
-    return bool(tried) and not tried[0] * (1 - FLOAT32_SLACK) <= price <= tried[1] * (1 + FLOAT32_SLACK)
-
-
-def tried_prices(history: ProductHistory) -> tuple[float, float]:
-    """Return the lowest and the highest price ever charged, money."""
-    tried = history.price[history.observed]
-    return round(float(tried.min()), 6), round(float(tried.max()), 6)
-
-
-def refuse_price(price: float, limits: HardLimits, what: str = OVERRIDE) -> str:
-    """Return the hard limit that a price, money, breaks, in words, or an empty string.
-
-    ``what`` is the kind of the order; a pause keeps the current price, which may be off the price grid.
-    """
-    tolerance = slack(price, limits.price_step)
-    if price < limits.floor - tolerance:
-        return f"the {what} of {price:g} is below the floor of {limits.floor:g} (floor, minimum margin or price step)"
-    if limits.ceiling is not None and price > limits.ceiling + tolerance:
-        return f"the {what} of {price:g} is above the ceiling of {limits.ceiling:g} (guardrails.ceiling)"
-    nearest = from_steps(round(in_steps(price, limits.price_step)), limits.price_step)
-    if what == OVERRIDE and abs(price - nearest) > tolerance:
-        return f"the {what} of {price:g} is not a multiple of the price step of {limits.price_step:g}"
-    return ""

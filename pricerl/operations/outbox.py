@@ -11,17 +11,17 @@ import csv
 import io
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from pricerl.advice.result import Order
+from pricerl.decide.standing import Order
 from pricerl.formatting import PLAIN_DIGITS, safe_text
-from pricerl.guardrails.price_grid import from_steps, in_steps, slack
+from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.guardrails.price_grid import is_outside, same_price
 from pricerl.guardrails.relations import Relation, read_relations
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.log_head import Head
-from pricerl.operations.orders import ADVICE, APPROVAL, PAUSE, HardLimits, judge_orders, orders_of
+from pricerl.operations.orders import ADVICE, APPROVAL, PAUSE, judged_orders
 from pricerl.terminal import shown
 
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
@@ -131,7 +131,7 @@ def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row |
     """Return the row of one product, or None with the reason."""
     days = advice["days"]
     day = max(today.isoformat(), days[0]["date"])
-    judged = judged_orders(advice, entries, day)
+    judged = orders_on(advice, entries, day)
     order = next((order for order in judged if order.status == "active"), None)
     if order is not None and order.kind == PAUSE:
         return None, f"no price, it is paused until {order.until} (entry {order.id})"
@@ -152,17 +152,10 @@ def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row |
     return _planned(advice, day), ""
 
 
-def judged_orders(advice: Entry, entries: Sequence[Entry], day: str) -> list[Order]:
+def orders_on(advice: Entry, entries: Sequence[Entry], day: str) -> list[Order]:
     """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first."""
-    orders = orders_of(entries, advice["product"], day)
-    judged = judge_orders(orders, advice["current_price"], limits_of(advice))
     currency = terms_of(advice)["currency"]
-    for at, order in enumerate(judged):
-        given = entries[order.id - 1].get("currency")
-        if order.status == "active" and given is not None and given != currency:
-            refusal = f"the {order.kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
-            judged[at] = replace(order, status="refused", refusal=refusal)
-    return judged
+    return judged_orders(entries, advice["product"], advice["current_price"], limits_of(advice), day, currency)
 
 
 def limits_of(advice: Entry) -> HardLimits:
@@ -193,7 +186,7 @@ def _approved(advice: Entry, entries: Sequence[Entry], day: str) -> tuple[Row | 
     for other in reversed(own):
         if other["kind"] == ADVICE and generation_of(other) == generation_of(advice):
             again = first_change(other)
-            if again is None or not _is_same(again["price"], change["price"]):
+            if again is None or not same_price(again["price"], change["price"]):
                 break
             if other["id"] in given:
                 first = max(change["date"], day)
@@ -213,7 +206,7 @@ def _planned(advice: Entry, day: str) -> Row | None:
     first = max(change["date"], day)
     price = next(row["price"] for row in reversed(advice["days"]) if row["date"] <= first)
     low, high = (advice["limits"].get(end) for end in ("lowest", "highest"))
-    if low is None or high is None or not low - slack(low, 0.0) <= price <= high + slack(high, 0.0):
+    if low is None or high is None or is_outside(price, low, high):
         price = change["price"]
     if price == advice["current_price"]:
         return None
@@ -242,26 +235,15 @@ def _row_end(first: str, advice: Entry) -> date:
     return date.fromisoformat(first) + timedelta(days=step - 1)
 
 
-def _is_same(price: float, other: float) -> bool:
-    return abs(price - other) <= slack(other, 0.0) + 0.5e-4
-
-
 def _object(price: float, advice: Entry) -> str:
     """Return why a hard limit in force forbids a price, money; empty if none does.
 
-    A current price beyond a limit may walk there in steps: then a price between the two is no breach.
+    A current price beyond a limit walks there in steps: the prices on its way are no breach.
     """
-    limits, now = advice["limits"], advice["current_price"]
-    step = limits["price_step"]
-    tolerance = slack(price, step)
-    floor, ceiling = limits["floor"], limits["ceiling"]
-    if price < floor - tolerance and not now < price:
-        return f"no price, {price:g} is below the floor of {floor:g} (floor, minimum margin or price step)"
-    if ceiling is not None and price > ceiling + tolerance and not now > price:
-        return f"no price, {price:g} is above the ceiling of {ceiling:g}"
-    if abs(price - from_steps(round(in_steps(price, step)), step)) > tolerance:
-        return f"no price, {price:g} is not a multiple of the price step of {step:g}"
-    return ""
+    limits, now = limits_of(advice), advice["current_price"]
+    walks = now < price < limits.floor or (limits.ceiling is not None and limits.ceiling < price < now)
+    refusal = "" if walks else refuse_price(price, limits, "price")
+    return f"no price, {refusal}" if refusal else ""
 
 
 def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[Row], list[str]]:

@@ -16,18 +16,19 @@ import msgspec
 import numpy as np
 
 from pricerl.data.days import WEEK
+from pricerl.decide.standing import MeasuredPair
 from pricerl.errors import UsageError
 from pricerl.evaluation.price_tests.switchback import PROPENSITY, TEST, Switchback, draw_arms
+from pricerl.guardrails.price_grid import RECORDED, same_price
 from pricerl.operations.decision_log import Entry, stamp
 from pricerl.operations.log_head import BEFORE_THE_FIRST
 from pricerl.operations.orders import PRICE_TEST, TEST_RESULT
 from pricerl.operations.price_test_entries import PriceTestEntry
 
 if TYPE_CHECKING:
-    from pricerl.advice.decision import MeasuredPair
     from pricerl.advice.price_test import PlannedTest
     from pricerl.data import ProductHistory
-    from pricerl.env import Dynamics
+    from pricerl.env import Product
 
 PLAN, SCHEDULE = "price_test.json", "price_test.csv"
 """Plan and schedule that ``price-test plan`` writes and ``price-test start`` reads."""
@@ -41,47 +42,38 @@ MEASURED_DAYS = 182
 FORMAT = 1
 """Format of the plan."""
 
-SAME_PRICE = 5e-4
-"""Largest difference between a scheduled and another price that count as one, money."""
-
 
 def lay_out(
-    planned: PlannedTest, dynamics: Dynamics, product: int, seed: int, first: date | None = None
+    planned: PlannedTest, product: Product, seed: int, first: date | None = None
 ) -> list[dict[str, Any]] | None:
     """Return the schedule of a test, one row per day or week; None if the gate changes a price that should count.
 
     Args:
         planned: the test.
-        dynamics: market with its guardrails.
-        product: product index.
+        product: with its guardrails.
         seed: of the random order of the blocks.
         first: first day; the earliest possible one if absent.
     """
     from pricerl.advice.switchback_prices import gate_blocks
 
-    design, history = planned.design, dynamics.market.preprocessor.products[product]
-    earliest = first_day_after(history)
+    design, history = planned.design, product.history
+    earliest = product.first_day
     wait = planned.wait if first is None else max(planned.wait, (first - earliest).days // history.step_days)
     arms = draw_arms(design.pairs, np.random.default_rng(seed))
     prices = (planned.test.regular_price, planned.test.price)
     wanted = np.repeat([prices[arm] for arm in arms], design.block)
-    charged = gate_blocks(dynamics, product, wait, wanted.tolist())
+    charged = gate_blocks(product, wait, wanted.tolist())
     start = earliest + timedelta(days=wait * history.step_days)
     schedule = []
     for row, (price, target) in enumerate(zip(charged, wanted.tolist(), strict=True)):
         block, place = divmod(row, design.block)
-        if place >= design.washout and abs(price - target) > SAME_PRICE:
+        if place >= design.washout and not same_price(price, target):
             return None
         day = start + timedelta(days=row * history.step_days)
         arm = ARMS[int(arms[block] == TEST)]
         about = {"date": day.isoformat(), "block": block + 1, "arm": arm, "price": price}
         schedule.append({**about, "washout": place < design.washout})
     return schedule
-
-
-def first_day_after(history: ProductHistory) -> date:
-    """Return the first day, or week, after a history."""
-    return date.fromisoformat(str(history.dates[-1].astype("datetime64[D]"))) + timedelta(days=history.step_days)
 
 
 def render_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
@@ -175,7 +167,7 @@ def _contradiction(order: Entry) -> str:
         return "the schedule is not that of its days and its seed"
     spans = [prices if row["washout"] else (prices[arm],) for row, arm in zip(rows, arms, strict=True)]
     off = [max(min(span) - row["price"], row["price"] - max(span)) for row, span in zip(rows, spans, strict=True)]
-    if max(off) > SAME_PRICE or abs(prices[0] - prices[1]) <= SAME_PRICE:
+    if max(off) > RECORDED or same_price(*prices):
         return "the prices of the schedule are not those of the test"
     worth = {"units": [1, 1], "sales": [*prices], "profit": order["profits"] or order["values"]}
     if order["values"] != worth[order["question"]]:
@@ -200,9 +192,7 @@ def find_measured(
         products: histories; a test counts for ``MEASURED_DAYS`` after its last day.
         measure: what must have been compared, ``profit`` or ``sales``.
     """
-    from pricerl.advice.decision import MeasuredPair
-
-    last = {item.product: date.fromisoformat(str(item.dates[-1].astype("datetime64[D]"))) for item in products}
+    last = {item.product: item.last_day for item in products}
     found: dict[str, MeasuredPair] = {}
     for entry in entries:
         if entry["kind"] != TEST_RESULT or entry["product"] not in last or entry["question"] != measure:

@@ -14,9 +14,10 @@ from pricerl.evaluation.price_tests.carry_over import carry_over_check
 from pricerl.evaluation.price_tests.randomisation import list_turns, randomisation_limits
 from pricerl.evaluation.price_tests.stop_verdict import Judgement, judge
 from pricerl.evaluation.price_tests.switchback import TEST, pair_differences
+from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.orders import ADVICE, OVERRIDE, PAUSE, RESUME
-from pricerl.operations.price_test_records import ARMS, SAME_PRICE, design_of
+from pricerl.operations.price_test_records import ARMS, design_of
 
 FEWEST_SHARE = 0.5
 """Smallest share of a block's days that must be left for the block to count."""
@@ -160,7 +161,7 @@ def _match(
         row = row_of.get(day["date"], -1)
         passed += row >= 0
         good = row >= 0 and not day["washout"]
-        if good and not (known[row] and abs(history.price[row] - day["price"]) <= SAME_PRICE):
+        if good and not (known[row] and same_price(history.price[row], day["price"])):
             price = float(history.price[row]) if known[row] else None
             lost.append(LostDay(day["date"], price, _reason(day["date"], price, entry, entries)))
             good = False
@@ -181,7 +182,7 @@ def _reason(day: str, price: float | None, test: Entry, entries: Sequence[Entry]
             return f"{item['kind']} of entry {item['id']}"
     for item in reversed(own):
         rows = item["days"] if item["kind"] == ADVICE and not item.get("test") else ()
-        if any(row["date"] == day and abs(row["price"] - price) <= SAME_PRICE for row in rows):
+        if any(row["date"] == day and same_price(row["price"], price) for row in rows):
             return f"advice of entry {item['id']}, source {item['source']}"
     return "another price was charged"
 

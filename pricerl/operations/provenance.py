@@ -17,16 +17,15 @@ import torch
 from torch import Tensor
 
 from pricerl import __version__
-from pricerl.advice.final_check import today_of
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import to_plain
 from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS
 from pricerl.data.naming import list_sources
-from pricerl.env import Dynamics
+from pricerl.env import Product
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
-from pricerl.operations.orders import ADVICE, PRICE_TEST, hard_limits_of, tried_prices
+from pricerl.operations.orders import ADVICE, PRICE_TEST
 from pricerl.training.run import Run
 from pricerl.writing import hash_file
 
@@ -96,10 +95,10 @@ def differing(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[st
     return found
 
 
-def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: int) -> Entry:
+def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
-    history = dynamics.market.preprocessor.products[index]
-    next_ = today_of(dynamics, index).describe()
+    history = product.history
+    next_ = product.today.describe()
     relations = [item_ for item_ in origin["terms"]["relations"] if item.product in item_["products"]]
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
@@ -107,10 +106,10 @@ def draft_advice(item: ProductAdvice, origin: Entry, dynamics: Dynamics, index: 
         "product": item.product,
         "history_end": str(history.dates[-1]),
         "current_price": item.current_price,
-        "limits": {**asdict(hard_limits_of(dynamics, index)), "lowest": next_.lowest, "highest": next_.highest},
+        "limits": {**asdict(product.hard_limits), "lowest": next_.lowest, "highest": next_.highest},
         "known": describe_history(history),
         "terms": {**origin["terms"], "relations": relations},
-        "tried": list(tried_prices(history)),
+        "tried": [round(price, 6) for price in history.tried_prices],
         "grade": item.decision.grade,
         "source": item.decision.source,
         "follow": item.decision.follow,
@@ -166,7 +165,7 @@ def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
 
 def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
     """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
-    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
+    then = combine({} if run.checkpoint is None else run.checkpoint.stored_settings, entry["settings"])
     if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
         return None
     added = differing(run.settings, then)
@@ -272,9 +271,8 @@ def hash_settings(settings: Mapping[str, Any]) -> str:
 
 
 def hash_code() -> str:
-    """Hash every source file of the package and its relative path, and the policies that are part of it."""
-    package = Path(__file__).parents[1]
-    return _hash_sources([package, *sorted(package.rglob("*.ckpt"))])
+    """Hash every source file of the package and its relative path."""
+    return _hash_sources([Path(__file__).parents[1]])
 
 
 def hash_own_code(modules: Iterable[str]) -> str:

@@ -12,8 +12,8 @@ from pricerl.advice.report.charts import Figure
 from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.sanitize import shorten
 from pricerl.advice.report.view import Cell
-from pricerl.advice.result import Check
 from pricerl.arrays import Interval
+from pricerl.decide.standing import Check
 from pricerl.formatting import UNKNOWN, Formatter, plural
 from pricerl.operations.hindsight import Reviewed, cumulate, total_of
 

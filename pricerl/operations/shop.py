@@ -16,13 +16,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.advice.exports import PRICES
-from pricerl.advice.result import Order
 from pricerl.data import is_present
 from pricerl.data.naming import list_sources
+from pricerl.decide.standing import Order
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
 from pricerl.operations.orders import ADVICE, orders_of
-from pricerl.operations.outbox import Outbox, fill_outbox, judged_orders, newest_advice
+from pricerl.operations.outbox import Outbox, fill_outbox, newest_advice, orders_on
 from pricerl.terminal import shown
 from pricerl.training.run_folder import RunFolder
 from pricerl.writing import CURRENT, PUBLISHED, explained, find_set, show_set, stage_set
@@ -115,10 +115,8 @@ class Shop:
         return date.fromisoformat(max(firsts)) if firsts and not self.sources else system_day()
 
     def today_after(self, data: PricingDataModule) -> date:
-        """Return today for a history that was read: the day after that of a simulated seller, else as `today`."""
-        if self.given_day is not None or data.path is not None:
-            return self.given_day or system_day()
-        return max(history.next_day for history in data.preprocessor.products)
+        """Return today for a history that was read."""
+        return day_of(self.given_day, data)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -190,7 +188,7 @@ class Shop:
         """Return all orders on a product, oldest first; without advice in force they have no limits to keep to."""
         if (advice := self.newest.get(product)) is None:
             return orders_of(self.log.entries, product, self.today.isoformat())
-        return judged_orders(advice, self.log.entries, self.first_day_for(advice))
+        return orders_on(advice, self.log.entries, self.first_day_for(advice))
 
     def order_on(self, product: str) -> Order | None:
         """Return the order in force on a product."""
@@ -309,6 +307,13 @@ def name_in_force(folder: RunFolder) -> str:
 def system_day() -> date:
     """Return the day of the system's clock."""
     return date.today()
+
+
+def day_of(given: date | None, data: PricingDataModule) -> date:
+    """Return the given day; else the first one after the history of a simulated seller, or the clock's."""
+    if given is not None or data.path is not None:
+        return given or system_day()
+    return max(history.next_day for history in data.preprocessor.products)
 
 
 def read_day(text: str) -> date:

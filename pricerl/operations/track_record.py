@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pricerl.advice.result import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
 from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data import ProductHistory
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import WEEK, steps_in
+from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
+from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.orders import ADVICE
 
@@ -37,7 +38,7 @@ def find_predictions(entries: Iterable[Entry], history: ProductHistory) -> Predi
     found: list[tuple[int, Entry]] = []
     for entry in entries:
         made = place.get(entry.get("history_end", "")) if entry.get("product") == history.product else None
-        if made is not None and _is_same(float(history.prices_in_force[made]), entry["current_price"]):
+        if made is not None and same_price(float(history.prices_in_force[made]), entry["current_price"]):
             found.append((made, entry))
     found.sort(key=lambda pair: pair[0])  # of two made on the same day, the later entry counts
     known = {place[day["date"]]: (entry, day) for _, entry in found for day in entry["days"] if day["date"] in place}
@@ -113,7 +114,7 @@ def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) 
     charged, observed = float(history.price[at]), bool(history.observed[at])
     outcome: Outcome = "not observed"
     if observed:
-        outcome = "followed" if _is_same(charged, day["price"]) else "not followed"
+        outcome = "followed" if same_price(charged, day["price"]) else "not followed"
     happened = {name: float(getattr(history, name)[at]) if observed else None for name in ("units", "sales")}
     happened["profit"] = float(history.profit[at]) if history.profit_known[at] else None
     tested = {name: happened[name] if outcome == "followed" else None for name in MEASURES}
@@ -170,9 +171,4 @@ def _score_overruled(days: Sequence[TrackDay]) -> Overruled | None:
 
 def _is_own(charged: float, entry: Entry, day: dict[str, Any]) -> bool:
     """Return whether the model set a day's price: it was advised for the day, and not by a person's order."""
-    return "order" not in entry and _is_same(charged, day["price"])
-
-
-def _is_same(charged: float, advised: float) -> bool:
-    """Return whether prices, money, are equal but for the log's digits, of which files hold only the cents."""
-    return abs(charged - advised) < 5e-4
+    return "order" not in entry and same_price(charged, day["price"])

@@ -13,9 +13,10 @@ import torch
 from command_line import run
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
-from pricerl.advice.decision import FAILED, KEEP_NOT_ALLOWED
+from pricerl.advice import advise
 from pricerl.advice.result import ProductAdvice
+from pricerl.decide import DecisionConfig
+from pricerl.decide.decision import FAILED, KEEP_NOT_ALLOWED
 from pricerl.env import Dynamics
 from pricerl.evaluation import Yardstick, plan_dynamically
 from pricerl.evaluation.rollout import Policy

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pricerl.advice import DecisionConfig, decide
-from pricerl.advice.decision import CAUTIOUS, SET_BY, Evidence, fall_back
-from pricerl.advice.reasons import UNTESTED
 from pricerl.data import UnlikelyZeros
+from pricerl.decide import DecisionConfig, decide
+from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, Evidence, fall_back
 from pricerl.errors import UsageError
 
 CLEAR = Evidence(

@@ -10,14 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
-from pricerl.advice.exploration import explore
-from pricerl.advice.final_check import GatedPath, today_of
+from pricerl.advice import advise
 from pricerl.advice.next_steps import what_would_change
-from pricerl.advice.past import Past
 from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.env import Dynamics
+from pricerl.decide import DecisionConfig
+from pricerl.decide.exploration import explore
+from pricerl.decide.final_check import GatedPath
+from pricerl.decide.standing import Standing
+from pricerl.env import Dynamics, Product
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
@@ -44,7 +45,7 @@ def shop(make_product: Callable[..., ProductHistory], prepare: Callable[..., Dat
 
 
 def test_prices_move_by_the_share_and_stay_for_the_minimum_hold(shop: Dynamics) -> None:
-    found = explore(FLAT, shop, 0, 0.02, 3)
+    found = explore(FLAT, Product(shop, 0), 0.02, 3)
     changes = [day for day in range(1, 14) if found.gated.prices[day] != found.gated.prices[day - 1]]
     assert changes and all(b - a >= shop.days_per_step for a, b in itertools.pairwise(changes))
     assert {round(price, 2) for price in found.gated.prices} <= {9.8, 10.0, 10.2}
@@ -53,18 +54,18 @@ def test_prices_move_by_the_share_and_stay_for_the_minimum_hold(shop: Dynamics) 
 
 
 def test_every_price_passes_the_gate(shop: Dynamics) -> None:
-    today = today_of(shop, 0)
+    today = Product(shop, 0).today
     log = today.log
-    for price in explore(FLAT, shop, 0, 0.03, 1).gated.prices:
+    for price in explore(FLAT, Product(shop, 0), 0.03, 1).gated.prices:
         assert pass_gate(price, log.prices[-1], log, today.costs, today.config).price == pytest.approx(price)
         log = log.charge(price)
 
 
 def test_draws_repeat_and_are_fair(shop: Dynamics) -> None:
-    first, again = (explore(FLAT, shop, 0, 0.02, 3) for _ in range(2))
+    first, again = (explore(FLAT, Product(shop, 0), 0.02, 3) for _ in range(2))
     assert first == again
     short = GatedPath((10.0,), None, ())
-    highs = [explore(short, shop, 0, 0.02, seed).gated.prices[0] > 10 for seed in range(200)]
+    highs = [explore(short, Product(shop, 0), 0.02, seed).gated.prices[0] > 10 for seed in range(200)]
     assert np.mean(highs) == pytest.approx(0.5, abs=0.1)
 
 
@@ -111,7 +112,7 @@ def test_random_prices_are_offered_only_where_they_would_be_made(
     limits = {"a pause": GuardrailConfig(pause=True), "a smallest change": GuardrailConfig(min_change=0.04)}
     dynamics = Dynamics(repriced, RewardConfig(), limits.get(reason, GuardrailConfig()))
     if reason == "buyers who mind changes":
-        monkeypatch.setattr("pricerl.advice.exploration.mind_changes", lambda memory: True)
+        monkeypatch.setattr("pricerl.decide.exploration.mind_changes", lambda memory: True)
     policy = keeping if reason == "no change proposed" else raising
     for share in (0.0, 0.02):
         (found,) = advise(policy, dynamics, DecisionConfig(explore_share=share), 14, {})
@@ -121,15 +122,15 @@ def test_random_prices_are_offered_only_where_they_would_be_made(
 def test_draws_of_later_advice_do_not_add_up(repriced: Market) -> None:
     shop = Dynamics(repriced, RewardConfig(), GuardrailConfig())
     now = repriced.preprocessor.products[0].current_price
-    past = {"product": Past(varied=(now, 1.04 * now))}
-    (found,) = advise(raising, shop, DecisionConfig(explore_share=0.02), 14, {}, past=past)
+    past = {"product": Standing(varied=(now, 1.04 * now))}
+    (found,) = advise(raising, shop, DecisionConfig(explore_share=0.02), 14, {}, standings=past)
     assert found.random_prices[0].prices == pytest.approx((1.02 * 0.98 * now, 1.02 * 1.02 * now), abs=0.011)
 
 
 def test_a_price_varies_around_the_mean_of_its_draw_and_others_around_themselves() -> None:
-    past = Past(varied=(9.8, 10.2))
+    past = Standing(varied=(9.8, 10.2))
     assert past.centre(9.8) == past.centre(10.2) == pytest.approx(10.0)
-    assert past.centre(9.9) == 9.9 and Past().centre(9.8) == 9.8
+    assert past.centre(9.9) == 9.9 and Standing().centre(9.8) == 9.8
 
 
 @pytest.mark.parametrize("share", [-0.01, 0.5, float("nan")])

@@ -13,11 +13,11 @@ from advice_outputs import lowering_policy, read_outputs
 from command_line import run
 from torch import Tensor
 
-from pricerl.advice import final_check
-from pricerl.advice.decision import Decision
-from pricerl.advice.final_check import DayEdit, GatedPath, confirm, gate_path
-from pricerl.advice.price_path import approach_path, propose_path
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide import final_check
+from pricerl.decide.decision import Decision
+from pricerl.decide.final_check import DayEdit, GatedPath, confirm, gate_path
+from pricerl.decide.price_path import approach_path, propose_path
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import Gated
 from pricerl.guardrails.today import Edit
@@ -27,8 +27,8 @@ HORIZON = 30
 FOLLOWED = Decision("path", "B", "policy", False, "clear", unsure=False)
 
 
-def _dynamics(market: Market, action: Any = "step", **guardrails: Any) -> Dynamics:
-    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig(action=action))
+def _product(market: Market, action: Any = "step", **guardrails: Any) -> Product:
+    return Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig(action=action)), 0)
 
 
 def _wandering(observation: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ def varied(known_demand: Callable[..., Market]) -> Market:
     ids=str,
 )
 def test_what_was_simulated_leaves_the_gate_unchanged(limits: dict[str, Any], varied: Market) -> None:
-    dynamics = _dynamics(varied, **limits)
-    path = propose_path(_wandering, dynamics, 0, HORIZON)
-    gated = gate_path(dynamics, 0, path)
+    product = _product(varied, **limits)
+    path = propose_path(_wandering, product, HORIZON)
+    gated = gate_path(product, path)
     np.testing.assert_allclose(gated.prices, path.price.numpy(), rtol=3e-7)
     assert len(set(gated.prices)) > 1
     assert "fault" not in {edit.rule for edit in gated.edits}
@@ -64,35 +64,35 @@ def test_what_was_simulated_leaves_the_gate_unchanged(limits: dict[str, Any], va
 
 
 def test_the_unclipped_price_asked_for_stands_apart_from_the_edits(varied: Market) -> None:
-    dynamics = _dynamics(varied, ceiling=10.3)
-    gated = gate_path(dynamics, 0, approach_path(12.0, dynamics, 0, 5))
+    product = _product(varied, ceiling=10.3)
+    gated = gate_path(product, approach_path(12.0, product, 5))
     assert gated.asked == 12.0 and gated.prices == (10.3,) * 5
     assert [edit.rule for edit in gated.edits[:1]] == ["ceiling"]
     assert (gated.edits[0].date, gated.edits[0].before, gated.edits[0].after) == ("2025-03-07", 12.0, 10.3)
 
 
 def test_a_path_that_no_rule_touched_has_no_edits(varied: Market) -> None:
-    dynamics = _dynamics(varied)
-    gated = gate_path(dynamics, 0, approach_path(10.2, dynamics, 0, 5))
+    product = _product(varied)
+    gated = gate_path(product, approach_path(10.2, product, 5))
     assert gated == GatedPath((10.2,) * 5, None, ())
 
 
 def test_the_same_edit_on_day_after_day_is_told_once(known_demand: Callable[..., Market]) -> None:
-    dynamics = _dynamics(known_demand(10.0), floor=12.0)
-    gated = gate_path(dynamics, 0, propose_path(lambda seen: seen.new_zeros(len(seen), 1), dynamics, 0, 6))
+    product = _product(known_demand(10.0), floor=12.0)
+    gated = gate_path(product, propose_path(lambda seen: seen.new_zeros(len(seen), 1), product, 6))
     assert gated.prices == pytest.approx([10.5, 10.5, 10.5, 11.0, 11.0, 11.0])
     first, second = gated.edits[:2]
     assert (first.rule, first.after, second.rule, second.after) == ("floor", 12.0, "max_change", 10.5)
-    stuck = _dynamics(known_demand(10.0), floor=12.0, max_rise=0.0)
-    kept = gate_path(stuck, 0, propose_path(lambda seen: seen.new_zeros(len(seen), 1), stuck, 0, 6))
+    stuck = _product(known_demand(10.0), floor=12.0, max_rise=0.0)
+    kept = gate_path(stuck, propose_path(lambda seen: seen.new_zeros(len(seen), 1), stuck, 6))
     assert kept.prices == (10.0,) * 6 and [edit.rule for edit in kept.edits] == ["floor", "max_rise", "conflict"]
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, 0.0, 55.0])
 def test_a_wrong_price_on_the_path_never_leaves(wrong: float, varied: Market) -> None:
-    dynamics = _dynamics(varied)
-    path = propose_path(_wandering, dynamics, 0, 6)
-    gated = gate_path(dynamics, 0, path._replace(price=torch.full((6,), wrong)))
+    product = _product(varied)
+    path = propose_path(_wandering, product, 6)
+    gated = gate_path(product, path._replace(price=torch.full((6,), wrong)))
     assert all(9.0 <= price <= 11.0 for price in gated.prices)
     assert gated.edits
 

@@ -13,8 +13,8 @@ import pytest
 from advice_outputs import Outputs, read_outputs
 from command_line import FAST, SHARED, run, seller_lines, write_lines
 
-from pricerl.advice.decided_path import own_information
 from pricerl.data import ProductHistory
+from pricerl.decide.evidence import own_information
 
 
 def _fit(folder: Path, lines: list[str], *words: str) -> tuple[int, Outputs]:

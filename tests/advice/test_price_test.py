@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.final_check import today_of
 from pricerl.advice.next_steps import price_test_words
 from pricerl.advice.price_test import MOST_DAYS, Budget, plan_price_test
 from pricerl.advice.switchback_prices import find_ways, gate_blocks
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation.price_tests.simulated_power import POWER
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
@@ -23,22 +22,22 @@ from pricerl.simulation import SellerConfig
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
 
-def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
-    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
+def _product(market: Market, **guardrails: Any) -> Product:
+    return Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
 
 
 @pytest.fixture(scope="module")
-def fitted_dynamics(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
-    return _dynamics(fitted(SellerConfig(), DemandConfig(num_draws=32)))
+def fitted_product(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
+    return _product(fitted(SellerConfig(), DemandConfig(num_draws=32)))
 
 
-def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_dynamics: Dynamics) -> None:
-    today = today_of(fitted_dynamics, 0)
-    ways = find_ways(fitted_dynamics, 0)
+def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Dynamics) -> None:
+    today = fitted_product.today
+    ways = find_ways(fitted_product)
     assert {way.price > today.now for way in ways} == {True, False}
     for way in ways:
         wanted = [way.price] * 7 + [way.now] * 7
-        charged = gate_blocks(fitted_dynamics, 0, way.wait, wanted)
+        charged = gate_blocks(fitted_product, way.wait, wanted)
         assert charged[way.rows : 7] == wanted[way.rows : 7] and charged[7 + way.rows :] == wanted[7 + way.rows :]
         log = today.log
         for price in [way.now] * way.wait + charged:
@@ -48,9 +47,9 @@ def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_dynamics: D
 
 def test_no_price_has_a_way_between_tight_limits_or_when_paused(known_demand: Callable[..., Market]) -> None:
     market = known_demand(TRIED)
-    assert find_ways(_dynamics(market), 0)
+    assert find_ways(_product(market))
     for guardrails in ({"floor": 9.9, "ceiling": 10.1}, {"pause": True}):
-        assert plan_price_test(_dynamics(market, **guardrails), 0) is None
+        assert plan_price_test(_product(market, **guardrails)) is None
 
 
 @pytest.fixture(scope="module")
@@ -62,52 +61,52 @@ def two_sizes(make_product: Callable[..., Any], prepare: Callable[..., Any]) -> 
 
 
 def _relate(market: Market, kind: str, **more: Any) -> Dynamics:
-    return _dynamics(market, relations=[{"kind": kind, "products": ["S", "L"], **more}])
+    return _product(market, relations=[{"kind": kind, "products": ["S", "L"], **more}])
 
 
 def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_not(two_sizes: Market) -> None:
-    free, ordered = _dynamics(two_sizes), _relate(two_sizes, "size_order")
+    free, ordered = _product(two_sizes), _relate(two_sizes, "size_order")
     small, large = ([way.price for way in find_ways(free, product)] for product in (0, 1))
     assert max(small) > 10.3 and min(large) < 10.0
-    assert {way.price for way in find_ways(ordered, 0)} == {*(price for price in small if price < 10), 10.3}
+    assert {way.price for way in find_ways(ordered)} == {*(price for price in small if price < 10), 10.3}
     assert {way.price for way in find_ways(ordered, 1)} == {*(price for price in large if price > 10.3), 10.0}
-    planned = plan_price_test(ordered, 0, "units", Budget(730, 1e9))
+    planned = plan_price_test(ordered, "units", Budget(730, 1e9))
     assert planned is not None and planned.test.price <= 10.3
 
 
 def test_prices_of_other_markets_count_and_a_line_of_one_price_has_no_test(two_sizes: Market) -> None:
     alone = _relate(two_sizes.select([0]), "size_order")
-    assert max(way.price for way in find_ways(alone, 0)) > 10.3
-    assert max(way.price for way in find_ways(alone, 0, {"L": 10.3})) == 10.3
-    assert max(way.price for way in find_ways(alone, 0, {"L": 10.3049})) == 10.3  # the next price step inside
-    assert max(way.price for way in find_ways(alone, 0, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
+    assert max(way.price for way in find_ways(alone)) > 10.3
+    assert max(way.price for way in find_ways(alone, {"L": 10.3})) == 10.3
+    assert max(way.price for way in find_ways(alone, {"L": 10.3049})) == 10.3  # the next price step inside
+    assert max(way.price for way in find_ways(alone, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
     line = _relate(two_sizes.select([0]), "one_price")
-    assert find_ways(line, 0, {"L": 10.0}) == [] and plan_price_test(line, 0, current={"L": 10.0}) is None
+    assert find_ways(line, {"L": 10.0}) == [] and plan_price_test(line, current={"L": 10.0}) is None
 
 
 def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market) -> None:
     packed = _relate(two_sizes, "multipack", count=2)
-    assert min(way.price for way in find_ways(packed, 0)) < 9.7
+    assert min(way.price for way in find_ways(packed)) < 9.7
     alone = _relate(two_sizes.select([0]), "multipack", count=2)
-    assert min(way.price for way in find_ways(alone, 0, {"L": 19.47})) == 9.74
+    assert min(way.price for way in find_ways(alone, {"L": 19.47})) == 9.74
 
 
-def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_dynamics: Dynamics) -> None:
-    planned = plan_price_test(fitted_dynamics, 0, "units", Budget(730, 1e9))
+def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_product: Dynamics) -> None:
+    planned = plan_price_test(fitted_product, "units", Budget(730, 1e9))
     assert planned is not None
     test, design = planned.test, planned.design
     assert test.affordable and test.power >= POWER and test.days == design.rows == 2 * design.pairs * design.block
     assert test.block % 7 == 0 and test.washout >= 1 and design.pairs >= 6
     assert test.cost <= test.worst_cost and test.expected_cost <= test.worst_cost
-    short = plan_price_test(fitted_dynamics, 0, "units", Budget(84, 1e9))
+    short = plan_price_test(fitted_product, "units", Budget(84, 1e9))
     assert short is not None and short.test.days <= 84 and not short.test.affordable and short.test.needed_days > 84
-    poor = plan_price_test(fitted_dynamics, 0, "units", Budget(730, 0.0))
+    poor = plan_price_test(fitted_product, "units", Budget(730, 0.0))
     assert poor is not None and (poor.test.cost == 0 or not poor.test.affordable)
 
 
 def test_where_demand_is_known_the_plan_finds_its_true_effect(known_demand: Callable[..., Market]) -> None:
     """Elasticity -2 and unit cost 6: at 10.50 a unit earns 4.50 and 18.14 are sold, at 10.00 they are 4 and 20."""
-    planned = plan_price_test(_dynamics(known_demand(TRIED)), 0, "profit", Budget(10**5, 1e9))
+    planned = plan_price_test(_product(known_demand(TRIED)), "profit", Budget(10**5, 1e9))
     assert planned is not None
     test = planned.test
     earned = {price: (price - 6) * 20 * (price / 10) ** -2 for price in (test.price, test.regular_price)}
@@ -122,9 +121,9 @@ def test_without_costs_only_units_can_be_compared(
     from pricerl.market import fit_market
 
     units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
-    dynamics = _dynamics(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
-    assert plan_price_test(dynamics, 0) is None
-    planned = plan_price_test(dynamics, 0, "units", Budget(MOST_DAYS, 1e9))
+    dynamics = _product(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))
+    assert plan_price_test(dynamics) is None
+    planned = plan_price_test(dynamics, "units", Budget(MOST_DAYS, 1e9))
     assert planned is not None and planned.test.question == "units" and planned.sales.values == (1.0, 1.0)
 
 

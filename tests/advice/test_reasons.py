@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice import DayAdvice, Decision, ProductAdvice, ProposedPath
-from pricerl.advice.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP
-from pricerl.advice.reasons import UNTESTED, explain
+from pricerl.advice import DayAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.reasons import explain
 from pricerl.arrays import Interval
+from pricerl.decide import Decision
+from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED
 from pricerl.evaluation import BaselineRow, BreakEven, DailyOutcome, Raising, Uplift
 from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text
 

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.final_check import today_of
-from pricerl.advice.price_path import approach_path
 from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
 from pricerl.arrays import Interval
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide.price_path import approach_path
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
@@ -24,35 +23,35 @@ from pricerl.simulation import SellerConfig
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
 
-def _dynamics(market: Market, guardrails: GuardrailConfig | None = None) -> Dynamics:
-    return Dynamics(market, RewardConfig(), guardrails or GuardrailConfig(), EnvConfig())
+def _product(market: Market, guardrails: GuardrailConfig | None = None) -> Product:
+    return Product(Dynamics(market, RewardConfig(), guardrails or GuardrailConfig(), EnvConfig()), 0)
 
 
 @pytest.fixture
-def known(known_demand: Callable[..., Market]) -> Dynamics:
+def known(known_demand: Callable[..., Market]) -> Product:
     """Units ``20 (p / 10)^-2`` at a unit cost of 6."""
-    return _dynamics(known_demand(PRICES))
+    return _product(known_demand(PRICES))
 
 
 @pytest.fixture(scope="module")
-def drawn(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
-    return _dynamics(fitted(SellerConfig(), DemandConfig(num_draws=32)))
+def drawn(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Product:
+    return _product(fitted(SellerConfig(), DemandConfig(num_draws=32)))
 
 
-def _gather(dynamics: Dynamics, target: float) -> Details:
-    return gather_details(dynamics, 0, approach_path(target, dynamics, 0, 7).price.double().numpy())
+def _gather(product: Product, target: float) -> Details:
+    return gather_details(product, approach_path(target, product, 7).price.double().numpy())
 
 
-def test_the_curves_are_the_markets_own(known: Dynamics) -> None:
+def test_the_curves_are_the_markets_own(known: Product) -> None:
     prices = np.array([9.0, 10.0, 12.0])
-    curves = draw_curves(known, 0, prices, 7)
+    curves = draw_curves(known, prices, 7)
     units = 20 * (prices / 10) ** -2
     np.testing.assert_allclose([row[0] for row in curves.units], units, rtol=1e-3)
     assert curves.profit is not None and curves.price == (9.0, 10.0, 12.0)
     np.testing.assert_allclose([row[0] for row in curves.profit], (prices - 6) * units, rtol=2e-3)
 
 
-def test_limits_enclose_the_curves_and_their_prices_reach_beyond_those_tried(drawn: Dynamics) -> None:
+def test_limits_enclose_the_curves_and_their_prices_reach_beyond_those_tried(drawn: Product) -> None:
     details = _gather(drawn, 1.03 * float(drawn.market.preprocessor.products[0].price[-1]))
     tried = drawn.market.preprocessor.products[0].price
     assert details.curves.price[0] < tried.min() and details.curves.price[-1] > tried.max()
@@ -60,26 +59,26 @@ def test_limits_enclose_the_curves_and_their_prices_reach_beyond_those_tried(dra
     assert all(low < mean < high for mean, low, high in (*details.curves.units, *details.curves.profit))
 
 
-def test_a_curve_is_worth_at_the_current_price_what_keeping_it_is(drawn: Dynamics) -> None:
+def test_a_curve_is_worth_at_the_current_price_what_keeping_it_is(drawn: Product) -> None:
     now = float(drawn.market.preprocessor.products[0].price[-1])
-    curves = draw_curves(drawn, 0, np.array([now, 1.03 * now]), 14)
-    keep, new = value_paths(drawn.market, 0, torch.tensor([[now], [1.03 * now]]).expand(2, 14))
+    curves = draw_curves(drawn, np.array([now, 1.03 * now]), 14)
+    keep, new = value_paths(drawn, torch.tensor([[now], [1.03 * now]]).expand(2, 14))
     assert curves.profit is not None
     for at, value in enumerate((keep, new)):
         assert curves.profit[at] == pytest.approx(value.outcome().profit, rel=1e-5)
         assert curves.units[at] == pytest.approx(value.outcome().units, rel=1e-5)
 
 
-def test_differences_are_paired_and_their_means_add_up(drawn: Dynamics) -> None:
+def test_differences_are_paired_and_their_means_add_up(drawn: Product) -> None:
     now = float(drawn.market.preprocessor.products[0].price[-1])
-    paths = torch.stack([torch.full((7,), now), approach_path(1.03 * now, drawn, 0, 7).price])
-    before, after = value_paths(drawn.market, 0, paths)
+    paths = torch.stack([torch.full((7,), now), approach_path(1.03 * now, drawn, 7).price])
+    before, after = value_paths(drawn, paths)
     keep, new, between = before.outcome(), after.outcome(), after.over(before)
     assert between.units.mean == pytest.approx(new.units.mean - keep.units.mean)
     assert between.units.high - between.units.low < 0.5 * (keep.units.high - keep.units.low)
 
 
-def test_the_details_hold_the_own_days_and_the_bounds(known: Dynamics) -> None:
+def test_the_details_hold_the_own_days_and_the_bounds(known: Product) -> None:
     details = _gather(known, 10.0)
     assert details.own_days.total == len(details.own_days.price) == 60
     assert (details.bounds.lowest, details.bounds.highest) == pytest.approx((9.5, 10.5))
@@ -113,19 +112,19 @@ def test_the_best_may_lie_beyond_where_profit_rises_at_the_edge(profit: tuple[in
 def test_the_page_states_the_limits_in_force(
     limits: dict[str, object], sentence: str, known_demand: Callable[..., Market]
 ) -> None:
-    dynamics = _dynamics(known_demand(PRICES), GuardrailConfig(**limits))
-    assert sentence in _limits_sentence(dynamics)
+    product = _product(known_demand(PRICES), GuardrailConfig(**limits))
+    assert sentence in _limits_sentence(product)
 
 
 def test_a_current_price_beyond_the_prices_tried_may_stay_as_the_page_says(known_demand: Callable[..., Market]) -> None:
     prices = np.array([10.0] * 57 + [17.3] * 3)
-    dynamics = _dynamics(known_demand(prices), GuardrailConfig(max_week_change=0.9))
-    text = _limits_sentence(dynamics)
+    product = _product(known_demand(prices), GuardrailConfig(max_week_change=0.9))
+    text = _limits_sentence(product)
     assert text.startswith("The next price lies between 16.44 (max_change) and 17.30 (support_margin); ")
     assert "the current price lies beyond support_margin and may stay. " in text
 
 
-def _limits_sentence(dynamics: Dynamics) -> str:
-    bounds = today_of(dynamics, 0).describe()
-    current_price = float(dynamics.market.preprocessor.products[0].price[-1])
+def _limits_sentence(product: Product) -> str:
+    bounds = product.today.describe()
+    current_price = float(product.history.price[-1])
     return describe_limits({"current_price": current_price, "details": {"bounds": asdict(bounds)}}, Formatter())

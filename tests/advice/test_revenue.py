@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, ProductAdvice, advise
+from pricerl.advice import ProductAdvice, advise
+from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig

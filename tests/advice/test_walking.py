@@ -13,11 +13,12 @@ import torch
 from test_report_schema import SCHEMA
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
-from pricerl.advice.decision import KEEP_NOT_ALLOWED
+from pricerl.advice import advise
 from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.result import ProductAdvice
 from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.decide import DecisionConfig
+from pricerl.decide.decision import KEEP_NOT_ALLOWED
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import plan_dynamically
 from pricerl.formatting import PLAIN

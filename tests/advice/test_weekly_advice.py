@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from pricerl.advice import advise
-from pricerl.advice.config import DecisionConfig
-from pricerl.advice.decided_path import decide_path
-from pricerl.advice.final_check import today_of
-from pricerl.advice.price_path import approach_path
 from pricerl.data import DataConfig, DataPreprocessor, history_from_text
-from pricerl.env import Dynamics
+from pricerl.decide import Case, Proposed, decide_price
+from pricerl.decide.config import DecisionConfig
+from pricerl.decide.price_path import approach_path
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.backtest import run_backtests, steps_ahead
-from pricerl.evaluation.planner import open_shop
+from pricerl.evaluation.planner import find_candidates
 from pricerl.evaluation.pricing_rules import best_for_profit
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
@@ -62,9 +61,10 @@ def daily_and_weekly() -> tuple[Dynamics, Dynamics]:
 
 def direction(dynamics: Dynamics, steps: int) -> int:
     """1 if a rise is decided, -1 if a drop is, 0 if the price is kept: for the path to the best price for profit."""
-    best = best_for_profit(open_shop(dynamics, 0, 0.9))
-    decided = decide_path(approach_path(best, dynamics, 0, steps), dynamics, 0, DecisionConfig())
-    return int(np.sign(decided.gated.prices[-1] - decided.shop.current_price))
+    product = Product(dynamics, 0)
+    path = approach_path(best_for_profit(find_candidates(product, 0.9)), product, steps)
+    course = decide_price(Case(product, lambda *asked: Proposed("policy", path), DecisionConfig(), steps))
+    return int(np.sign(course.prices[-1] - product.current_price))
 
 
 @pytest.mark.parametrize(("elasticity", "unit_cost", "expected"), [(-1.3, 8.8, 1), (-5.5, 3.0, -1)])
@@ -109,7 +109,7 @@ def test_a_decision_lasts_at_least_a_week_and_the_hold_is_over_after_it(
     market = daily_and_weekly[1].market
     holds = [GuardrailConfig(min_hold_days=days) for days in (1, 3, 7, 8, 15)]
     assert [Dynamics(market, guardrails=hold).days_per_step for hold in holds] == [1, 1, 1, 2, 3]
-    today = today_of(daily_and_weekly[1], 0)
+    today = Product(daily_and_weekly[1], 0).today
     assert today.too_young() == ""
     assert float(today.recent.week_ago) == today.now
     assert str(today.log.charge(10.0).dates[-1]) == str(today.log.dates[-1] + 7)

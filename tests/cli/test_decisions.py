@@ -360,12 +360,12 @@ def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
     same = run(shop, "audit", "replay", "1", *RUN)
     assert same.code == 0 and "14 prices, the same to the last bit, though different are code " in same.out
     assert "000000000000 now, torch " in same.out and "99.0 now" in same.out and "numpy" not in same.out
-    monkeypatch.setattr("pricerl.advice.recommend.money", lambda value: round(value, 4) + 0.5)
+    monkeypatch.setattr("pricerl.advice.describe.money", lambda value: round(value, 4) + 0.5)
     other = run(shop, "audit", "replay", "1", *RUN)
     assert other.code == 3 and "entry 1 is not reproduced: 14 of 14 prices differ, the first is" in other.err
     assert "on 2025-04-01; different are code " in other.err and "torch " in other.err
     monkeypatch.undo()
-    monkeypatch.setattr("pricerl.advice.recommend.money", lambda value: round(value, 4) + 0.5)
+    monkeypatch.setattr("pricerl.advice.describe.money", lambda value: round(value, 4) + 0.5)
     monkeypatch.chdir(shop)
     alone = run(shop, "audit", "replay", "1", *RUN)
     assert alone.code == 3 and "; code and versions are the same" in alone.err

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.final_check import objections_to
 from pricerl.cli.what_if import answer_lines, ask
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide.final_check import objections_to
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.operations.orders import hard_limits_of
 from pricerl.simulation import SellerConfig
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -25,12 +24,12 @@ def varied(known_demand: Callable[..., Market]) -> Market:
     return known_demand(TRIED)
 
 
-def _dynamics(market: Market, **guardrails: Any) -> Dynamics:
-    return Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig())
+def _product(market: Market, **guardrails: Any) -> Product:
+    return Product(Dynamics(market, RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
 
 
 def test_the_answer_is_the_known_markets(varied: Market) -> None:
-    answer = ask(_dynamics(varied), 0, 12.0, 14)
+    answer = ask(_product(varied), 12.0, 14)
     found = {row.name: row for row in answer.measures}
     units = 20 * 1.2**-2
     assert found["units"].asked.mean == pytest.approx(units, rel=1e-3)
@@ -42,7 +41,7 @@ def test_the_answer_is_the_known_markets(varied: Market) -> None:
 
 
 def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Market) -> None:
-    answer = ask(_dynamics(varied), 0, 10.0, 7)
+    answer = ask(_product(varied), 10.0, 7)
     assert all(row.difference == (0.0, 0.0, 0.0) for row in answer.measures)
     assert answer.probability_better == 0.0 and answer.objections == ()
     assert answer_lines(answer, PLAIN)[-1] == "  guardrails: no objection"
@@ -73,17 +72,17 @@ def test_keeping_the_price_makes_no_difference_and_meets_no_objection(varied: Ma
 def test_every_guardrail_that_objects_is_named(
     price: float, guardrails: dict[str, Any], said: str, nearest: float, varied: Market
 ) -> None:
-    assert f"{said} (nearest: {nearest:g})" in objections_to(price, _dynamics(varied, **guardrails), 0)
+    assert f"{said} (nearest: {nearest:g})" in objections_to(price, _product(varied, **guardrails))
 
 
 @pytest.mark.parametrize("price", [9.5, 9.9, 10.1, 10.5])
 def test_a_price_that_the_policy_could_reach_meets_no_objection(price: float, varied: Market) -> None:
-    assert objections_to(price, _dynamics(varied), 0) == []
+    assert objections_to(price, _product(varied)) == []
 
 
 def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None:
     young = known_demand(np.array([10.0] * 59 + [10.2]))
-    (said,) = objections_to(10.4, _dynamics(young), 0)
+    (said,) = objections_to(10.4, _product(young))
     assert said == "min_hold_days: the current price has been charged for 1 of at least 3 days (nearest: 10.2)"
 
 
@@ -99,20 +98,20 @@ def test_a_young_price_asks_to_wait(known_demand: Callable[..., Market]) -> None
 def test_a_price_that_no_order_can_set_is_told_apart(
     price: float, guardrails: dict[str, Any], said: str, varied: Market
 ) -> None:
-    answer = ask(_dynamics(varied, **guardrails), 0, price, 3)
+    answer = ask(_product(varied, **guardrails), price, 3)
     assert answer.objections and said in answer.refusal and bool(said) == bool(answer.refusal)
     assert ("an override would be refused" in answer_lines(answer, PLAIN)[-1]) == bool(said)
 
 
 def test_the_hard_limits_are_those_of_the_projection(varied: Market) -> None:
-    limits = hard_limits_of(_dynamics(varied, floor=9.9, ceiling=15.0, price_step=0.05), 0)
+    limits = _product(varied, floor=9.9, ceiling=15.0, price_step=0.05).hard_limits
     assert (limits.floor, limits.ceiling, limits.price_step) == (9.9, 15.0, 0.05)
-    assert hard_limits_of(_dynamics(varied, price_step=0.05), 0).floor == 6.0
-    assert hard_limits_of(_dynamics(varied), 0).ceiling is None
+    assert _product(varied, price_step=0.05).hard_limits.floor == 6.0
+    assert _product(varied).hard_limits.ceiling is None
 
 
 def test_the_lines_name_prices_markets_and_differences(varied: Market) -> None:
-    lines = answer_lines(ask(_dynamics(varied), 0, 12.0, 14), PLAIN)
+    lines = answer_lines(ask(_product(varied), 12.0, 14), PLAIN)
     assert lines[0] == "product: 12.00 instead of 10.00"
     assert "at 12.00" in lines[1] and "keeping 10.00" in lines[1]
     assert any(line.startswith("  profit ") and "+3.3" in line for line in lines)
@@ -125,21 +124,23 @@ def test_relations_object_and_name_the_price_that_they_leave(fitted: Callable[..
     small, large = sorted(now, key=lambda name: now[name])
     index = list(now).index(large)
     relation = {"kind": "size_order", "products": [small, large]}
-    held = _dynamics(market, relations=[relation], max_change=0.9, max_week_change=0.9, support_margin=0.9)
+    held = _product(market, relations=[relation], max_change=0.9, max_week_change=0.9, support_margin=0.9)
     low = round(0.97 * now[small], 2)
-    answer = ask(held, index, low, 14)
+    answer = ask(Product(held.dynamics, index), low, 14)
     assert answer.objections[-1] == (
         f"size order: {small} at {now[small]:.10g} would cost more than the larger {large} at {low:.10g}"
     )
     assert answer.allowed == pytest.approx(now[small])
-    assert not any("size order" in text for text in ask(held, index, round(1.03 * now[large], 2), 14).objections)
+    assert not any(
+        "size order" in text for text in ask(Product(held.dynamics, index), round(1.03 * now[large], 2), 14).objections
+    )
 
 
 def test_a_line_of_one_price_leaves_only_its_price(fitted: Callable[..., Market]) -> None:
     market = fitted(SellerConfig(days=90, units=30.0, products=2, seed=5), DemandConfig(num_draws=16))
     first, second = market.preprocessor.products
     relation = {"kind": "one_price", "products": [first.product, second.product]}
-    answer = ask(_dynamics(market, relations=[relation]), 0, round(1.03 * first.current_price, 2), 14)
+    answer = ask(_product(market, relations=[relation]), round(1.03 * first.current_price, 2), 14)
     assert answer.objections[-1].startswith(f"one price: {first.product} at ")
     assert answer.allowed in (first.current_price, second.current_price)
     assert f"nearest price that they all allow next is {PLAIN.price(answer.allowed)}" in answer_lines(answer, PLAIN)[-1]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.final_check import today_of
 from pricerl.arrays import FloatArray
 from pricerl.data import (
     DataConfig,
@@ -21,7 +20,7 @@ from pricerl.data import (
     read_history,
 )
 from pricerl.data.cleaning.price_in_force import find_prices_in_force
-from pricerl.env import Dynamics
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.rollout import hold_left
 from pricerl.market import DemandConfig, fit_market
 
@@ -117,11 +116,11 @@ def test_env_guardrails_and_hold_start_from_the_price_in_force(averaged: DataPre
     row = torch.tensor([0])
     state = dynamics.start(row, dynamics.history.num_days - 1, row)
     assert float(state.price) == pytest.approx(2.95)
-    today = today_of(dynamics, 0)
+    today = Product(dynamics, 0).today
     assert today.now == 2.95
     limits = today.describe()
     assert limits.lowest >= 2.95 * 0.95 and limits.highest <= 2.95 * 1.05
-    assert hold_left(dynamics, 0) == 0
+    assert hold_left(Product(dynamics, 0)) == 0
 
 
 def test_features_hold_the_price_in_force_and_scaled_prices_reach_every_average(averaged: DataPreprocessor) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
+from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv, Product
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.guardrails import GuardrailConfig
@@ -74,7 +74,7 @@ def test_candidates_of_the_planner_are_prices_of_the_ladder(
 ) -> None:
     rails = GuardrailConfig(charm_endings=(0.49, 0.99), support_margin=0.4, **limits)
     dynamics = Dynamics(known_demand(10.0), RewardConfig("profit"), rails)
-    found = {round(price, 4) for price in candidate_prices(dynamics, 0).tolist()}
+    found = {round(price, 4) for price in candidate_prices(Product(dynamics, 0)).tolist()}
     assert found == {
         number / 2 - 0.01 for number in range(2 * (9 if limits else 6) + 1, 2 * (12 if limits else 14) + 1)
     }

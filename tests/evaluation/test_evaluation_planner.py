@@ -4,18 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import (
     best_constant_price,
     compare_baselines,
-    open_shop,
+    find_candidates,
     plan_dynamically,
     planner_gaps,
     roll_out,
     score_episodes,
 )
 from pricerl.evaluation.planner import candidate_prices
-from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective, best_for_profit, best_past, lower_bound
+from pricerl.evaluation.pricing_rules import (
+    RULES,
+    Candidates,
+    best_for_objective,
+    best_for_profit,
+    best_past,
+    lower_bound,
+)
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.guardrails import GuardrailConfig, project
@@ -44,7 +51,7 @@ def keep(observation):
 
 
 def shop(dynamics, gate=0.9):
-    return open_shop(dynamics, 0, gate)
+    return find_candidates(Product(dynamics, 0), gate)
 
 
 @pytest.mark.parametrize(("preset", "rule"), [("profit", PROFIT), ("profit", REWARD), ("balanced", PROFIT)])
@@ -56,7 +63,7 @@ def test_the_rule_and_the_yardstick_of_the_objective_are_one_price(known_demand)
     dynamics = dynamics_at_ten(known_demand, "profit")
     plan = best_constant_price(dynamics)
     assert plan.price.tolist() == [pytest.approx(REWARD(shop(dynamics)))]
-    reward, _ = value_average_day(dynamics, 0, plan.price)
+    reward, _ = value_average_day(Product(dynamics, 0), plan.price)
     assert plan.value.tolist() == pytest.approx([float(reward.mean())])
 
 
@@ -85,7 +92,7 @@ def test_no_candidate_beats_the_plan_of_any_product(fitted):
     dynamics = Dynamics(fitted(TRIO, DemandConfig(num_draws=8)))
     plan = best_constant_price(dynamics)
     for product in range(3):
-        value = value_average_day(dynamics, product, candidate_prices(dynamics, product))[0].mean(0)
+        value = value_average_day(Product(dynamics, product), candidate_prices(Product(dynamics, product)))[0].mean(0)
         assert float(value.max()) == pytest.approx(float(plan.value[product]))
 
 
@@ -131,32 +138,32 @@ def test_gaps_are_measured_against_each_rows_own_product(fitted):
 def test_the_best_past_price_earned_most_a_day(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
     market = fit_market(prepare(product), DemandConfig(num_draws=4), CostConfig(unit_cost=6.0, share_kept=1.0))
-    assert best_past(Shop(product, market.products[0])) == 12.0
+    assert best_past(Candidates(product, market.products[0])) == 12.0
 
 
 def test_past_prices_below_a_cent_apart_are_told_apart_on_a_finer_grid(make_product, prepare):
     product = make_product(np.repeat([0.051, 0.053], 20), np.repeat([900.0, 700.0], 20))
     market = fit_market(prepare(product), DemandConfig(num_draws=4))
-    assert best_past(Shop(product, market.products[0], GuardrailConfig(price_step=0.001))) == pytest.approx(0.051)
+    assert best_past(Candidates(product, market.products[0], GuardrailConfig(price_step=0.001))) == pytest.approx(0.051)
 
 
 def test_the_best_past_price_goes_by_sales_where_costs_are_unknown(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
     market = fit_market(prepare(product), DemandConfig(num_draws=4))
-    assert best_past(Shop(product, market.products[0])) == 9.0
+    assert best_past(Candidates(product, market.products[0])) == 9.0
 
 
 def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
     price, units = np.repeat([10.0, 15.0], [58, 2]), np.repeat([10.0, 50.0], [58, 2])
     product = make_product(price, units)
     market = fit_market(prepare(product), DemandConfig(num_draws=4))
-    assert best_past(Shop(product, market.products[0])) == 10.0
+    assert best_past(Candidates(product, market.products[0])) == 10.0
 
 
 def baselines(dynamics, days=14):
     found = shop(dynamics)
-    (keep,) = value_paths(dynamics.market, 0, torch.full((1, days), found.current_price))
-    return {row.rule: row for row in compare_baselines(dynamics, 0, found, keep, days)}, keep
+    (keep,) = value_paths(Product(dynamics, 0), torch.full((1, days), found.current_price))
+    return {row.rule: row for row in compare_baselines(Product(dynamics, 0), found, keep, days)}, keep
 
 
 def test_baselines_value_the_way_to_each_rules_price(known_demand):
@@ -165,7 +172,7 @@ def test_baselines_value_the_way_to_each_rules_price(known_demand):
     assert keep.outcome().profit.mean == pytest.approx(80, rel=1e-3)
     best = rows["planner, profit alone"]
     assert best.price == pytest.approx(12.0, abs=GRID_STEP) and best.probability_better == 1.0
-    path = approach_prices(torch.tensor([best.price]), dynamics, 0, 14)
+    path = approach_prices(torch.tensor([best.price]), Product(dynamics, 0), 14)
     expected = float((20 * (path / 10) ** -2 * (path - 6)).mean())
     assert best.outcome.profit.mean == pytest.approx(expected, rel=1e-3)
     assert rows["planner, this objective"].price == pytest.approx(10 / 0.95, abs=GRID_STEP)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.evaluation.pricing_rules import Shop
+from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import (
     bias,
     elasticity_to_spare,
@@ -40,7 +40,9 @@ def shop_of(history, prepare, *elasticities):
     level = np.log(40.0)
     logs = np.concatenate([level - value * (first - level) for value in elasticities])
     many = {name: np.repeat(getattr(cost, name), len(logs)) for name in ("share_kept", "unit_cost", "fixed_cost")}
-    return Shop(history, replace(market, units=replace(market.units, log_value=logs), cost=replace(cost, **many)), WIDE)
+    return Candidates(
+        history, replace(market, units=replace(market.units, log_value=logs), cost=replace(cost, **many)), WIDE
+    )
 
 
 def by_name(causes):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.evaluation.pricing_rules import RULES, Shop
+from pricerl.evaluation.pricing_rules import RULES, Candidates
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, known_market
 
@@ -23,7 +23,7 @@ def shop(make_product, prepare):
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 20)
     history = make_product(price, np.round(20000 * price**-2.0))
     market = known_market(prepare(history), lambda at: 20000 * at**-2.0, CostConfig(unit_cost=6.0))
-    return Shop(history, market.products[0], WIDE)
+    return Candidates(history, market.products[0], WIDE)
 
 
 def in_markets(shop, *factors):
@@ -34,7 +34,7 @@ def in_markets(shop, *factors):
     cost = shop.market.cost
     many = {name: np.repeat(getattr(cost, name), len(factors)) for name in ("share_kept", "unit_cost", "fixed_cost")}
     market = replace(shop.market, units=replace(units, log_value=logs), cost=replace(cost, **many))
-    return Shop(shop.history, market, shop.guardrails)
+    return Candidates(shop.history, market, shop.guardrails)
 
 
 @pytest.mark.parametrize("rule", [*CURVE_RULES, "lower bound", "gated", "mean less harm"])
@@ -50,18 +50,20 @@ def test_the_poisson_regression_finds_the_closed_form_behind_a_weekend_that_sell
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
     weekend = np.where(np.arange(len(price)) % 7 >= 5, 1.6, 1.0)
     busy = make_product(price, np.round(20000 * weekend * price**-2.0))
-    assert RULES["GLM plug-in"](Shop(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
+    assert RULES["GLM plug-in"](Candidates(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
 
 
 def test_the_poisson_regression_keeps_a_price_that_never_varied(make_product, shop):
-    assert RULES["GLM plug-in"](Shop(make_product(np.full(60, 10.0), np.full(60, 5.0)), shop.market, WIDE)) == 10.0
+    assert (
+        RULES["GLM plug-in"](Candidates(make_product(np.full(60, 10.0), np.full(60, 5.0)), shop.market, WIDE)) == 10.0
+    )
 
 
 def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_product, shop):
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
     closed = np.where(np.arange(len(price)) % 7 == 6, 0.0, 1.0)
     busy = make_product(price, np.round(20000 * closed * price**-2.0))
-    assert RULES["GLM plug-in"](Shop(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
+    assert RULES["GLM plug-in"](Candidates(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
 
 
 def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(make_product, shop):
@@ -106,6 +108,6 @@ def test_harm_is_held_against_the_mean(shop):
 
 
 def test_no_rule_leaves_the_support_box(shop):
-    narrow = Shop(shop.history, shop.market, GuardrailConfig(support_margin=0.0))
+    narrow = Candidates(shop.history, shop.market, GuardrailConfig(support_margin=0.0))
     for rule in RULES.values():
         assert 9.0 - 1e-9 <= rule(narrow) <= 12.0 + 1e-9

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.env import Dynamics
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.scores import score_paths, with_rivals
 from pricerl.evaluation.valuation import (
     elasticity_at,
@@ -30,9 +30,13 @@ def logged(known_demand, prices):
     return Dynamics(known_demand(price=prices), RewardConfig())
 
 
+def _product(market):
+    return Product(Dynamics(market, RewardConfig("profit")), 0)
+
+
 def rivals(dynamics, path):
     """The uplifts of a path over keeping the price and over the seller's own last prices."""
-    own, keep, log = value_paths(dynamics.market, 0, with_rivals(dynamics, 0, path))
+    own, keep, log = value_paths(Product(dynamics, 0), with_rivals(Product(dynamics, 0), path))
     return own, own.over(keep), own.over(log)
 
 
@@ -62,7 +66,7 @@ def test_a_horizon_longer_than_the_history_repeats_its_prices(known_demand):
 
 def test_paths_meet_the_same_posterior_draws(fitted):
     market = fitted(SellerConfig(days=130, units=30.0), DemandConfig())
-    one, other = value_paths(market, 0, torch.full((2, 14), 10.0))
+    one, other = value_paths(_product(market), torch.full((2, 14), 10.0))
     assert one.profit.shape == (DemandConfig().num_draws,)
     assert (one.profit == other.profit).all() and one.profit.std() > 0
     assert one.over(other).profit == (0.0, 0.0, 0.0) and one.beats(other) == 0.0
@@ -81,7 +85,7 @@ def test_a_path_is_worth_the_days_of_the_env_with_weekdays_and_the_buyers_memory
     for price in path:
         state, outcome = dynamics.advance(state, price.expand(len(draw)), 1, None)
         days.append(torch.stack([outcome.expected_units[:, 0], outcome.sales[:, 0], outcome.profit[:, 0]]))
-    (value,) = value_paths(market, 0, path[None])
+    (value,) = value_paths(_product(market), path[None])
     by_day = torch.stack(days).double().mean(0).numpy()
     for found, expected in zip((value.units, value.sales, value.profit), by_day, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4)
@@ -90,7 +94,7 @@ def test_a_path_is_worth_the_days_of_the_env_with_weekdays_and_the_buyers_memory
 def test_a_constant_price_is_valued_like_the_path_that_repeats_it(fitted):
     market = fitted(SellerConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
     prices = market.preprocessor.products[0].current_price * torch.tensor([[0.97], [1.0], [1.05]])
-    once, daily = value_paths(market, 0, prices, 10), value_paths(market, 0, prices.expand(3, 10))
+    once, daily = value_paths(_product(market), prices, 10), value_paths(_product(market), prices.expand(3, 10))
     for constant, path in zip(once, daily, strict=True):
         for name in ("units", "sales", "profit", "organic", "ad"):
             np.testing.assert_allclose(getattr(constant, name), getattr(path, name), rtol=1e-6)
@@ -99,7 +103,7 @@ def test_a_constant_price_is_valued_like_the_path_that_repeats_it(fitted):
 def test_unknown_costs_hide_profit_and_what_is_made_of_it(known_demand):
     market = known_demand(price=10.0)
     product = replace(market.products[0], cost=replace(market.products[0].cost, known=False))
-    one, other = value_paths(replace(market, products=(product,)), 0, torch.tensor([[10.0], [12.0]]))
+    one, other = value_paths(_product(replace(market, products=(product,))), torch.tensor([[10.0], [12.0]]))
     assert one.outcome().profit is None
     uplift = other.over(one)
     assert (uplift.profit, uplift.probability_better, uplift.cvar) == (None, None, None)
@@ -114,8 +118,8 @@ def test_a_week_earns_the_mean_of_an_average_day(fitted):
     even = replace(market, products=forgetful, weekday=weekday, memory_gain=none, memory_loss=none)
     dynamics = Dynamics(even, RewardConfig())
     price = float(market.preprocessor.products[0].price[-1])
-    _, day = value_average_day(dynamics, 0, torch.tensor([price]))
-    (week,) = value_paths(even, 0, torch.full((1, 7), price))
+    _, day = value_average_day(Product(dynamics, 0), torch.tensor([price]))
+    (week,) = value_paths(_product(even), torch.full((1, 7), price))
     assert week.profit == pytest.approx(day.profit[:, 0].numpy(), rel=1e-4)
 
 
@@ -141,7 +145,7 @@ def test_every_products_path_is_scored_as_one_alone(fitted):
         price = dynamics.decide(state, climb(state.observation)[:, 0])
         state, _ = dynamics.advance(state, price, dynamics.days_per_step, None)
         path += [price] * dynamics.days_per_step
-    own, keep, log = value_paths(dynamics.market, 1, with_rivals(dynamics, 1, torch.stack(path[:28], 1)[1]))
+    own, keep, log = value_paths(Product(dynamics, 1), with_rivals(Product(dynamics, 1), torch.stack(path[:28], 1)[1]))
     assert scores.policy_gain_mean.tolist()[1] == pytest.approx(own.over(keep).profit.mean, rel=1e-4)
     assert scores.log_gain_cvar.tolist()[1] == pytest.approx(own.over(log).cvar, rel=1e-4)
 

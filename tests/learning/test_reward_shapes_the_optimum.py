@@ -9,8 +9,8 @@ import pytest
 import torch
 from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
 
-from pricerl.advice.price_path import propose_path
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide.price_path import propose_path
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.valuation import value_average_day
@@ -96,7 +96,7 @@ def test_a_reference_price_below_cost_does_not_turn_the_reward_upside_down(known
     dynamics = Dynamics(known_demand(BELOW_COST, num_days=90), RewardConfig(preset), WIDE_BOX)
     assert float(dynamics.references.price[0]) == 5.0 and float(dynamics.references.profit[0, 0]) > 0
     prices = torch.tensor([5.0, 5.5, 6.5, 8.0, 10.0, 12.0])
-    reward, day = value_average_day(dynamics, 0, prices)
+    reward, day = value_average_day(Product(dynamics, 0), prices)
     if preset == "profit":
         assert (reward.diff() > 0.01).all() and (day.profit.diff() > 0).all()
         assert float(best_constant_price(dynamics).price[0]) == pytest.approx(BEST_PRICE, rel=0.005)
@@ -118,7 +118,7 @@ THIN = 6.06
 def test_a_thin_margin_is_widened_where_that_earns_more_in_every_draw(preset):
     thin = constant_elasticity_market(current_price=THIN)
     dynamics = Dynamics(thin, RewardConfig(preset), WIDE_BOX)
-    higher, now = value_average_day(dynamics, 0, torch.tensor([THIN * 1.05, THIN]))[1].profit.T
+    higher, now = value_average_day(Product(dynamics, 0), torch.tensor([THIN * 1.05, THIN]))[1].profit.T
     assert (higher > now).all()
     gain = (higher - now)[0] / dynamics.references.profit_unit[0, 0]
     assert 0.2 < float(gain) < 0.5, "the margin grows fivefold, but 5 % of sales are no gain of 400 %"
@@ -127,7 +127,7 @@ def test_a_thin_margin_is_widened_where_that_earns_more_in_every_draw(preset):
 
 def test_a_trained_policy_raises_a_thin_margin():
     run = train(constant_elasticity_market(current_price=THIN), RewardConfig(), GuardrailConfig(), EnvConfig(), 0, 300)
-    path = propose_path(run.module.policy, run.dynamics, 0, 14).price
+    path = propose_path(run.module.policy, Product(run.dynamics, 0), 14).price
     assert float(path.min()) > THIN * 0.999 and float(path[-1]) > THIN * 1.03
 
 
@@ -154,4 +154,4 @@ def test_revenue_alone_lowers_an_elastic_price_and_raises_an_inelastic_one_whate
     known_demand, elasticity, best_of_box
 ):
     dynamics = Dynamics(known_demand(10.0, elasticity=elasticity), RewardConfig("revenue"), WIDE_BOX)
-    assert float(best_constant_price(dynamics).price[0]) == best_of_box(candidate_prices(dynamics, 0).tolist())
+    assert float(best_constant_price(dynamics).price[0]) == best_of_box(candidate_prices(Product(dynamics, 0)).tolist())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.evaluation.pricing_rules import Shop
+from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.market import fit_market
 from pricerl.market.demand.averaging import fit_parts
 from pricerl.market.demand.config import DemandSettings
@@ -24,7 +24,7 @@ def shop(price, units):
     sold = {"price": price, "units": units, "sales": price * units, "profit": (0.85 * price - 4) * units}
     product = replace(history.products[0], **sold)
     known = DataPreprocessor.fit(replace(history, products=(product,)), DataConfig())
-    return Shop(product, fit_market(known).products[0])
+    return Candidates(product, fit_market(known).products[0])
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,7 @@ import torch
 
 from pricerl.data import day_types
 from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.market import CostConfig, DemandConfig, fit_market
@@ -52,7 +52,7 @@ def test_the_effects_of_holidays_and_of_the_days_before_are_recovered(dynamics):
 def test_advice_and_episodes_expect_the_same_units_of_future_holidays(dynamics):
     market, days = dynamics.market, 28
     price = dynamics.history.price[-1]
-    forecast = forecast_path(dynamics.market, 0, price.expand(days), seed=0).units[0]
+    forecast = forecast_path(Product(dynamics, 0), price.expand(days), seed=0).units[0]
     draw = torch.arange(market.num_draws)
     product = torch.zeros_like(draw)
     state = dynamics.start(product, product + DAYS - 1, draw)

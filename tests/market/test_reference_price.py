@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation.forecast import forecast_path
 from pricerl.market import CostConfig, DemandConfig, PriceMemory, known_market
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices, smooth
@@ -92,7 +92,7 @@ def test_the_forecast_and_the_env_expect_the_same_units(remembering):
         state, outcome = remembering.advance(state, price, 3, None)
         prices += [price] * 3
         units += outcome.expected_units[0].tolist()
-    forecast = forecast_path(remembering.market, 0, torch.cat(prices), seed=0)
+    forecast = forecast_path(Product(remembering, 0), torch.cat(prices), seed=0)
     np.testing.assert_allclose(forecast.units[0], units, rtol=1e-4)
 
 

@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
-from pricerl.advice.account import Account, gain_so_far, plan_account, view_account
+from pricerl.advice import advise
 from pricerl.advice.next_steps import account_words
-from pricerl.advice.past import Past
 from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.env import Dynamics
+from pricerl.decide import DecisionConfig, Standing
+from pricerl.decide.account import gain_so_far, plan_account, value_targets
+from pricerl.decide.standing import Account
+from pricerl.env import Dynamics, Product
 from pricerl.formatting import Formatter
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market, known_market
-from pricerl.operations.accounts import find_account, find_varied
+from pricerl.operations.standings import find_account, find_varied
 
 DEMAND = DemandConfig(num_draws=32)
 
@@ -43,8 +44,7 @@ def _market(prepare: Callable[..., DataPreprocessor], history: ProductHistory, u
 
 
 def _weighing(loss_weight: float, loss_budget: float = 0.005) -> DecisionConfig:
-    """Settings of a plan without the policy of accounts."""
-    return DecisionConfig(loss_weight=loss_weight, loss_budget=loss_budget, account_policy=False)
+    return DecisionConfig(loss_weight=loss_weight, loss_budget=loss_budget)
 
 
 def test_the_first_advice_opens_an_account_that_later_advice_finds(history: ProductHistory) -> None:
@@ -90,20 +90,24 @@ def _knows(prepare: Callable[..., DataPreprocessor], history: ProductHistory) ->
     return known_market(prepare(history), lambda at: 2000.0 * (at / 10) ** -2.0, CostConfig(unit_cost=6.0))
 
 
+def _alone(market: Market) -> Product:
+    return Product(Dynamics(market, RewardConfig("profit")), 0)
+
+
 def test_each_past_day_counts_at_its_own_level_of_demand(
     prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
 ) -> None:
     market = _knows(prepare, doubled)
-    gain = gain_so_far(Account(str(doubled.dates[119]), 10.0), market, 0)
+    gain = gain_so_far(Account(str(doubled.dates[119]), 10.0), _alone(market))
     one_day = 2000.0 * ((12 - 6.0) / 1.44 - (10 - 6.0))
     np.testing.assert_allclose(gain, (30 + 2 * 30) * one_day, rtol=0.01)
-    before = gain_so_far(Account(str(doubled.dates[119]), 10.0), _knows(prepare, doubled.first_days(150)), 0)
+    before = gain_so_far(Account(str(doubled.dates[119]), 10.0), _alone(_knows(prepare, doubled.first_days(150))))
     np.testing.assert_allclose(before, 30 * one_day, rtol=0.01)
 
 
 def test_without_own_days_nothing_is_gained(prepare: Callable[..., DataPreprocessor], history: ProductHistory) -> None:
     market = _market(prepare, history, 5.0).market
-    gain = gain_so_far(Account(str(history.dates[-1]), 10.0), market, 0)
+    gain = gain_so_far(Account(str(history.dates[-1]), 10.0), _alone(market))
     assert gain.shape == (market.num_draws,) and not gain.any()
 
 
@@ -112,11 +116,11 @@ def test_a_plan_moves_toward_the_better_price_and_keeps_it_where_losses_weigh_to
 ) -> None:
     dynamics = _market(prepare, history, 7.5)  # best price 15 at elasticity -2
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plan = plan_account(account, now, dynamics, 0, _weighing(6.0))
+    plan = plan_account(account, now, Product(dynamics, 0), _weighing(6.0))
     assert plan.target > 10.0 and not plan.proposed and plan.days_left == 84
     assert plan.at_end.mean > plan.so_far.mean and plan.budget > 0
     unclear = _market(prepare, history, 5.0)  # the current price is about the best
-    assert plan_account(account, now, unclear, 0, _weighing(1e6)).target == 10.0
+    assert plan_account(account, now, Product(unclear, 0), _weighing(1e6)).target == 10.0
 
 
 def test_a_smaller_budget_never_lets_the_account_end_lower(
@@ -124,7 +128,8 @@ def test_a_smaller_budget_never_lets_the_account_end_lower(
 ) -> None:
     dynamics = _market(prepare, history, 5.2)
     account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plans = [plan_account(account, now, dynamics, 0, _weighing(1.0, budget)) for budget in (1.0, 0.005, 0.0005)]
+    budgets, product = (1.0, 0.005, 0.0005), Product(dynamics, 0)
+    plans = [plan_account(account, now, product, _weighing(1.0, budget)) for budget in budgets]
     ends = [plan.at_end.low for plan in plans]
     assert ends == sorted(ends) and plans[0].at_end.mean >= plans[-1].at_end.mean
     assert plans[0].inside_budget
@@ -136,7 +141,7 @@ def test_a_loss_that_no_price_makes_good_is_named(
     """The prices charged since then have lost more than the days left can bring back."""
     dynamics, now = Dynamics(_knows(prepare, doubled), RewardConfig()), torch.full((14,), 12.0)
     opened = (str(doubled.dates[row]) for row in (119, 95))  # 12 earns the most; from row 96 to 119 less was charged
-    kept, lost = (plan_account(Account(day, 12.0), now, dynamics, 0, _weighing(1.0, 0.001)) for day in opened)
+    kept, lost = (plan_account(Account(day, 12.0), now, Product(dynamics, 0), _weighing(1.0, 0.001)) for day in opened)
     assert kept.inside_budget and not lost.inside_budget
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
     assert "It ends no further than" in words[0] and "No price within reach keeps it within" in words[1]
@@ -145,51 +150,16 @@ def test_a_loss_that_no_price_makes_good_is_named(
     assert bold.endswith("missing a gain of 10.")
 
 
-def test_the_policy_of_accounts_changes_the_weight_of_losses_of_a_plan(
-    prepare: Callable[..., DataPreprocessor], history: ProductHistory
-) -> None:
-    dynamics, now = _market(prepare, history, 7.0), torch.full((14,), 10.0)
-    account = Account(str(history.dates[-8]), 10.0)
-    plain, adapted = (
-        plan_account(account, now, dynamics, 0, DecisionConfig(loss_weight=10.0, account_policy=learned))
-        for learned in (False, True)
-    )
-    assert plain.loss_weight == 10.0 and 10 / 8 <= adapted.loss_weight <= 80 and adapted.loss_weight != 10.0
-    alike = DecisionConfig(loss_weight=adapted.loss_weight, account_policy=False)
-    assert plan_account(account, now, dynamics, 0, alike).target == adapted.target
-    assert DecisionConfig().account_policy is False
-
-
-def test_the_policy_of_accounts_is_for_profit_alone(
-    prepare: Callable[..., DataPreprocessor], history: ProductHistory
-) -> None:
-    dynamics = Dynamics(_market(prepare, history, 7.0).market, RewardConfig(preset="revenue"))
-    account, now = Account(str(history.dates[-8]), 10.0), torch.full((14,), 10.0)
-    plan = plan_account(account, now, dynamics, 0, DecisionConfig(account_policy=True))
-    assert plan.loss_weight == DecisionConfig().loss_weight
-
-
-def test_the_view_of_an_account_is_computed_by_hand(
-    prepare: Callable[..., DataPreprocessor], doubled: ProductHistory
-) -> None:
+def test_targets_are_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:
     dynamics = Dynamics(_knows(prepare, doubled), RewardConfig())
     account = Account(str(doubled.dates[149]), 10.0)
-    view, targets = view_account(account, torch.full((14,), 12.0), dynamics, 0)
-    assert float(targets[0]) == doubled.current_price == 12.0
-    np.testing.assert_allclose(view.elasticity.numpy(), -2.0, rtol=0.01)
-    np.testing.assert_allclose(view.log_price[0], np.log(1.2), rtol=1e-4)
-    np.testing.assert_allclose([float(view.margin), float(view.left)], [0.4, 61 / 91], rtol=0.01)
-    daily = float(view.units) * 4.0  # what keeping 10 earns
-    np.testing.assert_allclose(float(view.percent), 0.91 * daily, rtol=0.01)
+    targets = value_targets(account, torch.full((14,), 12.0), Product(dynamics, 0), 61)
+    assert float(targets.price[0]) == doubled.current_price == 12.0
+    daily = float(targets.percent) / 0.91  # what keeping 10 earns
+    np.testing.assert_allclose(daily, 2000.0 * (10 - 6.0), rtol=0.02)
     gain = (12 - 6.0) / 1.44 / 4.0 - 1
-    np.testing.assert_allclose(view.future[0, 0].numpy(), 61 * daily * gain, rtol=0.02)
-    total, plans = view.value()
-    seen = view.observe(total, plans, torch.tensor([10.0]))[0]
-    names = {"elasticity": 0, "sd": 1, "margin": 2, "left": 4, "price": 5, "expected": 13}
-    found = [float(seen[column]) for column in names.values()]
-    best = float(total[0].max() / view.percent[0])
-    expected = [-0.5, 0.0, 0.2, 61 / 91, 5 * np.log(1.2), best]
-    np.testing.assert_allclose(found, np.clip(expected, -10, 10), rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(targets.future[0].numpy(), 61 * daily * gain, rtol=0.02)
+    np.testing.assert_allclose(targets.so_far.numpy(), 2 * 30 * daily * gain, rtol=0.02)
 
 
 def test_later_advice_says_what_the_account_holds(
@@ -202,12 +172,13 @@ def test_later_advice_says_what_the_account_holds(
 
     account = Account(str(history.dates[-8]), 10.0)
     first, later = (
-        advise(keeping, dynamics, DecisionConfig(), 14, {}, past=past)[0]
-        for past in ({}, {"product": Past(account=account)})
+        advise(keeping, dynamics, DecisionConfig(), 14, {}, standings=standings)[0]
+        for standings in ({}, {"product": Standing(account=account)})
     )
     assert first.account is None and first.decision.follow == "hold"
     assert later.account is not None and later.account.account == account
     assert later.recommended_price > 10.0 and later.decision.speaker == "planner"
     assert later.proposal.prices[-1] > 10.0, "the record has the prices whose value it states"
-    off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, past={"product": Past(account=account)})[0]
+    known = {"product": Standing(account=account)}
+    off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, standings=known)[0]
     assert off.account is None

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from pricerl.advice import DecisionConfig
 from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
+from pricerl.decide import DecisionConfig
 from pricerl.env import EnvConfig
 from pricerl.errors import DataError
 from pricerl.formatting import PLAIN

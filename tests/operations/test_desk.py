@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pricerl.advice import DecisionConfig
+from pricerl.decide import DecisionConfig
 from pricerl.env import EnvConfig
 from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import run_backtests

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
+from pricerl.advice import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.supervision import Supervisor
+from pricerl.operations.standings import find_standings
 
 UNIT_COSTS = {"low": 3.0, "even": 5.0, "thin": 9.7, "above the price": 11.0}
 GUARDRAILS: list[dict[str, Any]] = [{}, {"floor": 10.4}, {"ceiling": 9.6}, {"price_ladder": (9.0, 9.8, 10.0, 10.3)}]
@@ -66,9 +67,8 @@ def _every_advice(markets: dict[str, Market], history: ProductHistory) -> Iterat
     """Advice along every path: policy, lower bound, kill switch and limits, in all combinations of the settings."""
     for market, rails, policy, config in product(markets.values(), GUARDRAILS, (_up, _down), CONFIGS):
         dynamics = Dynamics(market, RewardConfig(), GuardrailConfig(**rails), EnvConfig())
-        own = advise(policy, dynamics, config, 9, {})
         for entries in ([], [_alarming(history)]):
-            yield from Supervisor(dynamics, entries, config, 0).look_over(own)
+            yield from advise(policy, dynamics, config, 9, {}, standings=find_standings(entries, dynamics))
 
 
 def test_no_path_publishes_a_change_that_does_not_pay(markets: dict[str, Market], history: ProductHistory) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pricerl.operations.orders import HardLimits, doubt_price, judge_orders, orders_of, refuse_price
+from pricerl.guardrails.hard_limits import HardLimits, refuse_price
+from pricerl.operations.orders import doubt_price, judged_orders, orders_of
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)
 
@@ -62,16 +63,17 @@ def test_the_last_day_counts(first_day: str, status: str) -> None:
 
 
 def test_a_floor_that_rose_above_an_order_refuses_it() -> None:
-    orders = orders_of([_entry(1, "2025-04-30", 9.0)], "Mug", "2025-04-01")
-    (kept,), (refused,) = judge_orders(orders, 10.0, LIMITS), judge_orders(orders, 10.0, HardLimits(9.5, None, 0.05))
+    entries = [_entry(1, "2025-04-30", 9.0)]
+    (kept,) = judged_orders(entries, "Mug", 10.0, LIMITS, "2025-04-01")
+    (refused,) = judged_orders(entries, "Mug", 10.0, HardLimits(9.5, None, 0.05), "2025-04-01")
     assert (kept.status, kept.refusal) == ("active", "")
     assert refused.status == "refused" and "9 is below the floor of 9.5" in refused.refusal
 
 
 def test_a_pause_at_a_forbidden_price_is_refused_but_not_for_the_price_step() -> None:
-    orders = orders_of([_entry(1, "2025-04-30", None)], "Mug", "2025-04-01")
-    assert judge_orders(orders, 9.02, LIMITS)[0].status == "active"
-    assert judge_orders(orders, 8.0, LIMITS)[0].status == "refused"
+    entries = [_entry(1, "2025-04-30", None)]
+    assert judged_orders(entries, "Mug", 9.02, LIMITS, "2025-04-01")[0].status == "active"
+    assert judged_orders(entries, "Mug", 8.0, LIMITS, "2025-04-01")[0].status == "refused"
 
 
 @pytest.mark.parametrize(

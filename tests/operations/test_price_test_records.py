@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
-from pricerl.advice.decision import MeasuredPair
-from pricerl.advice.past import Past
+from pricerl.advice import advise
 from pricerl.advice.price_test import Budget, plan_price_test
 from pricerl.advice.result import ProductAdvice
 from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.decide import DecisionConfig
+from pricerl.decide.standing import MeasuredPair, Standing
+from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
@@ -38,7 +38,7 @@ from pricerl.operations.price_test_records import (
     render_schedule,
 )
 from pricerl.operations.price_test_results import read_test
-from pricerl.operations.supervision import Supervisor
+from pricerl.operations.standings import find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
@@ -54,9 +54,9 @@ def dynamics(make_product: Callable[..., ProductHistory], prepare: Callable[...,
 @pytest.fixture(scope="module")
 def order(dynamics: Dynamics) -> Entry:
     """Order of a test, as its plan holds it."""
-    planned = plan_price_test(dynamics, 0, "profit", Budget(400, 1e9))
+    planned = plan_price_test(Product(dynamics, 0), "profit", Budget(400, 1e9))
     assert planned is not None
-    schedule = lay_out(planned, dynamics, 0, 3)
+    schedule = lay_out(planned, Product(dynamics, 0), 3)
     assert schedule is not None
     found: Entry = json.loads(render_plan(planned, schedule, "product", 3, (4.0, 4.5)))["order"]
     return found
@@ -82,8 +82,8 @@ def _keeping(observation: Tensor) -> Tensor:
 
 
 def _supervised(dynamics: Dynamics, *entries: Entry) -> ProductAdvice:
-    (own,) = advise(_keeping, dynamics, DecisionConfig(), 14, {})
-    (advice,) = Supervisor(dynamics, entries, DecisionConfig(), 0).look_over([own])
+    standings = find_standings(entries, dynamics)
+    (advice,) = advise(_keeping, dynamics, DecisionConfig(), 14, {}, standings=standings)
     return advice
 
 
@@ -244,8 +244,8 @@ def test_a_measured_pair_earns_grade_a_for_the_way_to_its_better_price_and_for_s
     """With unit cost 6 and elasticity -2 the best price is 12."""
 
     def grade(pair: MeasuredPair | None) -> tuple[str, float]:
-        past = {} if pair is None else {"product": Past(measured=pair)}
-        (advice,) = advise(_keeping, dynamics, DecisionConfig(), 14, {}, past=past)
+        standings = {"product": Standing(measured=pair)}
+        (advice,) = advise(_keeping, dynamics, DecisionConfig(), 14, {}, standings=standings)
         return advice.decision.grade, advice.recommended_price
 
     assert grade(MeasuredPair(10.5, 10.0)) == ("A", 10.5)

@@ -1,4 +1,4 @@
-"""The supervisor stops the model only for prices that were advised, and never steps to a loss."""
+"""The kill switch stops the model only for prices that were advised, and never steps to a loss."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import DecisionConfig, advise
+from pricerl.advice import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.supervision import Supervisor
+from pricerl.operations.standings import find_standings
 
 HORIZON = 7
 DEMAND, CONFIG = DemandConfig(num_draws=32), DecisionConfig()
@@ -32,8 +33,7 @@ def _shop(prepared: DataPreprocessor, unit_cost: float, **guardrails: Any) -> Dy
 
 
 def _supervised(dynamics: Dynamics, *entries: Entry) -> ProductAdvice:
-    (own,) = advise(_keeping, dynamics, CONFIG, HORIZON, {})
-    (advice,) = Supervisor(dynamics, entries, CONFIG, 0).look_over([own])
+    (advice,) = advise(_keeping, dynamics, CONFIG, HORIZON, {}, standings=find_standings(entries, dynamics))
     return advice
 
 

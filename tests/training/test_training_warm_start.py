@@ -13,7 +13,8 @@ import torch
 from command_line import FAST, Result, run, seller_lines, write_lines
 from lightning.pytorch import Trainer, seed_everything
 
-from pricerl.advice import DecisionConfig, advise
+from pricerl.advice import advise
+from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics
 from pricerl.evaluation import Yardstick, plan_dynamically
 from pricerl.market import DemandConfig, Market, RewardConfig

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from pricerl.advice.reasons import MEASURES, Record, measure_of
+from pricerl.advice.reasons import Record, measure_of
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
-from pricerl.formatting import Formatter, unit_digits
+from pricerl.formatting import MEASURES, Formatter, unit_digits
 
 MOST_PAST_DAYS = 45
 """Most days of history in the charts by day."""

@@ -16,10 +16,10 @@ from pricerl.advice.next_steps import (
     stop_rule_words,
     what_would_change,
 )
-from pricerl.advice.reasons import MEASURES, Record, measure_of, sentence
+from pricerl.advice.reasons import Record, measure_of
 from pricerl.advice.report.sentences import BADGES
 from pricerl.advice.report.view import Cell, View
-from pricerl.formatting import Formatter, counted, plural
+from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence
 
 
 class Line(NamedTuple):

@@ -8,9 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pricerl.advice.reasons import MEASURES, Record
+from pricerl.advice.reasons import Record
 from pricerl.advice.report.charts import MOST_PAST_DAYS, Figure, own_days
 from pricerl.errors import UsageError
+from pricerl.formatting import MEASURES
 
 BLUE, BAND, ORANGE, INK, DOTS = "#0072b2", "rgba(86,180,233,0.35)", "#d55e00", "#1a1a1a", "rgba(34,34,34,0.45)"
 """Okabe-Ito, as in ``style.css``."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pricerl.advice.reasons import MEASURES, Record, contribution_words, gain_words, measure_of, speaker_lines
-from pricerl.formatting import Formatter, counted, plural
+from pricerl.advice.reasons import Record, contribution_words, gain_words, measure_of, speaker_lines
+from pricerl.formatting import MEASURES, Formatter, counted, plural
 from pricerl.terminal import clean
 
 GRADES = {

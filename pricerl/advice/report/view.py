@@ -9,8 +9,8 @@ from typing import NamedTuple
 from babel.numbers import get_currency_precision
 
 from pricerl.advice.next_steps import ANYWHERE, Place, account_words
-from pricerl.advice.reasons import MEASURES, Record, list_alternatives, measure_of, track_lines
-from pricerl.formatting import PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
+from pricerl.advice.reasons import Record, list_alternatives, measure_of, track_lines
+from pricerl.formatting import MEASURES, PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
 
 MOST_DAYS = 31
 """Most rows of a table, such as that of the days; ``advice.csv`` and ``advice.json`` contain all."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pricerl.advice.reasons import MEASURES, Record, measure_of
+from pricerl.advice.reasons import Record, measure_of
 from pricerl.advice.report.sanitize import shorten
 from pricerl.advice.report.view import Cell, View
-from pricerl.formatting import Formatter, plural
+from pricerl.formatting import MEASURES, Formatter, plural
 
 MOST_PAGES = 20
 """Most products of which every one gets a page; of more, only those that need a look."""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pricerl import __version__
-from pricerl.advice.result import TrackRecord
 from pricerl.data import DataPreprocessor, History
+from pricerl.decide.standing import TrackRecord
 from pricerl.errors import DataError, UsageError
 from pricerl.formatting import plural
 from pricerl.market import Market, fit_market

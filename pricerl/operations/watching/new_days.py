@@ -9,14 +9,14 @@ from datetime import date
 import numpy as np
 from scipy.special import bdtr
 
-from pricerl.advice.result import TrackRecord
 from pricerl.arrays import LIMITS, BoolArray, FloatArray, IntArray
 from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.decide.standing import TrackRecord
 from pricerl.evaluation.forecast import respond_on
 from pricerl.formatting import Formatter, plural
+from pricerl.guardrails.price_grid import is_outside
 from pricerl.market import Market
-from pricerl.operations.orders import is_untried, tried_prices
 from pricerl.operations.track_record import Z90
 from pricerl.operations.watching.demand_drift import CHANGE, DriftDays, find_drift
 from pricerl.operations.watching.monitor_document import Finding, Severity
@@ -215,9 +215,9 @@ def _compare_conversion(name: str, latest: FloatArray, before: FloatArray, new: 
 
 def check_tried(new: NewDays) -> Finding:
     """Report prices outside those that the model was fitted to."""
-    tried = tried_prices(new.market.preprocessor.products[new.index])
+    tried = new.market.preprocessor.products[new.index].tried_prices
     latest = new.latest[new.history.observed[new.latest]]
-    outside = [day for day in latest if is_untried(float(new.history.price[day]), tried)]
+    outside = [day for day in latest if is_outside(float(new.history.price[day]), *tried)]
     span = f"{new.formatter.price(tried[0])} to {new.formatter.price(tried[1])}"
     if not outside:
         return Finding("untried price", "ok", f"all latest prices lie within those tried, {span}")

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
+from learning.account_view import OBSERVATION_DIM
+from learning.belief import NUM_PRICES, REACH, LearningConfig
+from learning.sellers_env import PRIVILEGED_DIM, LearningVectorEnv, expect_truth, scale_of, view_of
 
 import pricerl.env  # noqa: F401 - registers the envs
-from pricerl.env.account_view import OBSERVATION_DIM
-from pricerl.env.belief import NUM_PRICES, REACH, LearningConfig
-from pricerl.env.learning import PRIVILEGED_DIM, LearningEnv, LearningVectorEnv, expect_truth, scale_of, view_of
 from pricerl.errors import UsageError
 from pricerl.market.utility import floor_of
-
-
-def test_gymnasium_accepts_the_registered_env() -> None:
-    env = gymnasium.make("pricerl/Learning-v0").unwrapped
-    check_env(env, skip_render_check=True)
 
 
 def test_an_episode_returns_the_utility_of_its_gain() -> None:
@@ -120,18 +112,6 @@ def test_the_expected_truth_of_a_plan_is_what_following_it_earns() -> None:
         sellers = sellers.advance(planned, generator)
         torch.testing.assert_close(expect_truth(sellers, planned), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(sellers.gain, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_single_and_batched_envs_play_the_same_episode() -> None:
-    single, batched = LearningEnv(), LearningVectorEnv(1)
-    one, _ = single.reset(seed=4)
-    many, _ = batched.reset(seed=4)
-    np.testing.assert_array_equal(one, many[0].numpy())
-    for _ in range(5):
-        one, reward, _, _, _ = single.step(np.array([0.5], np.float32))
-        many, rewards, _, _, _ = batched.step(torch.tensor([[0.5]]))
-        np.testing.assert_array_equal(one, many[0].numpy())
-        assert reward == pytest.approx(float(rewards[0]))
 
 
 @pytest.mark.parametrize("wrong", [{"units": (5.0, 1.0)}, {"loss_weights": (0.5, 3.0)}])

@@ -1,7 +1,6 @@
 """Knowledge of a seller about an open account, and the plan that a policy makes of it.
 
-Simulated sellers who learn and the product share it, so that a policy that was trained on the former plans for the
-latter. A plan aims at one of some prices. The policy's action changes the weight of losses in its utility.
+A plan aims at one of some prices. The policy's action changes the weight of losses in its utility.
 """
 
 from __future__ import annotations

@@ -29,10 +29,6 @@ class DecisionConfig:
     """How much worse losing 1 is than missing a gain of 1, when later advice plans the rest of the quarter; at least 1.
     The first advice follows ``min_chance`` instead."""
 
-    account_policy: bool = False
-    """Whether a policy, trained by SAC on simulated sellers who learn from their sales, changes ``loss_weight`` by what
-    is known of the account: by 1/8 to 8 times. Only where profit counts."""
-
     claim_chance: float = 0.975
     """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
 

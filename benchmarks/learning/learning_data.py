@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pricerl.env.account_view import OBSERVATION_DIM
-from pricerl.env.belief import LearningConfig
-from pricerl.env.learning import PRIVILEGED_DIM, LearningVectorEnv, expect_truth, scale_of
+from learning.account_view import OBSERVATION_DIM
+from learning.belief import LearningConfig
+from learning.sellers_env import PRIVILEGED_DIM, LearningVectorEnv, expect_truth, scale_of
 from pricerl.errors import UsageError
 from pricerl.market.utility import weigh_losses
 from pricerl.training.algorithm import Algorithm, TaskSpec
@@ -70,7 +70,7 @@ class ShapedEnv(LearningVectorEnv):
 
 
 class LearningDataModule(ReplayDataModule):
-    """DataModule of sellers who learn; a policy that was trained on it plans the open accounts of a run.
+    """DataModule of sellers who learn; a policy that was trained on it changes the weight of losses in their plans.
 
     Args:
         num_envs: sellers of the vector env.

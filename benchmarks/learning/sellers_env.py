@@ -1,6 +1,6 @@
 """Pricing while learning, as an environment: each row is a seller with a belief, an account and weeks left.
 
-Registered as ``pricerl/Learning-v0``. A policy of it is one network for all sellers, volumes and attitudes to losses:
+A policy of it is one network for all sellers, volumes and attitudes to losses:
 they are part of the observation.
 """
 
@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.env.account_view import OBSERVATION_DIM, PERCENT, WIDEST, AccountView
-from pricerl.env.belief import (
+from learning.account_view import OBSERVATION_DIM, PERCENT, WIDEST, AccountView
+from learning.belief import (
     NUM_PRICES,
     REACH,
     STEPS_PER_WEEK,
@@ -170,34 +169,3 @@ class LearningVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     def _log_uniform(self, low: float, high: float) -> Tensor:
         share = torch.rand(self.num_envs, generator=self._generator)
         return low * (high / low) ** share
-
-
-class LearningEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """``LearningVectorEnv`` with one seller, for libraries that need single environments; same arguments."""
-
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it as an instance variable
-
-    def __init__(
-        self,
-        config: LearningConfig | None = None,
-        units: tuple[float, float] = UNITS,
-        loss_weights: tuple[float, float] = LOSS_WEIGHTS,
-    ) -> None:
-        self._row = LearningVectorEnv(1, config, units, loss_weights)
-        self.observation_space, self.action_space = self._row.single_observation_space, self._row.single_action_space
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Draw a new seller."""
-        super().reset(seed=seed)
-        if seed is None:  # the first episode without a seed differs between processes, as Gymnasium's do
-            seed = int(self.np_random.integers(2**31))
-        observation, info = self._row.reset(seed=seed)
-        return observation[0].numpy(), info
-
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Price for a week."""
-        observation, reward, ended, _, info = self._row.step(torch.as_tensor(action)[None])
-        last = info.get("final_obs", observation)
-        return last[0].numpy(), float(reward[0]), bool(ended[0]), False, {}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import limits_of
-from pricerl.env import Dynamics, State
+from pricerl.env import Dynamics, Product, State
 from pricerl.evaluation import DynamicPlan
 from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
 
@@ -44,9 +44,9 @@ class Limits(NamedTuple):
     """Days until the minimum hold of the last change is over."""
 
 
-def propose_path(policy: Policy, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
     """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
-    return _roll(propose_by(policy, dynamics), dynamics, product, horizon)
+    return _roll(propose_by(policy, product.dynamics), product, horizon)
 
 
 def plan_path(plan: DynamicPlan, product: int, horizon: int) -> PricePath:
@@ -60,22 +60,24 @@ def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list
     return _roll_alike(lambda state, band: plan(state), plan.dynamics, products, horizon)
 
 
-def approach_path(target: float, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+def approach_path(target: float, product: Product, horizon: int) -> PricePath:
     """Return the path that approaches a price, money, as fast as the guardrails allow and stays there."""
-    (path,) = _roll_alike(lambda state, band: torch.full_like(state.price, target), dynamics, [product], horizon)
+    (path,) = _roll_alike(
+        lambda state, band: torch.full_like(state.price, target), product.dynamics, [product.index], horizon
+    )
     return path
 
 
 @torch.no_grad()
-def _roll(propose: Proposal, dynamics: Dynamics, product: int, horizon: int) -> PricePath:
+def _roll(propose: Proposal, product: Product, horizon: int) -> PricePath:
     """Roll out a proposal in every posterior draw and in the posterior-mean market, whose prices are advised.
 
     Projection and ``advance`` are the same as in training. The first decision is made after the minimum hold of the
     last price change.
     """
-    market = dynamics.market
+    dynamics, market = product.dynamics, product.market
     draw = torch.arange(market.num_draws + 1, device=market.device)
-    rows = torch.full_like(draw, product)
+    rows = product.rows(len(draw))
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
     limits = _limits(dynamics, state)[0]
     by_draw, asked = roll_path(propose, dynamics, state, horizon, limits.wait)
@@ -90,7 +92,7 @@ def _roll_alike(propose: Proposal, dynamics: Dynamics, products: Sequence[int], 
 
     Products whose minimum holds end on the same day are one batch.
     """
-    waits, found = [hold_left(dynamics, product) for product in products], {}
+    waits, found = [hold_left(Product(dynamics, product)) for product in products], {}
     for wait in set(waits):
         alike = [product for product, own in zip(products, waits, strict=True) if own == wait]
         rows = torch.tensor(alike, device=dynamics.market.device)
@@ -108,6 +110,6 @@ def _limits(dynamics: Dynamics, state: State) -> list[Limits]:
     movable = (band.low < state.price) | (state.price < band.high) | waits
     room = zip(band.feasible | waits, band.keep, movable, nearest, state.product.tolist(), strict=True)
     return [
-        Limits(bool(feasible), bool(keep), bool(moves), float(price), hold_left(dynamics, product))
+        Limits(bool(feasible), bool(keep), bool(moves), float(price), hold_left(Product(dynamics, product)))
         for feasible, keep, moves, price, product in room
     ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from pricerl.advice.config import DecisionConfig
-from pricerl.advice.reasons import UNTESTED, sentence
 from pricerl.data.cleaning.zero_sales import UnlikelyZeros
+from pricerl.decide.config import DecisionConfig
+from pricerl.formatting import sentence
 
 Grade = Literal["A", "B", "B-", "C", "D"]
 """Grade of the evidence. A: measured in a randomised price test of these two prices; B: clear and inside tried prices,
@@ -28,6 +28,7 @@ MEASURED_WORSE = "a price test in your shop measured that the current price earn
 EXPLORED = (
     "the price is kept on average and varies at random by {share}, to show how buyers respond (decision.explore_share)"
 )
+UNTESTED = "not yet tested in your shop"
 ONE_STEP = "one careful step, then look again"
 ACCOUNT = (
     "the plan for the rest of the quarter: of the prices within reach it promises the most, with losses weighed "
@@ -71,13 +72,6 @@ NO_COSTS = (
     "report Total Profit"
 )
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
-
-
-class MeasuredPair(NamedTuple):
-    """Two prices of which a decided price test measured the better one, money."""
-
-    better: float
-    worse: float
 
 
 @dataclass(frozen=True)

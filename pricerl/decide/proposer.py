@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from pricerl.advice.decision import Speaker
-from pricerl.advice.price_path import PricePath, plan_paths, propose_path
-from pricerl.advice.result import PolicyOverPlan
-from pricerl.env import Dynamics
+from pricerl.decide.case import Case, Course, Proposed
+from pricerl.decide.decision import Decision
+from pricerl.decide.price_path import PricePath, plan_paths, propose_path
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation import Comparison, Policy, Yardstick
 from pricerl.evaluation.rollout import WatchedPolicy
 
 
-class Proposed(NamedTuple):
-    """Path of one product with its proposer."""
+class PolicyOverPlan(NamedTuple):
+    """Reward per day of the learned policy minus the planner's, with the day's noise in all posterior draws."""
 
-    speaker: Speaker
-    path: PricePath
-    failed: bool = False
-    """Whether the policy returned NaN or infinity, and there is no plan to take its place."""
+    advantage: float | None
+    """In the unit below; None if the policy returned an action that is not finite."""
+    error: float | None
+    """Standard error of the advantage."""
+    unit: Literal["share", "reward"]
+    """Share of the measure at the current price; rewards per day if the objective does not reward the measure."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,21 @@ class Proposer:
         """Planned paths of all products by horizon, made in one batch when the first one is needed."""
         return {}
 
-    def propose(self, product: int, horizon: int) -> Proposed:
-        """Return who proposes a product's path over a horizon, days, and the path."""
-        if self.yardstick is None or self.comparison is None or self.comparison.is_better[product]:
+    def propose(self, product: Product, horizon: int) -> Proposed:
+        """Return who proposes a product's path over a horizon, rows, and the path."""
+        over_plan = self._over_plan(product.index)
+        if self.yardstick is None or self.comparison is None or self.comparison.is_better[product.index]:
             watched = WatchedPolicy(self.policy)
-            path = propose_path(watched, self.dynamics, product, horizon)
+            path = propose_path(watched, product, horizon)
             failed = watched.failed is not None and bool(watched.failed.any())
             if self.yardstick is None or not failed:
-                return Proposed("policy", path, failed)
+                return Proposed("policy", path, failed, over_plan)
         if horizon not in self._planned:
             products = range(self.dynamics.market.num_products)
             self._planned[horizon] = plan_paths(self.yardstick.plan, products, horizon)
-        return Proposed("planner", self._planned[horizon][product])
+        return Proposed("planner", self._planned[horizon][product.index], False, over_plan)
 
-    def over_plan(self, product: int) -> PolicyOverPlan | None:
+    def _over_plan(self, product: int) -> PolicyOverPlan | None:
         """Return the policy's advantage over the plan; None if only the policy may propose."""
         if self.comparison is None:
             return None
@@ -66,3 +69,10 @@ class Proposer:
         if not math.isfinite(advantage):
             return PolicyOverPlan(None, None, unit)
         return PolicyOverPlan(advantage, error, unit)
+
+
+def propose(case: Case) -> Course:
+    """Return the course that planner or policy proposes."""
+    found = case.propose(case.product, case.horizon)
+    decision = Decision("path", "C", found.speaker, False, f"the {found.speaker} proposes it", speaker=found.speaker)
+    return Course(decision, found, found.path, found.path)

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from pricerl.env.belief import (
+from learning.belief import (
     NUM_PRICES,
     REACH,
     DemandCurves,

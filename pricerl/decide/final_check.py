@@ -1,16 +1,20 @@
-"""Final check: every day of a product's price path passes the gate, and no change is published that would not pay."""
+"""Final check of a product's prices: no change is published that would not pay, and every price passes the gate.
+
+`pass_gate_last` is the last decider of the chain: what it returns is advised.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pricerl.advice.decision import KEEP_NOT_ALLOWED, Decision
-from pricerl.advice.price_path import PricePath
-from pricerl.data.days import RECENT_DAYS
-from pricerl.env import Dynamics
+from pricerl.decide.case import Case, Course
+from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
+from pricerl.decide.price_path import PricePath, approach_path
+from pricerl.env import Product
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.gate import Gated, pass_gate
-from pricerl.guardrails.today import DIGITS, Edit, PriceLog, Today
+from pricerl.guardrails.hard_limits import refuse_price
+from pricerl.guardrails.today import DIGITS, Edit
 
 ROUNDING = 1.01
 """Tolerance between prices rounded in single and in double precision, in price steps."""
@@ -43,13 +47,13 @@ class GatedPath:
         return path._replace(price=price, low=path.low.minimum(price), high=path.high.maximum(price))
 
 
-def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
+def gate_path(product: Product, path: PricePath) -> GatedPath:
     """Pass each day's price through the gate, given the prices of the days before.
 
     The path already obeys the batched form of the same rules, so its prices usually stay. The gate's edits of the
     proposed price name the rules that changed it.
     """
-    today = today_of(dynamics, product)
+    today = product.today
     log, costs, config = today.log, today.costs, today.config
     edits: list[DayEdit] = []
     asked: float | None = None
@@ -69,15 +73,15 @@ def gate_path(dynamics: Dynamics, product: int, path: PricePath) -> GatedPath:
     return GatedPath(tuple(prices), asked, tuple(edits))
 
 
-def objections_to(price: float, dynamics: Dynamics, product: int) -> list[str]:
+def objections_to(price: float, product: Product) -> list[str]:
     """Return each guardrail's objection to a price, money, on the next day, with the nearest price that it allows."""
-    found = today_of(dynamics, product).objections(price)
+    found = product.today.objections(price)
     return [f"{edit.rule}: {edit.why} (nearest: {round(edit.after, DIGITS):.10g})" for edit in found]
 
 
-def nearest_allowed(price: float, dynamics: Dynamics, product: int) -> float:
+def nearest_allowed(price: float, product: Product) -> float:
     """Return the price nearest to a proposed one that all guardrails allow on the next day, money."""
-    today = today_of(dynamics, product)
+    today = product.today
     return round(pass_gate(price, today.now, today.log, today.costs, today.config).price, DIGITS)
 
 
@@ -110,14 +114,48 @@ def refuse_loss(decision: Decision, path: PathValue, keep: PathValue, keep_allow
     return replace(held, follow="hold", source="hold", why=NOT_WORTH_IT)
 
 
-def today_of(dynamics: Dynamics, product: int) -> Today:
-    """Return the rules around a product's current price, at the end of its history."""
-    history, guarded = dynamics.market.preprocessor.products[product], dynamics.guarded[product]
-    back = max(RECENT_DAYS, dynamics.days_per_step)
-    in_steps = dynamics.config.action == "step"
-    dates, prices = history.dates[-back:].astype("datetime64[D]"), history.prices_in_force[-back:]
-    log = PriceLog(dates, prices, guarded.support, in_steps, history.step_days)
-    return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
+def publish(case: Case, course: Course) -> Course:
+    """Follow the decision as far as its prices pass the gate and pay in that form, else keep the current price."""
+    followed = _followed(case, course)
+    gated = gate_path(case.product, followed)
+    path, confirmed = gated.onto(followed), confirm(course.decision, gated, case.product.current_price)
+    checked = refuse_loss(confirmed, case.value(path.price), case.keep, course.aim.limits.keep_allowed)
+    if checked is confirmed:
+        return replace(course, decision=confirmed, path=path, gated=gated)
+    return publish(case, replace(course, decision=checked))
+
+
+def _followed(case: Case, course: Course) -> PricePath:
+    """Return the path that a decision follows: the aim, the way into the hard limits, or the current price."""
+    aim, now = course.aim, case.kept
+    if course.decision.follow in ("path", "step"):
+        return aim
+    if course.decision.follow == "limit":
+        return approach_path(aim.limits.nearest, case.product, case.horizon)._replace(asked=now)
+    return aim._replace(price=now, low=now, high=now, asked=now)
+
+
+def pass_gate_last(case: Case, course: Course) -> Course | None:
+    """Let no price out that the limits forbid: the gate's takes its place, and the current one that of an order.
+
+    A person's price is bound by the hard limits alone.
+    """
+    product, order = case.product, course.order
+    if order is not None:
+        limits, what = product.hard_limits, order.kind.replace("_", " ")
+        why = next(filter(None, (refuse_price(price, limits, what) for price in course.prices)), "")
+        kept = GatedPath((product.current_price,) * case.horizon, None, ())
+        held = Decision("hold", "C", "hold", False, why)
+        return replace(course.overruled(case.kept, held, kept), order=None) if why else None
+    log = product.today.log
+    for price in course.prices:
+        log = log.charge(pass_gate(price, log.prices[-1], log, product.today.costs, product.today.config).price)
+    passed = tuple(log.prices[-case.horizon :].tolist())
+    if passed == course.prices:
+        return None
+    gated = GatedPath(passed, *((None, ()) if course.gated is None else (course.gated.asked, course.gated.edits)))
+    decision = confirm(course.decision, gated, product.current_price)
+    return replace(course, decision=decision, path=gated.onto(course.path), gated=gated)
 
 
 def _explain(asked: Gated, passed: Gated, price_step: float) -> tuple[Edit, ...]:

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.advice.decision import EXPLORED, Decision
-from pricerl.advice.final_check import GatedPath, today_of
-from pricerl.advice.price_path import PricePath
-from pricerl.advice.reasons import sentence
-from pricerl.env import Dynamics
+from pricerl.decide.case import Case, Course
+from pricerl.decide.decision import EXPLORED
+from pricerl.decide.evidence import is_suspect
+from pricerl.decide.final_check import GatedPath
+from pricerl.env import Product
+from pricerl.formatting import sentence
 from pricerl.guardrails.gate import pass_gate
 from pricerl.market.demand.reference_price import PriceMemory
 
@@ -43,47 +44,30 @@ class ExploredPath(NamedTuple):
     drawn: tuple[RandomPrice, ...]
 
 
-Published = tuple[Decision, PricePath, GatedPath]
-"""A decision, its path, and the prices of that after the gate."""
-
-
-def vary(
-    published: Published, centre: float, dynamics: Dynamics, product: int, share: float, seed: int, suspect: bool
-) -> tuple[Published, tuple[RandomPrice, ...], float | None]:
+def vary_at_random(case: Case, course: Course) -> Course | None:
     """Give prices a random part where that shows what the history does not, and the seller consents.
 
-    Args:
-        published: advice without it.
-        centre: price that a kept price varies around, money; without earlier draws the current price.
-        dynamics: market with guardrails.
-        product: product index.
-        share: ``decision.explore_share``, 0 without consent.
-        seed: of the draws.
-        suspect: whether whatever set the prices may have followed demand.
-
-    Returns:
-        The advice, the distributions of its prices, and the share to offer: where the uncertainty of a gain keeps the
-        price, consent is missing, and prices would vary with it.
+    Without consent, it is offered where the uncertainty of a gain keeps the price and prices would vary.
     """
-    decision, path, gated = published
+    decision, gated, product, share = course.decision, course.gated, case.product, case.config.explore_share
     undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
-    helps = undecided or (suspect and decision.follow == "step")
-    if not helps or mind_changes(dynamics.market.products[product].memory):
-        return published, (), None
+    helps = undecided or (decision.follow == "step" and is_suspect(product))
+    if gated is None or not helps or mind_changes(product.fitted.memory):
+        return None
     if undecided:
-        gated = replace(gated, prices=(centre,) * len(gated.prices))
-    varied, drawn = explore(gated, dynamics, product, share or OFFERED, seed)
+        gated = replace(gated, prices=(case.standing.centre(product.current_price),) * case.horizon)
+    varied, drawn = explore(gated, product, share or OFFERED, case.seed)
     if not share:
-        return published, (), OFFERED if drawn and decision.unsure else None
+        return replace(course, offered=OFFERED) if drawn and decision.unsure else None
     if not drawn:
-        return published, (), None
+        return None
     if undecided:
         why = f"{EXPLORED.format(share=f'{100 * share:.2g} %')}. {sentence(decision.why)}"
         decision = replace(decision, follow="step", why=why)
-    return (decision, varied.onto(path), varied), drawn, None
+    return replace(course, decision=decision, path=varied.onto(course.path), gated=varied, drawn=drawn)
 
 
-def explore(gated: GatedPath, dynamics: Dynamics, product: int, share: float, seed: int) -> ExploredPath:
+def explore(gated: GatedPath, product: Product, share: float, seed: int) -> ExploredPath:
     """Move each price of a path up or down by a share of it, at random, for as long as a price must be held.
 
     Both prices pass the gate, and the path stays as it is where it leaves only one. A day's draw depends on seed,
@@ -91,13 +75,12 @@ def explore(gated: GatedPath, dynamics: Dynamics, product: int, share: float, se
 
     Args:
         gated: prices of the next days, money.
-        dynamics: market with guardrails.
-        product: product index.
+        product: with its guardrails.
         share: size of the random part, as a share of the price.
         seed: of the draws.
     """
-    today = today_of(dynamics, product)
-    log, name = today.log, dynamics.market.preprocessor.products[product].product
+    today = product.today
+    log = today.log
     prices: list[float] = []
     drawn: list[RandomPrice] = []
     left = 0
@@ -108,11 +91,11 @@ def explore(gated: GatedPath, dynamics: Dynamics, product: int, share: float, se
                 pass_gate(base * factor, log.prices[-1], log, today.costs, today.config).price
                 for factor in (1 - share, 1 + share)
             )
-            price, left = low, dynamics.days_per_step
+            price, left = low, product.dynamics.days_per_step
             if low < high:
                 date = log.dates[-1] + np.timedelta64(log.step_days, "D")
                 drawn.append(RandomPrice(str(date), (low, high)))
-                price = high if _coin(seed, name, date) else low
+                price = high if _coin(seed, product.name, date) else low
         log, left = log.charge(price), left - 1
         prices.append(price)
     return ExploredPath(GatedPath(tuple(prices), gated.asked, gated.edits), tuple(drawn))

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from belief_planning import BeliefPlanner, Rule, Summary, budgeted_dynamic, dynamic, planner_of
-from loop import greedy
-
-from pricerl.env.belief import (
+from learning.belief import (
     GRID_STEP,
     REACH,
     DemandCurves,
@@ -24,6 +17,8 @@ from pricerl.env.belief import (
     open_accounts,
     settled_variance,
 )
+from loop import greedy
+from torch import Tensor
 
 GRID = GRID_STEP * torch.arange(-REACH, REACH + 1)
 NOISY, BUSY = LearningConfig(weeks=4, units=1e-3), LearningConfig(weeks=4, units=500.0)

@@ -1,0 +1,214 @@
+"""The record of an advice, built once from a product's decided course: outcomes, next days, checks and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pricerl.advice.price_test import PriceTest, plan_price_test
+from pricerl.advice.reasons import explain
+from pricerl.advice.report_data import gather_details
+from pricerl.advice.result import CostMeans, DayAdvice, ModelAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.stop_rule import StopRule, find_stop_rule
+from pricerl.arrays import Interval, interval_of
+from pricerl.decide import Case, Course
+from pricerl.decide.ordered import orders_after
+from pricerl.env import Product
+from pricerl.evaluation import Backtest, BaselineRow, estimate_off_policy, find_sensitivity
+from pricerl.evaluation.forecast import PathForecast, forecast_path
+from pricerl.evaluation.planner import compare_baselines, planner_gaps
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
+from pricerl.evaluation.scores import with_rivals
+from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
+from pricerl.formatting import Formatter
+from pricerl.guardrails.today import DIGITS
+
+NOT_FORECAST = "not forecast: outside tried prices"
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def describe_advice(
+    case: Case, course: Course, skill: Backtest | None = None, current: Mapping[str, float] | None = None
+) -> ProductAdvice:
+    """Return the record of a product's decided course.
+
+    Args:
+        case: the product with all that its price depended on.
+        course: the decision of the chain.
+        skill: forecast skill on the product's history.
+        current: current prices of related products of other markets, by name, money.
+    """
+    forecast = forecast_path(case.product, course.path.price, case.seed) if course.known else None
+    asked = None if course.gated is None else course.gated.asked
+    facts: dict[str, Any] = {
+        **_facts_of_product(case),
+        **_facts_of_model(case, course.own, current),
+        **vars(_outcome(case, course, forecast)),
+        "backtest": skill,
+        "effective_days": _effective_days(case.product, course),
+        "stop_rule": _stop_rule(case.product, course, forecast),
+        "account": course.account,
+        "random_prices": course.drawn,
+        "offered_explore_share": course.offered,
+        "asked_price": None if asked is None else money(asked),
+        "guardrails": () if course.gated is None else course.gated.edits,
+        "orders": orders_after(case, course),
+        "alarm": course.alarm,
+        "model": None if course.model is None else _model_outcome(case, course.model),
+        "previous": case.standing.previous,
+        "track_record": case.standing.track_record,
+    }
+    return ProductAdvice(**facts, reason=explain(SimpleNamespace(**facts), case.formatter))
+
+
+def _facts_of_product(case: Case) -> dict[str, Any]:
+    """Return the fields that do not depend on any decision."""
+    product, now = case.product, case.product.current_price
+    market, fitted, report = product.market, product.fitted, product.market.preprocessor.reports[product.index]
+    return {
+        "product": product.name,
+        "current_price": money(now),
+        "num_draws": market.num_draws,
+        "measure": market.measure,
+        "keep": case.keep.outcome(),
+        "elasticity": interval_of(elasticity_at(fitted, now)),
+        "raising": would_raising_pay(product.counted, now),
+        "break_even": find_break_even(fitted, now),
+        "costs": fitted.cost.describe(),
+        "cost_means": CostMeans(*fitted.cost.means) if fitted.cost.known else None,
+        "data_quality": report.to_dict(case.config.min_days),
+        "data_lines": tuple(report.lines(case.config.min_days)),
+    }
+
+
+def _facts_of_model(case: Case, model: Course, current: Mapping[str, float] | None) -> dict[str, Any]:
+    """Return the fields that depend on the model's own course, whoever overruled it."""
+    product, settled = case.product, float(model.aim.price[-1])
+    rng = [case.seed, product.market.preprocessor.numbers[product.index]]
+    baselines = tuple(compare_baselines(product, case.candidates, case.keep, case.horizon))
+    return {
+        "proposal": _proposal(case, model),
+        "baselines": baselines,
+        "off_policy": {
+            name: estimate_off_policy(product.history, product.counted, price, np.random.default_rng(rng))
+            for name, price in (("settled", settled), ("current", product.current_price))
+        },
+        "sensitivity": find_sensitivity(case.candidates, settled, case.causes),
+        "planner_gap": _planner_gap(product, baselines, model),
+        "details": gather_details(product, model.path.price.cpu().double().numpy(), _plan_test(case, model, current)),
+    }
+
+
+def _effective_days(product: Product, course: Course) -> float:
+    """Return the effective days at prices similar to the recommended one."""
+    price, fitted = course.recommends(product.current_price), product.fitted
+    return float(np.interp(np.log(price), fitted.log_grid, fitted.units.effective_days))
+
+
+def _outcome(case: Case, course: Course, forecast: PathForecast | None) -> ModelAdvice:
+    """Return prices, decision and forecast of a course; nothing is forecast without the latter."""
+    uplift = None if forecast is None or course.decision.follow == "hold" else forecast.value.over(case.keep)
+    return ModelAdvice(
+        recommended_price=money(course.recommends(case.product.current_price)),
+        settled_price=money(float(course.aim.price[-1])),
+        decision=course.decision,
+        recommended=None if forecast is None else forecast.value.outcome(),
+        uplift=uplift,
+        days=tuple(_day_rows(case, course, forecast)),
+    )
+
+
+def _model_outcome(case: Case, model: Course) -> ModelAdvice:
+    return _outcome(case, model, forecast_path(case.product, model.path.price, case.seed))
+
+
+def _proposal(case: Case, model: Course) -> ProposedPath:
+    """Return the record of the path that was decided on."""
+    path = model.proposed.path.price
+    own, keep, log = value_paths(case.product, with_rivals(case.product, path))
+    prices = tuple(map(money, path.tolist()))
+    return ProposedPath(prices, own.outcome(), own.over(keep), own.over(log), model.proposed.over_plan)
+
+
+def _plan_test(case: Case, model: Course, current: Mapping[str, float] | None) -> PriceTest | None:
+    """Return the price test of a change that only the uncertainty of its gain prevents."""
+    if not model.decision.unsure:
+        return None
+    planned = plan_price_test(case.product, seed=case.seed, current=current)
+    return None if planned is None else planned.test
+
+
+def _stop_rule(product: Product, course: Course, forecast: PathForecast | None) -> StopRule | None:
+    """Return the stop rule of a path; None without a forecast."""
+    if forecast is None:
+        return None
+    trades = np.array([product.fitted.trades_on[_weekday(product, row)] for row in range(len(course.prices))], bool)
+    return find_stop_rule(forecast.sampled_units, course.prices, product.current_price, trades)
+
+
+def _weekday(product: Product, row: int) -> int:
+    """Return the weekday of a row after the history, Monday 0."""
+    return (product.first_day + row * timedelta(days=product.history.step_days)).weekday()
+
+
+def _planner_gap(product: Product, baselines: Sequence[BaselineRow], model: Course) -> float | None:
+    if not product.counted.cost.known:
+        return None
+    price = model.proposed.path.price[-1:]
+    best = next(row.price for row in baselines if row.rule == BEST_FOR_OBJECTIVE)
+    rows = product.rows()
+    draw = torch.full_like(rows, product.market.mean_draw)
+    return float(planner_gaps(product.dynamics, torch.full_like(price, best), rows, draw, price)[0])
+
+
+def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iterator[DayAdvice]:
+    """Yield the rows of the next days; unknown values stay None, and all of them without a forecast."""
+    product, path, fitted = case.product, course.path, case.product.fitted
+    known = {"units": True, "sales": True, "profit": fitted.cost.known}
+    known |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
+    notes = _walking_notes(product, course.prices, case.formatter)
+    for row, price in enumerate(course.prices):
+        date = (product.first_day + row * timedelta(days=product.history.step_days)).isoformat()
+        weekday = _weekday(product, row)
+        open_day = bool(fitted.trades_on[weekday])
+        measures = {
+            name: Interval(*getattr(forecast, name)[:, row].tolist()) if forecast and open_day and shown else None
+            for name, shown in known.items()
+        }
+        sd = None
+        if forecast and open_day:
+            units, sales, profit = forecast.market_sd[:, row].tolist()
+            sd = units, sales, profit if fitted.cost.known else None
+        closed = "" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded"
+        note = "; ".join(filter(None, [closed, notes[row], *_order_notes(course, date, case.formatter)]))
+        low, high = money(float(path.low[row])), money(float(path.high[row]))
+        yield DayAdvice(date, money(price), low, high, **measures, note=note, market_sd=sd)
+
+
+def _order_notes(course: Course, date: str, formatter: Formatter) -> Iterator[str]:
+    """Yield that a day's price is not forecast, and that the order that set it has ended."""
+    if not course.known:
+        yield NOT_FORECAST
+    if course.order is not None and date > course.order.until:
+        yield f"after the {course.order.kind.replace('_', ' ')} ends on {formatter.date(course.order.until)}"
+
+
+def _walking_notes(product: Product, prices: Sequence[float], formatter: Formatter) -> list[str]:
+    """Return a note for each day on which a path is on its way to a hard limit more than one step away."""
+    today = product.today
+    target = today.hard_limit if today.walks else today.now
+    moves = any(abs(price - target) < abs(today.now - target) for price in prices)
+    note = f"on the way to {formatter.price(target)} ({today.hard_rule})" if moves else ""
+    inside = [today.same(price, target) or (price > target) != (today.now > target) for price in prices]
+    return ["" if arrived else note for arrived in inside]
+
+
+def money(value: float) -> float:
+    """Round a float32 price to a hundredth of a cent, so that 12.00 is exactly 12.0."""
+    return round(value, DIGITS)

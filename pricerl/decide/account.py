@@ -1,0 +1,159 @@
+"""Account of a quarter: the gain of a product's prices over keeping, and the plan for the days left.
+
+The first advice on a product opens an account that lasts 91 days. While it is open, later advice plans with it: among
+the prices within reach it aims at the one of the highest expected utility of the account's end, losses weighed several
+times (`pricerl.market.utility`), inside the loss budget. Each advice plans again, in a market fitted to all
+days so far, so that a losing change is undone once sales show it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import FloatArray, Interval, interval_of
+from pricerl.decide.case import Case, Course
+from pricerl.decide.config import DecisionConfig
+from pricerl.decide.evidence import at_worse_price
+from pricerl.decide.price_path import approach_path
+from pricerl.decide.standing import Account
+from pricerl.env import Product
+from pricerl.env.references import MIN_MARGIN
+from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import HARM
+from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_paths, gains_over
+from pricerl.market.utility import choose_plan, floor_of, value_plans
+
+NUM_TARGETS = 41
+"""Prices within reach that a plan compares."""
+
+PERCENT = 0.01
+
+
+class AccountPlan(NamedTuple):
+    """State of an account and the price that its plan aims at; all amounts are money."""
+
+    account: Account
+    target: float
+    """The current price if no change is worth its risk."""
+    proposed: bool
+    """Whether the best candidate is the path that planner or policy proposed, rather than the way to another price."""
+    so_far: Interval
+    """Gain over keeping of the prices charged since it was opened."""
+    at_end: Interval
+    """The same at its end, if the plan is followed."""
+    budget: float
+    """Largest loss that the account may show at its end with 90 % confidence."""
+    probability_loss: float
+    """Share of the posterior draws in which it ends more than 1 % of a quarter's profit below keeping."""
+    days_left: int
+    """Days until it ends."""
+    inside_budget: bool
+    """Whether the budget holds, as it does for no price within reach if not: then the plan risks the least."""
+    loss_weight: float
+    """How much worse losing 1 counts than missing a gain of 1: ``decision.loss_weight``."""
+
+
+class Targets(NamedTuple):
+    """Prices to approach and hold for the rest of an account, on the CPU, with their gains over keeping, money."""
+
+    price: Tensor
+    """``(J,)`` the current one, the last one of the proposed path, and some within reach."""
+    so_far: Tensor
+    """``(K,)`` gain since the account was opened, per posterior draw."""
+    future: Tensor
+    """``(J, K)`` gain over the days left."""
+    percent: Tensor
+    """``()`` a percent of what keeping the first price earns in a quarter."""
+
+
+def plan_quarter(case: Case, course: Course) -> Course | None:
+    """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off."""
+    account, proposed = case.standing.account, course.proposed
+    if account is None or proposed.failed or case.config.min_chance == 0 or at_worse_price(case):
+        return None
+    plan = plan_account(account, proposed.path.price, case.product, case.config, case.passed)
+    if not plan.proposed:
+        path = approach_path(plan.target, case.product, case.horizon)
+        proposed = proposed._replace(speaker="planner", path=path)
+    return replace(course, proposed=proposed, aim=proposed.path, path=proposed.path, account=plan)
+
+
+def days_left(account: Account, passed: date) -> int:
+    """Return the days of an account after a day that has passed."""
+    return max(DAYS_PER_QUARTER - (passed - date.fromisoformat(account.opened)).days, 0)
+
+
+@torch.no_grad()
+def plan_account(
+    account: Account, proposed: Tensor, product: Product, config: DecisionConfig, passed: date | None = None
+) -> AccountPlan:
+    """Choose the price that a product approaches for the rest of its account.
+
+    Args:
+        account: of the product.
+        proposed: ``(H,)`` path of planner or policy, money; its last price is taken to stay.
+        product: with the market of the fresh history.
+        config: weight of losses and loss budget.
+        passed: last day that has passed, that of the history if absent.
+    """
+    left = days_left(account, passed or product.history.last_day)
+    targets = value_targets(account, proposed, product, left)
+    total = targets.so_far + targets.future
+    weight = torch.full_like(total[:1], 1 / total.shape[1])
+    utility = value_plans(total[None], weight).utility(torch.tensor([[config.loss_weight]]))
+    floor = floor_of(total[None], weight)
+    budget = config.loss_budget / PERCENT * targets.percent
+    best = int(choose_plan(utility, floor, budget, floor.argmax(-1)))
+    inside = bool(floor[0, best] >= -budget)
+    at_end = total[best].numpy()
+    kept = float(targets.percent) / PERCENT
+    return AccountPlan(
+        account=account,
+        target=float(targets.price[best]),
+        proposed=best == 1,
+        so_far=interval_of(targets.so_far.numpy()),
+        at_end=interval_of(at_end),
+        budget=config.loss_budget * kept,
+        probability_loss=float((at_end < -HARM * kept).mean()),
+        days_left=left,
+        inside_budget=inside,
+        loss_weight=config.loss_weight,
+    )
+
+
+def value_targets(account: Account, proposed: Tensor, product: Product, left: int) -> Targets:
+    """Value the prices that an account with some days left may aim at; other arguments as in `plan_account`."""
+    step, measure = product.history.step_days, product.market.measure
+    target = _targets(product, proposed[-1])
+    days = max(left, DAYS_TO_UNDO) // step
+    paths = approach_prices(target, product, days)
+    paths[0] = product.current_price
+    paths[1, : len(proposed)] = proposed[:days]
+    outcome = expect_paths(product, torch.cat([torch.full_like(paths[:1], account.price), paths]))
+    earned = (outcome.profit if measure == "profit" else outcome.sales).double().sum(-1).cpu()
+    daily = float(earned[0].mean()) / days
+    scale = max(daily, MIN_MARGIN * float(outcome.sales[0].mean()), 1e-9) * DAYS_PER_QUARTER / step
+    so_far = torch.as_tensor(gain_so_far(account, product))
+    return Targets(target.cpu(), so_far, earned[1:] - earned[:1], torch.tensor(PERCENT * scale))
+
+
+def gain_so_far(account: Account, product: Product) -> FloatArray:
+    """Return what the prices since an account was opened have earned over keeping, ``(K,)`` money in all draws."""
+    history, measure = product.history, product.market.measure
+    own = history.dates.astype("datetime64[D]") > np.datetime64(account.opened)
+    days = np.flatnonzero(history.observed & own)
+    return np.asarray(gains_over(history, product.fitted, days, account.price, measure).sum(1))
+
+
+def _targets(product: Product, proposed: Tensor) -> Tensor:
+    """Return the prices that a plan may aim at, money: the current price, the proposed one, and some within reach."""
+    allowed = candidate_prices(product)
+    spaced = allowed[torch.linspace(0, len(allowed) - 1, NUM_TARGETS, device=allowed.device).round().long()]
+    return torch.cat([spaced.new_tensor([product.current_price]), proposed[None], spaced])

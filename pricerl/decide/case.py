@@ -1,0 +1,141 @@
+"""Case of one product, which deciders are given, and course of its prices, which they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from torch import Tensor
+
+from pricerl.data import UnlikelyZeros, unlikely_zeros
+from pricerl.decide.config import DecisionConfig
+from pricerl.decide.decision import Decision, Speaker
+from pricerl.decide.price_path import PricePath
+from pricerl.decide.standing import FIRST, Alarm, Order, Standing
+from pricerl.env import Product
+from pricerl.evaluation import Candidates, Causes, PathValue, find_candidates, observe_causes, value_paths
+from pricerl.formatting import PLAIN, Formatter
+
+if TYPE_CHECKING:
+    from pricerl.decide.account import AccountPlan
+    from pricerl.decide.exploration import RandomPrice
+    from pricerl.decide.final_check import GatedPath
+    from pricerl.decide.proposer import PolicyOverPlan
+
+
+class Proposed(NamedTuple):
+    """Path of one product with its proposer."""
+
+    speaker: Speaker
+    path: PricePath
+    failed: bool = False
+    """Whether the policy returned NaN or infinity, and there is no plan to take its place."""
+    over_plan: PolicyOverPlan | None = None
+    """Comparison that decided who proposes; None if only one may."""
+
+
+Propose = Callable[[Product, int], Proposed]
+"""Function from a product and a number of rows to the path of planner or policy."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One product to be priced, with all that its price may depend on."""
+
+    product: Product
+    propose: Propose
+    config: DecisionConfig
+    horizon: int
+    """Rows to price."""
+    standing: Standing = FIRST
+    seed: int = 0
+    """Seed of the random parts of prices, and of the daily noise of forecasts."""
+    formatter: Formatter = PLAIN
+    """Formatter of the reasons."""
+
+    @property
+    def passed(self) -> date:
+        """Last day that has passed: the one before today, at least the last of the history."""
+        first = self.product.first_day
+        return max(self.standing.today or first, first) - timedelta(days=self.product.history.step_days)
+
+    @property
+    def kept(self) -> Tensor:
+        """The current price on every day, ``(H,)`` money."""
+        return self.product.money([self.product.current_price]).expand(self.horizon)
+
+    @cached_property
+    def keep(self) -> PathValue:
+        """Value of keeping the price."""
+        return self.value(self.kept)
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """Prices inside the guardrails, with the probability that a change needs."""
+        return find_candidates(self.product, self.config.min_chance)
+
+    @cached_property
+    def zeros(self) -> UnlikelyZeros | None:
+        """Zero-sales days too frequent to be chance."""
+        return unlikely_zeros(self.product.history)
+
+    @cached_property
+    def causes(self) -> Causes:
+        """Observed causes of price and demand."""
+        return observe_causes(self.product.history)
+
+    def value(self, price: Tensor) -> PathValue:
+        """Return the value of a path ``(H,)``, money."""
+        (value,) = value_paths(self.product, price[None])
+        return value
+
+
+@dataclass(frozen=True)
+class Course:
+    """Prices of the next days as far as they are decided."""
+
+    decision: Decision
+    proposed: Proposed
+    """The path that was decided on: that of planner or policy, or of an account or a price test in its place."""
+    aim: PricePath
+    """The proposed path, or the one that the decision took in its place."""
+    path: PricePath
+    """The part of the aim that the decision follows."""
+    gated: GatedPath | None = None
+    """Its prices as they passed the gate; None if they have not yet."""
+    account: AccountPlan | None = None
+    """Account of the quarter and its plan; None if this is the first advice."""
+    drawn: tuple[RandomPrice, ...] = ()
+    """Distributions of the prices that have a random part."""
+    offered: float | None = None
+    """Value of ``decision.explore_share`` to offer; None where it is set or would not help."""
+    alarm: Alarm | None = None
+    """Alarm that stopped the model."""
+    order: Order | None = None
+    """Order that is followed."""
+    known: bool = True
+    """Whether the path can be forecast; nothing is known of prices that were never tried."""
+    model: Course | None = None
+    """The model's own course, if it was overruled."""
+
+    @property
+    def prices(self) -> tuple[float, ...]:
+        """Prices to charge, money, one per day."""
+        return tuple(self.path.price.tolist()) if self.gated is None else self.gated.prices
+
+    def recommends(self, now: float) -> float:
+        """Return the first price that differs from the current one, else that, money."""
+        return next((price for price in self.prices if price != now), now)
+
+    @property
+    def own(self) -> Course:
+        """The model's own course."""
+        return self.model or self
+
+    def overruled(self, prices: Tensor, decision: Decision, gated: GatedPath) -> Course:
+        """Return another course ``prices (H,)``, money, that takes the place of the model's."""
+        path = self.path._replace(price=prices, low=prices, high=prices, asked=prices)
+        return replace(self, decision=decision, path=path, gated=gated, drawn=(), offered=None, model=self.own)

@@ -1,0 +1,180 @@
+"""Standing of a product: all in log and shop that its next price depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pricerl.guardrails.price_grid import same_price
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pricerl.arrays import FloatArray
+    from pricerl.guardrails.relations import Bound
+
+
+class MeasuredPair(NamedTuple):
+    """Two prices of which a decided price test measured the better one, money."""
+
+    better: float
+    worse: float
+
+
+class Account(NamedTuple):
+    """Account of one product."""
+
+    opened: str
+    """Last day of the history when it was opened, ISO format; it counts the days after."""
+    price: float
+    """Price that would have been kept, money."""
+
+
+class Alarm(NamedTuple):
+    """Alarm: sales of the latest days were below the 5 % quantile of their prediction."""
+
+    days: int
+    """Length of the run of such days, at least ``decision.kill_days``."""
+    first_day: str
+    last_good_price: float
+    """Price on the last observed day before the run, money."""
+    sales: float
+    """Mean daily sales of the run, money."""
+    low: float
+    """5 % predictive quantile of these mean daily sales, money."""
+
+
+Status = Literal["active", "expired", "replaced", "refused", "ended", "suspended"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Override, pause or price test of one product, as recorded in the log."""
+
+    id: int
+    kind: Literal["override", "pause", "price_test"]
+    price: float | None
+    """Money; None for a pause, which keeps the current price; the regular price of a price test."""
+    until: str
+    """Last day of the order."""
+    actor: str
+    reason: str
+    status: Status
+    """Status on the next day."""
+    refusal: str = ""
+    """Hard limit that the order breaks, with both numbers."""
+    schedule: tuple[tuple[str, float], ...] = ()
+    """Days of a price test in ISO format with their prices, money."""
+
+    def price_on(self, day: str, current_price: float) -> float:
+        """Return the price to charge on a day, money: that of the schedule, or the ordered one."""
+        return dict(self.schedule).get(day, current_price if self.price is None else self.price)
+
+
+def active_of(orders: tuple[Order, ...]) -> Order | None:
+    """Return the order in force, if any."""
+    return next((order for order in orders if order.status == "active"), None)
+
+
+Outcome = Literal["followed", "not followed", "not observed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Outcome compared with its prediction."""
+
+    predicted: float
+    low: float
+    high: float
+    actual: float
+    inside: bool
+
+
+@dataclass(frozen=True)
+class TrackDay:
+    """Past day for which advice had been given in advance."""
+
+    date: str
+    entry: int
+    """Number of the last log entry before that day."""
+    source: str
+    advised_price: float
+    charged_price: float
+    outcome: Outcome
+    """Only days at the advised price test the forecast."""
+    units: Check | None
+    sales: Check | None
+    profit: Check | None
+    model_price: float | None
+    """Price of the model, if a person or the kill switch overruled it."""
+    model_profit: float | None
+    """Expected profit at that price."""
+    actual_profit: float | None
+
+
+@dataclass(frozen=True)
+class Overruled:
+    """Days on which the model was overruled: its prices and those charged, daily means in money."""
+
+    days: int
+    model_price: float
+    charged_price: float
+    model_profit: float | None
+    """Profit that the model expected at its price; None if profit is unknown."""
+    actual_profit: float | None
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """Past days of one product for which advice had been given in advance."""
+
+    days: tuple[TrackDay, ...]
+    followed: int
+    inside: dict[str, tuple[int, int]]
+    """Days inside the 90 % interval and days tested, per measure."""
+    total: dict[str, Check | None]
+    """Total over the tested days, per measure; posterior uncertainty correlates fully over days, noise does not."""
+    overruled: Overruled | None
+
+
+class PreviousAdvice(NamedTuple):
+    """A product's last advice before this one."""
+
+    entry: int
+    """Its number in the log."""
+    current_price: float
+    """Money, as the next."""
+    recommended_price: float
+    grade: str
+
+
+class Standing(NamedTuple):
+    """Facts of log and shop about one product for its next price; all are empty before its first advice."""
+
+    today: date | None = None
+    """The clock; the first day after the history if absent."""
+    measured: MeasuredPair | None = None
+    """Pair of prices of which a price test measured the better one."""
+    account: Account | None = None
+    """Open account of the quarter."""
+    varied: tuple[float, float] | None = None
+    """Two prices of the latest random draw, money; None if no price had a random part."""
+    advised_low: FloatArray | None = None
+    """``(D,)`` predicted 5 % limit of sales on days at a price that the model advised, money, else NaN."""
+    orders: tuple[Order, ...] = ()
+    """Orders, oldest first, with their status; one that breaks a hard limit is refused."""
+    bound: Bound | None = None
+    """Prices that relations to other products leave."""
+    track_record: TrackRecord | None = None
+    """Past predictions compared with outcomes."""
+    previous: PreviousAdvice | None = None
+    """Last advice."""
+
+    def centre(self, price: float) -> float:
+        """Return the price that the current price varies around: itself unless it was drawn at random, money."""
+        drawn = self.varied is not None and any(same_price(price, one) for one in self.varied)
+        return sum(self.varied) / 2 if self.varied is not None and drawn else price
+
+
+FIRST = Standing()
+"""Standing of a product before its first advice."""

@@ -1,0 +1,90 @@
+"""One product of a market: its history, its fitted demand and costs, and the rules on its next price."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pricerl.arrays import FloatArray
+from pricerl.data import ProductHistory
+from pricerl.data.days import RECENT_DAYS
+from pricerl.env.dynamics import Dynamics
+from pricerl.guardrails.hard_limits import HardLimits
+from pricerl.guardrails.today import PriceLog, Today
+from pricerl.market import Market, ProductMarket
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """One product of the market that some dynamics share, at the end of its history."""
+
+    dynamics: Dynamics
+    """Market, reward and guardrails of all products."""
+    index: int
+    """Position of the product."""
+
+    @property
+    def market(self) -> Market:
+        """Market of all products."""
+        return self.dynamics.market
+
+    @property
+    def history(self) -> ProductHistory:
+        """Recorded days."""
+        return self.market.preprocessor.products[self.index]
+
+    @property
+    def name(self) -> str:
+        """Name in the seller's file."""
+        return self.history.product
+
+    @property
+    def current_price(self) -> float:
+        """Price in force at the end of the history, money."""
+        return self.history.current_price
+
+    @property
+    def first_day(self) -> date:
+        """First day, or week, after the history."""
+        return self.history.next_day
+
+    @property
+    def fitted(self) -> ProductMarket:
+        """Fitted demand and costs."""
+        return self.market.products[self.index]
+
+    @cached_property
+    def counted(self) -> ProductMarket:
+        """The same with the costs that count: none if revenue is the objective."""
+        return self.market.counted(self.index)
+
+    @cached_property
+    def today(self) -> Today:
+        """Rules around the current price."""
+        history, guarded = self.history, self.dynamics.guarded[self.index]
+        back = max(RECENT_DAYS, self.dynamics.days_per_step)
+        in_steps = self.dynamics.config.action == "step"
+        dates, prices = history.dates[-back:].astype("datetime64[D]"), history.prices_in_force[-back:]
+        log = PriceLog(dates, prices, guarded.support, in_steps, history.step_days)
+        return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
+
+    @property
+    def hard_limits(self) -> HardLimits:
+        """Limits that no order can break."""
+        limits, step = self.dynamics.limits, self.dynamics.guardrails.price_step
+        floor, ceiling = float(limits.floor[self.index]), float(limits.ceiling[self.index])
+        return HardLimits(round(max(floor, step), 6), None if math.isinf(ceiling) else round(ceiling, 6), step)
+
+    def rows(self, count: int = 1) -> Tensor:
+        """Return the product's index in ``count`` rows, on the market's device."""
+        return torch.full((count,), self.index, device=self.market.device)
+
+    def money(self, prices: FloatArray | list[float] | tuple[float, ...]) -> Tensor:
+        """Return prices as the env's single-precision tensor, on the market's device."""
+        return torch.as_tensor(np.asarray(prices), dtype=torch.float32, device=self.market.device)

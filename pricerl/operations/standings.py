@@ -1,0 +1,93 @@
+"""Standings of products: all in the decision log that their next prices depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from types import MappingProxyType
+
+from pricerl.data import ProductHistory
+from pricerl.decide.account import days_left
+from pricerl.decide.standing import Account, Standing
+from pricerl.env import Dynamics, Product
+from pricerl.guardrails.relations import Bound
+from pricerl.operations.decision_log import Entry
+from pricerl.operations.orders import ADVICE, judged_orders
+from pricerl.operations.price_test_records import find_measured
+from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
+
+
+def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date | None = None) -> Account | None:
+    """Return the account of a product that is open after a history; None if the next advice opens one.
+
+    An advice opens an account if none is open on its last day of data, at the price of that day.
+
+    Args:
+        entries: entries of the decision log, oldest first.
+        history: history of the product.
+        passed: last day that has passed, that of the history if absent.
+    """
+    account, end = None, history.last_day
+    for entry in entries:
+        if entry["kind"] != ADVICE or entry["product"] != history.product:
+            continue
+        day = date.fromisoformat(entry["history_end"])
+        if day < end and (account is None or _is_over(account, day)):
+            account = Account(entry["history_end"], entry["current_price"])
+    return None if account is None or _is_over(account, passed or end) else account
+
+
+def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[float, float] | None:
+    """Return the two prices of the latest random draw that applied to a product by the end of a history, money.
+
+    Args:
+        entries: entries of the decision log, oldest first.
+        history: history of the product.
+    """
+    varied, end = None, history.last_day.isoformat()
+    for entry in entries:
+        if entry["kind"] == ADVICE and entry["product"] == history.product and entry["history_end"] < end:
+            drawn = [part["prices"] for part in entry.get("random_prices", ()) if part["date"] <= end]
+            varied = (drawn[-1][0], drawn[-1][1]) if drawn else varied
+    return varied
+
+
+def find_standings(
+    entries: Sequence[Entry],
+    dynamics: Dynamics,
+    currency: str = "",
+    today: date | None = None,
+    bound: Mapping[str, Bound] = MappingProxyType({}),
+) -> dict[str, Standing]:
+    """Return what a log says about the products of a market for their next prices, by name.
+
+    Args:
+        entries: entries of the decision log, oldest first.
+        dynamics: market of the fresh history.
+        currency: of the file.
+        today: the clock; no earlier than the first day after each history, which it is if absent.
+        bound: prices that relations leave, by product.
+    """
+    measured = find_measured(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
+    found = {}
+    for index, history in enumerate(dynamics.market.preprocessor.products):
+        product, name = Product(dynamics, index), history.product
+        day = max(today or product.first_day, product.first_day)
+        predictions = find_predictions(entries, history)
+        orders = judged_orders(entries, name, product.current_price, product.hard_limits, day.isoformat(), currency)
+        found[name] = Standing(
+            today=day,
+            measured=measured.get(name),
+            account=find_account(entries, history, day - timedelta(days=history.step_days)),
+            varied=find_varied(entries, history),
+            advised_low=advised_low(predictions, history),
+            orders=tuple(orders),
+            bound=bound.get(name),
+            track_record=keep_record(predictions, history),
+            previous=last_advice(entries, name),
+        )
+    return found
+
+
+def _is_over(account: Account, passed: date) -> bool:
+    return days_left(account, passed) == 0
