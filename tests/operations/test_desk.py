@@ -103,7 +103,7 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(desk, p
         policy=None,
         module=SimpleNamespace(warm_start="none"),
         configs={"decision": None},
-        options=SimpleNamespace(horizon=14),
+        options=SimpleNamespace(horizon=14, today=None),
         formatter=None,
         pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),
     )

@@ -145,7 +145,11 @@ def test_a_persons_order_stays_and_the_products_related_to_it_wait() -> None:
 def test_a_price_below_the_floor_passes_only_on_its_way_up_to_it() -> None:
     higher = {"floor": 11.0, "ceiling": None, "price_step": 0.01}
     assert prices(outbox(advice([10.5], limits=higher))) == [("mug", "2026-01-01", 10.5)]
-    assert outbox(advice([9.5], limits=higher)).notes[0].startswith("mug: no price, 9.5 is below the floor of 11")
+    assert (
+        outbox(advice([9.5], limits=higher))
+        .notes[0]
+        .startswith("mug: no price, the price of 9.5 is below the floor of 11")
+    )
 
 
 def test_each_day_of_a_price_test_has_its_scheduled_price() -> None:

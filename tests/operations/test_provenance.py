@@ -28,13 +28,13 @@ def test_hashes_distinguish_settings_in_any_order() -> None:
     assert hash_settings({"floor": 1.0, "seed": 0}) != hash_settings({"floor": None, "seed": 0})
 
 
-STORED: dict[str, Any] = {"seed": 0, "data": {"floor": None, "step": 0.01}}
+STORED: dict[str, Any] = {"seed_everything": 0, "data": {"floor": None, "step": 0.01}}
 
 
 def test_differences_and_their_combination_are_inverse() -> None:
-    now = {"seed": 1, "data": {"floor": 9.0, "step": 0.01}}
-    assert differing(now, STORED) == {"seed": 1, "data": {"floor": 9.0}}
-    assert combine(STORED, differing(now, STORED)) == now and STORED["seed"] == 0
+    now = {"seed_everything": 1, "data": {"floor": 9.0, "step": 0.01}}
+    assert differing(now, STORED) == {"seed_everything": 1, "data": {"floor": 9.0}}
+    assert combine(STORED, differing(now, STORED)) == now and STORED["seed_everything"] == 0
 
 
 def test_an_entry_of_an_older_version_with_a_setting_since_removed_is_the_same() -> None:
@@ -48,8 +48,8 @@ def test_an_entry_of_an_older_version_with_a_setting_since_removed_is_the_same()
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
-        ({"seed": 0, "data": {"floor": 9.0, "step": 0.01}}, {}),
-        ({"seed": 0, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, {"data": {"ceiling": None}}),
+        ({"seed_everything": 0, "data": {"floor": 9.0, "step": 0.01}}, {}),
+        ({"seed_everything": 0, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, {"data": {"ceiling": None}}),
         ({"seed": 1, "data": {"floor": 9.0, "step": 0.01}}, None),
         ({"seed": 1, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, None),
     ],
