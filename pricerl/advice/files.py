@@ -16,7 +16,6 @@ from rich.progress import track
 
 from pricerl import __version__
 from pricerl.advice.exports import PRICES, WORKBOOK, NewPrice, next_changes, render_prices, write_workbook
-from pricerl.advice.report.pdf import print_pages
 from pricerl.advice.report.render import INDEX, render_pages
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import Interval
@@ -62,15 +61,8 @@ class About(NamedTuple):
 class ReportConfig:
     """Optional parts of the report."""
 
-    interactive: bool = False
-    """Charts that show their numbers under the pointer (extra ``interactive``); each page then holds some 5 MB of
-    plotly's script."""
-
     excel: bool = False
     """Write the tables into ``advice.xlsx``, too (extra ``excel``). The same as ``--excel``."""
-
-    pdf: bool = False
-    """Print every page into a PDF next to it; needs Chromium or Chrome. The same as ``--pdf``."""
 
 
 def publish(
@@ -99,7 +91,7 @@ def publish(
     content = {**keys, "products": [item.to_dict() for item in advice]}
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
     plain = json.loads(document)
-    pages = dict(_with_progress(render_pages(plain, report.interactive), len(advice)))
+    pages = dict(_with_progress(render_pages(plain), len(advice)))
     decimals = max(PLAIN_DIGITS, formatter.price_decimals)
     prices = approved if about.approval_required else next_changes(plain["products"])
     tables = {
@@ -109,8 +101,6 @@ def publish(
     }
 
     def finish(folder: Path) -> None:
-        if report.pdf:
-            print_pages(folder / name for name in pages)
         if report.excel:
             write_workbook(plain, folder / WORKBOOK)
 

@@ -63,7 +63,6 @@ STANDARD = {
     "seed_everything": "Seed of all random numbers.",
     "print_config": "Print all settings as YAML and exit.",
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
-    "pdf": "Also write the report as PDF.",
     "excel": "Also write the tables as an Excel workbook.",
     "strict": "Refuse a file if one of its products cannot be used.",
 }

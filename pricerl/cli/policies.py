@@ -70,7 +70,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    long = {"--pdf": "--report.pdf=true", "--excel": "--report.excel=true", "--verbose": "--verbose=true"}
+    long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
     return run_command([name, *(long.get(word, word) for word in with_found_configs(words))], watch, entries)
 
