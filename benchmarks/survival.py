@@ -1,6 +1,6 @@
 """Whether a run survives: kills at random moments, readers during publications, and the cost of saving.
 
-    python benchmarks/survival.py kills --count 50 --kind pricing    (or planner, gym, or ranks for two processes)
+    python benchmarks/survival.py kills --count 50 --kind pricing    (or planner, or ranks for two processes)
     python benchmarks/survival.py readers --publications 250
     python benchmarks/survival.py cost
 
@@ -43,10 +43,9 @@ SMALL = [
 KINDS = {
     "pricing": [*SMALL, "--data.seller.days=120", "--model.warm_start=none"],
     "planner": [*SMALL, "--data.seller.days=120"],
-    "gym": [*SMALL, "--data.env_id=Pendulum-v1", "--data.eval_episodes=2", "--model.algorithm.buffer_capacity=2000"],
     "ranks": [*SMALL, "--data.seller.days=120", "--model.warm_start=none", "--trainer.devices=2"],
 }
-"""Short runs of each kind: a seller from random weights, a seller from the plan, a Gymnasium env, two processes."""
+"""Short runs of each kind: a seller from random weights, a seller from the plan, two processes."""
 
 NOT_COMPARED = ("/loops", "/limits", "pytorch-lightning_version")
 """Parts of a checkpoint that differ by design: Lightning's counters of loops restart with every process."""

@@ -11,8 +11,7 @@ from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
-from pricerl.advice.report.pdf import BROWSERS
-
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 
 FLAGS = (
@@ -73,6 +72,17 @@ def browse(html: str) -> tuple[str, list[str]]:
         words = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}/profile", "--dump-dom", page.as_uri()]
         done = subprocess.run(words, capture_output=True, check=True, timeout=120, encoding="utf-8")
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def count_sheets(html: str) -> int:
+    """Print a page and count its sheets of paper."""
+    assert CHROMIUM is not None
+    with tempfile.TemporaryDirectory() as folder:
+        page, printed = Path(folder) / "page.html", Path(folder) / "page.pdf"
+        page.write_text(html, encoding="utf-8")
+        flags = [*FLAGS, f"--user-data-dir={folder}/profile", f"--print-to-pdf={printed}", "--no-pdf-header-footer"]
+        subprocess.run([CHROMIUM, *flags, page.as_uri()], capture_output=True, check=True, timeout=120)
+        return len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
 
 
 def measure(html: str, widths: dict[str, int]) -> dict[str, Any]:

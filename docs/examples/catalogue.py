@@ -3,8 +3,7 @@
     python docs/examples/catalogue.py checkpoints/RUN/best.ckpt sales.csv prices.csv
 
 The checkpoint was trained on the products of the file, or on more. `pricerl.advise_product` is a pure function of a
-product's rows, so that other engines take it as it is: `ray.data.Dataset.groupby("Product").map_groups`, or
-`fugue.transform(table, advise_rows, partition={"by": "Product"}, engine=spark)`.
+product's rows, so that other engines take it as it is, such as `ray.data.Dataset.groupby("Product").map_groups`.
 """
 
 from __future__ import annotations

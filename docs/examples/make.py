@@ -21,12 +21,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.report.pdf import BROWSERS
 from pricerl.advice.report.render import render_pages
 from pricerl.cli.main import main
 
 HERE = Path(__file__).resolve().parent
 PICTURE = HERE.parent / "images" / "report.png"
+BROWSERS = ("chromium", "google-chrome")
+"""Commands of browsers; the first one found is used."""
 SCREEN = "1000,1000"
 """Width and height of the picture, CSS pixels."""
 

@@ -71,22 +71,14 @@ class About(NamedTuple):
 class ReportConfig:
     """Optional parts of the report."""
 
-    interactive: bool = False
-    """Charts that show their numbers under the pointer (extra ``interactive``); each page then holds some 5 MB of
-    plotly's script."""
-
     excel: bool = False
     """Write the tables into ``advice.xlsx``, too (extra ``excel``). The same as ``--excel``."""
-
-    pdf: bool = False
-    """Print every page into a PDF next to it; needs Chromium or Chrome. The same as ``--pdf``."""
 
 
 def render_files(
     advice: list[ProductAdvice],
     about: About,
     formatter: Formatter,
-    report: ReportConfig | None = None,
     problems: str = "",
 ) -> dict[str, str]:
     """Return the texts of table, document and pages of an advice by name.
@@ -95,14 +87,12 @@ def render_files(
         advice: on all products.
         about: origin of the advice.
         formatter: locale, currency and price digits.
-        report: optional parts.
         problems: ``problems.csv`` of the products that were skipped; empty if none were.
     """
-    report = report or ReportConfig()
     keys = {"format": FORMAT, "pricerl": __version__, **about._asdict(), **asdict(formatter)}
     content = {**keys, "products": [item.to_dict() for item in advice]}
     document = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=float)
-    pages = dict(_with_progress(render_pages(json.loads(document), report.interactive), len(advice)))
+    pages = dict(_with_progress(render_pages(json.loads(document)), len(advice)))
     tables = {TABLE: render_csv(advice, max(PLAIN_DIGITS, formatter.price_decimals))}
     return {**tables, DOCUMENT: f"{document}\n", **pages, **({PROBLEMS: problems} if problems else {})}
 

@@ -66,7 +66,6 @@ STANDARD = {
     "print_config": "Print all settings as YAML and exit.",
     "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
     "costs": "Unit costs of the products, from a day on: a CSV as init writes it. Kept in the run's checkpoint by fit.",
-    "pdf": "Also write the report as PDF.",
     "excel": "Also write the tables as an Excel workbook.",
     "strict": "Refuse a file if one of its products cannot be used.",
 }

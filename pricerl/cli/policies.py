@@ -71,7 +71,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
-    long = {"--pdf": "--report.pdf=true", "--excel": "--report.excel=true", "--verbose": "--verbose=true"}
+    long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
     found = with_found_configs(with_costs(words))
     return run_command([name, *(long.get(word, word) for word in found)], watch, entries)
@@ -217,7 +217,7 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
     from pricerl.data.reading.problems import problem_table
     from pricerl.operations.provenance import shorten
 
-    data, report = run.pricing, run.configs["report"]
+    data = run.pricing
     about = About(
         source=Path(data.preprocessor.source).name,
         objective=data.reward.preset,
@@ -229,4 +229,4 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
         decision_log=head._asdict(),
     )
     with stage("writing the report"):
-        return render_files(advice, about, run.formatter, report, problem_table(data.problems) if data.problems else "")
+        return render_files(advice, about, run.formatter, problem_table(data.problems) if data.problems else "")

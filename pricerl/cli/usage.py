@@ -25,7 +25,7 @@ KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 """Types in plain words."""
 
 
-FLAGS = ("--pdf", "--excel", "--verbose", "--strict", "-h", "--help")
+FLAGS = ("--excel", "--verbose", "--strict", "-h", "--help")
 """Options that take no value."""
 
 
@@ -213,8 +213,6 @@ def check_run(run: Run) -> None:
     """
     from pricerl.advice import check_folder, check_horizon
     from pricerl.advice.exports import check_workbook
-    from pricerl.advice.report.interactive import plotly_script
-    from pricerl.advice.report.pdf import find_browser
     from pricerl.cli.trainer_settings import check_trainer
 
     options = run.options
@@ -228,10 +226,6 @@ def check_run(run: Run) -> None:
     if run.advises:
         run.formatter_for(step_days=1)  # refuses an unknown locale or currency before a file is read
         read_log(run.folder / LOG_FILE)
-        if options.report.interactive:
-            plotly_script()
-        if options.report.pdf:
-            find_browser()
         if options.report.excel:
             check_workbook()
     check_trainer(options.trainer)

@@ -16,8 +16,6 @@ from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformActio
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.env.plain_values import CannotSaveError
-from pricerl.env.snapshot import continues_exactly, restore_snapshot, take_snapshot
 from pricerl.errors import NonFiniteError, UsageError, did_you_mean
 
 Array = NDArray[Any]
@@ -42,7 +40,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         observation_dim: O.
         action_dim: A.
         max_episode_steps: steps after which an episode is truncated; None if unknown.
-        unsaved_reason: why the last ``state_dict`` was None; empty before.
 
     Raises:
         UsageError: if the environment cannot be made, or if its spaces are not Boxes that SAC can learn in.
@@ -52,7 +49,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         "render_modes": [],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
-    unsaved_reason = ""
     closed = True  # until there is something to close: Gymnasium closes even an env whose constructor failed
 
     def __init__(
@@ -69,9 +65,8 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
             # Gymnasium calls ids such as HalfCheetah-v4 out of date, but comparisons with published returns need them.
             warnings.filterwarnings("ignore", module=r"gymnasium\.")
             name = _registered_name(env_id)
-            self._make_row = lambda: _wrapped(name, settings or {})
             self._envs = SyncVectorEnv(
-                [self._make_row] * num_envs,
+                [lambda: _wrapped(name, settings or {})] * num_envs,
                 copy=False,  # step and reset copy
                 autoreset_mode=AutoresetMode.SAME_STEP,
             )
@@ -80,7 +75,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self.closed = False
         self._define_spaces()
         self._steps = 0
-        self._continues_exactly: bool | None = None
 
     def _define_spaces(self) -> None:
         observed, acted = self._envs.single_observation_space, self._envs.single_action_space
@@ -140,38 +134,6 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         reward = self._finite("reward", rewards)
         ended, cut = (torch.from_numpy(flags).to(self.device) for flags in (terminated, truncated))
         return self._finite("observation", following), reward, ended, cut, info
-
-    def state_dict(self) -> dict[str, Any] | None:
-        """Return all that later steps depend on as a nested dict of tensors and plain values.
-
-        The first call proves, with two more copies of the environment, that a copy with this state continues bit by
-        bit. Gymnasium's own vector env has no state: it writes its fields anew in each step.
-
-        Returns:
-            The state, or None if the environment cannot be saved, for the reason in ``unsaved_reason``.
-        """
-        try:
-            rows = {str(row): take_snapshot(env) for row, env in enumerate(self._envs.envs)}
-        except CannotSaveError as error:
-            self.unsaved_reason = str(error)
-            return None
-        if self._continues_exactly is None:
-            self._continues_exactly = continues_exactly(self._make_row)
-        if not self._continues_exactly:
-            self.unsaved_reason = "a copy with the same attributes continues differently"
-            return None
-        return {"rows": rows, "steps": self._steps}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a saved state; return False if it is of another environment or number of rows.
-
-        Then some rows may have changed: reset them.
-        """
-        envs, rows = self._envs.envs, state["rows"]
-        if len(rows) != len(envs) or not all(restore_snapshot(env, rows[str(row)]) for row, env in enumerate(envs)):
-            return False
-        self._steps = int(state["steps"])
-        return True
 
     def close_extras(self) -> None:
         """Close every row's environment; Gymnasium's ``close`` calls it once."""

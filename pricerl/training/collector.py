@@ -12,7 +12,6 @@ from torch import Tensor
 
 from pricerl.sac import ReplayBuffer, ReplayConfig, Transition
 from pricerl.training.algorithm import Algorithm
-from pricerl.training.randomness import preserved_randomness
 
 
 class CollectingEnv(Protocol):
@@ -33,8 +32,8 @@ class Collector:
     """Collector that steps a vector env and stores each transition with its discount.
 
     Apart from the policy, everything that later transitions depend on is in ``state_dict`` and in the rows of
-    ``buffer``, provided that the env has ``state_dict() -> dict | None`` and ``load_state_dict(state) -> bool``, None
-    and False where it cannot be saved or the state does not fit.
+    ``buffer``, provided that the env has ``state_dict() -> dict`` and ``load_state_dict(state) -> bool``, False where
+    the state does not fit. `pricerl.env.PricingVectorEnv` has them, Gymnasium's environments do not.
 
     Args:
         env: vector env.
@@ -106,8 +105,6 @@ class Collector:
         the number of newest rows in the buffer. ``env`` is None if the env cannot be saved.
         """
         observation = self._observation.clone()
-        with preserved_randomness():
-            env = self.env.state_dict() if hasattr(self.env, "state_dict") else None
         return {
             "counts": self.counts(),
             "observation": observation.contiguous(),
@@ -121,7 +118,7 @@ class Collector:
                 "size": len(self.buffer),
                 "generator_state": self.buffer.generator_state,
             },
-            "env": env,
+            "env": self.env.state_dict() if hasattr(self.env, "state_dict") else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:

@@ -41,9 +41,9 @@ def test_advise_names_run_and_product_after_the_file_and_prints_one_block(tmp_pa
 
 
 def test_the_file_of_advise_is_the_word_that_no_option_takes() -> None:
-    assert with_file(["a.csv", "--horizon", "7", "--pdf"]) == ["--horizon", "7", "--pdf", "--data.path=a.csv"]
+    assert with_file(["a.csv", "--horizon", "7", "--excel"]) == ["--horizon", "7", "--excel", "--data.path=a.csv"]
     assert with_file(["--horizon=7", "-"]) == ["--horizon=7", "--data.path=-"]
-    assert with_file(["a.csv", "--pdf", "b.csv"]) == ["--pdf", '--data.path=["a.csv", "b.csv"]']
+    assert with_file(["a.csv", "--excel", "b.csv"]) == ["--excel", '--data.path=["a.csv", "b.csv"]']
     assert with_file(["a.csv", "--data.path+", "b.csv"])[2:] == ['--data.path=["a.csv", "b.csv"]']
     with pytest.raises(UsageError, match="advise needs a FILE"):
         with_file(["--horizon", "7"])

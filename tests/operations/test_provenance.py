@@ -50,8 +50,8 @@ def test_an_entry_of_an_older_version_with_a_setting_since_removed_is_the_same()
     [
         ({"seed_everything": 0, "data": {"floor": 9.0, "step": 0.01}}, {}),
         ({"seed_everything": 0, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, {"data": {"ceiling": None}}),
-        ({"seed": 1, "data": {"floor": 9.0, "step": 0.01}}, None),
-        ({"seed": 1, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, None),
+        ({"seed_everything": 1, "data": {"floor": 9.0, "step": 0.01}}, None),
+        ({"seed_everything": 1, "data": {"floor": 9.0, "step": 0.01, "ceiling": None}}, None),
     ],
     ids=["the same", "a new one", "another value", "both"],
 )

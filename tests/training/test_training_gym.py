@@ -92,6 +92,7 @@ def test_a_resumed_run_takes_up_counters_and_replay_buffer(tmp_path):
         tmp_path, "fit", *PENDULUM, *SMALL, "--data.num_envs", "2", "--trainer.max_steps", "30", "--ckpt_path", "last"
     )
     assert result.code == 0, result.err
+    assert "statistical, not exact" in result.err and "episodes start anew" in result.err
     last = rows(tmp_path)[-1]
     assert float(last["updates"]) == 30.0
     assert float(last["env_steps"]) == 40 + 2 * 30

@@ -16,7 +16,6 @@ from pricerl.advice.reasons import Record, judge_backtest
 from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.first_screen import lay_out
-from pricerl.advice.report.interactive import make_interactive, plotly_script
 from pricerl.advice.report.sanitize import finalize, page_name, shorten
 from pricerl.advice.report.view import View
 from pricerl.advice.report.work_list import make_work_list, needs_page
@@ -27,44 +26,40 @@ FOLDER = "report"
 """Folder of the pages, next to the index."""
 
 
-def render_pages(document: Record, interactive: bool = False) -> Iterator[tuple[str, str]]:
+def render_pages(document: Record) -> Iterator[tuple[str, str]]:
     """Render the content of ``advice.json`` as one page, or as an index with pages of the products that need a look.
-
-    Interactive charts are drawn by plotly, whose script every page then contains.
 
     Yields:
         Path of a page inside the advice's folder, with ``/``, and its HTML; the first page to open comes last.
     """
     products = document["products"]
     if len(products) == 1:
-        yield INDEX, render_page(document, products[0], interactive=interactive)
+        yield INDEX, render_page(document, products[0])
         return
     links = [f"{FOLDER}/{page_name(index, product['product'])}" for index, product in enumerate(products)]
     made = [link if needs_page(product, len(products)) else "" for link, product in zip(links, products, strict=True)]
     for link, product in zip(made, products, strict=True):
         if link:
-            yield link, render_page(document, product, f"../{INDEX}", interactive)
+            yield link, render_page(document, product, f"../{INDEX}")
     yield INDEX, _render_index(document, made)
 
 
-def page_of(document: Record, name: str, interactive: bool = False) -> tuple[str, str]:
+def page_of(document: Record, name: str) -> tuple[str, str]:
     """Render the page of the product ``name``, which ``products`` contains; return its path and its HTML."""
     products = document["products"]
     if len(products) == 1:
-        return INDEX, render_page(document, products[0], interactive=interactive)
+        return INDEX, render_page(document, products[0])
     index = next(index for index, product in enumerate(products) if product["product"] == name)
-    page = render_page(document, products[index], f"../{INDEX}", interactive)
+    page = render_page(document, products[index], f"../{INDEX}")
     return f"{FOLDER}/{page_name(index, name)}", page
 
 
-def render_page(document: Record, product: Record, back: str = "", interactive: bool = False) -> str:
+def render_page(document: Record, product: Record, back: str = "") -> str:
     """Render the self-contained page of one of the ``products``, with a link ``back`` to the index if there is one."""
     several = len(document["products"]) > 1
     place = Place(run=document.get("run", ""), today=document.get("today", ""))
     view = View.of(product, _formatter_of(document), place._replace(product=product["product"] if several else ""))
     first, others = draw_figures(product, view.f)
-    if interactive:
-        first, others = make_interactive(first, product), make_interactive(others, product)
     return fill_template(
         "report.html",
         document,
@@ -78,7 +73,6 @@ def render_page(document: Record, product: Record, back: str = "", interactive: 
             "other_figures": others,
             "origin": sentences.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
             "beyond": sentences.beyond_tried(product, view.f),
-            "script": plotly_script() if interactive else "",
             "limits": sentences.describe_limits(product, view.f),
             "verdict": sentences.judge_proposal(product, view.f),
             "doubts": [
@@ -103,16 +97,10 @@ def _formatter_of(document: Record) -> Formatter:
 
 
 def fill_template(template: str, document: Record, values: dict[str, Any]) -> str:
-    """Fill a template of this folder.
-
-    The content security policy allows the page's own style sheet and script, nothing external.
-    """
+    """Fill a template of this folder; its content security policy allows the page's own style sheet, nothing else."""
     environment, style = _environment()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    if values.get("script"):
-        inline = "script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-        policy = f"default-src 'none'; {inline}; base-uri 'none'; form-action 'none'"
     file = str(document["source"]).replace("\\", "/").rpartition("/")[2]
     return environment.get_template(template).render(
         **values, per=_formatter_of(document).period, about=document, file=file, style=style, policy=policy
