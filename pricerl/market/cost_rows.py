@@ -48,7 +48,7 @@ FIRST_DAY = f"{FIRST_YEAR}-01-01"
 MIN_SHARE_KEPT = 0.5
 """No marketplace keeps more than half of revenue."""
 
-_SETTING = re.compile(r"set --data\.reading\.\w+")
+_SETTING = re.compile(r"(?:write YYYY-MM-DD or )?set --data\.reading\.\w+")
 """Remedy of a history's file, which does not apply to this one."""
 
 

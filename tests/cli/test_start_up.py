@@ -235,7 +235,7 @@ def test_the_quick_help_and_the_parser_know_the_same_settings(with_torch: dict[s
     heads = [line for line in full.splitlines() if line.lstrip().startswith("-")]
     parsed = {name for line in heads for name in re.findall(r"--([\w.]+)", line) if not name.endswith("help")}
     groups = find_groups()
-    short = {"excel", "strict", "allow"}  # not the parser's
+    short = {"costs", "excel", "strict", "allow"}  # not the parser's
     quick = {name for group in groups.values() for name in group.settings} - short
     assert quick == parsed - set(groups)
     assert not any(answer_early("fit", [f"--{name}=x"]) for name in parsed)
