@@ -18,16 +18,16 @@ import time
 import torch
 from torch import Tensor
 
-from pricerl.cores import usable_cores
 from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.decide import DecisionConfig
 from pricerl.env import EnvConfig
 from pricerl.evaluation.backtest import tested_products
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
+from pricerl.market import CostConfig, DemandConfig, RewardConfig
 from pricerl.operations.desk import CHUNK, Chunk, Desk, gather_pool
-from pricerl.operations.processes import Setup, run_tasks
+from pricerl.operations.processes import Workers
+from pricerl.runtime import usable_cores
 from pricerl.simulation import SellerConfig, simulated_history
 
 
@@ -46,19 +46,19 @@ def measure(products: int, days: int) -> None:
     history = simulated_history(SellerConfig(days=days, products=products), DataConfig())
     prepared = DataPreprocessor.fit(history, DataConfig())
     reading = cpu_seconds() - started
-    demand, setup = DemandConfig(), Setup(1, "highest", ("mixture", DEMAND_MODELS["mixture"]))
+    demand, workers = DemandConfig(), Workers(1, "highest", "mixture")
     settings = demand, CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True), DecisionConfig()
     desk = Desk(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
     before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
-    pool, tested = gather_pool(prepared.products, demand, {}, setup), tested_products(prepared)
+    pool, tested = gather_pool(prepared.products, demand, {}, workers), tested_products(prepared)
     rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
     chunks = [Chunk(desk, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
-    parts = run_tasks(chunks, len(chunks), setup)
+    parts = workers.map(Chunk.run, chunks)
     wall, computed = time.perf_counter() - clock, cpu_seconds() - started - reading
     assert sum(len(part.drafts) for part in parts) == products
     own, helper = peak_memory(resource.RUSAGE_SELF), peak_memory(resource.RUSAGE_CHILDREN)
     print(
-        f"| {products:,} | {len(usable_cores())} | {1000 * reading / products:.0f} | {wall:.1f} | {computed:.1f} | "
+        f"| {products:,} | {usable_cores()} | {1000 * reading / products:.0f} | {wall:.1f} | {computed:.1f} | "
         f"{1000 * computed / products:.0f} | {before:.0f} | {own:.0f} | {helper:.0f} |",
         flush=True,
     )

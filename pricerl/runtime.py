@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
@@ -13,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from pricerl.cores import usable_cores
 from pricerl.errors import UsageError
 
 MatmulPrecision = Literal["highest", "high", "medium"]
@@ -42,6 +44,25 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Linux's quota of a container, in microseconds of computing per period, or ``max``, and the period."""
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use: those on which it may run, up to a container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = map(int, QUOTA.read_text(encoding="ascii").split())
+        cores = min(cores, ceil(quota / period))
+    return cores
+
+
+def idle_cores() -> int:
+    """Return the number of usable cores without work, on average over the last minute; all where that is unknown."""
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(0, round(usable_cores() - busy))
+
+
 def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     """Set the process's CPU threads and the precision of its matrix products, and return a description of both.
 
@@ -56,7 +77,7 @@ def claim_compute(threads: int, precision: MatmulPrecision = "highest") -> str:
     Raises:
         UsageError: if the process may use fewer cores than ``threads``.
     """
-    cores = len(usable_cores())
+    cores = usable_cores()
     if not 1 <= threads <= cores:
         raise UsageError(f"--threads must be 1 to {cores}, the cores that this process may use; found {threads}")
     torch.set_flush_denormal(True)  # before any thread starts: threads inherit it from their parent

@@ -17,8 +17,10 @@ from command_line import run, train
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.market import CostConfig, DemandConfig, Market, fit_market, known_market
+from pricerl.operations import processes
 from pricerl.simulation import SellerConfig, simulated_history
 
+processes.usable_cores = lambda: 1  # each process that helps takes seconds to start
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
 COMPILER = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)

@@ -19,7 +19,7 @@ CHAIN = (
 )
 """Each part may import those to its left, and itself."""
 
-FREE_FOR_ALL = {"arrays", "cores", "errors", "formatting", "progress", "runtime", "terminal", "writing", "__version__"}
+FREE_FOR_ALL = {"arrays", "errors", "formatting", "progress", "runtime", "terminal", "writing", "__version__"}
 SAC_FORBIDS = {"pandas", "gymnasium", "lightning"}
 MAY_IMPORT = {
     "sac": {"training"},

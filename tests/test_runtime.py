@@ -9,7 +9,15 @@ import torch
 
 from pricerl import runtime
 from pricerl.errors import UsageError
-from pricerl.runtime import COMPUTE, PLAIN_CALLS, CompiledFunction, GraphedFunction, claim_compute
+from pricerl.runtime import (
+    COMPUTE,
+    PLAIN_CALLS,
+    CompiledFunction,
+    GraphedFunction,
+    claim_compute,
+    idle_cores,
+    usable_cores,
+)
 
 
 @pytest.fixture
@@ -78,6 +86,20 @@ def test_numbers_below_single_precisions_full_accuracy_count_as_zero():
 def test_more_threads_than_cores_are_refused(threads):
     with pytest.raises(UsageError, match=rf"--threads must be 1 to \d+, .*; found {threads}"):
         claim_compute(threads)
+
+
+def test_the_usable_cores_are_some_of_the_machines():
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("max 100000", 4), ("150000 100000", 2), ("900000 100000", 4)])
+def test_a_quota_and_the_load_of_the_last_minute_limit_the_cores(quota, cores, monkeypatch, tmp_path):
+    (tmp_path / "cpu.max").write_text(quota, encoding="ascii")
+    monkeypatch.setattr(runtime, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 3, 5, 7})
+    for load, idle in ((0.3, cores), (0.7, cores - 1), (9.0, 0)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 5.0, 5.0))
+        assert (usable_cores(), idle_cores()) == (cores, idle)
 
 
 class Line:

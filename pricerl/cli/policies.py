@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.cli.configs import with_found_configs
 from pricerl.cli.usage import with_costs, with_file
-from pricerl.cores import Watch
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry
 from pricerl.progress import stage
@@ -62,7 +61,6 @@ def test(words: Sequence[str]) -> int:
 
 def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run a command by `pricerl.cli.running.run_command`, without Lightning's log lines."""
-    watch = Watch()
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.training.lightning_import import import_lightning
 
@@ -74,7 +72,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
     long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
     found = with_found_configs(with_costs(words))
-    return run_command([name, *(long.get(word, word) for word in found)], watch, entries)
+    return run_command([name, *(long.get(word, word) for word in found)], entries)
 
 
 def make_advice(
@@ -94,22 +92,19 @@ def make_advice(
         origin: origin of the decisions for the log; None if they are not to be recorded.
     """
     from pricerl.evaluation.backtest import tested_products
-    from pricerl.market import DEMAND_MODELS
     from pricerl.operations.backtests import backtest_task
-    from pricerl.operations.desk import CHUNK, Advised, gather_pool, relate, split
-    from pricerl.operations.processes import Setup, run_tasks
+    from pricerl.operations.desk import CHUNK, Advised, Chunk, gather_pool, relate, split
+    from pricerl.operations.processes import Workers
 
-    data, options = run.pricing, run.options
-    prepared, model = data.preprocessor, data.market_config.demand
-    setup = Setup(options.threads, options.matmul_precision, (model, DEMAND_MODELS[model]))
+    data, prepared, workers = run.pricing, run.pricing.preprocessor, Workers.of(run)
     if backtests is None and len(prepared.products) <= CHUNK:
         with stage("testing the forecast on past days"):
             backtests = backtest_task(run).run()
     with stage("deciding on the prices"):
         if "market" not in vars(data):
-            data.pool = gather_pool(prepared.products, data.market_config, data.evidence, setup)
+            data.pool = gather_pool(prepared.products, data.market_config, data.evidence, workers)
         chunks = list(split(run, data.pool, entries, backtests, tested_products(prepared), most, origin))
-        parts = relate(chunks, run_tasks(chunks, len(chunks), setup), setup)
+        parts = relate(chunks, workers.map(Chunk.run, chunks), workers)
     advice, drafts = ([item for part in parts for item in getattr(part, name)] for name in ("advice", "drafts"))
     scores = backtests or {name: score for part in parts for name, score in part.backtests.items()}
     notes = tuple(note for part in parts for note in part.notes)

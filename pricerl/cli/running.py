@@ -27,7 +27,6 @@ from pricerl.cli.resuming import (
 )
 from pricerl.cli.run_log import write_run_log
 from pricerl.cli.tracking import find_ignored, resume_tracked, track_generation
-from pricerl.cores import Watch
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
@@ -44,12 +43,11 @@ from pricerl.training.run_folder import RunFolder
 from pricerl.writing import explained
 
 
-def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None = None) -> Run:
+def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
     """Run ``fit``, ``validate``, ``test`` or ``predict``, and return the run with the weights to advise with.
 
     Args:
         words: the command and its options.
-        watch: observation of the cores since the command started.
         entries: entries of the run's log that decide which prices are pricerl's own; all of them if absent.
 
     Raises:
@@ -70,7 +68,7 @@ def run_command(words: list[str], watch: Watch, entries: Sequence[Entry] | None 
             cli.built.pricing.name_product(*names)  # before days are marked, which are found by the product's name
         cli.built.pricing.mark_own_prices(partial(find_own_prices, known))
     if words[0] == "fit":
-        return _fit(cli, watch)
+        return _fit(cli)
     run = cli.built
     assert run.checkpoint is not None
     run.checkpoint.restore_data(run.data)
@@ -92,7 +90,7 @@ def refuse_older(run: Run, shop: Shop, named: bool) -> None:
         shop.refuse_older(run.pricing.preprocessor.products, list_sources(run.pricing.path)[0], named)
 
 
-def _fit(cli: PricingCLI, watch: Watch) -> Run:
+def _fit(cli: PricingCLI) -> Run:
     """Train in a new generation or the resumed one, then load the best weights."""
     run, folder = cli.built, RunFolder(cli.built.folder)
     if run.options.keep < 1:
@@ -123,7 +121,7 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
             generation, resumed = open_generation(folder, run.checkpoint, ended)
             run = replace(run, generation=generation, checkpoint=resumed)
             catcher.generation = generation
-        return replace(_train(cli, run, watch, ended), held=held)
+        return replace(_train(cli, run, ended), held=held)
     except BaseException:
         if run.generation is not None and is_first_process():
             run.generation.discard()
@@ -131,12 +129,12 @@ def _fit(cli: PricingCLI, watch: Watch) -> Run:
         raise
 
 
-def _train(cli: PricingCLI, run: Run, watch: Watch, ended: bool) -> Run:
+def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
     """Train unless training has ended before, and return the run with the best weights."""
     trainer = cli.build_trainer(run)
     write_run_log(run.folder)  # only now: settings that the trainer refuses leave no folder
     if run.advises and trainer.world_size == 1 and run.generation is not None:
-        run = replace(run, backtests=start_backtests(run, watch))
+        run = replace(run, backtests=start_backtests(run))
     if run.advises and run.checkpoint is None:
         _ = run.pricing.market  # before the progress bar appears
     if trainer.is_global_zero and wanted_details(run) and run.options.trainer.enable_progress_bar is not False:

@@ -4,42 +4,64 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy
 import torch
 
-from pricerl.cores import Watch
+from pricerl.data import DataPreprocessor
 from pricerl.errors import UsageError
-from pricerl.evaluation.backtest import Backtest, HorizonScore
-from pricerl.evaluation.backtest_process import BacktestProcess, BacktestTask
-from pricerl.market import DEMAND_MODELS
+from pricerl.evaluation.backtest import Backtest, HorizonScore, run_backtests
+from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig
+from pricerl.market.demand.pooling import Evidence
+from pricerl.market.fitting import find_pool
+from pricerl.operations.processes import Workers
 from pricerl.operations.provenance import hash_code, hash_history, hash_own_code, hash_settings
 from pricerl.progress import stage
-from pricerl.training.run import Run
+from pricerl.runtime import MatmulPrecision, idle_cores
 from pricerl.writing import write_text
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run
 
 BACKTESTS_FILE = "backtests.json"
 """File of the backtests in a run's folder. It may be deleted: it is only an answer computed before."""
 
 
-def find_backtests(run: Run) -> dict[str, Backtest] | None:
-    """Return a run's backtests from its folder or from its second process; None if they are to be computed."""
-    task, path = backtest_task(run), run.folder / BACKTESTS_FILE
-    key = fingerprint(task)
-    if (stored := read_backtests(path, key)) is not None:
+class BacktestTask(NamedTuple):
+    """Arguments of `run_backtests`, and the settings of the processor that its last bits depend on."""
+
+    preprocessor: DataPreprocessor
+    demand: DemandConfig
+    cost: CostConfig
+    seed: int
+    threads: int
+    """CPU threads of torch."""
+    precision: MatmulPrecision
+    """Precision of matrix products."""
+    evidence: Mapping[str, Evidence]
+    """Evidence on the elasticities of the catalogue's products that are not in this history, by name."""
+
+    def run(self) -> Mapping[str, Backtest]:
+        """Compute the backtests."""
+        pool = find_pool(self.preprocessor.products, self.demand, self.evidence)
+        return run_backtests(self.preprocessor, self.demand, self.cost, self.seed, pool=pool)
+
+
+def find_backtests(run: Run) -> Mapping[str, Backtest] | None:
+    """Return a run's backtests from its folder or from another process; None if they are to be computed."""
+    key = fingerprint(backtest_task(run))
+    stored = read_backtests(run.folder / BACKTESTS_FILE, key)
+    if stored is not None or key not in run.backtests:
         return stored
-    process = run.backtests
-    if process is None or process.key != key:
-        return None
     with stage("testing the forecast on past days"):
-        return process.result()
+        return run.backtests[key]()
 
 
 def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
@@ -50,18 +72,12 @@ def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
             write_backtests(path, key, found)
 
 
-def start_backtests(run: Run, watch: Watch) -> BacktestProcess | None:
-    """Start a run's backtests in a second process if they are not in its folder and enough cores are idle."""
-    if not watch.has_room(run.options.threads):
-        return None
-    task = backtest_task(run)
+def start_backtests(run: Run) -> Mapping[str, Callable[[], Mapping[str, Backtest]]]:
+    """Start a run's backtests in another process if they are not in its folder and there are idle cores."""
+    task, workers = backtest_task(run), Workers.of(run)
     key = fingerprint(task)
-    if read_backtests(run.folder / BACKTESTS_FILE, key) is not None:
-        return None
-    try:
-        return BacktestProcess(task, key)
-    except OSError:  # no memory or no process left
-        return None
+    known = read_backtests(run.folder / BACKTESTS_FILE, key) is not None
+    return {} if known or idle_cores() < 2 * task.threads else {key: workers.submit(BacktestTask.run, task)}
 
 
 def backtest_task(run: Run) -> BacktestTask:

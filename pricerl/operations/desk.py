@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.advice import ProductAdvice, advise
 from pricerl.data import DataPreprocessor, ProductHistory
@@ -26,11 +27,13 @@ from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
 from pricerl.market.fitting import pools
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.processes import Setup, run_tasks
+from pricerl.operations.processes import Workers
 from pricerl.operations.provenance import draft_advice
 from pricerl.operations.shop import day_of, read_day
 from pricerl.operations.standings import find_standings
-from pricerl.training.run import Run
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run
 
 CHUNK = 25
 """Products advised together: some 60 MB of markets and plans."""
@@ -169,28 +172,20 @@ class Chunk(NamedTuple):
         return advised._replace(drafts=drafts)
 
 
-class EvidenceTask(NamedTuple):
-    """Some products of a catalogue, whose elasticities are to be found for the pooled prior."""
-
-    products: Sequence[ProductHistory]
-    settings: DemandSettings
-
-    def run(self) -> list[Evidence]:
-        """Return the evidence on each product."""
-        return [find_evidence(product, self.settings) for product in self.products]
-
-
 def gather_pool(
-    products: Sequence[ProductHistory], demand: DemandConfig, known: Mapping[str, Evidence], setup: Setup
+    products: Sequence[ProductHistory], demand: DemandConfig, known: Mapping[str, Evidence], workers: Workers
 ) -> Pool | None:
     """Return the same as `find_pool`, from several processes."""
     if not pools(len({*known, *(product.product for product in products)}), demand):
         return None
-    settings, firsts = demand.resolved(), range(0, len(products), CHUNK)
-    tasks = (EvidenceTask(products[first : first + CHUNK], settings) for first in firsts)
-    found = [item for part in run_tasks(tasks, len(firsts), setup) for item in part]
-    fresh = {product.product: item for product, item in zip(products, found, strict=True)}
-    return Pool({**known, **fresh}, settings)
+    settings = demand.resolved()
+    groups = [products[first : first + CHUNK] for first in range(0, len(products), CHUNK)]
+    parts = workers.map(partial(_gather, settings=settings), groups)
+    return Pool({**known, **{name: item for part in parts for name, item in part.items()}}, settings)
+
+
+def _gather(products: Sequence[ProductHistory], settings: DemandSettings) -> dict[str, Evidence]:
+    return {product.product: find_evidence(product, settings) for product in products}
 
 
 def split(
@@ -222,7 +217,7 @@ MOST_ROUNDS = 20
 """Most rounds in which relations between products are settled; each makes at least one product keep its price."""
 
 
-def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> list[Advised]:
+def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], workers: Workers) -> list[Advised]:
     """Return the advice of all chunks with relations between products kept; only the chunks concerned run again."""
     parts = list(parts)
     bound: dict[str, Bound] = {}
@@ -234,7 +229,7 @@ def relate(chunks: Sequence[Chunk], parts: Sequence[Advised], setup: Setup) -> l
         bound |= found
         rows = [row for row, part in enumerate(parts) if any(item.product in found for item in part.advice)]
         again = [chunks[row]._replace(bound=bound, backtests=parts[row].backtests) for row in rows]
-        for row, part in zip(rows, run_tasks(again, len(again), setup), strict=True):
+        for row, part in zip(rows, workers.map(Chunk.run, again), strict=True):
             parts[row] = part
     return parts
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,8 +26,10 @@ from pricerl.env import Product
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.orders import ADVICE, PRICE_TEST
-from pricerl.training.run import Run
 from pricerl.writing import hash_file
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run
 
 HASHED = {"data": "the history", "file": "the data file", "config": "the settings", "model": "the weights"}
 """Hashes of an entry that a replay must have as well, in words; the code and its libraries may have changed."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pricerl.evaluation import Policy
-from pricerl.evaluation.backtest_process import BacktestProcess
+from pricerl.evaluation import Backtest, Policy
 from pricerl.formatting import Formatter, price_digits
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.generations import Generation
 from pricerl.training.loop import OffPolicyModule
+from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 
 
@@ -46,8 +47,8 @@ class Run:
     """Whether ``fit`` was to resume a training that has ended."""
     is_global_zero: bool = True
     """Whether this process prints and writes."""
-    backtests: BacktestProcess | None = None
-    """Second process that computes the backtests, if there is one."""
+    backtests: Mapping[str, Callable[[], Mapping[str, Backtest]]] = field(default_factory=dict)
+    """Functions that wait for the backtests that another process computes, by fingerprint."""
     held: ExitStack = field(default_factory=ExitStack)
     """The run's lock and the signals that are caught; close it when the command ends."""
 
@@ -85,8 +86,9 @@ class Run:
 
     @property
     def policy(self) -> Policy:
-        """Deterministic policy on the CPU, ``(B, O) -> (B, A)``."""
-        return self.module.cpu().policy
+        """Deterministic policy on the CPU, ``(B, O) -> (B, A)``; other processes load SAC's without Lightning."""
+        module = self.module.cpu()
+        return partial(module.agent.actor.act, deterministic=True) if type(module) is SACModule else module.policy
 
     @property
     def pricing(self) -> PricingDataModule:

@@ -14,9 +14,8 @@ from command_line import OUTPUTS, Result, run, seller_lines, train, write_lines
 from own_package import own_package
 
 from pricerl.evaluation.backtest import Backtest, HorizonScore
-from pricerl.evaluation.backtest_process import BacktestTask
 from pricerl.market import CostConfig, DemandConfig
-from pricerl.operations.backtests import BACKTESTS_FILE, fingerprint, read_backtests, write_backtests
+from pricerl.operations.backtests import BACKTESTS_FILE, BacktestTask, fingerprint, read_backtests, write_backtests
 from pricerl.operations.provenance import hash_own_code
 from pricerl.simulation import SellerConfig
 
@@ -29,7 +28,7 @@ def trained(tmp_path: Path) -> Path:
     return train(tmp_path / "shop")
 
 
-def refuse(self: BacktestTask) -> dict[str, Backtest]:
+def refuse(*arguments: object, **settings: object) -> dict[str, Backtest]:
     raise AssertionError("the backtest was computed again")
 
 
@@ -122,7 +121,7 @@ def _products(folder: Path) -> tuple[bytes, list[object]]:
 def test_predict_and_validate_read_what_fit_computed(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _products(trained)
     kept = (trained / BACKTESTS_FILE).read_bytes()
-    monkeypatch.setattr(BacktestTask, "run", refuse)
+    monkeypatch.setattr("pricerl.operations.backtests.run_backtests", refuse)
     again = predict(trained)
     assert again.code in (0, 4), again.err
     assert _products(trained) == before
@@ -147,8 +146,9 @@ def test_a_file_that_cannot_be_written_stops_nothing(trained: Path) -> None:
 def test_fit_with_a_second_process_writes_the_same_advice(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pricerl.cores.Watch.has_room", lambda self, threads: True)
-    monkeypatch.setattr(BacktestTask, "run", refuse)
+    monkeypatch.setattr("pricerl.operations.processes.usable_cores", lambda: 2)
+    monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)
+    monkeypatch.setattr("pricerl.operations.backtests.run_backtests", refuse)
     second = train(tmp_path / "second")
     names = [*OUTPUTS, BACKTESTS_FILE]
     assert {name: (second / name).read_bytes() for name in names} == {
@@ -157,8 +157,9 @@ def test_fit_with_a_second_process_writes_the_same_advice(
 
 
 def test_fit_survives_the_death_of_its_second_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pricerl.cores.Watch.has_room", lambda self, threads: True)
-    monkeypatch.setattr("pricerl.evaluation.backtest_process.START", "raise SystemExit(3)")
+    monkeypatch.setattr("pricerl.operations.processes.usable_cores", lambda: 2)
+    monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)
+    monkeypatch.setattr("pricerl.operations.processes.START", "raise SystemExit(3)")
     with pytest.warns(UserWarning, match="its own process failed: it ended with code 3"):
         folder = train(tmp_path / "shop")
     assert (folder / BACKTESTS_FILE).is_file() and (folder / "report.html").is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,14 +14,13 @@ from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig, RewardConfig
+from pricerl.market import CostConfig, DemandConfig, RewardConfig
 from pricerl.operations import processes
 from pricerl.operations.desk import Chunk, Desk, relate
-from pricerl.operations.processes import Setup, run_tasks
+from pricerl.operations.processes import Workers
 from pricerl.simulation import SellerConfig
 
 DEMAND = DemandConfig(num_draws=16)
-SETUP = Setup(1, "highest", ("mixture", DEMAND_MODELS["mixture"]))
 TRIO = SellerConfig(days=90, units=30.0, products=3, seed=5)
 
 
@@ -60,8 +58,8 @@ def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(desk, pre
 
 
 def test_processes_give_the_advice_of_this_process(desk, prepared, together, monkeypatch):
-    monkeypatch.setattr(processes, "usable_cores", lambda: {0, 1})
-    parts = run_tasks(_chunks(desk, prepared, [0], [2]), 2, SETUP)
+    monkeypatch.setattr(processes, "usable_cores", lambda: 2)
+    parts = Workers(1, "highest", "mixture").map(Chunk.run, _chunks(desk, prepared, [0], [2]))
     expected = [together.advice[row] for row in (0, 2)]
     assert [item.to_dict() for part in parts for item in part.advice] == [item.to_dict() for item in expected]
     prices = [[day["price"] for day in draft["days"]] for part in parts for draft in part.drafts]
@@ -74,7 +72,7 @@ def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, togeth
     relation = {"kind": "size_order", "products": [high, low]}  # broken today, so neither may move
     guarded = replace(desk, guardrails=GuardrailConfig(relations=[relation]))
     chunks = _chunks(guarded, prepared, [0, 1, 2])
-    (part,) = relate(chunks, [together], SETUP)
+    (part,) = relate(chunks, [together], Workers(1, "highest", "mixture"))
     for before, after in zip(together.advice, part.advice, strict=True):
         moves = {day.recommended_price for day in before.days} != {before.current_price}
         if after.product in (low, high) and moves:
@@ -108,33 +106,6 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(desk, p
         pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),
     )
     assert Desk.of(run).current == {item.product: item.current_price for item in (first, second)}
-
-
-class Where:
-    """Task that returns the process it ran in, and fails in any but the one it names."""
-
-    def __init__(self, only):
-        self.only = only
-
-    def run(self):
-        if self.only not in (None, os.getpid()):
-            raise ValueError("not here")
-        return os.getpid()
-
-
-@pytest.mark.slow
-def test_a_task_that_fails_in_its_process_is_run_here_with_a_warning(monkeypatch):
-    monkeypatch.setattr(processes, "usable_cores", lambda: {0, 1})
-    queue = processes._Queue([Where(os.getpid())])
-    with pytest.warns(UserWarning, match="run a second time"):
-        processes._delegate(queue, {}, SETUP)
-    ((number, task),) = queue.failed
-    assert number == 0 and task.run() == os.getpid()
-
-
-def test_without_another_core_every_task_runs_here(monkeypatch):
-    monkeypatch.setattr(processes, "usable_cores", lambda: {0})
-    assert run_tasks([Where(None)] * 3, 3, SETUP) == [os.getpid()] * 3
 
 
 def test_of_a_large_catalogue_the_products_with_the_most_revenue_are_backtested(prepared, monkeypatch):

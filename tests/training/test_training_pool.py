@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from pricerl.market import DEMAND_MODELS, DemandConfig
+from pricerl.market import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED
 from pricerl.operations.desk import gather_pool
-from pricerl.operations.processes import Setup
+from pricerl.operations.processes import Workers
 from pricerl.simulation import SellerConfig, simulate
 from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.tree_file import read_tree, write_tree
@@ -44,8 +44,8 @@ def test_one_product_of_a_catalogue_gets_the_market_of_the_catalogue(
     alone.load_state_dict(read_tree(tmp_path / "state"))
     torch.testing.assert_close(alone.market.log_curves[0], trained.market.log_curves[3])
     assert not torch.equal(alone.market.log_curves, unpooled)
-    setup = Setup(1, "highest", ("mixture", DEMAND_MODELS["mixture"]))
-    gathered = gather_pool(alone.preprocessor.products, MARKET, alone.evidence, setup)
+    workers = Workers(1, "highest", "mixture")
+    gathered = gather_pool(alone.preprocessor.products, MARKET, alone.evidence, workers)
     assert trained.pool is not None and gathered is not None
     own, known = gathered.prior(name), trained.pool.prior(name)
     assert own is not None and known is not None

@@ -1,0 +1,152 @@
+"""Calls spread over processes: the same results as here, no call lost, and no process left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig
+from pricerl.market.demand.models import fit_mixture
+from pricerl.operations import processes
+from pricerl.operations.backtests import BacktestTask
+from pricerl.operations.processes import Workers
+from pricerl.simulation import SellerConfig
+
+UNUSED = {"lightning", "torchmetrics", "torch._dynamo", "scipy.signal", "scipy.stats", "pyarrow.parquet"}
+
+SCRIPT = """
+import os, time
+from pricerl.operations import processes
+processes.usable_cores = lambda: 2
+workers = processes.Workers(1, "highest", "mixture")
+print(workers.submit(abs, -3)())
+print(*workers.map(time.sleep, []), workers._idle[0]._process.pid, flush=True)
+workers.submit(time.sleep, 60)
+time.sleep(1)
+{end}
+"""
+"""Unguarded script on standard input: it would fail if another process ran it, too."""
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """Workers on two cores with a demand model of the user's own."""
+    DEMAND_MODELS["own"] = fit_mixture
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "usable_cores", lambda: 2)
+        yield Workers(1, "high", "own")
+    del DEMAND_MODELS["own"]
+
+
+def here(parent: int) -> bool:
+    """Whether this is the parent, after some time in which others can take a call, too."""
+    time.sleep(0.2)
+    return os.getpid() == parent
+
+
+def environment(_: None) -> dict[str, Any]:
+    import pricerl.operations.desk  # noqa: F401  # with all that the advice on a catalogue needs
+
+    return {
+        "threads": torch.get_num_threads(),
+        "precision": torch.get_float32_matmul_precision(),
+        "own": DEMAND_MODELS["own"] is fit_mixture,
+        "unused": UNUSED & set(sys.modules),
+    }
+
+
+def fail_elsewhere(parent: int) -> int:
+    if os.getpid() != parent:
+        raise ValueError("not here")
+    return parent
+
+
+def die_elsewhere(parent: int) -> int:
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return parent
+
+
+def test_calls_run_here_and_in_a_process_and_their_results_are_in_order(workers: Workers) -> None:
+    assert workers.submit(os.path.basename, "a/b")() == "b"  # the process has started
+    assert set(workers.map(here, [os.getpid()] * 4)) == {True, False}
+    assert workers.map(abs, range(-9, 0)) == list(range(9, 0, -1))
+    assert len(workers._idle) == 1
+
+
+def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Workers) -> None:
+    expected = {"threads": 1, "precision": "high", "own": True, "unused": set()}
+    assert workers.submit(environment, None)() == expected
+
+
+def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Workers, simulated) -> None:
+    shop = simulated(SellerConfig(days=120))
+    task = BacktestTask(shop, DemandConfig(num_draws=16), CostConfig(), 3, 1, "highest", {})
+    finish = workers.submit(BacktestTask.run, task)
+    assert task.run()["simulated seller"].origins > 4
+    assert finish() == task.run()
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"), [(fail_elsewhere, "ValueError: not here"), (die_elsewhere, "it ended with code -9")]
+)
+def test_a_call_that_fails_in_its_process_is_made_here_with_one_warning(function, reason, workers: Workers) -> None:
+    with pytest.warns(UserWarning, match=f"its own process failed: {reason}") as warned:
+        assert workers.submit(function, os.getpid())() == os.getpid()
+    assert len(warned) == 1
+
+
+def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "usable_cores", lambda: 3)
+    monkeypatch.setattr(processes, "START", "raise SystemExit(3)")
+    with pytest.warns(UserWarning, match="its own process failed: it ended with code 3") as warned:
+        assert Workers(1, "highest", "mixture").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
+    assert len(warned) == 1
+
+
+def test_an_error_of_a_call_is_raised_here(workers: Workers) -> None:
+    with pytest.raises(TypeError, match="bad operand"):
+        workers.map(abs, ["a"])
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "usable_cores", lambda: cores)
+    alone = Workers(1, "highest", "mixture")
+    assert all(alone.map(here, [os.getpid()] * (3 - cores))) and not alone._idle
+
+
+SLOW = [pytest.param(end, marks=pytest.mark.slow) for end in ("", "os._exit(1)")]
+
+
+@pytest.mark.parametrize("end", [*SLOW, "raise KeyboardInterrupt", "os.kill(os.getpid(), 9)"])
+def test_the_processes_of_a_script_end_with_it_at_once_and_in_silence_however_it_ends(end: str) -> None:
+    command = [sys.executable, "-W", "error", "-"]
+    done = subprocess.run(
+        command, input=SCRIPT.format(end=end), capture_output=True, text=True, check=False, timeout=60
+    )
+    result, child = done.stdout.split()
+    assert result == "3" and done.stderr.splitlines()[-1:] == ["KeyboardInterrupt"] * ("Keyboard" in end), done.stderr
+    until = time.monotonic() + 10
+    while _runs(int(child)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _runs(int(child))
+
+
+def _runs(process: int) -> bool:
+    """Whether a process exists and has not ended; an orphan that has may wait for its reaper."""
+    try:
+        os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state != "Z"
