@@ -10,6 +10,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from pricerl.advice.next_steps import (
     Place,
     account_words,
+    contradiction_words,
     cost_commands,
     late_words,
     override_command,
@@ -185,6 +186,8 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     over_plan = product["proposal"]["policy_over_plan"]
     if over_plan is not None and over_plan["advantage"] is None:  # no finite price
         yield "Check", " ".join(speaker_lines(product, f))
+    if contradiction := contradiction_words(product):
+        yield "Check", contradiction
     doubts = product["data_quality"]["reasons"]
     for text in doubts[:MOST_CHECKS]:
         yield "Check", text

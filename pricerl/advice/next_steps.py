@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pricerl.advice.reasons import EXAMPLE_FEES, Record, measure_of
-from pricerl.formatting import MEASURES, Formatter, plural, unit_digits
+from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
@@ -66,6 +66,15 @@ def late_words(product: Record, f: Formatter) -> str:
     """Return that all days of an advice have passed, as sentences."""
     ends = f.date(product["data_quality"]["last_day"])
     return f"Your file ends on {ends}: this advice is too old to change a price. Export a fresh file and ask again."
+
+
+def contradiction_words(product: Record) -> str:
+    """Return how a history contradicts the last advice, and what follows, as sentences; empty if it does not."""
+    found = (product.get("previous") or {}).get("contradiction")
+    if not found:
+        return ""
+    ends = "The account of the quarter begins anew, and earlier orders have ended."
+    return f"{sentence(found)} Was a tax, the currency or the unit changed? {ends} If not, correct the file."
 
 
 def stop_rule_words(rule: Record, f: Formatter) -> str:

@@ -195,7 +195,7 @@ def print_advice(run: Run) -> int:
     else:
         products = [item.to_dict() for item in advice]
         others = [folder for folder in runs_with(LOG_FILE) if folder.path != run.folder]
-        name = run.folder.name if others or run.options.run_name else ""
+        name = run.folder.name if others else ""
         write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
         if run.options.verbose:
             print_evidence(products, files, run.formatter)

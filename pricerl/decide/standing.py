@@ -146,6 +146,9 @@ class PreviousAdvice(NamedTuple):
     """Money, as the next."""
     recommended_price: float
     grade: str
+    contradiction: str = ""
+    """How the history contradicts the one that it knew, as a clause; empty if it does not. Then nothing that refers to
+    earlier prices goes on: neither the account nor orders."""
 
 
 class Standing(NamedTuple):

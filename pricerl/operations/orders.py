@@ -61,6 +61,7 @@ def judged_orders(
     limits: HardLimits,
     first_day: str,
     currency: str | None = None,
+    restarts: str = "",
 ) -> list[Order]:
     """Return all orders on a product, oldest first, the active one refused if its price may not be charged any more.
 
@@ -71,14 +72,18 @@ def judged_orders(
         limits: hard limits in force, which can change after the order.
         first_day: first day after the data, in ISO format.
         currency: of the file in force; None if unknown.
+        restarts: how the file contradicts the one that the last advice knew; empty if it does not.
     """
     currencies = {entry["id"]: entry.get("currency") for entry in entries if entry["kind"] == OVERRIDE}
+    contradicted = [entry["id"] for entry in entries if entry.get("restarts") and entry["product"] == product]
     judged = []
     for order in orders_of(entries, product, first_day):
         refusal = ""
         given = currencies.get(order.id)
         if order.status == "active" and None not in (given, currency) and given != currency:
             refusal = f"the {order.kind} is in {given or 'no currency'}, the file in {currency or 'no currency'}"
+        elif order.status == "active" and (restarts or any(order.id < number for number in contradicted)):
+            refusal = f"the {order.kind.replace('_', ' ')} was ordered before the prices in the file changed their unit"
         elif order.status == "active":
             prices = sorted({price for _, price in order.schedule} or {order.price or current_price})
             refusals = (refuse_price(price, limits, order.kind.replace("_", " ")) for price in prices)

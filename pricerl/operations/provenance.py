@@ -127,6 +127,8 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     draft["elasticity"] = list(item.elasticity)
     if item.random_prices:
         draft["random_prices"] = to_plain(item.random_prices)
+    if item.previous is not None and item.previous.contradiction:
+        draft["restarts"] = item.previous.contradiction
     if item.account is not None:
         draft["account"] = to_plain(item.account)
     return draft

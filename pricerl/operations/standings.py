@@ -32,6 +32,7 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
         if entry["kind"] != ADVICE or entry["product"] != history.product:
             continue
         day = date.fromisoformat(entry["history_end"])
+        account = None if entry.get("restarts") else account
         if day < end and (account is None or _is_over(account, day)):
             account = Account(entry["history_end"], entry["current_price"])
     return None if account is None or _is_over(account, passed or end) else account
@@ -73,18 +74,19 @@ def find_standings(
     for index, history in enumerate(dynamics.market.preprocessor.products):
         product, name = Product(dynamics, index), history.product
         day = max(today or product.first_day, product.first_day)
-        predictions = find_predictions(entries, history)
-        orders = judged_orders(entries, name, product.current_price, product.hard_limits, day.isoformat(), currency)
+        predictions, previous = find_predictions(entries, history), last_advice(entries, history)
+        restarts = "" if previous is None else previous.contradiction
+        about = (product.current_price, product.hard_limits, day.isoformat(), currency, restarts)
         found[name] = Standing(
             today=day,
             measured=measured.get(name),
-            account=find_account(entries, history, day - timedelta(days=history.step_days)),
-            varied=find_varied(entries, history),
+            account=None if restarts else find_account(entries, history, day - timedelta(days=history.step_days)),
+            varied=None if restarts else find_varied(entries, history),
             advised_low=advised_low(predictions, history),
-            orders=tuple(orders),
+            orders=tuple(judged_orders(entries, name, *about)),
             bound=bound.get(name),
             track_record=keep_record(predictions, history),
-            previous=last_advice(entries, name),
+            previous=previous,
         )
     return found
 

@@ -23,6 +23,13 @@ FEWEST_OWN = WEEK
 """Fewest observed days in a row at advised prices for them to be the model's doing. Without this rule, 90 % intervals
 of repricers that ignore the advice, on a price grid of 0.5 or 1 at prices near 20, covered the truth in 20 to 60 %."""
 
+SAME_PRICES, SAME_UNITS = 1.02, 2.0
+"""Largest factors by which later corrections of a file change the prices and the units of four weeks. The smallest tax
+that may be included or not is several percent; late returns of most units would be no correction."""
+
+FEWEST_COMPARED = 10
+"""Fewest units of four weeks whose change says anything."""
+
 MEASURES = ("units", "sales", "profit")
 
 Predictions = dict[int, tuple[Entry, dict[str, Any]]]
@@ -61,15 +68,36 @@ def keep_record(predictions: Predictions, history: ProductHistory) -> TrackRecor
     )
 
 
-def last_advice(entries: Sequence[Entry], product: str) -> PreviousAdvice | None:
-    """Return the last advice on a product among the entries of the decision log; None if there is none."""
-    own = (entry for entry in reversed(entries) if entry.get("kind") == ADVICE and entry["product"] == product)
+def last_advice(entries: Sequence[Entry], history: ProductHistory) -> PreviousAdvice | None:
+    """Return the last advice on the product of a history among the entries of the decision log, None without one."""
+    own = (entry for entry in reversed(entries) if entry.get("kind") == ADVICE and entry["product"] == history.product)
     entry = next(own, None)
     if entry is None:
         return None
     now = entry["current_price"]
     recommended = next((day["price"] for day in entry["days"] if day["price"] != now), now)
-    return PreviousAdvice(entry["id"], now, recommended, entry["grade"])
+    return PreviousAdvice(entry["id"], now, recommended, entry["grade"], find_contradiction(entry, history))
+
+
+def find_contradiction(entry: Entry, history: ProductHistory) -> str:
+    """Return how a history contradicts the one that an advice knew, as a clause; empty if it does not.
+
+    Compared are the mean price and the units of the last four weeks that the advice knew. A tax that is included now,
+    another currency or another unit changes them all by one factor.
+    """
+    known, end = entry.get("known"), entry["history_end"]
+    if known is None or str(history.dates[0]) > known["since"]:
+        return ""
+    seen = (history.dates >= np.datetime64(known["since"])) & (history.dates <= np.datetime64(end)) & history.observed
+    if not seen.any():
+        return ""
+    price = float(history.price[seen].mean()) / known["price"]
+    units = float(history.units[seen].sum()) / known["units"] if known["units"] >= FEWEST_COMPARED else 1.0
+    if not 1 / SAME_PRICES <= price <= SAME_PRICES:
+        return f"the prices from {known['since']} to {end} are {price:.3g} times those that the last advice knew"
+    if not 1 / SAME_UNITS <= units <= SAME_UNITS:
+        return f"the units sold from {known['since']} to {end} are {units:.3g} times those that the last advice knew"
+    return ""
 
 
 def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolArray | None:

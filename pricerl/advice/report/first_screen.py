@@ -9,6 +9,7 @@ from babel.dates import format_interval
 
 from pricerl.advice.next_steps import (
     break_even_words,
+    contradiction_words,
     cost_commands,
     false_alarm_words,
     late_words,
@@ -256,6 +257,7 @@ def _steps(view: View) -> tuple[Step, ...]:
             ("List your products in costs.csv:", "Fill it in and ask again:"),
             cost_commands(product, place.option),
         )
+        helps = [Step(contradiction), *helps] if (contradiction := contradiction_words(product)) else helps
         return (Step(f"Leave the price at {f.price(product['current_price'])}."), *helps, again)
     hold = max(product["details"]["bounds"]["min_hold_days"], 1)
     new = f.price(product["recommended_price"])
@@ -263,6 +265,8 @@ def _steps(view: View) -> tuple[Step, ...]:
         Step(sentence(f"Set {new} in your shop on {f.weekday_date(day)}"), f"pricerl approve{place.options}"),
         Step(f"Leave it {plural(hold, 'day')} or more. {again.words}", again.command),
     ]
+    if contradiction := contradiction_words(product):
+        steps.insert(0, Step(contradiction))
     if (rule := product.get("stop_rule")) is not None:
         steps.append(Step(f"{stop_rule_words(rule, f)} {false_alarm_words(rule, f)}"))
     else:
