@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pricerl.cli.configs import with_found_configs
-from pricerl.cli.usage import with_costs, with_file
+from pricerl.cli.usage import with_costs, with_file, with_nulls
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.operations.decision_log import LOG_FILE, Entry
 from pricerl.progress import stage
@@ -71,7 +71,7 @@ def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | No
         logging.getLogger(logger).setLevel(logging.ERROR)
     long = {"--excel": "--report.excel=true", "--verbose": "--verbose=true"}
     long |= {"--strict": "--data.reading.strict=true", "--help=all": "--help"}
-    found = with_found_configs(with_costs(words))
+    found = with_found_configs(with_nulls(with_costs(words)))
     return run_command([name, *(long.get(word, word) for word in found)], entries)
 
 

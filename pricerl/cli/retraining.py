@@ -35,6 +35,8 @@ def retrain(words: Sequence[str]) -> int:
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
     champion = Checkpoint.read(folder.current.path / BEST)
+    if options.path is None:
+        shop.refuse_missing()
     path = options.path or json.dumps(shop.sources)
     given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
     check_days(run_lightning("predict", [*rest, *given]), champion, config)

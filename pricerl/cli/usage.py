@@ -171,6 +171,22 @@ def add_author_options(parser: argparse.ArgumentParser, needs_reason: bool = Fal
     parser.add_argument("--by", help="person who decides; your user name if absent")
 
 
+def with_nulls(words: Sequence[str]) -> list[str]:
+    """Return a command's words with every option that is null as a configuration; the parser takes null there alone."""
+    found: list[str] = []
+    for word in words:
+        name, _, value = word.partition("=")
+        if word == "null" and found and found[-1].startswith("--") and "=" not in found[-1]:
+            name, value = found.pop(), word
+        if value == "null" and name.startswith("--"):
+            settings: Any = None
+            for key in reversed(name.removeprefix("--").split(".")):
+                settings = {key: settings}
+            word = f"--config={json.dumps(settings)}"
+        found.append(word)
+    return found
+
+
 def named_files(words: Sequence[str]) -> list[str]:
     """Return the files that ``--data.path`` names."""
     parser = Parser(prog="pricerl", add_help=False, allow_abbrev=False)
