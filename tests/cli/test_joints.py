@@ -1,4 +1,4 @@
-"""Three commands in a row: history, current price, limits and outbox are those of the shop, whatever command reads them."""
+"""Three commands in a row: history, current price, limits and outbox are those of the shop, whoever reads them."""
 
 from __future__ import annotations
 
