@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pricerl.advice.reasons import track_lines
-from pricerl.advice.result import TrackRecord
 from pricerl.data import ProductHistory
+from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import PLAIN
 from pricerl.operations.track_record import advised_low, find_own_prices, find_predictions, keep_record
 
