@@ -34,7 +34,7 @@ from pricerl.decide.price_path import plan_path
 from pricerl.decide.standing import FIRST, Account, Standing
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.dynamic_planner import plan_dynamically
-from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import elasticity_at
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market

@@ -24,7 +24,7 @@ from pricerl.data import DataConfig, DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation import best_constant_price
-from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
 from pricerl.market.fitting import find_priors

@@ -23,8 +23,7 @@ from torch import Tensor
 
 from pricerl.data import History, ProductHistory
 from pricerl.env import Dynamics, Product
-from pricerl.evaluation import find_candidates
-from pricerl.evaluation.pricing_rules import GATE, best_for_profit
+from pricerl.evaluation.pricing_rules import GATE, Candidates, best_for_profit
 from pricerl.evaluation.valuation import value_average_day
 from pricerl.market import RewardConfig
 from pricerl.runtime import claim_compute
@@ -60,7 +59,8 @@ def main() -> None:
     data = PricingDataModule(path=str(options.path), reward=RewardConfig(options.preset))
     module = train_policy(data, UPDATES)
     prepared, product = data.preprocessor, data.preprocessor.products[0]
-    best = best_for_profit(find_candidates(Product(data.dynamics, 0), GATE))
+    product_of_file = Product(data.dynamics, 0)
+    best = best_for_profit(Candidates(product_of_file, product_of_file.counted, GATE))
     most = profit_at(data.dynamics, torch.tensor([best]))
     print(f"best constant price for profit alone {best:.2f}, {most:.2f} per day")
     print("current price  next price  daily profit  daily cost")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,15 +43,16 @@ def describe_advice(
         skill: forecast skill on the product's history.
         current: current prices of related products of other markets, by name, money.
     """
-    forecast = forecast_path(case.product, course.path.price, case.seed) if course.known else None
+    forecast, fitted = _forecast(case, course), case.product.fitted
+    recommended = course.recommends(case.product.current_price)
     asked = None if course.gated is None else course.gated.asked
     facts: dict[str, Any] = {
         **_facts_of_product(case),
         **_facts_of_model(case, course.own, current),
         **vars(_outcome(case, course, forecast)),
         "backtest": skill,
-        "effective_days": _effective_days(case.product, course),
-        "stop_rule": _stop_rule(case.product, course, forecast),
+        "effective_days": float(np.interp(np.log(recommended), fitted.log_grid, fitted.units.effective_days)),
+        "stop_rule": _stop_rule(case, course, forecast),
         "account": course.account,
         "random_prices": course.drawn,
         "offered_explore_share": course.offered,
@@ -60,7 +60,7 @@ def describe_advice(
         "guardrails": () if course.gated is None else course.gated.edits,
         "orders": orders_after(case, course),
         "alarm": course.alarm,
-        "model": None if course.model is None else _model_outcome(case, course.model),
+        "model": None if course.model is None else _outcome(case, course.model, _forecast(case, course.model)),
         "previous": case.standing.previous,
         "track_record": case.standing.track_record,
     }
@@ -105,10 +105,8 @@ def _facts_of_model(case: Case, model: Course, current: Mapping[str, float] | No
     }
 
 
-def _effective_days(product: Product, course: Course) -> float:
-    """Return the effective days at prices similar to the recommended one."""
-    price, fitted = course.recommends(product.current_price), product.fitted
-    return float(np.interp(np.log(price), fitted.log_grid, fitted.units.effective_days))
+def _forecast(case: Case, course: Course) -> PathForecast | None:
+    return forecast_path(case.product, course.path.price, case.seed) if course.known else None
 
 
 def _outcome(case: Case, course: Course, forecast: PathForecast | None) -> ModelAdvice:
@@ -122,10 +120,6 @@ def _outcome(case: Case, course: Course, forecast: PathForecast | None) -> Model
         uplift=uplift,
         days=tuple(_day_rows(case, course, forecast)),
     )
-
-
-def _model_outcome(case: Case, model: Course) -> ModelAdvice:
-    return _outcome(case, model, forecast_path(case.product, model.path.price, case.seed))
 
 
 def _proposal(case: Case, model: Course) -> ProposedPath:
@@ -144,17 +138,12 @@ def _plan_test(case: Case, model: Course, current: Mapping[str, float] | None) -
     return None if planned is None else planned.test
 
 
-def _stop_rule(product: Product, course: Course, forecast: PathForecast | None) -> StopRule | None:
+def _stop_rule(case: Case, course: Course, forecast: PathForecast | None) -> StopRule | None:
     """Return the stop rule of a path; None without a forecast."""
     if forecast is None:
         return None
-    trades = np.array([product.fitted.trades_on[_weekday(product, row)] for row in range(len(course.prices))], bool)
-    return find_stop_rule(forecast.sampled_units, course.prices, product.current_price, trades)
-
-
-def _weekday(product: Product, row: int) -> int:
-    """Return the weekday of a row after the history, Monday 0."""
-    return (product.first_day + row * timedelta(days=product.history.step_days)).weekday()
+    trades = np.array([case.product.fitted.trades_on[day.weekday()] for day in case.days], bool)
+    return find_stop_rule(forecast.sampled_units, course.prices, case.product.current_price, trades)
 
 
 def _planner_gap(product: Product, baselines: Sequence[BaselineRow], model: Course) -> float | None:
@@ -173,10 +162,8 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iter
     known = {"units": True, "sales": True, "profit": fitted.cost.known}
     known |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
     notes = _walking_notes(product, course.prices, case.formatter)
-    for row, price in enumerate(course.prices):
-        date = (product.first_day + row * timedelta(days=product.history.step_days)).isoformat()
-        weekday = _weekday(product, row)
-        open_day = bool(fitted.trades_on[weekday])
+    for row, (day, price) in enumerate(zip(case.days, course.prices, strict=True)):
+        open_day = bool(fitted.trades_on[day.weekday()])
         measures = {
             name: Interval(*getattr(forecast, name)[:, row].tolist()) if forecast and open_day and shown else None
             for name, shown in known.items()
@@ -185,10 +172,10 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iter
         if forecast and open_day:
             units, sales, profit = forecast.market_sd[:, row].tolist()
             sd = units, sales, profit if fitted.cost.known else None
-        closed = "" if open_day else f"no {WEEKDAYS[weekday]} was ever recorded"
-        note = "; ".join(filter(None, [closed, notes[row], *_order_notes(course, date, case.formatter)]))
+        closed = "" if open_day else f"no {WEEKDAYS[day.weekday()]} was ever recorded"
+        note = "; ".join(filter(None, [closed, notes[row], *_order_notes(course, day.isoformat(), case.formatter)]))
         low, high = money(float(path.low[row])), money(float(path.high[row]))
-        yield DayAdvice(date, money(price), low, high, **measures, note=note, market_sd=sd)
+        yield DayAdvice(day.isoformat(), money(price), low, high, **measures, note=note, market_sd=sd)
 
 
 def _order_notes(course: Course, date: str, formatter: Formatter) -> Iterator[str]:

@@ -46,7 +46,7 @@ def advise(
         formatter: of the reasons.
         yardstick: plan that proposes the path of every product for which the policy is not better; the policy
             always does if absent.
-        standings: what log and shop say about products, by name.
+        standings: facts of log and shop by product.
         current: current prices of related products of other markets, by name, money.
 
     Raises:

@@ -51,7 +51,7 @@ def find_ways(product: Product, current: Mapping[str, float] | None = None) -> l
     if today.config.pause:
         return []
     name, related = product.name, product.dynamics.guardrails.related
-    kept = {**(current or {}), **{item.product: item.current_price for item in product.market.preprocessor.products}}
+    kept = {**(current or {}), **product.market.preprocessor.current_prices}
     span = _on_grid(span_between(related, name, kept), today.config.price_step)
     lowest, highest = product.history.tried_prices
     low, high = max(lowest, span[0]), min(highest, span[1])

@@ -100,15 +100,14 @@ def ask(product: Product, price: float, horizon: int) -> Answer:
 
 def relation_objections(price: float, product: Product) -> list[str]:
     """Return each relation's objection to a price, money, while the other products keep theirs."""
-    current = {item.product: item.current_price for item in product.market.preprocessor.products}
+    current = product.market.preprocessor.current_prices
     return broken_by(product.dynamics.guardrails.related, product.name, price, current)
 
 
 def nearest_chargeable(price: float, product: Product) -> float:
     """Return the nearest price, money, that guardrails and relations allow on the next day; the current one if none."""
     guardrails = product.dynamics.guardrails
-    current = {item.product: item.current_price for item in product.market.preprocessor.products}
-    low, high = span_between(guardrails.related, product.name, current)
+    low, high = span_between(guardrails.related, product.name, product.market.preprocessor.current_prices)
     inside, step = max(min(price, high), low), guardrails.price_step
     for wanted in (inside, inside + step, inside - step):  # the edge of a multipack may lie between two steps
         allowed = nearest_allowed(wanted, product)

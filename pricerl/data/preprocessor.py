@@ -101,6 +101,11 @@ class DataPreprocessor:
         """Names of the products."""
         return tuple(product.product for product in self.products)
 
+    @property
+    def current_prices(self) -> dict[str, float]:
+        """Current price of every product, money."""
+        return {product.product: product.current_price for product in self.products}
+
     def with_history(self, fresh: History) -> DataPreprocessor:
         """Return a preprocessor of a newer history of some or all products, with the scaler and choice of forecasts.
 

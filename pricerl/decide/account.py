@@ -24,8 +24,7 @@ from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account
 from pricerl.env import Product
 from pricerl.env.references import MIN_MARGIN
-from pricerl.evaluation.planner import candidate_prices
-from pricerl.evaluation.pricing_rules import HARM
+from pricerl.evaluation.pricing_rules import HARM, candidate_prices
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import DAYS_PER_QUARTER, DAYS_TO_UNDO, expect_paths, gains_over
 from pricerl.market.utility import choose_plan, floor_of, value_plans

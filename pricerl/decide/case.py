@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -16,8 +16,9 @@ from pricerl.decide.decision import Decision, Speaker
 from pricerl.decide.price_path import PricePath
 from pricerl.decide.standing import FIRST, Alarm, Order, Standing
 from pricerl.env import Product
-from pricerl.evaluation import Candidates, Causes, PathValue, find_candidates, observe_causes, value_paths
+from pricerl.evaluation import Candidates, Causes, PathValue, observe_causes, value_paths
 from pricerl.formatting import PLAIN, Formatter
+from pricerl.guardrails.price_grid import same_price
 
 if TYPE_CHECKING:
     from pricerl.decide.account import AccountPlan
@@ -63,6 +64,12 @@ class Case:
         return max(self.standing.today or first, first) - timedelta(days=self.product.history.step_days)
 
     @property
+    def days(self) -> list[date]:
+        """Days to price."""
+        step = timedelta(days=self.product.history.step_days)
+        return [self.product.first_day + row * step for row in range(self.horizon)]
+
+    @property
     def kept(self) -> Tensor:
         """The current price on every day, ``(H,)`` money."""
         return self.product.money([self.product.current_price]).expand(self.horizon)
@@ -75,7 +82,7 @@ class Case:
     @cached_property
     def candidates(self) -> Candidates:
         """Prices inside the guardrails, with the probability that a change needs."""
-        return find_candidates(self.product, self.config.min_chance)
+        return Candidates(self.product, self.product.counted, self.config.min_chance)
 
     @cached_property
     def zeros(self) -> UnlikelyZeros | None:
@@ -86,6 +93,11 @@ class Case:
     def causes(self) -> Causes:
         """Observed causes of price and demand."""
         return observe_causes(self.product.history)
+
+    def settle(self, prices: Sequence[float]) -> tuple[float, ...]:
+        """Return prices, money, with the current one in place of those that differ from it by rounding alone."""
+        now = self.product.current_price
+        return tuple(now if same_price(price, now) else price for price in prices)
 
     def value(self, price: Tensor) -> PathValue:
         """Return the value of a path ``(H,)``, money."""
@@ -135,7 +147,7 @@ class Course:
         """The model's own course."""
         return self.model or self
 
-    def overruled(self, prices: Tensor, decision: Decision, gated: GatedPath) -> Course:
+    def overruled(self, prices: Tensor, decision: Decision, gated: GatedPath | None = None) -> Course:
         """Return another course ``prices (H,)``, money, that takes the place of the model's."""
         path = self.path._replace(price=prices, low=prices, high=prices, asked=prices)
         return replace(self, decision=decision, path=path, gated=gated, drawn=(), offered=None, model=self.own)

@@ -37,13 +37,6 @@ class RandomPrice(NamedTuple):
     """Money, each with a probability of one half."""
 
 
-class ExploredPath(NamedTuple):
-    """A path with random parts."""
-
-    gated: GatedPath
-    drawn: tuple[RandomPrice, ...]
-
-
 def vary_at_random(case: Case, course: Course) -> Course | None:
     """Give prices a random part where that shows what the history does not, and the seller consents.
 
@@ -67,17 +60,11 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
     return replace(course, decision=decision, path=varied.onto(course.path), gated=varied, drawn=drawn)
 
 
-def explore(gated: GatedPath, product: Product, share: float, seed: int) -> ExploredPath:
+def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tuple[GatedPath, tuple[RandomPrice, ...]]:
     """Move each price of a path up or down by a share of it, at random, for as long as a price must be held.
 
     Both prices pass the gate, and the path stays as it is where it leaves only one. A day's draw depends on seed,
     product and date alone, so that a repetition of the advice, and a later one on the same day, draw the same.
-
-    Args:
-        gated: prices of the next days, money.
-        product: with its guardrails.
-        share: size of the random part, as a share of the price.
-        seed: of the draws.
     """
     today = product.today
     log = today.log
@@ -98,7 +85,7 @@ def explore(gated: GatedPath, product: Product, share: float, seed: int) -> Expl
                 price = high if _coin(seed, product.name, date) else low
         log, left = log.charge(price), left - 1
         prices.append(price)
-    return ExploredPath(GatedPath(tuple(prices), gated.asked, gated.edits), tuple(drawn))
+    return replace(gated, prices=tuple(prices)), tuple(drawn)
 
 
 def mind_changes(memory: PriceMemory | None) -> bool:

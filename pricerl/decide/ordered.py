@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import Decision, Source
 from pricerl.decide.final_check import GatedPath
 from pricerl.decide.standing import Order, active_of
-from pricerl.guardrails.price_grid import is_outside, same_price
+from pricerl.guardrails.price_grid import is_outside
 from pricerl.terminal import shown
 
 WORDS = {"override": "override", "pause": "paused", "price_test": "price test"}
@@ -37,10 +36,8 @@ def _obey(case: Case, course: Course, order: Order) -> Course:
     A price test has one for each of its days, and the regular price after it.
     """
     product, f = case.product, case.formatter
-    now, step = product.current_price, timedelta(days=product.history.step_days)
-    days = ((product.first_day + row * step).isoformat() for row in range(case.horizon))
-    targets = [order.price_on(day, now) for day in days]
-    prices = tuple(now if same_price(price, now) else price for price in targets)
+    now = product.current_price
+    prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
     why = (
         f"{WORDS[order.kind]} by {shown(order.actor, 40)} until {f.date(order.until)} (entry {order.id}): "
         f"“{shown(order.reason)}”. The model alone: {f.price(course.recommends(now))}, grade {course.decision.grade}, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import Decision
@@ -21,7 +20,7 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     if bound is None:
         return None
     now, why = product.current_price, bound.why
-    prices = tuple(now if same_price(price, now) else price for price in bound.prices)
+    prices = case.settle(bound.prices)
     moves = any(price != now for price in prices)
     path = product.money(prices)
     gated = gate_path(product, course.path._replace(price=path, asked=path))
@@ -35,8 +34,7 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     before, edits = course.prices, () if course.gated is None else course.gated.edits
     first = next((row for row in range(case.horizon) if not same_price(before[row], prices[row])), None)
     if first is not None:
-        day = product.first_day + first * timedelta(days=product.history.step_days)
         old, new = round(before[first], DIGITS), round(prices[first], DIGITS)
-        edits = (*edits, DayEdit(RELATIONS, old, new, why, day.isoformat()))
+        edits = (*edits, DayEdit(RELATIONS, old, new, why, case.days[first].isoformat()))
     asked = None if course.gated is None else course.gated.asked
     return course.overruled(product.money(prices), decision, GatedPath(prices, asked, edits))

@@ -7,7 +7,6 @@ from .planner import (
     Plan as Plan,
     best_constant_price as best_constant_price,
     compare_baselines as compare_baselines,
-    find_candidates as find_candidates,
     planner_gaps as planner_gaps,
 )
 from .pricing_rules import RULES as RULES, Candidates as Candidates

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from pricerl.env import Dynamics, Product, State
-from pricerl.evaluation.planner import best_constant_price, candidate_prices
+from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.guardrails import project
 from pricerl.guardrails.limits import is_small
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
@@ -149,14 +150,13 @@ def _price_grids(dynamics: Dynamics) -> Grids:
     """Return evenly spaced log prices over each product's feasible and latest prices and its reference price."""
     history, lows, highs, sizes = dynamics.history, [], [], []
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
-    for index, product in enumerate(dynamics.market.preprocessor.products):
-        latest = history.price.new_tensor(product.prices_in_force[-14:])
-        prices = torch.cat([candidate_prices(Product(dynamics, index)), latest, remembered[index : index + 1]]).double()
+    for product in (Product(dynamics, index) for index in range(dynamics.market.num_products)):
+        latest = product.money(product.history.prices_in_force[-14:])
+        prices = torch.cat([candidate_prices(product), latest, remembered[product.rows()]]).double()
         low, high = prices.min().log(), prices.max().log()
-        rails = dynamics.guardrails.of(product.product)
         lows.append(low)
         highs.append(torch.maximum(high, low + SMALLEST_RANGE))
-        largest = max(math.log1p(max(rails.rise, rails.drop)), SMALLEST_RANGE)
+        largest = max(math.log1p(max(product.today.config.rise, product.today.config.drop)), SMALLEST_RANGE)
         needed = math.ceil(5 * float(high - low) / largest) + 1
         sizes.append(next((size for size in SIZES if size >= needed), SIZES[-1]))
     low, high = torch.stack(lows), torch.stack(highs)

@@ -5,24 +5,22 @@ from __future__ import annotations
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import FloatArray
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import (
-    NUM_PRICES,
     RULES,
     WITHOUT_COSTS,
     Candidates,
     Rule,
     best_for_objective,
+    candidate_prices,
 )
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, BEST_FOR_PROFIT, KEEP
 from pricerl.evaluation.valuation import DailyOutcome, PathValue, value_average_day, value_paths
-from pricerl.guardrails.projection import lasting_band, project, spread_prices
+from pricerl.guardrails.projection import lasting_band, project
 
 
 class Plan(NamedTuple):
@@ -86,26 +84,6 @@ def planner_gaps(
     best_reward, best_response = dynamics.constant_price(best, product, draw)
     earned, best_earned = (rows.contribution(day.sales, day.expected_units) for day in (response, best_response))
     return (best_earned - earned) / best_earned.abs().clamp(min=1e-9), best_reward - reward
-
-
-def candidate_prices(product: Product) -> Tensor:
-    """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
-
-    With a price ladder or charm endings, they are the nearest such prices, with repetitions. Planners and rules choose
-    among these prices, and rules' prices are projected onto them, so every price shown obeys the guardrails.
-    """
-    limits = product.dynamics.limits.rows(product.rows())
-    return spread_prices(lasting_band(limits, product.money([product.current_price])), NUM_PRICES)
-
-
-def find_candidates(product: Product, gate: float) -> Candidates:
-    """Return the prices inside the product's guardrails, with the reward as objective."""
-
-    def reward(prices: FloatArray) -> FloatArray:
-        return np.asarray(value_average_day(product, product.money(prices))[0].cpu().double().numpy())
-
-    allowed = candidate_prices(product).cpu().double().numpy()
-    return Candidates(product.history, product.counted, product.today.config, gate, allowed, reward)
 
 
 def compare_baselines(product: Product, candidates: Candidates, keep: PathValue, days: int) -> list[BaselineRow]:

@@ -16,8 +16,7 @@ import pandas as pd
 from pricerl.arrays import FloatArray, limits_of
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import Dynamics, Product
-from pricerl.evaluation.planner import candidate_prices, find_candidates
-from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule
+from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule, candidate_prices
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
@@ -138,7 +137,7 @@ def price_shop_set(
     dynamics = Dynamics(shop_set.market, reward)
     for index, ((cell, seed), truth) in enumerate(zip(shop_set.addresses, shop_set.truths, strict=True)):
         product = Product(dynamics, index)
-        candidates = find_candidates(product, GATE)
+        candidates = Candidates(product, product.counted, GATE)
         judge = _Judge(candidates, truth)
         best = judge.best(_paths_to(_targets(product), product))
         covered = judge.covers(STEP)
@@ -156,7 +155,7 @@ class _Judge:
 
     def profit(self, paths: FloatArray) -> FloatArray:
         """Return the true daily profit of paths ``(N, H)`` as a share of the current revenue, ``(N,)``."""
-        history = self.candidates.history
+        history = self.candidates.product.history
         dates = history.dates[-1].astype("datetime64[D]") + 1 + np.arange(paths.shape[1])
         past, paths = self._scale * history.price, self._scale * paths
         return expected_path_profit(self.truth, past, paths, dates) / self._revenue

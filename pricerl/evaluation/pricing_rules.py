@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory, weekday_of
+from pricerl.data import weekday_of
 from pricerl.data.days import WEEK
-from pricerl.env.dynamics import guard_product
+from pricerl.env import Product
 from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP
-from pricerl.evaluation.valuation import log_units_at, margins_at
-from pricerl.guardrails.config import GuardrailConfig
-from pricerl.guardrails.limits import price_limits
-from pricerl.guardrails.projection import lasting_band
+from pricerl.evaluation.valuation import log_units_at, margins_at, value_average_day
+from pricerl.guardrails.projection import lasting_band, spread_prices
 from pricerl.market import ProductMarket
 from pricerl.market.demand.regression import Prior, fit_regression
 
@@ -34,42 +32,41 @@ HARM = 0.01
 """Smallest loss that counts as harm, as a share of profit."""
 
 
+def candidate_prices(product: Product) -> Tensor:
+    """Return prices ``(201,)`` from the lowest to the highest that the product's guardrails allow in time, money.
+
+    With a price ladder or charm endings, they are the nearest such prices, with repetitions. Planners and rules choose
+    among these prices, and rules' prices are projected onto them, so every price shown obeys the guardrails.
+    """
+    limits = product.dynamics.limits.rows(product.rows())
+    return spread_prices(lasting_band(limits, product.money([product.current_price])), NUM_PRICES)
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Prices that one product may be given, each valued in every posterior draw of its market."""
 
-    history: ProductHistory
+    product: Product
     market: ProductMarket
     """With the costs that count: none if revenue is the objective."""
-    guardrails: GuardrailConfig = field(default_factory=GuardrailConfig)
     gate: float = GATE
     """Share of the posterior draws in which a change must earn more."""
-    allowed: FloatArray | None = None
-    """``(G,)`` prices that the guardrails allow, money; the support of the fitted market if absent."""
-    reward: Callable[[FloatArray], FloatArray] | None = None
-    """Objective of an average day: ``prices (G,) -> (K, G)``, per posterior draw; profit if absent."""
 
     @property
     def current_price(self) -> float:
         """Current price, money."""
-        return self.history.current_price
+        return self.product.current_price
 
     @property
     def sold(self) -> tuple[FloatArray, FloatArray]:
         """Prices (money) and units of the recorded days, ``(D,)`` each."""
-        return self.history.price[self.history.observed], self.history.units[self.history.observed]
+        history = self.product.history
+        return history.price[history.observed], history.units[history.observed]
 
     @cached_property
     def prices(self) -> FloatArray:
         """Candidate prices including the current one, ascending, ``(G,)`` money."""
-        allowed = self.allowed
-        if allowed is None:
-            guarded = guard_product(self.history, self.market.cost, self.guardrails)
-            limits = price_limits([guarded], dtype=torch.float64)
-            band = lasting_band(limits, torch.tensor([self.current_price], dtype=torch.float64))
-            low, high = np.clip((float(band.low), float(band.high)), *np.exp(self.market.log_grid[[0, -1]]))
-            allowed = np.linspace(low, high, NUM_PRICES)
-        return np.unique(np.append(allowed, self.current_price))
+        return np.unique(np.append(candidate_prices(self.product).cpu().double().numpy(), self.current_price))
 
     @cached_property
     def profit(self) -> FloatArray:
@@ -83,8 +80,9 @@ class Candidates:
 
     @cached_property
     def objective(self) -> FloatArray:
-        """``(K, G)`` reward of an average day at ``prices`` in every posterior draw; profit without a reward."""
-        return self.profit if self.reward is None else self.reward(self.prices)
+        """``(K, G)`` reward of an average day at ``prices`` in every posterior draw."""
+        reward, _ = value_average_day(self.product, self.product.money(self.prices))
+        return np.asarray(reward.cpu().double().numpy())
 
     @property
     def at_current_price(self) -> int:
@@ -120,14 +118,14 @@ def keep(candidates: Candidates) -> float:
 
 def median_price(candidates: Candidates) -> float:
     """Return the median price of the history."""
-    return float(np.median(candidates.history.price))
+    return float(np.median(candidates.product.history.price))
 
 
 def best_past(candidates: Candidates) -> float:
     """Return the tried price, to the cent or price step, of the highest mean daily profit, or sales without costs."""
     price, units = candidates.sold
     margin = candidates.market.cost.mean_margin(price) if candidates.market.cost.known else price
-    grid = min(0.01, candidates.guardrails.price_step)
+    grid = min(0.01, candidates.product.today.config.price_step)
     tried, which, days = np.unique(np.round((price / grid).round() * grid, 10), return_inverse=True, return_counts=True)
     earned = np.bincount(which, margin * units) / days
     earned[days < min(MIN_DAYS_AT_PRICE, days.max())] = -np.inf
@@ -163,7 +161,9 @@ def glm_plug_in(candidates: Candidates) -> float:
     if np.ptp(price) == 0:
         return candidates.current_price
     log_price = np.log(price)
-    weekday = np.eye(WEEK)[weekday_of(candidates.history.dates[candidates.history.observed].astype(np.int64))]
+    weekday = np.eye(WEEK)[
+        weekday_of(candidates.product.history.dates[candidates.product.history.observed].astype(np.int64))
+    ]
     design = np.column_stack([np.ones_like(log_price), log_price - log_price.mean(), weekday])
     weekday_sd = 3.0  # in logs: weak, but enough for a weekday without any sale
     prior = Prior(np.zeros(2 + WEEK), np.array([np.inf, np.inf, *[weekday_sd] * WEEK]))
@@ -211,7 +211,7 @@ def weekly_thompson(candidates: Candidates) -> float:
 
     The units sold seed the choice of the draw, so the same history gives the same price.
     """
-    rng = np.random.default_rng(zlib.crc32(candidates.history.units.tobytes()))
+    rng = np.random.default_rng(zlib.crc32(candidates.product.history.units.tobytes()))
     return candidates.best(candidates.profit[rng.integers(len(candidates.profit))])
 
 

@@ -102,7 +102,7 @@ def find_sensitivity(candidates: Candidates, price: float, causes: Causes) -> Se
 
     None if there is no change, costs are unknown or the price never varied.
     """
-    low, high = candidates.history.tried_prices
+    low, high = candidates.product.history.tried_prices
     if not candidates.market.cost.known or low == high or same_price(price, candidates.current_price):
         return None
     quantiles = (1 - candidates.gate, 0.5)

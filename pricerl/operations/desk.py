@@ -94,9 +94,7 @@ class Desk:
             seed=data.seed,
             formatter=run.formatter,
             catalogue=len(data.preprocessor.products),
-            current={
-                item.product: item.current_price for item in data.preprocessor.products if item.product in related
-            },
+            current={name: price for name, price in data.preprocessor.current_prices.items() if name in related},
             today=day_of(None if run.options.today is None else read_day(run.options.today), data),
         )
 

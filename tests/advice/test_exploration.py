@@ -45,18 +45,18 @@ def shop(make_product: Callable[..., ProductHistory], prepare: Callable[..., Dat
 
 
 def test_prices_move_by_the_share_and_stay_for_the_minimum_hold(shop: Dynamics) -> None:
-    found = explore(FLAT, Product(shop, 0), 0.02, 3)
-    changes = [day for day in range(1, 14) if found.gated.prices[day] != found.gated.prices[day - 1]]
+    gated, drawn = explore(FLAT, Product(shop, 0), 0.02, 3)
+    changes = [day for day in range(1, 14) if gated.prices[day] != gated.prices[day - 1]]
     assert changes and all(b - a >= shop.days_per_step for a, b in itertools.pairwise(changes))
-    assert {round(price, 2) for price in found.gated.prices} <= {9.8, 10.0, 10.2}
-    for drawn in found.drawn:
-        assert drawn.prices == pytest.approx((9.8, 10.2), abs=0.011)
+    assert {round(price, 2) for price in gated.prices} <= {9.8, 10.0, 10.2}
+    for part in drawn:
+        assert part.prices == pytest.approx((9.8, 10.2), abs=0.011)
 
 
 def test_every_price_passes_the_gate(shop: Dynamics) -> None:
     today = Product(shop, 0).today
     log = today.log
-    for price in explore(FLAT, Product(shop, 0), 0.03, 1).gated.prices:
+    for price in explore(FLAT, Product(shop, 0), 0.03, 1)[0].prices:
         assert pass_gate(price, log.prices[-1], log, today.costs, today.config).price == pytest.approx(price)
         log = log.charge(price)
 
@@ -65,7 +65,7 @@ def test_draws_repeat_and_are_fair(shop: Dynamics) -> None:
     first, again = (explore(FLAT, Product(shop, 0), 0.02, 3) for _ in range(2))
     assert first == again
     short = GatedPath((10.0,), None, ())
-    highs = [explore(short, Product(shop, 0), 0.02, seed).gated.prices[0] > 10 for seed in range(200)]
+    highs = [explore(short, Product(shop, 0), 0.02, seed)[0].prices[0] > 10 for seed in range(200)]
     assert np.mean(highs) == pytest.approx(0.5, abs=0.1)
 
 

@@ -27,11 +27,11 @@ def _product(market: Market, **guardrails: Any) -> Product:
 
 
 @pytest.fixture(scope="module")
-def fitted_product(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Dynamics:
+def fitted_product(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Product:
     return _product(fitted(SellerConfig(), DemandConfig(num_draws=32)))
 
 
-def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Dynamics) -> None:
+def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Product) -> None:
     today = fitted_product.today
     ways = find_ways(fitted_product)
     assert {way.price > today.now for way in ways} == {True, False}
@@ -60,16 +60,19 @@ def two_sizes(make_product: Callable[..., Any], prepare: Callable[..., Any]) -> 
     return fit_market(prepare(small, large), DemandConfig(num_draws=8))
 
 
-def _relate(market: Market, kind: str, **more: Any) -> Dynamics:
+def _relate(market: Market, kind: str, **more: Any) -> Product:
     return _product(market, relations=[{"kind": kind, "products": ["S", "L"], **more}])
 
 
 def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_not(two_sizes: Market) -> None:
     free, ordered = _product(two_sizes), _relate(two_sizes, "size_order")
-    small, large = ([way.price for way in find_ways(free, product)] for product in (0, 1))
+    small, large = ([way.price for way in find_ways(Product(free.dynamics, index))] for index in (0, 1))
     assert max(small) > 10.3 and min(large) < 10.0
     assert {way.price for way in find_ways(ordered)} == {*(price for price in small if price < 10), 10.3}
-    assert {way.price for way in find_ways(ordered, 1)} == {*(price for price in large if price > 10.3), 10.0}
+    assert {way.price for way in find_ways(Product(ordered.dynamics, 1))} == {
+        *(price for price in large if price > 10.3),
+        10.0,
+    }
     planned = plan_price_test(ordered, "units", Budget(730, 1e9))
     assert planned is not None and planned.test.price <= 10.3
 
@@ -91,7 +94,7 @@ def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market)
     assert min(way.price for way in find_ways(alone, {"L": 19.47})) == 9.74
 
 
-def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_product: Dynamics) -> None:
+def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_product: Product) -> None:
     planned = plan_price_test(fitted_product, "units", Budget(730, 1e9))
     assert planned is not None
     test, design = planned.test, planned.design

@@ -14,8 +14,7 @@ from pricerl.decide.config import DecisionConfig
 from pricerl.decide.price_path import approach_path
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.backtest import run_backtests, steps_ahead
-from pricerl.evaluation.planner import find_candidates
-from pricerl.evaluation.pricing_rules import best_for_profit
+from pricerl.evaluation.pricing_rules import Candidates, best_for_profit
 from pricerl.formatting import Formatter
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, fit_market
@@ -62,7 +61,7 @@ def daily_and_weekly() -> tuple[Dynamics, Dynamics]:
 def direction(dynamics: Dynamics, steps: int) -> int:
     """1 if a rise is decided, -1 if a drop is, 0 if the price is kept: for the path to the best price for profit."""
     product = Product(dynamics, 0)
-    path = approach_path(best_for_profit(find_candidates(product, 0.9)), product, steps)
+    path = approach_path(best_for_profit(Candidates(product, product.counted)), product, steps)
     course = decide_price(Case(product, lambda *asked: Proposed("policy", path), DecisionConfig(), steps))
     return int(np.sign(course.prices[-1] - product.current_price))
 

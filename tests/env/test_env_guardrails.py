@@ -12,7 +12,7 @@ import torch
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv, Product
 from pricerl.evaluation import best_constant_price
-from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, Market, RewardConfig, known_market
 

@@ -8,19 +8,18 @@ from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import (
     best_constant_price,
     compare_baselines,
-    find_candidates,
     plan_dynamically,
     planner_gaps,
     roll_out,
     score_episodes,
 )
-from pricerl.evaluation.planner import candidate_prices
 from pricerl.evaluation.pricing_rules import (
     RULES,
     Candidates,
     best_for_objective,
     best_for_profit,
     best_past,
+    candidate_prices,
     lower_bound,
 )
 from pricerl.evaluation.rollout import approach_prices
@@ -51,7 +50,8 @@ def keep(observation):
 
 
 def shop(dynamics, gate=0.9):
-    return find_candidates(Product(dynamics, 0), gate)
+    product = Product(dynamics, 0)
+    return Candidates(product, product.counted, gate)
 
 
 @pytest.mark.parametrize(("preset", "rule"), [("profit", PROFIT), ("profit", REWARD), ("balanced", PROFIT)])
@@ -138,26 +138,26 @@ def test_gaps_are_measured_against_each_rows_own_product(fitted):
 def test_the_best_past_price_earned_most_a_day(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
     market = fit_market(prepare(product), DemandConfig(num_draws=4), CostConfig(unit_cost=6.0, share_kept=1.0))
-    assert best_past(Candidates(product, market.products[0])) == 12.0
+    assert best_past(shop(Dynamics(market))) == 12.0
 
 
 def test_past_prices_below_a_cent_apart_are_told_apart_on_a_finer_grid(make_product, prepare):
     product = make_product(np.repeat([0.051, 0.053], 20), np.repeat([900.0, 700.0], 20))
     market = fit_market(prepare(product), DemandConfig(num_draws=4))
-    assert best_past(Candidates(product, market.products[0], GuardrailConfig(price_step=0.001))) == pytest.approx(0.051)
+    assert best_past(shop(Dynamics(market, guardrails=GuardrailConfig(price_step=0.001)))) == pytest.approx(0.051)
 
 
 def test_the_best_past_price_goes_by_sales_where_costs_are_unknown(make_product, prepare):
     product = make_product(np.repeat([9.0, 10.0, 12.0], [20, 20, 20]), np.repeat([20.0, 16.0, 11.0], 20))
     market = fit_market(prepare(product), DemandConfig(num_draws=4))
-    assert best_past(Candidates(product, market.products[0])) == 9.0
+    assert best_past(shop(Dynamics(market))) == 9.0
 
 
 def test_one_lucky_day_is_no_best_past_price(make_product, prepare):
     price, units = np.repeat([10.0, 15.0], [58, 2]), np.repeat([10.0, 50.0], [58, 2])
     product = make_product(price, units)
     market = fit_market(prepare(product), DemandConfig(num_draws=4))
-    assert best_past(Candidates(product, market.products[0])) == 10.0
+    assert best_past(shop(Dynamics(market))) == 10.0
 
 
 def baselines(dynamics, days=14):

@@ -67,7 +67,7 @@ def test_keeping_the_price_is_optimal_where_it_is():
 
 def test_a_move_against_the_best_path_is_wrong():
     def steps(factor):
-        return lambda dynamics, product, shop: ShopPath(np.full(HORIZON, factor * shop.current_price), True)
+        return lambda product, candidates: ShopPath(np.full(HORIZON, factor * product.current_price), True)
 
     rows = price(Cell("linear", 130, 50.0), 3, {"up": steps(1.03), "down": steps(0.97)})
     assert sorted(rows["wrong"]) == [False, True]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import (
     bias,
@@ -17,7 +18,7 @@ from pricerl.evaluation.sensitivity import (
     robustness,
 )
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, known_market
+from pricerl.market import CostConfig, RewardConfig, assemble, known_market
 
 DAYS = 364
 WIDE = GuardrailConfig(support_margin=0.5)
@@ -33,6 +34,11 @@ def history_of(make_product, weekend=1.0, season=0.0, seed=0):
     return make_product(np.append(price[:-1], 10.0), rng.poisson(expected).astype(float))
 
 
+def candidates_of(prepared, market):
+    product = Product(Dynamics(assemble(prepared, [market]), RewardConfig("profit"), WIDE), 0)
+    return Candidates(product, market)
+
+
 def shop_of(history, prepare, *elasticities):
     """The shop in one posterior draw an elasticity, at a unit cost of 6."""
     market = known_market(prepare(history), lambda at: 40 * (at / 10) ** -1.0, CostConfig(unit_cost=6.0)).products[0]
@@ -40,9 +46,8 @@ def shop_of(history, prepare, *elasticities):
     level = np.log(40.0)
     logs = np.concatenate([level - value * (first - level) for value in elasticities])
     many = {name: np.repeat(getattr(cost, name), len(logs)) for name in ("share_kept", "unit_cost", "fixed_cost")}
-    return Candidates(
-        history, replace(market, units=replace(market.units, log_value=logs), cost=replace(cost, **many)), WIDE
-    )
+    drawn = replace(market, units=replace(market.units, log_value=logs), cost=replace(cost, **many))
+    return candidates_of(prepare(history), drawn)
 
 
 def by_name(causes):
@@ -139,4 +144,4 @@ def test_where_nothing_is_claimed_nothing_can_be_undone(make_product, prepare):
     blind = replace(shop, market=replace(shop.market, cost=replace(shop.market.cost, known=False)))
     assert find_sensitivity(blind, 11.0, causes) is None
     constant = make_product(np.full(60, 10.0), np.full(60, 5.0))
-    assert find_sensitivity(replace(shop, history=constant), 11.0, observe_causes(constant)) is None
+    assert find_sensitivity(candidates_of(prepare(constant), shop.market), 11.0, observe_causes(constant)) is None

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import RULES, Candidates
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, known_market
+from pricerl.market import CostConfig, RewardConfig, assemble, known_market
 
 WIDE = GuardrailConfig(support_margin=0.6)
 """A box that reaches as far as the curves do."""
@@ -18,23 +19,38 @@ CURVE_RULES = ("planner, profit alone", "weekly Thompson")
 
 
 @pytest.fixture
-def shop(make_product, prepare):
+def build(prepare):
+    """Return the candidates of a product with a certain history, market and support margin."""
+
+    def candidates(history, market, guardrails=WIDE):
+        product = Product(Dynamics(assemble(prepare(history), [market]), RewardConfig("profit"), guardrails), 0)
+        return Candidates(product, market)
+
+    return candidates
+
+
+@pytest.fixture
+def shop(make_product, prepare, build):
     """Elasticity -2 at a unit cost of 6: the best price is 12.00."""
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 20)
     history = make_product(price, np.round(20000 * price**-2.0))
     market = known_market(prepare(history), lambda at: 20000 * at**-2.0, CostConfig(unit_cost=6.0))
-    return Candidates(history, market.products[0], WIDE)
+    return build(history, market.products[0])
 
 
-def in_markets(shop, *factors):
-    """The shop in several posterior draws, demand multiplied by each factor within 2 % above the current price."""
+@pytest.fixture
+def in_markets(shop, build):
+    return lambda *factors: build(shop.product.history, multiply(shop, *factors))
+
+
+def multiply(shop, *factors):
+    """The shop's market in several posterior draws, demand multiplied by each factor within 2 % above the price."""
     units = shop.market.units
     above = np.clip((shop.market.log_grid - np.log(shop.current_price)) / 0.02, 0, 1)
     logs = np.concatenate([units.log_value + above * np.log(factor) for factor in factors])
     cost = shop.market.cost
     many = {name: np.repeat(getattr(cost, name), len(factors)) for name in ("share_kept", "unit_cost", "fixed_cost")}
-    market = replace(shop.market, units=replace(units, log_value=logs), cost=replace(cost, **many))
-    return Candidates(shop.history, market, shop.guardrails)
+    return replace(shop.market, units=replace(units, log_value=logs), cost=replace(cost, **many))
 
 
 @pytest.mark.parametrize("rule", [*CURVE_RULES, "lower bound", "gated", "mean less harm"])
@@ -46,33 +62,33 @@ def test_the_closed_form_is_exact_at_a_constant_elasticity(shop):
     assert RULES["log-log, closed form"](shop) == pytest.approx(12.0, rel=0.03)
 
 
-def test_the_poisson_regression_finds_the_closed_form_behind_a_weekend_that_sells_more(make_product, shop):
+def test_the_poisson_regression_finds_the_closed_form_behind_a_weekend_that_sells_more(make_product, shop, build):
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
     weekend = np.where(np.arange(len(price)) % 7 >= 5, 1.6, 1.0)
     busy = make_product(price, np.round(20000 * weekend * price**-2.0))
-    assert RULES["GLM plug-in"](Candidates(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
+    assert RULES["GLM plug-in"](build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
 
 
-def test_the_poisson_regression_keeps_a_price_that_never_varied(make_product, shop):
-    assert (
-        RULES["GLM plug-in"](Candidates(make_product(np.full(60, 10.0), np.full(60, 5.0)), shop.market, WIDE)) == 10.0
-    )
+def test_the_poisson_regression_keeps_a_price_that_never_varied(make_product, shop, build):
+    flat = make_product(np.full(60, 10.0), np.full(60, 5.0))
+    assert RULES["GLM plug-in"](build(flat, shop.market)) == 10.0
 
 
-def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_product, shop):
+def test_the_poisson_regression_stands_a_weekday_on_which_nothing_sold(make_product, shop, build):
     price = np.repeat([10.0, 9.0, 11.0, 12.0, 10.0], 21)
     closed = np.where(np.arange(len(price)) % 7 == 6, 0.0, 1.0)
     busy = make_product(price, np.round(20000 * closed * price**-2.0))
-    assert RULES["GLM plug-in"](Candidates(busy, shop.market, WIDE)) == pytest.approx(12.0, rel=0.01)
+    assert RULES["GLM plug-in"](build(busy, shop.market)) == pytest.approx(12.0, rel=0.01)
 
 
-def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(make_product, shop):
-    apart = in_markets(shop, 1.0, 0.5)
+def test_a_thompson_step_takes_the_best_price_of_one_market_and_takes_it_again(make_product, shop, in_markets, build):
+    apart = in_markets(1.0, 0.5)
     best = {apart.best(row) for row in apart.profit}
     assert len(best) == 2
-    sold = shop.history.units
+    sold = shop.product.history.units
     chosen = [
-        RULES["weekly Thompson"](replace(apart, history=replace(shop.history, units=sold + more))) for more in range(20)
+        RULES["weekly Thompson"](build(replace(shop.product.history, units=sold + more), apart.market))
+        for more in range(20)
     ]
     assert set(chosen) == best
     assert RULES["weekly Thompson"](apart) == RULES["weekly Thompson"](apart)
@@ -88,26 +104,26 @@ def test_the_lookup_follows_what_was_sold_at_similar_prices(shop):
     assert RULES["similar-price lookup"](shop) == pytest.approx(12.0, rel=0.07)
 
 
-def test_an_unsure_gain_is_refused_by_the_gate_and_taken_by_the_mean(shop):
-    unsure = in_markets(shop, *[1.0] * 8, 0.8, 0.8)
+def test_an_unsure_gain_is_refused_by_the_gate_and_taken_by_the_mean(shop, in_markets):
+    unsure = in_markets(*[1.0] * 8, 0.8, 0.8)
     assert RULES["planner, profit alone"](unsure) > 10.5
     assert unsure.probability_better(12.0) == pytest.approx(0.8)
     assert RULES["gated"](unsure) == 10.0
-    assert RULES["gated"](in_markets(shop, *[1.0] * 19, 0.8)) > 10.5
+    assert RULES["gated"](in_markets(*[1.0] * 19, 0.8)) > 10.5
 
 
-def test_the_lower_bound_looks_at_the_worst_fifth_of_the_posterior_draws(shop):
-    assert RULES["lower bound"](in_markets(shop, *[1.0] * 8, 0.7, 0.7)) <= 10.0
-    assert RULES["lower bound"](in_markets(shop, *[1.0] * 19, 0.7)) > 10.5
+def test_the_lower_bound_looks_at_the_worst_fifth_of_the_posterior_draws(shop, in_markets):
+    assert RULES["lower bound"](in_markets(*[1.0] * 8, 0.7, 0.7)) <= 10.0
+    assert RULES["lower bound"](in_markets(*[1.0] * 19, 0.7)) > 10.5
 
 
-def test_harm_is_held_against_the_mean(shop):
-    risky = in_markets(shop, 1.4, 1.4, 0.9)
+def test_harm_is_held_against_the_mean(shop, in_markets):
+    risky = in_markets(1.4, 1.4, 0.9)
     assert RULES["planner, profit alone"](risky) > 10.0 and RULES["mean less harm"](risky) > 10.0
-    assert RULES["mean less harm"](in_markets(shop, 1.0, 0.7)) <= 10.0
+    assert RULES["mean less harm"](in_markets(1.0, 0.7)) <= 10.0
 
 
-def test_no_rule_leaves_the_support_box(shop):
-    narrow = Candidates(shop.history, shop.market, GuardrailConfig(support_margin=0.0))
+def test_no_rule_leaves_the_support_box(shop, build):
+    narrow = build(shop.product.history, shop.market, GuardrailConfig(support_margin=0.0))
     for rule in RULES.values():
         assert 9.0 - 1e-9 <= rule(narrow) <= 12.0 + 1e-9

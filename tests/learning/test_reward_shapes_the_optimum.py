@@ -12,7 +12,7 @@ from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market, 
 from pricerl.decide.price_path import propose_path
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import best_constant_price
-from pricerl.evaluation.planner import candidate_prices
+from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.valuation import value_average_day
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import RewardConfig

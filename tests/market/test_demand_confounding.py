@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.market import fit_market
 from pricerl.market.demand.averaging import fit_parts
@@ -24,7 +25,8 @@ def shop(price, units):
     sold = {"price": price, "units": units, "sales": price * units, "profit": (0.85 * price - 4) * units}
     product = replace(history.products[0], **sold)
     known = DataPreprocessor.fit(replace(history, products=(product,)), DataConfig())
-    return Candidates(product, fit_market(known).products[0])
+    alone = Product(Dynamics(fit_market(known)), 0)
+    return Candidates(alone, alone.counted)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,0 +1,133 @@
+"""The chain: its order, its gate, and the clock that all its parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pricerl.decide import Case, Course, DecisionConfig, Proposed, Standing, chain, decide_price
+from pricerl.decide.price_path import approach_path
+from pricerl.decide.standing import Account, Order
+from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import Market, RewardConfig
+from pricerl.operations.standings import find_standings
+
+PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
+HORIZON = 14
+
+
+@pytest.fixture
+def build(known_demand: Callable[..., Market]) -> Callable[..., Product]:
+    """Return a product with elasticity -2 and a unit cost of 6 at 10.00, so that 12.00 is the best price."""
+
+    def product(**guardrails: Any) -> Product:
+        return Product(Dynamics(known_demand(PRICES), RewardConfig(), GuardrailConfig(**guardrails), EnvConfig()), 0)
+
+    return product
+
+
+def _case(product: Product, target: float = 10.0, **changes: Any) -> Case:
+    def propose(product: Product, horizon: int) -> Proposed:
+        return Proposed("planner", approach_path(target, product, horizon))
+
+    return Case(product, propose, DecisionConfig(), HORIZON, **changes)
+
+
+def _override(price: float, until: str = "2030-01-01", number: int = 1) -> Order:
+    return Order(number, "override", price, until, "anna", "sale", "active")
+
+
+def test_the_documented_order_is_the_order_of_the_list_and_the_gate_is_last() -> None:
+    names = [decider.__name__ for decider in chain.DECIDERS]
+    assert names == [
+        *("follow_measured_pair", "plan_quarter", "weigh_evidence", "take_lower_bound", "publish", "vary_at_random"),
+        *("stop_model", "follow_price_test", "obey_order", "keep_relations", "pass_gate_last"),
+    ]
+    text = (Path(__file__).parents[2] / "docs" / "decisions.md").read_text(encoding="utf-8")
+    documented = [text.index(f"`{name}`") for name in names]
+    assert documented == sorted(documented)
+
+
+def test_a_decider_is_one_line_in_the_list(build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow_moon(case: Case, course: Course) -> Course:
+        return course.overruled(torch.full((case.horizon,), 10.2), course.decision)
+
+    product = build()
+    assert decide_price(_case(product)).prices == (10.0,) * HORIZON
+    monkeypatch.setattr(chain, "DECIDERS", (*chain.DECIDERS[:-1], follow_moon, chain.DECIDERS[-1]))
+    assert decide_price(_case(product)).prices == pytest.approx((10.2,) * HORIZON)
+
+
+def test_the_last_gate_stops_what_a_decider_lets_through(
+    build: Callable[..., Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def double(case: Case, course: Course) -> Course:
+        return course.overruled(torch.full((case.horizon,), 20.0), course.decision)
+
+    monkeypatch.setattr(chain, "DECIDERS", (*chain.DECIDERS[:-1], double, chain.DECIDERS[-1]))
+    course = decide_price(_case(build(ceiling=10.3)))
+    assert max(course.prices) == 10.3 and course.gated is not None and course.gated.prices == course.prices
+
+
+def test_a_persons_price_is_bound_by_the_hard_limits_alone(build: Callable[..., Product]) -> None:
+    standing = Standing(orders=(_override(14.0),))
+    assert decide_price(_case(build(), standing=standing)).prices == (14.0,) * HORIZON
+    refused = decide_price(_case(build(ceiling=12.0), standing=standing))
+    assert refused.prices == (10.0,) * HORIZON and refused.order is None
+    assert refused.decision.why == "the override of 14 is above the ceiling of 12 (guardrails.ceiling)"
+
+
+def test_the_models_own_course_is_kept_under_an_order(build: Callable[..., Product]) -> None:
+    product = build()
+    alone = decide_price(_case(product, 11.0))
+    ordered = decide_price(_case(product, 11.0, standing=Standing(orders=(_override(9.5),))))
+    assert ordered.own.prices == alone.prices != ordered.prices and ordered.decision.source == "override"
+    assert ordered.own.decision == alone.decision and alone.model is None
+
+
+def test_the_days_of_an_account_are_counted_from_today(build: Callable[..., Product]) -> None:
+    product = build()
+    opened = product.history.last_day - timedelta(days=30)
+    account = Account(opened.isoformat(), 10.0)
+    left = []
+    for today in (None, product.first_day - timedelta(days=9), product.first_day + timedelta(days=20)):
+        course = decide_price(_case(product, standing=Standing(today=today, account=account)))
+        assert course.account is not None
+        left.append(course.account.days_left)
+    assert left == [61, 61, 41]
+
+
+def _entry(number: int, **content: Any) -> dict[str, Any]:
+    return {"id": number, "product": "product", "actor": "anna", "reason": "sale", **content}
+
+
+def test_orders_expire_and_accounts_end_by_the_same_clock(build: Callable[..., Product]) -> None:
+    product = build()
+    end = product.history.last_day
+    advised = {"kind": "advice", "current_price": 10.0, "days": [], "source": "policy", "grade": "B"}
+    entries = [
+        _entry(1, **advised, history_end=(end - timedelta(days=30)).isoformat()),
+        _entry(2, kind="override", price=9.5, until=(product.first_day + timedelta(days=3)).isoformat()),
+    ]
+
+    def standing(today: date | None) -> tuple[str, bool]:
+        found = find_standings(entries, product.dynamics, today)["product"]
+        return found.orders[0].status, found.account is not None
+
+    assert standing(None) == standing(date(2020, 1, 1)) == ("active", True)
+    assert standing(product.first_day + timedelta(days=4)) == ("expired", True)
+    assert standing(end + timedelta(days=62)) == ("expired", False)
+
+
+def test_an_order_that_a_new_limit_forbids_is_refused_in_the_standing(build: Callable[..., Product]) -> None:
+    entries = [_entry(1, kind="override", price=9.5, until="2030-01-01")]
+    for floor, status in ((9.0, "active"), (9.9, "refused")):
+        found = find_standings(entries, build(floor=floor).dynamics)["product"]
+        assert found.orders[0].status == status
