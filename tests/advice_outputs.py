@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from torch import Tensor
 
-from pricerl.training.module import SACModule
+from pricerl.training.run import Run
 
 
 class Outputs(NamedTuple):
@@ -38,9 +39,13 @@ def read_outputs(folder: Path) -> Outputs:
     return Outputs(rows, products, (folder / "report.html").read_text(encoding="utf-8"))
 
 
+def _ask_for_the_largest_cut(observation: Tensor) -> Tensor:
+    return -observation.new_ones(len(observation), 1)
+
+
 @contextlib.contextmanager
 def lowering_policy() -> Iterator[None]:
     """Put a policy that always asks for the largest cut in the place of the trained one."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(SACModule, "policy", lambda module, observation: -observation.new_ones(len(observation), 1))
+        patched.setattr(Run, "policy", property(lambda run: _ask_for_the_largest_cut))
         yield

@@ -15,7 +15,7 @@ COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 
 
 class Place(NamedTuple):
-    """Where an advice stands: its page, what its printed commands must name, and the day on which it is read."""
+    """Page of an advice, names that its printed commands need, and the day on which it is read."""
 
     report: Path = Path()
     """The page, or the index of several."""

@@ -51,7 +51,7 @@ RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
         "highest",
     ),
     "today": ("Day to take as today, such as 2026-01-31; the clock's if absent, and a simulated seller's own.", None),
-    "out": ("Folder for a copy of the advice, besides the run's.", None),
+    "out": ("Folder for a copy of the advice, next to that in the run's folder.", None),
     "horizon": ("Forecast horizon in days.", 14),
     "verbose": ("Print the evidence on every product, too.", False),
     "format": ("Format of the advice on standard output: text, or json for programs.", "text"),

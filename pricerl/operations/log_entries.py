@@ -60,7 +60,7 @@ class RelatedProducts(Part):
 
 
 class Terms(Part):
-    """What the outbox depends on besides the limits."""
+    """Terms of the outbox, next to the limits."""
 
     approval_required: bool
     currency: str
@@ -69,7 +69,7 @@ class Terms(Part):
 
 
 class Known(Part):
-    """What the history contained, to recognise a file that was cut or is in another unit."""
+    """Facts of the history, by which a file that was cut or is in another unit is recognised."""
 
     first: date
     """First day."""

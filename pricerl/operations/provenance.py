@@ -101,7 +101,10 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
     history = product.history
     next_ = product.today.describe()
-    relations = [item_ for item_ in origin["terms"]["relations"] if item.product in item_["products"]]
+    terms = origin.get("terms")
+    if terms is not None:
+        named = [relation for relation in terms["relations"] if item.product in relation["products"]]
+        terms = {**terms, "relations": named}
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
@@ -110,7 +113,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "current_price": item.current_price,
         "limits": {**asdict(product.hard_limits), "lowest": next_.lowest, "highest": next_.highest},
         "known": describe_history(history),
-        "terms": {**origin["terms"], "relations": relations},
+        "terms": terms,
         "tried": [round(price, 6) for price in history.tried_prices],
         "grade": item.decision.grade,
         "source": item.decision.source,

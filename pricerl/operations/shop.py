@@ -173,7 +173,7 @@ class Shop:
         """Return the newest advice on a product, by default the only one.
 
         Raises:
-            DataError: there is no advice yet.
+            DataError: the shop has no advice yet.
             UsageError: the product is unknown, or none is named and there are several.
         """
         if not self.newest:

@@ -101,7 +101,7 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(desk, p
         policy=None,
         module=SimpleNamespace(warm_start="none"),
         configs={"decision": None},
-        options=SimpleNamespace(horizon=14, today=None),
+        options=SimpleNamespace(horizon=14, today="2025-04-01"),
         formatter=None,
         pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),
     )

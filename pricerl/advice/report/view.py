@@ -62,7 +62,7 @@ class View:
     digits: dict[str, int]
     """Digits after the decimal mark of units, sales and profit."""
     place: Place = ANYWHERE
-    """What commands must name, and the day on which the page was made."""
+    """Names that commands need, and the day on which the page was made."""
 
     @classmethod
     def of(cls, product: Record, f: Formatter, place: Place = ANYWHERE) -> View:
