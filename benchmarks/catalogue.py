@@ -10,6 +10,7 @@ and log entries. A process per size keeps the peak memory of one size apart from
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def measure(products: int, days: int) -> None:
     rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
     chunks = [Chunk(desk, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
     parts = workers.map(Chunk.run, chunks)
+    del workers  # processes are counted when they have ended
     wall, computed = time.perf_counter() - clock, cpu_seconds() - started - reading
     assert sum(len(part.drafts) for part in parts) == products
     own, helper = peak_memory(resource.RUSAGE_SELF), peak_memory(resource.RUSAGE_CHILDREN)
@@ -79,16 +81,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--products", type=int, nargs="+", default=[50, 100, 200])
     parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.only:
-        measure(options.only, options.days)
-        return
     print("| products | cores | read, CPU ms each | wall s | CPU s | CPU ms each | MB read | MB peak | MB helper |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     for products in options.products:
-        command = [sys.executable, __file__, "--only", str(products), "--days", str(options.days)]
-        subprocess.run(command, check=True)
+        code = f"from catalogue import measure; measure({products}, {options.days})"  # helpers import the policy, too
+        subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
 
 
 if __name__ == "__main__":

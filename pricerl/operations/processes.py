@@ -70,7 +70,7 @@ class Workers:
         """Start calls in at most so many workers, and return a function that makes the others and waits for all."""
         left = deque(enumerate(items))
         found: dict[int, Result] = {}
-        failed: dict[int, Exception] = {}
+        failed: dict[int, str] = {}
 
         def delegate() -> None:
             worker = None
@@ -79,7 +79,7 @@ class Workers:
                     worker = worker or self._get()
                     found[number] = worker.call(function, item)
                 except Exception as error:  # it is reported, and the call is made here
-                    failed[number] = error
+                    failed[number] = str(error) or repr(error)  # and not with its frames, which keep the process
                     return
             if worker is not None:
                 self._idle.append(worker)
@@ -96,8 +96,8 @@ class Workers:
             for thread in threads:
                 thread.join()
             if failed:
-                first = failed[min(failed)]
-                warnings.warn(f"work is done a second time, its own process failed: {first}", stacklevel=3)
+                reason = failed[min(failed)]
+                warnings.warn(f"work is done a second time, its own process failed: {reason}", stacklevel=3)
             found.update((number, function(items[number])) for number in failed)
             return [found[number] for number in range(len(items))]
 

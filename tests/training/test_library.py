@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 import re
 import runpy
 from pathlib import Path
@@ -220,3 +221,4 @@ def test_a_policy_is_loaded_and_asked_in_three_lines(name: str, tmp_path: Path) 
     trained = pricerl.load("checkpoints/run/best.ckpt")
     observation = torch.zeros(2, trained.run.data.task.observation_dim)
     assert trained.policy(observation).shape == (2, 1)
+    assert b"pricerl.training" not in pickle.dumps(trained.policy)  # other processes load it without Lightning
