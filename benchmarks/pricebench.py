@@ -6,8 +6,8 @@ Run from the repository root::
     python benchmarks/pricebench.py run --processes 2
     python benchmarks/pricebench.py table
 
-A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is the seller that ``pricerl
-simulate --seed n`` writes. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
+A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is `shops.sellers.ShopConfig` with
+seed ``n``. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
 
 ``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
 (``pricerl.advice.decide_path``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
@@ -38,12 +38,7 @@ import pandas as pd
 from price_training import train_policy
 from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
-
-from pricerl.advice import DecisionConfig, decide_path
-from pricerl.advice.price_path import PricePath, plan_path, propose_path
-from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation import DynamicPlan, plan_dynamically
-from pricerl.evaluation.pricebench import (
+from shops.pricebench import (
     DAYS,
     HORIZON,
     PLAIN_TRUTHS,
@@ -58,6 +53,11 @@ from pricerl.evaluation.pricebench import (
     price_shop_set,
     summarise,
 )
+
+from pricerl.advice import DecisionConfig, decide_path
+from pricerl.advice.price_path import PricePath, plan_path, propose_path
+from pricerl.env import Dynamics, EnvConfig
+from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
 from pricerl.market import DEMAND_MODELS, DemandConfig, RewardConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -18,6 +19,8 @@ from command_line import run, train
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.market import CostConfig, DemandConfig, Market, fit_market, known_market
 from pricerl.simulation import SellerConfig, simulated_history
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # some tests use their simulated shops and rules
 
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 
