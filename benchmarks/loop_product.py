@@ -28,7 +28,7 @@ from pricerl.advice.account import Account
 from pricerl.advice.config import DecisionConfig
 from pricerl.advice.decided_path import decide_path
 from pricerl.advice.past import Past
-from pricerl.advice.price_path import plan_path
+from pricerl.advice.price_path import plan_paths
 from pricerl.arrays import FloatArray, limits_of
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.data.days import WEEK
@@ -72,7 +72,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
 
     def decide(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
         plan = plan_dynamically(dynamics, STEP_DISCOUNT)
-        proposed = plan_path(plan, 0, 2 * WEEK)
+        proposed = plan_paths(plan, [0], 2 * WEEK)[0]
         end = dynamics.market.preprocessor.products[0].dates[-1].astype("datetime64[D]")
         known = past if accounts else past._replace(account=None)
         settings = first if known.account is None else config
@@ -84,7 +84,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
 
 
 def greedy(dynamics: Dynamics, past: Past) -> tuple[FloatArray, Past]:
-    path = plan_path(plan_dynamically(dynamics, STEP_DISCOUNT), 0, WEEK)
+    (path,) = plan_paths(plan_dynamically(dynamics, STEP_DISCOUNT), [0], WEEK)
     return path.price.double().numpy(), past
 
 

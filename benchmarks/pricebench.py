@@ -55,7 +55,7 @@ from shops.pricebench import (
 )
 
 from pricerl.advice import DecisionConfig, decide_path
-from pricerl.advice.price_path import PricePath, plan_path, propose_path
+from pricerl.advice.price_path import PricePath, plan_paths, propose_path
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricing_rules import RULES, Shop, best_for_objective
@@ -136,7 +136,7 @@ def _follow_plan() -> Callable[[Dynamics, int, Shop], PricePath]:
     def plan(dynamics: Dynamics) -> DynamicPlan:
         return plan_dynamically(dynamics, SACConfig().gamma ** dynamics.days_per_step)
 
-    return lambda dynamics, product, shop: plan_path(plan(dynamics), product, HORIZON)
+    return lambda dynamics, product, shop: plan_paths(plan(dynamics), [product], HORIZON)[0]
 
 
 def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:

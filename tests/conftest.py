@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -15,12 +14,11 @@ import pytest
 import torch
 from advice_outputs import lowering_policy
 from command_line import run, train
+from shops.known_market import known_market
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
-from pricerl.market import CostConfig, DemandConfig, Market, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, Market, fit_market
 from pricerl.simulation import SellerConfig, simulated_history
-
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # some tests use their simulated shops and rules
 
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them
 

@@ -124,11 +124,6 @@ class Dynamics:
         recent = recent_prices(state.prices, state.trail, self.history.step_days)
         return waits_for_pace(state.rows.limits, recent)
 
-    def next_band(self, product: int) -> PriceBand:
-        """Return the prices allowed on the first day after one product's history, ``(1,)`` each."""
-        row = torch.tensor([product], device=self.market.device)
-        return self.band(self.start(row, self.history.num_days[row] - 1))
-
     def propose(self, state: State, action: Tensor, band: PriceBand) -> Tensor:
         """Return the price proposed by an action ``(B,)`` in [-1, 1], before the guardrails, money ``(B,)``."""
         if self.config.action == "absolute":

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.known_market import known_market
 
 from pricerl.evaluation.pricing_rules import Shop
 from pricerl.evaluation.sensitivity import (
@@ -17,7 +18,7 @@ from pricerl.evaluation.sensitivity import (
     robustness,
 )
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, known_market
+from pricerl.market import CostConfig
 
 DAYS = 364
 WIDE = GuardrailConfig(support_margin=0.5)

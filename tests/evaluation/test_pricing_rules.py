@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.known_market import known_market
 
 from pricerl.evaluation.pricing_rules import RULES, Shop
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, known_market
+from pricerl.market import CostConfig
 
 WIDE = GuardrailConfig(support_margin=0.6)
 """A box that reaches as far as the curves do."""

@@ -7,11 +7,12 @@ import pytest
 import torch
 from scipy.signal import lfilter
 from shops.confounders import GAIN, LOSS
+from shops.known_market import known_market
 from shops.sellers import ShopConfig
 
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.market import CostConfig, DemandConfig, PriceMemory, known_market
+from pricerl.market import CostConfig, DemandConfig, PriceMemory
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices, smooth
 
 REMEMBERING = PriceMemory(gain=np.array([0.5]), loss=np.array([1.5]))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shops.known_market import known_market
 from torch import Tensor
 
 from pricerl.advice import DecisionConfig, advise
@@ -18,7 +19,7 @@ from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics
 from pricerl.formatting import Formatter
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.accounts import find_account, find_varied
 
 DEMAND = DemandConfig(num_draws=32)

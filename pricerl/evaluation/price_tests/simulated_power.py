@@ -108,12 +108,6 @@ class SimulatedTests:
         reach = np.abs(effects) / self.detectable * (float(ndtri(POWER)) + _Z_FINAL)
         return float(ndtr(reach - _Z_FINAL).mean())
 
-    @property
-    def mean_share(self) -> float:
-        """Mean share of the pairs after which the stop rule ends a test."""
-        _, stops = decide_many(self.differences, self.scale, self.turns)
-        return float(stops.mean() / self.differences.shape[1])
-
 
 def simulate_tests(
     design: Switchback, sales: Sales, generator: np.random.Generator, tests: int = SIMULATED
