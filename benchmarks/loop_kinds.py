@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from shops.confounders import AD_SWING, BUSY_WEEKS, DEMAND_MEMORY, DEMAND_SWING, PROMOTION_RISE
+from shops.confounders import CROSS_ELASTICITY as CROSS
 
 from pricerl.arrays import FloatArray
 from pricerl.data.days import WEEK
 from pricerl.data.reading import columns
-from pricerl.simulation.confounders import AD_SWING, BUSY_WEEKS, DEMAND_MEMORY, DEMAND_SWING, PROMOTION_RISE
-from pricerl.simulation.confounders import CROSS_ELASTICITY as CROSS
 
 Swing = Callable[[np.random.Generator, int, int], FloatArray]
 """Draws the multiplier of demand ``(D + H,)`` from generator, days of history ``D`` and days of the loop ``H``."""

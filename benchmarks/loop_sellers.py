@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from loop_kinds import KINDS, Kind
 from scipy.stats import nbinom
+from shops.confounders import CROSS_ELASTICITY as CROSS
+from shops.confounders import reference_effect
+from shops.habits import habits_of
+from shops.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
+from shops.sellers import ShopConfig
 
 from pricerl.arrays import FloatArray
 from pricerl.data import weekday_of
 from pricerl.data.days import WEEK
 from pricerl.data.reading import columns
 from pricerl.simulation import SellerConfig, expected_units, simulate
-from pricerl.simulation.confounders import CROSS_ELASTICITY as CROSS
-from pricerl.simulation.confounders import reference_effect
-from pricerl.simulation.habits import habits_of
-from pricerl.simulation.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_orders
 from pricerl.simulation.seller import draw_conversions
 
 LEVEL_SD = 0.02
@@ -148,7 +149,7 @@ def open_shop(name: str, units: float, seed: int, past: int, days: int) -> Shop:
     kind = KINDS[name]
     streams = [np.random.default_rng([seed, stream]) for stream in range(77, 81)]
     swing = kind.swing(streams[2], past, days) if kind.swing else np.ones(past + days)
-    frame, truth = simulate(SellerConfig(market=kind.market, days=past, units=units, seed=seed))  # type: ignore[arg-type]
+    frame, truth = simulate(ShopConfig(market=kind.market, days=past, units=units, seed=seed))  # type: ignore[arg-type]
     first = float(frame[columns.PRODUCT_PRICE].dropna().iloc[-1])
     price = frame[columns.PRODUCT_PRICE].ffill().bfill().to_numpy(float)
     if kind.in_history:

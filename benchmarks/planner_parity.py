@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 import torch
 from price_training import KnownMarketData, train_policy
+from shops.sellers import ShopConfig
 from torch import Tensor
 
 from pricerl.env import Dynamics, State
@@ -40,7 +41,6 @@ from pricerl.guardrails import project
 from pricerl.market import PriceMemory, RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "planner_parity.csv"
@@ -60,7 +60,7 @@ def fitted(family: str, units: float, preset: str) -> Callable[[int], PricingDat
     """Return a builder of markets fitted to a simulated seller's year; its seed is also that of the posterior draws."""
 
     def build(seed: int) -> PricingDataModule:
-        seller = SellerConfig(market=family, days=365, units=units, seed=7)  # type: ignore[arg-type]
+        seller = ShopConfig(market=family, days=365, units=units, seed=7)  # type: ignore[arg-type]
         return PricingDataModule(seller=seller, reward=RewardConfig(preset), seed=seed)  # type: ignore[arg-type]
 
     return build

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,34 +28,34 @@ from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
 from pricerl.market.fitting import find_priors
-from pricerl.simulation import SellerConfig, seller, simulate
-from pricerl.simulation.true_demand import expected_profit
+from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation.true_demand import Habits, expected_profit
 
 DAYS, THIN_DAYS = 365, 40
 AROUND = {"-1.4": (1.3, 1.5), "-1.8": (1.7, 1.9), "-2.2": (2.0, 2.4), "-3": (2.8, 3.2), "-4": (3.6, 4.4)}
 """Ranges of minus the elasticity."""
 
 
+@dataclass(frozen=True)
+class SellerAround(SellerConfig):
+    """Seller whose elasticity lies in a range."""
+
+    elasticities: tuple[float, float] = (-2.6, -1.8)
+
+    @property
+    def habits(self) -> Habits:
+        """Ranges from which the shop is drawn."""
+        return Habits(elasticities=self.elasticities)
+
+
 def draw_products(around: list[str], count: int, seed: int, units: float) -> list[tuple[pd.DataFrame, dict[str, Any]]]:
     """Simulate products whose elasticities lie around the values named, in turns."""
-    habits, found = seller.habits_of("constant"), []
-    own = seller.habits_of
+    found = []
     for number in range(count):
         low, high = AROUND[around[number % len(around)]]
-        changed = replace_habits(habits, (-high, -low))
-        seller.habits_of = lambda market, changed=changed: changed
-        found.append(simulate(SellerConfig(days=DAYS, units=units, seed=1000 * seed + number)))
-    seller.habits_of = own
+        config = SellerAround(days=DAYS, units=units, seed=1000 * seed + number, elasticities=(-high, -low))
+        found.append(simulate(config))
     return found
-
-
-def replace_habits(habits: Any, elasticities: tuple[float, float]) -> Any:
-    """Return habits with another range of elasticities."""
-    return (
-        habits._replace(elasticities=elasticities)
-        if hasattr(habits, "_replace")
-        else replace(habits, elasticities=elasticities)
-    )
 
 
 def prepare(frames: list[pd.DataFrame]) -> DataPreprocessor:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Literal
 
 from lightning.pytorch import Callback, Trainer, seed_everything
+from shops.known_market import known_market
 
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import EnvConfig
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, PriceMemory, RewardConfig, known_market
+from pricerl.market import CostConfig, PriceMemory, RewardConfig
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.datamodule import ReplayDataModule

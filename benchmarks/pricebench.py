@@ -6,8 +6,8 @@ Run from the repository root::
     python benchmarks/pricebench.py run --processes 2
     python benchmarks/pricebench.py table
 
-A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is the seller that ``pricerl
-simulate --seed n`` writes. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
+A cell is a truth, a number of days and a number of daily units; shop ``n`` of a cell is `shops.sellers.ShopConfig` with
+seed ``n``. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
 
 ``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
 (``pricerl.decide.decide_price``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
@@ -38,12 +38,7 @@ import pandas as pd
 from price_training import train_policy
 from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
-
-from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
-from pricerl.decide.price_path import PricePath, plan_path, propose_path
-from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.evaluation import DynamicPlan, plan_dynamically
-from pricerl.evaluation.pricebench import (
+from shops.pricebench import (
     DAYS,
     HORIZON,
     PLAIN_TRUTHS,
@@ -58,6 +53,11 @@ from pricerl.evaluation.pricebench import (
     price_shop_set,
     summarise,
 )
+
+from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
+from pricerl.decide.price_path import PricePath, plan_paths, propose_path
+from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricing_rules import RULES, Candidates, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
 from pricerl.market import DEMAND_MODELS, DemandConfig, RewardConfig
@@ -137,7 +137,7 @@ def _follow_plan() -> Callable[[Product], PricePath]:
     def plan(dynamics: Dynamics) -> DynamicPlan:
         return plan_dynamically(dynamics, SACConfig().gamma ** dynamics.days_per_step)
 
-    return lambda product: plan_path(plan(product.dynamics), product.index, HORIZON)
+    return lambda product: plan_paths(plan(product.dynamics), [product.index], HORIZON)[0]
 
 
 def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:

@@ -32,7 +32,7 @@ from pricerl.evaluation.forecast import score_units
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.promotion import GateConfig, compare_scores
-from pricerl.simulation.habits import WEEKDAY_PATTERN
+from pricerl.simulation.true_demand import WEEKDAY_PATTERN
 
 MONTH, MONTHS, FIRST, CHANGE = 30, 24, 12 * 30, 12
 """Days per month, months, days of history before them, and the month of the change."""

@@ -25,11 +25,11 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from price_training import train_policy
+from shops.pricebench import PLAIN_TRUTHS
 from torch import Tensor
 
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.evaluation import roll_out
-from pricerl.evaluation.pricebench import PLAIN_TRUTHS
 from pricerl.evaluation.rollout import Choice
 from pricerl.evaluation.yardstick import DAYS
 from pricerl.market import RewardConfig

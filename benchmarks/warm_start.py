@@ -30,11 +30,11 @@ import pandas as pd
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from price_training import train_policy
+from shops.pricebench import PLAIN_TRUTHS
 from torch import Tensor
 
 from pricerl.env import State
 from pricerl.evaluation import roll_out
-from pricerl.evaluation.pricebench import PLAIN_TRUTHS
 from pricerl.evaluation.rollout import Choice
 from pricerl.evaluation.yardstick import DAYS, Yardstick
 from pricerl.market import PriceMemory, RewardConfig

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
+from shops.habits import EARLY_WEEK, SATURDAYS
 
 from pricerl.arrays import FloatArray
 from pricerl.data import DataConfig, DataPreprocessor, ProductHistory, weekday_of
@@ -32,8 +33,7 @@ from pricerl.evaluation.forecast import respond_on
 from pricerl.market import DemandConfig, Market, fit_market
 from pricerl.operations.watching import demand_drift
 from pricerl.operations.watching.new_days import doubts_of
-from pricerl.simulation.habits import EARLY_WEEK, SATURDAYS, WEEKDAY_PATTERN
-from pricerl.simulation.true_demand import expected_units
+from pricerl.simulation.true_demand import WEEKDAY_PATTERN, expected_units
 
 DAYS = 365
 FAMILIES = ("constant", "linear", "exponential", "logit", "kinked")

@@ -14,9 +14,10 @@ import pytest
 import torch
 from advice_outputs import lowering_policy
 from command_line import run, train
+from shops.known_market import known_market
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
-from pricerl.market import CostConfig, DemandConfig, Market, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, Market, fit_market
 from pricerl.operations import processes
 from pricerl.simulation import SellerConfig, simulated_history
 

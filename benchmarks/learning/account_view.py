@@ -126,3 +126,8 @@ class AccountView(NamedTuple):
         floor, lowest = floor_of(total, self.weight), -budget / PERCENT * self.percent[:, None]
         target = choose_plan(utility, floor, -lowest, floor.argmax(-1))
         return Choice(target, weight, floor.gather(1, target[:, None])[:, 0] >= lowest[:, 0])
+
+
+def weigh_losses(gain: Tensor, loss_weight: Tensor | float) -> Tensor:
+    """Return the utility of a gain over keeping the price: losses times ``loss_weight``, at least 1; any shape."""
+    return torch.where(gain < 0, gain * loss_weight, gain)

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learning.account_view import OBSERVATION_DIM
+from learning.account_view import OBSERVATION_DIM, weigh_losses
 from learning.belief import LearningConfig
 from learning.sellers_env import PRIVILEGED_DIM, LearningVectorEnv, expect_truth, scale_of
 from pricerl.errors import UsageError
-from pricerl.market.utility import weigh_losses
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import EVALUATION_SEED, ReplayDataModule
 

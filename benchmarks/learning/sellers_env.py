@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from learning.account_view import OBSERVATION_DIM, PERCENT, WIDEST, AccountView
+from learning.account_view import OBSERVATION_DIM, PERCENT, WIDEST, AccountView, weigh_losses
 from learning.belief import (
     NUM_PRICES,
     REACH,
@@ -26,7 +26,6 @@ from learning.belief import (
     open_accounts,
 )
 from pricerl.errors import UsageError
-from pricerl.market.utility import weigh_losses
 
 SHOWN = (-8, -4, -2, 2, 4, 8)
 """Grid steps from the first price at which critics may see the true gain."""

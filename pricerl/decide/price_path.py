@@ -49,12 +49,6 @@ def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
     return _roll(propose_by(policy, product.dynamics), product, horizon)
 
 
-def plan_path(plan: DynamicPlan, product: int, horizon: int) -> PricePath:
-    """Roll a plan forward for a horizon, days, from the end of the product's history."""
-    (path,) = plan_paths(plan, [product], horizon)
-    return path
-
-
 def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list[PricePath]:
     """Roll a plan forward for several products in one batch."""
     return _roll_alike(lambda state, band: plan(state), plan.dynamics, products, horizon)

@@ -12,7 +12,7 @@ from .demand.models import (
     register_demand_model as register_demand_model,
 )
 from .demand.reference_price import PriceMemory as PriceMemory
-from .fitting import assemble as assemble, fit_market as fit_market, known_market as known_market
+from .fitting import assemble as assemble, fit_market as fit_market
 from .market import (
     GridPosition as GridPosition,
     Market as Market,

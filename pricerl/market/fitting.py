@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray
 from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
-from pricerl.market.cost import CostConfig, CostPosterior, decode_cost
+from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.config import DemandConfig, ElasticityPrior
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.demand_level import draw_levels
@@ -21,17 +21,11 @@ from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.own_price import find_own_price
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.regression import SIZE_RANGE
 from pricerl.market.demand.similar_prices import fit_curves, plain_days
 from pricerl.market.market import Market, ProductMarket
 
 GRID_MARGIN = 1.35
 """The grid extends by this factor beyond the lowest and highest tried price, further than guardrails allow."""
-
-KNOWN_GRID = 257
-"""Grid points of a known market."""
-POISSON_SIZE = SIZE_RANGE[1]
-"""Negative-binomial size of a known market: nearly Poisson."""
 
 MIN_VALUE = 1e-12
 """Smallest expected value, so that its log is finite: an unreported conversion counts as this."""
@@ -93,36 +87,6 @@ def find_pool(
 def pools(products: int, config: DemandConfig) -> bool:
     """Return whether a number of products get a pooled prior."""
     return config.pool and products >= FEWEST_POOLED
-
-
-def known_market(
-    preprocessor: DataPreprocessor,
-    units: Callable[[FloatArray], FloatArray],
-    cost: CostConfig,
-    memory: PriceMemory | None = None,
-) -> Market:
-    """Build a market with exactly known demand, for tests and benchmarks.
-
-    Args:
-        preprocessor: history for the observations.
-        units: expected units per day at each price, ``(G,) -> (G,)``.
-        cost: unit cost, share kept (1 if absent) and fixed cost (0 if absent).
-        memory: reference-price effect, one draw; none if absent.
-    """
-    share_kept = 1.0 if cost.share_kept is None else cost.share_kept
-    share, unit_cost, fixed = (
-        np.array([value]) for value in (share_kept, cost.unit_cost or 0.0, cost.fixed_cost or 0.0)
-    )
-    fitted = []
-    for product in preprocessor.products:
-        log_grid = _log_grid(product, KNOWN_GRID)
-        log_units = np.log(np.maximum(units(np.exp(log_grid)), 1e-9))[None]
-        curves = CurveDraws(log_units, np.full(len(log_grid), np.inf), 1.0, POISSON_SIZE, 0)
-        posterior = CostPosterior(share, unit_cost, fixed, known=True, profit_days=0)
-        fitted.append(
-            ProductMarket(log_grid, curves, None, None, np.ones(7), np.ones(7, dtype=bool), posterior, memory)
-        )
-    return assemble(preprocessor, fitted)
 
 
 def _fit_product(

@@ -26,17 +26,12 @@ class Plans(NamedTuple):
     """The part of it that losing accounts contribute, at most 0."""
 
     def utility(self, loss_weight: Tensor | float) -> Tensor:
-        """Return the expectation ``(B, J)`` of `weigh_losses`.
+        """Return the expected utility ``(B, J)``: losses weigh ``loss_weight`` times as much as gains.
 
         Args:
             loss_weight: how much worse losing 1 is than missing a gain of 1; a number or ``(B, 1)``.
         """
         return self.mean + (loss_weight - 1) * self.losing
-
-
-def weigh_losses(gain: Tensor, loss_weight: Tensor | float) -> Tensor:
-    """Return the utility of a gain over keeping the price: losses times ``loss_weight``, at least 1; any shape."""
-    return torch.where(gain < 0, gain * loss_weight, gain)
 
 
 def weighted_quantile(values: Tensor, weight: Tensor, probability: float) -> Tensor:

@@ -5,4 +5,3 @@ from .seller import (
     write_seller as write_seller,
 )
 from .true_demand import expected_profit as expected_profit, expected_units as expected_units
-from .true_paths import expected_path_profit as expected_path_profit

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from pricerl.arrays import FloatArray
+from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.features import shifted_mean
@@ -20,29 +20,16 @@ from pricerl.data.history import History
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.simulation.confounders import Disturbing, disturb
-from pricerl.simulation.habits import Habits, habits_of, weekday_demand
-from pricerl.simulation.records import average_share, censor, closed_weekdays, fill_orders, shown_days
-from pricerl.simulation.true_demand import expected_profit, expected_units, find_optimal_price, local_elasticity
+from pricerl.simulation.true_demand import Habits, add_best_price, draw_truth, expected_units
 from pricerl.writing import explained, write_text
 
-MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal", Disturbing]
-"""Families of demand curves, and kinds of sellers with a constant elasticity that something obscures."""
+MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "optimal"]
+"""Families of demand curves."""
 MARKETS: tuple[str, ...] = get_args(MarketFamily)
 
 FEWEST_DAYS, MOST_DAYS = 8, 20_000
 MOST_PRODUCTS = 1_000
 MOST_UNITS = 1e6
-
-SHARES_KEPT = (0.7, 0.9)
-
-THIN_MARGINS, THINNEST_TO_CUT = (0.02, 0.08), 0.05
-"""Margin of a ``thin`` seller as a share of the price, and the smallest of those who should cut it."""
-UNDERPRICED = 0.4
-"""Share of the ``thin`` sellers who should raise the price, which gains more than a cut does."""
-OVERPRICED = (0.3, 0.7)
-"""Log factor by which the elasticity of a ``thin`` seller who should cut the price exceeds ``price / margin``. Ellison
-and Ellison (2009, Econometrica 77) measured elasticities of -20 and more in price-comparison shops."""
 
 PROFIT_NOISE = 0.005
 """Standard deviation of the noise in profit, as a share of the mean revenue."""
@@ -63,8 +50,7 @@ class SellerConfig:
     """
 
     market: MarketFamily = "constant"
-    """Family of demand: a curve; ``optimal``, a constant elasticity whose current price is the best; or a kind of
-    seller with a constant elasticity that something obscures."""
+    """Family of demand: a curve; or ``optimal``, a constant elasticity whose current price is the best."""
 
     days: int = 365
     """Days of history."""
@@ -81,10 +67,13 @@ class SellerConfig:
     start: str = "2025-01-01"
     """First day, ISO."""
 
+    markets: ClassVar[tuple[str, ...]] = MARKETS
+    """Allowed markets."""
+
     def __post_init__(self) -> None:
-        if self.market not in MARKETS:
-            close = did_you_mean(str(self.market), MARKETS)
-            raise UsageError(f"market must be one of {', '.join(MARKETS)}, found {self.market!r}{close}")
+        if self.market not in self.markets:
+            close = did_you_mean(str(self.market), self.markets)
+            raise UsageError(f"market must be one of {', '.join(self.markets)}, found {self.market!r}{close}")
         limits = [
             (FEWEST_DAYS <= self.days <= MOST_DAYS, f"days must be {FEWEST_DAYS} to {MOST_DAYS:,}, found {self.days}"),
             (0 < self.units <= MOST_UNITS, f"units must be above 0 and at most {MOST_UNITS:,.0f}, found {self.units}"),
@@ -94,6 +83,26 @@ class SellerConfig:
         ]
         if problems := [text for holds, text in limits if not holds]:
             raise UsageError("; ".join(problems))
+
+    @property
+    def habits(self) -> Habits:
+        """Ranges from which a shop is drawn."""
+        return Habits()
+
+    @property
+    def dates(self) -> DateArray:
+        """Days of the history, ``(D,)``."""
+        return np.datetime64(date.fromisoformat(self.start), "D") + np.arange(self.days)
+
+    def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Draw the rows and the truth of one product; subclasses draw other sellers."""
+        truth = draw_truth(self.market, self.units, self.habits, generator)
+        add_best_price(truth)
+        price = draw_prices(truth["current_price"], self.days, self.habits, generator)
+        weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
+        units = draw_units(expected_units(truth, price) * weekday, self.habits, generator)
+        sold = units, np.round(units * price, 2)
+        return write_days(self, truth, price, sold, np.ones(self.days), generator), truth
 
 
 def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -109,7 +118,7 @@ def simulate(config: SellerConfig) -> tuple[pd.DataFrame, dict[str, Any]]:
         such dict per product under ``products``.
     """
     seeds = np.random.SeedSequence(config.seed).spawn(config.products)
-    drawn = [_simulate_product(config, np.random.default_rng(seed)) for seed in seeds]
+    drawn = [config.simulate_product(np.random.default_rng(seed)) for seed in seeds]
     sold = {f"product-{number}": product for number, product in enumerate(drawn, 1)}
     if config.products == 1:
         return drawn[0]
@@ -168,80 +177,7 @@ def _to_csv(frame: pd.DataFrame) -> str:
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _simulate_product(config: SellerConfig, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
-    habits = habits_of(config.market)
-    truth = _draw_truth(config, habits, generator)
-    days = np.datetime64(date.fromisoformat(config.start), "D") + np.arange(config.days)
-    price = _draw_prices(truth["current_price"], config.days, habits, generator)
-    weekday = np.array(truth["weekday_demand"])[weekday_of(days.astype(np.int64))]
-    price, swing, reach, reported = disturb(config.market, price, generator)
-    mean_units = expected_units(truth, price) * weekday * swing
-    size = habits.noise_size
-    units = generator.negative_binomial(size, size / (size + mean_units)).astype(np.float64)
-    units = censor(config.market, units, config.units, generator)
-    sales, shown = np.round(units * price, 2), price
-    if config.market == "averages":
-        units, sales, shown = fill_orders(np.round(price / average_share(), 2), units, generator)
-    organic, ad = draw_conversions(truth, price, reach, generator)
-    profit = -truth["fixed_cost"] + truth["share_kept"] * sales - truth["unit_cost"] * units
-    profit += generator.normal(0.0, PROFIT_NOISE * truth["current_price"] * config.units, config.days)
-    forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, config.days))
-    forecast[:WEEK] = np.nan
-    frame = {
-        columns.REPORT_DATE: days.astype(str),
-        columns.PRODUCT_PRICE: shown,
-        columns.ORGANIC_CONVERSION: organic,
-        columns.AD_CONVERSION: ad,
-        columns.TOTAL_PROFIT: np.round(profit, 2),
-        columns.TOTAL_SALES: sales,
-        columns.PREDICTED_SALES: np.round(forecast, 2),
-        **reported,
-    }
-    rows = pd.DataFrame(frame)[shown_days(config.market, weekday, generator)]
-    return rows.reset_index(drop=True), truth
-
-
-def _draw_truth(config: SellerConfig, habits: Habits, generator: np.random.Generator) -> dict[str, Any]:
-    """Draw curve and costs; the unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one."""
-    start_price = round(generator.uniform(*habits.start_prices), 2)
-    elasticity = round(generator.uniform(*habits.elasticities), 3)
-    step = generator.uniform(*habits.optimum_steps) * generator.choice([-1, 1])
-    ratio = 1.0 if config.market == "optimal" else round(float(np.exp(step)), 3)
-    share_kept = round(generator.uniform(*SHARES_KEPT), 3)
-    parameters = {"elasticity": elasticity, "start_price": start_price, "units": float(config.units)}
-    if config.market == "kinked":
-        parameters["kink"] = ratio
-    cost = share_kept * ratio * (1 + 1 / local_elasticity(config.market, parameters, ratio))
-    if config.market == "thin":
-        parameters["elasticity"], cost = _draw_thin_margin(elasticity, share_kept, generator)
-    weekdays = weekday_demand(config.market, closed_weekdays(config.market, generator))
-    truth: dict[str, Any] = {
-        "family": config.market,
-        "parameters": parameters,
-        "unit_cost": round(start_price * cost, 6),
-        "share_kept": share_kept,
-        "fixed_cost": round(habits.fixed_cost * start_price * config.units, 2),
-        "weekday_demand": weekdays.tolist(),
-        "current_price": start_price,
-    }
-    truth["optimal_price"] = find_optimal_price(truth)
-    truth["oracle_profit"] = float(expected_profit(truth, truth["optimal_price"]))
-    truth["current_profit"] = float(expected_profit(truth, start_price))
-    return truth
-
-
-def _draw_thin_margin(elasticity: float, share_kept: float, generator: np.random.Generator) -> tuple[float, float]:
-    """Return elasticity and unit cost over price: of a seller who should raise the price, or of one who should cut it.
-
-    A cut pays if ``|e| > k p / (k p - c)`` (Lerner 1934), which a thin margin asks of very elastic demand only.
-    """
-    if generator.random() < UNDERPRICED:
-        return elasticity, share_kept - generator.uniform(*THIN_MARGINS)
-    margin = generator.uniform(THINNEST_TO_CUT, THIN_MARGINS[1])
-    return round(-share_kept / margin * float(np.exp(generator.uniform(*OVERPRICED))), 3), share_kept - margin
-
-
-def _draw_prices(start_price: float, num_days: int, habits: Habits, generator: np.random.Generator) -> FloatArray:
+def draw_prices(start_price: float, num_days: int, habits: Habits, generator: np.random.Generator) -> FloatArray:
     """Draw piecewise constant prices in whole cents that begin and end at the starting price."""
     price = np.full(num_days, start_price)
     day, last_hold = (int(hold) for hold in generator.integers(*habits.hold_days, size=2, endpoint=True))
@@ -251,6 +187,48 @@ def _draw_prices(start_price: float, num_days: int, habits: Habits, generator: n
         price[day:after] = start_price * np.exp(generator.uniform(-1, 1) * habits.price_range)
         day += hold
     return np.round(price, 2)
+
+
+def draw_units(mean: FloatArray, habits: Habits, generator: np.random.Generator) -> FloatArray:
+    """Draw daily units around ``mean (D,)``."""
+    size = habits.noise_size
+    return generator.negative_binomial(size, size / (size + mean)).astype(np.float64)
+
+
+def write_days(
+    config: SellerConfig,
+    truth: Mapping[str, Any],
+    price: FloatArray,
+    sold: tuple[FloatArray, FloatArray],
+    reach: FloatArray,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """Return the rows of a product's file, with noisy conversions, profit and forecast.
+
+    Args:
+        config: the seller.
+        truth: the product's truth.
+        price: ``(D,)`` money charged.
+        sold: units ``(D,)`` and sales ``(D,)``, money.
+        reach: ``(D,)`` multiplier of the ad conversion.
+        generator: source of randomness.
+    """
+    units, sales = sold
+    organic, ad = draw_conversions(truth, price, reach, generator)
+    profit = -truth["fixed_cost"] + truth["share_kept"] * sales - truth["unit_cost"] * units
+    profit += generator.normal(0.0, PROFIT_NOISE * truth["current_price"] * config.units, config.days)
+    forecast = shifted_mean(sales, 0.0) * np.exp(generator.normal(0.0, FORECAST_NOISE, config.days))
+    forecast[:WEEK] = np.nan
+    frame = {
+        columns.REPORT_DATE: config.dates.astype(str),
+        columns.PRODUCT_PRICE: price,
+        columns.ORGANIC_CONVERSION: organic,
+        columns.AD_CONVERSION: ad,
+        columns.TOTAL_PROFIT: np.round(profit, 2),
+        columns.TOTAL_SALES: sales,
+        columns.PREDICTED_SALES: np.round(forecast, 2),
+    }
+    return pd.DataFrame(frame)
 
 
 def draw_conversions(

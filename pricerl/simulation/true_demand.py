@@ -1,9 +1,10 @@
-"""Known demand curves of the simulated seller, and the best price on each."""
+"""Known demand curves of the simulated seller, the best price on each, and the ranges from which they are drawn."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from pricerl.arrays import FloatArray
+
+WEEKDAY_PATTERN = (0.90, 0.92, 0.95, 1.00, 1.08, 1.12, 1.03)
+"""Demand by weekday, Monday first; the mean is 1."""
+
+SHARES_KEPT = (0.7, 0.9)
 
 LOGIT_START_SHARE = 0.3
 """Logit curve: share of visitors who buy at the starting price."""
@@ -24,6 +30,75 @@ SEARCH_RANGE = 3.0
 
 GRID_PRICES = 1_001
 """Grid size before the search is refined: a linear curve is flat beyond its end and would mislead a local search."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Ranges from which a seller's shop is drawn, lower and upper end."""
+
+    start_prices: tuple[float, float] = (8.0, 40.0)
+    """Current price, money."""
+
+    elasticities: tuple[float, float] = (-2.6, -1.8)
+    """Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
+
+    optimum_steps: tuple[float, float] = (0.06, 0.12)
+    """Log distance of the best price from the starting price, up or down; it determines the unit cost."""
+
+    hold_days: tuple[int, int] = (3, 14)
+    """Shortest and longest time between two price changes."""
+
+    price_range: float = 0.2
+    """Planned prices lie within this log distance of the starting price."""
+
+    noise_size: float = 10.0
+    """Negative binomial: variance = mean + mean^2 / size."""
+
+    weekdays: tuple[float, ...] = WEEKDAY_PATTERN
+    """Demand by weekday, Monday first."""
+
+    fixed_cost: float = 0.02
+    """Daily fixed cost as a share of the mean revenue at the starting price."""
+
+
+def draw_truth(market: str, units: float, habits: Habits, generator: np.random.Generator) -> dict[str, Any]:
+    """Draw curve and costs; the unit cost ``c = k p (1 + 1/e)`` makes the drawn price ratio the best one.
+
+    Args:
+        market: family of demand.
+        units: mean daily units at the starting price.
+        habits: ranges of the other numbers.
+        generator: source of randomness.
+
+    Returns:
+        The truth of `pricerl.simulation.simulate`, without what `add_best_price` adds.
+    """
+    start_price = round(generator.uniform(*habits.start_prices), 2)
+    elasticity = round(generator.uniform(*habits.elasticities), 3)
+    step = generator.uniform(*habits.optimum_steps) * generator.choice([-1, 1])
+    ratio = 1.0 if market == "optimal" else round(float(np.exp(step)), 3)
+    share_kept = round(generator.uniform(*SHARES_KEPT), 3)
+    parameters = {"elasticity": elasticity, "start_price": start_price, "units": float(units)}
+    if market == "kinked":
+        parameters["kink"] = ratio
+    cost = share_kept * ratio * (1 + 1 / local_elasticity(market, parameters, ratio))
+    weekdays = np.array(habits.weekdays)
+    return {
+        "family": market,
+        "parameters": parameters,
+        "unit_cost": round(start_price * cost, 6),
+        "share_kept": share_kept,
+        "fixed_cost": round(habits.fixed_cost * start_price * units, 2),
+        "weekday_demand": (weekdays / weekdays.mean()).tolist(),
+        "current_price": start_price,
+    }
+
+
+def add_best_price(truth: dict[str, Any]) -> None:
+    """Add the best price to a truth, with its profit and that of the current price."""
+    truth["optimal_price"] = find_optimal_price(truth)
+    truth["oracle_profit"] = float(expected_profit(truth, truth["optimal_price"]))
+    truth["current_profit"] = float(expected_profit(truth, truth["current_price"]))
 
 
 def expected_units(truth: Mapping[str, Any], price: ArrayLike) -> FloatArray:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from shops.sellers import MARKETS, ShopConfig
 
 from pricerl.data import DataConfig, History
-from pricerl.simulation import SellerConfig, simulated_history
-from pricerl.simulation.seller import MARKETS
+from pricerl.simulation import simulated_history
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]
@@ -86,5 +86,5 @@ def test_a_price_below_a_millionth_is_refused(problems: Problems, read: Read, da
 @pytest.mark.parametrize("market", MARKETS)
 def test_no_simulated_seller_is_refused(market: str) -> None:
     for units in (0.5, 20.0):
-        seller = SellerConfig(market=market, days=200, units=units, seed=5)  # type: ignore[arg-type]  # a str
+        seller = ShopConfig(market=market, days=200, units=units, seed=5)  # type: ignore[arg-type]  # a str
         assert not simulated_history(seller, DataConfig()).problems

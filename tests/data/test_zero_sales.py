@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from shops.sellers import ShopConfig
 
 from pricerl.data import DataConfig
 from pricerl.data.cleaning.zero_sales import _usual_demand, find_stock_outs, improbable_runs, unlikely_zeros
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation import simulated_history
 
 HEADER = "Report Date,Product Price,Total Sales,In Stock"
 
@@ -93,7 +94,7 @@ def test_of_many_runs_the_first_are_named_and_the_others_counted(read, daily):
 
 
 def simulated(market, days=365, units=20.0, seed=0):
-    config = SellerConfig(market=market, days=days, units=units, seed=seed)
+    config = ShopConfig(market=market, days=days, units=units, seed=seed)
     return simulated_history(config, DataConfig())
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shops.known_market import known_market
 
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv, Product
 from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, Market, RewardConfig, known_market
+from pricerl.market import CostConfig, Market, RewardConfig
 
 UP, DOWN = 1.0, -1.0
 

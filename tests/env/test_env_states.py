@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from saved_states import as_saved
+from shops.sellers import ShopConfig
 
 from pricerl.data import DataConfig, DataPreprocessor, history_from_text
 from pricerl.env import ENV_ID, EnvConfig, PricingEnv, PricingVectorEnv
@@ -16,7 +17,7 @@ SMALL = DemandConfig(num_draws=8)
 SELLERS = {
     "one": SellerConfig(days=130, units=30.0),
     "several": SellerConfig(days=130, units=30.0, products=3, seed=5),
-    "memory": SellerConfig(market="reference", days=730, units=80.0),
+    "memory": ShopConfig(market="reference", days=730, units=80.0),
 }
 TRAILING = GuardrailConfig(max_above_median=0.1)
 CASES = {

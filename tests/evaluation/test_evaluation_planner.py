@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from shops.known_market import known_market
 
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import (
@@ -25,7 +26,7 @@ from pricerl.evaluation.pricing_rules import (
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import value_average_day, value_paths
 from pricerl.guardrails import GuardrailConfig, project
-from pricerl.market import CostConfig, DemandConfig, PriceMemory, RewardConfig, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, PriceMemory, RewardConfig, fit_market
 from pricerl.simulation import SellerConfig
 
 PROFIT, REWARD = best_for_profit, best_for_objective

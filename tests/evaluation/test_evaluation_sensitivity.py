@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.known_market import known_market
 
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import Candidates
@@ -18,7 +19,7 @@ from pricerl.evaluation.sensitivity import (
     robustness,
 )
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, RewardConfig, assemble, known_market
+from pricerl.market import CostConfig, RewardConfig, assemble
 
 DAYS = 364
 WIDE = GuardrailConfig(support_margin=0.5)

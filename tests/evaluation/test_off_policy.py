@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.known_market import known_market
 
 from pricerl.evaluation.off_policy import LoggedDays, estimate_off_policy, mean_kernel, similarity
-from pricerl.market import CostConfig, known_market
+from pricerl.market import CostConfig
 
 COST = 6.0
 DAYS = 364

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.known_market import known_market
 
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import RULES, Candidates
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, RewardConfig, assemble, known_market
+from pricerl.market import CostConfig, RewardConfig, assemble
 
 WIDE = GuardrailConfig(support_margin=0.6)
 """A box that reaches as far as the curves do."""

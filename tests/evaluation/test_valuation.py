@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from shops.sellers import ShopConfig
 
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.scores import score_paths, with_rivals
@@ -73,7 +74,7 @@ def test_paths_meet_the_same_posterior_draws(fitted):
 
 
 def test_a_path_is_worth_the_days_of_the_env_with_weekdays_and_the_buyers_memory(fitted):
-    market = fitted(SellerConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
+    market = fitted(ShopConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
     assert (market.memory_loss > 0).any() and market.weekday.std() > 0
     dynamics = Dynamics(market, RewardConfig())
     current = float(market.preprocessor.products[0].price[-1])
@@ -92,7 +93,7 @@ def test_a_path_is_worth_the_days_of_the_env_with_weekdays_and_the_buyers_memory
 
 
 def test_a_constant_price_is_valued_like_the_path_that_repeats_it(fitted):
-    market = fitted(SellerConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
+    market = fitted(ShopConfig(market="reference", days=200, units=30.0, seed=2), DemandConfig())
     prices = market.preprocessor.products[0].current_price * torch.tensor([[0.97], [1.0], [1.05]])
     once, daily = value_paths(_product(market), prices, 10), value_paths(_product(market), prices.expand(3, 10))
     for constant, path in zip(once, daily, strict=True):

@@ -6,11 +6,12 @@ import logging
 from dataclasses import dataclass, replace
 
 from lightning.pytorch import Trainer, seed_everything
+from shops.known_market import known_market
 
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, Market, PriceMemory, RewardConfig, known_market
+from pricerl.market import CostConfig, Market, PriceMemory, RewardConfig
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.module import SACModule

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shops.sellers import ShopConfig
 
 from pricerl.errors import UsageError
 from pricerl.market import DEMAND_MODELS, DemandConfig, fit_market
@@ -130,7 +131,7 @@ def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
 def test_a_season_that_moves_the_price_is_not_taken_for_demand(fitted, model):
     slopes = []
     for seed in range(3):
-        seller = SellerConfig(market="seasonal", days=365, units=50.0, seed=seed)
+        seller = ShopConfig(market="seasonal", days=365, units=50.0, seed=seed)
         market = fitted(seller, DemandConfig(demand=model)).products[0]
         truth = simulate(seller)[1]
         at = np.log(truth["current_price"] * np.array([0.95, 1.05]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shops.sellers import ShopConfig
 
 from pricerl.data import DataConfig, ProductHistory, read_history
 from pricerl.market.demand.averaging import price_prior, regress
@@ -16,7 +17,7 @@ from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates
 from pricerl.market.demand.regression import SIZE_RANGE, RegressionPosterior
 from pricerl.market.demand.regression_data import RegressionData
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation import simulated_history
 
 SETTINGS = DemandSettings()
 PROMOTIONS = Terms(window=15)
@@ -27,7 +28,7 @@ NORMAL_WIDTH = 2 * 1.6449
 
 
 def simulated(market: str, days: int, units: float) -> ProductHistory:
-    seller = SellerConfig(market=market, days=days, units=units, seed=3)
+    seller = ShopConfig(market=market, days=days, units=units, seed=3)
     return simulated_history(seller, DataConfig()).products[0]
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import lfilter
+from shops.confounders import GAIN, LOSS
+from shops.known_market import known_market
+from shops.sellers import ShopConfig
 
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.market import CostConfig, DemandConfig, PriceMemory, known_market
+from pricerl.market import CostConfig, DemandConfig, PriceMemory
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices, smooth
-from pricerl.simulation import SellerConfig
-from pricerl.simulation.confounders import GAIN, LOSS
 
 REMEMBERING = PriceMemory(gain=np.array([0.5]), loss=np.array([1.5]))
 
@@ -99,7 +100,7 @@ def test_the_forecast_and_the_env_expect_the_same_units(remembering):
 def test_the_effect_is_estimated_from_a_history_with_one(fitted):
     gains, losses = [], []
     for seed in range(6):
-        seller = SellerConfig(market="reference", days=730, units=80.0, seed=seed)
+        seller = ShopConfig(market="reference", days=730, units=80.0, seed=seed)
         memory = fitted(seller, DemandConfig(num_draws=200)).products[0].memory
         gains.append(memory.gain.mean())
         losses.append(memory.loss.mean())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shops.known_market import known_market
 from torch import Tensor
 
 from pricerl.advice import advise
@@ -19,7 +20,7 @@ from pricerl.decide.account import gain_so_far, plan_account, value_targets
 from pricerl.decide.standing import Account
 from pricerl.env import Dynamics, Product
 from pricerl.formatting import Formatter
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market, known_market
+from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.standings import find_account, find_varied
 
 DEMAND = DemandConfig(num_draws=32)

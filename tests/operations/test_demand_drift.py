@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from watching import best_delay, draw_units, log_ratios, mean_time
 
 from pricerl.arrays import FloatArray

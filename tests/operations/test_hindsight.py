@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
+from shops.known_market import known_market
 
 from pricerl.arrays import Interval
 from pricerl.data import ProductHistory
 from pricerl.formatting import PLAIN
-from pricerl.market import CostConfig, Market, known_market
+from pricerl.market import CostConfig, Market
 from pricerl.operations.hindsight import review_products, total_of
 from pricerl.operations.review_page import lay_out_review, render_review, review_lines
 

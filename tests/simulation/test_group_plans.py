@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from scipy.stats import poisson
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from group_plans import DAYS, HIGH, LOW, Group, JointGreedy, Problem, draw_group, joint_dynamic, poisson_quantile, pose
 from groups import GroupMarket, judge
+from scipy.stats import poisson
 
 
 @pytest.fixture(scope="module")

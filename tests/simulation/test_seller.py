@@ -6,19 +6,20 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from shops.sellers import MARKETS, ShopConfig
 
 from pricerl.data import DataConfig, read_history
 from pricerl.errors import UsageError
 from pricerl.simulation import SellerConfig, expected_profit, expected_units, simulate, simulated_history, write_seller
 from pricerl.simulation.seller import MarketFamily
 
-FAMILIES = get_args(MarketFamily)
+FAMILIES = MARKETS
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("market", ["constant", "optimal"])
 def test_constant_elasticity_optimum_is_the_closed_form(market: Any, seed: int) -> None:
-    _, truth = simulate(SellerConfig(market=market, days=8, seed=seed))
+    _, truth = simulate(ShopConfig(market=market, days=8, seed=seed))
     elasticity = truth["parameters"]["elasticity"]
     closed_form = truth["unit_cost"] / truth["share_kept"] * elasticity / (1 + elasticity)
     assert truth["optimal_price"] == pytest.approx(closed_form, rel=1e-5)
@@ -27,7 +28,7 @@ def test_constant_elasticity_optimum_is_the_closed_form(market: Any, seed: int) 
 @pytest.mark.parametrize("market", FAMILIES)
 def test_every_family_has_an_interior_optimum_and_a_seller_who_earns_money(market: Any) -> None:
     for seed in range(40):
-        _, truth = simulate(SellerConfig(market=market, days=8, seed=seed))
+        _, truth = simulate(ShopConfig(market=market, days=8, seed=seed))
         best, now = truth["optimal_price"], truth["current_price"]
         grid = np.linspace(truth["unit_cost"] / truth["share_kept"], 3 * now, 5_000)
         assert expected_profit(truth, grid).max() <= truth["oracle_profit"] + 1e-9
@@ -40,7 +41,7 @@ def test_every_family_has_an_interior_optimum_and_a_seller_who_earns_money(marke
 
 @pytest.mark.parametrize("market", FAMILIES)
 def test_demand_falls_when_price_rises_with_the_stated_elasticity(market: Any) -> None:
-    _, truth = simulate(SellerConfig(market=market, days=8, units=12.0))
+    _, truth = simulate(ShopConfig(market=market, days=8, units=12.0))
     start = truth["parameters"]["start_price"]
     assert (np.diff(expected_units(truth, np.linspace(0.7, 1.3, 50) * start)) < 0).all()
     assert float(expected_units(truth, start)) == pytest.approx(12.0)
@@ -53,7 +54,7 @@ def test_demand_falls_when_price_rises_with_the_stated_elasticity(market: Any) -
 def test_both_directions_are_right_and_neither_always_pays(market: Any) -> None:
     rises, gains = [], []
     for seed in range(60):
-        _, truth = simulate(SellerConfig(market=market, days=8, seed=seed))
+        _, truth = simulate(ShopConfig(market=market, days=8, seed=seed))
         now = truth["current_price"]
         rises.append(truth["optimal_price"] > now)
         kept, *moved = expected_profit(truth, now * np.array([1.0, 1.1, 1 / 1.1]))
@@ -61,6 +62,12 @@ def test_both_directions_are_right_and_neither_always_pays(market: Any) -> None:
     assert 0.3 < np.mean(rises) < 0.7
     right = np.maximum(np.max(gains, axis=1), 0)
     assert (np.mean(gains, axis=0) < 0.25 * right.mean()).all()
+
+
+@pytest.mark.parametrize("market", get_args(MarketFamily))
+def test_a_plain_seller_is_the_same_among_the_shops_that_hide_something(market: Any) -> None:
+    plain, shop = (simulate(kind(market=market, days=60, products=2)) for kind in (SellerConfig, ShopConfig))
+    assert plain[0].equals(shop[0]) and plain[1] == shop[1]
 
 
 def test_optimal_seller_already_charges_the_best_price() -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import csv
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import run
+from survival import KINDS, differences
 
 from pricerl.operations.decision_log import read_log
 from pricerl.sac import Transition
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.module import SACModule
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from survival import KINDS, differences
 
 SHORT = ["--trainer.max_steps=300"]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
 
-REGULAR, TEST = 0, 1
-"""Arms: the regular price, and the other one."""
+TEST = 1
+"""Arm of the test price; that of the regular price is 0."""
 
 PROPENSITY = 0.5
 """Probability with which a block has the test price: each pair is put in order by the toss of a coin."""

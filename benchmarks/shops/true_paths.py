@@ -9,8 +9,8 @@ import numpy as np
 
 from pricerl.arrays import DateArray, FloatArray
 from pricerl.data.days import weekday_of
-from pricerl.simulation.confounders import reference_effect
 from pricerl.simulation.true_demand import expected_profit
+from shops.confounders import reference_effect
 
 
 def expected_path_profit(truth: Mapping[str, Any], past: FloatArray, paths: FloatArray, dates: DateArray) -> FloatArray:

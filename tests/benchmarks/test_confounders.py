@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from shops.confounders import DAY_AFTER, REFERENCE_MEMORY, SAME_DAY, disturb
+from shops.sellers import ShopConfig
 
-from pricerl.simulation import SellerConfig, simulate
-from pricerl.simulation.confounders import DAY_AFTER, REFERENCE_MEMORY, SAME_DAY, disturb
+from pricerl.simulation import simulate
 
 PRICE = np.repeat([10.0, 11.0, 9.5, 10.0], 35)
 
@@ -67,7 +68,7 @@ def naive_excess(market, days=365):
     """Return the mean slope of log units in the log price minus the true elasticity, over 20 sellers."""
     found = []
     for seed in range(20):
-        frame, truth = simulate(SellerConfig(market=market, days=days, units=50.0, seed=seed))
+        frame, truth = simulate(ShopConfig(market=market, days=days, units=50.0, seed=seed))
         x, units = np.log(frame["Product Price"]), frame["Total Sales"] / frame["Product Price"]
         found.append(np.polyfit(x, units / units.mean(), 1)[0] - truth["parameters"]["elasticity"])
     return np.mean(found)
@@ -79,7 +80,7 @@ def test_a_plain_history_shows_the_elasticity():
 
 def test_a_repricer_makes_demand_look_less_elastic_and_changes_the_price_on_most_days():
     assert naive_excess("repricer") > 0.8
-    price = simulate(SellerConfig(market="repricer", days=365))[0]["Product Price"]
+    price = simulate(ShopConfig(market="repricer", days=365))[0]["Product Price"]
     assert (np.abs(np.diff(price)) > 0.002 * price[1:]).mean() > 0.9
 
 
@@ -128,5 +129,5 @@ def test_two_competitors_move_demand_and_only_one_is_reported():
 
 @pytest.mark.parametrize("market", ["seasonal", "stockouts", "ads", "promotions", "competitor"])
 def test_the_truth_stays_that_of_a_constant_elasticity(market):
-    plain, hidden = (simulate(SellerConfig(market=kind, days=200, seed=4))[1] for kind in ("constant", market))
+    plain, hidden = (simulate(ShopConfig(market=kind, days=200, seed=4))[1] for kind in ("constant", market))
     assert {**hidden, "family": "constant"} == plain

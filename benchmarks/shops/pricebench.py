@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,15 @@ from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule, candi
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.guardrails.price_grid import same_price
 from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
-from pricerl.simulation import SellerConfig, expected_path_profit, expected_profit, simulate, simulated_history
-from pricerl.simulation.confounders import Disturbing
+from pricerl.simulation import expected_profit, simulate, simulated_history
+from shops.sellers import KINDS, ShopConfig
+from shops.true_paths import expected_path_profit
 
 PLAIN_TRUTHS = ("constant", "linear", "logit", "kinked")
 """Truths that hide nothing and whose current price is not the best."""
 REPORTED = ("promotions", "competitor")
 """Kinds of sellers whose files report what moves demand."""
-TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in get_args(Disturbing) if kind not in REPORTED))
+TRUTHS = (*PLAIN_TRUTHS, "optimal", *(kind for kind in KINDS if kind not in REPORTED))
 DAYS = (130, 365, 1000)
 UNITS = (5.5, 50.0, 500.0)
 
@@ -89,7 +90,7 @@ def open_shop_set(addresses: Sequence[tuple[Cell, int]], demand: DemandConfig) -
     """
     truths, histories, fitted = [], [], []
     for cell, seed in addresses:
-        seller = SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]  # a str
+        seller = ShopConfig(market=cell.truth, days=cell.days, units=cell.units, seed=seed)  # type: ignore[arg-type]  # a str
         history = simulated_history(seller, DataConfig())
         alone = DataPreprocessor.fit(history, DataConfig())
         truths.append(simulate(seller)[1])

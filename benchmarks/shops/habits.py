@@ -5,47 +5,15 @@ Kinds that are absent share one maker's habits; every other kind has its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pricerl.arrays import FloatArray
+from pricerl.simulation.true_demand import Habits
 
-WEEKDAY_PATTERN = (0.90, 0.92, 0.95, 1.00, 1.08, 1.12, 1.03)
-"""Demand by weekday, Monday first; the mean is 1."""
 EARLY_WEEK = (1.18, 1.12, 1.05, 1.00, 0.92, 0.80, 0.93)
-"""The same for buyers at their desks."""
+"""Demand by weekday of buyers at their desks, Monday first; the mean is 1."""
 SATURDAYS = (0.80, 0.78, 0.86, 0.95, 1.13, 1.48, 1.00)
 """The same for weekend shoppers."""
-
-
-@dataclass(frozen=True)
-class Habits:
-    """Ranges of a kind of seller, lower and upper end."""
-
-    start_prices: tuple[float, float] = (8.0, 40.0)
-    """Current price, money."""
-
-    elasticities: tuple[float, float] = (-2.6, -1.8)
-    """Elasticity at the starting price; below -1 over the tried prices of every family, so the best price is finite."""
-
-    optimum_steps: tuple[float, float] = (0.06, 0.12)
-    """Log distance of the best price from the starting price, up or down; it determines the unit cost."""
-
-    hold_days: tuple[int, int] = (3, 14)
-    """Shortest and longest time between two price changes."""
-
-    price_range: float = 0.2
-    """Planned prices lie within this log distance of the starting price."""
-
-    noise_size: float = 10.0
-    """Negative binomial: variance = mean + mean^2 / size."""
-
-    weekdays: tuple[float, ...] = WEEKDAY_PATTERN
-    """Demand by weekday, Monday first."""
-
-    fixed_cost: float = 0.02
-    """Daily fixed cost as a share of the mean revenue at the starting price."""
 
 
 STANDARD = Habits()

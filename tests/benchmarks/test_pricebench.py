@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-
-from pricerl.evaluation.pricebench import (
+from shops.pricebench import (
     ALL_CELLS,
     HORIZON,
     TRUTHS,
@@ -15,9 +14,11 @@ from pricerl.evaluation.pricebench import (
     price_shop_set,
     summarise,
 )
+from shops.sellers import ShopConfig
+
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.market import DemandConfig
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation import simulate
 
 MIXTURE, SIMILAR = DemandConfig(), DemandConfig(demand="similar")
 PATH_RULES = {name: approach(rule) for name, rule in RULES.items()}
@@ -82,7 +83,7 @@ def test_buyers_who_remember_prices_punish_a_rise_within_two_weeks():
 
 def test_a_file_of_averages_is_judged_from_its_true_price_however_the_last_average_turned_out():
     cell, rules = Cell("averages", 130, 5.5), {"keep": PATH_RULES["keep the price"]}
-    truth = simulate(SellerConfig(market=cell.truth, days=cell.days, units=cell.units, seed=2))[1]
+    truth = simulate(ShopConfig(market=cell.truth, days=cell.days, units=cell.units, seed=2))[1]
     found = price(cell, 2, rules).loc["keep"]
     assert abs(found["price"] / truth["current_price"] - 1) > 0.005
     true_profit = truth["current_profit"] + truth["fixed_cost"]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from shops.records import STOCK_SHARE, average_share, censor, fill_orders
+from shops.sellers import ShopConfig
 
 from pricerl.data import DataConfig
-from pricerl.simulation import SellerConfig, simulate, simulated_history
-from pricerl.simulation.records import STOCK_SHARE, average_share, censor, fill_orders
+from pricerl.simulation import simulate, simulated_history
 
 
 def rng():
@@ -13,7 +14,7 @@ def rng():
 
 
 def shops(market, **settings):
-    return [simulate(SellerConfig(market=market, seed=seed, **settings)) for seed in range(20)]
+    return [simulate(ShopConfig(market=market, seed=seed, **settings)) for seed in range(20)]
 
 
 def test_a_week_sells_no_more_than_was_delivered():
@@ -40,7 +41,7 @@ def test_a_file_of_averages_holds_revenue_over_units_with_digits_below_the_cent(
     below_cent = np.abs(100 * sold["Product Price"] - (100 * sold["Product Price"]).round()) > 1e-6
     assert below_cent.mean() > 0.3
     assert sold["Product Price"].mean() == pytest.approx(truth["current_price"], rel=0.05)
-    report = simulated_history(SellerConfig(market="averages", days=400), DataConfig()).reports[0]
+    report = simulated_history(ShopConfig(market="averages", days=400), DataConfig()).reports[0]
     assert report.sales_measure == "revenue"
 
 

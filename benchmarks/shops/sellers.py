@@ -1,0 +1,85 @@
+"""Simulated sellers with a constant elasticity that something obscures.
+
+python -m shops.sellers repricer sales.csv
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+import pandas as pd
+
+from pricerl.data.days import weekday_of
+from pricerl.data.reading import columns
+from pricerl.simulation import SellerConfig, expected_units, seller
+from pricerl.simulation.true_demand import Habits, add_best_price, draw_truth
+from shops.confounders import Disturbing, disturb
+from shops.habits import habits_of, weekday_demand
+from shops.records import average_share, censor, closed_weekdays, fill_orders, shown_days
+
+KINDS: tuple[str, ...] = get_args(Disturbing)
+MARKETS = (*seller.MARKETS, *KINDS)
+
+THIN_MARGINS, THINNEST_TO_CUT = (0.02, 0.08), 0.05
+"""Margin of a ``thin`` seller as a share of the price, and the smallest of those who should cut it."""
+UNDERPRICED = 0.4
+"""Share of the ``thin`` sellers who should raise the price, which gains more than a cut does."""
+OVERPRICED = (0.3, 0.7)
+"""Log factor by which the elasticity of a ``thin`` seller who should cut the price exceeds ``price / margin``. Ellison
+and Ellison (2009, Econometrica 77) measured elasticities of -20 and more in price-comparison shops."""
+
+
+@dataclass(frozen=True)
+class ShopConfig(SellerConfig):
+    """Settings of a simulated seller of any kind."""
+
+    markets: ClassVar[tuple[str, ...]] = MARKETS
+
+    @property
+    def habits(self) -> Habits:
+        """Ranges from which a shop of this kind is drawn."""
+        return habits_of(self.market)
+
+    def simulate_product(self, generator: np.random.Generator) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Draw the rows and the truth of one product."""
+        kind: str = self.market
+        truth = draw_truth(kind, self.units, self.habits, generator)
+        if kind == "thin":
+            _thin_margin(truth, generator)
+        truth["weekday_demand"] = weekday_demand(kind, closed_weekdays(kind, generator)).tolist()
+        add_best_price(truth)
+        price = seller.draw_prices(truth["current_price"], self.days, self.habits, generator)
+        weekday = np.array(truth["weekday_demand"])[weekday_of(self.dates.astype(np.int64))]
+        price, swing, reach, reported = disturb(kind, price, generator)
+        units = seller.draw_units(expected_units(truth, price) * weekday * swing, self.habits, generator)
+        units = censor(kind, units, self.units, generator)
+        sales, shown = np.round(units * price, 2), price
+        if kind == "averages":
+            units, sales, shown = fill_orders(np.round(price / average_share(), 2), units, generator)
+        frame = seller.write_days(self, truth, price, (units, sales), reach, generator)
+        frame = frame.assign(**{columns.PRODUCT_PRICE: shown, **reported})
+        return frame[shown_days(kind, weekday, generator)].reset_index(drop=True), truth
+
+
+def _thin_margin(truth: dict[str, Any], generator: np.random.Generator) -> None:
+    """Draw the cost of a seller who should raise the price, or cost and elasticity of one who should cut it.
+
+    A cut pays if ``|e| > k p / (k p - c)`` (Lerner 1934), which a thin margin asks of very elastic demand only.
+    """
+    share_kept = truth["share_kept"]
+    if generator.random() < UNDERPRICED:
+        margin = generator.uniform(*THIN_MARGINS)
+    else:
+        margin = generator.uniform(THINNEST_TO_CUT, THIN_MARGINS[1])
+        truth["parameters"]["elasticity"] = round(
+            -share_kept / margin * float(np.exp(generator.uniform(*OVERPRICED))), 3
+        )
+    truth["unit_cost"] = round(truth["current_price"] * (share_kept - margin), 6)
+
+
+if __name__ == "__main__":
+    seller.write_seller(ShopConfig(market=sys.argv[1]), Path(sys.argv[2]))  # type: ignore[arg-type]  # a str
