@@ -18,7 +18,7 @@ import pytest
 from shop_samples import SAMPLES
 
 from pricerl.data import DataConfig, History, read_history
-from pricerl.data.reading import containers, csv_file
+from pricerl.data.reading import containers, sizes
 from pricerl.data.reading.typed_files import to_text
 from pricerl.errors import DataError, UsageError
 
@@ -196,7 +196,7 @@ def test_a_damaged_container_is_refused(name: str, data: Callable[[], bytes], wo
 def test_a_file_that_is_too_large_unpacked_is_refused(
     pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_file, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(sizes, "MAX_BYTES", 2**20)
     path = tmp_path / "bomb"
     path.write_bytes(pack(b"a,b\n" * 2**20))
     assert path.stat().st_size < 2**20

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, read_history
-from pricerl.data.reading import csv_file
+from pricerl.data.reading import sizes
 from pricerl.errors import EXIT_BAD_DATA, DataError
 
 TEN_DAYS = ["10.00,20.00"] * 10
@@ -99,11 +99,11 @@ def test_files_above_a_limit_are_refused(
     write: Callable[..., Path], daily: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(daily(TEN_DAYS))
-    monkeypatch.setattr(csv_file, "MAX_ROWS", 9)
+    monkeypatch.setattr(sizes, "MAX_ROWS", 9)
     assert "more than 9 rows" in refuse(path)
-    monkeypatch.setattr(csv_file, "MAX_COLUMNS", 2)
+    monkeypatch.setattr(sizes, "MAX_COLUMNS", 2)
     assert "has 3 columns" in refuse(path)
-    monkeypatch.setattr(csv_file, "MAX_BYTES", 100)
+    monkeypatch.setattr(sizes, "MAX_BYTES", 100)
     assert "too large" in refuse(path)
 
 

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pricerl.data.reading import csv_file
+from pricerl.data.reading import sizes
 from pricerl.data.reading.csv_file import TextTable, split_rows, to_utf8
 from pricerl.data.reading.database import is_url, read_query
 from pricerl.data.reading.dated_files import join_files
+from pricerl.data.reading.sizes import check_bytes
 from pricerl.data.reading.typed_files import read_json, read_parquet, read_workbook, starts_json
 from pricerl.errors import DataError, UsageError, did_you_mean
 
@@ -91,22 +92,16 @@ def _read_file(source: str, path: Path) -> bytes:
             raise DataError(source, ["no file fits this pattern"])
         neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
         raise DataError(source, [f"there is no such file{did_you_mean(path.name, neighbours)}"])
-    _check_bytes(source, path.stat().st_size)
+    check_bytes(source, path.stat().st_size)
     return path.read_bytes()
 
 
 @functools.cache
 def _read_stdin() -> bytes:
     """Return standard input, which can be read only once in a process."""
-    data = sys.stdin.buffer.read(csv_file.MAX_BYTES + 1)
-    _check_bytes("standard input", len(data))
+    data = sys.stdin.buffer.read(sizes.MAX_BYTES + 1)
+    check_bytes("standard input", len(data))
     return data
-
-
-def _check_bytes(source: str, size: int, state: str = "") -> None:
-    if size > csv_file.MAX_BYTES:
-        found = f"more than {csv_file.MAX_BYTES // 2**20} MiB" + state
-        raise DataError(source, [f"is too large: {found}; split the file"])
 
 
 def _open_bytes(data: bytes, source: str, depth: int = 0) -> TextTable:
@@ -125,10 +120,10 @@ def _open_bytes(data: bytes, source: str, depth: int = 0) -> TextTable:
 
 def _unpack_gzip(data: bytes, source: str) -> bytes:
     try:
-        unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(csv_file.MAX_BYTES + 1)
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(sizes.MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error):
         raise DataError(source, ["is not a whole compressed file (gzip); export or copy it again"]) from None
-    _check_bytes(source, len(unpacked), " unpacked")
+    check_bytes(source, len(unpacked), " unpacked")
     return unpacked
 
 
@@ -146,12 +141,12 @@ def _open_archive(data: bytes, source: str, depth: int) -> TextTable:
                 raise DataError(
                     source, [f"is a zip archive of {len(files)} files ({listed}); one is needed: unpack it"]
                 )
-            unpacked = archive.open(files[0]).read(csv_file.MAX_BYTES + 1)
+            unpacked = archive.open(files[0]).read(sizes.MAX_BYTES + 1)
     except (zipfile.BadZipFile, EOFError, zlib.error):
         raise DataError(source, ["is not a whole zip archive or Excel workbook; export or copy it again"]) from None
     except (RuntimeError, NotImplementedError) as error:
         raise DataError(source, [f"cannot be unpacked: {error}"]) from None
-    _check_bytes(source, len(unpacked), " unpacked")
+    check_bytes(source, len(unpacked), " unpacked")
     return _open_bytes(unpacked, source, depth + 1)
 
 
@@ -162,4 +157,4 @@ def _measure(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], sourc
         with archive.open(item) as file:
             while part := file.read(2**20):
                 size += len(part)
-                _check_bytes(source, size, " unpacked")
+                check_bytes(source, size, " unpacked")

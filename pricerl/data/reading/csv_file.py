@@ -14,15 +14,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pricerl.data.reading import sizes
 from pricerl.data.reading.columns import count_known
 from pricerl.data.reading.fast_csv import Rows, read_fast
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.ragged_rows import SEPARATORS, RaggedRow, check_share
+from pricerl.data.reading.sizes import check_cells, check_size
 from pricerl.errors import DataError
-
-MAX_BYTES = 1024 * 2**20
-MAX_ROWS = 20_000_000
-MAX_COLUMNS = 1_000
 
 HEAD_BYTES, HEAD_ROWS = 2**16, 50
 """Size of a file's head, in which separator and header are found."""
@@ -107,12 +105,19 @@ def split_rows(data: bytes, source: str, notes: Sequence[str] = ()) -> TextTable
     """Split the text of a file, in UTF-8, into cells, with the rows of another width; values are not checked.
 
     Raises:
-        DataError: the text has no row, or too many rows or columns.
+        DataError: the text has no row, or too many lines, rows, columns or cells.
     """
+    if len(data) > sizes.MAX_LINES and (lines := data.count(b"\n") + data.count(b"\r")) > sizes.MAX_LINES:
+        raise DataError(source, [f"has {lines:,} lines; at most {sizes.MAX_LINES:,} are read; split the file"])
     separator = _sniff_separator(data[:HEAD_BYTES].decode(errors="ignore"))
     records = _records(data, separator, source)
-    table = split_records(records, source, separator, lambda header: read_fast(data, separator, *header))
-    return replace(table, notes=tuple(notes))
+
+    def read(header: Header) -> Rows | None:
+        if len(data) > sizes.MAX_CELLS:
+            check_size(source, data.count(b"\n"), header.width)  # before they take memory
+        return read_fast(data, separator, *header)
+
+    return replace(split_records(records, source, separator, read), notes=tuple(notes))
 
 
 def split_records(
@@ -127,7 +132,7 @@ def split_records(
         read: reads the rows below the header in another way, or returns None.
 
     Raises:
-        DataError: there is no row, or there are too many rows or columns.
+        DataError: there is no row, or there are too many rows, columns or cells.
     """
     first = list(islice(records, HEAD_ROWS))
     if not first:
@@ -152,14 +157,6 @@ def text_frame(names: Sequence[str], columns: Sequence[pd.Categorical]) -> pd.Da
     frame = pd.DataFrame(dict(enumerate(columns)))
     frame.columns = pd.Index(list(names), dtype=object)
     return frame
-
-
-def check_size(source: str, num_rows: int, num_columns: int) -> None:
-    """Raise a ``DataError`` if a table has too many rows or columns."""
-    if num_columns > MAX_COLUMNS:
-        raise DataError(source, [f"has {num_columns:,} columns; at most {MAX_COLUMNS:,} are read; remove some"])
-    if num_rows > MAX_ROWS:
-        raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
 
 
 def _check_utf8(data: bytes) -> None:
@@ -205,11 +202,22 @@ def _find_header(rows: Sequence[Sequence[str]]) -> int:
 def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
     """Yield the records that are not blank."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-    reader = csv.reader(text, delimiter=separator, strict=True)
-    start = 1
+    start, size, num_cells = 1, 0, 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        while line := text.readline(sizes.LONGEST_LINE):
+            size += len(line)
+            if size >= sizes.LONGEST_LINE:
+                longest = f"{sizes.LONGEST_LINE:,} characters"
+                raise DataError(source, [f"line {start}: is a row of more than {longest}; check quotes and line ends"])
+            yield line
+
+    reader = csv.reader(lines(), delimiter=separator, strict=True)
     try:
         for cells in reader:
-            after = reader.line_num + 1
+            after, size, num_cells = reader.line_num + 1, 0, num_cells + len(cells)
+            check_cells(source, num_cells, sizes.MAX_SINGLE_CELLS)
             if any(cell.strip() for cell in cells):
                 yield Record(start, after, cells)
             start = after
@@ -222,12 +230,12 @@ def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
     rows: list[list[str]] = []
     lines: list[int] = []
     ragged: list[RaggedRow] = []
-    for line, _, cells in records:
+    for number, (line, _, cells) in enumerate(records, 1):
+        check_size(source, number, 1)
         if len(cells) < width or any(cell.strip() for cell in cells[width:]):  # trailing blank cells are harmless
             ragged.append(RaggedRow(line, tuple(cells)))
             continue
         rows.append(cells)
         lines.append(line)
-        check_size(source, len(lines), width)
     texts = [pd.Series([cells[at] for cells in rows], dtype=object) for at in range(width)]
     return list(map(pd.Categorical, texts)), lines, ragged

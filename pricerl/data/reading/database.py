@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from pricerl.data.reading.csv_file import TextTable, check_size
+from pricerl.data.reading.csv_file import TextTable
+from pricerl.data.reading.sizes import MAX_SINGLE_CELLS, check_size
 from pricerl.data.reading.typed_files import table_of, to_text
 from pricerl.errors import DataError, UsageError, import_extra
 
@@ -67,7 +68,7 @@ def read_query(url: str, query: str | None) -> TextTable:
             while rows := result.fetchmany(_ROWS):
                 for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
                     column += map(to_text, cells)
-                check_size(url, len(columns[0]), len(names))
+                check_size(url, len(columns[0]), len(names), MAX_SINGLE_CELLS)
     except alchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise DataError(url, [f"the query failed: {reason}"]) from None

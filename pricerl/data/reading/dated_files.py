@@ -10,8 +10,9 @@ import pandas as pd
 
 from pricerl.arrays import IntArray
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.csv_file import TextTable, check_size, text_frame
+from pricerl.data.reading.csv_file import TextTable, text_frame
 from pricerl.data.reading.problems import FILE_STEP
+from pricerl.data.reading.sizes import check_size
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 

@@ -15,6 +15,7 @@ import pyarrow.csv
 
 from pricerl.arrays import BoolArray, count_true
 from pricerl.data.reading.ragged_rows import RaggedRow
+from pricerl.data.reading.sizes import LONGEST_CELL
 from pricerl.data.reading.texts import as_flags
 
 BLOCK_BYTES = 2**22
@@ -22,9 +23,6 @@ BLOCK_BYTES = 2**22
 
 CACHED_BYTES = 2**16
 """Bytes that are compared at a time, which fit a processor's cache."""
-
-LONGEST_CELL = 131_072
-"""Characters; the exact reader refuses longer cells."""
 
 _NO_LETTER = "^[^!-~]*$"
 """Texts without visible ASCII characters, which may be blank."""

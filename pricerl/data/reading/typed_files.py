@@ -15,13 +15,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading import csv_file
+from pricerl.data.reading import sizes
 from pricerl.data.reading.columns import has_required
-from pricerl.data.reading.csv_file import Record, TextTable, check_size, split_records, text_frame
+from pricerl.data.reading.csv_file import Record, TextTable, split_records, text_frame
 from pricerl.data.reading.preset_files import own_presets
 from pricerl.data.reading.presets import recognise
 from pricerl.data.reading.problems import Problem, refuse
+from pricerl.data.reading.sizes import check_bytes, check_size
+from pricerl.data.reading.workbooks import read_sheets
 from pricerl.errors import DataError
+
+MOST_PROBLEMS = 100_000
+"""Most lines of a file that are named as malformed."""
 
 NO_ROWS = "has no rows; one row per day is needed"
 
@@ -52,7 +57,7 @@ def to_text(value: Any) -> str:
 def table_of(
     source: str,
     names: Sequence[str],
-    columns: Sequence[Sequence[str]],
+    columns: Sequence[Sequence[str] | pd.Categorical[str]],
     notes: Sequence[str] = (),
     lines: Sequence[int] | None = None,
 ) -> TextTable:
@@ -63,7 +68,7 @@ def table_of(
     """
     if not columns or not columns[0]:
         raise DataError(source, [NO_ROWS])
-    texts = [pd.Series(list(cells), dtype=object) for cells in columns]
+    texts = [cells if isinstance(cells, pd.Categorical) else pd.Series(list(cells), dtype=object) for cells in columns]
     frame = text_frame(names, list(map(pd.Categorical, texts)))
     known = range(1, len(columns[0]) + 1) if lines is None else lines
     return TextTable(frame, source, ",", known, header_line=0, notes=tuple(notes))
@@ -75,15 +80,8 @@ def read_workbook(data: bytes, source: str) -> TextTable:
     Raises:
         DataError: the workbook is damaged, or there is no such sheet.
     """
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(data))
-        sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
-    except (CalamineError, ValueError, OSError) as error:
-        raise DataError(source, [f"is not an Excel workbook that can be read ({error}); export it as CSV"]) from None
     tables, errors = {}, []
-    for name, rows in sheets.items():
+    for name, rows in read_sheets(data, source).items():
         try:
             tables[name] = split_records(_records(rows), source)
         except DataError as error:
@@ -115,42 +113,75 @@ def read_parquet(data: bytes, source: str) -> TextTable:
     Raises:
         DataError: the file is damaged or too large.
     """
-    # Imported here, as python-calamine above: few files need it.
-    import pyarrow.parquet
+    import pyarrow.parquet  # here, as few files need it
 
+    columns, notes = {}, []
     try:
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
-        about = file.metadata
+        about = pyarrow.parquet.read_metadata(io.BytesIO(data))
         check_size(source, about.num_rows, about.num_columns)
-        unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
         if not about.num_rows:
             raise DataError(source, [NO_ROWS])
-        if unpacked > csv_file.MAX_BYTES:
-            raise DataError(source, [f"is too large: {unpacked / 2**20:,.0f} MiB unpacked; split the file"])
-        table = file.read()
+        schema = about.schema.to_arrow_schema()
+        texts = [field.name for field in schema if _is_text(field.type)]
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data), read_dictionary=texts)  # repeated texts are held once
+        check_bytes(source, _unpacked_bytes(pyarrow.parquet.ParquetFile(io.BytesIO(data))), " unpacked")
+        for field in schema:
+            if pa.types.is_nested(field.type):
+                notes.append(f"Column {field.name!r} holds nested values and was ignored.")
+            else:
+                columns[field.name] = _texts_of(file.read([field.name]).column(0), source, field.name)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(source, [f"is not a whole Parquet file ({reason}); export or copy it again"]) from None
-    columns, notes = {}, []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_nested(column.type):
-            notes.append(f"Column {name!r} holds nested values and was ignored.")
-        else:
-            columns[name] = _texts_of(column)
     return table_of(source, list(columns), list(columns.values()), notes)
 
 
-def _texts_of(column: pa.ChunkedArray) -> Sequence[str]:
-    """Return the texts of a pyarrow column; each different value is converted once."""
+def _is_text(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string))
+
+
+def _unpacked_bytes(file: Any) -> int:
+    """Return the bytes of a Parquet file's content, as far as reading must hold them at once.
+
+    A column of fixed width counts it per row. Texts that share their beginnings with those before are decoded little by
+    little, as their pages do not tell how long they are.
+    """
+    about, total = file.metadata, 0
+    columns = list(map(about.schema.column, range(about.num_columns)))
+    for group in map(about.row_group, range(about.num_row_groups)):
+        total += group.total_byte_size
+        for at, column in enumerate(columns):
+            if total <= sizes.MAX_BYTES and "DELTA_BYTE_ARRAY" in group.column(at).encodings:
+                rows = max(1, min(sizes.MAX_BYTES // 16 // (group.column(at).total_uncompressed_size + 1), 2**16))
+                for batch in file.iter_batches(rows, columns=[column.path]):
+                    total += batch.nbytes
+                    if total > sizes.MAX_BYTES:
+                        break
+    return int(max(total, about.num_rows * max(column.length for column in columns)))
+
+
+def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical[str]:
+    """Return the texts of a pyarrow column; each different value is converted once.
+
+    Raises:
+        DataError: a text is too long.
+    """
     if pa.types.is_null(column.type):
-        return [""] * len(column)
+        return pd.Categorical([""] * len(column))
     if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.string())  # in the digits that such a number has
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     encoded = column.unify_dictionaries().combine_chunks()
-    values = np.array([*map(to_text, encoded.dictionary.to_pylist()), ""], dtype=object)
-    return list(values[encoded.indices.fill_null(len(values) - 1).to_numpy()])
+    values = [*map(to_text, encoded.dictionary.to_pylist()), ""]  # the last for no value
+    if (longest := max(map(len, values))) > sizes.LONGEST_CELL:
+        raise DataError(
+            source, [f"{name}: has a cell of {longest:,} characters; at most {sizes.LONGEST_CELL:,} are read"]
+        )
+    codes, known = pd.factorize(np.array(values, dtype=object))
+    rows = encoded.indices.cast(pa.int32()).fill_null(len(values) - 1).to_numpy()
+    texts = pd.Categorical.from_codes(codes.astype(np.int32)[rows], categories=pd.Index(known))
+    return texts.remove_unused_categories()
 
 
 def starts_json(text: bytes) -> bool:
@@ -165,32 +196,60 @@ def read_json(text: bytes, source: str) -> TextTable:
     Raises:
         DataError: a line is no JSON object; names all such lines.
     """
-    rows, problems = [], []
-    for line, found in _parse_json(text.decode()):
-        if isinstance(found, dict):
-            rows.append((line, found))
-        else:
+    columns: dict[str, list[str]] = {}
+    lines: list[int] = []
+    problems = []
+    for line, found in _parse_json(text, source):
+        row = _texts_of_object(found)
+        if row is None:
             problems.append(Problem(line, "", "is not a JSON object; write one object per line"))
+            if len(problems) == MOST_PROBLEMS:
+                break
+            continue
+        for name, cell in row.items():
+            column = columns.setdefault(name, [])
+            column += [""] * (len(lines) - len(column))
+            column.append(cell)
+        lines.append(line)
+        check_size(source, len(lines), len(columns), sizes.MAX_SINGLE_CELLS)
     if problems:
         refuse(source, problems)
-    names = list(dict.fromkeys(name for _, row in rows for name in row))
-    check_size(source, len(rows), len(names))
-    columns = [[to_text(row.get(name)) for _, row in rows] for name in names]
-    return table_of(source, names, columns, lines=[line for line, _ in rows])
+    full = [column + [""] * (len(lines) - len(column)) for column in columns.values()]
+    return table_of(source, list(columns), full, lines=lines)
 
 
-def _parse_json(text: str) -> Iterator[tuple[int, Any]]:
-    """Yield line and value of each object, or number and value if the text is one list; None for malformed ones."""
+def _texts_of_object(found: Any) -> dict[str, str] | None:
+    """Return the values of a JSON object as texts; None for any other value, and for one that is nested too deeply."""
+    try:
+        return {name: to_text(value) for name, value in found.items()} if isinstance(found, dict) else None
+    except RecursionError:
+        return None
+
+
+def _parse_json(text: bytes, source: str) -> Iterator[tuple[int, Any]]:
+    """Yield line and value of each object, or number and value if the text is one list; None for malformed ones.
+
+    Raises:
+        DataError: a line or the list is too long to be parsed at once.
+    """
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
 
-    def decode(part: str) -> Any:
+    def decode(part: bytes) -> Any:
         try:
-            return decoder.decode(part)
+            return decoder.decode(part.decode().strip())
         except (ValueError, RecursionError):
             return None
 
-    if text.lstrip().startswith("["):
-        found = decode(text.strip())
+    if text[:1024].lstrip().startswith(b"["):
+        if len(text) > sizes.LONGEST_LIST:
+            most = f"{sizes.LONGEST_LIST // 2**20} MiB"
+            raise DataError(source, [f"is a JSON list of more than {most}; write one object per line instead"])
+        found = decode(text)
         yield from enumerate(found if isinstance(found, list) else [None], 1)
-    else:
-        yield from ((line, decode(part.strip())) for line, part in enumerate(text.split("\n"), 1) if part.strip())
+        return
+    for line, part in enumerate(io.BytesIO(text), 1):
+        if len(part) > sizes.LONGEST_LINE:
+            most = f"{sizes.LONGEST_LINE // 2**20} MiB"
+            raise DataError(source, [f"line {line}: is longer than {most}; write one object per line"])
+        if part.strip():
+            yield line, decode(part)

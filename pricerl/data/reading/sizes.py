@@ -1,0 +1,42 @@
+"""Limits on the size of a seller's file, whatever its format, which bound the memory and time that reading takes."""
+
+from __future__ import annotations
+
+from pricerl.errors import DataError
+
+MAX_BYTES = 1024 * 2**20
+"""Bytes, also unpacked."""
+MAX_ROWS = 20_000_000
+MAX_COLUMNS = 1_000
+MAX_CELLS = 150_000_000
+"""Cells of a table that is read by column: each different text is held once."""
+MAX_SINGLE_CELLS = 40_000_000
+"""Cells of a table that is read cell by cell: workbooks, JSON, queries, and CSV with rows of other widths."""
+MAX_LINES = 2 * MAX_ROWS
+LONGEST_LINE = 2**24
+"""Bytes of a line of JSON, characters of a record of CSV."""
+LONGEST_LIST = 2**26
+"""Bytes of a JSON list, which is parsed at once."""
+LONGEST_CELL = 131_072
+"""Characters, as in Python's CSV reader."""
+
+
+def check_bytes(source: str, size: int, state: str = "") -> None:
+    """Raise a ``DataError`` if a file is too large; ``state`` says how it was measured, such as "unpacked"."""
+    if size > MAX_BYTES:
+        raise DataError(source, [f"is too large: more than {MAX_BYTES // 2**20} MiB{state}; split the file"])
+
+
+def check_size(source: str, num_rows: int, num_columns: int, most: int = MAX_CELLS) -> None:
+    """Raise a ``DataError`` if a table has too many rows, columns or cells (more than ``most``)."""
+    if num_columns > MAX_COLUMNS:
+        raise DataError(source, [f"has {num_columns:,} columns; at most {MAX_COLUMNS:,} are read; remove some"])
+    if num_rows > MAX_ROWS:
+        raise DataError(source, [f"has more than {MAX_ROWS:,} rows; split the file"])
+    check_cells(source, num_rows * num_columns, most)
+
+
+def check_cells(source: str, num_cells: int, most: int) -> None:
+    """Raise a ``DataError`` if a table has too many cells."""
+    if num_cells > most:
+        raise DataError(source, [f"has more than {most:,} cells; remove columns or split the file"])
