@@ -30,7 +30,7 @@ from pricerl.data.days import WEEK
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
 from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
-from pricerl.decide.price_path import plan_path
+from pricerl.decide.price_path import plan_paths
 from pricerl.decide.standing import FIRST, Account, Standing
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.dynamic_planner import plan_dynamically
@@ -69,7 +69,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     first = replace(config, loss_budget=DecisionConfig().loss_budget)
 
     def propose(product: Product, horizon: int) -> Proposed:
-        return Proposed("planner", plan_path(plan_dynamically(product.dynamics, STEP_DISCOUNT), product.index, horizon))
+        return Proposed("planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], horizon)[0])
 
     def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
         end = product.history.dates[-1].astype("datetime64[D]")
@@ -83,7 +83,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
 
 
 def greedy(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
-    path = plan_path(plan_dynamically(product.dynamics, STEP_DISCOUNT), 0, WEEK)
+    path = plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], WEEK)[0]
     return path.price.double().numpy(), standing
 
 

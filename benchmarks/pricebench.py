@@ -40,7 +40,7 @@ from rich.progress import track
 from rivals import BAYESIAN, NAMES, missing_packages, rival_rules
 
 from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
-from pricerl.decide.price_path import PricePath, plan_path, propose_path
+from pricerl.decide.price_path import PricePath, plan_paths, propose_path
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricebench import (
@@ -137,7 +137,7 @@ def _follow_plan() -> Callable[[Product], PricePath]:
     def plan(dynamics: Dynamics) -> DynamicPlan:
         return plan_dynamically(dynamics, SACConfig().gamma ** dynamics.days_per_step)
 
-    return lambda product: plan_path(plan(product.dynamics), product.index, HORIZON)
+    return lambda product: plan_paths(plan(product.dynamics), [product.index], HORIZON)[0]
 
 
 def learned_rules(shop_set: ShopSet, reward: RewardConfig) -> dict[str, PathRule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from pricerl.arrays import limits_of
 from pricerl.env import Dynamics, Product, State
 from pricerl.evaluation import DynamicPlan
 from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
+from pricerl.guardrails.today import Edit
 
 
 class PricePath(NamedTuple):
@@ -44,15 +46,31 @@ class Limits(NamedTuple):
     """Days until the minimum hold of the last change is over."""
 
 
+@dataclass(frozen=True)
+class DayEdit(Edit):
+    """Change that a guardrail made to the price of one day."""
+
+    date: str
+
+
+@dataclass(frozen=True)
+class GatedPath:
+    """Prices that passed the gate, money, one per day, and the changes that guardrails made."""
+
+    prices: tuple[float, ...]
+    asked: float | None
+    """Proposed price on the first day on which guardrails changed something, money; None if there is none."""
+    edits: tuple[DayEdit, ...]
+
+    def onto(self, path: PricePath) -> PricePath:
+        """Return the path with the gated prices, and with limits widened to include them."""
+        price = path.price.new_tensor(self.prices)
+        return path._replace(price=price, low=path.low.minimum(price), high=path.high.maximum(price))
+
+
 def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:
     """Roll a deterministic policy forward for a horizon, days, from the end of the product's history."""
     return _roll(propose_by(policy, product.dynamics), product, horizon)
-
-
-def plan_path(plan: DynamicPlan, product: int, horizon: int) -> PricePath:
-    """Roll a plan forward for a horizon, days, from the end of the product's history."""
-    (path,) = plan_paths(plan, [product], horizon)
-    return path
 
 
 def plan_paths(plan: DynamicPlan, products: Sequence[int], horizon: int) -> list[PricePath]:

@@ -21,29 +21,21 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
     """Return the account of a product that is open after a history; None if the next advice opens one.
 
     An advice opens an account if none is open on its last day of data, at the price of that day.
-
-    Args:
-        entries: entries of the decision log, oldest first.
-        history: history of the product.
-        passed: last day that has passed, that of the history if absent.
+    Entries are those of the decision log, oldest first; the last day that has ``passed`` is that of the history if
+    absent.
     """
     account, end = None, history.last_day
     for entry in entries:
         if entry["kind"] != ADVICE or entry["product"] != history.product:
             continue
         day = date.fromisoformat(entry["history_end"])
-        if day < end and (account is None or _is_over(account, day)):
+        if day < end and (account is None or days_left(account, day) == 0):
             account = Account(entry["history_end"], entry["current_price"])
-    return None if account is None or _is_over(account, passed or end) else account
+    return None if account is None or days_left(account, passed or end) == 0 else account
 
 
 def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[float, float] | None:
-    """Return the two prices of the latest random draw that applied to a product by the end of a history, money.
-
-    Args:
-        entries: entries of the decision log, oldest first.
-        history: history of the product.
-    """
+    """Return the two prices of the latest random draw that applied to a product by the end of a history, money."""
     varied, end = None, history.last_day.isoformat()
     for entry in entries:
         if entry["kind"] == ADVICE and entry["product"] == history.product and entry["history_end"] < end:
@@ -60,11 +52,7 @@ def find_standings(
 ) -> dict[str, Standing]:
     """Return what a log says about the products of a market for their next prices, by name.
 
-    Args:
-        entries: entries of the decision log, oldest first.
-        dynamics: market of the fresh history.
-        today: the clock; no earlier than the first day after each history, which it is if absent.
-        bound: prices that relations leave, by product.
+    The clock, ``today``, is at least the first day after each history. Prices that relations leave are ``bound``.
     """
     measured = find_measured(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
     found = {}
@@ -85,7 +73,3 @@ def find_standings(
             previous=last_advice(entries, name),
         )
     return found
-
-
-def _is_over(account: Account, passed: date) -> bool:
-    return days_left(account, passed) == 0
