@@ -69,9 +69,7 @@ def product_rule(config: DecisionConfig, accounts: bool) -> Decide:
     first = replace(config, loss_budget=DecisionConfig().loss_budget)
 
     def propose(product: Product, horizon: int) -> Proposed:
-        return Proposed(
-            "planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [product.index], horizon)[0]
-        )
+        return Proposed("planner", plan_paths(plan_dynamically(product.dynamics, STEP_DISCOUNT), [0], horizon)[0])
 
     def decide(product: Product, standing: Standing) -> tuple[FloatArray, Standing]:
         end = product.history.dates[-1].astype("datetime64[D]")

@@ -35,17 +35,13 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 def describe_advice(
     case: Case, course: Course, skill: Backtest | None = None, current: Mapping[str, float] | None = None
 ) -> ProductAdvice:
-    """Return the record of a product's decided course.
+    """Return the record of a product's decided course, with the forecast skill on its history.
 
-    Args:
-        case: the product with all that its price depended on.
-        course: the decision of the chain.
-        skill: forecast skill on the product's history.
-        current: current prices of related products of other markets, by name, money.
+    ``current`` has the current prices of related products of other markets, by name, money.
     """
     forecast, fitted = _forecast(case, course), case.product.fitted
     recommended = course.recommends(case.product.current_price)
-    asked = None if course.gated is None else course.gated.asked
+    asked = course.gated.asked
     facts: dict[str, Any] = {
         **_facts_of_product(case),
         **_facts_of_model(case, course.own, current),
@@ -57,7 +53,7 @@ def describe_advice(
         "random_prices": course.drawn,
         "offered_explore_share": course.offered,
         "asked_price": None if asked is None else money(asked),
-        "guardrails": () if course.gated is None else course.gated.edits,
+        "guardrails": course.gated.edits,
         "orders": orders_after(case, course),
         "alarm": course.alarm,
         "model": None if course.model is None else _outcome(case, course.model, _forecast(case, course.model)),

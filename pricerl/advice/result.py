@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.decide.account import AccountPlan
     from pricerl.decide.decision import Decision
     from pricerl.decide.exploration import RandomPrice
-    from pricerl.decide.final_check import DayEdit
+    from pricerl.decide.price_path import DayEdit
     from pricerl.decide.proposer import PolicyOverPlan
     from pricerl.decide.standing import Alarm, Order, PreviousAdvice, TrackRecord
     from pricerl.evaluation import (

@@ -95,12 +95,8 @@ def plan_account(
 ) -> AccountPlan:
     """Choose the price that a product approaches for the rest of its account.
 
-    Args:
-        account: of the product.
-        proposed: ``(H,)`` path of planner or policy, money; its last price is taken to stay.
-        product: with the market of the fresh history.
-        config: weight of losses and loss budget.
-        passed: last day that has passed, that of the history if absent.
+    The last price of the path ``proposed (H,)``, money, is taken to stay. The last day that has ``passed`` is that of
+    the history if absent.
     """
     left = days_left(account, passed or product.history.last_day)
     targets = value_targets(account, proposed, product, left)

@@ -13,7 +13,7 @@ from torch import Tensor
 from pricerl.data import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.config import DecisionConfig
 from pricerl.decide.decision import Decision, Speaker
-from pricerl.decide.price_path import PricePath
+from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, Alarm, Order, Standing
 from pricerl.env import Product
 from pricerl.evaluation import Candidates, Causes, PathValue, observe_causes, value_paths
@@ -23,7 +23,6 @@ from pricerl.guardrails.price_grid import same_price
 if TYPE_CHECKING:
     from pricerl.decide.account import AccountPlan
     from pricerl.decide.exploration import RandomPrice
-    from pricerl.decide.final_check import GatedPath
     from pricerl.decide.proposer import PolicyOverPlan
 
 
@@ -116,8 +115,8 @@ class Course:
     """The proposed path, or the one that the decision took in its place."""
     path: PricePath
     """The part of the aim that the decision follows."""
-    gated: GatedPath | None = None
-    """Its prices as they passed the gate; None if they have not yet."""
+    gated: GatedPath
+    """Its prices in double precision, and the edits of the gate."""
     account: AccountPlan | None = None
     """Account of the quarter and its plan; None if this is the first advice."""
     drawn: tuple[RandomPrice, ...] = ()
@@ -136,7 +135,7 @@ class Course:
     @property
     def prices(self) -> tuple[float, ...]:
         """Prices to charge, money, one per day."""
-        return tuple(self.path.price.tolist()) if self.gated is None else self.gated.prices
+        return self.gated.prices
 
     def recommends(self, now: float) -> float:
         """Return the first price that differs from the current one, else that, money."""
@@ -147,7 +146,11 @@ class Course:
         """The model's own course."""
         return self.model or self
 
-    def overruled(self, prices: Tensor, decision: Decision, gated: GatedPath | None = None) -> Course:
-        """Return another course ``prices (H,)``, money, that takes the place of the model's."""
-        path = self.path._replace(price=prices, low=prices, high=prices, asked=prices)
+    def overruled(
+        self, prices: Sequence[float], decision: Decision, asked: float | None = None, edits: Sequence[DayEdit] = ()
+    ) -> Course:
+        """Return another course with prices, money, that take the place of the model's."""
+        price = self.path.price.new_tensor(prices)
+        path = self.path._replace(price=price, low=price, high=price, asked=price)
+        gated = GatedPath(tuple(prices), asked, tuple(edits))
         return replace(self, decision=decision, path=path, gated=gated, drawn=(), offered=None, model=self.own)

@@ -16,7 +16,7 @@ import numpy as np
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import EXPLORED
 from pricerl.decide.evidence import is_suspect
-from pricerl.decide.final_check import GatedPath
+from pricerl.decide.price_path import GatedPath
 from pricerl.env import Product
 from pricerl.formatting import sentence
 from pricerl.guardrails.gate import pass_gate
@@ -45,7 +45,7 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
     decision, gated, product, share = course.decision, course.gated, case.product, case.config.explore_share
     undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
     helps = undecided or (decision.follow == "step" and is_suspect(product))
-    if gated is None or not helps or mind_changes(product.fitted.memory):
+    if not helps or mind_changes(product.fitted.memory):
         return None
     if undecided:
         gated = replace(gated, prices=(case.standing.centre(product.current_price),) * case.horizon)

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
-from pricerl.decide.price_path import PricePath, approach_path
+from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
 from pricerl.env import Product
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.gate import Gated, pass_gate
@@ -23,28 +23,6 @@ NOT_WORTH_IT = (
     "the change that evidence and limits leave is not expected to pay, or pays in fewer than half of the plausible "
     "scenarios"
 )
-
-
-@dataclass(frozen=True)
-class DayEdit(Edit):
-    """Change that a guardrail made to the price of one day."""
-
-    date: str
-
-
-@dataclass(frozen=True)
-class GatedPath:
-    """Prices that passed the gate, money, one per day, and the changes that guardrails made."""
-
-    prices: tuple[float, ...]
-    asked: float | None
-    """Proposed price on the first day on which guardrails changed something, money; None if there is none."""
-    edits: tuple[DayEdit, ...]
-
-    def onto(self, path: PricePath) -> PricePath:
-        """Return the path with the gated prices, and with limits widened to include them."""
-        price = path.price.new_tensor(self.prices)
-        return path._replace(price=price, low=path.low.minimum(price), high=path.high.maximum(price))
 
 
 def gate_path(product: Product, path: PricePath) -> GatedPath:
@@ -99,12 +77,7 @@ def refuse_loss(decision: Decision, path: PathValue, keep: PathValue, keep_allow
     Whatever led to the change, its expected gain in profit must be above zero and its probability at least one half.
     Two changes are exempt: those that hard limits force, and those to which the gate is closed on purpose
     (``decision.min_chance`` 0). Their reasons state the expected loss.
-
-    Args:
-        decision: for the path.
-        path: value of the path after the gate.
-        keep: value of keeping the price.
-        keep_allowed: whether the limits allow the current price; if not, the nearest allowed price is charged.
+    Where the limits do not allow the current price, the nearest allowed one is charged instead.
     """
     if decision.follow in ("hold", "limit") or not decision.gated or path.pays_over(keep):
         return decision
@@ -144,16 +117,15 @@ def pass_gate_last(case: Case, course: Course) -> Course | None:
     if order is not None:
         limits, what = product.hard_limits, order.kind.replace("_", " ")
         why = next(filter(None, (refuse_price(price, limits, what) for price in course.prices)), "")
-        kept = GatedPath((product.current_price,) * case.horizon, None, ())
-        held = Decision("hold", "C", "hold", False, why)
-        return replace(course.overruled(case.kept, held, kept), order=None) if why else None
+        kept = course.overruled((product.current_price,) * case.horizon, Decision("hold", "C", "hold", False, why))
+        return replace(kept, order=None) if why else None
     log = product.today.log
     for price in course.prices:
         log = log.charge(pass_gate(price, log.prices[-1], log, product.today.costs, product.today.config).price)
     passed = tuple(log.prices[-case.horizon :].tolist())
     if passed == course.prices:
         return None
-    gated = GatedPath(passed, *((None, ()) if course.gated is None else (course.gated.asked, course.gated.edits)))
+    gated = replace(course.gated, prices=passed)
     decision = confirm(course.decision, gated, product.current_price)
     return replace(course, decision=decision, path=gated.onto(course.path), gated=gated)
 

@@ -10,8 +10,8 @@ from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
-from pricerl.decide.final_check import GatedPath, gate_path
-from pricerl.decide.price_path import PricePath, approach_path
+from pricerl.decide.final_check import gate_path
+from pricerl.decide.price_path import GatedPath, PricePath, approach_path
 from pricerl.decide.standing import Alarm
 from pricerl.formatting import MEASURES, counted, sentence
 from pricerl.guardrails.price_grid import same_price
@@ -37,8 +37,8 @@ def stop_model(case: Case, course: Course) -> Course | None:
     decision = Decision("path" if moves else "hold", "C", "hold", False, why)
     if moves and objection:
         decision = replace(decision, follow="limit", source="limits", why=f"{why}. {sentence(KEEP_NOT_ALLOWED)}")
-    gated = replace(gated, asked=None if course.gated is None else course.gated.asked)
-    return replace(course.overruled(path.price, decision, gated), aim=path, alarm=alarm)
+    stopped = course.overruled(gated.prices, decision, course.gated.asked, gated.edits)
+    return replace(stopped, aim=path, alarm=alarm)
 
 
 def _approach(case: Case, target: float) -> tuple[PricePath, GatedPath]:
@@ -72,11 +72,8 @@ def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alar
 
     Days that were not observed, such as those out of stock, neither count nor end the run. A day without a prediction,
     such as one at a price of the seller's own choice, ends it.
-
-    Args:
-        history: history of one product.
-        low: ``(D,)`` 5 % predictive quantiles of the sales, money; NaN without a prediction.
-        kill_days: consecutive days that trigger an alarm; 0 turns it off.
+    ``low (D,)`` has the 5 % predictive quantiles of the sales, money, NaN without a prediction; 0 ``kill_days`` turn
+    the switch off.
     """
     below = history.sales < low
     other = np.flatnonzero(history.observed & ~below)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import Decision, Source
-from pricerl.decide.final_check import GatedPath
 from pricerl.decide.standing import Order, active_of
 from pricerl.guardrails.price_grid import is_outside
 from pricerl.terminal import shown
@@ -49,8 +48,7 @@ def _obey(case: Case, course: Course, order: Order) -> Course:
         why += f". Nothing is forecast: you have charged {f.price(lowest)} to {f.price(highest)}"
     moves = any(price != now for price in prices)
     decision = Decision("step" if moves else "hold", "C", SOURCES[order.kind], False, why)
-    gated = GatedPath(prices, None, ())
-    return replace(course.overruled(product.money(prices), decision, gated), order=order, known=not untried)
+    return replace(course.overruled(prices, decision), order=order, known=not untried)
 
 
 def orders_after(case: Case, course: Course) -> tuple[Order, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from pricerl.arrays import limits_of
 from pricerl.env import Dynamics, Product, State
 from pricerl.evaluation import DynamicPlan
 from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
+from pricerl.guardrails.today import Edit
 
 
 class PricePath(NamedTuple):
@@ -42,6 +44,28 @@ class Limits(NamedTuple):
     """The price inside the hard limits that is nearest to the current one, money; several steps may lead there."""
     wait: int
     """Days until the minimum hold of the last change is over."""
+
+
+@dataclass(frozen=True)
+class DayEdit(Edit):
+    """Change that a guardrail made to the price of one day."""
+
+    date: str
+
+
+@dataclass(frozen=True)
+class GatedPath:
+    """Prices that passed the gate, money, one per day, and the changes that guardrails made."""
+
+    prices: tuple[float, ...]
+    asked: float | None
+    """Proposed price on the first day on which guardrails changed something, money; None if there is none."""
+    edits: tuple[DayEdit, ...]
+
+    def onto(self, path: PricePath) -> PricePath:
+        """Return the path with the gated prices, and with limits widened to include them."""
+        price = path.price.new_tensor(self.prices)
+        return path._replace(price=price, low=path.low.minimum(price), high=path.high.maximum(price))
 
 
 def propose_path(policy: Policy, product: Product, horizon: int) -> PricePath:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.decision import Decision
-from pricerl.decide.price_path import PricePath, plan_paths, propose_path
+from pricerl.decide.price_path import GatedPath, PricePath, plan_paths, propose_path
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation import Comparison, Policy, Yardstick
 from pricerl.evaluation.rollout import WatchedPolicy
@@ -75,4 +75,4 @@ def propose(case: Case) -> Course:
     """Return the course that planner or policy proposes."""
     found = case.propose(case.product, case.horizon)
     decision = Decision("path", "C", found.speaker, False, f"the {found.speaker} proposes it", speaker=found.speaker)
-    return Course(decision, found, found.path, found.path)
+    return Course(decision, found, found.path, found.path, GatedPath(tuple(found.path.price.tolist()), None, ()))

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import Decision
-from pricerl.decide.final_check import DayEdit, GatedPath, gate_path
+from pricerl.decide.final_check import gate_path
+from pricerl.decide.price_path import DayEdit
 from pricerl.guardrails.price_grid import same_price
 from pricerl.guardrails.today import DIGITS
 
@@ -31,10 +32,9 @@ def keep_relations(case: Case, course: Course) -> Course | None:
     decision = replace(course.decision, why=why)
     if not moves:
         prices, decision = (now,) * case.horizon, Decision("hold", "C", "hold", False, why)
-    before, edits = course.prices, () if course.gated is None else course.gated.edits
+    before, edits = course.prices, course.gated.edits
     first = next((row for row in range(case.horizon) if not same_price(before[row], prices[row])), None)
     if first is not None:
         old, new = round(before[first], DIGITS), round(prices[first], DIGITS)
         edits = (*edits, DayEdit(RELATIONS, old, new, why, case.days[first].isoformat()))
-    asked = None if course.gated is None else course.gated.asked
-    return course.overruled(product.money(prices), decision, GatedPath(prices, asked, edits))
+    return course.overruled(prices, decision, course.gated.asked, edits)

@@ -85,7 +85,7 @@ def from_steps(steps: Number, price_step: float) -> Number:
 
 
 def slack(price: Number, price_step: float) -> Number:
-    """Return the tolerance of a limit at a price, money."""
+    """Return the tolerance of a limit at a price, money; it is finer than that of `same_price`, so that limits hold."""
     return FLOAT32_SLACK * price + ROUNDING_SLACK * price_step
 
 

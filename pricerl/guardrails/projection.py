@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pricerl.guardrails.limits import MOVING, MenuRows, PriceLimits, RecentPrices, is_small
-from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK, from_steps, in_steps
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, ROUNDING_SLACK, from_steps, in_steps, slack
 
 
 class PriceBand(NamedTuple):
@@ -60,8 +60,8 @@ def waits_for_pace(limits: PriceLimits, recent: RecentPrices) -> Tensor:
 
 def is_beyond(limits: PriceLimits, recent: RecentPrices) -> Tensor:
     """Return whether the current price lies beyond hard limits that leave a price, ``(B,)`` bool."""
-    slack = FLOAT32_SLACK * recent.current + ROUNDING_SLACK * limits.price_step
-    outside = (recent.current < limits.floor - slack) | (recent.current > limits.ceiling + slack)
+    tolerance = slack(recent.current, limits.price_step)
+    outside = (recent.current < limits.floor - tolerance) | (recent.current > limits.ceiling + tolerance)
     return outside & limits.reachable
 
 

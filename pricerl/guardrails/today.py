@@ -252,7 +252,7 @@ class Today:
         return f"{self.grid_setting} has no price between {between}"
 
     def same(self, price: float, other: float) -> bool:
-        """Return whether two prices differ by no more than rounding."""
+        """Return whether two prices differ by no more than the tolerance of a limit."""
         return abs(price - other) <= slack(other, self.config.price_step)
 
     @cached_property

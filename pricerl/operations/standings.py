@@ -21,11 +21,8 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
     """Return the account of a product that is open after a history; None if the next advice opens one.
 
     An advice opens an account if none is open on its last day of data, at the price of that day.
-
-    Args:
-        entries: entries of the decision log, oldest first.
-        history: history of the product.
-        passed: last day that has passed, that of the history if absent.
+    Entries are those of the decision log, oldest first; the last day that has ``passed`` is that of the history if
+    absent.
     """
     account, end = None, history.last_day
     for entry in entries:
@@ -33,18 +30,13 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
             continue
         day = date.fromisoformat(entry["history_end"])
         account = None if entry.get("restarts") else account
-        if day < end and (account is None or _is_over(account, day)):
+        if day < end and (account is None or days_left(account, day) == 0):
             account = Account(entry["history_end"], entry["current_price"])
-    return None if account is None or _is_over(account, passed or end) else account
+    return None if account is None or days_left(account, passed or end) == 0 else account
 
 
 def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[float, float] | None:
-    """Return the two prices of the latest random draw that applied to a product by the end of a history, money.
-
-    Args:
-        entries: entries of the decision log, oldest first.
-        history: history of the product.
-    """
+    """Return the two prices of the latest random draw that applied to a product by the end of a history, money."""
     varied, end = None, history.last_day.isoformat()
     for entry in entries:
         if entry["kind"] == ADVICE and entry["product"] == history.product and entry["history_end"] < end:
@@ -89,7 +81,3 @@ def find_standings(
             previous=previous,
         )
     return found
-
-
-def _is_over(account: Account, passed: date) -> bool:
-    return days_left(account, passed) == 0

@@ -16,7 +16,7 @@ from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.decide import DecisionConfig
 from pricerl.decide.exploration import explore
-from pricerl.decide.final_check import GatedPath
+from pricerl.decide.price_path import GatedPath
 from pricerl.decide.standing import Standing
 from pricerl.env import Dynamics, Product
 from pricerl.errors import UsageError

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from pricerl.decide import final_check
 from pricerl.decide.decision import Decision
-from pricerl.decide.final_check import DayEdit, GatedPath, confirm, gate_path
-from pricerl.decide.price_path import approach_path, propose_path
+from pricerl.decide.final_check import confirm, gate_path
+from pricerl.decide.price_path import DayEdit, GatedPath, approach_path, propose_path
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import Gated
