@@ -144,14 +144,15 @@ def _unpacked_bytes(file: Any) -> int:
     """Return the bytes of a Parquet file's content, as far as reading must hold them at once.
 
     A column of fixed width counts it per row. Texts that share their beginnings with those before are decoded little by
-    little, as their pages do not tell how long they are.
+    little, as no page states how long they are.
     """
     about, total = file.metadata, 0
     columns = list(map(about.schema.column, range(about.num_columns)))
     for group in map(about.row_group, range(about.num_row_groups)):
         total += group.total_byte_size
         for at, column in enumerate(columns):
-            if total <= sizes.MAX_BYTES and "DELTA_BYTE_ARRAY" in group.column(at).encodings:
+            shares = "DELTA_BYTE_ARRAY" in group.column(at).encodings and not column.max_repetition_level
+            if shares and total <= sizes.MAX_BYTES:
                 rows = max(1, min(sizes.MAX_BYTES // 16 // (group.column(at).total_uncompressed_size + 1), 2**16))
                 for batch in file.iter_batches(rows, columns=[column.path]):
                     total += batch.nbytes
@@ -175,9 +176,8 @@ def _texts_of(column: pa.ChunkedArray, source: str, name: str) -> pd.Categorical
     encoded = column.unify_dictionaries().combine_chunks()
     values = [*map(to_text, encoded.dictionary.to_pylist()), ""]  # the last for no value
     if (longest := max(map(len, values))) > sizes.LONGEST_CELL:
-        raise DataError(
-            source, [f"{name}: has a cell of {longest:,} characters; at most {sizes.LONGEST_CELL:,} are read"]
-        )
+        found = f"has a cell of {longest:,} characters; at most {sizes.LONGEST_CELL:,} are read"
+        raise DataError(source, [f"{name}: {found}"])
     codes, known = pd.factorize(np.array(values, dtype=object))
     rows = encoded.indices.cast(pa.int32()).fill_null(len(values) - 1).to_numpy()
     texts = pd.Categorical.from_codes(codes.astype(np.int32)[rows], categories=pd.Index(known))
