@@ -19,7 +19,7 @@ from pricerl.training.run_folder import find_run
 from pricerl.writing import explained, write_text
 
 if TYPE_CHECKING:
-    from pricerl.training.checkpointing import Checkpoint
+    from pricerl.training.checkpointing import Checkpoint, without_query, without_removed
     from pricerl.training.run import Run
 
 
@@ -40,7 +40,7 @@ def retrain(words: Sequence[str]) -> int:
     path = options.path or json.dumps(shop.sources)
     given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
     check_days(run_lightning("predict", [*rest, *given]), champion, config)
-    kept = option_words({"config": json.dumps(shop.settings)})
+    kept = option_words({"config": json.dumps(without_query(without_removed(shop.settings)))})
     run = run_lightning("fit", [*_settings_of(champion), *kept, *rest, *given])
     with run.held:
         verdict = judge(run, champion, shop.log.entries, config)

@@ -189,7 +189,7 @@ def _others(path: Path) -> str:
 
 def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of a run without the query on a database, which no checkpoint brings to another one."""
-    data = settings["data"]
+    data = settings.get("data", {})
     group = data.get("init_args", data)
     if not isinstance(reading := group.get("reading"), dict) or reading.get("query") is None:
         return dict(settings)
