@@ -211,7 +211,8 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
 def outbox_lines(shop: Shop) -> list[str]:
     """Return the content of the outbox in one line, and one per price that was left out."""
     box, path = shop.outbox, shop.folder.path / PRICES
-    listed = ", ".join(f"{shown(row.product)} {row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
+    names = {row.product: f"{shown(row.product)} " if len(shop.newest) > 1 else "" for row in box.rows}
+    listed = ", ".join(f"{names[row.product]}{row.price:.{box.decimals}f} from {row.date}" for row in box.rows[:3])
     more = f" and {len(box.rows) - 3} more" if len(box.rows) > 3 else ""
     said = f"{path}: {listed}{more}" if box.rows else f"{path}: no price to change"
     notes = box.notes[:MOST_NOTES]

@@ -94,7 +94,7 @@ def test_if_approval_is_required_only_orders_and_approvals_reach_the_price_file(
     assert product["recommended_price"] > product["current_price"]
     out = run(shop, "approve", *RUN).out
     price = f"{product['recommended_price']:.2f}"
-    assert f"prices.csv: seller {price} from 2025-04-01" in out and prices(shop) == [f"seller,2025-04-01,{price}"]
+    assert f"prices.csv: {price} from 2025-04-01" in out and prices(shop) == [f"seller,2025-04-01,{price}"]
     assert run(shop, "override", *RUN, "--price", "10.60", *UNTIL).code == 0
     assert prices(shop) == ["seller,2025-04-01,10.60"]
     assert run(shop, "resume", *RUN).code == 0 and prices(shop) == [f"seller,2025-04-01,{price}"]
