@@ -78,7 +78,7 @@ class Checkpoint:
                 f"{self.path} stores no settings: it was saved from Python, with a class or an object of your own that "
                 "no command can make; load it with load_from_checkpoint of its module's class"
             )
-        return without_query({name: stored[name] for name in Settings.__struct_fields__ if name in stored})
+        return without_query({name: value for name, value in stored.items() if name in Settings.__struct_fields__})
 
     @property
     def words(self) -> list[str]:
