@@ -11,8 +11,9 @@ from pricerl.decide.account import plan_quarter
 from pricerl.decide.case import Case, Course
 from pricerl.decide.evidence import follow_measured_pair, take_lower_bound, weigh_evidence
 from pricerl.decide.exploration import vary_at_random
-from pricerl.decide.final_check import pass_gate_last, publish
+from pricerl.decide.final_check import publish
 from pricerl.decide.kill_switch import stop_model
+from pricerl.decide.last_gate import pass_gate_last
 from pricerl.decide.ordered import follow_price_test, obey_order
 from pricerl.decide.proposer import propose
 from pricerl.decide.related import keep_relations

@@ -1,7 +1,4 @@
-"""Final check of a product's prices: no change is published that would not pay, and every price passes the gate.
-
-`pass_gate_last` is the last decider of the chain: what it returns is advised.
-"""
+"""Final check of the model's path: every day passes the gate, and no change is published that would not pay."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_pa
 from pricerl.env import Product
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.gate import Gated, pass_gate
-from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.today import DIGITS, Edit
 
 ROUNDING = 1.01
@@ -106,28 +102,6 @@ def _followed(case: Case, course: Course) -> PricePath:
     if course.decision.follow == "limit":
         return approach_path(aim.limits.nearest, case.product, case.horizon)._replace(asked=now)
     return aim._replace(price=now, low=now, high=now, asked=now)
-
-
-def pass_gate_last(case: Case, course: Course) -> Course | None:
-    """Let no price out that the limits forbid: the gate's takes its place, and the current one that of an order.
-
-    A person's price is bound by the hard limits alone.
-    """
-    product, order = case.product, course.order
-    if order is not None:
-        limits, what = product.hard_limits, order.kind.replace("_", " ")
-        why = next(filter(None, (refuse_price(price, limits, what) for price in course.prices)), "")
-        kept = course.overruled((product.current_price,) * case.horizon, Decision("hold", "C", "hold", False, why))
-        return replace(kept, order=None) if why else None
-    log = product.today.log
-    for price in course.prices:
-        log = log.charge(pass_gate(price, log.prices[-1], log, product.today.costs, product.today.config).price)
-    passed = tuple(log.prices[-case.horizon :].tolist())
-    if passed == course.prices:
-        return None
-    gated = replace(course.gated, prices=passed)
-    decision = confirm(course.decision, gated, product.current_price)
-    return replace(course, decision=decision, path=gated.onto(course.path), gated=gated)
 
 
 def _explain(asked: Gated, passed: Gated, price_step: float) -> tuple[Edit, ...]:
