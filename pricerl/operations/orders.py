@@ -49,11 +49,6 @@ def _read_order(entry: Entry, status: Status) -> Order:
     return Order(*about, schedule=days)
 
 
-def active_order(entries: Iterable[Entry], product: str, first_day: str) -> Order | None:
-    """Return the order in force on a product from ``first_day`` on, in ISO format, before any hard limit is checked."""
-    return next((order for order in orders_of(entries, product, first_day) if order.status == "active"), None)
-
-
 def judged_orders(
     entries: Sequence[Entry],
     product: str,
