@@ -25,7 +25,7 @@ from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
 from pricerl.operations.decision_log import Entry, append, read_log, stamp
-from pricerl.operations.orders import active_order, orders_of
+from pricerl.operations.orders import orders_of
 from pricerl.operations.price_test_records import (
     PLAN,
     SCHEDULE,
@@ -196,12 +196,12 @@ def test_an_override_suspends_a_test_which_then_goes_on_until_its_result(order: 
     entries, first = [_test(order), _override(2, "2025-03-20")], "2025-03-15"
     assert [item.status for item in orders_of(entries, "product", first)] == ["suspended", "active"]
     assert [item.status for item in orders_of(entries, "product", "2025-03-21")] == ["active", "expired"]
-    going = active_order([_test(order)], "product", first)
-    assert going is not None and going.price_on("2025-03-16", 1.0) == order["schedule"][9]["price"]
+    (going,) = orders_of([_test(order)], "product", first)
+    assert going.status == "active" and going.price_on("2025-03-16", 1.0) == order["schedule"][9]["price"]
     assert going.price_on("2030-01-01", 1.0) == order["regular_price"]
     ended = {"id": 3, "kind": "resume", "product": "product", "ends": 1}
     for end in (_result(order, "higher"), ended):
-        assert active_order([_test(order), end], "product", first) is None
+        assert [item.status for item in orders_of([_test(order), end], "product", first)] == ["ended"]
 
 
 def test_advice_follows_the_schedule_on_its_days_but_an_override_wins(dynamics: Dynamics, order: Entry) -> None:
