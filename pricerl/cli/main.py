@@ -55,22 +55,22 @@ usage: python main.py COMMAND [options]        pricerl COMMAND [options]
   init                                         write guardrails.yaml, the limits on prices, to edit
   fit --config FILE [--data.path FILE]         train, evaluate and advise; without a path on a simulated seller
   validate | test                              score a trained policy on held-out days, next to the rules
-  predict --data.path FILE [--out DIR] [--horizon 14]
-                                               advise on a newer file
+  predict [--data.path FILE] [--out DIR] [--horizon 14]
+                                               advise on a newer file, or on that of the newest advice again
   what-if PRICE [--data.path FILE]             compare a price with keeping the current one
   override PRICE --until DAY --reason WHY      charge this price instead of the model's, within the hard limits
   pause --until DAY --reason WHY               keep the price instead of following the model
   resume                                       end an override or a pause before its last day
-  approve [ID] | history                       record an approval; print decisions with author and reason
+  approve [ID] | history                       approve the newest advice; print decisions with author and reason
   price-test plan|start|read RUN [--data.path FILE]
                                                plan, start and judge a randomised test of two prices
   report [--product P]                         make the page of a product from the last advice
-  watch [RUN] --data.path FILE                 check new days, send alerts, exit code by severity
-  retrain [RUN] --data.path FILE               train on a newer file; the new model is used if it is not worse
-  review [RUN] --data.path FILE                compare past advice with what happened
+  watch [RUN] [--data.path FILE]               check new days, send alerts, exit code by severity
+  retrain [RUN] [--data.path FILE]             train on a newer file; the new model is used if it is not worse
+  review [RUN] [--data.path FILE]              compare past advice with what happened
   rollback [--to gen-0003]                     use an earlier generation of weights and advice again
   audit verify [FILE] | replay ID              check that the log is unbroken; repeat a decision
-  (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P)
+  (from validate on, the only run is found; else --run_name R or --ckpt_path FILE; --product P; --today DAY)
 
   COMMAND --help lists its options; fit, validate, test and predict take all of Lightning's trainer flags
   --version, --debug (show the traceback of an error)

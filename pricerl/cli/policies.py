@@ -187,15 +187,14 @@ def print_advice(run: Run) -> int:
     from pricerl.advice.next_steps import Place
     from pricerl.cli.console import print_evidence
     from pricerl.cli.decisions import outbox_lines
-    from pricerl.training.run_folder import runs_with
+    from pricerl.training.run_folder import needed_name
 
     advice, files, shop, recorded = deliver(run)
     if run.options.format == "json":
         write_json(json.loads(files.document.read_text(encoding="utf-8")))
     else:
         products = [item.to_dict() for item in advice]
-        others = [folder for folder in runs_with(LOG_FILE) if folder.path != run.folder]
-        name = run.folder.name if others else ""
+        name = needed_name(run.folder, LOG_FILE)
         write_lines(block_lines(products, run.formatter, Place(files.report, name, today=shop.today.isoformat())))
         if run.options.verbose:
             print_evidence(products, files, run.formatter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from pricerl.cli.usage import Parser, add_author_options, option_words, with_fir
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
 from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.price_grid import same_price
-from pricerl.operations.decision_log import Entry, stamp
+from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
 from pricerl.operations.price_test_records import (
@@ -26,7 +27,7 @@ from pricerl.operations.price_test_records import (
 from pricerl.operations.price_test_records import render_schedule as render
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, write_lines
-from pricerl.training.run_folder import RunFolder
+from pricerl.training.run_folder import RunFolder, needed_name
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
@@ -100,8 +101,9 @@ def _plan(words: Sequence[str]) -> int:
     write_text(run.folder / PLAN, plan)
     others = len(run.pricing.preprocessor.names) > 1
     write_lines(plan_words(product.name, planned, schedule, product.market.num_draws, others, run.formatter))
-    name = f" {options.run_name}" if options.run_name else ""
-    write_lines([f"  written    {run.folder / SCHEDULE}; start it with pricerl price-test start{name}"])
+    name = needed_name(run.folder, LOG_FILE)
+    command = f"pricerl price-test start{f' {shlex.quote(name)}' if name else ''}"
+    write_lines([f"  written    {run.folder / SCHEDULE}; start it with {command}"])
     return EXIT_OK
 
 

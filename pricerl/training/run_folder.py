@@ -261,6 +261,11 @@ def runs_with(file: str) -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(RUNS.glob("*")) if (path / file).exists()]
 
 
+def needed_name(folder: Path, file: str) -> str:
+    """Return the name of a run for a printed command; empty if no other run holds a file, so that none is needed."""
+    return folder.name if any(other.path.name != folder.name for other in runs_with(file)) else ""
+
+
 def find_run(name: str | None, holding: str) -> RunFolder:
     """Return the folder of a run, by default that of the only one.
 
