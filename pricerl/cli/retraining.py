@@ -19,7 +19,7 @@ from pricerl.training.run_folder import find_run
 from pricerl.writing import explained, write_text
 
 if TYPE_CHECKING:
-    from pricerl.training.checkpointing import Checkpoint, without_query, without_removed
+    from pricerl.training.checkpointing import Checkpoint
     from pricerl.training.run import Run
 
 
@@ -30,7 +30,7 @@ def retrain(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
     from pricerl.operations.challenge import check_days, judge
-    from pricerl.training.checkpointing import Checkpoint
+    from pricerl.training.checkpointing import Checkpoint, without_query, without_removed
 
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")

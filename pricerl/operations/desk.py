@@ -123,7 +123,7 @@ class Desk:
         if self.step_discount is not None and yardstick is None:
             plan = plan_dynamically(dynamics, self.step_discount)
             yardstick = Yardstick(plan, self.step_discount, catalogue=self.catalogue)
-        standings = find_standings(entries, dynamics, self.formatter.currency, self.today, bound)
+        standings = find_standings(entries, dynamics, self.today, bound, self.formatter.currency)
         settings = self.decision, self.horizon, backtests, self.seed, None, self.formatter, yardstick
         advice = advise(self.policy, dynamics, *settings, standings, self.current)
         return Advised(advice, [], backtests, () if yardstick is None else yardstick.plan.notes)

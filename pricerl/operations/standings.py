@@ -48,18 +48,18 @@ def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[floa
 def find_standings(
     entries: Sequence[Entry],
     dynamics: Dynamics,
-    currency: str = "",
     today: date | None = None,
     bound: Mapping[str, Bound] = MappingProxyType({}),
+    currency: str | None = None,
 ) -> dict[str, Standing]:
     """Return what a log says about the products of a market for their next prices, by name.
 
     Args:
         entries: entries of the decision log, oldest first.
         dynamics: market of the fresh history.
-        currency: of the file.
         today: the clock; no earlier than the first day after each history, which it is if absent.
         bound: prices that relations leave, by product.
+        currency: of the file; None if unknown.
     """
     measured = find_measured(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
     found = {}

@@ -66,11 +66,6 @@ BAD_FILES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(tmp_path_factory.getbasetemp() / "trained")
-
-
 @pytest.mark.parametrize("command", ["check", "fit", "predict"])
 @pytest.mark.parametrize("kind", BAD_FILES)
 def test_a_bad_file_gives_one_message_and_leaves_nothing(
@@ -211,6 +206,7 @@ def test_outputs_that_cannot_be_replaced_are_reported_and_kept(
 ) -> None:
     out = tmp_path / "out"
     words = ["predict", "--ckpt_path", str(trained / "best.ckpt"), "--out", "out"]
+    words += ["--data.path", str(trained.parents[1] / "seller.csv")]
     assert run(tmp_path, *words).code in (0, 4)
     assert sorted(path.name for path in out.iterdir()) == sorted([*OUTPUTS, "published"])
     before = listing(tmp_path)

@@ -19,11 +19,6 @@ from pricerl.training.module import SACModule
 MAIN = Path(__file__).parents[2] / "main.py"
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(tmp_path_factory.getbasetemp() / "trained")
-
-
 def test_a_users_mistake_leaves_the_process_with_one_line_on_stderr(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(MAIN), "check", "sales.csv"], capture_output=True, text=True, cwd=tmp_path, timeout=60

@@ -18,14 +18,14 @@ from pricerl.formatting import PLAIN, unit_digits
 
 
 @pytest.fixture(scope="module")
-def printed(trained: Path) -> str:
-    result = run(trained.parents[1], "validate", "--ckpt_path", str(trained / "best.ckpt"), "--out", "scored")
+def printed(trained_once: Path) -> str:
+    result = run(trained_once.parents[1], "validate", "--ckpt_path", str(trained_once / "best.ckpt"), "--out", "scored")
     assert result.code == 0, result.err
     return result.out
 
 
-def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trained: Path) -> None:
-    (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
+def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trained_once: Path) -> None:
+    (product,) = json.loads((trained_once / "advice.json").read_text(encoding="utf-8"))["products"]
     lines = printed.splitlines()
     draws = product["num_draws"]
     for row in list_alternatives(product):
@@ -40,8 +40,8 @@ def test_every_rule_planner_and_the_policy_stand_in_one_table(printed: str, trai
     assert {row["rule"] for row in list_alternatives(product)} == {*RULES, BEST_FOR_OBJECTIVE, POLICY}
 
 
-def test_the_policys_value_is_that_of_the_document(printed: str, trained: Path) -> None:
-    (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
+def test_the_policys_value_is_that_of_the_document(printed: str, trained_once: Path) -> None:
+    (product,) = json.loads((trained_once / "advice.json").read_text(encoding="utf-8"))["products"]
     policy = product["proposal"]
     assert (len(policy["prices"]), product["num_draws"]) == (14, 16)
     assert f"over keeping the price, 14 days: {gain_words(policy['over_keep']['profit'], PLAIN)}" in printed
@@ -51,8 +51,8 @@ def test_the_policys_value_is_that_of_the_document(printed: str, trained: Path) 
     )
 
 
-def test_the_document_holds_the_off_policy_estimates(printed: str, trained: Path) -> None:
-    (product,) = json.loads((trained / "advice.json").read_text(encoding="utf-8"))["products"]
+def test_the_document_holds_the_off_policy_estimates(printed: str, trained_once: Path) -> None:
+    (product,) = json.loads((trained_once / "advice.json").read_text(encoding="utf-8"))["products"]
     now = product["off_policy"]["current"]
     assert now["price"] == product["current_price"]
     assert (now["value"] is None) == bool(now["reason"])
@@ -60,9 +60,9 @@ def test_the_document_holds_the_off_policy_estimates(printed: str, trained: Path
     assert printed.count("off-policy estimate at ") == (1 if same else 2)
 
 
-def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained: Path) -> None:
+def test_with_out_the_files_of_the_advice_are_written_too(printed: str, trained_once: Path) -> None:
     for name in OUTPUTS:
-        scored, fitted = ((folder / name).read_bytes() for folder in (trained.parents[1] / "scored", trained))
+        scored, fitted = ((folder / name).read_bytes() for folder in (trained_once.parents[1] / "scored", trained_once))
         assert without_head(scored) == without_head(fitted)
 
 

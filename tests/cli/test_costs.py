@@ -48,7 +48,7 @@ def paste(shop: Path, command: str) -> Result:
 
 
 def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(shop: Path) -> None:
-    again = run(shop, "predict")
+    again = run(shop, "predict", "--today", "2025-03-02")
     init, predict, _ = commands_in(again.out)
     assert (init, predict) == ("pricerl init", "pricerl predict --costs costs.csv")
     made = paste(shop, init)
@@ -66,7 +66,7 @@ def test_the_commands_of_a_hold_for_lack_of_costs_end_it_as_they_are_printed(sho
 
 def test_one_product_says_so_in_its_block_and_on_its_page(tmp_path: Path) -> None:
     write_lines(tmp_path / "mug.csv", seller_lines(60, columns=3))
-    out = run(tmp_path, "advise", "mug.csv", *FAST).out
+    out = run(tmp_path, "advise", "mug.csv", "--today", "2025-03-02", *FAST).out
     assert "into costs.csv" in out and "data.cost" not in out
     assert commands_in(out)[:2] == ["pricerl init", "pricerl predict --costs costs.csv"]
     page = (tmp_path / "checkpoints" / "mug" / "report.html").read_text(encoding="utf-8").split("<body>")[1]

@@ -66,7 +66,7 @@ def test_a_decision_from_a_database_is_replayed(shop: Path, number: str) -> None
 def test_a_run_on_a_database_is_resumed_with_another_query_of_the_same_rows(shop: Path) -> None:
     more = [*FAST, "--trainer.max_steps", "40", "--run_name", "shop", "--ckpt_path", "last", "--data.path", URL]
     other = run(shop, "fit", *more, "--data.reading.query", f"{QUERY} limit 80")
-    assert other.code == 2 and "history" in other.err and "query" not in other.err
+    assert other.code == 3 and "ends on 2025-03-21" in other.err and "query" not in other.err
     assert run(shop, "fit", *more, "--data.reading.query", f"{QUERY} limit 90").code in (0, 4)
 
 

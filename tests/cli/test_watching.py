@@ -96,7 +96,6 @@ def test_a_file_that_cannot_be_read_is_an_alarm_in_the_document_and_exit_code_3(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["seller"], "watch needs the fresh file: --data.path FILE"),
         (["seller", "--data.path", "fresh.csv", "--today", "soon"], "--today: must be a day such as 2026-01-31"),
         (["seller", "--alert_file", "none.txt", "--test-alert"], "--alert_file: none.txt cannot be read"),
         (["seler", "--data.path", "fresh.csv"], "did you mean 'seller'?"),
