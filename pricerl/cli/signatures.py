@@ -29,7 +29,9 @@ def parameters(module: str, node: ast.ClassDef) -> dict[str, Parameter]:
         for base in node.bases:
             found |= parameters(*find_class(module, ast.unparse(base)))
         for item, after in zip(node.body, [*node.body[1:], None], strict=True):
-            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            if not isinstance(item, ast.AnnAssign) or ast.unparse(item.annotation).startswith("ClassVar"):
+                continue
+            if isinstance(item.target, ast.Name):
                 default = ast.unparse(item.value) if item.value else None
                 found[item.target.id] = Parameter(item.annotation, default, _text_under(after))
         return found
