@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pricerl.errors import UsageError
@@ -181,7 +181,7 @@ def stage_set(
     files: Mapping[str, str],
     finish: Callable[[Path], None] = lambda _: None,
     mark: str = "",
-    renews: bool = False,
+    source: str = "",
 ) -> str:
     """Write a set without publishing it, and return its name for `show_set`.
 
@@ -190,7 +190,7 @@ def stage_set(
         files: texts by path below the folder.
         finish: called with the folder of the new set, to add files.
         mark: text that names the state that the set belongs to, kept in its manifest.
-        renews: whether all other files are those of the published set.
+        source: set from which all other files are taken over; none if empty.
 
     Raises:
         UsageError: a file cannot be written.
@@ -200,8 +200,8 @@ def stage_set(
     with explained(folder):
         try:
             _fill(part, files)
-            if renews:
-                _carry_over(sets / CURRENT, part)
+            if source:
+                _carry_over(sets / source, part)
             finish(part)
             names = [path.relative_to(part).as_posix() for path in _files_below(part)]
             refuse_folders(folder, names)
@@ -231,11 +231,11 @@ def show_set(folder: Path, name: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def find_set(folder: Path, mark: str) -> str | None:
-    """Return the newest set with a mark, None if there is none."""
+def find_set(folder: Path, marks: Collection[str]) -> str | None:
+    """Return the newest set with one of some marks, None if there is none."""
     for path in sorted((folder / PUBLISHED).glob("[0-9]*"), reverse=True):
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            if json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("mark") == mark:
+            if json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("mark") in marks:
                 return path.name
     return None
 
@@ -245,7 +245,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _carry_over(published: Path, part: Path) -> None:
-    """Take over the files of the published set that a new one does not hold."""
+    """Take over the files of another set that a new one does not hold."""
     for path in _files_below(published.resolve()):
         copy = part / path.relative_to(published.resolve())
         if path.name != MANIFEST and not copy.exists():

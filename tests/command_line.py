@@ -50,7 +50,7 @@ def run(folder: Path, *words: str) -> Result:
     out, err = io.StringIO(), io.StringIO()
     few_rows = patch("pricerl.evaluation.yardstick.MOST_ROWS", 256)
     today = patch("pricerl.operations.shop.system_day", lambda: date(2025, 4, 1))  # the day after a seller's last
-    with few_rows, today, _inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with few_rows, today, inside(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(words))
     torch.set_flush_denormal(False)  # hypothesis refuses to draw numbers without the smallest ones
     return Result(code, out.getvalue(), err.getvalue())
@@ -96,7 +96,8 @@ def train(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder."""
     before = Path.cwd()
     os.chdir(folder)
     try:

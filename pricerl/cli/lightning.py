@@ -136,7 +136,10 @@ class PricingCLI(LightningCLI):
                 args += ["--run_name", _run_of(args)]
         words, given = args, option_values(args, "--ckpt_path")
         if given and self.command != "fit":
-            folder = self._folder_of_words(parser, args) if given[-1] in ("last", "best") else Path()
+            by_name = given[-1] in ("last", "best")
+            folder = self._folder_of_words(parser, args) if by_name else RunFolder.of(Path(given[-1])).path
+            if self.command == "predict" and not self.replays:  # first: it may change what ``best`` leads to
+                self.shop = Shop.open(RunFolder(folder), next(iter(option_values(args, "--today")), None))
             self.given = Checkpoint.read(given[-1], folder)
             words = [*self.given.words, *self._words_of_shop(args), *args]
         self.config = self._parse(parser, words)
@@ -148,9 +151,8 @@ class PricingCLI(LightningCLI):
 
     def _words_of_shop(self, words: list[str]) -> list[str]:
         """Return the settings and files of the advice in force, which an advice keeps to unless others are named."""
-        if self.command != "predict" or self.replays or self.given is None:
+        if self.shop is None or self.given is None:
             return []
-        self.shop = Shop.open(RunFolder.of(self.given.path), next(iter(option_values(words, "--today")), None))
         generation = self.given.generation
         kept = self.shop.settings if generation is None or generation.name == self.shop.generation else {}
         named = named_files(words) or any((config.get("data") or {}).get("path") for config in read_configs(words))

@@ -189,7 +189,7 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
 
     Raises:
         DataError: the log is broken.
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or what follows from it; the message of the latter begins with recorded.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,9 +220,12 @@ def append(path: Path, drafts: Drafts, publish: Publish | None = None) -> list[E
                 pass
         text = "".join(f"{canonical(entry)}\n" for entry in entries)
         _write_whole(path, file, len(content) - len(log.torn), text, Head(len(log.entries) + len(entries), previous))
-        sync_folder(path.parent)
-        if show is not None:
-            show()
+        try:
+            sync_folder(path.parent)
+            if show is not None:
+                show()
+        except (OSError, UsageError) as error:
+            raise UsageError(f"recorded, but not yet published: {error}; the next command publishes it") from error
     return entries
 
 

@@ -21,15 +21,15 @@ from pricerl.data.naming import list_sources
 from pricerl.decide.standing import Order
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
-from pricerl.operations.orders import ADVICE, orders_of
-from pricerl.operations.outbox import Outbox, fill_outbox, newest_advice, orders_on
+from pricerl.operations.orders import ADVICE, ROLLBACK, orders_of
+from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest_advice, orders_on
 from pricerl.terminal import shown
+from pricerl.training.generations import Generation
 from pricerl.training.run_folder import RunFolder
 from pricerl.writing import CURRENT, PUBLISHED, explained, find_set, show_set, stage_set
 
 if TYPE_CHECKING:
     from pricerl.data import ProductHistory
-    from pricerl.training.generations import Generation
     from pricerl.training.pricing_data import PricingDataModule
 
 
@@ -70,7 +70,8 @@ class Shop:
         day = None if today is None else read_day(today)
         with contextlib.suppress(OSError, UsageError):  # a folder that may only be read, here and below
             folder.restore_links()
-        shop = cls(folder, read_log(folder.path / LOG_FILE), name_in_force(folder), day)
+        log = read_log(folder.path / LOG_FILE)
+        shop = cls(folder, log, name_in_force(folder, log.entries), day)
         with contextlib.suppress(OSError, UsageError):
             shop.renew()
         return shop
@@ -167,7 +168,7 @@ class Shop:
 
     def at(self, entries: Sequence[Entry]) -> Shop:
         """Return the shop with the entries and the generation that it has under the lock."""
-        return replace(self, log=self.log._replace(entries=entries), generation=name_in_force(self.folder))
+        return replace(self, log=self.log._replace(entries=entries), generation=name_in_force(self.folder, entries))
 
     def advice_on(self, product: str | None) -> Entry:
         """Return the newest advice on a product, by default the only one.
@@ -212,7 +213,7 @@ class Shop:
 
         Raises:
             DataError: the log is broken.
-            UsageError: a file cannot be written; nothing is recorded then.
+            UsageError: a file cannot be written; nothing is recorded then, unless the message says so.
         """
         states: list[Shop] = []
 
@@ -222,16 +223,7 @@ class Shop:
             if prepared is not None and uses is not None:
                 with explained(uses.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
                     uses.complete()
-            show = state._stage(prepared)
-
-            def follow() -> None:
-                show()
-                if uses is not None:
-                    self.folder.use(uses)
-                elif state.generation:
-                    self.folder.link(CURRENT)
-
-            return follow
+            return state._prepare(prepared)
 
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
 
@@ -241,9 +233,13 @@ class Shop:
         return append(self.log_path, dated, publish), states[-1]
 
     def renew(self) -> None:
-        """Publish the outbox again unless it is up to date; finish what an interrupted command had prepared."""
-        if self.newest and self._published(PRICES) != self.outbox.render():
-            publish_again(self.log_path, lambda log: self._at(log)._stage())
+        """Publish the outbox again unless it is up to date; finish what an interrupted command had recorded."""
+        used = self.folder.current
+        switched = self.generation != ("" if used is None else used.name)
+        shown_set = (self.home / PUBLISHED / CURRENT).resolve().name
+        outdated = self._ready not in (None, shown_set) or self._published(PRICES) != self.outbox.render()
+        if switched or (self.newest and (outdated or self.folder.dead_links)):
+            publish_again(self.log_path, lambda log: self._at(log)._prepare())
 
     def publish_copy(self, prepared: Prepared) -> None:
         """Publish files of an advice and the outbox in a folder of the user's choice, made if absent."""
@@ -251,15 +247,21 @@ class Shop:
 
     def publish_page(self, name: str, html: str) -> None:
         """Add a page to the files in force, or replace it."""
-        publish_again(self.log_path, lambda log: self._at(log)._stage(pages={name: html}))
+        publish_again(self.log_path, lambda log: self._at(log)._prepare(pages={name: html}))
 
     def _at(self, log: Log) -> Shop:
-        return replace(self, log=log, generation=name_in_force(self.folder))
+        return replace(self, log=log, generation=name_in_force(self.folder, log.entries))
 
-    def _stage(
+    @property
+    def _ready(self) -> str | None:
+        """Name of the newest set that holds the newest advice, whether or not it is shown; None if there is none."""
+        first = max((entry["id"] for entry in self.newest.values()), default=0)
+        return find_set(self.home, self.log.hashes[first - 1 :]) if first else None
+
+    def _prepare(
         self, prepared: Prepared | None = None, pages: Mapping[str, str] = MappingProxyType({})
     ) -> Callable[[], object]:
-        """Write the set of files with the outbox, and return a function that shows it."""
+        """Write the set of files with the outbox, and return a function that shows it and the generation in force."""
         mark = self.log.head.hash
         prices = {PRICES: self.outbox.render()}
         shows = []
@@ -267,28 +269,29 @@ class Shop:
             shows.append((prepared.home, self._write(prepared, prices, mark)))
         if prepared is not None and prepared.home == self.home:
             shows.append((self.home, self._write(prepared, prices, mark)))
-        elif (self.home / PUBLISHED / CURRENT).exists():
-            ready = None if pages else find_set(self.home, mark)
-            if ready is None or (self.home / PUBLISHED / ready / PRICES).read_text(encoding="utf-8") != prices[PRICES]:
-                excel = (self.home / PUBLISHED / CURRENT / "advice.xlsx").exists()
-                renewed = Prepared(self.home, {**pages}, excel)
-                ready = self._write(renewed, prices, mark, renews=True)
+        elif (self.home / PUBLISHED / (ready := self._ready or CURRENT)).exists():
+            source = self.home / PUBLISHED / ready
+            if pages or ready == CURRENT or (source / PRICES).read_bytes().decode() != prices[PRICES]:
+                renewed = Prepared(self.home, {**pages}, (source / "advice.xlsx").exists())
+                ready = self._write(renewed, prices, mark, ready)
             shows.append((self.home, ready))
 
         def show() -> None:
             for folder, name in shows:
                 show_set(folder, name)
+            if self.generation:
+                self.folder.use(Generation(self.home))
 
         return show
 
-    def _write(self, prepared: Prepared, prices: Mapping[str, str], mark: str, renews: bool = False) -> str:
+    def _write(self, prepared: Prepared, prices: Mapping[str, str], mark: str, source: str = "") -> str:
         def finish(folder: Path) -> None:
             if prepared.excel:
                 from pricerl.advice.exports import rewrite_workbook
 
                 rewrite_workbook(folder, self.outbox.table())
 
-        return stage_set(prepared.home, {**prepared.files, **prices}, finish, mark, renews)
+        return stage_set(prepared.home, {**prepared.files, **prices}, finish, mark, source)
 
     def _published(self, name: str) -> str:
         """Return the text of a file in force; empty if there is none."""
@@ -298,8 +301,22 @@ class Shop:
             return ""
 
 
-def name_in_force(folder: RunFolder) -> str:
-    """Return the name of the generation in force; empty for a run without generations."""
+def name_in_force(folder: RunFolder, entries: Sequence[Entry]) -> str:
+    """Return the name of the generation in force; empty for a run without generations.
+
+    It is the one that the log names last; the link leads to another one if a command was interrupted before it moved.
+
+    Args:
+        folder: of the run.
+        entries: entries of its log.
+    """
+    for entry in reversed(entries):
+        trained = entry["kind"] == ADVICE and entry["command"] == "fit"
+        name = entry["generation"] if entry["kind"] == ROLLBACK else generation_of(entry) if trained else ""
+        if name and Generation(folder.path / name).is_complete:
+            return str(name)
+        if name:
+            break
     current = folder.current
     return "" if current is None else current.name
 

@@ -171,6 +171,12 @@ class RunFolder:
             elif link.is_symlink():
                 link.unlink()
 
+    @property
+    def dead_links(self) -> list[str]:
+        """Names that lead to no file, as an interruption between two links leaves them."""
+        links = map(self.path.joinpath, LINKED)
+        return [link.name for link in links if link.is_symlink() and not link.exists()]
+
     def show(self, generation: Generation) -> None:
         """Let the run's own names lead to an unfinished generation as long as there is no current one."""
         if self.current is None and not (self.path / ADOPTED).exists():

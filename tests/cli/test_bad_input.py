@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from command_line import FAST, HEADER, OUTPUTS, listing, run, seller_lines, train, write_lines
+from command_line import FAST, HEADER, OUTPUTS, listing, run, seller_lines, write_lines
 from safetensors.torch import save_file
 
 from pricerl.training.tree_file import write_tree

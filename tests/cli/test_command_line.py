@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import FAST, OUTPUTS, SMALL_NETWORK, listing, run, seller_lines, train, write_lines
+from command_line import FAST, OUTPUTS, SMALL_NETWORK, listing, run, seller_lines, write_lines
 
 from pricerl.sac import Transition
 from pricerl.training.module import SACModule

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import run
+from command_line import run, train
 
 from pricerl.cli import run_log
 from pricerl.cli.run_log import RUN_LOG, without_folders, without_secrets
@@ -24,8 +24,8 @@ def text_of(shop: Path) -> str:
     return (shop / "checkpoints" / "seller" / RUN_LOG).read_text(encoding="utf-8")
 
 
-def test_training_and_its_stages_are_logged(trained: Path) -> None:
-    text = (trained / RUN_LOG).read_text(encoding="utf-8")
+def test_training_and_its_stages_are_logged(tmp_path: Path) -> None:
+    text = (train(tmp_path) / RUN_LOG).read_text(encoding="utf-8")
     assert "INFO command: fit --data.path seller.csv" in text and "fitting the market: " in text
     assert "INFO ended after " in text
 

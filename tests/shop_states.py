@@ -1,0 +1,343 @@
+"""A made-up seller, kills and full disks, and what must hold in a run's folder whatever commands ran before."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import numpy as np
+from command_line import FAST, Result, run, write_lines
+from python_calamine import CalamineWorkbook
+
+from pricerl.advice.exports import PRICES
+from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.outbox import fill_outbox
+from pricerl.operations.shop import name_in_force
+from pricerl.training.run import Run
+from pricerl.training.run_folder import LINKED, RunFolder
+
+FIRST = date(2025, 1, 1)
+"""First day of the seller's history."""
+START = date(2025, 4, 1)
+UNITS = {"mug": 200.0, "cap": 20.0}
+"""Units per day at a price of 10."""
+STEP = 0.05
+"""Price step."""
+KEPT = 0.85
+"""Share of the price that the marketplace leaves."""
+
+USUAL: dict[str, Any] = {
+    "data.guardrails.floor": 1.0,
+    "data.guardrails.ceiling": 100.0,
+    "data.guardrails.max_change": 0.05,
+    "data.guardrails.pause": False,
+    "data.cost.unit_cost": 4.0,
+    "decision.require_approval": False,
+}
+"""Settings that the machine changes, and their first values."""
+FIXED = {
+    "data.guardrails.price_step": STEP,
+    "data.cost.share_kept": KEPT,
+    "data.cost.fixed_cost": 0.0,
+    "decision.min_chance": 0.0,
+}
+FIRST_ACTIONS = (-1.0, 1.0)
+"""Action of the policy of each generation that the machine begins with."""
+QUIET = ("--trainer.enable_progress_bar", "false")
+
+OWN = {".lock", "run.log", LOG_FILE, "decisions.head", "current", "backtests.json", "price_test.json", "price_test.csv"}
+"""Names in a run's folder beside the published ones and generations."""
+
+
+def option_words(settings: Mapping[str, Any]) -> list[str]:
+    """Return settings as options."""
+    return [f"--{name}={json.dumps(value)}" for name, value in settings.items()]
+
+
+def train_shop(folder: Path) -> None:
+    """Fit two products twice, with a policy that lowers prices and with one that raises them."""
+    folder.mkdir(parents=True)
+    seller = Seller()
+    seller.write(folder / "sales.csv")
+    words = ["--data.path", "sales.csv", *FAST, *option_words({**FIXED, **USUAL})]
+    for action in FIRST_ACTIONS:
+        with aiming(action):
+            result = run(folder, "fit", "--run_name", "shop", "--today", START.isoformat(), *words)
+        assert result.code in (0, 4), result.err
+
+
+@contextlib.contextmanager
+def aiming(action: float) -> Iterator[None]:
+    """Let the policy always ask for the same change, test no forecasts, and plan price tests roughly."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(
+            patch.object(Run, "policy", property(lambda run: lambda seen: seen.new_full((len(seen), 1), action)))
+        )
+        for module in ("backtests", "desk"):
+            stack.enter_context(patch(f"pricerl.operations.{module}.run_backtests", lambda *_, **__: {}))
+        stack.enter_context(patch("pricerl.evaluation.price_tests.simulated_power.SIMULATED", 200))
+        yield
+
+
+class Seller:
+    """A seller of two products, their clock, and the prices that they charged."""
+
+    def __init__(self) -> None:
+        self.today = START
+        chance = np.random.default_rng(1)
+        days = (START - FIRST).days
+        self.charged = {
+            name: [float(price) for price in np.repeat(chance.choice([9.5, 10.0, 10.5, 11.0], days // 7 + 1), 7)[:days]]
+            for name in UNITS
+        }
+
+    def wait(self, days: int, table: str, obeys: bool) -> None:
+        """Let days pass; a seller who obeys takes over the prices of ``prices.csv``."""
+        rows = list(csv.DictReader(table.splitlines()))
+        for _ in range(days):
+            for name, charged in self.charged.items():
+                told = [row for row in rows if row["Product"] == name]
+                told = [row for row in told if row["Date"] <= self.today.isoformat() <= row["Last Day"]]
+                charged.append(float(told[0]["Price"]) if told and obeys else charged[-1])
+            self.today += timedelta(days=1)
+
+    def last_prices(self, missing: int = 0, names: tuple[str, ...] = tuple(UNITS)) -> dict[str, float]:
+        """Return the price of each product on the last day of a file."""
+        return {name: self.charged[name][-1 - missing] for name in names}
+
+    def write(self, path: Path, missing: int = 0, skipped: int = 0, names: tuple[str, ...] = tuple(UNITS)) -> None:
+        """Write the seller's file without its last and its first days."""
+        lines = ["Product,Report Date,Product Price,Total Sales"]
+        for name in names:
+            for day, price in list(enumerate(self.charged[name]))[skipped : len(self.charged[name]) - missing]:
+                chance = np.random.default_rng([list(UNITS).index(name), day])
+                units = chance.poisson(UNITS[name] * (price / 10) ** -2)
+                lines.append(f"{name},{FIRST + timedelta(days=day)},{price:.2f},{price * units:.2f}")
+        write_lines(path, lines)
+
+
+class Killed(BaseException):
+    """The end of a process, which no code survives."""
+
+
+class Fault(NamedTuple):
+    """A kill or a full disk, from one operation on files on."""
+
+    kills: bool
+    recorded: bool
+    """Whether operations count from the flush of the decision log on, rather than from the start."""
+    at: int
+    """Number of the first operation that fails."""
+    torn: int = 0
+    """Bytes of the last line of the log that a power failure during its flush loses, if it is the only new one."""
+
+
+CHANGING = ("fsync", "replace", "rename", "symlink", "link")
+REMOVING = ("unlink", "rmdir")
+
+
+@contextlib.contextmanager
+def failing(fault: Fault | None) -> Iterator[list[str]]:
+    """Let operations on files fail from one on; yield the names of those that failed."""
+    failed: list[str] = []
+    count = None if fault is None or fault.recorded else 0
+
+    def wrap(name: str, do: Any) -> Any:
+        def wrapped(*words: Any, **named: Any) -> Any:
+            nonlocal count
+            log = Path(f"/proc/self/fd/{words[0]}").resolve() if name == "fsync" else None
+            flushes = log is not None and log.name == LOG_FILE
+            count = 0 if flushes and count is None else count
+            count = None if count is None else count + 1
+            if fault is None or count is None or count < fault.at:
+                return do(*words, **named)
+            if fault.kills and fault.torn and flushes and log is not None and not failed:
+                lines = log.read_bytes().splitlines(keepends=True)
+                head = json.loads(log.with_suffix(".head").read_text(encoding="ascii"))
+                if len(lines) == head["entries"] + 1:
+                    log.write_bytes(b"".join(lines)[: -min(fault.torn, len(lines[-1]))])
+            failed.append(name)
+            raise Killed if fault.kills else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        return wrapped
+
+    with contextlib.ExitStack() as stack:
+        if fault is not None:
+            for name in (*CHANGING, *(REMOVING if fault.kills else ())):
+                stack.enter_context(patch.object(os, name, wrap(name, getattr(os, name))))
+        yield failed
+
+
+class Advised(NamedTuple):
+    """What the machine knows of a generation's newest advice, from the words that it gave."""
+
+    settings: Mapping[str, Any]
+    path: str
+    prices: Mapping[str, float]
+    """Price of each product on the last day of the file."""
+
+
+@dataclass
+class Order:
+    """A person's order or a price test, as the machine gave it."""
+
+    id: int
+    kind: str
+    price: float | None
+    until: date
+    ended: bool = False
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Order:
+        """Return the order of an entry."""
+        return cls(entry["id"], entry["kind"], entry.get("price"), date.fromisoformat(entry["until"]))
+
+
+@dataclass
+class Known:
+    """What a run's state must be, followed from the commands that were recorded."""
+
+    base: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings that each generation was fitted with."""
+    advised: dict[str, Advised] = field(default_factory=dict)
+    orders: dict[str, list[Order]] = field(default_factory=lambda: {name: [] for name in UNITS})
+    approved: list[tuple[str, str, float]] = field(default_factory=list)
+    """Generation, product and price of each approval."""
+    generation: str = ""
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return the settings in force."""
+        found = self.advised.get(self.generation)
+        return self.base[self.generation] if found is None else found.settings
+
+    def order_on(self, product: str, today: date) -> Order | None:
+        """Return the order that decides on a product, whether or not the limits allow it."""
+        for kinds in (("override", "pause"), ("price_test",)):
+            found = [order for order in self.orders[product] if order.kind in kinds][-1:]
+            if found and not found[0].ended and found[0].until >= today:
+                return found[0]
+        return None
+
+    def allows(self, price: float, now: float | None = None) -> bool:
+        """Return whether the hard limits in force allow a price; from a price beyond one, also on the way back."""
+        settings = self.advised[self.generation].settings
+        lowest = max(settings["data.guardrails.floor"], settings["data.cost.unit_cost"] / KEPT, STEP)
+        highest = settings["data.guardrails.ceiling"]
+        low = price >= lowest - 1e-3 or (now is not None and price > now)
+        high = price <= highest + 1e-3 or (now is not None and price < now)
+        return low and high and abs(price / STEP - round(price / STEP)) < 1e-3
+
+
+def entries_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the complete entries of the log as they stand in the file."""
+    return [json.loads(line) for line in (folder / LOG_FILE).read_bytes().split(b"\n")[:-1]]
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of ``prices.csv``."""
+    with (folder / PRICES).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def check_outbox(folder: Path, today: date) -> None:
+    """``prices.csv`` is the outbox of the state."""
+    log = read_log(folder / LOG_FILE)
+    box = fill_outbox(log.entries, log.head, name_in_force(RunFolder(folder), log.entries), today)
+    found = (folder / PRICES).read_bytes().decode() if (folder / PRICES).exists() else ""
+    assert found == box.render() or (not found and not box.rows), (found, box)
+    if (folder / "advice.xlsx").exists():
+        sheet = CalamineWorkbook.from_path(str(folder / "advice.xlsx")).get_sheet_by_name("Prices").to_python()
+        assert sheet == [list(row) for row in csv.reader(found.splitlines())], (sheet, found)
+
+
+def check_rows(folder: Path, known: Known, today: date) -> None:
+    """Every row is open, allowed, and asked for by the newest advice, an order or an approval."""
+    if known.generation not in known.advised:
+        assert not (folder / PRICES).exists() or not read_rows(folder)
+        return
+    advice = known.advised[known.generation]
+    settings = advice.settings
+    for row in read_rows(folder):
+        name, price, now = row["Product"], float(row["Price"]), advice.prices.get(row["Product"])
+        assert now is not None, ("a product that left", row)
+        assert today.isoformat() <= row["Date"] <= row["Last Day"], ("past", row, today)
+        order = known.order_on(name, today)
+        assert known.allows(price, None if order else now), ("limits", row, settings, now)
+        if order is not None and order.kind != "price_test":
+            assert order.kind == "override" and order.price == price, ("ordered", row, order)
+            assert row["Last Day"] == order.until.isoformat(), (row, order)
+        elif order is None:
+            assert not settings["data.guardrails.pause"], ("paused", row)
+            most = settings["data.guardrails.max_change"]
+            assert abs(price / now - 1) <= most + 1e-6, ("max_change", row, now, most)
+            if settings["decision.require_approval"]:
+                assert (known.generation, name, price) in known.approved, ("not approved", row)
+
+
+def check_links(folder: Path, killed: bool) -> None:
+    """Every published name is a link that leads somewhere, and nothing unknown lies beside them."""
+    for path in folder.iterdir():
+        if path.name in LINKED:
+            assert path.is_symlink() and path.exists(), path
+        else:
+            leftover = killed and path.name.startswith(".") and path.name.endswith((".part", ".old"))
+            assert path.name in OWN or path.name.startswith("gen-") or leftover, path
+    assert (folder / "current").is_symlink()
+
+
+def check_generation(folder: Path) -> None:
+    """The generation in force is the one that the log names last."""
+    names = []
+    for entry in entries_of(folder):
+        if entry["kind"] == "advice" and entry["command"] == "fit":
+            names.append(entry["checkpoint"].partition("/")[0])
+        elif entry["kind"] == "rollback":
+            names.append(entry["generation"])
+    found = str((folder / "current").readlink())
+    assert found == names[-1], (found, names)
+
+
+def check_faces(folder: Path, known: Known) -> None:
+    """Document, table, page and log name one current price and one advice, those of the file."""
+    if known.generation not in known.advised:
+        assert not (folder / "advice.json").exists()
+        return
+    advice = known.advised[known.generation]
+    document = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    with (folder / "advice.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    entries = [item for item in entries_of(folder) if item["kind"] == "advice"]
+    entries = [item for item in entries if item["checkpoint"].startswith(known.generation)]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert [item["product"] for item in document["products"]] == list(advice.prices), (document["products"], advice)
+    for product in document["products"]:
+        name, now, new = product["product"], product["current_price"], product["recommended_price"]
+        entry = [item for item in entries if item["product"] == name][-1]
+        changes = [day["price"] for day in entry["days"] if day["price"] != entry["current_price"]]
+        first = [row for row in rows if row["Product"] == name]
+        assert now == advice.prices[name] == entry["current_price"], (name, now, advice.prices, entry["current_price"])
+        assert new == (changes or [now])[0], (name, new, entry["days"])
+        told = [(row["Date"], float(row["Recommended Price"])) for row in first]
+        assert told == [(day["date"], day["price"]) for day in entry["days"]], (name, told, entry["days"])
+        if len(advice.prices) == 1:
+            assert f"{now:.2f}" in page and f"{new:.2f}" in page
+        else:
+            own = [path for path in (folder / "report").iterdir() if path.stem.endswith(name)]
+            text = own[0].read_text(encoding="utf-8")
+            assert f"{now:.2f}" in text and f"{new:.2f}" in text
+
+
+def check_log(folder: Path, today: date) -> Result:
+    """The log verifies."""
+    result = run(folder.parents[1], "audit", "verify", "--run_name", "shop", "--today", today.isoformat())
+    assert result.code == 0, result.err
+    return result
