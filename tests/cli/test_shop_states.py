@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from command_line import FAST, Result, inside, run
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from shop_states import (
@@ -356,6 +356,7 @@ def explore(trained: Path, examples: int, derandomize: bool) -> None:
         deadline=None,
         derandomize=derandomize,
         database=None,
+        phases=(Phase.generate,),  # shrinking a sequence of commands takes many minutes
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(ShopMachine, settings=chosen)
