@@ -86,7 +86,7 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
     another currency or another unit changes them all by one factor.
     """
     known, end = entry.get("known"), entry["history_end"]
-    if known is None or str(history.dates[0]) > known["since"]:
+    if known is None or str(history.dates[0]) > known["since"] or str(history.dates[-1]) < end:
         return ""
     seen = (history.dates >= np.datetime64(known["since"])) & (history.dates <= np.datetime64(end)) & history.observed
     if not seen.any():
