@@ -130,11 +130,11 @@ def deliver(run: Run) -> Delivered:
     from pricerl.cli.tracking import track_advice
     from pricerl.operations.backtests import find_backtests, keep_backtests
     from pricerl.operations.provenance import describe_origin
-    from pricerl.operations.shop import Prepared, Shop
+    from pricerl.operations.shop import Prepared, Shop, day_of
     from pricerl.training.run_folder import RunFolder
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
-    origin = describe_origin(run, shop.today_after(run.pricing))
+    origin = describe_origin(run, day_of(run.options.today, run.pricing))
     advised = make_advice(run, shop.log.entries, find_backtests(run), origin={**origin, "seen": len(shop.log.entries)})
     keep_backtests(run, advised.backtests)
     advice = advised.advice
@@ -163,12 +163,12 @@ def _score(run: Run) -> int:
         from pricerl.cli.console import MOST_SCORED, print_scores
         from pricerl.operations.backtests import find_backtests, keep_backtests
         from pricerl.operations.provenance import describe_origin
-        from pricerl.operations.shop import Prepared, Shop
+        from pricerl.operations.shop import Prepared, Shop, day_of
         from pricerl.training.run_folder import RunFolder
 
         everything = run.options.out is not None
         shop = Shop.open(RunFolder(run.folder), run.options.today)
-        origin = describe_origin(run, shop.today_after(run.pricing))
+        origin = describe_origin(run, day_of(run.options.today, run.pricing))
         most = None if everything else MOST_SCORED
         advised = make_advice(run, shop.log.entries, find_backtests(run), most)
         advice = advised.advice

@@ -16,7 +16,7 @@ from pricerl.operations.shop import Shop
 from pricerl.terminal import write_lines
 from pricerl.training.generations import BEST
 from pricerl.training.run_folder import find_run
-from pricerl.writing import explained, write_text
+from pricerl.writing import write_text
 
 if TYPE_CHECKING:
     from pricerl.training.checkpointing import Checkpoint
@@ -30,7 +30,7 @@ def retrain(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
     from pricerl.operations.challenge import check_days, judge
-    from pricerl.training.checkpointing import Checkpoint, without_query, without_removed
+    from pricerl.training.checkpointing import Checkpoint, usable_settings
 
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
@@ -40,7 +40,7 @@ def retrain(words: Sequence[str]) -> int:
     path = options.path or json.dumps(shop.sources)
     given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
     check_days(run_lightning("predict", [*rest, *given]), champion, config)
-    kept = option_words({"config": json.dumps(without_query(without_removed(shop.settings)))})
+    kept = option_words({"config": json.dumps(usable_settings(shop.settings))})
     run = run_lightning("fit", [*_settings_of(champion), *kept, *rest, *given])
     with run.held:
         verdict = judge(run, champion, shop.log.entries, config)
@@ -79,8 +79,7 @@ def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
     if verdict.promoted:
         code = print_advice(run)
     else:
-        with explained(run.generation.path):
-            run.generation.complete()
+        run.generation.complete()
     draft = stamp(RETRAIN, "pricerl", verdict.reason()) | {
         "generation": run.generation.name,
         "instead_of": champion,

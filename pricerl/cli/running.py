@@ -40,7 +40,6 @@ from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
 from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
-from pricerl.writing import explained
 
 
 def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
@@ -151,8 +150,7 @@ def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
             raise InterruptedRunError(f"interrupted; {stands}") from stopped
     run = replace(run, checkpoint=None, is_global_zero=trainer.is_global_zero)
     if not run.advises and run.is_global_zero and run.generation is not None:
-        with explained(run.generation.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
-            run.generation.complete()
+        run.generation.complete()
         RunFolder(run.folder).use(run.generation)
         remove_old_generations(run)
         track_generation(run)

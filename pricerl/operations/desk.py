@@ -29,7 +29,7 @@ from pricerl.market.fitting import pools
 from pricerl.operations.decision_log import Entry
 from pricerl.operations.processes import Workers
 from pricerl.operations.provenance import draft_advice
-from pricerl.operations.shop import day_of, read_day
+from pricerl.operations.shop import day_of
 from pricerl.operations.standings import find_standings
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Desk:
             formatter=run.formatter,
             catalogue=len(data.preprocessor.products),
             current={name: price for name, price in data.preprocessor.current_prices.items() if name in related},
-            today=day_of(None if run.options.today is None else read_day(run.options.today), data),
+            today=day_of(run.options.today, data),
         )
 
     def dynamics(

@@ -26,7 +26,7 @@ from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest
 from pricerl.terminal import shown
 from pricerl.training.generations import Generation
 from pricerl.training.run_folder import RunFolder
-from pricerl.writing import CURRENT, PUBLISHED, explained, find_set, show_set, stage_set
+from pricerl.writing import CURRENT, PUBLISHED, find_set, show_set, stage_set
 
 if TYPE_CHECKING:
     from pricerl.data import ProductHistory
@@ -115,10 +115,6 @@ class Shop:
         firsts = [entry["days"][0]["date"] for entry in self.newest.values()]
         return date.fromisoformat(max(firsts)) if firsts and not self.sources else system_day()
 
-    def today_after(self, data: PricingDataModule) -> date:
-        """Return today for a history that was read."""
-        return day_of(self.given_day, data)
-
     @cached_property
     def outbox(self) -> Outbox:
         """Prices that are charged next."""
@@ -168,7 +164,7 @@ class Shop:
 
     def at(self, entries: Sequence[Entry]) -> Shop:
         """Return the shop with the entries and the generation that it has under the lock."""
-        return replace(self, log=self.log._replace(entries=entries), generation=name_in_force(self.folder, entries))
+        return self._at(self.log._replace(entries=entries))
 
     def advice_on(self, product: str | None) -> Entry:
         """Return the newest advice on a product, by default the only one.
@@ -221,8 +217,7 @@ class Shop:
             state = self._at(log) if uses is None else replace(self._at(log), generation=uses.name)
             states.append(state)
             if prepared is not None and uses is not None:
-                with explained(uses.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
-                    uses.complete()
+                uses.complete()
             return state._prepare(prepared)
 
         day = {} if self.given_day is None else {"today": self.given_day.isoformat()}
@@ -264,13 +259,10 @@ class Shop:
         """Write the set of files with the outbox, and return a function that shows it and the generation in force."""
         mark = self.log.head.hash
         prices = {PRICES: self.outbox.render()}
-        shows = []
-        if prepared is not None and prepared.home != self.home:
-            shows.append((prepared.home, self._write(prepared, prices, mark)))
-        if prepared is not None and prepared.home == self.home:
-            shows.append((self.home, self._write(prepared, prices, mark)))
-        elif (self.home / PUBLISHED / (ready := self._ready or CURRENT)).exists():
-            source = self.home / PUBLISHED / ready
+        shows = [] if prepared is None else [(prepared.home, self._write(prepared, prices, mark))]
+        ready = self._ready or CURRENT
+        source = self.home / PUBLISHED / ready
+        if (prepared is None or prepared.home != self.home) and source.exists():
             if pages or ready == CURRENT or (source / PRICES).read_bytes().decode() != prices[PRICES]:
                 renewed = Prepared(self.home, {**pages}, (source / "advice.xlsx").exists())
                 ready = self._write(renewed, prices, mark, ready)
@@ -326,10 +318,13 @@ def system_day() -> date:
     return date.today()
 
 
-def day_of(given: date | None, data: PricingDataModule) -> date:
-    """Return the given day; else the first one after the history of a simulated seller, or the clock's."""
+def day_of(given: str | None, data: PricingDataModule) -> date:
+    """Return today for a history that was read: the value of ``--today``, else the clock's day.
+
+    A simulated seller's is the first day after their history.
+    """
     if given is not None or data.path is not None:
-        return given or system_day()
+        return system_day() if given is None else read_day(given)
     return max(history.next_day for history in data.preprocessor.products)
 
 

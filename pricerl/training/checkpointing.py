@@ -67,7 +67,7 @@ class Checkpoint:
         Raises:
             CheckpointError: the checkpoint stores none.
         """
-        return without_removed(self.stored_settings)
+        return usable_settings(self.stored_settings)
 
     @property
     def stored_settings(self) -> dict[str, Any]:
@@ -148,9 +148,9 @@ class Checkpoint:
             raise CheckpointError(f"{self.path} holds no usable state of {type(data).__qualname__}") from error
 
 
-def without_removed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings without `REMOVED_SETTINGS`."""
-    kept = dict(settings)
+def usable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings that apply to a later command: none of `REMOVED_SETTINGS`, and no query."""
+    kept = without_query(settings)
     for group, name in (setting.split(".") for setting in REMOVED_SETTINGS):
         if name in kept.get(group, {}):
             kept[group] = {key: value for key, value in kept[group].items() if key != name}

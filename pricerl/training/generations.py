@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pricerl.errors import CheckpointError
-from pricerl.writing import MANIFEST, PUBLISHED, hash_file, point, sync_folder, write_file
+from pricerl.writing import MANIFEST, PUBLISHED, explained, hash_file, point, sync_folder, write_file
 
 LAST, BEST, CONFIG, METRICS_FILE = "last.ckpt", "best.ckpt", "config.yaml", "metrics.csv"
 SAVES, REPLAY, RUN_FILE = "saves", "replay", "run.ckpt"
@@ -55,8 +55,12 @@ class Generation:
         """Write the manifest, with a checksum of every file; unused saves and unfinished files are removed first.
 
         Raises:
-            OSError: it cannot be written; the generation stays incomplete.
+            UsageError: it cannot be written; the generation stays incomplete.
         """
+        with explained(self.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
+            self._write_manifest()
+
+    def _write_manifest(self) -> None:
         for part in self.path.rglob(".*.part"):
             shutil.rmtree(part) if part.is_dir() else part.unlink()
         files: dict[str, dict[str, str | int]] = {
