@@ -84,6 +84,7 @@ def test_a_portable_run_is_watched_as_one_with_its_history(shops: list[Path]) ->
     assert found[0]["products"][0]["new_days"] == 60 and found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_portable_run_is_retrained_as_one_with_its_history_and_stays_portable(shops: list[Path]) -> None:
     verdicts, contains = [], []
     for folder in shops:

@@ -23,7 +23,8 @@ def settled_prices(run, days=28):
     return torch.stack(prices)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_sac_finds_the_closed_form_best_price_within_one_percent(known, seed):
     run = train(known, RewardConfig(preset="profit"), WIDE_BOX, ABSOLUTE, seed, algorithm=SACConfig(batch_size=512))
     price = settled_prices(run)[-1].mean()

@@ -125,6 +125,7 @@ def test_a_thin_margin_is_widened_where_that_earns_more_in_every_draw(preset):
     assert float(best_constant_price(dynamics).price[0]) > THIN * 1.04
 
 
+@pytest.mark.slow
 def test_a_trained_policy_raises_a_thin_margin():
     run = train(constant_elasticity_market(current_price=THIN), RewardConfig(), GuardrailConfig(), EnvConfig(), 0, 300)
     path = propose_path(run.module.policy, Product(run.dynamics, 0), 14).price

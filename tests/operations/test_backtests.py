@@ -23,11 +23,6 @@ SCORE = HorizonScore(1, 9, 0.1 + 0.2, 1 / 3, 0.9, None, None, 1e-17)
 FOUND = {"täglich \udcff": Backtest(9, (SCORE, SCORE._replace(wape_supplied=0.7, skill_supplied=-0.1)))}
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Path:
-    return train(tmp_path / "shop")
-
-
 def refuse(*arguments: object, **settings: object) -> dict[str, Backtest]:
     raise AssertionError("the backtest was computed again")
 
