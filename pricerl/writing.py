@@ -231,6 +231,15 @@ def show_set(folder: Path, name: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def is_shown(folder: Path, name: str) -> bool:
+    """Return whether a set is the published one, and every name of its files, and no other, leads into it."""
+    sets = folder / PUBLISHED
+    if (sets / CURRENT).resolve().name != name:
+        return False
+    names = {path.relative_to(sets / name) for path in _files_below(sets / name)} - {Path(MANIFEST)}
+    return _links_into_sets(folder) == {folder / path for path in names}
+
+
 def find_set(folder: Path, marks: Collection[str]) -> str | None:
     """Return the newest set with one of some marks, None if there is none."""
     for path in sorted((folder / PUBLISHED).glob("[0-9]*"), reverse=True):
@@ -295,10 +304,15 @@ def _link_names(folder: Path, names: Iterable[str]) -> None:
     for link, target in links.items():
         link.parent.mkdir(exist_ok=True)
         point(link, target)
+    for path in _links_into_sets(folder) - links.keys():
+        path.unlink()
+
+
+def _links_into_sets(folder: Path) -> set[Path]:
+    """Return the links in a folder, and in the folders directly below it, that lead into its current set."""
     inside = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and path.name != PUBLISHED]
-    for path in [*folder.iterdir(), *(item for sub in inside for item in sub.iterdir())]:
-        if path.is_symlink() and f"{PUBLISHED}/{CURRENT}/" in str(path.readlink()) and path not in links:
-            path.unlink()
+    every = [*folder.iterdir(), *(item for sub in inside for item in sub.iterdir())]
+    return {path for path in every if path.is_symlink() and f"{PUBLISHED}/{CURRENT}/" in str(path.readlink())}
 
 
 def _sibling(path: Path, ending: str) -> Path:

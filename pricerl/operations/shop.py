@@ -26,7 +26,7 @@ from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest
 from pricerl.terminal import shown
 from pricerl.training.generations import Generation
 from pricerl.training.run_folder import RunFolder
-from pricerl.writing import CURRENT, PUBLISHED, find_set, show_set, stage_set
+from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
 if TYPE_CHECKING:
     from pricerl.data import ProductHistory
@@ -231,9 +231,9 @@ class Shop:
         """Publish the outbox again unless it is up to date; finish what an interrupted command had recorded."""
         used = self.folder.current
         switched = self.generation != ("" if used is None else used.name)
-        shown_set = (self.home / PUBLISHED / CURRENT).resolve().name
-        outdated = self._ready not in (None, shown_set) or self._published(PRICES) != self.outbox.render()
-        if switched or (self.newest and (outdated or self.folder.dead_links)):
+        ready = self._ready
+        incomplete = not self.folder.is_linked or (ready is not None and not is_shown(self.home, ready))
+        if switched or (self.newest and (incomplete or self._published(PRICES) != self.outbox.render())):
             publish_again(self.log_path, lambda log: self._at(log)._prepare())
 
     def publish_copy(self, prepared: Prepared) -> None:

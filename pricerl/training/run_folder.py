@@ -172,10 +172,14 @@ class RunFolder:
                 link.unlink()
 
     @property
-    def dead_links(self) -> list[str]:
-        """Names that lead to no file, as an interruption between two links leaves them."""
-        links = map(self.path.joinpath, LINKED)
-        return [link.name for link in links if link.is_symlink() and not link.exists()]
+    def is_linked(self) -> bool:
+        """Whether the run's own names lead to all files in use and to no others; an interruption may leave some out."""
+        for name in LINKED:
+            link = self.path / name
+            wanted = (self.path / CURRENT / name).exists() or link.is_symlink()
+            if wanted and not link.exists():
+                return False
+        return True
 
     def show(self, generation: Generation) -> None:
         """Let the run's own names lead to an unfinished generation as long as there is no current one."""

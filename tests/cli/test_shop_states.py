@@ -326,6 +326,14 @@ def test_a_killed_rollback_is_finished_by_the_next_command_wherever_it_was_kille
         machine.state_is_one()
 
 
+def test_pages_of_products_that_come_and_go_are_linked_wherever_the_disk_was_full(machine: ShopMachine) -> None:
+    for operations in (5, 6, 7):
+        for names in (("mug",), ("mug", "cap")):
+            machine.predict_fresh(names, "named", Fault(kills=False, recorded=True, at=operations))
+            machine.look("history", "mug", None)
+            machine.state_is_one()
+
+
 def test_a_killed_advice_with_an_earlier_generation_is_the_one_that_a_rollback_shows(machine: ShopMachine) -> None:
     machine.seller.wait(3, "", False)
     machine.predict_with_another_generation(1, killed_after(6))
