@@ -150,7 +150,12 @@ class Checkpoint:
 
 def usable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored settings that apply to a later command: none of `REMOVED_SETTINGS`, and no query."""
-    kept = without_query(settings)
+    return without_query(without_removed(settings))
+
+
+def without_removed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings without `REMOVED_SETTINGS`."""
+    kept = dict(settings)
     for group, name in (setting.split(".") for setting in REMOVED_SETTINGS):
         if name in kept.get(group, {}):
             kept[group] = {key: value for key, value in kept[group].items() if key != name}

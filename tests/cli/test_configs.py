@@ -19,6 +19,10 @@ WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")
 Fit = Callable[[str], tuple[Result, Path]]
 
 
+QUICK = ("default", "upward")
+"""Configurations that the default test run trains with."""
+
+
 def _advice(folder: Path) -> dict[str, object]:
     (run_dir,) = (folder / "checkpoints").iterdir()
     assert {path.name for path in run_dir.iterdir()} >= {*OUTPUTS, "config.yaml", "last.ckpt", "metrics.csv"}
@@ -40,7 +44,9 @@ def fit_shipped(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     return fit
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in SHIPPED]
+)
 def test_a_shipped_configuration_trains_and_advises(path: Path, fit_shipped: Fit) -> None:
     result, folder = fit_shipped(path.stem)
     assert result.code in (0, 4), result.err

@@ -357,12 +357,12 @@ def test_a_full_disk_after_the_log_was_written_does_not_hide_that_the_decision_c
     machine.state_is_one()
 
 
-def explore(trained: Path, examples: int, derandomize: bool) -> None:
-    """Run sequences of 15 commands."""
+def explore(trained: Path, examples: int, commands: int, derandomize: bool) -> None:
+    """Run sequences of commands."""
     ShopMachine.trained = trained
     chosen = settings(
         max_examples=examples,
-        stateful_step_count=15,
+        stateful_step_count=commands,
         deadline=None,
         derandomize=derandomize,
         database=None,
@@ -373,9 +373,9 @@ def explore(trained: Path, examples: int, derandomize: bool) -> None:
 
 
 def test_whatever_commands_come_the_prices_follow_from_one_state(twice_trained: Path) -> None:
-    explore(twice_trained, 20, True)
+    explore(twice_trained, 20, 8, True)
 
 
 @pytest.mark.slow
-def test_in_300_sequences_the_prices_follow_from_one_state(twice_trained: Path) -> None:
-    explore(twice_trained, 300, False)
+def test_in_300_sequences_of_15_commands_the_prices_follow_from_one_state(twice_trained: Path) -> None:
+    explore(twice_trained, 300, 15, False)

@@ -82,6 +82,7 @@ def test_unknown_effects_are_none():
     assert holiday_factors({"holiday": np.log(2), "promotion": 1.0}) == pytest.approx([1, 1, 2])
 
 
+@pytest.mark.slow
 def test_the_backtest_knows_the_holidays_of_the_days_it_forecasts(shop, prepare):
     told, untold = (
         found.scores[0].wape_market

@@ -97,6 +97,7 @@ def test_the_forecast_and_the_env_expect_the_same_units(remembering):
     np.testing.assert_allclose(forecast.units[0], units, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_effect_is_estimated_from_a_history_with_one(fitted):
     gains, losses = [], []
     for seed in range(6):

@@ -111,6 +111,7 @@ def test_the_mean_time_of_a_cusum_is_that_of_simulated_sums(noise: str) -> None:
         assert time.mean() == pytest.approx(mean_time(ratio, probability, 2.0), rel=0.06)
 
 
+@pytest.mark.slow
 def test_the_best_delay_grows_with_the_noise_and_the_time_between_alarms() -> None:
     poisson, wide = (best_delay(20.0, noise) for noise in ("Poisson", "variance 1.5 x mean"))
     assert poisson == pytest.approx(9.7, abs=0.1) and wide == pytest.approx(12.8, abs=0.1)

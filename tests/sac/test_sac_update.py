@@ -64,7 +64,7 @@ def prefers_the_observation(observation, action):
 
 
 @pytest.mark.parametrize("config", [PLAIN, FULL], ids=["plain", "full"])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_sac_finds_the_best_action_of_a_bandit(config, seed):
     learner = Learner(config, seed).learn(prefers_three_tenths, updates=400)
     action = learner.agent.act(torch.rand(100, OBSERVATION_DIM), deterministic=True)

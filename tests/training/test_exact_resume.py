@@ -61,7 +61,7 @@ STOPS: dict[str, tuple[int, Any, int]] = {
 }
 
 
-QUICK = ("SIGTERM in an epoch", "death")
+QUICK = ("SIGTERM in an epoch",)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,10 @@ def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path
     assert [path.name for path in (tmp_path / "checkpoints/run").glob("gen-*")] == ["gen-0001"]
 
 
-@pytest.mark.parametrize("name", ["pricerl.training.run_folder.point", "pricerl.operations.shop.append"])
+@pytest.mark.parametrize(
+    "name",
+    ["pricerl.training.run_folder.point", pytest.param("pricerl.operations.shop.append", marks=pytest.mark.slow)],
+)
 def test_a_disk_that_fills_while_an_ended_run_is_published_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -216,7 +219,9 @@ def test_without_checkpoints_nobody_claims_that_something_was_saved(
     assert stopped.code == 143 and stopped.err == "error: SIGTERM; nothing was saved\n"
 
 
-@pytest.mark.parametrize("option", ["--trainer.logger=false", "--trainer.fast_dev_run=true"])
+@pytest.mark.parametrize(
+    "option", ["--trainer.logger=false", pytest.param("--trainer.fast_dev_run=true", marks=pytest.mark.slow)]
+)
 def test_nothing_of_the_user_s_is_overwritten(tmp_path: Path, option: str) -> None:
     assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
     (tmp_path / "config.yaml").write_text("mine\n")

@@ -77,6 +77,10 @@ FLAGS: dict[str, dict[str, str]] = {
 """Values of every parameter of the Trainer, with a part of the refusal."""
 
 
+QUICK = ("accelerator", "strategy", "precision", "fast_dev_run", "max_steps", "limit_val_batches", "profiler")
+"""Flags whose accepted values the default test run trains with; values that are refused cost little."""
+
+
 def test_every_parameter_of_the_trainer_is_covered() -> None:
     assert set(FLAGS) == set(inspect.signature(Trainer.__init__).parameters) - {"self"}
 
@@ -88,7 +92,14 @@ def determinism_is_restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("determinism_is_restored")
-@pytest.mark.parametrize(("flag", "value"), [(flag, value) for flag, values in FLAGS.items() for value in values])
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        pytest.param(flag, value, marks=() if refusal or flag in QUICK else pytest.mark.slow)
+        for flag, values in FLAGS.items()
+        for value, refusal in values.items()
+    ],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_flag_works_or_is_refused_in_one_line(flag: str, value: str, tmp_path: Path) -> None:
     given = ["--trainer.callbacks", value] if flag == "callbacks" else [f"--trainer.{flag}={value}"]
