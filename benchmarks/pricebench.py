@@ -60,7 +60,7 @@ from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricing_rules import RULES, Candidates, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
-from pricerl.market import DEMAND_MODELS, DemandConfig, RewardConfig
+from pricerl.market import DemandConfig, RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
 from pricerl.training.pricing_data import PricingDataModule
@@ -173,7 +173,7 @@ def run(options: argparse.Namespace) -> None:
             wanted = itertools.product(members, range(first, first + options.shops))
             missing = tuple((cell, seed) for cell, seed in wanted if (*cell, seed) not in done)
             if missing:
-                demand, reward = DemandConfig(demand=options.demand), RewardConfig(options.preset)
+                demand, reward = DemandConfig(similar_prices=options.similar_prices), RewardConfig(options.preset)
                 jobs.append(Job(missing, rules, options.sac, demand, reward))
     options.out.parent.mkdir(exist_ok=True)
     with ProcessPoolExecutor(options.processes) as pool, options.out.open("a" if done else "w", newline="") as file:
@@ -225,7 +225,7 @@ def main() -> None:
     running.add_argument("--rules", nargs="+", default=["all"], choices=["all", *known_rules()])
     running.add_argument("--sac", action=argparse.BooleanOptionalAction, default=True, help="train SAC policies")
     running.add_argument("--tuning", action="store_true", help=f"seeds from {TUNING_SEEDS} on, for choosing settings")
-    running.add_argument("--demand", default="mixture", choices=DEMAND_MODELS)
+    running.add_argument("--similar_prices", action="store_true", help="see data.market.similar_prices")
     running.add_argument("--preset", default="balanced", help="objective of planner, lower bound and SAC")
     running.add_argument("--resume", action="store_true", help="keep the shops that the file contains")
     showing = commands.add_parser("table", help="print the tables of the shops priced so far")

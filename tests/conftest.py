@@ -50,8 +50,8 @@ def _simulated(seller: SellerConfig) -> DataPreprocessor:
 
 
 @cache
-def _fitted(seller: SellerConfig, similar: DemandConfig) -> Market:
-    return fit_market(_simulated(seller), similar)
+def _fitted(seller: SellerConfig, demand: DemandConfig) -> Market:
+    return fit_market(_simulated(seller), demand)
 
 
 def _product(price: Any, units: Any, **changes: Any) -> ProductHistory:

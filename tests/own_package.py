@@ -108,7 +108,7 @@ def own_package(folder: Path, name: str = "my_shop_rl") -> Iterator[Path]:
     import gymnasium
 
     from pricerl.market import DEMAND_MODELS
-    from pricerl.market.demand.config import MODEL_SETTINGS
+    from pricerl.market.demand.config import MODEL_NAMES
 
     place = folder / name
     place.mkdir(parents=True)
@@ -122,5 +122,5 @@ def own_package(folder: Path, name: str = "my_shop_rl") -> Iterator[Path]:
         for module in [module for module in sys.modules if module.partition(".")[0] == name]:
             del sys.modules[module]
         gymnasium.registry.pop(f"{name}/Pole-v0", None)
-        for models in (DEMAND_MODELS, MODEL_SETTINGS):
-            models.pop("flat", None)
+        if DEMAND_MODELS.pop("flat", None):
+            MODEL_NAMES.remove("flat")

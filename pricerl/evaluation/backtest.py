@@ -76,7 +76,7 @@ class Backtest(NamedTuple):
 
 def run_backtests(
     preprocessor: DataPreprocessor,
-    similar: DemandConfig,
+    demand: DemandConfig,
     cost: CostConfig,
     seed: int = 0,
     tested: Set[str] | None = None,
@@ -92,7 +92,7 @@ def run_backtests(
 
     Args:
         preprocessor: the histories.
-        similar: model of demand and its settings.
+        demand: model of demand and its settings.
         cost: costs supplied by the seller.
         seed: seed of the draws.
         tested: names of the products to test; those of `tested_products` if absent.
@@ -110,7 +110,7 @@ def run_backtests(
         most = count_origins(len(product.dates) * product.step_days, catalogue or len(preprocessor.products))
         latest = max(steps_ahead(product.step_days))
         origins = choose_origins(len(product.dates), preprocessor.config.window, most, latest)
-        forecasts = forecast_units(preprocessor, index, origins, similar, cost, seed, pool)
+        forecasts = forecast_units(preprocessor, index, origins, demand, cost, seed, pool)
         scores = score_forecasts(product, forecasts)
         if scores:
             found[product.product] = Backtest(len(origins), scores)
@@ -148,7 +148,7 @@ def forecast_units(
     preprocessor: DataPreprocessor,
     index: int,
     origins: list[int],
-    similar: DemandConfig,
+    demand: DemandConfig,
     cost: CostConfig,
     seed: int,
     pool: Pool | None = None,
@@ -163,7 +163,7 @@ def forecast_units(
         )
         prior = None if pool is None else pool.with_history(product.first_days(origin)).prior(product.product)
         known = preprocessor.first_days(index, origin)
-        market = fit_market(known, similar, cost, seed, conversions=False, priors=[prior])
+        market = fit_market(known, demand, cost, seed, conversions=False, priors=[prior])
         parts.append(Forecasts(np.full_like(day, origin), day, *predict_units(market, product, day, generator)))
     return Forecasts(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 

@@ -21,7 +21,7 @@ from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.own_price import find_own_price
 from pricerl.market.demand.pooling import FEWEST_POOLED, Evidence, Pool, find_evidence
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.similar_prices import fit_curves, plain_days
+from pricerl.market.demand.similar_prices import fit_curves, fit_similar, plain_days
 from pricerl.market.market import Market, ProductMarket
 
 GRID_MARGIN = 1.35
@@ -102,8 +102,9 @@ def _fit_product(
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)
     costs = decode_cost(product, cost, config.num_draws, rng)
-    settings = replace(settings, own_price=find_own_price(product, costs, settings.prior_informed))
-    demand = DEMAND_MODELS[config.demand](product, log_grid, settings, rng)
+    settings = replace(settings, own_price=find_own_price(product, costs, config.prior_informed))
+    fit_units = fit_similar if config.similar_prices else DEMAND_MODELS[config.demand]
+    demand = fit_units(product, log_grid, settings, rng)
     levels = draw_levels(demand.days.keep(usable), demand.curves, log_grid, config.outlier_sds, rng)
     units = replace(demand.curves, log_value=demand.curves.log_value + levels[:, None])
 

@@ -20,7 +20,7 @@ from pricerl.evaluation.pricing_rules import RULES
 from pricerl.market import DemandConfig
 from pricerl.simulation import simulate
 
-MIXTURE, SIMILAR = DemandConfig(), DemandConfig(demand="similar")
+MIXTURE, SIMILAR = DemandConfig(), DemandConfig(similar_prices=True)
 PATH_RULES = {name: approach(rule) for name, rule in RULES.items()}
 
 

@@ -14,7 +14,6 @@ from pricerl.market.demand.covariates import gather_covariates, optional_covaria
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
 DAYS, UNITS = 700, 60.0
-MODELS = ["quadratic", "mixture"]
 
 
 def wandering(rng, days=DAYS, swing=0.12):
@@ -50,8 +49,8 @@ def slope_at(market, price=10.0):
     return ((rows[:, 1] - rows[:, 0]) / np.diff(at)).mean()
 
 
-def fit(prepare, product, model="mixture"):
-    return fit_market(prepare(product), DemandConfig(demand=model, num_draws=32)).products[0]
+def fit(prepare, product):
+    return fit_market(prepare(product), DemandConfig(num_draws=32)).products[0]
 
 
 def regression(product):
@@ -71,22 +70,20 @@ def test_the_effects_of_promotions_and_of_the_competitors_price_are_recovered(ma
     assert np.mean(crossed) == pytest.approx(CROSS, abs=0.15)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_promotions_that_go_with_price_cuts_are_not_credited_to_the_price(make_product, prepare, model):
+def test_promotions_that_go_with_price_cuts_are_not_credited_to_the_price(make_product, prepare):
     shops = [make_product(price, units, promotion=on) for price, units, on in map(promoted_shop, range(4))]
-    assert np.mean([slope_at(fit(prepare, shop, model)) for shop in shops]) == pytest.approx(SLOPE, abs=0.3)
+    assert np.mean([slope_at(fit(prepare, shop)) for shop in shops]) == pytest.approx(SLOPE, abs=0.3)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_competitor_whom_we_follow_is_not_credited_to_the_price(make_product, prepare, model):
+def test_a_competitor_whom_we_follow_is_not_credited_to_the_price(make_product, prepare):
     shops = [make_product(price, units, competitor=rival) for price, units, rival in map(rivalled_shop, range(4))]
-    assert np.mean([slope_at(fit(prepare, shop, model)) for shop in shops]) == pytest.approx(SLOPE, abs=0.3)
+    assert np.mean([slope_at(fit(prepare, shop)) for shop in shops]) == pytest.approx(SLOPE, abs=0.3)
 
 
 @pytest.mark.parametrize(("make_shop", "low", "high"), [(promoted_shop, -4, -2.6), (rivalled_shop, -1.6, 0)])
-def test_without_its_column_a_cause_is_credited_to_the_price(make_product, prepare, make_shop, low, high):
+def test_without_its_column_a_cause_is_credited_to_the_price(make_product, make_shop, low, high):
     shops = [make_product(price, units) for price, units, _ in map(make_shop, range(4))]
-    assert low < np.mean([slope_at(fit(prepare, shop, "quadratic")) for shop in shops]) < high
+    assert low < np.mean([regression(shop)[0].mode[1] for shop in shops]) < high
 
 
 def following_shop(seed, lag, noise):
@@ -211,9 +208,8 @@ def yearly_shop(seed, days):
     return 10 * np.exp(x), sold(rng, SLOPE * x + season)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_yearly_season_that_moves_the_price_is_not_credited_to_it(make_product, prepare, model):
-    slopes = [slope_at(fit(prepare, make_product(*yearly_shop(seed, 1100)), model)) for seed in range(3)]
+def test_a_yearly_season_that_moves_the_price_is_not_credited_to_it(make_product, prepare):
+    slopes = [slope_at(fit(prepare, make_product(*yearly_shop(seed, 1100)))) for seed in range(3)]
     assert np.mean(slopes) == pytest.approx(SLOPE, abs=0.35), "without waves it is 0.8 too flat"
 
 

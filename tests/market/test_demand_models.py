@@ -10,22 +10,21 @@ from shops.sellers import ShopConfig
 
 from pricerl.errors import UsageError
 from pricerl.market import DEMAND_MODELS, DemandConfig, fit_market
-from pricerl.market.demand.config import MODEL_SETTINGS
+from pricerl.market.demand.config import MODEL_NAMES
 from pricerl.market.demand.covariates import gather_covariates
+from pricerl.market.demand.similar_prices import fit_similar
 from pricerl.simulation import SellerConfig
 from pricerl.simulation.seller import simulate
 from pricerl.simulation.true_demand import expected_units
 
-MODELS = sorted(DEMAND_MODELS)
+
+@pytest.fixture(params=["families", "similar prices"])
+def similar_prices(request):
+    return request.param == "similar prices"
 
 
-@pytest.fixture(params=MODELS)
-def model(request):
-    return request.param
-
-
-def test_curves_fall_and_are_finite(fitted, model):
-    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), DemandConfig(demand=model)).products[0]
+def test_curves_fall_and_are_finite(fitted, similar_prices):
+    demand = fitted(SellerConfig(days=60, units=3.0, seed=7), DemandConfig(similar_prices=similar_prices)).products[0]
     values = demand.units.log_value
     assert values.shape == (256, 97) and np.isfinite(values).all()
     assert (np.diff(values, axis=1) <= 1e-9).all()
@@ -33,11 +32,11 @@ def test_curves_fall_and_are_finite(fitted, model):
 
 
 @pytest.mark.parametrize("family", ["constant", "linear", "logit"])
-def test_much_history_comes_close_to_the_true_curve(fitted, model, family):
+def test_much_history_comes_close_to_the_true_curve(fitted, similar_prices, family):
     off = []
     for seed in range(3, 6):
         seller = SellerConfig(market=family, days=730, units=80.0, seed=seed)
-        market = fitted(seller, DemandConfig(demand=model)).products[0]
+        market = fitted(seller, DemandConfig(similar_prices=similar_prices)).products[0]
         truth = simulate(seller)[1]
         price = truth["current_price"] * np.array([0.9, 1.0, 1.1])
         units = np.exp(np.stack([np.interp(np.log(price), market.log_grid, row) for row in market.units.log_value]))
@@ -46,44 +45,46 @@ def test_much_history_comes_close_to_the_true_curve(fitted, model, family):
     assert np.abs(np.mean(off, axis=0)).max() < 0.05
 
 
-def test_the_same_seed_fits_the_same_market(simulated, model):
-    config = DemandConfig(demand=model, num_draws=8)
+def test_the_same_seed_fits_the_same_market(simulated, similar_prices):
+    config = DemandConfig(similar_prices=similar_prices, num_draws=8)
     first, second = (fit_market(simulated(SellerConfig(days=90)), config, seed=3).log_curves for _ in range(2))
     assert (first == second).all()
 
 
-def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product, model):
+def test_a_price_that_never_changed_leaves_the_prior_wide(prepare, make_product, similar_prices):
     rng = np.random.default_rng(0)
-    market = fit_market(prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig(demand=model)).products[0]
+    market = fit_market(
+        prepare(make_product(10.0, rng.poisson(20, 120))), DemandConfig(similar_prices=similar_prices)
+    ).products[0]
     at = np.stack([np.interp(np.log([10.0, 11.0]), market.log_grid, row) for row in market.units.log_value])
     slope = (at[:, 1] - at[:, 0]) / np.log(1.1)
     assert slope.std() > 0.5 and -3.5 < slope.mean() < -1
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"data\.market\.demand must be one of similar, .*did you mean 'mixture'"):
+    with pytest.raises(UsageError, match=r"data\.market\.demand must be one of mixture, .*did you mean 'mixture'"):
         DemandConfig(demand="mixtur")
 
 
 def test_a_model_of_ones_own_is_used_by_its_name(simulated, monkeypatch):
-    flat = DEMAND_MODELS["similar"]
-
     def mine(product, log_grid, config, rng):
-        demand = flat(product, log_grid, config, rng)
+        demand = fit_similar(product, log_grid, config, rng)
         return replace(demand, curves=replace(demand.curves, log_value=-2 * log_grid + np.zeros((config.num_draws, 1))))
 
     monkeypatch.setitem(DEMAND_MODELS, "mine", mine)
-    monkeypatch.setitem(MODEL_SETTINGS, "mine", MODEL_SETTINGS["similar"])
+    monkeypatch.setattr("pricerl.market.demand.config.MODEL_NAMES", [*MODEL_NAMES, "mine"])
     market = fit_market(simulated(SellerConfig(days=90)), DemandConfig(demand="mine")).products[0]
     np.testing.assert_allclose(np.diff(market.units.log_value) / np.diff(market.log_grid), -2, rtol=1e-6)
 
 
-def test_a_weekly_rhythm_is_found(prepare, make_product, model):
+def test_a_weekly_rhythm_is_found(prepare, make_product, similar_prices):
     rng = np.random.default_rng(0)
     weekday = np.arange(280) % 7
     price = 10 * np.exp(rng.uniform(-0.15, 0.15, 280))
     units = rng.poisson(40 * np.where(weekday >= 5, 1.5, 0.8) * (price / 10) ** -2)
-    factors = fit_market(prepare(make_product(price, units)), DemandConfig(demand=model)).products[0].weekday
+    factors = (
+        fit_market(prepare(make_product(price, units)), DemandConfig(similar_prices=similar_prices)).products[0].weekday
+    )
     assert factors[5:].min() > 1.35 and factors[:5].max() < 0.9
 
 
@@ -127,12 +128,11 @@ def test_days_out_of_stock_do_not_lower_demand(make_product, prepare):
     assert levels[0] == pytest.approx(10, rel=0.15) and levels[1] < 8
 
 
-@pytest.mark.parametrize("model", ["quadratic", "mixture"])
-def test_a_season_that_moves_the_price_is_not_taken_for_demand(fitted, model):
+def test_a_season_that_moves_the_price_is_not_taken_for_demand(fitted):
     slopes = []
     for seed in range(3):
         seller = ShopConfig(market="seasonal", days=365, units=50.0, seed=seed)
-        market = fitted(seller, DemandConfig(demand=model)).products[0]
+        market = fitted(seller, DemandConfig()).products[0]
         truth = simulate(seller)[1]
         at = np.log(truth["current_price"] * np.array([0.95, 1.05]))
         rows = np.stack([np.interp(at, market.log_grid, row) for row in market.units.log_value])

@@ -1,4 +1,4 @@
-"""The demand regression against statsmodels, and its bound on slopes."""
+"""The demand regression against statsmodels."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from pricerl.market.demand.regression import (
-    MAX_SLOPE,
-    Prior,
-    RegressionPosterior,
-    draw_falling,
-    fit_regression,
-    likeliest_size,
-)
+from pricerl.market.demand.regression import Prior, fit_regression, likeliest_size
 
 SIZE = 8.0
 TRUTH = np.array([2.5, -2.0, -1.0, 0.3])
@@ -70,24 +63,3 @@ def test_days_without_a_sale_stay_finite():
     design = np.column_stack([np.ones(50), np.linspace(-0.1, 0.1, 50)])
     posterior = fit_regression(np.zeros(50), design, Prior(np.array([0.0, -2.2]), np.array([np.inf, 1.5])))
     assert np.isfinite(posterior.mode).all() and np.isfinite(posterior.log_mean).all()
-
-
-def posterior_of(mode, covariance):
-    return RegressionPosterior(np.asarray(mode), np.asarray(covariance), SIZE, np.zeros(1), 0.0)
-
-
-def test_drawn_slopes_are_negative_even_where_the_mode_is_not():
-    posterior = posterior_of([1.0, 0.5, 1.0], np.diag([0.1, 1.0, 4.0]))
-    slopes = np.array([[0, 1, -0.6], [0, 1, 0.6]])
-    drawn = draw_falling(posterior, slopes, 500, np.random.default_rng(0))
-    assert (drawn @ slopes.T <= MAX_SLOPE + 1e-9).all()
-    assert drawn[:, 0].std() == pytest.approx(np.sqrt(0.1), rel=0.15)
-
-
-def test_a_bound_that_does_not_bind_leaves_the_posterior_as_it_is():
-    covariance = np.array([[0.2, 0.05, 0.0], [0.05, 0.1, 0.02], [0.0, 0.02, 0.3]])
-    posterior = posterior_of([1.0, -6.0, 0.5], covariance)
-    slopes = np.array([[0, 1, -0.6], [0, 1, 0.6]])
-    drawn = draw_falling(posterior, slopes, 20_000, np.random.default_rng(0))
-    np.testing.assert_allclose(drawn.mean(0), posterior.mode, atol=0.02)
-    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.02)

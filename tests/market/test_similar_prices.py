@@ -13,6 +13,7 @@ from pricerl.market.demand.similar_prices import DailyValues, fit_curves, weekda
 from pricerl.simulation import SellerConfig, expected_units, simulate
 
 SMALL = DemandConfig(num_draws=16)
+SIMILAR = DemandConfig(num_draws=16, similar_prices=True)
 RICH_SELLERS = [
     SellerConfig(market=market, days=1000, units=200.0, seed=seed)
     for market, seed in (("constant", 1), ("constant", 2), ("linear", 1), ("linear", 2))
@@ -163,14 +164,9 @@ def test_effective_days_fall_with_distance_from_tried_prices(make_product, prepa
 
 
 def test_old_days_count_less_than_recent_ones(make_product, prepare):
-    product = make_product(10.0, np.full(400, 8.0))
-    slow, fast = (
-        fit_market(prepare(product), replace(SMALL, demand="similar", half_life_days=life))
-        .products[0]
-        .units.effective_days.max()
-        for life in (1000.0, 30.0)
-    )
-    assert fast < 0.4 * slow
+    days = make_product(10.0, np.full(400, 8.0))
+    known = fit_market(prepare(days), SIMILAR).products[0].units.effective_days.max()
+    assert known == pytest.approx((0.5 ** (np.arange(400) / 180)).sum(), rel=0.01)
 
 
 def test_the_same_seed_gives_the_same_market_and_another_seed_another(simulated):

@@ -21,6 +21,12 @@ SHAPED_RANGE = (-8.0, -0.05)
 SMOOTHING_SHARE = 0.04
 """Width of the Gaussian that smooths a curve's slopes, as a share of the grid."""
 
+BANDWIDTH = 0.06
+"""Sd of the kernel over log prices: a day at a 6 % higher price has weight exp(-1/2)."""
+
+HALF_LIFE_DAYS = 180.0
+"""Age in days at which a day's weight is halved."""
+
 
 @dataclass(frozen=True)
 class CurveDraws:
@@ -109,20 +115,24 @@ def integrate(rises: FloatArray) -> FloatArray:
     return np.concatenate([np.zeros((len(rises), 1)), np.cumsum(rises, axis=1)], axis=1)
 
 
-def closeness(log_price: FloatArray, log_grid: FloatArray, bandwidth: float) -> FloatArray:
+def recency_of(age: FloatArray) -> FloatArray:
+    """Return the weight ``(D,)`` of days by their age in days."""
+    return np.asarray(0.5 ** (age / HALF_LIFE_DAYS))
+
+
+def closeness(log_price: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Return the Gaussian closeness ``(D, G)`` of each day's price to each price of the grid."""
-    return np.asarray(np.exp(-0.5 * ((log_price[:, None] - log_grid[None]) / bandwidth) ** 2))
+    return np.asarray(np.exp(-0.5 * ((log_price[:, None] - log_grid[None]) / BANDWIDTH) ** 2))
 
 
-def effective_days(log_price: FloatArray, recency: FloatArray, log_grid: FloatArray, bandwidth: float) -> FloatArray:
+def effective_days(log_price: FloatArray, recency: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Return the effective number of days ``(G,)`` at prices similar to ``log_grid``: ``(sum w)^2 / sum w^2`` (Kish).
 
     Args:
         log_price: ``(D,)``.
         recency: ``(D,)`` weight of each day by its age.
         log_grid: ``(G,)``.
-        bandwidth: see ``closeness``.
     """
-    kernel = recency[:, None] * closeness(log_price, log_grid, bandwidth)
+    kernel = recency[:, None] * closeness(log_price, log_grid)
     kish = kernel.sum(0) ** 2 / np.maximum((kernel**2).sum(0), 1e-300)
     return np.asarray(np.minimum(kish, kernel.sum(0)))

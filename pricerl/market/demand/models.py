@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,30 +11,23 @@ from pricerl.arrays import FloatArray
 from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.price_setting import Kind
 from pricerl.errors import UsageError
-from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_demand_regression, fit_parts, price_prior
-from pricerl.market.demand.config import ALL, COMMON, MODEL_SETTINGS, DemandSettings
-from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, gather_covariates, holiday_factors
+from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior
+from pricerl.market.demand.config import MIXTURE, MODEL_NAMES, DemandSettings
+from pricerl.market.demand.covariates import DEAL_DEPTH_NAME, holiday_factors
 from pricerl.market.demand.curves import (
-    SLOPE_RANGE,
     CurveDraws,
     DailyValues,
     DemandPosterior,
     effective_days,
-    integrate,
+    recency_of,
     smooth_slopes,
 )
 from pricerl.market.demand.families import LOG_SD, log_normal_prior, settings_of_prior
 from pricerl.market.demand.mixture import bin_prices, curves_for, draw_curves
 from pricerl.market.demand.reference_price import PriceMemory
-from pricerl.market.demand.regression import draw_falling
-from pricerl.market.demand.similar_prices import fit_similar
 
-EVIDENCE = DemandSettings()
-"""Bandwidth and half-life for counting the effective days at a price."""
 MAX_LEVEL_SD = 2.0
 """Largest sd of the log level, a factor of seven; with almost no sales, larger ones would overflow."""
-SUPPORT_MARGIN = 0.10
-"""Log price beyond the tried prices up to which drawn curves must decrease."""
 NEGLIGIBLE = 1e-3
 """Smallest information about the elasticity that counts: an sd of 30."""
 LOOSE_SD = 10.0
@@ -48,28 +41,6 @@ It draws ``settings.num_draws`` curves at the ascending log prices ``log_grid (G
 """
 
 
-def fit_quadratic(
-    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
-) -> DemandPosterior:
-    """Draw log-quadratic curves from the regression's posterior."""
-    everything = gather_covariates(product)
-    data, posterior, outliers = fit_demand_regression(everything.keep(product.observed), settings)
-    part = Part(1.0, data, everything, posterior, True)
-    x = data.log_price - np.median(data.log_price)
-    ends = np.array([x.min() - SUPPORT_MARGIN, x.max() + SUPPORT_MARGIN])
-    slopes = np.zeros((2, len(posterior.mode)))
-    slopes[:, 1], slopes[:, 2] = 1.0, 2 * ends
-    drawn = draw_falling(posterior, slopes, settings.num_draws, rng)
-    grid = log_grid - np.median(data.log_price)
-    middle = 0.5 * (grid[1:] + grid[:-1])
-    slope = np.clip(drawn[:, 1:2] + 2 * drawn[:, 2:3] * middle, *SLOPE_RANGE)
-    rises = integrate(slope * np.diff(grid))
-    at_median = np.stack([np.interp(0.0, grid, row) for row in rises])
-    log_value = (drawn[:, 0] + drawn[:, PRICE_TERMS:] @ data.ahead)[:, None] + rises - at_median[:, None]
-    memory = data.price_memory(drawn[:, PRICE_TERMS:])
-    return _demand(product, part, memory, log_value, log_grid, outliers, "plain")
-
-
 def fit_mixture(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
@@ -77,13 +48,7 @@ def fit_mixture(
     slope = settings.prior_elasticity, settings.prior_elasticity_sd
     if settings.pooled is not None:  # the curves have it; the regressions must not exclude another elasticity
         slope = settings_of_prior(settings.pooled.mean, max(settings.pooled.sd, LOG_SD))
-    stage = DemandSettings(
-        outlier_sds=settings.outlier_sds,
-        prior_elasticity=slope[0],
-        prior_elasticity_sd=slope[1],
-        pooled=settings.pooled,
-        own_price=settings.own_price,
-    )
+    stage = replace(settings, prior_elasticity=slope[0], prior_elasticity_sd=slope[1])
     setting, parts, outliers = fit_parts(product, stage)
     likeliest = max(parts, key=lambda part: part.weight)
     regular_price = float(np.exp(likeliest.data.regular[-1]))
@@ -97,44 +62,25 @@ def fit_mixture(
     return _demand(product, likeliest, memory, values, log_grid, outliers, setting.kind)
 
 
-def fit_hybrid(
-    product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
-) -> DemandPosterior:
-    """Draw half of the curves from the mixture and half from similar prices: their disagreement widens intervals."""
-    mixture, similar = (fit(product, log_grid, settings, rng) for fit in (fit_mixture, fit_similar))
-    log_value = mixture.curves.log_value.copy()
-    log_value[1::2] = similar.curves.log_value[1::2]
-    return replace(mixture, curves=replace(mixture.curves, log_value=log_value))
+DEMAND_MODELS: dict[str, DemandModel] = {MIXTURE: fit_mixture}
+"""Demand models by name."""
 
 
-DEMAND_MODELS: dict[str, DemandModel] = {
-    "similar": fit_similar,
-    "quadratic": fit_quadratic,
-    "mixture": fit_mixture,
-    "hybrid": fit_hybrid,
-}
-"""Demand models by name; add new ones here, and their settings to ``demand.config.MODEL_SETTINGS``."""
-
-
-def register_demand_model(name: str, model: DemandModel, settings: Sequence[str] = COMMON) -> None:
+def register_demand_model(name: str, model: DemandModel) -> None:
     """Add a demand model, which ``data.market.demand`` then accepts.
 
     Args:
         name: name of the model; it replaces another model of this name only if that was registered here.
         model: function that fits it; a function of a module, so that a second process can import it.
-        settings: fields of `DemandConfig` that the model uses.
 
     Raises:
-        UsageError: the name belongs to a model of pricerl, or a setting is unknown.
+        UsageError: the name belongs to a model of pricerl.
     """
-    if name in _OWN_MODELS:
+    if name == MIXTURE:
         raise UsageError(f"the demand model {name!r} is pricerl's own; register yours by another name")
-    if unknown := set(settings) - set(ALL):
-        raise UsageError(f"demand model {name!r}: unknown settings {sorted(unknown)}; known are {', '.join(ALL)}")
-    DEMAND_MODELS[name], MODEL_SETTINGS[name] = model, tuple(settings)
-
-
-_OWN_MODELS = frozenset(DEMAND_MODELS)
+    if name not in MODEL_NAMES:
+        MODEL_NAMES.append(name)
+    DEMAND_MODELS[name] = model
 
 
 def _mixture_curves(
@@ -196,8 +142,7 @@ def _demand(
     kind: Kind,
 ) -> DemandPosterior:
     data, posterior, mode = part.data, part.posterior, part.posterior.mode[PRICE_TERMS:]
-    recency = 0.5 ** (data.age / EVIDENCE.half_life_days)
-    known = effective_days(data.regular, recency, log_grid, EVIDENCE.bandwidth)
+    known = effective_days(data.regular, recency_of(data.age), log_grid)
     curves = CurveDraws(log_value, known, posterior.dispersion(data.units), posterior.size, outliers)
     weekday, everything = data.weekday_factors(mode), part.everything
     multiplier = everything.past_multiplier(posterior.mode[1], mode) * memory.lifts(product.price).mean(0)

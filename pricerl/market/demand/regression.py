@@ -1,8 +1,7 @@
 """Negative-binomial regression of daily units on price and covariates.
 
 ``units_t ~ NegativeBinomial(mean lambda_t, size r)`` with ``log lambda_t = a + b x + q x^2 + covariates``, where ``x``
-is the log price over its median. The posterior of the coefficients is a Gaussian around its mode (Laplace), truncated
-so that the curve's slopes are negative (Gelfand, Smith and Lee 1992).
+is the log price over its median. The posterior of the coefficients is a Gaussian around its mode (Laplace).
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg.lapack import dposv
 from scipy.optimize import minimize_scalar
-from scipy.special import gammaln, ndtr, ndtri, psi, zeta
+from scipy.special import gammaln, psi, zeta
 
 from pricerl.arrays import FloatArray, IntArray
-
-MAX_SLOPE = -0.05
-"""Flattest elasticity of a curve on its support: demand must decrease with the price."""
 
 NEWTON_STEPS = 50
 LARGEST_STEP = 2.0
@@ -33,7 +29,6 @@ SIZE_ROUNDS, SIZE_TOLERANCE = 4, 1e-5
 LONGEST_JUMP = 0.5
 """Largest change of the log size that Newton's method may make before a search of the whole range replaces it."""
 
-GIBBS_SWEEPS = 30
 LOG_MEAN_RANGE = (-30.0, 30.0)
 
 
@@ -50,7 +45,7 @@ class RegressionPosterior:
     """Gaussian posterior of ``C`` coefficients."""
 
     mode: FloatArray
-    """``(C,)`` maximum of the posterior, before the truncation."""
+    """``(C,)`` maximum of the posterior."""
     covariance: FloatArray
     """``(C, C)`` inverse of the expected information at the mode, prior included."""
     size: float
@@ -193,27 +188,6 @@ def _log_prior_over_posterior(mode: FloatArray, information: FloatArray, prior: 
     return float(log_prior - 0.5 * np.linalg.slogdet(information)[1])
 
 
-def draw_falling(
-    posterior: RegressionPosterior, slopes: FloatArray, num_draws: int, rng: np.random.Generator
-) -> FloatArray:
-    """Draw coefficients ``(K, C)`` whose two slopes are below ``MAX_SLOPE``.
-
-    The slopes come from their truncated bivariate Gaussian by Gibbs sampling, the other coefficients given the slopes.
-
-    Args:
-        posterior: posterior of the coefficients.
-        slopes: ``(2, C)`` the curve's slope at both ends of the support, as weights of the coefficients.
-        num_draws: K.
-        rng: random number generator.
-    """
-    mean = slopes @ posterior.mode
-    covariance = slopes @ posterior.covariance @ slopes.T
-    drawn = _truncated_pair(mean, covariance, num_draws, rng)
-    free = rng.multivariate_normal(posterior.mode, posterior.covariance, size=num_draws, method="eigh")
-    gain = np.linalg.solve(covariance, slopes @ posterior.covariance)
-    return np.asarray(free + (drawn - free @ slopes.T) @ gain)
-
-
 def _find_mode(
     units: FloatArray, design: FloatArray, mean: FloatArray, precision: FloatArray, start: FloatArray, size: float
 ) -> tuple[FloatArray, FloatArray]:
@@ -241,16 +215,3 @@ def _find_mode(
 def _log_mean(design: FloatArray, coefficients: FloatArray) -> FloatArray:
     low, high = LOG_MEAN_RANGE
     return np.asarray(np.minimum(np.maximum(design @ coefficients, low), high))
-
-
-def _truncated_pair(mean: FloatArray, covariance: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
-    """Draw from a bivariate Gaussian with both coordinates below ``MAX_SLOPE``, ``(K, 2)``."""
-    drawn = np.minimum(np.broadcast_to(mean, (count, 2)), MAX_SLOPE).copy()
-    for _ in range(GIBBS_SWEEPS):
-        for one, other in ((0, 1), (1, 0)):
-            slope = covariance[one, other] / covariance[other, other]
-            sd = np.sqrt(max(covariance[one, one] - slope * covariance[one, other], 1e-12))
-            centre = mean[one] + slope * (drawn[:, other] - mean[other])
-            reach = ndtr((MAX_SLOPE - centre) / sd)
-            drawn[:, one] = np.minimum(centre + sd * ndtri(np.maximum(rng.random(count) * reach, 1e-300)), MAX_SLOPE)
-    return drawn

@@ -23,6 +23,7 @@ from pricerl.market.demand.curves import (
     DemandPosterior,
     closeness,
     effective_days,
+    recency_of,
     shape_curves,
 )
 from pricerl.market.demand.outliers import find_inliers, winsorise
@@ -38,6 +39,11 @@ their spread, and at 0.7 the 90 % intervals of a profit gain cover nine in ten s
 
 SEASON_DEGREE = 3
 """Polynomial degree of the slow season, which competes with the price to explain demand."""
+SEASON_SD = 0.5
+"""Prior sd of each coefficient of the season, in logs."""
+
+TREND_TRUST = 0.15
+"""Prior relative sd of the correction by similar prices around the trend."""
 
 WEEKDAY_PRIOR_DAYS, WEEKDAY_PRIOR_SALES = 4.0, 20.0
 """Prior weight of equal weekdays in average days, and its minimum in sales. Weekdays differ by about a fifth, too
@@ -70,13 +76,13 @@ def fit_curves(
     Args:
         days: the product's usable days, at least one.
         log_grid: ``(G,)`` ascending log prices.
-        settings: bandwidth, half-life and priors.
+        settings: number of draws, priors and outliers.
         rng: random number generator.
 
     Returns:
         Decreasing curves with slopes inside ``SLOPE_RANGE``, finite everywhere.
     """
-    recency = 0.5 ** (days.age / settings.half_life_days)
+    recency = recency_of(days.age)
     provisional = replace(days, value=winsorise(days.value, settings.outlier_sds))
     expected, _, trend = _expected(provisional, recency, log_grid, settings)
     inliers = find_inliers(days.value, expected, settings.outlier_sds)
@@ -86,7 +92,7 @@ def fit_curves(
     log_value = _draw_curves(days, recency, log_grid, dispersion, trend, settings, rng)
     excess = float(np.mean((days.value - expected) ** 2 - expected))
     size = float(np.mean(expected**2)) / max(excess, 1e-6)
-    known = effective_days(days.log_price, recency, log_grid, settings.bandwidth)
+    known = effective_days(days.log_price, recency, log_grid)
     return CurveDraws(log_value, known, dispersion, float(np.clip(size, *SIZE_RANGE)), outliers)
 
 
@@ -110,12 +116,12 @@ def _expected(
     It is found from a ``trend (1, C)`` nearby, if there is one.
     """
     dispersion = 1.0
-    kernel = recency[:, None] * closeness(days.log_price, log_grid, settings.bandwidth)
+    kernel = recency[:, None] * closeness(days.log_price, log_grid)
     _, design, prior_mean, prior_sd = _trend_design(days, recency, settings)
     for _ in range(2):
         trend = _fit_trends(days, recency[None], design, prior_mean[None], dispersion / prior_sd**2, trend)
         mean = np.exp(_log_mean(trend, design))[0] * days.offset
-        strength = dispersion / settings.trend_trust**2
+        strength = dispersion / TREND_TRUST**2
         ratio = (days.value @ kernel + strength) / (mean @ kernel + strength)
         expected = np.maximum(mean * np.interp(days.log_price, log_grid, ratio), 1e-9)
         dispersion = max(1.0, float(np.average((days.value - expected) ** 2 / expected, weights=recency)))
@@ -141,8 +147,8 @@ def _draw_curves(
     prior = prior_mean + rng.normal(size=(num_draws, len(prior_mean))) * prior_sd
     trend = _fit_trends(days, weights, design, prior, dispersion / prior_sd**2, likeliest)
     mean = np.exp(_log_mean(trend, design)) * days.offset
-    kernel = closeness(days.log_price, log_grid, settings.bandwidth)
-    strength = dispersion / settings.trend_trust**2
+    kernel = closeness(days.log_price, log_grid)
+    strength = dispersion / TREND_TRUST**2
     ratio = ((weights * days.value) @ kernel + strength) / ((weights * mean) @ kernel + strength)
     recent = design[:, 3:][days.age <= max(RECENT_DAYS, days.age.min())].mean(0)
     on_grid = price_design(log_grid - centre, np.broadcast_to(recent, (len(log_grid), len(recent))))
@@ -167,7 +173,7 @@ def _trend_design(
     centre, season = float(np.average(days.log_price, weights=recency)), season_columns(days.age)
     none = np.zeros(season.shape[1])
     mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], none])
-    sd = np.concatenate([[settings.prior_elasticity_sd, settings.prior_curvature_sd], none + settings.prior_season_sd])
+    sd = np.concatenate([[settings.prior_elasticity_sd, settings.prior_curvature_sd], none + SEASON_SD])
     return centre, price_design(days.log_price - centre, season), mean, sd
 
 
