@@ -3,11 +3,12 @@
     python benchmarks/belief_sac.py --seeds 0 --informed 0 0.7
     python benchmarks/belief_sac.py --seeds 1 2 --truth mixed linear
     python benchmarks/belief_sac.py --seeds 0 --one_shot
+    python benchmarks/belief_sac.py --stored --informed 0 0.7
 
 The policy changes the weight of losses with which the weekly plan is made. For each of ``--seeds`` one is trained with
-the settings of `benchmarks/learning/learning.yaml`. The same sellers as in `loop.py` follow plan and policy, with the
-weight of losses as the dial. With ``--one_shot`` nobody learns from sales: plan and policy know the histories, the
-weeks left and their own prices only.
+the settings of `benchmarks/learning/learning.yaml`; ``--stored`` takes one that was. The same sellers as in `loop.py`
+follow plan and policy, with the weight of losses as the dial. With ``--one_shot`` nobody learns from sales: plan and
+policy know the histories, the weeks left and their own prices only.
 """
 
 from __future__ import annotations
@@ -23,19 +24,25 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
+from learning.account_view import OBSERVATION_DIM
 from learning.belief import DemandCurves, LearningConfig, Sellers
 from learning.learning_data import LearningDataModule, ShapedEnv
-from learning.sellers_env import CURVES, view_of
+from learning.sellers_env import CURVES, PRIVILEGED_DIM, view_of
 from lightning.pytorch import seed_everything
 from loop import TRUTHS, Rule, at_harm, draw_sellers, history_sd, play, score
 from price_training import fit_quietly
+from safetensors.torch import load_file
 from torch import Tensor
 
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac.layers import InputNormalization
+from pricerl.sac.networks import Actor
 from pricerl.training.module import SACModule
 
 SETTINGS = Path(__file__).parent / "learning" / "learning.yaml"
+STORED = SETTINGS.with_name("policy.safetensors")
+"""Actor at the best evaluation of a run with `SETTINGS` and seed 0."""
 DIALS = (60.0, 30.0, 20.0, 10.0, 6.0, 4.0)
 """Weights of losses that are compared."""
 ROWS = 256
@@ -82,6 +89,15 @@ def train(options: argparse.Namespace, seed: int) -> Policy:
     algorithm, network = SACConfig(**model["algorithm"]), NetworkConfig(**model["network"])
     module = SACModule(data.task, algorithm, network, compile=model["compile"], warm_start="none")
     return fit_quietly(module, data, options.updates or settings["trainer"]["max_steps"]).policy
+
+
+def read_policy(path: Path) -> Policy:
+    """Return the deterministic policy of an actor's weights, which has the network of `SETTINGS`."""
+    network = NetworkConfig(**yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))["model"]["network"])
+    width = OBSERVATION_DIM + PRIVILEGED_DIM
+    actor = Actor(width, 1, network, InputNormalization(width), PRIVILEGED_DIM).eval()
+    actor.load_state_dict(load_file(path))
+    return lambda observation: actor.act(observation, deterministic=True)
 
 
 def follow(policy: Policy | None, loss_weight: float, options: argparse.Namespace) -> Rule:
@@ -149,10 +165,13 @@ def main() -> None:
     parser.add_argument("--updates", type=int, help="those of the settings by default")
     parser.add_argument("--symmetric", action="store_true", help="critics see no more than the policy")
     parser.add_argument("--one_shot", action="store_true", help="plan and policy learn nothing from sales")
+    parser.add_argument("--stored", action="store_true", help=f"play the policy of {STORED.name}, too")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     claim_compute(1)
     compare("plan", None, options)
+    if options.stored:
+        compare("stored policy", read_policy(STORED), options)
     for rise in options.schedules:
         compare(f"schedule {rise:g}", schedule(rise), options)
     for seed in options.seeds:
