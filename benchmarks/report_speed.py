@@ -61,7 +61,6 @@ def made_up_advice(index: int) -> ProductAdvice:
         backtest=Backtest(28, tuple(HorizonScore(days, 28, 0.4, 0.5, 0.9, None, None, 0.2) for days in (1, 7, 14))),
         costs="80 % of sales kept",
         data_quality=_quality(now),
-        data_lines=(),
         effective_days=90.0,
         reason="Raise the price: a model estimate, not yet tested.",
         details=_details(rng, now, new, units),

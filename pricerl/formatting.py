@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,19 +121,6 @@ class Formatter:
         pattern = _pattern(self.locale, digits, bool(currency))
         text = pattern.apply(Decimal(rounded), _locale(self.locale), currency=currency or None, currency_digits=False)
         return sign + text.replace("\N{RIGHT-TO-LEFT MARK}", "")
-
-
-def probability(share: float, num_draws: int) -> str:
-    """Return a share of posterior draws as a percentage, never 0 % or 100 %.
-
-    One of 64 draws is 1.6 %, so 64 of 64 is "more than 98 %".
-    """
-    resolution = 100 / num_draws
-    if share * num_draws > num_draws - 0.5:
-        return f"more than {min(99, math.floor(100 - resolution))} %"
-    if share * num_draws < 0.5:
-        return f"less than {max(1, math.ceil(resolution))} %"
-    return f"{min(99, max(1, round(100 * share)))} %"
 
 
 def counted(share: float, num_draws: int) -> str:

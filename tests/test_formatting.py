@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pricerl.errors import UsageError
-from pricerl.formatting import PLAIN, Formatter, counted, price_digits, probability, unit_digits
+from pricerl.formatting import PLAIN, Formatter, counted, price_digits, unit_digits
 
 EURO = Formatter("de_DE", "EUR")
 
@@ -28,29 +28,6 @@ def test_numbers_have_a_true_minus_and_zero_has_none(value: float | None, digits
 @pytest.mark.parametrize(("value", "text"), [(22.774, "+22.77"), (-0.53, "−0.53"), (0.004, "0.00"), (-0.004, "0.00")])
 def test_gains_carry_their_sign_and_zero_none(value: float, text: str) -> None:
     assert PLAIN.number(value, plus="+") == text
-
-
-@pytest.mark.parametrize(
-    ("share", "draws", "text"),
-    [
-        (1.0, 64, "more than 98 %"),
-        (1.0, 16, "more than 93 %"),
-        (1.0, 1000, "more than 99 %"),
-        (0.0, 64, "less than 2 %"),
-        (63 / 64, 64, "98 %"),
-        (999 / 1000, 1000, "99 %"),
-        (1 / 1000, 1000, "1 %"),
-        (0.5, 64, "50 %"),
-    ],
-)
-def test_no_probability_is_certain(share: float, draws: int, text: str) -> None:
-    assert probability(share, draws) == text
-
-
-@pytest.mark.parametrize("draws", [1, 2, 16, 64, 256, 5000])
-def test_no_count_of_draws_makes_a_probability_of_a_hundred_percent_or_none(draws: int) -> None:
-    shown = {probability(count / draws, draws) for count in range(draws + 1)}
-    assert not [text for text in shown if text.startswith(("100", "0"))]
 
 
 def test_counts_stay_honest() -> None:

@@ -79,7 +79,6 @@ def _facts_of_product(case: Case) -> dict[str, Any]:
         "costs": fitted.cost.describe(),
         "cost_means": CostMeans(*fitted.cost.means) if fitted.cost.known else None,
         "data_quality": report.to_dict(case.config.min_days),
-        "data_lines": tuple(report.lines(case.config.min_days)),
     }
 
 

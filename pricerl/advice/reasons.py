@@ -101,8 +101,8 @@ def contribution_words(value: Sequence[float], f: Formatter, measure: str) -> st
 
 
 def measure_of(product: Record) -> str:
-    """Return the field that counts in an entry of ``products``; entries of older advice have none but profit."""
-    return "sales" if product.get("measure") == "sales" else "profit"
+    """Return the field that counts in an entry of ``products``: ``profit``, or ``sales`` where revenue counts."""
+    return str(product["measure"])
 
 
 def list_alternatives(product: Record) -> list[Record]:

@@ -127,7 +127,6 @@ class ProductAdvice:
     """Forecast skill on this product's history; None if no day could be scored."""
     costs: str
     data_quality: dict[str, Any]
-    data_lines: tuple[str, ...]
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str

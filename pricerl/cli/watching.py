@@ -61,7 +61,7 @@ def watch(words: Sequence[str]) -> int:
         _deliver(folder.path, monitor, channels, options)
         raise
     if run.options.wandb:
-        channels = [*channels, _wandb_channel(run, monitor)]
+        channels = [*channels, _wandb_channel(monitor)]
     sent = _deliver(folder.path, monitor, channels, options)
     if run.options.wandb:
         _active_run().finish()
@@ -146,7 +146,7 @@ def monitor_lines(monitor: Monitor, path: Path, sent: Sequence[Alert]) -> list[s
     return [head, *table(cells[:MOST_FINDINGS], numbers=False), *more, *track, *alerts]
 
 
-def _wandb_channel(run: Run, monitor: Monitor) -> Channel:
+def _wandb_channel(monitor: Monitor) -> Channel:
     """Log the numbers to the resumed run in Weights & Biases, and return the channel to it."""
     active = _active_run()
     for product in monitor.products:

@@ -142,9 +142,9 @@ class ProductReport:
         """Word for a row: day or week."""
         return STEP_WORDS[self.step_days]
 
-    def lines(self, min_days: int = MIN_USABLE_DAYS) -> list[str]:
+    def lines(self) -> list[str]:
         """Return the report as text, one line per entry: verdict, reasons, counts, notes."""
-        quality, reasons = self.judge(min_days)
+        quality, reasons = self.judge()
         return [
             f"{self.product}: {quality}",
             *(f"  {reason}" for reason in reasons),
@@ -152,9 +152,9 @@ class ProductReport:
             *(f"  note: {note}" for note in self.notes),
         ]
 
-    def summary(self, min_days: int = MIN_USABLE_DAYS) -> str:
+    def summary(self) -> str:
         """Return the report on one line: verdict, length of the history, number of prices and reasons."""
-        quality, reasons = self.judge(min_days)
+        quality, reasons = self.judge()
         size = f"{plural(self.history_days, self.period)}, {plural(self.distinct_prices, 'price')}"
         return "; ".join([f"{self.product}: {quality}, {size}", *reasons])
 

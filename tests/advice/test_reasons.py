@@ -61,7 +61,6 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
         backtest=None,
         costs="",
         data_quality={"distinct_prices": 4},
-        data_lines=(),
         effective_days=44.4,
         reason="",
     )

@@ -6,14 +6,6 @@ from pricerl.advice.reasons import Record, contribution_words, gain_words, measu
 from pricerl.formatting import MEASURES, Formatter, counted, plural
 from pricerl.terminal import clean
 
-GRADES = {
-    "A": "measured in a price test of yours",
-    "B": "clear, at prices you have charged before",
-    "B-": "worth one careful step, then look again",
-    "C": "no change is clear enough",
-    "D": "nothing can be estimated",
-}
-
 BADGES = {
     "A": "measured in your price test",
     "B": "clear, at prices tried before",

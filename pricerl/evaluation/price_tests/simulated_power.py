@@ -165,13 +165,13 @@ def approximate_pairs(sales: Sales, kept: int) -> int:
     return max(FEWEST_PAIRS, math.ceil(min((ratio * (_Z_FINAL + float(ndtri(POWER)))) ** 2 + 1, 1e6)))
 
 
-def rows_per_arm(units: float, size: float, lift: float = LIFT) -> int:
-    """Return the rows at each price that an ordinary two-sided test of a lift of units needs, without blocks.
+def rows_per_arm(units: float, size: float) -> int:
+    """Return the rows at each price that an ordinary two-sided test of ``LIFT`` of the units needs, without blocks.
 
-    ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2``.
+    ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2`` with ``lift = LIFT``.
     """
     needed = (float(ndtri(1 - LEVEL / 2)) + float(ndtri(POWER))) ** 2
-    return math.ceil(2 * needed * (1 / units + 1 / size) / lift**2)
+    return math.ceil(2 * needed * (1 / units + 1 / size) / LIFT**2)
 
 
 _Z_FINAL = float(ndtri(1 - FINAL / 2))
