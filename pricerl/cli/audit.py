@@ -88,7 +88,6 @@ def _replay_settings(entry: Entry, folder: Path, moved: list[str] | None) -> dic
     """Return the options of ``predict`` that repeat an entry's decision; ``moved`` replaces a data file that moved."""
     if entry["checkpoint"] is None:
         raise UsageError(f"entry {entry['id']} names no checkpoint: its run wrote none, so it cannot be replayed")
-    from pricerl.training.checkpointing import without_removed
 
     path = moved or entry["path"]
     for file in list_sources(path):
@@ -96,7 +95,7 @@ def _replay_settings(entry: Entry, folder: Path, moved: list[str] | None) -> dic
             missing = f"the data file of entry {entry['id']} does not exist here; name it with --data.path"
             raise DataError(file, [missing])
     return {
-        "config": json.dumps(without_removed(entry["settings"])),
+        "config": json.dumps(entry["settings"]),
         "ckpt_path": folder / entry["checkpoint"],
         **{name: entry[name] for name in ("horizon", "threads", "matmul_precision")},
         "today": entry.get("today") or entry["days"][0]["date"],

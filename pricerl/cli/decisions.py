@@ -26,7 +26,7 @@ from pricerl.operations.orders import (
     TOLERANCE,
     doubt_price,
 )
-from pricerl.operations.outbox import first_change, last_day_of, limits_of, terms_of
+from pricerl.operations.outbox import first_change, last_day_of, limits_of
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, write_lines
 from pricerl.training.run_folder import RunFolder, find_run
@@ -233,12 +233,12 @@ def _draft_order(kind: str, shop: Shop, options: argparse.Namespace) -> Entry:
     draft = stamp(kind, actor_of(options.by), typed_text(options.reason))
     draft |= {"product": advice["product"], "until": until}
     if kind == OVERRIDE:
-        draft |= {"price": positive_price(options.price), "currency": terms_of(advice)["currency"]}
+        draft |= {"price": positive_price(options.price), "currency": advice["terms"]["currency"]}
         if refusal := refuse_price(draft["price"], limits_of(advice)):
             raise UsageError(f"--price: {refusal}; choose another price or change the limit")
         if not 0 <= options.tolerance < math.inf:
             raise UsageError(f"--tolerance: must be 0 or more, found {options.tolerance:g}")
-        doubt = doubt_price(draft["price"], advice["current_price"], advice.get("tried") or (), options.tolerance)
+        doubt = doubt_price(draft["price"], advice["current_price"], advice["tried"], options.tolerance)
         if doubt and not options.force:
             raise UsageError(f"--price: {doubt}; add --force if you mean it")
         draft["forced"] = bool(doubt)

@@ -41,7 +41,7 @@ from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.callbacks.run_config import RunConfig
 from pricerl.training.checkpoint_io import TreeCheckpointIO
-from pricerl.training.checkpointing import USUAL_CLASSES, Checkpoint, lasting_settings, usable_settings
+from pricerl.training.checkpointing import USUAL_CLASSES, Checkpoint, lasting_settings, without_query
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.generations import BEST
 from pricerl.training.loggers import build_loggers
@@ -160,7 +160,7 @@ class PricingCLI(LightningCLI):
         if files:
             self.shop.refuse_missing()
             self.reads_again = True
-        return ["--config", json.dumps(usable_settings(kept)), *files]
+        return ["--config", json.dumps(without_query(kept)), *files]
 
     def _folder_of_words(self, parser: LightningArgumentParser, words: list[str]) -> Path:
         """Return the run's folder; parse the arguments only if ``--run_name`` is not among them."""

@@ -197,7 +197,7 @@ def _checked(shop: Shop, draft: Entry, options: argparse.Namespace) -> Entry:
     for price in sorted({row["price"] for row in draft["schedule"]}):
         if refusal := refuse_price(price, limits_of(last), "scheduled price"):
             raise UsageError(f"{refusal}; {again}")
-        doubts.append(doubt_price(price, last["current_price"], last.get("tried") or (), options.tolerance))
+        doubts.append(doubt_price(price, last["current_price"], last["tried"], options.tolerance))
     if any(doubts) and not options.force:
         raise UsageError(f"the scheduled price of {next(filter(None, doubts))}; add --force if you mean it, or {again}")
     if (order := shop.order_on(product)) is not None:

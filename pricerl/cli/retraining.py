@@ -30,7 +30,7 @@ def retrain(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
     from pricerl.operations.challenge import check_days, judge
-    from pricerl.training.checkpointing import Checkpoint, usable_settings
+    from pricerl.training.checkpointing import Checkpoint, without_query
 
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
@@ -40,7 +40,7 @@ def retrain(words: Sequence[str]) -> int:
     path = options.path or json.dumps(shop.sources)
     given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
     check_days(run_lightning("predict", [*rest, *given]), champion, config)
-    kept = option_words({"config": json.dumps(usable_settings(shop.settings))})
+    kept = option_words({"config": json.dumps(without_query(shop.settings))})
     run = run_lightning("fit", [*_settings_of(champion), *kept, *rest, *given])
     with run.held:
         verdict = judge(run, champion, shop.log.entries, config)

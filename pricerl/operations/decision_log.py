@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, overload
 
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log_entries import FORMAT, parse_entry, read_entry
+from pricerl.operations.entry_parts import FORMAT
+from pricerl.operations.log_entries import parse_entry, read_entry
 from pricerl.operations.log_head import (
     BEFORE_THE_FIRST,
     Head,
@@ -148,7 +149,7 @@ def _never_existed(path: Path) -> bool:
     if path.exists():  # writers make the log before its head
         return False
     if head is not None:
-        check_head(path, (), kept=False)
+        check_head(path, ())
     return True
 
 
@@ -159,15 +160,13 @@ def _check(content: bytes, path: Path) -> Log:
     """
     *lines, torn = content.split(b"\n")
     hashes: list[str] = []
-    kept = False
     for number, line in enumerate(lines, 1):
-        digest, kept_then, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
+        digest, problem = _examine(line, number, hashes[-1] if hashes else BEFORE_THE_FIRST)
         if problem:
             remedy = "restore the file from a copy, or move it and its head away to start a new one"
             raise DataError(str(path), [f"line {number}: {problem}; {remedy}"])
         hashes.append(digest)
-        kept = kept or kept_then
-    check_head(path, hashes, kept)
+    check_head(path, hashes)
     return Log(Entries(lines), torn, hashes)
 
 
@@ -235,31 +234,30 @@ def stamp(kind: str, actor: str, reason: str) -> Entry:
     return {"kind": kind, "time": time, "actor": actor, "reason": reason}
 
 
-def _examine(line: bytes, number: int, previous: str) -> tuple[str, bool, str]:
-    """Return the hash of a line, whether it promises a head, and its fault, if any.
+def _examine(line: bytes, number: int, previous: str) -> tuple[str, str]:
+    """Return the hash of a line and its fault, if any.
 
     Hashing the stored bytes avoids a second serialization.
     """
     found: Any
     before: Any
     place: Any
-    form: Any
     wrong = ""
     try:
         entry = read_entry(line)
-        found, before, place, form = entry.hash, entry.previous, entry.id, entry.format
+        found, before, place = entry.hash, entry.previous, entry.id
     except ValueError as error:
         content = _parse(line)
         if not isinstance(content, dict) or "hash" not in content:
-            return "", False, "is not a log entry"
-        found, before, place, form = map(content.get, ("hash", "previous", "id", "format"))
+            return "", "is not a log entry"
+        found, before, place = map(content.get, ("hash", "previous", "id"))
         wrong = f"is not a valid entry: {error}"
     mark = f'"hash":"{found}",'.encode("ascii", "replace")
     if line.count(mark) != 1 or hashlib.sha256(line.replace(mark, b"")).hexdigest() != found:
-        return "", False, "was changed after it was written; its hash does not match"
+        return "", "was changed after it was written; its hash does not match"
     if before != previous or place != number:
-        return "", False, "does not follow the previous line; a line was removed, inserted or moved"
-    return found, form == FORMAT, wrong
+        return "", "does not follow the previous line; a line was removed, inserted or moved"
+    return found, wrong
 
 
 def _parse(line: bytes) -> Any:

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+FORMAT = 2
+"""Format of the entries."""
+
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Money = Annotated[float, msgspec.Meta(gt=0)]
@@ -28,6 +31,6 @@ class LogEntry(Part, tag_field="kind", kw_only=True):
     time: datetime
     actor: str
     reason: str
-    format: Literal[1, 2] = 1
+    format: Literal[2]
     today: date | None = None
     """Day that the command took as today: of every advice, and of other entries if ``--today`` named it."""

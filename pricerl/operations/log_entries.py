@@ -15,14 +15,8 @@ import msgspec
 from pricerl.operations.entry_parts import Count, Hash, LogEntry, Money, Part
 from pricerl.operations.price_test_entries import PriceTestEntry, PriceTestResultEntry
 
-FORMAT = 2
-"""Format of new entries. Since 2, the number and hash of the last entry are kept in a file of their own."""
-
 SCHEMA_FILE = Path(__file__).parent / "decisions.schema.json"
 """JSON schema of a line, for readers in other languages."""
-
-RENAMED = {"price_now": "current_price"}  # old name
-"""Present names of keys in older entries; hashes are those of the stored line."""
 
 Forecast = tuple[float, float, float] | None
 """Mean, 5 % and 95 % limit; None if unknown."""
@@ -46,9 +40,9 @@ class Limits(Part):
     floor: float
     ceiling: float | None
     price_step: Money
-    lowest: Money | None = None
-    """Lowest next price that every guardrail allows; absent in older entries, like the highest."""
-    highest: Money | None = None
+    lowest: Money | None
+    """Lowest next price that every guardrail allows; None if they allow none, like the highest."""
+    highest: Money | None
 
 
 class RelatedProducts(Part):
@@ -151,8 +145,8 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     history_end: date
     current_price: Money
     limits: Limits
-    tried: tuple[float, float] | None = None
-    """Lowest and highest price ever charged; absent in entries of format 1."""
+    tried: tuple[float, float]
+    """Lowest and highest price ever charged."""
     grade: str
     source: str
     follow: Literal["path", "step", "limit", "hold"]
@@ -162,16 +156,14 @@ class AdviceEntry(LogEntry, tag="advice", kw_only=True):
     model_days: list[Day] = []  # noqa: RUF012  # msgspec copies it
     model_grade: str = ""
     model_source: str = ""
-    elasticity: tuple[float, float, float] | None = None
-    """Believed price elasticity at the current price, mean and 90 % limits; absent in older entries."""
+    elasticity: tuple[float, float, float]
+    """Believed price elasticity at the current price, mean and 90 % limits."""
     random_prices: list[RandomPart] = []  # noqa: RUF012  # msgspec copies it
     """Distributions of prices with a random part, known before their days."""
     account: AccountState | None = None
     """Account of the quarter; absent in the advice that opens it."""
-    terms: Terms | None = None
-    """Absent in older entries."""
-    known: Known | None = None
-    """Absent in older entries."""
+    terms: Terms
+    known: Known
     restarts: str = ""
     """Why the history contradicts the advice before: the account begins anew, and earlier orders have ended."""
     order: Count = 0
@@ -186,8 +178,8 @@ class OverrideEntry(LogEntry, tag="override", kw_only=True):
     product: str
     until: date
     price: Money
-    currency: str | None = None
-    """Currency of the price; absent in older entries."""
+    currency: str
+    """Currency of the price; empty if unknown."""
     forced: bool = False
     """Whether the person confirmed a price far from the current one, or outside the prices tried."""
 
@@ -271,8 +263,6 @@ def read_entry(line: bytes) -> AnyEntry:
     Raises:
         ValueError: it is not JSON, or not an entry; the message names the key.
     """
-    for old, new in RENAMED.items():  # quotes inside texts are escaped, so this can only be a key
-        line = line.replace(f'"{old}":'.encode(), f'"{new}":'.encode())
     try:
         return _decoder.decode(line)
     except RecursionError as error:
@@ -282,7 +272,7 @@ def read_entry(line: bytes) -> AnyEntry:
 
 
 def parse_entry(line: bytes) -> dict[str, Any]:
-    """Return the content of a line under present names.
+    """Return the content of a line.
 
     Raises:
         ValueError: it is not a JSON object.
@@ -295,7 +285,7 @@ def parse_entry(line: bytes) -> dict[str, Any]:
         raise ValueError("nested too deeply") from error
     if not isinstance(content, dict):
         raise ValueError("not an object")
-    return {str(RENAMED.get(key, key)): value for key, value in content.items()}
+    return content
 
 
 def make_schema() -> dict[str, Any]:

@@ -55,20 +55,19 @@ def read_head(log: Path) -> Head | None:
     return head
 
 
-def check_head(log: Path, hashes: Sequence[str], kept: bool) -> None:
+def check_head(log: Path, hashes: Sequence[str]) -> None:
     """Compare a log with its head.
 
     Args:
         log: the log's path.
         hashes: hashes of its entries, a chain.
-        kept: whether an entry says that a head is kept.
 
     Raises:
         DataError: entries are missing, or another one stands where the head's was, or the head is missing.
     """
     head, found = read_head(log), len(hashes)
     if head is None:
-        if kept:
+        if hashes:
             problem = f"{head_path(log).name} is missing, so that entries cut off at the end would go unnoticed"
             raise DataError(str(log), [f"{problem}; {_remedy(log)}"])
         return

@@ -93,7 +93,7 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
     Args:
         price: the ordered price.
         current_price: the price in force.
-        tried: lowest and highest price ever charged, money; empty if unknown, as in older entries.
+        tried: lowest and highest price ever charged, money.
         tolerance: largest difference from the current price, as a share of it.
     """
     doubts, change = [], price / current_price - 1
@@ -101,7 +101,7 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
         way = "above" if change > 0 else "below"
         far = f"{100 * abs(change):.3g} % {way} the current price of {current_price:g}"
         doubts.append(f"{far} (--tolerance {tolerance:g})")
-    if tried and is_outside(price, *tried):
+    if is_outside(price, *tried):
         low, high = tried
         doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""

@@ -27,9 +27,6 @@ from pricerl.terminal import shown
 COLUMNS = ("Product", "Date", "Price", "Currency", "Last Day", "Decision Log")
 """First line of ``prices.csv``."""
 
-USUAL_TERMS: dict[str, Any] = {"approval_required": False, "currency": "", "price_decimals": 2, "relations": []}
-"""Terms of advice by older versions, which did not record them."""
-
 HEAD_DIGITS = 12
 """Digits of the log's head in each row: enough to find the entry with ``audit verify --anchor``."""
 
@@ -122,7 +119,8 @@ def fill_outbox(entries: Sequence[Entry], head: Head, generation: str, today: da
         elif note:
             notes.append(f"{shown(advice['product'])}: {note}")
     kept, broken = _keep_relations(rows, newest)
-    terms = terms_of(newest[0]) if newest else USUAL_TERMS
+    usual = {"currency": "", "price_decimals": PLAIN_DIGITS}
+    terms: Mapping[str, Any] = newest[0]["terms"] if newest else usual
     decimals = max(PLAIN_DIGITS, terms["price_decimals"])
     return Outbox(tuple(kept), (*notes, *broken), head, terms["currency"], decimals)
 
@@ -147,14 +145,14 @@ def _row_of(advice: Entry, entries: Sequence[Entry], today: date) -> tuple[Row |
     if last_day_of(advice) < day:
         ended = f"its history ends on {advice['history_end']}, longer ago than the advice reaches"
         return None, f"no price, {ended}; export a fresh file and run predict"
-    if terms_of(advice)["approval_required"]:
+    if advice["terms"]["approval_required"]:
         return _approved(advice, entries, day)
     return _planned(advice, day), ""
 
 
 def orders_on(advice: Entry, entries: Sequence[Entry], day: str) -> list[Order]:
     """Return all orders on the product of an advice with their status on a day, in ISO format, oldest first."""
-    currency = terms_of(advice)["currency"]
+    currency = advice["terms"]["currency"]
     return judged_orders(entries, advice["product"], advice["current_price"], limits_of(advice), day, currency)
 
 
@@ -205,7 +203,7 @@ def _planned(advice: Entry, day: str) -> Row | None:
         return None
     first = max(change["date"], day)
     price = next(row["price"] for row in reversed(advice["days"]) if row["date"] <= first)
-    low, high = (advice["limits"].get(end) for end in ("lowest", "highest"))
+    low, high = (advice["limits"][end] for end in ("lowest", "highest"))
     if low is None or high is None or is_outside(price, low, high):
         price = change["price"]
     if price == advice["current_price"]:
@@ -221,11 +219,6 @@ def first_change(advice: Entry) -> Mapping[str, Any] | None:
 def last_day_of(advice: Entry) -> str:
     """Return the last day that an advice covers, ISO format."""
     return _row_end(advice["days"][-1]["date"], advice).isoformat()
-
-
-def terms_of(advice: Entry) -> dict[str, Any]:
-    """Return what else the outbox depends on: approval, currency, decimals and relations; usual values if absent."""
-    return {**USUAL_TERMS, **(advice.get("terms") or {})}
 
 
 def _row_end(first: str, advice: Entry) -> date:
@@ -252,7 +245,7 @@ def _keep_relations(rows: Sequence[Row], newest: Sequence[Entry]) -> tuple[list[
     Lines go out whole or not at all; a person's order stays, and the products related to it wait.
     """
     current = {advice["product"]: float(advice["current_price"]) for advice in newest}
-    relations = read_relations([item for advice in newest for item in terms_of(advice)["relations"]])
+    relations = read_relations([item for advice in newest for item in advice["terms"]["relations"]])
     related = [found for item in dict.fromkeys(relations) if (found := item.among(current)) is not None]
     kept = {row.product: row for row in rows}
     notes: list[str] = []

@@ -21,6 +21,7 @@ from pricerl.errors import UsageError
 from pricerl.evaluation.price_tests.switchback import PROPENSITY, TEST, Switchback, draw_arms
 from pricerl.guardrails.price_grid import RECORDED, same_price
 from pricerl.operations.decision_log import Entry, stamp
+from pricerl.operations.entry_parts import FORMAT as ENTRY_FORMAT
 from pricerl.operations.log_head import BEFORE_THE_FIRST
 from pricerl.operations.orders import PRICE_TEST, TEST_RESULT
 from pricerl.operations.price_test_entries import PriceTestEntry
@@ -134,8 +135,8 @@ def read_plan(folder: Path) -> dict[str, Any]:
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         order: dict[str, Any] = document["order"]
-        first = {**stamp(PRICE_TEST, "", ""), "id": 1, "previous": BEFORE_THE_FIRST, "hash": BEFORE_THE_FIRST}
-        msgspec.convert({**order, **first}, type=PriceTestEntry)
+        place = {"format": ENTRY_FORMAT, "id": 1, "previous": BEFORE_THE_FIRST, "hash": BEFORE_THE_FIRST}
+        msgspec.convert({**order, **stamp(PRICE_TEST, "", ""), **place}, type=PriceTestEntry)
         text = (folder / SCHEDULE).read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"{error.filename} is missing; plan the test first: price-test plan") from None

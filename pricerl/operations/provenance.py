@@ -101,10 +101,8 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     """Draft the entry of one product's advice, with its origin from `describe_origin`."""
     history = product.history
     next_ = product.today.describe()
-    terms = origin.get("terms")
-    if terms is not None:
-        named = [relation for relation in terms["relations"] if item.product in relation["products"]]
-        terms = {**terms, "relations": named}
+    terms = origin["terms"]
+    named = [relation for relation in terms["relations"] if item.product in relation["products"]]
     draft = {
         **stamp(ADVICE, "pricerl", item.reason),
         **origin,
@@ -113,7 +111,7 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
         "current_price": item.current_price,
         "limits": {**asdict(product.hard_limits), "lowest": next_.lowest, "highest": next_.highest},
         "known": describe_history(history),
-        "terms": terms,
+        "terms": {**terms, "relations": named},
         "tried": [round(price, 6) for price in history.tried_prices],
         "grade": item.decision.grade,
         "source": item.decision.source,
@@ -172,7 +170,7 @@ def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
 
 def new_settings(entry: Entry, run: Run) -> dict[str, Any] | None:
     """Return the settings of a replay that did not exist when an entry was made; None if others differ as well."""
-    then = combine({} if run.checkpoint is None else run.checkpoint.stored_settings, entry["settings"])
+    then = combine({} if run.checkpoint is None else run.checkpoint.settings, entry["settings"])
     if hash_settings({**then, "horizon": entry["horizon"]}) != entry["hashes"]["config"]:
         return None
     added = differing(run.settings, then)

@@ -151,9 +151,11 @@ class Shop:
                 source, [f"ends on {last}, but the last advice knew the days up to {self._last_day}; {remedy}"]
             )
         for product in products:
-            known = self.newest.get(product.product, {}).get("known")
+            if product.product not in self.newest:
+                continue
+            known = self.newest[product.product]["known"]
             days = int(product.observed.sum())
-            if known and days < known["days"] and (last == self._last_day or not named):
+            if days < known["days"] and (last == self._last_day or not named):
                 name = shown(product.product)
                 found = f"holds {days} days of {name} from {product.dates[0]}, but the last advice knew {known['days']}"
                 raise DataError(source, [f"{found} from {known['first']}: the file was cut; {remedy}"])

@@ -85,8 +85,8 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
     Compared are the mean price and the units of the last four weeks that the advice knew. A tax that is included now,
     another currency or another unit changes them all by one factor.
     """
-    known, end = entry.get("known"), entry["history_end"]
-    if known is None or str(history.dates[0]) > known["since"] or str(history.dates[-1]) < end:
+    known, end = entry["known"], entry["history_end"]
+    if str(history.dates[0]) > known["since"] or str(history.dates[-1]) < end:
         return ""
     seen = (history.dates >= np.datetime64(known["since"])) & (history.dates <= np.datetime64(end)) & history.observed
     if not seen.any():

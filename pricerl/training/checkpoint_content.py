@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from torch import Tensor
 
-FORMAT = 5
+FORMAT = 6
 """Version of the format. Up to 4, checkpoints were torch files."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -28,7 +28,7 @@ class Settings(msgspec.Struct):
 class About(msgspec.Struct):
     """The run that a checkpoint belongs to."""
 
-    format: Literal[5]
+    format: Literal[6]
     version: str
     """Version of pricerl."""
     settings: Settings | None = None

@@ -29,9 +29,6 @@ USUAL_CLASSES = {
 }
 """Default classes of model and data; their settings are stored without the class."""
 
-REMOVED_SETTINGS = ("decision.account_policy",)
-"""Settings of older versions that no longer exist."""
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -67,11 +64,6 @@ class Checkpoint:
         Raises:
             CheckpointError: the checkpoint stores none.
         """
-        return usable_settings(self.stored_settings)
-
-    @property
-    def stored_settings(self) -> dict[str, Any]:
-        """The same as they were stored, which the decision log hashes."""
         stored: dict[str, Any] | None = self.content[CHECKPOINT_KEY].get("settings")
         if stored is None:
             raise CheckpointError(
@@ -146,20 +138,6 @@ class Checkpoint:
             data.load_state_dict(self.content[type(data).__qualname__])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{self.path} holds no usable state of {type(data).__qualname__}") from error
-
-
-def usable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored settings that apply to a later command: none of `REMOVED_SETTINGS`, and no query."""
-    return without_query(without_removed(settings))
-
-
-def without_removed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings without `REMOVED_SETTINGS`."""
-    kept = dict(settings)
-    for group, name in (setting.split(".") for setting in REMOVED_SETTINGS):
-        if name in kept.get(group, {}):
-            kept[group] = {key: value for key, value in kept[group].items() if key != name}
-    return kept
 
 
 def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -36,12 +36,10 @@ RUNS = Path("checkpoints")
 """Folder of the runs, relative to the working directory; one folder per run."""
 
 LOCK, RUN_LOG = ".lock", "run.log"
-ADOPTED = "gen-0000"
-"""Generation of the files of a version that had none."""
 
 LINKED = (
     *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
-    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", PROBLEMS, "report.html", "report.pdf", "report"),
+    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", PROBLEMS, "report.html", "report"),
 )
 """Names in the folder of a run that lead through ``current``, if the generation holds them."""
 
@@ -133,14 +131,13 @@ class RunFolder:
         raise UsageError(f"{self.path} has {wanted}; complete are {listed}")
 
     def start(self) -> Generation:
-        """Create the next generation; files of an older version of pricerl move into a generation of their own.
+        """Create the next generation.
 
         Raises:
             UsageError: the folder cannot be written.
         """
         with explained(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._adopt_plain_files()
             known = self.generations()
             made = Generation(self.path / f"gen-{known[-1].number + 1 if known else 1:04d}")
             (made.path / SAVES).mkdir(parents=True)
@@ -155,11 +152,10 @@ class RunFolder:
             UsageError: the link cannot be written; the earlier generation stays the current one.
         """
         with explained(self.path):
-            if (self.path / CURRENT).is_dir() and not (
-                self.path / CURRENT
-            ).is_symlink():  # a copy that followed the links
+            current = self.path / CURRENT
+            if current.is_dir() and not current.is_symlink():  # a copy that followed the links
                 self.link(CURRENT)
-            point(self.path / CURRENT, generation.name)
+            point(current, generation.name)
             self.link(CURRENT)
 
     def link(self, through: str) -> None:
@@ -183,7 +179,7 @@ class RunFolder:
 
     def show(self, generation: Generation) -> None:
         """Let the run's own names lead to an unfinished generation as long as there is no current one."""
-        if self.current is None and not (self.path / ADOPTED).exists():
+        if self.current is None:
             self.link(generation.name)
 
     def remove_old(self, keep: int, named: Collection[str]) -> None:
@@ -209,16 +205,6 @@ class RunFolder:
         for path in generation.path.glob(f"{SAVES}/*/rank-*.state"):
             path.unlink()
         generation.complete()
-
-    def _adopt_plain_files(self) -> None:
-        """Move files of a version without generations into gen-0000; turn copies of links back into links."""
-        plain = [path for path in map(self.path.joinpath, LINKED) if path.exists() and not path.is_symlink()]
-        if plain and not (self.path / CURRENT).exists():
-            adopted = self.path / ADOPTED
-            adopted.mkdir(exist_ok=True)
-            for path in plain:
-                path.rename(adopted / path.name)
-            self.link(ADOPTED)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
@@ -13,10 +12,8 @@ from command_line import FAST, Result, run, seller_lines, write_lines
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.promotion import GATE_FILE
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
-from pricerl.operations.watching.monitoring import preprocessor_state
 from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.generations import BEST
-from pricerl.training.run import Run
 from pricerl.training.run_folder import RunFolder
 
 QUIET = ("--trainer.enable_progress_bar", "false")
@@ -105,16 +102,6 @@ def test_a_portable_run_names_the_old_days_that_a_file_lacks(shops: list[Path]) 
         assert "seller has 4 rows until 2025-03-31, the last day that the model was fitted to" in result.err
         assert "must hold the old days too, at least 8: export them" in result.err
     assert [item.name for item in RunFolder(folder / "checkpoints" / "seller").generations()] == ["gen-0001"]
-
-
-def test_a_portable_run_without_its_last_day_asks_for_a_fit(shops: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def forgetful(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
-        state = preprocessor_state(run, checkpoint)
-        return {name: value for name, value in state.items() if name != "last_days"}
-
-    monkeypatch.setattr("pricerl.operations.watching.monitoring.preprocessor_state", forgetful)
-    result = run(shops[1], "watch", "seller", "--data.path", "fresh.csv")
-    assert result.code == 2 and "is portable and of a version that did not record the last day" in result.err
 
 
 def test_a_file_with_too_few_new_days_is_refused_before_training(shop: Path) -> None:

@@ -38,7 +38,7 @@ LIGHT = {
     "report --run_name seller": 2,
     "audit verify --run_name seller": 0,
 }
-"""Commands and their exit codes, on a run whose log an older version wrote."""
+"""Commands and their exit codes, on a run of which only the log exists."""
 
 HEAVY = ("torch", "lightning", "gymnasium")
 CODE = """
@@ -72,7 +72,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_lines(folder / "seller.csv", seller_lines())
     log = folder / "checkpoints" / "seller" / "decisions.jsonl"
     log.parent.mkdir(parents=True)
-    shutil.copy(Path(__file__).parents[1] / "operations" / "old_decisions.jsonl", log)
+    for name in ("decisions.jsonl", "decisions.head"):
+        shutil.copy(Path(__file__).parents[1] / "operations" / name, log.with_name(name))
     return folder
 
 

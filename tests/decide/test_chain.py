@@ -17,6 +17,7 @@ from pricerl.decide.standing import Account, Order
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig
+from pricerl.operations.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -113,7 +114,8 @@ def _entry(number: int, **content: Any) -> dict[str, Any]:
 def test_orders_expire_and_accounts_end_by_the_same_clock(build: Callable[..., Product]) -> None:
     product = build()
     end = product.history.last_day
-    advised = {"kind": "advice", "current_price": 10.0, "days": [], "source": "policy", "grade": "B"}
+    known = describe_history(product.history.first_days(len(product.history.dates) - 30))
+    advised = {"kind": "advice", "current_price": 10.0, "days": [], "source": "policy", "grade": "B", "known": known}
     entries = [
         _entry(1, **advised, history_end=(end - timedelta(days=30)).isoformat()),
         _entry(2, kind="override", price=9.5, until=(product.first_day + timedelta(days=3)).isoformat()),

@@ -15,9 +15,6 @@ from pricerl.errors import DataError, UsageError
 from pricerl.operations.decision_log import append, read_log, stamp, verify
 from pricerl.operations.log_head import BEFORE_THE_FIRST, Head, moving_head
 
-OLD_LOG = Path(__file__).parent / "old_decisions.jsonl"
-"""Advice, override and advice, written before ``current_price`` had its name."""
-
 NASTY = {
     "line breaks": "one\ntwo\r\nthree\u2028four\u0085five",
     "long": "x" * 5000,
@@ -176,20 +173,3 @@ def test_a_log_that_is_a_folder_or_absent_is_told(tmp_path: Path) -> None:
     assert list(read_log(tmp_path / "decisions.jsonl").entries) == []
     with pytest.raises(UsageError, match="cannot be opened: Is a directory"):
         append(tmp_path, [note("anna", "x")])
-
-
-def test_a_log_of_an_older_version_is_verified_and_read_under_the_present_names(tmp_path: Path) -> None:
-    path = tmp_path / "decisions.jsonl"
-    path.write_bytes(OLD_LOG.read_bytes())
-    first, order, last = verify(path).entries
-    assert (first["current_price"], order["price"], last["current_price"]) == (10.0, 12.5, 10.0)
-    (added,) = append(path, [note("anna", "after")])
-    assert added["id"] == 4 and path.read_bytes().startswith(OLD_LOG.read_bytes())
-    assert verify(path).entries[:3] == [first, order, last]
-
-
-def test_a_change_in_a_log_of_an_older_version_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "decisions.jsonl"
-    path.write_bytes(OLD_LOG.read_bytes().replace(b'"price_now":10.0', b'"current_price":10.0', 1))  # old name
-    with pytest.raises(DataError, match="line 1: was changed"):
-        verify(path)

@@ -13,28 +13,30 @@ import pytest
 
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import Entry, append, canonical, read_log, stamp, verify
+from pricerl.operations.entry_parts import FORMAT
 from pricerl.operations.log_entries import SCHEMA_FILE, make_schema, parse_entry, read_entry
 from pricerl.operations.log_head import BEFORE_THE_FIRST
 
-OLD_LINES = (Path(__file__).parent / "old_decisions.jsonl").read_bytes().splitlines()
+LINES = (Path(__file__).parent / "decisions.jsonl").read_bytes().splitlines()
+"""Advice, override and advice."""
 ORDER = {"product": "Mug", "until": "2025-04-30"}
 
 
 def _seal(draft: Entry) -> bytes:
     """First line of a log with a hash that fits, whatever it contains."""
-    entry = {**draft, "id": 1, "previous": BEFORE_THE_FIRST}
+    entry = {"format": FORMAT, **draft, "id": 1, "previous": BEFORE_THE_FIRST}
     entry.pop("hash", None)
     digest = hashlib.sha256(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return json.dumps({**entry, "hash": digest}, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _advice() -> Entry:
-    return parse_entry(OLD_LINES[0])
+    return parse_entry(LINES[0])
 
 
 VALID: dict[str, Entry] = {
     "advice": _advice(),
-    "override": {**stamp("override", "anna", "x"), **ORDER, "price": 9.5},
+    "override": {**stamp("override", "anna", "x"), **ORDER, "price": 9.5, "currency": ""},
     "pause": {**stamp("pause", "anna", "x"), **ORDER},
     "approval": {**stamp("approval", "anna", ""), "product": "Mug", "approves": 1, "date": "2025-04-01", "price": 9.5},
     "repair": {**stamp("repair", "pricerl", "x"), "torn": "{"},
@@ -58,6 +60,7 @@ INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "another decision": ("advice", {"follow": "dream"}, "`$.follow`"),
     "a negative number": ("advice", {"seen": -1}, "`$.seen`"),
     "a newer format": ("pause", {"format": 99}, "`$.format`"),
+    "an older format": ("pause", {"format": 1}, "`$.format`"),
 }
 
 
@@ -96,9 +99,7 @@ def test_what_would_break_the_schema_is_not_written(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_old_names_and_file_names_that_are_no_text_are_read() -> None:
-    assert b'"price_now":' in OLD_LINES[0]
-    assert read_entry(OLD_LINES[0]) and "current_price" in _advice()
+def test_file_names_that_are_no_text_are_read() -> None:
     line = canonical({**json.loads(_seal(_advice())), "path": "caf\udce9.csv"}).encode()
     assert read_entry(line) and parse_entry(line)["path"] == "caf\udce9.csv"
 

@@ -16,8 +16,6 @@ from pricerl.errors import DataError, UsageError
 from pricerl.operations.decision_log import Entry, append, canonical, read_log, stamp, verify
 from pricerl.operations.log_head import BEFORE_THE_FIRST, Head, head_path, moving_head, read_head
 
-OLD_LOG = Path(__file__).parent / "old_decisions.jsonl"
-
 
 def pause(reason: str = "x") -> Entry:
     """Draft of a valid entry."""
@@ -112,14 +110,6 @@ def test_a_crash_before_the_first_entry_is_no_loss(tmp_path: Path) -> None:
         verify(path)
     append(path, [pause()])
     assert read_head(path) == verify(path).head == Head(1, verify(path).hashes[0])
-
-
-def test_a_log_of_an_older_version_gets_its_head_with_the_next_entry(tmp_path: Path) -> None:
-    path = tmp_path / "decisions.jsonl"
-    path.write_bytes(OLD_LOG.read_bytes())
-    assert len(verify(path).entries) == 3 and read_head(path) is None
-    append(path, [pause()])
-    assert read_head(path) == verify(path).head and verify(path).head.entries == 4
 
 
 def test_moving_log_and_head_away_starts_a_new_log(log: Path, tmp_path: Path) -> None:

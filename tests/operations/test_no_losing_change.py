@@ -19,6 +19,7 @@ from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.decision_log import Entry
+from pricerl.operations.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 UNIT_COSTS = {"low": 3.0, "even": 5.0, "thin": 9.7, "above the price": 11.0}
@@ -59,7 +60,8 @@ def _alarming(history: ProductHistory) -> Entry:
         {"date": str(date), "price": 10.0, "units": None, "sales": [50.0, 20.0, 80.0], "profit": None, "sd": None}
         for date in history.dates[-3:]
     ]
-    start = {"history_end": str(history.dates[-4]), "current_price": float(history.price[-4])}
+    start: Entry = {"history_end": str(history.dates[-4]), "current_price": float(history.price[-4])}
+    start["known"] = describe_history(history.first_days(len(history.dates) - 3))
     return {"id": 1, "kind": "advice", "product": "product", "source": "policy", "grade": "B", "days": days, **start}
 
 

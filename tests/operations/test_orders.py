@@ -86,7 +86,6 @@ def test_a_pause_at_a_forbidden_price_is_refused_but_not_for_the_price_step() ->
         (11.5, (9.0, 11.0), "11.5 is outside the prices tried, 9 to 11, so nothing can be forecast there"),
         (8.5, (9.0, 11.0), "8.5 is outside the prices tried, 9 to 11, so nothing can be forecast there"),
         (11.0, (9.0, 11.0), ""),
-        (11.5, (), ""),
     ],
 )
 def test_a_price_far_from_the_current_or_the_tried_ones_must_be_confirmed(
@@ -96,4 +95,5 @@ def test_a_price_far_from_the_current_or_the_tried_ones_must_be_confirmed(
 
 
 def test_the_tolerance_is_a_setting() -> None:
-    assert doubt_price(15.0, 10.0, (), 0.5) == "" and "50 % above" in doubt_price(15.0, 10.0, (), 0.49)
+    tried = (9.0, 16.0)
+    assert doubt_price(15.0, 10.0, tried, 0.5) == "" and "50 % above" in doubt_price(15.0, 10.0, tried, 0.49)

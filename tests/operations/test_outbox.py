@@ -22,7 +22,7 @@ def advice(prices: list[float], **changes: Any) -> dict[str, Any]:
     days = [{"date": str(FIRST + timedelta(days=day)), "price": price} for day, price in enumerate(prices)]
     limits = {"floor": 5.0, "ceiling": None, "price_step": 0.01, "lowest": 9.5, "highest": 10.5}
     entry = {"kind": "advice", "product": "mug", "days": days, "current_price": 10.0, "history_end": "2025-12-31"}
-    return {**entry, "checkpoint": "gen-0001/best.ckpt", "seen": 0, "limits": limits, "terms": None, **changes}
+    return {**entry, "checkpoint": "gen-0001/best.ckpt", "seen": 0, "limits": limits, "terms": terms(), **changes}
 
 
 def terms(**changes: Any) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_a_persons_order_stays_and_the_products_related_to_it_wait() -> None:
 
 
 def test_a_price_below_the_floor_passes_only_on_its_way_up_to_it() -> None:
-    higher = {"floor": 11.0, "ceiling": None, "price_step": 0.01}
+    higher = {"floor": 11.0, "ceiling": None, "price_step": 0.01, "lowest": None, "highest": None}
     assert prices(outbox(advice([10.5], limits=higher))) == [("mug", "2026-01-01", 10.5)]
     assert (
         outbox(advice([9.5], limits=higher))

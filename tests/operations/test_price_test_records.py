@@ -38,6 +38,7 @@ from pricerl.operations.price_test_records import (
     render_schedule,
 )
 from pricerl.operations.price_test_results import read_test
+from pricerl.operations.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
@@ -219,7 +220,8 @@ def test_the_kill_switch_wins_over_a_test(dynamics: Dynamics, order: Entry) -> N
         for day in history.dates[-4:]
     ]
     advised = {"id": 1, "kind": "advice", "product": "product", "grade": "C", "source": "price test", "test": 9}
-    advised |= {"history_end": str(history.dates[-5]), "current_price": 10.0, "days": days}
+    known = describe_history(history.first_days(len(history.dates) - 4))
+    advised |= {"history_end": str(history.dates[-5]), "current_price": 10.0, "days": days, "known": known}
     stopped = _supervised(dynamics, advised, _test(order, 2))
     assert stopped.alarm is not None and stopped.order is None and stopped.orders[0].status == "suspended"
     assert {day.recommended_price for day in stopped.days} == {10.0}

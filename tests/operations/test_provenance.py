@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 import torch
 
 from pricerl.operations.provenance import combine, differing, hash_settings, hash_weights, new_settings
-from pricerl.training.checkpointing import CHECKPOINT_KEY, Checkpoint
 
 
 def test_hashes_distinguish_weights() -> None:
@@ -37,14 +35,6 @@ def test_differences_and_their_combination_are_inverse() -> None:
     assert combine(STORED, differing(now, STORED)) == now and STORED["seed_everything"] == 0
 
 
-def test_an_entry_of_an_older_version_with_a_setting_since_removed_is_the_same() -> None:
-    stored = {**STORED, "decision": {"account_policy": False, "min_chance": 0.7}}
-    entry = {"settings": {}, "horizon": 14, "hashes": {"config": hash_settings({**stored, "horizon": 14})}}
-    checkpoint = Checkpoint(Path("best.ckpt"), {CHECKPOINT_KEY: {"settings": stored}})
-    assert checkpoint.settings == {**STORED, "decision": {"min_chance": 0.7}}
-    assert new_settings(entry, SimpleNamespace(checkpoint=checkpoint, settings=checkpoint.settings)) == {}
-
-
 @pytest.mark.parametrize(
     ("now", "expected"),
     [
@@ -59,6 +49,6 @@ def test_settings_added_since_are_told_apart_from_changed_ones(now: Any, expecte
     changes = {"data": {"floor": 9.0}}
     then = hash_settings({**combine(STORED, changes), "horizon": 14})
     entry = {"settings": changes, "horizon": 14, "hashes": {"config": then}}
-    run: Any = SimpleNamespace(checkpoint=SimpleNamespace(stored_settings=STORED), settings=now)
+    run: Any = SimpleNamespace(checkpoint=SimpleNamespace(settings=STORED), settings=now)
     assert new_settings(entry, run) == expected
     assert new_settings({**entry, "horizon": 7}, run) is None

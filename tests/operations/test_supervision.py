@@ -17,6 +17,7 @@ from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
 from pricerl.operations.decision_log import Entry
+from pricerl.operations.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 HORIZON = 7
@@ -54,6 +55,7 @@ def _advised(history: ProductHistory, days: int, **changes: Any) -> Entry:
         "source": "policy",
         "grade": "B",
         "days": rows,
+        "known": describe_history(history.first_days(end)),
         **start,
         **changes,
     }

@@ -100,16 +100,6 @@ def test_old_generations_go_but_the_weights_behind_decisions_stay(run):
     made[1].verify()
 
 
-def test_plain_files_of_an_older_version_move_into_a_generation(run):
-    run.path.mkdir()
-    (run.path / "best.ckpt").write_text("old")
-    (run.path / "decisions.jsonl").write_text("log")
-    assert run.start().name == "gen-0001"
-    assert (run.path / "gen-0000" / "best.ckpt").read_text() == "old"
-    assert (run.path / "best.ckpt").read_text() == "old", "readers find it until a generation is published"
-    assert (run.path / "decisions.jsonl").exists(), "the log belongs to the run"
-
-
 @pytest.mark.parametrize("path", ["best.ckpt", "gen-0003/best.ckpt", "gen-0003/saves/00000020/run.ckpt"])
 def test_the_run_of_a_checkpoint_is_found_from_every_path(path):
     assert RunFolder.of(Path("checkpoints/shop") / path).path == Path("checkpoints/shop")

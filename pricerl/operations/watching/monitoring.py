@@ -12,7 +12,7 @@ import numpy as np
 from pricerl import __version__
 from pricerl.data import DataPreprocessor, History
 from pricerl.decide.standing import TrackRecord
-from pricerl.errors import DataError, UsageError
+from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.market import Market, fit_market
 from pricerl.operations.decision_log import Entry
@@ -34,7 +34,6 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
         today: day of the watch.
 
     Raises:
-        UsageError: the checkpoint is portable and does not record its last days.
         DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
     """
     assert run.checkpoint is not None
@@ -73,21 +72,15 @@ def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) 
     to, so that products that the file lacks are missing.
 
     Raises:
-        UsageError: the checkpoint is portable and does not record its last days.
         DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
     """
     state = preprocessor_state(run, checkpoint)
-    trained = DataPreprocessor.from_state_dict(state) if "products" in state else _cut_trained(run, checkpoint, state)
+    trained = DataPreprocessor.from_state_dict(state) if "products" in state else _cut_trained(run, state)
     return trained.mark_own_prices(partial(find_own_prices, entries))
 
 
-def _cut_trained(run: Run, checkpoint: Checkpoint, state: Mapping[str, Any]) -> DataPreprocessor:
+def _cut_trained(run: Run, state: Mapping[str, Any]) -> DataPreprocessor:
     """Return the days of a run's file that a portable checkpoint was fitted to, prepared as for that fit."""
-    if "last_days" not in state:
-        raise UsageError(
-            f"{checkpoint.path} is portable and of a version that did not record the last day it was fitted to, so "
-            "that it is unknown which days are new; run fit once more"
-        )
     fresh, last = run.pricing.preprocessor, dict(zip(state["names"], state["last_days"], strict=True))
     known = [index for index, name in enumerate(fresh.names) if name in last]
     fewest, cut, problems = fresh.config.window + 1, [], []
