@@ -26,8 +26,7 @@ from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
 from pricerl.operations.decision_log import read_log
-from pricerl.training.run_folder import RunFolder
-from pricerl.training.tree_file import read_tree
+from pricerl.runs import RunFolder, read_tree
 
 
 class Faults:

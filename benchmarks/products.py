@@ -32,7 +32,7 @@ from pricerl.evaluation import score_episodes, score_paths
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import Formatter
 from pricerl.market import CostConfig, DemandConfig, fit_market
-from pricerl.writing import publish_set
+from pricerl.writing import show_set, stage_set
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
 HORIZON = 14
@@ -76,7 +76,7 @@ def run_stages(path: Path, products: int, out: Path) -> None:
     with stage("advise", products):
         advice = advise(raise_prices, dynamics, decision, HORIZON, backtests)
     with stage("table, document, pages", products):
-        publish_set(out, render_files(advice, About(str(path), "balanced"), formatter))
+        show_set(out, stage_set(out, render_files(advice, About(str(path), "balanced"), formatter)))
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import Formatter
 from pricerl.guardrails.today import LimitsInForce
-from pricerl.writing import publish_set
+from pricerl.writing import show_set, stage_set
 
 OWN_DAYS, HORIZON, CURVE_PRICES, NUM_DRAWS = 365, 14, 41, 64
 FIRST_DAY = datetime.date(2025, 1, 1)
@@ -124,9 +124,10 @@ def main() -> None:
         for count in dict.fromkeys((1, products)):
             advice = [made_up_advice(index) for index in range(count)]
             started = time.perf_counter()
-            publish_set(Path(folder) / str(count), render_files(advice, about, Formatter()))
+            out = Path(folder) / str(count)
+            show_set(out, stage_set(out, render_files(advice, about, Formatter())))
             seconds = time.perf_counter() - started
-            pages = list((Path(folder) / str(count)).rglob("*.html"))
+            pages = list(out.rglob("*.html"))
             largest = max(page.stat().st_size for page in pages)
             print(f"{count} products: {seconds:.2f} s, {len(pages)} pages, the largest {largest / 1000:.0f} kB")
 

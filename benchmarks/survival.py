@@ -29,9 +29,8 @@ import numpy as np
 import torch
 
 from pricerl.cli.main import main as main_of_pricerl
-from pricerl.training.run_folder import RunFolder
-from pricerl.training.tree_file import read_tree
-from pricerl.writing import publish_set
+from pricerl.runs import RunFolder, read_tree
+from pricerl.writing import show_set, stage_set
 
 MAIN = Path(__file__).parents[1] / "main.py"
 
@@ -180,8 +179,9 @@ def publish_until_killed(folder: Path, first: int) -> None:
         run = RunFolder(folder / "run")
         made = run.start()
         text = f"{number} " * 20_000
-        publish_set(made.path, {"advice.csv": text, "advice.json": text, "report.html": text, "report/1.html": text})
-        publish_set(folder / "out", {"advice.csv": text, "advice.json": text, "report.html": text})
+        files = {"advice.csv": text, "advice.json": text, "report.html": text}
+        show_set(made.path, stage_set(made.path, {**files, "report/1.html": text}))
+        show_set(folder / "out", stage_set(folder / "out", files))
         made.complete()
         run.use(made)
         run.remove_old(5, ())
@@ -228,8 +228,8 @@ def run_readers(publications: int, seed: int) -> int:
 
 def run_cost() -> int:
     """Measure the share of saving in the training time at default settings, and a save of a large buffer."""
+    from pricerl.runs import RankState
     from pricerl.training.callbacks.checkpoint import RunCheckpoint
-    from pricerl.training.rank_state import RankState
 
     spent: list[float] = []
     save, started = RunCheckpoint._save, time.perf_counter()

@@ -19,8 +19,8 @@ from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_m
 from pricerl.operations.backtests import find_backtests
 from pricerl.operations.catalogue import Catalogue
 from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.runs import RUNS, check_name
 from pricerl.training.run import Run
-from pricerl.training.run_folder import RUNS, check_name
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice

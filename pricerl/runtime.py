@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar
 
+import loky
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
@@ -44,16 +43,9 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Linux's quota of a container, in microseconds of computing per period, or ``max``, and the period."""
-
-
 def usable_cores() -> int:
     """Return the number of cores that this process may use: those on which it may run, up to a container's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        quota, period = map(int, QUOTA.read_text(encoding="ascii").split())
-        cores = min(cores, ceil(quota / period))
+    cores: int = loky.cpu_count()
     return cores
 
 

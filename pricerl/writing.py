@@ -124,6 +124,24 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def take_over(files: Iterable[Path], source: Path, target: Path) -> None:
+    """Give files below ``source`` a second name below ``target``, or a copy on a file system without hard links.
+
+    Files that exist there stay.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for path in files:
+        copy = target / path.relative_to(source)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, copy)
+            except OSError:
+                shutil.copyfile(path, copy)
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 checksum of a file."""
     found = hashlib.sha256()
@@ -158,24 +176,6 @@ def write_text(path: Path, text: str) -> None:
         write_file(path, text.encode())
 
 
-def publish_set(folder: Path, files: Mapping[str, str], finish: Callable[[Path], None] = lambda _: None) -> None:
-    """Publish files that belong together: readers find all of the old set or all of the new one.
-
-    A set is a folder ``published/0007`` with a manifest; ``published/current`` is a link to the newest, moved in one
-    step, and the files' own names in ``folder`` are links through it. A reader of several files resolves
-    ``published/current`` once. Earlier sets stay, up to ``SETS_KEPT``.
-
-    Args:
-        folder: created if absent.
-        files: texts by path below the folder.
-        finish: called with the folder of the new set before it is published, to add files.
-
-    Raises:
-        UsageError: a file cannot be written; the earlier set stays published.
-    """
-    show_set(folder, stage_set(folder, files, finish))
-
-
 def stage_set(
     folder: Path,
     files: Mapping[str, str],
@@ -183,7 +183,10 @@ def stage_set(
     mark: str = "",
     source: str = "",
 ) -> str:
-    """Write a set without publishing it, and return its name for `show_set`.
+    """Write a set of files that belong together without publishing it, and return its name for `show_set`.
+
+    A set is a folder ``published/0007`` with a manifest. Readers find all files of the old set or all of the new one:
+    ``published/current`` is a link to the newest, moved in one step, and the files' own names are links through it.
 
     Args:
         folder: created if absent.
@@ -201,7 +204,8 @@ def stage_set(
         try:
             _fill(part, files)
             if source:
-                _carry_over(sets / source, part)
+                earlier = (sets / source).resolve()
+                take_over((path for path in _files_below(earlier) if path.name != MANIFEST), earlier, part)
             finish(part)
             names = [path.relative_to(part).as_posix() for path in _files_below(part)]
             refuse_folders(folder, names)
@@ -251,18 +255,6 @@ def find_set(folder: Path, marks: Collection[str]) -> str | None:
 
 def _files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _carry_over(published: Path, part: Path) -> None:
-    """Take over the files of another set that a new one does not hold."""
-    for path in _files_below(published.resolve()):
-        copy = part / path.relative_to(published.resolve())
-        if path.name != MANIFEST and not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(path, copy)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(path, copy)
 
 
 def _fill(part: Path, files: Mapping[str, str]) -> None:

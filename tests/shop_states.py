@@ -22,8 +22,9 @@ from pricerl.advice.exports import PRICES
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.outbox import fill_outbox
 from pricerl.operations.shop import name_in_force
+from pricerl.runs import RunFolder
+from pricerl.runs.folder import LINKED
 from pricerl.training.run import Run
-from pricerl.training.run_folder import LINKED, RunFolder
 
 FIRST = date(2025, 1, 1)
 """First day of the seller's history."""

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "pricerl"
 FILES = sorted(ROOT.rglob("*.py"))
 
 CHAIN = (
-    *("data", "simulation", "guardrails", "market", "env", "evaluation", "decide", "training"),
+    *("data", "simulation", "guardrails", "market", "env", "evaluation", "decide", "runs", "training"),
     *("advice", "operations", "cli"),
     "api",
 )
@@ -34,8 +34,8 @@ MAX_FUNCTION_LINES = 50
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-SHARED_NAMES = {"config"}
-"""Names that a module of every part may have."""
+SHARED_NAMES = {"checkpoint", "config"}
+"""Names that modules of several parts may have."""
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 
 import pytest
@@ -18,6 +20,8 @@ from pricerl.runtime import (
     idle_cores,
     usable_cores,
 )
+
+CGROUP = "/sys/fs/cgroup/cpu.max"
 
 
 @pytest.fixture
@@ -93,10 +97,14 @@ def test_the_usable_cores_are_some_of_the_machines():
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("max 100000", 4), ("150000 100000", 2), ("900000 100000", 4)])
-def test_a_quota_and_the_load_of_the_last_minute_limit_the_cores(quota, cores, monkeypatch, tmp_path):
-    (tmp_path / "cpu.max").write_text(quota, encoding="ascii")
-    monkeypatch.setattr(runtime, "QUOTA", tmp_path / "cpu.max")
+def test_a_quota_and_the_load_of_the_last_minute_limit_the_cores(quota, cores, monkeypatch):
+    real = builtins.open
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 3, 5, 7})
+    monkeypatch.setattr(os.path, "exists", lambda path: path == CGROUP)
+    monkeypatch.setattr(
+        builtins, "open", lambda path, *rest: io.StringIO(quota) if path == CGROUP else real(path, *rest)
+    )
     for load, idle in ((0.3, cores), (0.7, cores - 1), (9.0, 0)):
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 5.0, 5.0))
         assert (usable_cores(), idle_cores()) == (cores, idle)

@@ -9,7 +9,7 @@ import pytest
 
 from pricerl.advice import check_folder
 from pricerl.errors import UsageError
-from pricerl.writing import point, publish_set, write_file, write_text
+from pricerl.writing import point, show_set, stage_set, write_file, write_text
 
 
 def _listing(folder: Path) -> dict[str, str]:
@@ -72,7 +72,7 @@ def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
 
 
 def publish(out: Path, text: str = "1\n") -> None:
-    publish_set(out, {"advice.csv": text, "report/mug.html": text})
+    show_set(out, stage_set(out, {"advice.csv": text, "report/mug.html": text}))
 
 
 @pytest.mark.parametrize("name", ["advice.csv", "report/mug.html"])

@@ -11,8 +11,8 @@ from pricerl.cli.configs import read_configs
 from pricerl.cli.imports import is_allowed, refusal
 from pricerl.cli.usage import option_values
 from pricerl.errors import UsageError
+from pricerl.runs import USUAL_CLASSES
 from pricerl.terminal import write_lines
-from pricerl.training.checkpointing import USUAL_CLASSES
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule

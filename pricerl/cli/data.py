@@ -165,7 +165,7 @@ def _products(options: argparse.Namespace) -> dict[str, float | None]:
         return {item.product: item.unit_cost for item in read_history(options.files, _reading(options)).products}
     from pricerl.advice.exports import DOCUMENT
     from pricerl.cli.pages import read_advice
-    from pricerl.training.run_folder import find_run, runs_with
+    from pricerl.runs import find_run, runs_with
 
     runs = runs_with(DOCUMENT) if options.run_name is None else [find_run(options.run_name, DOCUMENT)]
     found = read_advice(runs[0].path) if len(runs) == 1 else None

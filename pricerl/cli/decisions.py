@@ -28,8 +28,8 @@ from pricerl.operations.orders import (
 )
 from pricerl.operations.outbox import first_change, last_day_of, limits_of
 from pricerl.operations.shop import Shop, choose_product
+from pricerl.runs import RunFolder, find_run
 from pricerl.terminal import shown, write_lines
-from pricerl.training.run_folder import RunFolder, find_run
 
 MOST_NOTES = 10
 """Most sentences about prices that were left out."""

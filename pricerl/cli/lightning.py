@@ -35,19 +35,28 @@ from pricerl.decide import DecisionConfig
 from pricerl.errors import UsageError
 from pricerl.operations.shop import Shop
 from pricerl.progress import show_stages
+from pricerl.runs import (
+    BEST,
+    RUNS,
+    USUAL_CLASSES,
+    USUAL_PRESET,
+    Checkpoint,
+    RunFolder,
+    check_name,
+    find_run,
+    lasting_settings,
+    name_run,
+    without_query,
+)
 from pricerl.runtime import MatmulPrecision, claim_compute
-from pricerl.training.callbacks.checkpoint import RunCheckpoint
+from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.callbacks.run_config import RunConfig
-from pricerl.training.checkpoint_io import TreeCheckpointIO
-from pricerl.training.checkpointing import USUAL_CLASSES, Checkpoint, lasting_settings, without_query
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.generations import BEST
 from pricerl.training.loggers import build_loggers
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.run import Run
-from pricerl.training.run_folder import RUNS, USUAL_PRESET, RunFolder, check_name, find_run, name_run
 from pricerl.training.strategies import choose_strategy
 from pricerl.training.wandb_logging import TrackingConfig
 

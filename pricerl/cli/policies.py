@@ -131,7 +131,7 @@ def deliver(run: Run) -> Delivered:
     from pricerl.operations.backtests import find_backtests, keep_backtests
     from pricerl.operations.provenance import describe_origin
     from pricerl.operations.shop import Prepared, Shop, day_of
-    from pricerl.training.run_folder import RunFolder
+    from pricerl.runs import RunFolder
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     origin = describe_origin(run, day_of(run.options.today, run.pricing))
@@ -164,7 +164,7 @@ def _score(run: Run) -> int:
         from pricerl.operations.backtests import find_backtests, keep_backtests
         from pricerl.operations.provenance import describe_origin
         from pricerl.operations.shop import Prepared, Shop, day_of
-        from pricerl.training.run_folder import RunFolder
+        from pricerl.runs import RunFolder
 
         everything = run.options.out is not None
         shop = Shop.open(RunFolder(run.folder), run.options.today)
@@ -187,7 +187,7 @@ def print_advice(run: Run) -> int:
     from pricerl.advice.next_steps import Place
     from pricerl.cli.console import print_evidence
     from pricerl.cli.decisions import outbox_lines
-    from pricerl.training.run_folder import needed_name
+    from pricerl.runs import needed_name
 
     advice, files, shop, recorded = deliver(run)
     if run.options.format == "json":

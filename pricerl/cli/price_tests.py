@@ -26,8 +26,8 @@ from pricerl.operations.price_test_records import (
 )
 from pricerl.operations.price_test_records import render_schedule as render
 from pricerl.operations.shop import Shop, choose_product
+from pricerl.runs import RunFolder, needed_name
 from pricerl.terminal import shown, write_lines
-from pricerl.training.run_folder import RunFolder, needed_name
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:

@@ -13,12 +13,19 @@ from pricerl.errors import CheckpointError, UsageError
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.orders import RETRAIN
 from pricerl.operations.provenance import current_versions, differing, hash_code, hash_history
-from pricerl.training.checkpointing import Checkpoint, without_query
-from pricerl.training.generations import BEST, LAST, METRICS_FILE, RUN_FILE, Generation
+from pricerl.runs import (
+    BEST,
+    LAST,
+    METRICS_FILE,
+    RUN_FILE,
+    Checkpoint,
+    Generation,
+    RunFolder,
+    verify_save,
+    without_query,
+)
 from pricerl.training.loggers import Resumed
-from pricerl.training.rank_state import adopt, verify_save
 from pricerl.training.run import Run
-from pricerl.training.run_folder import RunFolder
 
 HISTORY = "history"
 """Name of the data in ``--accept_changes``; all other names are settings."""
@@ -49,6 +56,9 @@ def find_resumed(folder: RunFolder, given: str | None, resume: str | None) -> Ch
         raise UsageError("--resume auto finds the checkpoint; leave out --ckpt_path, or --resume")
     if RESUMED in os.environ and not is_first_process():
         return Checkpoint.read(os.environ[RESUMED]) if os.environ[RESUMED] else None
+    named = folder if given in (None, "last", "best") else RunFolder.of(Path(given))
+    with contextlib.suppress(UsageError):  # a copy that may only be read: its checkpoint is one on its own
+        named.restore_links()
     if resume is not None:
         return _newest(folder)
     newest = folder.generations()[-1:]
@@ -68,8 +78,9 @@ def _newest(folder: RunFolder) -> Checkpoint | None:
         for save in (generation.path / LAST, *(item / RUN_FILE for item in reversed(generation.saves()))):
             with contextlib.suppress(CheckpointError):
                 found = Checkpoint.read(save)
-                verify_save(found.save)
-                return found
+                if found.save is not None:
+                    verify_save(found.save)
+                    return found
     return None
 
 
@@ -176,28 +187,23 @@ def open_generation(folder: RunFolder, resumed: Checkpoint | None, ended: bool) 
     """
     if not is_first_process():
         return Generation(Path(os.environ[GENERATION])), resumed
-    source = None if resumed is None else resumed.generation
-    goes_on = source is not None and (ended or not source.is_complete) and source.path.parent == folder.path
-    if goes_on and source is not None and resumed is not None:
-        last = source.path / LAST
-        if last.exists() and last.resolve() == resumed.path.resolve():
-            made = source
-            best = source.path / BEST
-            names = {int(path.resolve().parent.name) for path in (last, best) if path.exists()}
-            made.keep_saves(names)
-            return _announce(made, Checkpoint(last, resumed.content))
+    if resumed is None or resumed.save is None or (source := resumed.generation) is None:
+        return _announce(folder.start(), resumed)
+    last = source.path / LAST
+    best = source.path / BEST
+    goes_on = (ended or not source.is_complete) and source.path.parent == folder.path
+    if goes_on and last.exists() and last.resolve() == resumed.path.resolve():
+        source.keep_saves({int(path.resolve().parent.name) for path in (last, best) if path.exists()})
+        return _announce(source, Checkpoint(last, resumed.content))
     made = folder.start()
-    if source is not None and resumed is not None:
-        best_save = _best_save(resumed, source)
-        for save in {resumed.save, *([] if best_save is None else [best_save])}:
-            adopt(made, save)
-        made.name_save(LAST, int(resumed.save.name))
-        if best_save is not None:
-            made.name_save(BEST, int(best_save.name))
-        with contextlib.suppress(OSError):
-            shutil.copyfile(source.path / METRICS_FILE, made.path / METRICS_FILE)
-        resumed = Checkpoint(made.path / LAST, resumed.content)
-    return _announce(made, resumed)
+    best_save = _best_save(resumed, source)
+    made.adopt({resumed.save, best_save or resumed.save})
+    made.name_save(LAST, int(resumed.save.name))
+    if best_save is not None:
+        made.name_save(BEST, int(best_save.name))
+    with contextlib.suppress(OSError):
+        shutil.copyfile(source.path / METRICS_FILE, made.path / METRICS_FILE)
+    return _announce(made, Checkpoint(made.path / LAST, resumed.content))
 
 
 def is_first_process() -> bool:

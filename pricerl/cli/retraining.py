@@ -13,13 +13,12 @@ from pricerl.operations.decision_log import stamp
 from pricerl.operations.orders import RETRAIN
 from pricerl.operations.promotion import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop
+from pricerl.runs import BEST, find_run
 from pricerl.terminal import write_lines
-from pricerl.training.generations import BEST
-from pricerl.training.run_folder import find_run
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.training.checkpointing import Checkpoint
+    from pricerl.runs import Checkpoint
     from pricerl.training.run import Run
 
 
@@ -30,7 +29,7 @@ def retrain(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
     from pricerl.operations.challenge import check_days, judge
-    from pricerl.training.checkpointing import Checkpoint, without_query
+    from pricerl.runs import Checkpoint, without_query
 
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")

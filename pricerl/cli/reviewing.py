@@ -10,9 +10,8 @@ from pricerl.cli.policies import run_lightning
 from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_OK, DataError
 from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.runs import BEST, find_run
 from pricerl.terminal import write_lines
-from pricerl.training.generations import BEST
-from pricerl.training.run_folder import find_run
 from pricerl.writing import write_text
 
 MOST_REVIEWED = 60

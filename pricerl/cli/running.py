@@ -34,12 +34,10 @@ from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.orders import ADVICE
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
+from pricerl.runs import BEST, LAST, METRICS_FILE, Checkpoint, Generation, RunFolder
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
-from pricerl.training.checkpointing import Checkpoint
-from pricerl.training.generations import BEST, LAST, METRICS_FILE, Generation
 from pricerl.training.run import Run
-from pricerl.training.run_folder import RunFolder
 
 
 def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:

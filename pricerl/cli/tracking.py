@@ -15,10 +15,9 @@ from pricerl import __version__
 from pricerl.cli.resuming import fingerprint
 from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
-from pricerl.training.generations import METRICS_FILE, Generation
+from pricerl.runs import METRICS_FILE, Generation, RunFolder
 from pricerl.training.loggers import best_evaluation
 from pricerl.training.run import Run
-from pricerl.training.run_folder import RunFolder
 from pricerl.training.wandb_logging import WANDB_FILE, RunLogger, TrackedRun, TrackingConfig, keep_id, stored_id
 
 if TYPE_CHECKING:

@@ -28,9 +28,8 @@ from pricerl.operations.watching.alerts import (
     send_alerts,
 )
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
+from pricerl.runs import BEST, RunFolder, find_run
 from pricerl.terminal import print_notes, write_json, write_lines
-from pricerl.training.generations import BEST
-from pricerl.training.run_folder import RunFolder, find_run
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from pricerl.operations.decision_log import Entry
 from pricerl.operations.promotion import Comparison, GateConfig, Verdict, compare_scores, lower_bound
 from pricerl.operations.watching.monitoring import preprocessor_state, trained_history
 from pricerl.progress import stage
-from pricerl.training.checkpointing import Checkpoint
+from pricerl.runs import Checkpoint
 from pricerl.training.run import Run
 
 LEARNED_DAYS = 7

@@ -1,24 +1,18 @@
-"""Calls spread over processes: each works on one call at a time, and this process works on them, too.
-
-Workers are fresh interpreters: a fork is unsafe once torch has started threads, and ``multiprocessing`` would run an
-unguarded script a second time. They end with their input, and so with this process however that one ends; those of
-joblib outlive a kill by half a minute, and delay Ctrl-C until their calls end.
-"""
+"""Pool of processes: calls run in them and here, and their results are those of this process alone."""
 
 from __future__ import annotations
 
 import os
-import pickle
-import subprocess
-import sys
 import threading
+import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from loky import ProcessPoolExecutor
 
 from pricerl.market import DEMAND_MODELS
 from pricerl.runtime import MatmulPrecision, claim_compute, usable_cores
@@ -26,14 +20,20 @@ from pricerl.runtime import MatmulPrecision, claim_compute, usable_cores
 if TYPE_CHECKING:
     from pricerl.training.run import Run
 
-START = "import sys; sys.path[:] = sys.argv[1:]; from pricerl.operations.processes import work; work()"
+IDLE_SECONDS = 30
+"""Time after which a process without a call ends and frees its memory; starting one takes two seconds."""
+
+WATCH_SECONDS = 1.0
+"""Time between two looks of a process at its parent."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Workers:
-    """Processes that help this one; they start with the first calls, and end with this object.
+    """Processes that help this one; they start with the first calls and end with this object or this process.
+
+    Each is a fresh interpreter with the processor's settings of this one, on which the last bits of results depend.
 
     Args:
         threads: CPU threads of torch in each.
@@ -42,8 +42,9 @@ class Workers:
     """
 
     def __init__(self, threads: int, precision: MatmulPrecision, demand: str) -> None:
-        self._settings = threads, precision, demand, DEMAND_MODELS[demand]
-        self._idle: deque[_Worker] = deque()
+        self._threads = threads
+        self._settings = (threads, precision, demand, DEMAND_MODELS[demand], os.getpid())
+        self._pool: ProcessPoolExecutor | None = None
 
     @classmethod
     def of(cls, run: Run) -> Workers:
@@ -52,132 +53,92 @@ class Workers:
 
     @property
     def most(self) -> int:
-        """Number of workers for which there are cores."""
-        return usable_cores() // self._settings[0] - 1
+        """Number of processes for which there are cores."""
+        return usable_cores() // self._threads - 1
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Call a function of a module with each item, in workers and here, and return the results in order."""
-        return self._start(function, items, len(items) - 1)()
+        """Call a function of a module with each item, in processes and here, and return the results in order."""
+        return self._finish(function, enumerate(items), {}, min(self.most, len(items) - 1))
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result]:
-        """Start a call in a worker, and return a function that waits for its result."""
-        finish = self._start(function, [item], 1)
-        return lambda: finish()[0]
+        """Start a call in a process, and return a function that waits for its result."""
+        if self.most < 1:
+            return lambda: function(item)
+        running = {self._start(function, item, 1): (0, item)}
+        return lambda: self._finish(function, (), running, 0)[0]
 
-    def _start(
-        self, function: Callable[[Item], Result], items: Sequence[Item], most: int
-    ) -> Callable[[], list[Result]]:
-        """Start calls in at most so many workers, and return a function that makes the others and waits for all."""
-        left = deque(enumerate(items))
-        found: dict[int, Result] = {}
-        failed: dict[int, str] = {}
+    def _finish(
+        self,
+        function: Callable[[Item], Result],
+        calls: Iterable[tuple[int, Item]],
+        running: dict[Future[Result], tuple[int, Item]],
+        helpers: int,
+    ) -> list[Result]:
+        """Make all calls and return their results by number; a call that fails in its process is made here.
 
-        def delegate() -> None:
-            worker = None
-            for number, item in _take(left):
-                try:
-                    worker = worker or self._get()
-                    found[number] = worker.call(function, item)
-                except Exception as error:  # it is reported, and the call is made here
-                    failed[number] = str(error) or repr(error)  # and not with its frames, which keep the process
-                    return
-            if worker is not None:
-                self._idle.append(worker)
-
-        threads = [threading.Thread(target=delegate, daemon=True) for _ in range(min(most, self.most))]
-        for thread in threads:
-            thread.start()
-
-        def finish() -> list[Result]:
-            try:
-                found.update((number, function(item)) for number, item in _take(left))
-            finally:
-                left.clear()  # after an error nobody waits for them
-            for thread in threads:
-                thread.join()
-            if failed:
-                reason = failed[min(failed)]
-                warnings.warn(f"work is done a second time, its own process failed: {reason}", stacklevel=3)
-            found.update((number, function(items[number])) for number in failed)
-            return [found[number] for number in range(len(items))]
-
-        return finish
-
-    def _get(self) -> _Worker:
-        """Return an idle worker or a new one."""
-        with suppress(IndexError):
-            return self._idle.pop()
-        worker = _Worker()
-        worker.call(_prepare, self._settings)
-        return worker
-
-
-def _take(left: deque[Item]) -> Iterator[Item]:
-    """Take items until none is left; several threads may do so at once."""
-    with suppress(IndexError):
-        while True:
-            yield left.popleft()
-
-
-class _Worker:
-    """Process that makes one call at a time; it ends with this object."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-c", START, *sys.path]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
-        weakref.finalize(self, _end, self._process)
-
-    def call(self, function: Callable[[Item], Result], item: Item) -> Result:
-        """Return the result of a call.
-
-        Raises:
-            ChildProcessError: the call failed, or the process ended.
+        Args:
+            function: what to call.
+            calls: number and item of each call to make.
+            running: calls that a process makes already.
+            helpers: number of processes that take calls, one at a time.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
+        left = deque(calls)
+        found: dict[int, Result] = {}
+        reason = ""
         try:
-            pickle.dump(pickle.dumps((function, item)), self._process.stdin)
-            self._process.stdin.flush()
-            answer: tuple[Result, str] = pickle.load(self._process.stdout)
-        except (BrokenPipeError, EOFError):
-            raise ChildProcessError(f"it ended with code {self._process.wait()}") from None
-        if answer[1]:
-            raise ChildProcessError(answer[1])
-        return answer[0]
+            while left or running:
+                while left and len(running) < helpers:
+                    number, item = left.popleft()
+                    running[self._start(function, item, helpers)] = (number, item)
+                if left:
+                    number, item = left.popleft()
+                    found[number] = function(item)
+                for future in wait(running, 0 if left else None, FIRST_COMPLETED).done:
+                    number, item = running.pop(future)
+                    if (error := future.exception()) is None:
+                        found[number] = future.result()
+                    else:
+                        reason = reason or f"{type(error).__name__}: {error}"
+                        helpers = 0
+                        left.append((number, item))
+        except BaseException:
+            self._end()
+            raise
+        if reason:
+            self._end()
+            warnings.warn(f"work is done a second time, its own process failed: {reason}", stacklevel=3)
+        return [found[number] for number in range(len(found))]
 
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(BrokenPipeError), process:  # a call that it never read
-        process.kill()
-
-
-def work() -> None:
-    """Make the calls on standard input, and write each result and a text about an error to standard output."""
-    results, sys.stdout = sys.stdout.buffer, sys.stderr
-    calls: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_receive, args=(calls,), daemon=True).start()
-    while True:
-        content = calls.get()
+    def _start(self, function: Callable[[Item], Result], item: Item, helpers: int) -> Future[Result]:
+        """Start a call in one of the processes, of which the first call starts so many as ``helpers``."""
         try:
-            function, item = pickle.loads(content)
-            answer = pickle.dumps((function(item), ""))
-        except Exception as error:  # the parent makes the call itself
-            answer = pickle.dumps((None, f"{type(error).__name__}: {error}"))
-        results.write(answer)
-        results.flush()
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    helpers, timeout=IDLE_SECONDS, initializer=_prepare, initargs=self._settings
+                )
+                weakref.finalize(self, self._pool.shutdown, kill_workers=True)
+            future: Future[Result] = self._pool.submit(function, item)
+        except (OSError, RuntimeError) as error:  # no process can start
+            future = Future()
+            future.set_exception(error)
+        return future
+
+    def _end(self) -> None:
+        """End the processes, busy or not."""
+        if self._pool is not None:
+            self._pool.shutdown(kill_workers=True)
+            self._pool = None
 
 
-def _receive(calls: SimpleQueue[bytes]) -> None:
-    """Receive calls while others are made, and end this process when the parent's end of standard input is closed."""
-    try:
-        while True:
-            calls.put(pickle.load(sys.stdin.buffer))
-    finally:
-        os._exit(0)
-
-
-def _prepare(settings: tuple[int, MatmulPrecision, str, Any]) -> None:
-    """Make the settings of this process, on which the last bits of results depend, those of its parent."""
-    threads, precision, demand, model = settings
+def _prepare(threads: int, precision: MatmulPrecision, demand: str, model: Any, parent: int) -> None:
+    """Make the settings of this process those of its parent, end with it, and leave warnings to it."""
+    warnings.simplefilter("ignore")
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     claim_compute(threads, precision)
     DEMAND_MODELS[demand] = model
+
+
+def _end_with(parent: int) -> NoReturn:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(0)

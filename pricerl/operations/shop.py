@@ -23,9 +23,8 @@ from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
 from pricerl.operations.orders import ADVICE, ROLLBACK, orders_of
 from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest_advice, orders_on
+from pricerl.runs import Generation, RunFolder
 from pricerl.terminal import shown
-from pricerl.training.generations import Generation
-from pricerl.training.run_folder import RunFolder
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
 if TYPE_CHECKING:

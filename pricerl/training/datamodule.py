@@ -12,13 +12,13 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from pricerl.errors import UsageError
+from pricerl.runs import RankState
 from pricerl.sac import Demonstrations, SACConfig
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, ForeignLearner, TaskSpec
 from pricerl.training.arguments import KeepsArguments
 from pricerl.training.collector import CollectingEnv, Collector
 from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
-from pricerl.training.rank_state import RankState
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from pricerl.env import GymVectorEnv
 from pricerl.errors import UsageError
 from pricerl.evaluation import score_returns
+from pricerl.runs import name_run
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import EVALUATION_SEED, ReplayDataModule
-from pricerl.training.run_folder import name_run
 
 
 class GymDataModule(ReplayDataModule):

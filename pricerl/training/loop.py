@@ -25,12 +25,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from typing_extensions import Self
 
+from pricerl.runs import Checkpoint, preserved_randomness
 from pricerl.sac import ReplayConfig, Transition, check_finite
 from pricerl.training.algorithm import Algorithm
 from pricerl.training.arguments import KeepsArguments
-from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.collector import Collector
-from pricerl.training.randomness import preserved_randomness
 
 UPDATES_PER_ITEM = 50
 """Gradient updates per item of the train loader, and so per ``training_step``; more if a turn is longer."""

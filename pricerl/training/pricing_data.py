@@ -22,12 +22,12 @@ from pricerl.market.demand.pooling import Evidence, Pool
 from pricerl.market.fitting import find_pool
 from pricerl.market.reward import UNIT
 from pricerl.progress import stage
+from pricerl.runs import name_run
 from pricerl.sac import Demonstrations
 from pricerl.simulation import SellerConfig, simulated_history
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.demonstrations import ROWS, demonstrate
-from pricerl.training.run_folder import name_run
 
 LARGEST_SHORTFALL = 0.01
 """Shortfall of a clone, as a share of profit, above which the log says so."""

@@ -11,9 +11,8 @@ from typing import Any
 
 from pricerl.evaluation import Backtest, Policy
 from pricerl.formatting import Formatter, price_digits
-from pricerl.training.checkpointing import Checkpoint
+from pricerl.runs import Checkpoint, Generation
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.generations import Generation
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule

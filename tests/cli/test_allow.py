@@ -14,7 +14,7 @@ from own_package import own_package
 from pricerl.errors import UsageError
 from pricerl.market import register_demand_model
 from pricerl.market.demand.similar_prices import fit_similar
-from pricerl.training.checkpointing import Checkpoint
+from pricerl.runs import Checkpoint
 
 NAME = "my_shop_rl"
 GYM = [

@@ -12,9 +12,7 @@ from command_line import FAST, Result, run, seller_lines, write_lines
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.operations.promotion import GATE_FILE
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
-from pricerl.training.checkpointing import Checkpoint
-from pricerl.training.generations import BEST
-from pricerl.training.run_folder import RunFolder
+from pricerl.runs import BEST, Checkpoint, RunFolder
 
 QUIET = ("--trainer.enable_progress_bar", "false")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -151,10 +152,14 @@ def test_fit_with_a_second_process_writes_the_same_advice(
     }
 
 
+def die(*_: object) -> None:
+    os._exit(3)
+
+
 def test_fit_survives_the_death_of_its_second_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pricerl.operations.processes.usable_cores", lambda: 2)
     monkeypatch.setattr("pricerl.operations.backtests.idle_cores", lambda: 2)
-    monkeypatch.setattr("pricerl.operations.processes.START", "raise SystemExit(3)")
-    with pytest.warns(UserWarning, match="its own process failed: it ended with code 3"):
+    monkeypatch.setattr("pricerl.operations.processes._prepare", die)
+    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError"):
         folder = train(tmp_path / "shop")
     assert (folder / BACKTESTS_FILE).is_file() and (folder / "report.html").is_file()

@@ -29,8 +29,8 @@ from pricerl.operations import processes
 processes.usable_cores = lambda: 2
 workers = processes.Workers(1, "highest", "mixture")
 print(workers.submit(abs, -3)())
-print(*workers.map(time.sleep, []), workers._idle[0]._process.pid, flush=True)
-workers.submit(time.sleep, 60)
+print(workers.submit(eval, "__import__('os').getpid()")(), flush=True)
+finish = workers.submit(time.sleep, 60)
 time.sleep(1)
 {end}
 """
@@ -76,11 +76,14 @@ def die_elsewhere(parent: int) -> int:
     return parent
 
 
+def die(*_: object) -> None:
+    os._exit(3)
+
+
 def test_calls_run_here_and_in_a_process_and_their_results_are_in_order(workers: Workers) -> None:
     assert workers.submit(os.path.basename, "a/b")() == "b"  # the process has started
     assert set(workers.map(here, [os.getpid()] * 4)) == {True, False}
     assert workers.map(abs, range(-9, 0)) == list(range(9, 0, -1))
-    assert len(workers._idle) == 1
 
 
 def test_a_process_has_the_settings_and_the_demand_model_of_this_one_and_imports_little(workers: Workers) -> None:
@@ -97,7 +100,7 @@ def test_a_process_computes_the_same_backtests_to_the_last_bit(workers: Workers,
 
 
 @pytest.mark.parametrize(
-    ("function", "reason"), [(fail_elsewhere, "ValueError: not here"), (die_elsewhere, "it ended with code -9")]
+    ("function", "reason"), [(fail_elsewhere, "ValueError: not here"), (die_elsewhere, "TerminatedWorkerError: ")]
 )
 def test_a_call_that_fails_in_its_process_is_made_here_with_one_warning(function, reason, workers: Workers) -> None:
     with pytest.warns(UserWarning, match=f"its own process failed: {reason}") as warned:
@@ -107,8 +110,8 @@ def test_a_call_that_fails_in_its_process_is_made_here_with_one_warning(function
 
 def test_a_process_that_cannot_start_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "usable_cores", lambda: 3)
-    monkeypatch.setattr(processes, "START", "raise SystemExit(3)")
-    with pytest.warns(UserWarning, match="its own process failed: it ended with code 3") as warned:
+    monkeypatch.setattr(processes, "_prepare", die)
+    with pytest.warns(UserWarning, match="its own process failed: TerminatedWorkerError: ") as warned:
         assert Workers(1, "highest", "mixture").map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
     assert len(warned) == 1
 
@@ -122,24 +125,28 @@ def test_an_error_of_a_call_is_raised_here(workers: Workers) -> None:
 def test_one_call_and_one_core_start_no_process(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "usable_cores", lambda: cores)
     alone = Workers(1, "highest", "mixture")
-    assert all(alone.map(here, [os.getpid()] * (3 - cores))) and not alone._idle
+    assert all(alone.map(here, [os.getpid()] * (3 - cores))) and alone._pool is None
 
 
-SLOW = [pytest.param(end, marks=pytest.mark.slow) for end in ("", "os._exit(1)")]
-
-
-@pytest.mark.parametrize("end", [*SLOW, "raise KeyboardInterrupt", "os.kill(os.getpid(), 9)"])
-def test_the_processes_of_a_script_end_with_it_at_once_and_in_silence_however_it_ends(end: str) -> None:
+@pytest.mark.parametrize("end", ["del workers, finish", "os.kill(os.getpid(), 9)"])
+def test_the_processes_of_a_script_end_in_silence_with_their_object_or_with_it(end: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-"]
-    done = subprocess.run(
-        command, input=SCRIPT.format(end=end), capture_output=True, text=True, check=False, timeout=60
-    )
-    result, child = done.stdout.split()
-    assert result == "3" and done.stderr.splitlines()[-1:] == ["KeyboardInterrupt"] * ("Keyboard" in end), done.stderr
+    errors = tmp_path / "stderr"
+    with (
+        errors.open("w") as file,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True) as script,
+    ):
+        assert script.stdin is not None and script.stdout is not None
+        script.stdin.write(SCRIPT.format(end=end))
+        script.stdin.close()
+        result = script.stdout.readline()
+        child = int(script.stdout.readline())
+        script.wait(timeout=30)
+    assert result == "3\n" and not errors.read_text()
     until = time.monotonic() + 10
-    while _runs(int(child)) and time.monotonic() < until:
+    while _runs(child) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not _runs(int(child))
+    assert not _runs(child)
 
 
 def _runs(process: int) -> bool:

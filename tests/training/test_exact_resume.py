@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,11 +123,12 @@ def test_a_full_disk_ends_in_one_sentence_and_the_run_goes_on_exactly(
                 raise OSError(28, "No space left on device", str(path))
             real(path, tree)
 
-        from pricerl.training import checkpoint_io, tree_file
+        from pricerl.runs import tree_file
+        from pricerl.training.callbacks import checkpoint
 
         real = tree_file.write_tree
-        patched.setattr(checkpoint_io, "write_tree", full)
-        patched.setattr("pricerl.training.rank_state.write_tree", full)
+        patched.setattr(checkpoint, "write_tree", full)
+        patched.setattr("pricerl.runs.rank_state.write_tree", full)
         stopped = fit(tmp_path, kind)
     assert stopped.code == 2 and stopped.err.count("\n") == 1
     assert "cannot be written: No space left on device; the last save is" in stopped.err
@@ -173,7 +175,7 @@ def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path
 
 @pytest.mark.parametrize(
     "name",
-    ["pricerl.training.run_folder.point", pytest.param("pricerl.operations.shop.append", marks=pytest.mark.slow)],
+    ["pricerl.runs.folder.point", pytest.param("pricerl.operations.shop.append", marks=pytest.mark.slow)],
 )
 def test_a_disk_that_fills_while_an_ended_run_is_published_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -202,6 +204,23 @@ def test_a_lone_checkpoint_is_resumed_statistically_and_says_so(tmp_path: Path) 
     (tmp_path / "copy.ckpt").write_bytes((tmp_path / "checkpoints/run/last.ckpt").read_bytes())
     resumed = fit(tmp_path, "pricing", "--trainer.max_steps=150", "--ckpt_path=copy.ckpt")
     assert resumed.code in (0, 4) and "statistical, not exact" in resumed.err
+
+
+def test_a_copy_that_followed_the_links_is_resumed_exactly(
+    whole: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, undisturbed = whole
+    with monkeypatch.context() as patched:
+        at_update(patched, 60 if kind == "planner" else 230, lambda: signal.raise_signal(signal.SIGTERM))
+        assert fit(tmp_path / "stopped", kind).code == 143
+    shutil.copytree(tmp_path / "stopped", tmp_path / "copy")
+    assert not (tmp_path / "copy/checkpoints/run/gen-0001/last.ckpt").is_symlink()
+    resumed = fit(tmp_path / "copy", kind, "--ckpt_path=last")
+    assert resumed.code in (0, 4) and "statistical" not in resumed.err, resumed.err
+    assert differences(undisturbed, tmp_path / "copy") == []
+    again = shutil.copytree(tmp_path / "copy", tmp_path / "again")
+    longer = fit(again, kind, "--ckpt_path=checkpoints/run/last.ckpt", "--trainer.max_steps=400")
+    assert longer.code in (0, 4) and "statistical" not in longer.err, longer.err
 
 
 def test_a_run_resumed_with_other_versions_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,7 @@ import torch
 import yaml
 from command_line import CONFIGS, listing, run
 
-from pricerl.training.checkpointing import Checkpoint
-from pricerl.training.tree_file import read_tree
+from pricerl.runs import Checkpoint, read_tree
 
 PENDULUM = ["--data.env_id", "Pendulum-v1"]
 SMALL = [

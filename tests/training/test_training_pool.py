@@ -13,9 +13,9 @@ from pricerl.market import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED
 from pricerl.operations.desk import gather_pool
 from pricerl.operations.processes import Workers
+from pricerl.runs import read_tree, write_tree
 from pricerl.simulation import SellerConfig, simulate
 from pricerl.training.pricing_data import PricingDataModule
-from pricerl.training.tree_file import read_tree, write_tree
 
 MARKET = DemandConfig(num_draws=8)
 

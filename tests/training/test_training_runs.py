@@ -10,8 +10,7 @@ import torch
 
 from pricerl.cli.main import main
 from pricerl.env import PricingVectorEnv
-from pricerl.training import tree_file
-from pricerl.training.checkpointing import Checkpoint
+from pricerl.runs import Checkpoint, tree_file
 from pricerl.training.loop import updates_per_epoch
 from pricerl.training.module import SACModule
 

@@ -18,9 +18,9 @@ from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics
 from pricerl.evaluation import Yardstick, plan_dynamically
 from pricerl.market import DemandConfig, Market, RewardConfig
+from pricerl.runs import Checkpoint
 from pricerl.sac import NetworkConfig, SACAgent, SACConfig
 from pricerl.simulation import SellerConfig
-from pricerl.training.checkpointing import Checkpoint
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -20,7 +20,7 @@ from pricerl.operations.track_record import find_own_prices, find_predictions, k
 from pricerl.operations.watching.monitor_document import MONITOR_FORMAT, Finding, Kept, Monitor, WatchedProduct, worst
 from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product
 from pricerl.progress import stage
-from pricerl.training.checkpointing import Checkpoint
+from pricerl.runs import Checkpoint
 from pricerl.training.run import Run
 
 

@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
+from lightning.fabric.plugins.io import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.callbacks import Timer
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
-from pricerl.training.checkpoint_content import FORMAT
-from pricerl.training.checkpoint_io import TreeCheckpointIO, relative, start_at_epoch
-from pricerl.training.checkpointing import CHECKPOINT_KEY
-from pricerl.training.generations import BEST, LAST, RUN_FILE, Generation
-from pricerl.training.rank_state import RankState
-from pricerl.training.run_folder import RUNS, RunFolder
+from pricerl.runs import (
+    BEST,
+    CHECKPOINT_KEY,
+    FORMAT,
+    LAST,
+    RUN_FILE,
+    RUNS,
+    Checkpoint,
+    Generation,
+    RankState,
+    RunFolder,
+    read_tree,
+    write_tree,
+)
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""
+
+
+class TreeCheckpointIO(CheckpointIO):
+    """Reader and writer of checkpoints for Lightning: safetensors and JSON instead of pickles.
+
+    Args:
+        given: checkpoint to resume from, which the command has read already.
+    """
+
+    def __init__(self, given: Checkpoint | None = None) -> None:
+        self._given = given
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint durably and in one step."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_tree(target, checkpoint)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Return the given checkpoint, or read one; a time limit counts anew, for the process that resumes."""
+        given = self._given
+        content = read_tree(Path(path)) if given is None or Path(path) != given.path else given.content
+        states = content.get("callbacks", {})
+        return {**content, "callbacks": {name: state for name, state in states.items() if not name.startswith("Timer")}}
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint."""
+        target = Path(path)
+        shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
 
 
 class RunCheckpoint(CheckpointCallback):
@@ -40,13 +81,16 @@ class RunCheckpoint(CheckpointCallback):
     def __init__(
         self, monitor: str, generation: Generation | None = None, about: Mapping[str, Any] | None = None
     ) -> None:
-        self.monitor, self.generation, self.about = monitor, generation, dict(about or {})
+        self.monitor = monitor
+        self.generation = generation
+        self.about = dict(about or {})
         self.best_score: float | None = None
         self.best_update: int | None = None
         self.last_update = -1
         self.finished = False
         self._rank: RankState | None = None
-        self._saving, self._epochs = False, 0
+        self._saving = False
+        self._epochs = 0
         self._signal: int | None = None
         self._handlers: dict[int, Any] = {}
 
@@ -141,9 +185,9 @@ class RunCheckpoint(CheckpointCallback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Store format, version, settings and fingerprints; leave out absolute paths."""
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, "version": __version__, **self.about}
-        checkpoint["callbacks"] = {name: relative(state) for name, state in checkpoint["callbacks"].items()}
+        checkpoint["callbacks"] = {name: _relative(state) for name, state in checkpoint["callbacks"].items()}
         if self._saving:
-            start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
+            _start_at_epoch(checkpoint["loops"]["fit_loop"], self._epochs)
 
     def _save(self, trainer: Trainer, evaluated: bool, epochs: int | None = None) -> None:
         """Save the state after the current update; all processes take part.
@@ -154,7 +198,8 @@ class RunCheckpoint(CheckpointCallback):
             epochs: number of complete epochs, if the trainer has counted this one.
         """
         assert self.generation is not None and self._rank is not None
-        data, update = _data(trainer), trainer.global_step
+        data = _data(trainer)
+        update = trainer.global_step
         complete = evaluated and data.epoch_end <= update
         self._epochs = epochs if epochs is not None else trainer.current_epoch + complete
         stopped = trainer.should_stop and not _is_out_of_time(trainer)
@@ -180,7 +225,7 @@ class RunCheckpoint(CheckpointCallback):
             self._saving = False
         self.last_update = update
         kept = {update, *([] if self.best_update is None else [self.best_update])}
-        self._rank.keep(self.generation.save_folder(item).name for item in kept)
+        self._rank.keep(self.best_update)
         if trainer.is_global_zero:
             self.generation.keep_saves(kept)
             RunFolder(self.generation.path.parent).show(self.generation)
@@ -204,9 +249,11 @@ class RunCheckpoint(CheckpointCallback):
         return received if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(received, all=False)
 
     def _stop(self, trainer: Trainer) -> NoReturn:
-        number, done = self._signal or int(signal.SIGTERM), trainer.global_step
+        number = self._signal or int(signal.SIGTERM)
         saved = f"{self.last} is saved, resume with fit --ckpt_path last"
-        raise InterruptedRunError(f"{signal.Signals(number).name} after {done:,} updates; {saved}", number)
+        raise InterruptedRunError(
+            f"{signal.Signals(number).name} after {trainer.global_step:,} updates; {saved}", number
+        )
 
     def _release(self) -> None:
         for number, handler in self._handlers.items():
@@ -231,7 +278,8 @@ def raise_diverged(trainer: Trainer, update: int, finding: str) -> NoReturn:
     Raises:
         NonFiniteError: always, with update, finding, remedy and the last good checkpoint.
     """
-    saved, good = own_saver(trainer), "this run has saved no checkpoint yet"
+    saved = own_saver(trainer)
+    good = "this run has saved no checkpoint yet"
     if saved is not None and saved.last_update > 0:
         good = f"the last good checkpoint is {saved.last}, of update {saved.last_update}"
     raise NonFiniteError(
@@ -259,3 +307,30 @@ def _refuse_diverged(trainer: Trainer, module: LightningModule) -> None:
     bad = first_bad_weight(module)
     if bad is not None:
         raise_diverged(trainer, trainer.global_step, f"{bad} contains NaN or infinity")
+
+
+def _start_at_epoch(loop: dict[str, Any], epochs: int) -> None:
+    """Rewrite the counters of Lightning's loops, so that a resumed run begins an epoch instead of going back into one.
+
+    The DataModule makes that epoch as long as what was left of it.
+    """
+    for counter in ("total", "current"):
+        loop["epoch_progress"][counter].update(dict.fromkeys(("ready", "started", "processed", "completed"), epochs))
+    batches = loop["epoch_loop.batch_progress"]
+    batches["current"].update(dict.fromkeys(batches["current"], 0))
+    batches["total"].update(dict.fromkeys(batches["total"], batches["total"]["ready"]))
+    batches["is_last_batch"] = False
+    for name in ("total", "current"):
+        validated = loop["epoch_loop.val_loop.batch_progress"][name]
+        validated.update(dict.fromkeys(validated, 0))
+
+
+def _relative(value: Any) -> Any:
+    """Return a callback's state without absolute paths, and without classes of keys and values that are paths."""
+    if isinstance(value, Mapping):
+        return {_relative(key): _relative(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_relative(item) for item in value]
+    if isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute()):
+        return os.path.relpath(value)
+    return value.detach() if isinstance(value, torch.Tensor) else value

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.training.run_folder import RunFolder, check_name
+from pricerl.runs import RunFolder, check_name
 
 
 def fill(run: RunFolder, text: str):
@@ -52,15 +52,42 @@ def test_names_without_a_file_in_the_new_generation_disappear(run):
 
 
 def test_a_copy_of_a_run_that_followed_the_links_goes_on(run, tmp_path):
-    generations = fill(run, "one"), fill(run, "two")
+    generations = (fill(run, "one"), fill(run, "two"))
     for made, text in zip(generations, ("one", "two"), strict=True):
         (made.path / "report").mkdir()
         (made.path / "report" / "mug.html").write_text(text)
     run.use(generations[0])
     copy = RunFolder(shutil.copytree(run.path, tmp_path / "copy"))
+    copy.restore_links()
+    assert copy.current is not None and copy.current.name == "gen-0001"
+    for made in copy.generations():
+        made.verify()
     copy.use(copy.generations()[1])
     assert (copy.path / "report" / "mug.html").read_text() == (copy.path / "best.ckpt").read_text() == "two"
     assert all((copy.path / name).is_symlink() for name in ("current", "report", "best.ckpt"))
+
+
+def test_a_copy_of_an_unfinished_run_goes_on(run, tmp_path):
+    made = run.start()
+    for update, name in ((20, "best.ckpt"), (40, "last.ckpt")):
+        with made.saving(update) as folder:
+            (folder / "run.ckpt").write_text(name)
+        made.name_save(name, update)
+    run.show(made)
+    copy = RunFolder(shutil.copytree(run.path, tmp_path / "copy"))
+    assert not (copy.path / "last.ckpt").is_symlink()
+    copy.restore_links()
+    for name, update in (("best.ckpt", 20), ("last.ckpt", 40)):
+        assert (copy.path / name).readlink() == Path("gen-0001") / name
+        assert (copy.path / name).resolve() == copy.path.resolve() / f"gen-0001/saves/{update:08d}/run.ckpt"
+
+
+def test_a_checkpoint_that_is_a_copy_of_no_save_stays(run):
+    made = fill(run, "one")
+    (made.path / "last.ckpt").unlink()
+    (made.path / "last.ckpt").write_text("mine")
+    run.restore_links()
+    assert not (made.path / "last.ckpt").is_symlink() and (made.path / "last.ckpt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "link", "manifest"])
@@ -120,7 +147,7 @@ def test_a_path_is_no_name(name):
 
 def test_a_second_process_is_refused_and_the_first_one_named(run, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from pricerl.training.run_folder import RunFolder\n"
+        "import sys; from pathlib import Path; from pricerl.runs import RunFolder\n"
         "with RunFolder(Path(sys.argv[1])).locked(): print('held')"
     )
     words = [sys.executable, "-c", code, str(run.path)]

@@ -1,4 +1,4 @@
-"""Checkpoint loading and validation, and the run settings that checkpoints store."""
+"""Checkpoint of a run: the types of its content, its validation, and the settings that later commands take from it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import msgspec
+from torch import Tensor
 
 from pricerl.errors import CheckpointError
-from pricerl.training import tree_file
-from pricerl.training.checkpoint_content import FORMAT, Content, Settings
-from pricerl.training.generations import BEST, LAST, Generation
-from pricerl.training.run_folder import RunFolder
+from pricerl.runs import tree_file
+from pricerl.runs.folder import BEST, LAST, SAVES, Generation, RunFolder
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningDataModule
     from torch import nn
+
+FORMAT = 6
+"""Version of the format; no other is read."""
 
 CHECKPOINT_KEY = "pricerl"
 """Key of format, version, settings and fingerprints in a checkpoint."""
@@ -28,6 +29,65 @@ USUAL_CLASSES = {
     "data": "pricerl.training.pricing_data.PricingDataModule",
 }
 """Default classes of model and data; their settings are stored without the class."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Settings(msgspec.Struct):
+    """Settings of a run that apply to later commands."""
+
+    data: dict[str, Any]
+    model: dict[str, Any]
+    decision: dict[str, Any] = {}
+    seed_everything: int | bool | None = None
+
+
+class About(msgspec.Struct):
+    """The run that a checkpoint belongs to."""
+
+    format: Literal[6]
+    version: str
+    """Version of pricerl."""
+    settings: Settings | None = None
+    """None if the run was started from Python with objects that no command can make."""
+    history: str | None = None
+    """Fingerprint of the seller's history."""
+    contains_history: bool = False
+    """Whether the checkpoint holds the seller's history."""
+    code: str | None = None
+    """Hash of pricerl's source."""
+    versions: dict[str, str] = {}
+    """Versions of pricerl, torch and numpy."""
+    limits: dict[str, int | None] = {}
+    """Limits of the training."""
+
+
+class OptimizerState(msgspec.Struct):
+    """State of one optimizer, as torch has it."""
+
+    state: dict[int, dict[str, Any]]
+    param_groups: list[dict[str, Any]]
+
+
+class Content(msgspec.Struct):
+    """Content of a checkpoint. Parts of Lightning and of users' own classes are free."""
+
+    state_dict: dict[str, Tensor]
+    global_step: Count
+    """Gradient updates made."""
+    epoch: Count
+    pricerl: About
+    loops: dict[str, Any] = {}
+    callbacks: dict[str, Any] = {}
+    optimizer_states: list[OptimizerState] = []
+    hyper_parameters: dict[str, Any] = {}
+
+
+class Restorable(Protocol):
+    """DataModule whose state a checkpoint holds."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +115,26 @@ class Checkpoint:
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, such as {path / BEST}")
         if not path.exists():
             raise CheckpointError(f"{path} does not exist{_others(path)}; run fit first or name another checkpoint")
-        return cls(path, _checked(path, tree_file.read_tree(path)))
+        content = tree_file.read_tree(path)
+        about = content.get(CHECKPOINT_KEY)
+        if not isinstance(about, dict):
+            raise CheckpointError(f"{path} is not a pricerl checkpoint; name one that fit wrote")
+        if about.get("format") != FORMAT:
+            raise CheckpointError(
+                f"{path} has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}; this "
+                f"version reads {FORMAT}: run fit again"
+            )
+        try:
+            msgspec.convert(content, type=Content)
+        except msgspec.ValidationError as error:
+            raise CheckpointError(f"{path} is not a valid checkpoint: {error}; run fit again") from error
+        return cls(path, content)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Format, version, settings and fingerprints."""
+        about: dict[str, Any] = self.content[CHECKPOINT_KEY]
+        return about
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -64,7 +143,7 @@ class Checkpoint:
         Raises:
             CheckpointError: the checkpoint stores none.
         """
-        stored: dict[str, Any] | None = self.content[CHECKPOINT_KEY].get("settings")
+        stored: dict[str, Any] | None = self.about.get("settings")
         if stored is None:
             raise CheckpointError(
                 f"{self.path} stores no settings: it was saved from Python, with a class or an object of your own that "
@@ -81,26 +160,21 @@ class Checkpoint:
         return ["--config", json.dumps(settings), "--config", json.dumps(typed)]  # in whatever form the file set them
 
     @property
-    def about(self) -> dict[str, Any]:
-        """Format, version, settings and fingerprints."""
-        about: dict[str, Any] = self.content[CHECKPOINT_KEY]
-        return about
-
-    @property
     def update(self) -> int:
         """Number of gradient updates made."""
         return int(self.content["global_step"])
 
     @property
-    def save(self) -> Path:
-        """Folder of the save that holds the file."""
-        return self.path.resolve().parent
+    def save(self) -> Path | None:
+        """Folder of the save that holds the file, with the states of the processes; None for a copy on its own."""
+        folder = self.path.resolve().parent
+        return folder if folder.parent.name == SAVES else None
 
     @property
     def generation(self) -> Generation | None:
         """Generation that holds the file; None for a file on its own."""
-        found = [Generation(folder) for folder in self.path.resolve().parents[:3] if folder.name.startswith("gen-")]
-        return Generation(RunFolder.of(self.path).path / found[0].name) if found else None
+        names = [folder.name for folder in self.path.resolve().parents[:3] if folder.name.startswith("gen-")]
+        return Generation(RunFolder.of(self.path).path / names[0]) if names else None
 
     @property
     def name(self) -> str:
@@ -128,7 +202,7 @@ class Checkpoint:
                 "data.reading.window of its run, or start a new run without --ckpt_path"
             ) from error
 
-    def restore_data(self, data: LightningDataModule) -> None:
+    def restore_data(self, data: Restorable) -> None:
         """Load the DataModule's state as stored by Lightning: a seller's history and its scaler.
 
         Raises:
@@ -138,27 +212,6 @@ class Checkpoint:
             data.load_state_dict(self.content[type(data).__qualname__])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{self.path} holds no usable state of {type(data).__qualname__}") from error
-
-
-def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """Compare the content with its types.
-
-    Raises:
-        CheckpointError: it does not fit; the message names the place.
-    """
-    about = content.get(CHECKPOINT_KEY)
-    if not isinstance(about, dict):
-        raise CheckpointError(f"{path} is not a pricerl checkpoint; name one that fit wrote")
-    if about.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has checkpoint format {about.get('format')}, written by pricerl {about.get('version')}; this "
-            f"version reads {FORMAT}: run fit again"
-        )
-    try:
-        msgspec.convert(content, type=Content)
-    except msgspec.ValidationError as error:
-        raise CheckpointError(f"{path} is not a valid checkpoint: {error}; run fit again") from error
-    return content
 
 
 def _others(path: Path) -> str:
@@ -182,7 +235,7 @@ def without_query(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def lasting_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a run that apply to later commands: all but the data file, whose history is stored."""
-    kept = {key: value for key, value in config.items() if key in ("seed_everything", "data", "model", "decision")}
+    kept = {key: value for key, value in config.items() if key in Settings.__struct_fields__}
     for group, usual in USUAL_CLASSES.items():
         if kept[group].get("class_path") == usual:
             kept[group] = kept[group]["init_args"]

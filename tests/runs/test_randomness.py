@@ -7,8 +7,8 @@ import pytest
 import torch
 from saved_states import as_saved
 
+from pricerl.runs.rank_state import preserved_randomness, random_state, restore_random_state
 from pricerl.training.loop import OffPolicyModule
-from pricerl.training.randomness import preserved_randomness, random_state, restore_random_state
 
 
 def draw():

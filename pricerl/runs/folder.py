@@ -1,0 +1,387 @@
+"""Folder of a run: its generations, the one in use, and the lock of the training process.
+
+::
+
+    checkpoints/<run>/
+        current -> gen-0007            the generation in use: one link, moved in one step
+        best.ckpt, advice.csv …        links through ``current``
+        decisions.jsonl                the decision log
+        gen-0006/, gen-0007/           generations, each written by one ``fit``
+            manifest.json              size and checksum of every file
+            best.ckpt, last.ckpt       links into ``saves``
+            saves/00000250/            run.ckpt and one rank-N.state per process
+            replay/                    segments of the replay buffer
+            published/                 sets of advice
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pricerl.errors import PROBLEMS, CheckpointError, UsageError
+from pricerl.writing import (
+    CURRENT,
+    MANIFEST,
+    PUBLISHED,
+    explained,
+    hash_file,
+    point,
+    sync_folder,
+    take_over,
+    write_file,
+)
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  # not on Windows, where nothing keeps two processes apart
+    fcntl = None  # type: ignore[assignment]  # checked before every use
+
+LAST, BEST, CONFIG, METRICS_FILE = "last.ckpt", "best.ckpt", "config.yaml", "metrics.csv"
+SAVES, REPLAY, RUN_FILE = "saves", "replay", "run.ckpt"
+LOCK, RUN_LOG = ".lock", "run.log"
+MANIFEST_FORMAT = 1
+
+LATER = (MANIFEST, PUBLISHED, "wandb")
+"""Names in a generation that its manifest leaves out: advice is added later, in sets with manifests of their own."""
+
+LINKED = (
+    *(BEST, LAST, CONFIG, METRICS_FILE, "fit-profile.txt"),
+    *("advice.csv", "advice.json", "advice.xlsx", "prices.csv", PROBLEMS, "report.html", "report"),
+)
+"""Names in the folder of a run that lead through ``current``, if the generation holds them."""
+
+GENERATION = re.compile(r"gen-\d{4,}")
+"""Names of generations."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Folder of one training: immutable once it has a manifest."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name such as gen-0007."""
+        return self.path.name
+
+    @property
+    def number(self) -> int:
+        """Number in the name."""
+        return int(self.name.removeprefix("gen-"))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether training and publication have ended."""
+        return (self.path / MANIFEST).exists()
+
+    def complete(self) -> None:
+        """Write the manifest, with a checksum of every file; unused saves and unfinished files are removed first.
+
+        Raises:
+            UsageError: it cannot be written; the generation stays incomplete.
+        """
+        with explained(self.path, "the earlier generation stays in use; go on with fit --ckpt_path last"):
+            for part in self.path.rglob(".*.part"):
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+            links = [name for name in (BEST, LAST) if (self.path / name).is_symlink()]
+            files: dict[str, dict[str, str | int]] = {
+                name: {"link": str((self.path / name).readlink())} for name in links
+            }
+            for file in sorted(self.path.rglob("*")):
+                name = file.relative_to(self.path)
+                if file.is_file() and not file.is_symlink() and name.parts[0] not in LATER:
+                    files[name.as_posix()] = {"bytes": file.stat().st_size, "sha256": hash_file(file)}
+            content = {"format": MANIFEST_FORMAT, "generation": self.name, "files": files}
+            write_file(self.path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+
+    def verify(self) -> None:
+        """Compare every file with the manifest.
+
+        Raises:
+            CheckpointError: the manifest is absent or damaged, or files are missing or changed; all are named.
+        """
+        path = self.path / MANIFEST
+        try:
+            files = json.loads(path.read_text(encoding="utf-8"))["files"]
+            problems = [f"{name} {why}" for name, entry in files.items() if (why := self._fault(name, entry))]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"{path} is missing or damaged; choose another generation") from error
+        if problems:
+            raise CheckpointError(f"{self.path} is damaged: {', '.join(problems[:5])}; choose another generation")
+
+    def _fault(self, name: str, entry: dict[str, str]) -> str:
+        """Return the fault of a file of the manifest, if it has one."""
+        file = self.path / name
+        if self.path.resolve() not in file.parent.resolve().joinpath(file.name).parents:
+            return "lies outside"
+        if "link" in entry:
+            return "" if file.is_symlink() and str(file.readlink()) == entry["link"] else "is not the link it was"
+        if not file.is_file():
+            return "is missing"
+        return "" if hash_file(file) == entry["sha256"] else "was changed"
+
+    def saves(self) -> list[Path]:
+        """Return the folders of complete saves, the newest last."""
+        found = (self.path / SAVES).glob("[0-9]*")
+        return sorted(path for path in found if (path / RUN_FILE).exists())
+
+    @contextlib.contextmanager
+    def saving(self, update: int, leads: bool = True) -> Iterator[Path]:
+        """Yield the folder of a new save, which appears under its name once all processes have filled it.
+
+        Args:
+            update: number of gradient updates made.
+            leads: whether this process moves the folder into place; the others only write into it.
+        """
+        folder = self.save_folder(update)
+        part = folder.with_name(f".{folder.name}.part")
+        part.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            if leads:
+                sync_folder(part)
+                if folder.exists():  # left by a process that was killed before it could name it
+                    shutil.rmtree(folder)
+                part.rename(folder)
+                sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    def save_folder(self, update: int) -> Path:
+        """Return the folder of the save of an update, which need not exist."""
+        return self.path / SAVES / f"{update:08d}"
+
+    def name_save(self, name: str, update: int) -> None:
+        """Point ``best.ckpt`` or ``last.ckpt`` to the save of an update."""
+        point(self.path / name, f"{SAVES}/{self.save_folder(update).name}/{RUN_FILE}")
+
+    def restore_links(self) -> None:
+        """Turn copies of ``best.ckpt`` and ``last.ckpt`` back into links to the saves that they are copies of."""
+        for name in (BEST, LAST):
+            file = self.path / name
+            if file.is_file() and not file.is_symlink():
+                content = hash_file(file)
+                same = [save for save in self.saves() if hash_file(save / RUN_FILE) == content]
+                if same:
+                    self.name_save(name, int(same[-1].name))
+
+    def adopt(self, saves: Collection[Path]) -> None:
+        """Take saves of another generation over, with its replay buffer; files get a second name.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        for save in saves:
+            source = save.parent.parent
+            take_over((*save.iterdir(), *source.glob(f"{REPLAY}/*.rows")), source, self.path)
+
+    def discard(self) -> None:
+        """Remove a generation that holds no save and no metrics."""
+        metrics = self.path / METRICS_FILE
+        if self.saves() or self.is_complete or (metrics.exists() and metrics.stat().st_size):
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def keep_saves(self, updates: Collection[int]) -> None:
+        """Remove all saves but those of these updates."""
+        kept = {self.save_folder(update).name for update in updates}
+        for folder in self.saves():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def shrink(self) -> None:
+        """Reduce a complete generation to what commands other than ``fit`` read: without the states of processes."""
+        if (self.path / REPLAY).exists():
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(self.path / REPLAY)
+            for path in self.path.glob(f"{SAVES}/*/rank-*.state"):
+                path.unlink()
+            self.complete()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Folder of a run."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, checkpoint: Path) -> RunFolder:
+        """Return the folder of the run that a checkpoint belongs to: above its generation, if it lies in one."""
+        for folder in checkpoint.parents[:3]:
+            if GENERATION.fullmatch(folder.name):
+                return cls(folder.parent)
+        return cls(checkpoint.parent)
+
+    def generations(self) -> list[Generation]:
+        """Return all generations, the newest last."""
+        found = [Generation(path) for path in self.path.glob("gen-*") if GENERATION.fullmatch(path.name)]
+        return sorted(found, key=lambda generation: generation.number)
+
+    @property
+    def current(self) -> Generation | None:
+        """The generation in use; None before the first training has ended.
+
+        Of a copy that followed the links it is the one with the same manifest.
+        """
+        link = self.path / CURRENT
+        if link.is_symlink():
+            return Generation(self.path / link.readlink())
+        if not (link / MANIFEST).exists():
+            return None
+        content = (link / MANIFEST).read_bytes()
+        complete = [item for item in self.generations() if item.is_complete]
+        same = [item for item in complete if (item.path / MANIFEST).read_bytes() == content]
+        return next(iter([*same, *complete[-1:]]), None)
+
+    def restore_links(self) -> None:
+        """Turn a copy that followed the links, such as one from a bucket, back into links.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        with explained(self.path):
+            known = self.generations()
+            for generation in known:
+                generation.restore_links()
+            copied = None if (self.path / CURRENT).is_symlink() else self.current
+            if copied is not None:
+                self.use(copied)
+            elif known and (self.path / LAST).is_file() and not (self.path / LAST).is_symlink():
+                self.show(known[-1])
+
+    def find(self, name: str | None) -> Generation:
+        """Return a complete generation by its name, by default the one before the current one.
+
+        Raises:
+            UsageError: it does not exist or is unfinished; the message names those that can be chosen.
+        """
+        complete = [item for item in self.generations() if item.is_complete]
+        current = self.current
+        if name is None and current is not None:
+            earlier = [item for item in complete if item.number < current.number]
+            name = earlier[-1].name if earlier else None
+        for item in complete:
+            if item.name == name:
+                return item
+        listed = ", ".join(item.name for item in complete) or "none"
+        wanted = "no generation before the current one" if name is None else f"no complete generation {name!r}"
+        raise UsageError(f"{self.path} has {wanted}; complete are {listed}")
+
+    def start(self) -> Generation:
+        """Create the next generation.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        with explained(self.path):
+            known = self.generations()
+            made = Generation(self.path / f"gen-{known[-1].number + 1 if known else 1:04d}")
+            (made.path / SAVES).mkdir(parents=True)
+            (made.path / REPLAY).mkdir()
+            sync_folder(self.path)
+        return made
+
+    def use(self, generation: Generation) -> None:
+        """Make a generation the current one.
+
+        Raises:
+            UsageError: the link cannot be written; the earlier generation stays the current one.
+        """
+        with explained(self.path):
+            current = self.path / CURRENT
+            if current.is_dir() and not current.is_symlink():  # a copy, which the names lead through until it goes
+                self.link(CURRENT)
+            point(current, generation.name)
+            self.link(CURRENT)
+
+    def show(self, generation: Generation) -> None:
+        """Let the run's own names lead to an unfinished generation as long as there is no current one."""
+        if self.current is None:
+            self.link(generation.name)
+
+    def link(self, through: str) -> None:
+        """Point the names of files that exist below ``through``, ``current`` or a generation, and drop dead links."""
+        for name in LINKED:
+            link = self.path / name
+            if (self.path / through / name).exists():
+                point(link, f"{through}/{name}")
+            elif link.is_symlink():
+                link.unlink()
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the run's own names lead to all files in use and to no others; an interruption may leave some out."""
+        for name in LINKED:
+            link = self.path / name
+            wanted = (self.path / CURRENT / name).exists() or link.is_symlink()
+            if wanted and not link.exists():
+                return False
+        return True
+
+    def remove_old(self, keep: int, named: Collection[str]) -> None:
+        """Keep the newest generations and the current one; of older ones keep the weights behind decisions.
+
+        Args:
+            keep: number of generations to keep whole.
+            named: names of generations that the decision log refers to; of these, ``best.ckpt`` stays.
+        """
+        current = self.current
+        for generation in self.generations()[:-keep]:
+            if current is not None and generation.name == current.name:
+                continue
+            if generation.name in named:
+                generation.shrink()
+            else:
+                shutil.rmtree(generation.path, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock, so that no second training writes here.
+
+        Raises:
+            UsageError: another process holds it; the message names it.
+        """
+        if fcntl is None:  # pragma: no cover  # on Windows
+            yield  # type: ignore[unreachable]
+            return
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / LOCK).open("a+", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (self.path / LOCK).stat()  # the folder may just have been removed by its last holder
+            except OSError as error:
+                file.seek(0)
+                holder = file.read(200).strip() or "another process"
+                raise UsageError(
+                    f"{self.path} is being written by {holder}; wait until it ends, or choose another --run_name"
+                ) from error
+            since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+                self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        """Remove a folder in which no training wrote anything, and that of the runs if it holds no others."""
+        if {path.name for path in self.path.iterdir()} <= {LOCK, RUN_LOG}:
+            shutil.rmtree(self.path)
+            with contextlib.suppress(OSError):  # holds other runs
+                self.path.parent.rmdir()

@@ -1,0 +1,80 @@
+"""Names of runs, and the run that a command means."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pricerl.data.naming import Sources, name_after
+from pricerl.errors import UsageError, did_you_mean
+from pricerl.runs.folder import RunFolder
+from pricerl.terminal import shown
+
+RUNS = Path("checkpoints")
+"""Folder of the runs, relative to the working directory; one folder per run."""
+
+MOST_LISTED = 10
+"""Most runs that a message lists."""
+
+USUAL_PRESET = "balanced"
+"""Preset of the reward that is part of no run's name."""
+
+NAME = re.compile(r"[^\W_][\w .@+=,-]{0,99}")
+"""Names of runs: letters and digits of any script first, no separators of folders."""
+
+
+def check_name(name: str) -> str:
+    """Return the name of a run.
+
+    Raises:
+        UsageError: it is not a name, but for example a path.
+    """
+    if not NAME.fullmatch(name) or name.endswith((" ", ".")):
+        raise UsageError(
+            f"--run_name {name!r}: must be a name of at most 100 letters, digits and . _ - + @ = , not a path; runs "
+            "are folders in checkpoints"
+        )
+    return name
+
+
+def name_run(path: Sources | None = None, preset: str | None = None, env_id: str | None = None) -> str:
+    """Return the name of a run without one: that of the environment, or of the first file and any unusual preset."""
+    if env_id is not None:
+        return re.sub(r"[^\w.-]+", "-", env_id)
+    return name_after(path) if preset == USUAL_PRESET else f"{name_after(path)}-{preset}"
+
+
+def runs_with(file: str) -> list[RunFolder]:
+    """Return the folders of the runs that hold a file, by name."""
+    return [RunFolder(path) for path in sorted(RUNS.glob("*")) if (path / file).exists()]
+
+
+def needed_name(folder: Path, file: str) -> str:
+    """Return the name of a run for a printed command; empty if no other run holds a file, so that none is needed."""
+    return folder.name if any(other.path.name != folder.name for other in runs_with(file)) else ""
+
+
+def find_run(name: str | None, holding: str) -> RunFolder:
+    """Return the folder of a run, by default that of the only one.
+
+    Args:
+        name: name of the run.
+        holding: file that distinguishes the runs to choose from if no name is given.
+
+    Raises:
+        UsageError: it does not exist, or there are several to choose from.
+    """
+    if name is None:
+        found = runs_with(holding)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"{RUNS} holds no run with {holding} yet; start with: pricerl advise FILE")
+        listed = ", ".join(shown(run.path.name) for run in found[:MOST_LISTED])
+        more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+        raise UsageError(f"{RUNS} holds {len(found)} runs, {listed}{more}; name one with --run_name")
+    folder = RUNS / check_name(name)
+    if not folder.is_dir():
+        runs = sorted(path.name for path in RUNS.glob("*") if path.is_dir())
+        raise UsageError(f"{folder} is not a folder of a run{did_you_mean(name, runs)}")
+    return RunFolder(folder)

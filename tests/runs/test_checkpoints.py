@@ -1,0 +1,58 @@
+"""Whatever a file holds, it is a checkpoint or one clear refusal."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pricerl.errors import CheckpointError
+from pricerl.runs import Checkpoint, write_tree
+
+
+@pytest.mark.parametrize(
+    "text", ["Report Date,Product Price,Total Sales\n2025-01-01,10,20\n", "", "a", "0", ".", "(", "t."]
+)
+def test_a_text_file_is_no_checkpoint(tmp_path, text):
+    path = tmp_path / "some.csv"
+    path.write_text(text)
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
+        Checkpoint.read(path)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=200))
+def test_no_bytes_end_in_another_error(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "random.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError):
+        Checkpoint.read(path)
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a link to a device"])
+def test_what_might_never_end_is_refused_at_once(tmp_path, kind):
+    path = Path("/dev/zero") if kind == "a device" else tmp_path / "best.ckpt"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a link to a device":
+        path.symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="is no ordinary file; run fit again or name another"):
+        Checkpoint.read(path)
+
+
+def test_a_file_much_longer_than_its_header_says_is_refused_without_reading_it(tmp_path):
+    path = tmp_path / "best.ckpt"
+    write_tree(path, {"pricerl": {}})
+    os.truncate(path, 2**43)  # it takes no room on the disk
+    with pytest.raises(CheckpointError, match="is not a checkpoint, or it is damaged"):
+        Checkpoint.read(path)
+
+
+def test_a_checkpoint_of_an_older_format_is_refused_with_its_version(tmp_path):
+    path = tmp_path / "best.ckpt"
+    write_tree(path, {"pricerl": {"format": 5, "version": "0.1.0"}})
+    with pytest.raises(
+        CheckpointError, match=r"has checkpoint format 5, written by pricerl 0\.1\.0; this version reads 6"
+    ):
+        Checkpoint.read(path)
