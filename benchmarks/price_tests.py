@@ -16,11 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pricerl.evaluation.price_tests.block_drift import measure_drift
-from pricerl.evaluation.price_tests.randomisation import list_turns
-from pricerl.evaluation.price_tests.simulated_power import Sales, find_pairs
-from pricerl.evaluation.price_tests.stop_verdict import decide_many, judge
-from pricerl.evaluation.price_tests.switchback import TEST, Switchback, draw_arms
+from pricerl.experiments.analysis import analyse_pairs, decide_many, list_turns
+from pricerl.experiments.design import Sales, find_pairs, measure_drift
+from pricerl.experiments.schedule import TEST, Switchback, draw_arms
 
 DAYS, BLOCK, WASHOUT = 365, 7, 1
 VALUES = (10.0, 11.0)
@@ -124,11 +122,11 @@ def measure(kind: Demand, base: float, effect: float, tests: int, histories: int
         turns = list_turns(design.pairs, rng, 12)[:4096]
         null, _ = run_tests(kind, design, sales, 0.0, each, rng)
         found, truth = run_tests(kind, design, sales, effect, each, rng)
-        false = decide_many(null, scale, turns)[0] != 0
-        right = decide_many(found, scale, turns)[0] * np.sign(effect) > 0
+        false = decide_many(null, scale, turns) != 0
+        right = decide_many(found, scale, turns) * np.sign(effect) > 0
         covers = []
         for row, true in zip(found[: max(each // 8, 5)], truth, strict=False):
-            read = judge(row, design.pairs, scale, rng)
+            read = analyse_pairs(row, design.pairs, scale, rng)
             covers.append(read.low <= true <= read.high)
         rows.append((false.mean(), np.mean(covers), right.mean(), design.pairs))
     return dict(zip(("false", "cover", "power", "pairs"), np.mean(rows, axis=0).tolist(), strict=True))

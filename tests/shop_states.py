@@ -85,7 +85,7 @@ def aiming(action: float) -> Iterator[None]:
         )
         for module in ("backtests", "desk"):
             stack.enter_context(patch(f"pricerl.operations.{module}.run_backtests", lambda *_, **__: {}))
-        stack.enter_context(patch("pricerl.evaluation.price_tests.simulated_power.SIMULATED", 200))
+        stack.enter_context(patch("pricerl.experiments.design.SIMULATED", 200))
         yield
 
 

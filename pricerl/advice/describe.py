@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from pricerl.advice.price_test import PriceTest, plan_price_test
 from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import CostMeans, DayAdvice, ModelAdvice, ProductAdvice, ProposedPath
@@ -24,6 +23,7 @@ from pricerl.evaluation.planner import compare_baselines, planner_gaps
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
+from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import Formatter
 from pricerl.guardrails.today import DIGITS
 

@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pricerl.evaluation.price_tests.simulated_power import POWER
-from pricerl.evaluation.price_tests.stop_verdict import ANYTIME, FINAL, Judgement
+from pricerl.experiments.analysis import ANYTIME, FINAL, InterimAnalysis
+from pricerl.experiments.design import POWER
+from pricerl.experiments.reading import Interference, Reading
 from pricerl.formatting import Formatter, plural, unit_digits
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.price_test_results import Interference, Reading
+from pricerl.operations.orders import explain_price
 from pricerl.terminal import shown
 
 if TYPE_CHECKING:
-    from pricerl.advice.price_test import PlannedTest
+    from pricerl.experiments.plan import PlannedTest
 
 MOST_LOST = 10
 """Most lost days that are listed."""
@@ -23,14 +24,12 @@ CARRIES_OVER = 0.05
 """Largest p-value at which buyers seem to react to the switch itself."""
 
 
-def plan_words(
-    product: str, planned: PlannedTest, schedule: Sequence[Mapping[str, Any]], draws: int, others: bool, f: Formatter
-) -> Iterator[str]:
+def plan_words(planned: PlannedTest, order: Mapping[str, Any], draws: int, others: bool, f: Formatter) -> Iterator[str]:
     """Yield the plan of a test in lines."""
     test, design = planned.test, planned.design
-    first, last = f.date(schedule[0]["date"]), f.date(schedule[-1]["date"])
+    days = f"{plural(test.days, 'day')} from {f.date(order['first_day'])} to {f.date(order['until'])}"
     prices = f"{f.price(test.price)} against {f.price(test.regular_price)}"
-    yield f"{shown(product)}: {prices}, {plural(test.days, 'day')} from {first} to {last}"
+    yield f"{shown(order['product'])}: {prices}, {days}"
     washout = f"the first {plural(test.washout, 'day')} of each not counted" if test.washout else "every day counts"
     yield f"  design     {design.pairs} pairs of blocks of {test.block} days in random order, {washout}"
     yield f"  question   which price brings more {test.question}"
@@ -51,13 +50,13 @@ def plan_words(
 
 
 def refusal_words(
-    product: str, planned: PlannedTest | None, barred: bool, other: PlannedTest | None, f: Formatter
+    product: str, planned: PlannedTest | None, of_units: PlannedTest | None, f: Formatter
 ) -> Iterator[str]:
     """Yield why no test can decide, with the numbers, and the question that one can answer."""
     if planned is None:
         yield f"{shown(product)}: no test: the guardrails allow no other price with a way back, or costs are unknown"
         yield "  name your costs (--costs costs.csv, made by init), widen data.guardrails, or ask --question units"
-    elif barred:
+    elif planned.test.affordable:
         yield f"{shown(product)}: no schedule passes the guardrails; begin later with --from, or widen data.guardrails"
     else:
         test = planned.test
@@ -69,15 +68,15 @@ def refusal_words(
         found = f"in {plural(test.days, 'day')} it is found with a probability of {f.percent(test.power, 0)}"
         yield f"  {f.price(test.price)} against {f.price(test.regular_price)}: a difference of {effect} per {f.period}"
         yield f"  would need {need}; {found}"
-    if other is not None and other.test.affordable:
-        test = other.test
+    if of_units is not None and of_units.test.affordable:
+        test = of_units.test
         prices = f"{f.price(test.price)} against {f.price(test.regular_price)}"
         found = f"find that with a probability of {f.percent(test.power, 0)}"
         yield "  How strongly units react can be measured (price-test plan --question units):"
         yield f"  {plural(test.days, 'day')} of {prices} {found}, at most {f.money(test.cost)}"
 
 
-def reading_words(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
+def reading_words(test: Entry, reading: Reading, entries: Sequence[Entry], f: Formatter) -> Iterator[str]:
     """Yield the state of a test in lines."""
     found, rows = reading.question, len(test["schedule"])
     prices = f"{f.price(test['test_price'])} against {f.price(test['regular_price'])}"
@@ -102,12 +101,13 @@ def reading_words(test: Entry, reading: Reading, f: Formatter) -> Iterator[str]:
         yield f"  lost       {plural(len(reading.lost), f.period)} not as scheduled, not counted:"
         for day in reading.lost[:MOST_LOST]:
             charged = "" if day.price is None else f" at {f.price(day.price)}"
-            yield f"             {f.date(day.date)}{charged}: {day.why}"
+            why = explain_price(test, day.date, day.price, entries)
+            yield f"             {f.date(day.date)}{charged}: {why}"
         if len(reading.lost) > MOST_LOST:
             yield f"             and {len(reading.lost) - MOST_LOST} more"
 
 
-def _verdict(test: Entry, found: Judgement, f: Formatter) -> str:
+def _verdict(test: Entry, found: InterimAnalysis, f: Formatter) -> str:
     if found.verdict == "running":
         return "the test goes on: neither price is clearly better yet"
     if found.verdict == "undecided":
@@ -118,7 +118,7 @@ def _verdict(test: Entry, found: Judgement, f: Formatter) -> str:
     return f"decided: {f.price(test['test_price'])} {measured} than {f.price(test['regular_price'])}"
 
 
-def _effect(found: Judgement, question: str, f: Formatter) -> str:
+def _effect(found: InterimAnalysis, question: str, f: Formatter) -> str:
     """Return an effect with its limits."""
     ends = [f"{_signed(end, question, f)}" if math.isfinite(end) else "unlimited" for end in (found.low, found.high)]
     return f"{_signed(found.estimate, question, f)} per {f.period} (95 % at every look: {ends[0]} to {ends[1]})"

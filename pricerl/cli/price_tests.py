@@ -5,38 +5,29 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pricerl.cli.decisions import actor_of, add_run_options, outbox_lines, shop_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, option_words, with_first
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageError, did_you_mean
+from pricerl.experiments.schedule import PLAN, SCHEDULE, read_plan, render_plan, render_schedule
 from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
-from pricerl.operations.price_test_records import (
-    PLAN,
-    SCHEDULE,
-    lay_out,
-    read_plan,
-    render_plan,
-)
-from pricerl.operations.price_test_records import render_schedule as render
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.runs import RunFolder, needed_name
 from pricerl.terminal import shown, write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.advice.price_test import PlannedTest
     from pricerl.env import Product
+    from pricerl.experiments.reading import Reading
     from pricerl.training.run import Run
-
-MOST_EXTRA = 3
-"""Most further days of a block that are dropped because the gate has no scheduled price ready before."""
 
 
 def price_test(words: Sequence[str]) -> int:
@@ -83,24 +74,25 @@ def _plan(words: Sequence[str]) -> int:
     first = _check(options)
     run, product = _load(options, rest)
     from pricerl.cli.price_test_words import plan_words, refusal_words
+    from pricerl.experiments.design import SIMULATED
+    from pricerl.experiments.plan import Budget, make_order, plan_price_test, plan_schedule
 
     if first is not None and first < product.first_day:
         end = product.history.dates[-1]
         raise UsageError(f"--from: {first} is in the history, which ends on {end}; choose a later day")
-    planned, schedule = _lay_out(options, product, first)
-    if schedule is None or planned is None or not planned.test.affordable:
-        other = None if options.question == "units" else _find(options, product, "units", 0)
-        write_lines(refusal_words(product.name, planned, schedule is None, other, run.formatter))
+    budget = Budget(options.max_days, options.max_cost)
+    planned, schedule = plan_schedule(product, options.question, budget, SIMULATED, options.test_seed, first)
+    if planned is None or not schedule:
+        of_units = None
+        if options.question != "units":
+            of_units = plan_price_test(product, "units", budget, SIMULATED, options.test_seed)
+        write_lines(refusal_words(product.name, planned, of_units, run.formatter))
         return EXIT_NOT_ENOUGH_EVIDENCE
-    from pricerl.advice.price_test import unit_values
-
-    prices = (planned.test.regular_price, planned.test.price)
-    profits = unit_values(product, "profit", prices) if product.fitted.cost.known else None
-    plan = render_plan(planned, schedule, product.name, options.test_seed, profits)
-    write_text(run.folder / SCHEDULE, render(schedule))
-    write_text(run.folder / PLAN, plan)
+    order = make_order(planned, schedule, product, options.test_seed)
+    write_text(run.folder / SCHEDULE, render_schedule(schedule))
+    write_text(run.folder / PLAN, render_plan(order, asdict(planned.test)))
     others = len(run.pricing.preprocessor.names) > 1
-    write_lines(plan_words(product.name, planned, schedule, product.market.num_draws, others, run.formatter))
+    write_lines(plan_words(planned, order, product.market.num_draws, others, run.formatter))
     name = needed_name(run.folder, LOG_FILE)
     command = f"pricerl price-test start{f' {shlex.quote(name)}' if name else ''}"
     write_lines([f"  written    {run.folder / SCHEDULE}; start it with {command}"])
@@ -123,29 +115,6 @@ def _check(options: argparse.Namespace) -> date | None:
         return None if options.first is None else date.fromisoformat(options.first)
     except ValueError:
         raise UsageError(f"--from: must be a day such as 2026-01-31, found {options.first!r}") from None
-
-
-def _find(options: argparse.Namespace, product: Product, question: Any, extra: int) -> PlannedTest | None:
-    from pricerl.advice.price_test import Budget, plan_price_test
-    from pricerl.evaluation.price_tests.simulated_power import SIMULATED
-
-    budget = Budget(options.max_days, options.max_cost)
-    return plan_price_test(product, question, budget, SIMULATED, options.test_seed, extra)
-
-
-def _lay_out(
-    options: argparse.Namespace, product: Product, first: date | None
-) -> tuple[PlannedTest | None, list[dict[str, Any]] | None]:
-    """Return the plan with a schedule that passes the gate; None as schedule if there is none."""
-    planned = None
-    for extra in range(MOST_EXTRA + 1):
-        planned = _find(options, product, options.question, extra)
-        if planned is None or not planned.test.affordable:
-            return planned, []
-        schedule = lay_out(planned, product, options.test_seed, first)
-        if schedule is not None:
-            return planned, schedule
-    return planned, None
 
 
 def _start(words: Sequence[str]) -> int:
@@ -214,30 +183,37 @@ def _read(words: Sequence[str]) -> int:
     options, rest = parser.parse_known_args(words)
     run, product = _load(options, rest)
     from pricerl.cli.price_test_words import reading_words
-    from pricerl.operations.price_test_results import read_test
+    from pricerl.experiments.reading import read_test
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     log = shop.log_path
-    entries, name = shop.log.entries, product.name
+    entries = shop.log.entries
+    name = product.name
     tests = [entry for entry in entries if entry["kind"] == PRICE_TEST and entry["product"] == name]
     if not tests:
         raise DataError(str(log), [f"has no price test of {shown(name)}; start one with price-test plan and start"])
     test = tests[-1]
-    reading = read_test(test, run.pricing.preprocessor.products, product.index, entries)
-    write_lines(reading_words(test, reading, run.formatter))
-    found = reading.question
-    if found.verdict != "running" and not any(item.get("test") == test["id"] for item in _results(entries)):
+    reading = read_test(test, run.pricing.preprocessor.products, product.index)
+    write_lines(reading_words(test, reading, entries, run.formatter))
+    recorded = any(entry["kind"] == TEST_RESULT and entry.get("test") == test["id"] for entry in entries)
+    if reading.question.verdict != "running" and not recorded:
         draft = stamp(TEST_RESULT, actor_of(options.by), "by the stop rule of the test")
-        limits = [limit if math.isfinite(limit) else None for limit in (found.low, found.high)]
-        about = {key: test[key] for key in ("product", "question", "regular_price", "test_price")}
-        numbers = {"verdict": found.verdict, "pairs": found.pairs, "p_value": found.p_value, "limits": limits}
-        numbers["estimate"] = found.estimate if found.pairs else 0.0
-        lost = [day.date for day in reading.lost]
-        draft |= about | numbers | {"test": test["id"], "last_day": reading.last_day, "lost": lost}
-        (*_, entry), after = shop.record([draft])
+        (*_, entry), after = shop.record([draft | _result_of(test, reading)])
         write_lines([f"  recorded   entry {entry['id']} of {log}; the test has ended", *outbox_lines(after)])
     return EXIT_OK
 
 
-def _results(entries: Sequence[Entry]) -> Iterator[Entry]:
-    return (entry for entry in entries if entry["kind"] == TEST_RESULT)
+def _result_of(test: Entry, reading: Reading) -> Entry:
+    """Return the content of the log entry of a decided test."""
+    found = reading.question
+    return {
+        **{key: test[key] for key in ("product", "question", "regular_price", "test_price")},
+        "test": test["id"],
+        "verdict": found.verdict,
+        "pairs": found.pairs,
+        "estimate": found.estimate if found.pairs else 0.0,
+        "limits": [limit if math.isfinite(limit) else None for limit in (found.low, found.high)],
+        "p_value": found.p_value,
+        "last_day": reading.last_day,
+        "lost": [day.date for day in reading.lost],
+    }

@@ -16,8 +16,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, NamedTuple, overload
 
+from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.entry_parts import FORMAT
 from pricerl.operations.log_entries import parse_entry, read_entry
 from pricerl.operations.log_head import (
     BEFORE_THE_FIRST,

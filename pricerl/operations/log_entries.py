@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from pricerl.operations.entry_parts import Count, Hash, LogEntry, Money, Part
-from pricerl.operations.price_test_entries import PriceTestEntry, PriceTestResultEntry
+from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
+from pricerl.experiments.schedule import PriceTestEntry, Question
 
 SCHEMA_FILE = Path(__file__).parent / "decisions.schema.json"
 """JSON schema of a line, for readers in other languages."""
@@ -206,6 +206,30 @@ class ApprovalEntry(LogEntry, tag="approval", kw_only=True):
     approves: Count
     date: date
     price: Money
+
+
+class PriceTestResultEntry(LogEntry, tag="price_test_result", kw_only=True):
+    """Result of a price test that has ended, by its stop rule."""
+
+    product: str
+    test: Count
+    """Number of the test."""
+    verdict: Literal["higher", "lower", "undecided"]
+    """Whether the outcome is higher or lower at the test price."""
+    question: Question
+    regular_price: Money
+    test_price: Money
+    last_day: date
+    """Last day that counts."""
+    pairs: Count
+    """Pairs of blocks that count."""
+    estimate: float
+    """Outcome per row at the test price minus that at the regular one."""
+    limits: tuple[float | None, float | None]
+    """95 % limits, valid at every look; None if infinite."""
+    p_value: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    lost: list[date]
+    """Days that should have counted but had another price, or no recorded sales."""
 
 
 class RepairEntry(LogEntry, tag="repair", kw_only=True):

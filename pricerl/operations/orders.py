@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pricerl.decide.standing import Order, Status
 from pricerl.guardrails.hard_limits import HardLimits, refuse_price
-from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside
+from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
 from pricerl.operations.decision_log import Entry
 
 OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
@@ -105,3 +105,27 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
         low, high = tried
         doubts.append(f"outside the prices tried, {low:g} to {high:g}, so nothing can be forecast there")
     return f"{price:g} is {' and '.join(doubts)}" if doubts else ""
+
+
+def explain_price(test: Entry, day: str, price: float | None, entries: Sequence[Entry]) -> str:
+    """Return why a day had another price than its price test scheduled, as far as the log shows.
+
+    Args:
+        test: start of the test.
+        day: in ISO format.
+        price: the recorded price, money; None without recorded sales.
+        entries: entries of the decision log.
+    """
+    if price is None:
+        return "no recorded sales, or out of stock"
+    own = [item for item in entries if item.get("product") == test["product"] and item["id"] > test["id"]]
+    ended = {item["ends"] for item in own if item["kind"] == RESUME}
+    for item in reversed(own):
+        orders = item["kind"] in (OVERRIDE, PAUSE) and day <= item["until"] and item["id"] not in ended
+        if orders and item.get("price", price) == price:
+            return f"{item['kind']} of entry {item['id']}"
+    for item in reversed(own):
+        rows = item["days"] if item["kind"] == ADVICE and not item.get("test") else ()
+        if any(row["date"] == day and same_price(row["price"], price) for row in rows):
+            return f"advice of entry {item['id']}, source {item['source']}"
+    return "another price was charged"

@@ -8,13 +8,15 @@ from types import MappingProxyType
 
 from pricerl.data import ProductHistory
 from pricerl.decide.account import days_left
-from pricerl.decide.standing import Account, Standing
+from pricerl.decide.standing import Account, MeasuredPair, Standing
 from pricerl.env import Dynamics, Product
 from pricerl.guardrails.relations import Bound
 from pricerl.operations.decision_log import Entry
-from pricerl.operations.orders import ADVICE, judged_orders
-from pricerl.operations.price_test_records import find_measured
+from pricerl.operations.orders import ADVICE, TEST_RESULT, judged_orders
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
+
+MEASURED_DAYS = 182
+"""Days for which the result of a test stands for demand; later it may have changed."""
 
 
 def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date | None = None) -> Account | None:
@@ -43,6 +45,29 @@ def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[floa
             drawn = [part["prices"] for part in entry.get("random_prices", ()) if part["date"] <= end]
             varied = (drawn[-1][0], drawn[-1][1]) if drawn else varied
     return varied
+
+
+def find_measured(
+    entries: Sequence[Entry], products: Sequence[ProductHistory], measure: str
+) -> dict[str, MeasuredPair]:
+    """Return the pairs of prices of which the last decided price test measured the better one, by product.
+
+    Args:
+        entries: entries of the decision log.
+        products: histories; a test counts for ``MEASURED_DAYS`` after its last day.
+        measure: what must have been compared, ``profit`` or ``sales``.
+    """
+    last = {item.product: item.last_day for item in products}
+    found: dict[str, MeasuredPair] = {}
+    for entry in entries:
+        if entry["kind"] != TEST_RESULT or entry["product"] not in last or entry["question"] != measure:
+            continue
+        age = (last[entry["product"]] - date.fromisoformat(entry["last_day"])).days
+        found.pop(entry["product"], None)
+        pair = (entry["test_price"], entry["regular_price"])
+        if entry["verdict"] != "undecided" and age <= MEASURED_DAYS:
+            found[entry["product"]] = MeasuredPair(*(pair if entry["verdict"] == "higher" else pair[::-1]))
+    return found
 
 
 def find_standings(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from command_line import run, seller_lines, train, write_lines
 
-from pricerl.operations.price_test_records import PLAN as PLAN_FILE
-from pricerl.operations.price_test_records import SCHEDULE, hash_schedule, render_schedule
+from pricerl.experiments.schedule import PLAN as PLAN_FILE
+from pricerl.experiments.schedule import SCHEDULE, hash_schedule, render_schedule
 
 PLAN = ("price-test", "plan", "seller", "--question", "units")
 LIMITS = ("--max_days", "2000", "--max_cost", "1000000")

@@ -1,17 +1,17 @@
-"""Prices of a switchback test as the guardrails let them be charged: each day's price passes the gate."""
+"""Prices of a price test as the guardrails let them be charged: each day's price passes the gate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pricerl.data.days import WEEK, steps_in
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.guardrails.gate import pass_gate
 from pricerl.guardrails.price_grid import WHOLE, from_steps, in_steps
 from pricerl.guardrails.relations import broken_by, span_between
-from pricerl.guardrails.today import DIGITS, Today
+from pricerl.guardrails.today import DIGITS, PriceLog, Today
 
 LONGEST_WAY = 5
 """Most rows on the way from one price of a test to the other: two steps under the default hold."""
@@ -24,10 +24,10 @@ FARTHEST, NEAREST = 0.20, 0.02
 without --force; nearer prices hardly differ in units."""
 
 
-class Way(NamedTuple):
-    """Way to a price and back under the guardrails."""
+class ReachablePrice(NamedTuple):
+    """A price that the guardrails let a test charge in turn with the current one."""
 
-    now: float
+    current: float
     """Current price, money."""
     price: float
     """Money."""
@@ -37,8 +37,8 @@ class Way(NamedTuple):
     """Rows before the first change, during which the minimum hold of the last one lasts."""
 
 
-def find_ways(product: Product, current: Mapping[str, float] | None = None) -> list[Way]:
-    """Return every price that a few steps towards a lower or a higher price reach, with the way there and back.
+def find_reachable_prices(product: Product, current: Mapping[str, float] | None = None) -> list[ReachablePrice]:
+    """Return every price that a few steps towards a lower or a higher price reach, with a way back.
 
     Prices beyond those tried, or that would break a relation to products that keep their prices, give way to the
     nearest ones that are neither. Those too near to the current price are left out.
@@ -47,21 +47,26 @@ def find_ways(product: Product, current: Mapping[str, float] | None = None) -> l
         product: with its guardrails.
         current: current prices of products of other markets, by name, money.
     """
-    today, found = product.today, list[Way]()
+    today = product.today
     if today.config.pause:
         return []
-    name, related = product.name, product.dynamics.guardrails.related
+    name = product.name
+    related = product.dynamics.guardrails.related
     kept = {**(current or {}), **product.market.preprocessor.current_prices}
-    span = _on_grid(span_between(related, name, kept), today.config.price_step)
     lowest, highest = product.history.tried_prices
-    low, high = max(lowest, span[0]), min(highest, span[1])
+    first, last = _on_grid(span_between(related, name, kept), today.config.price_step)
+    found = list[ReachablePrice]()
     for wanted in _wanted_prices(today):
-        wait, way = _walk_out(today, min(max(wanted, low), high))
-        new = way and all(abs(way[-1] / other - 1) >= NEAREST for other in (today.now, *(item.price for item in found)))
-        if new and not broken_by(related, name, way[-1], kept):
-            back = _walk_back(today, [today.now] * wait + way, today.now)
-            if back is not None:
-                found.append(Way(round(today.now, DIGITS), round(way[-1], DIGITS), max(len(way) - 1, back), wait))
+        wait, way = _walk_out(today, min(max(wanted, lowest, first), highest, last))
+        near = (today.now, *(item.price for item in found))
+        if not way or any(abs(way[-1] / other - 1) < NEAREST for other in near):
+            continue
+        if broken_by(related, name, way[-1], kept):
+            continue
+        back = _walk_back(today, [today.now] * wait + way, today.now)
+        if back is not None:
+            rows = max(len(way) - 1, back)
+            found.append(ReachablePrice(round(today.now, DIGITS), round(way[-1], DIGITS), rows, wait))
     return found
 
 
@@ -74,52 +79,54 @@ def gate_blocks(product: Product, wait: int, wanted: Sequence[float]) -> list[fl
         wanted: price of the block that each row belongs to, money.
     """
     today = product.today
-    log, found = today.log, []
-    for _ in range(wait):
-        log = log.charge(today.now)
+    charged = _walk(today, today.log, [today.now] * wait + list(wanted))
+    return [round(price, DIGITS) for price in charged][wait:]
+
+
+def _walk(today: Today, log: PriceLog, wanted: Sequence[float]) -> Iterator[float]:
+    """Yield the price that the gate lets pass on each row after a log, money, as far as it is asked for."""
     for price in wanted:
         now = float(log.prices[-1])
         charged = price if price == now else pass_gate(price, now, log, today.costs, today.config).price
         log = log.charge(charged)
-        found.append(round(charged, DIGITS))
-    return found
+        yield charged
 
 
 def _on_grid(span: tuple[float, float], step: float) -> tuple[float, float]:
     """Return the lowest and the highest price of a span that are whole price steps, money."""
     low, high = span
-    first = from_steps(math.ceil(in_steps(low, step) - WHOLE), step)
-    return first, from_steps(math.floor(in_steps(high, step) + WHOLE), step) if math.isfinite(high) else high
+    return _round_up(low, step), _round_down(high, step) if math.isfinite(high) else high
+
+
+def _round_up(price: float, step: float) -> float:
+    return from_steps(math.ceil(in_steps(price, step) - WHOLE), step)
+
+
+def _round_down(price: float, step: float) -> float:
+    return from_steps(math.floor(in_steps(price, step) + WHOLE), step)
 
 
 def _wanted_prices(today: Today) -> list[float]:
     """Return prices one and two steps away from which the same number of steps lead back, money."""
     config = today.config
     rise, drop, week = (1 + config.rise, 1 - config.drop, config.max_week_change)
-    lowest, highest = max(1 - week, 1 / (1 + week)), min(1 + week, 1 / (1 - week))
-    factors = (max(drop, 1 / rise), min(rise, 1 / drop)), (max(drop**2, 1 / rise**2), min(rise**2, 1 / drop**2))
-    bounded = [min(max(factor, lowest, 1 - FARTHEST), highest, 1 + FARTHEST) for pair in factors for factor in pair]
-    step = config.price_step
+    lowest = max(1 - week, 1 / (1 + week), 1 - FARTHEST)
+    highest = min(1 + week, 1 / (1 - week), 1 + FARTHEST)
+    factors = list[float]()
+    for lower, higher in ((drop, rise), (drop**2, rise**2)):
+        factors += (max(lower, 1 / higher, lowest), min(higher, 1 / lower, highest))
     # rounded towards the current price, so that rounding makes no step too long
-    return [
-        from_steps(
-            math.ceil(in_steps(today.now * factor, step) - WHOLE)
-            if factor < 1
-            else math.floor(in_steps(today.now * factor, step) + WHOLE),
-            step,
-        )
-        for factor in bounded
-    ]
+    rounded = ((_round_up if factor < 1 else _round_down, today.now * factor) for factor in factors)
+    return [to_grid(price, config.price_step) for to_grid, price in rounded]
 
 
 def _walk_out(today: Today, wanted: float) -> tuple[int, list[float]]:
     """Return the rows before the first change towards a price, and the prices from then on to the last change."""
-    log, prices = today.log, list[float]()
-    for _ in range(LONGEST_WAIT + LONGEST_WAY):
-        prices.append(pass_gate(wanted, float(log.prices[-1]), log, today.costs, today.config).price)
-        log = log.charge(prices[-1])
+    prices = list[float]()
+    for price in _walk(today, today.log, [wanted] * (LONGEST_WAIT + LONGEST_WAY)):
+        prices.append(price)
         wait = next((row for row, price in enumerate(prices) if price != today.now), len(prices))
-        if wait >= LONGEST_WAIT or len(prices) - wait >= LONGEST_WAY or today.same(prices[-1], wanted):
+        if wait >= LONGEST_WAIT or len(prices) - wait >= LONGEST_WAY or today.same(price, wanted):
             break
     return (wait, prices[wait : prices.index(prices[-1]) + 1]) if wait < LONGEST_WAIT else (wait, [])
 
@@ -129,9 +136,5 @@ def _walk_back(today: Today, way: Sequence[float], target: float) -> int | None:
     log = today.log
     for price in (*way, *[way[-1]] * (steps_in(WEEK, log.step_days) - 1)):
         log = log.charge(price)
-    for rows in range(LONGEST_WAY):
-        price = pass_gate(target, float(log.prices[-1]), log, today.costs, today.config).price
-        log = log.charge(price)
-        if today.same(price, target):
-            return rows
-    return None
+    prices = _walk(today, log, [target] * LONGEST_WAY)
+    return next((rows for rows, price in enumerate(prices) if today.same(price, target)), None)

@@ -1,4 +1,4 @@
-"""Power of a price test by simulation of the test itself: its blocks, the noise of its sales, and its stop rule."""
+"""Design of a price test by simulation of the test itself: its blocks, the noise of its sales, and its stop rule."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.evaluation.price_tests.randomisation import list_turns
-from pricerl.evaluation.price_tests.stop_verdict import FINAL, decide_many
-from pricerl.evaluation.price_tests.switchback import FEWEST_PAIRS, Switchback
+from pricerl.experiments.analysis import FINAL, decide_many, list_turns
+from pricerl.experiments.schedule import FEWEST_PAIRS, Switchback
 
 POWER = 0.80
 """Probability with which a test finds the effect that it is planned for."""
@@ -28,6 +27,12 @@ MOST_STEPS = 6
 
 LIFT, LEVEL = 0.05, 0.05
 """Lift of units, and level of a two-sided test, for the days that an ordinary test would need."""
+
+PRIOR_PAIRS = 8
+"""Pairs of blocks that the absence of drift counts for: few pairs show some drift by chance."""
+
+_Z_POWER = float(ndtri(POWER))
+_Z_FINAL = float(ndtri(1 - FINAL / 2))
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,9 @@ class Sales:
 
     def difference_sd(self, kept: int) -> float:
         """Return the sd of a pair's difference with blocks of ``kept`` rows."""
-        noise = sum((value * one) ** 2 * (1 / one + 1 / self.size) for one, value in self._sides) / kept
+        pairs = zip(self.units, self.values, strict=True)
+        noise = sum((value * units) ** 2 * (1 / units + 1 / self.size) for units, value in pairs) / kept
         return math.sqrt(noise + (self.drift * sum(map(abs, self.outcomes)) / 2) ** 2)
-
-    @property
-    def _sides(self) -> list[tuple[float, float]]:
-        return [(max(units, 1e-9), value) for units, value in zip(self.units, self.values, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ class SimulatedTests:
 
     def power(self, effect: float) -> float:
         """Return the share of the tests that find an effect, in its direction; the noise is that of the simulation."""
-        verdict, _ = decide_many(self.differences + (effect - self.effect), self.scale, self.turns)
-        return float((verdict * np.sign(effect) > 0).mean())
+        verdicts = decide_many(self.differences + (effect - self.effect), self.scale, self.turns)
+        return float((verdicts * np.sign(effect) > 0).mean())
 
     @cached_property
     def detectable(self) -> float:
@@ -92,26 +94,28 @@ class SimulatedTests:
         found = self.power(self.effect)
         if 0.2 < found < 0.98:  # on the curve of a normal test through this point
             reach = float(ndtri(found)) + _Z_FINAL
-            return abs(self.effect) * (float(ndtri(POWER)) + _Z_FINAL) / reach
-        low, high = 0.0, 8 * self.scale
+            return abs(self.effect) * (_Z_POWER + _Z_FINAL) / reach
+        low = 0.0
+        high = 8 * self.scale
         if self.power(high) < POWER:
             return math.inf
         for _ in range(12):
             middle = (low + high) / 2
-            low, high = (low, middle) if self.power(middle) >= POWER else (middle, high)
+            if self.power(middle) >= POWER:
+                high = middle
+            else:
+                low = middle
         return high
 
     def assurance(self, effects: FloatArray) -> float:
         """Return the mean power over plausible effects (O'Hagan, Stevens and Campbell 2005), on the same curve."""
         if not math.isfinite(self.detectable):
             return 0.0
-        reach = np.abs(effects) / self.detectable * (float(ndtri(POWER)) + _Z_FINAL)
+        reach = np.abs(effects) / self.detectable * (_Z_POWER + _Z_FINAL)
         return float(ndtr(reach - _Z_FINAL).mean())
 
 
-def simulate_tests(
-    design: Switchback, sales: Sales, generator: np.random.Generator, tests: int = SIMULATED
-) -> SimulatedTests:
+def simulate_tests(design: Switchback, sales: Sales, generator: np.random.Generator, tests: int) -> SimulatedTests:
     """Simulate tests with negative-binomial units and a level that differs from block to block.
 
     The sum of k rows with mean m and size s is again negative binomial, with mean ``k m`` and size ``k s``.
@@ -119,7 +123,7 @@ def simulate_tests(
     shape = (tests, design.pairs)
     level = np.exp(sales.drift / 2 * generator.standard_normal(shape))
     means = []
-    for side, (units, value) in zip((1 / level, level), sales._sides, strict=True):
+    for side, units, value in zip((1 / level, level), sales.units, sales.values, strict=True):
         rate = generator.gamma(design.kept * sales.size, 1 / (design.kept * sales.size), shape)
         means.append(value * generator.poisson(design.kept * units * side * rate) / design.kept)
     turns = list_turns(design.pairs, generator, EXACT)[:MOST_TURNS]
@@ -141,12 +145,13 @@ def find_pairs(
         seed: of the simulation.
         tests: number of simulated tests.
     """
-    pairs, tried = min(approximate_pairs(sales, block - washout), most), dict[int, tuple[SimulatedTests, float]]()
+    pairs = min(approximate_pairs(sales, block - washout), most)
+    tried = dict[int, tuple[SimulatedTests, float]]()
     while pairs not in tried and len(tried) < MOST_STEPS:
-        simulated = simulate_tests(
-            Switchback(pairs, block, washout), sales, np.random.default_rng((seed, pairs)), tests
-        )
-        tried[pairs] = simulated, (power := simulated.power(sales.effect))
+        rng = np.random.default_rng((seed, pairs))
+        simulated = simulate_tests(Switchback(pairs, block, washout), sales, rng, tests)
+        power = simulated.power(sales.effect)
+        tried[pairs] = (simulated, power)
         pairs = min(max(pairs - 1 if power >= POWER else _enough(pairs, power), FEWEST_PAIRS), most)
     powerful = [number for number, (_, power) in tried.items() if power >= POWER]
     number = min(powerful) if powerful else max(tried)
@@ -156,13 +161,13 @@ def find_pairs(
 def _enough(pairs: int, power: float) -> int:
     """Return more pairs, about as many as a power above ``POWER`` needs where ``pairs`` have a smaller one."""
     found = max(float(ndtri(min(max(power, 0.001), 0.999))) + _Z_FINAL, 0.5)
-    return max(pairs + 1, math.floor(pairs * ((float(ndtri(POWER)) + _Z_FINAL) / found) ** 2))
+    return max(pairs + 1, math.floor(pairs * ((_Z_POWER + _Z_FINAL) / found) ** 2))
 
 
 def approximate_pairs(sales: Sales, kept: int) -> int:
     """Return the pairs that a normal approximation asks for, at least ``FEWEST_PAIRS``."""
     ratio = sales.difference_sd(kept) / max(abs(sales.effect), 1e-12)
-    return max(FEWEST_PAIRS, math.ceil(min((ratio * (_Z_FINAL + float(ndtri(POWER)))) ** 2 + 1, 1e6)))
+    return max(FEWEST_PAIRS, math.ceil(min((ratio * (_Z_FINAL + _Z_POWER)) ** 2 + 1, 1e6)))
 
 
 def rows_per_arm(units: float, size: float) -> int:
@@ -170,8 +175,40 @@ def rows_per_arm(units: float, size: float) -> int:
 
     ``n = 2 (z_{1 - level / 2} + z_power)^2 (1 / units + 1 / size) / lift^2`` with ``lift = LIFT``.
     """
-    needed = (float(ndtri(1 - LEVEL / 2)) + float(ndtri(POWER))) ** 2
+    needed = (float(ndtri(1 - LEVEL / 2)) + _Z_POWER) ** 2
     return math.ceil(2 * needed * (1 / units + 1 / size) / LIFT**2)
 
 
-_Z_FINAL = float(ndtri(1 - FINAL / 2))
+def measure_drift(
+    units: FloatArray, expected: FloatArray, observed: BoolArray, size: float, block: int, washout: int
+) -> float:
+    """Return the sd of the log ratio of demand in two neighbouring blocks beyond negative-binomial noise.
+
+    The squared differences of all neighbouring blocks of the design, relative to their mean, less those that the noise
+    of the units explains; shrunk towards none.
+
+    Args:
+        units: ``(D,)`` units.
+        expected: ``(D,)`` units expected at the prices charged, up to a level that may drift.
+        observed: ``(D,)`` whether the units are known.
+        size: negative-binomial size.
+        block: rows of a block.
+        washout: rows of it that do not count.
+    """
+    known = observed & (expected > 0)
+    ratio = np.where(known, units / np.where(known, expected, 1.0), np.nan)
+    inverse = np.where(known, 1 / np.where(known, expected, 1.0), np.nan)
+    starts = np.arange(len(units) - 2 * block + 1)[:, None]
+    kept = starts + np.arange(washout, block)
+    first = ratio[kept].mean(axis=1)
+    second = ratio[kept + block].mean(axis=1)
+    level = (first + second) / 2
+    whole = np.isfinite(level) & (level > 0)
+    if not whole.any():
+        return 0.0
+    level = level[whole]
+    per_day = (inverse[kept].mean(axis=1) + inverse[kept + block].mean(axis=1))[whole] / level + 2 / size
+    chance = float(np.mean(per_day / (block - washout)))
+    found = float(np.mean(((first - second)[whole] / level) ** 2))
+    pairs = whole.sum() / (2 * block)
+    return float(np.sqrt(max(0.0, found - chance) * pairs / (pairs + PRIOR_PAIRS)))

@@ -5,29 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from datetime import date, timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from pricerl.advice.switchback_prices import Way, find_ways
 from pricerl.arrays import FloatArray, Interval, interval_of
-from pricerl.env import Product
-from pricerl.evaluation.price_tests.block_drift import measure_drift
-from pricerl.evaluation.price_tests.simulated_power import (
+from pricerl.env.product import Product
+from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
+from pricerl.experiments.design import (
     POWER,
     Sales,
     SimulatedTests,
     approximate_pairs,
     find_pairs,
+    measure_drift,
     rows_per_arm,
 )
-from pricerl.evaluation.price_tests.switchback import Switchback
-from pricerl.evaluation.valuation import PathValue, expect_days, value_paths
+from pricerl.experiments.prices import ReachablePrice, find_reachable_prices, gate_blocks
+from pricerl.experiments.schedule import PROPENSITY, Question, Switchback, hash_schedule, lay_out
+from pricerl.guardrails.price_grid import same_price
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY
-
-Question = Literal["profit", "sales", "units"]
-"""Outcome that a test compares at the two prices; units where it cannot distinguish their profits."""
 
 MOST_DAYS = 182
 """Days of the longest test: demand would change during a longer one."""
@@ -52,6 +51,9 @@ WEEKS = 4
 
 QUICK = 250
 """Simulated tests where the plan is only a suggestion."""
+
+MOST_EXTRA = 3
+"""Most further rows of a block that are dropped because the gate has no scheduled price ready before."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,16 @@ class PriceTest:
     """Whether it finds the effect with a probability of ``POWER`` within the limits on days and money."""
 
 
-class PlannedTest(NamedTuple):
+@dataclass(frozen=True)
+class PlannedTest:
     """A test with everything that its start and its analysis need."""
 
     test: PriceTest
     design: Switchback
     """In rows of the history."""
     sales: Sales
-    simulated: SimulatedTests
+    scale: float
+    """Planned sd of the difference within a pair of blocks."""
     wait: int
     """Rows after the history before the test can begin."""
 
@@ -115,11 +119,14 @@ class Budget(NamedTuple):
     """Largest cost, exceeded in one of 20 plausible scenarios, money; ``MOST_COST`` of the earnings if absent."""
 
 
+USUAL_BUDGET = Budget()
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """A price and a block length."""
 
-    way: Way
+    way: ReachablePrice
     block: int
     washout: int
     sales: Sales
@@ -136,16 +143,17 @@ class _Candidate:
         """Return the cost that the test exceeds in one of 20 posterior draws, money."""
         return max(0.0, -interval_of(self.gain).low) * pairs * self.block
 
-    def allows(self, pairs: int, most: int, limit: float | None) -> bool:
-        """Return whether a number of pairs is inside the limits on rows and money."""
+    def fits(self, pairs: int, step: int, budget: Budget) -> bool:
+        """Return whether a number of pairs is inside the limits on days and money, with rows of ``step`` days."""
         rows = 2 * pairs * self.block
-        return rows <= most and self.cost(pairs) <= (MOST_COST * self.kept * rows if limit is None else limit)
+        limit = MOST_COST * self.kept * rows if budget.cost is None else budget.cost
+        return rows <= budget.days // step and self.cost(pairs) <= limit
 
 
 def plan_price_test(
     product: Product,
     question: Question | None = None,
-    limits: Budget | None = None,
+    budget: Budget = USUAL_BUDGET,
     tests: int = QUICK,
     seed: int = 0,
     more_washout: int = 0,
@@ -159,7 +167,7 @@ def plan_price_test(
     Args:
         product: with its guardrails.
         question: outcome to compare; the market's measure if absent.
-        limits: on days and money.
+        budget: limits on days and money.
         tests: number of simulated tests.
         seed: of the simulation.
         more_washout: further rows of a block that do not count.
@@ -172,35 +180,38 @@ def plan_price_test(
     question = question or product.market.measure
     if question == "profit" and not product.fitted.cost.known:
         return None
-    limits = limits or Budget()
-    ways = find_ways(product, current)
+    ways = find_reachable_prices(product, current)
     candidates = list(_propose(product, question, more_washout, ways)) if ways else []
     if not candidates:
         return None
-    most = limits.days // step
-    inside = [item for item in candidates if item.allows(item.pairs, most, limits.cost)]
-    if inside:
-        cheapest = min(item.cost(item.pairs) for item in inside)
-        near = [item for item in inside if item.cost(item.pairs) <= DEARER * cheapest + 1e-9]
-        chosen = min(near, key=lambda item: (item.pairs * item.block, item.cost(item.pairs)))
-    else:
-        chosen = min(candidates, key=lambda item: item.pairs * item.block)
-    longest = max(most // (2 * chosen.block), 1)
-    design, simulated = find_pairs(chosen.block, chosen.washout, chosen.sales, longest, seed, tests)
-    return _describe(chosen, design, simulated, question, step, limits)
+    chosen = _choose(candidates, step, budget)
+    most_pairs = max(budget.days // step // (2 * chosen.block), 1)
+    design, simulated = find_pairs(chosen.block, chosen.washout, chosen.sales, most_pairs, seed, tests)
+    test = _describe(chosen, design, simulated, question, step, budget)
+    return PlannedTest(test, design, chosen.sales, simulated.scale, chosen.way.wait)
+
+
+def _choose(candidates: list[_Candidate], step: int, budget: Budget) -> _Candidate:
+    """Return the shortest of the cheap candidates inside the limits, or else the shortest of all."""
+    inside = [item for item in candidates if item.fits(item.pairs, step, budget)]
+    if not inside:
+        return min(candidates, key=lambda item: item.pairs * item.block)
+    cheapest = min(item.cost(item.pairs) for item in inside)
+    near = [item for item in inside if item.cost(item.pairs) <= DEARER * cheapest + 1e-9]
+    return min(near, key=lambda item: (item.pairs * item.block, item.cost(item.pairs)))
 
 
 def _describe(
-    chosen: _Candidate, design: Switchback, simulated: SimulatedTests, question: Question, step: int, limits: Budget
-) -> PlannedTest:
-    sales, rows = chosen.sales, design.pairs * design.block
+    chosen: _Candidate, design: Switchback, simulated: SimulatedTests, question: Question, step: int, budget: Budget
+) -> PriceTest:
+    sales = chosen.sales
+    rows = design.pairs * design.block
     power = simulated.power(sales.effect)
     effects = chosen.gain if question != "units" else np.full(1, sales.effect)
-    inside = chosen.allows(design.pairs, limits.days // step, limits.cost)
-    test = PriceTest(
+    return PriceTest(
         question=question,
         price=chosen.way.price,
-        regular_price=chosen.way.now,
+        regular_price=chosen.way.current,
         days=design.rows * step,
         block=design.block * step,
         washout=design.washout * step,
@@ -215,15 +226,100 @@ def _describe(
         needed_days=2 * max(chosen.pairs, design.pairs if power >= POWER else design.pairs + 1) * design.block * step,
         arm_days=rows_per_arm(sales.units[0], sales.size) * step,
         units=sales.units[0],
-        affordable=inside and power >= POWER,
+        affordable=power >= POWER and chosen.fits(design.pairs, step, budget),
     )
-    return PlannedTest(test, design, sales, simulated, chosen.way.wait)
+
+
+def plan_schedule(
+    product: Product,
+    question: Question | None,
+    budget: Budget,
+    tests: int,
+    seed: int,
+    first: date | None = None,
+) -> tuple[PlannedTest | None, list[dict[str, Any]]]:
+    """Return the planned test and its schedule, one row per day or week.
+
+    Args:
+        product: with its guardrails.
+        question: outcome to compare; the market's measure if absent.
+        budget: limits on days and money.
+        tests: number of simulated tests.
+        seed: of the simulation, and of the random order of the blocks.
+        first: first day; the earliest possible one if absent.
+
+    Returns:
+        No schedule if no test is affordable, or if the gate changes a price that should count in each of them.
+    """
+    planned = None
+    for extra in range(MOST_EXTRA + 1):
+        planned = plan_price_test(product, question, budget, tests, seed, extra)
+        if planned is None or not planned.test.affordable:
+            break
+        if schedule := gate_schedule(planned, product, seed, first):
+            return planned, schedule
+    return planned, []
+
+
+def gate_schedule(planned: PlannedTest, product: Product, seed: int, first: date | None = None) -> list[dict[str, Any]]:
+    """Return the schedule of a test at the prices that pass the gate; empty if it changes a price that should count.
+
+    Args:
+        planned: the test.
+        product: with its guardrails.
+        seed: of the random order of the blocks.
+        first: first day; the earliest possible one if absent.
+    """
+    step = product.history.step_days
+    earliest = product.first_day
+    wait = planned.wait if first is None else max(planned.wait, (first - earliest).days // step)
+    prices = (planned.test.regular_price, planned.test.price)
+    schedule = lay_out(planned.design, seed, earliest + timedelta(days=wait * step), step, prices)
+    charged = gate_blocks(product, wait, [row["price"] for row in schedule])
+    for row, price in zip(schedule, charged, strict=True):
+        if not row["washout"] and not same_price(price, row["price"]):
+            return []
+        row["price"] = price
+    return schedule
+
+
+def make_order(planned: PlannedTest, schedule: list[dict[str, Any]], product: Product, seed: int) -> dict[str, Any]:
+    """Return a planned test as an order, the content of its plan and of its log entry.
+
+    Args:
+        planned: the test.
+        schedule: its rows.
+        product: the tested product.
+        seed: of the random order of the blocks.
+    """
+    test = planned.test
+    known = product.fitted.cost.known
+    return {
+        "product": product.name,
+        "first_day": schedule[0]["date"],
+        "until": schedule[-1]["date"],
+        "question": test.question,
+        "regular_price": test.regular_price,
+        "test_price": test.price,
+        "propensity": PROPENSITY,
+        "seed": seed,
+        "schedule": schedule,
+        "schedule_hash": hash_schedule(schedule),
+        "values": list(planned.sales.values),
+        "profits": list(_unit_values(product, "profit", (test.regular_price, test.price))) if known else None,
+        "scale": planned.scale,
+        "effect": test.effect,
+        "power": test.power,
+        "cost": test.cost,
+        "expected_cost": test.expected_cost,
+    }
 
 
 @torch.no_grad()
-def _propose(product: Product, question: Question, more: int, ways: list[Way]) -> Iterator[_Candidate]:
+def _propose(product: Product, question: Question, more: int, ways: list[ReachablePrice]) -> Iterator[_Candidate]:
     """Yield every price that the guardrails let a test charge, with every length of its blocks."""
-    step, prices = product.history.step_days, [ways[0].now, *(way.price for way in ways)]
+    step = product.history.step_days
+    prices = [ways[0].current, *(way.price for way in ways)]
     keep, *values = value_paths(product, product.money(prices)[:, None].expand(-1, WEEKS * 7 // step))
     blocks = BLOCKS if step == 1 else WEEKLY_BLOCKS
     drifts: dict[tuple[int, int], float] = {}
@@ -239,20 +335,22 @@ def _propose(product: Product, question: Question, more: int, ways: list[Way]) -
             yield _Candidate(way, block, washout, sales, gain, float(keep.earned.mean()))
 
 
-def _sales(product: Product, question: Question, way: Way, values: tuple[PathValue, PathValue], drift: float) -> Sales:
+def _sales(
+    product: Product, question: Question, way: ReachablePrice, values: tuple[PathValue, PathValue], drift: float
+) -> Sales:
     """Return the sales of a test whose effect has the median size over the posterior draws, in the probable direction.
 
     The units that count at the test price follow from the effect.
     """
-    units = tuple(float(value.units.mean()) for value in values)
-    worth = unit_values(product, question, (way.now, way.price))
-    sales = Sales((units[0], units[1]), worth, float(product.market.size[product.index]), drift)
     keep, other = values
+    units = (float(keep.units.mean()), float(other.units.mean()))
+    worth = _unit_values(product, question, (way.current, way.price))
+    sales = Sales(units, worth, float(product.market.size[product.index]), drift)
     gain = other.units - keep.units if question == "units" else other.earned - keep.earned
     return sales.with_effect(math.copysign(float(np.median(np.abs(gain))), float(np.median(gain))))
 
 
-def unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
+def _unit_values(product: Product, question: Question, prices: tuple[float, float]) -> tuple[float, float]:
     """Return what a unit counts at two prices: its profit at the mean costs, its price, or 1 if units are measured."""
     if question == "units":
         return 1.0, 1.0
@@ -262,18 +360,19 @@ def unit_values(product: Product, question: Question, prices: tuple[float, float
     return cost.mean_margin(prices[0]), cost.mean_margin(prices[1])
 
 
-def _washout(product: Product, way: Way, block: int, value: PathValue, keep: PathValue) -> int:
+def _washout(product: Product, way: ReachablePrice, block: int, value: PathValue, keep: PathValue) -> int:
     """Return the rows of a block that do not count: the way to its price, and those that buyers' memory distorts.
 
     At least one day; a week of weekly rows cannot be split. Memory fades by the factor of the reference price per day.
     """
     step = product.history.step_days
-    memory, least = product.fitted.memory, way.rows + (1 if step == 1 else 0)
+    memory = product.fitted.memory
+    least = way.rows + (1 if step == 1 else 0)
     if memory is None:
         return least
     kept = REFERENCE_MEMORY**step
     reaction = abs(math.log(float(value.units.mean()) / float(keep.units.mean())))
-    excess = float(memory.loss.mean()) * abs(math.log(way.price / way.now))
+    excess = float(memory.loss.mean()) * abs(math.log(way.price / way.current))
     most = max(block // 2, least)
     for washout in range(least, most):
         left = excess * np.mean(kept ** np.arange(washout - way.rows, block - way.rows))
@@ -284,7 +383,8 @@ def _washout(product: Product, way: Way, block: int, value: PathValue, keep: Pat
 
 def _drift(product: Product, block: int, washout: int) -> float:
     """Return the drift of demand between blocks of the history."""
-    market, history = product.market, product.history
+    market = product.market
+    history = product.history
     days = expect_days(market, product.index, product.money(history.price)[None], history.dates, None)
     expected = days.expected_units[0].double().mean(0).cpu().numpy()
     known = history.observed if history.in_stock is None else history.observed & history.in_stock

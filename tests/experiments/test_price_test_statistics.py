@@ -9,13 +9,21 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import permutation_test
 
-from pricerl.evaluation.price_tests.anytime_limits import BETS, confidence_sequence, crossings, log_wealth
-from pricerl.evaluation.price_tests.block_drift import measure_drift
-from pricerl.evaluation.price_tests.carry_over import carry_over_check
-from pricerl.evaluation.price_tests.randomisation import list_turns, randomisation_limits, randomisation_p
-from pricerl.evaluation.price_tests.simulated_power import Sales, find_pairs, rows_per_arm, simulate_tests
-from pricerl.evaluation.price_tests.stop_verdict import decide_many, judge
-from pricerl.evaluation.price_tests.switchback import Switchback, draw_arms, pair_differences
+from pricerl.experiments.analysis import (
+    BETS,
+    analyse_pairs,
+    check_carry_over,
+    confidence_sequence,
+    decide_many,
+    first_crossing,
+    list_turns,
+    log_wealth,
+    pair_differences,
+    randomisation_limits,
+    randomisation_p,
+)
+from pricerl.experiments.design import Sales, find_pairs, measure_drift, rows_per_arm, simulate_tests
+from pricerl.experiments.schedule import Switchback, draw_arms
 
 RNG = np.random.default_rng
 
@@ -81,7 +89,8 @@ def test_looking_after_every_pair_raises_a_false_alarm_rarely_whatever_the_noise
     rng, tests, pairs = RNG(5), 2000, 30
     for noise in (rng.normal(size=(tests, pairs)), rng.standard_t(2, (tests, pairs)), rng.laplace(size=(tests, pairs))):
         signs = rng.choice([-1.0, 1.0], (tests, pairs))
-        up, down = crossings((np.abs(noise) + 0.2) * signs, 1.0, 0.05)
+        differences = (np.abs(noise) + 0.2) * signs
+        up, down = (first_crossing(sign * differences, 1.0, 0.05) for sign in (1, -1))
         assert (np.isfinite(up) | np.isfinite(down)).mean() <= 0.05
 
 
@@ -97,12 +106,12 @@ def test_the_limits_narrow_and_contain_the_effect_at_all_looks() -> None:
 
 def test_single_and_many_judgements_agree() -> None:
     found = RNG(7).normal(0.6, 1.0, (30, 10))
-    verdicts, stops = decide_many(found, 1.0, list_turns(10, RNG(0)))
     words = {1.0: "higher", -1.0: "lower", 0.0: "undecided"}
-    for row, verdict, stop in zip(found, verdicts, stops, strict=True):
-        assert judge(row[: int(stop)], 10, 1.0, RNG(0)).verdict == words[verdict]
-    assert judge(found[0][:0], 10, 1.0, RNG(0)).verdict == "running"
-    assert judge(found[0][:0], 10, 1.0, RNG(0), ended=True).verdict == "undecided"
+    for row, verdict in zip(found, decide_many(found, 1.0, list_turns(10, RNG(0))), strict=True):
+        looks = (analyse_pairs(row[:pairs], 10, 1.0, RNG(0)).verdict for pairs in range(11))
+        assert next(look for look in looks if look != "running") == words[verdict]
+    assert analyse_pairs(found[0][:0], 10, 1.0, RNG(0)).verdict == "running"
+    assert analyse_pairs(found[0][:0], 10, 1.0, RNG(0), ended=True).verdict == "undecided"
 
 
 def test_a_planned_test_finds_its_effect_with_four_fifths_and_none_with_a_twentieth() -> None:
@@ -112,7 +121,7 @@ def test_a_planned_test_finds_its_effect_with_four_fifths_and_none_with_a_twenti
     assert 0.77 <= fresh.power(60.0) <= 0.86
     assert fresh.power(-60.0) < 0.9 and simulated.detectable == pytest.approx(60.0, rel=0.08)
     null = simulate_tests(design, sales.with_effect(0.0), RNG(9), 4000)
-    assert (decide_many(null.differences, null.scale, null.turns)[0] != 0).mean() <= 0.05
+    assert (decide_many(null.differences, null.scale, null.turns) != 0).mean() <= 0.05
     shorter = simulate_tests(Switchback(design.pairs - 2, 7, 1), sales, RNG(8), 3000)
     assert shorter.power(60.0) < fresh.power(60.0)
 
@@ -144,6 +153,6 @@ def test_drift_between_blocks_is_found_where_there_is_some(drift: float, low: fl
 
 def test_carry_over_is_the_difference_of_first_and_later_days() -> None:
     first, later = np.array([5.0, 6, 5, 7, 6, 5]), np.array([1.0, 2, 1, 2, 2, 1])
-    gap, p_value = carry_over_check(first, later, RNG(0))
+    gap, p_value = check_carry_over(first, later, RNG(0))
     assert gap == pytest.approx((first - later).mean()) and p_value == pytest.approx(2 / 64)
-    assert carry_over_check(first, first, RNG(0)) == (0.0, 1.0)
+    assert check_carry_over(first, first, RNG(0)) == (0.0, 1.0)

@@ -15,31 +15,29 @@ import pytest
 from torch import Tensor
 
 from pricerl.advice import advise
-from pricerl.advice.price_test import Budget, plan_price_test
 from pricerl.advice.result import ProductAdvice
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.decide import DecisionConfig
 from pricerl.decide.standing import MeasuredPair, Standing
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.errors import UsageError
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
-from pricerl.operations.decision_log import Entry, append, read_log, stamp
-from pricerl.operations.orders import orders_of
-from pricerl.operations.price_test_records import (
+from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test
+from pricerl.experiments.reading import read_test
+from pricerl.experiments.schedule import (
     PLAN,
     SCHEDULE,
     design_of,
-    find_measured,
     hash_schedule,
-    lay_out,
     read_plan,
     render_plan,
     render_schedule,
 )
-from pricerl.operations.price_test_results import read_test
+from pricerl.guardrails import GuardrailConfig
+from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.operations.decision_log import Entry, append, read_log, stamp
+from pricerl.operations.orders import explain_price, orders_of
 from pricerl.operations.provenance import describe_history
-from pricerl.operations.standings import find_standings
+from pricerl.operations.standings import find_measured, find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
@@ -57,9 +55,9 @@ def order(dynamics: Dynamics) -> Entry:
     """Order of a test, as its plan holds it."""
     planned = plan_price_test(Product(dynamics, 0), "profit", Budget(400, 1e9))
     assert planned is not None
-    schedule = lay_out(planned, Product(dynamics, 0), 3)
-    assert schedule is not None
-    found: Entry = json.loads(render_plan(planned, schedule, "product", 3, (4.0, 4.5)))["order"]
+    schedule = gate_schedule(planned, Product(dynamics, 0), 3)
+    assert schedule
+    found: Entry = json.loads(render_plan(make_order(planned, schedule, Product(dynamics, 0), 3), {}))["order"]
     return found
 
 
@@ -260,14 +258,14 @@ def _read(order: Entry, product: Callable[..., ProductHistory], price: Any, unit
     start = {"dates": np.datetime64(order["first_day"], "D") + np.arange(len(price))}
     tested = product(price, units, **start)
     rest = [product(10.0, sold, product=f"other {at}", **start) for at, sold in enumerate(others)]
-    return read_test(_test(order), [tested, *rest], 0, [_test(order)])
+    return read_test(_test(order), [tested, *rest], 0)
 
 
 def test_a_whole_test_finds_the_better_price(order: Entry, make_product: Callable[..., ProductHistory]) -> None:
     price, units = _played(order, len(order["schedule"]))
     reading = _read(order, make_product, price, units)
     better = "higher" if order["test_price"] > order["regular_price"] else "lower"
-    assert reading.question.verdict == better and reading.ended and not reading.lost
+    assert reading.question.verdict == better and not reading.lost
     assert reading.question.pairs == design_of(order).pairs and reading.interference is None
     assert reading.profit is not None and reading.units.estimate * (order["test_price"] - order["regular_price"]) < 0
     assert reading.carry_over is not None and reading.carry_over[1] > 0.01
@@ -281,15 +279,24 @@ def test_days_that_contradict_the_schedule_are_reported_and_do_not_count(
     price[kept[2]] = 10.2
     reading = _read(order, make_product, price, units)
     assert [(day.date, day.price) for day in reading.lost] == [(order["schedule"][kept[2]]["date"], 10.2)]
-    assert reading.lost[0].why == "another price was charged" and not reading.ended and reading.passed == 40
-    assert reading.question.verdict == "running"
-    ordered = read_test(
-        _test(order),
-        [make_product(price, units, dates=np.datetime64(order["first_day"], "D") + np.arange(40))],
-        0,
-        [_test(order), _override(2, "2025-12-31")],
-    )
-    assert ordered.lost[0].why == "override of entry 2"
+    assert reading.passed == 40 and reading.question.verdict == "running"
+
+
+def test_the_log_explains_the_price_of_a_lost_day(order: Entry) -> None:
+    test, day = _test(order), order["schedule"][9]["date"]
+    overridden, resumed = _override(2, "2025-12-31"), {"id": 3, "kind": "resume", "product": "product", "ends": 2}
+    advised = {"id": 4, "kind": "advice", "product": "product", "source": "policy"}
+    advised["days"] = [{"date": day, "price": 10.2}]
+    for price, entries, why in (
+        (10.2, [test], "another price was charged"),
+        (None, [test], "no recorded sales, or out of stock"),
+        (10.2, [test, overridden], "override of entry 2"),
+        (10.3, [test, overridden], "another price was charged"),
+        (10.2, [test, overridden, resumed], "another price was charged"),
+        (10.2, [test, overridden, resumed, advised], "advice of entry 4, source policy"),
+        (10.2, [test, {**advised, "test": 1}], "another price was charged"),
+    ):
+        assert explain_price(test, day, price, entries) == why
 
 
 def test_products_that_move_the_other_way_bound_the_bias(

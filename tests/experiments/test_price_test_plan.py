@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pricerl.advice.next_steps import price_test_words
-from pricerl.advice.price_test import MOST_DAYS, Budget, plan_price_test
-from pricerl.advice.switchback_prices import find_ways, gate_blocks
 from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.evaluation.price_tests.simulated_power import POWER
+from pricerl.experiments.design import POWER
+from pricerl.experiments.plan import MOST_DAYS, Budget, plan_price_test
+from pricerl.experiments.prices import find_reachable_prices, gate_blocks
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
@@ -33,21 +33,21 @@ def fitted_product(fitted: Callable[[SellerConfig, DemandConfig], Market]) -> Pr
 
 def test_every_way_leads_to_a_price_and_back_through_the_gate(fitted_product: Product) -> None:
     today = fitted_product.today
-    ways = find_ways(fitted_product)
+    ways = find_reachable_prices(fitted_product)
     assert {way.price > today.now for way in ways} == {True, False}
     for way in ways:
-        wanted = [way.price] * 7 + [way.now] * 7
+        wanted = [way.price] * 7 + [way.current] * 7
         charged = gate_blocks(fitted_product, way.wait, wanted)
         assert charged[way.rows : 7] == wanted[way.rows : 7] and charged[7 + way.rows :] == wanted[7 + way.rows :]
         log = today.log
-        for price in [way.now] * way.wait + charged:
+        for price in [way.current] * way.wait + charged:
             assert pass_gate(price, log.prices[-1], log, today.costs, today.config).price == pytest.approx(price)
             log = log.charge(price)
 
 
 def test_no_price_has_a_way_between_tight_limits_or_when_paused(known_demand: Callable[..., Market]) -> None:
     market = known_demand(TRIED)
-    assert find_ways(_product(market))
+    assert find_reachable_prices(_product(market))
     for guardrails in ({"floor": 9.9, "ceiling": 10.1}, {"pause": True}):
         assert plan_price_test(_product(market, **guardrails)) is None
 
@@ -66,10 +66,10 @@ def _relate(market: Market, kind: str, **more: Any) -> Product:
 
 def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_not(two_sizes: Market) -> None:
     free, ordered = _product(two_sizes), _relate(two_sizes, "size_order")
-    small, large = ([way.price for way in find_ways(Product(free.dynamics, index))] for index in (0, 1))
+    small, large = ([way.price for way in find_reachable_prices(Product(free.dynamics, index))] for index in (0, 1))
     assert max(small) > 10.3 and min(large) < 10.0
-    assert {way.price for way in find_ways(ordered)} == {*(price for price in small if price < 10), 10.3}
-    assert {way.price for way in find_ways(Product(ordered.dynamics, 1))} == {
+    assert {way.price for way in find_reachable_prices(ordered)} == {*(price for price in small if price < 10), 10.3}
+    assert {way.price for way in find_reachable_prices(Product(ordered.dynamics, 1))} == {
         *(price for price in large if price > 10.3),
         10.0,
     }
@@ -79,19 +79,19 @@ def test_a_price_that_would_break_a_relation_gives_way_to_the_nearest_that_does_
 
 def test_prices_of_other_markets_count_and_a_line_of_one_price_has_no_test(two_sizes: Market) -> None:
     alone = _relate(two_sizes.select([0]), "size_order")
-    assert max(way.price for way in find_ways(alone)) > 10.3
-    assert max(way.price for way in find_ways(alone, {"L": 10.3})) == 10.3
-    assert max(way.price for way in find_ways(alone, {"L": 10.3049})) == 10.3  # the next price step inside
-    assert max(way.price for way in find_ways(alone, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
+    assert max(way.price for way in find_reachable_prices(alone)) > 10.3
+    assert max(way.price for way in find_reachable_prices(alone, {"L": 10.3})) == 10.3
+    assert max(way.price for way in find_reachable_prices(alone, {"L": 10.3049})) == 10.3  # the next price step inside
+    assert max(way.price for way in find_reachable_prices(alone, {"L": 10.1})) < 10  # 10.10 is too near to distinguish
     line = _relate(two_sizes.select([0]), "one_price")
-    assert find_ways(line, {"L": 10.0}) == [] and plan_price_test(line, current={"L": 10.0}) is None
+    assert find_reachable_prices(line, {"L": 10.0}) == [] and plan_price_test(line, current={"L": 10.0}) is None
 
 
 def test_a_multipack_bounds_the_test_of_its_single_from_below(two_sizes: Market) -> None:
     packed = _relate(two_sizes, "multipack", count=2)
-    assert min(way.price for way in find_ways(packed)) < 9.7
+    assert min(way.price for way in find_reachable_prices(packed)) < 9.7
     alone = _relate(two_sizes.select([0]), "multipack", count=2)
-    assert min(way.price for way in find_ways(alone, {"L": 19.47})) == 9.74
+    assert min(way.price for way in find_reachable_prices(alone, {"L": 19.47})) == 9.74
 
 
 def test_the_plan_promises_its_power_within_its_limits_or_says_that_it_does_not(fitted_product: Product) -> None:

@@ -1,0 +1,1 @@
+"""Price tests: plan a randomised test of two prices, schedule its blocks, and analyse what it measured."""

@@ -1,0 +1,241 @@
+"""Analysis of the pairs of a price test: randomisation test, confidence sequence, stop rule, carry-over.
+
+**Randomisation test.** If the price had no effect, the other order of a pair would have turned the sign of its
+difference and nothing else. So the test compares the mean difference with those of all ``2^n`` turned signs (Fisher
+1935; Rosenbaum 2002, section 2). Inverted, its limits are order statistics of the means over subsets of the pairs
+(Hartigan 1969, "Using subsample values as typical values", theorem 1).
+
+**Confidence sequence**: limits of a constant effect that hold at every look, however often one looks. Under the effect
+``t`` each difference ``D_i - t`` of a randomised pair is symmetric around 0 whatever the demand does. So
+``exp(b x) / cosh(b x)`` with ``x = D_i - t`` has expectation 1, and its product over the pairs is a nonnegative
+martingale for every bet b (Ramdas, Ruf, Larsson and Koolen 2020, arXiv 2009.03167, on testing symmetry: it dominates
+the supermartingale of de la Peña 1999 behind the self-normalised bounds of Howard et al. 2021). By Ville's inequality
+its mean over fixed bets exceeds ``1 / alpha`` at any time with probability at most alpha. For positive bets it falls in
+t, so that the effects not rejected form an interval.
+
+**Stop rule**, fixed before a test starts. At every look the confidence sequence may decide at level ``ANYTIME``; at the
+planned end, once, the randomisation test at level ``FINAL``. Together they find an effect where there is none with a
+probability of at most 5 %, and the effects that neither rejects form a 95 % interval at every time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pricerl.arrays import BoolArray, FloatArray, IntArray
+from pricerl.experiments.schedule import TEST
+
+MOST_EXACT = 16
+"""Most pairs whose ``2^n`` orders are all counted."""
+
+MONTE_CARLO = 19_999
+"""Random orders of more pairs; with the one that happened, the p-value is valid (Phipson and Smyth 2010)."""
+
+TIE = 1e-12
+"""Relative difference up to which two sums count as equal."""
+
+BETS = np.geomspace(0.1, 3.2, 12)
+"""Bets in units of one over the planned sd of a difference, fixed before the test; small ones suit small effects."""
+
+HALVINGS = 48
+"""Steps of the bisection for a limit."""
+
+ANYTIME, FINAL = 0.01, 0.04
+"""Levels of the confidence sequence and of the test at the planned end."""
+
+Verdict = Literal["higher", "lower", "undecided", "running"]
+"""Whether the test price has the higher or the lower outcome, neither at the planned end, or the test goes on."""
+
+
+def pair_differences(means: FloatArray, arms: IntArray) -> FloatArray:
+    """Return the mean at the test price minus that at the regular one in each pair, ``(..., n)``.
+
+    Args:
+        means: ``(..., 2 n)`` mean of the outcome over the rows of each block that count.
+        arms: ``(2 n,)`` arm of each block.
+    """
+    sign = np.where(arms == TEST, 1.0, -1.0)
+    signed = np.asarray(means, dtype=np.float64) * sign
+    return np.asarray(signed.reshape(*signed.shape[:-1], -1, 2).sum(axis=-1))
+
+
+def list_turns(pairs: int, generator: np.random.Generator, exact: int = MOST_EXACT) -> BoolArray:
+    """Return which pairs are turned, ``(M, n)``: all subsets if they are few, else random ones; the first turns none.
+
+    Args:
+        pairs: n.
+        generator: source of the random subsets.
+        exact: most pairs whose subsets are all listed.
+    """
+    if pairs <= exact:
+        return np.asarray((np.arange(2**pairs)[:, None] >> np.arange(pairs)) % 2 == 1)
+    turns = np.asarray(generator.integers(0, 2, size=(MONTE_CARLO + 1, pairs)) == 1)
+    turns[0] = False
+    return turns
+
+
+def randomisation_p(differences: FloatArray, turns: BoolArray) -> FloatArray:
+    """Return two-sided p-values of no effect, ``(R,)``: twice the smaller of the two one-sided ones.
+
+    Turning a subset of the pairs leaves the sum at least as large if and only if the subset's own sum is not positive.
+
+    Args:
+        differences: ``(R, n)`` of R tests.
+        turns: ``(M, n)``.
+    """
+    sums = np.asarray(differences, dtype=np.float64) @ turns.T.astype(np.float64)
+    tie = TIE * np.abs(differences).sum(axis=1, keepdims=True)
+    above = (sums <= tie).mean(axis=1)
+    below = (sums >= -tie).mean(axis=1)
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(above, below)))
+
+
+def randomisation_limits(differences: FloatArray, turns: BoolArray, alpha: float) -> tuple[float, float]:
+    """Return the limits of the constant effects that the test does not reject at level ``alpha``.
+
+    They are infinite if so few pairs cannot reject anything.
+
+    Args:
+        differences: ``(n,)``.
+        turns: ``(M, n)``, the first of which turns none.
+        alpha: level of the two-sided test.
+    """
+    moved = turns[turns.any(axis=1)]
+    means = np.sort(moved @ differences / moved.sum(axis=1))
+    free = len(turns) - len(moved)  # the order that happened always counts
+    spare = int(np.floor(alpha / 2 * len(turns) + 1e-9)) - free
+    if spare < 0 or spare >= len(means):
+        return -np.inf, np.inf
+    return float(means[spare]), float(means[-1 - spare])
+
+
+def log_wealth(differences: FloatArray, scale: float) -> FloatArray:
+    """Return the log of the mean of the martingales after each pair, ``(..., n)``, betting on positive differences.
+
+    ``exp(b x) / cosh(b x) = 2 / (1 + exp(-2 b x))``.
+
+    Args:
+        differences: ``(..., n)`` minus the effect in question.
+        scale: planned sd of a difference, in its unit.
+    """
+    bet = np.asarray(differences, dtype=np.float64)[..., None] * (BETS / scale)
+    wealth = np.cumsum(np.log(2.0) - np.logaddexp(0.0, -2 * bet), axis=-2)
+    top = wealth.max(axis=-1)
+    return np.asarray(top + np.log(np.exp(wealth - top[..., None]).mean(axis=-1)))
+
+
+def first_crossing(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
+    """Return the pair after which an effect above 0 is certain at level ``alpha``, ``(R,)``; infinite if after none.
+
+    Args:
+        differences: ``(R, n)``.
+        scale: planned sd of a difference.
+        alpha: probability that an effect of 0 is ever rejected on either side; each side has half of it.
+    """
+    past = log_wealth(differences, scale) >= np.log(2 / alpha)
+    return np.where(past.any(axis=-1), past.argmax(axis=-1) + 1.0, np.inf)
+
+
+def confidence_sequence(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
+    """Return the limits of the effect after each pair, ``(n, 2)``, each inside those before.
+
+    They are infinite as long as so few pairs cannot reject anything.
+
+    Args:
+        differences: ``(n,)``.
+        scale: planned sd of a difference.
+        alpha: probability that the limits ever exclude a constant effect.
+    """
+    low = _lower_limits(differences, scale, alpha)
+    high = -_lower_limits(-differences, scale, alpha)
+    return np.stack([np.maximum.accumulate(low), np.minimum.accumulate(high)], axis=1)
+
+
+def _lower_limits(differences: FloatArray, scale: float, alpha: float) -> FloatArray:
+    """Return the largest effect that is rejected as too small after each pair, ``(n,)``."""
+    count = np.arange(len(differences))
+    spread = float(np.ptp(differences)) + 100 * scale
+    low = np.full(len(differences), float(differences.min()) - spread)
+    high = np.full(len(differences), float(differences.max()))
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        rejected = log_wealth(differences - middle[:, None], scale)[count, count] >= np.log(2 / alpha)
+        low = np.where(rejected, middle, low)
+        high = np.where(rejected, high, middle)
+    return np.where((count + 1) * np.log(2.0) <= np.log(2 / alpha), -np.inf, low)
+
+
+@dataclass(frozen=True)
+class InterimAnalysis:
+    """State of a test after some pairs."""
+
+    verdict: Verdict
+    pairs: int
+    """Complete pairs."""
+    estimate: float
+    """Mean difference, test price minus regular one, per row; NaN without a pair."""
+    low: float
+    """Lower 95 % limit, valid at every look; infinite as long as so few pairs can exclude nothing."""
+    high: float
+    p_value: float
+    """Of the randomisation test on these pairs; it decides at the planned end only."""
+
+
+def analyse_pairs(
+    differences: FloatArray, planned: int, scale: float, generator: np.random.Generator, ended: bool = False
+) -> InterimAnalysis:
+    """Apply the stop rule to the complete pairs of a test.
+
+    Args:
+        differences: ``(n,)`` test price minus regular one, of the complete pairs in their order.
+        planned: planned number of pairs.
+        scale: planned sd of a difference.
+        generator: source of the random orders of many pairs.
+        ended: whether all planned days have passed, so that lost pairs will not come.
+    """
+    count = len(differences)
+    if count == 0:
+        return InterimAnalysis("undecided" if ended else "running", 0, float("nan"), -np.inf, np.inf, 1.0)
+    low, high = confidence_sequence(differences, scale, ANYTIME)[-1]
+    turns = list_turns(count, generator)
+    p_value = float(randomisation_p(differences[None], turns)[0])
+    final = ended or count >= planned
+    if final:
+        inner = randomisation_limits(differences, turns, FINAL)
+        low = max(low, inner[0])
+        high = min(high, inner[1])
+    verdict: Verdict = "higher" if low > 0 else "lower" if high < 0 else "undecided" if final else "running"
+    return InterimAnalysis(verdict, count, float(differences.mean()), float(low), float(high), p_value)
+
+
+def decide_many(differences: FloatArray, scale: float, turns: BoolArray) -> FloatArray:
+    """Apply the stop rule to R whole tests: return each verdict, ``(R,)``, 1 higher, -1 lower or 0 undecided.
+
+    Args:
+        differences: ``(R, n)`` of all planned pairs.
+        scale: planned sd of a difference.
+        turns: ``(M, n)``, the first of which turns none.
+    """
+    up = first_crossing(differences, scale, ANYTIME)
+    down = first_crossing(-differences, scale, ANYTIME)
+    early = np.where(up < down, 1.0, np.where(down < up, -1.0, 0.0))
+    late = np.where(randomisation_p(differences, turns) <= FINAL, np.sign(differences.mean(axis=1)), 0.0)
+    return np.where(early != 0, early, late)
+
+
+def check_carry_over(first: FloatArray, later: FloatArray, generator: np.random.Generator) -> tuple[float, float]:
+    """Return how much larger the effect is on the first counted row than on later ones, and a p-value of no difference.
+
+    Buyers who remember the last price, or who bought ahead of it, make the two differ.
+
+    Args:
+        first: ``(n,)`` differences of the pairs on the first counted row of their blocks.
+        later: ``(n,)`` the same on the later rows.
+        generator: source of the random orders of many pairs.
+    """
+    gap = first - later
+    p_value = randomisation_p(gap[None], list_turns(len(gap), generator))
+    return float(gap.mean()), float(p_value[0])

@@ -1,0 +1,229 @@
+"""Schedule of a switchback price test: pairs of blocks, one at each of two prices, in random order; and its files.
+
+One product has one price at a time, so a test compares times, not customers (Bojinov, Simchi-Levi and Zhao 2023,
+"Design and analysis of switchback experiments"). Pairs of neighbouring blocks cancel slow changes of demand.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+
+from pricerl.arrays import IntArray
+from pricerl.data.days import WEEK
+from pricerl.entry_parts import FORMAT as ENTRY_FORMAT
+from pricerl.entry_parts import Count, Hash, LogEntry, Money, Part
+from pricerl.errors import UsageError
+from pricerl.guardrails.price_grid import RECORDED, same_price
+
+TEST = 1
+"""Arm of the test price; that of the regular price is 0."""
+
+ARMS = ("regular", "test")
+
+PROPENSITY = 0.5
+"""Probability with which a block has the test price: each pair is put in order by the toss of a coin."""
+
+FEWEST_PAIRS = 6
+"""Fewest pairs that can decide: the smallest two-sided p-value of n pairs is ``2 / 2^n``, 0.031 of six."""
+
+PLAN, SCHEDULE = "price_test.json", "price_test.csv"
+"""Plan and schedule that ``price-test plan`` writes and ``price-test start`` reads."""
+
+COLUMNS = ("Date", "Block", "Arm", "Price", "Washout")
+
+FORMAT = 1
+"""Format of the plan."""
+
+LOGGED = {"kind": "price_test", "id": 1, "time": "2025-01-01T00:00:00Z", "actor": "", "reason": ""}
+LOGGED |= {"format": ENTRY_FORMAT, "previous": "0" * 64, "hash": "0" * 64}
+"""Valid values for the keys that the log adds to the order of a plan."""
+
+Question = Literal["profit", "sales", "units"]
+"""Outcome that a test compares at the two prices; units where it cannot distinguish their profits."""
+
+
+class ScheduledDay(Part):
+    """Row of a price test's schedule."""
+
+    date: date
+    block: Annotated[int, msgspec.Meta(ge=1)]
+    arm: Literal["regular", "test"]
+    price: Money
+    """Price to charge, on its way to that of the arm at the beginning of a block."""
+    washout: bool
+    """Whether the day does not count."""
+
+
+class PriceTestEntry(LogEntry, tag="price_test", kw_only=True):
+    """Start of a price test: its schedule as an order of one price per day, and how it will be analysed."""
+
+    product: str
+    first_day: date
+    until: date
+    question: Question
+    regular_price: Money
+    test_price: Money
+    propensity: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    """Probability with which a block has the test price."""
+    seed: Count
+    """Seed of the random order of the blocks."""
+    schedule: Annotated[list[ScheduledDay], msgspec.Meta(min_length=1)]
+    schedule_hash: Hash
+    """sha256 of the schedule's CSV."""
+    values: tuple[float, float]
+    """Worth of a unit at the regular and at the test price: its profit or its price, money, or 1."""
+    profits: tuple[float, float] | None
+    """Profit per unit at the two prices, money; None if costs are unknown."""
+    scale: Money
+    """Planned sd of the difference within a pair of blocks."""
+    effect: float
+    """Difference per row that the test is planned for."""
+    power: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    """Probability with which it finds that effect."""
+    cost: Annotated[float, msgspec.Meta(ge=0)]
+    """Cost of the whole test, money, exceeded in one of 20 plausible scenarios."""
+    expected_cost: float
+    forced: bool = False
+    """Whether the person confirmed prices far from the current one, or outside the prices tried."""
+
+
+@dataclass(frozen=True)
+class Switchback:
+    """Blocks of equal length, in pairs."""
+
+    pairs: int
+    block: int
+    """Rows (days, or weeks) of a block."""
+    washout: int
+    """Rows at the beginning of a block that do not count: the price is on its way, or buyers remember the last one."""
+
+    @property
+    def kept(self) -> int:
+        """Rows of a block that count."""
+        return self.block - self.washout
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole test."""
+        return 2 * self.pairs * self.block
+
+
+def design_of(order: Mapping[str, Any]) -> Switchback:
+    """Return the design of a planned or a started test."""
+    first = [row for row in order["schedule"] if row["block"] == 1]
+    blocks = order["schedule"][-1]["block"]
+    return Switchback(blocks // 2, len(first), sum(row["washout"] for row in first))
+
+
+def draw_arms(pairs: int, generator: np.random.Generator) -> IntArray:
+    """Return the arm of each block, ``(2 * pairs,)``: in each pair one of either, in random order."""
+    first = generator.integers(0, 2, size=pairs)
+    return np.stack([first, 1 - first], axis=1).ravel().astype(np.int64)
+
+
+def lay_out(
+    design: Switchback, seed: int, first_day: date, step_days: int, prices: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """Return the rows of a schedule, each at the price of its arm.
+
+    Args:
+        design: the blocks.
+        seed: of the random order of the blocks.
+        first_day: day of the first row.
+        step_days: days from row to row.
+        prices: regular and test price, money.
+    """
+    arms = draw_arms(design.pairs, np.random.default_rng(seed))
+    rows = []
+    for row in range(design.rows):
+        block, place = divmod(row, design.block)
+        arm = int(arms[block])
+        about = {
+            "date": (first_day + timedelta(days=row * step_days)).isoformat(),
+            "block": block + 1,
+            "arm": ARMS[arm],
+            "price": prices[arm],
+            "washout": place < design.washout,
+        }
+        rows.append(about)
+    return rows
+
+
+def render_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
+    """Return a schedule as CSV."""
+    text = io.StringIO(newline="")
+    rows = ([row["date"], row["block"], row["arm"], f"{row['price']:.10g}", int(row["washout"])] for row in schedule)
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    return text.getvalue()
+
+
+def hash_schedule(schedule: Iterable[Mapping[str, Any]]) -> str:
+    """Return the sha256 of a schedule's CSV."""
+    return hashlib.sha256(render_schedule(schedule).encode()).hexdigest()
+
+
+def render_plan(order: Mapping[str, Any], promised: Mapping[str, Any]) -> str:
+    """Return the plan of a test as JSON: its order, and the numbers that were promised."""
+    document = {"format": FORMAT, "order": order, "test": promised}
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """Return the order of the plan in a run's folder, if its schedule is as planned.
+
+    Raises:
+        UsageError: plan or schedule is missing, damaged, not the one that was planned, or contradicts itself.
+    """
+    again = "make it again with price-test plan"
+    try:
+        document = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        json.dumps(document, allow_nan=False)  # refuses numbers that are not finite
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}")
+        order: dict[str, Any] = document["order"]
+        msgspec.convert({**order, **LOGGED}, type=PriceTestEntry)
+        text = (folder / SCHEDULE).read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"{error.filename} is missing; plan the test first: price-test plan") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{folder / PLAN} is no plan of a price test of this version ({error}); {again}") from None
+    if {hash_schedule(order["schedule"]), hashlib.sha256(text).hexdigest()} != {order["schedule_hash"]}:
+        raise UsageError(
+            f"{folder / SCHEDULE} is not the schedule that was planned: one of the files was changed; {again}"
+        )
+    if wrong := _contradiction(order):
+        raise UsageError(f"{folder / PLAN} contradicts itself: {wrong}; {again}")
+    return order
+
+
+def _contradiction(order: Mapping[str, Any]) -> str:
+    """Return which parts of an order contradict each other, as a clause; empty if all fit."""
+    rows = order["schedule"]
+    design = design_of(order)
+    prices = (order["regular_price"], order["test_price"])
+    first, last = (date.fromisoformat(order[name]) for name in ("first_day", "until"))
+    step = ((last - first) / max(len(rows) - 1, 1)).days
+    if len(rows) != design.rows or step not in (1, WEEK) or order["propensity"] != PROPENSITY:
+        return "the schedule has other days, blocks or chances than the test"
+    planned = lay_out(design, order["seed"], first, step, prices)
+    if [{**row, "price": None} for row in rows] != [{**row, "price": None} for row in planned]:
+        return "the schedule is not that of its days and its seed"
+    spans = [prices if row["washout"] else (row["price"],) for row in planned]
+    off = [max(min(span) - row["price"], row["price"] - max(span)) for row, span in zip(rows, spans, strict=True)]
+    if max(off) > RECORDED or same_price(*prices):
+        return "the prices of the schedule are not those of the test"
+    worth = {"units": [1, 1], "sales": [*prices], "profit": order["profits"] or order["values"]}
+    if order["values"] != worth[order["question"]]:
+        return f"a unit does not count as in a test of {order['question']}"
+    return ""
