@@ -11,8 +11,8 @@ from pricerl.advice.collection import Advice
 from pricerl.cli.policies import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.data.frames import write_frame
 from pricerl.data.naming import Sources, list_sources
-from pricerl.data.reading.frames import write_frame
 from pricerl.env import EnvConfig, PricingEnv
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
@@ -24,7 +24,7 @@ from pricerl.training.run import Run
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
-    from pricerl.data.reading.frames import Frame
+    from pricerl.data.frames import Frame
     from pricerl.env import Dynamics
     from pricerl.evaluation import Policy
 

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 from zoneinfo import available_timezones
 
+from pricerl.data.days import check_country
 from pricerl.data.forecasters import OWN_MEAN, find_forecaster
-from pricerl.data.holidays import check_country
 from pricerl.errors import UsageError, did_you_mean
 
 LARGEST_HOLDOUT = 0.5
 LONGEST_WINDOW = 365
-
-CHOICES = {
-    "decimal": ("auto", ".", ","),
-    "sales": ("auto", "revenue", "units"),
-    "missing_days": ("auto", "zero", "unknown"),
-    "suspicious": ("refuse", "keep"),
-}
-"""Values of the settings that have a few."""
 
 _PROBE_DATE = datetime(2025, 1, 13)
 
@@ -83,13 +75,14 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         find_forecaster(self.forecaster)
-        for name, choices in CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
+        for name, kind in get_type_hints(DataConfig).items():
+            choices = get_args(kind)
+            if get_origin(kind) is Literal and (value := getattr(self, name)) not in choices:
                 listed, close = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
                 raise UsageError(f"{name} must be one of {listed}, found {value!r}{close}")
         _check_date_format(self.date_format)
         if self.columns:
-            from pricerl.data.reading.columns import check_renames
+            from pricerl.data.reading.header import check_renames
 
             check_renames(self.columns)
         if self.country is not None:

@@ -1,8 +1,13 @@
-"""Calendar spans in days, steps from row to row, and weekdays."""
+"""Calendar: spans in days, steps from row to row, weekdays, and public holidays from the library ``holidays``."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
+
+from pricerl.arrays import DateArray, IntArray
+from pricerl.errors import UsageError, did_you_mean, import_extra
 
 WEEK = 7
 """Days; averages over a week cancel the weekday pattern."""
@@ -25,3 +30,61 @@ def steps_in(days: int, step_days: int) -> int:
 def weekday_of(day: Any) -> Any:
     """Return Monday 0 to Sunday 6 for days since 1970-01-01, a Thursday, given as number, array or tensor."""
     return (day + 3) % WEEK
+
+
+ORDINARY, DAY_BEFORE, HOLIDAY = range(3)
+"""Types of days."""
+
+FEWEST_HOLIDAYS = 3
+"""Minimum number of holidays with known sales for estimating their effect on demand."""
+
+YEARS_AHEAD = 4
+"""Calendar years after a file's last row whose holidays are looked up, beyond the end of any episode."""
+
+
+def check_country(country: str) -> None:
+    """Refuse a country without a holiday calendar.
+
+    Args:
+        country: ISO code such as ``GB``, or with a subdivision such as ``DE-BY``; case-insensitive.
+
+    Raises:
+        UsageError: the code is unknown, or the library is not installed.
+    """
+    known = _library().list_supported_countries()
+    code, _, part = country.upper().partition("-")
+    if code not in known:
+        short = sorted(other for other in known if len(other) == 2)
+        near = ", ".join(other for other in short if other[0] == code[:1]) or ", ".join(short)
+        wanted = "must be an ISO code such as GB, or with a part such as DE-BY"
+        raise UsageError(f"country {wanted}, found {country!r}{did_you_mean(code, known)}; known are {near}")
+    if part and part not in known[code]:
+        parts = ", ".join(known[code]) or "none"
+        raise UsageError(f"country {country!r}: known parts of {code} are {parts}{did_you_mean(part, known[code])}")
+
+
+def find_holidays(country: str, first: np.datetime64, last: np.datetime64) -> DateArray:
+    """Return the public holidays ``(N,)`` from the year of ``first`` to ``YEARS_AHEAD`` after ``last``, ascending.
+
+    Args:
+        country: a code that ``check_country`` accepts.
+        first: first day of the file.
+        last: its last day.
+    """
+    begin, end = (int(str(day.astype("datetime64[Y]"))) for day in (first, last))
+    code, _, part = country.upper().partition("-")
+    found = _library().country_holidays(code, subdiv=part or None, years=range(begin, end + YEARS_AHEAD + 1))
+    return np.array(sorted(found), dtype="datetime64[D]")
+
+
+def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
+    """Return ``ORDINARY``, ``DAY_BEFORE`` a holiday or ``HOLIDAY`` for each date ``(D,)``; ordinary for None."""
+    if holidays is None:
+        return np.zeros(len(dates), dtype=np.int64)
+    is_holiday, is_before = np.isin(dates, holidays), np.isin(dates + 1, holidays)
+    return np.where(is_holiday, HOLIDAY, np.where(is_before, DAY_BEFORE, ORDINARY))
+
+
+def _library() -> Any:
+    remedy = "pip install 'pricerl[holidays]' or omit it"
+    return import_extra("holidays", f"country needs the package holidays, which is not installed; {remedy}")

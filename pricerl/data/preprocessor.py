@@ -13,7 +13,7 @@ from pricerl.arrays import BoolArray, FloatArray
 from pricerl.data.config import DataConfig
 from pricerl.data.days import STEP_WORDS, WEEK
 from pricerl.data.features import FEATURES, build_features
-from pricerl.data.forecast_selection import PredictedSales, choose_forecast, report_forecast
+from pricerl.data.forecasters import PredictedSales, choose_forecast, report_forecast
 from pricerl.data.history import History, ProductHistory
 from pricerl.data.quality import ProductReport
 from pricerl.data.scaling import PRICE_FEATURES, MinMaxScaler

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from pricerl.data.reading.aliases import ALIASES, VAGUE_COSTS
 from pricerl.data.reading.columns import FIRST_YEAR, PRODUCT, UNIT_COST, fold
-from pricerl.data.reading.containers import open_tables
-from pricerl.data.reading.currencies import split_currency
-from pricerl.data.reading.currency_checks import check_currencies
+from pricerl.data.reading.currencies import check_currencies, split_currency
 from pricerl.data.reading.dates import read_dates
+from pricerl.data.reading.header import ALIASES, VAGUE_COSTS
 from pricerl.data.reading.numbers import is_blank, read_number_columns
 from pricerl.data.reading.problems import Problem, list_names
+from pricerl.data.reading.sources.containers import open_tables
 from pricerl.errors import DataError, did_you_mean
 from pricerl.formatting import safe_text
 

@@ -10,7 +10,7 @@ import pytest
 
 from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning import product_rows
-from pricerl.data.cleaning.segments import Segments
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.history import ProductHistory
 
 CONFIG = DataConfig(missing_days="unknown", suspicious="keep", country="DE")

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as nps
 
 from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean
-from pricerl.data.cleaning.segments import Segments
+from pricerl.data.cleaning.product_rows import Segments
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

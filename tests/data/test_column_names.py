@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from pricerl.data import DataConfig, History
-from pricerl.data.reading.aliases import ALIASES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED, fold
+from pricerl.data.reading.header import ALIASES
 from pricerl.errors import UsageError
 
 Daily = Callable[..., list[str]]

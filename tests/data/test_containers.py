@@ -18,8 +18,8 @@ import pytest
 from shop_samples import SAMPLES
 
 from pricerl.data import DataConfig, History, read_history
-from pricerl.data.reading import containers, sizes
-from pricerl.data.reading.typed_files import to_text
+from pricerl.data.reading.sources import containers, sizes
+from pricerl.data.reading.sources.typed_files import to_text
 from pricerl.errors import DataError, UsageError
 
 DAYS = [datetime.date(2025, 1, 1) + datetime.timedelta(day) for day in range(20)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, read_history
-from pricerl.data.reading import sizes
+from pricerl.data.reading.sources import sizes
 from pricerl.errors import EXIT_BAD_DATA, DataError
 
 TEN_DAYS = ["10.00,20.00"] * 10

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor, day_types
-from pricerl.data.holidays import find_holidays
+from pricerl.data.days import find_holidays
 from pricerl.errors import UsageError
 
 FIRST, LAST = np.datetime64("2024-12-01"), np.datetime64("2025-02-01")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricerl.data.reading import csv_file, numbers
-from pricerl.data.reading.csv_file import TextTable, split_rows
-from pricerl.data.reading.fast_csv import read_fast
+from pricerl.data.reading import numbers
+from pricerl.data.reading.sources import csv_file
+from pricerl.data.reading.sources.csv_file import TextTable, read_fast, split_rows
 from pricerl.data.reading.texts import TextColumn
 from pricerl.errors import DataError
 
@@ -67,7 +67,7 @@ def test_plain_and_quoted_files_are_read_fast() -> None:
 
 
 def test_quotes_are_judged_alike_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pricerl.data.reading.fast_csv.BLOCK_BYTES", 64)
+    monkeypatch.setattr("pricerl.data.reading.sources.csv_file.BLOCK_BYTES", 64)
     rows = [f'"row {row}","a ""quoted"" cell, {row}"' for row in range(30)]
     found = read_fast("\n".join(["a,b", *rows]).encode(), ",", 2, 2)
     assert found is not None

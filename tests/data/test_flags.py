@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.data.reading.flags import read_flags
+from pricerl.data.reading.numbers import read_flags
 
 STOCK = "Report Date,Product Price,Total Sales,Total Profit,In Stock"
 PROMOTION = "Report Date,Product Price,Total Sales,Competitor Price,Promotion"

@@ -11,7 +11,7 @@ import pytest
 
 from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
 from pricerl.data.features import FEATURES, shifted_mean
-from pricerl.data.forecast_selection import FUTURE_DAYS, choose_forecast
+from pricerl.data.forecasters import FUTURE_DAYS, choose_forecast
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.simulation import SellerConfig, simulated_history
 

@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from pricerl.data import read_history
-from pricerl.data.reading import sizes, workbooks
+from pricerl.data.reading.sources import sizes, workbooks
 from pricerl.errors import DataError
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell its memory")

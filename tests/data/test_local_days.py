@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data.reading.local_days import read_days
+from pricerl.data.reading.dates import read_days
 
 FORMATS = ("%b %d, %Y", "%m/%d/%y", "%d/%m/%y", "%Y%m%d")
 

@@ -10,7 +10,7 @@ from export_samples import DAYS, FIRST_DAY, SHOP, Row, Sample, base_rows, order_
 from shop_samples import SAMPLES
 
 from pricerl.data import DataConfig, History, ProductHistory, read_history
-from pricerl.data.reading.preset_files import own_presets
+from pricerl.data.reading.exports.preset_files import own_presets
 from pricerl.errors import DataError
 
 PLATFORMS = {preset.name: preset.platform for preset in own_presets()}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pricerl.data import day_types
-from pricerl.data.holidays import DAY_BEFORE, HOLIDAY, find_holidays
+from pricerl.data.days import DAY_BEFORE, HOLIDAY, find_holidays
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.forecast import forecast_path

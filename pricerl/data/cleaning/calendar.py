@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, DateArray, FloatArray, IntArray
-from pricerl.data.cleaning.segments import Segments
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.days import WEEK
 from pricerl.data.reading.columns import IN_STOCK, PRODUCT_PRICE, TOTAL_SALES
 

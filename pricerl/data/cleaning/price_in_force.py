@@ -8,7 +8,7 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray, count_true
 from pricerl.data.cleaning.calendar import carry_forward
-from pricerl.data.cleaning.segments import Segments
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.days import RECENT_DAYS
 from pricerl.data.price_setting import COIN, SUB_COIN_SHARE
 

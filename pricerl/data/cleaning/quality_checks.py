@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pricerl.arrays import FloatArray
-from pricerl.data.cleaning.calendar import find_runs
+from pricerl.arrays import FloatArray, IntArray
+from pricerl.data.cleaning.calendar import HIGHEST_CONVERSION, find_runs
 from pricerl.data.cleaning.findings import CleaningFindings
 from pricerl.data.cleaning.missing_days import SETTING, MissingDays
-from pricerl.data.cleaning.report_counts import ReportCounts, count_report
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.cleaning.sales_unit import WHOLE_SHARE, Measure
 from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros, improbable_runs, unlikely_zeros
-from pricerl.data.days import STEP_WORDS
+from pricerl.data.days import FEWEST_HOLIDAYS, HOLIDAY, STEP_WORDS, day_types
 from pricerl.data.forecasters import OWN_MEAN
 from pricerl.data.history import ProductHistory
-from pricerl.data.holidays import FEWEST_HOLIDAYS, HOLIDAY, day_types
 from pricerl.data.quality import ProductReport
 from pricerl.data.reading import columns
 from pricerl.formatting import plural
+
+NOTED = (*columns.CONVERSIONS, columns.TOTAL_PROFIT, columns.PREDICTED_SALES)
+"""Columns whose absence is noted."""
 
 RUNS_SHOWN = 5
 """Maximum number of zero-sales runs listed; the rest are counted."""
@@ -28,29 +32,33 @@ LARGEST_MISSING_SHARE = 0.25
 LARGEST_REFUND_SHARE = 0.05
 """Thresholds above which the file needs a manual review before its advice can be trusted."""
 
+Counts = dict[str, Any]
+"""Counts of one product, by field of the data report, and by the marks of `_count_marked`."""
+
 
 def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -> list[ProductReport]:
     """Return the data report of each product.
 
     Forecasts are scored later, when training days are known.
     """
+    fields, marked = _by_product(_count_days(findings)), _by_product(_count_marked(findings))
+    filled, remarks = _by_product(_count_filled(findings)), _note_columns(findings)
     reports = []
-    for product, (history, counts) in enumerate(zip(histories, count_report(findings), strict=True)):
-        measure = findings.measures[product]
-        zeros = unlikely_zeros(history) if counts.nothing_sold else None
+    for product, history in enumerate(histories):
+        measure, counts = findings.measures[product], fields[product] | marked[product]
+        zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
+        notes = [*([measure.note] if measure.note else []), *remarks[product]]
         report = ProductReport(
             product=history.product,
             first_day=str(history.dates[0]),
             last_day=str(history.dates[-1]),
-            **counts.days,
-            price_min=counts.price_min,
-            price_max=counts.price_max,
-            filled=counts.filled,
+            **fields[product],
+            filled=filled[product],
             sales_measure=measure.kind,
             whole_unit_share=measure.whole_share,
             forecast_used=OWN_MEAN,
             forecast_errors={},
-            notes=tuple(_notes(product, history, findings, counts, zeros)),
+            notes=(*notes, *_note_days(product, history, findings, counts, zeros)),
             doubts=tuple(_doubts(findings.missing, measure, counts, zeros, history)),
             step_days=history.step_days,
         )
@@ -58,33 +66,107 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
     return reports
 
 
-def _notes(
-    product: int, history: ProductHistory, findings: CleaningFindings, counts: ReportCounts, zeros: UnlikelyZeros | None
+def _by_product(numbers: Mapping[str, NDArray[Any]]) -> list[Counts]:
+    """Return the numbers ``(P,)`` of each product, by name."""
+    rows = zip(*(values.tolist() for values in numbers.values()), strict=True)
+    return [dict(zip(numbers, row, strict=True)) for row in rows]
+
+
+def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
+    """Return the numbers of days, rows and prices, and the range of these, ``(P,)`` by field of the data report."""
+    days, grid, masks, rows = findings.calendar.days, findings.calendar.grid, findings.masks, findings.rows.segments
+    price, sales, observed = grid[columns.PRODUCT_PRICE], grid[columns.TOTAL_SALES], masks.observed
+    priced = np.isfinite(price) & np.isfinite(sales)
+    nothing_sold = observed & ~(sales > 0)
+    charged = np.where(np.isfinite(sales), price, np.nan)
+    return {
+        "rows": rows.sizes,
+        "history_rows": findings.bounds.end + 1,
+        "history_days": days.sizes,
+        "future_days": findings.future_days,
+        "usable_days": days.count(observed),
+        "priced_days": days.count(priced),
+        "zero_sale_days": days.count(nothing_sold),
+        "blank_price_days": days.count(nothing_sold & np.isnan(price) & masks.present),
+        "refund_days": days.count(masks.refund),
+        "missing_days": days.count(masks.missing),
+        "dropped_leading_days": findings.bounds.start,
+        "gap_days": days.count(masks.gap),
+        "distinct_prices": _count_different(price[priced], Segments(days.count(priced))),
+        "price_min": np.fmin.reduceat(charged, days.starts),
+        "price_max": np.fmax.reduceat(charged, days.starts),
+    }
+
+
+def _count_different(values: FloatArray, products: Segments) -> IntArray:
+    """Return the number of different values of each product ``(P,)``, which has at least one; sorts the values."""
+    for product in range(len(products)):
+        values[products.part(product)].sort()
+    new = np.append(True, values[1:] != values[:-1])
+    new[products.starts] = True
+    return products.count(new)
+
+
+def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
+    """Return the numbers of days so marked in `DayMasks` and `StockOuts`, ``(P,)`` each.
+
+    On days of ``nothing_sold`` the file does not report stock; ``padding`` are trailing rows taken for future days.
+    """
+    days, masks, outs = findings.calendar.days, findings.masks, findings.stock_outs
+    idle = masks.observed & (findings.calendar.grid[columns.IN_STOCK] != 1) & (findings.units == 0)
+    marked = {"nothing_sold": idle, "short": outs.short, "empty": outs.empty}
+    marked |= {name: getattr(masks, name) for name in ("stock_out", "unpriced_sale", "no_sale")}
+    return {name: days.count(flags) for name, flags in marked.items()} | {"padding": findings.bounds.padding}
+
+
+def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
+    """Return the blank cells that were filled, ``(P,)`` by column: none in a column without a value."""
+    days, grid, present = findings.calendar.days, findings.calendar.grid, findings.masks.present
+    return {
+        name: np.where(days.any(np.isfinite(grid[name])), days.count(present & np.isnan(grid[name])), 0)
+        for name in columns.FILLED
+    }
+
+
+def _note_columns(findings: CleaningFindings) -> list[list[str]]:
+    """Return notes on each product's columns without a value, and on unusual conversions."""
+    days, grid = findings.calendar.days, findings.calendar.grid
+    notes: list[list[str]] = [[] for _ in range(len(days))]
+    for name in NOTED:
+        for product in np.flatnonzero(~days.any(np.isfinite(grid[name]))):
+            notes[product].append(f"{name}: absent or blank throughout the history; not used.")
+    for name in columns.CONVERSIONS:
+        highest = np.fmax.reduceat(grid[name], days.starts)
+        for product in np.flatnonzero((highest > 0) & (highest <= 1)):
+            remedy = "Multiply by 100 if these are shares."
+            notes[product].append(f"{name}: no value above 1; read as percent. {remedy}")
+    for name in columns.CONVERSIONS:
+        above = days.count(grid[name] > HIGHEST_CONVERSION)
+        for product in np.flatnonzero(above):
+            notes[product].append(f"{name}: values above 100, counted as 100: {above[product]}.")
+    return notes
+
+
+def _note_days(
+    product: int, history: ProductHistory, findings: CleaningFindings, counts: Counts, zeros: UnlikelyZeros | None
 ) -> list[str]:
-    measure, part = findings.measures[product], findings.calendar.days.part(product)
-    word = STEP_WORDS[history.step_days].capitalize()
-    notes = [measure.note] if measure.note else []
-    notes += [f"{name}: absent or blank throughout the history; not used." for name in counts.absent]
-    notes += [
-        f"{name}: no value above 1; read as percent. Multiply by 100 if these are shares." for name in counts.shares
-    ]
-    notes += [f"{name}: values above 100, counted as 100: {count}." for name, count in counts.above.items() if count]
-    days = counts.days
-    if counts.masked:
-        numbers = {
-            f"{word}s out of stock, excluded from demand": counts.stock_out,
-            f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": counts.short,
-            f"Refund {word.lower()}s, included in profit and excluded from demand": days["refund_days"],
-            f"{word}s with sales but no price, excluded from demand": counts.unpriced_sale,
-            f"Trailing priced {word.lower()}s without sales, taken for future {word.lower()}s": counts.padding,
-            f"{word}s in long runs without price and sales, excluded from demand": days["gap_days"],
-        }
-        notes += [f"{words}: {count}." for words, count in numbers.items() if count]
-    notes += _missing_days(counts, findings.missing, STEP_WORDS[history.step_days])
+    """Return notes on the days that are excluded from demand, or that have no sales."""
+    part, period = findings.calendar.days.part(product), STEP_WORDS[history.step_days]
+    word = period.capitalize()
+    excluded = {
+        f"{word}s out of stock, excluded from demand": "stock_out",
+        f"{word}s before stock-outs or on weekdays that often sell out, excluded from demand": "short",
+        f"Refund {period}s, included in profit and excluded from demand": "refund_days",
+        f"{word}s with sales but no price, excluded from demand": "unpriced_sale",
+        f"Trailing priced {period}s without sales, taken for future {period}s": "padding",
+        f"{word}s in long runs without price and sales, excluded from demand": "gap_days",
+    }
+    notes = [f"{words}: {counts[name]}." for words, name in excluded.items() if counts[name]]
+    notes += _missing_days(counts, findings.missing, period)
     notes += _price_in_force(history, findings.calendar.grid[columns.PRODUCT_PRICE][part])
-    if counts.empty:
+    if counts["empty"]:
         notes.append(_stock_outs(history, findings, part))
-    if counts.nothing_sold and (runs := improbable_runs(history.units, history.stock_unknown)):
+    if counts["nothing_sold"] and (runs := improbable_runs(history.units, history.stock_unknown)):
         notes.append(
             f"Nothing sold from {_listed(history, runs)}: too long for chance. Mark days out of stock or off "
             f"sale in an {columns.IN_STOCK} column; until then they count as days without demand."
@@ -94,9 +176,9 @@ def _notes(
     return [*notes, *_holidays(history)]
 
 
-def _missing_days(counts: ReportCounts, missing: MissingDays, word: str) -> list[str]:
+def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
     """Return a note on the product's days without a row; none without any."""
-    sale, left = counts.no_sale, counts.days["missing_days"]
+    sale, left = counts["no_sale"], counts["missing_days"]
     reason = f", because {missing.evidence}" if missing.evidence else ""
     if sale:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
@@ -147,12 +229,12 @@ def _holidays(history: ProductHistory) -> list[str]:
 
 
 def _doubts(
-    missing: MissingDays, measure: Measure, counts: ReportCounts, zeros: UnlikelyZeros | None, history: ProductHistory
+    missing: MissingDays, measure: Measure, counts: Counts, zeros: UnlikelyZeros | None, history: ProductHistory
 ) -> list[str]:
     """Return the findings that require a review under any settings."""
-    days, word = counts.days["history_days"], STEP_WORDS[history.step_days]
-    absent, refund = counts.days["missing_days"] / days, counts.days["refund_days"] / days
-    gap, empty = counts.days["gap_days"], counts.empty
+    days, word = counts["history_days"], STEP_WORDS[history.step_days]
+    absent, refund = counts["missing_days"] / days, counts["refund_days"] / days
+    gap, empty = counts["gap_days"], counts["empty"]
     checks = [
         (absent > LARGEST_MISSING_SHARE, f"{absent:.0%} of {days} calendar {word}s have no row"),
         (bool(missing.doubt) and absent > 0, missing.doubt),

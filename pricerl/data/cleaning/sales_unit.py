@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray, count_true
-from pricerl.data.cleaning.segments import Segments
+from pricerl.data.cleaning.product_rows import Segments
 from pricerl.data.quality import SalesMeasure
 
 SalesSetting = Literal["auto"] | SalesMeasure

@@ -14,19 +14,18 @@ from pricerl.data.history import UNNAMED_PRODUCT, History
 from pricerl.data.naming import Sources, list_sources, name_after
 from pricerl.data.reading import columns
 from pricerl.data.reading.calendar_checks import check_calendar
-from pricerl.data.reading.columns import check_values, match_header
-from pricerl.data.reading.containers import open_tables
-from pricerl.data.reading.csv_file import TextTable, split_rows
-from pricerl.data.reading.currency_checks import check_currencies, find_currency
+from pricerl.data.reading.currencies import check_currencies, find_currency
 from pricerl.data.reading.dates import note_forms, read_dates
-from pricerl.data.reading.flags import read_flags
-from pricerl.data.reading.numbers import is_blank, read_number_columns
+from pricerl.data.reading.exports.export_sums import Parsed
+from pricerl.data.reading.exports.sales_reports import join_all_ads, read_export, sort_reports
+from pricerl.data.reading.header import find_vague_cost, match_header, unit_costs
+from pricerl.data.reading.numbers import is_blank, read_flags, read_number_columns
 from pricerl.data.reading.problems import Problem, name_files, refuse, set_aside
 from pricerl.data.reading.ragged_rows import Losses, LostRow, check_share, days_like, find_lost, settle
-from pricerl.data.reading.sales_reports import Parsed, join_all_ads, read_export, sort_reports
-from pricerl.data.reading.sense import check_sense, merge_products
+from pricerl.data.reading.sources.containers import open_tables
+from pricerl.data.reading.sources.csv_file import TextTable, split_rows
 from pricerl.data.reading.texts import Cells, TextColumn
-from pricerl.data.reading.vague_costs import find_vague_cost, unit_costs
+from pricerl.data.reading.value_checks import check_plausibility, check_values, merge_products
 from pricerl.errors import DataError
 
 
@@ -68,12 +67,12 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     parsed = join_all_ads(parsed, ads, config)
     if preset is not None and preset.lists_sales_only and config.missing_days == "auto":
         config = replace(config, missing_days="zero")
-    frame, lines, texts = parsed.frame, parsed.lines, parsed.texts()
+    frame, lines, texts = parsed.frame, parsed.lines, parsed.cells
     blanked = _blank_zero_prices(frame)
     merged, alike = merge_products(frame, lines)
     problems = [*parsed.problems, *check_values(frame, texts, lines), *alike]
     problems += [] if alike else check_calendar(frame, lines, config.missing_days)
-    problems += check_sense(frame, texts, lines, config)
+    problems += check_plausibility(frame, texts, lines, config)
     problems += check_currencies(texts, lines, parsed.names, table.header_line)
     notes = (*parsed.notes, *blanked, *merged)
     products, losses = frame[columns.PRODUCT].astype(object).to_numpy(), Losses()
@@ -95,7 +94,7 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
 
 
 def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
-    header = [str(name) for name in table.frame.columns]
+    header = table.header
     positions, ignored, problems = match_header(header, table.header_line, config.columns)
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,16 +12,23 @@ from pricerl.arrays import DateArray, FloatArray, IntArray
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
 from pricerl.data.reading.columns import fold
-from pricerl.data.reading.csv_file import TextTable
-from pricerl.data.reading.export_rows import ExportRows, count_sales, find_code, name_products
-from pricerl.data.reading.local_days import read_days
+from pricerl.data.reading.dates import read_days
+from pricerl.data.reading.exports.export_rows import (
+    ExportRows,
+    count_sales,
+    find_code,
+    name_products,
+    split_cells,
+    spread_discount,
+)
+from pricerl.data.reading.exports.preset_fields import Preset, discount_columns
+from pricerl.data.reading.exports.preset_files import AUTO, NONE, find_missing, find_preset, locate, own_presets
+from pricerl.data.reading.header import has_required
 from pricerl.data.reading.numbers import read_number_columns, read_texts
-from pricerl.data.reading.order_lines import split_cells, spread_discount
-from pricerl.data.reading.preset_fields import Preset, discount_columns
-from pricerl.data.reading.preset_files import AUTO, NONE, find_preset, locate, own_presets
-from pricerl.data.reading.problems import FILE_STEP, Problem
+from pricerl.data.reading.problems import FILE_STEP, Problem, refuse
 from pricerl.data.reading.ragged_rows import LostRow, RaggedRow, check_share, days_like, find_lost
-from pricerl.data.reading.texts import TextColumn
+from pricerl.data.reading.sources.csv_file import TextTable
+from pricerl.data.reading.texts import Cells, TextColumn
 from pricerl.formatting import plural
 
 DECIMALS = 6
@@ -32,38 +39,32 @@ LEAST_PART, LEAST_COLUMNS = 0.75, 4
 
 
 @dataclass(frozen=True, eq=False)
-class Export:
-    """Sums of an export per product and day."""
-
-    preset: Preset
-    """How the export was read."""
+class Parsed:
+    """Columns of a history as numbers and dates, before they are judged."""
 
     frame: pd.DataFrame
-    """Product (categorical), Report Date, and the sums of the preset, ``R`` rows."""
+    """Canonical columns, products as a categorical."""
 
-    lines: IntArray
-    """``(R,)`` line of the first row of each product and day in the seller's file."""
+    lines: Sequence[int]
+    """``(N,)`` line of each row in the seller's file; of sums, the line of the first row of each product and day."""
 
-    notes: tuple[str, ...] = ()
-    """Rows that were read and left out."""
+    notes: Sequence[str]
+    """Notes on how the file was read."""
 
-    currency: str = ""
-    """ISO 4217 code in the export's currency column, or in the name of its column of prices; empty without any."""
+    problems: Sequence[Problem] = ()
+    """Problems of header and cells."""
 
-    lost: tuple[LostRow, ...] = ()
+    lost: Sequence[LostRow] = ()
     """Rows whose number of cells is not that of the header."""
 
+    cells: Mapping[str, Cells] = field(default_factory=dict)
+    """The columns that the file has as texts."""
 
-class ExportError(Exception):
-    """An export that cannot be used.
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Name in the file by column."""
 
-    Args:
-        problems: all that was found, at least one.
-    """
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__(str(problems[0]))
-        self.problems = problems
+    currency: str = ""
+    """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
 
 
 def recognise(header: Sequence[str], presets: Iterable[Preset]) -> Preset | None:
@@ -73,54 +74,52 @@ def recognise(header: Sequence[str], presets: Iterable[Preset]) -> Preset | None
     return max(fitting, key=lambda preset: (bool(preset.sums), len(preset.header)), default=None)
 
 
-def choose_preset(header: Sequence[str], setting: str) -> Preset | None:
-    """Return the preset for a file; None if its columns are those of a history already, or not known.
+def choose_preset(table: TextTable, setting: str) -> Preset | None:
+    """Return the preset for a table; None if its columns are those of a history already, or not known.
 
     Args:
-        header: names of the file's columns.
+        table: the file as text.
         setting: name of a preset or YAML file, ``auto`` or ``none``.
 
     Raises:
         UsageError: the setting names no valid preset.
-        ExportError: the preset's columns are not in the file, or only nearly all of them.
+        DataError: the preset's columns are not in the file, or only nearly all of them.
     """
+    header = table.header
     own = {fold(cell) for cell in header}
     if setting == NONE or (setting == AUTO and {fold(name) for name in columns.REQUIRED} <= own):
         return None
-    if setting == AUTO:
-        known = recognise(header, own_presets())
-        if known is None and not columns.has_required(header):
-            _refuse_part(header)
-        return known
-    preset = find_preset(setting)
-    found = locate(preset, tuple(header))
-    missing = [name for name in preset.header if name not in found]
-    if not missing:
+    preset = None if setting == AUTO else find_preset(setting)
+    missing = [] if preset is None else find_missing(preset, header)
+    if preset is not None and not missing:
         return preset
-    other = recognise(header, own_presets())
-    if other is not None and other.kind == "ads":
-        return other
-    listed = f"; the header has: {', '.join(list(header)[:12])}"
-    raise ExportError(Problem(0, "", f"preset {preset.name} needs column {missing[0]!r}{listed}"))
+    known = recognise(header, own_presets())
+    if preset is None:
+        if known is None and not has_required(header):
+            _refuse_part(table)
+        return known
+    if known is None or known.kind != "ads":
+        text = f"preset {preset.name} needs column {missing[0]!r}; the header has: {', '.join(header[:12])}"
+        refuse(table.source, [Problem(0, "", text)])
+    return known
 
 
-def _refuse_part(header: Sequence[str]) -> None:
-    """Raise an ``ExportError`` if a header has nearly all columns of a preset, such as one with columns removed."""
-    best, missing = None, header
+def _refuse_part(table: TextTable) -> None:
+    """Raise a ``DataError`` if a header has nearly all columns of a preset, such as one with columns removed."""
+    best, missing = None, list(table.header)
     for preset in own_presets():
-        found = locate(preset, tuple(header))
-        lack = [name for name in preset.header if name not in found]
+        lack = find_missing(preset, table.header)
         part = len(preset.header) - len(lack)
         if part >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS) and len(lack) < len(missing):
             best, missing = preset, lack
     if best is not None:
         named = " and ".join(map(repr, missing))
         remedy = f"download it with all columns: {best.download}"
-        raise ExportError(Problem(0, "", f"looks like {best.title}, but has no column {named}; {remedy}"))
+        refuse(table.source, [Problem(0, "", f"looks like {best.title}, but has no column {named}; {remedy}")])
 
 
-def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str] | None = None) -> Export:
-    """Sum the rows of an export that count as sales per product and day.
+def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Sequence[str] | None = None) -> Parsed:
+    """Sum the rows of an export that count as sales per product and day; the frame has the sums and the columns.
 
     Args:
         preset: how to read the export; all columns of its header are in the table.
@@ -129,14 +128,14 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
         products: columns that can name the product; None for those of the preset.
 
     Raises:
-        ExportError: the export cannot be used.
+        DataError: the export cannot be used.
     """
     if preset.grain == "period" or not preset.sums:
         lack = "has no dates" if preset.grain == "period" else "has no units and prices of products"
-        raise ExportError(Problem(0, "", f"{preset.title}, {lack}; {preset.instead}"))
+        refuse(table.source, [Problem(0, "", f"{preset.title}, {lack}; {preset.instead}")])
     assert preset.date is not None
-    names = locate(preset, tuple(map(str, table.frame.columns)))
-    places = [list(table.frame.columns).index(cell) for cell in names.values()]
+    names = locate(preset, table.header)
+    places = [table.header.index(cell) for cell in names.values()]
     frame = table.frame.iloc[:, places].set_axis(list(names), axis=1)
     every = ExportRows(frame, np.asarray(table.lines, dtype=np.int64))
     rows, notes, problems = count_sales(preset, every)
@@ -146,23 +145,23 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
         problems = [Problem(0, "", f"{preset.title}: none of {plural(len(every), 'row')} counts as a sale")]
     named, trouble = name_products(preset, preset.product if products is None else products, rows)
     ragged = _without_footer(preset, table)
-    header = list(map(str, table.frame.columns))
-    if problems := [*check_share(ragged, len(every), len(header), table.separator), *problems, *trouble]:
-        raise ExportError(*problems)
+    width = len(table.header)
+    if problems := [*check_share(ragged, len(every), width, table.separator), *problems, *trouble]:
+        refuse(table.source, problems, table.files)
     values, spread, problems = _read_values(preset, rows, config, table.separator)
     settings = (preset.date.formats, config.date_format, config.time_zone, preset.date.zone)
     dates = rows.frame[preset.date.column]
     days, trouble, remarks = read_days(dates, rows.lines.data, *settings)
     if problems := [*problems, *(problem._replace(column=preset.date.column) for problem in trouble)]:
-        raise ExportError(*problems)
-    export = _group(preset, named, days, values, rows.lines)
+        refuse(table.source, problems, table.files)
+    frame, first = _group(preset, named, days, values)
     like = days_like(dates, lambda texts: read_days(texts, range(len(texts)), *settings)[0])
-    lost = find_lost(ragged, header, table.separator, names[preset.date.column], None, like) if ragged else []
+    lost = find_lost(ragged, table.header, table.separator, names[preset.date.column], None, like) if ragged else []
     counted = f"{plural(len(rows), preset.grain)} of {plural(len(named.categories), 'product')}"
-    first = f"Read as {preset.title} (preset {preset.name}): {counted}."
+    read = f"Read as {preset.title} (preset {preset.name}): {counted}."
     caution = [preset.caution] if preset.caution else []
-    notes = [*table.notes, first, *notes, *spread, *remarks, *caution]
-    return replace(export, notes=tuple(notes), currency=find_code(preset, rows, names), lost=tuple(lost))
+    notes = [*table.notes, read, *notes, *spread, *remarks, *caution]
+    return Parsed(frame, rows.lines[first].data, notes, lost=lost, currency=find_code(preset, rows, names))
 
 
 def _without_footer(preset: Preset, table: TextTable) -> list[RaggedRow]:
@@ -213,9 +212,9 @@ def _needed_signs(columns: Iterable[pd.Series]) -> str:
 
 
 def _group(
-    preset: Preset, products: pd.Categorical, days: DateArray, values: dict[str, FloatArray], lines: IntArray
-) -> Export:
-    """Sum values ``(N,)`` per product and day."""
+    preset: Preset, products: pd.Categorical, days: DateArray, values: dict[str, FloatArray]
+) -> tuple[pd.DataFrame, IntArray]:
+    """Return the sums of values ``(N,)`` per product and day, next to the columns of a history; and first rows."""
     first = days.min()
     numbers = (days - first).astype(np.int64)
     span = int(numbers.max()) + 1
@@ -224,5 +223,10 @@ def _group(
     )
     named = pd.Categorical.from_codes(keys // span, categories=products.categories)
     dates = (first + keys % span).astype("datetime64[s]")
-    sums = {name: np.round(np.bincount(groups, value, len(keys)), DECIMALS) for name, value in values.items()}
-    return Export(preset, pd.DataFrame({columns.PRODUCT: named, columns.REPORT_DATE: dates, **sums}), lines[rows])
+    sums: dict[str, FloatArray] = {}
+    for name, value in values.items():
+        sums[name] = np.asarray(np.round(np.bincount(groups, value, len(keys)), DECIMALS), dtype=np.float64)
+    derived = {name: np.round(expression(sums), DECIMALS) for name, expression in preset.derived().items()}
+    if (price := derived.get(columns.PRODUCT_PRICE)) is not None:
+        price[~(price > 0)] = np.nan  # days of returns or gifts only have no price
+    return pd.DataFrame({columns.PRODUCT: named, columns.REPORT_DATE: dates, **sums, **derived}), rows

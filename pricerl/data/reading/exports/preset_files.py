@@ -11,11 +11,10 @@ import msgspec
 
 from pricerl.data.reading.columns import CONVERSIONS, REQUIRED, fold
 from pricerl.data.reading.columns import OPTIONAL_NUMBERS as OPTIONAL
-from pricerl.data.reading.expressions import Expression
-from pricerl.data.reading.preset_fields import Preset
+from pricerl.data.reading.exports.preset_fields import Expression, Preset
 from pricerl.errors import UsageError, did_you_mean
 
-FOLDER = Path(__file__).parents[1] / "presets"
+FOLDER = Path(__file__).parents[2] / "presets"
 AUTO, NONE = "auto", "none"
 
 
@@ -28,6 +27,12 @@ def locate(preset: Preset, cells: tuple[str, ...]) -> dict[str, str]:
         for name in wanted
     }
     return {name: cell for name, cell in found.items() if cell is not None}
+
+
+def find_missing(preset: Preset, header: tuple[str, ...]) -> list[str]:
+    """Return the columns that identify an export and are not in a header."""
+    found = locate(preset, header)
+    return [name for name in preset.header if name not in found]
 
 
 @cache

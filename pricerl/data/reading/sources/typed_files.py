@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading import sizes
-from pricerl.data.reading.columns import has_required
-from pricerl.data.reading.csv_file import Record, TextTable, split_records, text_frame
-from pricerl.data.reading.preset_files import own_presets
-from pricerl.data.reading.presets import recognise
+from pricerl.data.reading.exports.export_sums import recognise
+from pricerl.data.reading.exports.preset_files import own_presets
+from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, refuse
-from pricerl.data.reading.sizes import check_bytes, check_size
-from pricerl.data.reading.workbooks import read_sheets
+from pricerl.data.reading.sources import sizes
+from pricerl.data.reading.sources.csv_file import Record, TextTable, split_records, text_frame
+from pricerl.data.reading.sources.sizes import check_bytes, check_size
+from pricerl.data.reading.sources.workbooks import read_sheets
 from pricerl.errors import DataError
 
 MOST_PROBLEMS = 100_000
@@ -88,10 +88,8 @@ def read_workbook(data: bytes, source: str) -> TextTable:
             errors.append(error)
     if not tables:
         raise errors[0]
-    headers = {name: list(map(str, table.frame.columns)) for name, table in tables.items()}
-    fitting = {name: tables[name] for name, header in headers.items() if has_required(header)}
-    known = [name for name, header in headers.items() if recognise(header, own_presets())]
-    fitting = fitting or {name: tables[name] for name in known}
+    fitting = {name: table for name, table in tables.items() if has_required(table.header)}
+    fitting = fitting or {name: table for name, table in tables.items() if recognise(table.header, own_presets())}
     if len(tables) > 1 and len(fitting) != 1:
         listed = ", ".join(map(repr, fitting or tables))
         raise DataError(source, [f"has several sheets ({listed}); keep the one with the sales, or save it as CSV"])

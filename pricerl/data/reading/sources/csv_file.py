@@ -12,14 +12,19 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
-from pricerl.data.reading import sizes
-from pricerl.data.reading.columns import count_known
-from pricerl.data.reading.fast_csv import Rows, read_fast
+from pricerl.arrays import BoolArray
+from pricerl.data.reading.header import count_known
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.ragged_rows import SEPARATORS, RaggedRow, check_share
-from pricerl.data.reading.sizes import check_cells, check_size
+from pricerl.data.reading.sources import sizes
+from pricerl.data.reading.sources.sizes import LONGEST_CELL, check_cells, check_size
+from pricerl.data.reading.texts import as_flags
 from pricerl.errors import DataError
 
 HEAD_BYTES, HEAD_ROWS = 2**16, 50
@@ -57,15 +62,10 @@ class TextTable:
     files: tuple[str, ...] = ()
     """Names of several files that were read as one; the first has number 1."""
 
-
-class Header(NamedTuple):
-    """Place and size of a header."""
-
-    after: int
-    """Line after it."""
-
-    width: int
-    """Number of cells."""
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Names in the header."""
+        return tuple(map(str, self.frame.columns))
 
 
 class Record(NamedTuple):
@@ -112,16 +112,19 @@ def split_rows(data: bytes, source: str, notes: Sequence[str] = ()) -> TextTable
     separator = _sniff_separator(data[:HEAD_BYTES].decode(errors="ignore"))
     records = _records(data, separator, source)
 
-    def read(header: Header) -> Rows | None:
+    def read(first_line: int, width: int) -> Rows | None:
         if len(data) > sizes.MAX_CELLS:
-            check_size(source, data.count(b"\n"), header.width)  # before they take memory
-        return read_fast(data, separator, *header)
+            check_size(source, data.count(b"\n"), width)  # before they take memory
+        return read_fast(data, separator, first_line, width)
 
     return replace(split_records(records, source, separator, read), notes=tuple(notes))
 
 
 def split_records(
-    records: Iterator[Record], source: str, separator: str = ",", read: Callable[[Header], Rows | None] | None = None
+    records: Iterator[Record],
+    source: str,
+    separator: str = ",",
+    read: Callable[[int, int], Rows | None] = lambda first_line, width: None,
 ) -> TextTable:
     """Return the table of records that are not blank.
 
@@ -129,7 +132,7 @@ def split_records(
         records: all of them, in their order.
         source: name of the file as the user wrote it.
         separator: the cell separator, if there is one.
-        read: reads the rows below the header in another way, or returns None.
+        read: reads the rows from a line on, of a number of cells, in another way, or returns None.
 
     Raises:
         DataError: there is no row, or there are too many rows, columns or cells.
@@ -141,7 +144,7 @@ def split_records(
     header = first[at]
     names = [cell.strip() for cell in header.cells]
     check_size(source, 0, len(names))
-    found = None if read is None else read(Header(header.after, len(names)))
+    found = read(header.after, len(names))
     columns, lines, ragged = found or _read_exactly(chain(first[at + 1 :], records), len(names), source)
     check_size(source, len(lines), len(names))
     if not len(lines):
@@ -239,3 +242,119 @@ def _read_exactly(records: Iterator[Record], width: int, source: str) -> Rows:
         lines.append(line)
     texts = [pd.Series([cells[at] for cells in rows], dtype=object) for at in range(width)]
     return list(map(pd.Categorical, texts)), lines, ragged
+
+
+BLOCK_BYTES = 2**22
+"""Bytes that are parsed at a time."""
+
+_NO_LETTER = "^[^!-~]*$"
+"""Texts without visible ASCII characters, which may be blank."""
+_QUOTE, _LINE_ENDS = ord('"'), b"\r\n"
+
+
+Rows = tuple[list[pd.Categorical], Sequence[int], list[RaggedRow]]
+"""Columns of text, the line of each row in the seller's file, and the rows of another width than the header."""
+
+
+def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows | None:
+    """Return columns, lines and no ragged rows of the rows from a line on; None if the exact reader must read them.
+
+    Args:
+        data: text of a file, in UTF-8.
+        separator: the cell separator.
+        first_line: line after the header.
+        width: number of cells of the header, which every row must have.
+    """
+    start = _offset_of(data, first_line)
+    has_quotes = data.find(b'"', start) >= 0
+    if start >= len(data) or (has_quotes and not _has_plain_quotes(data, start, separator)):
+        return None
+    names = [str(place) for place in range(width)]
+    types = dict.fromkeys(names, pa.dictionary(pa.int32(), pa.string()))
+    try:
+        table = pyarrow.csv.open_csv(
+            pa.BufferReader(pa.py_buffer(memoryview(data)[start:])),
+            pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
+            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=has_quotes),
+            pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+        ).read_all()
+    except pa.ArrowInvalid:
+        return None
+    arrays = [column.unify_dictionaries().combine_chunks() for column in table.columns]
+    arrays = [array.chunk(0) if isinstance(array, pa.ChunkedArray) else array for array in arrays]
+    if any((pc.max(pc.utf8_length(array.dictionary)).as_py() or 0) > LONGEST_CELL for array in arrays):
+        return None
+    lines = _lines_of(data, start, separator, first_line, table.num_rows)
+    if lines is None:
+        return None
+    filled = ~_blank_rows(arrays)
+    if not filled.all():
+        arrays, lines = [array.filter(pa.array(filled)) for array in arrays], np.asarray(lines)[filled].tolist()
+    return [_to_categorical(array) for array in arrays], lines, []
+
+
+def _to_categorical(array: pa.DictionaryArray) -> pd.Categorical:
+    categories = pd.Index(array.dictionary.to_pandas())
+    return pd.Categorical.from_codes(array.indices.to_numpy(), categories=categories)
+
+
+def _offset_of(data: bytes, line: int) -> int:
+    """Return the byte at which a line starts, the first being line 1."""
+    ends = re.finditer(rb"\r\n|\r|\n", data)
+    start = 0
+    for _ in range(line - 1):
+        end = next(ends, None)
+        if end is None:
+            return len(data)
+        start = end.end()
+    return start
+
+
+def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
+    """Return whether quotes only enclose whole cells, doubled ones inside them, so that all readers agree on them."""
+    text = np.frombuffer(data, np.uint8, offset=start)
+    edge = np.zeros(256, dtype=bool)
+    edge[[*_LINE_ENDS, ord(separator), _QUOTE]] = True
+    count = 0
+    for block in range(0, len(text), BLOCK_BYTES):
+        quotes = block + np.flatnonzero(text[block : block + BLOCK_BYTES] == _QUOTE)
+        opening = (count + np.arange(len(quotes))) % 2 == 0
+        count += len(quotes)
+        before, after = np.maximum(quotes - 1, 0), np.minimum(quotes + 1, len(text) - 1)
+        opened, closed = edge[text[before]] | (quotes == 0), edge[text[after]] | (quotes == len(text) - 1)
+        if not np.where(opening, opened, closed).all():
+            return False
+    return count % 2 == 0
+
+
+def _lines_of(data: bytes, start: int, separator: str, first_line: int, rows: int) -> Sequence[int] | None:
+    """Return the line of each row; None if the exact reader counts another number of rows."""
+    tail = data[-1024:]
+    end = len(data) - len(tail) + len(tail.rstrip(_LINE_ENDS))
+    returns = data.count(b"\r", start, end) if data.find(b"\r", start, end) >= 0 else 0
+    pairs = data.count(b"\r\n", start, end) if returns else 0
+    if 1 + returns + data.count(b"\n", start, end) - pairs == rows:  # each line is a row
+        return range(first_line, first_line + rows)
+    text = io.TextIOWrapper(io.BytesIO(memoryview(data)[start:]), encoding="utf-8", newline="")
+    reader = csv.reader(text, delimiter=separator, strict=True)
+    lines, line = [], first_line
+    for cells in reader:
+        if cells:
+            lines.append(line)
+        line = first_line + reader.line_num
+    return lines if len(lines) == rows else None
+
+
+def _blank_rows(arrays: Sequence[pa.DictionaryArray]) -> BoolArray:
+    """Return which rows have no cell with text."""
+    blank = np.ones(len(arrays[0]), dtype=bool)
+    for array in arrays:
+        empty = as_flags(pc.match_substring_regex(array.dictionary, _NO_LETTER))
+        for place in np.flatnonzero(empty):
+            empty[place] = not array.dictionary[int(place)].as_py().strip()
+        if not empty.any():
+            return np.zeros(len(blank), dtype=bool)
+        blank &= empty[array.indices.to_numpy()]
+        if not blank.any():
+            break
+    return blank
