@@ -7,9 +7,8 @@ import msgspec
 import pytest
 
 from pricerl.data import DataConfig
-from pricerl.data.reading.exports.export_sums import recognise
 from pricerl.data.reading.exports.preset_fields import Preset
-from pricerl.data.reading.exports.preset_files import find_preset, own_presets
+from pricerl.data.reading.exports.preset_files import find_preset, own_presets, recognise
 from pricerl.errors import UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "presets.md"

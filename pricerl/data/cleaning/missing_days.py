@@ -60,9 +60,6 @@ class MissingDays(NamedTuple):
     meaning: Meaning
     """Meaning of a day without a row."""
 
-    days: int
-    """Number of days without a row between the first and last sale of each product, on open weekdays."""
-
     evidence: str = ""
     """Evidence for the meaning; empty if no day is missing, or if a setting gives the meaning."""
 
@@ -132,22 +129,22 @@ def find_missing_days(
     code, names = np.asarray(products.codes).astype(np.int64), products.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     units = np.minimum(_units(frame, code, len(names)), MOST_UNITS)
+    last = days[units > 0].max(initial=days[0]) if len(days) else None
+    if setting != "auto":
+        return MissingDays(setting, lost=lost, last_day=last if setting == "zero" else None)
     tally = _count(code, days, units, len(names))
     unreadable = np.array([len(lost.get(str(name), ())) for name in names])
     tally = tally._replace(missing=np.maximum(tally.missing - unreadable, 0))
     missing = int(tally.missing.sum())
-    last = days[units > 0].max(initial=days[0]) if len(days) else None
-    if setting != "auto":
-        return MissingDays(setting, missing, lost=lost, last_day=last if setting == "zero" else None)
     if not missing:
-        return MissingDays("unknown", 0)
+        return MissingDays("unknown")
     meaning, evidence = _decide(tally)
     share = missing / float((tally.missing + tally.sold + tally.zero).sum())
     doubt = ""
     if meaning == "undecided" and share > LARGEST_UNDECIDED_SHARE:
         doubt = f"{share:.0%} of days have no row: nothing sold, or unknown? Set {SETTING} zero or unknown"
     uncovered = _uncovered(code, days, _usual_zero_share(tally)) if meaning == "zero" else days[:0]
-    return MissingDays(meaning, missing, evidence, uncovered, doubt, lost, last if meaning == "zero" else None)
+    return MissingDays(meaning, evidence, uncovered, doubt, lost, last if meaning == "zero" else None)
 
 
 def find_days_without_sale(

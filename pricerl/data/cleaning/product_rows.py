@@ -1,4 +1,4 @@
-"""Rows of many products one after another, counted and searched per product without a loop."""
+"""Rows of many products one after another: counted per product without a loop, and laid on contiguous calendars."""
 
 from __future__ import annotations
 

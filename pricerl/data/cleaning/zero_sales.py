@@ -1,4 +1,4 @@
-"""Zero-sales days that are no chance: stock-outs or closed days that no column reports."""
+"""Zero-sales days too frequent to be chance: likely stock-outs or closures that no column reports."""
 
 from __future__ import annotations
 

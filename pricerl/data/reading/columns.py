@@ -44,3 +44,8 @@ SMALLEST_PRICE = 1e-6
 def fold(name: str) -> str:
     """Return a column name without case, spaces, hyphens and underscores, its accents as parts of their letters."""
     return re.sub(r"[\s_\-\ufeff]+", "", unicodedata.normalize("NFC", name)).casefold()
+
+
+def fold_product(name: str) -> str:
+    """Return a product's name without differences of case, spaces and Unicode form."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -1,4 +1,4 @@
-"""Currencies in cells and in names of columns."""
+"""Currencies in cells and names of columns: one in the whole file, which outputs then show, or a problem."""
 
 from __future__ import annotations
 

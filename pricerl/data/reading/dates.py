@@ -1,4 +1,4 @@
-"""Parsing of dates; an ambiguous order of day and month is refused, never guessed."""
+"""Parsing of dates and time stamps; an ambiguous order of day and month is refused, never guessed."""
 
 from __future__ import annotations
 

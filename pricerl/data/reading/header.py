@@ -1,4 +1,4 @@
-"""Header of a seller's file: the known column that each name stands for."""
+"""Header of a seller's file: the known column of each name, and a column such as Cost that may be the unit cost."""
 
 from __future__ import annotations
 

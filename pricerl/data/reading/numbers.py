@@ -1,4 +1,4 @@
-"""Parsing of numbers with currency signs, thousands separators and decimal commas."""
+"""Parsing of flags, and of numbers with currency signs, thousands separators and decimal commas."""
 
 from __future__ import annotations
 

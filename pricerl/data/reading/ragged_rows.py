@@ -13,9 +13,9 @@ import pandas as pd
 
 from pricerl.arrays import BoolArray, DateArray
 from pricerl.data.reading import columns
+from pricerl.data.reading.columns import fold_product
 from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import Cells, TextColumn
-from pricerl.data.reading.value_checks import fold_product
 from pricerl.formatting import plural
 
 LARGEST_SHARE, FEW = 0.05, 2

@@ -6,7 +6,6 @@ a price that stays, a promotion or a repricer triggers none of them.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,6 +17,7 @@ from pricerl.data.cleaning.product_rows import order_rows
 from pricerl.data.cleaning.sales_unit import SalesSetting, find_measure
 from pricerl.data.config import DataConfig
 from pricerl.data.reading import columns
+from pricerl.data.reading.columns import fold_product
 from pricerl.data.reading.problems import KEEP, Problem
 from pricerl.data.reading.texts import Cells, TextColumn, as_flags
 
@@ -76,11 +76,6 @@ SHARE_GAP = 5.0
 FEWEST_SHARES = 3
 LEAST_SHARES = 0.05
 """Fewest cells of both kinds, and their smallest share of the cells above 0."""
-
-
-def fold_product(name: str) -> str:
-    """Return a product's name without differences of case, spaces and Unicode form."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def merge_products(frame: pd.DataFrame, lines: Sequence[int]) -> tuple[list[str], list[Problem]]:

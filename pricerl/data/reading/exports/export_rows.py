@@ -1,4 +1,4 @@
-"""Rows of an export: those that count as sales, and the product of each."""
+"""Rows of an export: those that count as sales, the product of each, and the lines of an order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from babel.numbers import list_currencies
 
 from pricerl.arrays import BoolArray, FloatArray, IntArray
 from pricerl.data.history import UNNAMED_PRODUCT
-from pricerl.data.reading.columns import fold
+from pricerl.data.reading.columns import fold, fold_product
 from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.exports.preset_fields import ANY, OrderDiscount, Preset, Split, Status
 from pricerl.data.reading.numbers import is_blank
 from pricerl.data.reading.problems import Problem, quote
-from pricerl.data.reading.value_checks import fold_product
 from pricerl.formatting import plural
 
 

@@ -1,4 +1,4 @@
-"""Recognised exports: rows that count as sales are summed per product and day."""
+"""Sums of a recognised export per product and day, as the columns of a history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ from pricerl.data.reading.exports.export_rows import (
     spread_discount,
 )
 from pricerl.data.reading.exports.preset_fields import Preset, discount_columns
-from pricerl.data.reading.exports.preset_files import AUTO, NONE, find_missing, find_preset, locate, own_presets
+from pricerl.data.reading.exports.preset_files import (
+    AUTO,
+    NONE,
+    find_missing,
+    find_preset,
+    locate,
+    own_presets,
+    recognise,
+)
 from pricerl.data.reading.header import has_required
 from pricerl.data.reading.numbers import read_number_columns, read_texts
 from pricerl.data.reading.problems import FILE_STEP, Problem, refuse
@@ -65,13 +73,6 @@ class Parsed:
 
     currency: str = ""
     """ISO 4217 code in the currency column of an export, or in the name of its column of prices; empty without any."""
-
-
-def recognise(header: Sequence[str], presets: Iterable[Preset]) -> Preset | None:
-    """Return the preset whose columns are all in a header; of several, one that can be used, with most columns."""
-    cells = tuple(header)
-    fitting = [preset for preset in presets if set(preset.header) <= set(locate(preset, cells))]
-    return max(fitting, key=lambda preset: (bool(preset.sums), len(preset.header)), default=None)
 
 
 def choose_preset(table: TextTable, setting: str) -> Preset | None:

@@ -1,4 +1,4 @@
-"""Arithmetic expressions of presets over named arrays: ``+ - * /``, parentheses, numbers and names, nothing else."""
+"""Fields of a preset, which describe an export, and the arithmetic expressions in them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,13 @@ def find_missing(preset: Preset, header: tuple[str, ...]) -> list[str]:
     """Return the columns that identify an export and are not in a header."""
     found = locate(preset, header)
     return [name for name in preset.header if name not in found]
+
+
+def recognise(header: Sequence[str], presets: Iterable[Preset]) -> Preset | None:
+    """Return the preset whose columns are all in a header; of several, one that can be used, with most columns."""
+    cells = tuple(header)
+    fitting = [preset for preset in presets if set(preset.header) <= set(locate(preset, cells))]
+    return max(fitting, key=lambda preset: (bool(preset.sums), len(preset.header)), default=None)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Histories from exports: sums per product and day as the columns of a history, with those of ads reports."""
+"""Files of a seller by kind: one sales report, and the ads reports that are joined to it."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pricerl.data.reading.exports.export_sums import recognise
-from pricerl.data.reading.exports.preset_files import own_presets
+from pricerl.data.reading.exports.preset_files import own_presets, recognise
 from pricerl.data.reading.header import has_required
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.data.reading.sources import sizes
