@@ -20,13 +20,13 @@ from pricerl.operations.backtests import find_backtests
 from pricerl.operations.catalogue import Catalogue
 from pricerl.operations.decision_log import LOG_FILE, read_log
 from pricerl.runs import RUNS, check_name
-from pricerl.training.run import Run
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.data.frames import Frame
     from pricerl.env import Dynamics
     from pricerl.evaluation import Policy
+    from pricerl.training.run import Run
 
 QUIET = {"trainer.enable_progress_bar": False}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,7 +14,9 @@ from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import DataError
 from pricerl.market.demand.pooling import Pool
 from pricerl.operations.desk import Desk
-from pricerl.training.run import Run
+
+if TYPE_CHECKING:
+    from pricerl.training.run import Run
 
 
 @dataclass(frozen=True)

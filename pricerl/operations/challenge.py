@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,8 +22,10 @@ from pricerl.operations.decision_log import Entry
 from pricerl.operations.promotion import Comparison, GateConfig, Verdict, compare_scores, lower_bound
 from pricerl.operations.watching.monitoring import preprocessor_state, trained_history
 from pricerl.progress import stage
-from pricerl.runs import Checkpoint
-from pricerl.training.run import Run
+
+if TYPE_CHECKING:
+    from pricerl.runs import Checkpoint
+    from pricerl.training.run import Run
 
 LEARNED_DAYS = 7
 """Fewest new days before the held-out ones, which the challenger's market has learned from and the champion's not."""

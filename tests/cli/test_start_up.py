@@ -110,6 +110,7 @@ UNUSED = ("torch._dynamo", "torch._inductor", "sympy", "scipy.signal", "scipy.st
 POLICY_COMMANDS = {
     "predict --ckpt_path checkpoints/seller/best.ckpt": (*UNUSED, "pyarrow.parquet"),
     "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "pyarrow.parquet"),
+    "watch seller --today 2025-04-01": (*UNUSED, "pyarrow.parquet"),
     "fit --data.path seller.csv --run_name again": UNUSED,
     "fit --help=all": (),
 }
@@ -117,20 +118,41 @@ POLICY_COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def with_torch(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    """Results of the commands that import torch."""
+def trained_shop(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file and a trained run."""
     folder = tmp_path_factory.mktemp("policy")
     write_lines(folder / "seller.csv", seller_lines())
     shutil.copytree(trained_once, folder / "checkpoints" / "seller", symlinks=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_torch(trained_shop: Path) -> dict[str, Result]:
+    """Results of the commands that import torch."""
     commands = []
     for line, heavy in POLICY_COMMANDS.items():
         commands.append(([*line.split(), *(FAST if line.startswith("fit --data") else [])], heavy))
-    return dict(zip(POLICY_COMMANDS, run_alone(folder, *commands), strict=True))
+    return dict(zip(POLICY_COMMANDS, run_alone(trained_shop, *commands), strict=True))
 
 
 @pytest.mark.parametrize("line", [line for line in POLICY_COMMANDS if "help" not in line])
 def test_a_policy_command_imports_no_package_that_it_does_not_use(line: str, with_torch: dict[str, Result]) -> None:
     assert with_torch[line].code in (0, 4), with_torch[line]
+
+
+LOAD = f"""
+import sys
+import pricerl.operations.catalogue
+assert "lightning" not in sys.modules
+pricerl.load("checkpoints/seller/best.ckpt").catalogue
+assert not set({UNUSED}) & set(sys.modules)
+"""
+
+
+def test_a_loaded_policy_and_a_worker_of_a_catalogue_import_no_compiler(trained_shop: Path) -> None:
+    command = [sys.executable, "-c", LOAD]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=trained_shop, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 IMPORT = """

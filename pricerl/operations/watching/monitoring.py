@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from pricerl.operations.track_record import find_own_prices, find_predictions, k
 from pricerl.operations.watching.monitor_document import MONITOR_FORMAT, Finding, Kept, Monitor, WatchedProduct, worst
 from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product
 from pricerl.progress import stage
-from pricerl.runs import Checkpoint
-from pricerl.training.run import Run
+
+if TYPE_CHECKING:
+    from pricerl.runs import Checkpoint
+    from pricerl.training.run import Run
 
 
 def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today: date) -> Monitor:
