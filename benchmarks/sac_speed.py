@@ -75,8 +75,8 @@ def pricerl(tick: Tick, *words: str) -> NoReturn:
     """
     from lightning.pytorch import Callback, Trainer
 
-    from pricerl.cli.lightning import PricingCLI
     from pricerl.cli.main import main as command
+    from pricerl.cli.parse import PricingCLI
 
     class Ticking(Callback):
         seen = 0

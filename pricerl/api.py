@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pricerl.advice.collection import Advice
-from pricerl.cli.policies import deliver, make_advice, run_lightning
+from pricerl.cli.advise import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
 from pricerl.data import DataConfig, DataPreprocessor, History, read_history
 from pricerl.data.frames import write_frame

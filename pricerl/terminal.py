@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 """Unicode categories of invisible characters that can reverse, hide or break a line."""
@@ -44,6 +44,20 @@ def write_lines(lines: Iterable[str], problems: bool = False) -> None:
     """
     text = "\n".join(map(clean, lines))
     print(text, file=sys.stderr if problems else sys.stdout, flush=problems)
+
+
+def table(rows: Sequence[Sequence[str]], numbers: bool = True) -> list[str]:
+    """Return rows as lines with aligned columns.
+
+    Args:
+        rows: cells, the header first; all rows have the same length.
+        numbers: whether the columns after the first contain numbers, to be right-aligned.
+    """
+    if not rows:
+        return []
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    pad = str.rjust if numbers else str.ljust
+    return ["  ".join(["", name.ljust(first), *map(pad, cells, others)]).rstrip() for name, *cells in rows]
 
 
 def write_json(document: object) -> None:

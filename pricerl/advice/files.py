@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import track
@@ -147,3 +147,12 @@ def _row(product: ProductAdvice, day: DayAdvice, decimals: int) -> list[str]:
 
 def _cells(values: Interval | None) -> list[str]:
     return ["", "", ""] if values is None else [f"{value:.2f}" for value in values]
+
+
+def read_advice(folder: Path) -> dict[str, Any] | None:
+    """Return the ``advice.json`` of a folder; None if it is missing, damaged, or of another format."""
+    try:
+        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("format") == FORMAT else None

@@ -1,4 +1,4 @@
-"""Commands ``audit`` and ``rollback``: verification of a decision log, replay of its decisions, earlier weights."""
+"""Commands about what was decided: ``history`` and ``audit`` of the decision log, and ``rollback`` of the model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,30 @@ from pricerl.data import is_present
 from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, stamp, verify
-from pricerl.operations.orders import ROLLBACK
-from pricerl.terminal import write_lines
+from pricerl.operations.orders import ADVICE, APPROVAL, PAUSE, RESUME, ROLLBACK, TEST_RESULT
+from pricerl.operations.outbox import first_change
+from pricerl.operations.shop import Shop, choose_product
+from pricerl.terminal import shown, table, write_lines
+
+
+def history(words: Sequence[str]) -> int:
+    """Print all decisions, overrides, pauses and approvals with author and reason."""
+    parser = Parser(prog="pricerl history", description=history.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--product", help="this product only")
+    options = parser.parse_args(words)
+    shop = shop_of(options)
+    found = shop.log
+    if options.product is not None:
+        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == ADVICE)
+        choose_product(list(advised), options.product, "this run")
+    shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
+    heads = table([_cells(entry, shop) for entry in shown_entries], numbers=False)
+    reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
+    write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
+    if found.torn:
+        write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
+    return EXIT_OK
 
 
 def audit_log(words: Sequence[str]) -> int:
@@ -62,7 +84,7 @@ def _replay(options: argparse.Namespace) -> int:
     """Repeat a recorded decision from the checkpoint and data named in its entry."""
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
-    from pricerl.cli.policies import make_advice, run_lightning
+    from pricerl.cli.advise import make_advice, run_lightning
     from pricerl.operations.provenance import (
         compare,
         describe_origin,
@@ -124,3 +146,33 @@ def rollback(words: Sequence[str]) -> int:
     done = f"{folder.path} uses {chosen.name}{instead} (entry {entry['id']} of {shop.log_path})"
     write_lines([done, *outbox_lines(after)])
     return EXIT_OK
+
+
+def _change_words(advice: Entry) -> str:
+    change, now = first_change(advice), f"{advice['current_price']:g}"
+    return f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
+
+
+def _cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
+    """Return the table cells of an entry: number, time, kind, author and content."""
+    if entry["kind"] in ("repair", "rollback", "retrain"):
+        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
+        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
+    else:
+        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
+    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
+    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
+
+
+def _describe_content(entry: Entry, shop: Shop) -> str:
+    if entry["kind"] == APPROVAL:
+        return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
+    if entry["kind"] == RESUME:
+        return f"the order of entry {entry['ends']} has ended"
+    if entry["kind"] == TEST_RESULT:
+        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
+    if entry["kind"] == ADVICE:
+        return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
+    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
+    price = "price kept" if entry["kind"] == PAUSE else f"{entry.get('test_price') or entry['price']:g}"
+    return f"{price} until {entry['until']}, {status}"

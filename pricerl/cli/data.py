@@ -1,4 +1,4 @@
-"""Commands about files: ``check`` prints the content of a history, ``simulate`` writes one with known demand."""
+"""Commands about files: ``check`` reads a history, ``init``, ``simulate`` and ``report`` write files for the user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pricerl.cli.configs import SHIPPED
+from pricerl.cli.imports import SHIPPED
 from pricerl.cli.usage import Parser, add_files
 from pricerl.errors import EXIT_OK, DataError, UsageError, list_problems
 from pricerl.formatting import plural
@@ -164,7 +164,7 @@ def _products(options: argparse.Namespace) -> dict[str, float | None]:
 
         return {item.product: item.unit_cost for item in read_history(options.files, _reading(options)).products}
     from pricerl.advice.exports import DOCUMENT
-    from pricerl.cli.pages import read_advice
+    from pricerl.advice.files import read_advice
     from pricerl.runs import find_run, runs_with
 
     runs = runs_with(DOCUMENT) if options.run_name is None else [find_run(options.run_name, DOCUMENT)]
@@ -188,4 +188,32 @@ def simulate(words: Sequence[str]) -> int:
     out = Path(options.pop("out"))
     write_seller(SellerConfig(**options), out)
     write_lines([f"{out}", f"{out}.truth.json"])
+    return EXIT_OK
+
+
+def report(words: Sequence[str]) -> int:
+    """Make the page of a product from the last advice; nothing is computed again."""
+    from pricerl.advice.exports import DOCUMENT
+    from pricerl.advice.files import read_advice
+    from pricerl.advice.report.render import page_of
+    from pricerl.cli.decisions import add_run_options, shop_of
+    from pricerl.operations.shop import choose_product
+
+    parser = Parser(prog="pricerl report", description=report.__doc__)
+    add_run_options(parser)
+    parser.add_argument("--product", help="product, if the advice has several")
+    parser.add_argument("--out", help="folder of an advice, instead of a run")
+    options = parser.parse_args(words)
+    shop = None if options.out else shop_of(options)
+    folder = Path(options.out) if shop is None else shop.folder.path
+    document = read_advice(folder)
+    if document is None:
+        raise UsageError(f"{folder / DOCUMENT} is missing or of another version of pricerl; run predict first")
+    names = [product["product"] for product in document["products"]]
+    name, html = page_of(document, choose_product(names, options.product, "this advice"))
+    if shop is None:
+        write_text(folder / name, html)
+    else:
+        shop.publish_page(name, html)
+    write_lines([str(folder / name)])
     return EXIT_OK

@@ -1,4 +1,4 @@
-"""Commands for people's decisions and the log: ``override``, ``pause``, ``resume``, ``approve``, ``history``."""
+"""Commands for people's decisions: ``override``, ``pause``, ``resume`` and ``approve``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from datetime import date
 from pathlib import Path
 
 from pricerl.advice.exports import PRICES
-from pricerl.cli.console import table
-from pricerl.cli.run_log import write_run_log
+from pricerl.cli.log import write_run_log
 from pricerl.cli.usage import Parser, add_author_options, positive_price, with_first
 from pricerl.errors import EXIT_OK, UsageError
+from pricerl.formatting import Formatter
 from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.orders import (
@@ -22,12 +22,11 @@ from pricerl.operations.orders import (
     OVERRIDE,
     PAUSE,
     RESUME,
-    TEST_RESULT,
     TOLERANCE,
     doubt_price,
 )
 from pricerl.operations.outbox import first_change, last_day_of, limits_of
-from pricerl.operations.shop import Shop, choose_product
+from pricerl.operations.shop import Shop
 from pricerl.runs import RunFolder, find_run
 from pricerl.terminal import shown, write_lines
 
@@ -130,26 +129,6 @@ def _draft_approval(shop: Shop, options: argparse.Namespace) -> Entry:
     return draft | about | {"date": change["date"], "price": change["price"]}
 
 
-def history(words: Sequence[str]) -> int:
-    """Print all decisions, overrides, pauses and approvals with author and reason."""
-    parser = Parser(prog="pricerl history", description=history.__doc__)
-    add_run_options(parser)
-    parser.add_argument("--product", help="this product only")
-    options = parser.parse_args(words)
-    shop = shop_of(options)
-    found = shop.log
-    if options.product is not None:
-        advised = dict.fromkeys(entry["product"] for entry in found.entries if entry["kind"] == ADVICE)
-        choose_product(list(advised), options.product, "this run")
-    shown_entries = [entry for entry in found.entries if options.product in (None, entry.get("product"))]
-    heads = table([_cells(entry, shop) for entry in shown_entries], numbers=False)
-    reasons = [f"      {shown(entry['reason']) or '–'}" for entry in shown_entries]
-    write_lines(line for pair in zip(heads, reasons, strict=True) for line in pair)
-    if found.torn:
-        write_lines([f"line {len(found.entries) + 1} is incomplete: a write was interrupted; the line is ignored"])
-    return EXIT_OK
-
-
 def add_run_options(parser: Parser) -> None:
     """Add the options that name a run."""
     parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
@@ -201,11 +180,24 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     (*_, entry), after = shop.record(lambda entries: [_draft_order(kind, shop.at(entries), options)])
     effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"
     done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {shop.log_path})"
-    from pricerl.cli.pages import expected_lines
-
-    expected = expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []
+    expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []
     write_lines([done, *expected, FOLLOWED, *outbox_lines(after)])
     return EXIT_OK
+
+
+def _expected_lines(folder: Path, product: str, price: float) -> list[str]:
+    """Return the expected effect of an ordered price, money, and the objections to it, from the last advice."""
+    from pricerl.advice.expectation import expectation_words, objection_words
+    from pricerl.advice.files import read_advice
+
+    document = read_advice(folder)
+    found = (
+        None if document is None else next((item for item in document["products"] if item["product"] == product), None)
+    )
+    if document is None or found is None:
+        return []
+    f = Formatter(*(document[name] for name in ("locale", "currency", "price_decimals", "step_days")))
+    return [*expectation_words(found, price, f), *objection_words(found, price, f)]
 
 
 def outbox_lines(shop: Shop) -> list[str]:
@@ -268,33 +260,3 @@ def actor_of(name: str | None) -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # the user has no name, as in some containers
         return "unknown"
-
-
-def _change_words(advice: Entry) -> str:
-    change, now = first_change(advice), f"{advice['current_price']:g}"
-    return f"keep {now}" if change is None else f"{now} to {change['price']:g} on {change['date']}"
-
-
-def _cells(entry: Entry, shop: Shop) -> tuple[str, ...]:
-    """Return the table cells of an entry: number, time, kind, author and content."""
-    if entry["kind"] in ("repair", "rollback", "retrain"):
-        left, right = ("generation", "instead_of") if entry.get("promoted", True) else ("instead_of", "generation")
-        content = "" if entry["kind"] == "repair" else f"{entry[left]} instead of {entry[right]}"
-    else:
-        content = f"{shown(entry['product'])}: {_describe_content(entry, shop)}"
-    as_of = f", as of {entry['today']}" if entry.get("today") and entry["today"] != entry["time"][:10] else ""
-    return (f"{entry['id']}", entry["time"], entry["kind"], f"by {shown(entry['actor'], 40)}", f"{content}{as_of}")
-
-
-def _describe_content(entry: Entry, shop: Shop) -> str:
-    if entry["kind"] == APPROVAL:
-        return f"{entry['price']:g} on {entry['date']} approved (entry {entry['approves']})"
-    if entry["kind"] == RESUME:
-        return f"the order of entry {entry['ends']} has ended"
-    if entry["kind"] == TEST_RESULT:
-        return f"{entry['question']} {entry['verdict']} at {entry['test_price']:g} (test of entry {entry['test']})"
-    if entry["kind"] == ADVICE:
-        return f"{_change_words(entry)}, grade {entry['grade']}, source {entry['source']}"
-    status = next(item.status for item in shop.orders_on(entry["product"]) if item.id == entry["id"])
-    price = "price kept" if entry["kind"] == PAUSE else f"{entry.get('test_price') or entry['price']:g}"
-    return f"{price} until {entry['until']}, {status}"

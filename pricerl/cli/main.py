@@ -1,4 +1,4 @@
-"""Entry point of the command line: dispatch, error messages and exit codes.
+"""Entry point of the command line: dispatch, signals, error messages and exit codes.
 
 Results go to stdout, progress and problems to stderr.
 """
@@ -7,38 +7,51 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
+from typing import Any
 
 from pricerl import __version__
-from pricerl.cli.interrupts import WORDS, ended_by_signals
-from pricerl.cli.run_log import log_failure, logged_command
-from pricerl.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, PricerlError, UsageError, did_you_mean
+from pricerl.cli.log import log_failure, logged_command
+from pricerl.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    InterruptedRunError,
+    PricerlError,
+    UsageError,
+    did_you_mean,
+)
 from pricerl.progress import show_stages
 from pricerl.terminal import write_lines
 
 COMMANDS = {
     "check": "data:check",
     "simulate": "data:simulate",
-    "advise": "policies:advise",
+    "advise": "advise:train_and_advise",
     "init": "data:init",
-    "fit": "policies:fit",
-    "validate": "policies:validate",
-    "test": "policies:test",
-    "predict": "policies:predict",
+    "fit": "advise:fit",
+    "validate": "advise:validate",
+    "test": "advise:test",
+    "predict": "advise:predict",
     "what-if": "what_if:compare_prices",
     "override": "decisions:override",
     "pause": "decisions:pause",
     "resume": "decisions:resume",
     "approve": "decisions:approve",
-    "report": "pages:report",
-    "watch": "watching:watch",
-    "retrain": "retraining:retrain",
-    "review": "reviewing:review",
+    "report": "data:report",
+    "watch": "maintain:watch",
+    "retrain": "maintain:retrain",
+    "review": "maintain:review",
     "price-test": "price_tests:price_test",
-    "history": "decisions:history",
+    "history": "audit:history",
     "rollback": "audit:rollback",
     "audit": "audit:audit_log",
 }
@@ -81,6 +94,16 @@ exit codes: 0 ok, 1 bug, 2 usage, 3 bad data, 4 not enough evidence (the advice 
 """
 
 
+IMPORT_SYSTEM = "importlib._bootstrap"
+"""Part of the file name of Python's import system, as its frames have it."""
+
+SIGNALS = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}
+"""Message of a command that a signal ended."""
+
+REFUSING = ("callbacks", "loggers", "profilers", "plugins", "accelerators", "strategies", "trainer", "utilities")
+"""Parts of ``lightning.pytorch`` and ``lightning.fabric`` whose errors concern the settings they were given."""
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
@@ -101,7 +124,7 @@ def _run_explained(words: list[str], debug: bool) -> int:
     except PricerlError as error:
         return _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        return _fail(WORDS[EXIT_INTERRUPTED - 128], EXIT_INTERRUPTED, debug)
+        return _fail(SIGNALS[EXIT_INTERRUPTED - 128], EXIT_INTERRUPTED, debug)
     except SystemExit as leaving:  # --help of a parser
         return leaving.code if isinstance(leaving.code, int) else EXIT_OK
     except BrokenPipeError:
@@ -110,8 +133,6 @@ def _run_explained(words: list[str], debug: bool) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # the disk is full
             return _fail(f"{error.filename or 'the output'} cannot be written: {error.strerror}", EXIT_USAGE, debug)
-        from pricerl.cli.failures import explain_failure
-
         if (explained := explain_failure(error, words)) is not None:
             return _fail(*explained, debug, head="")
         if not debug:
@@ -132,10 +153,11 @@ def _run(words: list[str]) -> int:
     if name not in COMMANDS:
         raise UsageError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see --help)")
     module, _, function = COMMANDS[name].partition(":")
-    if module in ("policies", "what_if"):
-        from pricerl.cli.options import answer_early
+    if module in ("advise", "what_if"):
+        from pricerl.cli.imports import names_a_class
+        from pricerl.cli.usage import answer_early
 
-        if answer_early(name, rest):
+        if answer_early(name, rest, names_a_class(rest)):
             return EXIT_OK
     code: int = getattr(import_module(f"pricerl.cli.{module}"), function)(rest)
     return code
@@ -146,3 +168,71 @@ def _fail(message: str, code: int, debug: bool, head: str = "error: ") -> int:
     trace = traceback.format_exc().splitlines() if debug else []
     write_lines([*trace, *f"{head}{message}".split("\n")], problems=True)
     return code
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End the process with one sentence and exit code 130 or 143 on SIGINT and SIGTERM.
+
+    Parts of a command that save something replace these handlers by their own. Signals whose handling the program
+    that started this one has turned off, or changed, stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    taken = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
+    for number in taken:
+        signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, usual[number])
+
+
+def _end(number: int, frame: Any) -> None:
+    """Raise an error that the command line prints; within an import, which may swallow errors, end at once."""
+    while frame is not None:
+        if IMPORT_SYSTEM in frame.f_code.co_filename:
+            write_lines([f"error: {SIGNALS[number]}"], problems=True)
+            os._exit(128 + number)
+        frame = frame.f_back
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise InterruptedRunError(SIGNALS[number], number)
+
+
+def explain_failure(error: Exception, words: Sequence[str]) -> tuple[str, int] | None:
+    """Return a line and the exit code for an exception of somebody else's making; None for a bug in pricerl.
+
+    An exception is that of an allowed package if the innermost frame outside pricerl and the libraries is in it.
+
+    Args:
+        error: exception that ended a command.
+        words: the command and its options.
+    """
+    from pricerl.cli.imports import OWN, allowed_packages, is_allowed
+
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    lines = [line for _, line in traceback.walk_tb(error.__traceback__)]
+    own = allowed_packages(words)[len(OWN) :]
+    for frame, line in zip(reversed(frames), reversed(lines), strict=True):
+        if is_allowed(_module(frame), own):
+            what = str(error).partition("\n")[0] or "without a message"
+            place = f"{_place(frame)} ({frame.f_code.co_filename}:{line})"
+            return f"error in {place}: {type(error).__name__}: {what}", EXIT_BUG
+    parts = _module(frames[-1]).split(".")
+    if parts[0] == "lightning" and (isinstance(error, ImportError) or (parts[2:3] and parts[2] in REFUSING)):
+        return f"error: trainer: {' '.join(str(error).split())}", EXIT_USAGE
+    return None
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _place(frame: FrameType) -> str:
+    """Return module, class and function of a frame."""
+    name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # Python 3.10 has no qualified names
+    return f"{_module(frame)}.{name}"

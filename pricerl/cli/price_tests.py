@@ -51,7 +51,7 @@ def _parser(action: str, purpose: str) -> Parser:
 
 def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, Product]:
     """Return the run with its file, and the product."""
-    from pricerl.cli.policies import run_lightning
+    from pricerl.cli.advise import run_lightning
     from pricerl.env import Product
 
     given = {"data.path": options.path, **{name: getattr(options, name) for name in ("run_name", "ckpt_path", "today")}}

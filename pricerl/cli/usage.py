@@ -1,4 +1,4 @@
-"""Messages about wrong options: place, finding and remedy."""
+"""Options of the commands: their table and quick help, the words that name them, and messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -10,23 +10,192 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from pricerl.errors import UsageError, did_you_mean
-from pricerl.operations.decision_log import LOG_FILE, read_log
-from pricerl.terminal import print_notes
-
-if TYPE_CHECKING:
-    from pricerl.training.run import Run
+from pricerl.terminal import print_notes, write_lines
 
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
 """Types in plain words."""
 
-
 FLAGS = ("--excel", "--verbose", "--strict", "-h", "--help")
 """Options that take no value."""
+
+
+TABLE = Path(__file__).with_name("settings.json")
+"""Settings of model, data and trainer with text and default, as the parser has them, which takes seconds to build.
+
+``python tests/cli/settings_table.py`` writes it anew; a test fails when that is due.
+"""
+
+RUN_OPTIONS: dict[str, tuple[str, str | bool | int | None]] = {
+    "run_name": ("Name of the run's folder; derived from file and preset if absent.", None),
+    "ckpt_path": ("Checkpoint: a file, or last or best in the run's folder.", None),
+    "resume": ("Go on with the newest usable save of the run: auto.", None),
+    "accept_changes": (
+        "Data and settings in which a resumed run may differ: history, data.reward and so on, separated by commas; "
+        "history also takes a file that is older than that of the last advice, or shorter.",
+        None,
+    ),
+    "keep": ("Generations of the run to keep whole; of older ones the weights behind decisions stay.", 5),
+    "portable": ("Leave the seller's history out of the checkpoints; predict then needs --data.path.", False),
+    "wandb": ("Log fit, or the advice of predict, to Weights & Biases; offline without a key.", False),
+    "threads": (
+        "CPU threads of torch. Two are up to 1.5 times as fast on two idle cores, but many times slower if "
+        "other processes run on them.",
+        1,
+    ),
+    "matmul_precision": (
+        "Precision of matrix products, in torch's terms. With medium they are made in bfloat16 and summed in single "
+        "precision where the processor has units for that (GPUs, CPUs with matrix tiles or bfloat16 in AVX-512), which "
+        "trains up to twice as fast.",
+        "highest",
+    ),
+    "today": ("Day to take as today, such as 2026-01-31; the clock's if absent, and a simulated seller's own.", None),
+    "out": ("Folder for a copy of the advice, next to that in the run's folder.", None),
+    "horizon": ("Forecast horizon in days.", 14),
+    "verbose": ("Print the evidence on every product, too.", False),
+    "format": ("Format of the advice on standard output: text, or json for programs.", "text"),
+    "locale": ("Locale of numbers, money and dates.", "en_US"),
+}
+"""Options of a run with help and default; the type is that of the default."""
+
+STANDARD = {
+    "config": "YAML file with any of these settings, or the name of a shipped one, such as quickstart. Of several, "
+    "later ones take precedence.",
+    "seed_everything": "Seed of all random numbers.",
+    "print_config": "Print all settings as YAML and exit.",
+    "allow": "Package whose classes and environments may be imported; repeatable. It is imported as well.",
+    "costs": "Unit costs of the products, from a day on: a CSV as init writes it. Kept in the run's checkpoint by fit.",
+    "excel": "Also write the tables as an Excel workbook.",
+    "strict": "Refuse a file if one of its products cannot be used.",
+}
+"""Options from Lightning, ``--allow``, and short forms of settings of costs, report and reading."""
+
+
+class Setting(NamedTuple):
+    """Setting of a command."""
+
+    text: str
+    default: Any
+
+
+class Group(NamedTuple):
+    """Settings with a common prefix, by full name."""
+
+    text: str
+    settings: dict[str, Setting]
+
+
+def answer_early(command: str, words: Sequence[str], names_a_class: bool = False) -> bool:
+    """Print requested help or refuse unknown options, before anything heavy is imported.
+
+    Args:
+        command: a command that runs a policy.
+        words: its options and their values.
+        names_a_class: whether they choose a class for data or model, whose settings only the parser knows.
+
+    Returns:
+        Whether help was printed.
+
+    Raises:
+        UsageError: options or the help topic are unknown; the message names them all.
+    """
+    topics = help_topics(words)
+    if not topics:
+        _refuse_unknown(command, words, names_a_class)
+    elif command != "what-if" and topics[-1] != "all":
+        write_lines(help_text(command, topics[-1]).splitlines())
+        return True
+    return False
+
+
+def find_groups() -> dict[str, Group]:
+    """Return all settings by prefix; the empty prefix holds the options of a run."""
+    run = {name: Setting(text, None) for name, text in STANDARD.items()}
+    run |= {name: Setting(text, default) for name, (text, default) in RUN_OPTIONS.items()}
+    groups = {"": Group("the run", run)}
+    for prefix, group in _read_table()["groups"].items():
+        groups[prefix] = Group(group["text"], {name: Setting(**item) for name, item in group["settings"].items()})
+    return groups
+
+
+def help_text(command: str, topic: str) -> str:
+    """Return the help of a command, or of one of its groups if a topic such as ``data.guardrails`` is given.
+
+    Raises:
+        UsageError: there is no such group.
+    """
+    groups = find_groups()
+    if topic and topic not in groups:
+        raise UsageError(f"--help={topic}: there is no such group of settings{did_you_mean(topic, groups)}")
+    page = argparse.HelpFormatter("", max_help_position=34, width=102)
+    if topic:
+        settings = groups[topic].settings.items()
+        rows = {f"--{name}": f"{item.text} [{_as_typed(item.default)}]" for name, item in settings}
+        _add_rows(page, f"{topic}: {groups[topic].text.rstrip('.')}", rows)
+        return page.format_help()
+    own = {**groups.pop("").settings, **groups.pop("data").settings}
+    page.add_text(f"usage: pricerl {command} [--config FILE] [--OPTION VALUE ...]")
+    page.add_text(_read_table()["commands"][command])
+    _add_rows(page, "options", {f"--{name}": _first_sentence(setting.text) for name, setting in own.items()})
+    title = "groups of settings, such as --data.guardrails.floor 9.90; --help=GROUP lists one with its defaults"
+    sizes = {name: f"{_first_sentence(group.text)} ({len(group.settings)})" for name, group in groups.items()}
+    _add_rows(page, title, sizes)
+    page.add_text("A YAML file holds the same names, nested. --help=all prints everything.")
+    return page.format_help()
+
+
+def help_topics(words: Sequence[str]) -> list[str]:
+    """Return the topics of all requests for help among the arguments, empty ones for the command itself."""
+    return [word.partition("=")[2] for word in words if word.partition("=")[0] in ("-h", "--help")]
+
+
+def _refuse_unknown(command: str, words: Sequence[str], names_a_class: bool) -> None:
+    """Refuse unknown options, except those that only the parser knows: of a named class, or of another Lightning."""
+    groups = find_groups()
+    known = {name for group in groups.values() for name in group.settings}
+    known |= {"price", "product"} if command == "what-if" else set()
+    foreign = {"data", "model"} if names_a_class else set()
+    unknown = []
+    for name in (word[2:].partition("=")[0] for word in words if word.startswith("--")):
+        parts = name.rstrip("+").replace(".init_args", "").split(".")
+        paths = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}  # a setting may hold further ones
+        if not (paths & (known | foreign) or ".".join(parts) in groups or parts[-1] == "help"):
+            unknown.append(f"--{name}")
+    if unknown and _lightning_version() != _read_table()["lightning"]:
+        unknown = [name for name in unknown if not name.startswith("--trainer.")]
+    if unknown:
+        raise UsageError(f"{unknown_options(unknown, known)} (see {command} --help)")
+
+
+def _lightning_version() -> str:
+    from importlib.metadata import version
+
+    return version("lightning")
+
+
+def _read_table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return table
+
+
+def _as_typed(value: Any) -> str:
+    """Return a default as a user types it."""
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def _add_rows(page: argparse.HelpFormatter, title: str, rows: Mapping[str, str]) -> None:
+    """Add a section of names with their texts, in two columns."""
+    page.start_section(title)
+    page.add_arguments([argparse.Action([], name, help=text.replace("%", "%%")) for name, text in rows.items()])
+    page.end_section()
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.;])\s", text, maxsplit=1)[0].rstrip(".;")
 
 
 class Parser(argparse.ArgumentParser):
@@ -219,29 +388,3 @@ def option_words(settings: Mapping[str, Any]) -> list[str]:
         for name, value in settings.items()
         if value is not None
     ]
-
-
-def check_run(run: Run) -> None:
-    """Refuse trainer settings that cannot have their effect, and advice that could not be written.
-
-    Raises:
-        UsageError: the message names the option and the remedy.
-    """
-    from pricerl.advice import check_folder, check_horizon
-    from pricerl.advice.exports import check_workbook
-    from pricerl.cli.trainer_settings import check_trainer
-
-    options = run.options
-    if not run.advises and run.command == "predict":
-        raise UsageError("predict advises on a seller's file; score other policies with test")
-    check_horizon(options.horizon)
-    if options.out:
-        check_folder(Path(options.out), "--out ")
-    if run.command in ("fit", "predict"):
-        check_folder(run.folder, "the run's folder ")
-    if run.advises:
-        run.formatter_for(step_days=1)  # refuses an unknown locale or currency before a file is read
-        read_log(run.folder / LOG_FILE)
-        if options.report.excel:
-            check_workbook()
-    check_trainer(options.trainer)

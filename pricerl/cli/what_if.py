@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pricerl.arrays import Interval, interval_of
-from pricerl.cli.console import table
-from pricerl.cli.policies import run_lightning
+from pricerl.cli.advise import run_lightning
 from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_first
 from pricerl.data.days import steps_in
 from pricerl.decide.final_check import nearest_allowed, objections_to
@@ -19,7 +18,7 @@ from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.relations import broken_by, span_between
 from pricerl.operations.orders import doubt_price
 from pricerl.operations.shop import choose_product
-from pricerl.terminal import write_lines
+from pricerl.terminal import table, write_lines
 
 
 class WhatIf(NamedTuple):

@@ -26,6 +26,7 @@ from pricerl.env import Product
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.orders import ADVICE, PRICE_TEST
+from pricerl.runs import Checkpoint, without_query
 from pricerl.writing import hash_file
 
 if TYPE_CHECKING:
@@ -304,3 +305,29 @@ def _hash_sources(roots: Iterable[Path]) -> str:
         for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
             found.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
     return found.hexdigest()
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Return what every checkpoint of a run stores about it: settings, fingerprint of the history and limits."""
+    return {
+        "settings": without_query(run.settings),
+        "history": fingerprint(run),
+        "contains_history": run.advises and not run.options.portable,
+        "code": hash_code(),
+        "versions": current_versions(),
+        "limits": {"max_steps": run.options.trainer.max_steps},
+    }
+
+
+def fingerprint(run: Run) -> str | None:
+    """Return the hash of a seller's history, None for other data."""
+    return hash_history(run.pricing.preprocessor.products) if run.advises else None
+
+
+def other_versions(checkpoint: Checkpoint) -> list[str]:
+    """Return what differs between this program and the one that wrote a checkpoint."""
+    stored, now = checkpoint.about.get("versions", {}), current_versions()
+    found = [
+        f"{name} {now[name]} instead of {stored[name]}" for name in now if stored.get(name, now[name]) != now[name]
+    ]
+    return [*found, *(["other code of pricerl"] if checkpoint.about.get("code") not in (None, hash_code()) else [])]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from command_line import CONFIGS, FAST, OUTPUTS, Result, listing, run
 
-from pricerl.cli.configs import find_config, shipped_names, with_found_configs
+from pricerl.cli.imports import find_config, shipped_names, with_found_configs
 
 SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if path.name != "sweep.yaml")
 WITHOUT_ACCOUNT = ("WANDB_API_KEY", "WANDB_MODE")

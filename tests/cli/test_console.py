@@ -10,11 +10,12 @@ from advice_outputs import without_head
 from command_line import OUTPUTS, run
 
 from pricerl.advice.reasons import gain_words, list_alternatives
-from pricerl.cli.console import off_policy_line, sensitivity_line, table, write_lines
+from pricerl.cli.advise import off_policy_line, sensitivity_line
 from pricerl.evaluation import OffPolicyValue, Sensitivity
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, POLICY
 from pricerl.formatting import PLAIN, unit_digits
+from pricerl.terminal import table, write_lines
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from command_line import FAST, SMALL_NETWORK, Result, run, seller_lines, train, write_lines
 
-from pricerl.cli.policies import run_lightning
+from pricerl.cli.advise import run_lightning
 from pricerl.operations.provenance import new_settings
 
 RUN = ("--run_name", "seller")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
-from pricerl.cli import policies
+from pricerl.cli import advise
 
 UNTIL = ("--until", "2025-04-30", "--reason", "x")
 QUIET = ("--trainer.enable_progress_bar", "false")
@@ -94,14 +94,14 @@ def test_orders_change_the_price_file_at_once(shop: Path) -> None:
 
 
 def test_a_pause_during_an_advice_is_not_lost(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = policies.make_advice
+    make = advise.make_advice
 
     def interrupted(*args: Any, **options: Any) -> Any:
         made = make(*args, **options)
         ok(shop, "override", "10.45", *UNTIL)
         return made
 
-    monkeypatch.setattr(policies, "make_advice", interrupted)
+    monkeypatch.setattr(advise, "make_advice", interrupted)
     ok(shop, "predict", *FLOOR, *QUIET)
     assert [entry["kind"] for entry in entries(shop)] == ["advice", "override", "advice"]
     assert product(shop)["recommended_price"] == 10.3 and prices(shop) == ["2025-04-01,10.45"]

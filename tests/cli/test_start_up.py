@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from command_line import FAST, Result, seller_lines, write_lines
+from command_line import FAST, Result, run, seller_lines, write_lines
+from settings_table import make_table
 
 import pricerl
-from pricerl.cli.interrupts import ended_by_signals
-from pricerl.cli.options import answer_early, find_groups
-from pricerl.errors import InterruptedRunError
+from pricerl.cli.main import ended_by_signals
+from pricerl.cli.usage import RUN_OPTIONS, STANDARD, TABLE, answer_early, find_groups
+from pricerl.errors import InterruptedRunError, UsageError
 
 RUN = ("--run_name", "seller")
 ORDER = (*RUN, "--until", "2025-04-05", "--reason", "x", "--by", "anna")
@@ -112,7 +112,6 @@ POLICY_COMMANDS = {
     "what-if --ckpt_path checkpoints/seller/best.ckpt --price 10": (*UNUSED, "pyarrow.parquet"),
     "watch seller --today 2025-04-01": (*UNUSED, "pyarrow.parquet"),
     "fit --data.path seller.csv --run_name again": UNUSED,
-    "fit --help=all": (),
 }
 """Commands that import torch, with the packages that they must not import, in the order of what they may."""
 
@@ -135,7 +134,7 @@ def with_torch(trained_shop: Path) -> dict[str, Result]:
     return dict(zip(POLICY_COMMANDS, run_alone(trained_shop, *commands), strict=True))
 
 
-@pytest.mark.parametrize("line", [line for line in POLICY_COMMANDS if "help" not in line])
+@pytest.mark.parametrize("line", POLICY_COMMANDS)
 def test_a_policy_command_imports_no_package_that_it_does_not_use(line: str, with_torch: dict[str, Result]) -> None:
     assert with_torch[line].code in (0, 4), with_torch[line]
 
@@ -254,13 +253,24 @@ def test_help_of_a_group_explains_its_settings_with_their_docstrings(tmp_path: P
     assert wrong.code == 2 and "did you mean 'data.guardrails'?" in wrong.err
 
 
-def test_the_quick_help_and_the_parser_know_the_same_settings(with_torch: dict[str, Result]) -> None:
-    full = with_torch["fit --help=all"].out  # classes of other tests would be listed, too
+def test_the_table_of_settings_is_that_of_the_parser(tmp_path: Path) -> None:
+    made = json.loads(json.dumps(make_table()))
+    options = made["groups"].pop("")["settings"]
+    assert json.loads(TABLE.read_text(encoding="utf-8")) == made, "renew it with: python tests/cli/settings_table.py"
+    own = {"costs", "excel", "strict", "allow"}  # rewritten before the parser sees them
+    assert {*RUN_OPTIONS, *STANDARD} - own == {*options}
+    names = {*options, *(name for group in made["groups"].values() for name in group["settings"])}
+    assert len(names) > 150 and not any(answer_early("fit", [f"--{name}=x"]) for name in names)
+    full = run(tmp_path, "fit", "--help=all").out
     assert "The largest change at one decision" in " ".join(full.split())
-    heads = [line for line in full.splitlines() if line.lstrip().startswith("-")]
-    parsed = {name for line in heads for name in re.findall(r"--([\w.]+)", line) if not name.endswith("help")}
-    groups = find_groups()
-    short = {"costs", "excel", "strict", "allow"}  # not the parser's
-    quick = {name for group in groups.values() for name in group.settings} - short
-    assert quick == parsed - set(groups)
-    assert not any(answer_early("fit", [f"--{name}=x"]) for name in parsed)
+    assert all(f"--{name}" in full for name in names)
+
+
+def test_with_another_lightning_flags_of_its_trainer_are_left_to_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not answer_early("fit", ["--trainer.max_steps=3"])
+    with pytest.raises(UsageError, match=r"unknown option --trainer\.new; "):
+        answer_early("fit", ["--trainer.new=3"])
+    monkeypatch.setattr("pricerl.cli.usage._lightning_version", lambda: "9.9")
+    assert not answer_early("fit", ["--trainer.new=3"])
+    with pytest.raises(UsageError, match="unknown option --horizn"):
+        answer_early("fit", ["--trainer.new=3", "--horizn=3"])

@@ -16,8 +16,8 @@ import wandb
 import yaml
 from command_line import FAST, Result, run, seller_lines, write_lines
 
-from pricerl.cli.options import find_groups
-from pricerl.cli.tracking import find_commit
+from pricerl.cli.usage import find_groups
+from pricerl.operations.tracking import find_commit
 from pricerl.training.loggers import best_evaluation
 from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.wandb_logging import WANDB_FILE, keep_id

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from command_line import FAST, seller_lines, write_lines
 
-from pricerl.cli.configs import shipped_names
+from pricerl.cli.imports import shipped_names
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pricerl", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -67,5 +67,5 @@ def test_the_wheel_alone_runs_the_commands_of_the_readme(program: str, tmp_path:
 @pytest.mark.slow
 def test_the_wheel_holds_every_configuration(program: str) -> None:
     python = str(Path(program).parent / "python")
-    code = "from pricerl.cli.configs import shipped_names; print(*shipped_names())"
+    code = "from pricerl.cli.imports import shipped_names; print(*shipped_names())"
     assert call(Path(program).parent, python, "-c", code).stdout.split() == shipped_names()

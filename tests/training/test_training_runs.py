@@ -251,7 +251,7 @@ def test_a_resumed_run_reads_the_last_checkpoint_once_and_its_own_best_one(tmp_p
 
 def test_predict_builds_no_trainer(run, monkeypatch):
     monkeypatch.chdir(run.parent.parent)
-    monkeypatch.setattr("pricerl.cli.lightning.PricingCLI.instantiate_trainer", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr("pricerl.cli.parse.PricingCLI.instantiate_trainer", lambda *_, **__: pytest.fail("built"))
     assert main(["predict", "--ckpt_path", str(run / "best.ckpt"), "--out", "without"]) in (0, 4)
 
 

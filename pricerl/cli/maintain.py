@@ -1,19 +1,21 @@
-"""Command ``watch``: checks of new days, alerts, and an exit code by severity."""
+"""Commands that maintain a run: ``watch`` new days, ``retrain`` and ``review`` past advice."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pricerl.cli.console import table
-from pricerl.cli.policies import run_lightning
+from pricerl.cli.advise import print_advice, run_lightning
 from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
-from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.decision_log import LOG_FILE, read_log, stamp
+from pricerl.operations.orders import RETRAIN
+from pricerl.operations.promotion import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.alerts import (
     ADDRESSES,
@@ -29,10 +31,11 @@ from pricerl.operations.watching.alerts import (
 )
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
 from pricerl.runs import BEST, RunFolder, find_run
-from pricerl.terminal import print_notes, write_json, write_lines
+from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
+    from pricerl.runs import Checkpoint
     from pricerl.training.run import Run
 
 EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
@@ -41,10 +44,13 @@ EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm
 MOST_FINDINGS = 40
 """Most rows of the table on the terminal; ``monitor.json`` has all findings."""
 
+MOST_REVIEWED = 60
+"""Most rows of a table of ``review`` on the terminal; the page has all."""
+
 
 def watch(words: Sequence[str]) -> int:
     """Check the new days of a RUN's fresh file, write monitor.json and send alerts; all options of predict apply."""
-    parser = _parser()
+    parser = _watch_parser()
     options, rest = parser.parse_known_args(with_first(words, "--run_name"))
     folder = find_run(options.run_name, BEST)
     channels = apprise_channels(read_addresses(options.alert_file))
@@ -71,7 +77,7 @@ def watch(words: Sequence[str]) -> int:
     return EXIT_CODES[monitor.severity]
 
 
-def _parser() -> Parser:
+def _watch_parser() -> Parser:
     from pricerl.operations.watching.new_days import WatchSettings
 
     parser, usual = Parser(prog="pricerl watch", description=watch.__doc__, allow_abbrev=False), WatchSettings()
@@ -171,3 +177,113 @@ def _plain(monitor: Monitor) -> Any:
     import msgspec
 
     return msgspec.to_builtins(monitor)
+
+
+def retrain(words: Sequence[str]) -> int:
+    """Train a challenger of a RUN on a fresh file and use it if it is not worse; all options of fit apply."""
+    options, rest = _retrain_parser().parse_known_args(with_first(words, "--run_name"))
+    config = GateConfig(options.holdout_days, options.confidence, options.profit_tolerance)
+    folder = find_run(options.run_name, BEST)
+    shop = Shop.open(folder, options.today)
+    from pricerl.operations.challenge import check_days, judge
+    from pricerl.runs import Checkpoint, without_query
+
+    if folder.current is None:
+        raise UsageError(f"{folder.path} has no complete generation yet; start with fit")
+    champion = Checkpoint.read(folder.current.path / BEST)
+    if options.path is None:
+        shop.refuse_missing()
+    path = options.path or json.dumps(shop.sources)
+    given = option_words({"run_name": folder.path.name, "data.path": path, "today": options.today})
+    check_days(run_lightning("predict", [*rest, *given]), champion, config)
+    kept = option_words({"config": json.dumps(without_query(shop.settings))})
+    run = run_lightning("fit", [*_settings_of(champion), *kept, *rest, *given])
+    with run.held:
+        verdict = judge(run, champion, shop.log.entries, config)
+        return _conclude(run, shop, folder.current.name, verdict)
+
+
+def _retrain_parser() -> Parser:
+    parser, usual = Parser(prog="pricerl retrain", description=retrain.__doc__, allow_abbrev=False), GateConfig()
+    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
+    parser.add_argument("--data.path", dest="path", help="the fresh file; the files of the newest advice if absent")
+    parser.add_argument("--today", help="day to take as today, such as 2026-01-31; the clock's if absent")
+    held = "last days of the file that both models must forecast, whole weeks"
+    parser.add_argument("--holdout_days", type=int, default=usual.holdout_days, help=held)
+    sure = "confidence with which the new model is not worse"
+    parser.add_argument("--confidence", type=float, default=usual.confidence, help=sure)
+    less = "share of profit that the new policy may earn less in the new market"
+    parser.add_argument("--profit_tolerance", type=float, default=usual.profit_tolerance, help=less)
+    return parser
+
+
+def _settings_of(champion: Checkpoint) -> list[str]:
+    """Return the champion's settings and length of training as options, which those of the command line follow.
+
+    A challenger of a portable champion is portable too.
+    """
+    limits = champion.about.get("limits") or {}
+    portable = "true" if champion.about.get("contains_history") is False else None
+    return [*champion.words, *option_words({"trainer.max_steps": limits.get("max_steps"), "portable": portable})]
+
+
+def _conclude(run: Run, shop: Shop, champion: str, verdict: Verdict) -> int:
+    """Use the challenger and advise with it, or keep it aside; record the verdict."""
+    assert run.generation is not None
+    code = EXIT_OK
+    write_text(run.generation.path / GATE_FILE, verdict.to_json())
+    if verdict.promoted:
+        code = print_advice(run)
+    else:
+        run.generation.complete()
+    draft = stamp(RETRAIN, "pricerl", verdict.reason()) | {
+        "generation": run.generation.name,
+        "instead_of": champion,
+        "promoted": verdict.promoted,
+        "confidence": verdict.confidence,
+        "holdout_days": verdict.holdout_days,
+        "forecast": _pair(verdict.forecast),
+        "profit": _pair(verdict.profit),
+    }
+    (*_, entry), _ = Shop.open(shop.folder, run.options.today).record([draft])
+    used = run.generation.name if verdict.promoted else champion
+    done = f"{shop.folder.path} uses {used} (entry {entry['id']})"
+    write_lines(["", f"{run.generation.name} is {verdict.reason()}", done])
+    return code
+
+
+def _pair(test: Comparison) -> list[float | None]:
+    """Return mean and lower limit of a comparison, None for a limit that is not finite."""
+    return [float(f"{test.mean:.7g}"), float(f"{test.low:.7g}") if abs(test.low) < float("inf") else None]
+
+
+def review(words: Sequence[str]) -> int:
+    """Compare all past advice of a RUN with what happened, and write review.html; all options of predict apply."""
+    parser = Parser(prog="pricerl review", description=review.__doc__, allow_abbrev=False)
+    parser.add_argument("--run_name", help="run, a folder in checkpoints; the only one if absent")
+    parser.add_argument(
+        "--data.path",
+        dest="path",
+        help="a file that reaches beyond the advice; the files of the newest advice if absent",
+    )
+    options, rest = parser.parse_known_args(with_first(words, "--run_name"))
+    folder = find_run(options.run_name, BEST)
+    given = option_words({"run_name": folder.path.name, "data.path": options.path})
+    run = run_lightning("predict", [*rest, *given])
+    from pricerl.operations.hindsight import review_products
+    from pricerl.operations.review_page import REVIEW_FILE, lay_out_review, render_review, review_lines
+
+    market = run.pricing.market
+    rows = review_products(market, read_log(folder.path / LOG_FILE).entries, run.pricing.seed)
+    if not rows:
+        found = "no day of the file had been advised on before; come back with a fresher file"
+        raise DataError(run.pricing.preprocessor.source, [found])
+    known = all(product.cost.known for product in market.products)
+    page = lay_out_review(rows, "profit" if known else "sales", run.formatter)
+    path = folder.path / REVIEW_FILE
+    write_text(path, render_review(page, Path(run.pricing.preprocessor.source).name, run.formatter))
+    write_lines([page.headline, *(f"  {line}" for line in page.lead)])
+    for title, cells in review_lines(page):
+        write_lines(["", title, *table(cells[:MOST_REVIEWED])])
+    write_lines(["", f"open {path}"])
+    return EXIT_OK

@@ -1,4 +1,4 @@
-"""Commands that run a policy: ``fit``, ``validate``, ``test`` and ``predict``."""
+"""Commands that run a policy, and their last step: the advice, its record and files, and what is printed of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pricerl.cli.configs import with_found_configs
+from pricerl.advice.reasons import (
+    Record,
+    backtest_lines,
+    contribution_words,
+    gain_words,
+    list_alternatives,
+    measure_of,
+    order_lines,
+    speaker_lines,
+    track_lines,
+)
+from pricerl.cli.imports import with_found_configs
 from pricerl.cli.usage import with_costs, with_file, with_nulls
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
+from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
+from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, unit_digits
 from pricerl.operations.decision_log import LOG_FILE, Entry
 from pricerl.progress import stage
-from pricerl.terminal import print_notes, write_json, write_lines
+from pricerl.terminal import print_notes, table, write_json, write_lines
 
 if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
@@ -24,6 +37,13 @@ if TYPE_CHECKING:
     from pricerl.operations.log_head import Head
     from pricerl.operations.shop import Shop
     from pricerl.training.run import Run
+
+
+MOST_SUMMARIES = 20
+"""Largest number of products whose summary is printed."""
+
+MOST_SCORED = 10
+"""Largest number of products whose scores are printed."""
 
 
 def fit(words: Sequence[str]) -> int:
@@ -39,7 +59,7 @@ def fit(words: Sequence[str]) -> int:
         return EXIT_OK if trains_only or not run.is_global_zero else print_advice(run)
 
 
-def advise(words: Sequence[str]) -> int:
+def train_and_advise(words: Sequence[str]) -> int:
     """Train on the seller's FILE and advise on their products; every option of fit applies."""
     return fit(with_file(["--help" if word == "--help=all" else word for word in words]))
 
@@ -60,12 +80,12 @@ def test(words: Sequence[str]) -> int:
 
 
 def run_lightning(name: str, words: Sequence[str], entries: Sequence[Entry] | None = None) -> Run:
-    """Run a command by `pricerl.cli.running.run_command`, without Lightning's log lines."""
+    """Run a command by `pricerl.cli.train.run_command`, without Lightning's log lines."""
     warnings.filterwarnings("ignore", module="lightning")
     from pricerl.training.lightning_import import import_lightning
 
     import_lightning()  # before anything else imports it, and more of it
-    from pricerl.cli.running import run_command
+    from pricerl.cli.train import run_command
 
     for logger in ("lightning.pytorch", "lightning.fabric"):  # lightning sets its levels when it is imported
         logging.getLogger(logger).setLevel(logging.ERROR)
@@ -126,11 +146,11 @@ class Delivered(NamedTuple):
 def deliver(run: Run) -> Delivered:
     """Advise, record the advice, and publish its files with the outbox."""
     from pricerl.advice.files import AdviceFiles
-    from pricerl.cli.running import remove_old_generations
-    from pricerl.cli.tracking import track_advice
+    from pricerl.cli.train import remove_old_generations
     from pricerl.operations.backtests import find_backtests, keep_backtests
     from pricerl.operations.provenance import describe_origin
     from pricerl.operations.shop import Prepared, Shop, day_of
+    from pricerl.operations.tracking import track_advice
     from pricerl.runs import RunFolder
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
@@ -160,7 +180,6 @@ def deliver(run: Run) -> Delivered:
 def _score(run: Run) -> int:
     write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if run.advises and run.is_global_zero:
-        from pricerl.cli.console import MOST_SCORED, print_scores
         from pricerl.operations.backtests import find_backtests, keep_backtests
         from pricerl.operations.provenance import describe_origin
         from pricerl.operations.shop import Prepared, Shop, day_of
@@ -185,7 +204,6 @@ def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     from pricerl.advice.block import block_lines, wrapped
     from pricerl.advice.next_steps import Place
-    from pricerl.cli.console import print_evidence
     from pricerl.cli.decisions import outbox_lines
     from pricerl.runs import needed_name
 
@@ -224,3 +242,130 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
     )
     with stage("writing the report"):
         return render_files(advice, about, run.formatter, problem_table(data.problems) if data.problems else "")
+
+
+def print_evidence(products: Sequence[Record], files: AdviceFiles, formatter: Formatter) -> None:
+    """Print the evidence on every product, at most ``MOST_SUMMARIES``, and the files."""
+    for product in products[:MOST_SUMMARIES]:
+        write_lines(["", *_summary(product, formatter)])
+    if len(products) > MOST_SUMMARIES:
+        write_lines([f"… and {len(products) - MOST_SUMMARIES} more products in {files.table}"])
+    write_lines([f"files: {files.table}, {files.document}, {files.report}"])
+
+
+def _summary(product: Record, f: Formatter) -> list[str]:
+    decision, data = product["decision"], product["data_quality"]
+    held = decision["follow"] == "hold"
+    *before, source = product["chain"]
+    after = f" (after {', '.join(before)})" if before else ""
+    best = next(row for row in product["baselines"] if row["rule"] == BEST_FOR_OBJECTIVE)
+    less = ""
+    if (gap := product["planner_gap"]) is not None:
+        what = "profit before fixed cost" if measure_of(product) == "profit" else "revenue"
+        less = f": {f.percent(abs(gap), 2)} {'less' if gap >= 0 else 'more'} {what}"
+    lines = [
+        *table(
+            [
+                ("current price", f.price(product["current_price"])),
+                ("recommended price", f.price(product["recommended_price"])),
+                ("grade", f"{decision['grade']}, source {source}{after}"),
+            ],
+            numbers=False,
+        ),
+        f"  {product['reason']}",
+        *(f"  check the data: {reason}" for reason in data["reasons"]),
+        f"  per {f.period}, keeping the price: {_outcome(product['keep'], f)}",
+        *([] if held else [f"  per {f.period}, recommended:       {_outcome(product['recommended'], f)}"]),
+        f"  {decision['speaker']} settles at {f.price(product['proposal']['prices'][-1])}, best constant price for its "
+        f"objective {f.price(best['price'])}{less}",
+        *(f"  {line}" for line in speaker_lines(product, f)),
+        *(f"  {line}" for line in order_lines(product["orders"], f)),
+    ]
+    if product["track_record"] is not None:
+        lines += [f"  {line}" for line in track_lines(product["track_record"], f)]
+    if product["backtest"] is not None:
+        lines += [f"  {line}" for line in backtest_lines(product["backtest"], f)]
+    return [product["product"], *lines]
+
+
+def _outcome(day: Record | None, f: Formatter) -> str:
+    if day is None:
+        return "not forecast"
+    money = "profit unknown" if day["profit"] is None else f"profit {f.money(day['profit'][0])}"
+    return f"{f.number(day['units'][0], unit_digits(day['units'][0]))} units, sales {f.money(day['sales'][0])}, {money}"
+
+
+def print_scores(products: Sequence[Record], num_products: int, formatter: Formatter) -> None:
+    """Print rules, off-policy estimates and sensitivity for at most ``MOST_SCORED`` of ``num_products`` products."""
+    for product in products[:MOST_SCORED]:
+        write_lines(["", *score_lines(product, formatter)])
+    if num_products > MOST_SCORED:
+        write_lines(["", f"… and {num_products - MOST_SCORED} more products"])
+
+
+def score_lines(product: Record, formatter: Formatter) -> list[str]:
+    """Return the rules, the proposed path's value, the off-policy estimates and the sensitivity of one product."""
+    draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
+    measure = measure_of(product)
+    head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
+    lines = [
+        f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
+        *table([head, *(_rule_cells(row, measure, draws, formatter) for row in list_alternatives(product))]),
+        *_proposal_lines(product, formatter),
+        *_off_policy_lines(product["off_policy"], formatter, measure),
+    ]
+    return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
+
+
+def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[str, ...]:
+    (units, *_), (sales, *_), earned = (row["outcome"][name] for name in ("units", "sales", measure))
+    money = (UNKNOWN, UNKNOWN, UNKNOWN)
+    if earned is not None:
+        (mean, low, high), digits = earned, f.money_digits(*earned)
+        better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
+        money = (f.money(mean, digits), f.limits(low, high, digits)[2:-1] or UNKNOWN, better)
+    return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
+
+
+def _proposal_lines(product: Record, f: Formatter) -> list[str]:
+    lines, days, speaker = [], len(product["days"]), product["decision"]["speaker"]
+    for base, key in (("keeping the price", "over_keep"), (f"your last {days} prices", "over_log")):
+        uplift, measure = product["proposal"][key], measure_of(product)
+        if uplift[measure] is None:
+            continue
+        better = counted(uplift["probability_better"], product["num_draws"])
+        lines.append(f"  {speaker} over {base}, {plural(days, f.period)}: {gain_words(uplift[measure], f, measure)}")
+        lines.append(
+            f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
+        )
+    return lines
+
+
+def _off_policy_lines(estimates: Mapping[str, Record], f: Formatter, measure: str) -> list[str]:
+    """Return a line per estimate; those of one price are one."""
+    groups: dict[str, tuple[list[str], Record]] = {}
+    for name, found in estimates.items():
+        groups.setdefault(off_policy_line("", found, f, measure), ([], found))[0].append(name)
+    return [off_policy_line(", ".join(names), found, f, measure) for names, found in groups.values()]
+
+
+def off_policy_line(name: str, found: Record, f: Formatter, measure: str = "profit") -> str:
+    """Return the off-policy estimate of one price."""
+    start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
+    if found["value"] is None:
+        return f"{start}not identifiable, {found['reason']}"
+    value, days = contribution_words(found["value"], f, measure), f.number(found["effective_days"], 0)
+    return f"{start}{value}, {days} effective {f.period}s"
+
+
+def sensitivity_line(found: Record, f: Formatter) -> str:
+    """Return how strong an unobserved cause must be to undo the gain."""
+    if found["undoing"] == 0:
+        return "  sensitivity: a gain is unlikely, so an unobserved cause has nothing to undo"
+    like = ""
+    if found["strength"] is not None:
+        like = f", {f.number(found['strength'])} times the strength of the {found['strongest']}"
+    return (
+        f"  an unobserved cause would undo the gain with {f.percent(found['undoing'])} of the unexplained variation in "
+        f"price and units{like}; {f.percent(found['robustness'])} bring its probability below the gate"
+    )

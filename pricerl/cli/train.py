@@ -1,10 +1,10 @@
-"""Run of a policy command: training, scoring, and the weights to advise with."""
+"""The second step of a policy command: training or scoring, which leaves the run with the weights to advise with."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,29 +15,30 @@ from jsonargparse import set_parsing_settings
 from lightning.pytorch import Trainer
 
 from pricerl.cli.imports import allowed_packages, import_allowed, without_allow
-from pricerl.cli.lightning import PricingCLI, wanted_details
-from pricerl.cli.options import help_topics
-from pricerl.cli.resuming import (
-    has_nothing_left,
-    is_delivered,
-    is_first_process,
-    open_generation,
-    other_versions,
-    refuse_changes,
-)
-from pricerl.cli.run_log import write_run_log
-from pricerl.cli.tracking import find_ignored, resume_tracked, track_generation
+from pricerl.cli.log import write_run_log
+from pricerl.cli.parse import PricingCLI, wanted_details
+from pricerl.cli.usage import help_topics
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
-from pricerl.operations.orders import ADVICE
+from pricerl.operations.orders import ADVICE, RETRAIN
+from pricerl.operations.provenance import differing, fingerprint, other_versions
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
+from pricerl.operations.tracking import find_ignored, resume_tracked, track_generation
 from pricerl.runs import BEST, LAST, METRICS_FILE, Checkpoint, Generation, RunFolder
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
+from pricerl.training.resuming import has_nothing_left, is_first_process, open_generation
 from pricerl.training.run import Run
+
+HISTORY = "history"
+"""Name of the data in ``--accept_changes``; all other names are settings."""
+
+FREE = ("data.eval_every", "data.currency", "data.reading.query")
+"""Settings of the data that a resumed run may change without a word: they do not change what is learned from, or the
+history shows it."""
 
 
 def run_command(words: list[str], entries: Sequence[Entry] | None = None) -> Run:
@@ -124,6 +125,54 @@ def _fit(cli: PricingCLI) -> Run:
             run.generation.discard()
         held.close()
         raise
+
+
+def refuse_changes(run: Run, checkpoint: Checkpoint, accepted: str | None) -> tuple[str, ...]:
+    """Compare data and settings with those of the resumed run, and return the names of accepted differences.
+
+    Args:
+        run: run with its data.
+        checkpoint: checkpoint to go on from.
+        accepted: value of ``--accept_changes``, names separated by commas.
+
+    Raises:
+        UsageError: something changed that is not accepted; the message names all of it.
+    """
+    stored = checkpoint.about.get("settings") or {}
+    parts = ("seed_everything", "data", "model")
+    found = _flat(differing({name: run.settings[name] for name in parts if name in run.settings}, stored))
+    changed = [name for name in found if name not in FREE and not name.startswith("model.algorithm.")]
+    if run.advises and checkpoint.about.get(HISTORY) not in (None, fingerprint(run)):
+        changed.insert(0, HISTORY)
+    names = [name.strip() for name in (accepted or "").split(",") if name.strip()]
+    unused = [name for name in names if not any(_covers(name, item) for item in changed)]
+    if unused:
+        raise UsageError(f"--accept_changes {unused[0]}: it is the same as in {checkpoint.path}; leave it out")
+    refused = [item for item in changed if not any(_covers(name, item) for name in names)]
+    if refused:
+        listed = ", ".join(refused)
+        raise UsageError(
+            f"{listed} {'differs' if len(refused) == 1 else 'differ'} from the run of {checkpoint.path}; begin "
+            f"anew without --ckpt_path and --resume, or go on all the same with --accept_changes {','.join(refused)}"
+        )
+    return tuple(changed)
+
+
+def is_delivered(generation: Generation, advises: bool) -> bool:
+    """Return whether nothing is left to publish of a run that has ended: neither its generation nor its advice.
+
+    A seller's advice is recorded last of all. A generation that a rollback has replaced was once the current one.
+    """
+    folder = RunFolder(generation.path.parent)
+    entries, current = read_log(folder.path / LOG_FILE).entries, folder.current
+    if not generation.is_complete:
+        return False
+    if any(entry["kind"] == RETRAIN and entry["generation"] == generation.name for entry in entries):
+        return True
+    if advises:
+        return any(Path(entry.get("checkpoint") or "").parts[:1] == (generation.name,) for entry in entries)
+    replaced = any(entry.get("instead_of") == generation.name for entry in entries)
+    return replaced or (current is not None and current.number >= generation.number)
 
 
 def _train(cli: PricingCLI, run: Run, ended: bool) -> Run:
@@ -215,3 +264,16 @@ def _summarize(trainer: Trainer, run: Run) -> list[str]:
         lines.append(f"  best so far  {saver.best_score:.2f}")
     files = [run.folder / name for name in (LAST, BEST, METRICS_FILE) if (run.folder / name).exists()]
     return [*lines, f"files: {', '.join(map(str, files))}"]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        full = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{full}.")
+        else:
+            yield full
+
+
+def _covers(name: str, changed: str) -> bool:
+    return changed == name or changed.startswith(f"{name}.")

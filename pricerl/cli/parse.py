@@ -1,4 +1,4 @@
-"""``fit``, ``validate``, ``test`` and ``predict``, parsed by LightningCLI and run by a Trainer if needed.
+"""The first step of ``fit``, ``validate``, ``test`` and ``predict``: LightningCLI parses the words and builds the run.
 
 LightningCLI parses and builds without running anything (``run=False``), in subclass mode: ``data.class_path`` and
 ``model.class_path`` name the classes, pricing data and SAC by default. ``predict`` builds no Trainer.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,19 +21,17 @@ from lightning.pytorch.callbacks.timer import Interval
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from pricerl.advice import ReportConfig
-from pricerl.cli.classes import chosen_class, print_help
-from pricerl.cli.configs import read_configs
-from pricerl.cli.failures import first_cause
-from pricerl.cli.imports import import_environment
-from pricerl.cli.options import RUN_OPTIONS, help_topics
-from pricerl.cli.resuming import describe_run, find_resumed, resumed_place
-from pricerl.cli.tracking import describe_tracked
-from pricerl.cli.trainer_settings import list_plugins
-from pricerl.cli.usage import check_run, explain_usage, named_files, option_values
+from pricerl.advice import ReportConfig, check_folder, check_horizon
+from pricerl.advice.exports import check_workbook
+from pricerl.cli.imports import import_environment, is_allowed, read_configs, refusal
+from pricerl.cli.trainer_settings import check_trainer, list_plugins
+from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_files, option_values
 from pricerl.decide import DecisionConfig
 from pricerl.errors import UsageError
+from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.provenance import describe_run
 from pricerl.operations.shop import Shop
+from pricerl.operations.tracking import describe_tracked
 from pricerl.progress import show_stages
 from pricerl.runs import (
     BEST,
@@ -49,13 +47,18 @@ from pricerl.runs import (
     without_query,
 )
 from pricerl.runtime import MatmulPrecision, claim_compute
+from pricerl.terminal import write_lines
 from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO
 from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.callbacks.run_config import RunConfig
 from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.gym_data import GymDataModule
 from pricerl.training.loggers import build_loggers
 from pricerl.training.loop import OffPolicyModule
+from pricerl.training.module import SACModule
+from pricerl.training.pricing_data import PricingDataModule
+from pricerl.training.resuming import find_resumed, resumed_place
 from pricerl.training.run import Run
 from pricerl.training.strategies import choose_strategy
 from pricerl.training.wandb_logging import TrackingConfig
@@ -203,7 +206,7 @@ class PricingCLI(LightningCLI):
         try:
             self.config_init = self.parser.instantiate(self.config)
         except ValueError as error:  # jsonargparse's, about that of a constructor
-            reason = first_cause(error)
+            reason = _first_cause(error)
             if not isinstance(reason, ImportError):
                 raise
             raise UsageError(f"trainer: {' '.join(str(reason).split())}") from error
@@ -268,6 +271,36 @@ class PricingCLI(LightningCLI):
         return trainer
 
 
+def chosen_class(words: list[str], group: str, packages: Collection[str]) -> str:
+    """Return the class whose settings ``data`` or ``model`` holds.
+
+    jsonargparse accepts a plain ``data: {…}`` or ``--data.x`` for the parser's default class, and keeps the values of
+    that class, defaults included, when a ``class_path`` names another. So the default must be the intended class: the
+    last one named, the Gymnasium module if its own setting ``env_id`` appears, otherwise the usual class.
+
+    Args:
+        words: arguments of the command.
+        group: ``data`` or ``model``.
+        packages: packages that may be imported.
+
+    Raises:
+        UsageError: a configuration cannot be read, or the class belongs to a package that is not allowed.
+    """
+    groups: list[Any] = [config.get(group) for config in read_configs(words)]
+    groups += option_values(words, f"--{group}", f"--{group}.class_path")
+    groups += [{"env_id": name} for name in option_values(words, f"--{group}.env_id")]
+    settings = [{"class_path": item} if isinstance(item, str) else item or {} for item in groups]
+    if wrong := [item for item in settings if not isinstance(item, dict)]:
+        raise UsageError(f"{group} must hold settings such as '{group}: {{...}}', found {wrong[0]!r:.40}")
+    named = [str(item["class_path"]) for item in settings if item.get("class_path")]
+    if named and "." in named[-1] and not named[-1].endswith((".yaml", ".yml")):
+        if not is_allowed(named[-1], packages):
+            raise UsageError(refusal(named[-1], named[-1], f"--{group}: "))
+        return named[-1]
+    gym = named[-1:] == [GymDataModule.__name__] or any(item.get("env_id") is not None for item in settings)
+    return f"{GymDataModule.__module__}.{GymDataModule.__name__}" if gym else USUAL_CLASSES[group]
+
+
 def names_checkpoint(words: Sequence[str]) -> bool:
     """Return whether options or configurations name a checkpoint."""
     named = any(word.partition("=")[0] == "--ckpt_path" for word in words)
@@ -301,3 +334,48 @@ def run_folder(options: Any) -> Path:
         return RUNS / check_name(options.run_name)
     preset = data.reward.preset if "reward" in data else options.data.class_path.rpartition(".")[2]
     return RUNS / name_run(data.get("path"), preset, data.get("env_id"))
+
+
+def print_help(parser: LightningArgumentParser) -> None:
+    """Print all options, including those of our models and data, which subclass mode omits."""
+    parser.print_help()
+    for options in class_parsers():
+        write_lines([""])
+        options.print_help()
+
+
+def class_parsers() -> Iterator[LightningArgumentParser]:
+    """Yield a parser of the settings of each model and each kind of data."""
+    for group, part in (("model", SACModule), ("data", PricingDataModule), ("data", GymDataModule)):
+        options = LightningArgumentParser(usage=f"--{group}={part.__name__}", add_help=False, description="")
+        options.add_class_arguments(part, group, skip={"task", "seed"}, fail_untyped=False)
+        yield options
+
+
+def check_run(run: Run) -> None:
+    """Refuse trainer settings that cannot have their effect, and advice that could not be written.
+
+    Raises:
+        UsageError: the message names the option and the remedy.
+    """
+    options = run.options
+    if not run.advises and run.command == "predict":
+        raise UsageError("predict advises on a seller's file; score other policies with test")
+    check_horizon(options.horizon)
+    if options.out:
+        check_folder(Path(options.out), "--out ")
+    if run.command in ("fit", "predict"):
+        check_folder(run.folder, "the run's folder ")
+    if run.advises:
+        run.formatter_for(step_days=1)  # refuses an unknown locale or currency before a file is read
+        read_log(run.folder / LOG_FILE)
+        if options.report.excel:
+            check_workbook()
+    check_trainer(options.trainer)
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the exception from which others were raised, one after the other."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
