@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 QUIET = {"trainer.enable_progress_bar": False}
 
 FRAME = "frame"
-"""Run, and product without a name, of a frame."""
+"""Name of a frame's run, and of its product if that has none."""
 
 
 @dataclass(frozen=True)

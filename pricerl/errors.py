@@ -70,7 +70,7 @@ class InterruptedRunError(PricerlError):
 
     Args:
         message: what was reached and saved.
-        number: the signal's number; the exit code is 128 more, as shells have it.
+        number: the signal's number; the exit code is 128 more, as in shells.
     """
 
     def __init__(self, message: str, number: int = EXIT_INTERRUPTED - 128) -> None:

@@ -177,7 +177,7 @@ def _date(day: str, skeleton: str, locale: str) -> str:
 
 
 MEASURES = {"profit": "profit", "sales": "revenue"}
-"""Words for what counts, by the name of its field."""
+"""Names of the measures, by their fields."""
 
 PLAIN = Formatter()
 """Plain numbers in US English, with the digits of cents."""

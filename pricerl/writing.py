@@ -77,7 +77,7 @@ def _is_copy(folder: Path, target: Path) -> bool:
 
 
 def refuse_folders(folder: Path, names: Iterable[str]) -> None:
-    """Refuse to write files where a folder has the name of one, or a file that of the folder above it.
+    """Refuse to write files if a folder has the name of a file, or a file has the name of its folder.
 
     Raises:
         UsageError: the message names the first of them; nothing was changed.
@@ -116,7 +116,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name a file in errors of the system that name none, as those of writing to an open file do."""
+    """Add a file's name to system errors that lack one, such as those of writing to an open file."""
     try:
         yield
     except OSError as error:
@@ -291,7 +291,7 @@ def _numbered(sets: Path) -> list[Path]:
 
 
 def _link_names(folder: Path, names: Iterable[str]) -> None:
-    """Let the names of files lead into the current set, and drop links to files that it does not hold."""
+    """Link the names of files to the current set, and remove links to files that it does not hold."""
     links = {folder / name: f"{'../' * name.count('/')}{PUBLISHED}/{CURRENT}/{name}" for name in names}
     for link, target in links.items():
         link.parent.mkdir(exist_ok=True)

@@ -35,7 +35,7 @@ class EnvConfig:
     policy for many products needs it to distinguish them, so by default it is on for more than one."""
 
     compile: bool = False
-    """Whether steps are compiled, which takes about ten seconds once and then saves two thirds of the time with 64 rows
+    """Whether steps are compiled. This takes about ten seconds once and then saves two thirds of the time with 64 rows
     and nearly half with thousands. Without a compiler, steps run uncompiled, with a warning."""
 
     def __post_init__(self) -> None:

@@ -26,9 +26,9 @@ DESCRIPTION = (
     "median_price",
     "price_span",
 )
-"""Elasticity 10 % below, at and 10 % above the median price and its sd over the posterior draws; reference-price effect
-of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the whole history's; the scaled
-median price, and the span of the scaler's prices."""
+"""Features in order. Elasticity 10 % below, at and 10 % above the median price, and its sd over the posterior draws.
+Reference-price effect of a rise; margin after fees and unit cost; units per day; demand of the last weeks over the
+whole history's. Scaled median price, and span of the scaler's prices."""
 
 
 @torch.no_grad()

@@ -118,7 +118,7 @@ class Dynamics:
         return feasible_band(state.rows.limits, recent_prices(state.prices, state.trail, self.history.step_days))
 
     def waits(self, state: State) -> Tensor:
-        """Return whether prices beyond hard limits may walk there from a later day on only, ``(B,)`` bool."""
+        """Return whether prices beyond hard limits cannot walk back inside before a later day, ``(B,)`` bool."""
         if self.config.action == "absolute":
             return torch.zeros_like(state.price, dtype=torch.bool)
         recent = recent_prices(state.prices, state.trail, self.history.step_days)

@@ -85,10 +85,10 @@ def run_backtests(
 ) -> dict[str, Backtest]:
     """Forecast every product at several origins and score the forecasts 1, 7 and 14 days ahead.
 
-    At each origin the market is refitted to the days before it. Its forecast is given the price charged on the
-    forecast day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not.
-    The scores therefore judge demand at a known price, not the seller's pricing. A pooled prior knows nothing of the
-    product's own later days; the elasticities of the other products are those of their whole histories.
+    At each origin the market is refitted to the days before it. Its forecast is given the price charged on the forecast
+    day, just as an advice knows the price it recommends; the 7-day mean and the supplied forecast are not. The scores
+    therefore judge demand at a known price, not the seller's pricing. A pooled prior excludes the product's own later
+    days; the elasticities of the other products come from their whole histories.
 
     Args:
         preprocessor: the histories.

@@ -38,8 +38,8 @@ class EpisodeScores(NamedTuple):
     sales_ratio: Tensor
     """Sales relative to keeping the initial price."""
     planner_gap: Tensor
-    """1 minus the ratio of profit before fixed cost at the settled price, the mean of the last week, to that at the
-    best constant price."""
+    """1 minus the profit at the settled price over that at the best constant price, both before fixed cost. The settled
+    price is the mean of the last week."""
     reward_gap: Tensor
     """Daily reward at the planner's best constant price minus that at the settled price."""
 

@@ -191,7 +191,7 @@ def margins_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
 def gains_over(
     history: ProductHistory, fitted: ProductMarket, day: IntArray, kept: float, measure: Measure
 ) -> FloatArray:
-    """Return what the prices of past days have earned over a kept one, money ``(K, N)``.
+    """Return the gain of the prices of past days over a kept one, money ``(K, N)``.
 
     Both prices count at the level of demand of the day: the units sold over those expected at the price charged, in the
     mean of the posterior draws. The units at the kept price were not observed. The buyers' memory of earlier prices is
@@ -259,7 +259,7 @@ def break_even_costs(kept: FloatArray, elasticity: FloatArray) -> FloatArray:
 
 
 class BreakEven(NamedTuple):
-    """Cost at which neither a slightly higher nor a slightly lower price earns more; it needs no costs to be known."""
+    """Cost at which neither a slightly higher nor a slightly lower price earns more; known costs are not needed."""
 
     cost: Interval
     """Unit cost above which a rise pays and below which a cut does, money; 0 where a rise pays at any cost."""

@@ -48,9 +48,9 @@ class Yardstick:
     step_discount: float
     """Discount of one decision."""
     share: tuple[int, int] = (0, 1)
-    """Of the rows, ``(k, n)``: every n-th, from the k-th on."""
+    """Share ``(k, n)`` of the rows: every n-th, from the k-th on."""
     catalogue: int = 0
-    """Number of products among which the rows are split; 0 for those of the dynamics, which may be some of them."""
+    """Number of products among which the rows are split; 0 for the number of products of the dynamics."""
 
     @property
     def dynamics(self) -> Dynamics:

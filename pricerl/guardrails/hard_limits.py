@@ -1,4 +1,4 @@
-"""Hard limits: those that no person's order can break."""
+"""Hard limits, which no order can break."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class HardLimits:
 
 
 def refuse_price(price: float, limits: HardLimits, what: str = "override") -> str:
-    """Return the hard limit that a price, money, breaks, in words, or an empty string.
+    """Describe the hard limit that a price, money, breaks; the description is empty if it breaks none.
 
     ``what`` is the kind of the order; a pause keeps the current price, which may be off the price grid.
     """

@@ -69,7 +69,7 @@ class PriceLimits(NamedTuple):
     """Hard limit: a current price beyond it must move."""
     ceiling: Tensor
     support_low: Tensor
-    """Soft limit, widened up to the hard ones: a current price beyond it may stay."""
+    """Soft limit, widened until it contains the hard ones: a current price beyond it may stay."""
     support_high: Tensor
     max_drop: Value
     max_rise: Value
@@ -264,7 +264,7 @@ def recent_prices(prices: Tensor, trail: Tensor | None, step_days: int = 1) -> R
 def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, float]:
     """Return floor and ceiling of the hard fixed rules, and lowest and highest price of the soft ones, money.
 
-    The soft ones never keep a price from the hard ones: they are widened up to them.
+    Hard limits win: soft limits are widened until they contain them.
     """
 
     def fold(soft: bool) -> tuple[float, float]:

@@ -95,10 +95,10 @@ than a twentieth of the price step and a thousandth of the price, both far below
 
 
 def same_price(price: float, other: float, price_step: float = 0.01) -> bool:
-    """Return whether two prices, money, are one price but for the rounding of single precision, records and files."""
+    """Return whether two prices, money, differ only by the rounding of single precision, records and files."""
     return abs(price - other) <= FLOAT32_SLACK * abs(other) + min(RECORDED, OF_STEP * price_step, OF_PRICE * abs(other))
 
 
 def is_outside(price: float, low: float, high: float) -> bool:
-    """Return whether a price, money, is beyond two ends and the same as neither."""
+    """Return whether a price, money, lies outside an interval, by more than rounding explains."""
     return not low <= price <= high and not same_price(price, min(max(price, low), high))

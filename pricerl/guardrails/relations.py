@@ -80,7 +80,7 @@ def read_relations(given: object) -> tuple[Relation, ...]:
     """Return the relations of the setting ``guardrails.relations``.
 
     Raises:
-        UsageError: it is no list of relations; the message names the first wrong one.
+        UsageError: it is not a list of relations; the message names the first wrong one.
     """
     if given is None:
         return ()
@@ -110,7 +110,7 @@ def _read_relation(item: object, where: str) -> Relation:
 
 
 def resolve(relations: Sequence[Relation], wishes: Mapping[str, Wish]) -> dict[str, Bound]:
-    """Return the prices of all products that may not have what is wanted for them, with the reason.
+    """Return the prices that relations impose instead of the wanted ones, by product, each with the reason.
 
     Relations are read in their order until none is broken or nothing in it can change any more: a line of one price
     takes its smallest change if all its products move from one price to the same side, else the products of a broken

@@ -61,7 +61,7 @@ class CostConfig:
     """Ad spend and other cost per day that does not depend on units, in money."""
 
     products: list | None = None  # type: ignore[type-arg]  # jsonargparse copies the list per element of a typed one
-    """Costs of single products, as ``--costs FILE`` reads them: rows with ``product`` (absent if there is only one),
+    """Costs of single products, as ``--costs FILE`` reads them. A row has ``product`` (absent if there is only one),
     ``from``, the first day in ISO format (the first of all if absent), and any of the three costs above."""
 
     def __post_init__(self) -> None:
@@ -155,12 +155,13 @@ class CostPosterior:
 
 
 def decode_cost(product: ProductHistory, config: CostConfig, num_draws: int, rng: np.random.Generator) -> CostPosterior:
-    """Fit ``profit = -A + k * sales - c * units`` with a Gaussian prior, k in [0.5, 1], c >= 0, A >= 0.
+    """Fit share kept, unit cost and fixed cost to the reported profit.
 
-    Noise is estimated from the residuals and outlying days are down-weighted (Huber 1964); draws are taken from the
-    posterior truncated to these ranges. A cost that ``config.products`` holds for a day enters that day as known, so
-    that a cost that changed does not bias the others. Values for all products and of the file's column replace the
-    estimate only after the fit.
+    The model is ``profit = -A + k * sales - c * units`` with a Gaussian prior, k in [0.5, 1], c >= 0 and A >= 0. Noise
+    is estimated from the residuals, and outlying days are down-weighted (Huber 1964). Draws come from the posterior
+    truncated to these ranges. A cost that ``config.products`` holds for a day enters that day as known, so that a cost
+    that changed does not bias the others. Values for all products and of the file's column replace the estimate only
+    after the fit.
 
     Args:
         product: one product's history; only days with ``profit_known`` enter.

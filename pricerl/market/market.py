@@ -71,9 +71,9 @@ class MarketRows(NamedTuple):
     counted_cost: Tensor
 
     def contribution(self, sales: Tensor, units: Tensor) -> Tensor:
-        """Return what counts of sales, money: their share kept less unit costs, or all of them if revenue counts.
+        """Return the contribution of sales, money: the share kept less unit costs.
 
-        In the shape of ``sales``, ``(B,)`` or ``(n, B)``.
+        If revenue is the measure, it is the sales. The result has the shape of ``sales``, ``(B,)`` or ``(n, B)``.
         """
         return self.counted_share * sales - self.counted_cost * units
 

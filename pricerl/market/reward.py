@@ -41,8 +41,9 @@ class RewardConfig:
     """Daily objective; the preset sets every field left at ``None``."""
 
     preset: Literal["balanced", "profit", "revenue", "upward"] = "balanced"
-    """``balanced``: profit while sales and conversions are maintained; ``profit``: profit alone; ``revenue``: revenue
-    alone, which needs no costs; ``upward``: prices and sales above their medians, at a cost that the report prints."""
+    """Objective of the advice. ``balanced``: profit while sales and conversions are maintained; ``profit``: profit
+    alone; ``revenue``: revenue alone, which needs no costs. ``upward``: prices and sales above their medians, at a cost
+    that the report prints."""
 
     sales_weight: float | None = None
     """Weight of the sales term."""
@@ -98,8 +99,8 @@ class ResolvedReward:
     """Resolved settings of the reward; see ``RewardConfig``."""
 
     rewards_profit: bool
-    """Whether the measure is rewarded while sales and conversions are maintained. In ``upward``, price, sales and
-    conversions above their medians are, in shares of their historical span."""
+    """Whether the measure is rewarded while sales and conversions are maintained. ``upward`` instead rewards price,
+    sales and conversions above their medians, in shares of their historical span."""
     sales_weight: float
     price_weight: float
     organic_weight: float

@@ -1,4 +1,4 @@
-"""Utility of the profit accumulated over keeping the price, and the loss budget that limits it.
+"""Utility of the profit gained over keeping the price, and the loss budget that limits it.
 
 An account holds, per posterior draw, what the prices charged since it was opened have earned over keeping the price of
 that day. A plan adds the gain expected from a path of prices over the weeks that are left. Losses weigh several times
@@ -23,7 +23,7 @@ class Plans(NamedTuple):
     mean: Tensor
     """Expected account."""
     losing: Tensor
-    """The part of it that losing accounts contribute, at most 0."""
+    """Part of the expected account that losing accounts contribute, at most 0."""
 
     def utility(self, loss_weight: Tensor | float) -> Tensor:
         """Return the expected utility ``(B, J)``: losses weigh ``loss_weight`` times as much as gains.

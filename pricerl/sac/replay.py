@@ -182,7 +182,7 @@ class ReplayBuffer:
         return torch.cat([self._rows[start:], self._rows[: end - self.capacity]])
 
     def restore(self, chunks: Iterable[Tensor], added: int, generator_state: Tensor) -> None:
-        """Continue as the buffer did from which `rows` were taken, even if device, capacity or storage have changed.
+        """Continue another buffer from its `rows`, even if device, capacity or storage have changed.
 
         With the same capacity, and all of its rows, the buffer continues exactly. A smaller buffer keeps the newest
         transitions. On another type of device the generator keeps its own state.

@@ -1,7 +1,7 @@
 """Model averaging: the regressions that may explain one history, weighted by their evidence.
 
-How the prices were set decides which terms a regression may have; which of them it does have, and how smooth the
-season is, the evidence decides (Hoeting et al. 1999).
+The way the prices were set decides which terms a regression may have. The evidence decides which of them it has and how
+smooth the season is (Hoeting et al. 1999).
 """
 
 from __future__ import annotations

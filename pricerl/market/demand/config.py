@@ -124,8 +124,8 @@ class DemandConfig(CommonSettings):
     at least 8 have evidence."""
 
     prior_informed: float = INFORMED
-    """Prior probability that the seller chose the price well for these buyers and costs; 0 takes it as no evidence on
-    the elasticity."""
+    """Prior probability that the seller chose the price well for these buyers and costs. At 0 the price is no evidence
+    on the elasticity."""
 
     demand: str = MIXTURE
     """Demand model, by its name in ``pricerl.market.DEMAND_MODELS``: ``mixture``, or one of your own package."""

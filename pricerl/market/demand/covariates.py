@@ -76,14 +76,14 @@ class Terms(NamedTuple):
     """Prior mean and sd of the bias of the elasticity by what moved the price; None for no bias. Changes that pricerl
     made to the price have none."""
     follows: bool = False
-    """Whether the price followed demand, so that a day whose price pricerl set has the bias of the last price before:
+    """Whether the price followed demand. A day whose price pricerl set then has the bias of the last price before:
     pricerl began there, and demand is slow to change."""
 
 
 def gather_covariates(product: ProductHistory, terms: Terms | None = None) -> RegressionData:
     """Collect the covariates: weekday, season, reference price, advertising, and ``optional_covariates``.
 
-    Same-day ad conversion enters only relative to organic conversion: a price moves both, so it is no cause of their
+    Same-day ad conversion enters only relative to organic conversion: a price moves both, so it does not cause their
     ratio, while a campaign moves the former. Alone it would be a mediator of the price. Lagged units are excluded
     because, next to so flexible a season, their coefficient is biased downwards (Nickell 1981), and the price's with
     it. With promotions there is no reference price: both describe what a passing discount does.

@@ -66,8 +66,9 @@ FAMILIES: dict[str, Shape] = {
     "logit": logit,
     "kinked": kinked,
 }
-"""Constant elasticity; demand linear in price; its log linear in price; an elasticity that changes with the log price,
-by -8 to 3 per unit; logit demand; and demand with a kink near the current price."""
+"""Families of demand in order: constant elasticity; demand linear in price; log demand linear in price. Then an
+elasticity that changes with the log price, by -8 to 3 per unit; logit demand; demand with a kink near the current
+price."""
 
 
 def log_normal_prior(elasticity: float, sd: float) -> LogNormal:

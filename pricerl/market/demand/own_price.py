@@ -51,12 +51,12 @@ class OwnPrice(NamedTuple):
     log_elasticity: float
     """Log of minus the elasticity at which it earns the most."""
     sd: float
-    """Of that log, for a price that was chosen well and costs as uncertain as they are."""
+    """Sd of that log for a price that was chosen well, including the uncertainty of the costs."""
     informed: float
     """Prior probability that it was chosen well."""
 
     def log_ratio(self, log_elasticity: FloatArray, prior: Prior) -> FloatArray:
-        """Return the log density of logs of minus the elasticity at this price over that without it, of their shape."""
+        """Return the log of the density with this evidence over that without it, of the shape of ``log_elasticity``."""
         return own_price_log_ratio(self.log_elasticity, log_elasticity, prior, self.sd, self.informed)
 
 
