@@ -50,7 +50,8 @@ class DataError(PricerlError):
     exit_code = EXIT_BAD_DATA
 
     def __init__(self, source: str, problems: Sequence[str], table: str = "", read: Sequence[str] = ()) -> None:
-        self.source, self.table = source, table
+        self.source = source
+        self.table = table
         self.problems = tuple(map(clean, problems))
         super().__init__(_describe(clean(source), self.problems, (read or [source]) if table else []))
 

@@ -82,7 +82,8 @@ class Formatter:
 
         Limits that look the same are left out.
         """
-        (mean, low, high), digits = values, self.money_digits(*values)
+        mean, low, high = values
+        digits = self.money_digits(*values)
         amount = f"{self.money(mean, digits, plus)}{words}"
         return f"{amount}{self.limits(low, high, digits, plus, '90 %: ')}"
 

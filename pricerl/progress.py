@@ -35,7 +35,9 @@ def stage(text: str) -> Iterator[None]:
     if _state["busy"]:
         yield
         return
-    shown, done, start = _state["shown"], False, time.perf_counter()
+    shown = _state["shown"]
+    done = False
+    start = time.perf_counter()
     terminal = shown and sys.stderr.isatty()
     _state["busy"] = True
     if terminal:

@@ -148,7 +148,9 @@ class CompiledFunction(Generic[Arguments, Result]):
     def __init__(
         self, function: Callable[Arguments, Result], name: str, on_success: Callable[[], object] = lambda: None
     ) -> None:
-        self._plain, self._name, self._on_success = function, name, on_success
+        self._plain = function
+        self._name = name
+        self._on_success = on_success
         self._compiled: Callable[Arguments, Result] | None = None
 
     @property
@@ -231,8 +233,10 @@ class GraphedFunction(Generic[Arguments, Result]):
     """
 
     def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
-        self._function, self._name = function, name
-        self._calls, self._usable = 0, True
+        self._function = function
+        self._name = name
+        self._calls = 0
+        self._usable = True
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: list[Tensor] = []
         self._outputs: list[Any] = []
@@ -272,7 +276,8 @@ class GraphedFunction(Generic[Arguments, Result]):
             warnings.warn(f"{self._name} run without a CUDA graph, which is slower: {reason}", stacklevel=3)
             self._usable = False
             return
-        self._graph, self._inputs = graph, [leaf for leaf in fixed if isinstance(leaf, Tensor)]
+        self._graph = graph
+        self._inputs = [leaf for leaf in fixed if isinstance(leaf, Tensor)]
         self._outputs, self._structure = tree_flatten(result)
 
 

@@ -16,8 +16,12 @@ from pricerl.errors import UsageError
 PART = "part"
 """Ending of files and folders that are being written; a leftover one may be deleted."""
 
-PUBLISHED, CURRENT, MANIFEST = "published", "current", "manifest.json"
-"""Folder of published sets, the link to the newest, and the file of checksums in each."""
+PUBLISHED = "published"
+"""Folder of published sets."""
+CURRENT = "current"
+"""Link to the newest published set."""
+MANIFEST = "manifest.json"
+"""File of checksums in each published set."""
 
 SETS_KEPT = 5
 """Number of published sets that stay."""
@@ -161,7 +165,8 @@ def explained(target: Path, remedy: str = "earlier files are untouched") -> Iter
     try:
         yield
     except OSError as error:
-        place, why = error.filename or target, error.strerror or error
+        place = error.filename or target
+        why = error.strerror or error
         raise UsageError(f"{place} cannot be written: {why}; {remedy}") from error
 
 

@@ -40,7 +40,8 @@ def describe(market: Market, references: References, history: HistoryTensors) ->
     slopes = torch.stack([_elasticity(market, ratio * references.price) for ratio in (0.9, 1.0, 1.1)])
     below, at_median, above = -slopes.mean(2) / 8
     draws = slice(0, market.num_draws)
-    kept, cost = market.counted_share[:, draws].mean(1), market.counted_cost[:, draws].mean(1)
+    kept = market.counted_share[:, draws].mean(1)
+    cost = market.counted_cost[:, draws].mean(1)
     units = references.sales[:, market.mean_draw] / references.price
     lowest = history.bias[:, 0]  # minus the lowest price over the scaler's span
     columns = [

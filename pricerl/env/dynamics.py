@@ -91,7 +91,8 @@ class Dynamics:
     def start(self, product: Tensor, index: Tensor, draw: Tensor | None = None) -> State:
         """Return the state at the end of day ``index (B,)`` of each row's history; the draw is the mean if absent."""
         draw = torch.full_like(product, self.market.mean_draw) if draw is None else draw
-        rows, history = self.rows(product, draw), self.history
+        rows = self.rows(product, draw)
+        history = self.history
         days = history.positions(product, index, max(history.window, RECENT_DAYS))
         window = history.scaled.index_select(0, days[-history.window :].flatten())
         window = window.view(history.window, len(product), -1)
@@ -103,7 +104,8 @@ class Dynamics:
         level = self.market.average_day_at(week, self.market.grid_position(week, rows.market), rows.market)
         reference = history.log_reference_price.index_select(0, days[-WEEK - 1 :].flatten()).view(WEEK + 1, -1)
         lifted = lift(week.log() - reference[:-1], rows.market.memory_gain, rows.market.memory_loss)
-        day, ratios = history.first_day[product] + index, level.sales * lifted / rows.references.sales
+        day = history.first_day[product] + index
+        ratios = level.sales * lifted / rows.references.sales
         described = rows.description.expand(history.window, -1, -1)
         window = torch.cat([window.transpose(1, 2), described], 1).reshape(-1, len(product))
         trail = None
@@ -178,7 +180,8 @@ class Dynamics:
 
         Days are the first axis, ``(n, B)``, so that the rows of one day are contiguous.
         """
-        rows, days = state.rows, len(units)
+        rows = state.rows
+        days = len(units)
         price, position, level, dates, _, lifted = expected
         day = level._replace(expected_units=level.expected_units * lifted, sales=level.sales * lifted)
         prices = torch.cat([state.prices, price.expand(days, -1)])
@@ -227,9 +230,11 @@ class Dynamics:
         They are those of ``dates (3 or 4, n, B)``; prices and sales ``(14 + n, B)`` end on the last of them. Outcomes
         are organic conversion, ad conversion and observed profit.
         """
-        days, price = dates.shape[1], prices[LOOK_BACK_DAYS:]
+        days = dates.shape[1]
+        price = prices[LOOK_BACK_DAYS:]
         price_mean = _week_means(prices, WEEK, days)
-        sales_mean, earlier = _week_means(sales, WEEK, days), _week_means(sales, 0, days)
+        sales_mean = _week_means(sales, WEEK, days)
+        earlier = _week_means(sales, 0, days)
         _, weekday, month, *supplied = dates
         columns = [
             price,
@@ -280,7 +285,8 @@ class Dynamics:
         return reward if reward.shape == mean_sales_ratio.shape else reward.expand_as(level.sales + mean_sales_ratio)
 
     def _spread_at(self, rows: Rows, position: GridPosition) -> Tensor:
-        left, spread = rows.first_spread + position.left, self.spread.flatten()
+        left = rows.first_spread + position.left
+        spread = self.spread.flatten()
         return torch.lerp(spread.take(left), spread.take(left + 1), position.share.clamp(0, 1))
 
 

@@ -24,7 +24,10 @@ class EpisodeBatch:
     """
 
     def __init__(self, dynamics: Dynamics, num_rows: int, starts: Starts, draws: Draws) -> None:
-        self.dynamics, self.num_rows, self.starts, self.draws = dynamics, num_rows, starts, draws
+        self.dynamics = dynamics
+        self.num_rows = num_rows
+        self.starts = starts
+        self.draws = draws
         self.generator = torch.Generator(dynamics.market.device)
         self.generator.manual_seed(int(torch.randint(2**31, ()).item()))
         self.elapsed = 0
@@ -43,7 +46,8 @@ class EpisodeBatch:
         known = ("product", "index", "draw")
         if unknown := [name for name in options if name not in known]:
             raise ValueError(f"unknown reset option {unknown[0]!r}; known are {', '.join(known)}")
-        market, history = self.dynamics.market, self.dynamics.history
+        market = self.dynamics.market
+        history = self.dynamics.history
         product = self._chosen(options, "product", market.num_products, lambda: self._below(market.num_products))
         draw = self._chosen(options, "draw", market.num_draws + 1, self._random_draws)
         index = self._chosen(options, "index", history.num_days[product], lambda: self._random_starts(product))
@@ -64,8 +68,10 @@ class EpisodeBatch:
         It does not fit if the number of rows, the products, the window or the limits differ, or the type of device.
         """
         saved = {name: value.to(self.generator.device) for name, value in state["state"].items()}
-        product, draw = saved["product"], saved["draw"]
-        market, rows = self.dynamics.market, (self.num_rows,)
+        product = saved["product"]
+        draw = saved["draw"]
+        market = self.dynamics.market
+        rows = (self.num_rows,)
         if state["generator"].shape != self.generator.get_state().shape or not rows == product.shape == draw.shape:
             return False
         if ((product < 0) | (product >= market.num_products) | (draw < 0) | (draw > market.num_draws)).any():
@@ -74,7 +80,8 @@ class EpisodeBatch:
         restored = State(**{"trail": None, **saved}, rows=start.rows)
         if _shapes(restored) != _shapes(start):
             return False
-        self.state, self.elapsed = restored, int(state["elapsed"])
+        self.elapsed = int(state["elapsed"])
+        self.state = restored
         self.generator.set_state(state["generator"].cpu())
         return True
 
@@ -95,7 +102,8 @@ class EpisodeBatch:
 
         The noise ``(n, B)`` is from ``draw_z``; without it units are as expected.
         """
-        dynamics, days = self.dynamics, self.dynamics.days_per_step
+        dynamics = self.dynamics
+        days = self.dynamics.days_per_step
         expected = dynamics.expect(state, dynamics.decide(state, action[:, 0]), days)
         units = expected.units
         if self._quantiles is not None and z_cell is not None:

@@ -60,7 +60,9 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
     ) -> None:
         if num_envs < 1:
             raise UsageError(f"num_envs must be 1 or more, found {num_envs}")
-        self.env_id, self.num_envs, self.device = env_id, num_envs, torch.device(device)
+        self.env_id = env_id
+        self.num_envs = num_envs
+        self.device = torch.device(device)
         with warnings.catch_warnings():
             # Gymnasium calls ids such as HalfCheetah-v4 out of date, but comparisons with published returns need them.
             warnings.filterwarnings("ignore", module=r"gymnasium\.")
@@ -77,16 +79,20 @@ class GymVectorEnv(VectorEnv[Tensor, Tensor, Tensor]):
         self._steps = 0
 
     def _define_spaces(self) -> None:
-        observed, acted = self._envs.single_observation_space, self._envs.single_action_space
+        observed = self._envs.single_observation_space
+        acted = self._envs.single_action_space
         assert isinstance(observed, spaces.Box) and isinstance(acted, spaces.Box)
         with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
-            low, high = observed.low.astype(np.float32), observed.high.astype(np.float32)
-        self.observation_dim, self.action_dim = low.size, int(np.prod(acted.shape))
+            low = observed.low.astype(np.float32)
+            high = observed.high.astype(np.float32)
+        self.observation_dim = low.size
+        self.action_dim = int(np.prod(acted.shape))
         self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
         self.single_action_space = spaces.Box(-1.0, 1.0, (self.action_dim,), np.float32)
         self.observation_space = gymnasium.vector.utils.batch_space(self.single_observation_space, self.num_envs)
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, self.num_envs)
-        self._action_shape, self._action_dtype = (self.num_envs, *acted.shape), acted.dtype
+        self._action_shape = (self.num_envs, *acted.shape)
+        self._action_dtype = acted.dtype
 
     def reset(
         self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
@@ -220,7 +226,8 @@ def _made(name: str, settings: Mapping[str, Any]) -> Env:
 
 def _check_spaces(name: str, env: Env) -> spaces.Box:
     """Return the action space; refuse spaces in which SAC cannot learn."""
-    observed, acted = env.observation_space, env.action_space
+    observed = env.observation_space
+    acted = env.action_space
     if not isinstance(observed, spaces.Box):
         raise UsageError(
             f"{name} has a {type(observed).__name__} observation space, but SAC learns from a Box of numbers; "

@@ -27,7 +27,8 @@ class HistoryTensors:
     """Concatenated days of all ``P`` products, with the scaler and the calendar, on one device."""
 
     def __init__(self, preprocessor: DataPreprocessor, device: torch.device | str) -> None:
-        self.device, self.window = torch.device(device), preprocessor.config.window
+        self.device = torch.device(device)
+        self.window = preprocessor.config.window
         self._products = products = preprocessor.products
         self.num_days = self._integers([len(product.dates) for product in products])
         self.train_days = self._integers(list(preprocessor.train_days))
@@ -42,7 +43,8 @@ class HistoryTensors:
         )
         scaled = [preprocessor.scaler.transform(raw, index) for index, raw in enumerate(preprocessor.features)]
         self.scaled = self._floats(np.concatenate(scaled))
-        self.gain, self.bias = self._floats(preprocessor.scaler.gain), self._floats(preprocessor.scaler.bias)
+        self.gain = self._floats(preprocessor.scaler.gain)
+        self.bias = self._floats(preprocessor.scaler.bias)
         self._forecasts = preprocessor.forecasts
         self._first = int(self.first_day.min())
         steps = np.arange(self._first, int((self.first_day + self.num_days).max()) + CALENDAR_DAYS)
@@ -83,7 +85,8 @@ class HistoryTensors:
 
     def start_range(self, starts: Starts, product: Tensor) -> tuple[Tensor, Tensor]:
         """Return the first and last day index on which episodes start, ``(B,)`` each; see ``Starts``."""
-        last_trained, last = self.train_days[product] - 1, self.num_days[product] - 1
+        last_trained = self.train_days[product] - 1
+        last = self.num_days[product] - 1
         if starts == "train":
             return last_trained.clamp(max=LOOK_BACK_DAYS - 1), last_trained
         return (last_trained.clamp(min=0) if starts == "holdout" else last), last

@@ -23,13 +23,16 @@ from torch import Tensor
 from pricerl.arrays import FloatArray
 from pricerl.market.demand.regression import SIZE_RANGE
 
-MAX_Z, Z_STEP = 7.0, 1 / 8
-"""Sds covered to each side, and the distance between two points. torch makes normal numbers of at most 33 random bits,
-so none is beyond 6.8."""
+MAX_Z = 7.0
+"""Sds covered to each side: torch makes normal numbers of at most 33 random bits, so none is beyond 6.8."""
+Z_STEP = 1 / 8
+"""Distance between two points, in sds."""
 
-MEAN_RANGE, LOG_MEAN_STEP = (1e-3, 1e6), 0.25
-"""Smallest and largest mean of the table, units, and the distance between two points in logs. Below the smallest there
-are next to no sales; above the largest the shape depends on the size alone."""
+MEAN_RANGE = (1e-3, 1e6)
+"""Smallest and largest mean of the table, units. Below the smallest there are almost no sales; above the largest the
+shape depends on the size alone."""
+LOG_MEAN_STEP = 0.25
+"""Distance between two means, in logs."""
 
 MEAN_CELLS = math.ceil(math.log(MEAN_RANGE[1] / MEAN_RANGE[0]) / LOG_MEAN_STEP)
 Z_CELLS = round(2 * MAX_Z / Z_STEP)
@@ -61,7 +64,8 @@ class UnitQuantiles(NamedTuple):
             product: ``(B,)`` product index.
         """
         mean_cell = torch.addcmul(self.origin, mean.log(), self.scale).clamp(0, MEAN_CELLS - INSIDE)
-        row, column = mean_cell.long(), z_cell.long()
+        row = mean_cell.long()
+        column = z_cell.long()
         cell = torch.add(torch.add(column, row, alpha=Z_CELLS), product, alpha=MEAN_CELLS * Z_CELLS)
         smaller, larger = self.corners.index_select(1, cell.flatten()).view(2, 2, *mean.shape)
         low, high = torch.lerp(smaller, larger, mean_cell.frac())
@@ -103,7 +107,8 @@ def tabulate_units(size: Tensor) -> UnitQuantiles:
 def _interpolate_corners(size: float) -> FloatArray:
     """Return the table of one size, ``(4, MEAN_CELLS * Z_CELLS)``: linear in the log size between two computed ones."""
     cell = math.log(min(max(size, SIZE_RANGE[0]), SIZE_RANGE[1]) / SIZE_RANGE[0]) / LOG_SIZE_STEP
-    left, share = math.floor(cell), cell % 1
+    left = math.floor(cell)
+    share = cell % 1
     table = _corners(left)
     return table if share == 0 else np.asarray(table + np.float32(share) * (_corners(left + 1) - table))
 

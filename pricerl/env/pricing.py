@@ -41,7 +41,8 @@ class _Batched:
 
     def _open(self, num_rows: int, dynamics: Dynamics, starts: Starts, draws: Draws) -> tuple[Space, Space]:
         """Open the batch; return a row's observation space and action space."""
-        self.dynamics, self._batch = dynamics, EpisodeBatch(dynamics, num_rows, starts, draws)
+        self.dynamics = dynamics
+        self._batch = EpisodeBatch(dynamics, num_rows, starts, draws)
         observed = spaces.Box(0.0, 1.0, (dynamics.observation_dim,), np.float32)
         return observed, spaces.Box(-1.0, 1.0, (1,), np.float32)
 

@@ -67,18 +67,22 @@ class Product:
     @cached_property
     def today(self) -> Today:
         """Rules around the current price."""
-        history, guarded = self.history, self.dynamics.guarded[self.index]
+        history = self.history
+        guarded = self.dynamics.guarded[self.index]
         back = max(RECENT_DAYS, self.dynamics.days_per_step)
         in_steps = self.dynamics.config.action == "step"
-        dates, prices = history.dates[-back:].astype("datetime64[D]"), history.prices_in_force[-back:]
+        dates = history.dates[-back:].astype("datetime64[D]")
+        prices = history.prices_in_force[-back:]
         log = PriceLog(dates, prices, guarded.support, in_steps, history.step_days)
         return Today(float(log.prices[-1]), log, guarded.costs, guarded.config)
 
     @property
     def hard_limits(self) -> HardLimits:
         """Limits that no order can break."""
-        limits, step = self.dynamics.limits, self.dynamics.guardrails.price_step
-        floor, ceiling = float(limits.floor[self.index]), float(limits.ceiling[self.index])
+        limits = self.dynamics.limits
+        step = self.dynamics.guardrails.price_step
+        floor = float(limits.floor[self.index])
+        ceiling = float(limits.ceiling[self.index])
         return HardLimits(round(max(floor, step), 6), None if math.isinf(ceiling) else round(ceiling, 6), step)
 
     def rows(self, count: int = 1) -> Tensor:

@@ -74,11 +74,13 @@ def find_spread(market: Market, reference: References) -> Tensor:
     Profit is taken relative to that at the median price, so that an uncertain level of demand does not count, and in
     units of the profit gain.
     """
-    num_draws, grid = market.num_draws, market.log_curves.shape[2]
+    num_draws = market.num_draws
+    grid = market.log_curves.shape[2]
     steps = torch.arange(grid, device=market.device)
     price = (market.log_price_low[:, None] + market.log_step[:, None] * steps).exp()
     units = market.log_curves[:, :num_draws, :, 0].exp()
-    share, cost = market.counted_share[:, :num_draws, None], market.counted_cost[:, :num_draws, None]
+    share = market.counted_share[:, :num_draws, None]
+    cost = market.counted_cost[:, :num_draws, None]
     contribution = (share * price[:, None] - cost) * units
     sales, unit = (value[:, :num_draws, None] for value in (reference.sales, reference.profit_unit))
     at_median = (share - cost / reference.price[:, None, None]) * sales

@@ -18,9 +18,11 @@ from pricerl.market.demand.pooling import Pool
 
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""
-MOST_ORIGINS, FEWEST_ORIGINS = 32, 4
-"""Most and fewest markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with
-the number of products and years; fewer than four scores would mean nothing."""
+MOST_ORIGINS = 32
+"""Most markets fitted per product. A fit takes 0.05 to 0.1 s per year of history, so the number falls with the number
+of products and years."""
+FEWEST_ORIGINS = 4
+"""Fewest markets fitted per product: fewer than four scores would mean nothing."""
 MOST_TESTED = 100
 """Most products of a catalogue whose forecasts are tested: those with the highest revenue of the last weeks."""
 
@@ -185,7 +187,8 @@ def _score(product: ProductHistory, forecasts: Forecasts, days_ahead: int) -> Ho
     mean_7 = np.array([product.units[max(origin - WEEK, 0) : origin].mean() for origin in forecasts.origin])
     supplied = product.predicted[forecasts.day] / product.price[forecasts.day]
     given = np.isfinite(supplied)
-    rival, skill = None, None
+    rival = None
+    skill = None
     if units[given].sum() > 0:
         rival = _wape(supplied[given], units[given])
         skill = _skill(_wape(forecasts.mean[given], units[given]), rival)

@@ -81,7 +81,8 @@ class DynamicPlan:
     @torch.no_grad()
     def __call__(self, state: State) -> Tensor:
         """Return the price of the highest value: the current one, a grid price in the feasible band, or its edge."""
-        band, values = self.dynamics.band(state), self._values(state)
+        band = self.dynamics.band(state)
+        values = self._values(state)
         now, low, high = (price[:, None] for price in (state.price, band.low, band.high))
         grid = self.grids.log_price[state.product].exp().to(now.dtype)
         edges = torch.cat([now, low, high], 1)
@@ -105,7 +106,8 @@ class DynamicPlan:
     def _values(self, state: State) -> Tensor:
         """Return the values ``(B, G)`` of all grid prices at the states' reference prices, by interpolation."""
         row, share = self.grids.find(state.product, state.log_reference_price.double())
-        values, first = self.value.flatten(0, 1), state.product * self.value.shape[1] + row
+        values = self.value.flatten(0, 1)
+        first = state.product * self.value.shape[1] + row
         return torch.lerp(values[first], values[first + 1], share[:, None])
 
     def _interpolate(self, state: State, values: Tensor, price: Tensor) -> Tensor:
@@ -125,7 +127,8 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
         step_discount: discount of one decision; its days are not discounted against each other, as in SAC.
     """
     grids = _price_grids(dynamics)
-    width, failures = grids.log_price.shape[1], _find_infeasible(dynamics, grids)
+    width = grids.log_price.shape[1]
+    failures = _find_infeasible(dynamics, grids)
     value = grids.log_price.new_zeros(len(grids.step), width, width)
     for size in sorted(set(grids.size.tolist())):
         products = (grids.size == size).nonzero()[:, 0]
@@ -148,18 +151,23 @@ def plan_dynamically(dynamics: Dynamics, step_discount: float) -> DynamicPlan:
 
 def _price_grids(dynamics: Dynamics) -> Grids:
     """Return evenly spaced log prices over each product's feasible and latest prices and its reference price."""
-    history, lows, highs, sizes = dynamics.history, [], [], []
+    history = dynamics.history
+    lows = []
+    highs = []
+    sizes = []
     remembered = history.log_reference_price[history.offset + history.num_days - 1].exp()
     for product in (Product(dynamics, index) for index in range(dynamics.market.num_products)):
         latest = product.money(product.history.prices_in_force[-14:])
         prices = torch.cat([candidate_prices(product), latest, remembered[product.rows()]]).double()
-        low, high = prices.min().log(), prices.max().log()
+        low = prices.min().log()
+        high = prices.max().log()
         lows.append(low)
         highs.append(torch.maximum(high, low + SMALLEST_RANGE))
         largest = max(math.log1p(max(product.today.config.rise, product.today.config.drop)), SMALLEST_RANGE)
         needed = math.ceil(5 * float(high - low) / largest) + 1
         sizes.append(next((size for size in SIZES if size >= needed), SIZES[-1]))
-    low, high = torch.stack(lows), torch.stack(highs)
+    low = torch.stack(lows)
+    high = torch.stack(highs)
     size = torch.tensor(sizes, device=low.device)
     point = torch.arange(max(sizes), device=low.device).minimum(size[:, None] - 1)
     step = (high - low) / (size - 1)
@@ -176,7 +184,8 @@ def _rewards(dynamics: Dynamics, product: int, log_price: Tensor) -> Tensor:
     level = _sum_rewards(dynamics, product, log_price, torch.ones_like(gain, dtype=torch.bool), [0.0])
     left = fade(dynamics.days_per_step, log_price.device, dynamics.history.step_days)
     farthest = max(RISES[-1] + 0.1, float(log_price[-1] - log_price[0]))
-    rises, columns = [*RISES[1:], farthest], [level]
+    rises = [*RISES[1:], farthest]
+    columns = [level]
     for sign, moved in ((-1, gain > 0), (1, loss > 0)):  # in other draws, prices on that side change no demand
         same = _sum_rewards(dynamics, product, log_price, ~moved, [0.0])
         columns.append(same + _sum_rewards(dynamics, product, log_price, moved, [sign * rise for rise in rises]))
@@ -196,7 +205,8 @@ def _sum_rewards(dynamics: Dynamics, product: int, log_price: Tensor, chosen: Te
     draw = chosen.nonzero()
     if not len(draw):
         return log_price.new_zeros(len(rises), len(log_price))
-    rows, market = dynamics.rows(torch.full((1, 1), product, device=draw.device), draw), dynamics.market
+    rows = dynamics.rows(torch.full((1, 1), product, device=draw.device), draw)
+    market = dynamics.market
     price = log_price.exp().to(rows.references.price.dtype)[None]
     position = market.grid_position(price, rows.market)
     level = market.average_day_at(price, position, rows.market)
@@ -227,12 +237,14 @@ def _iterate(dynamics: Dynamics, products: Tensor, grids: Grids, reward: Tensor,
     following = grids.log_price[:, :, None] * (1 - kept) + grids.log_price[:, None] * kept
     column, share = grids.find(rows, following)
     reachable = _reachable(dynamics, products, grids)
-    value, solved = torch.zeros_like(reward), torch.empty_like(reward)
+    value = torch.zeros_like(reward)
+    solved = torch.empty_like(reward)
     while len(rows):
         worth = reward + step_discount * torch.lerp(value.gather(2, column), value.gather(2, column + 1), share)
         best = worth.amax(1, keepdim=True).expand_as(worth) if reachable is None else _best_within(worth, reachable)
         change = best - value
-        low, high = change.amin((1, 2), keepdim=True), change.amax((1, 2), keepdim=True)
+        low = change.amin((1, 2), keepdim=True)
+        high = change.amax((1, 2), keepdim=True)
         value = best + 0.5 * (low + high) * step_discount / (1 - step_discount)
         left = torch.maximum(-low, high).flatten() >= CONVERGED
         if not left.all():
@@ -249,7 +261,8 @@ def _best_within(worth: Tensor, reachable: Tensor) -> Tensor:
         worth: ``(P, G, G)`` value of a next price (axis 1).
         reachable: ``(P, 2 M + 1)`` whether a decision can move by ``-M`` to ``M`` grid prices.
     """
-    most, best = reachable.shape[1] // 2, torch.full_like(worth, -torch.inf)
+    most = reachable.shape[1] // 2
+    best = torch.full_like(worth, -torch.inf)
     for move in range(-most, most + 1):
         if reachable[:, move + most].any():
             moved = worth[:, max(move, 0) : worth.shape[1] + min(move, 0)]

@@ -48,7 +48,8 @@ def forecast_path(product: Product, price: Tensor, seed: int) -> PathForecast:
 
     The seed is that of the daily noise.
     """
-    days, market = expect_paths(product, price[None]), product.market
+    days = expect_paths(product, price[None])
+    market = product.market
     expected = Response(*(values[0] for values in days))
     draw = torch.arange(market.num_draws, device=market.device)[:, None]
     generator = torch.Generator(market.device).manual_seed(seed)
@@ -95,7 +96,8 @@ def score_units(market: Market, index: int, product: ProductHistory, day: IntArr
 
     It is the log of the mean over the posterior draws of their negative binomials, a proper score (Good 1952).
     """
-    mean, size = _numpy(respond_on(market, index, product, day).expected_units), float(market.size[index])
+    mean = _numpy(respond_on(market, index, product, day).expected_units)
+    size = float(market.size[index])
     log_density = log_probability(product.units[day], mean, size, size)
     return np.asarray(logsumexp(log_density, axis=0) - np.log(len(mean)))
 

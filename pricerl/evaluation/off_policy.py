@@ -22,8 +22,10 @@ from pricerl.data import ProductHistory, weekday_of
 from pricerl.data.days import WEEK
 from pricerl.market import ProductMarket
 
-MIN_EFFECTIVE_DAYS, MIN_WEEKS = 20, 4
-"""Fewest effective days and weeks with similar prices for an estimate; the bootstrap resamples weeks."""
+MIN_EFFECTIVE_DAYS = 20
+"""Fewest effective days with similar prices for an estimate."""
+MIN_WEEKS = 4
+"""Fewest weeks with similar prices for an estimate: the bootstrap resamples weeks."""
 RESAMPLES = 1000
 """Bootstrap values."""
 
@@ -83,7 +85,9 @@ def estimate_off_policy(
 def log_days(history: ProductHistory, market: ProductMarket) -> LoggedDays:
     """Return the recorded days with their contribution at the mean costs."""
     seen = history.observed
-    day, price, units = history.dates[seen].astype(np.int64), history.price[seen], history.units[seen]
+    day = history.dates[seen].astype(np.int64)
+    price = history.price[seen]
+    units = history.units[seen]
     _, week = np.unique((day - day[0]) // WEEK, return_inverse=True)
     return LoggedDays(np.log(price), weekday_of(day), week, market.cost.mean_margin(price) * units)
 
@@ -134,7 +138,8 @@ def mean_kernel(values: FloatArray, width: float) -> FloatArray:
     ordered = np.sort(values - values.mean())
     count, total, squares = (np.append(0.0, np.cumsum(ordered**power)) for power in (0, 1, 2))
     centred = values - values.mean()
-    first, last = np.searchsorted(ordered, centred - width), np.searchsorted(ordered, centred + width, side="right")
+    first = np.searchsorted(ordered, centred - width)
+    last = np.searchsorted(ordered, centred + width, side="right")
     near, near_sum, near_squares = (sums[last] - sums[first] for sums in (count, total, squares))
     spread = centred**2 * near - 2 * centred * near_sum + near_squares
     return np.asarray((near - spread / width**2) / len(values))

@@ -61,7 +61,8 @@ def best_constant_price(dynamics: Dynamics) -> Plan:
 
 @torch.no_grad()
 def _search_prices(dynamics: Dynamics) -> Plan:
-    prices, values = [], []
+    prices = []
+    values = []
     for index in range(dynamics.market.num_products):
         product = Product(dynamics, index)
         prices.append(candidate_prices(product))
@@ -96,7 +97,8 @@ def compare_baselines(product: Product, candidates: Candidates, keep: PathValue,
     names = [name for name in (RULES if candidates.market.cost.known else WITHOUT_COSTS) if name not in left_out]
     rules: dict[str, Rule] = {**{name: RULES[name] for name in names}, BEST_FOR_OBJECTIVE: best_for_objective}
     asked = product.money([rule(candidates) for rule in rules.values()])
-    now, limits = torch.full_like(asked, product.current_price), product.dynamics.limits.rows(product.rows(len(asked)))
+    now = torch.full_like(asked, product.current_price)
+    limits = product.dynamics.limits.rows(product.rows(len(asked)))
     prices = project(asked, now, lasting_band(limits, now))
     values = value_paths(product, approach_prices(prices, product, days))
     return [

@@ -188,7 +188,8 @@ def lower_bound(candidates: Candidates) -> float:
     the posterior draws.
     """
     gain = candidates.objective - candidates.objective[:, [candidates.at_current_price]]
-    passes, bound = (gain > 0).mean(0) >= candidates.gate, np.zeros(gain.shape[1])
+    passes = (gain > 0).mean(0) >= candidates.gate
+    bound = np.zeros(gain.shape[1])
     bound[passes] = np.quantile(gain[:, passes], 0.2, axis=0)
     return candidates.best(bound) if bound.max() > 0 else candidates.current_price
 

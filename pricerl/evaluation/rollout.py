@@ -59,7 +59,8 @@ def roll_out(choose: Choice, dynamics: Dynamics, state: State, days: int, noise:
     Days are rounded up to whole decisions. Outcomes are expectations given the prices; noise affects only the units
     that later states observe, which are the expected ones without it.
     """
-    prices, outcomes = [], []
+    prices = []
+    outcomes = []
     for _ in range(0, days, dynamics.days_per_step):
         price = choose(state)
         state, outcome = dynamics.advance(state, price, dynamics.days_per_step, noise)
@@ -104,7 +105,8 @@ def roll_path(
 
 def approach_prices(targets: Tensor, product: Product, days: int) -> Tensor:
     """Return paths ``(R, H)`` of H = ``days`` that approach ``targets (R,)`` as fast as the guardrails allow, money."""
-    dynamics, rows = product.dynamics, product.rows(len(targets))
+    dynamics = product.dynamics
+    rows = product.rows(len(targets))
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1)
     return roll_path(lambda now, band: targets, dynamics, state, days, hold_left(product), observes=False)[0]
 

@@ -16,8 +16,10 @@ from pricerl.evaluation.planner import best_constant_price, planner_gaps
 from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths
 
-MAX_EPISODES, MAX_PRODUCTS = 512, 16
-"""Most episodes, and products whose paths are valued, per evaluation during training; evenly spaced."""
+MAX_EPISODES = 512
+"""Most episodes per evaluation during training, evenly spaced."""
+MAX_PRODUCTS = 16
+"""Most products whose paths are valued per evaluation during training, evenly spaced."""
 
 MAX_STEPS = 10_000
 """Time limit of environments without one, in steps: ten times the common limit."""
@@ -57,7 +59,8 @@ def score_episodes(
     price, outcome = roll_out(lambda now: dynamics.decide(now, policy(now.observation)[:, 0]), dynamics, state, length)
     kept = roll_out(lambda now: now.price, dynamics, state, length)
     settled = price[:, -max(1, WEEK // dynamics.days_per_step) :].mean(1)
-    earned, baseline = _totals(dynamics, state, outcome), _totals(dynamics, state, kept.outcome)
+    earned = _totals(dynamics, state, outcome)
+    baseline = _totals(dynamics, state, kept.outcome)
     best = best_constant_price(dynamics).price[state.product]
     planner_gap, reward_gap = planner_gaps(dynamics, best, state.product, state.draw, settled)
     return EpisodeScores(

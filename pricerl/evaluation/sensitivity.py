@@ -80,12 +80,14 @@ def observe_causes(history: ProductHistory) -> Causes:
     """
     days, posterior, _ = fit_demand_regression(gather_covariates(history).keep(history.observed), DemandSettings())
     mean = np.exp(posterior.log_mean)
-    weight, log_units = mean / (1 + mean / posterior.size), posterior.log_mean + (days.units - mean) / mean
+    weight = mean / (1 + mean / posterior.size)
+    log_units = posterior.log_mean + (days.units - mean) / mean
     # Reference prices are made of the seller's own prices, so they are no benchmark for a confounder.
     kept = [column for column, name in enumerate(days.names) if name != REFERENCE]
     causes = np.column_stack([days.covariates[:, kept], np.ones(len(mean))])
     with_price = np.column_stack([causes, days.log_price])
-    price, units = _unexplained(days.log_price, causes, weight), _unexplained(log_units, with_price, weight)
+    price = _unexplained(days.log_price, causes, weight)
+    units = _unexplained(log_units, with_price, weight)
     scale = float(np.sqrt(units / price)) if price > 0 else 0.0
     names = [days.names[column] for column in kept]
     observed = []
@@ -146,7 +148,8 @@ def bias(price_share: float, units_share: float) -> float:
 
 def _strength(effect: float, price_share: float, units_share: float) -> float | None:
     """Return the ``s`` with ``bias(s R2_d, s R2_u) = f``: the strength of a confounder relative to these shares."""
-    product, square = price_share * units_share, max(effect, 0.0) ** 2
+    product = price_share * units_share
+    square = max(effect, 0.0) ** 2
     if product == 0 or not np.isfinite(square):
         return None
     drag = square * price_share

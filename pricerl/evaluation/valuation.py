@@ -24,8 +24,10 @@ from pricerl.market.utility import RISKED
 LEAST_PROBABILITY = 0.5
 """Smallest share of the posterior draws in which any published change earns more than keeping the price."""
 
-DAYS_TO_UNDO, DAYS_PER_QUARTER = 35, 91
-"""Days until a losing change is seen in sales and undone, and days of the quarter whose profit limits its loss."""
+DAYS_TO_UNDO = 35
+"""Days until a losing change is seen in sales and undone."""
+DAYS_PER_QUARTER = 91
+"""Days of the quarter whose profit limits the loss of a change."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class PathValue:
 
     def over(self, other: PathValue) -> Uplift:
         """Return the uplift over another path, valued in the same posterior draws."""
-        units, sales = interval_of(self.units - other.units), interval_of(self.sales - other.sales)
+        units = interval_of(self.units - other.units)
+        sales = interval_of(self.sales - other.sales)
         profit = interval_of(self.profit - other.profit) if self.costs_known else None
         if not (self.costs_known or self.measure == "sales"):
             return Uplift(units, sales, None, None, None)
@@ -136,7 +139,8 @@ def expect_paths(product: Product, prices: Tensor, horizon: int | None = None) -
 
     Prices ``(N, 1)`` stay for the whole ``horizon``, by default the number of prices.
     """
-    history, memory = product.history, product.fitted.memory
+    history = product.history
+    memory = product.fitted.memory
     horizon = horizon or prices.shape[1]
     dates = history.dates[-1].astype("datetime64[D]") + history.step_days * np.arange(1, horizon + 1)
     lifts = None
@@ -156,8 +160,11 @@ def value_paths(product: Product, prices: Tensor, horizon: int | None = None) ->
 
 def path_values(product: Product, days: Response) -> list[PathValue]:
     """Average the days ``(N, K, H)`` of ``N`` paths of a product."""
-    fitted, measure = product.fitted, product.market.measure
-    known, has_organic, has_ad = fitted.cost.known, fitted.organic is not None, fitted.ad is not None
+    fitted = product.fitted
+    measure = product.market.measure
+    known = fitted.cost.known
+    has_organic = fitted.organic is not None
+    has_ad = fitted.ad is not None
     paths = zip(*(values.mean(2, dtype=torch.float64).cpu().numpy() for values in days), strict=True)
     return [
         PathValue(units, sales, profit, known, measure, organic if has_organic else None, ad if has_ad else None)
@@ -177,7 +184,8 @@ def log_units_at(product: ProductMarket, prices: FloatArray) -> FloatArray:
 
     As in ``Market.average_day``: linear in logs, beyond the grid with the slope at its edge.
     """
-    grid, curves = product.log_grid, product.units.log_value
+    grid = product.log_grid
+    curves = product.units.log_value
     position = (np.log(prices) - grid[0]) / (grid[1] - grid[0])
     left = np.clip(np.floor(position), 0, len(grid) - 2).astype(np.int64)
     return np.asarray(curves[:, left] + (position - left) * (curves[:, left + 1] - curves[:, left]))
@@ -204,7 +212,8 @@ def gains_over(
         kept: the price that would have been kept, money.
         measure: profit, at the costs as estimated even if they are unknown, or revenue.
     """
-    price, stays = history.price[day], np.array([kept])
+    price = history.price[day]
+    stays = np.array([kept])
     own, other = (np.exp(log_units_at(fitted, prices)) for prices in (price, stays))
     level = history.units[day] / own.mean(0)
     if measure == "sales":
@@ -274,7 +283,8 @@ class BreakEven(NamedTuple):
 
 def find_break_even(product: ProductMarket, price: float) -> BreakEven:
     """Return the break-even unit cost of a product around a price, money, over the posterior draws of its demand."""
-    elasticity, known = elasticity_at(product, price), product.cost.fees_known
+    elasticity = elasticity_at(product, price)
+    known = product.cost.fees_known
     share = product.cost.share_kept if known else np.ones_like(elasticity)
     cost = break_even_costs(share * price, elasticity)
     return BreakEven(interval_of(cost), interval_of(share - cost / price), known, float((elasticity > -1).mean()))

@@ -16,8 +16,10 @@ from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out
 
 DAYS = 84
 """Days of a roll-out: enough to reach a price and to stay there for weeks."""
-MOST_ROWS, FEWEST_DRAWS = 2048, 16
-"""Rows of a roll-out, split among products, and the fewest posterior draws per product."""
+MOST_ROWS = 2048
+"""Rows of a roll-out, split among products."""
+FEWEST_DRAWS = 16
+"""Fewest posterior draws per product."""
 NOISE_SEED = 0
 """Seed of the noise, common to all policies and products (common random numbers)."""
 ERRORS = 2.0

@@ -185,7 +185,8 @@ class GuardrailConfig:
 def _check_kinds(config: GuardrailConfig) -> None:
     """Refuse values of the wrong type and non-finite numbers; a setting without a default may be absent."""
     for item in fields(config):
-        value, name = getattr(config, item.name), f"guardrails.{item.name}"
+        value = getattr(config, item.name)
+        name = f"guardrails.{item.name}"
         if value is None and item.default is None:
             continue
         if item.name == "pause":
@@ -258,7 +259,8 @@ def _check_menu(config: GuardrailConfig) -> None:
             raise UsageError(
                 f"guardrails.{name}: {off[0]} is no whole multiple of guardrails.price_step {config.price_step}"
             )
-        low, high = config.lowest / config.price_step, config.highest / config.price_step
+        low = config.lowest / config.price_step
+        high = config.highest / config.price_step
         if not config.menu.any_between(low * (1 - WHOLE), high * (1 + WHOLE)):
             raise UsageError(
                 f"guardrails.{name} has no price between {config.lowest} (the higher of guardrails.floor and "

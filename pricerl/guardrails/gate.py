@@ -88,7 +88,8 @@ def _price_to_keep(current_price: object, log: PriceLog) -> float:
 
 
 def _check_log(log: PriceLog, now: float) -> None:
-    prices, dates = np.asarray(log.prices), np.asarray(log.dates)
+    prices = np.asarray(log.prices)
+    dates = np.asarray(log.dates)
     if prices.shape != dates.shape or prices.ndim != 1:
         raise ValueError("the price log needs one price per date")
     if not (np.isfinite(prices) & (prices > 0)).all():

@@ -279,7 +279,8 @@ def _intersect_fixed(product: GuardedProduct) -> tuple[float, float, float, floa
 
 def _leave_price(menu: PriceMenu, price_step: float, floor: float, ceiling: float) -> bool:
     """Return whether hard limits, money, leave any price of a menu."""
-    low, high = in_steps(floor, price_step) * (1 - WHOLE), in_steps(ceiling, price_step) * (1 + WHOLE)
+    low = in_steps(floor, price_step) * (1 - WHOLE)
+    high = in_steps(ceiling, price_step) * (1 + WHOLE)
     return math.isfinite(low) and menu.any_between(low, high)
 
 

@@ -89,9 +89,13 @@ def slack(price: Number, price_step: float) -> Number:
     return FLOAT32_SLACK * price + ROUNDING_SLACK * price_step
 
 
-RECORDED, OF_STEP, OF_PRICE = 5e-4, 0.05, 1e-3
-"""Largest difference that rounding in records and files explains: half a thousandth of the unit of money, but no more
-than a twentieth of the price step and a thousandth of the price, both far below the smallest change of a price."""
+RECORDED = 5e-4
+"""Largest difference that rounding in records and files explains: half a thousandth of the unit of money. This and the
+next two limits on it are far below the smallest change of a price."""
+OF_STEP = 0.05
+"""Largest such difference as a share of the price step."""
+OF_PRICE = 1e-3
+"""Largest such difference as a share of the price."""
 
 
 def same_price(price: float, other: float, price_step: float = 0.01) -> bool:

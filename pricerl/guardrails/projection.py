@@ -33,7 +33,10 @@ def feasible_band(limits: PriceLimits, recent: RecentPrices) -> PriceBand:
     again. Beyond a hard limit it must move inside; if that is more than one step away, the largest step towards it is
     the only price.
     """
-    low, high, soft_low, soft_high = limits.floor, limits.ceiling, limits.support_low, limits.support_high
+    low = limits.floor
+    high = limits.ceiling
+    soft_low = limits.support_low
+    soft_high = limits.support_high
     for rule in MOVING:
         lowest, highest = rule.bounds(limits, recent)
         if lowest is not None and rule.soft:
@@ -140,7 +143,8 @@ def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimi
         down = stuck & (current_price > limits.ceiling) & (first < now * (1 - FLOAT32_SLACK) - ROUNDING_SLACK)
         first, last = torch.where(up, last, first), torch.where(down, first, last)
         feasible = feasible | up | down
-    low, high = from_steps(first, step), from_steps(last, step)
+    low = from_steps(first, step)
+    high = from_steps(last, step)
     return PriceBand(
         torch.where(feasible, low, current_price), torch.where(feasible, high, current_price), feasible, keep, limits
     )
@@ -148,7 +152,8 @@ def _on_grid(low: Tensor, high: Tensor, current_price: Tensor, limits: PriceLimi
 
 def _neighbours(high: Tensor, low: Tensor, menu: MenuRows) -> tuple[Tensor, Tensor]:
     """Return the last allowed price at or below ``high (B,)`` and first at or above ``low (B,)``, in price steps."""
-    below, above = _candidates(high, menu), _candidates(low, menu)
+    below = _candidates(high, menu)
+    above = _candidates(low, menu)
     last = torch.where(below <= high[:, None], below, -torch.inf).amax(1)
     first = torch.where(above >= low[:, None], above, torch.inf).amin(1)
     return last, first

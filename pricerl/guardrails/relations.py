@@ -93,7 +93,9 @@ def _read_relation(item: object, where: str) -> Relation:
     example = "{kind: size_order, products: [Small, Large]}"
     if not isinstance(item, Mapping) or not {"kind", "products"} <= set(item) <= {"kind", "products", "count"}:
         raise UsageError(f"{where} must be such as {example}, with a count for a multipack, found {item!r}")
-    kind, names, count = item["kind"], item["products"], item.get("count")
+    kind = item["kind"]
+    names = item["products"]
+    count = item.get("count")
     if kind not in KINDS:
         raise UsageError(
             f"{where}.kind must be one of {', '.join(KINDS)}, found {kind!r}{did_you_mean(str(kind), KINDS)}"
@@ -183,7 +185,8 @@ def span_between(relations: Iterable[Relation], product: str, current: Mapping[s
 
     Arguments as for `broken_by`. The lowest is above the highest if there is no such price.
     """
-    low, high = 0.0, math.inf
+    low = 0.0
+    high = math.inf
     for item in relations:
         related = item.among(current)
         if related is None or product not in related.products:
@@ -192,9 +195,11 @@ def span_between(relations: Iterable[Relation], product: str, current: Mapping[s
         before = [current[name] for name in related.products[:at]]
         after = [current[name] for name in related.products[at + 1 :]]
         if item.kind == "size_order":
-            low, high = max([low, *before]), min([high, *after])
+            low = max([low, *before])
+            high = min([high, *after])
         elif item.kind == "one_price":
-            low, high = max([low, *before, *after]), min([high, *before, *after])
+            low = max([low, *before, *after])
+            high = min([high, *before, *after])
         elif at == 0:
             low = max(low, after[0] / item.count)
         else:

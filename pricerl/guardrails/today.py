@@ -133,7 +133,8 @@ class Today:
     def describe(self) -> LimitsInForce:
         """Return the limits on the next price and on later changes."""
         lowest, highest = self.tightest
-        config, in_steps = self.config, self.log.moves_in_steps
+        config = self.config
+        in_steps = self.log.moves_in_steps
         return LimitsInForce(
             lowest=round(float(self.band.low), DIGITS),
             lowest_rule=lowest.rule,
@@ -209,7 +210,8 @@ class Today:
     def _reaches(self) -> bool:
         """Whether a price of the band is inside the hard limits."""
         tolerance = slack(self.now, self.config.price_step)
-        limits, band = self.band.limits, self.band
+        limits = self.band.limits
+        band = self.band
         return bool(band.high >= limits.floor - tolerance) and bool(band.low <= limits.ceiling + tolerance)
 
     def is_step(self, price: float) -> bool:
@@ -276,14 +278,17 @@ class Today:
             lowest, highest = rule.bounds(*facts)
             if lowest is None and highest is None:
                 continue
-            low, high = 0.0 if lowest is None else float(lowest), math.inf if highest is None else float(highest)
+            low = 0.0 if lowest is None else float(lowest)
+            high = math.inf if highest is None else float(highest)
             beyond = False
             if rule.soft and rules is FIXED:
                 limits = self.band.limits
-                low, high = min(low, float(limits.ceiling)), max(high, float(limits.floor))
+                low = min(low, float(limits.ceiling))
+                high = max(high, float(limits.floor))
             if rule.soft and self.log.moves_in_steps:
                 beyond = not self.same(min(max(self.now, low), high), self.now)
-                low, high = min(low, self.now), max(high, self.now)
+                low = min(low, self.now)
+                high = max(high, self.now)
             if math.isnan(low) or math.isnan(high):
                 raise ValueError(f"{rule.setting} is no number")
             yield Bound(self.config.in_force(rule.setting), low, high, rule.why, beyond)

@@ -180,7 +180,8 @@ def _decode(
 ) -> CostPosterior:
     """Fit costs as `decode_cost` does; ``normals`` yields standard normal numbers ``(NUM_PROPOSALS, 3)``."""
     used = product.profit_known
-    price, mean_sales = float(np.median(product.price)), float(product.sales[product.observed].mean())
+    price = float(np.median(product.price))
+    mean_sales = float(product.sales[product.observed].mean())
     mean_sales = max(mean_sales, 1e-6 * price)
     mean = np.array([PRIOR_FIXED_TO_SALES[0] * mean_sales, PRIOR_SHARE[0], PRIOR_COST_TO_PRICE[0] * price])
     sd = np.array([PRIOR_FIXED_TO_SALES[1] * mean_sales, PRIOR_SHARE[1], PRIOR_COST_TO_PRICE[1] * price])
@@ -188,7 +189,8 @@ def _decode(
     identified = int(used.sum()) >= MIN_PROFIT_DAYS
     own = config.daily(product) * [product.step_days, 1, 1]
     if identified:
-        sales, given = product.sales[used], own[used]
+        sales = product.sales[used]
+        given = own[used]
         design = np.column_stack([-np.ones(used.sum()), sales, -product.units[used]])
         profit = product.profit[used] - np.nansum(design * given, axis=1)
         design = np.where(np.isnan(given), design, 0.0)
@@ -238,9 +240,11 @@ def _linear_posterior(
         prior_covariance: ``(3, 3)`` diagonal.
     """
     sd = np.sqrt(np.diag(prior_covariance))
-    scaled, target = design * sd, profit - design @ prior_mean
+    scaled = design * sd
+    target = profit - design @ prior_mean
     least = max(1e-3 * float(np.abs(profit).max()), 1e-6)
-    weights, noise = np.ones(len(profit)), max(float(profit.std()), least)
+    weights = np.ones(len(profit))
+    noise = max(float(profit.std()), least)
     for _ in range(HUBER_STEPS):
         precision = np.eye(len(sd)) + (scaled.T * weights) @ scaled / noise**2
         moved = np.linalg.solve(precision, (scaled.T * weights) @ target / noise**2)
@@ -266,7 +270,8 @@ def _truncated_draws(mean: FloatArray, covariance: FloatArray, num_draws: int, n
     """
     variances, axes = np.linalg.eigh(covariance)
     factor = (axes * np.sqrt(np.abs(variances))).T
-    low, high = np.array([0, MIN_SHARE_KEPT, 0]), np.array([np.inf, 1, np.inf])
+    low = np.array([0, MIN_SHARE_KEPT, 0])
+    high = np.array([np.inf, 1, np.inf])
     for proposals in (normals[: 2 * num_draws], normals):
         draws = mean + proposals @ factor
         fixed, share, cost = draws.T

@@ -70,7 +70,8 @@ def find_fault(key: str, value: Any) -> str:
 
 def check_rows(rows: Sequence[Row], lines: Sequence[int]) -> list[Problem]:
     """Return unknown keys, wrong values, and rows of the same product and day; ``lines`` are their places."""
-    problems, starts = [], dict[tuple[Any, Any], int]()
+    problems = []
+    starts = dict[tuple[Any, Any], int]()
     named = any("product" in row for row in rows)
     for row, line in zip(rows, lines, strict=True):
         for key in row:
@@ -95,7 +96,8 @@ def read_costs(path: str) -> tuple[list[Row], list[str]]:
         DataError: lists every problem with its line.
     """
     (table,) = open_tables([path])
-    header, lines = [str(name).strip() for name in table.frame.columns], table.lines
+    header = [str(name).strip() for name in table.frame.columns]
+    lines = table.lines
     places, notes, problems = _match(header, table.header_line)
     blank = [""] * len(lines)
     cells = {key: [str(text).strip() for text in table.frame.iloc[:, place]] for key, place in places.items()}

@@ -52,8 +52,10 @@ def fit_market(
         conversions: whether to fit conversions, too; units alone take half the time.
         priors: pooled prior of each product; they follow from the products at hand if absent.
     """
-    config, cost = demand or DemandConfig(), cost or CostConfig()
-    products, numbers = preprocessor.products, preprocessor.numbers
+    config = demand or DemandConfig()
+    cost = cost or CostConfig()
+    products = preprocessor.products
+    numbers = preprocessor.numbers
     pooled = find_priors(products, config) if priors is None else priors
     fitted = [
         _fit_product(product, config, cost, np.random.default_rng([seed, number]), conversions, prior)
@@ -97,7 +99,9 @@ def _fit_product(
     conversions: bool,
     prior: ElasticityPrior | None,
 ) -> ProductMarket:
-    usable, log_grid, settings = product.observed, _log_grid(product, config.grid_size), config.resolved()
+    usable = product.observed
+    log_grid = _log_grid(product, config.grid_size)
+    settings = config.resolved()
     if prior is not None:
         elasticity, sd = settings_of_prior(prior.mean, prior.sd)
         settings = replace(settings, prior_elasticity=elasticity, prior_elasticity_sd=sd, pooled=prior)
@@ -130,7 +134,8 @@ def _fit_product(
 
 
 def _log_grid(product: ProductHistory, size: int) -> FloatArray:
-    low, high = product.price.min() / GRID_MARGIN, product.price.max() * GRID_MARGIN
+    low = product.price.min() / GRID_MARGIN
+    high = product.price.max() * GRID_MARGIN
     return np.linspace(np.log(low), np.log(high), size)
 
 

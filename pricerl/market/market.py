@@ -21,8 +21,10 @@ from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws
 from pricerl.market.demand.reference_price import PriceMemory
 
-UNITS, ORGANIC = 0, 1
-"""Positions of the quantities along the last axis of ``Market.log_curves``; ad conversion is the last."""
+UNITS = 0
+"""Position of the units along the last axis of ``Market.log_curves``."""
+ORGANIC = 1
+"""Position of organic conversion along that axis; ad conversion is the last."""
 
 MAX_CONVERSION = 100
 """Percent."""
@@ -192,7 +194,8 @@ class Market:
 
     def select(self, products: Sequence[int]) -> Market:
         """Return the market of some of the products, in the order given."""
-        rows, values = list(products), {item.name: getattr(self, item.name) for item in fields(self)}
+        rows = list(products)
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         chosen: dict[str, Any] = {name: value[rows] for name, value in values.items() if isinstance(value, Tensor)}
         known = tuple(self.products[row] for row in rows)
         return replace(self, preprocessor=self.preprocessor.select(rows), products=known, **chosen)
@@ -220,9 +223,11 @@ class Market:
             day_type: ``(B,)`` type of date by ``data.day_types``, 0 for ordinary days.
             lift: ``(B,)`` multiplier of demand from the buyers' memory of earlier prices.
         """
-        rows, factor = self.rows(product, draw), self.weekday[product, weekday] * self.holiday[product, day_type]
+        rows = self.rows(product, draw)
+        factor = self.weekday[product, weekday] * self.holiday[product, day_type]
         level = self.average_day_at(price, self.grid_position(price, rows), rows)
-        units, sales = level.expected_units * factor * lift, level.sales * factor * lift
+        units = level.expected_units * factor * lift
+        sales = level.sales * factor * lift
         return Response(units, sales, rows.profit(sales, units), level.organic, level.ad)
 
     def average_day(self, price: Tensor, product: Tensor, draw: Tensor) -> Response:
@@ -250,10 +255,13 @@ class Market:
     def average_day_at(self, price: Tensor, position: GridPosition, rows: MarketRows) -> Response:
         """Return the expected outcome of an average weekday at ``price (B,)`` with a known grid position."""
         points = rows.first_point + position.left
-        left, share = points.flatten(), position.share.expand_as(points).flatten()
-        below, above = self._curves.index_select(1, left), self._curves.index_select(1, left + 1)
+        left = points.flatten()
+        share = position.share.expand_as(points).flatten()
+        below = self._curves.index_select(1, left)
+        above = self._curves.index_select(1, left + 1)
         values = torch.lerp(below, above, share).exp_().view(3, *points.shape)
-        units, sales = values[UNITS], values[UNITS] * price
+        units = values[UNITS]
+        sales = values[UNITS] * price
         organic, ad = values[ORGANIC:].clamp(max=MAX_CONVERSION)
         return Response(units, sales, rows.profit(sales, units), organic, ad)
 

@@ -24,9 +24,11 @@ TERM_BOUND = 3.0
 UNIT = 0.10
 """Unit of the terms: 10 % of their reference."""
 
-_BOUND, _UNIT = torch.tensor(TERM_BOUND), torch.tensor(UNIT)
-"""The two as tensors: torch converts a Python number in every operation, which with 64 rows takes longer than the
-operation itself."""
+_BOUND = torch.tensor(TERM_BOUND)
+"""``TERM_BOUND`` as a tensor: torch converts a Python number in every operation, which with 64 rows takes longer than
+the operation itself."""
+_UNIT = torch.tensor(UNIT)
+"""``UNIT`` as a tensor, for the same reason."""
 
 MAX_GAIN = 1000.0
 """Largest profit gain, relative, that the reward distinguishes: far beyond any attainable one, so that value bounds are

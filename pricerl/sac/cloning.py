@@ -13,8 +13,12 @@ from pricerl.sac.checks import check_shapes
 from pricerl.sac.losses import critic_loss, polyak_update
 from pricerl.sac.optimizer import Adam
 
-UPDATES, BATCH_SIZE, LEARNING_RATE = 200, 256, 3e-3
-"""Gradient updates, demonstrations per update, and initial learning rate, which falls linearly to 0."""
+UPDATES = 200
+"""Gradient updates."""
+BATCH_SIZE = 256
+"""Demonstrations per update."""
+LEARNING_RATE = 3e-3
+"""Initial learning rate, which falls linearly to 0."""
 
 
 class Demonstrations(NamedTuple):
@@ -43,7 +47,8 @@ def clone(agent: SACAgent, shown: Demonstrations, generator: torch.Generator) ->
     sizes = {"N": len(shown.value)}
     check_shapes(*zip(Demonstrations._fields, shown, ("NO", "NA", "NA", "N"), strict=True), sizes=sizes)
     agent.observe(shown.observation)
-    actor, critic = Adam(agent.actor.parameters(), LEARNING_RATE), Adam(agent.critic.parameters(), LEARNING_RATE)
+    actor = Adam(agent.actor.parameters(), LEARNING_RATE)
+    critic = Adam(agent.critic.parameters(), LEARNING_RATE)
     for update in range(UPDATES):
         for optimizer in (actor, critic):
             optimizer.set_learning_rate(LEARNING_RATE * (1 - update / UPDATES))

@@ -71,9 +71,11 @@ class InputNormalization(nn.Module):
         """
         total = self.count + rows
         delta = batch_mean - self.mean
-        new_share, old_share = rows / total, self.count / total
+        new_share = rows / total
+        old_share = self.count / total
         if isinstance(rows, Tensor):  # no observation at all: 0 / 0
-            new_share, old_share = new_share.nan_to_num(0.0), old_share.nan_to_num(1.0)
+            new_share = new_share.nan_to_num(0.0)
+            old_share = old_share.nan_to_num(1.0)
         spread = self.var * old_share + batch_var * new_share
         self.var.copy_(spread + delta.square() * old_share * new_share)
         self.mean.add_(delta * new_share)

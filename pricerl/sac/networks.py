@@ -24,7 +24,9 @@ class HiddenLayer(nn.Module):
 
     def __init__(self, linear: nn.Module, norm: nn.Module, skip: bool) -> None:
         super().__init__()
-        self.linear, self.norm, self.skip = linear, norm, skip
+        self.linear = linear
+        self.norm = norm
+        self.skip = skip
 
     def forward(self, features: Tensor, dropout: float) -> Tensor:
         """Map ``(..., I)`` to ``(..., H)``, dropping units at rate ``dropout``."""
@@ -94,7 +96,9 @@ class Actor(nn.Module):
         super().__init__()
         if not 0 <= privileged_dim < observation_dim:
             raise ValueError(f"privileged_dim must be from 0 to {observation_dim - 1}; found {privileged_dim}")
-        self.observation_dim, self.config, self.normalization = observation_dim, config, normalization
+        self.observation_dim = observation_dim
+        self.config = config
+        self.normalization = normalization
         self.visible_dim = observation_dim - privileged_dim
         self.trunk = Trunk(self.visible_dim, config, Linear, nn.LayerNorm)
         self.head = nn.Linear(config.hidden[-1], 2 * action_dim)
@@ -144,7 +148,8 @@ class Actor(nn.Module):
         features = self.trunk(normalized, self.config.actor_dropout if dropout else 0.0)
         with torch.autocast(features.device.type, enabled=False):  # samples and log probabilities need all digits
             mean, raw_log_std = self.head(features.to(self.head.weight.dtype)).chunk(2, dim=-1)
-        low, high = self.config.log_std_min, self.config.log_std_max
+        low = self.config.log_std_min
+        high = self.config.log_std_max
         return mean, low + 0.5 * (high - low) * (torch.tanh(raw_log_std) + 1.0)
 
 
@@ -176,8 +181,11 @@ class Critic(nn.Module):
         super().__init__()
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ValueError(f"the lower value bound must be below the upper one; found {bounds}")
-        self.observation_dim, self.action_dim = observation_dim, action_dim
-        self.config, self.bounds, self.normalization = config, bounds, normalization
+        self.observation_dim = observation_dim
+        self.action_dim = action_dim
+        self.config = config
+        self.bounds = bounds
+        self.normalization = normalization
         members = config.num_critics
         self.trunk = Trunk(
             observation_dim + action_dim,
@@ -203,7 +211,8 @@ class Critic(nn.Module):
         if self.bounds is None:
             return raw
         low, high = self.bounds
-        middle, half = 0.5 * (low + high), 0.5 * (high - low)
+        middle = 0.5 * (low + high)
+        half = 0.5 * (high - low)
         return middle + half * torch.tanh(raw / half)
 
 

@@ -56,13 +56,17 @@ class Adam(torch.optim.Adam):
         Returns:
             The gradients, clipped.
         """
-        gradients, divisor, compiling = list(gradients), None, torch.compiler.is_compiling()
+        gradients = list(gradients)
+        divisor = None
+        compiling = torch.compiler.is_compiling()
         if max_norm > 0.0:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             divisor = ((norm + 1e-6) / max_norm).clamp(min=1.0)
             if compiling:  # the fused step divides by itself
-                gradients, divisor = list(torch._foreach_div(gradients, divisor)), None
-        group, states = self.param_groups[0], [self.state[param] for param in self.params]
+                gradients = list(torch._foreach_div(gradients, divisor))
+                divisor = None
+        group = self.param_groups[0]
+        states = [self.state[param] for param in self.params]
         adam(
             list(self.params),
             gradients,

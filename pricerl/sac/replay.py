@@ -211,7 +211,8 @@ class ReplayBuffer:
         except BaseException:
             self._empty()
             raise
-        self.added, self._first_number = added, added - self.added
+        self._first_number = added - self.added
+        self.added = added
         if generator_state.shape == self._generator.get_state().shape:
             self._generator.set_state(generator_state.cpu())
 

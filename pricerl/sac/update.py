@@ -62,7 +62,9 @@ class SACUpdate:
     """
 
     def __init__(self, agent: SACAgent, optimizers: Optimizers) -> None:
-        self.agent, self.optimizers, self.config = agent, optimizers, agent.config
+        self.agent = agent
+        self.optimizers = optimizers
+        self.config = agent.config
 
     def update(self, batch: Transition) -> UpdateMetrics:
         """Update critics, actor, temperature and target network."""
@@ -151,7 +153,9 @@ class SharedUpdate(SACUpdate):
     ) -> None:
         super().__init__(agent, optimizers)
         self.average = average
-        self._begin, self._continue, self._finish = wrap(self._before), wrap(self._between), wrap(self._after)
+        self._begin = wrap(self._before)
+        self._continue = wrap(self._between)
+        self._finish = wrap(self._after)
 
     def trace(self, batch: Transition) -> tuple[UpdateMetrics, Gradients]:
         """Update critics, actor, temperature and target network; return also the gradients."""
@@ -174,7 +178,8 @@ class SharedUpdate(SACUpdate):
         return critic_gradients, _flatten(gradients), loss, -log_prob.mean()
 
     def _after(self, message: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        actor, alpha = self.optimizers.actor.params, self.optimizers.alpha.params if self.config.learn_alpha else []
+        actor = self.optimizers.actor.params
+        alpha = self.optimizers.alpha.params if self.config.learn_alpha else []
         gradients = _unflatten(message, [*actor, *alpha])
         actor_gradients = self.update_actor(gradients[: len(actor)])
         alpha_gradients = self.update_temperature(gradients[len(actor) :])

@@ -27,15 +27,18 @@ MarketFamily = Literal["constant", "linear", "exponential", "logit", "kinked", "
 """Families of demand curves."""
 MARKETS: tuple[str, ...] = get_args(MarketFamily)
 
-FEWEST_DAYS, MOST_DAYS = 8, 20_000
+FEWEST_DAYS = 8
+MOST_DAYS = 20_000
 MOST_PRODUCTS = 1_000
 MOST_UNITS = 1e6
 
 PROFIT_NOISE = 0.005
 """Standard deviation of the noise in profit, as a share of the mean revenue."""
 
-ORGANIC_RATE, AD_RATE = 0.12, 0.08
-"""Share of visitors who buy at the starting price."""
+ORGANIC_RATE = 0.12
+"""Share of organic visitors who buy at the starting price."""
+AD_RATE = 0.08
+"""Share of visitors from advertising who buy at the starting price."""
 
 FORECAST_NOISE = 0.1
 """Log standard deviation of the supplied forecast around the trailing 7-day mean."""

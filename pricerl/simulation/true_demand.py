@@ -22,8 +22,10 @@ SHARES_KEPT = (0.7, 0.9)
 LOGIT_START_SHARE = 0.3
 """Logit curve: share of visitors who buy at the starting price."""
 
-KINK_BELOW, KINK_ABOVE = 0.75, 1.5
-"""Factors on the elasticity below and above the kink: buyers respond more to a rise than to a cut."""
+KINK_BELOW = 0.75
+"""Factor on the elasticity below the kink."""
+KINK_ABOVE = 1.5
+"""Factor on the elasticity above the kink: buyers respond more to a rise than to a cut."""
 
 SEARCH_RANGE = 3.0
 """Upper end of the search for the best price, over the larger of unit cost (after fees) and starting price."""

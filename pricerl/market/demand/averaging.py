@@ -29,8 +29,10 @@ NO_MEMORY = 0.25
 """Prior probability that there is no reference-price effect. On simulated shops with one, the 90 % intervals covered
 the truth in 65 to 82 % at 0.5, and in 77 to 87 % at 0.25."""
 
-SEASON_SDS, PROMOTED_SEASON_SDS = (0.1, 0.3), (0.03, 0.1, 0.3)
-"""Prior sds of the season's knots, in logs, without and with promotions."""
+SEASON_SDS = (0.1, 0.3)
+"""Prior sds of the season's knots without promotions, in logs."""
+PROMOTED_SEASON_SDS = (0.03, 0.1, 0.3)
+"""Prior sds of the season's knots with promotions, in logs."""
 FEWEST_CHANGES = 15
 """Fewest price changes for the evidence to choose among them; with fewer, the intervals would be too narrow."""
 
@@ -67,7 +69,8 @@ class Part(NamedTuple):
         """Draw the reference-price effect, ``(count,)``; 0 without one."""
         if not self.remembers:
             return PriceMemory(np.zeros(count), np.zeros(count), self.data.step_days)
-        mode, covariance = self.posterior.mode, self.posterior.covariance
+        mode = self.posterior.mode
+        covariance = self.posterior.covariance
         drawn = rng.multivariate_normal(mode, covariance, size=count, method="eigh")
         return self.data.price_memory(drawn[:, PRICE_TERMS:])
 
@@ -82,7 +85,8 @@ def fit_parts(product: ProductHistory, settings: DemandSettings) -> tuple[PriceS
     Returns:
         How the prices were set, the regressions with weights that sum to 1, and the number of outliers.
     """
-    observed, others = product.observed, product.observed & ~product.own_days
+    observed = product.observed
+    others = product.observed & ~product.own_days
     setting = _classify(product, others)
     first = _candidates(product, setting)[0]
     everything = gather_covariates(product, first)
@@ -197,7 +201,8 @@ def price_prior(data: RegressionData, settings: DemandSettings) -> Prior:
 
 def _cut_spikes(data: RegressionData, outlier_sds: float) -> FloatArray:
     """Return units ``(D,)`` without spikes; groups of days, such as promotions, have their own median."""
-    units, groups = data.units.copy(), data.groups()
+    units = data.units.copy()
+    groups = data.groups()
     for group in np.unique(groups):
         units[groups == group] = winsorise(units[groups == group], outlier_sds)
     return units

@@ -136,7 +136,8 @@ class DemandConfig(CommonSettings):
 
     def __post_init__(self) -> None:
         if self.demand not in MODEL_NAMES:
-            known, close = ", ".join(MODEL_NAMES), did_you_mean(self.demand, MODEL_NAMES)
+            known = ", ".join(MODEL_NAMES)
+            close = did_you_mean(self.demand, MODEL_NAMES)
             raise UsageError(f"data.market.demand must be one of {known}, found {self.demand!r}{close or OTHERS}")
         problems = [*self._out_of_range(), *self._unread()]
         if problems:

@@ -16,13 +16,23 @@ from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior
 from pricerl.market.demand.regression_data import REFERENCE, WEEKDAY, Covariate, RegressionData
 
-WEEKDAY_SD, SEASON_SD, TREND_SD, REFERENCE_SD, AD_SD = 0.5, 0.3, 2.0, 0.5, 0.2
-"""Prior sds of the coefficients, in logs. Those of weekdays and of the trend over the whole history are wide: with
-narrow ones, their effect would be attributed to a price that moves with them."""
+WEEKDAY_SD = 0.5
+"""Prior sd of the effect of a weekday, in logs. It is wide, as is that of the trend: with narrow ones, their effect
+would be attributed to a price that moves with them."""
+SEASON_SD = 0.3
+"""Prior sd of a knot of the season, in logs."""
+TREND_SD = 2.0
+"""Prior sd of the trend over the whole history, in logs."""
+REFERENCE_SD = 0.5
+"""Prior sd of the reference-price effect, in logs."""
+AD_SD = 0.2
+"""Prior sd of the effect of advertising, in logs."""
 
-SEASON_DAYS, MOST_KNOTS = 21.0, 120
-"""Days between knots of the season, three weekly rows, and their maximum number, which keeps the fit of long histories
-fast. With sparser knots, slow changes of demand would be attributed to a price that moves with them."""
+SEASON_DAYS = 21.0
+"""Days between knots of the season, three weekly rows. With sparser knots, slow changes of demand would be attributed
+to a price that moves with them."""
+MOST_KNOTS = 120
+"""Maximum number of knots, which keeps the fit of long histories fast."""
 
 YEARLY_HARMONICS = 2
 """Number of yearly harmonics: one and two cycles per year."""
@@ -31,9 +41,10 @@ ADS = "ads"
 """Name of the covariates of advertising."""
 MIN_AD_DAYS = 28
 """Minimum number of days with a reported conversion for it to be a covariate."""
-CAMPAIGN_PRIOR, CAMPAIGN_DAYS = (0.0, 0.5), 3
-"""Mean and sd of the effect of ad over organic conversion, in logs, and days over which the ratio is averaged, because
-conversions of few visitors are noisy."""
+CAMPAIGN_PRIOR = (0.0, 0.5)
+"""Mean and sd of the effect of ad over organic conversion, in logs."""
+CAMPAIGN_DAYS = 3
+"""Days over which that ratio is averaged, because conversions of few visitors are noisy."""
 LEAST_CONVERSION = 0.1
 """Share of the mean conversion that is added to each day's, so that days without a buyer have a logarithm."""
 
@@ -41,9 +52,12 @@ COMPETITOR_PRIOR = (0.26, 0.5)
 """Mean and sd of the cross-price elasticity: the mean of 7,264 estimates is 0.26, and most are between -0.5 and 1
 (Auer and Papies 2020)."""
 
-DEAL_DEPTH_PRIOR, DEAL_PRIOR, STOCK_PRIOR = (-1.0, 1.5), (0.2, 0.4), (0.0, 0.3)
-"""Mean and sd of a promotion's effects in logs: further elasticity with respect to its discount, step at an unchanged
-price, and effect of what buyers still have at home after it."""
+DEAL_DEPTH_PRIOR = (-1.0, 1.5)
+"""Mean and sd of a promotion's further elasticity with respect to its discount."""
+DEAL_PRIOR = (0.2, 0.4)
+"""Mean and sd of a promotion's step of demand at an unchanged price, in logs."""
+STOCK_PRIOR = (0.0, 0.3)
+"""Mean and sd of the effect of what buyers still have at home after a promotion, in logs."""
 DEAL_DEPTH_NAME = "deal_depth"
 """Name of the covariate of a deal's depth."""
 STOCK_MEMORY = 0.93
@@ -256,7 +270,9 @@ def _yearly_waves(dates: DateArray, step_days: int) -> list[Covariate]:
 def _is_answer(product: ProductHistory) -> bool:
     """Return whether the seller's price of the day and the week before nearly explains the competitor's price."""
     assert product.competitor is not None
-    x, y, rows = np.log(product.price), np.log(product.competitor), steps_in(ANSWER_DAYS, product.step_days)
+    x = np.log(product.price)
+    y = np.log(product.competitor)
+    rows = steps_in(ANSWER_DAYS, product.step_days)
     lags = [x[np.maximum(np.arange(len(x)) - lag, 0)] for lag in range(rows + 1)]
     design = np.stack([np.ones_like(x), *lags], axis=1)
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]

@@ -49,7 +49,8 @@ def logit(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: Floa
 
 def kinked(elasticity: FloatArray, first: FloatArray, second: FloatArray, x: FloatArray) -> FloatArray:
     """Return demand with a kink within 15 % of the current price, up to three times as elastic above it as below."""
-    ratio, kink = 1 + 2 * first, 0.3 * second - 0.15
+    ratio = 1 + 2 * first
+    kink = 0.3 * second - 0.15
     low = 2 * elasticity / (1 + ratio)
 
     def at(point: FloatArray) -> FloatArray:
@@ -88,7 +89,8 @@ def settings_of_prior(mean: float, sd: float) -> tuple[float, float]:
 
     The inverse of `log_normal_prior`, for the mean and sd of the log of minus the elasticity.
     """
-    default, elasticity = DemandSettings(), -float(np.exp(mean))
+    default = DemandSettings()
+    elasticity = -float(np.exp(mean))
     return elasticity, sd / LOG_SD * default.prior_elasticity_sd * elasticity / default.prior_elasticity
 
 
@@ -121,10 +123,12 @@ class CurveSet:
 
     def _smooth(self, x: FloatArray) -> FloatArray:
         """Return log demand ``(M, G)`` without steps at whole prices."""
-        elasticity, values = -self.elasticity[:, None], np.empty((len(self.family), len(x)))
+        elasticity = -self.elasticity[:, None]
+        values = np.empty((len(self.family), len(x)))
         for index, shape in enumerate(FAMILIES.values()):
             rows = self.family == index
-            first, second = self.shares[rows, 0:1], self.shares[rows, 1:2]
+            first = self.shares[rows, 0:1]
+            second = self.shares[rows, 1:2]
             values[rows] = shape(elasticity[rows], first, second, x)
         return values
 

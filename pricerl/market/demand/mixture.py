@@ -16,9 +16,10 @@ from pricerl.market.demand.config import ElasticityPrior
 from pricerl.market.demand.families import FAMILIES, CurveSet, draw_prior
 from pricerl.market.demand.own_price import OwnPrice
 
-NUM_CURVES, FEWEST_CURVES = 600, 120
-"""Curves (particles) of the sampler for a whole posterior, and fewest for a part of one; multiples of the number of
-families."""
+NUM_CURVES = 600
+"""Curves (particles) of the sampler for a whole posterior, a multiple of the number of families."""
+FEWEST_CURVES = 120
+"""Fewest curves for a part of a posterior, also such a multiple."""
 NUM_BINS = 160
 """Bins of log price between the lowest and the highest tried price."""
 KEPT_SHARE = 0.5
@@ -113,18 +114,22 @@ def draw_curves(
 
     curves = draw_prior(count, prior, rng)
     fit = fit_of(curves)
-    temperature, scale = 0.0, MOVE_SCALE
+    temperature = 0.0
+    scale = MOVE_SCALE
     for _ in range(MAX_TEMPERATURES):
         rise = _next_rise(fit, 1.0 - temperature)
         weight = np.exp(rise * (fit - fit.max()))
         chosen = _resample(weight / weight.sum(), rng)
-        curves, fit, temperature = curves.take(chosen), fit[chosen], temperature + rise
+        curves = curves.take(chosen)
+        fit = fit[chosen]
+        temperature = temperature + rise
         for _ in range(MOVES):
             proposed = curves.move(scale, rng)
             proposed_fit = fit_of(proposed)
             gain = temperature * (proposed_fit - fit) + proposed.log_prior() - curves.log_prior()
             accepted = np.log(rng.random(len(fit))) < gain
-            curves, fit = curves.replaced(accepted, proposed), np.where(accepted, proposed_fit, fit)
+            curves = curves.replaced(accepted, proposed)
+            fit = np.where(accepted, proposed_fit, fit)
             scale *= 1.2 if accepted.mean() > 0.5 else 0.7 if accepted.mean() < 0.2 else 1.0
         if temperature >= 1.0:
             break
@@ -141,7 +146,8 @@ def _next_rise(fit: FloatArray, left: float) -> float:
     wanted = KEPT_SHARE * len(fit)
     if effective(left) >= wanted:
         return left
-    low, high = 0.0, left
+    low = 0.0
+    high = left
     for _ in range(40):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if effective(middle) >= wanted else (low, middle)

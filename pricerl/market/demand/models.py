@@ -58,7 +58,8 @@ def fit_mixture(
     log_value = [_mixture_curves(part, stage, count, current_price, log_grid, rng) for part, count in drawn]
     memories = [part.draw_memory(count, rng) for part, count in drawn]
     gain, loss = (np.concatenate([getattr(memory, name) for memory in memories]) for name in ("gain", "loss"))
-    memory, values = PriceMemory(gain, loss, product.step_days), np.concatenate(log_value)
+    memory = PriceMemory(gain, loss, product.step_days)
+    values = np.concatenate(log_value)
     return _demand(product, likeliest, memory, values, log_grid, outliers, setting.kind)
 
 
@@ -99,7 +100,8 @@ def _mixture_curves(
     """
     if count == 0:
         return np.zeros((0, len(log_grid)))
-    data, prior = part.data, price_prior(part.data, settings)
+    data = part.data
+    prior = price_prior(part.data, settings)
     deals = [PRICE_TERMS + column for column, name in enumerate(data.names) if name == DEAL_DEPTH_NAME]
     linked, free = (part.posterior.without_prior([1, *extra], prior, LOOSE_SD) for extra in ([], deals))
     log_current = np.log(current_price)
@@ -128,7 +130,8 @@ def _level_sd(part: Part) -> float:
 def _bounded(log_demand: FloatArray, log_grid: FloatArray) -> FloatArray:
     """Bound and smooth the slopes of curves ``(K, G)``; the value nearest to 0 stays unchanged."""
     rebuilt = smooth_slopes(log_demand, np.diff(log_grid))
-    anchor, rows = np.abs(log_demand).argmin(1), np.arange(len(rebuilt))
+    anchor = np.abs(log_demand).argmin(1)
+    rows = np.arange(len(rebuilt))
     return np.asarray(rebuilt + (log_demand[rows, anchor] - rebuilt[rows, anchor])[:, None])
 
 
@@ -141,10 +144,13 @@ def _demand(
     outliers: int,
     kind: Kind,
 ) -> DemandPosterior:
-    data, posterior, mode = part.data, part.posterior, part.posterior.mode[PRICE_TERMS:]
+    data = part.data
+    posterior = part.posterior
+    mode = posterior.mode[PRICE_TERMS:]
     known = effective_days(data.regular, recency_of(data.age), log_grid)
     curves = CurveDraws(log_value, known, posterior.dispersion(data.units), posterior.size, outliers)
-    weekday, everything = data.weekday_factors(mode), part.everything
+    weekday = data.weekday_factors(mode)
+    everything = part.everything
     multiplier = everything.past_multiplier(posterior.mode[1], mode) * memory.lifts(product.price).mean(0)
     offset = weekday[weekday_of(product.dates.astype(np.int64))] * multiplier
     days = DailyValues(everything.regular, product.units, offset, everything.age)

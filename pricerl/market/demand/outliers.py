@@ -6,8 +6,10 @@ import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
 
-ROOT_SHIFT, ROOT_SD = 0.375, 0.5
-"""The square root of shifted Poisson counts has about this sd whatever their mean (Anscombe 1948)."""
+ROOT_SHIFT = 0.375
+"""Shift of Poisson counts after which their square root has about the sd ``ROOT_SD`` (Anscombe 1948)."""
+ROOT_SD = 0.5
+"""Sd of the square root of shifted Poisson counts, whatever their mean."""
 
 
 def winsorise(value: FloatArray, sds: float) -> FloatArray:

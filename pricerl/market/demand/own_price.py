@@ -22,8 +22,10 @@ INFORMED_SD = 0.35
 """Sd of the log of minus the elasticity around the one at which a well-chosen price would be the best."""
 USUAL_ELASTICITY = -2.2
 """Median of the default prior of the elasticity, at which usual margins are the best."""
-USUAL_MEAN, USUAL_SD = float(np.log(-USUAL_ELASTICITY)), 1.0
-"""Mean and sd of minus the log of the margin of prices that were not chosen well: half of them between 23 and 89 %."""
+USUAL_MEAN = float(np.log(-USUAL_ELASTICITY))
+"""Mean of minus the log of the margin of prices that were not chosen well."""
+USUAL_SD = 1.0
+"""Sd of that log: half of these margins are between 23 and 89 %."""
 SMALLEST_MARGIN = 0.02
 """Margin over revenue after fees below which a price is not chosen for its profit."""
 

@@ -46,8 +46,10 @@ STEPS = 20
 """Steps of the expectation maximisation: more make the density as narrow as the evidence allows, and hardly differ."""
 SMALLEST_SPREAD = 0.12
 """Sd by which the density is smoothed, of the log of minus the elasticity: products alike differ by an eighth."""
-GRID, GRID_REACH = 201, 5.0
-"""Points of the grid of ``eta``, and how far it reaches from the general prior's mean, in its sds."""
+GRID = 201
+"""Points of the grid of ``eta``."""
+GRID_REACH = 5.0
+"""Distance from the general prior's mean to the ends of the grid, in its sds."""
 MOST_POOLED = 2_000
 """Most products that determine a density; more would not change it."""
 
@@ -98,7 +100,8 @@ class Pool:
         """Return the prior that the other products imply; None if fewer than ``FEWEST_POOLED`` have evidence."""
         if sum(item.known for item in self.evidence.values()) < FEWEST_POOLED:
             return None
-        own, general = self.evidence.get(product, NO_EVIDENCE), self._general
+        own = self.evidence.get(product, NO_EVIDENCE)
+        general = self._general
         likelihood = _likelihood([own], self._eta)[0] if own.known else None
         density = self._catalogue.without(product, likelihood, general)
         if own.group:
@@ -170,7 +173,8 @@ def _find_level(evidence: Mapping[str, Evidence], eta: FloatArray, start: FloatA
     """Return the density of products with evidence by expectation maximisation from ``start (GRID,)``."""
     known = sorted(name for name, item in evidence.items() if item.known)
     known = known[:: -(-len(known) // MOST_POOLED) or 1]
-    likelihood, density = _likelihood([evidence[name] for name in known], eta), start
+    likelihood = _likelihood([evidence[name] for name in known], eta)
+    density = start
     for _ in range(STEPS):
         density = (forerunners * start + _sum_posteriors(likelihood, density)) / (forerunners + len(known))
     return _Level(frozenset(known), forerunners, density, _sum_posteriors(likelihood, density))

@@ -40,7 +40,8 @@ class PriceMemory:
 
     def lifts_after(self, past: FloatArray, paths: FloatArray) -> FloatArray:
         """Return the multiplier of each day of paths ``(N, H)``, ``(N, K, H)``, after the prices ``(D,)``, money."""
-        log_price, kept = np.log(paths), REFERENCE_MEMORY**self.step_days
+        log_price = np.log(paths)
+        kept = REFERENCE_MEMORY**self.step_days
         reference = np.full(len(paths), reference_prices(np.log(past), self.step_days)[-1])
         rise = np.empty_like(log_price)
         for day, now in enumerate(log_price.T):
@@ -59,7 +60,8 @@ def reference_prices(log_price: FloatArray, step_days: int = 1) -> FloatArray:
 
     ``r' = 0.9 r + 0.1 x`` from day to day, oldest first, starting at the first price.
     """
-    first, last = log_price[..., :1], log_price[..., -1:]
+    first = log_price[..., :1]
+    last = log_price[..., -1:]
     kept = REFERENCE_MEMORY**step_days
     return smooth(np.concatenate([log_price, last], axis=-1) - first, kept) + first
 

@@ -24,8 +24,10 @@ LAST_STEP = 1e-5
 
 SIZE_RANGE = (0.3, 1e4)
 """Smallest and largest negative-binomial size, from strong overdispersion to Poisson."""
-SIZE_ROUNDS, SIZE_TOLERANCE = 4, 1e-5
-"""Most rounds between mode and size, and the change of the log size at which they end."""
+SIZE_ROUNDS = 4
+"""Most rounds between mode and size."""
+SIZE_TOLERANCE = 1e-5
+"""Change of the log size at which the rounds end."""
 LONGEST_JUMP = 0.5
 """Largest change of the log size that Newton's method may make before a search of the whole range replaces it."""
 
@@ -82,7 +84,8 @@ class RegressionPosterior:
 
         It is the density ratio of posterior over prior at 0 (Savage-Dickey; Dickey 1971).
         """
-        mode, covariance = self.mode[columns], self.covariance[columns, columns]
+        mode = self.mode[columns]
+        covariance = self.covariance[columns, columns]
         posterior = -0.5 * (mode @ np.linalg.solve(covariance, mode) + np.linalg.slogdet(covariance)[1])
         return float(posterior + np.log(prior_sd).sum())
 
@@ -122,7 +125,8 @@ def fit_regression(
     for _ in range(SIZE_ROUNDS if size is None else 1):
         coefficients, log_mean = _find_mode(units, design, prior.mean, precision, coefficients, current)
         if size is None:
-            before, current = current, _likeliest_size(units, np.exp(log_mean), current, counted)
+            before = current
+            current = _likeliest_size(units, np.exp(log_mean), current, counted)
             if abs(np.log(current / before)) < SIZE_TOLERANCE:
                 break
     mean = np.exp(log_mean)
@@ -153,7 +157,8 @@ def _likeliest_size(units: FloatArray, mean: FloatArray, start: float, counted: 
         start: size.
         counted: distinct units and how often each occurs.
     """
-    (distinct, counts), size = counted, start
+    distinct, counts = counted
+    size = start
     for _ in range(NEWTON_STEPS):
         total = size + mean
         slope = counts @ psi(distinct + size) - len(units) * psi(size)
@@ -192,7 +197,8 @@ def _find_mode(
     units: FloatArray, design: FloatArray, mean: FloatArray, precision: FloatArray, start: FloatArray, size: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return the mode ``(C,)`` and the log means ``(D,)`` at it. The log posterior is concave."""
-    coefficients, penalty = start, np.diag(precision)
+    coefficients = start
+    penalty = np.diag(precision)
     anchor = np.where(precision > 0, mean, 0.0)
     for _ in range(NEWTON_STEPS):
         expected = np.exp(_log_mean(design, coefficients))

@@ -12,8 +12,10 @@ from pricerl.data.days import WEEK
 from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import Prior
 
-WEEKDAY, REFERENCE = "weekday", "reference"
-"""Names of the seven weekday and of the two reference-price covariates."""
+WEEKDAY = "weekday"
+"""Name of the seven weekday covariates."""
+REFERENCE = "reference"
+"""Name of the two reference-price covariates."""
 FEWEST_ALIKE = 3
 """Minimum number of days for a group to have its own median."""
 
@@ -88,7 +90,8 @@ class RegressionData:
     def design(self) -> FloatArray:
         """Columns 1, log price, squared log regular price and the covariates, ``(D, 3 + C)``, prices over a median."""
         centre = np.median(self.regular)
-        x, regular = self.log_price - centre, self.regular - centre
+        x = self.log_price - centre
+        regular = self.regular - centre
         return np.column_stack([np.ones_like(x), x, regular**2, self.covariates])
 
     def past_multiplier(self, elasticity: float, coefficients: FloatArray) -> FloatArray:

@@ -45,16 +45,19 @@ SEASON_SD = 0.5
 TREND_TRUST = 0.15
 """Prior relative sd of the correction by similar prices around the trend."""
 
-WEEKDAY_PRIOR_DAYS, WEEKDAY_PRIOR_SALES = 4.0, 20.0
-"""Prior weight of equal weekdays in average days, and its minimum in sales. Weekdays differ by about a fifth, too
-little to detect in a few sales."""
+WEEKDAY_PRIOR_DAYS = 4.0
+"""Prior weight of equal weekdays, in average days. Weekdays differ by about a fifth, too little to detect in a few
+sales."""
+WEEKDAY_PRIOR_SALES = 20.0
+"""Minimum of that weight, in sales."""
 
 
 def fit_similar(
     product: ProductHistory, log_grid: FloatArray, settings: DemandSettings, rng: np.random.Generator
 ) -> DemandPosterior:
     """Draw demand curves by similar-price averaging, without an assumption on the shape of demand."""
-    days, usable = plain_days(product), product.observed
+    days = plain_days(product)
+    usable = product.observed
     weekday = weekday_of(product.dates.astype(np.int64))
     units = winsorise(product.units[usable], settings.outlier_sds)
     factors = weekday_factors(units, weekday[usable])
@@ -87,7 +90,8 @@ def fit_curves(
     expected, _, trend = _expected(provisional, recency, log_grid, settings)
     inliers = find_inliers(days.value, expected, settings.outlier_sds)
     outliers = int((~inliers).sum())
-    days, recency = days.keep(inliers), recency[inliers]
+    days = days.keep(inliers)
+    recency = recency[inliers]
     expected, dispersion, trend = _expected(days, recency, log_grid, settings, trend)
     log_value = _draw_curves(days, recency, log_grid, dispersion, trend, settings, rng)
     excess = float(np.mean((days.value - expected) ** 2 - expected))
@@ -170,7 +174,8 @@ def _trend_design(
     days: DailyValues, recency: FloatArray, settings: DemandSettings
 ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
     """Return the central log price, the trend's columns ``(D, C)``, and prior mean and sd of all but the first."""
-    centre, season = float(np.average(days.log_price, weights=recency)), season_columns(days.age)
+    centre = float(np.average(days.log_price, weights=recency))
+    season = season_columns(days.age)
     none = np.zeros(season.shape[1])
     mean = np.concatenate([[settings.prior_elasticity, settings.prior_curvature], none])
     sd = np.concatenate([[settings.prior_elasticity_sd, settings.prior_curvature_sd], none + SEASON_SD])
@@ -210,7 +215,8 @@ def _fit_trends(
     trend = anchor if start is None else np.broadcast_to(start, anchor.shape)
     penalty = np.concatenate([[INTERCEPT_RIDGE], precision])
     rows, columns = np.triu_indices(design.shape[1])
-    squares, exposure = design[:, rows] * design[:, columns], weights * days.offset
+    squares = design[:, rows] * design[:, columns]
+    exposure = weights * days.offset
     target = (weights * days.value) @ design
     hessian = np.empty((len(weights), *2 * design.shape[1:]))
     for _ in range(NEWTON_STEPS):
