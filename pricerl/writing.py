@@ -70,7 +70,7 @@ def point(link: Path, target: str) -> None:
 
 
 def _is_copy(folder: Path, target: Path) -> bool:
-    """Return whether a folder is a copy of what a link led to: a generation or set, or the same files as the target."""
+    """Return whether a folder is a copy of a link's target: a generation or set, or the same files as the target."""
     if folder.name == CURRENT:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             return isinstance(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"], dict)

@@ -152,10 +152,10 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
 class PricingVectorEnv(_Batched, VectorEnv[Tensor, Tensor, Tensor]):
     """``PricingEnv`` for ``num_envs`` rows as one torch batch, on any device.
 
-    Rows differ in product, starting day and posterior draw. All are truncated at the same time and start anew in the
-    same call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is
-    ``info["final_obs"]``). Observations, rewards and flags are tensors on the market's device. Rules, spaces, info
-    and arguments are those of ``PricingEnv``, with ``num_envs`` B; a test compares the two step by step.
+    Rows differ in product, starting day and posterior draw. All are truncated at the same time and restart in the same
+    call (``AutoresetMode.SAME_STEP``; the finished episode's last observation is ``info["final_obs"]``). Observations,
+    rewards and flags are tensors on the market's device. Rules, spaces, info and arguments are those of ``PricingEnv``,
+    with ``num_envs`` B; a test compares the two step by step.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it as an instance variable

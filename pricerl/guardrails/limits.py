@@ -82,7 +82,7 @@ class PriceLimits(NamedTuple):
     price_step: float
     reachable: Tensor
     """Bool ``(B,)``; whether a price satisfies all hard limits at once. A current price beyond them then walks there,
-    if need be in several steps."""
+    in several steps if one does not reach."""
 
     def rows(self, product: Tensor) -> PriceLimits:
         """Pick the limits of each row's product ``(B,)``, once per episode."""

@@ -13,7 +13,7 @@ ROOT_SD = 0.5
 
 
 def winsorise(value: FloatArray, sds: float) -> FloatArray:
-    """Winsorise values ``(D,)`` at ``sds`` robust sds of the square root above the median, for a first fit."""
+    """Winsorise values ``(D,)`` at ``sds`` robust sds of their square root above the median, for a first fit."""
     root = np.sqrt(value + ROOT_SHIFT)
     spread = max(_robust_sd(root), ROOT_SD)
     return np.asarray(np.minimum(value, (float(np.median(root)) + sds * spread) ** 2 - ROOT_SHIFT))

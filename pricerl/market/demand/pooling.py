@@ -27,7 +27,7 @@ from pricerl.market.demand.covariates import gather_covariates
 from pricerl.market.demand.families import log_normal_prior
 
 FEWEST_POOLED = 8
-"""Fewest products with evidence for a pooled prior; fewer say little about how much products differ."""
+"""Fewest products with evidence for a pooled prior; fewer hardly show how much products differ."""
 
 LOOSE_SD = 10.0
 """Sd of the elasticity where it should have no prior."""
