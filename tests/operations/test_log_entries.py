@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError
 from pricerl.operations.decision_log import Entry, append, canonical, read_log, stamp, verify
-from pricerl.entry_parts import FORMAT
 from pricerl.operations.log_entries import SCHEMA_FILE, make_schema, parse_entry, read_entry
 from pricerl.operations.log_head import BEFORE_THE_FIRST
 
