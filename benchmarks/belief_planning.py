@@ -1,4 +1,4 @@
-"""Dynamic programming on the belief of sellers who learn (`learning.belief`), for the yardstick `loop.py`.
+"""Dynamic programming on the belief of sellers who learn (`learning.belief`), for the benchmark `loop.py`.
 
 The plans of a week assume that nothing more is learned; these rules foresee that each price teaches something about
 demand (dual control, Feldbaum 1960). Values come from backward induction over a compressed belief: mean and sd of the

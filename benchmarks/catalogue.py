@@ -26,7 +26,7 @@ from pricerl.evaluation.backtest import tested_products
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig
-from pricerl.operations.desk import CHUNK, Chunk, Desk, gather_pool
+from pricerl.operations.catalogue import CHUNK, Advisor, Chunk, gather_pool
 from pricerl.operations.processes import Workers
 from pricerl.runtime import usable_cores
 from pricerl.simulation import SellerConfig, simulated_history
@@ -49,11 +49,11 @@ def measure(products: int, days: int) -> None:
     reading = cpu_seconds() - started
     demand, workers = DemandConfig(), Workers(1, "highest", "mixture")
     settings = demand, CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True), DecisionConfig()
-    desk = Desk(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
+    advisor = Advisor(Rise(), 0.97**3, *settings, 14, 0, PLAIN, products)
     before, clock = peak_memory(resource.RUSAGE_SELF), time.perf_counter()
     pool, tested = gather_pool(prepared.products, demand, {}, workers), tested_products(prepared)
     rows = [range(first, min(first + CHUNK, products)) for first in range(0, products, CHUNK)]
-    chunks = [Chunk(desk, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
+    chunks = [Chunk(advisor, prepared.select(row), pool, None, None, (), None, tested, {"seen": 0}) for row in rows]
     parts = workers.map(Chunk.run, chunks)
     del workers  # processes are counted when they have ended
     wall, computed = time.perf_counter() - clock, cpu_seconds() - started - reading

@@ -25,7 +25,7 @@ import torch
 from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
-from pricerl.operations.decision_log import read_log
+from pricerl.operations.log.decision_log import read_log
 from pricerl.runs import RunFolder, read_tree
 
 

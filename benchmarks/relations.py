@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pricerl.guardrails.relations import Relation, Wish, resolve
+from pricerl.guardrails.relations import AdvisedPrices, Relation, resolve
 from pricerl.simulation import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_profit, expected_units
 
@@ -58,9 +58,11 @@ def walk(current: np.ndarray, best: np.ndarray, relation: Relation, weeks: int, 
     prices = current.copy()
     for _ in range(weeks):
         wanted = np.round(np.clip(best, prices * (1 - step), prices * (1 + step)), 2)
-        wishes = {name: Wish(float(now), (float(to),)) for name, now, to in zip(SIZES, prices, wanted, strict=True)}
-        bound = resolve([relation], wishes)
-        prices = np.array([bound[name].prices[0] if name in bound else wishes[name].prices[0] for name in SIZES])
+        advised = {
+            name: AdvisedPrices(float(now), (float(to),)) for name, now, to in zip(SIZES, prices, wanted, strict=True)
+        }
+        bound = resolve([relation], advised)
+        prices = np.array([bound[name].prices[0] if name in bound else advised[name].prices[0] for name in SIZES])
     return prices
 
 

@@ -31,7 +31,7 @@ from pricerl.evaluation import best_constant_price
 from pricerl.evaluation.forecast import score_units
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
-from pricerl.operations.promotion import GateConfig, compare_scores
+from pricerl.operations.model_gate import GateConfig, compare_scores
 from pricerl.simulation.true_demand import WEEKDAY_PATTERN
 
 MONTH, MONTHS, FIRST, CHANGE = 30, 24, 12 * 30, 12

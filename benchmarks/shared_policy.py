@@ -30,8 +30,8 @@ from torch import Tensor
 
 from pricerl.data import DataConfig, DataPreprocessor, History
 from pricerl.evaluation import roll_out
+from pricerl.evaluation.plan_benchmark import DAYS
 from pricerl.evaluation.rollout import Choice
-from pricerl.evaluation.yardstick import DAYS
 from pricerl.market import RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.simulation import SellerConfig, simulated_history

@@ -4,7 +4,7 @@
     python benchmarks/survival.py readers --publications 250
     python benchmarks/survival.py cost
 
-The yardstick of kills is an undisturbed run: weights, optimizers, generators, env, replay buffer, metrics (but for
+The benchmark of kills is an undisturbed run: weights, optimizers, generators, env, replay buffer, metrics (but for
 seconds) and advice must be the same to the last bit.
 """
 

@@ -35,8 +35,8 @@ from torch import Tensor
 
 from pricerl.env import State
 from pricerl.evaluation import roll_out
+from pricerl.evaluation.plan_benchmark import DAYS, PlanBenchmark
 from pricerl.evaluation.rollout import Choice
-from pricerl.evaluation.yardstick import DAYS, Yardstick
 from pricerl.market import PriceMemory, RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.sac import NetworkConfig
@@ -55,12 +55,12 @@ class Curve(Callback):
     """Advantage over the plan and CPU seconds of training at every evaluation, and the best weights.
 
     Args:
-        yardstick: the plan, in the noise of evaluations.
+        benchmark: the plan, in the noise of evaluations.
         every: updates between evaluations.
     """
 
-    def __init__(self, yardstick: Yardstick, every: int) -> None:
-        self.yardstick, self.every, self.rows, self._seconds = yardstick, every, [], 0.0
+    def __init__(self, benchmark: PlanBenchmark, every: int) -> None:
+        self.benchmark, self.every, self.rows, self._seconds = benchmark, every, [], 0.0
         self.best: tuple[float, Any] = (-np.inf, None)
         self.first: Any = None
         self._began = 0.0
@@ -77,7 +77,7 @@ class Curve(Callback):
     def _evaluate(self, trainer: Trainer, module: Any) -> None:
         self._seconds += time.process_time() - self._began
         module.eval()
-        gain = float(self.yardstick.measure(module.policy).mean())
+        gain = float(self.benchmark.measure(module.policy).mean())
         module.train()
         self.rows.append({"updates": trainer.global_step, "seconds": self._seconds, "gain": gain})
         self.first = self.first or deepcopy(module.agent.state_dict())
@@ -92,7 +92,7 @@ def train(
     """Train without early stopping; return the module with its last weights, and its curve."""
     sac_module.PATIENCE = 10**9
     discount = 0.97**data.dynamics.days_per_step
-    curve = Curve(Yardstick(data.plan(discount), discount), every)
+    curve = Curve(PlanBenchmark(data.plan(discount), discount), every)
     return train_policy(data, updates, network=NETWORK, callbacks=[curve], warm_start=warm_start), curve
 
 

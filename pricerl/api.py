@@ -18,7 +18,7 @@ from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.operations.backtests import find_backtests
 from pricerl.operations.catalogue import Catalogue
-from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.runs import RUNS, check_name
 
 if TYPE_CHECKING:

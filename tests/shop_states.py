@@ -19,7 +19,7 @@ from command_line import FAST, run, write_lines
 from python_calamine import CalamineWorkbook
 
 from pricerl.advice.exports import PRICES
-from pricerl.operations.decision_log import LOG_FILE, read_log
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.outbox import fill_outbox
 from pricerl.operations.shop import name_in_force
 from pricerl.runs import RunFolder
@@ -83,7 +83,7 @@ def aiming(action: float) -> Iterator[None]:
         stack.enter_context(
             patch.object(Run, "policy", property(lambda run: lambda seen: seen.new_full((len(seen), 1), action)))
         )
-        for module in ("backtests", "desk"):
+        for module in ("backtests", "advisor"):
             stack.enter_context(patch(f"pricerl.operations.{module}.run_backtests", lambda *_, **__: {}))
         stack.enter_context(patch("pricerl.experiments.design.SIMULATED", 200))
         yield

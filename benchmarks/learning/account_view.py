@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.market.utility import RISKED, Plans, choose_plan, floor_of, value_plans, weighted_quantile
+from pricerl.market.utility import TAIL_PROBABILITY, Plans, choose_plan, floor_of, value_plans, weighted_quantile
 
 OBSERVATION_DIM = 16
 WIDEST = 10.0
@@ -82,10 +82,10 @@ class AccountView(NamedTuple):
         now = log_price[rows, self.stays]
         money = [
             (weight * self.so_far).sum(-1),
-            *(weighted_quantile(self.so_far, weight, share) for share in (RISKED, 0.5)),
+            *(weighted_quantile(self.so_far, weight, share) for share in (TAIL_PROBABILITY, 0.5)),
             plans.mean[rows, target],
             utility[rows, target] - utility[rows, self.stays],
-            weighted_quantile(at_end, weight, RISKED),
+            weighted_quantile(at_end, weight, TAIL_PROBABILITY),
         ]
         seen = [
             mean / 4,

@@ -1,9 +1,9 @@
-"""The record of an advice, built once from a product's decided course: outcomes, next days, checks and reasons."""
+"""Advice on every product: its price, decided by the chain, and the record of that course, built once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,22 +14,84 @@ from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import CostMeans, DayAdvice, ModelAdvice, ProductAdvice, ProposedPath
 from pricerl.advice.stop_rule import StopRule, find_stop_rule
 from pricerl.arrays import Interval, interval_of
-from pricerl.decide import Case, Course
-from pricerl.decide.ordered import orders_after
-from pricerl.env import Product
-from pricerl.evaluation import Backtest, BaselineRow, estimate_off_policy, find_sensitivity
+from pricerl.data.days import steps_in
+from pricerl.decide import Case, Course, DecisionConfig, Standing, decide_price
+from pricerl.decide.overruled import orders_after
+from pricerl.decide.proposer import Proposer
+from pricerl.decide.standing import FIRST
+from pricerl.env import Dynamics, Product
+from pricerl.errors import UsageError
+from pricerl.evaluation import (
+    Backtest,
+    BaselineRow,
+    PlanBenchmark,
+    Policy,
+    estimate_off_policy,
+    find_sensitivity,
+)
 from pricerl.evaluation.forecast import PathForecast, forecast_path
 from pricerl.evaluation.planner import compare_baselines, planner_gaps
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
-from pricerl.formatting import Formatter
+from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.today import DIGITS
+
+MAX_HORIZON = 365
+"""Longest horizon in days, well inside the calendar."""
 
 NOT_FORECAST = "not forecast: outside tried prices"
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def advise(
+    policy: Policy,
+    dynamics: Dynamics,
+    config: DecisionConfig,
+    horizon: int,
+    backtests: Mapping[str, Backtest],
+    seed: int = 0,
+    most: int | None = None,
+    formatter: Formatter = PLAIN,
+    benchmark: PlanBenchmark | None = None,
+    standings: Mapping[str, Standing] = MappingProxyType({}),
+    current: Mapping[str, float] | None = None,
+) -> list[ProductAdvice]:
+    """Advise on every product of the market.
+
+    Args:
+        policy: deterministic policy.
+        dynamics: market of the fresh history, with reward and guardrails.
+        config: required evidence.
+        horizon: days to plan, rounded up to whole weeks for weekly rows.
+        backtests: forecast skill by product.
+        seed: of the daily noise.
+        most: number of products, the first ones; all if absent.
+        formatter: of the reasons.
+        benchmark: plan that proposes the path of every product for which the policy is not better; the policy
+            always does if absent.
+        standings: facts of log and shop by product.
+        current: current prices of related products of other markets, by name, money.
+
+    Raises:
+        UsageError: if the horizon is not between 1 and 365 days.
+    """
+    check_horizon(horizon)
+    steps, proposer = steps_in(horizon, dynamics.market.step_days), Proposer(policy, dynamics, benchmark)
+    advice = []
+    for index, name in enumerate(dynamics.market.preprocessor.names[:most]):
+        standing = standings.get(name, FIRST)
+        case = Case(Product(dynamics, index), proposer.propose, config, steps, standing, seed, formatter)
+        advice.append(describe_advice(case, decide_price(case), backtests.get(name), current))
+    return advice
+
+
+def check_horizon(horizon: int) -> None:
+    """Refuse a horizon that is not between 1 and 365 days with a ``UsageError``."""
+    if not 1 <= horizon <= MAX_HORIZON:
+        raise UsageError(f"--horizon: must be 1 to {MAX_HORIZON} days, found {horizon}")
 
 
 def describe_advice(

@@ -70,7 +70,7 @@ def _evidence(advice: Facts, f: Formatter) -> Iterator[str]:
     elif advice.decision.lacks_evidence and advice.decision.grade != "D" and _gain(advice.proposal.over_keep, advice):
         settled = f.price(advice.settled_price)
         back = settled == f.price(advice.current_price)
-        yield f"The {advice.decision.speaker} would {'leave it and come back' if back else f'go to {settled}'}."
+        yield f"The {advice.decision.proposed_by} would {'leave it and come back' if back else f'go to {settled}'}."
         yield _expected(advice, advice.proposal.over_keep, f)
 
 

@@ -64,7 +64,7 @@ class ModelAdvice:
 
 @dataclass(frozen=True)
 class ProposedPath:
-    """Path proposed by planner or policy (``Decision.speaker``), before any gate."""
+    """Path proposed by planner or policy (``Decision.proposed_by``), before any gate."""
 
     prices: tuple[float, ...]
     """Daily prices, money."""
@@ -164,4 +164,7 @@ class ProductAdvice:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values for ``advice.json``."""
-        return {**to_plain(self), "chain": list(self.decision.chain)}
+        plain = {**to_plain(self), "chain": list(self.decision.chain)}
+        for decision in (plain["decision"], *([plain["model"]["decision"]] if plain["model"] else [])):
+            decision["speaker"] = decision.pop("proposed_by")
+        return plain

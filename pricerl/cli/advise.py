@@ -25,7 +25,7 @@ from pricerl.cli.usage import with_costs, with_file, with_nulls
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, unit_digits
-from pricerl.operations.decision_log import LOG_FILE, Entry
+from pricerl.operations.log.decision_log import LOG_FILE, Entry
 from pricerl.progress import stage
 from pricerl.terminal import print_notes, table, write_json, write_lines
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
     from pricerl.evaluation import Backtest
-    from pricerl.operations.desk import Advised
-    from pricerl.operations.log_head import Head
+    from pricerl.operations.catalogue import Advised
+    from pricerl.operations.log.log_head import Head
     from pricerl.operations.shop import Shop
     from pricerl.training.run import Run
 
@@ -113,7 +113,7 @@ def make_advice(
     """
     from pricerl.evaluation.backtest import tested_products
     from pricerl.operations.backtests import backtest_task
-    from pricerl.operations.desk import CHUNK, Advised, Chunk, gather_pool, relate, split
+    from pricerl.operations.catalogue import CHUNK, Advised, Chunk, gather_pool, relate, split
     from pricerl.operations.processes import Workers
 
     data, prepared, workers = run.pricing, run.pricing.preprocessor, Workers.of(run)
@@ -148,7 +148,7 @@ def deliver(run: Run) -> Delivered:
     from pricerl.advice.files import AdviceFiles
     from pricerl.cli.train import remove_old_generations
     from pricerl.operations.backtests import find_backtests, keep_backtests
-    from pricerl.operations.provenance import describe_origin
+    from pricerl.operations.log.provenance import describe_origin
     from pricerl.operations.shop import Prepared, Shop, day_of
     from pricerl.operations.tracking import track_advice
     from pricerl.runs import RunFolder
@@ -181,7 +181,7 @@ def _score(run: Run) -> int:
     write_lines(f"{score:<22} {value:>12.4f}" for score, value in sorted(run.scores.items()))
     if run.advises and run.is_global_zero:
         from pricerl.operations.backtests import find_backtests, keep_backtests
-        from pricerl.operations.provenance import describe_origin
+        from pricerl.operations.log.provenance import describe_origin
         from pricerl.operations.shop import Prepared, Shop, day_of
         from pricerl.runs import RunFolder
 
@@ -227,7 +227,7 @@ def _render(run: Run, advice: list[ProductAdvice], origin: Entry, head: Head) ->
     """Return the texts of table, document, page and problems of an advice by name."""
     from pricerl.advice.files import About, render_files
     from pricerl.data.reading.problems import problem_table
-    from pricerl.operations.provenance import shorten
+    from pricerl.operations.log.provenance import shorten
 
     data = run.pricing
     about = About(

@@ -15,8 +15,8 @@ from pricerl.cli.usage import Parser, add_author_options, add_files, option_word
 from pricerl.data import is_present
 from pricerl.data.naming import list_sources
 from pricerl.errors import EXIT_OK, DataError, UsageError
-from pricerl.operations.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, stamp, verify
-from pricerl.operations.orders import ADVICE, APPROVAL, PAUSE, RESUME, ROLLBACK, TEST_RESULT
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, stamp, verify
+from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, RESUME, ROLLBACK, TEST_RESULT
 from pricerl.operations.outbox import first_change
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.terminal import shown, table, write_lines
@@ -85,7 +85,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.target is None or not options.target.isdecimal():
         raise UsageError(f"audit replay needs the number of an entry, found {options.target!r} (see history)")
     from pricerl.cli.advise import make_advice, run_lightning
-    from pricerl.operations.provenance import (
+    from pricerl.operations.log.provenance import (
         compare,
         describe_origin,
         list_differences,

@@ -15,8 +15,8 @@ from pricerl.cli.usage import Parser, add_author_options, positive_price, with_f
 from pricerl.errors import EXIT_OK, UsageError
 from pricerl.formatting import Formatter
 from pricerl.guardrails.hard_limits import refuse_price
-from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.orders import (
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
+from pricerl.operations.log.orders import (
     ADVICE,
     APPROVAL,
     OVERRIDE,

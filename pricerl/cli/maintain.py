@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pricerl.cli.advise import print_advice, run_lightning
 from pricerl.cli.usage import Parser, option_words, with_first
 from pricerl.errors import EXIT_ALARM, EXIT_OK, EXIT_WARNING, DataError, UsageError
-from pricerl.operations.decision_log import LOG_FILE, read_log, stamp
-from pricerl.operations.orders import RETRAIN
-from pricerl.operations.promotion import GATE_FILE, Comparison, GateConfig, Verdict
+from pricerl.operations.log.decision_log import LOG_FILE, read_log, stamp
+from pricerl.operations.log.orders import RETRAIN
+from pricerl.operations.model_gate import GATE_FILE, Comparison, GateConfig, Verdict
 from pricerl.operations.shop import Shop
 from pricerl.operations.watching.alerts import (
     ADDRESSES,
@@ -185,7 +185,7 @@ def retrain(words: Sequence[str]) -> int:
     config = GateConfig(options.holdout_days, options.confidence, options.profit_tolerance)
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
-    from pricerl.operations.challenge import check_days, judge
+    from pricerl.operations.model_comparison import check_days, judge
     from pricerl.runs import Checkpoint, without_query
 
     if folder.current is None:
@@ -270,8 +270,7 @@ def review(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     given = option_words({"run_name": folder.path.name, "data.path": options.path})
     run = run_lightning("predict", [*rest, *given])
-    from pricerl.operations.hindsight import review_products
-    from pricerl.operations.review_page import REVIEW_FILE, lay_out_review, render_review, review_lines
+    from pricerl.operations.review import REVIEW_FILE, lay_out_review, render_review, review_lines, review_products
 
     market = run.pricing.market
     rows = review_products(market, read_log(folder.path / LOG_FILE).entries, run.pricing.seed)

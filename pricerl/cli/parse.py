@@ -28,8 +28,8 @@ from pricerl.cli.trainer_settings import check_trainer, list_plugins
 from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_files, option_values
 from pricerl.decide import DecisionConfig
 from pricerl.errors import UsageError
-from pricerl.operations.decision_log import LOG_FILE, read_log
-from pricerl.operations.provenance import describe_run
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.log.provenance import describe_run
 from pricerl.operations.shop import Shop
 from pricerl.operations.tracking import describe_tracked
 from pricerl.progress import show_stages

@@ -10,8 +10,8 @@ from pricerl.experiments.analysis import ANYTIME, FINAL, InterimAnalysis
 from pricerl.experiments.design import POWER
 from pricerl.experiments.reading import Interference, Reading
 from pricerl.formatting import Formatter, plural, unit_digits
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.orders import explain_price
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.orders import explain_price
 from pricerl.terminal import shown
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK, DataError, UsageEr
 from pricerl.experiments.schedule import PLAN, SCHEDULE, read_plan, render_plan, render_schedule
 from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.price_grid import same_price
-from pricerl.operations.decision_log import LOG_FILE, Entry, stamp
-from pricerl.operations.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
+from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
 from pricerl.operations.shop import Shop, choose_product
 from pricerl.runs import RunFolder, needed_name

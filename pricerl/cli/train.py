@@ -21,9 +21,9 @@ from pricerl.cli.usage import help_topics
 from pricerl.data.naming import list_sources
 from pricerl.errors import InterruptedRunError, UsageError
 from pricerl.operations.backtests import start_backtests
-from pricerl.operations.decision_log import LOG_FILE, Entry, read_log
-from pricerl.operations.orders import ADVICE, RETRAIN
-from pricerl.operations.provenance import differing, fingerprint, other_versions
+from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
+from pricerl.operations.log.orders import ADVICE, RETRAIN
+from pricerl.operations.log.provenance import differing, fingerprint, other_versions
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.operations.tracking import find_ignored, resume_tracked, track_generation

@@ -16,7 +16,7 @@ from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits
 from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.relations import broken_by, span_between
-from pricerl.operations.orders import doubt_price
+from pricerl.operations.log.orders import doubt_price
 from pricerl.operations.shop import choose_product
 from pricerl.terminal import table, write_lines
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.decide.case import Case, Course
-from pricerl.decide.config import DecisionConfig
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import at_worse_price
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account
@@ -80,7 +80,7 @@ def plan_quarter(case: Case, course: Course) -> Course | None:
     plan = plan_account(account, proposed.path.price, case.product, case.config, case.passed)
     if not plan.proposed:
         path = approach_path(plan.target, case.product, case.horizon)
-        proposed = proposed._replace(speaker="planner", path=path)
+        proposed = proposed._replace(by="planner", path=path)
     return replace(course, proposed=proposed, aim=proposed.path, path=proposed.path, account=plan)
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor
 
 from pricerl.data import UnlikelyZeros, unlikely_zeros
-from pricerl.decide.config import DecisionConfig
-from pricerl.decide.decision import Decision, Speaker
+from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, Alarm, Order, Standing
 from pricerl.env import Product
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 class Proposed(NamedTuple):
     """Path of one product with its proposer."""
 
-    speaker: Speaker
+    by: ProposedBy
     path: PricePath
     failed: bool = False
     """Whether the policy returned NaN or infinity, and there is no plan to take its place."""

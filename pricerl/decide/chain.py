@@ -1,6 +1,6 @@
 """The chain that sets a product's price: a list of deciders, each of which may replace what those before it decided.
 
-A new decider is one file with a function ``(case, course so far) -> course``, or None to leave it, and one line here.
+A new decider is a function ``(case, course so far) -> course``, or None to leave it, and one line here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from pricerl.decide.account import plan_quarter
 from pricerl.decide.case import Case, Course
 from pricerl.decide.evidence import follow_measured_pair, take_lower_bound, weigh_evidence
 from pricerl.decide.exploration import vary_at_random
-from pricerl.decide.final_check import publish
-from pricerl.decide.kill_switch import stop_model
-from pricerl.decide.last_gate import pass_gate_last
-from pricerl.decide.ordered import follow_price_test, obey_order
+from pricerl.decide.final_check import pass_gate_last, publish
+from pricerl.decide.overruled import follow_price_test, keep_relations, obey_order, stop_model
 from pricerl.decide.proposer import propose
-from pricerl.decide.related import keep_relations
 
 Decider = Callable[[Case, Course], Course | None]
 

@@ -1,12 +1,13 @@
-"""Decision rules: follow the policy, take one cautious step, or keep the price."""
+"""Rules of a decision and their settings: follow the proposed path, take one cautious step, or keep the price."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pricerl.data.cleaning.zero_sales import UnlikelyZeros
-from pricerl.decide.config import DecisionConfig
+from pricerl.data.cleaning.zero_sales import LARGEST_SHARE, UnlikelyZeros
+from pricerl.data.quality import MIN_USABLE_DAYS
+from pricerl.errors import UsageError
 from pricerl.formatting import sentence
 
 Grade = Literal["A", "B", "B-", "C", "D"]
@@ -14,7 +15,7 @@ Grade = Literal["A", "B", "B-", "C", "D"]
 but not tested; B-: enough for a cautious step; C: not enough for a change; D: no estimate is possible."""
 
 
-Speaker = Literal["planner", "policy"]
+ProposedBy = Literal["planner", "policy"]
 """Proposer of a path: the planner, or the learned policy where it earns more."""
 
 Source = Literal["planner", "policy", "lower bound", "hold", "manual", "limits", "override", "price test"]
@@ -73,12 +74,69 @@ NO_COSTS = (
 )
 CAUTIOUS = "the proposed path goes further than your history supports, so a more cautious price is advised"
 
+LARGEST_EXPLORED = 0.03
+"""Largest random part of a price, as a share of it."""
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """Evidence required to recommend a price change."""
+
+    min_chance: float = 0.70
+    """Smallest share of the posterior draws in which a recommended change earns more, in effect at least one half; 0
+    turns the gate off and follows the policy."""
+
+    loss_budget: float = 0.005
+    """Largest loss that pricing may risk, as a share of a quarter's profit. The first advice: with 90 % confidence a
+    change costs less until falling sales show it and it is undone, within five weeks. Later advice: with 90 %
+    confidence the account of the quarter ends no further below keeping the price. 1 turns that off."""
+
+    loss_weight: float = 10.0
+    """How much worse losing 1 is than missing a gain of 1, when later advice plans the rest of the quarter; at least 1.
+    The first advice follows ``min_chance`` instead."""
+
+    claim_chance: float = 0.975
+    """Smallest such share to recommend the whole path (grade B) instead of one step (grade B-)."""
+
+    explore_share: float = 0.0
+    """Size of a random part of each price, as a share of it, where the history cannot decide: 0.01 to 0.02 shows how
+    buyers respond, at a small cost. 0 turns that off; it is your consent. Not used where buyers seem to mind
+    price changes."""
+
+    min_days: int = MIN_USABLE_DAYS
+    """Fewest usable rows for a decision: days, or weeks for weekly rows."""
+
+    max_unlikely_zeros: float = LARGEST_SHARE
+    """Largest share of days with unexplained zero sales; above it the price is kept, as unmarked stock-outs hide the
+    effect of the price. 1 turns that off."""
+
+    kill_days: int = 3
+    """Consecutive days, or weekly rows, at the advised price with sales below the 5 % limit of their prediction that
+    stop the model and, if that pays, return the price to the last good one. 0 turns that off."""
+
+    require_approval: bool = False
+    """Whether ``prices.csv`` contains a price only after a person has approved or ordered it."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_chance", "claim_chance", "loss_budget", "max_unlikely_zeros"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"decision.{name} must lie between 0 and 1, found {getattr(self, name)}")
+        if not 1 <= self.loss_weight < float("inf"):
+            raise UsageError(f"decision.loss_weight must be a number of at least 1, found {self.loss_weight}")
+        if not 0 <= self.explore_share <= LARGEST_EXPLORED:
+            found = f"{LARGEST_EXPLORED:g}, found {self.explore_share}"
+            raise UsageError(f"decision.explore_share must lie between 0 and {found}")
+        if self.min_days < 1:
+            raise UsageError(f"decision.min_days must be at least 1, found {self.min_days}")
+        if self.kill_days < 0:
+            raise UsageError(f"decision.kill_days must be 0 (off) or more, found {self.kill_days}")
+
 
 @dataclass(frozen=True)
 class Evidence:
     """Evidence on the change proposed for one product."""
 
-    speaker: Speaker
+    proposed_by: ProposedBy
     """Proposer of the change."""
     proposes_change: bool
     """Whether the proposed path leaves the current price."""
@@ -143,7 +201,7 @@ class Decision:
     """Whether the uncertainty of the gain is the only objection to the change."""
     gated: bool = True
     """Whether the gain of a change must pass the gate; if not, the reason states the cost of the policy."""
-    speaker: Speaker = "policy"
+    proposed_by: ProposedBy = "policy"
     """Proposer of the path that was decided on."""
 
     @property
@@ -151,7 +209,7 @@ class Decision:
         """The proposer and its fallbacks up to the one that decided; limits and overrides are not fallbacks."""
         if self.source not in FALLBACKS:
             return (self.source,)
-        return (self.speaker, *FALLBACKS[: FALLBACKS.index(self.source) + 1])
+        return (self.proposed_by, *FALLBACKS[: FALLBACKS.index(self.source) + 1])
 
 
 def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -168,12 +226,12 @@ def fall_back(decision: Decision, evidence: Evidence, config: DecisionConfig) ->
     if cautious.follow == "hold":
         return decision
     step = "" if cautious.why == UNTESTED else f". {sentence(cautious.why)}"
-    return replace(cautious, source="lower bound", speaker=evidence.speaker, why=CAUTIOUS + step)
+    return replace(cautious, source="lower bound", proposed_by=evidence.proposed_by, why=CAUTIOUS + step)
 
 
 def decide(evidence: Evidence, config: DecisionConfig) -> Decision:
     """Return the decision of the first rule that applies. A hold never keeps a price that the limits forbid."""
-    return replace(_decide(evidence, config), speaker=evidence.speaker)
+    return replace(_decide(evidence, config), proposed_by=evidence.proposed_by)
 
 
 def _decide(evidence: Evidence, config: DecisionConfig) -> Decision:
@@ -197,7 +255,7 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     gated = config.min_chance > 0
     if evidence.failed:
         return replace(_hold("D", FAILED), source="manual")
-    if evidence.speaker == "policy" and not evidence.familiar:
+    if evidence.proposed_by == "policy" and not evidence.familiar:
         return _hold("D", UNFAMILIAR)
     if evidence.distinct_prices < 2:
         return _hold("D", ONE_PRICE)
@@ -213,21 +271,21 @@ def _weigh(evidence: Evidence, config: DecisionConfig) -> Decision:
     if gated and not evidence.costs_known:
         return _hold("C", f"{NO_COSTS}. {sentence(evidence.set_by)}" if evidence.set_by else NO_COSTS)
     if gated and evidence.measured == "better":
-        return Decision("path", "A", evidence.speaker, False, MEASURED_BETTER)
+        return Decision("path", "A", evidence.proposed_by, False, MEASURED_BETTER)
     if gated and evidence.measured == "worse":
         return Decision("hold", "A", "hold", False, MEASURED_WORSE)
     if not evidence.proposes_change:
-        why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.speaker} proposes no other price"
-        return Decision("hold", "C", evidence.speaker, False, why, gated=gated)
+        why = ACCOUNT_KEEPS if evidence.planned else f"the {evidence.proposed_by} proposes no other price"
+        return Decision("hold", "C", evidence.proposed_by, False, why, gated=gated)
     clear = _is_clear(evidence, config)
     if not gated:
         why = "the objective is followed without a check on profit"
-        return Decision("path", "B" if clear else "C", evidence.speaker, False, why, gated=gated)
+        return Decision("path", "B" if clear else "C", evidence.proposed_by, False, why, gated=gated)
     if clear:
-        return Decision("path", "B", evidence.speaker, False, UNTESTED)
+        return Decision("path", "B", evidence.proposed_by, False, UNTESTED)
     if objection := _objection(evidence, config):
         return replace(_hold("C", objection), unsure=True)
-    return Decision("step", "B-", evidence.speaker, False, ACCOUNT if evidence.planned else ONE_STEP)
+    return Decision("step", "B-", evidence.proposed_by, False, ACCOUNT if evidence.planned else ONE_STEP)
 
 
 def _objection(evidence: Evidence, config: DecisionConfig) -> str:

@@ -83,7 +83,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
     history, market, now = product.history, product.counted, product.current_price
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
-        speaker=course.proposed.speaker,
+        proposed_by=course.proposed.by,
         failed=course.proposed.failed,
         proposes_change=not all(same_price(price, now) for price in path),
         probability_better=value.beats(case.keep),

@@ -1,4 +1,4 @@
-"""Final check of the model's path: every day passes the gate, and no change is published that would not pay."""
+"""Final checks: every day's price passes the gate, and no change is published that would not pay."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_pa
 from pricerl.env import Product
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.gate import Gated, pass_gate
+from pricerl.guardrails.hard_limits import refuse_price
 from pricerl.guardrails.today import DIGITS, Edit
 
 ROUNDING = 1.01
@@ -92,6 +93,28 @@ def publish(case: Case, course: Course) -> Course:
     if checked is confirmed:
         return replace(course, decision=confirmed, path=path, gated=gated)
     return publish(case, replace(course, decision=checked))
+
+
+def pass_gate_last(case: Case, course: Course) -> Course | None:
+    """Let no price out that the limits forbid: the gate's takes its place, and the current one that of an order.
+
+    A person's price is bound by the hard limits alone.
+    """
+    product, order = case.product, course.order
+    if order is not None:
+        limits, what = product.hard_limits, order.kind.replace("_", " ")
+        why = next(filter(None, (refuse_price(price, limits, what) for price in course.prices)), "")
+        kept = course.overruled((product.current_price,) * case.horizon, Decision("hold", "C", "hold", False, why))
+        return replace(kept, order=None) if why else None
+    log = product.today.log
+    for price in course.prices:
+        log = log.charge(pass_gate(price, log.prices[-1], log, product.today.costs, product.today.config).price)
+    passed = tuple(log.prices[-case.horizon :].tolist())
+    if passed == course.prices:
+        return None
+    gated = replace(course.gated, prices=passed)
+    decision = confirm(course.decision, gated, product.current_price)
+    return replace(course, decision=decision, path=gated.onto(course.path), gated=gated)
 
 
 def _followed(case: Case, course: Course) -> PricePath:

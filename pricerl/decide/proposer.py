@@ -11,7 +11,7 @@ from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.decision import Decision
 from pricerl.decide.price_path import GatedPath, PricePath, plan_paths, propose_path
 from pricerl.env import Dynamics, Product
-from pricerl.evaluation import Comparison, Policy, Yardstick
+from pricerl.evaluation import Comparison, PlanBenchmark, Policy
 from pricerl.evaluation.rollout import WatchedPolicy
 
 
@@ -32,13 +32,13 @@ class Proposer:
 
     policy: Policy
     dynamics: Dynamics
-    yardstick: Yardstick | None
+    benchmark: PlanBenchmark | None
     """Plan with its rewards; None if only the policy may propose."""
 
     @cached_property
     def comparison(self) -> Comparison | None:
         """Policy minus plan, per product."""
-        return None if self.yardstick is None else self.yardstick.compare(self.policy)
+        return None if self.benchmark is None else self.benchmark.compare(self.policy)
 
     @cached_property
     def _planned(self) -> dict[int, list[PricePath]]:
@@ -48,15 +48,15 @@ class Proposer:
     def propose(self, product: Product, horizon: int) -> Proposed:
         """Return who proposes a product's path over a horizon, rows, and the path."""
         over_plan = self._over_plan(product.index)
-        if self.yardstick is None or self.comparison is None or self.comparison.is_better[product.index]:
+        if self.benchmark is None or self.comparison is None or self.comparison.is_better[product.index]:
             watched = WatchedPolicy(self.policy)
             path = propose_path(watched, product, horizon)
             failed = watched.failed is not None and bool(watched.failed.any())
-            if self.yardstick is None or not failed:
+            if self.benchmark is None or not failed:
                 return Proposed("policy", path, failed, over_plan)
         if horizon not in self._planned:
             products = range(self.dynamics.market.num_products)
-            self._planned[horizon] = plan_paths(self.yardstick.plan, products, horizon)
+            self._planned[horizon] = plan_paths(self.benchmark.plan, products, horizon)
         return Proposed("planner", self._planned[horizon][product.index], False, over_plan)
 
     def _over_plan(self, product: int) -> PolicyOverPlan | None:
@@ -74,5 +74,5 @@ class Proposer:
 def propose(case: Case) -> Course:
     """Return the course that planner or policy proposes."""
     found = case.propose(case.product, case.horizon)
-    decision = Decision("path", "C", found.speaker, False, f"the {found.speaker} proposes it", speaker=found.speaker)
+    decision = Decision("path", "C", found.by, False, f"the {found.by} proposes it", proposed_by=found.by)
     return Course(decision, found, found.path, found.path, GatedPath(tuple(found.path.price.tolist()), None, ()))

@@ -33,4 +33,4 @@ from .valuation import (
     Uplift as Uplift,
     value_paths as value_paths,
 )
-from .yardstick import Comparison as Comparison, Yardstick as Yardstick
+from .plan_benchmark import Comparison as Comparison, PlanBenchmark as PlanBenchmark

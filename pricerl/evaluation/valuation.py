@@ -19,7 +19,7 @@ from pricerl.data import ProductHistory, day_types, weekday_of
 from pricerl.env import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.market import Market, Measure, ProductMarket, Response
-from pricerl.market.utility import RISKED
+from pricerl.market.utility import TAIL_PROBABILITY
 
 LEAST_PROBABILITY = 0.5
 """Smallest share of the posterior draws in which any published change earns more than keeping the price."""
@@ -98,7 +98,7 @@ class PathValue:
         It is the loss that is exceeded with a probability of 10 %, 0 if that is a gain. A quarter's profit counts as
         at least the share of sales below which rewards do not measure gains either.
         """
-        loss = max(0.0, -float(np.quantile(self.earned - other.earned, RISKED))) * DAYS_TO_UNDO
+        loss = max(0.0, -float(np.quantile(self.earned - other.earned, TAIL_PROBABILITY))) * DAYS_TO_UNDO
         scale = max(float(other.earned.mean()), MIN_MARGIN * float(other.sales.mean()), 1e-9)
         return loss / (DAYS_PER_QUARTER * scale)
 

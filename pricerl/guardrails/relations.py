@@ -48,8 +48,8 @@ class Relation:
         return ""
 
 
-class Wish(NamedTuple):
-    """Prices wanted for one product."""
+class AdvisedPrices(NamedTuple):
+    """Prices advised for one product."""
 
     current: float
     """Current price, money."""
@@ -111,7 +111,7 @@ def _read_relation(item: object, where: str) -> Relation:
     return Relation(cast(RelationKind, kind), tuple(names), count or 1)
 
 
-def resolve(relations: Sequence[Relation], wishes: Mapping[str, Wish]) -> dict[str, Bound]:
+def resolve(relations: Sequence[Relation], advised: Mapping[str, AdvisedPrices]) -> dict[str, Bound]:
     """Return the prices that relations impose instead of the wanted ones, by product, each with the reason.
 
     Relations are read in their order until none is broken or nothing in it can change any more: a line of one price
@@ -121,31 +121,33 @@ def resolve(relations: Sequence[Relation], wishes: Mapping[str, Wish]) -> dict[s
     bound: dict[str, Bound] = {}
     lines = [item for item in relations if item.kind == "one_price"]
     for line in lines:
-        bound |= _share_smallest_change(line, wishes)
+        bound |= _share_smallest_change(line, advised)
     while True:
-        now = {name: bound[name].prices if name in bound else wish.prices for name, wish in wishes.items()}
-        held = next((found for found in (_hold(item, wishes, now) for item in relations) if found), None)
+        now = {name: bound[name].prices if name in bound else item.prices for name, item in advised.items()}
+        held = next((found for found in (_hold(item, advised, now) for item in relations) if found), None)
         if held is None:
             return bound
         bound |= held
 
 
-def _share_smallest_change(line: Relation, wishes: Mapping[str, Wish]) -> dict[str, Bound]:
+def _share_smallest_change(line: Relation, advised: Mapping[str, AdvisedPrices]) -> dict[str, Bound]:
     """Return the smallest change of a line for its products; nothing if they do not move together."""
-    known = [(name, wishes[name]) for name in line.products if name in wishes]
-    moves = [wish.prices[-1] - wish.current for _, wish in known]
-    together = len(known) == len(line.products) and len({wish.current for _, wish in known}) == 1
-    if not together or any(wish.fixed for _, wish in known) or not (min(moves) > 0 or max(moves) < 0):
+    known = [(name, advised[name]) for name in line.products if name in advised]
+    moves = [item.prices[-1] - item.current for _, item in known]
+    together = len(known) == len(line.products) and len({item.current for _, item in known}) == 1
+    if not together or any(item.fixed for _, item in known) or not (min(moves) > 0 or max(moves) < 0):
         return {}
     name, smallest = min(known, key=lambda item: (abs(item[1].prices[-1] - item[1].current), item[0]))
     why = f"one price for {', '.join(line.products)}: the smallest change among them, that of {name}"
-    return {other: Bound(smallest.prices, why) for other, wish in known if wish.prices != smallest.prices}
+    return {other: Bound(smallest.prices, why) for other, item in known if item.prices != smallest.prices}
 
 
-def _hold(item: Relation, wishes: Mapping[str, Wish], now: Mapping[str, tuple[float, ...]]) -> dict[str, Bound]:
+def _hold(
+    item: Relation, advised: Mapping[str, AdvisedPrices], now: Mapping[str, tuple[float, ...]]
+) -> dict[str, Bound]:
     """Return the products of a broken relation that can still go back to their current prices."""
-    names = [name for name in item.products if name in wishes]
-    related = item.among(wishes)
+    names = [name for name in item.products if name in advised]
+    related = item.among(advised)
     try:
         days = zip(*(now[name] for name in names), strict=True)
         why = "" if related is None else next(filter(None, map(related.objection, days)), "")
@@ -155,8 +157,8 @@ def _hold(item: Relation, wishes: Mapping[str, Wish], now: Mapping[str, tuple[fl
         why = "their prices are for different days"
     if not why:
         return {}
-    back = [name for name in names if not wishes[name].fixed and now[name] != wishes[name].kept]
-    return {name: Bound(wishes[name].kept, f"{item.kind.replace('_', ' ')}: {why}") for name in back}
+    back = [name for name in names if not advised[name].fixed and now[name] != advised[name].kept]
+    return {name: Bound(advised[name].kept, f"{item.kind.replace('_', ' ')}: {why}") for name in back}
 
 
 def broken_by(relations: Iterable[Relation], product: str, price: float, current: Mapping[str, float]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-RISKED = 0.10
+TAIL_PROBABILITY = 0.10
 """Probability with which a change may cost more than its risk, and an account end below its loss budget."""
 
 
@@ -57,7 +57,7 @@ def value_plans(total: Tensor, weight: Tensor) -> Plans:
     return Plans(share.sum(-1), share.clamp_max(0).sum(-1))
 
 
-def floor_of(total: Tensor, weight: Tensor, low: float = RISKED) -> Tensor:
+def floor_of(total: Tensor, weight: Tensor, low: float = TAIL_PROBABILITY) -> Tensor:
     """Return the quantile ``(B, J)`` of accounts ``total (B, J, K)``, money, that a loss budget limits."""
     return weighted_quantile(total, weight[:, None], low)
 

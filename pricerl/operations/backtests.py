@@ -21,8 +21,8 @@ from pricerl.evaluation.backtest import Backtest, HorizonScore, run_backtests
 from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig
 from pricerl.market.demand.pooling import Evidence
 from pricerl.market.fitting import find_pool
+from pricerl.operations.log.provenance import hash_code, hash_history, hash_own_code, hash_settings
 from pricerl.operations.processes import Workers
-from pricerl.operations.provenance import hash_code, hash_history, hash_own_code, hash_settings
 from pricerl.progress import stage
 from pricerl.runtime import MatmulPrecision, idle_cores
 from pricerl.writing import write_text

@@ -20,8 +20,8 @@ from pricerl.data import is_present
 from pricerl.data.naming import list_sources
 from pricerl.decide.standing import Order
 from pricerl.errors import DataError, UsageError, did_you_mean
-from pricerl.operations.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
-from pricerl.operations.orders import ADVICE, ROLLBACK, orders_of
+from pricerl.operations.log.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
+from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
 from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest_advice, orders_on
 from pricerl.runs import Generation, RunFolder
 from pricerl.terminal import shown

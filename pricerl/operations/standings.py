@@ -11,8 +11,8 @@ from pricerl.decide.account import days_left
 from pricerl.decide.standing import Account, MeasuredPair, Standing
 from pricerl.env import Dynamics, Product
 from pricerl.guardrails.relations import Bound
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.orders import ADVICE, TEST_RESULT, judged_orders
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.orders import ADVICE, TEST_RESULT, judged_orders
 from pricerl.operations.track_record import advised_low, find_predictions, keep_record, last_advice
 
 MEASURED_DAYS = 182

@@ -13,8 +13,8 @@ from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import WEEK, steps_in
 from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
 from pricerl.guardrails.price_grid import same_price
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.orders import ADVICE
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.orders import ADVICE
 
 Z90 = 1.6449
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""

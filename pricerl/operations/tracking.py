@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pricerl import __version__
 from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
-from pricerl.operations.provenance import fingerprint
+from pricerl.operations.log.provenance import fingerprint
 from pricerl.runs import METRICS_FILE, Generation, RunFolder
 from pricerl.training.loggers import best_evaluation
 from pricerl.training.run import Run

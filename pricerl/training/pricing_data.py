@@ -15,7 +15,7 @@ from pricerl.data.naming import list_sources
 from pricerl.data.reading.problems import Problem
 from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
 from pricerl.errors import UsageError
-from pricerl.evaluation import DynamicPlan, Yardstick, plan_dynamically, score_episodes, score_paths
+from pricerl.evaluation import DynamicPlan, PlanBenchmark, plan_dynamically, score_episodes, score_paths
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
 from pricerl.market.demand.pooling import Evidence, Pool
@@ -76,7 +76,7 @@ class PricingDataModule(ReplayDataModule):
         self.market_config, self.cost, self.reward = market, cost, reward
         self.guardrails, self.currency, self._env = guardrails, currency, env
         self._plan: DynamicPlan | None = None
-        self._yardstick: Yardstick | None = None
+        self._benchmark: PlanBenchmark | None = None
         self.portable = False
         """Whether checkpoints leave the history out."""
         self.evidence: dict[str, Evidence] = {}
@@ -173,14 +173,14 @@ class PricingDataModule(ReplayDataModule):
                 self._plan = plan_dynamically(dynamics, step_discount)
         return self._plan
 
-    def yardstick(
+    def benchmark(
         self, learner: Algorithm, share: tuple[int, int] = (0, 1), dynamics: Dynamics | None = None
-    ) -> Yardstick:
+    ) -> PlanBenchmark:
         """Return the plan with its rewards, or a share of them, for the learner's discount."""
         plan = self.plan(learner.step_discount, dynamics)
-        if self._yardstick is None or self._yardstick.plan is not plan or self._yardstick.share != share:
-            self._yardstick = Yardstick(plan, learner.step_discount, share)
-        return self._yardstick
+        if self._benchmark is None or self._benchmark.plan is not plan or self._benchmark.share != share:
+            self._benchmark = PlanBenchmark(plan, learner.step_discount, share)
+        return self._benchmark
 
     def demonstrate(self, learner: Algorithm) -> Demonstrations:
         """Return demonstrations of the plan, the same on every rank."""
@@ -203,7 +203,7 @@ class PricingDataModule(ReplayDataModule):
         """Compare the policy with the plan, run held-out episodes in the posterior mean and the path in all draws."""
         share, policy = (rank, num_ranks), learner.policy
         episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
-        gain = self.yardstick(learner, share).measure(policy)
+        gain = self.benchmark(learner, share).measure(policy)
         return {**episodes._asdict(), **paths._asdict(), self.monitor: gain}
 
     def state_dict(self) -> dict[str, Any]:

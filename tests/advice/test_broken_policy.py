@@ -18,7 +18,7 @@ from pricerl.advice.result import ProductAdvice
 from pricerl.decide import DecisionConfig
 from pricerl.decide.decision import FAILED, KEEP_NOT_ALLOWED
 from pricerl.env import Dynamics
-from pricerl.evaluation import Yardstick, plan_dynamically
+from pricerl.evaluation import PlanBenchmark, plan_dynamically
 from pricerl.evaluation.rollout import Policy
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, Market, RewardConfig
@@ -75,9 +75,9 @@ def test_without_a_plan_the_price_is_kept_with_grade_d_and_a_person_must_decide(
 @pytest.mark.parametrize("name", BROKEN)
 def test_with_a_plan_the_planner_proposes(name: str, market: Market) -> None:
     dynamics = Dynamics(market, RewardConfig("profit"))
-    yardstick = Yardstick(plan_dynamically(dynamics, 0.97**3), 0.97**3)
-    advice = _advise(BROKEN[name](), dynamics, yardstick=yardstick)
-    assert advice.decision.speaker == "planner" and advice.decision.grade != "D"
+    benchmark = PlanBenchmark(plan_dynamically(dynamics, 0.97**3), 0.97**3)
+    advice = _advise(BROKEN[name](), dynamics, benchmark=benchmark)
+    assert advice.decision.proposed_by == "planner" and advice.decision.grade != "D"
     assert advice.proposal.policy_over_plan is not None and advice.proposal.policy_over_plan.advantage is None
 
 

@@ -10,7 +10,7 @@ from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, Evidence, fall_b
 from pricerl.errors import UsageError
 
 CLEAR = Evidence(
-    speaker="policy",
+    proposed_by="policy",
     proposes_change=True,
     probability_better=0.99,
     inside_tried_prices=True,

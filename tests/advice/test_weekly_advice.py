@@ -10,7 +10,7 @@ import torch
 from pricerl.advice import advise
 from pricerl.data import DataConfig, DataPreprocessor, history_from_text
 from pricerl.decide import Case, Proposed, decide_price
-from pricerl.decide.config import DecisionConfig
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import approach_path
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.backtest import run_backtests, steps_ahead

@@ -13,7 +13,7 @@ import pytest
 from command_line import FAST, SMALL_NETWORK, Result, run, seller_lines, train, write_lines
 
 from pricerl.cli.advise import run_lightning
-from pricerl.operations.provenance import new_settings
+from pricerl.operations.log.provenance import new_settings
 
 RUN = ("--run_name", "seller")
 QUIET = ("--trainer.enable_progress_bar", "false", "--verbose")
@@ -355,7 +355,7 @@ def test_a_replay_from_other_data_is_refused_and_says_which_hash_differs(shop: P
 def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pricerl.operations.provenance.hash_code", lambda: "0" * 64)
+    monkeypatch.setattr("pricerl.operations.log.provenance.hash_code", lambda: "0" * 64)
     monkeypatch.setattr("torch.__version__", "99.0")
     same = run(shop, "audit", "replay", "1", *RUN)
     assert same.code == 0 and "14 prices, the same to the last bit, though different are code " in same.out

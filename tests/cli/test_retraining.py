@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import FAST, Result, run, seller_lines, write_lines
 
-from pricerl.operations.decision_log import LOG_FILE, read_log
-from pricerl.operations.promotion import GATE_FILE
+from pricerl.operations.log.decision_log import LOG_FILE, read_log
+from pricerl.operations.model_gate import GATE_FILE
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
 from pricerl.runs import BEST, Checkpoint, RunFolder
 

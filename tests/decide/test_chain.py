@@ -17,7 +17,7 @@ from pricerl.decide.standing import Account, Order
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import Market, RewardConfig
-from pricerl.operations.provenance import describe_history
+from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)

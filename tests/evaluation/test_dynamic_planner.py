@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation import Yardstick, best_constant_price, plan_dynamically
+from pricerl.evaluation import PlanBenchmark, best_constant_price, plan_dynamically
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import DemandConfig, RewardConfig
 from pricerl.simulation import SellerConfig
@@ -52,10 +52,10 @@ def test_a_product_is_compared_with_its_plan_as_alone(trio):
     def policy(observation):
         return 0.3 * observation[:, :1] - 0.1
 
-    together = Yardstick(plan_dynamically(trio, DISCOUNT), DISCOUNT).compare(policy)
+    together = PlanBenchmark(plan_dynamically(trio, DISCOUNT), DISCOUNT).compare(policy)
     for product in range(3):
         alone = _alone(trio, product)
-        compared = Yardstick(plan_dynamically(alone, DISCOUNT), DISCOUNT, catalogue=3).compare(policy)
+        compared = PlanBenchmark(plan_dynamically(alone, DISCOUNT), DISCOUNT, catalogue=3).compare(policy)
         assert float(compared.advantage) == pytest.approx(float(together.advantage[product]), abs=1e-6)
 
 
@@ -101,9 +101,9 @@ def test_changes_finer_than_the_grid_lead_to_the_best_constant_price(known_deman
 
 
 def test_the_plan_measured_against_itself_gains_nothing(trio):
-    yardstick = Yardstick(plan_dynamically(trio, DISCOUNT), DISCOUNT)
-    assert yardstick.planned.isfinite().all()
-    keeping = yardstick.compare(lambda observation: torch.zeros(len(observation), 1))
+    benchmark = PlanBenchmark(plan_dynamically(trio, DISCOUNT), DISCOUNT)
+    assert benchmark.planned.isfinite().all()
+    keeping = benchmark.compare(lambda observation: torch.zeros(len(observation), 1))
     assert (keeping.advantage <= 0).all() and keeping.advantage.min() < -0.1 and not keeping.is_better.any()
 
 
@@ -113,8 +113,8 @@ def test_shares_of_a_comparison_are_its_rows(trio):
     def policy(observation):
         return torch.ones(len(observation), 1)
 
-    whole = Yardstick(plan, DISCOUNT).start
-    parts = [Yardstick(plan, DISCOUNT, (rank, 2)).start for rank in range(2)]
+    whole = PlanBenchmark(plan, DISCOUNT).start
+    parts = [PlanBenchmark(plan, DISCOUNT, (rank, 2)).start for rank in range(2)]
     assert torch.equal(torch.stack([part.draw for part in parts], 1).flatten(), whole.draw)
     assert torch.equal(torch.stack([part.product for part in parts], 1).flatten(), whole.product)
     assert {len(set(whole.draw[whole.product == product].tolist())) for product in range(3)} == {16}

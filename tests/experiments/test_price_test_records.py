@@ -34,9 +34,9 @@ from pricerl.experiments.schedule import (
 )
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
-from pricerl.operations.decision_log import Entry, append, read_log, stamp
-from pricerl.operations.orders import explain_price, orders_of
-from pricerl.operations.provenance import describe_history
+from pricerl.operations.log.decision_log import Entry, append, read_log, stamp
+from pricerl.operations.log.orders import explain_price, orders_of
+from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_measured, find_standings
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)

@@ -1,4 +1,4 @@
-"""Relations between products: an independent oracle checks what is left of random wishes."""
+"""Relations between products: an independent oracle checks what is left of random advised."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 
 from pricerl.errors import UsageError
 from pricerl.guardrails import GuardrailConfig
-from pricerl.guardrails.relations import Wish, broken_by, read_relations, resolve, span_between
+from pricerl.guardrails.relations import AdvisedPrices, broken_by, read_relations, resolve, span_between
 
 SIZES = {"kind": "size_order", "products": ["S", "M", "L"]}
 PACK = {"kind": "multipack", "products": ["S", "pack"], "count": 6}
 LINE = {"kind": "one_price", "products": ["rose", "lemon"]}
 
 
-def _settled(given, wishes):
-    bound = resolve(read_relations(given), wishes)
-    return {name: bound[name].prices if name in bound else wish.prices for name, wish in wishes.items()}
+def _settled(given, advised):
+    bound = resolve(read_relations(given), advised)
+    return {name: bound[name].prices if name in bound else item.prices for name, item in advised.items()}
 
 
 def _holds(prices, current):
@@ -57,7 +57,7 @@ def test_a_price_that_is_kept_breaks_nothing_even_if_the_order_is_wrong_today():
     assert broken_by(relations, "S", 2.9, current) == ["size order: S at 2.9 would cost more than the larger M at 2"]
 
 
-def test_after_random_wishes_every_relation_holds_or_its_products_stay():
+def test_after_random_advice_every_relation_holds_or_its_products_stay():
     rng = np.random.default_rng(0)
     moved = 0
     for _ in range(2000):
@@ -65,49 +65,51 @@ def test_after_random_wishes_every_relation_holds_or_its_products_stay():
         current |= dict.fromkeys(("rose", "lemon"), 4.0)
         if rng.random() < 0.5:
             current = {"S": 2.0, "M": 2.1, "L": 2.2, "pack": 11.9, "rose": 4.0, "lemon": 4.0}
-        wishes = {
-            name: Wish(price, tuple(np.round(price * (1 + rng.integers(-1, 2) * rng.uniform(0.01, 0.1, 2)), 2)))
+        advised = {
+            name: AdvisedPrices(
+                price, tuple(np.round(price * (1 + rng.integers(-1, 2) * rng.uniform(0.01, 0.1, 2)), 2))
+            )
             for name, price in current.items()
         }
-        settled = _settled([SIZES, PACK, LINE], wishes)
-        assert _holds(settled, current), (wishes, settled)
-        moved += sum(settled[name] != wish.kept for name, wish in wishes.items())
+        settled = _settled([SIZES, PACK, LINE], advised)
+        assert _holds(settled, current), (advised, settled)
+        moved += sum(settled[name] != item.kept for name, item in advised.items())
         for name, prices in settled.items():  # nothing new is made up
-            allowed = {wishes[name].prices, wishes[name].kept}
+            allowed = {advised[name].prices, advised[name].kept}
             assert prices in allowed | (
-                {wishes["rose"].prices, wishes["lemon"].prices} if name in ("rose", "lemon") else set()
+                {advised["rose"].prices, advised["lemon"].prices} if name in ("rose", "lemon") else set()
             )
     assert moved > 2000
 
 
 def test_a_line_takes_the_smallest_change_of_its_products_and_says_why():
-    wishes = {"rose": Wish(4.0, (4.1, 4.2)), "lemon": Wish(4.0, (4.05, 4.08))}
-    bound = resolve(read_relations([LINE]), wishes)
+    advised = {"rose": AdvisedPrices(4.0, (4.1, 4.2)), "lemon": AdvisedPrices(4.0, (4.05, 4.08))}
+    bound = resolve(read_relations([LINE]), advised)
     assert bound["rose"].prices == (4.05, 4.08) and "lemon" not in bound
     assert bound["rose"].why == "one price for rose, lemon: the smallest change among them, that of lemon"
 
 
 def test_products_of_a_broken_relation_keep_their_prices_with_the_reason():
-    wishes = {"S": Wish(2.0, (2.0,)), "pack": Wish(11.9, (12.2,))}
-    bound = resolve(read_relations([PACK]), wishes)
+    advised = {"S": AdvisedPrices(2.0, (2.0,)), "pack": AdvisedPrices(11.9, (12.2,))}
+    bound = resolve(read_relations([PACK]), advised)
     assert bound["pack"].prices == (11.9,)
     assert bound["pack"].why == "multipack: pack at 12.2 would cost more than 6 times S at 2"
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["S", "M", "L"])))
 def test_the_result_does_not_depend_on_the_order_of_the_products(order):
-    wishes = {"S": Wish(2.0, (2.3,)), "M": Wish(2.1, (2.0,)), "L": Wish(2.2, (2.25,))}
-    assert _settled([SIZES], {name: wishes[name] for name in order}) == {"S": (2.0,), "M": (2.1,), "L": (2.2,)}
+    advised = {"S": AdvisedPrices(2.0, (2.3,)), "M": AdvisedPrices(2.1, (2.0,)), "L": AdvisedPrices(2.2, (2.25,))}
+    assert _settled([SIZES], {name: advised[name] for name in order}) == {"S": (2.0,), "M": (2.1,), "L": (2.2,)}
 
 
 def test_an_order_by_a_person_stays_and_the_others_give_way():
-    wishes = {"rose": Wish(4.0, (5.0,), fixed=True), "lemon": Wish(4.0, (4.1,))}
-    assert _settled([LINE], wishes) == {"rose": (5.0,), "lemon": (4.0,)}
+    advised = {"rose": AdvisedPrices(4.0, (5.0,), fixed=True), "lemon": AdvisedPrices(4.0, (4.1,))}
+    assert _settled([LINE], advised) == {"rose": (5.0,), "lemon": (4.0,)}
 
 
 def test_a_price_that_is_no_number_keeps_all_prices_of_its_relation():
-    wishes = {"rose": Wish(4.0, (float("nan"),)), "lemon": Wish(4.0, (4.1,))}
-    assert _settled([LINE], wishes) == {"rose": (4.0,), "lemon": (4.0,)}
+    advised = {"rose": AdvisedPrices(4.0, (float("nan"),)), "lemon": AdvisedPrices(4.0, (4.1,))}
+    assert _settled([LINE], advised) == {"rose": (4.0,), "lemon": (4.0,)}
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_later_advice_says_what_the_account_holds(
     )
     assert first.account is None and first.decision.follow == "hold"
     assert later.account is not None and later.account.account == account
-    assert later.recommended_price > 10.0 and later.decision.speaker == "planner"
+    assert later.recommended_price > 10.0 and later.decision.proposed_by == "planner"
     assert later.proposal.prices[-1] > 10.0, "the record has the prices whose value it states"
     known = {"product": Standing(account=account)}
     off = advise(keeping, dynamics, DecisionConfig(min_chance=0), 14, {}, standings=known)[0]

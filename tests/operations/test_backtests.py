@@ -17,7 +17,7 @@ from own_package import own_package
 from pricerl.evaluation.backtest import Backtest, HorizonScore
 from pricerl.market import CostConfig, DemandConfig
 from pricerl.operations.backtests import BACKTESTS_FILE, BacktestTask, fingerprint, read_backtests, write_backtests
-from pricerl.operations.provenance import hash_own_code
+from pricerl.operations.log.provenance import hash_own_code
 from pricerl.simulation import SellerConfig
 
 SCORE = HorizonScore(1, 9, 0.1 + 0.2, 1 / 3, 0.9, None, None, 1e-17)

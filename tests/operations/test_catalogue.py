@@ -18,8 +18,7 @@ from pricerl.errors import DataError
 from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig
-from pricerl.operations.catalogue import Catalogue, advise_product
-from pricerl.operations.desk import Desk
+from pricerl.operations.catalogue import Advisor, Catalogue, advise_product
 from pricerl.simulation import SellerConfig, simulate
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/catalogue.py"
@@ -42,8 +41,8 @@ def table():
 def catalogue(table):
     prepared = DataPreprocessor.fit(history_from_text(table.to_csv(index=False), "table", DataConfig()), DataConfig())
     settings = DemandConfig(num_draws=16), CostConfig(), RewardConfig(), GuardrailConfig(), EnvConfig(describe=True)
-    desk = Desk(Rise(), None, *settings, DecisionConfig(), 14, 0, PLAIN, 2)
-    return Catalogue(desk, prepared.trained_state(), None), prepared
+    advisor = Advisor(Rise(), None, *settings, DecisionConfig(), 14, 0, PLAIN, 2)
+    return Catalogue(advisor, prepared.trained_state(), None), prepared
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def rows(table, catalogue):
 
 def test_a_frame_gives_the_advice_of_its_catalogue(catalogue, rows):
     known, prepared = catalogue
-    for item in known.desk.advise(known.desk.dynamics(prepared)).advice:
+    for item in known.advisor.advise(known.advisor.dynamics(prepared)).advice:
         row = rows[item.product]
         assert (row["recommended_price"], row["reason"]) == (item.recommended_price, item.reason)
         assert row["date"] == item.days[0].date and row["grade"] == item.decision.grade

@@ -16,7 +16,7 @@ from pricerl.formatting import PLAIN
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig
 from pricerl.operations import processes
-from pricerl.operations.desk import Chunk, Desk, relate
+from pricerl.operations.catalogue import Advisor, Chunk, relate
 from pricerl.operations.processes import Workers
 from pricerl.simulation import SellerConfig
 
@@ -37,40 +37,40 @@ def prepared(fitted):
 
 
 @pytest.fixture(scope="module")
-def desk():
+def advisor():
     settings = DEMAND, CostConfig(), RewardConfig("balanced"), GuardrailConfig(), EnvConfig(describe=True)
-    return Desk(Rise(), 0.97**3, *settings, DecisionConfig(min_chance=0.0), 14, 0, PLAIN, 3)
+    return Advisor(Rise(), 0.97**3, *settings, DecisionConfig(min_chance=0.0), 14, 0, PLAIN, 3)
 
 
-def _chunks(desk, prepared, *groups):
+def _chunks(advisor, prepared, *groups):
     tested = backtest.tested_products(prepared)
-    return [Chunk(desk, prepared.select(rows), None, None, None, (), None, tested, {"seen": 0}) for rows in groups]
+    return [Chunk(advisor, prepared.select(rows), None, None, None, (), None, tested, {"seen": 0}) for rows in groups]
 
 
 @pytest.fixture(scope="module")
-def together(desk, prepared):
-    return _chunks(desk, prepared, [0, 1, 2])[0].run()
+def together(advisor, prepared):
+    return _chunks(advisor, prepared, [0, 1, 2])[0].run()
 
 
-def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(desk, prepared, together):
-    (item,) = _chunks(desk, prepared, [1])[0].run().advice
+def test_a_product_alone_gets_the_advice_that_it_gets_in_its_catalogue(advisor, prepared, together):
+    (item,) = _chunks(advisor, prepared, [1])[0].run().advice
     assert item.to_dict() == together.advice[1].to_dict()
 
 
-def test_processes_give_the_advice_of_this_process(desk, prepared, together, monkeypatch):
+def test_processes_give_the_advice_of_this_process(advisor, prepared, together, monkeypatch):
     monkeypatch.setattr(processes, "usable_cores", lambda: 2)
-    parts = Workers(1, "highest", "mixture").map(Chunk.run, _chunks(desk, prepared, [0], [2]))
+    parts = Workers(1, "highest", "mixture").map(Chunk.run, _chunks(advisor, prepared, [0], [2]))
     expected = [together.advice[row] for row in (0, 2)]
     assert [item.to_dict() for part in parts for item in part.advice] == [item.to_dict() for item in expected]
     prices = [[day["price"] for day in draft["days"]] for part in parts for draft in part.drafts]
     assert prices == [[day.recommended_price for day in item.days] for item in expected]
 
 
-def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, together):
+def test_a_relation_holds_back_the_products_that_break_it(advisor, prepared, together):
     now = {item.product: item.current_price for item in together.advice}
     low, high = sorted(now, key=lambda name: now[name])[:2]
     relation = {"kind": "size_order", "products": [high, low]}  # broken today, so neither may move
-    guarded = replace(desk, guardrails=GuardrailConfig(relations=[relation]))
+    guarded = replace(advisor, guardrails=GuardrailConfig(relations=[relation]))
     chunks = _chunks(guarded, prepared, [0, 1, 2])
     (part,) = relate(chunks, [together], Workers(1, "highest", "mixture"))
     for before, after in zip(together.advice, part.advice, strict=True):
@@ -84,8 +84,8 @@ def test_a_relation_holds_back_the_products_that_break_it(desk, prepared, togeth
     assert any(item.guardrails and item.guardrails[-1].rule == "relations" for item in part.advice)
 
 
-def test_a_price_test_heeds_relations_to_products_of_other_chunks(desk, prepared):
-    names, cautious = prepared.names, replace(desk, decision=DecisionConfig(min_chance=0.9999, claim_chance=0.9999))
+def test_a_price_test_heeds_relations_to_products_of_other_chunks(advisor, prepared):
+    names, cautious = prepared.names, replace(advisor, decision=DecisionConfig(min_chance=0.9999, claim_chance=0.9999))
     line = replace(cautious, guardrails=GuardrailConfig(relations=[{"kind": "one_price", "products": list(names)}]))
     current = {item.product: item.current_price for item in prepared.products}
     for used, offered in ((cautious, True), (replace(line, current=current), False)):
@@ -93,7 +93,7 @@ def test_a_price_test_heeds_relations_to_products_of_other_chunks(desk, prepared
         assert part.advice[0].decision.unsure and (part.advice[0].details.price_test is not None) == offered
 
 
-def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(desk, prepared):
+def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(advisor, prepared):
     first, second, _ = prepared.products
     relation = {"kind": "size_order", "products": [first.product, second.product]}
     settings = dict.fromkeys(("market_config", "cost", "reward", "env_config", "seed"))
@@ -105,7 +105,7 @@ def test_the_desk_of_a_run_knows_the_prices_of_the_products_in_relations(desk, p
         formatter=None,
         pricing=SimpleNamespace(preprocessor=prepared, guardrails=GuardrailConfig(relations=[relation]), **settings),
     )
-    assert Desk.of(run).current == {item.product: item.current_price for item in (first, second)}
+    assert Advisor.of(run).current == {item.product: item.current_price for item in (first, second)}
 
 
 def test_of_a_large_catalogue_the_products_with_the_most_revenue_are_backtested(prepared, monkeypatch):

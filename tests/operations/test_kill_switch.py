@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pricerl.data import ProductHistory
-from pricerl.decide.kill_switch import find_alarm
+from pricerl.decide.overruled import find_alarm
 
 LOW = np.full(30, 100.0)
 

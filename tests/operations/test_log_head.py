@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.decision_log import Entry, append, canonical, read_log, stamp, verify
-from pricerl.operations.log_head import BEFORE_THE_FIRST, Head, head_path, moving_head, read_head
+from pricerl.operations.log.decision_log import Entry, append, canonical, read_log, stamp, verify
+from pricerl.operations.log.log_head import BEFORE_THE_FIRST, Head, head_path, moving_head, read_head
 
 
 def pause(reason: str = "x") -> Entry:
@@ -153,7 +153,7 @@ def test_drafts_that_are_refused_make_no_file(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from pricerl.operations.decision_log import append, stamp
+from pricerl.operations.log.decision_log import append, stamp
 draft = {"product": "Mug", "until": "2025-04-30"}
 for _ in range(40):  # each numbers its entry by those that it finds
     append(Path(sys.argv[1]), lambda known: [{**stamp("pause", sys.argv[2], str(len(known))), **draft}])
@@ -161,7 +161,7 @@ for _ in range(40):  # each numbers its entry by those that it finds
 READER = """
 import sys
 from pathlib import Path
-from pricerl.operations.decision_log import read_log
+from pricerl.operations.log.decision_log import read_log
 last, path = 0, Path(sys.argv[1])
 while last < 80:
     found = read_log(path).head.entries

@@ -18,8 +18,8 @@ from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.provenance import describe_history
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 UNIT_COSTS = {"low": 3.0, "even": 5.0, "thin": 9.7, "above the price": 11.0}

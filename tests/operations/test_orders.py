@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pricerl.guardrails.hard_limits import HardLimits, refuse_price
-from pricerl.operations.orders import doubt_price, judged_orders, orders_of
+from pricerl.operations.log.orders import doubt_price, judged_orders, orders_of
 
 LIMITS = HardLimits(floor=8.235294, ceiling=20.0, price_step=0.05)
 

@@ -54,7 +54,7 @@ def here(parent: int) -> bool:
 
 
 def environment(_: None) -> dict[str, Any]:
-    import pricerl.operations.desk  # noqa: F401  # with all that the advice on a catalogue needs
+    import pricerl.operations.catalogue  # noqa: F401  # with all that the advice on a catalogue needs
 
     return {
         "threads": torch.get_num_threads(),

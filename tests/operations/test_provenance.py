@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pricerl.operations.provenance import combine, differing, hash_settings, hash_weights, new_settings
+from pricerl.operations.log.provenance import combine, differing, hash_settings, hash_weights, new_settings
 
 
 def test_hashes_distinguish_weights() -> None:

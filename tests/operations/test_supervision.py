@@ -16,8 +16,8 @@ from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics, EnvConfig
 from pricerl.guardrails import GuardrailConfig
 from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.provenance import describe_history
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
 
 HORIZON = 7

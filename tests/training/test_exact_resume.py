@@ -13,7 +13,7 @@ import pytest
 from command_line import run
 from survival import KINDS, differences
 
-from pricerl.operations.decision_log import read_log
+from pricerl.operations.log.decision_log import read_log
 from pricerl.sac import Transition
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.module import SACModule
@@ -225,7 +225,7 @@ def test_a_copy_that_followed_the_links_is_resumed_exactly(
 
 def test_a_run_resumed_with_other_versions_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fit(tmp_path, "pricing", "--trainer.max_steps=100").code in (0, 4)
-    monkeypatch.setattr("pricerl.operations.provenance.hash_code", lambda: "0" * 64)
+    monkeypatch.setattr("pricerl.operations.log.provenance.hash_code", lambda: "0" * 64)
     resumed = fit(tmp_path, "pricing", "--trainer.max_steps=150", "--ckpt_path=last")
     assert resumed.code in (0, 4) and "resumed with other code of pricerl" in resumed.err
 

@@ -11,7 +11,7 @@ import torch
 
 from pricerl.market import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED
-from pricerl.operations.desk import gather_pool
+from pricerl.operations.catalogue import gather_pool
 from pricerl.operations.processes import Workers
 from pricerl.runs import read_tree, write_tree
 from pricerl.simulation import SellerConfig, simulate

@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer, seed_everything
 from pricerl.advice import advise
 from pricerl.decide import DecisionConfig
 from pricerl.env import Dynamics
-from pricerl.evaluation import Yardstick, plan_dynamically
+from pricerl.evaluation import PlanBenchmark, plan_dynamically
 from pricerl.market import DemandConfig, Market, RewardConfig
 from pricerl.runs import Checkpoint
 from pricerl.sac import NetworkConfig, SACAgent, SACConfig
@@ -50,14 +50,14 @@ def test_a_clone_earns_nearly_what_the_plan_earns_under_every_preset(preset: str
     module, data = _clone(preset)
     assert module.trainer.global_step == 0, "the first epoch only evaluates the clone"
     gain = float(module.trainer.callback_metrics["eval/over_plan"])
-    keeping = data.yardstick(module).measure(lambda seen: torch.zeros(len(seen), 1)).mean()
+    keeping = data.benchmark(module).measure(lambda seen: torch.zeros(len(seen), 1)).mean()
     assert gain > -0.1, "rewards per day: 1 % of profit"
     assert gain > 0.5 * float(keeping) or float(keeping) > -0.02
 
 
 def test_one_policy_clones_the_plans_of_several_products() -> None:
     module, data = _clone("balanced", products=3)
-    compared = data.yardstick(module).compare(module.policy)
+    compared = data.benchmark(module).compare(module.policy)
     assert (compared.advantage > -0.2).all()
 
 
@@ -134,11 +134,11 @@ def test_a_clone_far_from_the_plan_is_said_to_be(
 def test_a_policy_without_finite_actions_leaves_the_word_to_the_planner(fitted: Callable[..., Market]) -> None:
     market = fitted(SellerConfig(days=130, units=30.0, seed=2), DemandConfig(num_draws=16))
     dynamics = Dynamics(market, RewardConfig("profit"))
-    yardstick = Yardstick(plan_dynamically(dynamics, 0.97**3), 0.97**3)
+    benchmark = PlanBenchmark(plan_dynamically(dynamics, 0.97**3), 0.97**3)
 
     def broken(observation: torch.Tensor) -> torch.Tensor:
         return torch.full((len(observation), 1), torch.nan)
 
-    (advice,) = advise(broken, dynamics, DecisionConfig(), 14, {}, yardstick=yardstick)
-    assert advice.decision.speaker == "planner"
+    (advice,) = advise(broken, dynamics, DecisionConfig(), 14, {}, benchmark=benchmark)
+    assert advice.decision.proposed_by == "planner"
     assert advice.proposal.prices[-1] != advice.current_price

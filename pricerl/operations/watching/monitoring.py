@@ -15,7 +15,7 @@ from pricerl.decide.standing import TrackRecord
 from pricerl.errors import DataError
 from pricerl.formatting import plural
 from pricerl.market import Market, fit_market
-from pricerl.operations.decision_log import Entry
+from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
 from pricerl.operations.watching.monitor_document import MONITOR_FORMAT, Finding, Kept, Monitor, WatchedProduct, worst
 from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_age, check_delay, check_product

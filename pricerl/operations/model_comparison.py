@@ -15,11 +15,11 @@ from pricerl.data import DataPreprocessor, History
 from pricerl.data.days import WEEK, steps_in
 from pricerl.env import Dynamics
 from pricerl.errors import DataError
-from pricerl.evaluation import Yardstick, plan_dynamically
+from pricerl.evaluation import PlanBenchmark, plan_dynamically
 from pricerl.evaluation.forecast import score_units
 from pricerl.market import fit_market
-from pricerl.operations.decision_log import Entry
-from pricerl.operations.promotion import Comparison, GateConfig, Verdict, compare_scores, lower_bound
+from pricerl.operations.log.decision_log import Entry
+from pricerl.operations.model_gate import Comparison, GateConfig, Verdict, compare_scores, lower_bound
 from pricerl.operations.watching.monitoring import preprocessor_state, trained_history
 from pricerl.progress import stage
 
@@ -107,8 +107,8 @@ def compare_policies(run: Run, champion: Checkpoint, config: GateConfig) -> Comp
     champion.restore_weights(module)
     discount = run.module.step_discount
     plan = plan_dynamically(own, discount)
-    challenger = Yardstick(plan, discount).measure_draws(run.policy)
-    known = Yardstick(replace(plan, dynamics=other), discount).measure_draws(module.cpu().policy)
+    challenger = PlanBenchmark(plan, discount).measure_draws(run.policy)
+    known = PlanBenchmark(replace(plan, dynamics=other), discount).measure_draws(module.cpu().policy)
     gain = torch.where(known.isnan() & challenger.isfinite(), 0.0, challenger - known).mean(0)
     per_draw = gain.double().numpy() * (own.reward.profit_share or 1.0)
     return lower_bound(per_draw, config.confidence, -config.profit_tolerance)

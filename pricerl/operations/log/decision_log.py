@@ -1,7 +1,7 @@
 """Decision log: an append-only file in which every line carries the hash of the previous one.
 
 A line that is changed, moved or removed from the middle breaks the chain from there on; lines removed at the end are
-missed by the log's head (``operations/log_head.py``).
+missed by the log's head (``operations/log/log_head.py``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import IO, Any, NamedTuple, overload
 
 from pricerl.entry_parts import FORMAT
 from pricerl.errors import DataError, UsageError
-from pricerl.operations.log_entries import parse_entry, read_entry
-from pricerl.operations.log_head import (
+from pricerl.operations.log.log_entries import parse_entry, read_entry
+from pricerl.operations.log.log_head import (
     BEFORE_THE_FIRST,
     Head,
     check_head,

@@ -24,8 +24,8 @@ from pricerl.data.days import RECENT_DAYS
 from pricerl.data.naming import list_sources
 from pricerl.env import Product
 from pricerl.errors import DataError
-from pricerl.operations.decision_log import FEWEST_DIGITS, Entry, stamp
-from pricerl.operations.orders import ADVICE, PRICE_TEST
+from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
+from pricerl.operations.log.orders import ADVICE, PRICE_TEST
 from pricerl.runs import Checkpoint, without_query
 from pricerl.writing import hash_file
 
@@ -278,7 +278,7 @@ def hash_settings(settings: Mapping[str, Any]) -> str:
 
 def hash_code() -> str:
     """Hash every source file of the package and its relative path."""
-    return _hash_sources([Path(__file__).parents[1]])
+    return _hash_sources([Path(__file__).parents[2]])
 
 
 def hash_own_code(modules: Iterable[str]) -> str:

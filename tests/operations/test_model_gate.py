@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from pricerl.errors import UsageError
-from pricerl.operations.promotion import Comparison, GateConfig, Verdict, compare_scores, lower_bound
+from pricerl.operations.model_gate import Comparison, GateConfig, Verdict, compare_scores, lower_bound
 
 
 def test_the_lower_end_is_that_of_a_one_sided_t_test() -> None:

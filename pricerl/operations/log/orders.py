@@ -8,7 +8,7 @@ from dataclasses import replace
 from pricerl.decide.standing import Order, Status
 from pricerl.guardrails.hard_limits import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
-from pricerl.operations.decision_log import Entry
+from pricerl.operations.log.decision_log import Entry
 
 OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
 RETRAIN, PRICE_TEST, TEST_RESULT = "retrain", "price_test", "price_test_result"

@@ -1,4 +1,4 @@
-"""Yardstick of every policy: the plan's rewards in all posterior draws, with the day's noise in the observed units."""
+"""The plan as benchmark of every policy: its rewards in all posterior draws, with noise in the observed units."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class PlanBenchmark:
     """Roll-outs from the last day of every product's history, to compare a policy with the plan in the same noise.
 
     Rewards are expectations given the prices, so noise matters only through the sales that a policy observes.

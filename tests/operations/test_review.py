@@ -15,8 +15,7 @@ from pricerl.arrays import Interval
 from pricerl.data import ProductHistory
 from pricerl.formatting import PLAIN
 from pricerl.market import CostConfig, Market
-from pricerl.operations.hindsight import review_products, total_of
-from pricerl.operations.review_page import lay_out_review, render_review, review_lines
+from pricerl.operations.review import lay_out_review, render_review, review_lines, review_products, total_of
 
 COST, SOLD = 6.0, 2000.0
 WIDTHS = {"desktop": 1280, "phone": 390, "printed": PRINTED_WIDTH}

@@ -1,0 +1,170 @@
+"""Deciders that overrule the model: the kill switch, a running price test, a person's order, relations to products."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pricerl.arrays import FloatArray
+from pricerl.data import ProductHistory
+from pricerl.decide.case import Case, Course
+from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision, Source
+from pricerl.decide.final_check import gate_path
+from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
+from pricerl.decide.standing import Alarm, Order, active_of
+from pricerl.formatting import MEASURES, counted, sentence
+from pricerl.guardrails.price_grid import is_outside, same_price
+from pricerl.guardrails.today import DIGITS
+from pricerl.terminal import shown
+
+WORDS = {"override": "override", "pause": "paused", "price_test": "price test"}
+SOURCES: dict[str, Source] = {"override": "override", "pause": "manual", "price_test": "price test"}
+"""Words and source of an advice that follows an order, by the kind of the order."""
+
+RELATIONS = "relations"
+"""Rule of the edits that relations between products make."""
+
+
+def stop_model(case: Case, course: Course) -> Course | None:
+    """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
+    product, low, f = case.product, case.standing.advised_low, case.formatter
+    alarm = None if low is None else find_alarm(product.history, low, case.config.kill_days)
+    if alarm is None:
+        return None
+    path, gated = _approach(case, alarm.last_good_price)
+    objection = _object_to(case, path, alarm.last_good_price)
+    if objection:
+        path, gated = _approach(case, product.current_price)
+    sales, limit = (f.money(value, f.money_digits(alarm.sales, alarm.low)) for value in (alarm.sales, alarm.low))
+    why = (
+        f"sales at the advised price were below the 5 % limit of their prediction on {alarm.days} {f.period}s in a "
+        f"row, so the model is stopped. Since {f.date(alarm.first_day)} they were {sales} per {f.period}, the "
+        f"limit {limit}. The last good price was {f.price(alarm.last_good_price)}{objection}"
+    )
+    moves = any(price != product.current_price for price in gated.prices)
+    decision = Decision("path" if moves else "hold", "C", "hold", False, why)
+    if moves and objection:
+        decision = replace(decision, follow="limit", source="limits", why=f"{why}. {sentence(KEEP_NOT_ALLOWED)}")
+    stopped = course.overruled(gated.prices, decision, course.gated.asked, gated.edits)
+    return replace(stopped, aim=path, alarm=alarm)
+
+
+def _approach(case: Case, target: float) -> tuple[PricePath, GatedPath]:
+    path = approach_path(target, case.product, case.horizon)
+    gated = gate_path(case.product, path)
+    return gated.onto(path), gated
+
+
+def _object_to(case: Case, path: PricePath, target: float) -> str:
+    """Return why the way back to the last good price is not taken, as the end of a sentence; empty if it is."""
+    product, last, f = case.product, float(path.price[-1]), case.formatter
+    now = product.current_price
+    if same_price(target, now):
+        return ", which is the current price"
+    if same_price(last, now) or abs(last - target) >= abs(now - target):
+        return "; the limits allow no price closer to it"
+    lowest = float(path.price[path.price != case.kept].min())
+    if product.counted.cost.mean_margin(lowest) <= 0:
+        return f", but a unit sold at {f.price(lowest)} would earn nothing"
+    back = case.value(path.price)
+    if back.pays_over(case.keep):
+        return ""
+    gain = f.money(float((back.earned - case.keep.earned).mean()), plus="+")
+    what = MEASURES[product.market.measure]
+    better = counted(back.beats(case.keep), product.market.num_draws)
+    return f", but going back does not pay: {gain} {what} per day, better in {better} plausible scenarios"
+
+
+def find_alarm(history: ProductHistory, low: FloatArray, kill_days: int) -> Alarm | None:
+    """Find consecutive days at the end of the history with sales below their predicted quantile.
+
+    Days that were not observed, such as those out of stock, neither count nor end the run. A day without a prediction,
+    such as one at a price of the seller's own choice, ends it.
+    ``low (D,)`` has the 5 % predictive quantiles of the sales, money, NaN without a prediction; 0 ``kill_days`` turn
+    the switch off.
+    """
+    below = history.sales < low
+    other = np.flatnonzero(history.observed & ~below)
+    start = int(other[-1]) + 1 if len(other) else 0
+    run = start + np.flatnonzero(history.observed[start:])
+    if kill_days == 0 or len(run) < kill_days:
+        return None
+    known = np.flatnonzero(history.observed[: run[0]])
+    return Alarm(
+        days=len(run),
+        first_day=str(history.dates[run[0]]),
+        last_good_price=float(history.prices_in_force[known[-1] if len(known) else run[0]]),
+        sales=float(history.sales[run].mean()),
+        low=float(low[run].mean()),
+    )
+
+
+def follow_price_test(case: Case, course: Course) -> Course | None:
+    """Charge the prices of a running price test, unless the kill switch suspends it."""
+    order = active_of(case.standing.orders)
+    if order is None or order.kind != "price_test" or course.alarm is not None:
+        return None
+    return _obey(case, course, order)
+
+
+def obey_order(case: Case, course: Course) -> Course | None:
+    """Charge the price of an override, or keep the current one during a pause."""
+    order = active_of(case.standing.orders)
+    return None if order is None or order.kind == "price_test" else _obey(case, course, order)
+
+
+def _obey(case: Case, course: Course, order: Order) -> Course:
+    """Charge the ordered price, which stays after the order's last day until the next advice.
+
+    A price test has one for each of its days, and the regular price after it.
+    """
+    product, f = case.product, case.formatter
+    now = product.current_price
+    prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
+    why = (
+        f"{WORDS[order.kind]} by {shown(order.actor, 40)} until {f.date(order.until)} (entry {order.id}): "
+        f"“{shown(order.reason)}”. The model alone: {f.price(course.recommends(now))}, grade {course.decision.grade}, "
+        f"source {course.decision.source}"
+    )
+    lowest, highest = product.history.tried_prices
+    untried = order.price is not None and any(is_outside(price, lowest, highest) for price in prices)
+    if untried:
+        why += f". Nothing is forecast: you have charged {f.price(lowest)} to {f.price(highest)}"
+    moves = any(price != now for price in prices)
+    decision = Decision("step" if moves else "hold", "C", SOURCES[order.kind], False, why)
+    return replace(course.overruled(prices, decision), order=order, known=not untried)
+
+
+def orders_after(case: Case, course: Course) -> tuple[Order, ...]:
+    """Return all orders with their status: a price test that an alarm has stopped is suspended."""
+    stopped = course.alarm is not None and course.order is None
+    return tuple(
+        replace(order, status="suspended") if stopped and order.status == "active" else order
+        for order in case.standing.orders
+    )
+
+
+def keep_relations(case: Case, course: Course) -> Course | None:
+    """Charge the prices that relations to other products leave, or the current one if they do not pay here."""
+    product, bound = case.product, case.standing.bound
+    if bound is None:
+        return None
+    now, why = product.current_price, bound.why
+    prices = case.settle(bound.prices)
+    moves = any(price != now for price in prices)
+    path = product.money(prices)
+    gated = gate_path(product, course.path._replace(price=path, asked=path))
+    if not bool((path == product.money(gated.prices)).all()):
+        moves, why = False, f"{why}; the product's own limits forbid that"
+    elif moves and course.decision.gated and not case.value(path).pays_over(case.keep):
+        moves, why = False, f"{why}; it would not pay here"
+    decision = replace(course.decision, why=why)
+    if not moves:
+        prices, decision = (now,) * case.horizon, Decision("hold", "C", "hold", False, why)
+    before, edits = course.prices, course.gated.edits
+    first = next((row for row in range(case.horizon) if not same_price(before[row], prices[row])), None)
+    if first is not None:
+        old, new = round(before[first], DIGITS), round(prices[first], DIGITS)
+        edits = (*edits, DayEdit(RELATIONS, old, new, why, case.days[first].isoformat()))
+    return course.overruled(prices, decision, course.gated.asked, edits)

@@ -1,0 +1,1 @@
+"""The decision log: typed entries, their hash chain and head, the orders among them, and the origin of an advice."""
