@@ -1,4 +1,4 @@
-"""The advice in a terminal: at most 72 columns, the verdict first, in words of a seller."""
+"""The advice in a terminal: at most 72 columns, the verdict first, in the seller's terms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from pricerl.advice.next_steps import (
+from pricerl.advice.report.work_list import KINDS, kind_of, stake_of
+from pricerl.advice.sentences.grounds import active_order_words, edit_words, order_lines, proposer_lines, track_lines
+from pricerl.advice.sentences.next_steps import (
     Place,
     account_words,
     contradiction_words,
@@ -18,10 +20,16 @@ from pricerl.advice.next_steps import (
     typed_price,
     what_would_change,
 )
-from pricerl.advice.reasons import Record, measure_of, order_lines, speaker_lines, track_lines
-from pricerl.advice.report.work_list import KINDS, exception_of, kind_of, stake_of
+from pricerl.advice.sentences.verdict import (
+    Record,
+    better_words,
+    demand_words,
+    exception_words,
+    measure_of,
+    tested_words,
+)
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
-from pricerl.formatting import MEASURES, UNKNOWN, Formatter, counted, plural, sentence, unit_digits
+from pricerl.formatting import MEASURES, UNKNOWN, Formatter, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
 WIDTH = 72
@@ -160,23 +168,18 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     """Yield label and text of certainty, reasons, limits, order and doubts about the data."""
     decision, uplift = product["decision"], product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
-        better = counted(uplift["probability_better"], product["num_draws"])
-        tested = "measured in a price test" if decision["grade"] == "A" else "not tested yet"
-        yield "Certainty", f"better in {better} plausible scenarios; {tested}"
+        yield "Certainty", f"{better_words(uplift['probability_better'], product)}; {tested_words(product)}"
     why = "" if decision["grade"] in ("A", "B", "B-") else SETTING.sub("", decision["why"])
-    effect = "; ".join(_demand(product, f))
-    several = why.endswith(".") and effect
-    yield "Why", f"{why} {sentence(effect)}" if several else "; ".join(filter(None, (why, effect)))
-    yield "Limits", _limits(product, f)
+    effect = demand_words(product, f)
+    yield "Why", f"{sentence(why)} {sentence(effect)}" if why and effect else why or effect
+    yield "Limits", edit_words(product, f)
     if product["stop_rule"] is not None:
         yield "Go back", stop_rule_words(product["stop_rule"], f).removeprefix("Go back ").rstrip(".")
     if decision["follow"] == "hold" and (helps := what_would_change(product, f)):
         yield "To decide", " ".join(helps)
     for order in product["orders"]:
         if order["status"] == "active":
-            until, price = f.date(order["until"]), "price kept" if order["price"] is None else f.price(order["price"])
-            price = "price test" if order["schedule"] else price
-            yield "Your order", f"{price} until {until}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
+            yield "Your order", active_order_words(order, f)
     for line in order_lines(product["orders"], f):
         yield "Your order", line
     if product["track_record"] is not None:
@@ -185,7 +188,7 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "Quarter", " ".join(account_words(product["account"], f, measure_of(product)))
     over_plan = product["proposal"]["policy_over_plan"]
     if over_plan is not None and over_plan["advantage"] is None:  # no finite price
-        yield "Check", " ".join(speaker_lines(product, f))
+        yield "Check", " ".join(proposer_lines(product, f))
     if contradiction := contradiction_words(product):
         yield "Check", contradiction
     doubts = product["data_quality"]["reasons"]
@@ -193,35 +196,6 @@ def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
         yield "Check", text
     if len(doubts) > MOST_CHECKS:
         yield "", f"and {len(doubts) - MOST_CHECKS} more doubts about the data, listed on the page"
-
-
-def _demand(product: Record, f: Formatter) -> Iterator[str]:
-    """Yield the effect of a rise on units, and up to which effect it pays."""
-    if product["data_quality"]["distinct_prices"] < 2:
-        return
-    mean, high, low = (-value for value in product["elasticity"])
-    effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
-    yield f"a 1 % rise has {effect} units{f.limits(low, high, 1)}"
-    limit = None if product["raising"] is None else product["raising"]["break_even"]
-    if limit is not None:
-        yield f"up to {f.number(limit, 1)} % pays"
-
-
-def _limits(product: Record, f: Formatter) -> str:
-    bounds, edits = product["details"]["bounds"], product["guardrails"]
-    if edits:
-        edit = edits[0]
-        asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
-        more = f" (and {plural(len(edits) - 1, 'more change')})" if len(edits) > 1 else ""
-        return f"{asked}{edit['why']}{more}"
-    rise, week, hold = bounds["max_rise"], bounds["max_week_change"], bounds["min_hold_days"]
-    known = [
-        "" if not rise else f"{f.percent(rise, 0)} per change",
-        "" if week is None else f"{f.percent(week, 0)} per week",
-        "" if hold < 2 else f"{hold} days' hold",
-    ]
-    listed = ", ".join(filter(None, known))
-    return f"none was hit ({listed})" if listed else "none was hit"
 
 
 def _next(product: Record, f: Formatter, place: Place) -> Iterator[str]:
@@ -276,7 +250,7 @@ def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:
     now, new = product["current_price"], product["recommended_price"]
     change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
     gain = None if product["uplift"] is None else product["uplift"][measure_of(product)]
-    earned = exception_of(product)
+    earned = exception_words(product)
     if gain is not None and not earned:
         digits = f.money_digits(*gain)
         earned = f"{f.number(gain[0], digits, '+')}{f.limits(gain[1], gain[2], digits, '+')}"

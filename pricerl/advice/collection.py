@@ -13,8 +13,8 @@ import pandas as pd
 
 from pricerl.advice.block import block_lines
 from pricerl.advice.files import AdviceFiles, render_csv
-from pricerl.advice.next_steps import Place
 from pricerl.advice.result import ProductAdvice
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.formatting import PLAIN_DIGITS, Formatter
 
 FRAME = '<iframe srcdoc="{page}" title="price report" style="width: 100%; height: 60em; border: 0"></iframe>'

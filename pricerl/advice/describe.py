@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType, SimpleNamespace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 
-from pricerl.advice.reasons import explain
 from pricerl.advice.report_data import gather_details
 from pricerl.advice.result import CostMeans, DayAdvice, ModelAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import StopRule, find_stop_rule
 from pricerl.arrays import Interval, interval_of
 from pricerl.data.days import steps_in
@@ -122,7 +123,8 @@ def describe_advice(
         "previous": case.standing.previous,
         "track_record": case.standing.track_record,
     }
-    return ProductAdvice(**facts, reason=explain(SimpleNamespace(**facts), case.formatter))
+    advice = ProductAdvice(**facts, reason="")
+    return replace(advice, reason=explain(replace(advice, details=None).to_dict(), case.formatter))
 
 
 def _facts_of_product(case: Case) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pricerl.advice.reasons import Record, measure_of
+from pricerl.advice.sentences.verdict import Record, measure_of
 from pricerl.errors import UsageError
 
 DOCUMENT, PRICES, WORKBOOK = "advice.json", "prices.csv", "advice.xlsx"

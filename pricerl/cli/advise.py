@@ -9,17 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pricerl.advice.reasons import (
-    Record,
-    backtest_lines,
-    contribution_words,
-    gain_words,
+from pricerl.advice.sentences.grounds import (
+    backtest_line,
+    describe_off_policy,
+    describe_sensitivity,
+    judge_backtest,
+    judge_proposal,
     list_alternatives,
-    measure_of,
     order_lines,
-    speaker_lines,
+    proposer_lines,
     track_lines,
 )
+from pricerl.advice.sentences.verdict import Record, measure_of
 from pricerl.cli.imports import with_found_configs
 from pricerl.cli.usage import with_costs, with_file, with_nulls
 from pricerl.errors import EXIT_NOT_ENOUGH_EVIDENCE, EXIT_OK
@@ -203,7 +204,7 @@ def _score(run: Run) -> int:
 def print_advice(run: Run) -> int:
     """Record, write and print the advice of a trained policy for its history."""
     from pricerl.advice.block import block_lines, wrapped
-    from pricerl.advice.next_steps import Place
+    from pricerl.advice.sentences.next_steps import Place
     from pricerl.cli.decisions import outbox_lines
     from pricerl.runs import needed_name
 
@@ -278,13 +279,13 @@ def _summary(product: Record, f: Formatter) -> list[str]:
         *([] if held else [f"  per {f.period}, recommended:       {_outcome(product['recommended'], f)}"]),
         f"  {decision['speaker']} settles at {f.price(product['proposal']['prices'][-1])}, best constant price for its "
         f"objective {f.price(best['price'])}{less}",
-        *(f"  {line}" for line in speaker_lines(product, f)),
+        *(f"  {line}" for line in proposer_lines(product, f)),
         *(f"  {line}" for line in order_lines(product["orders"], f)),
     ]
     if product["track_record"] is not None:
         lines += [f"  {line}" for line in track_lines(product["track_record"], f)]
     if product["backtest"] is not None:
-        lines += [f"  {line}" for line in backtest_lines(product["backtest"], f)]
+        lines += [f"  {backtest_line(product['backtest'], f)}", f"  {judge_backtest(product['backtest'], f)}"]
     return [product["product"], *lines]
 
 
@@ -308,13 +309,16 @@ def score_lines(product: Record, formatter: Formatter) -> list[str]:
     draws, days = product["num_draws"], plural(len(product["days"]), formatter.period)
     measure = measure_of(product)
     head = ("rule", "price", "units", "sales", MEASURES[measure], "90 %", "beats keeping")
-    lines = [
+    sentences = [
+        *judge_proposal(product, formatter),
+        *describe_off_policy(product, formatter),
+        *describe_sensitivity(product, formatter),
+    ]
+    return [
         f"{product['product']}: per {formatter.period} over {days}, each price approached inside the guardrails",
         *table([head, *(_rule_cells(row, measure, draws, formatter) for row in list_alternatives(product))]),
-        *_proposal_lines(product, formatter),
-        *_off_policy_lines(product["off_policy"], formatter, measure),
+        *(f"  {line}" for line in sentences),
     ]
-    return lines if product["sensitivity"] is None else [*lines, sensitivity_line(product["sensitivity"], formatter)]
 
 
 def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[str, ...]:
@@ -325,47 +329,3 @@ def _rule_cells(row: Record, measure: str, draws: int, f: Formatter) -> tuple[st
         better = UNKNOWN if row["probability_better"] is None else counted(row["probability_better"], draws)
         money = (f.money(mean, digits), f.limits(low, high, digits)[2:-1] or UNKNOWN, better)
     return (row["rule"], f.price(row["price"]), f.number(units, unit_digits(units)), f.money(sales), *money)
-
-
-def _proposal_lines(product: Record, f: Formatter) -> list[str]:
-    lines, days, speaker = [], len(product["days"]), product["decision"]["speaker"]
-    for base, key in (("keeping the price", "over_keep"), (f"your last {days} prices", "over_log")):
-        uplift, measure = product["proposal"][key], measure_of(product)
-        if uplift[measure] is None:
-            continue
-        better = counted(uplift["probability_better"], product["num_draws"])
-        lines.append(f"  {speaker} over {base}, {plural(days, f.period)}: {gain_words(uplift[measure], f, measure)}")
-        lines.append(
-            f"    better in {better} plausible scenarios, mean of the worst tenth {f.money(uplift['cvar'], plus='+')}"
-        )
-    return lines
-
-
-def _off_policy_lines(estimates: Mapping[str, Record], f: Formatter, measure: str) -> list[str]:
-    """Return a line per estimate; those of one price are one."""
-    groups: dict[str, tuple[list[str], Record]] = {}
-    for name, found in estimates.items():
-        groups.setdefault(off_policy_line("", found, f, measure), ([], found))[0].append(name)
-    return [off_policy_line(", ".join(names), found, f, measure) for names, found in groups.values()]
-
-
-def off_policy_line(name: str, found: Record, f: Formatter, measure: str = "profit") -> str:
-    """Return the off-policy estimate of one price."""
-    start = f"  off-policy estimate at {f.price(found['price'])} ({name}): "
-    if found["value"] is None:
-        return f"{start}not identifiable, {found['reason']}"
-    value, days = contribution_words(found["value"], f, measure), f.number(found["effective_days"], 0)
-    return f"{start}{value}, {days} effective {f.period}s"
-
-
-def sensitivity_line(found: Record, f: Formatter) -> str:
-    """Return how strong an unobserved cause must be to undo the gain."""
-    if found["undoing"] == 0:
-        return "  sensitivity: a gain is unlikely, so an unobserved cause has nothing to undo"
-    like = ""
-    if found["strength"] is not None:
-        like = f", {f.number(found['strength'])} times the strength of the {found['strongest']}"
-    return (
-        f"  an unobserved cause would undo the gain with {f.percent(found['undoing'])} of the unexplained variation in "
-        f"price and units{like}; {f.percent(found['robustness'])} bring its probability below the gate"
-    )

@@ -35,7 +35,8 @@ MOST_NOTES = 10
 
 RUN_OPTIONS = "name the run with --run_name R, or with --ckpt_path FILE, a checkpoint in its folder"
 
-FOLLOWED = "fit and predict follow it from now on"
+KEPT_TO = {OVERRIDE: "change it in your shop; later advice keeps to it", PAUSE: "later advice keeps to it"}
+"""Effect of an order on later advice."""
 
 
 def override(words: Sequence[str]) -> int:
@@ -58,7 +59,7 @@ def resume(words: Sequence[str]) -> int:
     shop = shop_of(options)
     (*_, entry), after = shop.record(lambda entries: [_draft_resumption(shop.at(entries), options)])
     done = f"{shown(entry['product'])}: the order of entry {entry['ends']} has ended (entry {entry['id']} of "
-    write_lines([f"{done}{shop.log_path})", FOLLOWED, *outbox_lines(after)])
+    write_lines([f"{done}{shop.log_path})", "the next advice follows the model again", *outbox_lines(after)])
     return EXIT_OK
 
 
@@ -178,17 +179,17 @@ def _order(kind: str, purpose: str | None, words: Sequence[str]) -> int:
     options = parser.parse_args(with_first(words, "--price") if kind == OVERRIDE else words)
     shop = shop_of(options)
     (*_, entry), after = shop.record(lambda entries: [_draft_order(kind, shop.at(entries), options)])
-    effect = f"is overridden with {entry['price']:g}" if kind == OVERRIDE else "is paused: the price is kept"
-    done = f"{shown(entry['product'])} {effect} until {entry['until']} (entry {entry['id']} of {shop.log_path})"
+    effect = f"you charge {entry['price']:g}" if kind == OVERRIDE else "the price is kept"
+    done = f"{shown(entry['product'])}: until {entry['until']} {effect} (entry {entry['id']} of {shop.log_path})"
     expected = _expected_lines(shop.folder.path, entry["product"], entry["price"]) if kind == OVERRIDE else []
-    write_lines([done, *expected, FOLLOWED, *outbox_lines(after)])
+    write_lines([done, *expected, KEPT_TO[kind], *outbox_lines(after)])
     return EXIT_OK
 
 
 def _expected_lines(folder: Path, product: str, price: float) -> list[str]:
     """Return the expected effect of an ordered price, money, and the objections to it, from the last advice."""
-    from pricerl.advice.expectation import expectation_words, objection_words
     from pricerl.advice.files import read_advice
+    from pricerl.advice.sentences.next_steps import expectation_words, objection_words
 
     document = read_advice(folder)
     found = (

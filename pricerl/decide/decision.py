@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -180,6 +181,8 @@ class Evidence:
     the better one; empty without such a test. Only this earns grade A."""
     suspect: bool = False
     """Whether that cause is so strong that even a step must be as probable to gain as a claim."""
+    target: str = "another price"
+    """The last price of the path, in words."""
     planned: bool = False
     """Whether the path is the plan of an open account, whose utility and budget stand in for the gate."""
 
@@ -192,7 +195,9 @@ class Decision:
     """Whole path of the policy, as much of it as the evidence allows, the nearest allowed price, or the current
     price."""
     grade: Grade
+    """Grade of the evidence."""
     source: Source
+    """Source of the price."""
     lacks_evidence: bool
     """Whether the price is kept because evidence is missing, not because it is good."""
     why: str
@@ -294,8 +299,10 @@ def _objection(evidence: Evidence, config: DecisionConfig) -> str:
         return ""
     needed = max(config.min_chance, config.claim_chance) if evidence.suspect else config.min_chance
     if evidence.probability_better < needed:
-        share = "all" if needed == 1 else f"at least {100 * needed:.4g} % of"
-        why = f"a change must earn more in {share} plausible scenarios, and this one does not"
+        share = math.floor(100 * evidence.probability_better)
+        found = f"in only {share} %" if share else "in fewer than 1 %"
+        least = "if it does in all" if needed == 1 else f"from {100 * needed:.4g} %"
+        why = f"going to {evidence.target} would earn more {found} of plausible scenarios; a change is advised {least}"
         return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
     if evidence.risk > config.loss_budget:
         allowed, risk = f"{100 * config.loss_budget:.4g} %", f"{100 * evidence.risk:.2g} %"

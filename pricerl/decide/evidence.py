@@ -20,9 +20,9 @@ from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import MEASURES
 from pricerl.guardrails.price_grid import is_outside, same_price
 
-ENOUGH_INFORMATION = 1.0
-"""Information on the elasticity, from days at advised prices alone, from which a biased history counts like others,
-though it is never claimed: about that of the prior, whose sd is 1.1."""
+ENOUGH_PRECISION = 1.0
+"""Precision of the elasticity from advised-price days above which a confounded history is trusted (it never earns
+grade B). It is about that of the prior, whose sd is 1.1."""
 
 FAMILIAR = 1.10
 """Largest factor by which the current price may exceed or undercut the prices of training."""
@@ -105,6 +105,7 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
         unlikely_zeros=case.zeros,
         measured=_find_measured(case.standing.measured, now, path[-1]),
         period=STEP_WORDS[history.step_days],
+        target=case.formatter.price(path[-1]),
         planned=course.account is not None,
     )
 
@@ -113,11 +114,11 @@ def is_suspect(product: Product) -> bool:
     """Return whether whatever set the prices may have followed demand, and own prices varied too little to show it."""
     history, market = product.history, product.fitted
     biased = market.price_setting in SET_BY and history.step_days == 1
-    return biased and own_information(history, market.units.size) < ENOUGH_INFORMATION
+    return biased and own_precision(history, market.units.size) < ENOUGH_PRECISION
 
 
-def own_information(history: ProductHistory, size: float) -> float:
-    """Return the information on the elasticity in days at advised prices: one over the variance of its estimate.
+def own_precision(history: ProductHistory, size: float) -> float:
+    """Return the precision of the elasticity from days at advised prices: one over the variance of its estimate.
 
     Args:
         history: history of the product.

@@ -18,6 +18,7 @@ from pricerl.advice.report.charts import Figure
 from pricerl.advice.report.render import fill_template
 from pricerl.advice.report.sanitize import shorten
 from pricerl.advice.report.view import Cell
+from pricerl.advice.sentences.verdict import review_words
 from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.decide.standing import Check
 from pricerl.evaluation.valuation import gains_over
@@ -166,18 +167,14 @@ def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> Revi
     """Return the texts of the page of a review, whose amounts are profit, or sales."""
     followed, other = ([row for row in rows if row.followed == wanted] for wanted in (True, False))
     total, apart = total_of(followed), total_of(other)
-    lead, totals = [], []
+    lead: list[str] = []
+    totals: list[tuple[str, str]] = []
     headline = "No advised day has passed at the advised price yet"
     if total is not None:
-        gain = f.estimate(total.gain, plus="+")
-        headline = f"Following the advice changed {measure} by {gain}"
-        what = "the sign is not yet clear, as the interval contains zero"
-        if total.gain.low == total.gain.high == 0:
-            headline, what = "The advice was to keep the price", "there is nothing to gain or lose"
-        elif total.gain.low > 0 or total.gain.high < 0:
-            what = "the whole interval has one sign"
-        lead.append(f"On {plural(total.days, f.period)} at the advised price; {what}.")
-        totals += [(str(total.days), f"{f.period}s at the advised price"), (gain, f"{measure} over the kept price")]
+        headline, about = review_words(total.gain, total.days, measure, f)
+        lead.append(about)
+        totals.append((str(total.days), f"{f.period}s at the advised price"))
+        totals.append((f.estimate(total.gain, plus="+"), f"{measure} over the kept price"))
     if apart is not None:
         gain = f.estimate(apart.gain, plus="+")
         lead.append(f"On {plural(apart.days, f.period)} another price was charged; they are counted apart.")

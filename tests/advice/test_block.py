@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from pricerl.advice.block import MOST_PRODUCTS, WIDTH, block_lines, wrapped
-from pricerl.advice.next_steps import Place
+from pricerl.advice.sentences.next_steps import Place
 from pricerl.formatting import Formatter
 
 NAMES = [
@@ -63,7 +63,7 @@ def test_one_product_is_a_block_with_verdict_certainty_reasons_and_next_steps(ch
     assert [line.split()[:3] for line in lines if " per day" in line] == [
         [name, "per", "day"] for name in ("profit", "sales", "units")
     ]
-    assert "a 1 % rise has cost " in " ".join(text.split())
+    assert "1 % more price has cost " in " ".join(text.split())
     for label in (
         " Certainty  better in ",
         " Why        ",
@@ -78,9 +78,9 @@ def test_a_kept_price_has_no_table_of_differences_and_says_what_would_decide(hel
     text = "\n".join(block_lines([held], Formatter(), PAGE))
     assert f" Keep the price   {Formatter().price(held['current_price'])}" in text
     assert "difference" not in text and "approve" not in text and "override" not in text
-    assert " Why        it is so; a 1 % rise" in text and " To decide  " in text
+    assert " Why        It is so. 1 % more price" in text and " To decide  " in text
     two = {**held, "decision": {**held["decision"], "why": "it is so. A test can tell."}}
-    assert " Why        it is so. A test can tell. A 1 % rise" in "\n".join(block_lines([two], Formatter(), PAGE))
+    assert " Why        It is so. A test can tell. 1 % more price" in "\n".join(block_lines([two], Formatter(), PAGE))
 
 
 def test_commands_name_the_run_only_if_there_are_others(change: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pricerl.advice import advise
-from pricerl.advice.next_steps import what_would_change
+from pricerl.advice.sentences.next_steps import what_would_change
 from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.decide import DecisionConfig

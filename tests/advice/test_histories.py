@@ -14,7 +14,7 @@ from advice_outputs import Outputs, read_outputs
 from command_line import FAST, SHARED, run, seller_lines, write_lines
 
 from pricerl.data import ProductHistory
-from pricerl.decide.evidence import own_information
+from pricerl.decide.evidence import own_precision
 
 
 def _fit(folder: Path, lines: list[str], *words: str) -> tuple[int, Outputs]:
@@ -81,10 +81,9 @@ def test_date_price_and_sales_suffice_and_unknown_cells_are_empty(tmp_path: Path
     assert all(row["Expected Units"] and row["Expected Sales"] for row in rows)
     assert {row["Grade"] for row in rows} == {"C"} and "Write them into costs.csv" in product["reason"]
     cost = product["break_even"]["cost"]
-    assert all(f"Raising pays if a unit costs more than about {cost[0]:.2f} (90 %: " in row["Reason"] for row in rows)
-    assert "plausible scenarios." in product["reason"]
+    assert all(f"If your unit cost is above {cost[0]:.2f} (90 %: " in row["Reason"] for row in rows)
     limits = f"(90\u00a0%: {cost[1]:.2f} to {cost[2]:.2f})"
-    assert f"Raising pays if a unit costs you more than {cost[0]:.2f} {limits}." in html
+    assert f"If your unit cost is above {cost[0]:.2f} {limits}, a higher price probably earns more." in html
     visible = html.split("<body>")[1]
     for text in (visible, *(",".join(row.values()) for row in rows)):
         assert not any(word in text for word in ("nan", "NaN", "None", "null", "inf"))
@@ -109,7 +108,7 @@ def test_one_product_with_evidence_makes_the_exit_code_0(tmp_path: Path) -> None
     assert run(tmp_path, *words).code == 0
 
 
-NUMBER_TO_LOOK_UP = re.compile(r"Raising pays if a unit costs more than about [\d,.]+ \(90 %: [\d,.]+ to [\d,.]+\)")
+NUMBER_TO_LOOK_UP = re.compile(r"If your unit cost is above [\d,.]+ \(90 %: [\d,.]+ to [\d,.]+\)")
 REAL = ("soapnuts", "woolballs", "onlineretail_22423", "onlineretail_85123A")
 QUICK = ("soapnuts", "onlineretail_22423", "cheese_dominick")
 REAL += ("cheese_dominick", "cheese_pathmark", "cheese_tops")
@@ -170,7 +169,7 @@ def test_only_own_prices_that_vary_inform_about_the_elasticity(make_product: Cal
     price, own = np.repeat([10.0, 11.0, 10.0], [60, 28, 28]), np.arange(116) >= 60
     kept = make_product(np.full(116, 10.0), np.full(116, 20.0), own_price=own)
     varied = make_product(price, np.full(116, 20.0), own_price=own)
-    assert own_information(kept, 5.0) == pytest.approx(0, abs=1e-20)
-    assert own_information(make_product(price, np.full(116, 20.0)), 5.0) == 0
+    assert own_precision(kept, 5.0) == pytest.approx(0, abs=1e-20)
+    assert own_precision(make_product(price, np.full(116, 20.0)), 5.0) == 0
     by_hand = 56 * (np.log(1.1) / 2) ** 2 * 20 / (1 + 20 / 5)  # variance of log units: 1 / mean + 1 / size
-    assert own_information(varied, 5.0) == pytest.approx(by_hand)
+    assert own_precision(varied, 5.0) == pytest.approx(by_hand)

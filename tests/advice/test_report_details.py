@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_beyond, gather_details
+from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.arrays import Interval
 from pricerl.decide.price_path import approach_path
 from pricerl.env import Dynamics, EnvConfig, Product

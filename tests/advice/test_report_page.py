@@ -15,8 +15,8 @@ import pytest
 
 from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.render import render_page, render_pages
-from pricerl.advice.report.sentences import judge_proposal
 from pricerl.advice.report.view import View
+from pricerl.advice.sentences.grounds import judge_proposal
 from pricerl.formatting import PLAIN
 
 Document = dict[str, Any]
@@ -148,7 +148,7 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     changed: Document,
 ) -> None:
     product = changed["products"][0]
-    why = "a change must earn more in at least 70 % of plausible scenarios, and this one does not"
+    why = "going to 11.00 would earn more in only 57 % of plausible scenarios; a change is advised from 70 %"
     hold = {"follow": "hold", "lacks_evidence": True, "grade": "C", "source": "hold", "unsure": True, "why": why}
     product["decision"] |= hold
     kept = {"recommended_price": product["current_price"]}
@@ -159,7 +159,7 @@ def test_a_price_that_is_kept_for_lack_of_evidence_shows_the_weighed_change_and_
     now, goal = (f"{price:.2f}" for price in (product["current_price"], product["proposal"]["prices"][-1]))
     assert f"Keep the price at {now} for now" in text and f"keep {now} go to {goal} difference (90 %)" in text
     assert f"Test 10.90: 84 days, blocks of 7 days at 10.90 and at {now} in random order" in text
-    assert "with a probability of 84 %" in text and "Raising pays if a unit costs you more than" in text
+    assert "with a probability of 84 %" in text and "Going to 11.00 would earn more in only 57 % of" in text
     assert "pricerl approve" not in text and "Not convinced?" not in text
 
 

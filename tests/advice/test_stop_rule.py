@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.advice.next_steps import stop_rule_words
+from pricerl.advice.sentences.next_steps import stop_rule_words
 from pricerl.advice.stop_rule import FALSE_ALARM, StopRule, find_stop_rule
 from pricerl.formatting import PLAIN, Formatter
 

@@ -14,8 +14,8 @@ from test_report_schema import SCHEMA
 from torch import Tensor
 
 from pricerl.advice import advise
-from pricerl.advice.report.sentences import describe_limits
 from pricerl.advice.result import ProductAdvice
+from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.decide import DecisionConfig
 from pricerl.decide.decision import KEEP_NOT_ALLOWED

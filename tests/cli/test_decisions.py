@@ -73,7 +73,7 @@ def test_fit_records_what_it_decided_and_from_what(shop: Path) -> None:
 def test_an_override_replaces_the_model_whose_advice_stays_on_record(shop: Path) -> None:
     before = _predict(shop)[1]
     made = _override(shop, "12.50", "2025-04-05")
-    assert made.code == 0 and "is overridden with 12.5 until 2025-04-05 (entry 3" in made.out
+    assert made.code == 0 and "until 2025-04-05 you charge 12.5 (entry 3" in made.out
     result, product, rows = _predict(shop)
     assert {row["Source"] for row in rows} == {"override"} and {row["Recommended Price"] for row in rows} == {"12.50"}
     assert "Override by anna until 5 Apr 2025 (entry 3): “clearance”. The model alone: " in product["reason"]
@@ -183,7 +183,7 @@ def test_a_wrong_order_is_answered_with_one_line_and_nothing_is_written(words: s
 def test_the_only_run_is_found_and_one_of_several_must_be_named(shop: Path, tmp_path: Path) -> None:
     assert run(shop, "history").out == run(shop, "history", *RUN).out != ""
     ordered = run(shop, "override", "10.50", "--until", "2025-04-30", "--reason", "x", "--product", "seller")
-    assert ordered.code == 0 and "is overridden with 10.5 until 2025-04-30" in ordered.out
+    assert ordered.code == 0 and "until 2025-04-30 you charge 10.5" in ordered.out
     (other := shop / "checkpoints" / "other").mkdir()
     shutil.copy(shop / "checkpoints" / "seller" / "decisions.jsonl", other)
     several = run(shop, "pause", "--until", "2025-04-30", "--reason", "x")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.next_steps import price_test_words
+from pricerl.advice.sentences.next_steps import price_test_words
 from pricerl.env import Dynamics, EnvConfig, Product
 from pricerl.experiments.design import POWER
 from pricerl.experiments.plan import MOST_DAYS, Budget, plan_price_test
@@ -144,5 +144,5 @@ def test_a_test_in_words_states_days_cost_and_power_and_never_certainty() -> Non
     ]
     assert "99 %" in price_test_words({**TEST, "power": 1.0}, 36.91, PLAIN)[2]
     assert price_test_words({**TEST, "affordable": False}, 36.91, PLAIN) == [
-        "No affordable price test decides: at 5.50 units per day a 5 % lift would need 1,825 days at each price."
+        "A price test would take too long: 1,825 days at each price to see a 5 % difference."
     ]

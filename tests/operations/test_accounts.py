@@ -12,7 +12,7 @@ from shops.known_market import known_market
 from torch import Tensor
 
 from pricerl.advice import advise
-from pricerl.advice.next_steps import account_words
+from pricerl.advice.sentences.next_steps import account_words
 from pricerl.arrays import to_plain
 from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.decide import DecisionConfig, Standing
@@ -145,10 +145,10 @@ def test_a_loss_that_no_price_makes_good_is_named(
     kept, lost = (plan_account(Account(day, 12.0), now, Product(dynamics, 0), _weighing(1.0, 0.001)) for day in opened)
     assert kept.inside_budget and not lost.inside_budget
     words = [" ".join(account_words(to_plain(plan), Formatter())) for plan in (kept, lost)]
-    assert "It ends no further than" in words[0] and "No price within reach keeps it within" in words[1]
-    assert "losing 1 is as bad as missing a gain of 1.0" in words[0] and "losing 1" not in words[1]
+    assert "Worst case (90 %): " in words[0] and "No price within reach limits the loss to" in words[1]
+    assert "1 lost counts as much as 1.0 gained." in words[0] and "1 lost" not in words[1]
     bold = " ".join(account_words(to_plain(kept._replace(loss_weight=10.0)), Formatter()))
-    assert bold.endswith("missing a gain of 10.")
+    assert bold.endswith("as much as 10 gained.")
 
 
 def test_targets_are_valued_as_by_hand(prepare: Callable[..., DataPreprocessor], doubled: ProductHistory) -> None:

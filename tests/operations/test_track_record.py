@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.advice.reasons import track_lines
+from pricerl.advice.sentences.grounds import track_lines
 from pricerl.data import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import PLAIN

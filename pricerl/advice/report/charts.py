@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from pricerl.advice.reasons import Record, measure_of
 from pricerl.advice.report import svg
 from pricerl.advice.report.svg import LEFT, WIDTH, Frame
+from pricerl.advice.sentences.verdict import Record, measure_of
 from pricerl.formatting import MEASURES, Formatter, unit_digits
 
 MOST_PAST_DAYS = 45

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from babel.dates import format_interval
 
-from pricerl.advice.next_steps import (
-    break_even_words,
+from pricerl.advice.report.view import Cell, View
+from pricerl.advice.sentences.grounds import BADGES
+from pricerl.advice.sentences.next_steps import (
     contradiction_words,
     cost_commands,
     false_alarm_words,
@@ -17,10 +18,17 @@ from pricerl.advice.next_steps import (
     stop_rule_words,
     what_would_change,
 )
-from pricerl.advice.reasons import Record, measure_of
-from pricerl.advice.report.sentences import BADGES
-from pricerl.advice.report.view import Cell, View
-from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence
+from pricerl.advice.sentences.verdict import (
+    Record,
+    break_even_words,
+    certainty_words,
+    cost_words,
+    demand_words,
+    direction_words,
+    measure_of,
+    near_words,
+)
+from pricerl.formatting import MEASURES, plural, sentence
 
 
 class Line(NamedTuple):
@@ -36,7 +44,7 @@ class Certainty(NamedTuple):
 
     title: str
     share: float | None
-    lines: tuple[str, ...]
+    lines: list[str]
 
 
 class Step(NamedTuple):
@@ -76,7 +84,7 @@ def lay_out(view: View) -> FirstScreen:
         _lead(view),
         _badges(view),
         _table(view),
-        _certainty(view),
+        Certainty(*certainty_words(view.product, view.f)),
         _why(view),
         _steps(view),
         _other(view),
@@ -179,70 +187,15 @@ def _table(view: View) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-def _certainty(view: View) -> Certainty:
-    product, f, draws = view.product, view.f, view.product["num_draws"]
-    gain, decision = product["uplift"], product["decision"]
-    meaning = "Each scenario is one way that demand and costs can be, given your history."
-    if gain is not None and gain["probability_better"] is not None:
-        lines = [meaning, _worst_tenth(gain["cvar"], f), _tried(product)]
-        title = f"Better in {counted(gain['probability_better'], draws)} plausible scenarios"
-        return Certainty(title, gain["probability_better"], tuple(filter(None, lines)))
-    gain = product["proposal"]["over_keep"]
-    if decision["unsure"] and gain["probability_better"] is not None:
-        title = f"Only in {counted(gain['probability_better'], draws)} plausible scenarios a change is better"
-        return Certainty(title, gain["probability_better"], (meaning, sentence(decision["why"])))
-    if decision["grade"] == "D" or product["keep"][measure_of(product)] is None:
-        return Certainty("Cannot say yet", None, (sentence(decision["why"]),))
-    return Certainty("Nothing changes", None, ("Keeping the price risks nothing new.",))
-
-
-def _worst_tenth(mean: float | None, f: Formatter) -> str:
-    if mean is None:
-        return ""
-    found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
-    return f"In the worst tenth of them {found} per {f.period} on average."
-
-
-def _tried(product: Record) -> str:
-    record = product["track_record"]
-    tested = next(((inside, days) for inside, days in record["inside"].values() if days), None) if record else None
-    if tested is None:
-        return "Not yet tested in your shop."
-    return f"Earlier advice: {tested[0]} of {plural(tested[1], 'day')} inside its 90 % interval."
-
-
 def _why(view: View) -> tuple[str, ...]:
-    product, f, quality = view.product, view.f, view.product["data_quality"]
-    if quality["distinct_prices"] < 2:
+    """Return how buyers respond, whether a rise pays at the seller's costs, and how much of the history is near."""
+    product, f = view.product, view.f
+    if not (effect := demand_words(product, f)):
         return ("You have charged one price only, so the effect of another is unknown.",)
-    (mean, high, low), lines = (-value for value in product["elasticity"]), []
-    effect = f"cost about {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
-    lines.append(f"Your buyers react: a 1 % rise has {effect} units{f.limits(low, high, 1, label='90 %: ')}.")
-    lines += _costs(product, f) if product["raising"] is not None else break_even_words(product, f)
-    price = product["recommended_price"] if not view.held else product["current_price"]
-    days = max(1, round(product["effective_days"]))
-    lines.append(
-        f"About {plural(days, f.period)} of your history {'was' if days == 1 else 'were'} near {f.price(price)}."
-    )
-    return tuple(lines)
-
-
-def _costs(product: Record, f: Formatter) -> list[str]:
-    """Return the costs and whether a small rise pays at them."""
-    raising, costs, draws = product["raising"], product["cost_means"], product["num_draws"]
-    words = "Your costs"
-    if costs is not None:
-        kept = "all" if costs["share_kept"] > 0.995 else f.percent(costs["share_kept"], 0)
-        words = f"You keep {kept} of the price and pay {f.price(costs['unit_cost'])} per unit"
-    if (limit := raising["break_even"]) is None:
-        return [f"{words}, so each unit is sold at a loss."]
-    share = raising["probability_better"]
-    pays = (
-        f"It does in {counted(share, draws)} scenarios."
-        if share >= 0.5
-        else (f"A cut pays in {counted(1 - share, draws)} scenarios.")
-    )
-    return [f"{words}: a rise of 1 % pays if it costs less than {f.number(limit, 1)} % of units. {pays}"]
+    pays = break_even_words(product, f)
+    if product["raising"] is not None:
+        pays = [" ".join([cost_words(product, f), *direction_words(product, f)])]
+    return (sentence(effect), *pays, near_words(product, f))
 
 
 def _steps(view: View) -> tuple[Step, ...]:

@@ -11,14 +11,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pricerl.advice.next_steps import Place
-from pricerl.advice.reasons import Record, judge_backtest
-from pricerl.advice.report import sentences
 from pricerl.advice.report.charts import draw_figures
 from pricerl.advice.report.first_screen import lay_out
 from pricerl.advice.report.sanitize import finalize, page_name, shorten
 from pricerl.advice.report.view import View
 from pricerl.advice.report.work_list import make_work_list, needs_page
+from pricerl.advice.sentences import grounds
+from pricerl.advice.sentences.next_steps import Place
+from pricerl.advice.sentences.verdict import Record
 from pricerl.formatting import Formatter
 
 INDEX = "report.html"
@@ -71,16 +71,16 @@ def render_page(document: Record, product: Record, back: str = "") -> str:
             "screen": lay_out(view),
             "figures": first,
             "other_figures": others,
-            "origin": sentences.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
-            "beyond": sentences.beyond_tried(product, view.f),
-            "limits": sentences.describe_limits(product, view.f),
-            "verdict": sentences.judge_proposal(product, view.f),
+            "origin": grounds.SOURCES.get(product["decision"]["source"], product["decision"]["source"]),
+            "beyond": grounds.beyond_tried(product, view.f),
+            "limits": grounds.describe_limits(product, view.f),
+            "verdict": grounds.judge_proposal(product, view.f),
             "doubts": [
-                *sentences.describe_off_policy(product, view.f),
-                sentences.describe_sensitivity(product, view.f),
+                *grounds.describe_off_policy(product, view.f),
+                *grounds.describe_sensitivity(product, view.f),
             ],
-            "skill": judge_backtest(product["backtest"], view.f) if product["backtest"] else "",
-            "to_do": sentences.list_remedies(product),
+            "skill": grounds.judge_backtest(product["backtest"], view.f) if product["backtest"] else "",
+            "to_do": grounds.list_remedies(product),
         },
     )
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from babel.numbers import get_currency_precision
 
-from pricerl.advice.next_steps import ANYWHERE, Place, account_words
-from pricerl.advice.reasons import Record, list_alternatives, measure_of, track_lines
+from pricerl.advice.sentences.grounds import list_alternatives, track_lines
+from pricerl.advice.sentences.next_steps import ANYWHERE, Place, account_words
+from pricerl.advice.sentences.verdict import Record, measure_of
 from pricerl.formatting import MEASURES, PLAIN_DIGITS, UNKNOWN, Formatter, counted, plural, unit_digits
 
 MOST_DAYS = 31

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pricerl.advice.reasons import Record, measure_of
 from pricerl.advice.report.sanitize import shorten
 from pricerl.advice.report.view import Cell, View
+from pricerl.advice.sentences.verdict import Record, exception_words, measure_of, since_words
 from pricerl.formatting import MEASURES, Formatter, plural
 
 MOST_PAGES = 20
@@ -48,24 +48,9 @@ class WorkList(NamedTuple):
 
 def kind_of(product: Record) -> str:
     """Return whether a product is an exception, a change, or neither."""
-    if exception_of(product):
+    if exception_words(product):
         return "exception"
     return "change" if _changes(product) else "keep"
-
-
-def exception_of(product: Record) -> str:
-    """Return why a person should look at a product, as a clause; empty if nobody need."""
-    refused = any(order["status"] == "refused" for order in product["orders"])
-    found = {
-        "sales fell below their prediction": product["alarm"] is not None,
-        "an order breaks a hard limit": refused,
-        "no advice, set the price by hand": product["decision"]["source"] == "manual"
-        and product["decision"]["grade"] == "D",
-        "the limits contradict each other": bool(product["details"]["bounds"]["conflict"]),
-        "the data fail their checks": product["data_quality"]["quality"] == "FAIL",
-        "a hard limit forces a change": product["decision"]["follow"] == "limit",
-    }
-    return next((words for words, holds in found.items() if holds), "")
 
 
 def needs_page(product: Record, num_products: int) -> bool:
@@ -98,11 +83,11 @@ def _task(product: Record, link: str, f: Formatter) -> Task:
         link=link,
         kind=kind_of(product),
         verdict=view.headline(),
-        note=exception_of(product),
+        note=exception_words(product),
         now=f.price(product["current_price"]),
         gain=view.cell(measure, product["uplift"] or {measure: None}, "+"),
         grade=product["decision"]["grade"],
-        since=_since(product, f),
+        since=since_words(product, f),
         stake=stake_of(product),
     )
 
@@ -110,24 +95,9 @@ def _task(product: Record, link: str, f: Formatter) -> Task:
 def stake_of(product: Record) -> float:
     """Return the gain of a change, or of one that was weighed; of an exception, all that the product earns."""
     measure = measure_of(product)
-    outcome = product["keep"] if exception_of(product) else product["uplift"] or product["proposal"]["over_keep"]
+    outcome = product["keep"] if exception_words(product) else product["uplift"] or product["proposal"]["over_keep"]
     found = outcome[measure] or outcome["sales"]
     return float(abs(found[0]))
-
-
-def _since(product: Record, f: Formatter) -> str:
-    """Return the difference from the product's last advice in words."""
-    last, now = product.get("previous"), product["current_price"]
-    if last is None:
-        return "new"
-    advised, price = last["recommended_price"], f.price
-    grade = f"; grade {last['grade']} before" if last["grade"] != product["decision"]["grade"] else ""
-    if price(now) != price(last["current_price"]):
-        done = "followed" if price(now) == price(advised) else f"not followed ({price(advised)})"
-        return f"{done}: {price(last['current_price'])} to {price(now)}{grade}"
-    if price(advised) == price(product["recommended_price"]):
-        return f"as before{grade}"
-    return f"{price(advised)} advised before{grade}"
 
 
 def _totals(products: list[Record], tasks: list[Task], f: Formatter) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pricerl.advice import DayAdvice, ProductAdvice, ProposedPath
-from pricerl.advice.reasons import explain
+from pricerl.advice.sentences import verdict
 from pricerl.arrays import Interval
 from pricerl.decide import Decision
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED
@@ -20,7 +20,7 @@ UPLIFT = Uplift(NONE, NONE, Interval(2.5, -1.0, 6.0), probability_better=0.95, c
 UNKNOWN = Uplift(NONE, NONE, None, None, None)
 STEP = Decision("step", "B-", "policy", False, ONE_STEP)
 PATH = Decision("path", "B", "policy", False, UNTESTED)
-HOLD = Decision("hold", "C", "hold", True, "a change must earn more in at least 90 % of plausible scenarios")
+HOLD = Decision("hold", "C", "hold", True, "a change is advised from 96 %")
 LEANING = Decision("path", "C", "policy", False, "the objective is followed without a check on profit", gated=False)
 
 
@@ -67,12 +67,16 @@ def _advice(decision: Decision, **changes: Any) -> ProductAdvice:
     return replace(advice, **changes)
 
 
+def explain(advice: ProductAdvice, formatter: Formatter) -> str:
+    return verdict.explain(advice.to_dict(), formatter)
+
+
 def test_a_hold_names_the_policys_own_path_and_its_probability() -> None:
     assert explain(_advice(HOLD), PLAIN) == (
-        "Keep 10.00: a change must earn more in at least 90 % of plausible scenarios. The policy would go to 12.00. "
-        "Expected: +2.50 profit per day (90 %: −1.00 to +6.00), better in 61 of 64 plausible scenarios. A 1 % rise has "
-        "cost about 2.0 % of units (90 %: 1.0 to 3.0); anything under 2.5 % pays. A small rise would pay in 56 of 64 "
-        "plausible scenarios. About 44 days of your history were near 10.00."
+        "Keep 10.00: a change is advised from 96 %. The policy would go to 12.00. Expected: +2.50 profit per day "
+        "(90 %: −1.00 to +6.00), better in 61 of 64 plausible scenarios. 1 % more price has cost 2.0 % of sales "
+        "volume (90 %: 1.0 to 3.0); a rise earns more as long as it costs less than 2.5 %. A small rise would pay in "
+        "56 of 64 plausible scenarios. About 44 days of your history were near 10.00."
     )
 
 
@@ -83,7 +87,7 @@ def test_a_hold_does_not_send_the_policy_where_the_price_is() -> None:
 def test_a_step_names_day_change_and_gain() -> None:
     text = explain(_advice(STEP), PLAIN)
     assert text.startswith("Raise to 10.50 on Wed 2 Apr (+5.0 %). One careful step, then look again. Expected: +2.50 ")
-    assert "better in 61 of 64 plausible scenarios. A 1 % rise" in text and text.endswith(
+    assert "better in 61 of 64 plausible scenarios. 1 % more price" in text and text.endswith(
         "Not yet tested in your shop."
     )
     assert "in steps" not in text
@@ -117,7 +121,7 @@ def test_money_and_dates_follow_currency_and_locale() -> None:
 
 
 def test_a_seller_who_lost_no_units_to_a_rise_is_not_given_a_negative_cost() -> None:
-    assert "has gone with 0.4 % more units (90 %: −1.0 to 0.2)" in explain(
+    assert "has gone with 0.4 % more sales volume (90 %: −1.0 to 0.2)" in explain(
         _advice(HOLD, elasticity=Interval(0.4, -0.2, 1.0)), PLAIN
     )
 
@@ -133,24 +137,23 @@ def _without_costs(**found: Any) -> ProductAdvice:
 def test_without_costs_the_reason_states_the_unit_cost_above_which_a_rise_pays() -> None:
     assert explain(_without_costs(), PLAIN) == (
         "Keep 10.00: unit cost and fees decide which change pays, and they are not known. Write them into costs.csv "
-        "(pricerl init), or report Total Profit. A 1 % rise has cost about 2.0 % of "
-        "units (90 %: 1.0 to 3.0). Raising pays if a unit costs more than about 5.00 (90 %: 2.00 to 6.70); lowering "
-        "pays if it costs less. That is without fees; with fees of 15 % it is 4.25. A rise brings more revenue in 0 of "
-        "64 plausible scenarios."
+        "(pricerl init), or report Total Profit. 1 % more price has cost 2.0 % of sales volume (90 %: 1.0 to 3.0). "
+        "If your unit cost is above 5.00 (90 %: 2.00 to 6.70), a higher price probably earns more. That is without "
+        "fees; with fees of 15 % it is 4.25."
     )
     assert "fees of" not in explain(_without_costs(fees_known=True), PLAIN)
 
 
 def test_where_a_rise_brings_more_revenue_it_pays_at_any_cost() -> None:
     text = explain(_without_costs(raises_revenue=60 / 64), PLAIN)
-    assert "Raising pays at any cost if it brings more revenue, and it brings more revenue in 60 of 64" in text
-    assert "a unit costs" not in text and "The preset revenue" in text
-    assert "a unit costs" in explain(_without_costs(raises_revenue=30 / 64), PLAIN)
+    assert "whatever a unit costs you: it brings more revenue in 60 of 64" in text
+    assert "If your unit cost" not in text and "The preset revenue" in text
+    assert "If your unit cost" in explain(_without_costs(raises_revenue=30 / 64), PLAIN)
 
 
 def test_an_elasticity_that_cannot_be_estimated_gives_no_break_even() -> None:
     nothing = Decision("hold", "D", "hold", True, "the price moved with the season")
-    assert "pay" not in explain(_advice(nothing, raising=None), PLAIN)
+    assert "earns more" not in explain(_advice(nothing, raising=None), PLAIN)
 
 
 @pytest.mark.parametrize("decision", [STEP, PATH, HOLD, LEANING, NO_COSTS_HOLD])
@@ -179,7 +182,7 @@ def test_unknown_costs_bring_no_money_into_the_reason() -> None:
 
 def test_whether_a_rise_pays_is_stated_as_far_as_costs_are_known() -> None:
     text = explain(_advice(HOLD, raising=Raising(1.0, None)), PLAIN)
-    assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "anything under" not in text
+    assert "A small rise would pay in 64 of 64 plausible scenarios. About" in text and "as long as" not in text
 
 
 UNSURE = replace(HOLD, unsure=True)
@@ -218,7 +221,7 @@ def test_direction_and_size_are_one_sentence_where_they_do_not_contradict() -> N
 def test_one_price_alone_asks_for_another() -> None:
     text = explain(_advice(HOLD, data_quality={"distinct_prices": 1}), PLAIN)
     assert text.endswith("Charge another price for two weeks to learn its effect.")
-    assert "1 % rise" not in text
+    assert "1 % more price" not in text
 
 
 def test_one_day_is_singular() -> None:

@@ -1,17 +1,30 @@
-"""Next steps of a seller in words, shared by page and terminal: stop rule, price test, numbers to look up."""
+"""Sentences of what a seller can do: commands, stop rule, price test, account, and a price of their own choice."""
 
 from __future__ import annotations
 
 import shlex
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pricerl.advice.reasons import EXAMPLE_FEES, Record, measure_of
+from pricerl.advice.sentences.grounds import percent_of
+from pricerl.advice.sentences.verdict import Record, break_even_words, measure_of
 from pricerl.formatting import MEASURES, Formatter, plural, sentence, unit_digits
 from pricerl.terminal import shown
 
 COUNTS = {2: "two", 3: "three", 5: "five", 7: "seven", 10: "ten", 14: "14"}
 """Words for the lengths of runs."""
+
+BROKEN = {
+    "support_margin": "Too far from the prices you have tried",
+    "max_above_median": "Too far above your usual price",
+    "min_hold_days": "Within the minimum hold of the last change",
+    "min_margin": "Below your minimum margin",
+    "floor": "Below your floor",
+    "ceiling": "Above your ceiling",
+}
+"""Limits that a price breaks, by setting."""
 
 
 class Place(NamedTuple):
@@ -104,11 +117,8 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
     """
     at, now, days = f.price(test["price"]), f.price(current_price), plural(test["days"], "day")
     if not test["affordable"]:
-        volume = f.number(test["units"], unit_digits(test["units"]))
-        lift = (
-            f"at {volume} units per {f.period} a 5 % lift would need {f.number(test['arm_days'], 0)} days at each price"
-        )
-        return [f"No affordable price test decides: {lift}."]
+        need = f.number(test["arm_days"], 0)
+        return [f"A price test would take too long: {need} days at each price to see a 5 % difference."]
     cost = f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "costs nothing"
     effect, power = f.money(abs(test["effect"])), f.percent(min(test["power"], 0.99), 0)
     return [
@@ -116,24 +126,6 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
         f"In 19 of 20 plausible scenarios that {cost}.",
         f"It finds a difference of {effect} per {f.period} with a probability of {power}.",
     ]
-
-
-def break_even_words(product: Record, f: Formatter) -> list[str]:
-    """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
-    found = product["break_even"]
-    if product["decision"]["grade"] == "D":
-        return []
-    mean, low, high = found["cost"]
-    if high <= 0:
-        return [f"Raising pays at any cost, because a rise brings more {MEASURES['sales']}."]
-    limits = f.limits(low, high, f.price_decimals, label="90 %: ")
-    own = product.get("cost_means")
-    paid = "" if own is None else f"; you pay {f.price(own['unit_cost'])}"
-    words = [f"Raising pays if a unit costs you more than {f.price(mean)}{limits}{paid}."]
-    if own is None and not found["fees_known"]:
-        lower, fees = f.price(mean * (1 - EXAMPLE_FEES)), f.percent(EXAMPLE_FEES, 0)
-        words.append(f"That is without fees; with fees of {fees} it is {lower}.")
-    return words
 
 
 def account_words(account: Record, f: Formatter, measure: str = "profit") -> list[str]:
@@ -147,16 +139,18 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
     opened, kept = f.date(account["account"]["opened"]), f.price(account["account"]["price"])
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
     lost = f.percent(account["probability_loss"], 0)
-    limit = f"{f.money(account['budget'])} below keeping, with 90 % confidence"
-    inside, weight = account.get("inside_budget", True), account.get("loss_weight")
-    shown = "" if weight is None else f.number(weight, 0 if weight >= 10 else 1)
-    weighed = [f"In this plan losing 1 is as bad as missing a gain of {shown}."] if inside and shown else []
+    budget, weight = f.money(account["budget"]), account.get("loss_weight")
+    worst = f"Worst case (90 %): {budget} less than if you had kept the price."
+    weighed = []
+    if not account.get("inside_budget", True):
+        worst = f"No price within reach limits the loss to {budget} (90 %), so the plan risks the least."
+    elif weight is not None:
+        gained = f.number(weight, 0 if weight >= 10 else 1)
+        weighed = [f"The plan avoids losses: 1 lost counts as much as {gained} gained."]
     return [
         f"Since {opened} your prices have earned {so_far} over keeping {kept}.",
         f"Expected when the quarter ends, in {plural(account['days_left'], 'day')}: {at_end}.",
-        f"It ends no further than {limit}."
-        if inside
-        else f"No price within reach keeps it within {limit}, so the plan risks the least.",
+        worst,
         f"It ends more than 1 % below in {lost} of the plausible scenarios.",
         *weighed,
     ]
@@ -204,3 +198,62 @@ def exploration_words(share: float | None, f: Formatter) -> list[str]:
         f"Or set decision.explore_share to {share:g}: the price then varies at random, {step} up or down, which shows "
         "how buyers respond."
     ]
+
+
+def expected_gain(curves: Record, price: float) -> dict[str, tuple[float, float, float]]:
+    """Return mean and 90 % limits of profit, sales and units per day at a price, money, minus those of keeping.
+
+    Values between the points of the curves are interpolated. Empty for a price beyond the curves, and for advice that
+    lacks them.
+    """
+    prices: Sequence[float] = curves["price"]
+    gains: Mapping[str, Sequence[Sequence[float]] | None] = curves.get("gain") or {}
+    if not prices[0] <= price <= prices[-1]:
+        return {}
+    right = min(bisect_right(prices, price), len(prices) - 1)
+    share = (price - prices[right - 1]) / (prices[right] - prices[right - 1])
+    found = {}
+    for name, rows in gains.items():
+        if rows is not None:
+            pairs = zip(rows[right - 1], rows[right], strict=True)
+            mean, low, high = (left + share * (other - left) for left, other in pairs)
+            found[name] = (mean, low, high)
+    return found
+
+
+def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
+    """Return the expected effect of charging a price, money, instead of keeping the current one, as lines."""
+    gains = expected_gain(product["details"]["curves"], price)
+    if not gains:
+        return [f"Nothing is forecast at {f.price(price)}."]
+    lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
+    for name in ("profit", "sales", "units"):
+        if name in gains:
+            (mean, low, high), word = gains[name], "sales" if name == "sales" else MEASURES.get(name, name)
+            digits = unit_digits(mean, low, high) if name == "units" else f.money_digits(mean, low, high)
+            shown = f.number(mean, digits, "+") if name == "units" else f.money(mean, digits, "+")
+            lines.append(f"  {word:<7} {shown}{f.limits(low, high, digits, '+', '90 %: ')}")
+    return lines
+
+
+def objection_words(product: Record, price: float, f: Formatter) -> list[str]:
+    """Return which limit on the next price a price, money, breaks, and the nearest price that is allowed."""
+    bounds, now = product["details"]["bounds"], f.price(product["current_price"])
+    if bounds["paused"] or bounds["conflict"]:
+        why = "the product is paused" if bounds["paused"] else bounds["conflict"]
+        return [f"Your limits would keep {now}: {why}."]
+    low, high = bounds["lowest"], bounds["highest"]
+    if low - 1e-6 <= price <= high + 1e-6:
+        return ["Inside your limits."]
+    side, nearest = ("highest", high) if price > high else ("lowest", low)
+    return [f"{_broken(bounds, side, f)}; next allowed: {f.price(nearest)}."]
+
+
+def _broken(bounds: Record, side: str, f: Formatter) -> str:
+    """Return the start of a sentence on the limit that determines the highest or the lowest next price."""
+    rule, share = bounds[f"{side}_rule"], bounds["max_rise" if side == "highest" else "max_drop"]
+    if rule in ("max_change", "max_rise", "max_drop") and share is not None:
+        return f"Over your limit of {percent_of(share, f)} per change"
+    if rule == "max_week_change":
+        return f"Over your limit of {percent_of(bounds['max_week_change'], f)} within a week"
+    return BROKEN.get(rule, f"Not allowed by {rule}")

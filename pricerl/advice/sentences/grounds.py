@@ -1,0 +1,294 @@
+"""Sentences on the grounds of an advice: proposer, forecast skill, limits, orders, track record and doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pricerl.advice.sentences.verdict import Record, gain_words, measure_of
+from pricerl.evaluation.rule_names import KEEP, PLANNER, POLICY
+from pricerl.formatting import MEASURES, Formatter, counted, plural, unit_digits
+from pricerl.terminal import clean, shown
+
+MOST_DAYS = 5
+"""Most days listed individually among those not charged as advised."""
+
+BADGES = {
+    "A": "measured in your price test",
+    "B": "clear, at prices tried before",
+    "B-": "one careful step, then look",
+    "C": "no change is clear enough",
+    "D": "nothing can be estimated yet",
+}
+"""The grade in five words."""
+
+SOURCES = {
+    "planner": "the planner",
+    "policy": "the learned policy",
+    "lower bound": "a more cautious price than proposed",
+    "limits": "the nearest price that the limits allow",
+    "hold": "the current price is kept",
+    "manual": "a person decides",
+    "override": "your override",
+    "price test": "the schedule of your price test",
+}
+
+RECORD_EVERY_DAY = "Record every day; the advice becomes more certain with them."
+
+TO_DO = {
+    "with a price and sales": RECORD_EVERY_DAY,
+    "usable day": RECORD_EVERY_DAY,
+    "tried": "Charge another price for two weeks to learn its effect.",
+    "have no row": "Export every calendar day, including days without a sale.",
+    "are refunds": "Book refunds separately from the sales of the day.",
+    "long gaps": "Add a column In Stock, so that days off sale are not mistaken for days without buyers.",
+    "whole units": "Check Total Sales and Product Price; add a column Units if prices vary within a day.",
+    "usual demand": "Check whether the product was on sale on these days, and add a column In Stock.",
+}
+"""Remedy by words of the reason."""
+
+
+def list_remedies(product: Record) -> list[tuple[str, str]]:
+    """Return every reason for doubt about the data with its remedy."""
+    in_doubt = "Look at these days in your file before you trust the advice."
+    reasons = product["data_quality"]["reasons"]
+    return [(reason, next((do for words, do in TO_DO.items() if words in reason), in_doubt)) for reason in reasons]
+
+
+def beyond_tried(product: Record, f: Formatter) -> str:
+    """Return the edge of the tried prices at which the measure still rises; empty if there is none."""
+    side, quality = product["details"]["beyond"], product["data_quality"]
+    if not side or quality["price_min"] == quality["price_max"]:
+        return ""
+    edge, price = ("highest", quality["price_max"]) if side == "above" else ("lowest", quality["price_min"])
+    measure = MEASURES[measure_of(product)]
+    return (
+        f"Expected {measure} still rises at the {edge} price you tried ({f.price(price)}). The best price may lie "
+        f"{side} it, where your history contains nothing."
+    )
+
+
+def list_alternatives(product: Record) -> list[Record]:
+    """Return keeping the price, the other rules and the proposed path of an entry of ``products`` as table rows."""
+    path, better = product["proposal"], product["proposal"]["over_keep"]["probability_better"]
+    keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
+    rule = PLANNER if product["decision"]["speaker"] == "planner" else POLICY
+    own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
+    return [keep, *product["baselines"], own]
+
+
+def proposer_lines(product: Record, f: Formatter) -> list[str]:
+    """Return which of planner and policy proposes a product's path, and why; empty if only the policy may."""
+    if (found := product["proposal"]["policy_over_plan"]) is None:
+        return []
+    gain, error = found["advantage"], found["error"]
+    if gain is None:
+        return ["The policy returns no finite price, so the planner proposes the path."]
+    more = "more" if gain >= 0 else "less"
+    if found["unit"] == "share":
+        size = f"{f.percent(abs(gain), 2)} {more} {MEASURES[measure_of(product)]}"
+        size += f" than the planner (standard error {f.percent(error, 2)})"
+    else:
+        size = f"{f.number(abs(gain), 3)} rewards per {f.period} {more} than the planner (standard error "
+        size += f"{f.number(error, 3)})"
+    return [f"The policy earns {size}, so the {product['decision']['speaker']} proposes the path."]
+
+
+def judge_proposal(product: Record, f: Formatter) -> list[str]:
+    """Return how the proposed path compares with keeping the price and with the seller's latest prices."""
+    measure, over_keep = measure_of(product), product["proposal"]["over_keep"]
+    over_log, proposer = product["proposal"]["over_log"][measure], product["decision"]["speaker"]
+    if (gain := over_keep[measure]) is None:
+        return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown."]
+    own = f"Compared with your own last prices, charged again: {gain_words(over_log, f, measure)}."
+    if not any(abs(value) > 1e-9 for value in gain):
+        return [f"The {proposer} keeps the price as well: it is not better than keeping the price.", own]
+    mean, low, _ = gain
+    verdict = "is better" if low > 0 else "is not shown to be better" if mean > 0 else "is not better"
+    better = counted(over_keep["probability_better"], product["num_draws"])
+    worst = f.money(over_keep["cvar"], plus="+")
+    return [
+        f"The {proposer}'s own path {verdict} than keeping the price: {gain_words(gain, f, measure)}. "
+        f"It earns more in {better} plausible scenarios; the mean of the worst tenth is {worst}.",
+        own,
+        *proposer_lines(product, f),
+    ]
+
+
+def describe_off_policy(product: Record, f: Formatter) -> list[str]:
+    """Return the off-policy estimates, based on the seller's recorded days."""
+    money = "before fixed cost" if measure_of(product) == "profit" else "revenue"
+    sentences = []
+    for found in product["off_policy"].values():
+        start = f"Your own {f.period}s at prices near {f.price(found['price'])}"
+        if found["value"] is None:
+            sentences.append(f"{start}: not identifiable, {clean(found['reason'])}.")
+            continue
+        days = f.number(found["effective_days"], 0)
+        value = f.estimate(found["value"], f" per {f.period} {money}")
+        sentences.append(f"{start}: {value}, from {days} effective {f.period}s.")
+    return list(dict.fromkeys(sentences))  # keeping and the settled price may be one
+
+
+def describe_sensitivity(product: Record, f: Formatter) -> list[str]:
+    """Return the strength of a confounder that would overturn the gain; empty if there is no gain."""
+    found = product["sensitivity"]
+    if not found or found["undoing"] <= 0:
+        return []
+    sentences = [
+        "An unobserved cause would undo the gain if it explained "
+        f"{f.percent(found['undoing'])} of the unexplained variation in price and units.",
+    ]
+    if found["robustness"] > 0:
+        sentences.append(f"{f.percent(found['robustness'])} would already leave the gain too uncertain for a change.")
+    if found["strength"] is not None:
+        times = f.number(found["strength"])
+        cause = f"the strongest known cause, the {found['strongest']}"
+        sentences.append(f"To undo the gain, it would have to be {times} times as strong as {cause}.")
+    return sentences
+
+
+def backtest_line(backtest: Record, f: Formatter) -> str:
+    """Return the errors of every horizon of a backtest of ``advice.json``."""
+    scores = backtest["scores"]
+    ahead = ", ".join(str(row["days_ahead"]) for row in scores)
+    market, mean = (", ".join(f.percent(row[key]) for row in scores) for key in ("wape_market", "wape_mean_7"))
+    return f"Backtest, days ahead {ahead}: error {market} of units, 7-{f.period} mean {mean}"
+
+
+def judge_backtest(backtest: Record, f: Formatter) -> str:
+    """Return the horizons at which the forecast beat the mean of seven rows, and the coverage of its intervals."""
+    scores: Sequence[Record] = backtest["scores"]
+    days = sum(row["days"] for row in scores)
+    inside = round(sum(row["days"] * row["coverage"] for row in scores))
+    lost = [str(row["days_ahead"]) for row in scores if row["skill"] <= 0]
+    verdict = f"The forecast beat the 7-{f.period} mean at every horizon"
+    if lost:
+        listed = " and ".join([", ".join(lost[:-1]), lost[-1]] if len(lost) > 1 else lost)
+        verdict = f"The forecast did not beat the 7-{f.period} mean {listed} {'day' if lost == ['1'] else 'days'} ahead"
+    return f"{verdict}; its 90 % intervals contained {inside} of {days} {f.period}s."
+
+
+def order_lines(orders: Sequence[Record], f: Formatter) -> list[str]:
+    """Return one line per order that is not followed, expired or refused."""
+    lines = []
+    for order in orders:
+        what = "keep the price" if order["price"] is None else f.price(order["price"])
+        kind = order["kind"].replace("_", " ")
+        start = f"The {kind} of entry {order['id']} by {order['actor']} ({what} until {f.date(order['until'])})"
+        if order["status"] == "expired":
+            lines.append(f"{start} has expired.")
+        elif order["status"] == "refused":
+            lines.append(f"{start} is not followed: {order['refusal']}.")
+    return lines
+
+
+def active_order_words(order: Record, f: Formatter) -> str:
+    """Return the price of an order in force, its last day, and who gave it for which reason."""
+    price = "price kept" if order["price"] is None else f.price(order["price"])
+    price = "price test" if order["schedule"] else price
+    return f"{price} until {f.date(order['until'])}, by {shown(order['actor'], 40)}: {shown(order['reason'])}"
+
+
+def track_lines(record: Record, f: Formatter) -> list[str]:
+    """Return predictions, outcomes and coverage of a ``track_record`` of ``advice.json``."""
+    held = ", ".join(f"{name} {inside} of {days}" for name, (inside, days) in record["inside"].items() if days)
+    passed = plural(len(record["days"]), f"advised {f.period}")
+    lines = [f"Track record: {passed} passed, {record['followed']} at the advised price."]
+    lines += [f"Inside the 90 % interval: {held}."] if held else []
+    for name, check in record["total"].items():
+        if check is not None:
+            lines += _total_lines(name, check, record["inside"][name][1], f)
+    return [*lines, *_deviations(record["days"], f), *_overruled(record["overruled"], f)]
+
+
+def _total_lines(name: str, check: Record, days: int, f: Formatter) -> Iterator[str]:
+    keys = ("predicted", "low", "high", "actual")
+    where = "inside" if check["inside"] else "outside"
+    for words, share in [("in total", 1), *([(f"per {f.period}", days)] if days > 1 else [])]:
+        predicted, low, high, actual = (check[key] / share for key in keys)
+        digits = unit_digits(predicted, actual) if name == "units" else f.money_digits(predicted, actual)
+        show = f.number if name == "units" else f.money
+        limits = f.limits(low, high, digits, label="90 %: ")
+        yield (
+            f"{name.capitalize()} {words}: predicted {show(predicted, digits)}{limits}, "
+            f"actual {show(actual, digits)}, {where}."
+        )
+
+
+def _deviations(days: Sequence[Record], f: Formatter) -> Iterator[str]:
+    off = [day for day in days if day["outcome"] == "not followed"]
+    if off:
+        listed = ", ".join(
+            f"{f.date(day['date'])} ({f.price(day['advised_price'])} advised, {f.price(day['charged_price'])} charged)"
+            for day in off[:MOST_DAYS]
+        )
+        more = f" and {len(off) - MOST_DAYS} more" if len(off) > MOST_DAYS else ""
+        yield f"Not followed, so no test of the forecast: {listed}{more}."
+    blank = sum(day["outcome"] == "not observed" for day in days)
+    if blank:
+        yield f"Without recorded sales: {plural(blank, f.period)}."
+
+
+def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
+    if found is None:
+        return
+    yield (
+        f"The model was overruled on {plural(found['days'], f.period)}: it wanted {f.price(found['model_price'])} on "
+        f"average, {f.price(found['charged_price'])} was charged."
+    )
+    expected, actual = found["model_profit"], found["actual_profit"]
+    if expected is not None and actual is not None:
+        yield (
+            f"Profit per {f.period} was {f.money(actual)}, against {f.money(expected)} that the model expected of its "
+            f"own price ({f.money(actual - expected, plus='+')})."
+        )
+
+
+def edit_words(product: Record, f: Formatter) -> str:
+    """Return what the limits changed, else that none was hit, with those on changes; a clause."""
+    bounds, edits = product["details"]["bounds"], product["guardrails"]
+    if edits:
+        edit = edits[0]
+        asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
+        more = f" (and {plural(len(edits) - 1, 'more change')})" if len(edits) > 1 else ""
+        return f"{asked}{edit['why']}{more}"
+    rise, week, hold = bounds["max_rise"], bounds["max_week_change"], bounds["min_hold_days"]
+    known = [
+        "" if not rise else f"{f.percent(rise, 0)} per change",
+        "" if week is None else f"{f.percent(week, 0)} per week",
+        "" if hold < 2 else f"{hold} days' hold",
+    ]
+    listed = ", ".join(filter(None, known))
+    return f"none was hit ({listed})" if listed else "none was hit"
+
+
+def describe_limits(product: Record, f: Formatter) -> str:
+    """Return the limits on the next price and on later changes, as they are in force."""
+    bounds, now = product["details"]["bounds"], f.price(product["current_price"])
+    if bounds["paused"]:
+        return f"The product is paused: its price stays at {now}."
+    if bounds["conflict"]:
+        return f"The limits leave no price ({bounds['conflict']}): the current price, {now}, is held."
+    lowest, highest = (f"{f.price(bounds[end])} ({bounds[f'{end}_rule']})" for end in ("lowest", "highest"))
+    if bounds.get("walks_to") is not None:
+        rule = bounds["lowest_rule"] if bounds["walks_to"] > product["current_price"] else bounds["highest_rule"]
+        return (
+            f"The current price, {now}, lies beyond a hard limit ({rule}). It moves to {f.price(bounds['walks_to'])} "
+            "in the largest steps that the limits on changes allow."
+        )
+    text = f"The next price lies between {lowest} and {highest}"
+    if bounds["beyond"]:
+        text += f"; the current price lies beyond {' and '.join(bounds['beyond'])} and may stay"
+    days = plural(bounds["min_hold_days"], "day")
+    if bounds["max_rise"] is None:
+        return f"{text}. Each price stays at least {days}."
+    rise, drop, week = (percent_of(bounds[name], f) for name in ("max_rise", "max_drop", "max_week_change"))
+    return (
+        f"{text}. A change is at most {rise} up or {drop} down, and {week} against the price of 7 days before; each "
+        f"price stays at least {days}."
+    )
+
+
+def percent_of(limit: float, f: Formatter) -> str:
+    """Return a limit, a share of the price, as a percentage without needless digits."""
+    return f.percent(limit, 0 if abs(100 * limit % 1 - 0.5) > 0.45 else 1)

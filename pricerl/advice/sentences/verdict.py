@@ -1,0 +1,271 @@
+"""Sentences of an advice's verdict: what to do, what it earns, how certain that is, and why.
+
+They are made from an entry of ``products`` of ``advice.json``; no claim is stronger than the grade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pricerl.decide.decision import UNTESTED
+from pricerl.evaluation.rule_names import BEST_FOR_PROFIT
+from pricerl.formatting import MEASURES, Formatter, counted, plural, sentence
+
+CLEAR = 0.9
+"""Smallest share of the posterior draws in which a clear direction pays, as by default for a change."""
+
+EXAMPLE_FEES = 0.15
+"""Fees of the example in a reason without fees, as a share of the price: a marketplace's usual commission."""
+
+SCENARIO = "Each scenario is one way that demand and costs can be, given your history."
+
+Record = Mapping[str, Any]
+
+
+def measure_of(product: Record) -> str:
+    """Return the field that counts in an entry of ``products``: ``profit``, or ``sales`` where revenue counts."""
+    return str(product["measure"])
+
+
+def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
+    """Return a difference with its 90 % limits: ``+26.00 profit per day (90 %: +12.00 to +42.00)``."""
+    return f.estimate(uplift, f" {MEASURES[measure]} per {f.period}", "+")
+
+
+def better_words(share: float, product: Record) -> str:
+    """Return the posterior draws in which a change earns more, as a clause."""
+    return f"better in {counted(share, product['num_draws'])} plausible scenarios"
+
+
+def explain(product: Record, f: Formatter) -> str:
+    """Return the recommendation and its reasons in a few short sentences, the ``reason`` of ``advice.json``.
+
+    Args:
+        product: entry of ``products``; reason and details are not read.
+        f: locale, currency and price digits.
+    """
+    decision = product["decision"]
+    why, held = decision["why"], decision["follow"] == "hold"
+    sentences = [
+        _verdict(product, f),
+        "" if held or why == UNTESTED else sentence(why),
+        *_evidence(product, f),
+        _cost_of_leaning(product, f),
+        *_response(product, f),
+        sentence(UNTESTED) if decision["grade"] in ("B", "B-") else "",
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _verdict(product: Record, f: Formatter) -> str:
+    now, new, decision = product["current_price"], product["recommended_price"], product["decision"]
+    if decision["follow"] == "hold":
+        return sentence(f"Keep {f.price(now)}: {decision['why']}")
+    verb = "Raise" if new > now else "Lower"
+    first = next(day["date"] for day in product["days"] if day["recommended_price"] != now)
+    change = f"{verb} to {f.price(new)} on {f.weekday_date(first)} ({f.percent(new / now - 1, plus='+')})"
+    walks = decision["follow"] == "limit"
+    last = product["days"][-1]["recommended_price"] if walks else product["settled_price"]
+    if (walks or decision["follow"] == "path") and f.price(last) != f.price(new):
+        change += f", then in steps to {f.price(last)}"
+    return f"{change}."
+
+
+def _evidence(product: Record, f: Formatter) -> Iterator[str]:
+    decision, proposal, measure = product["decision"], product["proposal"]["over_keep"], measure_of(product)
+    if decision["follow"] != "hold":
+        if (uplift := product["uplift"]) is not None:
+            forced = decision["source"] == "limits"
+            yield _expected(product, uplift, f, f"The limits cost {MEASURES[measure]}" if forced else "Expected")
+            if measure == "sales" and uplift["profit"] is not None:
+                yield f"Effect on profit: {gain_words(uplift['profit'], f)}."
+    elif decision["lacks_evidence"] and decision["grade"] != "D" and proposal[measure]:
+        settled = f.price(product["settled_price"])
+        back = settled == f.price(product["current_price"])
+        yield f"The {decision['speaker']} would {'leave it and come back' if back else f'go to {settled}'}."
+        yield _expected(product, proposal, f)
+
+
+def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Expected") -> str:
+    gain = uplift[measure_of(product)]
+    if gain is None or uplift["probability_better"] is None:
+        return ""
+    start = if_lost if gain[0] < 0 else "Expected"
+    better = better_words(uplift["probability_better"], product)
+    return f"{start}: {gain_words(gain, f, measure_of(product))}, {better}."
+
+
+def _cost_of_leaning(product: Record, f: Formatter) -> str:
+    """Return the daily cost of following the objective without the gate; empty with the gate."""
+    proposal = product["proposal"]
+    own, uplift = proposal["outcome"]["profit"], proposal["over_keep"]["profit"]
+    best = next((row for row in product["baselines"] if row["rule"] == BEST_FOR_PROFIT), None)
+    if product["decision"]["gated"] or own is None or uplift is None or best is None:
+        return ""
+    if (most := best["outcome"]["profit"]) is None:
+        return ""
+    return (
+        f"On the way to {f.price(proposal['prices'][-1])}, expected profit per {f.period} is {f.money(own[0])}: "
+        f"{f.money(uplift[0], plus='+')} against keeping {f.price(product['current_price'])} and "
+        f"{f.money(own[0] - most[0], plus='+')} against going to {f.price(best['price'])}, the best price for profit "
+        "alone."
+    )
+
+
+def _response(product: Record, f: Formatter) -> Iterator[str]:
+    """Yield how buyers respond to the price, and whether a rise pays."""
+    yield sentence(demand_words(product, f) or "charge another price for two weeks to learn its effect")
+    if product["data_quality"]["distinct_prices"] < 2:
+        return
+    if product["raising"] is not None:
+        yield from direction_words(product, f)
+    elif product["decision"]["grade"] != "D":
+        yield from break_even_words(product, f)
+        return
+    if product["recommended"] is not None:  # else the reason says that nothing is known there
+        yield near_words(product, f)
+
+
+def demand_words(product: Record, f: Formatter) -> str:
+    """Return the effect of a rise on units and up to which effect it pays, as a clause; empty with a single price."""
+    if product["data_quality"]["distinct_prices"] < 2:
+        return ""
+    mean, high, low = (-value for value in product["elasticity"])
+    effect = f"cost {f.number(mean, 1)} % of" if mean >= 0 else f"gone with {f.number(-mean, 1)} % more"
+    words = f"1 % more price has {effect} sales volume{f.limits(low, high, 1, label='90 %: ')}"
+    limit = None if product["raising"] is None else product["raising"]["break_even"]
+    return (
+        words if limit is None else f"{words}; a rise earns more as long as it costs less than {f.number(limit, 1)} %"
+    )
+
+
+def near_words(product: Record, f: Formatter) -> str:
+    """Return how many days of the history were near the recommended price, as a sentence."""
+    days = max(1, round(product["effective_days"]))
+    were = "was" if days == 1 else "were"
+    return f"About {plural(days, f.period)} of your history {were} near {f.price(product['recommended_price'])}."
+
+
+def direction_words(product: Record, f: Formatter) -> Iterator[str]:
+    """Yield whether a small rise pays; where that is clear but no change is, set direction and size apart."""
+    rise_pays, draws, decision = product["raising"]["probability_better"], product["num_draws"], product["decision"]
+    own = product["proposal"]["over_keep"]["probability_better"]
+    way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
+    if not decision["unsure"] or pays < CLEAR or own is None or own >= CLEAR:
+        yield f"A small {way} would pay in {counted(pays, draws)} plausible scenarios."
+        return
+    yield f"The direction is clear: a small {way} would pay in {counted(pays, draws)} plausible scenarios."
+    settled = product["settled_price"]
+    same_way = (settled > product["current_price"]) == (way == "rise")
+    step = f"going to {f.price(settled)} would pay in {counted(own, draws)}"
+    yield f"The size is not: {step if same_way else 'no step that was weighed pays as surely'}."
+
+
+def break_even_words(product: Record, f: Formatter) -> list[str]:
+    """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
+    found, own = product["break_even"], product.get("cost_means")
+    if product["decision"]["grade"] == "D":
+        return []
+    if found["raises_revenue"] >= CLEAR:
+        return [
+            "A higher price earns more whatever a unit costs you: it brings more revenue in "
+            f"{counted(found['raises_revenue'], product['num_draws'])} plausible scenarios.",
+            "The preset revenue (data.reward.preset) advises how far.",
+        ]
+    paid = "" if own is None else f" Yours is {f.price(own['unit_cost'])}."
+    words = [f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more.{paid}"]
+    if own is None and not found["fees_known"]:
+        lower, fees = f.money(found["cost"][0] * (1 - EXAMPLE_FEES)), f.percent(EXAMPLE_FEES, 0)
+        words.append(f"That is without fees; with fees of {fees} it is {lower}.")
+    return words
+
+
+def cost_words(product: Record, f: Formatter) -> str:
+    """Return what the seller keeps of a price and pays for a unit, as a sentence; empty where costs are unknown."""
+    if (costs := product["cost_means"]) is None:
+        return ""
+    kept = "all" if costs["share_kept"] > 0.995 else f.percent(costs["share_kept"], 0)
+    loss = product["raising"] is not None and product["raising"]["break_even"] is None
+    end = ", so each unit is sold at a loss" if loss else ""
+    return f"You keep {kept} of the price and pay {f.price(costs['unit_cost'])} per unit{end}."
+
+
+def tested_words(product: Record) -> str:
+    """Return whether the shop has tested the advice, as a clause."""
+    if product["decision"]["grade"] == "A":
+        return "measured in a price test in your shop"
+    record = product["track_record"]
+    tested = next(((inside, days) for inside, days in record["inside"].values() if days), None) if record else None
+    if tested is None:
+        return UNTESTED
+    return f"earlier advice: {tested[0]} of {plural(tested[1], 'day')} inside its 90 % interval"
+
+
+def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
+    """Return how certain a gain is: a title, the share of the plausible scenarios in which it is one, and sentences."""
+    gain, weighed, decision = product["uplift"], product["proposal"]["over_keep"], product["decision"]
+    if gain is not None and (better := gain["probability_better"]) is not None:
+        worst = [] if gain["cvar"] is None else [_worst_tenth(gain["cvar"], f)]
+        return sentence(better_words(better, product))[:-1], better, [SCENARIO, *worst, sentence(tested_words(product))]
+    if decision["unsure"] and (better := weighed["probability_better"]) is not None:
+        title = f"Only in {counted(better, product['num_draws'])} plausible scenarios a change is better"
+        return title, better, [SCENARIO, sentence(decision["why"])]
+    if decision["grade"] == "D" or product["keep"][measure_of(product)] is None:
+        return "Cannot say yet", None, [sentence(decision["why"])]
+    return "Nothing changes", None, ["Keeping the price risks nothing new."]
+
+
+def _worst_tenth(mean: float, f: Formatter) -> str:
+    found = f"you lose {f.money(-mean)}" if mean < 0 else f"you still gain {f.money(mean)}"
+    return f"In the worst tenth of them {found} per {f.period} on average."
+
+
+def exception_words(product: Record) -> str:
+    """Return why a person should look at a product, as a clause; empty if nobody need."""
+    refused = any(order["status"] == "refused" for order in product["orders"])
+    manual = product["decision"]["source"] == "manual" and product["decision"]["grade"] == "D"
+    found = {
+        "sales fell below their prediction": product["alarm"] is not None,
+        "an order breaks a hard limit": refused,
+        "no advice, set the price by hand": manual,
+        "the limits contradict each other": bool(product["details"]["bounds"]["conflict"]),
+        "the data fail their checks": product["data_quality"]["quality"] == "FAIL",
+        "a hard limit forces a change": product["decision"]["follow"] == "limit",
+    }
+    return next((words for words, holds in found.items() if holds), "")
+
+
+def since_words(product: Record, f: Formatter) -> str:
+    """Return the difference from the product's last advice."""
+    last, now = product.get("previous"), product["current_price"]
+    if last is None:
+        return "new"
+    advised, price = last["recommended_price"], f.price
+    grade = f"; grade {last['grade']} before" if last["grade"] != product["decision"]["grade"] else ""
+    if price(now) != price(last["current_price"]):
+        done = "followed" if price(now) == price(advised) else f"not followed ({price(advised)})"
+        return f"{done}: {price(last['current_price'])} to {price(now)}{grade}"
+    if price(advised) == price(product["recommended_price"]):
+        return f"as before{grade}"
+    return f"{price(advised)} advised before{grade}"
+
+
+def review_words(gain: Sequence[float], days: int, measure: str, f: Formatter) -> tuple[str, str]:
+    """Return headline and sentence of a review of the days at the advised price.
+
+    Args:
+        gain: over the kept price, mean and 90 % limits, money.
+        days: number of these days.
+        measure: profit or sales.
+        f: locale and currency.
+    """
+    _, low, high = gain
+    headline = f"Following the advice changed {measure} by {f.estimate(gain, plus='+')}"
+    what = "the sign is not yet clear, as the interval contains zero"
+    if low == high == 0:
+        headline = "The advice was to keep the price"
+        what = "gains are measured against keeping it, so there is none"
+    elif low > 0 or high < 0:
+        what = "the whole interval has one sign"
+    return headline, f"On {plural(days, f.period)} at the advised price; {what}."
