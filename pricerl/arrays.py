@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import is_dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,6 +13,12 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 DateArray = NDArray[np.datetime64]
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""A share or a probability, 0 to 1."""
+
+Day = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+"""A day in ISO format."""
 
 LIMITS = (0.05, 0.95)
 """Quantiles at the two ends of a 90 % interval."""

@@ -23,7 +23,9 @@ class PriceCurves:
     """Units and profit per day by the price charged over the forecast horizon, ``(G,)`` each, with 90 % limits."""
 
     price: tuple[float, ...]
+    """Money, ascending."""
     units: tuple[Interval, ...]
+    """Units."""
     profit: tuple[Interval, ...] | None
     """None where costs are unknown."""
     sales: tuple[Interval, ...] | None = None
@@ -37,8 +39,11 @@ class OwnDays:
     """The seller's latest recorded days, oldest first."""
 
     date: tuple[str, ...]
+    """ISO format."""
     price: tuple[float, ...]
+    """Money."""
     units: tuple[float, ...]
+    """Units sold."""
     profit: tuple[float | None, ...]
     """Profit as reported in the file, None if absent."""
     total: int
@@ -50,7 +55,9 @@ class Details:
     """Data of one product that only the report shows."""
 
     curves: PriceCurves
+    """Outcome per day by price."""
     own_days: OwnDays
+    """Recorded days."""
     bounds: LimitsInForce
     """Limits on the next price and on later changes."""
     beyond: str

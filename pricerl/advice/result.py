@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pricerl.arrays import Interval, to_plain
+from pricerl.arrays import Day, Interval, to_plain
 from pricerl.decide.standing import active_of
 
 if TYPE_CHECKING:  # keeps torch out of the commands about orders
@@ -30,22 +30,34 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.market import Measure
 
 
+KEYS = {"proposed_by": "speaker"}
+"""Keys of ``advice.json`` that differ from the names of their fields, both of a decision."""
+
+
 @dataclass(frozen=True)
 class DayAdvice:
     """One row of ``advice.csv``; None is an empty cell."""
 
-    date: str
+    date: Day
+    """First day of the row, ISO format."""
     recommended_price: float
+    """Money."""
     price_low: float
+    """5 % limit of the price over the posterior draws, money."""
     price_high: float
+    """95 % limit, money."""
     units: Interval | None
     """With predictive limits, which include the daily noise; so have sales and profit."""
     sales: Interval | None
+    """Money, with predictive limits."""
     profit: Interval | None
+    """Money, with predictive limits; None where costs are unknown."""
     organic: Interval | None
     """Organic conversion, percent; limits over the posterior draws, without daily noise, as for ``ad``."""
     ad: Interval | None
+    """Conversion of advertised visits, percent."""
     note: str
+    """Remark on the day; usually empty."""
     market_sd: tuple[float, float, float | None] | None = None
     """Posterior sds of expected units, sales and profit: the uncertainty that does not average out over days."""
 
@@ -55,11 +67,17 @@ class ModelAdvice:
     """Advice of the model, if a person or the kill switch overruled it."""
 
     recommended_price: float
+    """Money."""
     settled_price: float
+    """Last price of the evaluated path, money."""
     decision: Decision
+    """The model's own decision."""
     recommended: DailyOutcome | None
+    """Outcome of its path."""
     uplift: Uplift | None
+    """Of its path over keeping the price."""
     days: tuple[DayAdvice, ...]
+    """Its prices and their forecasts."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,7 @@ class ProposedPath:
     prices: tuple[float, ...]
     """Daily prices, money."""
     outcome: DailyOutcome
+    """Outcome of the path."""
     over_keep: Uplift
     """Uplift over keeping the price."""
     over_log: Uplift
@@ -91,12 +110,15 @@ class ProductAdvice:
     """Advice on one product, as all outputs show it."""
 
     product: str
+    """Name of the product."""
     current_price: float
+    """Money."""
     recommended_price: float
     """The price after the recommended path's first change, or the current price."""
     settled_price: float
     """Last price of the evaluated path: the proposed one, or the approach to the lower bound."""
     decision: Decision
+    """Recommendation with its grade."""
     num_draws: int
     """Number of posterior draws behind every interval and probability."""
     measure: Measure
@@ -108,6 +130,7 @@ class ProductAdvice:
     uplift: Uplift | None
     """Of the recommended path over keeping the price; None if the price is kept or nothing is forecast."""
     proposal: ProposedPath
+    """Path that was decided on."""
     baselines: tuple[BaselineRow, ...]
     """Prices of the other rules."""
     elasticity: Interval
@@ -117,6 +140,7 @@ class ProductAdvice:
     break_even: BreakEven
     """Cost at which neither a higher nor a lower price than the current one earns more; known without costs, too."""
     days: tuple[DayAdvice, ...]
+    """The next days."""
     off_policy: dict[str, OffPolicyValue]
     """Off-policy estimates of the ``settled`` and of the ``current`` price."""
     sensitivity: Sensitivity | None
@@ -126,10 +150,12 @@ class ProductAdvice:
     backtest: Backtest | None
     """Forecast skill on this product's history; None if no day could be scored."""
     costs: str
+    """Costs in force, in words."""
     data_quality: dict[str, Any]
     effective_days: float
     """Effective days at prices similar to the recommended one."""
     reason: str
+    """Recommendation and reasons, in sentences."""
     cost_means: CostMeans | None = None
     """None where costs are unknown."""
     stop_rule: StopRule | None = None
@@ -165,6 +191,7 @@ class ProductAdvice:
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values for ``advice.json``."""
         plain = {**to_plain(self), "chain": list(self.decision.chain)}
-        for decision in (plain["decision"], *([plain["model"]["decision"]] if plain["model"] else [])):
-            decision["speaker"] = decision.pop("proposed_by")
+        for decided in filter(None, (plain, plain["model"])):
+            for field, key in KEYS.items():
+                decided["decision"][key] = decided["decision"].pop(field)
         return plain

@@ -39,6 +39,7 @@ class AccountPlan(NamedTuple):
     """State of an account and the price that its plan aims at; all amounts are money."""
 
     account: Account
+    """The account."""
     target: float
     """The current price if no change is worth its risk."""
     proposed: bool

@@ -33,6 +33,7 @@ class RandomPrice(NamedTuple):
     """Distribution that a price was drawn from; it applies until the next one."""
 
     date: str
+    """First day, ISO format."""
     prices: tuple[float, float]
     """Money, each with a probability of one half."""
 

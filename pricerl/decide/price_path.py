@@ -51,6 +51,7 @@ class DayEdit(Edit):
     """Change that a guardrail made to the price of one day."""
 
     date: str
+    """Day, ISO format."""
 
 
 @dataclass(frozen=True)

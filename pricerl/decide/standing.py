@@ -36,6 +36,7 @@ class Alarm(NamedTuple):
     days: int
     """Length of the run of such days, at least ``decision.kill_days``."""
     first_day: str
+    """First day of the run, ISO format."""
     last_good_price: float
     """Price on the last observed day before the run, money."""
     sales: float
@@ -52,13 +53,17 @@ class Order:
     """Override, pause or price test of one product, as recorded in the log."""
 
     id: int
+    """Number of its entry in the decision log."""
     kind: Literal["override", "pause", "price_test"]
+    """Kind of the order."""
     price: float | None
     """Money; None for a pause, which keeps the current price; the regular price of a price test."""
     until: str
     """Last day of the order."""
     actor: str
+    """Person who gave it."""
     reason: str
+    """Reason given."""
     status: Status
     """Status on the next day."""
     refusal: str = ""
@@ -84,10 +89,15 @@ class Check:
     """Outcome compared with its prediction."""
 
     predicted: float
+    """Mean of the prediction."""
     low: float
+    """5 % limit."""
     high: float
+    """95 % limit."""
     actual: float
+    """Outcome."""
     inside: bool
+    """Whether the outcome lies inside the limits."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +105,29 @@ class TrackDay:
     """Past day for which advice had been given in advance."""
 
     date: str
+    """ISO format."""
     entry: int
     """Number of the last log entry before that day."""
     source: str
+    """Source of the advised price."""
     advised_price: float
+    """Money."""
     charged_price: float
+    """Money."""
     outcome: Outcome
     """Only days at the advised price test the forecast."""
     units: Check | None
+    """None on days that do not test the forecast, like sales and profit."""
     sales: Check | None
+    """Money."""
     profit: Check | None
+    """Money."""
     model_price: float | None
     """Price of the model, if a person or the kill switch overruled it."""
     model_profit: float | None
     """Expected profit at that price."""
     actual_profit: float | None
+    """Money; None if unknown."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +135,15 @@ class Overruled:
     """Days on which the model was overruled: its prices and those charged, daily means in money."""
 
     days: int
+    """Number of days."""
     model_price: float
+    """Money."""
     charged_price: float
+    """Money."""
     model_profit: float | None
     """Profit that the model expected at its price; None if profit is unknown."""
     actual_profit: float | None
+    """Profit at the prices charged."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +151,15 @@ class TrackRecord:
     """Past days of one product for which advice had been given in advance."""
 
     days: tuple[TrackDay, ...]
+    """The days, ascending."""
     followed: int
+    """Number of days at the advised price."""
     inside: dict[str, tuple[int, int]]
     """Days inside the 90 % interval and days tested, per measure."""
     total: dict[str, Check | None]
     """Total over the tested days, per measure; posterior uncertainty correlates fully over days, noise does not."""
     overruled: Overruled | None
+    """None if the model was never overruled."""
 
 
 class PreviousAdvice(NamedTuple):
@@ -145,7 +170,9 @@ class PreviousAdvice(NamedTuple):
     current_price: float
     """Money, as the next."""
     recommended_price: float
+    """Money."""
     grade: str
+    """Grade of the evidence."""
     contradiction: str = ""
     """How the history contradicts the one that it knew, as a clause; empty if it does not. Then nothing that refers to
     earlier prices goes on: neither the account nor orders."""

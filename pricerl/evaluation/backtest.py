@@ -51,6 +51,7 @@ class HorizonScore(NamedTuple):
     """Errors of a product's forecasts at one horizon, on observed days and at the prices charged."""
 
     days_ahead: int
+    """Horizon, days."""
     days: int
     """Number of forecast days: one per origin, if observed."""
     wape_market: float

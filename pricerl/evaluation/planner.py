@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from pricerl.arrays import Share
 from pricerl.env import Dynamics, Product
 from pricerl.evaluation.pricing_rules import (
     RULES,
@@ -36,11 +37,12 @@ class BaselineRow(NamedTuple):
     """Price of a rule, and the value of approaching it as fast as the guardrails allow."""
 
     rule: str
+    """Name of the rule."""
     price: float
     """Money, inside the guardrails."""
     outcome: DailyOutcome
     """Per day over the forecast horizon."""
-    probability_better: float | None
+    probability_better: Share | None
     """Share of the posterior draws in which it earns more than keeping the price; None if it keeps the price or costs
     are unknown."""
 

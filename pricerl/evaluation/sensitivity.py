@@ -34,6 +34,7 @@ class ObservedCause(NamedTuple):
     """An observed cause, and the bias from a confounder of the same strength."""
 
     name: str
+    """Name of the cause."""
     price_share: float
     """Partial R2 of the log price, given the other causes."""
     units_share: float
@@ -70,6 +71,7 @@ class Sensitivity(NamedTuple):
     strongest: str
     """Name of the strongest observed cause, by the bias of a confounder like it; empty if there is none."""
     observed: tuple[ObservedCause, ...]
+    """Observed causes, by strength."""
 
 
 def observe_causes(history: ProductHistory) -> Causes:

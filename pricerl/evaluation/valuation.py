@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, interval_of
+from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, Share, interval_of
 from pricerl.data import ProductHistory, day_types, weekday_of
 from pricerl.env import Product
 from pricerl.env.references import MIN_MARGIN
@@ -35,7 +35,9 @@ class DailyOutcome:
     """Expected units, sales and profit per day, in units and money, with 90 % limits over the posterior draws."""
 
     units: Interval
+    """Units."""
     sales: Interval
+    """Money."""
     profit: Interval | None
     """None where costs are unknown."""
 
@@ -44,7 +46,7 @@ class DailyOutcome:
 class Uplift(DailyOutcome):
     """Outcome per day of one price path minus that of another, paired over the posterior draws."""
 
-    probability_better: float | None
+    probability_better: Share | None
     """Share of the posterior draws in which it earns more of the measure: profit, or revenue if that is the objective.
     None if costs count and are unknown, as for ``cvar``."""
     cvar: float | None
@@ -230,7 +232,7 @@ def elasticity_between(product: ProductMarket, low: float, high: float) -> Float
 class Raising(NamedTuple):
     """Whether a slightly higher price earns more; otherwise a slightly lower one does."""
 
-    probability_better: float
+    probability_better: Share
     """Share of the posterior draws in which a slightly higher price earns more."""
     break_even: float | None
     """Break-even loss of units at a 1 % higher price, percent, at the mean costs; None if units are sold at a loss."""
@@ -277,7 +279,7 @@ class BreakEven(NamedTuple):
     fees_known: bool
     """Whether the share kept after fees is known. If not, both follow from a price without fees: ``cost`` is unit cost
     over share kept, and ``left`` is a share of what fees leave of the price."""
-    raises_revenue: float
+    raises_revenue: Share
     """Share of the posterior draws in which a rise brings more revenue, so that it pays at any cost."""
 
 

@@ -61,6 +61,7 @@ class PriceTest:
     """Blocks at another price in turn with blocks at the current one, in random order."""
 
     question: Question
+    """Outcome that it compares."""
     price: float
     """Money."""
     regular_price: float

@@ -57,6 +57,7 @@ class Edit:
     after: float
     """Price after the rule, money."""
     why: str
+    """Reason, as a clause."""
 
 
 class PriceLog(NamedTuple):
