@@ -24,8 +24,8 @@ Record = Mapping[str, Any]
 
 
 def measure_of(product: Record) -> str:
-    """Return the field that counts in an entry of ``products``: ``profit``, or ``sales`` where revenue counts."""
-    return str(product["measure"])
+    """Return the field that counts in an entry of ``products``: ``sales`` where revenue counts, else ``profit``."""
+    return "sales" if product.get("measure") == "sales" else "profit"
 
 
 def gain_words(uplift: Sequence[float], f: Formatter, measure: str = "profit") -> str:
