@@ -97,7 +97,7 @@ def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
 
 
 def test_a_failed_fit_keeps_what_an_earlier_run_wrote(trained: Path, tmp_path: Path) -> None:
-    shutil.copytree(trained, tmp_path / "checkpoints" / "seller")
+    shutil.copytree(trained, tmp_path / "checkpoints" / "seller", symlinks=True)
     _many_problems(tmp_path / "sales.csv")
     before = listing(tmp_path)
     assert run(tmp_path, "fit", "--data.path", "sales.csv", "--run_name", "seller", *FAST).code == 3
