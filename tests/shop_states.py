@@ -83,7 +83,7 @@ def aiming(action: float) -> Iterator[None]:
         stack.enter_context(
             patch.object(Run, "policy", property(lambda run: lambda seen: seen.new_full((len(seen), 1), action)))
         )
-        for module in ("backtests", "advisor"):
+        for module in ("backtests", "catalogue"):
             stack.enter_context(patch(f"pricerl.operations.{module}.run_backtests", lambda *_, **__: {}))
         stack.enter_context(patch("pricerl.experiments.design.SIMULATED", 200))
         yield

@@ -9,8 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"[\w-]+\.(csv|jsonl?|head|ya?ml|ckpt|html)|\.lock")
-TEMPLATES = {"index.html"}
-"""Parts of the package that are no files of a user; the page made from it is in the table."""
+TEMPLATES = {"index.html", "column_names.yaml", "settings.json"}
+"""Parts of the package that are no files of a user; the page made from the template is in the table."""
 
 
 def named_files() -> Iterator[str]:

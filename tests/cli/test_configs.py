@@ -70,7 +70,7 @@ def test_guardrails_stand_beside_another_configuration_and_a_checkpoint_keeps_th
     assert result.code in (0, 4), result.err
     checkpoint = ["--ckpt_path", "checkpoints/quickstart/best.ckpt", "--out", "out"]
     paused = run(tmp_path, "predict", *checkpoint)
-    assert " Why        the product is paused;" in paused.out
+    assert " Why        The product is paused" in paused.out
     (tmp_path / "fresh.yaml").write_text("data: {guardrails: {products: {simulated seller: {max_rise: 0.02}}}}")
     assert "is paused" not in run(tmp_path, "predict", *checkpoint, "--config", "fresh.yaml").out
     (tmp_path / "wrong.yaml").write_text("data: {guardrails: {products: {simulated seler: {}, Lamp: {}}}}")

@@ -13,7 +13,7 @@ import pytest
 from command_line import FAST, SMALL_NETWORK, Result, run, seller_lines, train, write_lines
 
 from pricerl.cli.advise import run_lightning
-from pricerl.operations.log.provenance import new_settings
+from pricerl.operations.log.provenance import current_versions, new_settings
 
 RUN = ("--run_name", "seller")
 QUIET = ("--trainer.enable_progress_bar", "false", "--verbose")
@@ -356,7 +356,8 @@ def test_a_replay_with_other_code_compares_prices_and_names_what_differs(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pricerl.operations.log.provenance.hash_code", lambda: "0" * 64)
-    monkeypatch.setattr("torch.__version__", "99.0")
+    versions = {**current_versions(), "torch": "99.0"}
+    monkeypatch.setattr("pricerl.operations.log.provenance.current_versions", lambda: versions)
     same = run(shop, "audit", "replay", "1", *RUN)
     assert same.code == 0 and "14 prices, the same to the last bit, though different are code " in same.out
     assert "000000000000 now, torch " in same.out and "99.0 now" in same.out and "numpy" not in same.out

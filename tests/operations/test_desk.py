@@ -42,9 +42,12 @@ def advisor():
     return Advisor(Rise(), 0.97**3, *settings, DecisionConfig(min_chance=0.0), 14, 0, PLAIN, 3)
 
 
+ORIGIN = {"seen": 0, "terms": {"relations": []}}
+
+
 def _chunks(advisor, prepared, *groups):
     tested = backtest.tested_products(prepared)
-    return [Chunk(advisor, prepared.select(rows), None, None, None, (), None, tested, {"seen": 0}) for rows in groups]
+    return [Chunk(advisor, prepared.select(rows), None, None, None, (), None, tested, ORIGIN) for rows in groups]
 
 
 @pytest.fixture(scope="module")

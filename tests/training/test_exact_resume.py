@@ -175,7 +175,7 @@ def test_a_run_with_nothing_left_to_do_says_so_and_writes_nothing(tmp_path: Path
 
 @pytest.mark.parametrize(
     "name",
-    ["pricerl.runs.folder.point", pytest.param("pricerl.operations.shop.append", marks=pytest.mark.slow)],
+    ["pricerl.runs.folder.RunFolder.link", pytest.param("pricerl.operations.shop.append", marks=pytest.mark.slow)],
 )
 def test_a_disk_that_fills_while_an_ended_run_is_published_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -184,13 +184,13 @@ def test_a_disk_that_fills_while_an_ended_run_is_published_costs_nothing(
     assert fit(tmp_path, *words).code in (0, 4)
     with monkeypatch.context() as patched:
 
-        def full(path: Path, *_: object) -> None:
-            raise OSError(28, "No space left on device", str(path))
+        def full(place: object, *_: object) -> None:
+            raise OSError(28, "No space left on device", str(place))
 
         patched.setattr(name, full)
         assert fit(tmp_path, *words).code == 2
     published = fit(tmp_path, *words, "--resume=auto")
-    recorded = name.endswith("point")  # only links were left to be moved
+    recorded = name.endswith("link")  # only links were left to be moved
     assert published.code in (0, 4) and ("nothing left" in published.out) == recorded
     assert (tmp_path / "checkpoints/run/current").resolve().name == "gen-0002"
     entries = read_log(tmp_path / "checkpoints/run/decisions.jsonl").entries
