@@ -56,7 +56,7 @@ FIRST_ACTIONS = (-1.0, 1.0)
 QUIET = ("--trainer.enable_progress_bar", "false")
 
 OWN = {".lock", "run.log", LOG_FILE, "decisions.head", "current", "backtests.json", "price_test.json", "price_test.csv"}
-"""Names in a run's folder beside the published ones and generations."""
+"""Other names in a run's folder than the published ones and generations."""
 
 
 def option_words(settings: Mapping[str, Any]) -> list[str]:
@@ -106,9 +106,9 @@ class Seller:
         rows = list(csv.DictReader(table.splitlines()))
         for _ in range(days):
             for name, charged in self.charged.items():
-                told = [row for row in rows if row["Product"] == name]
-                told = [row for row in told if row["Date"] <= self.today.isoformat() <= row["Last Day"]]
-                charged.append(float(told[0]["Price"]) if told and obeys else charged[-1])
+                listed = [row for row in rows if row["Product"] == name]
+                listed = [row for row in listed if row["Date"] <= self.today.isoformat() <= row["Last Day"]]
+                charged.append(float(listed[0]["Price"]) if listed and obeys else charged[-1])
             self.today += timedelta(days=1)
 
     def last_prices(self, missing: int = 0, names: tuple[str, ...] = tuple(UNITS)) -> dict[str, float]:
@@ -284,8 +284,8 @@ def check_rows(folder: Path, known: Known, today: date) -> None:
             assert known.allows(price, None if order else now), ("limits", row, advice.settings, now)
         if order is not None and order.kind != "price_test":
             wanted = order.kind == "override" and known.allows(order.price or now)
-            told = None if row is None else (float(row["Price"]), row["Last Day"])
-            assert told == ((order.price, order.until.isoformat()) if wanted else None), (row, order)
+            listed = None if row is None else (float(row["Price"]), row["Last Day"])
+            assert listed == ((order.price, order.until.isoformat()) if wanted else None), (row, order)
         elif order is not None:
             assert row is None or float(row["Price"]) in order.prices, (row, order)
         else:
@@ -311,7 +311,7 @@ def check_change(row: Mapping[str, str] | None, entry: Mapping[str, Any], known:
 
 
 def check_links(folder: Path, killed: bool) -> None:
-    """Every published name is a link that leads somewhere, and nothing unknown lies beside them."""
+    """Every published name is a link that leads somewhere, and every other name is known."""
     for path in folder.iterdir():
         if path.name in LINKED:
             assert path.is_symlink() and path.exists(), path
@@ -351,8 +351,8 @@ def check_faces(folder: Path, known: Known) -> None:
         first = [row for row in rows if row["Product"] == name]
         assert now == advice.prices[name] == entry["current_price"], (name, now, advice.prices, entry["current_price"])
         assert new == (changes or [now])[0], (name, new, entry["days"])
-        told = [(row["Date"], float(row["Recommended Price"])) for row in first]
-        assert told == [(day["date"], day["price"]) for day in entry["days"]], (name, told, entry["days"])
+        listed = [(row["Date"], float(row["Recommended Price"])) for row in first]
+        assert listed == [(day["date"], day["price"]) for day in entry["days"]], (name, listed, entry["days"])
         if len(advice.prices) == 1:
             assert f"{now:.2f}" in page and f"{new:.2f}" in page
         else:

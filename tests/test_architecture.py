@@ -40,7 +40,7 @@ MAY_IMPORT = {
 """Who may import a part or a package; everyone may import what is not listed."""
 
 MAX_FILES = 12
-LARGER_FOLDERS = {"cli": 15, "market/demand": 15, "training": 18}
+LARGER_FOLDERS = {"cli": 16, "evaluation": 13, "market/demand": 16, "training": 19}
 """Folders that still hold more files than ``MAX_FILES``; their number may only fall."""
 
 MAX_FILE_LINES = 400
@@ -151,7 +151,7 @@ def hides_its_module(stem: str, tree: ast.Module) -> bool:
 
 
 def test_a_folder_holds_at_most_twelve_files_but_for_those_that_still_shrink() -> None:
-    folders = Counter(path.parent.relative_to(ROOT).as_posix() for path in FILES if path.name != "__init__.py")
+    folders = Counter(path.parent.relative_to(ROOT).as_posix() for path in FILES)
     assert {name: count for name, count in folders.items() if count > MAX_FILES} == LARGER_FOLDERS
 
 

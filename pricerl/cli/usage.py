@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -177,6 +178,7 @@ def _lightning_version() -> str:
     return version("lightning")
 
 
+@cache
 def _read_table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     return table
