@@ -82,7 +82,9 @@ def _folded(line: str) -> list[str]:
 
 def wrapped(text: str, label: str = "") -> list[str]:
     """Return a text in lines of at most ``WIDTH`` columns, with a label in front of the first."""
-    room, lines, line = WIDTH - LABEL, [], ""
+    room = WIDTH - LABEL
+    lines = []
+    line = ""
     words = " ".join(text.split()).replace(" %", f"{NO_BREAK}%").split(" ")
     for part in (part for word in words for part in chop_cells(word, room)):
         joined = f"{line} {part}" if line else part
@@ -95,7 +97,8 @@ def wrapped(text: str, label: str = "") -> list[str]:
 
 
 def _block(product: Record, f: Formatter, place: Place) -> Iterator[str]:
-    quality, decision = product["data_quality"], product["decision"]
+    quality = product["data_quality"]
+    decision = product["decision"]
     span = f"{plural(quality['history_days'], f.period)}, last {f.period} {f.date(quality['last_day'])}"
     yield from _heading(shown(product["product"]), span, f"grade {decision['grade']}")
     yield from _verdict(product, f, place)
@@ -121,12 +124,14 @@ def _heading(name: str, about: str, end: str) -> Iterator[str]:
 
 
 def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
-    now, new = product["current_price"], product["recommended_price"]
+    now = product["current_price"]
+    new = product["recommended_price"]
     first_day = place.change_day(product)
     if first_day is None:
         yield f" Keep the price   {f.price(now)}"
         return
-    size, first = f.percent(new / now - 1, plus="+"), f.weekday_date(first_day)
+    size = f.percent(new / now - 1, plus="+")
+    first = f.weekday_date(first_day)
     yield f" {'Raise' if new > now else 'Lower'} the price  {f.price(now)} → {f.price(new)} ({size})  on {first}"
     steps = (day for day in product["days"] if day["recommended_price"] not in (now, new))
     later = next((day for day in steps if day["date"] > first_day), None)
@@ -137,7 +142,9 @@ def _verdict(product: Record, f: Formatter, place: Place) -> Iterator[str]:
 
 def _comparison(product: Record, f: Formatter) -> Iterator[str]:
     """Yield profit, sales and units per day at both prices; the label names the currency of amounts."""
-    kept, charged, change = product["keep"], product["recommended"], product["uplift"]
+    kept = product["keep"]
+    charged = product["recommended"]
+    change = product["uplift"]
     money = f", {f.currency}" if f.currency else ""
     head = ("", "keep", "change", "difference (90 %)") if change else ("", "keep", "", "")
     rows: list[tuple[str, ...]] = [head]
@@ -166,7 +173,8 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def _reasons(product: Record, f: Formatter) -> Iterator[tuple[str, str]]:
     """Yield label and text of certainty, reasons, limits, order and doubts about the data."""
-    decision, uplift = product["decision"], product["uplift"]
+    decision = product["decision"]
+    uplift = product["uplift"]
     if uplift is not None and uplift["probability_better"] is not None:
         yield "Certainty", f"{better_words(uplift['probability_better'], product)}; {tested_words(product)}"
     why = "" if decision["grade"] in ("A", "B", "B-") else SETTING.sub("", decision["why"])
@@ -247,7 +255,8 @@ def _overview(products: Sequence[Record], f: Formatter, place: Place) -> Iterato
 
 
 def _overview_cells(product: Record, f: Formatter) -> tuple[str, str, str, str]:
-    now, new = product["current_price"], product["recommended_price"]
+    now = product["current_price"]
+    new = product["recommended_price"]
     change = f"keep {f.price(now)}" if new == now else f"{f.price(now)} → {f.price(new)}"
     gain = None if product["uplift"] is None else product["uplift"][measure_of(product)]
     earned = exception_words(product)

@@ -80,7 +80,8 @@ def advise(
         UsageError: if the horizon is not between 1 and 365 days.
     """
     check_horizon(horizon)
-    steps, proposer = steps_in(horizon, dynamics.market.step_days), Proposer(policy, dynamics, benchmark)
+    steps = steps_in(horizon, dynamics.market.step_days)
+    proposer = Proposer(policy, dynamics, benchmark)
     advice = []
     for index, name in enumerate(dynamics.market.preprocessor.names[:most]):
         standing = standings.get(name, FIRST)
@@ -102,7 +103,8 @@ def describe_advice(
 
     ``current`` has the current prices of related products of other markets, by name, money.
     """
-    forecast, fitted = _forecast(case, course), case.product.fitted
+    forecast = _forecast(case, course)
+    fitted = case.product.fitted
     recommended = course.recommends(case.product.current_price)
     asked = course.gated.asked
     facts: dict[str, Any] = {
@@ -129,8 +131,11 @@ def describe_advice(
 
 def _facts_of_product(case: Case) -> dict[str, Any]:
     """Return the fields that do not depend on any decision."""
-    product, now = case.product, case.product.current_price
-    market, fitted, report = product.market, product.fitted, product.market.preprocessor.reports[product.index]
+    product = case.product
+    now = case.product.current_price
+    market = product.market
+    fitted = product.fitted
+    report = product.market.preprocessor.reports[product.index]
     return {
         "product": product.name,
         "current_price": money(now),
@@ -148,7 +153,8 @@ def _facts_of_product(case: Case) -> dict[str, Any]:
 
 def _facts_of_model(case: Case, model: Course, current: Mapping[str, float] | None) -> dict[str, Any]:
     """Return the fields that depend on the model's own course, whoever overruled it."""
-    product, settled = case.product, float(model.aim.price[-1])
+    product = case.product
+    settled = float(model.aim.price[-1])
     rng = [case.seed, product.market.preprocessor.numbers[product.index]]
     baselines = tuple(compare_baselines(product, case.candidates, case.keep, case.horizon))
     return {
@@ -217,7 +223,9 @@ def _planner_gap(product: Product, baselines: Sequence[BaselineRow], model: Cour
 
 def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iterator[DayAdvice]:
     """Yield the rows of the next days; unknown values stay None, and all of them without a forecast."""
-    product, path, fitted = case.product, course.path, case.product.fitted
+    product = case.product
+    path = course.path
+    fitted = case.product.fitted
     known = {"units": True, "sales": True, "profit": fitted.cost.known}
     known |= {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
     notes = _walking_notes(product, course.prices, case.formatter)
@@ -233,7 +241,8 @@ def _day_rows(case: Case, course: Course, forecast: PathForecast | None) -> Iter
             sd = units, sales, profit if fitted.cost.known else None
         closed = "" if open_day else f"no {WEEKDAYS[day.weekday()]} was ever recorded"
         note = "; ".join(filter(None, [closed, notes[row], *_order_notes(course, day.isoformat(), case.formatter)]))
-        low, high = money(float(path.low[row])), money(float(path.high[row]))
+        low = money(float(path.low[row]))
+        high = money(float(path.high[row]))
         yield DayAdvice(day.isoformat(), money(price), low, high, **measures, note=note, market_sd=sd)
 
 

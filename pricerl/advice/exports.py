@@ -12,7 +12,9 @@ from typing import Any
 from pricerl.advice.sentences.verdict import Record, measure_of
 from pricerl.errors import UsageError
 
-DOCUMENT, PRICES, WORKBOOK = "advice.json", "prices.csv", "advice.xlsx"
+DOCUMENT = "advice.json"
+PRICES = "prices.csv"
+WORKBOOK = "advice.xlsx"
 OUTCOMES = ("units", "sales", "profit")
 
 

@@ -78,7 +78,8 @@ class DataConfig:
         for name, kind in get_type_hints(DataConfig).items():
             choices = get_args(kind)
             if get_origin(kind) is Literal and (value := getattr(self, name)) not in choices:
-                listed, close = ", ".join(map(repr, choices)), did_you_mean(str(value), choices)
+                listed = ", ".join(map(repr, choices))
+                close = did_you_mean(str(value), choices)
                 raise UsageError(f"{name} must be one of {listed}, found {value!r}{close}")
         _check_date_format(self.date_format)
         if self.columns:

@@ -81,7 +81,8 @@ def day_types(dates: DateArray, holidays: DateArray | None) -> IntArray:
     """Return ``ORDINARY``, ``DAY_BEFORE`` a holiday or ``HOLIDAY`` for each date ``(D,)``; ordinary for None."""
     if holidays is None:
         return np.zeros(len(dates), dtype=np.int64)
-    is_holiday, is_before = np.isin(dates, holidays), np.isin(dates + 1, holidays)
+    is_holiday = np.isin(dates, holidays)
+    is_before = np.isin(dates + 1, holidays)
     return np.where(is_holiday, HOLIDAY, np.where(is_before, DAY_BEFORE, ORDINARY))
 
 

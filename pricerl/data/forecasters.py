@@ -22,7 +22,9 @@ from pricerl.errors import UsageError, did_you_mean, import_extra
 OWN_MEAN = "mean_7"
 """Name of the trailing 7-day mean, the baseline of all other forecasts."""
 
-LEVEL_WEEKS, PATTERN_WEEKS, PRIOR_WEEKS = 4, 8, 4.0
+LEVEL_WEEKS = 4
+PATTERN_WEEKS = 8
+PRIOR_WEEKS = 4.0
 """Weeks averaged for the level and for the weekday pattern, which changes more slowly; and weight, in weeks, of the
 prior of equal weekdays, as a weekday's mean is mostly noise with few sales."""
 
@@ -83,7 +85,8 @@ def forecast_statistically(sales: FloatArray, days: int, week: int = WEEK, *, mo
         "pip install 'pricerl[forecast]' or set data.reading.forecaster to weekday_mean"
     )
     kind = getattr(import_extra("statsforecast.models", needed), model)
-    past, future = np.full(len(sales), np.nan), np.full(days, np.nan)
+    past = np.full(len(sales), np.nan)
+    future = np.full(days, np.nan)
     with warnings.catch_warnings(), np.errstate(all="ignore"):  # it divides by zero on all-zero series
         warnings.simplefilter("ignore")
         for first in range(FIT_DAYS, len(sales) + 1, FIT_DAYS):

@@ -160,5 +160,6 @@ class History:
 
     def renamed(self, name: str) -> History:
         """Return the history of the only product under another name."""
-        (product,), (report,) = self.products, self.reports
+        (product,) = self.products
+        (report,) = self.reports
         return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))

@@ -126,7 +126,8 @@ class DataPreprocessor:
         Raises:
             DataError: as in `with_history`.
         """
-        names, step_days = trained["names"], trained["step_days"]
+        names = trained["names"]
+        step_days = trained["step_days"]
         if fresh.unnamed and len(names) == 1:
             fresh = fresh.renamed(names[0])
         fresh_names = [product.product for product in fresh.products]
@@ -147,7 +148,8 @@ class DataPreprocessor:
 
     def renamed(self, name: str) -> DataPreprocessor:
         """Return a preprocessor of the only product under another name."""
-        (product,), (report,) = self.products, self.reports
+        (product,) = self.products
+        (report,) = self.reports
         return replace(self, products=(replace(product, product=name),), reports=(replace(report, product=name),))
 
     def first_days(self, product: int, days: int) -> DataPreprocessor:

@@ -33,9 +33,11 @@ DEAL_DEPTH = 0.03
 FALL = 0.04
 """Smallest log fall or rise that may begin a promotion."""
 FEWEST_FALLS = 4
-REGULAR_BAND, REGULAR_SHARE = 0.01, 0.40
+REGULAR_BAND = 0.01
+REGULAR_SHARE = 0.40
 """Log distance from the regular price, and the smallest share of days within it."""
-RETURNING_SHARE, EXCESS = 0.33, 0.15
+RETURNING_SHARE = 0.33
+EXCESS = 0.15
 """Smallest share of falls that return, and its smallest excess over the share of rises that return."""
 
 WINDOWS = (9, 15, 43)

@@ -124,7 +124,8 @@ class ProductReport:
         Returns:
             FAIL with fewer usable days or a single price, REVIEW with any other doubt, else PASS; and the reasons.
         """
-        failures, doubts = [], list(self.doubts)
+        failures = []
+        doubts = list(self.doubts)
         if self.distinct_prices < MIN_PRICES:
             failures.append("only 1 price was tried; at least 2 different prices are needed")
         elif self.distinct_prices < FEWEST_PRICES:

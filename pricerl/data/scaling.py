@@ -52,7 +52,8 @@ class MinMaxScaler:
     def bounds(self, product: int, feature: str) -> tuple[float, float]:
         """Return the range of a feature within which values are not clipped; ``(-inf, inf)`` if it is constant."""
         column = FEATURES.index(feature)
-        gain, bias = float(self.gain[product, column]), float(self.bias[product, column])
+        gain = float(self.gain[product, column])
+        bias = float(self.bias[product, column])
         return (-bias / gain, (1 - bias) / gain) if gain > 0 else (-np.inf, np.inf)
 
     def select(self, products: Sequence[int]) -> MinMaxScaler:

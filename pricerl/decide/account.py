@@ -75,7 +75,8 @@ class Targets(NamedTuple):
 
 def plan_quarter(case: Case, course: Course) -> Course | None:
     """Plan the rest of an open account instead of judging the proposal alone, unless the gate is off."""
-    account, proposed = case.standing.account, course.proposed
+    account = case.standing.account
+    proposed = course.proposed
     if account is None or proposed.failed or case.config.min_chance == 0 or at_worse_price(case):
         return None
     plan = plan_account(account, proposed.path.price, case.product, case.config, case.passed)
@@ -126,7 +127,8 @@ def plan_account(
 
 def value_targets(account: Account, proposed: Tensor, product: Product, left: int) -> Targets:
     """Value the prices that an account with some days left may aim at; other arguments as in `plan_account`."""
-    step, measure = product.history.step_days, product.market.measure
+    step = product.history.step_days
+    measure = product.market.measure
     target = _targets(product, proposed[-1])
     days = max(left, DAYS_TO_UNDO) // step
     paths = approach_prices(target, product, days)
@@ -142,7 +144,8 @@ def value_targets(account: Account, proposed: Tensor, product: Product, left: in
 
 def gain_so_far(account: Account, product: Product) -> FloatArray:
     """Return what the prices since an account was opened have earned over keeping, ``(K,)`` money in all draws."""
-    history, measure = product.history, product.market.measure
+    history = product.history
+    measure = product.market.measure
     own = history.dates.astype("datetime64[D]") > np.datetime64(account.opened)
     days = np.flatnonzero(history.observed & own)
     return np.asarray(gains_over(history, product.fitted, days, account.price, measure).sum(1))

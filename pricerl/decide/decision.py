@@ -305,7 +305,8 @@ def _objection(evidence: Evidence, config: DecisionConfig) -> str:
         why = f"going to {evidence.target} would earn more {found} of plausible scenarios; a change is advised {least}"
         return f"{evidence.set_by}. {sentence(why)}" if evidence.set_by else why
     if evidence.risk > config.loss_budget:
-        allowed, risk = f"{100 * config.loss_budget:.4g} %", f"{100 * evidence.risk:.2g} %"
+        allowed = f"{100 * config.loss_budget:.4g} %"
+        risk = f"{100 * evidence.risk:.2g} %"
         scale = f"a quarter's {evidence.measure}"
         return f"a change may risk {allowed} of {scale} (decision.loss_budget), and this one risks {risk}"
     return ""

@@ -64,7 +64,8 @@ def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tup
     """Return a path with its evidence or, where it cannot be claimed, its allowed part that earns most."""
     evidence = _find_evidence(case, course, path, value)
     decision = decide(evidence, case.config)
-    best, chosen = 0.0, (path, evidence)
+    best = 0.0
+    chosen = (path, evidence)
     if evidence.planned or not (decision.unsure or decision.follow == "step"):
         return chosen
     parts = _parts_of(path, case.product.current_price)
@@ -73,14 +74,19 @@ def _weigh(case: Case, course: Course, path: PricePath, value: PathValue) -> tup
         gain = float((part_value.earned - case.keep.earned).mean())
         evidence = _find_evidence(case, course, part, part_value)
         if gain > best and decide(evidence, case.config).follow in ("path", "step"):
-            best, chosen = gain, (part, evidence)
+            best = gain
+            chosen = (part, evidence)
     return chosen
 
 
 def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathValue) -> Evidence:
     """Return the evidence on a path."""
-    product, limits, path = case.product, proposed.limits, proposed.price.tolist()
-    history, market, now = product.history, product.counted, product.current_price
+    product = case.product
+    limits = proposed.limits
+    path = proposed.price.tolist()
+    history = product.history
+    market = product.counted
+    now = product.current_price
     lowest, highest = product.market.preprocessor.scaler.bounds(product.index, "price")
     return Evidence(
         proposed_by=course.proposed.by,
@@ -112,7 +118,8 @@ def _find_evidence(case: Case, course: Course, proposed: PricePath, value: PathV
 
 def is_suspect(product: Product) -> bool:
     """Return whether whatever set the prices may have followed demand, and own prices varied too little to show it."""
-    history, market = product.history, product.fitted
+    history = product.history
+    market = product.fitted
     biased = market.price_setting in SET_BY and history.step_days == 1
     return biased and own_precision(history, market.units.size) < ENOUGH_PRECISION
 
@@ -127,7 +134,8 @@ def own_precision(history: ProductHistory, size: float) -> float:
     own = history.own_days
     if not own.any():
         return 0.0
-    log_price, units = np.log(history.price[own]), float(history.units[own].mean())
+    log_price = np.log(history.price[own])
+    units = float(history.units[own].mean())
     return float(np.square(log_price - log_price.mean()).sum() * units / (1 + units / size))
 
 

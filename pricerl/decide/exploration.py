@@ -43,7 +43,10 @@ def vary_at_random(case: Case, course: Course) -> Course | None:
 
     Without consent, it is offered where the uncertainty of a gain keeps the price and prices would vary.
     """
-    decision, gated, product, share = course.decision, course.gated, case.product, case.config.explore_share
+    decision = course.decision
+    gated = course.gated
+    product = case.product
+    share = case.config.explore_share
     undecided = decision.follow == "hold" and (decision.unsure or decision.lacks_evidence) and decision.grade == "C"
     helps = undecided or (decision.follow == "step" and is_suspect(product))
     if not helps or mind_changes(product.fitted.memory):
@@ -79,12 +82,14 @@ def explore(gated: GatedPath, product: Product, share: float, seed: int) -> tupl
                 pass_gate(base * factor, log.prices[-1], log, today.costs, today.config).price
                 for factor in (1 - share, 1 + share)
             )
-            price, left = low, product.dynamics.days_per_step
+            price = low
+            left = product.dynamics.days_per_step
             if low < high:
                 date = log.dates[-1] + np.timedelta64(log.step_days, "D")
                 drawn.append(RandomPrice(str(date), (low, high)))
                 price = high if _coin(seed, product.name, date) else low
-        log, left = log.charge(price), left - 1
+        log = log.charge(price)
+        left = left - 1
         prices.append(price)
     return replace(gated, prices=tuple(prices)), tuple(drawn)
 

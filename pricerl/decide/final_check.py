@@ -29,7 +29,9 @@ def gate_path(product: Product, path: PricePath) -> GatedPath:
     proposed price name the rules that changed it.
     """
     today = product.today
-    log, costs, config = today.log, today.costs, today.config
+    log = today.log
+    costs = today.costs
+    config = today.config
     edits: list[DayEdit] = []
     asked: float | None = None
     prices: list[float] = []
@@ -88,7 +90,8 @@ def publish(case: Case, course: Course) -> Course:
     """Follow the decision as far as its prices pass the gate and pay in that form, else keep the current price."""
     followed = _followed(case, course)
     gated = gate_path(case.product, followed)
-    path, confirmed = gated.onto(followed), confirm(course.decision, gated, case.product.current_price)
+    path = gated.onto(followed)
+    confirmed = confirm(course.decision, gated, case.product.current_price)
     checked = refuse_loss(confirmed, case.value(path.price), case.keep, course.aim.limits.keep_allowed)
     if checked is confirmed:
         return replace(course, decision=confirmed, path=path, gated=gated)
@@ -100,9 +103,11 @@ def pass_gate_last(case: Case, course: Course) -> Course | None:
 
     A person's price is bound by the hard limits alone.
     """
-    product, order = case.product, course.order
+    product = case.product
+    order = course.order
     if order is not None:
-        limits, what = product.hard_limits, order.kind.replace("_", " ")
+        limits = product.hard_limits
+        what = order.kind.replace("_", " ")
         why = next(filter(None, (refuse_price(price, limits, what) for price in course.prices)), "")
         kept = course.overruled((product.current_price,) * case.horizon, Decision("hold", "C", "hold", False, why))
         return replace(kept, order=None) if why else None
@@ -119,7 +124,8 @@ def pass_gate_last(case: Case, course: Course) -> Course | None:
 
 def _followed(case: Case, course: Course) -> PricePath:
     """Return the path that a decision follows: the aim, the way into the hard limits, or the current price."""
-    aim, now = course.aim, case.kept
+    aim = course.aim
+    now = case.kept
     if course.decision.follow in ("path", "step"):
         return aim
     if course.decision.follow == "limit":

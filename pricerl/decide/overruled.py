@@ -28,7 +28,9 @@ RELATIONS = "relations"
 
 def stop_model(case: Case, course: Course) -> Course | None:
     """Replace the model's path by the way back to the last good price if that pays, else keep the price."""
-    product, low, f = case.product, case.standing.advised_low, case.formatter
+    product = case.product
+    low = case.standing.advised_low
+    f = case.formatter
     alarm = None if low is None else find_alarm(product.history, low, case.config.kill_days)
     if alarm is None:
         return None
@@ -58,7 +60,9 @@ def _approach(case: Case, target: float) -> tuple[PricePath, GatedPath]:
 
 def _object_to(case: Case, path: PricePath, target: float) -> str:
     """Return why the way back to the last good price is not taken, as the end of a sentence; empty if it is."""
-    product, last, f = case.product, float(path.price[-1]), case.formatter
+    product = case.product
+    last = float(path.price[-1])
+    f = case.formatter
     now = product.current_price
     if same_price(target, now):
         return ", which is the current price"
@@ -119,7 +123,8 @@ def _obey(case: Case, course: Course, order: Order) -> Course:
 
     A price test has one for each of its days, and the regular price after it.
     """
-    product, f = case.product, case.formatter
+    product = case.product
+    f = case.formatter
     now = product.current_price
     prices = case.settle([order.price_on(day.isoformat(), now) for day in case.days])
     why = (
@@ -147,24 +152,31 @@ def orders_after(case: Case, course: Course) -> tuple[Order, ...]:
 
 def keep_relations(case: Case, course: Course) -> Course | None:
     """Charge the prices that relations to other products leave, or the current one if they do not pay here."""
-    product, bound = case.product, case.standing.bound
+    product = case.product
+    bound = case.standing.bound
     if bound is None:
         return None
-    now, why = product.current_price, bound.why
+    now = product.current_price
+    why = bound.why
     prices = case.settle(bound.prices)
     moves = any(price != now for price in prices)
     path = product.money(prices)
     gated = gate_path(product, course.path._replace(price=path, asked=path))
     if not bool((path == product.money(gated.prices)).all()):
-        moves, why = False, f"{why}; the product's own limits forbid that"
+        moves = False
+        why = f"{why}; the product's own limits forbid that"
     elif moves and course.decision.gated and not case.value(path).pays_over(case.keep):
-        moves, why = False, f"{why}; it would not pay here"
+        moves = False
+        why = f"{why}; it would not pay here"
     decision = replace(course.decision, why=why)
     if not moves:
-        prices, decision = (now,) * case.horizon, Decision("hold", "C", "hold", False, why)
-    before, edits = course.prices, course.gated.edits
+        prices = (now,) * case.horizon
+        decision = Decision("hold", "C", "hold", False, why)
+    before = course.prices
+    edits = course.gated.edits
     first = next((row for row in range(case.horizon) if not same_price(before[row], prices[row])), None)
     if first is not None:
-        old, new = round(before[first], DIGITS), round(prices[first], DIGITS)
+        old = round(before[first], DIGITS)
+        new = round(prices[first], DIGITS)
         edits = (*edits, DayEdit(RELATIONS, old, new, why, case.days[first].isoformat()))
     return course.overruled(prices, decision, course.gated.asked, edits)

@@ -94,7 +94,8 @@ def _roll(propose: Proposal, product: Product, horizon: int) -> PricePath:
     Projection and ``advance`` are the same as in training. The first decision is made after the minimum hold of the
     last price change.
     """
-    dynamics, market = product.dynamics, product.market
+    dynamics = product.dynamics
+    market = product.market
     draw = torch.arange(market.num_draws + 1, device=market.device)
     rows = product.rows(len(draw))
     state = dynamics.start(rows, dynamics.history.num_days[rows] - 1, draw)
@@ -111,7 +112,8 @@ def _roll_alike(propose: Proposal, dynamics: Dynamics, products: Sequence[int], 
 
     Products whose minimum holds end on the same day are one batch.
     """
-    waits, found = [hold_left(Product(dynamics, product)) for product in products], {}
+    waits = [hold_left(Product(dynamics, product)) for product in products]
+    found = {}
     for wait in set(waits):
         alike = [product for product, own in zip(products, waits, strict=True) if own == wait]
         rows = torch.tensor(alike, device=dynamics.market.device)
@@ -124,7 +126,9 @@ def _roll_alike(propose: Proposal, dynamics: Dynamics, products: Sequence[int], 
 
 def _limits(dynamics: Dynamics, state: State) -> list[Limits]:
     """Return the room around the current price of every row."""
-    band, waits, limits = dynamics.band(state), dynamics.waits(state), state.rows.limits
+    band = dynamics.band(state)
+    waits = dynamics.waits(state)
+    limits = state.rows.limits
     nearest = state.price.maximum(limits.floor).minimum(limits.ceiling)
     movable = (band.low < state.price) | (state.price < band.high) | waits
     room = zip(band.feasible | waits, band.keep, movable, nearest, state.product.tolist(), strict=True)

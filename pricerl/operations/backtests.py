@@ -66,7 +66,8 @@ def find_backtests(run: Run) -> Mapping[str, Backtest] | None:
 
 def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
     """Write backtests to the run's folder, unless they are there."""
-    path, key = run.folder / BACKTESTS_FILE, fingerprint(backtest_task(run))
+    path = run.folder / BACKTESTS_FILE
+    key = fingerprint(backtest_task(run))
     if run.is_global_zero and read_backtests(path, key) is None:
         with contextlib.suppress(UsageError):  # a folder that cannot be written costs time, and nothing else
             write_backtests(path, key, found)
@@ -74,7 +75,8 @@ def keep_backtests(run: Run, found: Mapping[str, Backtest]) -> None:
 
 def start_backtests(run: Run) -> Mapping[str, Callable[[], Mapping[str, Backtest]]]:
     """Start a run's backtests in another process if they are not in its folder and there are idle cores."""
-    task, workers = backtest_task(run), Workers.of(run)
+    task = backtest_task(run)
+    workers = Workers.of(run)
     key = fingerprint(task)
     known = read_backtests(run.folder / BACKTESTS_FILE, key) is not None
     return {} if known or idle_cores() < 2 * task.threads else {key: workers.submit(BacktestTask.run, task)}
@@ -82,7 +84,8 @@ def start_backtests(run: Run) -> Mapping[str, Callable[[], Mapping[str, Backtest
 
 def backtest_task(run: Run) -> BacktestTask:
     """Return everything that a run's backtests depend on."""
-    data, options = run.pricing, run.options
+    data = run.pricing
+    options = run.options
     settings = data.market_config, data.cost, data.seed, options.threads, options.matmul_precision
     return BacktestTask(data.preprocessor, *settings, data.evidence)
 

@@ -157,7 +157,8 @@ class Chunk(NamedTuple):
 
     def run(self) -> Advised:
         """Advise on the products."""
-        advisor, prepared = self.advisor, self.preprocessor
+        advisor = self.advisor
+        prepared = self.preprocessor
         backtests = self.backtests
         if backtests is None:
             settings = advisor.demand, advisor.cost, advisor.seed
@@ -200,8 +201,11 @@ def split(
     origin: Entry | None = None,
 ) -> Iterator[Chunk]:
     """Split a run's products, or the first ``most`` of them, into chunks; the other arguments are those of `Chunk`."""
-    advisor, data = Advisor.of(run), run.pricing
-    count, fitted, benchmark = len(data.preprocessor.products), "market" in vars(data), None
+    advisor = Advisor.of(run)
+    data = run.pricing
+    count = len(data.preprocessor.products)
+    fitted = "market" in vars(data)
+    benchmark = None
     wanted = count if most is None else min(most, count)
     if fitted and wanted == count <= CHUNK and advisor.step_discount is not None:
         benchmark = data.benchmark(run.module, dynamics=data.dynamics_on_cpu)

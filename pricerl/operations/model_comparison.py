@@ -70,7 +70,8 @@ def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], 
     The challenger's market is fitted to all days before the held-out ones, the champion's to its own days. Days on
     which no product was observed are NaN.
     """
-    data, fresh = run.pricing, run.pricing.preprocessor
+    data = run.pricing
+    fresh = run.pricing.preprocessor
     old = trained_history(run, champion, entries)
     days = steps_in(config.holdout_days, fresh.step_days)
     settings = data.market_config, data.cost, data.seed
@@ -78,7 +79,8 @@ def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], 
     for index, product in enumerate(fresh.products):
         if product.product not in old.names:
             continue
-        known, day = len(product.dates) - days, np.arange(len(product.dates) - days, len(product.dates))
+        known = len(product.dates) - days
+        day = np.arange(len(product.dates) - days, len(product.dates))
         before = old.select([old.names.index(product.product)])
         markets = (
             fit_market(prepared, *settings, conversions=False) for prepared in (fresh.first_days(index, known), before)
@@ -94,8 +96,10 @@ def score_differences(run: Run, champion: Checkpoint, entries: Sequence[Entry], 
 
 def compare_policies(run: Run, champion: Checkpoint, config: GateConfig) -> Comparison:
     """Compare the profit of both policies in the challenger's posterior draws, with the same noise."""
-    data, state = run.pricing, preprocessor_state(run, champion)
-    dynamics, fresh = data.dynamics_on_cpu, data.preprocessor
+    data = run.pricing
+    state = preprocessor_state(run, champion)
+    dynamics = data.dynamics_on_cpu
+    fresh = data.preprocessor
     rows = [index for index, name in enumerate(fresh.names) if name in state["names"]]
     common = fresh.select(rows)
     history = History(fresh.source, common.products, common.reports)

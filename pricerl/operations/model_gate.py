@@ -84,7 +84,8 @@ class Verdict(NamedTuple):
 
     def reason(self) -> str:
         """Return the verdict as a sentence."""
-        share, percent = f"{100 * self.confidence:g} % confidence", 100.0
+        share = f"{100 * self.confidence:g} % confidence"
+        percent = 100.0
         forecast = (
             f"its forecasts of {self.holdout_days} held-out days score {self.forecast.mean:+.3f} per day against the "
             f"champion's (at least {self.forecast.low:+.3f} with {share})"
@@ -140,5 +141,6 @@ def lower_bound(values: FloatArray, confidence: float, least: float, factor: flo
     """
     if len(values) < FEWEST_BLOCKS or not np.isfinite(values).all():
         return Comparison(float(np.mean(values)) if len(values) else 0.0, -np.inf, least)
-    mean, error = float(values.mean()), factor * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    error = factor * float(values.std(ddof=1)) / len(values) ** 0.5
     return Comparison(mean, mean - float(stdtrit(len(values) - 1, confidence)) * error, least)

@@ -233,7 +233,8 @@ def _object(price: float, advice: Entry) -> str:
 
     A current price beyond a limit walks there in steps: the prices on its way are no breach.
     """
-    limits, now = limits_of(advice), advice["current_price"]
+    limits = limits_of(advice)
+    now = advice["current_price"]
     walks = now < price < limits.floor or (limits.ceiling is not None and limits.ceiling < price < now)
     refusal = "" if walks else refuse_price(price, limits, "price")
     return f"no price, {refusal}" if refusal else ""

@@ -80,7 +80,9 @@ def _review(
     market: Market, index: int, part: Predictions, place: tuple[str, bool, float], rng: np.random.Generator
 ) -> Reviewed:
     """Review some days of a product; the place is month, whether the advice was followed, and the kept price."""
-    history, fitted, (month, followed, kept) = market.preprocessor.products[index], market.products[index], place
+    history = market.preprocessor.products[index]
+    fitted = market.products[index]
+    month, followed, kept = place
     at = np.array(list(part))
     gains = gains_over(history, fitted, at, kept, "profit" if fitted.cost.known else "sales")
     record = keep_record(part, history)
@@ -115,7 +117,8 @@ def total_of(rows: Iterable[Reviewed], product: str = "") -> Reviewed | None:
         predicted = Check(mean, low, high, actual, low <= actual <= high)
     known = [row.happened for row in parts if row.happened is not None]
     draws = sum((row.cumulated[:, -1] for row in parts), np.zeros(len(parts[0].cumulated)))
-    days, happened = sum(row.days for row in parts), sum(known) if known else None
+    days = sum(row.days for row in parts)
+    happened = sum(known) if known else None
     kept = parts[0].kept_price if product else None
     return Reviewed(
         product, "", parts[0].followed, days, kept, predicted, happened, interval_of(draws), draws[:, None], ()
@@ -166,7 +169,8 @@ class ReviewPage(NamedTuple):
 def lay_out_review(rows: Sequence[Reviewed], measure: str, f: Formatter) -> ReviewPage:
     """Return the texts of the page of a review, whose amounts are profit, or sales."""
     followed, other = ([row for row in rows if row.followed == wanted] for wanted in (True, False))
-    total, apart = total_of(followed), total_of(other)
+    total = total_of(followed)
+    apart = total_of(other)
     lead: list[str] = []
     totals: list[tuple[str, str]] = []
     headline = "No advised day has passed at the advised price yet"
@@ -217,7 +221,8 @@ def review_lines(page: ReviewPage) -> list[tuple[str, list[tuple[str, ...]]]]:
 
 def _rows(rows: Sequence[Reviewed], f: Formatter) -> list[tuple[str, list[Cell]]]:
     """Return the rows by product and month, then the totals of products with several months, and of all."""
-    found, products = [], list(dict.fromkeys(row.product for row in rows))
+    found = []
+    products = list(dict.fromkeys(row.product for row in rows))
     for product in products:
         own = [row for row in rows if row.product == product]
         found += [(shorten(product), _cells(row, f)) for row in own]

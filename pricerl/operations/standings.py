@@ -26,7 +26,8 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
     Entries are those of the decision log, oldest first; the last day that has ``passed`` is that of the history if
     absent.
     """
-    account, end = None, history.last_day
+    account = None
+    end = history.last_day
     for entry in entries:
         if entry["kind"] != ADVICE or entry["product"] != history.product:
             continue
@@ -39,7 +40,8 @@ def find_account(entries: Iterable[Entry], history: ProductHistory, passed: date
 
 def find_varied(entries: Iterable[Entry], history: ProductHistory) -> tuple[float, float] | None:
     """Return the two prices of the latest random draw that applied to a product by the end of a history, money."""
-    varied, end = None, history.last_day.isoformat()
+    varied = None
+    end = history.last_day.isoformat()
     for entry in entries:
         if entry["kind"] == ADVICE and entry["product"] == history.product and entry["history_end"] < end:
             drawn = [part["prices"] for part in entry.get("random_prices", ()) if part["date"] <= end]
@@ -89,9 +91,11 @@ def find_standings(
     measured = find_measured(entries, dynamics.market.preprocessor.products, dynamics.market.measure)
     found = {}
     for index, history in enumerate(dynamics.market.preprocessor.products):
-        product, name = Product(dynamics, index), history.product
+        product = Product(dynamics, index)
+        name = history.product
         day = max(today or product.first_day, product.first_day)
-        predictions, previous = find_predictions(entries, history), last_advice(entries, history)
+        predictions = find_predictions(entries, history)
+        previous = last_advice(entries, history)
         restarts = "" if previous is None else previous.contradiction
         about = (product.current_price, product.hard_limits, day.isoformat(), currency, restarts)
         found[name] = Standing(

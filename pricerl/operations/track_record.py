@@ -23,7 +23,8 @@ FEWEST_OWN = WEEK
 """Fewest observed days in a row at advised prices for them to be the model's doing. Without this rule, 90 % intervals
 of repricers that ignore the advice, on a price grid of 0.5 or 1 at prices near 20, covered the truth in 20 to 60 %."""
 
-SAME_PRICES, SAME_UNITS = 1.02, 2.0
+SAME_PRICES = 1.02
+SAME_UNITS = 2.0
 """Largest factors by which later corrections of a file change the prices and the units of four weeks. The smallest tax
 that may be included or not is several percent; late returns of most units would be no correction."""
 
@@ -85,7 +86,8 @@ def find_contradiction(entry: Entry, history: ProductHistory) -> str:
     Compared are the mean price and the units of the last four weeks that the advice knew. A tax that is included now,
     another currency or another unit changes them all by one factor.
     """
-    known, end = entry["known"], entry["history_end"]
+    known = entry["known"]
+    end = entry["history_end"]
     if str(history.dates[0]) > known["since"] or str(history.dates[-1]) < end:
         return ""
     seen = (history.dates >= np.datetime64(known["since"])) & (history.dates <= np.datetime64(end)) & history.observed
@@ -116,7 +118,8 @@ def find_own_prices(entries: Iterable[Entry], history: ProductHistory) -> BoolAr
     own = np.zeros(len(history.dates), dtype=bool)
     for at, (entry, day) in find_predictions(entries, history).items():
         own[at] = history.observed[at] and _is_own(history.price[at], entry, day)
-    observed, fewest = np.flatnonzero(history.observed), steps_in(FEWEST_OWN, history.step_days)
+    observed = np.flatnonzero(history.observed)
+    fewest = steps_in(FEWEST_OWN, history.step_days)
     for start, end in find_runs(own[observed]):
         own[observed[start:end]] = end - start >= fewest
     return own if own.any() else None
@@ -139,7 +142,8 @@ def advised_low(predictions: Predictions, history: ProductHistory) -> FloatArray
 
 
 def _track(at: int, entry: Entry, day: dict[str, Any], history: ProductHistory) -> TrackDay:
-    charged, observed = float(history.price[at]), bool(history.observed[at])
+    charged = float(history.price[at])
+    observed = bool(history.observed[at])
     outcome: Outcome = "not observed"
     if observed:
         outcome = "followed" if same_price(charged, day["price"]) else "not followed"
@@ -180,7 +184,8 @@ def _total(tested: Sequence[tuple[TrackDay, dict[str, Any]]], measure: int) -> C
     shared = sum(sd for _, sd in found)
     own = sum(max(((check.high - check.low) / (2 * Z90)) ** 2 - sd**2, 0.0) for check, sd in found)
     spread = Z90 * float(np.sqrt(shared**2 + own))
-    predicted, actual = sum(check.predicted for check, _ in found), sum(check.actual for check, _ in found)
+    predicted = sum(check.predicted for check, _ in found)
+    actual = sum(check.actual for check, _ in found)
     low = predicted - spread if measure == MEASURES.index("profit") else max(predicted - spread, 0.0)
     return Check(predicted, low, predicted + spread, actual, low <= actual <= predicted + spread)
 

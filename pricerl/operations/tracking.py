@@ -75,7 +75,8 @@ def resume_tracked(run: Run) -> None:
 
 def find_ignored(run: Run) -> list[str]:
     """Return a sentence about settings of Weights & Biases that have no effect in a command, if there are any."""
-    given, usual = run.configs["tracking"], TrackingConfig()
+    given = run.configs["tracking"]
+    usual = TrackingConfig()
     if run.options.wandb:
         return [] if run.command in ("fit", "predict") else [f"--wandb has no effect: {run.command} logs nothing"]
     names = [

@@ -43,11 +43,15 @@ def draw_figures(product: Record, formatter: Formatter) -> tuple[list[Figure], l
 
 def _by_price(what: str, product: Record, f: Formatter) -> Figure:
     """Draw a curve with its band over the prices, and dots for the recorded days."""
-    details, quality = product["details"], product["data_quality"]
-    curve, own = details["curves"][what], own_days(details["own_days"], what)
-    prices, (mean, low, high) = details["curves"]["price"], zip(*curve, strict=True)
+    details = product["details"]
+    quality = product["data_quality"]
+    curve = details["curves"][what]
+    own = own_days(details["own_days"], what)
+    prices = details["curves"]["price"]
+    mean, low, high = zip(*curve, strict=True)
     known = [(at, value) for at, value in zip(details["own_days"]["price"], own, strict=True) if value is not None]
-    at, values = [pair[0] for pair in known], [pair[1] for pair in known]
+    at = [pair[0] for pair in known]
+    values = [pair[1] for pair in known]
     bottom, top = _reach(values, low, high)
     frame = svg.frame_of(prices, [bottom, top])
     parts = [
@@ -59,7 +63,8 @@ def _by_price(what: str, product: Record, f: Formatter) -> Figure:
         *_marks(frame, product["current_price"], product["recommended_price"]),
         svg.axes(frame, svg.number_ticks(frame.x_low, frame.x_high, f), "Price", f),
     ]
-    name, title = "demand" if what == "units" else what, f"{MEASURES.get(what, what).capitalize()} per {f.period}"
+    name = "demand" if what == "units" else what
+    title = f"{MEASURES.get(what, what).capitalize()} per {f.period}"
     outside = sum(not bottom <= value <= top for value in values)
     drawn = svg.chart(name, f"{title} by price", _describe(product, what, len(values), outside, f), parts)
     return Figure(name, f"{title} at each price", drawn, f"Dots: your {f.period}s. Band: 90 %. Hatched: never tried.")
@@ -74,7 +79,8 @@ def own_days(days: Record, what: str) -> list[Any]:
 
 def _reach(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
     """Return the range shown: the band, and the dots within 3 ranges of the middle 80 % from the median."""
-    bottom, top = min(low), max(high)
+    bottom = min(low)
+    top = max(high)
     if not values:
         return bottom, top
     small, middle, large = np.quantile(values, [0.1, 0.5, 0.9])
@@ -102,7 +108,8 @@ def _marks(frame: Frame, now: float, advised: float) -> list[str]:
 
 
 def _describe(product: Record, what: str, days: int, outside: int, f: Formatter) -> str:
-    curves, quality = product["details"]["curves"], product["data_quality"]
+    curves = product["details"]["curves"]
+    quality = product["data_quality"]
     ends = [f"{_triple(curves[what][end], what, f)} at {f.price(curves['price'][end])}" for end in (0, -1)]
     far = f", {outside} of them beyond the edge" if outside else ""
     dotted = f" Dots: {days} of your {f.period}s{far}." if days else ""
@@ -115,14 +122,16 @@ def _describe(product: Record, what: str, days: int, outside: int, f: Formatter)
 
 
 def _prices(product: Record, f: Formatter) -> Figure:
-    days, last = product["days"], product["details"]["own_days"]["date"][-1]
+    days = product["days"]
+    last = product["details"]["own_days"]["date"][-1]
     prices = [(day["recommended_price"], day["price_low"], day["price_high"]) for day in days]
     words = (
         f"Thin line: your price, {f.price(product['current_price'])} on {f.date(last)}. Thick: advised price, "
         f"{f.price(prices[-1][0])} on {f.date(days[-1]['date'])}. Band: 90 % limits of the proposed price over the "
         "plausible scenarios."
     )
-    heading, legend = f"Price, last weeks and next {f.period}s", "Thin: your price. Thick: the advised one."
+    heading = f"Price, last weeks and next {f.period}s"
+    legend = "Thin: your price. Thick: the advised one."
     return Figure("prices", heading, _by_day("prices", product, words, prices, f), legend)
 
 
@@ -132,13 +141,15 @@ def _units(product: Record, f: Formatter) -> Figure:
     first = f", first {_triple(known[0], 'units', f)}" if known else ""
     noise = f"with the noise of each {f.period}"
     words = f"Dots: units you sold. Line: expected units{first}. Band: 90 % limits, {noise}."
-    heading, legend = f"Units, last weeks and next {f.period}s", f"Dots: units you sold. Band: 90 %, {noise}."
+    heading = f"Units, last weeks and next {f.period}s"
+    legend = f"Dots: units you sold. Band: 90 %, {noise}."
     return Figure("units", heading, _by_day("units", product, words, units, f), legend)
 
 
 def _by_day(name: str, product: Record, words: str, ahead: Sequence[Sequence[float] | None], f: Formatter) -> Markup:
     """Draw the last days of the history, then those of the advice ``ahead``: line, lower and upper limit."""
-    own, sold = product["details"]["own_days"], name == "units"
+    own = product["details"]["own_days"]
+    sold = name == "units"
     what = "units" if sold else "price"
     start = _ordinal(product["days"][0]["date"])
     past = {(_ordinal(day) - start) // f.step_days: value for day, value in zip(own["date"], own[what], strict=True)}
@@ -163,7 +174,8 @@ def _by_day(name: str, product: Record, words: str, ahead: Sequence[Sequence[flo
 def _triple(values: Sequence[float], what: str, f: Formatter) -> str:
     if what != "units":
         return f.estimate(values)
-    (mean, low, high), digits = values, unit_digits(*values)
+    mean, low, high = values
+    digits = unit_digits(*values)
     return f"{f.number(mean, digits)}{f.limits(low, high, digits, label='90 %: ')}"
 
 

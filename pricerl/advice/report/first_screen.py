@@ -92,7 +92,8 @@ def lay_out(view: View) -> FirstScreen:
 
 
 def _context(view: View) -> str:
-    days, f = view.product["days"], view.f
+    days = view.product["days"]
+    f = view.f
     first, last = (datetime.date.fromisoformat(day["date"]) for day in (days[0], days[-1]))
     locale = "en_GB" if f.locale.startswith("en") else f.locale.replace("-", "_")
     ahead = format_interval(first, last, "yMMMd", locale=locale) if first != last else f.date(days[0]["date"])
@@ -101,8 +102,11 @@ def _context(view: View) -> str:
 
 
 def _headline(view: View) -> Line:
-    product, f, day = view.product, view.f, view.change_day
-    now, new = product["current_price"], product["recommended_price"]
+    product = view.product
+    f = view.f
+    day = view.change_day
+    now = product["current_price"]
+    new = product["recommended_price"]
     if day is None:
         later = " for now" if product["decision"]["lacks_evidence"] else ""
         return Line("Keep the price at ", f.price(now), later)
@@ -111,8 +115,11 @@ def _headline(view: View) -> Line:
 
 
 def _lead(view: View) -> Line:
-    product, f, measure = view.product, view.f, measure_of(view.product)
-    decision, weighed = product["decision"], product["proposal"]["over_keep"][measure]
+    product = view.product
+    f = view.f
+    measure = measure_of(view.product)
+    decision = product["decision"]
+    weighed = product["proposal"]["over_keep"][measure]
     if view.held or product["uplift"] is None or product["uplift"][measure] is None:
         if decision["unsure"] and weighed is not None and any(weighed):
             mean, low, high = weighed
@@ -133,7 +140,8 @@ def _lead(view: View) -> Line:
 
 def _later(view: View) -> str:
     """Return the changes after the first as a sentence."""
-    days, f = view.product["days"], view.f
+    days = view.product["days"]
+    f = view.f
     last = days[-1]["recommended_price"]
     if f.price(last) == f.price(view.product["recommended_price"]):
         return ""
@@ -142,8 +150,11 @@ def _later(view: View) -> str:
 
 
 def _badges(view: View) -> tuple[str, ...]:
-    product, f = view.product, view.f
-    decision, bounds, quality = product["decision"], product["details"]["bounds"], product["data_quality"]["quality"]
+    product = view.product
+    f = view.f
+    decision = product["decision"]
+    bounds = product["details"]["bounds"]
+    quality = product["data_quality"]["quality"]
     ordered = {"override": "ordered by a person", "price test": "schedule of your price test"}
     words = ordered.get(decision["source"], BADGES[decision["grade"]])
     badges = [f"{decision['grade']} · {words}"]
@@ -165,13 +176,21 @@ def _weighed_price(product: Record) -> float:
 
 def _table(view: View) -> Table:
     """Return profit, sales and units of keeping and changing; a price that was weighed takes the change's place."""
-    product, f, names = view.product, view.f, ("profit", "sales", "units")
-    keep, other, gain = product["keep"], product["recommended"], product["uplift"]
-    word, price = "charge", product["recommended_price"]
+    product = view.product
+    f = view.f
+    names = ("profit", "sales", "units")
+    keep = product["keep"]
+    other = product["recommended"]
+    gain = product["uplift"]
+    word = "charge"
+    price = product["recommended_price"]
     if gain is None and product["decision"]["unsure"]:
-        other, gain = product["proposal"]["outcome"], product["proposal"]["over_keep"]
-        word, price = "go to", _weighed_price(product)
-    columns, changed = [f"keep {f.price(product['current_price'])}"], gain is not None and any(gain["units"])
+        other = product["proposal"]["outcome"]
+        gain = product["proposal"]["over_keep"]
+        word = "go to"
+        price = _weighed_price(product)
+    columns = [f"keep {f.price(product['current_price'])}"]
+    changed = gain is not None and any(gain["units"])
     if changed:
         walks = gain is product["uplift"] and f.price(product["days"][-1]["recommended_price"]) != f.price(price)
         columns += ["as advised" if walks else f"{word} {f.price(price)}", "difference (90 %)"]
@@ -189,7 +208,8 @@ def _table(view: View) -> Table:
 
 def _why(view: View) -> tuple[str, ...]:
     """Return how buyers respond, whether a rise pays at the seller's costs, and how much of the history is near."""
-    product, f = view.product, view.f
+    product = view.product
+    f = view.f
     if not (effect := demand_words(product, f)):
         return ("You have charged one price only, so the effect of another is unknown.",)
     pays = break_even_words(product, f)
@@ -199,7 +219,10 @@ def _why(view: View) -> tuple[str, ...]:
 
 
 def _steps(view: View) -> tuple[Step, ...]:
-    product, f, day, place = view.product, view.f, view.change_day, view.place
+    product = view.product
+    f = view.f
+    day = view.change_day
+    place = view.place
     again = Step(f"Export the new {f.period}s and ask again:", f"pricerl predict{place.option}")
     if place.is_late(product):
         return (Step(late_words(product, f), again.command),)

@@ -14,8 +14,12 @@ from markupsafe import Markup, escape
 
 from pricerl.formatting import Formatter
 
-WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 62, 26, 22, 40
+WIDTH = 360
+HEIGHT = 220
+LEFT = 62
+RIGHT = 26
+TOP = 22
+BOTTOM = 40
 """Margins for the axis labels, in units of the view box."""
 
 WIDEST = 1e6
@@ -62,7 +66,8 @@ def tick_step(low: float, high: float, most: int = 5) -> float:
 def ticks(low: float, high: float) -> list[float]:
     """Return the whole multiples of the step between both ends."""
     step = tick_step(low, high)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
     return [round(index * step, 10) for index in range(first, last + 1)]
 
 
@@ -128,7 +133,8 @@ def upright(frame: Frame, at: float, style: str) -> str:
 
 def grey(frame: Frame, low: float, high: float, words: str) -> str:
     """Hatch a range of the lower axis; its label is left out if there is no room."""
-    left, right = frame.x(low), frame.x(high)
+    left = frame.x(low)
+    right = frame.x(high)
     if right - left < 1:
         return ""
     box = f'<rect class="grey" x="{left}" y="{TOP}" width="{right - left:.1f}" height="{HEIGHT - TOP - BOTTOM}"/>'

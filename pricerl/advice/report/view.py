@@ -69,7 +69,8 @@ class View:
     def of(cls, product: Record, f: Formatter, place: Place = ANYWHERE) -> View:
         """Choose digits by the largest expected number of each measure; three digits are enough for an estimate."""
         outcomes = [product["keep"], product["recommended"] or product["keep"], *product["days"]]
-        digits, money = {}, get_currency_precision(f.currency) if f.currency else PLAIN_DIGITS
+        digits = {}
+        money = get_currency_precision(f.currency) if f.currency else PLAIN_DIGITS
         for name in ("units", "sales", "profit"):
             means = [outcome[name][0] for outcome in outcomes if outcome[name] is not None]
             large = max(map(abs, means), default=0.0) >= THREE_DIGITS
@@ -89,7 +90,8 @@ class View:
 
     def headline(self) -> str:
         """Return the verdict in about three words."""
-        now, new = self.product["current_price"], self.product["recommended_price"]
+        now = self.product["current_price"]
+        new = self.product["recommended_price"]
         verb = "Keep" if self.held else "Raise to" if new > now else "Lower to"
         return f"{verb} {self.f.price(new)}"
 
@@ -125,7 +127,9 @@ class View:
 
     def cell(self, name: str, outcome: Record, plus: str = "") -> Cell:
         """Return units, sales or profit of an outcome, with its 90 % limits as a note."""
-        label, digits, show = name.capitalize(), self.digits[name], self.f.number if name == "units" else self.f.money
+        label = name.capitalize()
+        digits = self.digits[name]
+        show = self.f.number if name == "units" else self.f.money
         if outcome[name] is None:
             return Cell(label, UNKNOWN)
         mean, low, high = outcome[name]
@@ -139,7 +143,8 @@ class View:
 
     def comparison_rows(self) -> list[Row]:
         """Return keeping the price and, if a change is advised, the recommendation with their 90 % limits."""
-        product, price = self.product, self.f.price
+        product = self.product
+        price = self.f.price
         names = [name for name in ("profit", "sales", "units") if product["keep"][name] is not None]
         outcomes = [("Keep", product["current_price"], product["keep"])]
         if product["uplift"] is not None:
@@ -148,7 +153,8 @@ class View:
 
     def baseline_rows(self) -> list[Row]:
         """Return every rule with its price, its gain and the scenarios in which it beats keeping the price."""
-        draws, rows = self.product["num_draws"], []
+        draws = self.product["num_draws"]
+        rows = []
         for row in list_alternatives(self.product):
             share = row["probability_better"]
             cells = [
@@ -161,7 +167,8 @@ class View:
 
     def backtest_rows(self) -> list[list[Cell]]:
         """Return a row per horizon of the backtest."""
-        percent, scores = self.f.percent, self.product["backtest"]["scores"]
+        percent = self.f.percent
+        scores = self.product["backtest"]["scores"]
         supplied = any(row["wape_supplied"] is not None for row in scores)
         rows = []
         for row in scores:
@@ -178,14 +185,18 @@ class View:
 
     def span(self) -> tuple[str, str]:
         """Return the days of the advice and of the history in words."""
-        days, quality, date = self.product["days"], self.product["data_quality"], self.f.date
+        days = self.product["days"]
+        quality = self.product["data_quality"]
+        date = self.f.date
         length = plural(quality["history_days"], self.f.period)
         past = f"{date(quality['first_day'])} to {date(quality['last_day'])}, {length}"
         return f"{date(days[0]['date'])} to {date(days[-1]['date'])}", past
 
     def sections(self) -> list[Section]:
         """Return the optional sections: changes by guardrails, orders, track record, account of the quarter."""
-        product, record, account = self.product, self.product["track_record"], self.product["account"]
+        product = self.product
+        record = self.product["track_record"]
+        account = self.product["account"]
         edits = tuple(map(self._edit_cells, product["guardrails"][:MOST_DAYS]))
         orders = tuple(map(self._order_cells, product["orders"][:MOST_DAYS]))
         sections = [
@@ -204,11 +215,13 @@ class View:
         return [section for section in sections if section.lines or section.rows]
 
     def _edit_cells(self, edit: Record) -> tuple[str, ...]:
-        f, why = self.f, f"{edit['why']} ({edit['rule']})"
+        f = self.f
+        why = f"{edit['why']} ({edit['rule']})"
         return f.weekday_date(edit["date"]), f.price(edit["before"]), f.price(edit["after"]), why
 
     def _order_cells(self, order: Record) -> tuple[str, ...]:
         price = "kept" if order["price"] is None else self.f.price(order["price"])
         status = f"{order['status']}: {order['refusal']}" if order["refusal"] else order["status"]
-        until, reason = self.f.date(order["until"]), order["reason"] or UNKNOWN
+        until = self.f.date(order["until"])
+        reason = order["reason"] or UNKNOWN
         return str(order["id"]), order["kind"].replace("_", " "), price, until, order["actor"], reason, status

@@ -77,7 +77,8 @@ def _changes(product: Record) -> bool:
 
 
 def _task(product: Record, link: str, f: Formatter) -> Task:
-    view, measure = View.of(product, f), measure_of(product)
+    view = View.of(product, f)
+    measure = measure_of(product)
     return Task(
         name=shorten(product["product"]),
         link=link,

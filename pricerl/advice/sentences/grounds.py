@@ -56,7 +56,8 @@ def list_remedies(product: Record) -> list[tuple[str, str]]:
 
 def beyond_tried(product: Record, f: Formatter) -> str:
     """Return the edge of the tried prices at which the measure still rises; empty if there is none."""
-    side, quality = product["details"]["beyond"], product["data_quality"]
+    side = product["details"]["beyond"]
+    quality = product["data_quality"]
     if not side or quality["price_min"] == quality["price_max"]:
         return ""
     edge, price = ("highest", quality["price_max"]) if side == "above" else ("lowest", quality["price_min"])
@@ -69,7 +70,8 @@ def beyond_tried(product: Record, f: Formatter) -> str:
 
 def list_alternatives(product: Record) -> list[Record]:
     """Return keeping the price, the other rules and the proposed path of an entry of ``products`` as table rows."""
-    path, better = product["proposal"], product["proposal"]["over_keep"]["probability_better"]
+    path = product["proposal"]
+    better = product["proposal"]["over_keep"]["probability_better"]
     keep = {"rule": KEEP, "price": product["current_price"], "outcome": product["keep"], "probability_better": None}
     rule = PLANNER if product["decision"]["speaker"] == "planner" else POLICY
     own = {"rule": rule, "price": path["prices"][-1], "outcome": path["outcome"], "probability_better": better}
@@ -80,7 +82,8 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
     """Return which of planner and policy proposes a product's path, and why; empty if only the policy may."""
     if (found := product["proposal"]["policy_over_plan"]) is None:
         return []
-    gain, error = found["advantage"], found["error"]
+    gain = found["advantage"]
+    error = found["error"]
     if gain is None:
         return ["The policy returns no finite price, so the planner proposes the path."]
     more = "more" if gain >= 0 else "less"
@@ -95,8 +98,10 @@ def proposer_lines(product: Record, f: Formatter) -> list[str]:
 
 def judge_proposal(product: Record, f: Formatter) -> list[str]:
     """Return how the proposed path compares with keeping the price and with the seller's latest prices."""
-    measure, over_keep = measure_of(product), product["proposal"]["over_keep"]
-    over_log, proposer = product["proposal"]["over_log"][measure], product["decision"]["speaker"]
+    measure = measure_of(product)
+    over_keep = product["proposal"]["over_keep"]
+    over_log = product["proposal"]["over_log"][measure]
+    proposer = product["decision"]["speaker"]
     if (gain := over_keep[measure]) is None:
         return [f"The {proposer} cannot be compared with keeping the price, because costs are unknown."]
     own = f"Compared with your own last prices, charged again: {gain_words(over_log, f, measure)}."
@@ -236,7 +241,8 @@ def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
         f"The model was overruled on {plural(found['days'], f.period)}: it wanted {f.price(found['model_price'])} on "
         f"average, {f.price(found['charged_price'])} was charged."
     )
-    expected, actual = found["model_profit"], found["actual_profit"]
+    expected = found["model_profit"]
+    actual = found["actual_profit"]
     if expected is not None and actual is not None:
         yield (
             f"Profit per {f.period} was {f.money(actual)}, against {f.money(expected)} that the model expected of its "
@@ -246,13 +252,16 @@ def _overruled(found: Record | None, f: Formatter) -> Iterator[str]:
 
 def edit_words(product: Record, f: Formatter) -> str:
     """Return what the limits changed, else that none was hit, with those on changes; a clause."""
-    bounds, edits = product["details"]["bounds"], product["guardrails"]
+    bounds = product["details"]["bounds"]
+    edits = product["guardrails"]
     if edits:
         edit = edits[0]
         asked = "" if edit["before"] is None else f"{f.price(edit['before'])} became {f.price(edit['after'])}: "
         more = f" (and {plural(len(edits) - 1, 'more change')})" if len(edits) > 1 else ""
         return f"{asked}{edit['why']}{more}"
-    rise, week, hold = bounds["max_rise"], bounds["max_week_change"], bounds["min_hold_days"]
+    rise = bounds["max_rise"]
+    week = bounds["max_week_change"]
+    hold = bounds["min_hold_days"]
     known = [
         "" if not rise else f"{f.percent(rise, 0)} per change",
         "" if week is None else f"{f.percent(week, 0)} per week",
@@ -264,7 +273,8 @@ def edit_words(product: Record, f: Formatter) -> str:
 
 def describe_limits(product: Record, f: Formatter) -> str:
     """Return the limits on the next price and on later changes, as they are in force."""
-    bounds, now = product["details"]["bounds"], f.price(product["current_price"])
+    bounds = product["details"]["bounds"]
+    now = f.price(product["current_price"])
     if bounds["paused"]:
         return f"The product is paused: its price stays at {now}."
     if bounds["conflict"]:

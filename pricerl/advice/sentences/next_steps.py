@@ -66,7 +66,8 @@ ANYWHERE = Place()
 
 def override_command(product: Record, f: Formatter, place: Place) -> str:
     """Return the command that orders the recommended price for the days of an advice; the reason is the seller's."""
-    price, last = typed_price(product["recommended_price"], f), product["days"][-1]["date"]
+    price = typed_price(product["recommended_price"], f)
+    last = product["days"][-1]["date"]
     return f"pricerl override {price} --until {last} --reason …{place.options}"
 
 
@@ -115,12 +116,15 @@ def price_test_words(test: Record, current_price: float, f: Formatter, measure: 
         f: locale, currency and price digits.
         measure: field that counts.
     """
-    at, now, days = f.price(test["price"]), f.price(current_price), plural(test["days"], "day")
+    at = f.price(test["price"])
+    now = f.price(current_price)
+    days = plural(test["days"], "day")
     if not test["affordable"]:
         need = f.number(test["arm_days"], 0)
         return [f"A price test would take too long: {need} days at each price to see a 5 % difference."]
     cost = f"costs at most {f.money(test['cost'])} {MEASURES[measure]}" if test["cost"] > 0 else "costs nothing"
-    effect, power = f.money(abs(test["effect"])), f.percent(min(test["power"], 0.99), 0)
+    effect = f.money(abs(test["effect"]))
+    power = f.percent(min(test["power"], 0.99), 0)
     return [
         f"Test {at}: {days}, blocks of {test['block']} days at {at} and at {now} in random order (price-test plan).",
         f"In 19 of 20 plausible scenarios that {cost}.",
@@ -136,10 +140,12 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
         f: locale, currency and price digits.
         measure: field that counts.
     """
-    opened, kept = f.date(account["account"]["opened"]), f.price(account["account"]["price"])
+    opened = f.date(account["account"]["opened"])
+    kept = f.price(account["account"]["price"])
     so_far, at_end = (f.estimate(account[name], f" {MEASURES[measure]}", "+") for name in ("so_far", "at_end"))
     lost = f.percent(account["probability_loss"], 0)
-    budget, weight = f.money(account["budget"]), account.get("loss_weight")
+    budget = f.money(account["budget"])
+    weight = account.get("loss_weight")
     worst = f"Worst case (90 %): {budget} less than if you had kept the price."
     weighed = []
     if not account.get("inside_budget", True):
@@ -158,7 +164,9 @@ def account_words(account: Record, f: Formatter, measure: str = "profit") -> lis
 
 def what_would_change(product: Record, f: Formatter) -> list[str]:
     """Return what would change the answer of advice that keeps the price: data, a number to look up, or a test."""
-    quality, test, measure = product["data_quality"], product["details"]["price_test"], measure_of(product)
+    quality = product["data_quality"]
+    test = product["details"]["price_test"]
+    measure = measure_of(product)
     helps = []
     if quality["usable_days"] < quality["min_days"]:
         helps.append(f"Record at least {plural(quality['min_days'], f.period)}; {quality['usable_days']} are usable.")
@@ -229,7 +237,8 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
     lines = [f"Expected per {f.period}, against keeping {f.price(product['current_price'])}:"]
     for name in ("profit", "sales", "units"):
         if name in gains:
-            (mean, low, high), word = gains[name], "sales" if name == "sales" else MEASURES.get(name, name)
+            mean, low, high = gains[name]
+            word = "sales" if name == "sales" else MEASURES.get(name, name)
             digits = unit_digits(mean, low, high) if name == "units" else f.money_digits(mean, low, high)
             shown = f.number(mean, digits, "+") if name == "units" else f.money(mean, digits, "+")
             lines.append(f"  {word:<7} {shown}{f.limits(low, high, digits, '+', '90 %: ')}")
@@ -238,11 +247,13 @@ def expectation_words(product: Record, price: float, f: Formatter) -> list[str]:
 
 def objection_words(product: Record, price: float, f: Formatter) -> list[str]:
     """Return which limit on the next price a price, money, breaks, and the nearest price that is allowed."""
-    bounds, now = product["details"]["bounds"], f.price(product["current_price"])
+    bounds = product["details"]["bounds"]
+    now = f.price(product["current_price"])
     if bounds["paused"] or bounds["conflict"]:
         why = "the product is paused" if bounds["paused"] else bounds["conflict"]
         return [f"Your limits would keep {now}: {why}."]
-    low, high = bounds["lowest"], bounds["highest"]
+    low = bounds["lowest"]
+    high = bounds["highest"]
     if low - 1e-6 <= price <= high + 1e-6:
         return ["Inside your limits."]
     side, nearest = ("highest", high) if price > high else ("lowest", low)
@@ -251,7 +262,8 @@ def objection_words(product: Record, price: float, f: Formatter) -> list[str]:
 
 def _broken(bounds: Record, side: str, f: Formatter) -> str:
     """Return the start of a sentence on the limit that determines the highest or the lowest next price."""
-    rule, share = bounds[f"{side}_rule"], bounds["max_rise" if side == "highest" else "max_drop"]
+    rule = bounds[f"{side}_rule"]
+    share = bounds["max_rise" if side == "highest" else "max_drop"]
     if rule in ("max_change", "max_rise", "max_drop") and share is not None:
         return f"Over your limit of {percent_of(share, f)} per change"
     if rule == "max_week_change":

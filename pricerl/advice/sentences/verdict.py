@@ -46,7 +46,8 @@ def explain(product: Record, f: Formatter) -> str:
         f: locale, currency and price digits.
     """
     decision = product["decision"]
-    why, held = decision["why"], decision["follow"] == "hold"
+    why = decision["why"]
+    held = decision["follow"] == "hold"
     sentences = [
         _verdict(product, f),
         "" if held or why == UNTESTED else sentence(why),
@@ -59,7 +60,9 @@ def explain(product: Record, f: Formatter) -> str:
 
 
 def _verdict(product: Record, f: Formatter) -> str:
-    now, new, decision = product["current_price"], product["recommended_price"], product["decision"]
+    now = product["current_price"]
+    new = product["recommended_price"]
+    decision = product["decision"]
     if decision["follow"] == "hold":
         return sentence(f"Keep {f.price(now)}: {decision['why']}")
     verb = "Raise" if new > now else "Lower"
@@ -73,7 +76,9 @@ def _verdict(product: Record, f: Formatter) -> str:
 
 
 def _evidence(product: Record, f: Formatter) -> Iterator[str]:
-    decision, proposal, measure = product["decision"], product["proposal"]["over_keep"], measure_of(product)
+    decision = product["decision"]
+    proposal = product["proposal"]["over_keep"]
+    measure = measure_of(product)
     if decision["follow"] != "hold":
         if (uplift := product["uplift"]) is not None:
             forced = decision["source"] == "limits"
@@ -99,7 +104,8 @@ def _expected(product: Record, uplift: Record, f: Formatter, if_lost: str = "Exp
 def _cost_of_leaning(product: Record, f: Formatter) -> str:
     """Return the daily cost of following the objective without the gate; empty with the gate."""
     proposal = product["proposal"]
-    own, uplift = proposal["outcome"]["profit"], proposal["over_keep"]["profit"]
+    own = proposal["outcome"]["profit"]
+    uplift = proposal["over_keep"]["profit"]
     best = next((row for row in product["baselines"] if row["rule"] == BEST_FOR_PROFIT), None)
     if product["decision"]["gated"] or own is None or uplift is None or best is None:
         return ""
@@ -149,7 +155,9 @@ def near_words(product: Record, f: Formatter) -> str:
 
 def direction_words(product: Record, f: Formatter) -> Iterator[str]:
     """Yield whether a small rise pays; where that is clear but no change is, set direction and size apart."""
-    rise_pays, draws, decision = product["raising"]["probability_better"], product["num_draws"], product["decision"]
+    rise_pays = product["raising"]["probability_better"]
+    draws = product["num_draws"]
+    decision = product["decision"]
     own = product["proposal"]["over_keep"]["probability_better"]
     way, pays = ("rise", rise_pays) if rise_pays >= 0.5 else ("cut", 1 - rise_pays)
     if not decision["unsure"] or pays < CLEAR or own is None or own >= CLEAR:
@@ -164,7 +172,8 @@ def direction_words(product: Record, f: Formatter) -> Iterator[str]:
 
 def break_even_words(product: Record, f: Formatter) -> list[str]:
     """Return the unit cost above which a rise pays, as sentences; empty where demand is not estimated."""
-    found, own = product["break_even"], product.get("cost_means")
+    found = product["break_even"]
+    own = product.get("cost_means")
     if product["decision"]["grade"] == "D":
         return []
     if found["raises_revenue"] >= CLEAR:
@@ -176,7 +185,8 @@ def break_even_words(product: Record, f: Formatter) -> list[str]:
     paid = "" if own is None else f" Yours is {f.price(own['unit_cost'])}."
     words = [f"If your unit cost is above {f.estimate(found['cost'])}, a higher price probably earns more.{paid}"]
     if own is None and not found["fees_known"]:
-        lower, fees = f.money(found["cost"][0] * (1 - EXAMPLE_FEES)), f.percent(EXAMPLE_FEES, 0)
+        lower = f.money(found["cost"][0] * (1 - EXAMPLE_FEES))
+        fees = f.percent(EXAMPLE_FEES, 0)
         words.append(f"That is without fees; with fees of {fees} it is {lower}.")
     return words
 
@@ -204,7 +214,9 @@ def tested_words(product: Record) -> str:
 
 def certainty_words(product: Record, f: Formatter) -> tuple[str, float | None, list[str]]:
     """Return how certain a gain is: a title, the share of the plausible scenarios in which it is one, and sentences."""
-    gain, weighed, decision = product["uplift"], product["proposal"]["over_keep"], product["decision"]
+    gain = product["uplift"]
+    weighed = product["proposal"]["over_keep"]
+    decision = product["decision"]
     if gain is not None and (better := gain["probability_better"]) is not None:
         worst = [] if gain["cvar"] is None else [_worst_tenth(gain["cvar"], f)]
         return sentence(better_words(better, product))[:-1], better, [SCENARIO, *worst, sentence(tested_words(product))]
@@ -238,10 +250,12 @@ def exception_words(product: Record) -> str:
 
 def since_words(product: Record, f: Formatter) -> str:
     """Return the difference from the product's last advice."""
-    last, now = product.get("previous"), product["current_price"]
+    last = product.get("previous")
+    now = product["current_price"]
     if last is None:
         return "new"
-    advised, price = last["recommended_price"], f.price
+    advised = last["recommended_price"]
+    price = f.price
     grade = f"; grade {last['grade']} before" if last["grade"] != product["decision"]["grade"] else ""
     if price(now) != price(last["current_price"]):
         done = "followed" if price(now) == price(advised) else f"not followed ({price(advised)})"

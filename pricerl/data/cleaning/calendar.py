@@ -137,7 +137,8 @@ def mask_days(
         longest_gap: ``(P,)`` longest run of blank days counted as zero sales; days without a row do not end a run.
         days: days of each product.
     """
-    price, sales = grid[PRODUCT_PRICE], grid[TOTAL_SALES]
+    price = grid[PRODUCT_PRICE]
+    sales = grid[TOTAL_SALES]
     gap = present & np.isnan(price) & (np.isnan(sales) | (sales == 0))
     idle = gap | ~present
     if idle.any():
@@ -183,7 +184,8 @@ def impute_trailing_mean(values: FloatArray, unknown: BoolArray, days: Segments)
     Returns:
         ``(D,)`` values without NaN.
     """
-    whole, at = values.copy(), np.flatnonzero(unknown)
+    whole = values.copy()
+    at = np.flatnonzero(unknown)
     first = np.maximum(days.starts[np.searchsorted(days.starts, at, side="right") - 1], at - WEEK)
     for day, before in zip(at.tolist(), first.tolist(), strict=True):
         whole[day] = whole[before:day].mean()

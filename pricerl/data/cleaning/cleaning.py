@@ -87,16 +87,20 @@ def _clean_products(
 ) -> tuple[list[ProductHistory], CleaningFindings | None, dict[str, str]]:
     """Return histories and findings of the products with enough rows, and the reason for each of the others."""
     reasons = dict.fromkeys(rows.names, "")
-    charged, total = rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES]
+    charged = rows.cells[columns.PRODUCT_PRICE]
+    total = rows.cells[columns.TOTAL_SALES]
     unsold = ~rows.segments.any(np.isfinite(charged) & (total > 0))
     for name in compress(rows.names, unsold):
         reasons[name] = "no day has both a price and sales; at least one is needed"
     rows = rows.select(~unsold)
     if not rows.names:
         return [], None, reasons
-    charged, total = rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES]
-    bounds, step = find_bounds(charged, total, rows.segments), find_steps(rows.days, rows.segments)
-    num_days, needed = _count_days(rows, bounds, step, missing), config.window + 1
+    charged = rows.cells[columns.PRODUCT_PRICE]
+    total = rows.cells[columns.TOTAL_SALES]
+    bounds = find_bounds(charged, total, rows.segments)
+    step = find_steps(rows.days, rows.segments)
+    num_days = _count_days(rows, bounds, step, missing)
+    needed = config.window + 1
     for name, known, period in zip(rows.names, num_days.tolist(), step.tolist(), strict=True):
         if known < needed:
             found = f"{plural(known, STEP_WORDS[period])} of history"
@@ -115,7 +119,8 @@ def _count_days(rows: ProductRows, bounds: Bounds, step: IntArray, missing: Miss
 
     They end at the last row in bounds, or at the file's last day where it lists sales only.
     """
-    first, last = rows.segments.starts + bounds.start, rows.segments.starts + bounds.end
+    first = rows.segments.starts + bounds.start
+    last = rows.segments.starts + bounds.end
     num_days: IntArray = (rows.days[last] - rows.days[first]).astype(np.int64) // step + 1
     if missing.last_day is None:
         return num_days
@@ -137,19 +142,23 @@ def _find(
     holidays: DateArray | None,
 ) -> CleaningFindings:
     """Lay the rows on calendars and find the properties of each day."""
-    charged, total = rows.cells[columns.PRODUCT_PRICE], rows.cells[columns.TOTAL_SALES]
+    charged = rows.cells[columns.PRODUCT_PRICE]
+    total = rows.cells[columns.TOTAL_SALES]
     sold = np.isfinite(charged) & (total > 0)
     counted = Segments(rows.segments.count(sold))
     measures = find_measures(charged[sold], total[sold], rows.cells[columns.UNITS][sold], counted, config.sales)
     first = rows.segments.starts + bounds.start
     calendar = lay_out(rows, first, step, num_days, np.zeros_like(num_days))
-    grid, days, longest_gap = calendar.grid, calendar.days, config.max_gap_days // step
+    grid = calendar.grid
+    days = calendar.days
+    longest_gap = config.max_gap_days // step
     price = carry_forward(grid[columns.PRODUCT_PRICE])  # each calendar starts with a price
     units = count_units(price, recorded_sales(grid), grid[columns.UNITS], measures, days)
     no_sale = np.zeros(days.rows, dtype=bool)
     absent = days.any(~calendar.present) & (missing.meaning == "zero")
     for product in np.flatnonzero(absent).tolist():
-        part, own = days.part(product), missing.of(rows.names[product])
+        part = days.part(product)
+        own = missing.of(rows.names[product])
         no_sale[part] = find_days_without_sale(
             calendar.dates[part], units[part], calendar.present[part], own, int(longest_gap[product])
         )
@@ -168,7 +177,8 @@ def _mask_stock_outs(
     step: IntArray,
 ) -> tuple[DayMasks, StockOuts]:
     """Add unreported stock-outs to the masks. Public holidays are not tested, as their effect is estimated."""
-    days, tested = calendar.days, masks.observed & (calendar.grid[columns.IN_STOCK] != 1)
+    days = calendar.days
+    tested = masks.observed & (calendar.grid[columns.IN_STOCK] != 1)
     if holidays is not None:
         tested &= ~(np.isin(calendar.dates, holidays) & days.spread(step == 1))
     found = StockOuts(np.zeros_like(tested), np.zeros_like(tested), np.zeros(days.rows))

@@ -31,7 +31,8 @@ SETTING = "--data.reading.missing_days"
 FEWEST_EXPECTED = 5.0
 """Expected rows with zero sales from which their absence is no chance: 0.7 % of Poisson numbers of that mean are 0."""
 
-COMPLETE_SHARE, LISTED_SHARE = 0.4, 0.1
+COMPLETE_SHARE = 0.4
+LISTED_SHARE = 0.1
 """Rows with zero sales over their expected number: from the first on the file has a row for every day; up to the
 second, such as days on which a return offset the sales, it lists sales only."""
 
@@ -126,7 +127,8 @@ def find_missing_days(
         lost: days by product of which a row exists that cannot be read; they are no evidence.
     """
     products = frame[columns.PRODUCT].astype("category").array
-    code, names = np.asarray(products.codes).astype(np.int64), products.categories
+    code = np.asarray(products.codes).astype(np.int64)
+    names = products.categories
     days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     units = np.minimum(_units(frame, code, len(names)), MOST_UNITS)
     last = days[units > 0].max(initial=days[0]) if len(days) else None
@@ -192,7 +194,8 @@ def _count(code: IntArray, days: DateArray, units: FloatArray, products: int) ->
     step = find_step_days(days)
     place = days.astype(np.int64) // step if step > 1 else days.astype(np.int64)
     sold = units > 0
-    first, last = np.full(products, np.iinfo(np.int64).max), np.full(products, np.iinfo(np.int64).min)
+    first = np.full(products, np.iinfo(np.int64).max)
+    last = np.full(products, np.iinfo(np.int64).min)
     np.minimum.at(first, code[sold], place[sold])
     np.maximum.at(last, code[sold], place[sold])
     inside = (place >= first[code]) & (place <= last[code])
@@ -227,9 +230,11 @@ def _calendar_days(first: IntArray, span: IntArray) -> IntArray:
 
 def _decide(tally: _Tally) -> tuple[Meaning, str]:
     """Return the meaning that the rows of all products suggest, and the evidence in words."""
-    least, usual = _least_zero_share(tally), _usual_zero_share(tally)
+    least = _least_zero_share(tally)
+    usual = _usual_zero_share(tally)
     surely, about = (float((tally.sold * share / (1 - share)).sum()) for share in (least, usual))
-    found, missing = float(tally.zero.sum()), float(tally.missing.sum())
+    found = float(tally.zero.sum())
+    missing = float(tally.missing.sum())
     days = tally.sold + tally.zero + tally.missing
     fewest, explained = (float((days * share).sum()) for share in (least, usual))
     rows = plural(int(found), "row")
@@ -250,7 +255,8 @@ def _least_zero_share(tally: _Tally) -> FloatArray:
     Poisson numbers with that mean the probability of zero is larger. With orders of several units, their rate is at
     most the one at which all orders have the smallest number: ``x / (exp(x) - 1)`` is then the share of such days.
     """
-    mean, share = np.maximum(tally.mean, 1.01), np.clip(tally.smallest, 1e-9, 0.99)
+    mean = np.maximum(tally.mean, 1.01)
+    share = np.clip(tally.smallest, 1e-9, 0.99)
     rate = mean + _lambert(mean, 0)
     orders = -share - _lambert(share, -1)
     return np.where(tally.sold > 0, np.exp(-np.minimum(rate, orders)), 0.0)
@@ -269,7 +275,8 @@ def _usual_zero_share(tally: _Tally) -> FloatArray:
     Mean and overdispersion are corrected for the truncation at zero alternately.
     """
     mean = np.maximum(tally.mean, 1.01)
-    whole, overdispersion = mean, np.full(len(mean), 1e-3)
+    whole = mean
+    overdispersion = np.full(len(mean), 1e-3)
     zero = np.zeros(len(mean))
     for _ in range(50):
         zero = (1 + overdispersion * whole) ** (-1 / overdispersion)

@@ -48,7 +48,8 @@ def find_prices_in_force(recorded: FloatArray, step_days: int = 1) -> FloatArray
         step_days: days from row to row.
     """
     known = np.flatnonzero(np.isfinite(recorded))
-    price, recent = recorded[known], known > known[-1] - LOOK_BACK_DAYS / step_days
+    price = recorded[known]
+    recent = known > known[-1] - LOOK_BACK_DAYS / step_days
     if not find_changing(recorded, Segments([len(recorded)]), np.array([step_days])).any():
         return None
     coin = _coin(price)

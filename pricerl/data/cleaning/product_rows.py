@@ -125,7 +125,8 @@ class Calendar(NamedTuple):
 def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     """Yield the rows of a checked file, about `PART_ROWS` at a time, with products in the order of their categories."""
     products = frame[columns.PRODUCT].array
-    codes, days = np.asarray(products.codes), frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    codes = np.asarray(products.codes)
+    days = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
     order = order_rows(codes, days)
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     edges = np.append(starts, len(order))
@@ -135,7 +136,8 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
     while first < len(starts):
         after = max(int(np.searchsorted(edges, edges[first] + PART_ROWS, side="right")) - 1, first + 1)
         rows = order[edges[first] : edges[after]]
-        segments, absent = Segments(np.diff(edges[first : after + 1])), np.full(len(rows), np.nan)
+        segments = Segments(np.diff(edges[first : after + 1]))
+        absent = np.full(len(rows), np.nan)
         yield ProductRows(
             [str(names[code]) for code in codes[order[starts[first:after]]]],
             segments,
@@ -148,7 +150,8 @@ def split_products(frame: pd.DataFrame) -> Iterator[ProductRows]:
 
 def order_rows(codes: IntArray, days: DateArray) -> IntArray:
     """Return the rows ``(N,)`` by product, then by day, then as they are; files are often in that order already."""
-    same, later = codes[1:] == codes[:-1], days[1:] >= days[:-1]
+    same = codes[1:] == codes[:-1]
+    later = days[1:] >= days[:-1]
     if (later & same | (codes[1:] > codes[:-1])).all():
         return np.arange(len(codes))
     return np.lexsort((days, codes))
@@ -159,7 +162,8 @@ def _newest_groups(frame: pd.DataFrame, rows: IntArray, segments: Segments) -> l
     if columns.GROUP not in frame:
         return [""] * len(segments)
     column = frame[columns.GROUP].array
-    names, codes = column.categories.tolist(), np.asarray(column.codes)[rows]
+    names = column.categories.tolist()
+    codes = np.asarray(column.codes)[rows]
     newest = segments.last(codes >= 0)
     return [names[codes[row]] if row >= start else "" for row, start in zip(newest, segments.starts, strict=True)]
 

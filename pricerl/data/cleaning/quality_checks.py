@@ -41,11 +41,14 @@ def summarize(histories: Sequence[ProductHistory], findings: CleaningFindings) -
 
     Forecasts are scored later, when training days are known.
     """
-    fields, marked = _by_product(_count_days(findings)), _by_product(_count_marked(findings))
-    filled, remarks = _by_product(_count_filled(findings)), _note_columns(findings)
+    fields = _by_product(_count_days(findings))
+    marked = _by_product(_count_marked(findings))
+    filled = _by_product(_count_filled(findings))
+    remarks = _note_columns(findings)
     reports = []
     for product, history in enumerate(histories):
-        measure, counts = findings.measures[product], fields[product] | marked[product]
+        measure = findings.measures[product]
+        counts = fields[product] | marked[product]
         zeros = unlikely_zeros(history) if counts["nothing_sold"] else None
         notes = [*([measure.note] if measure.note else []), *remarks[product]]
         report = ProductReport(
@@ -74,8 +77,13 @@ def _by_product(numbers: Mapping[str, NDArray[Any]]) -> list[Counts]:
 
 def _count_days(findings: CleaningFindings) -> dict[str, NDArray[Any]]:
     """Return the numbers of days, rows and prices, and the range of these, ``(P,)`` by field of the data report."""
-    days, grid, masks, rows = findings.calendar.days, findings.calendar.grid, findings.masks, findings.rows.segments
-    price, sales, observed = grid[columns.PRODUCT_PRICE], grid[columns.TOTAL_SALES], masks.observed
+    days = findings.calendar.days
+    grid = findings.calendar.grid
+    masks = findings.masks
+    rows = findings.rows.segments
+    price = grid[columns.PRODUCT_PRICE]
+    sales = grid[columns.TOTAL_SALES]
+    observed = masks.observed
     priced = np.isfinite(price) & np.isfinite(sales)
     nothing_sold = observed & ~(sales > 0)
     charged = np.where(np.isfinite(sales), price, np.nan)
@@ -112,7 +120,9 @@ def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
 
     On days of ``nothing_sold`` the file does not report stock; ``padding`` are trailing rows taken for future days.
     """
-    days, masks, outs = findings.calendar.days, findings.masks, findings.stock_outs
+    days = findings.calendar.days
+    masks = findings.masks
+    outs = findings.stock_outs
     idle = masks.observed & (findings.calendar.grid[columns.IN_STOCK] != 1) & (findings.units == 0)
     marked = {"nothing_sold": idle, "short": outs.short, "empty": outs.empty}
     marked |= {name: getattr(masks, name) for name in ("stock_out", "unpriced_sale", "no_sale")}
@@ -121,7 +131,9 @@ def _count_marked(findings: CleaningFindings) -> dict[str, IntArray]:
 
 def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
     """Return the blank cells that were filled, ``(P,)`` by column: none in a column without a value."""
-    days, grid, present = findings.calendar.days, findings.calendar.grid, findings.masks.present
+    days = findings.calendar.days
+    grid = findings.calendar.grid
+    present = findings.masks.present
     return {
         name: np.where(days.any(np.isfinite(grid[name])), days.count(present & np.isnan(grid[name])), 0)
         for name in columns.FILLED
@@ -130,7 +142,8 @@ def _count_filled(findings: CleaningFindings) -> dict[str, IntArray]:
 
 def _note_columns(findings: CleaningFindings) -> list[list[str]]:
     """Return notes on each product's columns without a value, and on unusual conversions."""
-    days, grid = findings.calendar.days, findings.calendar.grid
+    days = findings.calendar.days
+    grid = findings.calendar.grid
     notes: list[list[str]] = [[] for _ in range(len(days))]
     for name in NOTED:
         for product in np.flatnonzero(~days.any(np.isfinite(grid[name]))):
@@ -151,7 +164,8 @@ def _note_days(
     product: int, history: ProductHistory, findings: CleaningFindings, counts: Counts, zeros: UnlikelyZeros | None
 ) -> list[str]:
     """Return notes on the days that are excluded from demand, or that have no sales."""
-    part, period = findings.calendar.days.part(product), STEP_WORDS[history.step_days]
+    part = findings.calendar.days.part(product)
+    period = STEP_WORDS[history.step_days]
     word = period.capitalize()
     excluded = {
         f"{word}s out of stock, excluded from demand": "stock_out",
@@ -178,7 +192,8 @@ def _note_days(
 
 def _missing_days(counts: Counts, missing: MissingDays, word: str) -> list[str]:
     """Return a note on the product's days without a row; none without any."""
-    sale, left = counts["no_sale"], counts["missing_days"]
+    sale = counts["no_sale"]
+    left = counts["missing_days"]
     reason = f", because {missing.evidence}" if missing.evidence else ""
     if sale:
         rest = f" ({left} more in longer gaps: as unknown)" if left else ""
@@ -203,7 +218,8 @@ def _price_in_force(history: ProductHistory, recorded: FloatArray) -> list[str]:
 def _stock_outs(history: ProductHistory, findings: CleaningFindings, part: slice) -> str:
     """Return a note on the days taken for stock-outs, at least one."""
     empty = findings.stock_outs.empty[part]
-    days, expected = int(empty.sum()), float(np.median(findings.stock_outs.expected[part][empty]))
+    days = int(empty.sum())
+    expected = float(np.median(findings.stock_outs.expected[part][empty]))
     return (
         f"Nothing sold on {plural(days, STEP_WORDS[history.step_days])} at about {expected:.0f} expected units: "
         f"{_listed(history, find_runs(empty))}. Taken for stock-outs and excluded from demand. Mark them in an "
@@ -232,9 +248,12 @@ def _doubts(
     missing: MissingDays, measure: Measure, counts: Counts, zeros: UnlikelyZeros | None, history: ProductHistory
 ) -> list[str]:
     """Return the findings that require a review under any settings."""
-    days, word = counts["history_days"], STEP_WORDS[history.step_days]
-    absent, refund = counts["missing_days"] / days, counts["refund_days"] / days
-    gap, empty = counts["gap_days"], counts["empty"]
+    days = counts["history_days"]
+    word = STEP_WORDS[history.step_days]
+    absent = counts["missing_days"] / days
+    refund = counts["refund_days"] / days
+    gap = counts["gap_days"]
+    empty = counts["empty"]
     checks = [
         (absent > LARGEST_MISSING_SHARE, f"{absent:.0%} of {days} calendar {word}s have no row"),
         (bool(missing.doubt) and absent > 0, missing.doubt),

@@ -46,12 +46,14 @@ LARGEST_REST = 0.2
 """Maximum share of zero-sales days that neither stock-outs nor chance explain. With more, the stock-outs that are
 certain enough are those at low prices, and without these alone demand looks less elastic."""
 
-SHORT_SHARE, FULL_SHARE = 0.15, 0.05
+SHORT_SHARE = 0.15
+FULL_SHARE = 0.05
 """Share of a weekday's days on which stock ran out or was out: above the first, its other days count as days of low
 demand; below the second, deliveries suffice. On shops whose weekly delivery sells out, estimated elasticities were 0.5
 too weak without the days of zero sales, 0.2 without those before them either, and 0.0 without such weekdays."""
 
-FEWEST_SHORT_DAYS, FEWEST_FULL_WEEKDAYS = 3, 3
+FEWEST_SHORT_DAYS = 3
+FEWEST_FULL_WEEKDAYS = 3
 """Minimum number of such days on a weekday that is left out, and of weekdays on which deliveries suffice: with fewer,
 stock-outs do not follow weekdays."""
 
@@ -100,11 +102,13 @@ def unlikely_zeros(history: ProductHistory) -> UnlikelyZeros | None:
         The counts if they are improbable, at least twice as many as expected, as that number is only roughly known, and
         spread over at least ``FEWEST_SPELLS`` runs; else None.
     """
-    known, zero = history.stock_unknown, history.units == 0
+    known = history.stock_unknown
+    zero = history.units == 0
     if not (known & zero).any():
         return None
     known = known & _open_days(history.dates, known, zero)
-    sold, empty = known & ~zero, known & zero
+    sold = known & ~zero
+    empty = known & zero
     if sold.sum() < FEWEST_SALE_DAYS or len(find_runs(empty)) < FEWEST_SPELLS:
         return None
     from scipy.special import pdtrc  # imported late, as few products get here
@@ -132,7 +136,8 @@ def find_stock_outs(
         out: ``(D,)`` True on days reported as out of stock.
     """
     zero = tested & (units == 0)
-    expected, empty = np.zeros(len(units)), np.zeros(len(units), dtype=bool)
+    expected = np.zeros(len(units))
+    empty = np.zeros(len(units), dtype=bool)
     if not (zero.any() or out.any()):
         return StockOuts(empty, empty.copy(), expected)
     tested = tested & _open_days(dates, tested, zero)
@@ -163,7 +168,8 @@ def _slow_weekdays(dates: DateArray, units: FloatArray, sold: BoolArray) -> Floa
 
     The upper quartile hardly depends on days whose stock ran out.
     """
-    weekday, usual = weekday_of(dates.astype(np.int64)), np.quantile(units[sold], 0.75)
+    weekday = weekday_of(dates.astype(np.int64))
+    usual = np.quantile(units[sold], 0.75)
     factor = [
         np.quantile(units[days], 0.75) / usual if (days := sold & (weekday == day)).any() else 1.0
         for day in range(WEEK)
@@ -192,7 +198,8 @@ def _short_days(dates: DateArray, units: FloatArray, out: BoolArray) -> BoolArra
     for first, after in find_runs(affected):
         affected[first:after] &= after - first <= WEEK  # longer runs do not end with the next delivery
     weekday = weekday_of(dates.astype(np.int64))
-    count, cut = np.bincount(weekday, minlength=WEEK), np.bincount(weekday[affected], minlength=WEEK)
+    count = np.bincount(weekday, minlength=WEEK)
+    cut = np.bincount(weekday[affected], minlength=WEEK)
     if (cut < FULL_SHARE * count).sum() >= FEWEST_FULL_WEEKDAYS:
         short |= ((cut > SHORT_SHARE * count) & (cut >= FEWEST_SHORT_DAYS))[weekday]
     short[0] = False  # history starts with a sale
@@ -225,14 +232,18 @@ def _usual_demand(units: FloatArray, sold: BoolArray) -> _Usual:
     """
     sums, counts = (np.cumsum(np.append(0.0, values)) for values in (units * sold, sold))
     day = np.arange(len(units))
-    first, after = np.maximum(day - NEAR_DAYS, 0), np.minimum(day + NEAR_DAYS + 1, len(units))
+    first = np.maximum(day - NEAR_DAYS, 0)
+    after = np.minimum(day + NEAR_DAYS + 1, len(units))
     near = counts[after] - counts[first]
     mean = np.where(near >= FEWEST_SALE_DAYS, sums[after] - sums[first], sums[-1])
     mean = np.maximum(mean / np.where(near >= FEWEST_SALE_DAYS, near, counts[-1]), 1.01)  # each day sold at least one
-    whole, overdispersion, square = mean, 1e-3, units[sold] ** 2
+    whole = mean
+    overdispersion = 1e-3
+    square = units[sold] ** 2
     for _ in range(50):
         zero = _chance_of_zero(whole, overdispersion)
-        before, whole = (whole, overdispersion), mean * (1 - zero)
+        before = (whole, overdispersion)
+        whole = mean * (1 - zero)
         at_sale = whole[sold]
         moment = at_sale**2
         excess = square * (1 - zero[sold]) - at_sale - moment
@@ -273,6 +284,7 @@ def _zero_share(units: FloatArray) -> float:
     """Return the share of zero-sales days plus one standard error, or that of a negative binomial if larger."""
     share = float((np.sum(units == 0) + 1) / (len(units) + 2))
     share += float(np.sqrt(share * (1 - share) / len(units)))
-    mean, variance = float(units.mean()), float(units.var())
+    mean = float(units.mean())
+    variance = float(units.var())
     zero = (mean / variance) ** (mean**2 / (variance - mean)) if variance > mean else np.exp(-mean)
     return max(share, float(zero))

@@ -25,7 +25,8 @@ LARGEST_DAILY_SPACING = 5
 """Rows at least this far apart (median) are not days; unless all are whole weeks apart, they are refused."""
 
 
-FEWEST_STEPS, LARGEST_VARIATION = 6, 0.4
+FEWEST_STEPS = 6
+LARGEST_VARIATION = 0.4
 """Fewest steps between rows, and their largest coefficient of variation, that are a period of a report; it is about 1
 between days with sales."""
 
@@ -50,7 +51,9 @@ def check_calendar(frame: pd.DataFrame, lines: Sequence[int], setting: Setting =
     products = frame[columns.PRODUCT].array
     codes = np.asarray(products.codes)[dated]
     order = order_rows(codes, days)
-    rows, days, codes = dated[order], days[order], codes[order]
+    rows = dated[order]
+    days = days[order]
+    codes = codes[order]
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     ends = np.append(starts[1:], len(codes))
     unusual = _unusual_products(days, starts, ends)

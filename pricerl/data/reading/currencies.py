@@ -108,7 +108,8 @@ def agree(currencies: Collection[str], shared: Mapping[str, frozenset[str]] = SH
         currencies: different codes and signs.
         shared: codes that each sign may stand for.
     """
-    signs, codes = set(currencies) & set(SHARED), set(currencies) - set(SHARED)
+    signs = set(currencies) & set(SHARED)
+    codes = set(currencies) - set(SHARED)
     return len(signs) <= 1 and len(codes) <= 1 and all(codes <= shared.get(sign, frozenset()) for sign in signs)
 
 

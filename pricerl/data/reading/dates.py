@@ -79,7 +79,8 @@ def _decide_order(column: TextColumn, lines: Sequence[int]) -> tuple[str | None,
     kinds = {kind: np.array([order == kind for order in orders], dtype=bool) for kind in ("day", "month", "open")}
     first = {kind: (lines[row], column.text_of(row)) for kind, row in column.first_rows(kinds).items()}
     if "day" in first and "month" in first:
-        (line, text), (other_line, other) = first["month"], first["day"]
+        line, text = first["month"]
+        other_line, other = first["day"]
         found = f"{text} has the month first, {other} on line {other_line} the day; use one order"
         return None, [Problem(line, REPORT_DATE, found, everywhere=True)]
     if "open" in first and not {"day", "month"} & set(first):
@@ -95,7 +96,8 @@ def _order_in(text: str) -> str | None:
 
 def _order_of(match: re.Match[str]) -> str:
     """Return ``day`` or ``month`` for the one that must come first, ``either`` if they are equal, else ``open``."""
-    first, second = int(match["first"]), int(match["second"])
+    first = int(match["first"])
+    second = int(match["second"])
     if first == second:
         return "either"
     return "day" if first > 12 >= second else "month" if second > 12 >= first else "open"
@@ -127,7 +129,8 @@ def _read_one(text: str, date_format: str | None, order: str | None) -> Outcome:
         return _read_names(text)
     if order is None:
         return None
-    first, second = int(match["first"]), int(match["second"])
+    first = int(match["first"])
+    second = int(match["second"])
     month, day = (second, first) if order == "day" else (first, second)
     return _calendar_day(text, match, month, day)
 

@@ -187,7 +187,8 @@ def unit_costs(cost: FloatArray, frame: pd.DataFrame) -> FloatArray | None:
     """
     if not {PRODUCT_PRICE, TOTAL_SALES} <= {*frame.columns} or (cost < 0).any():
         return None
-    price, sales = frame[PRODUCT_PRICE].to_numpy(), frame[TOTAL_SALES].to_numpy()
+    price = frame[PRODUCT_PRICE].to_numpy()
+    sales = frame[TOTAL_SALES].to_numpy()
     units = frame[UNITS].to_numpy() if UNITS in frame else sales / price
     known = (cost > 0) & (units > 0) & (price > 0)
     shares = np.where(known, cost, np.nan) / np.where(known, units, np.nan)

@@ -110,12 +110,14 @@ def read_texts(texts: pa.Array) -> Readings:
     plain = as_flags(pc.match_substring_regex(bare, _PLAIN))
     grouped = as_flags(pc.match_substring_regex(bare, _PLAIN_GROUPS))
     has_comma, has_point = (as_flags(pc.match_substring(bare, sign)) for sign in ",.")
-    value, whole = np.full(len(texts), math.nan), np.full(len(texts), math.nan)
+    value = np.full(len(texts), math.nan)
+    whole = np.full(len(texts), math.nan)
     value[plain] = as_floats(pc.cast(pc.replace_substring(bare.filter(pa.array(plain)), ",", "."), pa.float64()))
     whole[grouped] = as_floats(
         pc.cast(pc.replace_substring_regex(bare.filter(pa.array(grouped)), "[,.]", ""), pa.float64())
     )
-    point, comma = np.where(has_comma, whole, value), np.where(has_point, whole, value)
+    point = np.where(has_comma, whole, value)
+    comma = np.where(has_point, whole, value)
     blank = np.zeros(len(texts), dtype=bool)
     for place in np.flatnonzero(~plain):
         text = texts[int(place)].as_py()
@@ -149,7 +151,8 @@ def _has_hundreds(column: TextColumn) -> bool:
 
 def _kinds(texts: pa.Array, readings: Readings) -> dict[str, BoolArray]:
     """Return the texts ``(U,)`` that are numbers under one decimal sign only, by sign, and those that are ambiguous."""
-    no_point, no_comma = np.isnan(readings.point), np.isnan(readings.comma)
+    no_point = np.isnan(readings.point)
+    no_comma = np.isnan(readings.comma)
     is_open = ~no_point & ~no_comma & (readings.point != readings.comma)
     has_comma = as_flags(pc.match_substring(texts, ",")) if is_open.any() else is_open
     return {
@@ -163,7 +166,8 @@ def _kinds(texts: pa.Array, readings: Readings) -> dict[str, BoolArray]:
 def _decide(first: Mapping[str, tuple[int, str]], doubt_point: bool) -> tuple[str | None, tuple[int, str] | None]:
     """Choose the decimal sign of a column; None with line and reason if it cannot be chosen."""
     if "." in first and "," in first:
-        (point_line, point), (line, comma) = first["."], first[","]
+        point_line, point = first["."]
+        line, comma = first[","]
         return None, (line, f"{comma} has a decimal comma, {point} on line {point_line} a decimal point; use one")
     if "." in first or "," in first:
         return "." if "." in first else ",", None
@@ -190,9 +194,11 @@ OWN_WORDS = {
 
 def read_flags(name: str, cells: Cells, lines: Sequence[int]) -> tuple[FloatArray, list[Problem]]:
     """Return ``(N,)`` 1 for yes, 0 for no, NaN for a blank cell of a flag column; and a problem per invalid cell."""
-    largest, expected = 1.0, "yes, no, 1 or 0"
+    largest = 1.0
+    expected = "yes, no, 1 or 0"
     if name == IN_STOCK:
-        largest, expected = LARGEST_NUMBER, "yes, no or the units in stock"
+        largest = LARGEST_NUMBER
+        expected = "yes, no or the units in stock"
     words = WORDS | OWN_WORDS[name]
     column = TextColumn(cells)
     read = column.judge(lambda text: _read_flag(text.strip().casefold(), words, largest))

@@ -18,7 +18,8 @@ from pricerl.data.reading.problems import Problem
 from pricerl.data.reading.texts import Cells, TextColumn
 from pricerl.formatting import plural
 
-LARGEST_SHARE, FEW = 0.05, 2
+LARGEST_SHARE = 0.05
+FEW = 2
 """Share of ragged rows above which a file is refused, as something is wrong with all of it, if there are more than a
 few."""
 
@@ -143,7 +144,8 @@ def find_lost(
         product: header of the column with the product, if products are wanted.
         days: reads days as those of the other rows are read.
     """
-    width, places = len(names), {name: at for at, name in reversed(list(enumerate(names)))}
+    width = len(names)
+    places = {name: at for at, name in reversed(list(enumerate(names)))}
     texts = [texts_at(row, places[date], width, separator) for row in ragged]
     flat = [text for found in texts for text in found]
     read = dict(zip(flat, days(flat), strict=True)) if flat else {}
@@ -196,12 +198,15 @@ def settle(lost: Sequence[LostRow], frame: pd.DataFrame, summed: bool) -> Losses
         frame: the other rows, products as a categorical.
         summed: whether rows are sums of several of the file, so that a day may lack a part.
     """
-    products, dates = frame[columns.PRODUCT].array, frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
-    codes, names = np.asarray(products.codes), list(map(str, products.categories))
+    products = frame[columns.PRODUCT].array
+    dates = frame[columns.REPORT_DATE].to_numpy().astype("datetime64[D]")
+    codes = np.asarray(products.codes)
+    names = list(map(str, products.categories))
     used = [names[code] for code in np.unique(codes)]
     folded = {fold_product(name): name for name in used}
     unknown: dict[str, list[np.datetime64]] = {}
-    reported, open_ = [], []
+    reported = []
+    open_ = []
     for row in lost:
         known = list(dict.fromkeys(folded[fold_product(text)] for text in row.names if fold_product(text) in folded))
         whole = row.names and fold_product(row.names[0]) in folded

@@ -67,7 +67,9 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     parsed = join_all_ads(parsed, ads, config)
     if preset is not None and preset.lists_sales_only and config.missing_days == "auto":
         config = replace(config, missing_days="zero")
-    frame, lines, texts = parsed.frame, parsed.lines, parsed.cells
+    frame = parsed.frame
+    lines = parsed.lines
+    texts = parsed.cells
     blanked = _blank_zero_prices(frame)
     merged, alike = merge_products(frame, lines)
     problems = [*parsed.problems, *check_values(frame, texts, lines), *alike]
@@ -75,7 +77,8 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     problems += check_plausibility(frame, texts, lines, config)
     problems += check_currencies(texts, lines, parsed.names, table.header_line)
     notes = (*parsed.notes, *blanked, *merged)
-    products, losses = frame[columns.PRODUCT].astype(object).to_numpy(), Losses()
+    products = frame[columns.PRODUCT].astype(object).to_numpy()
+    losses = Losses()
     if parsed.lost:
         losses = settle(parsed.lost, frame, summed=preset is not None)
         problems += losses.open
@@ -84,7 +87,8 @@ def _history_from_tables(tables: Sequence[TextTable], config: DataConfig) -> His
     usable = frame[~np.isin(products, [problem.product for problem in skipped or ()]) & losses.kept]
     if skipped is None or (config.strict and every) or not len(usable):
         refuse(table.source, every, table.files)
-    aside, notes = name_files(skipped, table.files), (*losses.notes(), *notes)
+    aside = name_files(skipped, table.files)
+    notes = (*losses.notes(), *notes)
     history = clean(usable, table.source, config, notes, aside, losses.days)
     found = sorted([*history.problems, *name_files(losses.reported, table.files)])
     currency = parsed.currency or find_currency(parsed.cells, parsed.names)
@@ -99,11 +103,13 @@ def _parse_table(table: TextTable, config: DataConfig) -> Parsed:
     cells = {name: table.frame.iloc[:, position] for name, position in positions.items()}
     frame, unreadable = _parse(cells, table.lines, table.separator, config)
     if columns.UNIT_COST not in cells and (place := find_vague_cost(header, positions.values())) is not None:
-        vague, name = {columns.UNIT_COST: table.frame.iloc[:, place]}, f"Column {header[place].strip()!r}"
+        vague = {columns.UNIT_COST: table.frame.iloc[:, place]}
+        name = f"Column {header[place].strip()!r}"
         numbers, trouble = read_number_columns(vague, table.lines, config.decimal, table.separator)
         found = numbers[columns.UNIT_COST]
         if not trouble and (costs := unit_costs(found, frame)) is not None:
-            frame[columns.UNIT_COST], positions[columns.UNIT_COST] = costs, place
+            frame[columns.UNIT_COST] = costs
+            positions[columns.UNIT_COST] = place
             cells |= vague
             how = "" if costs is found else " after division by Units"
             others = (note for note in ignored if not note.startswith(f"{name} "))
@@ -122,7 +128,8 @@ def _find_lost(table: TextTable, positions: Mapping[str, int], config: DataConfi
         return []
     names = [str(place) for place in range(table.frame.shape[1])]  # those in the file may repeat
     product = names[positions[columns.PRODUCT]] if columns.PRODUCT in positions else None
-    dates, date = table.frame.iloc[:, positions[columns.REPORT_DATE]], names[positions[columns.REPORT_DATE]]
+    dates = table.frame.iloc[:, positions[columns.REPORT_DATE]]
+    date = names[positions[columns.REPORT_DATE]]
     like = days_like(dates, lambda texts: read_dates(texts, range(len(texts)), config.date_format)[0])
     return find_lost(table.ragged, names, table.separator, date, product, like)
 
@@ -175,7 +182,8 @@ def _blank_zero_prices(frame: pd.DataFrame) -> tuple[str, ...]:
     """Treat a price of 0 on a day without sales as blank; return a note if any exist."""
     if not {columns.PRODUCT_PRICE, columns.TOTAL_SALES} <= set(frame.columns):
         return ()
-    price, sales = frame[columns.PRODUCT_PRICE].to_numpy(), frame[columns.TOTAL_SALES].to_numpy()
+    price = frame[columns.PRODUCT_PRICE].to_numpy()
+    sales = frame[columns.TOTAL_SALES].to_numpy()
     zero = (price == 0) & ~(sales > 0)
     frame[columns.PRODUCT_PRICE] = np.where(zero, np.nan, price)
     if columns.UNITS in frame.columns:

@@ -245,7 +245,9 @@ def _examine(line: bytes, number: int, previous: str) -> tuple[str, str]:
     wrong = ""
     try:
         entry = read_entry(line)
-        found, before, place = entry.hash, entry.previous, entry.id
+        found = entry.hash
+        before = entry.previous
+        place = entry.id
     except ValueError as error:
         content = _parse(line)
         if not isinstance(content, dict) or "hash" not in content:

@@ -65,7 +65,8 @@ def check_head(log: Path, hashes: Sequence[str]) -> None:
     Raises:
         DataError: entries are missing, or another one stands where the head's was, or the head is missing.
     """
-    head, found = read_head(log), len(hashes)
+    head = read_head(log)
+    found = len(hashes)
     if head is None:
         if hashes:
             problem = f"{head_path(log).name} is missing, so that entries cut off at the end would go unnoticed"

@@ -10,8 +10,15 @@ from pricerl.guardrails.hard_limits import HardLimits, refuse_price
 from pricerl.guardrails.price_grid import FLOAT32_SLACK, is_outside, same_price
 from pricerl.operations.log.decision_log import Entry
 
-OVERRIDE, PAUSE, RESUME, APPROVAL, ADVICE, ROLLBACK = "override", "pause", "resume", "approval", "advice", "rollback"
-RETRAIN, PRICE_TEST, TEST_RESULT = "retrain", "price_test", "price_test_result"
+OVERRIDE = "override"
+PAUSE = "pause"
+RESUME = "resume"
+APPROVAL = "approval"
+ADVICE = "advice"
+ROLLBACK = "rollback"
+RETRAIN = "retrain"
+PRICE_TEST = "price_test"
+TEST_RESULT = "price_test_result"
 """Kinds of entries; ``repair`` is the only other one."""
 
 TOLERANCE = 0.20
@@ -96,7 +103,8 @@ def doubt_price(price: float, current_price: float, tried: Sequence[float], tole
         tried: lowest and highest price ever charged, money.
         tolerance: largest difference from the current price, as a share of it.
     """
-    doubts, change = [], price / current_price - 1
+    doubts = []
+    change = price / current_price - 1
     if abs(change) > tolerance + FLOAT32_SLACK:
         way = "above" if change > 0 else "below"
         far = f"{100 * abs(change):.3g} % {way} the current price of {current_price:g}"

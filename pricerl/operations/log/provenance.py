@@ -42,7 +42,9 @@ def describe_origin(run: Run, today: date) -> Entry:
     The path is None if the history comes from the checkpoint, and the checkpoint None if none was written. Settings are
     those that differ from the checkpoint's.
     """
-    options, data, checkpoint = run.options, run.pricing, run.checkpoint
+    options = run.options
+    data = run.pricing
+    checkpoint = run.checkpoint
     formatter = run.formatter
     return {
         "today": today.isoformat(),
@@ -123,7 +125,8 @@ def draft_advice(item: ProductAdvice, origin: Entry, product: Product) -> Entry:
     }
     if item.model is not None:
         draft["model_days"] = [_day(day) for day in item.model.days]
-        draft["model_grade"], draft["model_source"] = item.model.decision.grade, item.model.decision.source
+        draft["model_grade"] = item.model.decision.grade
+        draft["model_source"] = item.model.decision.source
     if item.order is not None:  # days of a price test are the model's own: no demand moved their prices
         draft["test" if item.order.kind == PRICE_TEST else "order"] = item.order.id
     draft["elasticity"] = list(item.elasticity)
@@ -157,7 +160,8 @@ def refuse_changed(entry: Entry, run: Run, origin: Entry, log: Path) -> None:
     Raises:
         DataError: hashes differ; the message names them all.
     """
-    then, now = entry["hashes"], dict(origin["hashes"])
+    then = entry["hashes"]
+    now = dict(origin["hashes"])
     if new_settings(entry, run) is not None:
         now["config"] = then["config"]
     changed = [
@@ -191,11 +195,14 @@ def combine(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 
 def list_differences(entry: Entry, origin: Entry, added: Mapping[str, Any]) -> list[str]:
     """Return what may make a replay differ from its entry: code, versions of libraries, settings added since."""
-    then, now = entry["hashes"]["code"], origin["hashes"]["code"]
+    then = entry["hashes"]["code"]
+    now = origin["hashes"]["code"]
     found = [] if then == now else [f"code {shorten(then)} then and {shorten(now)} now"]
-    versions, present = entry["versions"], origin["versions"]
+    versions = entry["versions"]
+    present = origin["versions"]
     for name in sorted({*versions, *present}):
-        old, new = versions.get(name, "none"), present.get(name, "none")
+        old = versions.get(name, "none")
+        new = present.get(name, "none")
         if old != new:
             found.append(f"{name} {old} then and {new} now")
     return [*found, f"new settings {json.dumps(added, sort_keys=True)}"] if added else found
@@ -326,7 +333,8 @@ def fingerprint(run: Run) -> str | None:
 
 def other_versions(checkpoint: Checkpoint) -> list[str]:
     """Return what differs between this program and the one that wrote a checkpoint."""
-    stored, now = checkpoint.about.get("versions", {}), current_versions()
+    stored = checkpoint.about.get("versions", {})
+    now = current_versions()
     found = [
         f"{name} {now[name]} instead of {stored[name]}" for name in now if stored.get(name, now[name]) != now[name]
     ]

@@ -76,23 +76,31 @@ def find_drift(
     rate = shape.copy()
     sums = {way: np.zeros(rows) for way in FALSE_ALARM_DAYS}
     starts = {way: np.zeros(rows) for way in FALSE_ALARM_DAYS}
-    information, seen = np.zeros(rows), np.zeros(rows)
+    information = np.zeros(rows)
+    seen = np.zeros(rows)
     for day in range(days):
-        counts, due, sold = observed[:, day], expected[:, day], units[:, day]
+        counts = observed[:, day]
+        due = expected[:, day]
+        sold = units[:, day]
         kept = 1 / (1 + shape * LEVEL_SD**2)
-        shape, rate = kept * shape, kept * rate
-        found.level[:, day], found.level_sd[:, day] = shape / rate, 1 / np.sqrt(shape)
-        mean, spread = due * shape / rate, 1 / size + 1 / shape + response_sd[:, day] ** 2
+        shape = kept * shape
+        rate = kept * rate
+        found.level[:, day] = shape / rate
+        found.level_sd[:, day] = 1 / np.sqrt(shape)
+        mean = due * shape / rate
+        spread = 1 / size + 1 / shape + response_sd[:, day] ** 2
         score = np.clip(normal_scores(sold, mean, 1 / spread), -MOST_SDS, MOST_SDS)
         found.score[:, day] = np.where(counts, score, np.nan)
         shift = CHANGE * mean / np.sqrt(mean + mean**2 * spread)
         seen += counts
         information += np.where(counts, (shift**2 - information) / np.maximum(seen, 1), 0.0)
         alarm, evidence = _add(sums, np.where(counts, score, 0.0), np.where(counts, shift, 0.0), information)
-        found.alarm[:, day], found.evidence[:, day] = alarm, evidence
+        found.alarm[:, day] = alarm
+        found.evidence[:, day] = evidence
         found.start[:, day] = np.where(alarm < 0, starts[-1], starts[1])
         starts = {way: np.where(total > 0, starts[way], day + 1.0) for way, total in sums.items()}
-        noise, reach = 1 + due / size, MOST_SDS * np.sqrt(mean + mean**2 * spread)
+        noise = 1 + due / size
+        reach = MOST_SDS * np.sqrt(mean + mean**2 * spread)
         shape = shape + np.where(counts, np.clip(sold, mean - reach, mean + reach) / noise, 0.0)
         rate = rate + np.where(counts, due / noise, 0.0)
         if (fired := alarm != 0).any():
@@ -133,7 +141,8 @@ def _add(
     sums: dict[int, FloatArray], score: FloatArray, shift: FloatArray, information: FloatArray
 ) -> tuple[IntArray, FloatArray]:
     """Add a day to both CUSUMs; return alarms and the evidence. Both start again after an alarm."""
-    alarm, evidence = np.zeros(len(score), np.int64), np.zeros(len(score))
+    alarm = np.zeros(len(score), np.int64)
+    evidence = np.zeros(len(score))
     for way, days in FALSE_ALARM_DAYS.items():
         scale = 1.0 if way < 0 else 1 / (1 - CHANGE)
         sums[way] = np.maximum(0.0, sums[way] + way * scale * shift * score - (scale * shift) ** 2 / 2)

@@ -39,7 +39,8 @@ def watch_run(run: Run, entries: Sequence[Entry], settings: WatchSettings, today
         DataError: the checkpoint is portable, and the file lacks the days it was fitted to.
     """
     assert run.checkpoint is not None
-    fresh, trained = run.pricing.preprocessor, trained_history(run, run.checkpoint, entries)
+    fresh = run.pricing.preprocessor
+    trained = trained_history(run, run.checkpoint, entries)
     market = fit_stored(run, trained)
     last_fitted = max(str(product.dates[-1]) for product in trained.products)
     last_day = max(str(product.dates[-1]) for product in fresh.products)
@@ -83,9 +84,12 @@ def trained_history(run: Run, checkpoint: Checkpoint, entries: Sequence[Entry]) 
 
 def _cut_trained(run: Run, state: Mapping[str, Any]) -> DataPreprocessor:
     """Return the days of a run's file that a portable checkpoint was fitted to, prepared as for that fit."""
-    fresh, last = run.pricing.preprocessor, dict(zip(state["names"], state["last_days"], strict=True))
+    fresh = run.pricing.preprocessor
+    last = dict(zip(state["names"], state["last_days"], strict=True))
     known = [index for index, name in enumerate(fresh.names) if name in last]
-    fewest, cut, problems = fresh.config.window + 1, [], []
+    fewest = fresh.config.window + 1
+    cut = []
+    problems = []
     for product in fresh.select(known).products:
         end = last[product.product]
         days = int((product.dates <= np.datetime64(end)).sum())

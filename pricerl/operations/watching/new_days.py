@@ -106,7 +106,8 @@ def check_delay(last_day: str, today: date, step_days: int, settings: WatchSetti
 
 def check_age(last_fitted: str, today: date, settings: WatchSettings) -> Finding:
     """Report a model that was fitted to no recent days."""
-    age, limit = (today - date.fromisoformat(last_fitted)).days, settings.old_after
+    age = (today - date.fromisoformat(last_fitted)).days
+    limit = settings.old_after
     text = f"the model was fitted to days until {last_fitted}, {plural(max(age, 0), 'day')} ago"
     return Finding("age", "warning" if age > limit else "ok", text, float(age), float(limit))
 
@@ -123,7 +124,8 @@ def drift_of(new: NewDays) -> DriftDays:
     """Return the drift of demand on the new days, in one row."""
     expected = respond_on(new.market, new.index, new.history, new.day).expected_units.cpu().double().numpy()
     size = new.market.size[new.index : new.index + 1].cpu().double().numpy()
-    units, counted = new.history.units[new.day][None], new.counted[None]
+    units = new.history.units[new.day][None]
+    counted = new.counted[None]
     return find_drift(units, np.maximum(expected.mean(0), 1e-6)[None], counted, size, *doubts_of(expected))
 
 
@@ -142,30 +144,38 @@ def check_drift(new: NewDays, drift: DriftDays) -> Finding:
     latest = alarms[np.isin(new.day[alarms], new.latest)]
     evidence = float(drift.evidence[0, -1])
     if not len(latest):
-        level, sd = float(drift.level[0, -1]), float(drift.level_sd[0, -1])
+        level = float(drift.level[0, -1])
+        sd = float(drift.level_sd[0, -1])
         if len(alarms) and abs(level - 1) > max(CHANGE / 2, Z90 * sd * level):
             since = _date(new, int(new.day[alarms[-1]]))
             text = f"demand is {100 * level:.0f} % of what the model expects since the change found on {since}"
             return Finding("drift", "warning", f"{text}; retrain it", level, 1.0)
         text = f"demand is as expected; evidence of a change: {100 * evidence:.0f} % of the threshold"
         return Finding("drift", "ok", text, evidence, 1.0)
-    day, dates = int(latest[-1]), new.history.dates[new.day]
-    way, start = int(drift.alarm[0, day]), int(drift.start[0, day])
+    day = int(latest[-1])
+    dates = new.history.dates[new.day]
+    way = int(drift.alarm[0, day])
+    start = int(drift.start[0, day])
     what = "fell" if way < 0 else "rose"
-    since, found = new.formatter.date(str(dates[start])), new.formatter.date(str(dates[day]))
+    since = new.formatter.date(str(dates[start]))
+    found = new.formatter.date(str(dates[day]))
     text = f"demand {what} by about {_size_of(new, drift, start)} around {since}, found on {found}"
     return Finding("drift", "alarm" if way < 0 else "warning", text, float(way), 1.0)
 
 
 def _size_of(new: NewDays, drift: DriftDays, start: int) -> str:
     """Return the change of demand since a day in percent, with 90 % limits."""
-    rows, counted = new.day[start:], new.counted[start:]
+    rows = new.day[start:]
+    counted = new.counted[start:]
     due = respond_on(new.market, new.index, new.history, rows).expected_units.cpu().double().numpy().mean(0)
-    level, sd = float(drift.level[0, start]), float(drift.level_sd[0, start])
-    due, sold = due[counted] * level, new.history.units[rows][counted]
+    level = float(drift.level[0, start])
+    sd = float(drift.level_sd[0, start])
+    due = due[counted] * level
+    sold = new.history.units[rows][counted]
     total = max(float(due.sum()), 1e-9)
     noise = float(np.sqrt((due + due**2 / float(new.market.size[new.index])).sum())) / total
-    change, reach = float(sold.sum()) / total - 1, Z90 * float(np.hypot(noise, sd))
+    change = float(sold.sum()) / total - 1
+    reach = Z90 * float(np.hypot(noise, sd))
     ends = sorted((abs(change) - reach, abs(change) + reach))
     return f"{100 * abs(change):.0f} % (90 %: {100 * max(ends[0], 0):.0f} to {100 * ends[1]:.0f})"
 
@@ -185,7 +195,8 @@ def check_coverage(new: NewDays, drift: DriftDays) -> Finding:
 
 def check_conversions(new: NewDays) -> Iterator[Finding]:
     """Report conversions that dropped against the weeks before, given the prices."""
-    history, fitted = new.history, new.market.products[new.index]
+    history = new.history
+    fitted = new.market.products[new.index]
     known = {"organic": fitted.organic is not None, "ad": fitted.ad is not None}
     recent = steps_in(LATEST_DAYS, history.step_days)
     day = np.arange(
@@ -235,7 +246,8 @@ def check_followed(new: NewDays) -> Iterator[Finding]:
     other = [day for day in days if day.outcome == "not followed"]
     if not days:
         return
-    f, kept = new.formatter, len(days) - len(other)
+    f = new.formatter
+    kept = len(days) - len(other)
     text = f"{kept} of the last {plural(len(days), f'advised {f.period}')} at the advised price"
     if other:
         last = other[-1]
@@ -251,7 +263,8 @@ def check_competitor(new: NewDays) -> Iterator[Finding]:
     before = prices[-1 - steps_in(RECENT_DAYS, new.history.step_days) : -1]
     if not len(before):
         return
-    usual, last = float(np.median(before)), float(prices[-1])
+    usual = float(np.median(before))
+    last = float(prices[-1])
     change = last / usual - 1
     limit = new.settings.competitor_move
     text = (

@@ -68,7 +68,8 @@ class ExportRows:
 def count_sales(preset: Preset, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
     """Return the rows that count as sales, notes on the others, and problems of status and currency."""
     rows = _fill_down(preset, _drop_marked(preset, rows))
-    notes, problems = [], []
+    notes = []
+    problems = []
     for rule in preset.status:
         if rule.column in rows:
             rows, remarks, trouble = _judge_status(preset, rule, rows)
@@ -105,7 +106,8 @@ def _fill_down(preset: Preset, rows: ExportRows) -> ExportRows:
 
 def _judge_status(preset: Preset, rule: Status, rows: ExportRows) -> tuple[ExportRows, list[str], list[Problem]]:
     """Return the rows whose status counts as a sale, notes, and a problem per unknown status."""
-    keep, drop = _matcher(rule.keep), _matcher(rule.drop)
+    keep = _matcher(rule.keep)
+    drop = _matcher(rule.drop)
     others = ANY in rule.keep
     counted = rows.where(rule.column, lambda text: keep(text) or (others and not drop(text)))
     left = rows.keep(~counted).counts(rule.column) if not counted.all() else Counter()
@@ -267,7 +269,8 @@ def spread_discount(
     if rule is None or rule.by not in rows or rule.column not in rows:
         return revenue, []
     cells = rows.frame[rule.by].array
-    orders, size = cells.codes, len(cells.categories)
+    orders = cells.codes
+    size = len(cells.categories)
     total = np.bincount(orders, revenue, size)
     discount = _largest(orders, numbers[rule.column], ~rows.blanks(rule.column), size)
     if rule.subtotal in rows:

@@ -42,7 +42,8 @@ from pricerl.formatting import plural
 DECIMALS = 6
 """Sums are rounded to a millionth, so that equal prices stay equal."""
 
-LEAST_PART, LEAST_COLUMNS = 0.75, 4
+LEAST_PART = 0.75
+LEAST_COLUMNS = 4
 """Smallest share and number of a preset's columns in a header that looks like its export."""
 
 
@@ -107,12 +108,14 @@ def choose_preset(table: TextTable, setting: str) -> Preset | None:
 
 def _refuse_part(table: TextTable) -> None:
     """Raise a ``DataError`` if a header has nearly all columns of a preset, such as one with columns removed."""
-    best, missing = None, list(table.header)
+    best = None
+    missing = list(table.header)
     for preset in own_presets():
         lack = find_missing(preset, table.header)
         part = len(preset.header) - len(lack)
         if part >= max(LEAST_PART * len(preset.header), LEAST_COLUMNS) and len(lack) < len(missing):
-            best, missing = preset, lack
+            best = preset
+            missing = lack
     if best is not None:
         named = " and ".join(map(repr, missing))
         remedy = f"download it with all columns: {best.download}"
@@ -167,7 +170,8 @@ def sum_up(preset: Preset, table: TextTable, config: DataConfig, products: Seque
 
 def _without_footer(preset: Preset, table: TextTable) -> list[RaggedRow]:
     """Return the ragged rows, but for lines around the rows of each file that belong to the export."""
-    lines, ragged = np.asarray(table.lines), []
+    lines = np.asarray(table.lines)
+    ragged = []
     for file in {row.line // FILE_STEP for row in table.ragged}:
         rows = lines[lines // FILE_STEP == file]
         found = [row for row in table.ragged if row.line // FILE_STEP == file]
@@ -180,7 +184,8 @@ def _read_values(
     preset: Preset, rows: ExportRows, config: DataConfig, separator: str
 ) -> tuple[dict[str, FloatArray], list[str], list[Problem]]:
     """Return the expression of each sum for each row ``(N,)``, notes, and the problems of its cells."""
-    expressions, discount = preset.expressions(), preset.order_discount
+    expressions = preset.expressions()
+    discount = preset.order_discount
     used = dict.fromkeys(name for expression in expressions.values() for name in expression.columns)
     extra = [name for name in discount_columns(discount) if name not in used] if discount else []
     present = {name: rows.frame[name] for name in (*used, *extra) if name in rows}

@@ -279,7 +279,8 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lists += [expression.columns for expression in self.expressions().values()]
         lists += [(self.date.column,)] if self.date else []
         lists += [(self.currency,)] if self.currency else []
-        fill, discount = self.fill_down, self.order_discount
+        fill = self.fill_down
+        discount = self.order_discount
         lists += [(*([fill.by] if fill.by else []), *fill.columns)] if fill else []
         lists += [(discount.by, *discount_columns(discount))] if discount else []
         lists += [(self.split.column,)] if self.split else []

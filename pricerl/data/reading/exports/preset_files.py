@@ -15,7 +15,8 @@ from pricerl.data.reading.exports.preset_fields import Expression, Preset
 from pricerl.errors import UsageError, did_you_mean
 
 FOLDER = Path(__file__).parents[2] / "presets"
-AUTO, NONE = "auto", "none"
+AUTO = "auto"
+NONE = "none"
 
 
 def locate(preset: Preset, cells: tuple[str, ...]) -> dict[str, str]:

@@ -28,7 +28,10 @@ from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.formatting import plural
 
 STANDARD_INPUT = "-"
-_GZIP, _ZIP, _OLD_WORKBOOK, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_PARQUET = b"PAR1"
 _DEEPEST = 2
 """Compressed files inside of compressed ones, such as a workbook in a zip archive."""
 

@@ -27,7 +27,8 @@ from pricerl.data.reading.sources.sizes import LONGEST_CELL, check_cells, check_
 from pricerl.data.reading.texts import as_flags
 from pricerl.errors import DataError
 
-HEAD_BYTES, HEAD_ROWS = 2**16, 50
+HEAD_BYTES = 2**16
+HEAD_ROWS = 50
 """Size of a file's head, in which separator and header are found."""
 
 
@@ -86,7 +87,8 @@ def to_utf8(source: str, data: bytes) -> tuple[bytes, tuple[str, ...]]:
     Raises:
         DataError: the bytes are not text.
     """
-    position, note = 0, "The file is not UTF-8; it was read as Windows-1252 text."
+    position = 0
+    note = "The file is not UTF-8; it was read as Windows-1252 text."
     for encoding in ("utf-16",) if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ("utf-8", "cp1252"):
         try:
             text = data.removeprefix(codecs.BOM_UTF8) if encoding == "utf-8" else data.decode(encoding).encode()
@@ -205,7 +207,9 @@ def _find_header(rows: Sequence[Sequence[str]]) -> int:
 def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
     """Yield the records that are not blank."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-    start, size, num_cells = 1, 0, 0
+    start = 1
+    size = 0
+    num_cells = 0
 
     def lines() -> Iterator[str]:
         nonlocal size
@@ -219,7 +223,9 @@ def _records(data: bytes, separator: str, source: str) -> Iterator[Record]:
     reader = csv.reader(lines(), delimiter=separator, strict=True)
     try:
         for cells in reader:
-            after, size, num_cells = reader.line_num + 1, 0, num_cells + len(cells)
+            after = reader.line_num + 1
+            size = 0
+            num_cells = num_cells + len(cells)
             check_cells(source, num_cells, sizes.MAX_SINGLE_CELLS)
             if any(cell.strip() for cell in cells):
                 yield Record(start, after, cells)
@@ -249,7 +255,8 @@ BLOCK_BYTES = 2**22
 
 _NO_LETTER = "^[^!-~]*$"
 """Texts without visible ASCII characters, which may be blank."""
-_QUOTE, _LINE_ENDS = ord('"'), b"\r\n"
+_QUOTE = ord('"')
+_LINE_ENDS = b"\r\n"
 
 
 Rows = tuple[list[pd.Categorical], Sequence[int], list[RaggedRow]]
@@ -289,7 +296,8 @@ def read_fast(data: bytes, separator: str, first_line: int, width: int) -> Rows 
         return None
     filled = ~_blank_rows(arrays)
     if not filled.all():
-        arrays, lines = [array.filter(pa.array(filled)) for array in arrays], np.asarray(lines)[filled].tolist()
+        arrays = [array.filter(pa.array(filled)) for array in arrays]
+        lines = np.asarray(lines)[filled].tolist()
     return [_to_categorical(array) for array in arrays], lines, []
 
 
@@ -320,8 +328,10 @@ def _has_plain_quotes(data: bytes, start: int, separator: str) -> bool:
         quotes = block + np.flatnonzero(text[block : block + BLOCK_BYTES] == _QUOTE)
         opening = (count + np.arange(len(quotes))) % 2 == 0
         count += len(quotes)
-        before, after = np.maximum(quotes - 1, 0), np.minimum(quotes + 1, len(text) - 1)
-        opened, closed = edge[text[before]] | (quotes == 0), edge[text[after]] | (quotes == len(text) - 1)
+        before = np.maximum(quotes - 1, 0)
+        after = np.minimum(quotes + 1, len(text) - 1)
+        opened = edge[text[before]] | (quotes == 0)
+        closed = edge[text[after]] | (quotes == len(text) - 1)
         if not np.where(opening, opened, closed).all():
             return False
     return count % 2 == 0
@@ -337,7 +347,8 @@ def _lines_of(data: bytes, start: int, separator: str, first_line: int, rows: in
         return range(first_line, first_line + rows)
     text = io.TextIOWrapper(io.BytesIO(memoryview(data)[start:]), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=separator, strict=True)
-    lines, line = [], first_line
+    lines = []
+    line = first_line
     for cells in reader:
         if cells:
             lines.append(line)

@@ -83,7 +83,8 @@ def _open_read_only(alchemy: Any, address: Any, url: str) -> Any:
     Raises:
         DataError: the database is a file that does not exist.
     """
-    kind, file = address.get_backend_name(), Path(address.database or "")
+    kind = address.get_backend_name()
+    file = Path(address.database or "")
     settings = {}
     if kind in _FILES:
         if not file.is_file():

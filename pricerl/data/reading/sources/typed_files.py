@@ -79,7 +79,8 @@ def read_workbook(data: bytes, source: str) -> TextTable:
     Raises:
         DataError: the workbook is damaged, or there is no such sheet.
     """
-    tables, errors = {}, []
+    tables = {}
+    errors = []
     for name, rows in read_sheets(data, source).items():
         try:
             tables[name] = split_records(_records(rows), source)
@@ -112,7 +113,8 @@ def read_parquet(data: bytes, source: str) -> TextTable:
     """
     import pyarrow.parquet  # here, as few files need it
 
-    columns, notes = {}, []
+    columns = {}
+    notes = []
     try:
         about = pyarrow.parquet.read_metadata(io.BytesIO(data))
         check_size(source, about.num_rows, about.num_columns)
@@ -143,7 +145,8 @@ def _unpacked_bytes(file: Any) -> int:
     A column of fixed width counts it per row. Texts that share their beginnings with those before are decoded little by
     little, as no page states how long they are.
     """
-    about, total = file.metadata, 0
+    about = file.metadata
+    total = 0
     columns = list(map(about.schema.column, range(about.num_columns)))
     for group in map(about.row_group, range(about.num_row_groups)):
         total += group.total_byte_size

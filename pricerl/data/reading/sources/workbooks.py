@@ -16,7 +16,8 @@ from pricerl.data.reading.sources.sizes import MAX_SINGLE_CELLS
 from pricerl.errors import DataError
 
 START = "import sys; sys.path[:] = sys.argv[1:]; from pricerl.data.reading.sources.workbooks import answer; answer()"
-MEMORY, SECONDS = 4 * 2**30, 300
+MEMORY = 4 * 2**30
+SECONDS = 300
 """Largest address space of the process in bytes, where the system can limit it, and longest time."""
 
 
