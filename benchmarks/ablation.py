@@ -33,13 +33,13 @@ from contestant import PLAIN
 from lightning.pytorch import Callback, LightningModule, Trainer
 from price_training import KnownMarketData, train_policy
 
-from pricerl.env import EnvConfig
-from pricerl.evaluation import best_constant_price, score_episodes
-from pricerl.evaluation.scores import holdout_states
-from pricerl.guardrails import GuardrailConfig
+from pricerl.env.config import EnvConfig
+from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.scores import holdout_states, score_episodes
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

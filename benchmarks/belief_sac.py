@@ -35,7 +35,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
 from pricerl.sac.networks import Actor
 from pricerl.training.module import SACModule

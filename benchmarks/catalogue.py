@@ -19,17 +19,20 @@ import time
 import torch
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.decide import DecisionConfig
-from pricerl.env import EnvConfig
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.config import EnvConfig
 from pricerl.evaluation.backtest import tested_products
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.catalogue import CHUNK, Advisor, Chunk, gather_pool
 from pricerl.operations.processes import Workers
 from pricerl.runtime import usable_cores
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation.seller import SellerConfig, simulated_history
 
 
 class Rise(torch.nn.Module):

@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 import torch
 from gymnasium.vector import SyncVectorEnv
 
-from pricerl.env import EnvConfig, PricingEnv, PricingVectorEnv
-from pricerl.env.pricing import default_market
-from pricerl.market import Market
+from pricerl.env.config import EnvConfig
+from pricerl.env.pricing import PricingEnv, PricingVectorEnv, default_market
+from pricerl.market.market import Market
 
 BATCHES = (64, 1_024, 4_096, 16_384, 65_536)
 ACTIONS = ("absolute", "step")

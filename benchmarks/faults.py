@@ -26,7 +26,8 @@ from survival import KINDS, differences
 
 from pricerl.cli.main import main as main_of_pricerl
 from pricerl.operations.log.decision_log import read_log
-from pricerl.runs import RunFolder, read_tree
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.tree_file import read_tree
 
 
 class Faults:

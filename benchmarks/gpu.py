@@ -27,19 +27,13 @@ import torch
 import torch.distributed
 from contestant import ACTION, OBSERVATION, PLAIN
 
-from pricerl.env import EnvConfig, PricingVectorEnv
-from pricerl.env.pricing import default_market
+from pricerl.env.config import EnvConfig
+from pricerl.env.pricing import PricingVectorEnv, default_market
 from pricerl.runtime import CompiledFunction, GraphedFunction
-from pricerl.sac import (
-    NetworkConfig,
-    ReplayBuffer,
-    SACAgent,
-    SACConfig,
-    SACUpdate,
-    SharedUpdate,
-    Transition,
-    make_optimizers,
-)
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.replay import ReplayBuffer, Transition
+from pricerl.sac.update import SACUpdate, SharedUpdate, make_optimizers
 
 WARM_UP_CALLS = 5
 """Calls before a measurement: the fourth call of a function on a GPU records its graph."""

@@ -40,7 +40,7 @@ from price_training import fit_quietly
 from torch import Tensor
 
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import SACModule

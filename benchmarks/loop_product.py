@@ -25,19 +25,27 @@ from loop_kinds import KINDS
 from loop_sellers import Shop, open_shop
 
 from pricerl.arrays import FloatArray, limits_of
-from pricerl.data import DataConfig, DataPreprocessor, History
+from pricerl.data.config import DataConfig
 from pricerl.data.days import WEEK
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading import columns
 from pricerl.data.reading.reader import history_from_text
-from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
+from pricerl.decide.case import Case, Proposed
+from pricerl.decide.chain import decide_price
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import plan_paths
 from pricerl.decide.standing import FIRST, Account, Standing
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.evaluation.valuation import elasticity_at
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
 
 HARM = 0.01

@@ -16,11 +16,10 @@ from shops.records import MORNING_STOCK, STOCK_SPREAD, average_share, fill_order
 from shops.sellers import ShopConfig
 
 from pricerl.arrays import FloatArray
-from pricerl.data import weekday_of
-from pricerl.data.days import WEEK
+from pricerl.data.days import WEEK, weekday_of
 from pricerl.data.reading import columns
-from pricerl.simulation import SellerConfig, expected_units, simulate
-from pricerl.simulation.seller import draw_conversions
+from pricerl.simulation.seller import SellerConfig, draw_conversions, simulate
+from pricerl.simulation.true_demand import expected_units
 
 LEVEL_SD = 0.02
 """Standard deviation of the weekly change of the log demand level."""

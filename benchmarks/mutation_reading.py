@@ -25,9 +25,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pricerl.data import DataConfig, History, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation.seller import SellerConfig, simulate
 
 LIMIT_SECONDS = 10.0
 CELLS = (

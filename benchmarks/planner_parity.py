@@ -34,13 +34,16 @@ from price_training import KnownMarketData, train_policy
 from shops.sellers import ShopConfig
 from torch import Tensor
 
-from pricerl.env import Dynamics, State
-from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out
-from pricerl.evaluation.rollout import Choice
-from pricerl.guardrails import project
-from pricerl.market import PriceMemory, RewardConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.state import State
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.rollout import Choice, roll_out
+from pricerl.guardrails.projection import project
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "planner_parity.csv"

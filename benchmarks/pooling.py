@@ -20,15 +20,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
-from pricerl.env import Dynamics, Product
-from pricerl.evaluation import best_constant_price
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.evaluation.planner import best_constant_price
 from pricerl.evaluation.pricing_rules import candidate_prices
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
-from pricerl.market.fitting import find_priors
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import find_priors, fit_market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import Habits, expected_profit
 
 DAYS, THIN_DAYS = 365, 40

@@ -10,12 +10,16 @@ from typing import Literal
 from lightning.pytorch import Callback, Trainer, seed_everything
 from shops.known_market import known_market
 
-from pricerl.data import DataConfig, DataPreprocessor, History
-from pricerl.env import EnvConfig
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, PriceMemory, RewardConfig
-from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.env.config import EnvConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.reward import RewardConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule

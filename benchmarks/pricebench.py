@@ -10,7 +10,7 @@ A cell is a truth, a number of days and a number of daily units; shop ``n`` of a
 seed ``n``. Seeds from 10,000 on (``--tuning``) are for choosing settings, those below for reporting.
 
 ``planner`` is the path to the best constant price for the objective, ``advice`` the product's decision
-(``pricerl.decide.decide_price``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
+(``pricerl.decide.chain``) on it. With ``--sac`` one policy per number of days and units is trained on the shops
 of all truths, each row of the vector env being a shop in one posterior draw of its market: ``SAC`` is its path, ``SAC,
 decided`` the product's decision on it. Observations describe the market, but not the truth. Rivals are those of
 ``rivals.py``.
@@ -54,15 +54,20 @@ from shops.pricebench import (
     summarise,
 )
 
-from pricerl.decide import Case, DecisionConfig, Proposed, decide_price
+from pricerl.decide.case import Case, Proposed
+from pricerl.decide.chain import decide_price
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import PricePath, plan_paths, propose_path
-from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.evaluation import DynamicPlan, plan_dynamically
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
 from pricerl.evaluation.pricing_rules import RULES, Candidates, best_for_objective
 from pricerl.evaluation.rule_names import KEEP
-from pricerl.market import DemandConfig, RewardConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 ROWS = Path(__file__).resolve().parent.parent / "checkpoints" / "pricebench.csv"

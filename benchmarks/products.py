@@ -23,15 +23,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pricerl.advice import About, advise
-from pricerl.advice.files import render_files
-from pricerl.data import DataConfig, DataPreprocessor, read_history
-from pricerl.decide import DecisionConfig
-from pricerl.env import Dynamics
-from pricerl.evaluation import score_episodes, score_paths
+from pricerl.advice.describe import advise
+from pricerl.advice.files import About, render_files
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import read_history
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.backtest import run_backtests
+from pricerl.evaluation.scores import score_episodes, score_paths
 from pricerl.formatting import Formatter
-from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
 from pricerl.writing import show_set, stage_set
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"

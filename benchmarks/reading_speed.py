@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from pricerl.data.reading.columns import PRODUCT
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation.seller import SellerConfig, simulate
 
 DAYS, DIFFERENT = 370, 27
 """Days per product, and products that are simulated; the file repeats them under other names."""
@@ -25,8 +25,8 @@ TIMED = "import sys, time; {imports}; path = sys.argv[1]; start = time.process_t
 TIMED += "print(time.process_time() - start)"
 STAGES = {
     "pandas.read_csv": ("import pandas as pd", "pd.read_csv(path)"),
-    "open_tables": ("from pricerl.data import open_tables", "open_tables([path])"),
-    "read_history": ("from pricerl.data import read_history", "read_history(path)"),
+    "open_tables": ("from pricerl.data.reading.sources.containers import open_tables", "open_tables([path])"),
+    "read_history": ("from pricerl.data.reading.reader import read_history", "read_history(path)"),
 }
 
 

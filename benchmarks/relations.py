@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pricerl.guardrails.relations import AdvisedPrices, Relation, resolve
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_profit, expected_units
 
 SIZES = ("small", "medium", "large")

@@ -15,14 +15,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from pricerl.advice import About, DayAdvice, ProductAdvice, ProposedPath
-from pricerl.advice.files import render_files
+from pricerl.advice.files import About, render_files
 from pricerl.advice.report_data import Details, OwnDays, PriceCurves
+from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
 from pricerl.arrays import Interval
-from pricerl.decide import Decision
-from pricerl.evaluation import Backtest, BaselineRow, BreakEven, DailyOutcome, HorizonScore, Uplift
+from pricerl.decide.decision import Decision
+from pricerl.evaluation.backtest import Backtest, HorizonScore
+from pricerl.evaluation.planner import BaselineRow
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
+from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Uplift
 from pricerl.formatting import Formatter
 from pricerl.guardrails.today import LimitsInForce
 from pricerl.writing import show_set, stage_set

@@ -24,13 +24,19 @@ import torch
 from scipy.stats import nbinom
 
 from pricerl.arrays import FloatArray
-from pricerl.data import DataConfig, DataPreprocessor, weekday_of
+from pricerl.data.config import DataConfig
+from pricerl.data.days import weekday_of
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
-from pricerl.env import Dynamics
-from pricerl.evaluation import best_constant_price
+from pricerl.env.dynamics import Dynamics
 from pricerl.evaluation.forecast import score_units
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.evaluation.planner import best_constant_price
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.model_gate import GateConfig, compare_scores
 from pricerl.simulation.true_demand import WEEKDAY_PATTERN
 

@@ -16,10 +16,9 @@ import numpy as np
 from shops.pricebench import HORIZON, PathRule, ShopPath, approach
 
 from pricerl.arrays import FloatArray
-from pricerl.data import weekday_of
-from pricerl.data.days import DAYS_PER_YEAR, WEEK
+from pricerl.data.days import DAYS_PER_YEAR, WEEK, weekday_of
 from pricerl.data.features import shifted_mean
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import GATE, Candidates, Rule, glm_plug_in, log_log
 from pricerl.market.demand.regression import Prior, fit_regression
 

@@ -52,15 +52,10 @@ def measure(case: Case, threads: int) -> dict[str, float | bool]:
     import torch._dynamo  # part of the idle process
 
     from pricerl.runtime import CompiledFunction, claim_compute
-    from pricerl.sac import (
-        NetworkConfig,
-        ReplayBuffer,
-        SACAgent,
-        SACConfig,
-        SACUpdate,
-        Transition,
-        make_optimizers,
-    )
+    from pricerl.sac.agent import SACAgent
+    from pricerl.sac.config import NetworkConfig, SACConfig
+    from pricerl.sac.replay import ReplayBuffer, Transition
+    from pricerl.sac.update import SACUpdate, make_optimizers
 
     claim_compute(threads)
     torch.manual_seed(0)

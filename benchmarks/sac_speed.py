@@ -112,9 +112,11 @@ def bare_loop(tick: Tick) -> None:
     """Run pricerl's env, collector, replay buffer and compiled update in a plain loop, without Lightning."""
     import torch
 
-    from pricerl.env import GymVectorEnv
+    from pricerl.env.gym_adapter import GymVectorEnv
     from pricerl.runtime import CompiledFunction, claim_compute
-    from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
+    from pricerl.sac.agent import SACAgent
+    from pricerl.sac.config import NetworkConfig, SACConfig
+    from pricerl.sac.update import SACUpdate, make_optimizers
     from pricerl.training.collector import Collector
 
     claim_compute(int(os.environ[THREAD_COUNTS[0]]))

@@ -28,13 +28,14 @@ from price_training import train_policy
 from shops.pricebench import PLAIN_TRUTHS
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor, History
-from pricerl.evaluation import roll_out
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.evaluation.plan_benchmark import DAYS
-from pricerl.evaluation.rollout import Choice
-from pricerl.market import RewardConfig
+from pricerl.evaluation.rollout import Choice, roll_out
+from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.training import module as sac_module
 from pricerl.training.pricing_data import PricingDataModule
 

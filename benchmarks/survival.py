@@ -29,7 +29,8 @@ import numpy as np
 import torch
 
 from pricerl.cli.main import main as main_of_pricerl
-from pricerl.runs import RunFolder, read_tree
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.tree_file import read_tree
 from pricerl.writing import show_set, stage_set
 
 MAIN = Path(__file__).parents[1] / "main.py"
@@ -228,7 +229,7 @@ def run_readers(publications: int, seed: int) -> int:
 
 def run_cost() -> int:
     """Measure the share of saving in the training time at default settings, and a save of a large buffer."""
-    from pricerl.runs import RankState
+    from pricerl.runs.rank_state import RankState
     from pricerl.training.callbacks.checkpoint import RunCheckpoint
 
     spent: list[float] = []
@@ -262,8 +263,8 @@ def run_cost() -> int:
 
 
 def _full_collector(capacity: int) -> Any:
-    from pricerl.env import GymVectorEnv
-    from pricerl.sac import SACConfig
+    from pricerl.env.gym_adapter import GymVectorEnv
+    from pricerl.sac.config import SACConfig
     from pricerl.training.collector import Collector
 
     collector = Collector(GymVectorEnv("Pendulum-v1"), SACConfig(buffer_capacity=capacity), seed=0)

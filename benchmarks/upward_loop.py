@@ -21,11 +21,12 @@ import torch
 from price_training import train_policy
 from torch import Tensor
 
-from pricerl.data import History, ProductHistory
-from pricerl.env import Dynamics, Product
+from pricerl.data.history import History, ProductHistory
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import GATE, Candidates, best_for_profit
 from pricerl.evaluation.valuation import value_average_day
-from pricerl.market import RewardConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -33,14 +33,14 @@ from price_training import train_policy
 from shops.pricebench import PLAIN_TRUTHS
 from torch import Tensor
 
-from pricerl.env import State
-from pricerl.evaluation import roll_out
+from pricerl.env.state import State
 from pricerl.evaluation.plan_benchmark import DAYS, PlanBenchmark
-from pricerl.evaluation.rollout import Choice
-from pricerl.market import PriceMemory, RewardConfig
+from pricerl.evaluation.rollout import Choice, roll_out
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.reward import RewardConfig
 from pricerl.runtime import claim_compute
-from pricerl.sac import NetworkConfig
-from pricerl.simulation import SellerConfig
+from pricerl.sac.config import NetworkConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training import module as sac_module
 from pricerl.training.pricing_data import PricingDataModule
 

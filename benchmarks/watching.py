@@ -27,10 +27,15 @@ from scipy import stats
 from shops.habits import EARLY_WEEK, SATURDAYS
 
 from pricerl.arrays import FloatArray
-from pricerl.data import DataConfig, DataPreprocessor, ProductHistory, weekday_of
+from pricerl.data.config import DataConfig
+from pricerl.data.days import weekday_of
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
 from pricerl.evaluation.forecast import respond_on
-from pricerl.market import DemandConfig, Market, fit_market
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
 from pricerl.operations.watching import demand_drift
 from pricerl.operations.watching.new_days import doubts_of
 from pricerl.simulation.true_demand import WEEKDAY_PATTERN, expected_units

@@ -4,7 +4,7 @@ from .api import (
     load as load,
     make_env as make_env,
 )
-from .data import read_history as read_history
+from .data.reading.reader import read_history as read_history
 from .operations.catalogue import advise_product as advise_product
 
 __version__: str

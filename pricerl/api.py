@@ -10,22 +10,30 @@ from typing import TYPE_CHECKING, Any
 from pricerl.advice.collection import Advice
 from pricerl.cli.advise import deliver, make_advice, run_lightning
 from pricerl.cli.usage import option_words
-from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.data.config import DataConfig
 from pricerl.data.frames import write_frame
+from pricerl.data.history import History
 from pricerl.data.naming import Sources, list_sources
-from pricerl.env import EnvConfig, PricingEnv
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import read_history
+from pricerl.env.config import EnvConfig
+from pricerl.env.pricing import PricingEnv
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.backtests import find_backtests
 from pricerl.operations.catalogue import Catalogue
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
-from pricerl.runs import RUNS, check_name
+from pricerl.runs.names import RUNS, check_name
 
 if TYPE_CHECKING:
-    from pricerl.advice import ProductAdvice
+    from pricerl.advice.result import ProductAdvice
     from pricerl.data.frames import Frame
-    from pricerl.env import Dynamics
-    from pricerl.evaluation import Policy
+    from pricerl.env.dynamics import Dynamics
+    from pricerl.evaluation.rollout import Policy
     from pricerl.training.run import Run
 
 QUIET = {"trainer.enable_progress_bar": False}

@@ -16,10 +16,15 @@ from advice_outputs import lowering_policy
 from command_line import run, train
 from shops.known_market import known_market
 
-from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
-from pricerl.market import CostConfig, DemandConfig, Market, fit_market
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History, ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
 from pricerl.operations import processes
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation.seller import SellerConfig, simulated_history
 
 processes.usable_cores = lambda: 1  # each process that helps takes seconds to start
 torch.set_num_threads(1)  # two threads crawl as soon as anything else runs beside them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from pricerl.data import DataPreprocessor
+from pricerl.data.preprocessor import DataPreprocessor
 
 
 def every_window(data: DataPreprocessor, product: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 INIT = """
 import gymnasium
-from pricerl.market import register_demand_model
+from pricerl.market.demand.models import register_demand_model
 from {name}.parts import fit_flat
 register_demand_model("flat", fit_flat)
 gymnasium.register("{name}/Pole-v0", "gymnasium.envs.classic_control:PendulumEnv", max_episode_steps=20)
@@ -21,7 +21,8 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers.logger import Logger
 from torch import nn
 
-from pricerl.market import DEMAND_MODELS, RewardConfig
+from pricerl.market.demand.models import DEMAND_MODELS
+from pricerl.market.reward import RewardConfig
 from pricerl.market.reward import ResolvedReward
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.module import SACModule
@@ -107,8 +108,8 @@ def own_package(folder: Path, name: str = "my_shop_rl") -> Iterator[Path]:
     """Write the package into a folder on the import path; afterwards forget it, its demand model and environment."""
     import gymnasium
 
-    from pricerl.market import DEMAND_MODELS
     from pricerl.market.demand.config import MODEL_NAMES
+    from pricerl.market.demand.models import DEMAND_MODELS
 
     place = folder / name
     place.mkdir(parents=True)

@@ -22,8 +22,7 @@ from pricerl.advice.exports import PRICES
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.outbox import fill_outbox
 from pricerl.operations.shop import name_in_force
-from pricerl.runs import RunFolder
-from pricerl.runs.folder import LINKED
+from pricerl.runs.folder import LINKED, RunFolder
 from pricerl.training.run import Run
 
 FIRST = date(2025, 1, 1)

@@ -13,10 +13,11 @@ from own_package import PARTS
 
 from pricerl.advice.files import COLUMNS
 from pricerl.cli.main import COMMANDS, HELP
-from pricerl.data import FEATURES
+from pricerl.data.features import FEATURES
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED
 from pricerl.decide.decision import Grade
-from pricerl.evaluation import EpisodeScores, HorizonScore, PathScores, ReturnScores
+from pricerl.evaluation.backtest import HorizonScore
+from pricerl.evaluation.scores import EpisodeScores, PathScores, ReturnScores
 from pricerl.market.reward import PRESETS
 from pricerl.sac.update import UpdateMetrics
 from pricerl.training.pricing_data import PricingDataModule

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pricerl.advice import check_folder
+from pricerl.advice.files import check_folder
 from pricerl.errors import UsageError
 from pricerl.writing import point, show_set, stage_set, write_file, write_text
 

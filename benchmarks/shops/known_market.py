@@ -7,11 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data import DataPreprocessor
-from pricerl.market import CostConfig, CostPosterior, Market, PriceMemory, ProductMarket, assemble
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.market.cost import CostConfig, CostPosterior
 from pricerl.market.demand.curves import CurveDraws
+from pricerl.market.demand.reference_price import PriceMemory
 from pricerl.market.demand.regression import SIZE_RANGE
-from pricerl.market.fitting import GRID_MARGIN
+from pricerl.market.fitting import GRID_MARGIN, assemble
+from pricerl.market.market import Market, ProductMarket
 
 KNOWN_GRID = 257
 """Grid points of a known market."""

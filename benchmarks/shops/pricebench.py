@@ -14,13 +14,20 @@ import numpy as np
 import pandas as pd
 
 from pricerl.arrays import FloatArray, limits_of
-from pricerl.data import DataConfig, DataPreprocessor, History
-from pricerl.env import Dynamics, Product
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import GATE, HARM, Candidates, Rule, candidate_prices
 from pricerl.evaluation.rollout import approach_prices
 from pricerl.guardrails.price_grid import same_price
-from pricerl.market import DemandConfig, Market, RewardConfig, assemble, fit_market
-from pricerl.simulation import expected_profit, simulate, simulated_history
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import assemble, fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import simulate, simulated_history
+from pricerl.simulation.true_demand import expected_profit
 from shops.sellers import KINDS, ShopConfig
 from shops.true_paths import expected_path_profit
 

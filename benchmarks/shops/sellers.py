@@ -15,8 +15,9 @@ import pandas as pd
 
 from pricerl.data.days import weekday_of
 from pricerl.data.reading import columns
-from pricerl.simulation import SellerConfig, expected_units, seller
-from pricerl.simulation.true_demand import Habits, add_best_price, draw_truth
+from pricerl.simulation import seller
+from pricerl.simulation.seller import SellerConfig
+from pricerl.simulation.true_demand import Habits, add_best_price, draw_truth, expected_units
 from shops.confounders import Disturbing, disturb
 from shops.habits import habits_of, weekday_demand
 from shops.records import average_share, censor, closed_weekdays, fill_orders, shown_days

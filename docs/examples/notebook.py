@@ -9,8 +9,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger
 
-from pricerl.market import DemandConfig
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

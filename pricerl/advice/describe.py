@@ -16,24 +16,24 @@ from pricerl.advice.sentences.verdict import explain
 from pricerl.advice.stop_rule import StopRule, find_stop_rule
 from pricerl.arrays import Interval, interval_of
 from pricerl.data.days import steps_in
-from pricerl.decide import Case, Course, DecisionConfig, Standing, decide_price
+from pricerl.decide.case import Case, Course
+from pricerl.decide.chain import decide_price
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.overruled import orders_after
 from pricerl.decide.proposer import Proposer
-from pricerl.decide.standing import FIRST
-from pricerl.env import Dynamics, Product
+from pricerl.decide.standing import FIRST, Standing
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.errors import UsageError
-from pricerl.evaluation import (
-    Backtest,
-    BaselineRow,
-    PlanBenchmark,
-    Policy,
-    estimate_off_policy,
-    find_sensitivity,
-)
+from pricerl.evaluation.backtest import Backtest
 from pricerl.evaluation.forecast import PathForecast, forecast_path
-from pricerl.evaluation.planner import compare_baselines, planner_gaps
+from pricerl.evaluation.off_policy import estimate_off_policy
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.evaluation.planner import BaselineRow, compare_baselines, planner_gaps
+from pricerl.evaluation.rollout import Policy
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE
 from pricerl.evaluation.scores import with_rivals
+from pricerl.evaluation.sensitivity import find_sensitivity
 from pricerl.evaluation.valuation import elasticity_at, find_break_even, value_paths, would_raising_pay
 from pricerl.experiments.plan import PriceTest, plan_price_test
 from pricerl.formatting import PLAIN, Formatter

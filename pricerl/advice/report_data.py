@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pricerl.arrays import FloatArray, Interval, intervals_of
-from pricerl.data import ProductHistory
-from pricerl.env import Product
+from pricerl.data.history import ProductHistory
+from pricerl.env.product import Product
 from pricerl.evaluation.valuation import value_paths
 from pricerl.experiments.plan import PriceTest
 from pricerl.guardrails.limits_in_force import LimitsInForce

@@ -17,17 +17,12 @@ if TYPE_CHECKING:  # keeps torch out of the commands about orders
     from pricerl.decide.price_path import DayEdit
     from pricerl.decide.proposer import PolicyOverPlan
     from pricerl.decide.standing import Alarm, Order, PreviousAdvice, TrackRecord
-    from pricerl.evaluation import (
-        Backtest,
-        BaselineRow,
-        BreakEven,
-        DailyOutcome,
-        OffPolicyValue,
-        Raising,
-        Sensitivity,
-        Uplift,
-    )
-    from pricerl.market import Measure
+    from pricerl.evaluation.backtest import Backtest
+    from pricerl.evaluation.off_policy import OffPolicyValue
+    from pricerl.evaluation.planner import BaselineRow
+    from pricerl.evaluation.sensitivity import Sensitivity
+    from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
+    from pricerl.market.cost import Measure
 
 
 KEYS = {"proposed_by": "speaker"}

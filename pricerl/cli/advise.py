@@ -31,9 +31,9 @@ from pricerl.progress import stage
 from pricerl.terminal import print_notes, table, write_json, write_lines
 
 if TYPE_CHECKING:
-    from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
-    from pricerl.evaluation import Backtest
+    from pricerl.advice.result import ProductAdvice
+    from pricerl.evaluation.backtest import Backtest
     from pricerl.operations.catalogue import Advised
     from pricerl.operations.log.log_head import Head
     from pricerl.operations.shop import Shop
@@ -152,7 +152,7 @@ def deliver(run: Run) -> Delivered:
     from pricerl.operations.log.provenance import describe_origin
     from pricerl.operations.shop import Prepared, Shop, day_of
     from pricerl.operations.tracking import track_advice
-    from pricerl.runs import RunFolder
+    from pricerl.runs.folder import RunFolder
 
     shop = Shop.open(RunFolder(run.folder), run.options.today)
     origin = describe_origin(run, day_of(run.options.today, run.pricing))
@@ -184,7 +184,7 @@ def _score(run: Run) -> int:
         from pricerl.operations.backtests import find_backtests, keep_backtests
         from pricerl.operations.log.provenance import describe_origin
         from pricerl.operations.shop import Prepared, Shop, day_of
-        from pricerl.runs import RunFolder
+        from pricerl.runs.folder import RunFolder
 
         everything = run.options.out is not None
         shop = Shop.open(RunFolder(run.folder), run.options.today)
@@ -206,7 +206,7 @@ def print_advice(run: Run) -> int:
     from pricerl.advice.block import block_lines, wrapped
     from pricerl.advice.sentences.next_steps import Place
     from pricerl.cli.decisions import outbox_lines
-    from pricerl.runs import needed_name
+    from pricerl.runs.names import needed_name
 
     advice, files, shop, recorded = deliver(run)
     if run.options.format == "json":

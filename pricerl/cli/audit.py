@@ -12,8 +12,8 @@ from typing import Any
 
 from pricerl.cli.decisions import actor_of, add_run_options, find_advice, outbox_lines, shop_of, typed_text
 from pricerl.cli.usage import Parser, add_author_options, add_files, option_words
-from pricerl.data import is_present
 from pricerl.data.naming import list_sources
+from pricerl.data.reading.sources.containers import is_present
 from pricerl.errors import EXIT_OK, DataError, UsageError
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, LOG_FILE, Entry, stamp, verify
 from pricerl.operations.log.orders import ADVICE, APPROVAL, PAUSE, RESUME, ROLLBACK, TEST_RESULT

@@ -16,7 +16,7 @@ from pricerl.terminal import write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.data import DataConfig
+    from pricerl.data.config import DataConfig
     from pricerl.data.history import ProductHistory
     from pricerl.data.quality import ProductReport
 
@@ -76,9 +76,9 @@ def check(words: Sequence[str]) -> int:
     files = options.path or options.files
     if not files:
         raise UsageError("check needs a FILE, the seller's CSV (see check --help)")
-    from pricerl.data import read_history
     from pricerl.data.preprocessor import report_history
     from pricerl.data.reading.problems import problem_table
+    from pricerl.data.reading.reader import read_history
 
     config = _reading(options)
     try:
@@ -101,7 +101,7 @@ def _add_reading(parser: Parser) -> None:
 
 def _reading(options: argparse.Namespace) -> DataConfig:
     """Return the settings of reading that options name."""
-    from pricerl.data import DataConfig
+    from pricerl.data.config import DataConfig
 
     return DataConfig(**{**{name: getattr(options, name) for name in READING}, "strict": options.strict == "true"})
 
@@ -110,7 +110,7 @@ def _print_reports(
     products: Sequence[ProductHistory], reports: Sequence[ProductReport], short: Sequence[ProductReport]
 ) -> None:
     """Print the reports of some products in full, those of others on one line each."""
-    from pricerl.market import CostConfig, describe_costs
+    from pricerl.market.cost import CostConfig, describe_costs
 
     for product, report in zip(products, reports, strict=True):
         write_lines([*report.lines(), f"  {'costs':<16} {describe_costs(product, CostConfig())}"])
@@ -160,12 +160,12 @@ def init(words: Sequence[str]) -> int:
 def _products(options: argparse.Namespace) -> dict[str, float | None]:
     """Return the products of the named files, or of the newest advice of a run, with their unit costs if known."""
     if options.files:
-        from pricerl.data import read_history
+        from pricerl.data.reading.reader import read_history
 
         return {item.product: item.unit_cost for item in read_history(options.files, _reading(options)).products}
     from pricerl.advice.exports import DOCUMENT
     from pricerl.advice.files import read_advice
-    from pricerl.runs import find_run, runs_with
+    from pricerl.runs.names import find_run, runs_with
 
     runs = runs_with(DOCUMENT) if options.run_name is None else [find_run(options.run_name, DOCUMENT)]
     found = read_advice(runs[0].path) if len(runs) == 1 else None

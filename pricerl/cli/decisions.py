@@ -27,7 +27,8 @@ from pricerl.operations.log.orders import (
 )
 from pricerl.operations.outbox import first_change, last_day_of, limits_of
 from pricerl.operations.shop import Shop
-from pricerl.runs import RunFolder, find_run
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import find_run
 from pricerl.terminal import shown, write_lines
 
 MOST_NOTES = 10

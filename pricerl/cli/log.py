@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
 
-from pricerl.runs import RUN_LOG
+from pricerl.runs.folder import RUN_LOG
 
 LOG_BYTES, OLD_LOGS = 1_000_000, 3
 """Largest size of the file in bytes, and the number of older ones that are kept: ``run.log.1`` and so on."""

@@ -30,12 +30,13 @@ from pricerl.operations.watching.alerts import (
     send_alerts,
 )
 from pricerl.operations.watching.monitor_document import MONITOR_FILE, Monitor, to_json
-from pricerl.runs import BEST, RunFolder, find_run
+from pricerl.runs.folder import BEST, RunFolder
+from pricerl.runs.names import find_run
 from pricerl.terminal import print_notes, table, write_json, write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.runs import Checkpoint
+    from pricerl.runs.checkpoint import Checkpoint
     from pricerl.training.run import Run
 
 EXIT_CODES = {"ok": EXIT_OK, "unknown": EXIT_OK, "warning": EXIT_WARNING, "alarm": EXIT_ALARM}
@@ -186,7 +187,7 @@ def retrain(words: Sequence[str]) -> int:
     folder = find_run(options.run_name, BEST)
     shop = Shop.open(folder, options.today)
     from pricerl.operations.model_comparison import check_days, judge
-    from pricerl.runs import Checkpoint, without_query
+    from pricerl.runs.checkpoint import Checkpoint, without_query
 
     if folder.current is None:
         raise UsageError(f"{folder.path} has no complete generation yet; start with fit")

@@ -21,31 +21,22 @@ from lightning.pytorch.callbacks.timer import Interval
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.profilers import AdvancedProfiler, Profiler, SimpleProfiler
 
-from pricerl.advice import ReportConfig, check_folder, check_horizon
+from pricerl.advice.describe import check_horizon
 from pricerl.advice.exports import check_workbook
+from pricerl.advice.files import ReportConfig, check_folder
 from pricerl.cli.imports import import_environment, is_allowed, read_configs, refusal
 from pricerl.cli.trainer_settings import check_trainer, list_plugins
 from pricerl.cli.usage import RUN_OPTIONS, explain_usage, help_topics, named_files, option_values
-from pricerl.decide import DecisionConfig
+from pricerl.decide.decision import DecisionConfig
 from pricerl.errors import UsageError
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.log.provenance import describe_run
 from pricerl.operations.shop import Shop
 from pricerl.operations.tracking import describe_tracked
 from pricerl.progress import show_stages
-from pricerl.runs import (
-    BEST,
-    RUNS,
-    USUAL_CLASSES,
-    USUAL_PRESET,
-    Checkpoint,
-    RunFolder,
-    check_name,
-    find_run,
-    lasting_settings,
-    name_run,
-    without_query,
-)
+from pricerl.runs.checkpoint import USUAL_CLASSES, Checkpoint, lasting_settings, without_query
+from pricerl.runs.folder import BEST, RunFolder
+from pricerl.runs.names import RUNS, USUAL_PRESET, check_name, find_run, name_run
 from pricerl.runtime import MatmulPrecision, claim_compute
 from pricerl.terminal import write_lines
 from pricerl.training.callbacks.checkpoint import RunCheckpoint, TreeCheckpointIO

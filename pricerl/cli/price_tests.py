@@ -20,12 +20,13 @@ from pricerl.operations.log.decision_log import LOG_FILE, Entry, stamp
 from pricerl.operations.log.orders import PRICE_TEST, TEST_RESULT, TOLERANCE, doubt_price
 from pricerl.operations.outbox import limits_of
 from pricerl.operations.shop import Shop, choose_product
-from pricerl.runs import RunFolder, needed_name
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import needed_name
 from pricerl.terminal import shown, write_lines
 from pricerl.writing import write_text
 
 if TYPE_CHECKING:
-    from pricerl.env import Product
+    from pricerl.env.product import Product
     from pricerl.experiments.reading import Reading
     from pricerl.training.run import Run
 
@@ -52,7 +53,7 @@ def _parser(action: str, purpose: str) -> Parser:
 def _load(options: argparse.Namespace, rest: Sequence[str]) -> tuple[Run, Product]:
     """Return the run with its file, and the product."""
     from pricerl.cli.advise import run_lightning
-    from pricerl.env import Product
+    from pricerl.env.product import Product
 
     given = {"data.path": options.path, **{name: getattr(options, name) for name in ("run_name", "ckpt_path", "today")}}
     run = run_lightning("predict", [*rest, *option_words(given)])

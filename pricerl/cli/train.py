@@ -27,7 +27,8 @@ from pricerl.operations.log.provenance import differing, fingerprint, other_vers
 from pricerl.operations.shop import Shop
 from pricerl.operations.track_record import find_own_prices
 from pricerl.operations.tracking import find_ignored, resume_tracked, track_generation
-from pricerl.runs import BEST, LAST, METRICS_FILE, Checkpoint, Generation, RunFolder
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import BEST, LAST, METRICS_FILE, Generation, RunFolder
 from pricerl.terminal import print_notes, write_lines
 from pricerl.training.callbacks.checkpoint import own_saver
 from pricerl.training.resuming import has_nothing_left, is_first_process, open_generation

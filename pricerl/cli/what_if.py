@@ -10,7 +10,7 @@ from pricerl.cli.advise import run_lightning
 from pricerl.cli.usage import Parser, add_files, option_words, positive_price, with_first
 from pricerl.data.days import steps_in
 from pricerl.decide.final_check import nearest_allowed, objections_to
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.errors import EXIT_OK
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter, counted, unit_digits

@@ -60,9 +60,9 @@ class DataConfig:
     """Days of features in one observation."""
 
     forecaster: str = OWN_MEAN
-    """Forecaster for "predicted sales", by its name in ``pricerl.data.FORECASTERS``: ``mean_7``, ``last_week``,
-    ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used if it beats the trailing 7-day
-    mean and the supplied column on the training days."""
+    """Forecaster for "predicted sales", by its name in ``pricerl.data.forecasters.FORECASTERS``: ``mean_7``,
+    ``last_week``, ``weekday_mean``; ``auto_ets`` and ``auto_theta`` need the extra ``forecast``. Used if it beats the
+    trailing 7-day mean and the supplied column on the training days."""
 
     country: str | None = None
     """Country whose public holidays affect demand, as an ISO code such as GB or with a subdivision such as DE-BY."""

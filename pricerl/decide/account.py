@@ -22,7 +22,7 @@ from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.evidence import at_worse_price
 from pricerl.decide.price_path import approach_path
 from pricerl.decide.standing import Account
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
 from pricerl.evaluation.pricing_rules import HARM, candidate_prices
 from pricerl.evaluation.rollout import approach_prices

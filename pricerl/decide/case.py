@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
-from pricerl.data import UnlikelyZeros, unlikely_zeros
+from pricerl.data.cleaning.zero_sales import UnlikelyZeros, unlikely_zeros
 from pricerl.decide.decision import Decision, DecisionConfig, ProposedBy
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath
 from pricerl.decide.standing import FIRST, Alarm, Order, Standing
-from pricerl.env import Product
-from pricerl.evaluation import Candidates, Causes, PathValue, observe_causes, value_paths
+from pricerl.env.product import Product
+from pricerl.evaluation.pricing_rules import Candidates
+from pricerl.evaluation.sensitivity import Causes, observe_causes
+from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import PLAIN, Formatter
 from pricerl.guardrails.price_grid import same_price
 

@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from pricerl.data import ProductHistory
 from pricerl.data.days import STEP_WORDS
+from pricerl.data.history import ProductHistory
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import SET_BY, Evidence, decide, fall_back
 from pricerl.decide.price_path import PricePath, approach_path
 from pricerl.decide.standing import MeasuredPair
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import lower_bound
 from pricerl.evaluation.valuation import PathValue, value_paths
 from pricerl.formatting import MEASURES

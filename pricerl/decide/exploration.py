@@ -17,7 +17,7 @@ from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import EXPLORED
 from pricerl.decide.evidence import is_suspect
 from pricerl.decide.price_path import GatedPath
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.formatting import sentence
 from pricerl.guardrails.gate import pass_gate
 from pricerl.market.demand.reference_price import PriceMemory

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision
 from pricerl.decide.price_path import DayEdit, GatedPath, PricePath, approach_path
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue
 from pricerl.guardrails.gate import Gated, pass_gate
 from pricerl.guardrails.hard_limits import refuse_price

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.decide.case import Case, Course
 from pricerl.decide.decision import KEEP_NOT_ALLOWED, Decision, Source
 from pricerl.decide.final_check import gate_path

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import limits_of
-from pricerl.env import Dynamics, Product, State
-from pricerl.evaluation import DynamicPlan
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.env.state import State
+from pricerl.evaluation.dynamic_planner import DynamicPlan
 from pricerl.evaluation.rollout import Policy, Proposal, hold_left, propose_by, roll_path
 from pricerl.guardrails.today import Edit
 

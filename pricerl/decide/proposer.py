@@ -10,9 +10,10 @@ from typing import Literal, NamedTuple
 from pricerl.decide.case import Case, Course, Proposed
 from pricerl.decide.decision import Decision
 from pricerl.decide.price_path import GatedPath, PricePath, plan_paths, propose_path
-from pricerl.env import Dynamics, Product
-from pricerl.evaluation import Comparison, PlanBenchmark, Policy
-from pricerl.evaluation.rollout import WatchedPolicy
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.evaluation.plan_benchmark import Comparison, PlanBenchmark
+from pricerl.evaluation.rollout import Policy, WatchedPolicy
 
 
 class PolicyOverPlan(NamedTuple):

@@ -1,11 +1,8 @@
 """The market as an environment; importing this package registers Pricing-v0 with Gymnasium."""
 
 import gymnasium
-import lazy_loader
 
 ENV_ID = "pricerl/Pricing-v0"
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def register_envs() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pricerl.data import FEATURES
 from pricerl.data.days import steps_in
+from pricerl.data.features import FEATURES
 from pricerl.env.description import DESCRIPTION
 from pricerl.env.history_tensors import CALENDAR_DAYS
 from pricerl.errors import UsageError
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 
 MAX_HORIZON = CALENDAR_DAYS - 366
 """Days; the rest of the calendar covers decisions that reach beyond the horizon."""

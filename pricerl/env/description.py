@@ -12,7 +12,7 @@ from torch import Tensor
 from pricerl.data.days import RECENT_DAYS, steps_in
 from pricerl.env.history_tensors import HistoryTensors
 from pricerl.env.references import References
-from pricerl.market import Market
+from pricerl.market.market import Market
 
 DESCRIPTION = (
     "elasticity_below",

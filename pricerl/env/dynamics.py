@@ -12,20 +12,20 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.env.config import EnvConfig
 from pricerl.env.description import describe
 from pricerl.env.history_tensors import LOOK_BACK_DAYS, HistoryTensors
 from pricerl.env.noise import Noise, UnitQuantiles, draw_z, tabulate_units
 from pricerl.env.references import find_references, find_spans, find_spread
 from pricerl.env.state import Expected, Outcome, Rows, State, gather
-from pricerl.guardrails import GuardrailConfig, PriceBand, feasible_band, price_box, project
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import GuardedProduct, UnitCosts, price_limits, recent_prices, support_box
-from pricerl.guardrails.projection import waits_for_pace
-from pricerl.market import GridPosition, Market, Response
+from pricerl.guardrails.projection import PriceBand, feasible_band, price_box, project, waits_for_pace
 from pricerl.market.cost import CostPosterior
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
+from pricerl.market.market import GridPosition, Market, Response
 from pricerl.market.reward import RewardConfig, RewardInputs
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.data import DataPreprocessor, day_types, weekday_of
-from pricerl.data.days import RECENT_DAYS, WEEK, steps_in
+from pricerl.data.days import RECENT_DAYS, WEEK, day_types, steps_in, weekday_of
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.market.demand.reference_price import reference_prices
 
 Starts = Literal["train", "holdout", "latest"]

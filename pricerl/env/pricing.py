@@ -13,15 +13,18 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.config import EnvConfig
 from pricerl.env.dynamics import Dynamics
 from pricerl.env.episodes import Draws, EpisodeBatch
 from pricerl.env.history_tensors import Starts
 from pricerl.env.state import State
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import Market, RewardConfig, fit_market
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig, simulated_history
 
 Space = spaces.Space[NDArray[np.float32]]
 
@@ -81,7 +84,7 @@ class PricingEnv(_Batched, gymnasium.Env[NDArray[np.float32], NDArray[np.float32
 
     ## Observation space
     ``Box(0, 1, (window * num_features,), float32)``: the last 7 days, oldest first, each with the features
-    of ``pricerl.data.FEATURES``, min-max scaled with the bounds of the training days and clipped. All of them
+    of ``pricerl.data.features.FEATURES``, min-max scaled with the bounds of the training days and clipped. All of them
     are known when the decision is made. With ``describe`` every day also carries the features of
     ``pricerl.env.description.DESCRIPTION``.
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS
+from pricerl.data.history import ProductHistory
 from pricerl.env.dynamics import Dynamics
 from pricerl.guardrails.hard_limits import HardLimits
 from pricerl.guardrails.today import PriceLog, Today
-from pricerl.market import Market, ProductMarket
+from pricerl.market.market import Market, ProductMarket
 
 
 @dataclass(frozen=True, eq=False)

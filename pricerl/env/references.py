@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pricerl.market import Market
+from pricerl.market.market import Market
 from pricerl.market.reward import Spans
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeVar
 from torch import Tensor
 
 from pricerl.env.references import References
-from pricerl.guardrails import PriceLimits
-from pricerl.market import GridPosition, MarketRows, Response
+from pricerl.guardrails.limits import PriceLimits
+from pricerl.market.market import GridPosition, MarketRows, Response
 from pricerl.market.reward import Spans
 
 

@@ -1,5 +1,1 @@
 """Evaluation of any policy ``observation -> action``, independent of its training."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

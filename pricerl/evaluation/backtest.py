@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.data import DataPreprocessor, ProductHistory
 from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, steps_in
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.evaluation.forecast import predict_units
-from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Pool
+from pricerl.market.fitting import fit_market
 
 DAYS_AHEAD = (1, 7, 14)
 """Forecast horizons in days; the first day after the origin is one day ahead."""

@@ -15,11 +15,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env import Dynamics, Product, State
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.env.state import State
 from pricerl.evaluation.planner import best_constant_price
 from pricerl.evaluation.pricing_rules import candidate_prices
-from pricerl.guardrails import project
 from pricerl.guardrails.limits import is_small
+from pricerl.guardrails.projection import project
 from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift
 
 SIZES = (41, 61, 81, 101, 121)

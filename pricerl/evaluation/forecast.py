@@ -10,12 +10,12 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from pricerl.arrays import FloatArray, IntArray, intervals_of, limits_of
-from pricerl.data import ProductHistory
-from pricerl.env import Product
+from pricerl.data.history import ProductHistory
 from pricerl.env.noise import sample_units
+from pricerl.env.product import Product
 from pricerl.evaluation.valuation import PathValue, expect_days, expect_paths, path_values
-from pricerl.market import Market, Response
 from pricerl.market.demand.demand_level import log_probability
+from pricerl.market.market import Market, Response
 
 NOISE_SAMPLES = 16
 """Noise samples per posterior draw for predictive limits. At 256 draws, limits differ from those of very many

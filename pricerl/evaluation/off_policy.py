@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray, Interval, limits_of
-from pricerl.data import ProductHistory, weekday_of
-from pricerl.data.days import WEEK
-from pricerl.market import ProductMarket
+from pricerl.data.days import WEEK, weekday_of
+from pricerl.data.history import ProductHistory
+from pricerl.market.market import ProductMarket
 
 MIN_EFFECTIVE_DAYS = 20
 """Fewest effective days with similar prices for an estimate."""

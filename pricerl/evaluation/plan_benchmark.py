@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env import Dynamics, State
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import CommonNoise
+from pricerl.env.state import State
 from pricerl.evaluation.dynamic_planner import DynamicPlan
 from pricerl.evaluation.rollout import Choice, Policy, WatchedPolicy, roll_out
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import Share
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import (
     RULES,
     WITHOUT_COSTS,

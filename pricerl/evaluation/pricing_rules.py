@@ -11,14 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.data import weekday_of
-from pricerl.data.days import WEEK
-from pricerl.env import Product
+from pricerl.data.days import WEEK, weekday_of
+from pricerl.env.product import Product
 from pricerl.evaluation.rule_names import BEST_FOR_PROFIT, KEEP
 from pricerl.evaluation.valuation import log_units_at, margins_at, value_average_day
 from pricerl.guardrails.projection import lasting_band, spread_prices
-from pricerl.market import ProductMarket
 from pricerl.market.demand.regression import Prior, fit_regression
+from pricerl.market.market import ProductMarket
 
 MIN_DAYS_AT_PRICE = 3
 """Fewest recorded days at a past price for it to count."""

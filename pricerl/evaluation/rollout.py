@@ -8,10 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pricerl.env import Dynamics, Outcome, Product, State
+from pricerl.env.dynamics import Dynamics
 from pricerl.env.noise import Noise
-from pricerl.guardrails import PriceBand, project
+from pricerl.env.product import Product
+from pricerl.env.state import Outcome, State
 from pricerl.guardrails.limits import days_held
+from pricerl.guardrails.projection import PriceBand, project
 
 Choice = Callable[[State], Tensor]
 """``state -> next price``, ``(B,)`` money."""

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from pricerl.arrays import FloatArray, interval_of
 from pricerl.data.days import WEEK
-from pricerl.env import Dynamics, GymVectorEnv, Outcome, Product, State
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.gym_adapter import GymVectorEnv
+from pricerl.env.product import Product
+from pricerl.env.state import Outcome, State
 from pricerl.evaluation.planner import best_constant_price, planner_gaps
 from pricerl.evaluation.rollout import Policy, propose_by, roll_out, roll_path
 from pricerl.evaluation.valuation import value_at_risk, value_paths

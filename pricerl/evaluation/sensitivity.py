@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.valuation import log_units_at, margins_at
 from pricerl.guardrails.price_grid import same_price

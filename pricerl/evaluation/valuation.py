@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import DateArray, FloatArray, IntArray, Interval, Share, interval_of
-from pricerl.data import ProductHistory, day_types, weekday_of
-from pricerl.env import Product
+from pricerl.data.days import day_types, weekday_of
+from pricerl.data.history import ProductHistory
+from pricerl.env.product import Product
 from pricerl.env.references import MIN_MARGIN
-from pricerl.market import Market, Measure, ProductMarket, Response
+from pricerl.market.cost import Measure
+from pricerl.market.market import Market, ProductMarket, Response
 from pricerl.market.utility import TAIL_PROBABILITY
 
 LEAST_PROBABILITY = 0.5

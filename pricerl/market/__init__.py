@@ -1,5 +1,1 @@
 """The market fitted to a history: demand, conversions, costs, and the reward."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory
 from pricerl.data.days import STEP_WORDS
+from pricerl.data.history import ProductHistory
 from pricerl.errors import UsageError, did_you_mean
 from pricerl.market.cost_rows import COSTS, FIRST_DAY, MIN_SHARE_KEPT, Row, check_rows, find_fault
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import FloatArray
-from pricerl.data import DataPreprocessor, ProductHistory, weekday_of
+from pricerl.data.days import weekday_of
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.market.cost import CostConfig, decode_cost
 from pricerl.market.demand.config import DemandConfig, ElasticityPrior
 from pricerl.market.demand.curves import CurveDraws

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data import DataPreprocessor
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.price_setting import Kind
 from pricerl.market.cost import CostPosterior, Measure
 from pricerl.market.demand.curves import CurveDraws

@@ -15,10 +15,12 @@ import numpy as np
 import scipy
 import torch
 
-from pricerl.data import DataPreprocessor
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.errors import UsageError
 from pricerl.evaluation.backtest import Backtest, HorizonScore, run_backtests
-from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.pooling import Evidence
 from pricerl.market.fitting import find_pool
 from pricerl.operations.log.provenance import hash_code, hash_history, hash_own_code, hash_settings

@@ -15,21 +15,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from pricerl.advice import ProductAdvice, advise
-from pricerl.data import DataPreprocessor, ProductHistory
+from pricerl.advice.describe import advise
+from pricerl.advice.result import ProductAdvice
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
-from pricerl.decide import DecisionConfig
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.errors import DataError
-from pricerl.evaluation import Backtest, PlanBenchmark, Policy, plan_dynamically
-from pricerl.evaluation.backtest import run_backtests
+from pricerl.evaluation.backtest import Backtest, run_backtests
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.evaluation.rollout import Policy
 from pricerl.formatting import Formatter
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, Bound, resolve
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
-from pricerl.market.demand.config import DemandSettings
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.pooling import Evidence, Pool, find_evidence
-from pricerl.market.fitting import pools
+from pricerl.market.fitting import fit_market, pools
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.provenance import draft_advice
 from pricerl.operations.processes import Workers

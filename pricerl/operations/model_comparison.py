@@ -11,20 +11,22 @@ import numpy as np
 import torch
 
 from pricerl.arrays import FloatArray
-from pricerl.data import DataPreprocessor, History
 from pricerl.data.days import WEEK, steps_in
-from pricerl.env import Dynamics
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.env.dynamics import Dynamics
 from pricerl.errors import DataError
-from pricerl.evaluation import PlanBenchmark, plan_dynamically
+from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.evaluation.forecast import score_units
-from pricerl.market import fit_market
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.market.fitting import fit_market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.model_gate import Comparison, GateConfig, Verdict, compare_scores, lower_bound
 from pricerl.operations.watching.monitoring import preprocessor_state, trained_history
 from pricerl.progress import stage
 
 if TYPE_CHECKING:
-    from pricerl.runs import Checkpoint
+    from pricerl.runs.checkpoint import Checkpoint
     from pricerl.training.run import Run
 
 LEARNED_DAYS = 7

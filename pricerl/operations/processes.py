@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from loky import ProcessPoolExecutor
 
-from pricerl.market import DEMAND_MODELS
+from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.runtime import MatmulPrecision, claim_compute, usable_cores
 
 if TYPE_CHECKING:

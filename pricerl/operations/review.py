@@ -23,7 +23,7 @@ from pricerl.arrays import FloatArray, Interval, interval_of
 from pricerl.decide.standing import Check
 from pricerl.evaluation.valuation import gains_over
 from pricerl.formatting import UNKNOWN, Formatter, plural
-from pricerl.market import Market
+from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.track_record import MEASURES, Predictions, find_predictions, keep_record
 

@@ -16,19 +16,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pricerl.advice.exports import PRICES
-from pricerl.data import is_present
 from pricerl.data.naming import list_sources
+from pricerl.data.reading.sources.containers import is_present
 from pricerl.decide.standing import Order
 from pricerl.errors import DataError, UsageError, did_you_mean
 from pricerl.operations.log.decision_log import LOG_FILE, Drafts, Entry, Log, append, publish_again, read_log
 from pricerl.operations.log.orders import ADVICE, ROLLBACK, orders_of
 from pricerl.operations.outbox import Outbox, fill_outbox, generation_of, newest_advice, orders_on
-from pricerl.runs import Generation, RunFolder
+from pricerl.runs.folder import Generation, RunFolder
 from pricerl.terminal import shown
 from pricerl.writing import CURRENT, PUBLISHED, find_set, is_shown, show_set, stage_set
 
 if TYPE_CHECKING:
-    from pricerl.data import ProductHistory
+    from pricerl.data.history import ProductHistory
     from pricerl.training.pricing_data import PricingDataModule
 
 

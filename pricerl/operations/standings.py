@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import MappingProxyType
 
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.decide.account import days_left
 from pricerl.decide.standing import Account, MeasuredPair, Standing
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.guardrails.relations import Bound
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.orders import ADVICE, TEST_RESULT, judged_orders

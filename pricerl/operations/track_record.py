@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data import ProductHistory
 from pricerl.data.cleaning.calendar import find_runs
 from pricerl.data.days import WEEK, steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import Check, Outcome, Overruled, PreviousAdvice, TrackDay, TrackRecord
 from pricerl.guardrails.price_grid import same_price
 from pricerl.operations.log.decision_log import Entry

@@ -15,14 +15,14 @@ from pricerl import __version__
 from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
 from pricerl.operations.log.provenance import fingerprint
-from pricerl.runs import METRICS_FILE, Generation, RunFolder
+from pricerl.runs.folder import METRICS_FILE, Generation, RunFolder
 from pricerl.training.loggers import best_evaluation
 from pricerl.training.run import Run
 from pricerl.training.wandb_logging import WANDB_FILE, RunLogger, TrackedRun, TrackingConfig, keep_id, stored_id
 
 if TYPE_CHECKING:
-    from pricerl.advice import ProductAdvice
     from pricerl.advice.files import AdviceFiles
+    from pricerl.advice.result import ProductAdvice
 
 GIT_SECONDS = 5
 """Longest wait for the version control's answer, in seconds; it takes milliseconds."""

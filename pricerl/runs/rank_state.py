@@ -28,7 +28,7 @@ class Resumable(Protocol):
     """Collector of a process, `pricerl.training.collector.Collector`."""
 
     buffer: Any
-    """Its replay buffer, `pricerl.sac.ReplayBuffer`."""
+    """Its replay buffer, `pricerl.sac.replay.ReplayBuffer`."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return its state without the transitions."""

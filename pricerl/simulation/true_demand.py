@@ -73,7 +73,7 @@ def draw_truth(market: str, units: float, habits: Habits, generator: np.random.G
         generator: source of randomness.
 
     Returns:
-        The truth of `pricerl.simulation.simulate`, without what `add_best_price` adds.
+        The truth of `pricerl.simulation.seller.simulate`, without what `add_best_price` adds.
     """
     start_price = round(generator.uniform(*habits.start_prices), 2)
     elasticity = round(generator.uniform(*habits.elasticities), 3)

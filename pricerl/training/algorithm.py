@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from pricerl.sac import ReplayConfig, Transition
+from pricerl.sac.config import ReplayConfig
+from pricerl.sac.replay import Transition
 
 
 class TaskSpec(NamedTuple):

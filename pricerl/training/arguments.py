@@ -10,7 +10,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from pricerl.runs import USUAL_CLASSES, without_query
+from pricerl.runs.checkpoint import USUAL_CLASSES, without_query
 
 OWN = "pricerl."
 """Beginning of the modules whose configs are rebuilt from their values alone."""

@@ -10,7 +10,8 @@ import torch
 from gymnasium.spaces import flatdim
 from torch import Tensor
 
-from pricerl.sac import ReplayBuffer, ReplayConfig, Transition
+from pricerl.sac.config import ReplayConfig
+from pricerl.sac.replay import ReplayBuffer, Transition
 from pricerl.training.algorithm import Algorithm
 
 
@@ -33,7 +34,7 @@ class Collector:
 
     Apart from the policy, everything that later transitions depend on is in ``state_dict`` and in the rows of
     ``buffer``, provided that the env has ``state_dict() -> dict`` and ``load_state_dict(state) -> bool``, False where
-    the state does not fit. `pricerl.env.PricingVectorEnv` has them, Gymnasium's environments do not.
+    the state does not fit. `pricerl.env.pricing.PricingVectorEnv` has them, Gymnasium's environments do not.
 
     Args:
         env: vector env.

@@ -12,8 +12,9 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 
 from pricerl.errors import UsageError
-from pricerl.runs import RankState
-from pricerl.sac import Demonstrations, SACConfig
+from pricerl.runs.rank_state import RankState
+from pricerl.sac.cloning import Demonstrations
+from pricerl.sac.config import SACConfig
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, ForeignLearner, TaskSpec
 from pricerl.training.arguments import KeepsArguments

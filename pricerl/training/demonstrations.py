@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from pricerl.env import PricingVectorEnv
-from pricerl.evaluation import DynamicPlan
-from pricerl.sac import Demonstrations
+from pricerl.env.pricing import PricingVectorEnv
+from pricerl.evaluation.dynamic_planner import DynamicPlan
+from pricerl.sac.cloning import Demonstrations
 
 ROWS, DECISIONS = 512, 28
 """Rows of the vector env and decisions of each; half of the rows follow the plan, half decide at random."""

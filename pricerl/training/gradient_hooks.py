@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.trainer import call
 from torch import Tensor
 
-from pricerl.sac import Gradients, Optimizers
+from pricerl.sac.update import Gradients, Optimizers
 
 
 def call_gradient_hooks(trainer: Trainer, optimizers: Optimizers, gradients: Gradients, loss: Tensor) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from pricerl.env import GymVectorEnv
+from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import UsageError
-from pricerl.evaluation import score_returns
-from pricerl.runs import name_run
+from pricerl.evaluation.scores import score_returns
+from pricerl.runs.names import name_run
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import EVALUATION_SEED, ReplayDataModule
 

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
-from pricerl.runs import METRICS_FILE
+from pricerl.runs.folder import METRICS_FILE
 from pricerl.training.wandb_logging import RunLogger, TrackedRun, TrackingConfig
 from pricerl.writing import naming, write_file
 

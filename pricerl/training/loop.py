@@ -25,8 +25,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from typing_extensions import Self
 
-from pricerl.runs import Checkpoint, preserved_randomness
-from pricerl.sac import ReplayConfig, Transition, check_finite
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.rank_state import preserved_randomness
+from pricerl.sac.checks import check_finite
+from pricerl.sac.config import ReplayConfig
+from pricerl.sac.replay import Transition
 from pricerl.training.algorithm import Algorithm
 from pricerl.training.arguments import KeepsArguments
 from pricerl.training.collector import Collector

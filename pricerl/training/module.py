@@ -18,19 +18,13 @@ from torch import Tensor
 from pricerl.errors import UsageError
 from pricerl.progress import stage
 from pricerl.runtime import CompiledFunction, GraphedFunction
-from pricerl.sac import (
-    Gradients,
-    InputNormalization,
-    NetworkConfig,
-    SACAgent,
-    SACConfig,
-    SACUpdate,
-    SharedUpdate,
-    Transition,
-    clone,
-    make_optimizers,
-    value_bounds,
-)
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.cloning import clone
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.layers import InputNormalization
+from pricerl.sac.losses import value_bounds
+from pricerl.sac.replay import Transition
+from pricerl.sac.update import Gradients, SACUpdate, SharedUpdate, make_optimizers
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.callbacks.attached import PlanStopping

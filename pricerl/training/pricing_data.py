@@ -10,21 +10,30 @@ import torch
 from torch import Tensor
 
 from pricerl.arrays import BoolArray
-from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.naming import list_sources
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.problems import Problem
-from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
+from pricerl.data.reading.reader import read_history
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.pricing import PricingVectorEnv
 from pricerl.errors import UsageError
-from pricerl.evaluation import DynamicPlan, PlanBenchmark, plan_dynamically, score_episodes, score_paths
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.evaluation.dynamic_planner import DynamicPlan, plan_dynamically
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.evaluation.scores import score_episodes, score_paths
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import Evidence, Pool
-from pricerl.market.fitting import find_pool
-from pricerl.market.reward import UNIT
+from pricerl.market.fitting import find_pool, fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import UNIT, RewardConfig
 from pricerl.progress import stage
-from pricerl.runs import name_run
-from pricerl.sac import Demonstrations
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.runs.names import name_run
+from pricerl.sac.cloning import Demonstrations
+from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.demonstrations import ROWS, demonstrate

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.runs import BEST, LAST, METRICS_FILE, RUN_FILE, Checkpoint, Generation, RunFolder, verify_save
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import BEST, LAST, METRICS_FILE, RUN_FILE, Generation, RunFolder
+from pricerl.runs.rank_state import verify_save
 from pricerl.training.loggers import Resumed
 
 GENERATION, RESUMED = "PRICERL_GENERATION", "PRICERL_RESUMED"

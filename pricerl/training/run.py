@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pricerl.evaluation import Backtest, Policy
+from pricerl.evaluation.backtest import Backtest
+from pricerl.evaluation.rollout import Policy
 from pricerl.formatting import Formatter, price_digits
-from pricerl.runs import Checkpoint, Generation
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import Generation
 from pricerl.training.datamodule import ReplayDataModule
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.module import SACModule

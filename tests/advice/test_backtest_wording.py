@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pricerl.advice.sentences.grounds import backtest_line, judge_backtest
-from pricerl.evaluation import HorizonScore
+from pricerl.evaluation.backtest import HorizonScore
 from pricerl.formatting import PLAIN
 
 

@@ -13,16 +13,18 @@ import torch
 from command_line import run
 from torch import Tensor
 
-from pricerl.advice import advise
+from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
-from pricerl.decide import DecisionConfig
-from pricerl.decide.decision import FAILED, KEEP_NOT_ALLOWED
-from pricerl.env import Dynamics
-from pricerl.evaluation import PlanBenchmark, plan_dynamically
+from pricerl.decide.decision import FAILED, KEEP_NOT_ALLOWED, DecisionConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
 from pricerl.evaluation.rollout import Policy
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.simulation import SellerConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "pricerl/advice/advice.schema.json").read_text(encoding="utf-8"))
 NAN, INFINITE = float("nan"), float("inf")

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pricerl.data import UnlikelyZeros
-from pricerl.decide import DecisionConfig, decide
-from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, Evidence, fall_back
+from pricerl.data.cleaning.zero_sales import UnlikelyZeros
+from pricerl.decide.decision import CAUTIOUS, SET_BY, UNTESTED, DecisionConfig, Evidence, decide, fall_back
 from pricerl.errors import UsageError
 
 CLEAR = Evidence(

@@ -10,20 +10,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.advice import advise
+from pricerl.advice.describe import advise
 from pricerl.advice.sentences.next_steps import what_would_change
 from pricerl.arrays import to_plain
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.decide import DecisionConfig
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.exploration import explore
 from pricerl.decide.price_path import GatedPath
 from pricerl.decide.standing import Standing
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 
 DEMAND = DemandConfig(num_draws=32)
 FLAT = GatedPath((10.0,) * 14, None, ())

@@ -17,11 +17,14 @@ from pricerl.decide import final_check
 from pricerl.decide.decision import Decision
 from pricerl.decide.final_check import confirm, gate_path
 from pricerl.decide.price_path import DayEdit, GatedPath, approach_path, propose_path
-from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.guardrails import GuardrailConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import Gated
 from pricerl.guardrails.today import Edit
-from pricerl.market import Market, RewardConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 
 HORIZON = 30
 FOLLOWED = Decision("path", "B", "policy", False, "clear", unsure=False)

@@ -13,7 +13,7 @@ import pytest
 from advice_outputs import Outputs, read_outputs
 from command_line import FAST, SHARED, run, seller_lines, write_lines
 
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.decide.evidence import own_precision
 
 

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 
 from pricerl.decide.price_path import approach_path, propose_path
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import Market, RewardConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 
 HORIZON = 30
 

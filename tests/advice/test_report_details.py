@@ -13,12 +13,16 @@ from pricerl.advice.report_data import Details, PriceCurves, draw_curves, find_b
 from pricerl.advice.sentences.grounds import describe_limits
 from pricerl.arrays import Interval
 from pricerl.decide.price_path import approach_path
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.valuation import value_paths
 from pricerl.formatting import Formatter
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.simulation import SellerConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 PRICES = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import ProductAdvice, advise
-from pricerl.decide import DecisionConfig
-from pricerl.env import Dynamics
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import Market, RewardConfig
+from pricerl.advice.describe import advise
+from pricerl.advice.result import ProductAdvice
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 
 PRICES = np.tile([9.0, 10.0, 11.0, 10.0, 9.5, 10.0, 10.5, 10.0, 9.0, 11.0, 10.0, 10.0], 10)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pricerl.advice import DayAdvice, ProductAdvice, ProposedPath
+from pricerl.advice.result import DayAdvice, ProductAdvice, ProposedPath
 from pricerl.advice.sentences import verdict
 from pricerl.arrays import Interval
-from pricerl.decide import Decision
-from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED
-from pricerl.evaluation import BaselineRow, BreakEven, DailyOutcome, Raising, Uplift
+from pricerl.decide.decision import KEEP_NOT_ALLOWED, NO_COSTS, ONE_STEP, UNTESTED, Decision
+from pricerl.evaluation.planner import BaselineRow
+from pricerl.evaluation.valuation import BreakEven, DailyOutcome, Raising, Uplift
 from pricerl.formatting import PLAIN, Formatter, price_digits, safe_text
 
 NONE = Interval(0.0, 0.0, 0.0)

@@ -13,17 +13,22 @@ import torch
 from test_report_schema import SCHEMA
 from torch import Tensor
 
-from pricerl.advice import advise
+from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
 from pricerl.advice.sentences.grounds import describe_limits
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.decide import DecisionConfig
-from pricerl.decide.decision import KEEP_NOT_ALLOWED
-from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation import plan_dynamically
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import KEEP_NOT_ALLOWED, DecisionConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.evaluation.dynamic_planner import plan_dynamically
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 
 
 @pytest.fixture

@@ -7,19 +7,25 @@ import pandas as pd
 import pytest
 import torch
 
-from pricerl.advice import advise
-from pricerl.data import DataConfig, DataPreprocessor, history_from_text
-from pricerl.decide import Case, Proposed, decide_price
+from pricerl.advice.describe import advise
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import history_from_text
+from pricerl.decide.case import Case, Proposed
+from pricerl.decide.chain import decide_price
 from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import approach_path
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.backtest import run_backtests, steps_ahead
 from pricerl.evaluation.pricing_rules import Candidates, best_for_profit
 from pricerl.formatting import Formatter
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import WEEKDAY, gather_covariates
 from pricerl.market.demand.reference_price import reference_prices
+from pricerl.market.fitting import fit_market
 
 
 def daily_sales(elasticity: float, unit_cost: float, days: int = 728) -> pd.DataFrame:

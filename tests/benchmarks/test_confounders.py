@@ -5,7 +5,7 @@ import pytest
 from shops.confounders import DAY_AFTER, REFERENCE_MEMORY, SAME_DAY, disturb
 from shops.sellers import ShopConfig
 
-from pricerl.simulation import simulate
+from pricerl.simulation.seller import simulate
 
 PRICE = np.repeat([10.0, 11.0, 9.5, 10.0], 35)
 

@@ -17,8 +17,8 @@ from shops.pricebench import (
 from shops.sellers import ShopConfig
 
 from pricerl.evaluation.pricing_rules import RULES
-from pricerl.market import DemandConfig
-from pricerl.simulation import simulate
+from pricerl.market.demand.config import DemandConfig
+from pricerl.simulation.seller import simulate
 
 MIXTURE, SIMILAR = DemandConfig(), DemandConfig(similar_prices=True)
 PATH_RULES = {name: approach(rule) for name, rule in RULES.items()}

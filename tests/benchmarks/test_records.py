@@ -5,8 +5,8 @@ import pytest
 from shops.records import STOCK_SHARE, average_share, censor, fill_orders
 from shops.sellers import ShopConfig
 
-from pricerl.data import DataConfig
-from pricerl.simulation import simulate, simulated_history
+from pricerl.data.config import DataConfig
+from pricerl.simulation.seller import simulate, simulated_history
 
 
 def rng():

@@ -12,9 +12,9 @@ from command_line import FAST, listing, run
 from own_package import own_package
 
 from pricerl.errors import UsageError
-from pricerl.market import register_demand_model
+from pricerl.market.demand.models import register_demand_model
 from pricerl.market.demand.similar_prices import fit_similar
-from pricerl.runs import Checkpoint
+from pricerl.runs.checkpoint import Checkpoint
 
 NAME = "my_shop_rl"
 GYM = [
@@ -53,9 +53,9 @@ def test_an_own_reward_is_the_one_that_the_market_pays(package: Path) -> None:
     sys.path.insert(0, str(package.parent))
     from my_shop_rl.parts import StayData
 
-    from pricerl.data import DataConfig
-    from pricerl.market import DemandConfig
-    from pricerl.simulation import SellerConfig
+    from pricerl.data.config import DataConfig
+    from pricerl.market.demand.config import DemandConfig
+    from pricerl.simulation.seller import SellerConfig
 
     data = StayData(seller=SellerConfig(days=120), market=DemandConfig(num_draws=8), reading=DataConfig())
     product, draw = torch.zeros(8, dtype=torch.int64), torch.arange(8)

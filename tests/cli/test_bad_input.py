@@ -13,7 +13,7 @@ import torch
 from command_line import FAST, HEADER, OUTPUTS, listing, run, seller_lines, write_lines
 from safetensors.torch import save_file
 
-from pricerl.runs import write_tree
+from pricerl.runs.tree_file import write_tree
 
 Spoil = Callable[[Path], object]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_line import FAST, OUTPUTS, SMALL_NETWORK, listing, run, seller_lines, write_lines
 
-from pricerl.sac import Transition
+from pricerl.sac.replay import Transition
 from pricerl.training.module import SACModule
 
 MAIN = Path(__file__).parents[2] / "main.py"
@@ -199,7 +199,7 @@ def test_a_bug_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def broken(*args: object) -> None:
         raise ZeroDivisionError("somewhere")
 
-    monkeypatch.setattr("pricerl.data.read_history", broken)
+    monkeypatch.setattr("pricerl.data.reading.reader.read_history", broken)
     result = run(tmp_path, "check", "sales.csv")
     assert result.code == 1
     assert result.err.endswith("error: a bug in pricerl, please report it: ZeroDivisionError: somewhere\n")
@@ -249,7 +249,7 @@ def test_ctrl_c_outside_a_training_is_an_interruption(tmp_path: Path, monkeypatc
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pricerl.data.read_history", interrupted)
+    monkeypatch.setattr("pricerl.data.reading.reader.read_history", interrupted)
     result = run(tmp_path, "check", "sales.csv")
     assert (result.code, result.err) == (130, "error: interrupted\n")
 

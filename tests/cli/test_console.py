@@ -16,9 +16,10 @@ from pricerl.advice.sentences.grounds import (
     list_alternatives,
 )
 from pricerl.advice.sentences.verdict import gain_words
-from pricerl.evaluation import OffPolicyValue, Sensitivity
+from pricerl.evaluation.off_policy import OffPolicyValue
 from pricerl.evaluation.pricing_rules import RULES
 from pricerl.evaluation.rule_names import BEST_FOR_OBJECTIVE, POLICY
+from pricerl.evaluation.sensitivity import Sensitivity
 from pricerl.formatting import PLAIN, unit_digits
 from pricerl.terminal import table, write_lines
 

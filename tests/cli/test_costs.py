@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import FAST, SHARED, Result, run, seller_lines, write_lines
 
-from pricerl.runs import Checkpoint
+from pricerl.runs.checkpoint import Checkpoint
 
 LINES = [*seller_lines(60, columns=3, product="Mug"), *seller_lines(60, columns=3, seed=2, product="Tea cup")[1:]]
 COSTS = ["Product;Einkaufspreis;From;Share Kept", "Mug;4,00 €;;85 %", "Mug;4,50 €;2025-02-01;", "Tea cup;3,00 €;;0,9"]

@@ -14,7 +14,7 @@ import pytest
 import torch
 from command_line import FAST, Result, run, seller_lines, train, write_lines
 
-from pricerl.runs import read_tree, write_tree
+from pricerl.runs.tree_file import read_tree, write_tree
 
 QUIET = ["--trainer.enable_progress_bar", "false"]
 PREDICT = [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from command_line import FAST, listing, run, seller_lines, write_lines
 
-from pricerl.runs import read_tree, write_tree
+from pricerl.runs.tree_file import read_tree, write_tree
 
 pytest.importorskip("sqlalchemy")
 

@@ -12,7 +12,8 @@ from command_line import FAST, Result, run, seller_lines, write_lines
 from pricerl.operations.log.decision_log import LOG_FILE, read_log
 from pricerl.operations.model_gate import GATE_FILE
 from pricerl.operations.watching.monitor_document import MONITOR_FILE
-from pricerl.runs import BEST, Checkpoint, RunFolder
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.folder import BEST, RunFolder
 
 QUIET = ("--trainer.enable_progress_bar", "false")
 

@@ -10,11 +10,15 @@ import pytest
 
 from pricerl.cli.what_if import answer_lines, ask
 from pricerl.decide.final_check import objections_to
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.simulation import SellerConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 

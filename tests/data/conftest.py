@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, History, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError
 
 FOLDERS = [folder / "shared" / "data" for folder in Path(__file__).parents]

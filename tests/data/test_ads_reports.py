@@ -9,7 +9,9 @@ import pytest
 from export_samples import ads_report, base_rows
 from more_export_samples import SAMPLES
 
-from pricerl.data import DataConfig, History, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError, UsageError
 
 ADS_TITLE = "Amazon, Sponsored Products advertised product report"

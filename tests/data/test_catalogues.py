@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning import product_rows
 from pricerl.data.cleaning.product_rows import Segments
-from pricerl.data.history import ProductHistory
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History, ProductHistory
+from pricerl.data.reading.reader import history_from_text
 
 CONFIG = DataConfig(missing_days="unknown", suspicious="keep", country="DE")
 SHARED_DAYS = {"short": 5, "unsold": 30, "one row": 1}

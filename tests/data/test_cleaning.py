@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning.calendar import carry_forward, fill_conversion, find_bounds, impute_trailing_mean
 from pricerl.data.cleaning.product_rows import Segments
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.reading.reader import history_from_text
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.reading.columns import OPTIONAL, REQUIRED, fold
 from pricerl.data.reading.header import ALIASES
 from pricerl.errors import UsageError

@@ -17,7 +17,9 @@ import pandas as pd
 import pytest
 from shop_samples import SAMPLES
 
-from pricerl.data import DataConfig, History, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources import containers, sizes
 from pricerl.data.reading.sources.typed_files import to_text
 from pricerl.errors import DataError, UsageError

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 
 Read = Callable[..., History]
 Daily = Callable[..., list[str]]

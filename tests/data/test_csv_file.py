@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources import sizes
 from pricerl.errors import EXIT_BAD_DATA, DataError
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.reading.currencies import split_currency
 from pricerl.data.reading.numbers import read_number
 

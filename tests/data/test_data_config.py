@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pricerl.data import DataConfig
+from pricerl.data.config import DataConfig
 from pricerl.errors import UsageError
 
 

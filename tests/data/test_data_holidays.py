@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor, day_types
-from pricerl.data.days import find_holidays
+from pricerl.data.config import DataConfig
+from pricerl.data.days import day_types, find_holidays
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.errors import UsageError
 
 FIRST, LAST = np.datetime64("2024-12-01"), np.datetime64("2025-02-01")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.reading.dates import read_dates
 
 Problems = Callable[..., tuple[str, ...]]

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import FEATURES, ProductHistory, build_features
-from pricerl.data.features import shifted_mean
+from pricerl.data.features import FEATURES, build_features, shifted_mean
+from pricerl.data.history import ProductHistory
 
 
 @pytest.fixture

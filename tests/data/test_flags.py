@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.numbers import read_flags
 
 STOCK = "Report Date,Product Price,Total Sales,Total Profit,In Stock"

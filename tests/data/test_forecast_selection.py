@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor, History, ProductHistory
+from pricerl.data.config import DataConfig
 from pricerl.data.features import FEATURES, shifted_mean
 from pricerl.data.forecasters import FUTURE_DAYS, choose_forecast
+from pricerl.data.history import History, ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.env.history_tensors import HistoryTensors
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation.seller import SellerConfig, simulated_history
 
 Make = Callable[..., ProductHistory]
 PREDICTED, MEAN = FEATURES.index("predicted_sales"), FEATURES.index("sales_mean_7")

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from pricerl.data import FORECASTERS, DataConfig
+from pricerl.data.config import DataConfig
 from pricerl.data.features import shifted_mean
-from pricerl.data.forecasters import find_forecaster
+from pricerl.data.forecasters import FORECASTERS, find_forecaster
 from pricerl.errors import UsageError
 
 STATISTICAL = ("auto_ets", "auto_theta")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pricerl.data import History
+from pricerl.data.history import History
 
 Daily = Callable[..., list[str]]
 Problems = Callable[..., tuple[str, ...]]

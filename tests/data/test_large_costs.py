@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pricerl.data import read_history
+from pricerl.data.reading.reader import read_history
 from pricerl.data.reading.sources import sizes, workbooks
 from pricerl.errors import DataError
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pricerl.data import DataConfig, History, history_from_text
 from pricerl.data.cleaning.calendar import fill_prices
 from pricerl.data.cleaning.missing_days import find_missing_days
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.reading import columns
+from pricerl.data.reading.reader import history_from_text
 from pricerl.errors import UsageError
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation.seller import SellerConfig, simulate
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

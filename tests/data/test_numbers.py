@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.reading.numbers import read_number, read_number_columns
 
 Daily = Callable[..., list[str]]

@@ -13,7 +13,7 @@ from more_export_samples import WOO_PLUGIN
 from shop_samples import SAMPLES
 from test_presets import change, read_text, refusal
 
-from pricerl.data import History
+from pricerl.data.history import History
 from pricerl.data.reading.exports.preset_files import own_presets
 
 DISCOUNT = ("Discount Amount", "Subtotal")

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from observation_windows import every_window
 
-from pricerl.data import FEATURES, DataConfig, DataPreprocessor, History, MinMaxScaler, build_features
-from pricerl.data.preprocessor import count_train_days
+from pricerl.data.config import DataConfig
+from pricerl.data.features import FEATURES, build_features
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor, count_train_days
+from pricerl.data.scaling import MinMaxScaler
 from pricerl.errors import DataError
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.simulation.seller import SellerConfig, simulated_history
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pricerl.data import DataConfig
+from pricerl.data.config import DataConfig
 from pricerl.data.reading.exports.preset_fields import Preset
 from pricerl.data.reading.exports.preset_files import find_preset, own_presets, recognise
 from pricerl.errors import UsageError

@@ -9,8 +9,10 @@ import pytest
 from export_samples import DAYS, FIRST_DAY, SHOP, Row, Sample, base_rows, order_lines, write_table
 from shop_samples import SAMPLES
 
-from pricerl.data import DataConfig, History, ProductHistory, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History, ProductHistory
 from pricerl.data.reading.exports.preset_files import own_presets
+from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError
 
 PLATFORMS = {preset.name: preset.platform for preset in own_presets()}

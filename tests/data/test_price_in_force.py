@@ -10,19 +10,17 @@ import pytest
 import torch
 
 from pricerl.arrays import FloatArray
-from pricerl.data import (
-    DataConfig,
-    DataPreprocessor,
-    History,
-    ProductHistory,
-    build_features,
-    history_from_text,
-    read_history,
-)
 from pricerl.data.cleaning.price_in_force import find_prices_in_force
-from pricerl.env import Dynamics, Product
+from pricerl.data.config import DataConfig
+from pricerl.data.features import build_features
+from pricerl.data.history import History, ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import history_from_text, read_history
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.rollout import hold_left
-from pricerl.market import DemandConfig, fit_market
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
 
 Lines = list[str]
 DAILY = DataConfig()

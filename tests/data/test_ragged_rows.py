@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from more_export_samples import SAMPLES
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from observation_windows import every_window
 
-from pricerl.data import DataConfig, DataPreprocessor, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import read_history
 
 Shared = Callable[[str], Path]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pricerl.data import History, ProductReport
-from pricerl.data.quality import MIN_USABLE_DAYS
+from pricerl.data.history import History
+from pricerl.data.quality import MIN_USABLE_DAYS, ProductReport
 
 Daily = Callable[..., list[str]]
 

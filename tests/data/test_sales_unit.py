@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, History
 from pricerl.data.cleaning.sales_unit import find_measure
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from pricerl.data import FEATURES, MinMaxScaler
+from pricerl.data.features import FEATURES
+from pricerl.data.scaling import MinMaxScaler
 
 F = len(FEATURES)
 

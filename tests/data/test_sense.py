@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from shops.sellers import MARKETS, ShopConfig
 
-from pricerl.data import DataConfig, History
-from pricerl.simulation import simulated_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
+from pricerl.simulation.seller import simulated_history
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

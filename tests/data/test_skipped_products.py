@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pricerl.cli.data import check
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.errors import DataError
 
 Daily = Callable[..., list[str]]

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 
 Daily = Callable[..., list[str]]
 Read = Callable[..., History]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, History
+from pricerl.data.config import DataConfig
+from pricerl.data.history import History
 from pricerl.data.reading.problems import Problem, refuse
 from pricerl.errors import DataError
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor, History, read_history
+from pricerl.data.config import DataConfig
 from pricerl.data.forecasters import FORECASTERS
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import read_history
 from pricerl.errors import DataError
 
 Lines = list[str]

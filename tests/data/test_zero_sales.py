@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from shops.sellers import ShopConfig
 
-from pricerl.data import DataConfig
 from pricerl.data.cleaning.zero_sales import _usual_demand, find_stock_outs, improbable_runs, unlikely_zeros
-from pricerl.simulation import simulated_history
+from pricerl.data.config import DataConfig
+from pricerl.simulation.seller import simulated_history
 
 HEADER = "Report Date,Product Price,Total Sales,In Stock"
 

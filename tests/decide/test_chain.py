@@ -11,12 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.decide import Case, Course, DecisionConfig, Proposed, Standing, chain, decide_price
+from pricerl.decide import chain
+from pricerl.decide.case import Case, Course, Proposed
+from pricerl.decide.chain import decide_price
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.price_path import approach_path
-from pricerl.decide.standing import Account, Order
-from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import Market, RewardConfig
+from pricerl.decide.standing import Account, Order, Standing
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings
 

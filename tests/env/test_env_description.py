@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pricerl.data import FEATURES
-from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv
+from pricerl.data.features import FEATURES
+from pricerl.env.config import EnvConfig
 from pricerl.env.description import DESCRIPTION
-from pricerl.market import DemandConfig
-from pricerl.simulation import SellerConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.pricing import PricingVectorEnv
+from pricerl.market.demand.config import DemandConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 F, M = len(FEATURES), len(DESCRIPTION)

@@ -7,11 +7,13 @@ import pytest
 import torch
 from observation_windows import every_window
 
-from pricerl.data import FEATURES, build_features
-from pricerl.env import Dynamics, EnvConfig
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, RewardConfig
-from pricerl.simulation import SellerConfig
+from pricerl.data.features import FEATURES, build_features
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)

@@ -10,12 +10,18 @@ import pytest
 import torch
 from shops.known_market import known_market
 
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.env import Dynamics, EnvConfig, PricingVectorEnv, Product
-from pricerl.evaluation import best_constant_price
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.pricing import PricingVectorEnv
+from pricerl.env.product import Product
+from pricerl.evaluation.planner import best_constant_price
 from pricerl.evaluation.pricing_rules import candidate_prices
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, Market, RewardConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 
 UP, DOWN = 1.0, -1.0
 

@@ -9,11 +9,13 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-from pricerl.env import ENV_ID, EnvConfig, PricingEnv, PricingVectorEnv, register_envs
+from pricerl.env import ENV_ID, register_envs
+from pricerl.env.config import EnvConfig
+from pricerl.env.pricing import PricingEnv, PricingVectorEnv
 from pricerl.errors import UsageError
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig
-from pricerl.simulation import SellerConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.simulation.seller import SellerConfig
 
 SELLER = SellerConfig(days=130, units=30.0)
 TRIO = SellerConfig(days=130, units=30.0, products=3, seed=5)

@@ -7,11 +7,16 @@ import torch
 from saved_states import as_saved
 from shops.sellers import ShopConfig
 
-from pricerl.data import DataConfig, DataPreprocessor, history_from_text
-from pricerl.env import ENV_ID, EnvConfig, PricingEnv, PricingVectorEnv
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, fit_market
-from pricerl.simulation import SellerConfig
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.data.reading.reader import history_from_text
+from pricerl.env import ENV_ID
+from pricerl.env.config import EnvConfig
+from pricerl.env.pricing import PricingEnv, PricingVectorEnv
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.simulation.seller import SellerConfig
 
 SMALL = DemandConfig(num_draws=8)
 SELLERS = {

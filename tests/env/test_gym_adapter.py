@@ -10,7 +10,7 @@ from adapter_toys import TOY, Toy, rows
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
-from pricerl.env import GymVectorEnv
+from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import UsageError
 
 

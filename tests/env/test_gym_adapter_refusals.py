@@ -6,7 +6,7 @@ import torch
 from adapter_toys import TOY, rows
 from gymnasium import spaces
 
-from pricerl.env import GymVectorEnv
+from pricerl.env.gym_adapter import GymVectorEnv
 from pricerl.errors import NonFiniteError, UsageError
 
 

@@ -7,11 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pricerl.env import Dynamics, EnvConfig
-from pricerl.evaluation import PlanBenchmark, best_constant_price, plan_dynamically
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, RewardConfig
-from pricerl.simulation import SellerConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.evaluation.planner import best_constant_price
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 DISCOUNT = 0.97**3
 DRAWS = DemandConfig(num_draws=16)

@@ -17,8 +17,9 @@ from pricerl.evaluation.backtest import (
     run_backtests,
     score_forecasts,
 )
-from pricerl.market import CostConfig, DemandConfig
-from pricerl.simulation import SellerConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.simulation.seller import SellerConfig
 
 SMALL = DemandConfig(num_draws=16)
 YEARS = [SellerConfig(days=365, units=60.0, seed=seed) for seed in (0, 1, 2)]

@@ -5,15 +5,11 @@ import pytest
 import torch
 from shops.known_market import known_market
 
-from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.evaluation import (
-    best_constant_price,
-    compare_baselines,
-    plan_dynamically,
-    planner_gaps,
-    roll_out,
-    score_episodes,
-)
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.planner import best_constant_price, compare_baselines, planner_gaps
 from pricerl.evaluation.pricing_rules import (
     RULES,
     Candidates,
@@ -23,11 +19,17 @@ from pricerl.evaluation.pricing_rules import (
     candidate_prices,
     lower_bound,
 )
-from pricerl.evaluation.rollout import approach_prices
+from pricerl.evaluation.rollout import approach_prices, roll_out
+from pricerl.evaluation.scores import score_episodes
 from pricerl.evaluation.valuation import value_average_day, value_paths
-from pricerl.guardrails import GuardrailConfig, project
-from pricerl.market import CostConfig, DemandConfig, PriceMemory, RewardConfig, fit_market
-from pricerl.simulation import SellerConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.guardrails.projection import project
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.fitting import fit_market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 PROFIT, REWARD = best_for_profit, best_for_objective
 

@@ -7,7 +7,8 @@ import torch
 from gymnasium import spaces
 
 from pricerl.errors import NonFiniteError, UsageError
-from pricerl.evaluation import score_returns, scores
+from pricerl.evaluation import scores
+from pricerl.evaluation.scores import score_returns
 
 STOLEN = 1e6
 """Reward of episodes that start without a seed: those that must not count."""

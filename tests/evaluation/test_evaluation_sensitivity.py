@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from shops.known_market import known_market
 
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import Candidates
 from pricerl.evaluation.sensitivity import (
     bias,
@@ -18,8 +19,10 @@ from pricerl.evaluation.sensitivity import (
     partial_share,
     robustness,
 )
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, RewardConfig, assemble
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.fitting import assemble
+from pricerl.market.reward import RewardConfig
 
 DAYS = 364
 WIDE = GuardrailConfig(support_margin=0.5)

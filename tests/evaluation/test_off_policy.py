@@ -9,7 +9,7 @@ import pytest
 from shops.known_market import known_market
 
 from pricerl.evaluation.off_policy import LoggedDays, estimate_off_policy, mean_kernel, similarity
-from pricerl.market import CostConfig
+from pricerl.market.cost import CostConfig
 
 COST = 6.0
 DAYS = 364

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from shops.known_market import known_market
 
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import RULES, Candidates
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, RewardConfig, assemble
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.fitting import assemble
+from pricerl.market.reward import RewardConfig
 
 WIDE = GuardrailConfig(support_margin=0.6)
 """A box that reaches as far as the curves do."""

@@ -9,7 +9,8 @@ import pytest
 import torch
 from shops.sellers import ShopConfig
 
-from pricerl.env import Dynamics, Product
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.scores import score_paths, with_rivals
 from pricerl.evaluation.valuation import (
     elasticity_at,
@@ -20,8 +21,9 @@ from pricerl.evaluation.valuation import (
     value_paths,
     would_raising_pay,
 )
-from pricerl.market import DemandConfig, RewardConfig
-from pricerl.simulation import SellerConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 PROFIT_AT_TEN = 20.0 * (10 - 6)
 PROFIT_AT_TWELVE = 20.0 / 1.2**2 * (12 - 6)

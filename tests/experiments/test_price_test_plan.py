@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 
 from pricerl.advice.sentences.next_steps import price_test_words
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.experiments.design import POWER
 from pricerl.experiments.plan import MOST_DAYS, Budget, plan_price_test
 from pricerl.experiments.prices import find_reachable_prices, gate_blocks
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import pass_gate
-from pricerl.market import DemandConfig, Market, RewardConfig, fit_market
-from pricerl.simulation import SellerConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.simulation.seller import SellerConfig
 
 TRIED = np.repeat([9.0, 10.0, 11.0, 10.0], 15)
 
@@ -121,7 +126,7 @@ def test_where_demand_is_known_the_plan_finds_its_true_effect(known_demand: Call
 def test_without_costs_only_units_can_be_compared(
     prepare: Callable[..., Any], make_product: Callable[..., Any]
 ) -> None:
-    from pricerl.market import fit_market
+    from pricerl.market.fitting import fit_market
 
     units = np.random.default_rng(1).poisson(400 * (TRIED / 10) ** -2.0).astype(float)
     dynamics = _product(fit_market(prepare(make_product(TRIED, units)), DemandConfig(num_draws=16)))

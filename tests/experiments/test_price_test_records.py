@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import advise
+from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.decide import DecisionConfig
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import DecisionConfig
 from pricerl.decide.standing import MeasuredPair, Standing
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.errors import UsageError
 from pricerl.experiments.plan import Budget, gate_schedule, make_order, plan_price_test
 from pricerl.experiments.reading import read_test
@@ -32,8 +35,11 @@ from pricerl.experiments.schedule import (
     render_plan,
     render_schedule,
 )
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.decision_log import Entry, append, read_log, stamp
 from pricerl.operations.log.orders import explain_price, orders_of
 from pricerl.operations.log.provenance import describe_history

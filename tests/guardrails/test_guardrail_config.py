@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pricerl.errors import UsageError
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.price_grid import PriceMenu, endings_menu, is_multiple, ladder_menu, steps_per_unit
 
 INF = float("inf")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.limits import FIXED, MOVING
 
 ROOT = Path(__file__).parents[2]

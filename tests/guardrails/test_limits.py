@@ -9,10 +9,10 @@ from guardrail_cases import draw_case, draw_config, faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pricerl.guardrails import GuardrailConfig, feasible_band, price_box, project
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.gate import is_price, pass_gate
 from pricerl.guardrails.limits import GuardedProduct, RecentPrices, UnitCosts, price_limits, support_box
-from pricerl.guardrails.projection import lasting_band, spread_prices, waits_for_pace
+from pricerl.guardrails.projection import feasible_band, lasting_band, price_box, project, spread_prices, waits_for_pace
 
 CENT = 0.01
 INF = float("inf")

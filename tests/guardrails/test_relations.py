@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pricerl.errors import UsageError
-from pricerl.guardrails import GuardrailConfig
+from pricerl.guardrails.config import GuardrailConfig
 from pricerl.guardrails.relations import AdvisedPrices, broken_by, read_relations, resolve, span_between
 
 SIZES = {"kind": "size_order", "products": ["S", "M", "L"]}

@@ -5,12 +5,15 @@ import pytest
 import torch
 from known_market_runs import ABSOLUTE, BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
 
-from pricerl.env import EnvConfig
-from pricerl.evaluation import best_constant_price, plan_dynamically, roll_out, score_episodes
-from pricerl.evaluation.scores import holdout_states
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import PriceMemory, RewardConfig
-from pricerl.sac import SACConfig
+from pricerl.env.config import EnvConfig
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.planner import best_constant_price
+from pricerl.evaluation.rollout import roll_out
+from pricerl.evaluation.scores import holdout_states, score_episodes
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.reference_price import PriceMemory
+from pricerl.market.reward import RewardConfig
+from pricerl.sac.config import SACConfig
 
 
 def settled_prices(run, days=28):

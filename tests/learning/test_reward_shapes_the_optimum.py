@@ -10,12 +10,14 @@ import torch
 from known_market_runs import BEST_PRICE, WIDE_BOX, constant_elasticity_market, train
 
 from pricerl.decide.price_path import propose_path
-from pricerl.env import Dynamics, EnvConfig, Product
-from pricerl.evaluation import best_constant_price
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
+from pricerl.evaluation.planner import best_constant_price
 from pricerl.evaluation.pricing_rules import candidate_prices
 from pricerl.evaluation.valuation import value_average_day
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import RewardConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.reward import RewardConfig
 
 
 @pytest.fixture(scope="module")

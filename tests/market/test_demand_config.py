@@ -9,10 +9,10 @@ import pytest
 from command_line import run
 
 from pricerl.errors import UsageError
-from pricerl.market import DemandConfig, fit_market
-from pricerl.market.demand.config import MODEL_NAMES, POSITIVE
+from pricerl.market.demand.config import MODEL_NAMES, POSITIVE, DemandConfig
 from pricerl.market.demand.families import LOG_SD, log_normal_prior
-from pricerl.simulation import SellerConfig
+from pricerl.market.fitting import fit_market
+from pricerl.simulation.seller import SellerConfig
 
 SELLER = SellerConfig(days=120, units=8.0)
 OTHER_VALUES = {

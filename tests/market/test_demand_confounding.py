@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.env import Dynamics, Product
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.pricing_rules import Candidates
-from pricerl.market import fit_market
 from pricerl.market.demand.averaging import fit_parts
 from pricerl.market.demand.config import DemandSettings
-from pricerl.simulation import SellerConfig, simulated_history
+from pricerl.market.fitting import fit_market
+from pricerl.simulation.seller import SellerConfig, simulated_history
 
 DAYS = 182
 WEEKEND = np.arange(DAYS) % 7 >= 5

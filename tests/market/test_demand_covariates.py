@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.market import DemandConfig, fit_market
 from pricerl.market.demand.averaging import fit_demand_regression, regress
-from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import gather_covariates, optional_covariates
+from pricerl.market.fitting import fit_market
 
 SLOPE, CROSS, PROMOTED = -2.0, 0.8, 0.4
 DAYS, UNITS = 700, 60.0

@@ -9,12 +9,12 @@ import pytest
 from shops.sellers import ShopConfig
 
 from pricerl.errors import UsageError
-from pricerl.market import DEMAND_MODELS, DemandConfig, fit_market
-from pricerl.market.demand.config import MODEL_NAMES
+from pricerl.market.demand.config import MODEL_NAMES, DemandConfig
 from pricerl.market.demand.covariates import gather_covariates
+from pricerl.market.demand.models import DEMAND_MODELS
 from pricerl.market.demand.similar_prices import fit_similar
-from pricerl.simulation import SellerConfig
-from pricerl.simulation.seller import simulate
+from pricerl.market.fitting import fit_market
+from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.simulation.true_demand import expected_units
 
 

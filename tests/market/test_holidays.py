@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.data import day_types
-from pricerl.data.days import DAY_BEFORE, HOLIDAY, find_holidays
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.data.days import DAY_BEFORE, HOLIDAY, day_types, find_holidays
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.covariates import holiday_factors, optional_covariates
+from pricerl.market.fitting import fit_market
 
 DAYS = 560
 DATES = np.datetime64("2024-06-10") + np.arange(DAYS + 60)

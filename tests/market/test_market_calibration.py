@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pricerl.data import DataConfig, DataPreprocessor
-from pricerl.market import fit_market
-from pricerl.simulation import SellerConfig, expected_profit, simulate, simulated_history
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.market.fitting import fit_market
+from pricerl.simulation.seller import SellerConfig, simulate, simulated_history
+from pricerl.simulation.true_demand import expected_profit
 
 FAMILIES = ("constant", "linear", "exponential", "logit")
 SELLERS = range(100, 120)

@@ -7,12 +7,22 @@ from math import asinh, log, tanh
 import pytest
 import torch
 
-from pricerl.env import Dynamics, EnvConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
 from pricerl.errors import UsageError
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import DemandConfig, RewardConfig, reward_terms, total_reward
-from pricerl.market.reward import PRESETS, ResolvedReward, RewardInputs, Spans, squash
-from pricerl.simulation import SellerConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import (
+    PRESETS,
+    ResolvedReward,
+    RewardConfig,
+    RewardInputs,
+    Spans,
+    reward_terms,
+    squash,
+    total_reward,
+)
+from pricerl.simulation.seller import SellerConfig
 
 NEUTRAL = {
     "sales_ratio": 1.0,

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from pricerl.data.price_setting import classify_prices
-from pricerl.market import CostConfig, DemandConfig, fit_market
+from pricerl.market.cost import CostConfig
 from pricerl.market.demand.averaging import fit_parts, price_prior
-from pricerl.market.demand.config import DemandSettings
+from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates
+from pricerl.market.fitting import fit_market
 
 DAYS = 200
 DEEPER, STEP = -1.2, 0.2

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from pricerl.market import CostConfig, DemandConfig, fit_market
-from pricerl.market.cost import CostPosterior
-from pricerl.market.demand.config import Tabulated
+from pricerl.market.cost import CostConfig, CostPosterior
+from pricerl.market.demand.config import DemandConfig, Tabulated
 from pricerl.market.demand.families import log_normal_prior
 from pricerl.market.demand.own_price import INFORMED_SD, find_own_price, own_price_log_ratio
+from pricerl.market.fitting import fit_market
 
 COST = CostConfig(unit_cost=6.0, share_kept=1.0)
 """A price of 10 is the best at an elasticity of -2.5."""

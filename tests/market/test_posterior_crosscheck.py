@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from shops.sellers import ShopConfig
 
-from pricerl.data import DataConfig, ProductHistory, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.history import ProductHistory
+from pricerl.data.reading.reader import read_history
 from pricerl.market.demand.averaging import price_prior, regress
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates
 from pricerl.market.demand.regression import SIZE_RANGE, RegressionPosterior
 from pricerl.market.demand.regression_data import RegressionData
-from pricerl.simulation import simulated_history
+from pricerl.simulation.seller import simulated_history
 
 SETTINGS = DemandSettings()
 PROMOTIONS = Terms(window=15)

@@ -10,10 +10,13 @@ from shops.confounders import GAIN, LOSS
 from shops.known_market import known_market
 from shops.sellers import ShopConfig
 
-from pricerl.env import Dynamics, EnvConfig, Product
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.evaluation.forecast import forecast_path
-from pricerl.market import CostConfig, DemandConfig, PriceMemory
-from pricerl.market.demand.reference_price import REFERENCE_MEMORY, fade, lift, reference_prices, smooth
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.reference_price import REFERENCE_MEMORY, PriceMemory, fade, lift, reference_prices, smooth
 
 REMEMBERING = PriceMemory(gain=np.array([0.5]), loss=np.array([1.5]))
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pricerl.market import CostConfig, DemandConfig, fit_market
-from pricerl.market.demand.config import DemandSettings
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig, DemandSettings
 from pricerl.market.demand.curves import SLOPE_RANGE, shape_curves
 from pricerl.market.demand.similar_prices import DailyValues, fit_curves, weekday_factors
-from pricerl.simulation import SellerConfig, expected_units, simulate
+from pricerl.market.fitting import fit_market
+from pricerl.simulation.seller import SellerConfig, simulate
+from pricerl.simulation.true_demand import expected_units
 
 SMALL = DemandConfig(num_draws=16)
 SIMILAR = DemandConfig(num_draws=16, similar_prices=True)

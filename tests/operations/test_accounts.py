@@ -11,16 +11,22 @@ import torch
 from shops.known_market import known_market
 from torch import Tensor
 
-from pricerl.advice import advise
+from pricerl.advice.describe import advise
 from pricerl.advice.sentences.next_steps import account_words
 from pricerl.arrays import to_plain
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.decide import DecisionConfig, Standing
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.account import gain_so_far, plan_account, value_targets
-from pricerl.decide.standing import Account
-from pricerl.env import Dynamics, Product
+from pricerl.decide.decision import DecisionConfig
+from pricerl.decide.standing import Account, Standing
+from pricerl.env.dynamics import Dynamics
+from pricerl.env.product import Product
 from pricerl.formatting import Formatter
-from pricerl.market import CostConfig, DemandConfig, Market, RewardConfig, fit_market
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.standings import find_account, find_varied
 
 DEMAND = DemandConfig(num_draws=32)

@@ -15,10 +15,11 @@ from command_line import OUTPUTS, Result, run, seller_lines, train, write_lines
 from own_package import own_package
 
 from pricerl.evaluation.backtest import Backtest, HorizonScore
-from pricerl.market import CostConfig, DemandConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.operations.backtests import BACKTESTS_FILE, BacktestTask, fingerprint, read_backtests, write_backtests
 from pricerl.operations.log.provenance import hash_own_code
-from pricerl.simulation import SellerConfig
+from pricerl.simulation.seller import SellerConfig
 
 SCORE = HorizonScore(1, 9, 0.1 + 0.2, 1 / 3, 0.9, None, None, 1e-17)
 FOUND = {"täglich \udcff": Backtest(9, (SCORE, SCORE._replace(wape_supplied=0.7, skill_supplied=-0.1)))}

@@ -10,16 +10,19 @@ import pandas as pd
 import pytest
 import torch
 
-from pricerl.data import DataConfig, DataPreprocessor
+from pricerl.data.config import DataConfig
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.data.reading.reader import history_from_text
-from pricerl.decide import DecisionConfig
-from pricerl.env import EnvConfig
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.config import EnvConfig
 from pricerl.errors import DataError
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.catalogue import Advisor, Catalogue, advise_product
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.simulation.seller import SellerConfig, simulate
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/catalogue.py"
 SELLER = SellerConfig(days=60, units=30.0, products=2, seed=5)

@@ -8,17 +8,19 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pricerl.decide import DecisionConfig
-from pricerl.env import EnvConfig
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.config import EnvConfig
 from pricerl.evaluation import backtest
 from pricerl.evaluation.backtest import run_backtests
 from pricerl.formatting import PLAIN
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
 from pricerl.operations import processes
 from pricerl.operations.catalogue import Advisor, Chunk, relate
 from pricerl.operations.processes import Workers
-from pricerl.simulation import SellerConfig
+from pricerl.simulation.seller import SellerConfig
 
 DEMAND = DemandConfig(num_draws=16)
 TRIO = SellerConfig(days=90, units=30.0, products=3, seed=5)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.decide.overruled import find_alarm
 
 LOW = np.full(30, 100.0)

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import torch
 
-from pricerl.market import DEMAND_MODELS, CostConfig, DemandConfig
-from pricerl.market.demand.models import fit_mixture
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.demand.models import DEMAND_MODELS, fit_mixture
 from pricerl.operations import processes
 from pricerl.operations.backtests import BacktestTask
 from pricerl.operations.processes import Workers
-from pricerl.simulation import SellerConfig
+from pricerl.simulation.seller import SellerConfig
 
 UNUSED = {"lightning", "torchmetrics", "torch._dynamo", "scipy.signal", "scipy.stats", "pyarrow.parquet"}
 

@@ -12,9 +12,10 @@ from browser import CHROMIUM, PRINTED_WIDTH, browse, measure
 from shops.known_market import known_market
 
 from pricerl.arrays import Interval
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.formatting import PLAIN
-from pricerl.market import CostConfig, Market
+from pricerl.market.cost import CostConfig
+from pricerl.market.market import Market
 from pricerl.operations.review import lay_out_review, render_review, review_lines, review_products, total_of
 
 COST, SOLD = 6.0, 2000.0

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pricerl.advice import advise
+from pricerl.advice.describe import advise
 from pricerl.advice.result import ProductAdvice
-from pricerl.data import DataPreprocessor, ProductHistory
-from pricerl.decide import DecisionConfig
-from pricerl.env import Dynamics, EnvConfig
-from pricerl.guardrails import GuardrailConfig
-from pricerl.market import CostConfig, DemandConfig, RewardConfig, fit_market
+from pricerl.data.history import ProductHistory
+from pricerl.data.preprocessor import DataPreprocessor
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.guardrails.config import GuardrailConfig
+from pricerl.market.cost import CostConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.fitting import fit_market
+from pricerl.market.reward import RewardConfig
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.log.provenance import describe_history
 from pricerl.operations.standings import find_standings

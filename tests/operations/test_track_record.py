@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pricerl.advice.sentences.grounds import track_lines
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.formatting import PLAIN
 from pricerl.operations.track_record import advised_low, find_own_prices, find_predictions, keep_record

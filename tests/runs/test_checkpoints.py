@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.errors import CheckpointError
-from pricerl.runs import Checkpoint, write_tree
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.tree_file import write_tree
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.runs import RunFolder, check_name
+from pricerl.runs.folder import RunFolder
+from pricerl.runs.names import check_name
 
 
 def fill(run: RunFolder, text: str):

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pricerl.errors import CheckpointError
-from pricerl.runs import Generation, RankState, verify_save
-from pricerl.sac import ReplayBuffer, Transition
+from pricerl.runs.folder import Generation
+from pricerl.runs.rank_state import RankState, verify_save
+from pricerl.sac.replay import ReplayBuffer, Transition
 
 
 class Collecting:

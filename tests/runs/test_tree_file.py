@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.errors import CheckpointError
-from pricerl.runs import read_tree, write_tree
+from pricerl.runs.tree_file import read_tree, write_tree
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | st.text(max_size=20),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pricerl.sac import Demonstrations, NetworkConfig, SACAgent, SACConfig, clone
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.cloning import Demonstrations, clone
+from pricerl.sac.config import NetworkConfig, SACConfig
 
 NETWORK = NetworkConfig(hidden=(64, 64))
 

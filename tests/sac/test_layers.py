@@ -7,8 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.runtime import COMPUTE
-from pricerl.sac import InputNormalization
-from pricerl.sac.layers import NORMALIZED_LIMIT, EnsembleHead, EnsembleLayerNorm, EnsembleLinear, Linear, drop
+from pricerl.sac.layers import (
+    NORMALIZED_LIMIT,
+    EnsembleHead,
+    EnsembleLayerNorm,
+    EnsembleLinear,
+    InputNormalization,
+    Linear,
+    drop,
+)
 
 
 def test_before_any_update_normalization_changes_nothing():

@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from pricerl.sac import (
+from pricerl.sac.losses import (
     actor_loss,
     critic_loss,
     polyak_update,

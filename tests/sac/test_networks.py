@@ -7,18 +7,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from pricerl.errors import NonFiniteError
-from pricerl.sac import (
-    Actor,
-    Critic,
-    InputNormalization,
-    NetworkConfig,
-    SACAgent,
-    SACConfig,
-    actor_loss,
-    check_finite,
-    critic_loss,
-)
-from pricerl.sac.layers import EnsembleHead, EnsembleLinear
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.checks import check_finite
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.layers import EnsembleHead, EnsembleLinear, InputNormalization
+from pricerl.sac.losses import actor_loss, critic_loss
+from pricerl.sac.networks import Actor, Critic
 
 O_DIM, A_DIM, BATCH = 6, 2, 32
 PLAIN = {

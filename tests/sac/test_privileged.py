@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, Transition, make_optimizers
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.replay import Transition
+from pricerl.sac.update import SACUpdate, make_optimizers
 
 VISIBLE, PRIVILEGED, ROWS = 3, 2, 256
 O_DIM = VISIBLE + PRIVILEGED

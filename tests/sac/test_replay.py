@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricerl.errors import UsageError
-from pricerl.sac import ReplayBuffer, Transition, replay
+from pricerl.sac import replay
+from pricerl.sac.replay import ReplayBuffer, Transition
 
 ROW_BYTES = 4 * (2 * 2 + 1 + 2)
 """Size of one transition of `numbered`."""

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from pricerl.errors import UsageError
-from pricerl.sac import NetworkConfig, SACConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
 
 
 def test_the_defaults_are_those_measured_on_price_markets():

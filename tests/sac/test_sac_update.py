@@ -7,17 +7,11 @@ import torch
 from torch import Tensor
 
 from pricerl.runtime import COMPUTE, CompiledFunction
-from pricerl.sac import (
-    NetworkConfig,
-    ReplayBuffer,
-    SACAgent,
-    SACConfig,
-    SACUpdate,
-    SharedUpdate,
-    Transition,
-    make_optimizers,
-    value_bounds,
-)
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.losses import value_bounds
+from pricerl.sac.replay import ReplayBuffer, Transition
+from pricerl.sac.update import SACUpdate, SharedUpdate, make_optimizers
 
 OBSERVATION_DIM, ROWS, BATCH = 3, 64, 64
 PLAIN = NetworkConfig(

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from shops.sellers import MARKETS, ShopConfig
 
-from pricerl.data import DataConfig, read_history
+from pricerl.data.config import DataConfig
+from pricerl.data.reading.reader import read_history
 from pricerl.errors import UsageError
-from pricerl.simulation import SellerConfig, expected_profit, expected_units, simulate, simulated_history, write_seller
-from pricerl.simulation.seller import MarketFamily
+from pricerl.simulation.seller import MarketFamily, SellerConfig, simulate, simulated_history, write_seller
+from pricerl.simulation.true_demand import expected_profit, expected_units
 
 FAMILIES = MARKETS
 

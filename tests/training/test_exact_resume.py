@@ -14,7 +14,7 @@ from command_line import run
 from survival import KINDS, differences
 
 from pricerl.operations.log.decision_log import read_log
-from pricerl.sac import Transition
+from pricerl.sac.replay import Transition
 from pricerl.training.callbacks.checkpoint import RunCheckpoint
 from pricerl.training.module import SACModule
 

@@ -21,9 +21,10 @@ from torch import nn
 
 import pricerl
 from pricerl.errors import CheckpointError, UsageError
-from pricerl.market import DemandConfig, RewardConfig
-from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.reward import RewardConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.arguments import settings_of
 from pricerl.training.callbacks.attached import attach

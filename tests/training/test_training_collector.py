@@ -6,10 +6,12 @@ from gymnasium import spaces
 from gymnasium.spaces import flatdim
 from saved_states import as_saved
 
-from pricerl.env import EnvConfig, PricingVectorEnv
-from pricerl.market import DemandConfig
-from pricerl.sac import NetworkConfig, ReplayConfig, SACAgent, SACConfig
-from pricerl.simulation import SellerConfig
+from pricerl.env.config import EnvConfig
+from pricerl.env.pricing import PricingVectorEnv
+from pricerl.market.demand.config import DemandConfig
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, ReplayConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.collector import Collector
 
 CONFIG = ReplayConfig(buffer_capacity=50, warmup_steps=12, batch_size=8)

@@ -12,7 +12,8 @@ import torch
 from lightning.pytorch.callbacks import Timer
 
 from pricerl.errors import UsageError
-from pricerl.sac import NetworkConfig, SACConfig, Transition
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.replay import Transition
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.compilation import COMPILE_FROM, COMPILE_FROM_CACHE, COMPILE_FROM_SECONDS, compiler_cache
 from pricerl.training.module import SACModule

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pricerl.data import FORECASTERS, DataConfig, SalesForecast
+from pricerl.data.config import DataConfig
+from pricerl.data.forecasters import FORECASTERS, SalesForecast
 from pricerl.errors import UsageError
-from pricerl.simulation import SellerConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.pricing_data import PricingDataModule
 
 READING = DataConfig(forecaster="auto_ets")

@@ -8,10 +8,11 @@ import pytest
 import torch
 from gymnasium.spaces import flatdim
 
-from pricerl.env import PricingVectorEnv
-from pricerl.env.pricing import default_market
+from pricerl.env.pricing import PricingVectorEnv, default_market
 from pricerl.runtime import GraphedFunction
-from pricerl.sac import NetworkConfig, SACAgent, SACConfig, SACUpdate, make_optimizers
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.update import SACUpdate, make_optimizers
 from pricerl.training.collector import Collector
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ import torch
 import yaml
 from command_line import CONFIGS, listing, run
 
-from pricerl.runs import Checkpoint, read_tree
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.runs.tree_file import read_tree
 
 PENDULUM = ["--data.env_id", "Pendulum-v1"]
 SMALL = [

@@ -6,8 +6,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 
-from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from pricerl.market import DemandConfig
+from pricerl.market.demand.config import DemandConfig
 from pricerl.market.demand.pooling import FEWEST_POOLED
 from pricerl.operations.catalogue import gather_pool
 from pricerl.operations.processes import Workers
-from pricerl.runs import read_tree, write_tree
-from pricerl.simulation import SellerConfig, simulate
+from pricerl.runs.tree_file import read_tree, write_tree
+from pricerl.simulation.seller import SellerConfig, simulate
 from pricerl.training.pricing_data import PricingDataModule
 
 MARKET = DemandConfig(num_draws=8)

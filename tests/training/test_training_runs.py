@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pricerl.cli.main import main
-from pricerl.env import PricingVectorEnv
-from pricerl.runs import Checkpoint, tree_file
+from pricerl.env.pricing import PricingVectorEnv
+from pricerl.runs import tree_file
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.training.loop import updates_per_epoch
 from pricerl.training.module import SACModule
 

@@ -13,14 +13,18 @@ import torch
 from command_line import FAST, Result, run, seller_lines, write_lines
 from lightning.pytorch import Trainer, seed_everything
 
-from pricerl.advice import advise
-from pricerl.decide import DecisionConfig
-from pricerl.env import Dynamics
-from pricerl.evaluation import PlanBenchmark, plan_dynamically
-from pricerl.market import DemandConfig, Market, RewardConfig
-from pricerl.runs import Checkpoint
-from pricerl.sac import NetworkConfig, SACAgent, SACConfig
-from pricerl.simulation import SellerConfig
+from pricerl.advice.describe import advise
+from pricerl.decide.decision import DecisionConfig
+from pricerl.env.dynamics import Dynamics
+from pricerl.evaluation.dynamic_planner import plan_dynamically
+from pricerl.evaluation.plan_benchmark import PlanBenchmark
+from pricerl.market.demand.config import DemandConfig
+from pricerl.market.market import Market
+from pricerl.market.reward import RewardConfig
+from pricerl.runs.checkpoint import Checkpoint
+from pricerl.sac.agent import SACAgent
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Callback, Trainer, seed_everything
 
-from pricerl.market import DemandConfig
-from pricerl.sac import NetworkConfig, SACConfig
-from pricerl.simulation import SellerConfig
+from pricerl.market.demand.config import DemandConfig
+from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.simulation.seller import SellerConfig
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.ranks import START_WITHIN

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import expit, logit, softmax
 
 from pricerl.arrays import BoolArray, FloatArray
-from pricerl.data import ProductHistory
 from pricerl.data.days import WEEK, steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import CHANGE, PriceSetting, classify_prices, deal_windows
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import Terms, gather_covariates

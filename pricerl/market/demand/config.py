@@ -128,7 +128,7 @@ class DemandConfig(CommonSettings):
     on the elasticity."""
 
     demand: str = MIXTURE
-    """Demand model, by its name in ``pricerl.market.DEMAND_MODELS``: ``mixture``, or one of your own package."""
+    """Demand model, by its name in ``pricerl.market.demand.models.DEMAND_MODELS``: ``mixture``, or one of your own."""
 
     similar_prices: bool = False
     """Whether the units of the next state are an average of the days at similar prices, as conversions always are,

@@ -8,9 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from pricerl.arrays import DateArray, FloatArray
-from pricerl.data import ProductHistory, day_types, weekday_of
 from pricerl.data.cleaning.calendar import carry_forward
-from pricerl.data.days import DAY_BEFORE, DAYS_PER_YEAR, FEWEST_HOLIDAYS, HOLIDAY, RECENT_DAYS, WEEK, steps_in
+from pricerl.data.days import (
+    DAY_BEFORE,
+    DAYS_PER_YEAR,
+    FEWEST_HOLIDAYS,
+    HOLIDAY,
+    RECENT_DAYS,
+    WEEK,
+    day_types,
+    steps_in,
+    weekday_of,
+)
+from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import DEAL_DEPTH, regular_prices
 from pricerl.market.demand.reference_price import reference_prices, smooth
 from pricerl.market.demand.regression import Prior

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory, weekday_of
+from pricerl.data.days import weekday_of
+from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import Kind
 from pricerl.errors import UsageError
 from pricerl.market.demand.averaging import PRICE_TERMS, Part, fit_parts, price_prior

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import classify_prices, deal_windows, regular_prices
 from pricerl.market.cost import CostPosterior
 

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from pricerl.arrays import FloatArray
-from pricerl.data import ProductHistory
+from pricerl.data.history import ProductHistory
 from pricerl.data.price_setting import classify_prices
 from pricerl.market.demand.averaging import fit_demand_regression
 from pricerl.market.demand.config import DemandSettings, Tabulated

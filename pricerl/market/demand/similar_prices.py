@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from pricerl.arrays import FloatArray, IntArray
-from pricerl.data import ProductHistory, weekday_of
-from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK
+from pricerl.data.days import DAYS_PER_YEAR, RECENT_DAYS, WEEK, weekday_of
+from pricerl.data.history import ProductHistory
 from pricerl.market.demand.config import DemandSettings
 from pricerl.market.demand.covariates import YEARLY_HARMONICS
 from pricerl.market.demand.curves import (

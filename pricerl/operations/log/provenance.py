@@ -19,14 +19,14 @@ from torch import Tensor
 from pricerl import __version__
 from pricerl.advice.result import DayAdvice, ProductAdvice
 from pricerl.arrays import to_plain
-from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS
+from pricerl.data.history import ProductHistory
 from pricerl.data.naming import list_sources
-from pricerl.env import Product
+from pricerl.env.product import Product
 from pricerl.errors import DataError
 from pricerl.operations.log.decision_log import FEWEST_DIGITS, Entry, stamp
 from pricerl.operations.log.orders import ADVICE, PRICE_TEST
-from pricerl.runs import Checkpoint, without_query
+from pricerl.runs.checkpoint import Checkpoint, without_query
 from pricerl.writing import hash_file
 
 if TYPE_CHECKING:

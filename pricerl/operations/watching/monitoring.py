@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pricerl import __version__
-from pricerl.data import DataPreprocessor, History
+from pricerl.data.history import History
+from pricerl.data.preprocessor import DataPreprocessor
 from pricerl.decide.standing import TrackRecord
 from pricerl.errors import DataError
 from pricerl.formatting import plural
-from pricerl.market import Market, fit_market
+from pricerl.market.fitting import fit_market
+from pricerl.market.market import Market
 from pricerl.operations.log.decision_log import Entry
 from pricerl.operations.track_record import find_own_prices, find_predictions, keep_record
 from pricerl.operations.watching.monitor_document import MONITOR_FORMAT, Finding, Kept, Monitor, WatchedProduct, worst
@@ -22,7 +24,7 @@ from pricerl.operations.watching.new_days import NewDays, WatchSettings, check_a
 from pricerl.progress import stage
 
 if TYPE_CHECKING:
-    from pricerl.runs import Checkpoint
+    from pricerl.runs.checkpoint import Checkpoint
     from pricerl.training.run import Run
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.special import bdtr
 
 from pricerl.arrays import LIMITS, BoolArray, FloatArray, IntArray
-from pricerl.data import ProductHistory
 from pricerl.data.days import RECENT_DAYS, steps_in
+from pricerl.data.history import ProductHistory
 from pricerl.decide.standing import TrackRecord
 from pricerl.evaluation.forecast import respond_on
 from pricerl.formatting import Formatter, plural
 from pricerl.guardrails.price_grid import is_outside
-from pricerl.market import Market
+from pricerl.market.market import Market
 from pricerl.operations.track_record import Z90
 from pricerl.operations.watching.demand_drift import CHANGE, DriftDays, find_drift
 from pricerl.operations.watching.monitor_document import Finding, Severity

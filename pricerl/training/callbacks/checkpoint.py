@@ -18,20 +18,11 @@ from lightning.pytorch.callbacks import Timer
 
 from pricerl import __version__
 from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
-from pricerl.runs import (
-    BEST,
-    CHECKPOINT_KEY,
-    FORMAT,
-    LAST,
-    RUN_FILE,
-    RUNS,
-    Checkpoint,
-    Generation,
-    RankState,
-    RunFolder,
-    read_tree,
-    write_tree,
-)
+from pricerl.runs.checkpoint import CHECKPOINT_KEY, FORMAT, Checkpoint
+from pricerl.runs.folder import BEST, LAST, RUN_FILE, Generation, RunFolder
+from pricerl.runs.names import RUNS
+from pricerl.runs.rank_state import RankState
+from pricerl.runs.tree_file import read_tree, write_tree
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""

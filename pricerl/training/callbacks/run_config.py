@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
-from pricerl.runs import CONFIG, Generation
+from pricerl.runs.folder import CONFIG, Generation
 from pricerl.writing import write_file
 
 
