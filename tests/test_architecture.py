@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,35 @@ def hides_its_module(stem: str, tree: ast.Module) -> bool:
 def test_a_folder_holds_at_most_twelve_files_but_for_those_that_still_shrink() -> None:
     folders = Counter(path.parent.relative_to(ROOT).as_posix() for path in FILES)
     assert {name: count for name, count in folders.items() if count > MAX_FILES} == LARGER_FOLDERS
+
+
+def find_cycle(trees: Mapping[str, ast.AST]) -> list[str]:
+    """Modules that import each other, also inside functions and ``TYPE_CHECKING``; the first is also the last."""
+    graph = {}
+    for name, tree in trees.items():
+        found = {target if target in trees else target.rpartition(".")[0] for target in imports(tree)}
+        graph[name] = (found & trees.keys()) - {name}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert not find_cycle({_dotted(path): ast.parse(path.read_text(encoding="utf-8")) for path in FILES})
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize(
+    "back", ["import p.a", "def f():\n    from p.a import x", "if TYPE_CHECKING:\n    from p import a"]
+)
+def test_a_circle_of_imports_is_found_where_it_is_hidden(back: str) -> None:
+    assert set(find_cycle({"p.a": ast.parse("from p.b import y"), "p.b": ast.parse(back)})) == {"p.a", "p.b"}
+    assert not find_cycle({"p.a": ast.parse("from p.b import y"), "p.b": ast.parse("import p.c")})
 
 
 def test_no_two_modules_have_one_name() -> None:
