@@ -142,15 +142,11 @@ class CompiledFunction(Generic[Arguments, Result]):
     Args:
         function: function from tensors to tensors, in any nesting of tuples.
         name: subject of the warning, in the plural.
-        on_success: called once the function is compiled.
     """
 
-    def __init__(
-        self, function: Callable[Arguments, Result], name: str, on_success: Callable[[], object] = lambda: None
-    ) -> None:
+    def __init__(self, function: Callable[Arguments, Result], name: str) -> None:
         self._plain = function
         self._name = name
-        self._on_success = on_success
         self._compiled: Callable[Arguments, Result] | None = None
 
     @property
@@ -182,7 +178,6 @@ class CompiledFunction(Generic[Arguments, Result]):
             self._compiled = self._plain
             return self._plain(*args, **kwargs)
         self._compiled = compiled
-        self._on_success()
         return result
 
 

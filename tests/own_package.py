@@ -46,7 +46,7 @@ class Failing(Callback):
 
 
 class FailingModule(SACModule):
-    def update(self, batch, number):
+    def training_step(self, batch, batch_idx):
         return {"wrong": batch.reward @ batch.observation[:3]}
 
 

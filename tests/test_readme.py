@@ -84,9 +84,13 @@ def metric_names() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and re.fullmatch(r"(train|time)/\w+", str(node.value)):
                 names.add(str(node.value))
-            if isinstance(node, ast.FunctionDef) and node.name == "_counters":
+            if isinstance(node, ast.FunctionDef) and node.name in ("_counters", "score"):
                 keys = [key for inner in ast.walk(node) if isinstance(inner, ast.Dict) for key in inner.keys]
-                names |= {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+                prefix = "eval/" if node.name == "score" else ""
+                names |= {f"{prefix}{key.value}" for key in keys if isinstance(key, ast.Constant)}
+            if isinstance(node, ast.Dict) and path.name == "module.py":
+                rates = [str(key.value) for key in node.keys if isinstance(key, ast.Constant)]
+                names |= {f"train/{name}_lr" for name in rates if rates == ["critic", "actor", "alpha"]}
     return names
 
 

@@ -44,15 +44,14 @@ from pricerl.training.callbacks.metrics import RunMetrics
 from pricerl.training.callbacks.progress_bar import TrainingBar
 from pricerl.training.callbacks.run_config import RunConfig
 from pricerl.training.datamodule import ReplayDataModule
+from pricerl.training.devices import choose_strategy
 from pricerl.training.gym_data import GymDataModule
-from pricerl.training.loggers import build_loggers
+from pricerl.training.loggers import TrackingConfig, build_loggers
 from pricerl.training.loop import OffPolicyModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
 from pricerl.training.resuming import find_resumed, resumed_place
 from pricerl.training.run import Run
-from pricerl.training.strategies import choose_strategy
-from pricerl.training.wandb_logging import TrackingConfig
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_steps": 2000,

@@ -19,7 +19,7 @@ from pricerl.cli.log import write_run_log
 from pricerl.cli.parse import PricingCLI, wanted_details
 from pricerl.cli.usage import help_topics
 from pricerl.data.naming import list_sources
-from pricerl.errors import InterruptedRunError, UsageError
+from pricerl.errors import InterruptedRunError, NonFiniteError, UsageError
 from pricerl.operations.backtests import start_backtests
 from pricerl.operations.log.decision_log import LOG_FILE, Entry, read_log
 from pricerl.operations.log.orders import ADVICE, RETRAIN
@@ -121,8 +121,8 @@ def _fit(cli: PricingCLI) -> Run:
             run = replace(run, generation=generation, checkpoint=resumed)
             catcher.generation = generation
         return replace(_train(cli, run, ended), held=held)
-    except BaseException:
-        if run.generation is not None and is_first_process():
+    except BaseException as error:
+        if run.generation is not None and is_first_process() and not isinstance(error, NonFiniteError):
             run.generation.discard()
         held.close()
         raise

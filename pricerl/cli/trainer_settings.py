@@ -17,7 +17,6 @@ class Limited(NamedTuple):
     """Reason for the others, and what to do."""
 
 
-ONE_EPOCH = "an epoch lasts until the next evaluation; set --data.eval_every"
 ONE_BATCH = "an evaluation is one batch; 0 leaves evaluations out"
 REPLAY = "batches are sampled from a replay buffer"
 
@@ -27,13 +26,9 @@ LIMITED = {
     "accumulate_grad_batches": Limited((1,), "set --model.algorithm.batch_size"),
     # Half precision rounds the temperature; gradient scalers do not reach the bare optimizers.
     "precision": Limited((None, 32, "32", "32-true", "bf16-mixed"), "it must be one of 32, 32-true, bf16-mixed"),
-    "limit_train_batches": Limited((None, 1.0), ONE_EPOCH),
     "limit_val_batches": Limited((None, 0, 1), ONE_BATCH),
     "limit_test_batches": Limited((None, 1), "a test is one batch"),
     "limit_predict_batches": Limited((None, 1), "predict advises on every product and has no batches"),
-    "overfit_batches": Limited((0,), REPLAY),
-    "val_check_interval": Limited((None, 1.0), ONE_EPOCH),
-    "check_val_every_n_epoch": Limited((None, 1), ONE_EPOCH),
     "use_distributed_sampler": Limited((None, True), f"{REPLAY}, which has no sampler; every rank has its own"),
     "reload_dataloaders_every_n_epochs": Limited((0,), f"{REPLAY}, in a stream that every epoch renews"),
     "sync_batchnorm": Limited((False,), "no network has batch normalization"),
@@ -54,6 +49,10 @@ def check_trainer(trainer: Any) -> None:
         value = trainer[name]
         if not any(_is_same(value, item) for item in accepted):
             raise UsageError(f"--trainer.{name} {value} is not supported: {remedy}")
+    if isinstance(trainer.overfit_batches, float) and trainer.overfit_batches:
+        raise UsageError(
+            f"--trainer.overfit_batches {trainer.overfit_batches} is no share of a stream; name a number of batches"
+        )
     if trainer.max_steps == 0 or trainer.max_steps < -1:
         raise UsageError(f"--trainer.max_steps must be 1 or more, or -1 for no limit; found {trainer.max_steps}")
     if (trainer.log_every_n_steps or 0) < 0:

@@ -16,9 +16,16 @@ from pricerl.data.naming import list_sources
 from pricerl.errors import UsageError
 from pricerl.operations.log.provenance import fingerprint
 from pricerl.runs.folder import METRICS_FILE, Generation, RunFolder
-from pricerl.training.loggers import best_evaluation
+from pricerl.training.loggers import (
+    WANDB_FILE,
+    RunLogger,
+    TrackedRun,
+    TrackingConfig,
+    best_evaluation,
+    keep_id,
+    stored_id,
+)
 from pricerl.training.run import Run
-from pricerl.training.wandb_logging import WANDB_FILE, RunLogger, TrackedRun, TrackingConfig, keep_id, stored_id
 
 if TYPE_CHECKING:
     from pricerl.advice.files import AdviceFiles

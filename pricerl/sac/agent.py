@@ -1,4 +1,4 @@
-"""Learned parts of SAC in one module: actor, critics, target network and temperature."""
+"""Learned parts of SAC in one module, with their losses: actor, critics, target network and temperature."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.layers import InputNormalization
+from pricerl.sac.losses import actor_loss, critic_loss, td_target, temperature_loss
 from pricerl.sac.networks import Actor, Critic
+from pricerl.sac.replay import Transition
 
 
 class SACAgent(nn.Module):
-    """Networks and temperature of Soft Actor-Critic (arXiv:1812.05905), trained by `pricerl.sac.update`.
+    """Networks and temperature of Soft Actor-Critic (arXiv:1812.05905), and their losses.
 
     Actor, critic and target_critic share one set of input statistics. Critics may see a truth that the actor does not,
     in the last columns of an observation: an asymmetric actor-critic (Pinto et al. 2018, arXiv:1710.06542).
@@ -56,3 +58,23 @@ class SACAgent(nn.Module):
         """Merge observations ``(B, O)`` into the input statistics; a no-op without input normalization."""
         if self.normalization is not None:
             self.normalization.update(observation)
+
+    def critic_loss(self, batch: Transition) -> tuple[Tensor, Tensor]:
+        """Return the loss of the critics against the TD target and the mean of their values, ``()`` each."""
+        with torch.no_grad():
+            next_action, next_log_prob = self.actor.sample(batch.next_observation)
+            next_q = self.target_critic(batch.next_observation, next_action)
+            alpha = self.log_alpha.exp()
+            target = td_target(batch.reward, batch.discount, next_q, next_log_prob, alpha, self.value_bounds)
+        q = self.critic(batch.observation, batch.action)
+        return critic_loss(q, target), q.detach().mean()
+
+    def actor_loss(self, batch: Transition) -> tuple[Tensor, Tensor]:
+        """Return the loss ``()`` of newly sampled actions, and their log probabilities ``(B,)`` as constants."""
+        action, log_prob = self.actor.sample(batch.observation)
+        q = self.critic(batch.observation, action)
+        return actor_loss(log_prob, q, self.log_alpha.detach().exp()), log_prob.detach()
+
+    def temperature_loss(self, log_prob: Tensor) -> Tensor:
+        """Return the loss ``()`` of the temperature for the log probabilities ``(B,)`` of sampled actions."""
+        return temperature_loss(self.log_alpha, log_prob, self.target_entropy)

@@ -47,8 +47,9 @@ def clone(agent: SACAgent, shown: Demonstrations, generator: torch.Generator) ->
     sizes = {"N": len(shown.value)}
     check_shapes(*zip(Demonstrations._fields, shown, ("NO", "NA", "NA", "N"), strict=True), sizes=sizes)
     agent.observe(shown.observation)
-    actor = Adam(agent.actor.parameters(), LEARNING_RATE)
-    critic = Adam(agent.critic.parameters(), LEARNING_RATE)
+    limit = agent.config.max_grad_norm
+    actor = Adam(agent.actor.parameters(), LEARNING_RATE, limit)
+    critic = Adam(agent.critic.parameters(), LEARNING_RATE, limit)
     for update in range(UPDATES):
         for optimizer in (actor, critic):
             optimizer.set_learning_rate(LEARNING_RATE * (1 - update / UPDATES))
@@ -57,5 +58,5 @@ def clone(agent: SACAgent, shown: Demonstrations, generator: torch.Generator) ->
         mean, _ = agent.actor(observation)
         losses = F.mse_loss(torch.tanh(mean), taught), critic_loss(agent.critic(observation, tried), value)
         for optimizer, loss in zip((actor, critic), losses, strict=True):
-            optimizer.descend(torch.autograd.grad(loss, optimizer.params), agent.config.max_grad_norm)
+            optimizer.descend(torch.autograd.grad(loss, optimizer.params))
     polyak_update(agent.target_critic, agent.critic, tau=1.0)

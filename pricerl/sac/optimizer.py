@@ -1,9 +1,10 @@
-"""Adam optimizer that takes its gradients as arguments."""
+"""Adam optimizer that clips its gradients and also takes them as arguments."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,16 @@ class Adam(torch.optim.Adam):
     Args:
         params: parameters of a module that is already on its final device.
         lr: learning rate.
+        max_norm: gradients are clipped to this joint norm (arXiv:1211.5063, Algorithm 1); 0 turns clipping off.
+
+    Attributes:
+        grad_norm: joint norm ``()`` of the gradients of the last `step`, before clipping.
     """
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float) -> None:
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, max_norm: float = 0.0) -> None:
         params = list(params)
+        self.max_norm = max_norm
+        self.grad_norm = torch.zeros((), device=params[0].device)
         super().__init__(params, lr=torch.tensor(lr, device=params[0].device), fused=True)
         for param in params:
             self.state[param] = {
@@ -45,23 +52,33 @@ class Adam(torch.optim.Adam):
         """Set the learning rate."""
         self.param_groups[0]["lr"].fill_(lr)
 
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Make one step with the gradients in ``.grad``, and return what the closure returns, which is called first."""
+        result = None if closure is None else closure()
+        _, self.grad_norm = self.descend([param.grad for param in self.params if param.grad is not None])
+        return result
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for param in self.params:
+            param.grad = None
+
     @torch.no_grad()
-    def descend(self, gradients: Sequence[Tensor], max_norm: float = 0.0) -> list[Tensor]:
+    def descend(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Make one optimizer step.
 
         Args:
             gradients: one per parameter, in the order of ``params``; may be changed in place.
-            max_norm: their joint norm is clipped to this (arXiv:1211.5063, Algorithm 1); 0 turns clipping off.
 
         Returns:
-            The gradients, clipped.
+            The gradients, clipped, and their joint norm ``()`` before.
         """
         gradients = list(gradients)
         divisor = None
         compiling = torch.compiler.is_compiling()
-        if max_norm > 0.0:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-            divisor = ((norm + 1e-6) / max_norm).clamp(min=1.0)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if self.max_norm > 0.0:
+            divisor = ((norm + 1e-6) / self.max_norm).clamp(min=1.0)
             if compiling:  # the fused step divides by itself
                 gradients = list(torch._foreach_div(gradients, divisor))
                 divisor = None
@@ -86,4 +103,4 @@ class Adam(torch.optim.Adam):
             eps=group["eps"],
             maximize=False,
         )
-        return gradients
+        return gradients, norm

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pricerl.sac.agent import SACAgent
-from pricerl.sac.losses import actor_loss, critic_loss, polyak_update, td_target, temperature_loss
+from pricerl.sac.losses import polyak_update
 from pricerl.sac.optimizer import Adam
 from pricerl.sac.replay import Transition
 
@@ -19,8 +19,14 @@ class UpdateMetrics(NamedTuple):
 
     critic_loss: Tensor
     q_mean: Tensor
+    critic_grad_norm: Tensor
+    """Norm before clipping."""
     actor_loss: Tensor
     entropy: Tensor
+    actor_grad_norm: Tensor
+    """Norm before clipping."""
+    alpha_loss: Tensor
+    """0 if alpha is constant."""
     alpha: Tensor
 
 
@@ -36,8 +42,8 @@ def make_optimizers(agent: SACAgent) -> Optimizers:
     """Build the three optimizers of an agent that is already on its final device."""
     config = agent.config
     return Optimizers(
-        Adam(agent.critic.parameters(), config.critic_lr),
-        Adam(agent.actor.parameters(), config.actor_lr),
+        Adam(agent.critic.parameters(), config.critic_lr, config.max_grad_norm),
+        Adam(agent.actor.parameters(), config.actor_lr, config.max_grad_norm),
         Adam([agent.log_alpha], config.alpha_lr),
     )
 
@@ -49,6 +55,10 @@ class Gradients(NamedTuple):
     actor: list[Tensor]
     alpha: list[Tensor]
     """Empty if alpha is constant."""
+
+
+Descent = tuple[list[Tensor], Tensor]
+"""Gradients of an optimizer's step as applied, and their norm ``()`` before clipping."""
 
 
 class SACUpdate:
@@ -72,54 +82,37 @@ class SACUpdate:
 
     def trace(self, batch: Transition) -> tuple[UpdateMetrics, Gradients]:
         """Update critics, actor, temperature and target network; return also the gradients."""
-        critic_gradients, critic_loss_value, q_mean = self.differentiate_critic(batch)
-        critic_gradients = self.update_critic(critic_gradients)
-        actor_gradients, actor_loss_value, log_prob = self.differentiate_actor(batch)
-        alpha_gradients = self.differentiate_temperature(log_prob)
-        actor_gradients = self.update_actor(actor_gradients)
+        critic_gradients, critic_loss, q_mean = self.differentiate_critic(batch)
+        critic_gradients, critic_norm = self.optimizers.critic.descend(critic_gradients)
+        actor_gradients, actor_loss, log_prob = self.differentiate_actor(batch)
+        alpha_gradients, alpha_loss = self.differentiate_temperature(log_prob)
+        actor_gradients, actor_norm = self.optimizers.actor.descend(actor_gradients)
         alpha_gradients = self.update_temperature(alpha_gradients)
         self.update_target()
-        new_alpha = self.agent.log_alpha.detach().exp()
-        metrics = UpdateMetrics(critic_loss_value, q_mean, actor_loss_value, -log_prob.mean(), new_alpha)
+        alpha, entropy = self.agent.log_alpha.detach().exp(), -log_prob.mean()
+        metrics = UpdateMetrics(critic_loss, q_mean, critic_norm, actor_loss, entropy, actor_norm, alpha_loss, alpha)
         return metrics, Gradients(critic_gradients, actor_gradients, alpha_gradients)
 
     def differentiate_critic(self, batch: Transition) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return gradients of the critics' distance to the TD target, the loss and the mean of q, ``()`` each."""
-        agent = self.agent
-        with torch.no_grad():
-            next_action, next_log_prob = agent.actor.sample(batch.next_observation)
-            next_q = agent.target_critic(batch.next_observation, next_action)
-            alpha = agent.log_alpha.exp()
-            target = td_target(batch.reward, batch.discount, next_q, next_log_prob, alpha, agent.value_bounds)
-        q = agent.critic(batch.observation, batch.action)
-        loss = critic_loss(q, target)
-        return self._differentiate(loss, self.optimizers.critic), loss.detach(), q.detach().mean()
-
-    def update_critic(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Fit every critic to the TD target; return the gradients as applied."""
-        return self.optimizers.critic.descend(gradients, self.config.max_grad_norm)
+        """Return gradients of the critics, their loss and the mean of q, ``()`` each."""
+        loss, q_mean = self.agent.critic_loss(batch)
+        return self._differentiate(loss, self.optimizers.critic), loss.detach(), q_mean
 
     def differentiate_actor(self, batch: Transition) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return gradients of the actor, the loss ``()`` and log probabilities ``(B,)``."""
-        action, log_prob = self.agent.actor.sample(batch.observation)
-        q = self.agent.critic(batch.observation, action)
-        loss = actor_loss(log_prob, q, self.agent.log_alpha.detach().exp())
-        return self._differentiate(loss, self.optimizers.actor), loss.detach(), log_prob.detach()
+        loss, log_prob = self.agent.actor_loss(batch)
+        return self._differentiate(loss, self.optimizers.actor), loss.detach(), log_prob
 
-    def update_actor(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Move the actor towards actions of high soft value; return the gradients as applied."""
-        return self.optimizers.actor.descend(gradients, self.config.max_grad_norm)
-
-    def differentiate_temperature(self, log_prob: Tensor) -> list[Tensor]:
-        """Return the gradient of the temperature, or nothing if it is constant."""
+    def differentiate_temperature(self, log_prob: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the gradient of the temperature, or nothing if it is constant, and the loss ``()``."""
         if not self.config.learn_alpha:
-            return []
-        loss = temperature_loss(self.agent.log_alpha, log_prob, self.agent.target_entropy)
-        return self._differentiate(loss, self.optimizers.alpha)
+            return [], log_prob.new_zeros(())
+        loss = self.agent.temperature_loss(log_prob)
+        return self._differentiate(loss, self.optimizers.alpha), loss.detach()
 
     def update_temperature(self, gradients: list[Tensor]) -> list[Tensor]:
         """Move the temperature so that the policy's entropy approaches the target entropy, unless it is constant."""
-        return self.optimizers.alpha.descend(gradients) if gradients else []
+        return self.optimizers.alpha.descend(gradients)[0] if gradients else []
 
     def update_target(self) -> None:
         """Move the target network towards the critics."""
@@ -159,32 +152,32 @@ class SharedUpdate(SACUpdate):
 
     def trace(self, batch: Transition) -> tuple[UpdateMetrics, Gradients]:
         """Update critics, actor, temperature and target network; return also the gradients."""
-        message, critic_loss_value, q_mean = self._begin(batch)
+        message, critic_loss, q_mean = self._begin(batch)
         self.average(message)
-        critic_gradients, message, actor_loss_value, entropy = self._continue(batch, message)
+        critic, message, actor_loss, entropy, alpha_loss = self._continue(batch, message)
         self.average(message)
-        actor_gradients, alpha_gradients, alpha = self._finish(message)
-        metrics = UpdateMetrics(critic_loss_value, q_mean, actor_loss_value, entropy, alpha)
-        return metrics, Gradients(critic_gradients, actor_gradients, alpha_gradients)
+        actor, alpha_gradients, alpha = self._finish(message)
+        metrics = UpdateMetrics(critic_loss, q_mean, critic[1], actor_loss, entropy, actor[1], alpha_loss, alpha)
+        return metrics, Gradients(critic[0], actor[0], alpha_gradients)
 
     def _before(self, batch: Transition) -> tuple[Tensor, Tensor, Tensor]:
         gradients, loss, q_mean = self.differentiate_critic(batch)
         return _flatten(gradients), loss, q_mean
 
-    def _between(self, batch: Transition, message: Tensor) -> tuple[list[Tensor], Tensor, Tensor, Tensor]:
-        critic_gradients = self.update_critic(_unflatten(message, self.optimizers.critic.params))
+    def _between(self, batch: Transition, message: Tensor) -> tuple[Descent, Tensor, Tensor, Tensor, Tensor]:
+        critic = self.optimizers.critic.descend(_unflatten(message, self.optimizers.critic.params))
         gradients, loss, log_prob = self.differentiate_actor(batch)
-        gradients += self.differentiate_temperature(log_prob)
-        return critic_gradients, _flatten(gradients), loss, -log_prob.mean()
+        alpha_gradients, alpha_loss = self.differentiate_temperature(log_prob)
+        return critic, _flatten([*gradients, *alpha_gradients]), loss, -log_prob.mean(), alpha_loss
 
-    def _after(self, message: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        actor = self.optimizers.actor.params
+    def _after(self, message: Tensor) -> tuple[Descent, list[Tensor], Tensor]:
+        params = self.optimizers.actor.params
         alpha = self.optimizers.alpha.params if self.config.learn_alpha else []
-        gradients = _unflatten(message, [*actor, *alpha])
-        actor_gradients = self.update_actor(gradients[: len(actor)])
-        alpha_gradients = self.update_temperature(gradients[len(actor) :])
+        gradients = _unflatten(message, [*params, *alpha])
+        actor = self.optimizers.actor.descend(gradients[: len(params)])
+        alpha_gradients = self.update_temperature(gradients[len(params) :])
         self.update_target()
-        return actor_gradients, alpha_gradients, self.agent.log_alpha.detach().exp()
+        return actor, alpha_gradients, self.agent.log_alpha.detach().exp()
 
 
 def _flatten(tensors: list[Tensor]) -> Tensor:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
 from pricerl.sac.config import ReplayConfig
-from pricerl.sac.replay import Transition
 
 
 class TaskSpec(NamedTuple):
@@ -31,7 +29,7 @@ class TaskSpec(NamedTuple):
 
 
 class Algorithm(Protocol):
-    """Off-policy learner that acts, updates input statistics and learns from replayed transitions."""
+    """Off-policy learner that acts and updates input statistics; its ``training_step`` learns from batches."""
 
     algorithm: ReplayConfig
     """Settings of the updates."""
@@ -43,6 +41,11 @@ class Algorithm(Protocol):
         """Whether a plan teaches it before the first update."""
         return False
 
+    @property
+    def updates_per_item(self) -> int:
+        """Gradient updates per item of the train loader: above 1 an item is a stream of batches."""
+        return 1
+
     @abstractmethod
     def act(self, observation: Tensor, deterministic: bool = False) -> Tensor:
         """Return actions ``(B, A)`` in [-1, 1] for observations ``(B, O)``."""
@@ -50,10 +53,6 @@ class Algorithm(Protocol):
     @abstractmethod
     def observe(self, observation: Tensor) -> None:
         """Update input statistics with observations ``(B, O)``."""
-
-    @abstractmethod
-    def update(self, batch: Transition, number: int) -> Mapping[str, Tensor]:
-        """Make gradient update ``number``, counted from 1, and return its metrics, ``()`` each."""
 
     def policy(self, observation: Tensor) -> Tensor:
         """Return deterministic actions ``(B, A)`` for evaluation and advice."""
@@ -63,8 +62,7 @@ class Algorithm(Protocol):
 class ForeignLearner(Algorithm):
     """Learner of a user's own LightningModule, which has ``act`` and ``policy``, and ``observe`` if it wants to.
 
-    Its attributes ``algorithm`` and ``step_discount`` are read if it has them. Every item of the train loader yields
-    the batches of ``algorithm.updates_per_iteration`` updates, one by default.
+    Its attributes ``algorithm`` and ``step_discount`` are read if it has them.
 
     Args:
         module: the module.
@@ -85,7 +83,3 @@ class ForeignLearner(Algorithm):
         """Let the module see the observations."""
         if hasattr(self.module, "observe"):
             self.module.observe(observation)
-
-    def update(self, batch: Transition, number: int) -> Mapping[str, Tensor]:
-        """Refuse: the module's ``training_step`` makes the updates."""
-        raise NotImplementedError

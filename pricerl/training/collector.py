@@ -1,15 +1,20 @@
-"""Collector of experience: steps the vector env with the policy and fills the replay buffer."""
+"""Collector of experience: steps the vector env with the policy, fills the replay buffer and samples from it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NoReturn, Protocol
 
 import gymnasium
 import torch
 from gymnasium.spaces import flatdim
 from torch import Tensor
 
+from pricerl.errors import NonFiniteError
+from pricerl.sac.checks import check_finite
 from pricerl.sac.config import ReplayConfig
 from pricerl.sac.replay import ReplayBuffer, Transition
 from pricerl.training.algorithm import Algorithm
@@ -29,8 +34,19 @@ class CollectingEnv(Protocol):
         """Return observation, reward, terminated, truncated and info, including ``final_obs`` if any row finished."""
 
 
+def refuse(finding: str) -> NoReturn:
+    """Raise the error of a policy whose actions are not finite.
+
+    Raises:
+        NonFiniteError: always.
+    """
+    raise NonFiniteError(finding)
+
+
 class Collector:
     """Collector that steps a vector env and stores each transition with its discount.
+
+    Collector and updates take turns: some env steps, then as many batches as ``utd_ratio`` requires.
 
     Apart from the policy, everything that later transitions depend on is in ``state_dict`` and in the rows of
     ``buffer``, provided that the env has ``state_dict() -> dict`` and ``load_state_dict(state) -> bool``, False where
@@ -40,10 +56,13 @@ class Collector:
         env: vector env.
         config: buffer size and warm-up.
         seed: seed of the env, the random actions and the sampling.
+        stop: called with a sentence once an action of the policy is not finite, on the CPU.
     """
 
-    def __init__(self, env: CollectingEnv, config: ReplayConfig, seed: int) -> None:
-        self.env, self.config = env, config
+    def __init__(
+        self, env: CollectingEnv, config: ReplayConfig, seed: int, stop: Callable[[str], NoReturn] = refuse
+    ) -> None:
+        self.env, self.config, self._stop = env, config, stop
         self._observation, _ = env.reset(seed=seed)
         device = self._observation.device
         self._action_dim = flatdim(env.single_action_space)
@@ -56,6 +75,9 @@ class Collector:
             memory_limit=int(config.buffer_memory_gb * 10**9),
         )
         self._random = torch.Generator(device).manual_seed(seed)
+        self._vector_steps = max(1, round(config.updates_per_iteration / config.utd_ratio))
+        self._batches: deque[Transition] = deque()
+        self._before_sampling = self.buffer.generator_state
         self.env_steps = 0
         self._episodes = torch.zeros((), dtype=torch.int64, device=device)
         self._returns = torch.zeros(env.num_envs, device=device)
@@ -79,7 +101,7 @@ class Collector:
         while len(self.buffer) < min(self.config.warmup_steps, self.config.buffer_capacity):
             if observe:
                 policy.observe(self._observation)
-            self._step(policy, self._random_action() if random else policy.act(self._observation))
+            self._step(policy, self._random_action() if random else self._act(policy))
 
     @torch.no_grad()
     def collect(self, policy: Algorithm, vector_steps: int) -> None:
@@ -87,8 +109,29 @@ class Collector:
         seen = []
         for _ in range(vector_steps):
             seen.append(self._observation)
-            self._step(policy, policy.act(self._observation))
+            self._step(policy, self._act(policy))
         policy.observe(torch.cat(seen))
+
+    def next_batch(self, policy: Algorithm) -> Transition:
+        """Return the batch of the next update; the first of a turn takes the env steps before.
+
+        Raises:
+            NonFiniteError: the buffer holds NaN or infinity.
+        """
+        if not self._batches:
+            self.collect(policy, self._vector_steps)
+            self._sample()
+        return self._batches.popleft()
+
+    def _sample(self) -> None:
+        """Sample the batches of a turn, and check one of them on the CPU; other devices would have to synchronize."""
+        self._before_sampling = self.buffer.generator_state
+        self._batches.extend(
+            self.buffer.sample_many(self._vector_steps * self.config.utd_ratio, self.config.batch_size)
+        )
+        if self.config.finite_checks and self.buffer.device.type == "cpu":
+            for name, tensor in zip(Transition._fields, self._batches[0], strict=True):
+                check_finite(f"{name} in the replay buffer after {self.env_steps} env steps", tensor)
 
     def counts(self) -> dict[str, int]:
         """Return the counters."""
@@ -103,9 +146,11 @@ class Collector:
         """Return the state, without the rows of the buffer, as a nested dict of contiguous tensors and plain values.
 
         ``buffer`` contains the arguments ``added`` and ``generator_state`` of ``ReplayBuffer.restore``, and ``size``,
-        the number of newest rows in the buffer. ``env`` is None if the env cannot be saved.
+        the number of newest rows in the buffer. ``batches`` is the number of batches left in this turn, which that
+        generator samples again. ``env`` is None if the env cannot be saved.
         """
         observation = self._observation.clone()
+        sampled = self._before_sampling if self._batches else self.buffer.generator_state
         return {
             "counts": self.counts(),
             "observation": observation.contiguous(),
@@ -117,13 +162,14 @@ class Collector:
             "buffer": {
                 "added": self.buffer.added,
                 "size": len(self.buffer),
-                "generator_state": self.buffer.generator_state,
+                "generator_state": sampled,
             },
+            "batches": len(self._batches),
             "env": self.env.state_dict() if hasattr(self.env, "state_dict") else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> bool:
-        """Restore a saved state; restore the buffer separately with ``ReplayBuffer.restore``.
+        """Restore a saved state; restore the buffer before with ``ReplayBuffer.restore``.
 
         Where the env was not saved, or differs in its rows, episodes start anew from a seed of their own.
 
@@ -137,6 +183,9 @@ class Collector:
         same_random = bool(state["random"].shape == self._random.get_state().shape)
         if same_random:
             self._random.set_state(state["random"].cpu())
+        if left := state.get("batches", 0):
+            self._sample()
+            self._batches = deque(list(self._batches)[-left:])
         if not self._load_env(state):
             seed = int(torch.randint(2**31, (), generator=self._random, device=device))
             self._observation, _ = self.env.reset(seed=seed)
@@ -155,6 +204,12 @@ class Collector:
             return False
         load = getattr(self.env, "load_state_dict", None)
         return False if load is None else bool(load(state["env"]))
+
+    def _act(self, policy: Algorithm) -> Tensor:
+        action = policy.act(self._observation)
+        if action.device.type == "cpu" and not action.isfinite().all():
+            self._stop("an action of the policy is not finite")
+        return action
 
     def _step(self, policy: Algorithm, action: Tensor) -> None:
         next_observation, reward, terminated, truncated, info = self.env.step(action)
@@ -178,3 +233,53 @@ class Collector:
     def _random_action(self) -> Tensor:
         shape = (self.env.num_envs, self._action_dim)
         return 2 * torch.rand(shape, generator=self._random, device=self._random.device) - 1
+
+
+class SampleStream:
+    """One epoch of the train loader: batches, between which env steps are taken.
+
+    Args:
+        start: function from a policy to the collector, which is built and warmed up at the first call.
+        policy: learner that acts.
+        updates: gradient updates of the epoch. Without any, the epoch has one item, None, for which Lightning makes no
+            ``training_step``, but evaluates.
+        share: share of the items that the trainer takes, of which there are as many more.
+        repeated: batches of earlier epochs to repeat, so that a model overfits; None to sample new ones.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[Algorithm], Collector],
+        policy: Algorithm,
+        updates: int,
+        share: float = 1.0,
+        repeated: list[Transition] | None = None,
+    ) -> None:
+        self._start, self._policy, self._updates, self._share = start, policy, updates, share
+        self._repeated = repeated
+
+    def __len__(self) -> int:
+        items = max(1, math.ceil(self._updates / self._policy.updates_per_item))
+        return items if self._share == 1.0 else math.ceil((items + 1e-6) / self._share)
+
+    def __iter__(self) -> Iterator[Any]:
+        collector, per_item = self._start(self._policy), self._policy.updates_per_item
+        if not self._updates:
+            yield None
+            return
+        batches = islice(self._sample(collector), self._updates)
+        if per_item == 1:
+            yield from batches
+            return
+        for _ in range(len(self)):
+            yield islice(batches, per_item)
+
+    def _sample(self, collector: Collector) -> Iterator[Transition]:
+        known = iter(self._repeated or ())
+        while True:
+            batch = next(known, None)
+            if batch is None:
+                batch = collector.next_batch(self._policy)
+                if self._repeated is not None:
+                    self._repeated.append(batch)
+            yield batch

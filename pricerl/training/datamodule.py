@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from jsonargparse import ArgumentError, ArgumentParser
+from lightning.pytorch import LightningDataModule
 from torch import Tensor
+from typing_extensions import Self
 
-from pricerl.errors import UsageError
+from pricerl.errors import CheckpointError, UsageError
+from pricerl.runs.checkpoint import Checkpoint
 from pricerl.runs.rank_state import RankState
 from pricerl.sac.cloning import Demonstrations
 from pricerl.sac.config import SACConfig
+from pricerl.sac.replay import Transition
 from pricerl.terminal import print_notes
 from pricerl.training.algorithm import Algorithm, ForeignLearner, TaskSpec
 from pricerl.training.arguments import KeepsArguments
-from pricerl.training.collector import CollectingEnv, Collector
-from pricerl.training.loop import Episodes, OffPolicyModule, SampleStream, updates_per_epoch
+from pricerl.training.callbacks.attached import attach
+from pricerl.training.callbacks.checkpoint import raise_diverged
+from pricerl.training.callbacks.metrics import RunMetrics
+from pricerl.training.collector import CollectingEnv, Collector, SampleStream
+from pricerl.training.loop import Episodes, OffPolicyModule
+from pricerl.training.speed import counts_batches
 
 RANK_SEED_STRIDE = 1_000_003
 """Distance between the seeds of two ranks, so that each has its own episodes, noise and samples."""
@@ -65,6 +75,35 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         self.rank_state: RankState | None = None
         """Files of this process in the run's generation."""
         self._resumed: dict[str, Any] | None = None
+        self._repeated: list[Transition] = []
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # Lightning's hparams_file does not exist here
+        cls, checkpoint_path: str | Path, map_location: Any = None, weights_only: bool | None = None, **changes: Any
+    ) -> Self:
+        """Return the data of a checkpoint, with its settings and, of a seller, with the history.
+
+        Args:
+            checkpoint_path: a checkpoint of pricerl.
+            map_location: accepted as Lightning has it; data are on the trainer's device.
+            weights_only: accepted as Lightning has it; nothing in a checkpoint is ever executed.
+            changes: arguments of the constructor that replace stored ones.
+
+        Raises:
+            CheckpointError: the file is not a usable checkpoint, or one of other data.
+        """
+        checkpoint = Checkpoint.read(checkpoint_path)
+        settings = checkpoint.settings
+        stored = settings["data"].get("init_args", settings["data"])
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_class_arguments(cls, "data", fail_untyped=False, instantiate=False)
+        try:
+            config = parser.parse_object({"data": {**stored, "seed": int(settings.get("seed_everything") or 0)}})
+        except ArgumentError as error:
+            raise CheckpointError(f"{checkpoint.path} holds other data than {cls.__name__}") from error
+        made = cls(**{**vars(parser.instantiate_classes(config).data), **changes})
+        checkpoint.restore_data(made)
+        return made
 
     @property
     def run_name(self) -> str:
@@ -109,8 +148,8 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         """Attach what a run needs to a trainer that lacks it: metrics, checkpoints, evaluations."""
         if stage == "fit" and self.trainer is not None:
-            from pricerl.training.callbacks.attached import attach
-
+            self._repeated = []
+            warnings.filterwarnings("ignore", "train_dataloader yielded None")  # on purpose, see `SampleStream`
             attach(self.trainer, self.trainer.lightning_module, self, f"eval/{self.monitor}")
 
     def _learner(self, module: Any) -> Algorithm:
@@ -119,21 +158,25 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
     def train_dataloader(self) -> SampleStream:
         """Return the next epoch's stream of collected and sampled batches."""
         assert self.trainer is not None
-        module = self._learner(self.trainer.lightning_module)
-        done = self.trainer.global_step
-        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # epochs differ in length
-        if self._resumed is not None and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # set in its constructor
-            _refuse_other_evaluations(self.trainer)
+        trainer: Any = self.trainer
+        module = self._learner(trainer.lightning_module)
+        done = trainer.global_step
+        trainer.reload_dataloaders_every_n_epochs = 1  # epochs differ in length
+        if self._resumed is not None and not trainer.fast_dev_run:
+            _refuse_other_evaluations(trainer)
+        limit = trainer.limit_train_batches
+        share = limit if isinstance(limit, float) else 1.0
+        longest = max(1, int(self.eval_every * share)) if isinstance(limit, float) else min(self.eval_every, limit)
         if self._resumed is not None and self.epoch_end > done:  # a resumed run ends the epoch that it was saved in
-            length = self.epoch_end - done
-        elif self.trainer.current_epoch == 0 and module.starts_from_plan:
-            length = 0  # the clone of the plan is evaluated before the first update
+            updates = self.epoch_end - done
+        elif trainer.current_epoch == 0 and module.starts_from_plan:
+            updates = 0  # the clone of the plan is evaluated before the first update
         else:
-            length = updates_per_epoch(self.eval_every, self.trainer.max_steps - done)
-        self.epoch_end = done + length
-        log_every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set while it is constructed
-        single = isinstance(module, ForeignLearner)
-        return SampleStream(self.start_collector, module, length, 1 if single else log_every)
+            updates = updates_per_epoch(longest, trainer.max_steps - done)
+        self.epoch_end = done + updates
+        return SampleStream(
+            self.start_collector, module, updates, share, self._repeated if trainer.overfit_batches else None
+        )
 
     def val_dataloader(self) -> EpisodeLoader:
         """Return the loader of this rank's evaluation episodes."""
@@ -168,7 +211,9 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             return self.collector
         resumed = self._resumed
         done = 0 if self.trainer is None or resumed is None else self.trainer.global_step
-        self.collector = collector = Collector(self.build_env(), policy.algorithm, self.rank_seed + done)
+        self.collector = collector = Collector(
+            self.build_env(), policy.algorithm, self.rank_seed + done, self._stop_diverged
+        )
         if resumed is None or resumed["counts"] is None:
             collector.warm_up(policy, random=not policy.starts_from_plan)
             return collector
@@ -179,6 +224,15 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
             collector.warm_up(policy, random=False, observe=False)
             collector.load_counts(resumed["counts"])
         return collector
+
+    def _stop_diverged(self, finding: str) -> NoReturn:
+        """Stop training: a loss that is not finite is named rather than its consequence."""
+        assert self.trainer is not None
+        trainer: Any = self.trainer
+        for callback in trainer.callbacks:
+            if isinstance(callback, RunMetrics):
+                callback.take_means(trainer)
+        raise_diverged(trainer, trainer.global_step, finding)
 
     def _restore(self, collector: Collector) -> str:
         """Continue a saved collector; return why that is not exact, empty if it is."""
@@ -205,16 +259,24 @@ class ReplayDataModule(KeepsArguments, LightningDataModule, ABC):
         return 0 if self.trainer is None else self.trainer.global_rank
 
 
-def _refuse_other_evaluations(trainer: Trainer) -> None:
-    """Refuse to resume a run whose evaluations would move: its other epochs end before, or after, an evaluation.
+def updates_per_epoch(longest: int, left: int) -> int:
+    """Return the updates per epoch: at most ``longest``, evened out so that the last epoch ends the run.
+
+    Args:
+        longest: updates between two evaluations.
+        left: updates until the end of the run; 0 or less without a limit.
+    """
+    return longest if left <= 0 else math.ceil(left / math.ceil(left / longest))
+
+
+def _refuse_other_evaluations(trainer: Any) -> None:
+    """Refuse to resume a run whose evaluations, or repeated batches, would be others.
 
     Raises:
-        UsageError: the trainer limits batches or evaluates within epochs.
+        UsageError: the trainer evaluates within epochs or repeats batches.
     """
-    for name in ("limit_train_batches", "val_check_interval"):
-        value = getattr(trainer, name)
-        if value != 1.0 or isinstance(value, int):
-            raise UsageError(
-                f"a run with Trainer({name}={value}) is not resumed: its evaluations, and with them the best "
-                "checkpoint, would be others than those of an undisturbed run; use eval_every of the DataModule instead"
-            )
+    for name in set(counts_batches(trainer)) - {"limit_train_batches"}:
+        raise UsageError(
+            f"a run with Trainer({name}={getattr(trainer, name)}) is not resumed: its evaluations or repeated batches "
+            "would be others than those of an undisturbed run; use eval_every of the DataModule instead"
+        )

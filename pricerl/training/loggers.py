@@ -1,29 +1,78 @@
-"""Metric loggers: a CSV in the run's folder, and Weights & Biases on request."""
+"""Loggers of metrics: a table in the run's folder, and on request one run of Weights & Biases per run."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import math
+import netrc
 import os
+import secrets
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, Logger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
+from pricerl.errors import NonFiniteError
 from pricerl.runs.folder import METRICS_FILE
-from pricerl.training.wandb_logging import RunLogger, TrackedRun, TrackingConfig
 from pricerl.writing import naming, write_file
+
+WANDB_FILE = "wandb.json"
+"""File in a generation with the id of its run in Weights & Biases."""
+
+ID_BYTES = 4
+"""Random bytes of an id: eight digits, as many as the service's own ids have."""
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Place of the run in Weights & Biases; read with ``--wandb true`` only."""
+
+    project: str | None = None
+    """Project; if absent that of ``WANDB_PROJECT``, else ``pricerl``."""
+
+    entity: str | None = None
+    """User or team; if absent that of ``WANDB_ENTITY``, else the account's default."""
+
+    group: str | None = None
+    """Group of runs; if absent that of ``WANDB_RUN_GROUP``."""
+
+    tags: tuple[str, ...] = ()
+    """Tags; if absent those of ``WANDB_TAGS``, separated by commas."""
+
+    mode: Literal["online", "offline", "disabled"] | None = None
+    """Whether anything is uploaded; if absent that of ``WANDB_MODE``, else online where a key is known."""
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """Facts about a run that Weights & Biases shows."""
+
+    name: str
+    """Name of the run."""
+    folder: Path
+    """Folder of the service's own files; ``WANDB_DIR`` has priority."""
+    id: str
+    """Id of the run in the service."""
+    monitor: str
+    """Metric whose highest value makes the best evaluation."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Hyperparameters by name: every setting, data fingerprint, version, commit."""
+    best: Mapping[str, float] = field(default_factory=dict)
+    """Best evaluation so far, in a resumed run."""
 
 
 def build_loggers(
     run_dir: Path, resumed: Resumed | None, tracked: TrackedRun | None = None, tracking: TrackingConfig | None = None
 ) -> list[Logger]:
-    """Return the loggers of a run, with the CSV logger first because its folder is the run's.
+    """Return the loggers of a run, with that of ``metrics.csv`` first because its folder is the run's.
 
     Args:
         run_dir: the run's folder.
@@ -31,7 +80,8 @@ def build_loggers(
         tracked: facts for Weights & Biases; None to leave it alone.
         tracking: place of the run in Weights & Biases.
     """
-    loggers: list[Logger] = [_csv_logger(run_dir, resumed)]
+    _keep_rows(run_dir, resumed)
+    loggers: list[Logger] = [MetricsLogger(run_dir)]
     if tracked is not None:
         best = best_evaluation(run_dir / METRICS_FILE, tracked.monitor)
         loggers.append(logger := RunLogger(replace(tracked, best=best), tracking or TrackingConfig()))
@@ -56,52 +106,75 @@ class Resumed(NamedTuple):
     """Whether this update was evaluated before the state was saved."""
 
 
-class MetricsLogger(CSVLogger):
-    """CSV logger that goes on with an existing file."""
+class MetricsLogger(Logger):
+    """Logger of ``metrics.csv``: rows that were written stay, whenever the process dies.
+
+    Args:
+        folder: folder of the file, which may exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._path = folder / METRICS_FILE
+        self._columns: list[str] = []
+        self._rows: list[dict[str, float]] = []
 
     @property
-    @rank_zero_experiment
-    def experiment(self) -> MetricsWriter:
-        """Writer of the file."""
-        if self._experiment is None:
-            Path(self.log_dir).mkdir(parents=True, exist_ok=True)
-            self._experiment = MetricsWriter(self.log_dir)
-        return self._experiment  # type: ignore[return-value]  # Lightning declares it by its base class
+    def name(self) -> str:
+        """Name of the folder."""
+        return self._path.parent.name
 
+    @property
+    def version(self) -> str:
+        """Empty: the folder is the run's own."""
+        return ""
 
-class MetricsWriter(ExperimentWriter):
-    """Writer of ``metrics.csv``: rows that were written stay, whenever the process dies."""
+    @property
+    def save_dir(self) -> str:
+        """The folder."""
+        return str(self._path.parent)
 
-    def __init__(self, log_dir: str) -> None:
-        super().__init__(log_dir)
-        path = Path(self.metrics_file_path)
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.metrics_keys = list(next(csv.reader(file), []))
+    def log_hyperparams(self, params: Any) -> None:
+        """Leave the settings to ``config.yaml``."""
 
-    def _check_log_dir_exists(self) -> None:
-        """Keep the existing file, which Lightning's writer would delete."""
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Take a row."""
+        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        self._rows.append({**values, "step": len(self._rows) if step is None else step})
 
+    @rank_zero_only
     def save(self) -> None:
-        """Append the new rows and flush them to the disk."""
-        path = Path(self.metrics_file_path)
-        with naming(path):
-            super().save()
-            if path.exists():
-                with path.open("rb") as file:
+        """Append the new rows and flush them to the disk; new columns rewrite the file."""
+        if not self._rows:
+            return
+        rows = [{name: str(value) for name, value in row.items()} for row in self._rows]
+        with naming(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            before = _read_rows(self._path) if self._path.exists() else []
+            known = self._columns or list(before[0] if before else ())
+            columns = sorted({*known, *(name for row in rows for name in row)})
+            if columns != known:
+                write_file(self._path, _render(columns, [*before, *rows]))
+            else:
+                with self._path.open("a", newline="", encoding="utf-8") as file:
+                    csv.DictWriter(file, columns).writerows(rows)
+                    file.flush()
                     os.fsync(file.fileno())
+        self._columns = columns
+        self._rows.clear()
 
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        path = Path(self.metrics_file_path)
-        write_file(path, _render(fieldnames, _read_rows(path)))
+    def finalize(self, status: str) -> None:
+        """Write what is left."""
+        self.save()
 
 
-def _csv_logger(run_dir: Path, resumed: Resumed | None) -> CSVLogger:
+def _keep_rows(run_dir: Path, resumed: Resumed | None) -> None:
+    """Remove the rows after the place from which a run goes on; all of a new run."""
     path = run_dir / METRICS_FILE
     if path.exists() and getattr(rank_zero_only, "rank", 0) == 0:
         rows = [] if resumed is None else [row for row in _read_rows(path) if _is_before(row, resumed)]
         write_file(path, _render(list(rows[0]), rows)) if rows else path.unlink()
-    return MetricsLogger(save_dir=run_dir.parent, name=run_dir.name, version="")
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -124,3 +197,95 @@ def _render(fieldnames: Sequence[str], rows: Iterable[Mapping[str, str]]) -> byt
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+class RunLogger(WandbLogger):
+    """Logger of a run with its settings, the summary of its best evaluation, and an alert when it diverges.
+
+    It works offline without a known key, so that it neither prompts nor fails.
+
+    Args:
+        run: facts about the run.
+        config: its place in the service.
+    """
+
+    def __init__(self, run: TrackedRun, config: TrackingConfig) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")
+        folder = Path(os.environ.get("WANDB_DIR") or run.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            name=os.environ.get("WANDB_NAME") or run.name,
+            project=config.project or os.environ.get("WANDB_PROJECT") or "pricerl",
+            save_dir=folder,
+            id=run.id,
+            mode=config.mode or os.environ.get("WANDB_MODE") or ("online" if _knows_key() else "offline"),
+            entity=config.entity,
+            group=config.group,
+            tags=list(config.tags) or None,
+        )
+        self._monitor, self._facts, self._best = run.monitor, dict(run.facts), dict(run.best)
+
+    @rank_zero_only
+    def start(self) -> None:
+        """Start or resume the run in the service."""
+        self.experiment.define_metric("*", step_metric="env_steps", step_sync=True)
+        self.experiment.config.update(self._facts, allow_val_change=True)
+        self._summarize()
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log a row, and note the best evaluation in the summary."""
+        super().log_metrics(metrics, step)
+        value = metrics.get(self._monitor)
+        if value is not None and float(value) > self._best.get(self._monitor, -math.inf):
+            names = [name for name in metrics if name.startswith("eval/") or name in ("updates", "env_steps")]
+            self._best = {name: float(metrics[name]) for name in names}
+            self._summarize()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """End the logging of a training; a diverged one sends an alert first."""
+        error = sys.exc_info()[1]  # Lightning calls this while it handles the exception
+        if isinstance(error, NonFiniteError):
+            self.experiment.alert("training diverged", str(error), level="ERROR")
+        super().finalize(status)
+
+    def _summarize(self) -> None:
+        self.experiment.summary.update({f"best/{name}": value for name, value in self._best.items()})
+
+
+def keep_id(folder: Path, source: Path | None) -> str:
+    """Return the id of a generation's run in the service, and store it in the generation.
+
+    Args:
+        folder: the generation's folder.
+        source: generation that a resumed run comes from.
+    """
+    for place in filter(None, (folder, source)):
+        if found := stored_id(place / WANDB_FILE):
+            break
+    else:
+        found = os.environ.get("WANDB_RUN_ID") or secrets.token_hex(ID_BYTES)
+    if getattr(rank_zero_only, "rank", 0) == 0 and stored_id(folder / WANDB_FILE) != found:
+        write_file(folder / WANDB_FILE, (json.dumps({"id": found}) + "\n").encode())
+    return found
+
+
+def stored_id(path: Path) -> str | None:
+    """Return the id in a file, None if the file is absent or holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["id"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) and 0 < len(found) <= 64 and found.isalnum() else None
+
+
+def _knows_key() -> bool:
+    """Return whether a Weights & Biases key is set or stored by its login."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

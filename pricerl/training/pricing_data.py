@@ -36,10 +36,15 @@ from pricerl.sac.cloning import Demonstrations
 from pricerl.simulation.seller import SellerConfig, simulated_history
 from pricerl.training.algorithm import Algorithm, TaskSpec
 from pricerl.training.datamodule import ReplayDataModule
-from pricerl.training.demonstrations import ROWS, demonstrate
 
 LARGEST_SHORTFALL = 0.01
 """Shortfall of a clone, as a share of profit, above which the log says so."""
+
+TAUGHT_ROWS = 512
+"""Rows of the vector env that shows the plan: half of them follow it, half decide at random."""
+
+TAUGHT_DECISIONS = 28
+"""Decisions of each of these rows."""
 
 
 class PricingDataModule(ReplayDataModule):
@@ -194,7 +199,7 @@ class PricingDataModule(ReplayDataModule):
     def demonstrate(self, learner: Algorithm) -> Demonstrations:
         """Return demonstrations of the plan, the same on every rank."""
         settings = self.dynamics.market, self.reward, self.guardrails, self.env_config
-        return demonstrate(self.plan(learner.step_discount), PricingVectorEnv(ROWS, *settings), self.seed)
+        return demonstrations_of(self.plan(learner.step_discount), PricingVectorEnv(TAUGHT_ROWS, *settings), self.seed)
 
     def judge_clone(self, advantage: float) -> str:
         """Return a sentence if the clone of the plan earns much less than the plan, else nothing.
@@ -213,7 +218,10 @@ class PricingDataModule(ReplayDataModule):
         share, policy = (rank, num_ranks), learner.policy
         episodes, paths = score_episodes(policy, self.dynamics, share=share), score_paths(policy, self.dynamics, share)
         gain = self.benchmark(learner, share).measure(policy)
-        return {**episodes._asdict(), **paths._asdict(), self.monitor: gain}
+        harmed = paths.policy_gain_mean < 0.0
+        found = {**episodes._asdict(), **paths._asdict(), "harmed_share": harmed, self.monitor: gain}
+        unit = self.reward.resolved().profit_share
+        return found if unit is None else {**found, "plan_share": 1.0 + unit * gain}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the preprocessor with its history, and the counters, as plain values."""
@@ -287,3 +295,26 @@ class PricingDataModule(ReplayDataModule):
         self._check_currency(str(list_sources(self.path)[0]))
         self._unnamed = history.unnamed
         return history if self._known_name is None or not history.unnamed else history.renamed(self._known_name)
+
+
+@torch.no_grad()
+def demonstrations_of(plan: DynamicPlan, env: PricingVectorEnv, seed: int) -> Demonstrations:
+    """Return ``N`` demonstrations of a plan, in states with the day's noise.
+
+    Args:
+        plan: the teacher.
+        env: vector env of an even number of rows in the plan's market.
+        seed: of the env and of the random actions.
+    """
+    observation, _ = env.reset(seed=seed)
+    generator = torch.Generator(observation.device).manual_seed(seed)
+    follows = torch.arange(env.num_envs, device=observation.device) % 2 == 0
+    shown = []
+    for _ in range(TAUGHT_DECISIONS):
+        state = env.state
+        taught = env.dynamics.find_action(state, plan(state))
+        tried = 2 * torch.rand(taught.shape, generator=generator, device=generator.device) - 1
+        value = plan.value_at(state, env.dynamics.decide(state, tried))
+        shown.append(Demonstrations(state.observation, taught[:, None], tried[:, None], value))
+        env.step(torch.where(follows, taught, tried)[:, None])
+    return Demonstrations(*map(torch.cat, zip(*shown, strict=True)))

@@ -54,6 +54,6 @@ def test_debug_shows_the_traceback_of_an_own_error(package: Path, tmp_path: Path
 
 
 def test_an_error_of_pricerl_stays_a_bug(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pricerl.training.loop.SampleStream.__len__", lambda self: 1 // 0)
+    monkeypatch.setattr("pricerl.training.collector.SampleStream.__len__", lambda self: 1 // 0)
     result = run(tmp_path, "fit", *FAST, "--run_name", "own", "--allow", NAME)
     assert result.code == 1 and "a bug in pricerl, please report it: ZeroDivisionError" in result.err

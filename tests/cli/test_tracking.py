@@ -18,9 +18,8 @@ from command_line import FAST, Result, run, seller_lines, write_lines
 
 from pricerl.cli.usage import find_groups
 from pricerl.operations.tracking import find_commit
-from pricerl.training.loggers import best_evaluation
+from pricerl.training.loggers import WANDB_FILE, best_evaluation, keep_id
 from pricerl.training.pricing_data import PricingDataModule
-from pricerl.training.wandb_logging import WANDB_FILE, keep_id
 
 ROOT = Path(__file__).parents[2]
 BLOCK, HEADER = 32768, 7

@@ -1,10 +1,12 @@
 """The state of the global generators is complete: after a restore, all of them repeat their numbers."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule
 from saved_states import as_saved
 
 from pricerl.runs.rank_state import preserved_randomness, random_state, restore_random_state
@@ -59,10 +61,12 @@ def test_numbers_drawn_inside_do_not_count_even_after_an_error():
 
 class Evaluated(OffPolicyModule):
     def __init__(self):
-        torch.nn.Module.__init__(self)
+        LightningModule.__init__(self)
 
-    def log(self, name, value, **options):
-        self.logged = name, float(value)
+    trainer = SimpleNamespace(strategy=None, state=SimpleNamespace(fn="fit"))
+
+    def log_dict(self, metrics, **options):
+        self.logged = {name: float(value) for name, value in metrics.compute().items()}
 
 
 Evaluated.__abstractmethods__ = frozenset()
@@ -73,5 +77,5 @@ def test_an_evaluation_does_not_move_the_training_stream():
     expected = draw()
     restore_random_state(state)
     module.validation_step(lambda learner: {"drawn": torch.tensor(draw()[:3])}, 0)
-    assert module.logged == ("eval/drawn", pytest.approx(sum(expected[:3]) / 3))
+    assert module.logged == {"eval/drawn": pytest.approx(sum(expected[:3]) / 3)}
     assert draw() == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -17,16 +19,16 @@ def weights() -> list[nn.Parameter]:
 @pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e3])
 def test_a_step_is_that_of_torch_with_clipped_gradients(max_norm: float) -> None:
     ours, theirs = weights(), weights()
-    optimizer, reference = Adam(ours, lr=0.1), torch.optim.Adam(theirs, lr=0.1)
+    optimizer, reference = Adam(ours, lr=0.1, max_norm=max_norm), torch.optim.Adam(theirs, lr=0.1)
     for step in range(1, 4):
         gradients = [step * torch.ones_like(param) for param in ours]
         for param, gradient in zip(theirs, gradients, strict=True):
             param.grad = gradient.clone()
-        if max_norm:
-            norm = nn.utils.clip_grad_norm_(theirs, max_norm)
-            assert (norm > max_norm) == (max_norm < 1.0)
+        expected_norm = nn.utils.clip_grad_norm_(theirs, max_norm or math.inf)
+        assert (expected_norm > max_norm) == (max_norm < 1.0)
         reference.step()
-        optimizer.descend(gradients, max_norm)
+        _, norm = optimizer.descend(gradients)
+        torch.testing.assert_close(norm, expected_norm)
     for param, expected in zip(ours, theirs, strict=True):
         torch.testing.assert_close(param, expected)
         for name, value in optimizer.state[param].items():

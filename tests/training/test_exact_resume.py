@@ -40,14 +40,14 @@ class Crash(BaseException):
 
 def at_update(monkeypatch: pytest.MonkeyPatch, number: int, what: Any) -> None:
     """Let something happen before a gradient update, once."""
-    real, left = SACModule.update, iter([True])
+    real, left = SACModule.training_step, iter([True])
 
-    def update(self: SACModule, batch: Transition, count: int) -> object:
-        if count == number and next(left, False):
+    def training_step(self: SACModule, batch: Transition, batch_idx: int) -> object:
+        if self.trainer.global_step + 1 == number and next(left, False):
             what()
-        return real(self, batch, count)
+        return real(self, batch, batch_idx)
 
-    monkeypatch.setattr(SACModule, "update", update)
+    monkeypatch.setattr(SACModule, "training_step", training_step)
 
 
 def crash() -> None:

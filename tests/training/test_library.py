@@ -24,15 +24,16 @@ from pricerl.errors import CheckpointError, UsageError
 from pricerl.market.demand.config import DemandConfig
 from pricerl.market.reward import RewardConfig
 from pricerl.sac.config import NetworkConfig, SACConfig
+from pricerl.sac.replay import Transition
 from pricerl.simulation.seller import SellerConfig
 from pricerl.training.algorithm import TaskSpec
 from pricerl.training.arguments import settings_of
 from pricerl.training.callbacks.attached import attach
 from pricerl.training.callbacks.metrics import RunMetrics
+from pricerl.training.devices import ReplicatedStrategy
 from pricerl.training.gym_data import GymDataModule
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
-from pricerl.training.strategies import ReplicatedStrategy
 
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 SMALL = SACConfig(batch_size=16, warmup_steps=40)
@@ -54,8 +55,7 @@ class Regression(LightningModule):
     def policy(self, observation: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(observation), self.actions)
 
-    def training_step(self, batches: object, batch_idx: int) -> torch.Tensor:
-        (batch,) = batches  # type: ignore[misc]
+    def training_step(self, batch: Transition, batch_idx: int) -> torch.Tensor:
         value = self.critic(torch.cat([batch.observation, batch.action], dim=-1)).squeeze(-1)
         return nn.functional.mse_loss(value, batch.reward)
 
@@ -174,19 +174,26 @@ def test_a_checkpoint_with_objects_of_a_users_own_says_how_to_read_it(tmp_path: 
         pricerl.load("checkpoints/Pendulum-v1/best.ckpt")
 
 
-@pytest.mark.parametrize("limits", [{"limit_train_batches": 1}, {"val_check_interval": 0.5}])
-@pytest.mark.filterwarnings("ignore")
-def test_a_run_with_other_evaluations_than_one_per_epoch_trains_and_is_not_resumed(limits: Any, tmp_path: Path) -> None:
-    def train(max_steps: int, **given: Any) -> Trainer:
-        data = GymDataModule("Pendulum-v1", eval_every=40, eval_episodes=1)
-        trainer = Trainer(max_steps=max_steps, logger=False, log_every_n_steps=10, **limits, **QUIET)
-        trainer.fit(sac(data), datamodule=data, **given)
-        return trainer
+def train_gym(max_steps: int, ckpt_path: str | None = None, **flags: Any) -> Trainer:
+    data = GymDataModule("Pendulum-v1", eval_every=40, eval_episodes=1)
+    trainer = Trainer(max_steps=max_steps, logger=False, log_every_n_steps=10, **flags, **QUIET)
+    trainer.fit(sac(data), datamodule=data, ckpt_path=ckpt_path)
+    return trainer
 
-    assert train(40).global_step == 40
-    (name,) = limits
-    with pytest.raises(UsageError, match=rf"Trainer\({name}=.*\) is not resumed: its evaluations"):
-        train(80, ckpt_path="checkpoints/Pendulum-v1/last.ckpt")
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_with_evaluations_within_epochs_trains_and_is_not_resumed() -> None:
+    assert train_gym(40, val_check_interval=0.5).global_step == 40
+    with pytest.raises(UsageError, match=r"Trainer\(val_check_interval=0\.5\) is not resumed: its evaluations"):
+        train_gym(80, "checkpoints/Pendulum-v1/last.ckpt", val_check_interval=0.5)
+
+
+@pytest.mark.parametrize("limit", [10, 0.25])
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_with_fewer_batches_per_epoch_is_resumed(limit: float) -> None:
+    assert train_gym(20, limit_train_batches=limit).current_epoch == 2
+    resumed = train_gym(40, "checkpoints/Pendulum-v1/last.ckpt", limit_train_batches=limit)
+    assert (resumed.global_step, resumed.current_epoch) == (40, 4)
 
 
 class OwnReward(RewardConfig):
@@ -223,3 +230,17 @@ def test_a_policy_is_loaded_and_asked_in_three_lines(name: str, tmp_path: Path) 
     observation = torch.zeros(2, trained.run.data.task.observation_dim)
     assert trained.policy(observation).shape == (2, 1)
     assert b"pricerl.training" not in pickle.dumps(trained.policy)  # other processes load it without Lightning
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_data_and_module_are_loaded_with_lightnings_own_arguments(tmp_path: Path) -> None:
+    data = pricing()
+    Trainer(max_steps=20, logger=False, **QUIET).fit(sac(data), datamodule=data)
+    path = Path("checkpoints") / data.run_name / "last.ckpt"
+    again = PricingDataModule.load_from_checkpoint(path, map_location="cpu", weights_only=True, eval_every=7)
+    assert (again.num_envs, again.eval_every, again.market_config) == (8, 7, data.market_config)
+    assert again.preprocessor.products[0].price.tolist() == data.preprocessor.products[0].price.tolist()
+    module = SACModule.load_from_checkpoint(path, weights_only=True, strict=True)
+    assert module.policy(torch.zeros(1, data.task.observation_dim)).shape == (1, 1)
+    with pytest.raises(CheckpointError, match="holds other data than GymDataModule"):
+        GymDataModule.load_from_checkpoint(path)

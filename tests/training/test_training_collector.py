@@ -8,6 +8,7 @@ from saved_states import as_saved
 
 from pricerl.env.config import EnvConfig
 from pricerl.env.pricing import PricingVectorEnv
+from pricerl.errors import NonFiniteError
 from pricerl.market.demand.config import DemandConfig
 from pricerl.sac.agent import SACAgent
 from pricerl.sac.config import NetworkConfig, ReplayConfig, SACConfig
@@ -139,6 +140,37 @@ def test_a_restored_collector_sees_and_stores_the_same(steps):
     torch.manual_seed(7)
     assert exact and follow(new, 10) == expected
     assert collector.episodes > 3 and collector.env_steps == 12 + 3 * (2 * steps + 21)
+
+
+@pytest.mark.parametrize("taken", [1, 3, 10])
+def test_a_collector_saved_within_a_turn_continues_with_the_batches_left(taken):
+    collector, learner = Collector(SavedWalk(), CONFIG, 1), Learner()
+    collector.warm_up(learner, random=True)
+    for _ in range(taken):
+        collector.next_batch(learner)
+    torch.manual_seed(7)
+    new, exact = restored(SavedWalk(), collector)
+    found = []
+    for each in (collector, new):
+        torch.manual_seed(7)
+        found.append([[field.tolist() for field in each.next_batch(learner)] for _ in range(25)])
+    assert exact and found[0] == found[1] and collector.env_steps == new.env_steps
+
+
+def test_a_turn_has_as_many_env_steps_as_its_updates_require():
+    collector = Collector(Walk(), ReplayConfig(updates_per_iteration=6, utd_ratio=2, warmup_steps=0), 1)
+    seen = []
+    for _ in range(7):
+        collector.next_batch(Learner())
+        seen.append(collector.env_steps)
+    assert seen == [9, 9, 9, 9, 9, 9, 18], "three vector steps of three rows, then six updates"
+
+
+def test_a_policy_whose_actions_are_not_finite_stops_collection():
+    collector, learner = Collector(Walk(), CONFIG, 1), Learner()
+    learner.act = lambda observation: torch.full((len(observation), 1), torch.nan)
+    with pytest.raises(NonFiniteError, match="an action of the policy is not finite"):
+        collector.collect(learner, 1)
 
 
 def test_a_restored_collector_that_warms_up_again_draws_the_next_random_actions():

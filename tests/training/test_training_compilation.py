@@ -1,10 +1,8 @@
-"""Decision whether a run compiles its updates. The compiler's cache is a temporary folder, and nothing is compiled."""
+"""Decision whether a run compiles its updates. Nothing is compiled."""
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,14 +13,12 @@ from pricerl.errors import UsageError
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.sac.replay import Transition
 from pricerl.training.algorithm import TaskSpec
-from pricerl.training.compilation import COMPILE_FROM, COMPILE_FROM_CACHE, COMPILE_FROM_SECONDS, compiler_cache
 from pricerl.training.module import SACModule
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    return tmp_path
+from pricerl.training.speed import (
+    COMPILE_FROM,
+    COMPILE_FROM_SECONDS,
+    COMPILE_PLANNED_FROM,
+)
 
 
 def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
@@ -37,18 +33,24 @@ def learner(left, mode="auto", world_size=1, has_plan=False, **settings):
         callbacks=[],
         datamodule=SimpleNamespace(has_plan=has_plan),
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
+        fast_dev_run=False,
+        limit_train_batches=1.0,
+        val_check_interval=1.0,
+        overfit_batches=0.0,
     )
     return module
 
 
-def start(module):
-    module.configure_optimizers()
+def start(module, ranks=None):
+    module.trainer.optimizers = module.configure_optimizers()
+    module.trainer.strategy.ranks = ranks
     module.on_train_start()
 
 
-def make_one_update(module):
-    start(module)
-    module.update(Transition(*(torch.rand(3, *shape) for shape in ((2,), (1,), (), (), (2,)))), number=1)
+def make_one_update(module, ranks=None):
+    start(module, ranks)
+    batch = Transition(*(torch.rand(3, *shape) for shape in ((2,), (1,), (), (), (2,))))
+    next(module.fast.run(iter([batch]), before=lambda made: None))
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def instant_compiler(monkeypatch):
 class FakeRanks:
     """Two ranks, of which this is one; the other gives the same gradients and the given answer."""
 
-    size = 2
+    size, settled = 2, False
 
     def __init__(self, other):
         self.other = other
@@ -71,12 +73,14 @@ class FakeRanks:
     def gather(self, tensor):
         return [tensor, torch.full_like(tensor, self.other)]
 
+    def settle(self):
+        self.settled = True
 
-def test_several_processes_compile_the_pieces_between_their_messages(instant_compiler, monkeypatch):
-    monkeypatch.setattr("pricerl.training.module.Ranks", lambda children: FakeRanks(0))
+
+def test_several_processes_compile_the_pieces_between_their_messages(instant_compiler):
     module = learner(10, "on", world_size=2)
-    make_one_update(module)
-    assert [piece.is_compiled for piece in module._compiled] == [True, True, True]
+    make_one_update(module, FakeRanks(0))
+    assert [piece.is_compiled for piece in module.fast.pieces] == [True, True, True]
 
 
 @pytest.mark.filterwarnings("ignore:updates run uncompiled")
@@ -84,12 +88,13 @@ def test_several_processes_compile_the_pieces_between_their_messages(instant_com
 def test_ranks_of_which_some_failed_to_compile_do_not_train_on(failed, other, instant_compiler, monkeypatch):
     if failed:
         monkeypatch.setattr(torch, "compile", lambda function, **_: None)
-    monkeypatch.setattr("pricerl.training.module.Ranks", lambda children: FakeRanks(other))
     module = learner(10, "on", world_size=2)
-    make_one_update(module)
+    make_one_update(module, FakeRanks(other))
     with pytest.raises(UsageError, match=r"on some ranks only; use --model\.compile off"):
-        module._check_that_ranks_agree(module._ranks)
-    module._check_that_ranks_agree(FakeRanks(int(failed)))
+        module.on_train_batch_end(None, None, 0)
+    module.ranks = FakeRanks(int(failed))
+    module.on_train_batch_end(None, None, 0)
+    assert module.ranks.settled
 
 
 @pytest.mark.parametrize(
@@ -107,57 +112,9 @@ def test_auto_compiles_long_runs_in_one_process(mode, world_size, left, compiles
     assert learner(left, mode, world_size).compiles is compiles
 
 
-def test_auto_compiles_shorter_runs_once_the_graph_is_cached(cache, instant_compiler):
-    assert not learner(COMPILE_FROM_CACHE).compiles
-    make_one_update(learner(1, "on"))
-    (marker,) = cache.iterdir()
-    assert marker.read_bytes() == b""
-    assert learner(COMPILE_FROM_CACHE).compiles and not learner(COMPILE_FROM_CACHE - 1).compiles
-    assert not learner(COMPILE_FROM_CACHE, "off").compiles
-    assert not learner(COMPILE_FROM_CACHE, algorithm=SACConfig(batch_size=3)).compiles, "another graph"
-    assert not learner(COMPILE_FROM_CACHE, network=NetworkConfig(hidden=(5,))).compiles, "another graph"
-    marker.unlink()
-    assert not learner(COMPILE_FROM_CACHE).compiles
-
-
-def test_a_run_that_follows_a_plan_ignores_the_cache_because_it_ends_early(instant_compiler):
-    make_one_update(learner(1, "on"))
-    assert not learner(COMPILE_FROM - 1, has_plan=True).compiles
-    assert learner(COMPILE_FROM, has_plan=True).compiles
-
-
-def test_other_threads_are_another_graph(instant_compiler, monkeypatch):
-    make_one_update(learner(1, "on"))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
-    assert not learner(COMPILE_FROM_CACHE).compiles
-
-
-def test_a_failed_compilation_leaves_no_marker(cache, monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda function, **_: None)
-    with pytest.warns(UserWarning, match="updates run uncompiled"):
-        make_one_update(learner(1, "on"))
-    assert list(cache.iterdir()) == []
-
-
-@pytest.mark.parametrize("folder", ["missing", "a_file"])
-def test_a_cache_that_cannot_be_used_changes_nothing(folder, cache, instant_compiler, monkeypatch):
-    (cache / "a_file").touch()
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache / folder))
-    make_one_update(learner(1, "on"))
-    assert [path.name for path in cache.iterdir()] == ["a_file"]
-    assert not learner(COMPILE_FROM_CACHE).compiles
-
-
-@pytest.mark.parametrize("given", [True, False])
-def test_the_cache_is_the_compilers_own(given, monkeypatch):
-    if not given:
-        monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-        monkeypatch.setattr("tempfile.tempdir", os.environ.get("TMPDIR", "/tmp"))
-        monkeypatch.setattr("getpass.getuser", lambda: r"DOMAIN\anna")
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
-
-    expected = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or default_cache_dir()
-    assert compiler_cache() == Path(expected)
+def test_a_run_that_follows_a_plan_compiles_later_because_it_ends_early():
+    assert not learner(COMPILE_PLANNED_FROM - 1, has_plan=True).compiles
+    assert learner(COMPILE_PLANNED_FROM, has_plan=True).compiles
 
 
 @pytest.mark.parametrize(("seconds", "compiles"), [(3, False), (COMPILE_FROM_SECONDS - 1, False), (301, True)])
@@ -174,7 +131,8 @@ def test_a_resumed_run_is_compiled_if_it_was_before(before, instant_compiler):
     start(first)
     first.on_save_checkpoint(saved)
     assert saved == {"updates_are_compiled": before}, "known before the first update, as after it"
-    make_one_update(first)
+    if before:
+        make_one_update(first)
     first.on_save_checkpoint(saved)
     assert saved == {"updates_are_compiled": before}
     for left in (1, COMPILE_FROM):
@@ -201,15 +159,32 @@ def test_learning_rates_of_the_configuration_replace_restored_ones(max_steps):
     module = learner(
         max_steps - 5, algorithm=SACConfig(critic_lr=5e-4, actor_lr=4e-4, alpha_lr=3e-4, final_lr_share=1.0)
     )
-    module.configure_optimizers()
-    for optimizer in module._optimizers:
+    module.trainer.optimizers = module.configure_optimizers()
+    for optimizer in module.trainer.optimizers:
         optimizer.set_learning_rate(0.7)  # that of the optimizer's state
     module.on_train_start()
-    rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module._optimizers]
+    rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in module.trainer.optimizers]
     assert rates == pytest.approx([5e-4, 4e-4, 3e-4])
 
 
 def test_a_resumed_decay_goes_on_from_its_step():
     module = learner(5, algorithm=SACConfig(critic_lr=1e-3, final_lr_share=0.5))
     start(module)
-    assert float(module._optimizers.critic.param_groups[0]["lr"]) == pytest.approx(0.75e-3), "update 5 of 10"
+    assert float(module.trainer.optimizers[0].param_groups[0]["lr"]) == pytest.approx(0.75e-3), "update 5 of 10"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{"limit_train_batches": 1}, {"limit_train_batches": 0.5}, {"val_check_interval": 10}, {"overfit_batches": 3}],
+)
+def test_flags_that_count_batches_keep_a_run_eager_and_are_refused_where_compiling_is_ordered(flags):
+    module, ordered = learner(COMPILE_FROM), learner(1, "on")
+    vars(module.trainer).update(flags)
+    vars(ordered.trainer).update(flags)
+    assert not module.compiles and module.updates_per_item == 1
+    with pytest.raises(UsageError, match=f"trainer.{next(iter(flags))} counts batches"):
+        _ = ordered.compiles
+
+
+def test_a_compiled_run_has_many_updates_per_item():
+    assert learner(COMPILE_FROM).updates_per_item > 1 == learner(COMPILE_FROM - 1).updates_per_item

@@ -40,7 +40,7 @@ FLAGS: dict[str, dict[str, str]] = {
     "max_steps": {"20": WORKS, "0": "must be 1 or more"},
     "min_steps": {"20": WORKS},
     "max_time": {"00:00:01:00": WORKS},
-    "limit_train_batches": {"1.0": WORKS, **dict.fromkeys(("0.5", "1", "2"), "set --data.eval_every")},
+    "limit_train_batches": dict.fromkeys(("1.0", "0.5", "3"), WORKS),
     "limit_val_batches": {
         "1.0": WORKS,
         "0": WORKS,
@@ -49,9 +49,9 @@ FLAGS: dict[str, dict[str, str]] = {
     },
     "limit_test_batches": {"1.0": WORKS, "0.5": "a test is one batch"},
     "limit_predict_batches": {"2": "predict advises on every product"},
-    "overfit_batches": {"0": WORKS, "0.5": "sampled from a replay buffer"},
-    "val_check_interval": {"1.0": WORKS, **dict.fromkeys(("0.5", "1", "5"), "set --data.eval_every")},
-    "check_val_every_n_epoch": {"1": WORKS, "2": "set --data.eval_every"},
+    "overfit_batches": {"0": WORKS, "3": WORKS, "0.5": "must name a number of batches"},
+    "val_check_interval": dict.fromkeys(("1.0", "0.5", "5"), WORKS),
+    "check_val_every_n_epoch": dict.fromkeys(("1", "2"), WORKS),
     "num_sanity_val_steps": {"2": WORKS, "-1": WORKS},
     "log_every_n_steps": {"10": WORKS, "0": WORKS, "-1": "must be 0 or more"},
     "enable_checkpointing": {"false": WORKS},
@@ -126,6 +126,27 @@ def test_log_every_n_steps_counts_updates(every: int, updates: list[int], tmp_pa
     assert all(float(row["updates"]) == float(row["step"]) for row in found)
 
 
+@pytest.mark.parametrize(
+    ("words", "evaluated"),
+    [
+        (["--trainer.limit_train_batches", "8"], [8, 16, 24, 32, 40]),
+        (["--trainer.limit_train_batches", "0.5"], [10, 20, 30, 40]),
+        (["--trainer.val_check_interval", "5"], [5, 10, 15, 20, 25, 30, 35, 40]),
+        (["--trainer.val_check_interval", "0.5"], [10, 20, 30, 40]),
+        (["--trainer.check_val_every_n_epoch", "2"], [40]),
+        (["--trainer.overfit_batches", "10"], [10, 20, 30, 40]),
+    ],
+)
+def test_flags_that_count_batches_count_updates(words: list[str], evaluated: list[int], tmp_path: Path) -> None:
+    assert run(tmp_path, "fit", *SMALL, *words).code == 0
+    assert [int(row["step"]) for row in rows(tmp_path) if row["eval/episode_return"]] == evaluated
+
+
+def test_overfitting_repeats_the_batches_of_the_first_epoch(tmp_path: Path) -> None:
+    assert run(tmp_path, "fit", *SMALL, "--trainer.overfit_batches", "10").code == 0
+    assert {row["env_steps"] for row in rows(tmp_path)} == {"50.0"}, "40 to warm up and 10 for the batches"
+
+
 def test_max_epochs_counts_evaluations(tmp_path: Path) -> None:
     assert run(tmp_path, "fit", *SMALL, "--trainer.max_epochs", "1").code == 0
     assert rows(tmp_path)[-1]["step"] == "20"
@@ -171,7 +192,7 @@ def test_callbacks_find_metrics_rates_and_the_number_of_the_update(tmp_path: Pat
     found = rows(tmp_path)
     assert max(int(row["step"]) for row in found) == 20, "alpha falls, so that its second evaluation is no better"
     rates = {int(row["step"]): float(row["lr-Adam"]) for row in found if row["lr-Adam"]}
-    assert set(rates) == {0, 10} and rates[10] < rates[0]
+    assert set(rates) == {9, 19} and rates[19] < rates[9]
     assert {path.name for path in (tmp_path / "own").iterdir()} >= {"step=10.ckpt", "step=20.ckpt"}
     assert {path.name for path in (tmp_path / "checkpoints" / "run").iterdir()} >= {"best.ckpt", "last.ckpt"}
 

@@ -21,11 +21,11 @@ class Hooks(Callback):
     def record(self, name, module):
         self.calls[name] += 1
         seen = {key: value.grad for key, value in module.named_parameters() if value.grad is not None}
-        self.norms[name] = {key: float(grad.norm()) for key, grad in seen.items()}
+        self.norms.setdefault(name, {}).update({key: float(grad.norm()) for key, grad in seen.items()})
 
     def on_before_backward(self, trainer, pl_module, loss):
         self.record("on_before_backward", pl_module)
-        self.loss = float(loss)
+        self.loss = float(loss.detach())
 
     def on_after_backward(self, trainer, pl_module):
         self.record("on_after_backward", pl_module)
@@ -33,18 +33,15 @@ class Hooks(Callback):
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         self.record("on_before_optimizer_step", pl_module)
 
-    def on_before_zero_grad(self, trainer, pl_module, optimizer):
-        self.record("on_before_zero_grad", pl_module)
-
 
 class Module(SACModule):
     """Records what an update and a collected batch find of mixed precision, and the module's own hook."""
 
     found, own = None, 0
 
-    def update(self, batch, number):
+    def training_step(self, batch, batch_idx):
         self.found = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
-        return super().update(batch, number)
+        return super().training_step(batch, batch_idx)
 
     def act(self, observation, deterministic=False):
         assert not torch.is_autocast_enabled("cpu"), "envs and policies run in single precision"
@@ -54,31 +51,53 @@ class Module(SACModule):
         self.own += 1
 
 
-def train(hooks, precision="32-true"):
+def train(hooks, precision="32-true", compile="off"):
     seed_everything(0, verbose=False)
     data = PricingDataModule(seller=SellerConfig(days=60), num_envs=8)
     network = NetworkConfig(hidden=(32, 32))
-    module = Module(data.task, SACConfig(warmup_steps=64, batch_size=32), network, warm_start="none")
+    module = Module(data.task, SACConfig(warmup_steps=64, batch_size=32), network, compile, warm_start="none")
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(accelerator="cpu", max_steps=100, max_epochs=-1, precision=precision, callbacks=hooks, **off)
     trainer.fit(module, data)
     return module
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_gradient_hooks_see_the_last_gradients_of_each_item(precision):
-    hooks = Hooks()
-    module = train([hooks], precision)
-    items = 2  # of 50 updates
-    per_optimizer = {"on_before_optimizer_step": 3 * items, "on_before_zero_grad": 3 * items}
-    assert hooks.calls == {"on_before_backward": items, "on_after_backward": items, **per_optimizer}
-    assert module.own == items
+@pytest.fixture
+def instant_compiler(monkeypatch):
+    """A compiler that returns the function itself."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+
+def check(hooks, module):
     learned = {name for name, value in module.named_parameters() if value.requires_grad}
-    for norms in hooks.norms.values():
-        assert norms.keys() == learned
-        assert norms["agent.critic.head.weight"] > 0.0
-    assert hooks.loss > 0.0
+    seen = set().union(*(norms for norms in hooks.norms.values()))
+    assert seen == learned and hooks.norms["on_after_backward"] and hooks.loss != 0.0
     assert all(value.grad is None for value in module.parameters())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradient_hooks_are_lightnings_own_of_every_backward_pass_and_step(precision):
+    hooks, steps = Hooks(), 3 * 100
+    module = train([hooks], precision)
+    names = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
+    assert hooks.calls == dict.fromkeys(names, steps) and module.own == steps
+    check(hooks, module)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradient_hooks_of_a_compiled_run_see_the_last_gradients_of_each_item(precision, instant_compiler):
+    hooks, items = Hooks(), 2  # of 50 updates
+    module = train([hooks], precision, "on")
+    calls = {"on_before_backward": items, "on_after_backward": items, "on_before_optimizer_step": 3 * items}
+    assert hooks.calls == calls and module.own == items
+    check(hooks, module)
+    assert hooks.norms["on_after_backward"]["agent.critic.head.weight"] > 0.0
+
+
+def test_a_compiled_run_ends_with_the_weights_of_an_eager_one(instant_compiler):
+    compiled, eager = train([], compile="on"), train([])
+    for name, value in eager.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
 def test_gradient_hooks_do_not_change_the_weights():

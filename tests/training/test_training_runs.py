@@ -12,7 +12,7 @@ from pricerl.cli.main import main
 from pricerl.env.pricing import PricingVectorEnv
 from pricerl.runs import tree_file
 from pricerl.runs.checkpoint import Checkpoint
-from pricerl.training.loop import updates_per_epoch
+from pricerl.training.datamodule import updates_per_epoch
 from pricerl.training.module import SACModule
 
 SMALL = [

@@ -11,10 +11,9 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from pricerl.market.demand.config import DemandConfig
 from pricerl.sac.config import NetworkConfig, SACConfig
 from pricerl.simulation.seller import SellerConfig
+from pricerl.training.devices import START_WITHIN, ReplicatedStrategy
 from pricerl.training.module import SACModule
 from pricerl.training.pricing_data import PricingDataModule
-from pricerl.training.ranks import START_WITHIN
-from pricerl.training.strategies import ReplicatedStrategy
 
 MESSAGES = Counter()
 
@@ -31,7 +30,7 @@ def count(name):
 
 
 class CountOneItem(Callback):
-    """Counts the messages of the second ``training_step``, with 10 updates, and notes when the ranks settle."""
+    """Counts the messages of ten updates, and notes when the ranks settle."""
 
     settled_at = None
 
@@ -40,17 +39,17 @@ class CountOneItem(Callback):
             self.shown = float(module.agent.normalization.count)
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        if batch_idx == 1:
+        if trainer.current_epoch == 1 and batch_idx == 5:
             self.before = trainer.global_step
             for name in ("all_reduce", "all_gather", "barrier", "broadcast", "reduce"):
                 count(name)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        if module._ranks.settled and self.settled_at is None:
+        if module.ranks.settled and self.settled_at is None:
             self.settled_at = trainer.global_step
         if trainer.global_rank == 1 and trainer.global_step > 60:
             (Path(sys.argv[1]) / "rank1.pid").write_text(str(os.getpid()))
-        if batch_idx == 1:
+        if trainer.current_epoch == 1 and batch_idx == 14:
             self.found = f"{trainer.global_step - self.before} updates, {dict(sorted(MESSAGES.items()))}"
 
 

@@ -28,6 +28,10 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 """Signals after which a run saves its state and ends."""
 
 
+ASK_RANKS_EVERY = 10
+"""Updates after which several ranks ask each other whether one received a signal, which takes a message."""
+
+
 class TreeCheckpointIO(CheckpointIO):
     """Reader and writer of checkpoints for Lightning: safetensors and JSON instead of pickles.
 
@@ -237,7 +241,10 @@ class RunCheckpoint(CheckpointCallback):
     def _should_stop(self, trainer: Trainer) -> bool:
         """Return whether any process received a signal."""
         received = self._signal is not None
-        return received if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(received, all=False)
+        if trainer.world_size == 1:
+            return received
+        asked = trainer.global_step % ASK_RANKS_EVERY == 0
+        return asked and trainer.strategy.reduce_boolean_decision(received, all=False)
 
     def _stop(self, trainer: Trainer) -> NoReturn:
         number = self._signal or int(signal.SIGTERM)

@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import RichProgressBar
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pricerl.terminal import write_lines
-from pricerl.training.callbacks.attached import stoppers
 from pricerl.training.callbacks.metrics import RunMetrics
+from pricerl.training.callbacks.plan_stopping import stoppers
 
 REDRAWS_PER_SECOND = 2
 """Redraws of the progress bar; each takes some milliseconds of training time."""

@@ -1,0 +1,316 @@
+"""Several devices: one process each, a rank; messages between the ranks, and the error when one is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch import Tensor
+
+from pricerl.errors import EXIT_BUG, LostRankError, UsageError
+from pricerl.runtime import usable_cores
+from pricerl.terminal import write_lines
+
+ANSWER_WITHIN = timedelta(seconds=20)
+"""Time within which every rank must answer a message of training. Ranks collect and update in step, so they wait for
+each other for milliseconds; 20 s are enough for a disk to be slow. Naming the loss and ending the others takes another
+4 s, and all should have ended within 30 s."""
+
+START_WITHIN = timedelta(minutes=10)
+"""Time within which every rank must answer any other message: fitting markets, planning, compiling, evaluations and
+saves may take minutes, and longer on some ranks than on others."""
+
+NOTICED_WITHIN = 20.0
+"""Seconds after a rank's end that the others have to notice it in their next message."""
+
+REMEDY = "start again from the last checkpoint with fit --ckpt_path last"
+
+_PARENT = os.getppid()
+
+
+class Ranks:
+    """Messages of training between all ranks of an initialized process group.
+
+    Messages wait for the other ranks for `START_WITHIN` until `settle` is called, and for `ANSWER_WITHIN` from then on.
+
+    Args:
+        children: processes of the other ranks that this one has started.
+    """
+
+    def __init__(self, children: list[subprocess.Popen[bytes]]) -> None:
+        self._children, self.size = children, torch.distributed.get_world_size()
+        self._group: torch.distributed.ProcessGroup | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether `settle` was called."""
+        return self._group is not None
+
+    def settle(self) -> None:
+        """Wait less long for the other ranks in messages of training: all have planned and compiled by now."""
+        self._group = torch.distributed.new_group(timeout=ANSWER_WITHIN)
+
+    def average(self, tensor: Tensor) -> None:
+        """Replace a tensor by its mean over the ranks, in one message, the same to the last bit on all.
+
+        Raises:
+            LostRankError: a rank has ended or does not answer.
+        """
+        with lost_ranks_named(self._children):
+            torch.distributed.all_reduce(tensor, group=self._group)
+        tensor.div_(self.size)
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all ranks, of one shape, in order, in one message.
+
+        Raises:
+            LostRankError: a rank has ended or does not answer.
+        """
+        found = [torch.empty_like(tensor) for _ in range(self.size)]
+        with lost_ranks_named(self._children):
+            torch.distributed.all_gather(found, tensor, group=self._group)
+        return found
+
+
+@contextmanager
+def lost_ranks_named(children: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Replace the error of a message by a sentence that names the rank that was lost.
+
+    The other children are killed: without all ranks no training is possible, and a rank that hangs ignores requests.
+
+    Args:
+        children: processes of the ranks from 1 on that this process has started.
+
+    Raises:
+        LostRankError: a message failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        lost = _ended(children)
+        for child in children:
+            child.kill()
+        raise LostRankError(f"training stopped: {lost or _other_reason(error)}; {REMEDY}") from error
+
+
+def watch(children: list[subprocess.Popen[bytes]]) -> None:
+    """End this process if a child has failed and no message has noticed it for `NOTICED_WITHIN` seconds."""
+    threading.Thread(target=_watch, args=(children,), daemon=True, name="rank-watch").start()
+
+
+def _watch(children: list[subprocess.Popen[bytes]]) -> None:
+    while not any(child.poll() for child in children):
+        if all(child.poll() == 0 for child in children):
+            return
+        time.sleep(1.0)
+    time.sleep(NOTICED_WITHIN)
+    write_lines([f"error: training stopped: {_ended(children)}; {REMEDY}"], problems=True)
+    for child in children:
+        child.kill()
+    os._exit(EXIT_BUG)
+
+
+def _ended(children: list[subprocess.Popen[bytes]], patience: float = 2.0) -> str:
+    """Return which children have ended, after up to ``patience`` seconds; nothing if none has.
+
+    Those killed by a signal are named alone, because the others end when they notice.
+    """
+    end = time.monotonic() + patience
+    while not any(child.poll() is not None for child in children) and children and time.monotonic() < end:
+        time.sleep(0.05)
+    codes = {rank: child.poll() for rank, child in enumerate(children, start=1)}
+    killed = [f"rank {rank} was killed by {_name(-code)}" for rank, code in codes.items() if code and code < 0]
+    left = [f"rank {rank} ended with exit code {code}" for rank, code in codes.items() if code is not None]
+    return " and ".join(killed or left)
+
+
+def _other_reason(error: RuntimeError) -> str:
+    if "timed out" in str(error).lower() or "timeout" in str(error).lower():
+        return f"another rank has not answered within {ANSWER_WITHIN.seconds} s"
+    if int(os.environ.get("LOCAL_RANK", "0")) and _parent_ended():
+        return "rank 0 has ended"
+    return f"the connection to another rank broke ({_first_line(error)})"
+
+
+def _parent_ended(patience: float = 2.0) -> bool:
+    """Return whether the parent has ended, after up to ``patience`` seconds: its connections close before it does."""
+    end = time.monotonic() + patience
+    while os.getppid() == _PARENT and time.monotonic() < end:
+        time.sleep(0.05)
+    return os.getppid() != _PARENT
+
+
+def _name(number: int) -> str:
+    """Return a signal's name."""
+    return signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
+
+
+def _first_line(error: RuntimeError) -> str:
+    """Return the first sentence of an error; gloo's go on with advice for programmers."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0]
+
+
+class RankLauncher:
+    """Starts this program once more for each further device of this machine.
+
+    Args:
+        environment: addresses and numbers of the ranks.
+        num_processes: ranks on this machine.
+        num_nodes: machines.
+    """
+
+    is_interactive_compatible = False
+
+    def __init__(self, environment: ClusterEnvironment, num_processes: int, num_nodes: int) -> None:
+        self.environment = environment
+        self.num_processes = num_processes
+        self.num_nodes = num_nodes
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None) -> Any:
+        """Start the other ranks, unless something else does, and call the function."""
+        self.environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
+        if not self.environment.creates_processes_externally:
+            self._start()
+            watch(self.children)
+        if "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(max(1, usable_cores() // self.num_processes))
+        return function(*args)
+
+    def kill(self, number: int) -> None:
+        """Send a signal to the other ranks."""
+        for child in self.children:
+            child.send_signal(number)
+
+    def _start(self) -> None:
+        os.environ["MASTER_ADDR"] = self.environment.main_address
+        os.environ["MASTER_PORT"] = str(self.environment.main_port)
+        os.environ["NODE_RANK"] = str(self.environment.node_rank())
+        os.environ["LOCAL_RANK"] = str(self.environment.local_rank())
+        os.environ["WORLD_SIZE"] = str(self.num_processes * self.num_nodes)
+        spec = sys.modules["__main__"].__spec__
+        program = [str(Path(sys.argv[0]).resolve())] if spec is None else ["-m", spec.name]
+        for rank in range(1, self.num_processes):
+            variables = {**os.environ, "LOCAL_RANK": str(rank)}
+            self.children.append(subprocess.Popen([sys.executable, *program, *sys.argv[1:]], env=variables))
+
+
+class ReplicatedStrategy(DDPStrategy):
+    """DDP with its process group, but without its model wrapper, which expects one backward pass per step.
+
+    Every rank starts from rank 0's weights, and gradients are averaged after each backward pass, so that all ranks stay
+    identical. A rank that ends takes the others with it, in one sentence.
+    """
+
+    _own_launcher: RankLauncher | None = None
+    _ranks: Ranks | None = None
+
+    @property
+    def launcher(self) -> Any:
+        """Starter of the other ranks, in the place of Lightning's, which kills this one when another ends."""
+        if self._own_launcher is None and self.cluster_environment is not None:
+            self._own_launcher = RankLauncher(self.cluster_environment, self.num_processes, self.num_nodes)
+        return self._own_launcher
+
+    @property
+    def children(self) -> list[subprocess.Popen[bytes]]:
+        """Processes of other ranks that this one has started."""
+        return [] if self._own_launcher is None else self._own_launcher.children
+
+    @property
+    def ranks(self) -> Ranks:
+        """Messages between the ranks."""
+        if self._ranks is None:
+            self._ranks = Ranks(self.children)
+        return self._ranks
+
+    def configure_ddp(self) -> None:
+        """Copy rank 0's parameters and buffers."""
+        assert isinstance(self.model, LightningModule)
+        for tensor in [*self.model.parameters(), *self.model.buffers()]:
+            torch.distributed.broadcast(tensor.detach(), src=0)
+
+    def post_backward(self, closure_loss: Tensor) -> None:
+        """Average the gradients that there are over the ranks, in one message."""
+        assert self.lightning_module is not None
+        gradients = [param.grad for param in self.lightning_module.parameters() if param.grad is not None]
+        message = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        self.ranks.average(message)
+        for gradient, part in zip(gradients, torch.split(message, [item.numel() for item in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def barrier(self, name: str | None = None) -> None:
+        """Wait for all ranks."""
+        with lost_ranks_named(self.children):
+            super().barrier(name)
+
+    def broadcast(self, obj: Any, src: int = 0) -> Any:
+        """Return an object of one rank."""
+        with lost_ranks_named(self.children):
+            return super().broadcast(obj, src)
+
+    def reduce(self, tensor: Any, group: Any = None, reduce_op: Any = "mean") -> Any:
+        """Return a tensor reduced over the ranks."""
+        with lost_ranks_named(self.children):
+            return super().reduce(tensor, group, reduce_op)
+
+    def all_gather(self, tensor: Tensor, group: Any = None, sync_grads: bool = False) -> Tensor:
+        """Return the tensors of all ranks."""
+        with lost_ranks_named(self.children):
+            return super().all_gather(tensor, group, sync_grads)
+
+    def gather(self, tensor: Tensor, group: Any = None) -> list[Tensor]:
+        """Return the tensors of all ranks as a list, as metrics want them."""
+        return list(self.all_gather(tensor))
+
+    def reduce_boolean_decision(self, decision: bool, all: bool = True) -> bool:
+        """Return whether all ranks, or any, decide so."""
+        with lost_ranks_named(self.children):
+            return super().reduce_boolean_decision(decision, all)
+
+
+def choose_strategy(strategy: Any, devices: Any, num_nodes: int) -> Any:
+    """Return the training strategy.
+
+    Args:
+        strategy: the trainer's setting: a name or a strategy.
+        devices: a number, ``auto``, -1 or a list of devices.
+        num_nodes: number of machines.
+
+    Raises:
+        UsageError: the strategy shards or wraps the model in a way that manual optimization does not allow.
+    """
+    if isinstance(strategy, Strategy):
+        return strategy
+    if strategy not in ("auto", "ddp"):
+        raise UsageError(
+            f"trainer.strategy must be one of auto, ddp, found {strategy!r}: others shard or wrap the model for one "
+            "backward pass per step, and an update has three"
+        )
+    several = num_nodes > 1 or count_devices(devices) > 1
+    return ReplicatedStrategy(timeout=START_WITHIN) if several else "auto"
+
+
+def count_devices(devices: Any) -> int:
+    """Return the number of devices per machine requested by a ``devices`` setting."""
+    if isinstance(devices, (list, tuple)):
+        return len(devices)
+    text = str(devices)
+    if text in ("auto", "-1"):
+        return max(1, torch.cuda.device_count())
+    if "," in text:
+        return len([part for part in text.split(",") if part.strip()])
+    return int(text) if text.isdigit() else 1
